@@ -1,0 +1,2 @@
+//! The `poll` binary.
+fn main() {}
