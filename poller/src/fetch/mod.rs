@@ -1,0 +1,174 @@
+//! The engine's view of HTTP: a request goes in, a whole response or a classified failure comes out.
+//!
+//! The engine sees only the [`Fetch`] trait. Adapters decide how bytes move; they do not keep time (the engine drops
+//! the future of a request that has run out of it) and never retry on their own, because every request counts.
+
+use std::fmt;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+use url::Url;
+
+use crate::clock::BoxFuture;
+
+/// One HTTP request, its secrets already resolved.
+///
+/// `Debug` shows method, scheme, host, port and path only: header values, query and body may be secret.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Request {
+    /// The method of the first hop.
+    pub method: Method,
+    /// Where to; http or https, without credentials.
+    pub url: Url,
+    /// The user's headers, names lower-cased by their type.
+    pub headers: HeaderMap,
+    /// The body, sent as it is.
+    pub body: Option<Bytes>,
+    /// The most bytes of body, after decompression, that the response may have.
+    pub max_body: u64,
+}
+
+impl Request {
+    /// A request without headers or body.
+    #[must_use]
+    pub fn new(method: Method, url: Url, max_body: u64) -> Self {
+        Self { method, url, headers: HeaderMap::new(), body: None, max_body }
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("method", &self.method)
+            .field("url", &format_args!("{}{}", self.url.origin().ascii_serialization(), self.url.path()))
+            .field("headers", &self.headers.keys().map(http::HeaderName::as_str).collect::<Vec<_>>())
+            .field("body_len", &self.body.as_ref().map(Bytes::len))
+            .finish_non_exhaustive()
+    }
+}
+
+/// A whole response: the last byte of the body has arrived.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Response {
+    /// The status code of the last hop, 100..=999.
+    pub status: u16,
+    /// The headers of the last hop.
+    pub headers: HeaderMap,
+    /// The body, decompressed.
+    pub body: Bytes,
+}
+
+impl Response {
+    /// A response made of its parts.
+    #[must_use]
+    pub fn new(status: u16, headers: HeaderMap, body: impl Into<Bytes>) -> Self {
+        Self { status, headers, body: body.into() }
+    }
+}
+
+/// What went wrong before a whole response was there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum FetchErrorKind {
+    /// Nobody listens at the address, or no route leads there.
+    Connect,
+    /// The name has no address (NXDOMAIN).
+    NoSuchHost,
+    /// The name could not be looked up just now.
+    Dns,
+    /// The server's certificate is not valid for it.
+    Certificate,
+    /// The TLS handshake failed for another reason.
+    Tls,
+    /// The connection broke before the last byte.
+    Reset,
+    /// The request timeout passed before the last byte.
+    Timeout,
+    /// The body is larger than the cap.
+    BodyTooLarge,
+    /// The body's compression is broken.
+    BadEncoding,
+    /// More than the allowed number of redirects, or one that must not be followed.
+    Redirect,
+    /// The guard forbids the address.
+    Blocked,
+    /// A secret could not be resolved.
+    Secret,
+    /// What came back is not HTTP.
+    Protocol,
+}
+
+impl FetchErrorKind {
+    /// The kind as written in JSON, logs and metrics: `no-such-host`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::NoSuchHost => "no-such-host",
+            Self::Dns => "dns",
+            Self::Certificate => "certificate",
+            Self::Tls => "tls",
+            Self::Reset => "reset",
+            Self::Timeout => "timeout",
+            Self::BodyTooLarge => "body-too-large",
+            Self::BadEncoding => "bad-encoding",
+            Self::Redirect => "redirect",
+            Self::Blocked => "blocked",
+            Self::Secret => "secret",
+            Self::Protocol => "protocol",
+        }
+    }
+
+    /// Whether asking again cannot help unless somebody changes something first; such attempts count towards `giveUp`.
+    #[must_use]
+    pub const fn is_hopeless(self) -> bool {
+        matches!(self, Self::NoSuchHost | Self::Certificate | Self::Secret | Self::Blocked)
+    }
+}
+
+impl fmt::Display for FetchErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A request that brought no response.
+///
+/// The message names no header value, no query string and no secret.
+///
+/// ```
+/// use poller::fetch::{FetchError, FetchErrorKind};
+///
+/// let error = FetchError::new(FetchErrorKind::Connect, "connection refused by 127.0.0.1:9");
+/// assert_eq!(error.to_string(), "connection refused by 127.0.0.1:9");
+/// assert_eq!(error.kind(), FetchErrorKind::Connect);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct FetchError {
+    kind: FetchErrorKind,
+    message: Box<str>,
+}
+
+impl FetchError {
+    /// An error of `kind`, described for a person.
+    #[must_use]
+    pub fn new(kind: FetchErrorKind, message: impl Into<Box<str>>) -> Self {
+        Self { kind, message: message.into() }
+    }
+
+    /// What went wrong.
+    #[must_use]
+    pub const fn kind(&self) -> FetchErrorKind {
+        self.kind
+    }
+}
+
+/// How requests are sent.
+pub trait Fetch: Send + Sync + 'static {
+    /// Sends one request and reads its response to the last byte. Dropping the future abandons the request.
+    fn fetch(&self, request: Request) -> BoxFuture<'static, Result<Response, FetchError>>;
+}
