@@ -12,6 +12,9 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 /// A boxed future that can move between threads, as the object-safe traits of this crate return it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -83,6 +86,23 @@ impl fmt::Display for Timestamp {
             Some(timestamp) => timestamp.fmt(f),
             None => write!(f, "{} µs after 1970", self.0),
         }
+    }
+}
+
+/// RFC 3339 text, as [`Display`](fmt::Display) writes it.
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        let parsed: jiff::Timestamp = text.parse().map_err(D::Error::custom)?;
+        u64::try_from(parsed.as_microsecond())
+            .map(Self)
+            .map_err(|_| D::Error::custom("expected a time after 1970"))
     }
 }
 

@@ -1,0 +1,455 @@
+//! What a poll came to, and what each of its attempts brought.
+//!
+//! A poll has exactly one [`Outcome`], ever. It is plain data that a store keeps and a tool reads: `Serialize` and
+//! `Deserialize` are each other's inverse, and the JSON body of a response stays in it byte for byte (white space
+//! around it aside).
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use serde::de::Error as _;
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
+
+use crate::clock::Timestamp;
+use crate::fetch::{FetchErrorKind, Response};
+
+/// How a poll ended, with everything that was learnt on the way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Outcome {
+    /// The way it ended.
+    #[serde(rename = "outcome")]
+    pub conclusion: Conclusion,
+    /// Requests made, over all restarts that are known of.
+    pub attempts: u32,
+    /// How often a process went on with a poll that an earlier process had begun.
+    pub restarts: u32,
+    /// When the poll was accepted.
+    pub started_at: Timestamp,
+    /// When the outcome was decided.
+    pub ended_at: Timestamp,
+    /// How often each status and each error came.
+    pub counts: Counts,
+    /// The last attempts, oldest first.
+    pub history: Vec<Attempt>,
+}
+
+impl Outcome {
+    /// From acceptance to decision.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.ended_at.since(self.started_at)
+    }
+
+    /// The name of the outcome: `matched`, `failed`, `timed out` or `cancelled`.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self.conclusion {
+            Conclusion::Matched { .. } => "matched",
+            Conclusion::Failed { .. } => "failed",
+            Conclusion::TimedOut { .. } => "timed out",
+            Conclusion::Cancelled => "cancelled",
+        }
+    }
+
+    /// The response the outcome rests on: the one that matched or failed, or the last before the time was over.
+    #[must_use]
+    pub const fn response(&self) -> Option<&RecordedResponse> {
+        match &self.conclusion {
+            Conclusion::Matched { response } => Some(response),
+            Conclusion::Failed { response, .. } | Conclusion::TimedOut { response, .. } => response.as_ref(),
+            Conclusion::Cancelled => None,
+        }
+    }
+
+    /// Why a poll failed or ran out of time, in words; `None` for the other outcomes.
+    #[must_use]
+    pub fn explanation(&self) -> Option<&str> {
+        match &self.conclusion {
+            Conclusion::Failed { explanation, .. } | Conclusion::TimedOut { explanation, .. } => {
+                Some(explanation)
+            }
+            Conclusion::Matched { .. } | Conclusion::Cancelled => None,
+        }
+    }
+}
+
+/// The four ways a poll can end.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Conclusion {
+    /// A response met the response filter.
+    Matched {
+        /// That response.
+        response: RecordedResponse,
+    },
+    /// The job failed, or asking for it cannot succeed.
+    Failed {
+        /// What decided it.
+        reason: FailureReason,
+        /// The response that decided it, if it was one.
+        response: Option<RecordedResponse>,
+        /// In words: what matched the failure filter, or what cannot get better.
+        explanation: String,
+    },
+    /// The deadline came first.
+    TimedOut {
+        /// How the time ran out.
+        reason: TimeoutReason,
+        /// The last response there was.
+        response: Option<RecordedResponse>,
+        /// In words: what the last attempt lacked.
+        explanation: String,
+    },
+    /// Somebody cancelled it.
+    Cancelled,
+}
+
+/// What made a poll fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum FailureReason {
+    /// A response met the failure filter.
+    FailureFilter,
+    /// Too many attempts in a row that could not get better (`giveUp`).
+    GaveUp,
+    /// The stored poll could not be read back.
+    Unreadable,
+}
+
+/// How a poll ran out of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum TimeoutReason {
+    /// The deadline passed.
+    Deadline,
+    /// The server asked not to be called again before the deadline.
+    HintPastDeadline,
+    /// The deadline passed while no process ran the poll.
+    WhileAway,
+}
+
+/// A response as it is kept: repeated headers joined, the body byte for byte.
+///
+/// In JSON a body that is JSON stands verbatim under `body`, other text under `text`, anything else under `base64`.
+///
+/// ```
+/// use poller::RecordedResponse;
+///
+/// let response = RecordedResponse::new(200, [("content-type", "text/plain")], "not yet");
+/// assert!(response.json().is_none());
+/// let text = serde_json::to_string(&response)?;
+/// assert_eq!(text, r#"{"status":200,"headers":{"content-type":"text/plain"},"text":"not yet"}"#);
+/// assert_eq!(serde_json::from_str::<RecordedResponse>(&text)?, response);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct RecordedResponse {
+    status: u16,
+    headers: BTreeMap<String, String>,
+    body: Bytes,
+}
+
+impl RecordedResponse {
+    /// A response of these parts; header names are lower-cased, repeated ones joined with `, ` (RFC 9110, 5.3).
+    pub fn new<N: AsRef<str>, V: AsRef<str>>(
+        status: u16,
+        headers: impl IntoIterator<Item = (N, V)>,
+        body: impl Into<Bytes>,
+    ) -> Self {
+        let mut joined: BTreeMap<String, String> = BTreeMap::new();
+        for (name, value) in headers {
+            joined
+                .entry(name.as_ref().to_ascii_lowercase())
+                .and_modify(|present| {
+                    present.push_str(", ");
+                    present.push_str(value.as_ref());
+                })
+                .or_insert_with(|| value.as_ref().to_owned());
+        }
+        Self { status, headers: joined, body: body.into() }
+    }
+
+    /// The status code.
+    #[must_use]
+    pub const fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The headers, names in lower case.
+    #[must_use]
+    pub const fn headers(&self) -> &BTreeMap<String, String> {
+        &self.headers
+    }
+
+    /// The body as received, after decompression.
+    #[must_use]
+    pub const fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// The body as the JSON text that was received; `None` if it is not JSON. Linear in the body's length.
+    #[must_use]
+    pub fn json(&self) -> Option<&str> {
+        serde_json::from_slice::<&RawValue>(&self.body).ok().map(RawValue::get)
+    }
+}
+
+impl From<Response> for RecordedResponse {
+    /// Header bytes that are not UTF-8 are read as Latin-1, as HTTP/1.1 used to define them.
+    fn from(response: Response) -> Self {
+        let headers =
+            response.headers.iter().map(|(name, value)| (name.as_str(), header_text(value.as_bytes())));
+        Self::new(response.status, headers, response.body)
+    }
+}
+
+/// A header value as text: UTF-8 where it is, otherwise Latin-1, so that no header is lost to filters.
+pub(crate) fn header_text(bytes: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => Cow::Owned(bytes.iter().map(|byte| char::from(*byte)).collect()),
+    }
+}
+
+impl fmt::Debug for RecordedResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecordedResponse")
+            .field("status", &self.status)
+            .field("headers", &self.headers.keys().collect::<Vec<_>>())
+            .field("body_len", &self.body.len())
+            .finish()
+    }
+}
+
+impl Serialize for RecordedResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(3))?;
+        map.serialize_entry("status", &self.status)?;
+        map.serialize_entry("headers", &self.headers)?;
+        match (serde_json::from_slice::<&RawValue>(&self.body), std::str::from_utf8(&self.body)) {
+            (Ok(json), _) => map.serialize_entry("body", json)?,
+            (Err(_), Ok(text)) => map.serialize_entry("text", text)?,
+            (Err(_), Err(_)) => map.serialize_entry("base64", &BASE64.encode(&self.body))?,
+        }
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for RecordedResponse {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Stored {
+            status: u16,
+            headers: BTreeMap<String, String>,
+            #[serde(default, deserialize_with = "present")]
+            body: Option<Box<RawValue>>,
+            text: Option<String>,
+            base64: Option<String>,
+        }
+        // A body may be the JSON value null, which an Option would take for absence.
+        fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawValue>>, D::Error> {
+            Box::<RawValue>::deserialize(deserializer).map(Some)
+        }
+        let Stored { status, headers, body, text, base64 } = Stored::deserialize(deserializer)?;
+        let body = match (body, text, base64) {
+            (Some(json), None, None) => Bytes::from(String::from(Box::<str>::from(json))),
+            (None, Some(text), None) => Bytes::from(text),
+            (None, None, Some(encoded)) => Bytes::from(BASE64.decode(encoded).map_err(D::Error::custom)?),
+            _ => return Err(D::Error::custom("expected one of body, text, base64")),
+        };
+        Ok(Self { status, headers, body })
+    }
+}
+
+/// How often each status and each kind of error came.
+///
+/// ```
+/// use poller::Counts;
+///
+/// let counts: Counts = serde_json::from_str(r#"{"200":3,"timeout":1}"#)?;
+/// assert_eq!(counts.to_string(), "3 × 200, 1 × timeout");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Counts(BTreeMap<String, u32>);
+
+impl Counts {
+    /// Each status (`"200"`) or error kind (`"timeout"`) with its count, in order of the name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, u32)> {
+        self.0.iter().map(|(name, count)| (name.as_str(), *count))
+    }
+
+    /// Whether nothing was counted.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl FromIterator<(String, u32)> for Counts {
+    fn from_iter<I: IntoIterator<Item = (String, u32)>>(counts: I) -> Self {
+        Self(counts.into_iter().collect())
+    }
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, (name, count)) in self.iter().enumerate() {
+            let separator = if position == 0 { "" } else { ", " };
+            write!(f, "{separator}{count} × {name}")?;
+        }
+        Ok(())
+    }
+}
+
+/// One request and what came of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Attempt {
+    /// Counts from 1.
+    pub number: u32,
+    /// When the request began.
+    pub at: Timestamp,
+    /// To the last byte of the response, or to the error, in microseconds.
+    #[serde(rename = "durationInMicros", with = "micros")]
+    pub duration: Duration,
+    /// What came back.
+    pub result: AttemptResult,
+    /// What it meant for the poll.
+    pub verdict: Verdict,
+    /// What did not match, or what went wrong, on one line; never a body.
+    pub note: Option<Box<str>>,
+    /// When the next request is due, and why then. `None` when there will be none.
+    pub next: Option<Next>,
+}
+
+/// What a request brought: a status, or an error without one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum AttemptResult {
+    /// A whole response with this status.
+    Status(u16),
+    /// No whole response.
+    Error(FetchErrorKind),
+}
+
+impl fmt::Display for AttemptResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => status.fmt(f),
+            Self::Error(kind) => kind.fmt(f),
+        }
+    }
+}
+
+/// What an attempt meant for its poll.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Verdict {
+    /// The response filter was met: the poll is done.
+    Matched,
+    /// The failure filter was met: the poll has failed.
+    Failed,
+    /// A whole response that met neither filter.
+    Unmatched,
+    /// No whole response.
+    Error,
+}
+
+/// When the next request is due, and what set that time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Next {
+    /// The time.
+    pub at: Timestamp,
+    /// What set it.
+    pub why: NextReason,
+}
+
+/// What set the time of the next request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum NextReason {
+    /// The next tick of the poll's grid.
+    Grid,
+    /// A retry strategy repeats the attempt.
+    Retry {
+        /// Which try of its sequence the next request is; the first request counts as 1.
+        r#try: u32,
+        /// How many tries the sequence may have.
+        limit: u32,
+    },
+    /// The server asked for patience.
+    Hint,
+}
+
+mod micros {
+    //! Durations as whole microseconds.
+    use super::{Deserialize, Deserializer, Duration, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(crate::clock::micros(*duration))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        u64::deserialize(deserializer).map(Duration::from_micros)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn round_trip(response: &RecordedResponse) -> String {
+        let text = serde_json::to_string(response).unwrap();
+        assert_eq!(&serde_json::from_str::<RecordedResponse>(&text).unwrap(), response);
+        text
+    }
+
+    #[test]
+    fn a_json_body_is_kept_to_the_byte() {
+        let body = "{ \"n\": 1.50,\n \"n\": 12345678901234567890123 }";
+        let response = RecordedResponse::new(200, [("A", "1"), ("a", "2")], body);
+        assert!(round_trip(&response).contains(body));
+        assert_eq!(response.json(), Some(body));
+        assert_eq!(response.headers()["a"], "1, 2");
+    }
+
+    #[test]
+    fn text_and_bytes_come_back_as_they_were() {
+        for body in [&b"<html>"[..], b"\xff\x00", b"", b"null"] {
+            round_trip(&RecordedResponse::new(500, [("x", "y")], Bytes::copy_from_slice(body)));
+        }
+    }
+
+    #[test]
+    fn headers_that_are_not_utf8_are_latin_1() {
+        assert_eq!(header_text(b"caf\xe9"), "café");
+        assert_eq!(header_text("café".as_bytes()), "café");
+    }
+
+    #[test]
+    fn debug_shows_neither_values_nor_body() {
+        let shown = format!("{:?}", RecordedResponse::new(200, [("set-cookie", "s3cret")], "s3cret"));
+        assert!(!shown.contains("s3cret") && shown.contains("set-cookie"), "{shown}");
+    }
+}
