@@ -1,0 +1,59 @@
+//! Why a header's text is not a hint.
+
+use std::fmt;
+
+/// A header that should say when to come back could not be read.
+///
+/// ```
+/// use retry::hint::ResetFormat;
+/// use std::time::SystemTime;
+///
+/// let err = ResetFormat::UnixTimestamp.parse("soon", SystemTime::UNIX_EPOCH).unwrap_err();
+/// assert_eq!(err.found(), "soon");
+/// assert_eq!(err.to_string(), "\"soon\" is not a reset time, expected seconds since 1970 like 1767225600");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HintError {
+    what: &'static str,
+    found: String,
+    expected: &'static str,
+}
+
+/// How much of the offending text is kept: enough to recognise it, little enough for a log line.
+const KEPT: usize = 80;
+
+impl HintError {
+    pub(super) fn new(what: &'static str, found: &str, expected: &'static str) -> Self {
+        let found = match found.char_indices().nth(KEPT) {
+            Some((end, _)) => format!("{}…", &found[..end]),
+            None => found.to_owned(),
+        };
+        Self { what, found, expected }
+    }
+
+    /// What was being read: a header's name, or "reset time".
+    #[must_use]
+    pub fn what(&self) -> &str {
+        self.what
+    }
+
+    /// The text found, cut after 80 characters.
+    #[must_use]
+    pub fn found(&self) -> &str {
+        &self.found
+    }
+
+    /// What would have been accepted, as a fragment that fits after "expected".
+    #[must_use]
+    pub fn expected(&self) -> &str {
+        self.expected
+    }
+}
+
+impl fmt::Display for HintError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} is not a {}, expected {}", self.found, self.what, self.expected)
+    }
+}
+
+impl std::error::Error for HintError {}

@@ -1,0 +1,236 @@
+//! [`ResetFormat`]: the four ways a rate-limit header spells the moment its quota is full again.
+//!
+//! The names are Trigger.dev's, whose `headers` strategy has a `resetFormat` member. Where its parser lets things
+//! pass, this one does not: `parseInt("12abc")` is 12 there, an empty duration is zero; here both are errors, because a
+//! wait made of half a number is worse than the fallback the caller has for none.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::{Duration, SystemTime};
+
+use super::asked::{Asked, NANOS_PER_MILLI, NANOS_PER_SEC, since_epoch};
+use super::number::decimal;
+use super::{HintError, date};
+
+/// How the value of a reset header is written.
+///
+/// | name | example | meaning |
+/// | --- | --- | --- |
+/// | `unix_timestamp` (default) | `1767225600` | seconds since 1970 |
+/// | `unix_timestamp_in_ms` | `1767225600000` | milliseconds since 1970 |
+/// | `iso_8601` | `2026-01-01T00:00:00Z` | a moment; without an offset it is UTC |
+/// | `iso_8601_duration_openai_variant` | `1h2m3.5s`, `6ms` | that long from now |
+///
+/// ```
+/// use retry::hint::ResetFormat;
+/// use std::time::{Duration, SystemTime};
+///
+/// let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_590);
+/// let ten = Duration::from_secs(10);
+/// assert_eq!(ResetFormat::UnixTimestamp.parse("1767225600", now)?, ten);
+/// assert_eq!(ResetFormat::Iso8601.parse("2026-01-01T00:00:00Z", now)?, ten);
+/// assert_eq!(ResetFormat::Iso8601DurationOpenaiVariant.parse("10s", now)?, ten);
+/// # Ok::<(), retry::hint::HintError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum ResetFormat {
+    /// Seconds since 1970.
+    #[default]
+    #[cfg_attr(feature = "serde", serde(rename = "unix_timestamp"))]
+    UnixTimestamp,
+    /// Milliseconds since 1970.
+    #[cfg_attr(feature = "serde", serde(rename = "unix_timestamp_in_ms"))]
+    UnixTimestampInMs,
+    /// A moment as ISO 8601 writes it: date, time, offset.
+    #[cfg_attr(feature = "serde", serde(rename = "iso_8601"))]
+    Iso8601,
+    /// A duration like `1d2h3m4.5s` or `6ms`: numbers with units from days down, each unit at most once. This is how
+    /// OpenAI's API (and Go's `time.Duration`, which adds `us` and `ns`) writes one.
+    #[cfg_attr(feature = "serde", serde(rename = "iso_8601_duration_openai_variant"))]
+    Iso8601DurationOpenaiVariant,
+}
+
+impl ResetFormat {
+    /// Every format, in the order of the table.
+    pub const ALL: [Self; 4] =
+        [Self::UnixTimestamp, Self::UnixTimestampInMs, Self::Iso8601, Self::Iso8601DurationOpenaiVariant];
+
+    /// The name it has on the wire.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::UnixTimestamp => "unix_timestamp",
+            Self::UnixTimestampInMs => "unix_timestamp_in_ms",
+            Self::Iso8601 => "iso_8601",
+            Self::Iso8601DurationOpenaiVariant => "iso_8601_duration_openai_variant",
+        }
+    }
+
+    /// How long to wait from `now` until the reset: zero if it has passed, at most [`LONGEST`](super::LONGEST).
+    ///
+    /// Pass [`server_time`](super::server_time) as `now` to be safe from a clock that is wrong on either side.
+    ///
+    /// # Errors
+    /// If `text`, apart from spaces around it, is not in this format.
+    pub fn parse(&self, text: &str, now: SystemTime) -> Result<Duration, HintError> {
+        self.read(text, now).map(Asked::clamped)
+    }
+
+    /// As [`parse`](Self::parse), before clamping. Linear in the length of `text`.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn read(&self, text: &str, now: SystemTime) -> Result<Asked, HintError> {
+        let trimmed = text.trim();
+        let nanos = match self {
+            Self::UnixTimestamp => {
+                decimal(trimmed, NANOS_PER_SEC).map(|at| at.saturating_sub(since_epoch(now)))
+            }
+            Self::UnixTimestampInMs => {
+                decimal(trimmed, NANOS_PER_MILLI).map(|at| at.saturating_sub(since_epoch(now)))
+            }
+            Self::Iso8601 => date::iso_8601(trimmed).map(|at| at - since_epoch(now)),
+            Self::Iso8601DurationOpenaiVariant => units(trimmed),
+        };
+        nanos.map(Asked::from_nanos).ok_or_else(|| HintError::new("reset time", trimmed, self.example()))
+    }
+
+    const fn example(self) -> &'static str {
+        match self {
+            Self::UnixTimestamp => "seconds since 1970 like 1767225600",
+            Self::UnixTimestampInMs => "milliseconds since 1970 like 1767225600000",
+            Self::Iso8601 => "a moment like 2026-01-01T00:00:00Z",
+            Self::Iso8601DurationOpenaiVariant => "a duration like 1h2m3.5s or 6ms",
+        }
+    }
+}
+
+/// The units, largest first. Order matters in reading too: each must come after the one before it in this list.
+const UNITS: [(&str, i128); 8] = [
+    ("d", 86_400 * NANOS_PER_SEC),
+    ("h", 3_600 * NANOS_PER_SEC),
+    ("m", 60 * NANOS_PER_SEC),
+    ("s", NANOS_PER_SEC),
+    ("ms", NANOS_PER_MILLI),
+    ("us", 1_000),
+    ("µs", 1_000),
+    ("ns", 1),
+];
+
+fn units(text: &str) -> Option<i128> {
+    let mut rest = text;
+    let mut total: i128 = 0;
+    let mut allowed = &UNITS[..];
+    while !rest.is_empty() {
+        let (number, tail) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit() && c != '.')?);
+        let (unit, tail) =
+            tail.split_at(tail.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(tail.len()));
+        let index = allowed.iter().position(|(name, _)| *name == unit)?;
+        total = total.saturating_add(decimal(number, allowed[index].1)?);
+        allowed = &allowed[index + 1..];
+        rest = tail;
+    }
+    (!text.is_empty()).then_some(total)
+}
+
+impl fmt::Display for ResetFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for ResetFormat {
+    type Err = HintError;
+
+    fn from_str(text: &str) -> Result<Self, HintError> {
+        Self::ALL.into_iter().find(|format| format.name() == text).ok_or_else(|| {
+            HintError::new(
+                "reset format",
+                text,
+                "unix_timestamp, unix_timestamp_in_ms, iso_8601 or iso_8601_duration_openai_variant",
+            )
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hint::LONGEST;
+
+    fn now() -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600)
+    }
+
+    #[test]
+    fn durations_as_openai_writes_them() {
+        for (text, millis) in [
+            ("1s", 1_000),
+            ("6m0s", 360_000),
+            ("6m59s", 419_000),
+            ("1h6m18s", 3_978_000),
+            ("1h2m3.5s", 3_723_500),
+            ("6ms", 6),
+            ("500ms", 500),
+            ("4s5ms", 4_005),
+            ("1.5h", 5_400_000),
+            ("20h3m4s5ms", 72_184_005),
+            ("0s", 0),
+        ] {
+            let wait = ResetFormat::Iso8601DurationOpenaiVariant.parse(text, now());
+            assert_eq!(wait, Ok(Duration::from_millis(millis)), "{text}");
+        }
+        let micros = ResetFormat::Iso8601DurationOpenaiVariant.parse("859.5µs", now());
+        assert_eq!(micros, Ok(Duration::from_nanos(859_500)));
+    }
+
+    #[test]
+    fn what_is_not_in_the_format_is_an_error() {
+        let duration = ResetFormat::Iso8601DurationOpenaiVariant;
+        for text in
+            ["", "5", "s", "1x", "d1", "1 d", "1dd", "1s1s", "1s1m", "1ms1s", "-1s", "PT1S", "1..5s", "1s "]
+        {
+            assert_eq!(duration.parse(text, now()).is_ok(), text == "1s ", "{text:?}");
+        }
+        for text in ["", "12abc", "1e9", "soon", "2026-01-01"] {
+            assert!(ResetFormat::UnixTimestamp.parse(text, now()).is_err(), "{text}");
+            assert!(ResetFormat::UnixTimestampInMs.parse(text, now()).is_err(), "{text}");
+        }
+        assert!(ResetFormat::Iso8601.parse("1767225600", now()).is_err());
+    }
+
+    #[test]
+    fn past_is_zero_and_absurd_is_cut() {
+        for (format, past, absurd) in [
+            (ResetFormat::UnixTimestamp, "1767225599", "99999999999999999999999999"),
+            (ResetFormat::UnixTimestampInMs, "-1", "99999999999999999999999999"),
+            (ResetFormat::Iso8601, "1999-12-31", "9999-12-31"),
+        ] {
+            assert_eq!(format.parse(past, now()), Ok(Duration::ZERO));
+            assert!(matches!(format.read(past, now()), Ok(Asked::Past(_))));
+            assert_eq!(format.parse(absurd, now()), Ok(LONGEST));
+        }
+        let years = ResetFormat::Iso8601DurationOpenaiVariant;
+        assert_eq!(years.parse("99999999999999999999d", now()), Ok(LONGEST));
+        assert_eq!(years.read("400d", now()), Ok(Asked::Wait(Duration::from_secs(400 * 86_400))));
+    }
+
+    #[test]
+    fn names_round_trip() {
+        for format in ResetFormat::ALL {
+            assert_eq!(format.name().parse(), Ok(format));
+        }
+        assert!("unix".parse::<ResetFormat>().is_err());
+    }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn wire_names_are_the_names() {
+        for format in ResetFormat::ALL {
+            let json = format!("\"{}\"", format.name());
+            assert_eq!(serde_json::to_string(&format).unwrap(), json);
+            assert_eq!(serde_json::from_str::<ResetFormat>(&json).unwrap(), format);
+        }
+    }
+}

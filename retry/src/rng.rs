@@ -1,0 +1,90 @@
+//! The randomness behind jitter: small, seedable, the same on every platform and in every version.
+//!
+//! Jitter needs draws that are even and cheap; it does not need secrecy. SplitMix64 (Steele, Lea and Flood, "Fast
+//! Splittable Pseudorandom Number Generators", OOPSLA 2014) is eight bytes of state, passes BigCrush, and has no bad
+//! seeds. It is written out here, instead of taken from a crate, because a seeded sequence of delays is part of what
+//! this crate promises: another crate's next release must not change it.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+
+/// A generator of random numbers for jitter. Not for secrets.
+///
+/// The same seed gives the same numbers for ever, so a test can pin every delay of a policy.
+///
+/// ```
+/// use retry::Rng;
+///
+/// let (mut a, mut b) = (Rng::seeded(7), Rng::seeded(7));
+/// assert_eq!(a.next_u64(), b.next_u64());
+/// assert!(a.up_to(10) <= 10);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rng {
+    state: u64,
+}
+
+impl Rng {
+    /// A generator whose numbers follow from `seed` alone. Every seed is as good as another.
+    #[must_use]
+    pub const fn seeded(seed: u64) -> Self {
+        Self { state: seed }
+    }
+
+    /// A generator seeded from the randomness the standard library draws for its hash maps: different in each call
+    /// and each process. On targets without a source of randomness (`wasm32-unknown-unknown`) the standard
+    /// library's keys are fixed, and so is this; seed it yourself there.
+    #[must_use]
+    pub fn from_entropy() -> Self {
+        Self::seeded(RandomState::new().build_hasher().finish())
+    }
+
+    /// The next number, each of the 2^64 equally likely.
+    #[inline]
+    pub const fn next_u64(&mut self) -> u64 {
+        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// A number from 0 to `max`, both included.
+    ///
+    /// Multiplies and keeps the high half (Lemire, "Fast Random Integer Generation in an Interval", 2019) without the
+    /// rejection step: the unevenness that leaves is below `max`/2^64, far under what any jitter could show.
+    #[inline]
+    pub const fn up_to(&mut self, max: u64) -> u64 {
+        // (2^64 − 1) · (max + 1) < 2^128, so the product cannot overflow, and its high half is at most `max`.
+        ((self.next_u64() as u128 * (max as u128 + 1)) >> 64) as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The first outputs for seed 1234567 as published with the reference implementation (prng.di.unimi.it).
+    #[test]
+    fn is_splitmix64() {
+        let mut rng = Rng::seeded(1_234_567);
+        let drawn = [rng.next_u64(), rng.next_u64(), rng.next_u64()];
+        assert_eq!(drawn, [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]);
+    }
+
+    #[test]
+    fn up_to_includes_both_ends() {
+        let mut rng = Rng::seeded(1);
+        let mut seen = [false; 4];
+        for _ in 0..200 {
+            seen[rng.up_to(3) as usize] = true;
+        }
+        assert_eq!(seen, [true; 4]);
+        assert_eq!(rng.up_to(0), 0);
+        let _ = rng.up_to(u64::MAX);
+    }
+
+    #[test]
+    fn entropy_differs_between_calls() {
+        assert_ne!(Rng::from_entropy(), Rng::from_entropy());
+    }
+}

@@ -1,0 +1,57 @@
+//! Why a status pattern was refused.
+
+use std::fmt;
+
+/// The text is not a status pattern.
+///
+/// ```
+/// let err = "6oo".parse::<retry::status::StatusPattern>().unwrap_err();
+/// assert_eq!(err.found(), "6oo");
+/// assert!(err.to_string().starts_with("\"6oo\" is not a status pattern"));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatusError {
+    found: String,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Empty,
+    Form,
+    OutOfRange,
+    Reversed,
+}
+
+impl StatusError {
+    pub(super) fn new(found: &str, kind: Kind) -> Self {
+        Self { found: found.to_owned(), kind }
+    }
+
+    /// The pattern that was refused; of a comma list, the one item.
+    #[must_use]
+    pub fn found(&self) -> &str {
+        &self.found
+    }
+}
+
+impl fmt::Display for StatusError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let found = &self.found;
+        match self.kind {
+            Kind::Empty => {
+                f.write_str("a status pattern is empty, expected one like 429, 500-599, 5xx, 50x or all")
+            }
+            Kind::Form => write!(
+                f,
+                "{found:?} is not a status pattern, expected one like 429, 500-599, 5xx, 50x or all"
+            ),
+            Kind::OutOfRange => {
+                write!(f, "{found:?} can never match, expected status codes from 100 to 999")
+            }
+            Kind::Reversed => write!(f, "{found:?} runs backwards, expected the lower status first"),
+        }
+    }
+}
+
+impl std::error::Error for StatusError {}
