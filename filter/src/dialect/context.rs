@@ -90,10 +90,10 @@ impl<'l> Context<'l> {
     }
 
     /// Reads every item of an array, with the pointer at it; leaves out what `read` does.
-    pub(crate) fn each<T>(
+    pub(crate) fn each<'n, T>(
         &mut self,
-        items: &[Node],
-        mut read: impl FnMut(&mut Self, &Node) -> Option<T>,
+        items: &'n [Node],
+        mut read: impl FnMut(&mut Self, &'n Node) -> Option<T>,
     ) -> Vec<T> {
         let read_at = |(index, item)| self.within_index(index, |context| read(context, item));
         items.iter().enumerate().filter_map(read_at).collect()
@@ -296,6 +296,15 @@ pub(crate) fn describe(node: &Node) -> String {
         Kind::Array(items) if items.is_empty() => "an empty array".to_owned(),
         Kind::Object(members) if members.is_empty() => "an empty object".to_owned(),
         Kind::Array(_) | Kind::Object(_) => node.type_name().to_owned(),
+    }
+}
+
+/// A scalar as it is written in JSON, for examples in help; `…` for anything else.
+pub(crate) fn shown(node: &Node) -> String {
+    match &node.kind {
+        Kind::String(text) => Quoted(text).to_string(),
+        Kind::Array(_) | Kind::Object(_) => "…".to_owned(),
+        _ => node.to_value().to_string(),
     }
 }
 

@@ -4,8 +4,10 @@
 //! everything that is wrong at once. The tree of a filter with errors is never compiled.
 
 mod context;
+mod event_bridge;
 mod native;
 mod suggest;
+mod trigger_dev;
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,7 +16,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::ast::Pattern;
 use crate::json::Node;
-pub(crate) use context::Context;
+pub(crate) use context::{Context, Problem};
 
 /// Which language a filter is written in.
 ///
@@ -54,11 +56,8 @@ impl Dialect {
     pub(crate) fn read(self, node: &Node, context: &mut Context<'_>) -> Pattern {
         match self {
             Self::Native => native::read(node, context),
-            Self::TriggerDev | Self::EventBridge => {
-                context
-                    .error(node.span, context::Problem::new(format!("the {self} dialect is not here yet")));
-                Pattern { members: Vec::new() }
-            }
+            Self::TriggerDev => trigger_dev::read(node, context),
+            Self::EventBridge => event_bridge::read(node, context),
         }
     }
 }

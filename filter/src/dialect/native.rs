@@ -1,6 +1,6 @@
 //! The native dialect: arrays are any-of, objects are matchers or nested filters, scalars are shorthand.
 
-use super::context::{Context, Duplicates, Problem, describe};
+use super::context::{Context, Duplicates, Problem, describe, shown};
 use super::suggest::closest;
 use crate::ast::{
     Condition, Conditions, Judge, Junction, Member, MemberKind, Node as Judged, Pattern, Quantifier, Reach,
@@ -495,7 +495,7 @@ fn judge(key: &str, node: &Node, context: &mut Context<'_>) -> Option<Judge> {
             Some(Judge::Pattern(pattern(node, context)?))
         }
         _ => {
-            let help = format!("write {{{}: [{}]}}", Quoted(key), node.to_value());
+            let help = format!("write {{{}: [{}]}}", Quoted(key), shown(node));
             let help = if key == "$some" { format!("{help}, or $includes") } else { help };
             context.wrong_argument(key, "a filter, a matcher, or an array of conditions", node, Some(help));
             None

@@ -8,7 +8,7 @@ mod cidr;
 mod collate;
 mod fold;
 mod literal;
-mod number;
+pub(crate) mod number;
 mod pattern;
 pub(crate) mod text;
 mod wildcard;
