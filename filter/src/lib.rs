@@ -1,1 +1,38 @@
-//! Placeholder.
+//! Filters for JSON events: compiled once, matched often, and able to say why.
+//!
+//! ```
+//! use filter::Filter;
+//! use serde_json::json;
+//!
+//! let filter = Filter::parse(r#"{"type": [{"$startsWith": "order."}], "amount": {"$gte": 100}}"#)?;
+//! assert!(filter.matches(&json!({"type": "order.paid", "amount": 120})));
+//! # Ok::<(), filter::FilterError>(())
+//! ```
+
+#![expect(dead_code, reason = "what the native dialect does not need, the others do, and they follow")]
+
+mod ast;
+mod compile;
+mod diagnostic;
+mod dialect;
+mod error;
+mod explain;
+mod filter;
+pub mod json;
+mod limits;
+mod matcher;
+mod ops;
+mod options;
+mod program;
+mod source;
+mod warning;
+
+pub use diagnostic::{Diagnostic, Severity, Span};
+pub use dialect::{Dialect, UnknownDialect};
+pub use error::FilterError;
+pub use explain::{Check, Explanation};
+pub use filter::Filter;
+pub use json::JsonError;
+pub use limits::Limits;
+pub use options::FilterOptions;
+pub use warning::{Warning, WarningKind};

@@ -1,0 +1,182 @@
+//! From the typed tree to the program.
+//!
+//! Items of a run must lie next to each other, while each may have items of its own: a run's items are compiled first,
+//! which puts what they own into the arenas, and then added together.
+
+use std::collections::HashMap;
+
+use crate::ast::{self, Junction, MemberKind, Quantifier, Reach, TestKind};
+use crate::ops::Leaf;
+use crate::program::{Arena, Condition, Id, Judge, Member, NameId, Node, Pattern, Program, Run, Test};
+
+/// Flattens a tree; linear in its size.
+pub(crate) fn compile(tree: ast::Pattern) -> Program {
+    let mut compiler = Compiler::default();
+    let root = compiler.pattern(tree);
+    let root = compiler.patterns.add(root.pattern);
+    Program {
+        names: compiler.names.into(),
+        patterns: compiler.patterns.finish(),
+        members: compiler.members.finish(),
+        conditions: compiler.conditions.finish(),
+        tests: compiler.tests.finish(),
+        leaves: compiler.leaves.finish(),
+        root,
+    }
+}
+
+#[derive(Default)]
+struct Compiler {
+    names: Vec<Box<str>>,
+    name_ids: HashMap<String, NameId>,
+    patterns: Builder<Pattern>,
+    members: Builder<Member>,
+    conditions: Builder<Condition>,
+    tests: Builder<Test>,
+    leaves: Builder<Leaf>,
+}
+
+/// A pattern, and what it answers for an object without fields if it is of the event-bridge dialect.
+struct Compiled {
+    pattern: Pattern,
+    absent: bool,
+}
+
+impl Compiler {
+    fn pattern(&mut self, tree: ast::Pattern) -> Compiled {
+        let mut absent = true;
+        let mut members = Vec::with_capacity(tree.members.len());
+        for member in tree.members {
+            let (member, holds) = self.member(member.kind);
+            absent &= holds;
+            members.push(member);
+        }
+        Compiled { pattern: Pattern { members: self.members.extend(members) }, absent }
+    }
+
+    fn member(&mut self, kind: MemberKind) -> (Member, bool) {
+        match kind {
+            MemberKind::Field { name, node } => {
+                let name = self.name(name);
+                let (node, absent) = self.node(node);
+                (Member::Field { name, node }, absent)
+            }
+            MemberKind::Junction { kind, patterns } => {
+                let compiled: Vec<Compiled> = patterns.into_iter().map(|p| self.pattern(p)).collect();
+                let mut absent = compiled.iter().map(|c| c.absent);
+                let absent = match kind {
+                    Junction::Or => absent.any(|holds| holds),
+                    Junction::And => absent.all(|holds| holds),
+                    Junction::Nor => !absent.any(|holds| holds),
+                };
+                let patterns = self.patterns.extend(compiled.into_iter().map(|c| c.pattern));
+                (Member::Junction { kind, patterns }, absent)
+            }
+        }
+    }
+
+    /// A node, and its answer for a missing field by the event-bridge dialect's rule.
+    fn node(&mut self, node: ast::Node) -> (Node, bool) {
+        match node {
+            ast::Node::Conditions(conditions) => match (conditions.reach, conditions.quantifier) {
+                (Reach::Scalars, _) => {
+                    let absent = conditions.items.iter().any(wants_absence);
+                    let conditions = self.conditions(conditions.items);
+                    (Node::Scalars { conditions, absent }, absent)
+                }
+                (Reach::Value, Quantifier::Any) => (Node::Any(self.conditions(conditions.items)), false),
+                (Reach::Value, Quantifier::All) => (Node::All(self.conditions(conditions.items)), false),
+            },
+            ast::Node::Nested { reach, pattern } => {
+                let compiled = self.pattern(pattern);
+                let pattern = self.patterns.add(compiled.pattern);
+                match reach {
+                    Reach::Value => (Node::Nested(pattern), false),
+                    Reach::Scalars => {
+                        let absent = compiled.absent;
+                        (Node::NestedScalars { pattern, absent }, absent)
+                    }
+                }
+            }
+        }
+    }
+
+    fn conditions(&mut self, items: Vec<ast::Condition>) -> Run<Condition> {
+        let compiled: Vec<Condition> =
+            items.into_iter().map(|condition| Condition { tests: self.tests(condition.tests) }).collect();
+        self.conditions.extend(compiled)
+    }
+
+    fn tests(&mut self, tests: Vec<ast::Test>) -> Run<Test> {
+        let compiled: Vec<Test> = tests.into_iter().map(|test| self.test(test.kind)).collect();
+        self.tests.extend(compiled)
+    }
+
+    fn test(&mut self, kind: TestKind) -> Test {
+        match kind {
+            TestKind::Leaf(leaf) => Test::Leaf(self.leaves.add(leaf)),
+            TestKind::Size(tests) => Test::Size(self.tests(tests)),
+            TestKind::Some(judge) => Test::Some(self.judge(judge)),
+            TestKind::Every(judge) => Test::Every(self.judge(judge)),
+            TestKind::All(conditions) => Test::All(self.conditions(conditions)),
+            TestKind::None(conditions) => Test::None(self.conditions(conditions)),
+            TestKind::But(tests) => Test::But(self.tests(tests)),
+            TestKind::NoneOf(leaves) => Test::NoneOf(self.leaves.extend(leaves)),
+        }
+    }
+
+    fn judge(&mut self, judge: ast::Judge) -> Judge {
+        match judge {
+            ast::Judge::Pattern(pattern) => {
+                let compiled = self.pattern(pattern);
+                Judge::Pattern(self.patterns.add(compiled.pattern))
+            }
+            ast::Judge::Conditions { items, .. } => Judge::Any(self.conditions(items)),
+        }
+    }
+
+    fn name(&mut self, name: String) -> NameId {
+        if let Some(&id) = self.name_ids.get(&name) {
+            return id;
+        }
+        let id = NameId(index(self.names.len()));
+        self.names.push(name.as_str().into());
+        self.name_ids.insert(name, id);
+        id
+    }
+}
+
+fn wants_absence(condition: &ast::Condition) -> bool {
+    condition.tests.iter().any(|test| matches!(test.kind, TestKind::Leaf(Leaf::Exists(false))))
+}
+
+/// An arena being filled.
+struct Builder<T>(Vec<T>);
+
+impl<T> Default for Builder<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T> Builder<T> {
+    fn add(&mut self, item: T) -> Id<T> {
+        let id = Id::new(index(self.0.len()));
+        self.0.push(item);
+        id
+    }
+
+    fn extend(&mut self, items: impl IntoIterator<Item = T>) -> Run<T> {
+        let start = index(self.0.len());
+        self.0.extend(items);
+        Run::new(start, index(self.0.len()))
+    }
+
+    fn finish(self) -> Arena<T> {
+        Arena::new(self.0)
+    }
+}
+
+fn index(length: usize) -> u32 {
+    u32::try_from(length).expect("invariant: a filter's nodes were counted before it was compiled")
+}

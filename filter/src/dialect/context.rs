@@ -1,0 +1,319 @@
+//! What every reader carries along: where it is, what it found wrong, and what is left to spend.
+
+use std::collections::HashSet;
+
+use crate::diagnostic::{Diagnostic, Span};
+use crate::json::{Kind, Member, Node, Pointer};
+use crate::limits::Limits;
+use crate::ops::text::Quoted;
+use crate::ops::{Cidr, CidrError, Leaf, Literal, Num, Pattern, PatternError, Wildcard, WildcardError};
+use crate::warning::{Warning, WarningKind};
+
+/// The state of reading one filter.
+#[derive(Debug)]
+pub(crate) struct Context<'l> {
+    pub(crate) pointer: Pointer,
+    limits: &'l Limits,
+    regex_budget: usize,
+    errors: Vec<Diagnostic>,
+    warnings: Vec<Warning>,
+}
+
+/// What is wrong, without where.
+pub(crate) struct Problem {
+    message: String,
+    help: Option<String>,
+}
+
+impl Problem {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), help: None }
+    }
+
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    pub(crate) fn maybe_help(mut self, help: Option<String>) -> Self {
+        self.help = help;
+        self
+    }
+}
+
+impl<'l> Context<'l> {
+    pub(crate) fn new(limits: &'l Limits, pointer: &str) -> Self {
+        Self {
+            pointer: Pointer::under(pointer),
+            limits,
+            regex_budget: limits.regex_bytes(),
+            errors: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// The errors, and if there are none the warnings.
+    pub(crate) fn finish(self) -> Result<Vec<Warning>, Vec<Diagnostic>> {
+        if self.errors.is_empty() { Ok(self.warnings) } else { Err(self.errors) }
+    }
+
+    pub(crate) fn error(&mut self, span: Option<Span>, problem: Problem) {
+        let mut diagnostic = Diagnostic::error(problem.message).at(self.pointer.as_str()).span(span);
+        if let Some(help) = problem.help {
+            diagnostic = diagnostic.help(help);
+        }
+        self.errors.push(diagnostic);
+    }
+
+    pub(crate) fn warn(&mut self, kind: WarningKind, span: Option<Span>, problem: Problem) {
+        let mut diagnostic = Diagnostic::warning(problem.message).at(self.pointer.as_str()).span(span);
+        if let Some(help) = problem.help {
+            diagnostic = diagnostic.help(help);
+        }
+        self.warnings.push(Warning::new(kind, diagnostic));
+    }
+
+    /// Runs `read` with the pointer at the member `key`.
+    pub(crate) fn within<T>(&mut self, key: &str, read: impl FnOnce(&mut Self) -> T) -> T {
+        let mark = self.pointer.key(key);
+        let result = read(self);
+        self.pointer.back(mark);
+        result
+    }
+
+    /// Runs `read` with the pointer at the element `index`.
+    pub(crate) fn within_index<T>(&mut self, index: usize, read: impl FnOnce(&mut Self) -> T) -> T {
+        let mark = self.pointer.index(index);
+        let result = read(self);
+        self.pointer.back(mark);
+        result
+    }
+
+    /// Reads every item of an array, with the pointer at it; leaves out what `read` does.
+    pub(crate) fn each<'n, T>(
+        &mut self,
+        items: &'n [Node],
+        mut read: impl FnMut(&mut Self, &'n Node) -> Option<T>,
+    ) -> Vec<T> {
+        let read_at = |(index, item)| self.within_index(index, |context| read(context, item));
+        items.iter().enumerate().filter_map(read_at).collect()
+    }
+
+    /// The members of an object that count: of those with one key the last. The others are an error, or a warning.
+    pub(crate) fn distinct<'n>(&mut self, members: &'n [Member], duplicates: Duplicates) -> Vec<&'n Member> {
+        let mut seen = HashSet::with_capacity(members.len());
+        let mut kept: Vec<&Member> = Vec::with_capacity(members.len());
+        for member in members.iter().rev() {
+            if seen.insert(member.key.as_str()) {
+                kept.push(member);
+                continue;
+            }
+            self.within(&member.key, |context| {
+                let found = format!("the key {} is there more than once", Quoted(&member.key));
+                match duplicates {
+                    Duplicates::Refuse => context.error(
+                        member.key_span,
+                        Problem::new(found).help("remove one, or put both conditions under one key"),
+                    ),
+                    Duplicates::LastCounts => context.warn(
+                        WarningKind::DuplicateKey,
+                        member.key_span,
+                        Problem::new(format!("{found}; only the last counts")).help("remove this one"),
+                    ),
+                }
+            });
+        }
+        kept.reverse();
+        kept
+    }
+
+    pub(crate) fn literal(&mut self, node: &Node) -> Option<Literal> {
+        match &node.kind {
+            Kind::Null => Some(Literal::Null),
+            Kind::Bool(bool) => Some(Literal::Bool(*bool)),
+            Kind::Number(number) => match Num::new(number) {
+                Some(number) => Some(Literal::Number(number)),
+                None => {
+                    let message = format!("the number {number} is beyond the range of 64-bit floats");
+                    self.error(node.span, Problem::new(message));
+                    None
+                }
+            },
+            Kind::String(text) => Some(Literal::String(text.as_str().into())),
+            Kind::Array(_) | Kind::Object(_) => None,
+        }
+    }
+
+    /// The argument of `operator` as a string.
+    pub(crate) fn string<'n>(&mut self, operator: &str, node: &'n Node) -> Option<&'n str> {
+        if let Kind::String(text) = &node.kind {
+            return Some(text);
+        }
+        let help = match &node.kind {
+            Kind::Number(_) | Kind::Bool(_) => Some(format!("write \"{}\" in quotes", node.to_value())),
+            _ => None,
+        };
+        self.wrong_argument(operator, "a string", node, help);
+        None
+    }
+
+    /// The argument of `operator` as a number.
+    pub(crate) fn number(&mut self, operator: &str, node: &Node) -> Option<Num> {
+        if let (Kind::Number(_), Some(Literal::Number(number))) = (&node.kind, self.literal(node)) {
+            return Some(number);
+        }
+        if !matches!(node.kind, Kind::Number(_)) {
+            let help = match &node.kind {
+                Kind::String(text) if is_number(text) => Some(format!("write {text} without quotes")),
+                _ => None,
+            };
+            self.wrong_argument(operator, "a number", node, help);
+        }
+        None
+    }
+
+    /// The argument of `operator` as a boolean.
+    pub(crate) fn boolean(&mut self, operator: &str, node: &Node) -> Option<bool> {
+        if let Kind::Bool(bool) = &node.kind {
+            return Some(*bool);
+        }
+        let help = match &node.kind {
+            Kind::String(text) if text == "true" || text == "false" => {
+                Some(format!("write {text} without quotes"))
+            }
+            _ => None,
+        };
+        self.wrong_argument(operator, "true or false", node, help);
+        None
+    }
+
+    pub(crate) fn wrong_argument(
+        &mut self,
+        operator: &str,
+        expected: &str,
+        found: &Node,
+        help: Option<String>,
+    ) {
+        let message = format!("{} takes {expected}, found {}", Quoted(operator), describe(found));
+        self.error(found.span, Problem::new(message).maybe_help(help));
+    }
+
+    pub(crate) fn regex(&mut self, text: &str, span: Option<Span>) -> Option<Leaf> {
+        match Pattern::new(text, &mut self.regex_budget) {
+            Ok(pattern) => Some(Leaf::Regex(Box::new(pattern))),
+            Err(PatternError::Syntax(reason)) => {
+                let problem = Problem::new(format!("invalid regular expression {}: {reason}", Quoted(text)));
+                let help = if text.contains("(?=") || text.contains("(?!") || text.contains("(?<") {
+                    "look-around is not supported: it cannot be matched in linear time"
+                } else {
+                    "the syntax is that of https://docs.rs/regex/latest/regex/#syntax"
+                };
+                self.error(span, problem.help(help));
+                None
+            }
+            Err(PatternError::Budget) => {
+                let limit = self.limits.regex_bytes();
+                let message = format!(
+                    "the filter's regular expressions take more memory than the limit of {limit} bytes, expected less"
+                );
+                let help =
+                    "use smaller repetitions, ASCII classes such as [0-9] instead of \\d, or raise the limit";
+                self.error(span, Problem::new(message).help(help));
+                None
+            }
+        }
+    }
+
+    pub(crate) fn wildcard(&mut self, text: &str, span: Option<Span>, double_star: bool) -> Option<Wildcard> {
+        match Wildcard::new(text, double_star) {
+            Ok(wildcard) => Some(wildcard),
+            Err(WildcardError::Escape) => {
+                let message =
+                    format!("a backslash in {} that escapes nothing, expected \\* or \\\\", Quoted(text));
+                let help = r"in JSON a literal backslash is written \\\\, a literal star \\*";
+                self.error(span, Problem::new(message).help(help));
+                None
+            }
+            Err(WildcardError::DoubleStar) => {
+                let message = format!("two stars in a row in {}, expected one", Quoted(text));
+                self.error(span, Problem::new(message).help("one star already is any run of characters"));
+                None
+            }
+        }
+    }
+
+    /// A block of addresses; a bare address and the host prefixes /32 and /128 only where `single` allows them.
+    pub(crate) fn cidr(&mut self, text: &str, span: Option<Span>, single: bool) -> Option<Cidr> {
+        let problem = match Cidr::parse(text) {
+            Ok(parsed) => {
+                let whole = parsed.block.prefix() == if parsed.block.is_ipv4() { 32 } else { 128 };
+                if whole && !single {
+                    let message = format!("{} is a single address, expected a larger block", Quoted(text));
+                    let problem = Problem::new(message);
+                    self.error(span, problem.help("write a single address as a plain string condition"));
+                    return None;
+                }
+                if parsed.host_bits {
+                    let message =
+                        format!("{} has bits set beyond its prefix; they are ignored", Quoted(text));
+                    let problem = Problem::new(message).help(format!("write {}", parsed.block));
+                    self.warn(WarningKind::HostBits, span, problem);
+                }
+                return Some(parsed.block);
+            }
+            Err(CidrError::Prefix { bits }) => Problem::new(format!(
+                "{} has no valid prefix length, expected a number from 0 to {bits} after the slash",
+                Quoted(text)
+            )),
+            Err(CidrError::Address) => {
+                let problem = Problem::new(format!("{} is no IPv4 or IPv6 block", Quoted(text)));
+                if has_leading_zero(text) {
+                    problem.help("octets have no leading zeros: some systems read them as octal")
+                } else {
+                    problem.help("write an address, a slash and a prefix length: 10.0.0.0/8")
+                }
+            }
+        };
+        self.error(span, problem);
+        None
+    }
+}
+
+/// Whether a key may be there twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Duplicates {
+    Refuse,
+    LastCounts,
+}
+
+/// A value in a message: its type, and the value itself if it is short.
+pub(crate) fn describe(node: &Node) -> String {
+    match &node.kind {
+        Kind::Null => "null".to_owned(),
+        Kind::Bool(bool) => bool.to_string(),
+        Kind::Number(number) => format!("the number {number}"),
+        Kind::String(text) => format!("the string {}", Quoted(text)),
+        Kind::Array(items) if items.is_empty() => "an empty array".to_owned(),
+        Kind::Object(members) if members.is_empty() => "an empty object".to_owned(),
+        Kind::Array(_) | Kind::Object(_) => node.type_name().to_owned(),
+    }
+}
+
+/// A scalar as it is written in JSON, for examples in help; `…` for anything else.
+pub(crate) fn shown(node: &Node) -> String {
+    match &node.kind {
+        Kind::String(text) => Quoted(text).to_string(),
+        Kind::Array(_) | Kind::Object(_) => "…".to_owned(),
+        _ => node.to_value().to_string(),
+    }
+}
+
+fn is_number(text: &str) -> bool {
+    matches!(serde_json::from_str(text), Ok(serde_json::Value::Number(_)))
+}
+
+fn has_leading_zero(text: &str) -> bool {
+    let address = text.split('/').next().unwrap_or(text);
+    let octets: Vec<&str> = address.split('.').collect();
+    octets.len() == 4 && octets.iter().any(|octet| octet.len() > 1 && octet.starts_with('0'))
+}

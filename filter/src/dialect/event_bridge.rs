@@ -1,0 +1,358 @@
+//! The event-bridge dialect: patterns of EventBridge, event-ruler and quamina.
+//!
+//! Conditions are judged on scalars, and arrays are looked into on the way to them; the tree says so by [`Reach::Scalars`].
+//! Where FILTER.md's rules are stricter or laxer than event-ruler's, the corpus of event-ruler's own answers leaves the
+//! case out.
+
+use super::context::{Context, Duplicates, Problem, describe, shown};
+use super::suggest::closest;
+use crate::ast::{
+    Condition, Conditions, Junction, Member, MemberKind, Node as Judged, Pattern, Quantifier, Reach, Test,
+    TestKind,
+};
+use crate::json::{self, Kind, Node};
+use crate::ops::number::{Bound, Range};
+use crate::ops::text::Quoted;
+use crate::ops::{Folded, Leaf, Num};
+
+/// Every operator.
+pub(crate) const OPERATORS: [&str; 9] = [
+    "exactly",
+    "prefix",
+    "suffix",
+    "equals-ignore-case",
+    "wildcard",
+    "numeric",
+    "exists",
+    "cidr",
+    "anything-but",
+];
+
+pub(super) fn read(node: &Node, context: &mut Context<'_>) -> Pattern {
+    let Kind::Object(members) = &node.kind else {
+        let message = format!("found {}, expected a pattern: an object of fields", describe(node));
+        context.error(node.span, Problem::new(message).help("write {\"field\": [\"value\"]}"));
+        return Pattern { members: Vec::new() };
+    };
+    pattern(members, node, context)
+}
+
+fn pattern(members: &[json::Member], node: &Node, context: &mut Context<'_>) -> Pattern {
+    if members.is_empty() {
+        let problem = Problem::new("an empty pattern, expected at least one field");
+        context.error(node.span, problem.help("to ask whether a field is there write [{\"exists\": true}]"));
+    }
+    let mut read = Vec::with_capacity(members.len());
+    for json in context.distinct(members, Duplicates::LastCounts) {
+        let kind = context.within(&json.key, |context| member(json, context));
+        if let Some(kind) = kind {
+            read.push(Member { key: json.key.clone(), span: json.key_span, kind });
+        }
+    }
+    Pattern { members: read }
+}
+
+fn member(json: &json::Member, context: &mut Context<'_>) -> Option<MemberKind> {
+    if let ("$or", Kind::Array(items)) = (json.key.as_str(), &json.value.kind)
+        && is_or(items)
+    {
+        let patterns = context.each(items, |context, item| match &item.kind {
+            Kind::Object(members) => Some(pattern(members, item, context)),
+            _ => None,
+        });
+        return Some(MemberKind::Junction { kind: Junction::Or, patterns });
+    }
+    let node = field(json, context)?;
+    Some(MemberKind::Field { name: json.key.clone(), node })
+}
+
+/// Whether the array under `$or` makes it the combinator: two or more non-empty objects without an operator's name.
+fn is_or(items: &[Node]) -> bool {
+    let is_pattern = |item: &Node| match &item.kind {
+        Kind::Object(members) => {
+            !members.is_empty() && !members.iter().any(|m| OPERATORS.contains(&m.key.as_str()))
+        }
+        _ => false,
+    };
+    items.len() >= 2 && items.iter().all(is_pattern)
+}
+
+fn field(json: &json::Member, context: &mut Context<'_>) -> Option<Judged> {
+    let node = &json.value;
+    match &node.kind {
+        Kind::Object(members) => {
+            Some(Judged::Nested { reach: Reach::Scalars, pattern: pattern(members, node, context) })
+        }
+        Kind::Array(items) if items.is_empty() => {
+            let problem = Problem::new("an empty array, expected at least one condition");
+            context.error(node.span, problem.help("no event could match it: remove the field"));
+            None
+        }
+        Kind::Array(items) => {
+            let or = json.key == "$or";
+            let items = context.each(items, |context, item| condition(item, or, context));
+            let (quantifier, reach) = (Quantifier::Any, Reach::Scalars);
+            Some(Judged::Conditions(Conditions { quantifier, reach, listed: true, items }))
+        }
+        _ => {
+            let message =
+                format!("found {}, expected an array of conditions or a nested pattern", describe(node));
+            context.error(node.span, Problem::new(message).help(format!("write [{}]", shown(node))));
+            None
+        }
+    }
+}
+
+/// One of the conditions of a field; `or`: whether that field is called `$or`.
+fn condition(node: &Node, or: bool, context: &mut Context<'_>) -> Option<Condition> {
+    let members = match &node.kind {
+        Kind::Object(members) => members,
+        Kind::Array(_) => {
+            let problem = Problem::new("an array among conditions, expected a literal or a matcher");
+            let help = "arrays in events are looked into anyway: write their elements' conditions here";
+            context.error(node.span, problem.help(help));
+            return None;
+        }
+        _ => {
+            let leaf = Leaf::Equals(context.literal(node)?);
+            let test = Test { key: String::new(), span: node.span, kind: TestKind::Leaf(leaf) };
+            return Some(Condition { span: node.span, literal: true, tests: vec![test] });
+        }
+    };
+    let distinct = context.distinct(members, Duplicates::LastCounts);
+    let [member] = distinct.as_slice() else {
+        let message = format!("a matcher with {} operators, expected exactly one", distinct.len());
+        let help = match distinct.len() {
+            0 => "write an operator: {\"exists\": true}",
+            _ => "conditions in an array are any-of; this language cannot require two of one value",
+        };
+        context.error(node.span, Problem::new(message).help(help));
+        return None;
+    };
+    let kind = context.within(&member.key, |context| operator(member, or, context))?;
+    let test = Test { key: member.key.clone(), span: member.key_span, kind };
+    Some(Condition { span: node.span, literal: false, tests: vec![test] })
+}
+
+fn operator(member: &json::Member, or: bool, context: &mut Context<'_>) -> Option<TestKind> {
+    let (key, node) = (member.key.as_str(), &member.value);
+    let leaf = match key {
+        "exactly" => Leaf::Equals(crate::ops::Literal::String(context.string(key, node)?.into())),
+        "prefix" => match ignore_case(node, context) {
+            Some(inner) => Leaf::FoldedPrefix(inner?),
+            None => Leaf::StartsWith(context.string(key, node)?.into()),
+        },
+        "suffix" => match ignore_case(node, context) {
+            Some(inner) => Leaf::FoldedSuffix(inner?),
+            None => Leaf::EndsWith(context.string(key, node)?.into()),
+        },
+        "equals-ignore-case" => Leaf::FoldedEquals(Folded::new(context.string(key, node)?)),
+        "wildcard" => {
+            let text = context.string(key, node)?;
+            Leaf::Wildcard(Box::new(context.wildcard(text, node.span, false)?))
+        }
+        "numeric" => Leaf::Number(Box::new(numeric(key, node, context)?)),
+        "exists" => Leaf::Exists(context.boolean(key, node)?),
+        "cidr" => {
+            let text = context.string(key, node)?;
+            Leaf::Cidr { block: context.cidr(text, node.span, false)?, mapped: false }
+        }
+        "anything-but" => return anything_but(key, node, context),
+        _ => {
+            unknown_operator(member, or, context);
+            return None;
+        }
+    };
+    Some(TestKind::Leaf(leaf))
+}
+
+fn unknown_operator(member: &json::Member, or: bool, context: &mut Context<'_>) {
+    let key = &member.key;
+    let problem = Problem::new(format!("unknown operator {}", Quoted(key)));
+    let help = if or {
+        "as a combinator \"$or\" takes two or more non-empty patterns, none with an operator's name as a field"
+            .to_owned()
+    } else if let Some(name) = closest(key, &OPERATORS) {
+        format!("did you mean {}?", Quoted(name))
+    } else if key.starts_with('$') {
+        "operators with a dollar sign are of the native and trigger-dev dialects".to_owned()
+    } else {
+        format!("the operators are {}", OPERATORS.join(", "))
+    };
+    context.error(member.key_span, problem.help(help));
+}
+
+/// The argument `{"equals-ignore-case": string}` of `prefix` and `suffix`: `None` if it is no object, `Some(None)` if it
+/// is another one.
+fn ignore_case(node: &Node, context: &mut Context<'_>) -> Option<Option<Folded>> {
+    let Kind::Object(members) = &node.kind else { return None };
+    let members = context.distinct(members, Duplicates::LastCounts);
+    Some(match members.as_slice() {
+        [member] if member.key == "equals-ignore-case" => {
+            context.within(&member.key, |context| context.string(&member.key, &member.value).map(Folded::new))
+        }
+        _ => {
+            let problem =
+                Problem::new("found an object, expected a string or {\"equals-ignore-case\": string}");
+            context.error(node.span, problem);
+            None
+        }
+    })
+}
+
+/// `["<", 5]`, or a lower and an upper bound, `[">", 0, "<=", 5]`.
+fn numeric(key: &str, node: &Node, context: &mut Context<'_>) -> Option<Range> {
+    let expected = "an array such as [\">\", 0, \"<=\", 5]";
+    let Kind::Array(items) = &node.kind else {
+        context.wrong_argument(key, expected, node, None);
+        return None;
+    };
+    match items.as_slice() {
+        [operator, number] => {
+            let number = bound(key, 1, number, context);
+            let operator = comparison(key, 0, operator, &["=", "<", "<=", ">", ">="], context)?;
+            let number = number?;
+            Some(match operator {
+                "=" => Range::closed(number, number),
+                "<" | "<=" => Range::below(number, operator == "<="),
+                _ => Range::above(number, operator == ">="),
+            })
+        }
+        [lower, low, upper, high] => {
+            let lower = comparison(key, 0, lower, &[">", ">="], context);
+            let low = bound(key, 1, low, context);
+            let upper = comparison(key, 2, upper, &["<", "<="], context);
+            let high = bound(key, 3, high, context);
+            let (lower, low, upper, high) = (lower?, low?, upper?, high?);
+            if low.compare(high).is_ge() {
+                let message = format!("the lower bound {low} is not below the upper bound {high}");
+                let help = if low == high {
+                    format!("write {{\"numeric\": [\"=\", {low}]}}")
+                } else {
+                    "the lower bound comes first".to_owned()
+                };
+                context.error(node.span, Problem::new(message).help(help));
+                return None;
+            }
+            Some(Range {
+                low: Some(Bound { at: low, inclusive: lower == ">=" }),
+                high: Some(Bound { at: high, inclusive: upper == "<=" }),
+            })
+        }
+        _ => {
+            let count = items.len();
+            let message = format!(
+                "{} takes one comparison or a lower and an upper bound, found an array of {count}",
+                Quoted(key)
+            );
+            context.error(node.span, Problem::new(message).help(format!("write {expected}")));
+            None
+        }
+    }
+}
+
+fn comparison<'k>(
+    key: &str,
+    index: usize,
+    node: &Node,
+    allowed: &[&'k str],
+    context: &mut Context<'_>,
+) -> Option<&'k str> {
+    context.within_index(index, |context| {
+        let found = match &node.kind {
+            Kind::String(text) => allowed.iter().find(|name| *name == text),
+            _ => None,
+        };
+        if found.is_none() {
+            let expected = format!("{} here", allowed.join(" or "));
+            let help =
+                (allowed.len() == 2).then(|| "a range is a lower bound, then an upper bound".to_owned());
+            context.wrong_argument(key, &expected, node, help);
+        }
+        found.copied()
+    })
+}
+
+fn bound(key: &str, index: usize, node: &Node, context: &mut Context<'_>) -> Option<Num> {
+    context.within_index(index, |context| context.number(key, node))
+}
+
+fn anything_but(key: &str, node: &Node, context: &mut Context<'_>) -> Option<TestKind> {
+    let expected =
+        "a string, a number, a list of either, or one of prefix, suffix, equals-ignore-case, wildcard";
+    match &node.kind {
+        Kind::String(_) | Kind::Number(_) => {
+            Some(TestKind::Leaf(Leaf::AnythingBut([context.literal(node)?].into())))
+        }
+        Kind::Array(items) if items.is_empty() => {
+            let message =
+                format!("{} with an empty list, expected at least one string or number", Quoted(key));
+            context.error(node.span, Problem::new(message).help("for any value write {\"exists\": true}"));
+            None
+        }
+        Kind::Array(items) => {
+            let first = items.first().map(Node::type_name);
+            let literals = context.each(items, |context, item| {
+                if !matches!(item.kind, Kind::String(_) | Kind::Number(_)) {
+                    context.wrong_argument(key, "only strings or only numbers in its list", item, None);
+                    return None;
+                }
+                if first != Some(item.type_name()) {
+                    let help = "write one condition for the strings and one for the numbers".to_owned();
+                    context.wrong_argument(key, "only strings or only numbers in its list", item, Some(help));
+                    return None;
+                }
+                context.literal(item)
+            });
+            Some(TestKind::Leaf(Leaf::AnythingBut(literals.into())))
+        }
+        Kind::Object(members) => {
+            let members = context.distinct(members, Duplicates::LastCounts);
+            let [member] = members.as_slice() else {
+                context.wrong_argument(key, expected, node, None);
+                return None;
+            };
+            context.within(&member.key, |context| none_of(member, context))
+        }
+        _ => {
+            context.wrong_argument(key, expected, node, None);
+            None
+        }
+    }
+}
+
+/// `anything-but` of an operator with a string or several.
+fn none_of(member: &json::Member, context: &mut Context<'_>) -> Option<TestKind> {
+    let (key, node) = (member.key.as_str(), &member.value);
+    if !matches!(key, "prefix" | "suffix" | "equals-ignore-case" | "wildcard") {
+        let message = format!("{} inside \"anything-but\"", Quoted(key));
+        let help = "it takes prefix, suffix, equals-ignore-case and wildcard".to_owned();
+        context.error(member.key_span, Problem::new(message).help(help));
+        return None;
+    }
+    let leaves = match &node.kind {
+        Kind::Array(items) if items.is_empty() => {
+            let message = format!("{} with an empty list, expected at least one string", Quoted(key));
+            context.error(node.span, Problem::new(message));
+            return None;
+        }
+        Kind::Array(items) => context.each(items, |context, item| excluded(key, item, context)),
+        _ => vec![excluded(key, node, context)?],
+    };
+    Some(TestKind::NoneOf(leaves))
+}
+
+fn excluded(key: &str, node: &Node, context: &mut Context<'_>) -> Option<Leaf> {
+    let text = context.string(key, node)?;
+    if text.is_empty() && matches!(key, "prefix" | "suffix") {
+        let message = format!("an empty {key} inside \"anything-but\", expected some text");
+        context.error(node.span, Problem::new(message).help("every string has it, so none would be left"));
+        return None;
+    }
+    Some(match key {
+        "prefix" => Leaf::StartsWith(text.into()),
+        "suffix" => Leaf::EndsWith(text.into()),
+        "equals-ignore-case" => Leaf::FoldedEquals(Folded::new(text)),
+        _ => Leaf::Wildcard(Box::new(context.wildcard(text, node.span, false)?)),
+    })
+}

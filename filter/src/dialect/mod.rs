@@ -1,0 +1,112 @@
+//! The dialects: how each reads JSON into the one typed tree.
+//!
+//! A reader never stops at an error. It reports it, leaves out what it cannot read, and goes on, so that a person sees
+//! everything that is wrong at once. The tree of a filter with errors is never compiled.
+
+mod context;
+mod event_bridge;
+mod native;
+mod suggest;
+mod trigger_dev;
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::ast::Pattern;
+use crate::json::Node;
+pub(crate) use context::{Context, Problem};
+
+/// Which language a filter is written in.
+///
+/// ```
+/// use filter::Dialect;
+///
+/// assert_eq!("trigger-dev".parse::<Dialect>()?, Dialect::TriggerDev);
+/// assert_eq!(Dialect::EventBridge.to_string(), "event-bridge");
+/// # Ok::<(), filter::UnknownDialect>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Dialect {
+    /// This crate's own, for new filters: `native`.
+    #[default]
+    Native,
+    /// Trigger.dev's EventFilter, unchanged: `trigger-dev`.
+    TriggerDev,
+    /// Patterns of EventBridge, event-ruler and quamina: `event-bridge`.
+    EventBridge,
+}
+
+impl Dialect {
+    /// All of them, the default first.
+    pub const ALL: [Self; 3] = [Self::Native, Self::TriggerDev, Self::EventBridge];
+
+    /// Its name, as [`FromStr`] reads it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::TriggerDev => "trigger-dev",
+            Self::EventBridge => "event-bridge",
+        }
+    }
+
+    /// Reads a filter; what is wrong with it goes to `context`.
+    pub(crate) fn read(self, node: &Node, context: &mut Context<'_>) -> Pattern {
+        match self {
+            Self::Native => native::read(node, context),
+            Self::TriggerDev => trigger_dev::read(node, context),
+            Self::EventBridge => event_bridge::read(node, context),
+        }
+    }
+}
+
+impl fmt::Display for Dialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Dialect {
+    type Err = UnknownDialect;
+
+    fn from_str(name: &str) -> Result<Self, UnknownDialect> {
+        let found = Self::ALL.into_iter().find(|dialect| dialect.name() == name);
+        found.ok_or_else(|| UnknownDialect { name: name.to_owned() })
+    }
+}
+
+impl Serialize for Dialect {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for Dialect {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+/// No dialect has this name.
+///
+/// ```
+/// let error = "mongodb".parse::<filter::Dialect>().unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "unknown dialect \"mongodb\", expected native, trigger-dev or event-bridge",
+/// );
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownDialect {
+    name: String,
+}
+
+impl fmt::Display for UnknownDialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "unknown dialect {:?}, expected native, trigger-dev or event-bridge", self.name)
+    }
+}
+
+impl std::error::Error for UnknownDialect {}

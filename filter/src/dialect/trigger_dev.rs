@@ -1,0 +1,228 @@
+//! The trigger-dev dialect: Trigger.dev's EventFilter, unchanged.
+//!
+//! A field holds an array or a nested filter, and nothing else. An array of literals is any-of, an array of matchers
+//! all-of, an empty one no constraint. What the original does by accident of JavaScript (properties that every object has,
+//! numbers rounded to doubles) is not reproduced; what it ignores in silence is an error.
+
+use super::context::{Context, Duplicates, Problem, describe, shown};
+use super::native::between;
+use super::suggest::closest;
+use crate::ast::{
+    Condition, Conditions, Member, MemberKind, Node as Judged, Pattern, Quantifier, Reach, Test, TestKind,
+};
+use crate::json::{self, Kind, Node};
+use crate::ops::text::Quoted;
+use crate::ops::{IgnoreCase, Leaf, Literal, Range};
+
+/// Every operator, in the order in which the original asks for them: of several in one matcher it uses the first.
+pub(crate) const OPERATORS: [&str; 13] = [
+    "$endsWith",
+    "$startsWith",
+    "$anythingBut",
+    "$exists",
+    "$gt",
+    "$lt",
+    "$gte",
+    "$lte",
+    "$between",
+    "$includes",
+    "$ignoreCaseEquals",
+    "$isNull",
+    "$not",
+];
+
+pub(super) fn read(node: &Node, context: &mut Context<'_>) -> Pattern {
+    let Kind::Object(members) = &node.kind else {
+        let message = format!("found {}, expected a filter: an object of fields", describe(node));
+        context.error(node.span, Problem::new(message).help("write {\"field\": [condition]}"));
+        return Pattern { members: Vec::new() };
+    };
+    pattern(members, context)
+}
+
+fn pattern(members: &[json::Member], context: &mut Context<'_>) -> Pattern {
+    let mut read = Vec::with_capacity(members.len());
+    for member in context.distinct(members, Duplicates::LastCounts) {
+        if let Some(node) = context.within(&member.key, |context| field(member, context)) {
+            let kind = MemberKind::Field { name: member.key.clone(), node };
+            read.push(Member { key: member.key.clone(), span: member.key_span, kind });
+        }
+    }
+    Pattern { members: read }
+}
+
+fn field(member: &json::Member, context: &mut Context<'_>) -> Option<Judged> {
+    let node = &member.value;
+    match &node.kind {
+        Kind::Object(members) => {
+            Some(Judged::Nested { reach: Reach::Value, pattern: pattern(members, context) })
+        }
+        Kind::Array(items) => Some(Judged::Conditions(conditions(items, context))),
+        _ => {
+            let message =
+                format!("found {}, expected an array of conditions or a nested filter", describe(node));
+            let help = if OPERATORS.contains(&member.key.as_str()) {
+                format!("a matcher goes in an array: [{{{}: {}}}]", Quoted(&member.key), shown(node))
+            } else {
+                format!("write [{}]", shown(node))
+            };
+            context.error(node.span, Problem::new(message).help(help));
+            None
+        }
+    }
+}
+
+fn conditions(items: &[Node], context: &mut Context<'_>) -> Conditions {
+    let matchers = items.iter().filter(|item| matches!(item.kind, Kind::Object(_))).count();
+    let quantifier = if matchers == items.len() { Quantifier::All } else { Quantifier::Any };
+    let mut first: Option<&Node> = None;
+    let items = context.each(items, |context, item| {
+        let of_one_kind = match first {
+            Some(first) => first.type_name() == item.type_name(),
+            None => true,
+        };
+        first = first.or(Some(item));
+        match &item.kind {
+            Kind::Object(members) => {
+                let read = matcher(members, item, context);
+                refuse_mixture(of_one_kind, first, item, context)?;
+                read
+            }
+            Kind::Null => {
+                let problem = Problem::new("null among literals, expected strings, numbers or booleans");
+                context.error(item.span, problem.help("write {\"$isNull\": true}"));
+                None
+            }
+            Kind::Array(_) => {
+                let problem = Problem::new("an array among conditions, expected literals or matchers");
+                context.error(item.span, problem.help("for an element of an array write {\"$includes\": …}"));
+                None
+            }
+            _ => {
+                refuse_mixture(of_one_kind, first, item, context)?;
+                let leaf = Leaf::Equals(context.literal(item)?);
+                let test = Test { key: String::new(), span: item.span, kind: TestKind::Leaf(leaf) };
+                Some(Condition { span: item.span, literal: true, tests: vec![test] })
+            }
+        }
+    });
+    Conditions { quantifier, reach: Reach::Value, listed: true, items }
+}
+
+fn refuse_mixture(same: bool, first: Option<&Node>, item: &Node, context: &mut Context<'_>) -> Option<()> {
+    if same {
+        return Some(());
+    }
+    let what = |node: &Node| match node.kind {
+        Kind::Object(_) => "a matcher",
+        _ => node.type_name(),
+    };
+    let message = format!(
+        "found {} in an array that begins with {}, expected only one type",
+        what(item),
+        first.map_or("something else", what)
+    );
+    context.error(item.span, Problem::new(message).help("the native dialect may mix them"));
+    None
+}
+
+fn matcher(members: &[json::Member], node: &Node, context: &mut Context<'_>) -> Option<Condition> {
+    if members.is_empty() {
+        let problem = Problem::new("an empty object among conditions, expected a matcher");
+        context.error(node.span, problem.help("write an operator: {\"$exists\": true}"));
+        return None;
+    }
+    let members = context.distinct(members, Duplicates::LastCounts);
+    let mut tests = Vec::with_capacity(1);
+    for member in &members {
+        if let Some(kind) = context.within(&member.key, |context| operator(member, context)) {
+            tests.push(Test { key: member.key.clone(), span: member.key_span, kind });
+        }
+    }
+    if members.len() > 1 {
+        let used = OPERATORS.iter().find(|name| members.iter().any(|member| member.key == **name));
+        let count = members.len();
+        let problem = Problem::new(match used {
+            Some(used) => format!(
+                "a matcher with {count} operators, expected one: Trigger.dev uses {} and ignores the rest",
+                Quoted(used)
+            ),
+            None => format!("a matcher with {count} operators, expected one"),
+        });
+        let help = "write one matcher for each: an array of matchers is all-of";
+        context.error(node.span, problem.help(help));
+        return None;
+    }
+    if tests.is_empty() { None } else { Some(Condition { span: node.span, literal: false, tests }) }
+}
+
+fn operator(member: &json::Member, context: &mut Context<'_>) -> Option<TestKind> {
+    let (key, node) = (member.key.as_str(), &member.value);
+    let leaf = match key {
+        "$startsWith" => Leaf::StartsWith(context.string(key, node)?.into()),
+        "$endsWith" => Leaf::EndsWith(context.string(key, node)?.into()),
+        "$ignoreCaseEquals" => Leaf::IgnoreCase(Box::new(IgnoreCase::new(context.string(key, node)?))),
+        "$gt" => Leaf::Number(Box::new(Range::above(context.number(key, node)?, false))),
+        "$gte" => Leaf::Number(Box::new(Range::above(context.number(key, node)?, true))),
+        "$lt" => Leaf::Number(Box::new(Range::below(context.number(key, node)?, false))),
+        "$lte" => Leaf::Number(Box::new(Range::below(context.number(key, node)?, true))),
+        "$between" => {
+            let (low, high) = between(key, node, context)?;
+            Leaf::Number(Box::new(Range::closed(low, high)))
+        }
+        "$includes" => Leaf::Includes(scalar(key, node, context)?),
+        "$not" => Leaf::Not(scalar(key, node, context)?),
+        "$exists" => Leaf::Exists(context.boolean(key, node)?),
+        "$isNull" => Leaf::IsNull(context.boolean(key, node)?),
+        "$anythingBut" => Leaf::AnythingBut(anything_but(key, node, context)?),
+        _ => {
+            unknown_operator(member, context);
+            return None;
+        }
+    };
+    Some(TestKind::Leaf(leaf))
+}
+
+fn unknown_operator(member: &json::Member, context: &mut Context<'_>) {
+    let key = &member.key;
+    let problem = Problem::new(format!("unknown operator {}", Quoted(key)));
+    let help =
+        if super::native::OPERATORS.contains(&key.as_str()) || matches!(&**key, "$or" | "$and" | "$nor") {
+            format!("Trigger.dev has no {}; the native dialect does", Quoted(key))
+        } else if let Some(name) = closest(key, &OPERATORS) {
+            format!("did you mean {}?", Quoted(name))
+        } else if !key.starts_with('$') {
+            "an array holds literals or matchers; a nested filter stands without an array".to_owned()
+        } else {
+            format!("the operators are {}", OPERATORS.join(", "))
+        };
+    context.error(member.key_span, problem.help(help));
+}
+
+/// A string, number or boolean.
+fn scalar(key: &str, node: &Node, context: &mut Context<'_>) -> Option<Literal> {
+    if matches!(node.kind, Kind::String(_) | Kind::Number(_) | Kind::Bool(_)) {
+        return context.literal(node);
+    }
+    let help = match node.kind {
+        Kind::Null => Some("write {\"$isNull\": …}".to_owned()),
+        _ => None,
+    };
+    context.wrong_argument(key, "a string, number or boolean", node, help);
+    None
+}
+
+fn anything_but(key: &str, node: &Node, context: &mut Context<'_>) -> Option<Box<[Literal]>> {
+    let Kind::Array(items) = &node.kind else {
+        return Some([scalar(key, node, context)?].into());
+    };
+    let mut first: Option<&Node> = None;
+    let literals = context.each(items, |context, item| {
+        let literal = scalar(key, item, context)?;
+        let same = first.is_none_or(|first| first.type_name() == item.type_name());
+        first = first.or(Some(item));
+        refuse_mixture(same, first, item, context)?;
+        Some(literal)
+    });
+    Some(literals.into())
+}

@@ -1,0 +1,212 @@
+//! Why an event does or does not match: every condition with its path, what it expects, and what is there.
+//!
+//! Verdicts are the value engine's own, asked node by node, so that the two cannot disagree. What this adds is the order:
+//! what failed comes before what held, and of what failed that comes first which was nearest to holding, since that is
+//! usually what the reader looks for.
+
+mod describe;
+mod elide;
+mod render;
+mod walk;
+
+use serde::ser::{Serialize, SerializeStruct, Serializer};
+
+/// Why an event does or does not match a filter.
+///
+/// Its `Display` is for people, its `Serialize` for tools.
+///
+/// ```
+/// use serde_json::json;
+///
+/// let filter = filter::Filter::parse(r#"{"status": "SUCCESS", "tries": {"$lt": 3}}"#)?;
+/// let explanation = filter.explain(&json!({"status": "RUNNING", "tries": 1}));
+/// assert!(!explanation.matched());
+/// assert_eq!(explanation.summary().as_deref(), Some(r#"status is "RUNNING", expected "SUCCESS""#));
+/// assert_eq!(explanation.to_string(), "\
+/// no match: 1 of 2 conditions fails
+///   ✗ status  is \"RUNNING\"  expected \"SUCCESS\"
+///   ✓ tries   is 1          expected < 3
+/// ");
+/// # Ok::<(), filter::FilterError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Explanation {
+    matched: bool,
+    entries: Vec<Entry>,
+}
+
+/// A condition, or several that belong together.
+#[derive(Clone, Debug, PartialEq)]
+enum Entry {
+    Check(Check),
+    Group(Group),
+}
+
+/// Conditions under one heading.
+#[derive(Clone, Debug, PartialEq)]
+struct Group {
+    rule: Rule,
+    held: bool,
+    entries: Vec<Entry>,
+}
+
+/// How the entries of a group make its verdict.
+#[derive(Clone, Debug, PartialEq)]
+enum Rule {
+    Any,
+    All,
+    None,
+    /// Those of the element of an array that matches, or comes nearest to it.
+    Element {
+        path: String,
+        count: usize,
+    },
+}
+
+/// One condition that was judged.
+///
+/// ```
+/// let filter = filter::Filter::parse(r#"{"a": {"b": {"$gt": 5}}}"#)?;
+/// let explanation = filter.explain(&serde_json::json!({"a": {"b": 3}}));
+/// let check = explanation.checks().next().expect("one condition");
+/// assert_eq!((check.path(), check.expected(), check.actual(), check.held()), ("a.b", "> 5", "3", false));
+/// # Ok::<(), filter::FilterError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Check {
+    path: String,
+    expected: String,
+    actual: String,
+    held: bool,
+    nearness: Nearness,
+}
+
+/// How near to holding a condition is, nearest last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Nearness {
+    Missing,
+    Null,
+    OtherType,
+    OtherValue,
+    Held,
+}
+
+impl Explanation {
+    /// Whether the event matches.
+    pub fn matched(&self) -> bool {
+        self.matched
+    }
+
+    /// Every condition that was judged, nearest misses first. Of an array whose elements are held against a nested
+    /// filter, only the nearest element's.
+    pub fn checks(&self) -> impl Iterator<Item = &Check> {
+        let mut open = vec![self.entries.iter()];
+        std::iter::from_fn(move || {
+            loop {
+                match open.last_mut()?.next() {
+                    Some(Entry::Check(check)) => return Some(check),
+                    Some(Entry::Group(group)) => open.push(group.entries.iter()),
+                    None => {
+                        open.pop();
+                    }
+                }
+            }
+        })
+    }
+
+    /// One short line that names the nearest miss; `None` if the event matches.
+    pub fn summary(&self) -> Option<String> {
+        if self.matched { None } else { render::summary(&self.entries) }
+    }
+}
+
+impl Check {
+    /// Where in the event: `items[0].price`.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// What the condition expects, in words.
+    pub fn expected(&self) -> &str {
+        &self.expected
+    }
+
+    /// What is there: JSON, its middle left out if it is long, or `missing`.
+    pub fn actual(&self) -> &str {
+        &self.actual
+    }
+
+    /// Whether the condition holds.
+    pub fn held(&self) -> bool {
+        self.held
+    }
+}
+
+impl Entry {
+    fn held(&self) -> bool {
+        match self {
+            Self::Check(check) => check.held,
+            Self::Group(group) => group.held,
+        }
+    }
+
+    /// A group is as near as the nearest condition in it that fails, or else as its verdict says.
+    fn nearness(&self) -> Nearness {
+        match self {
+            Self::Check(check) => check.nearness,
+            Self::Group(group) if group.held => Nearness::Held,
+            Self::Group(group) => group
+                .entries
+                .iter()
+                .filter(|entry| !entry.held())
+                .map(Self::nearness)
+                .max()
+                .unwrap_or(Nearness::OtherValue),
+        }
+    }
+}
+
+/// How many of the entries fail and how near the nearest of them is: what makes one attempt nearer than another.
+fn distance(entries: &[Entry]) -> (usize, std::cmp::Reverse<Nearness>) {
+    let failed = entries.iter().filter(|entry| !entry.held());
+    let nearest = failed.clone().map(Entry::nearness).max().unwrap_or(Nearness::Held);
+    (failed.count(), std::cmp::Reverse(nearest))
+}
+
+impl Serialize for Explanation {
+    /// `{"matched", "summary", "conditions": […]}`; a condition is `{"path", "expected", "actual", "held"}`, a group of
+    /// them `{"rule", "held", "conditions"}`.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("Explanation", 3)?;
+        fields.serialize_field("matched", &self.matched)?;
+        fields.serialize_field("summary", &self.summary())?;
+        fields.serialize_field("conditions", &self.entries)?;
+        fields.end()
+    }
+}
+
+impl Serialize for Entry {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Check(check) => check.serialize(serializer),
+            Self::Group(group) => {
+                let mut fields = serializer.serialize_struct("Group", 3)?;
+                fields.serialize_field("rule", &group.rule.to_string())?;
+                fields.serialize_field("held", &group.held)?;
+                fields.serialize_field("conditions", &group.entries)?;
+                fields.end()
+            }
+        }
+    }
+}
+
+impl Serialize for Check {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("Check", 4)?;
+        fields.serialize_field("path", &self.path)?;
+        fields.serialize_field("expected", &self.expected)?;
+        fields.serialize_field("actual", &self.actual)?;
+        fields.serialize_field("held", &self.held)?;
+        fields.end()
+    }
+}

@@ -1,0 +1,91 @@
+//! An explanation as text: a verdict, then a line per condition, in columns, what failed first.
+
+use std::fmt;
+
+use super::{Check, Entry, Explanation, Group, Rule};
+
+/// A column grows with its longest entry, but no further than this; what is longer just sticks out.
+const WIDEST: usize = 36;
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let total = self.entries.len();
+        let failed = self.entries.iter().filter(|entry| !entry.held()).count();
+        match (self.matched, total) {
+            (true, 0) => writeln!(f, "match: the filter is empty")?,
+            (true, 1) => writeln!(f, "match: the condition holds")?,
+            (true, total) => writeln!(f, "match: all {total} conditions hold")?,
+            (false, 1) => writeln!(f, "no match: the condition fails")?,
+            (false, total) => {
+                let verb = if failed == 1 { "fails" } else { "fail" };
+                writeln!(f, "no match: {failed} of {total} conditions {verb}")?;
+            }
+        }
+        entries(f, &self.entries, 1)
+    }
+}
+
+fn entries(f: &mut fmt::Formatter<'_>, all: &[Entry], level: usize) -> fmt::Result {
+    let checks = || {
+        all.iter().filter_map(|entry| match entry {
+            Entry::Check(check) => Some(check),
+            Entry::Group(_) => None,
+        })
+    };
+    let width = |text: fn(&Check) -> &str| {
+        checks().map(|check| text(check).chars().count()).max().unwrap_or(0).min(WIDEST)
+    };
+    let (paths, actuals) = (width(Check::path), width(Check::actual));
+    for entry in all {
+        let mark = if entry.held() { '✓' } else { '✗' };
+        write!(f, "{:indent$}{mark} ", "", indent = level * 2)?;
+        match entry {
+            Entry::Check(Check { path, actual, expected, .. }) => {
+                writeln!(f, "{path:paths$}  is {actual:actuals$}  expected {expected}")?;
+            }
+            Entry::Group(group) => {
+                writeln!(f, "{}:", group.rule)?;
+                entries(f, &group.entries, level + 2)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("any of"),
+            Self::All => f.write_str("all of"),
+            Self::None => f.write_str("none of"),
+            Self::Element { path, count: 1 } => write!(f, "{path}, the only element"),
+            Self::Element { path, count } => write!(f, "{path}, the nearest of {count} elements"),
+        }
+    }
+}
+
+/// The nearest miss in one line.
+pub(super) fn summary(entries: &[Entry]) -> Option<String> {
+    let mut failed = entries.iter().filter(|entry| !entry.held());
+    let line = match failed.next()? {
+        Entry::Check(Check { path, actual, expected, .. }) => {
+            format!("{path} is {actual}, expected {expected}")
+        }
+        Entry::Group(Group { rule: Rule::None, entries, .. }) => excluded(entries),
+        Entry::Group(group) => summary(&group.entries)?,
+    };
+    match failed.count() {
+        0 => Some(line),
+        others => Some(format!("{line} (and {others} more)")),
+    }
+}
+
+/// Which of the filters that must not match does.
+fn excluded(entries: &[Entry]) -> String {
+    match entries.iter().find(|entry| entry.held()) {
+        Some(Entry::Check(Check { path, actual, expected, .. })) => {
+            format!("{path} is {actual}, expected none of {expected}")
+        }
+        _ => "a filter under $nor matches, expected none to".to_owned(),
+    }
+}

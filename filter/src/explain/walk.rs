@@ -1,0 +1,198 @@
+//! The walk that makes an explanation: over the program, with the event alongside.
+
+use serde_json::{Map, Value};
+
+use super::elide::{Path, actual, elided};
+use super::{Check, Entry, Explanation, Group, Nearness, Rule, distance};
+use crate::ast::Junction;
+use crate::matcher::value::{Leaves, view};
+use crate::ops::{Leaf, Literal, View};
+use crate::program::{Condition, Id, Member, Node, Pattern, Program, Run, Test};
+
+impl Program {
+    /// Explains a verdict; linear in the size of the event times the number of conditions.
+    pub(crate) fn explain(&self, event: &Value) -> Explanation {
+        let matched = self.matches(event);
+        Explanation { matched, entries: self.explain_pattern(self.root, event, &Path::default()) }
+    }
+
+    /// A pattern on a value that is there.
+    fn explain_pattern(&self, id: Id<Pattern>, value: &Value, path: &Path) -> Vec<Entry> {
+        let pattern = &self.patterns[id];
+        match value {
+            Value::Null if pattern.members.is_empty() => Vec::new(),
+            Value::Null => vec![self.no_object(id, Some(value), path)],
+            Value::Object(fields) => self.explain_members(pattern, Some(fields), path),
+            _ => self.explain_members(pattern, None, path),
+        }
+    }
+
+    /// Nothing in a pattern is judged where null is, or nothing at all.
+    fn no_object(&self, pattern: Id<Pattern>, value: Option<&Value>, path: &Path) -> Entry {
+        Entry::Check(Check {
+            path: path.shown(),
+            expected: elided(|out| self.describe_node(out, &Node::Nested(pattern))),
+            actual: actual(value),
+            held: false,
+            nearness: if value.is_some() { Nearness::Null } else { Nearness::Missing },
+        })
+    }
+
+    fn explain_members(
+        &self,
+        pattern: &Pattern,
+        fields: Option<&Map<String, Value>>,
+        path: &Path,
+    ) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        for member in &self.members[pattern.members] {
+            match member {
+                Member::Field { name, node } => {
+                    let name = self.name(*name);
+                    let value = fields.and_then(|map| map.get(name));
+                    entries.extend(self.explain_node(node, value, &path.field(name)));
+                }
+                Member::Junction { kind, patterns } => {
+                    let alternatives = self.patterns[*patterns]
+                        .iter()
+                        .map(|pattern| all_of(self.explain_members(pattern, fields, path)))
+                        .collect();
+                    let rule = match kind {
+                        Junction::Or => Rule::Any,
+                        Junction::And => Rule::All,
+                        Junction::Nor => Rule::None,
+                    };
+                    entries.push(Entry::Group(Group {
+                        rule,
+                        held: self.member(member, fields),
+                        entries: ordered(alternatives),
+                    }));
+                }
+            }
+        }
+        ordered(entries)
+    }
+
+    fn explain_node(&self, node: &Node, value: Option<&Value>, path: &Path) -> Vec<Entry> {
+        let held = self.node(node, value);
+        match *node {
+            Node::Nested(pattern) => match value {
+                None | Some(Value::Null) if self.patterns[pattern].members.is_empty() => Vec::new(),
+                None | Some(Value::Null) => vec![self.no_object(pattern, value, path)],
+                Some(Value::Array(items)) => {
+                    vec![self.explain_elements(node, pattern, items.iter(), held, value, path)]
+                }
+                Some(value) => self.explain_pattern(pattern, value, path),
+            },
+            Node::NestedScalars { pattern, .. } => match value {
+                Some(Value::Object(fields)) => {
+                    self.explain_members(&self.patterns[pattern], Some(fields), path)
+                }
+                Some(Value::Array(_)) => {
+                    vec![self.explain_elements(node, pattern, Leaves::of(value), held, value, path)]
+                }
+                _ => self.explain_members(&self.patterns[pattern], None, path),
+            },
+            Node::Any(conditions) | Node::All(conditions) | Node::Scalars { conditions, .. } => {
+                vec![Entry::Check(Check {
+                    path: path.shown(),
+                    expected: elided(|out| self.describe_node(out, node)),
+                    actual: actual(value),
+                    held,
+                    nearness: if held { Nearness::Held } else { self.nearness(conditions, value) },
+                })]
+            }
+        }
+    }
+
+    /// A nested pattern on an array: how it fares on the element that matches, or comes nearest to it.
+    fn explain_elements<'v>(
+        &self,
+        node: &Node,
+        pattern: Id<Pattern>,
+        elements: impl Iterator<Item = &'v Value>,
+        held: bool,
+        array: Option<&Value>,
+        path: &Path,
+    ) -> Entry {
+        let mut nearest: Option<(usize, Vec<Entry>)> = None;
+        let mut count = 0;
+        for (index, element) in elements.enumerate() {
+            count += 1;
+            let entries = self.explain_pattern(pattern, element, &path.element(index));
+            if nearest.as_ref().is_none_or(|(_, best)| distance(&entries) < distance(best)) {
+                nearest = Some((index, entries));
+            }
+        }
+        match nearest {
+            Some((index, entries)) if entries.iter().all(Entry::held) == held => Entry::Group(Group {
+                rule: Rule::Element { path: path.element(index).shown(), count },
+                held,
+                entries,
+            }),
+            // No element decides: there is none, or none has a field that the pattern names.
+            _ => Entry::Check(Check {
+                path: path.shown(),
+                expected: elided(|out| self.describe_node(out, node)),
+                actual: actual(array),
+                held,
+                nearness: if held { Nearness::Held } else { Nearness::OtherType },
+            }),
+        }
+    }
+
+    fn nearness(&self, conditions: Run<Condition>, value: Option<&Value>) -> Nearness {
+        match value {
+            None => Nearness::Missing,
+            Some(Value::Null) => Nearness::Null,
+            Some(value) if self.conditions[conditions].iter().any(|c| self.wants(c, value)) => {
+                Nearness::OtherValue
+            }
+            Some(_) => Nearness::OtherType,
+        }
+    }
+
+    /// Whether a condition is about values of this type.
+    fn wants(&self, condition: &Condition, value: &Value) -> bool {
+        let array = value.is_array();
+        self.tests[condition.tests].iter().all(|test| match *test {
+            Test::Leaf(leaf) => match &self.leaves[leaf] {
+                Leaf::Equals(literal) => same_type(literal, value),
+                Leaf::Includes(_) => array,
+                Leaf::Number(_) => value.is_number(),
+                Leaf::Exists(_) | Leaf::IsNull(_) | Leaf::AnythingBut(_) | Leaf::Not(_) => true,
+                _ => value.is_string(),
+            },
+            Test::Size(_) | Test::Some(_) | Test::Every(_) => array,
+            Test::All(_) | Test::None(_) | Test::But(_) | Test::NoneOf(_) => true,
+        })
+    }
+}
+
+fn same_type(literal: &Literal, value: &Value) -> bool {
+    let Ok(view) = view(Some(value)) else { return false };
+    matches!(
+        (literal, view),
+        (Literal::Null, View::Null)
+            | (Literal::Bool(_), View::Bool(_))
+            | (Literal::Number(_), View::Number(_))
+            | (Literal::String(_), View::String(_))
+    )
+}
+
+/// One entry for conditions that must all hold.
+fn all_of(mut entries: Vec<Entry>) -> Entry {
+    match entries.pop() {
+        Some(only) if entries.is_empty() => only,
+        last => {
+            entries.extend(last);
+            Entry::Group(Group { rule: Rule::All, held: entries.iter().all(Entry::held), entries })
+        }
+    }
+}
+
+/// What failed first, the nearest miss before all others; otherwise in the filter's order.
+fn ordered(mut entries: Vec<Entry>) -> Vec<Entry> {
+    entries.sort_by_key(|entry| (entry.held(), std::cmp::Reverse(entry.nearness())));
+    entries
+}

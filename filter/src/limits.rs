@@ -1,0 +1,78 @@
+//! What a filter or an event may cost before it is refused.
+//!
+//! Every walk over JSON in this crate that recurses does so over something whose depth was checked against
+//! [`Limits::depth`] first, and that limit has a ceiling; this is why no input can overflow the stack.
+
+/// Bounds on what is read: nesting, text size, and the size of compiled regular expressions.
+///
+/// ```
+/// use filter::{FilterOptions, Limits};
+///
+/// let options = FilterOptions::new().limits(Limits::new().with_depth(2));
+/// assert!(options.parse(r#"{"a":{"b":1}}"#).is_ok());
+/// assert!(options.parse(r#"{"a":{"b":{"c":1}}}"#).is_err());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    depth: usize,
+    text_bytes: usize,
+    regex_bytes: usize,
+}
+
+impl Limits {
+    /// The greatest depth that can be asked for; more than this and a walk might outgrow a small thread's stack.
+    pub const MAX_DEPTH: usize = 256;
+
+    /// The defaults: depth 127 (serde_json's), 1 MiB of filter text, 10 MiB of compiled regular expressions.
+    pub const fn new() -> Self {
+        Self { depth: 127, text_bytes: 1 << 20, regex_bytes: 10 << 20 }
+    }
+
+    /// How many arrays and objects may be nested in each other, in filters and in events read from bytes.
+    ///
+    /// A depth above [`Limits::MAX_DEPTH`] is taken as that.
+    #[must_use]
+    pub const fn with_depth(mut self, levels: usize) -> Self {
+        self.depth = if levels > Self::MAX_DEPTH { Self::MAX_DEPTH } else { levels };
+        self
+    }
+
+    /// How long the text of one filter may be, in bytes.
+    ///
+    /// More than 4 GiB is taken as that: the parts of a compiled filter are counted in 32 bits.
+    #[must_use]
+    pub const fn with_text_bytes(mut self, bytes: usize) -> Self {
+        const MOST: usize = u32::MAX as usize;
+        self.text_bytes = if bytes > MOST { MOST } else { bytes };
+        self
+    }
+
+    /// How much memory the compiled regular expressions of one filter may take together, in bytes.
+    #[must_use]
+    pub const fn with_regex_bytes(mut self, bytes: usize) -> Self {
+        self.regex_bytes = bytes;
+        self
+    }
+
+    /// The greatest nesting depth.
+    pub const fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// The greatest length of a filter's text, in bytes.
+    pub const fn text_bytes(&self) -> usize {
+        self.text_bytes
+    }
+
+    /// The memory that one filter's compiled regular expressions may take, in bytes.
+    pub const fn regex_bytes(&self) -> usize {
+        self.regex_bytes
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::new()
+    }
+}

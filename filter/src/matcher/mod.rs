@@ -1,0 +1,3 @@
+//! The engines that answer whether a filter matches.
+
+pub(crate) mod value;

@@ -1,0 +1,40 @@
+//! Literals and what equals them.
+
+use std::fmt;
+
+use super::View;
+use super::number::Num;
+use super::text::Quoted;
+
+/// A scalar written in a filter.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Literal {
+    Null,
+    Bool(bool),
+    Number(Num),
+    String(Box<str>),
+}
+
+impl Literal {
+    /// Same type, same value. An array or object equals no literal: literals do not look inside.
+    pub(crate) fn equals(&self, value: View<'_>) -> bool {
+        match (self, value) {
+            (Self::Null, View::Null) => true,
+            (Self::Bool(a), View::Bool(b)) => *a == b,
+            (Self::Number(a), View::Number(b)) => *a == b,
+            (Self::String(a), View::String(b)) => &**a == b,
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Literal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("null"),
+            Self::Bool(bool) => write!(f, "{bool}"),
+            Self::Number(number) => write!(f, "{number}"),
+            Self::String(text) => write!(f, "{}", Quoted(text)),
+        }
+    }
+}

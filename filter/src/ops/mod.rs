@@ -1,0 +1,189 @@
+//! What operators mean: the only place that knows.
+//!
+//! A [`Leaf`] is one operator with its argument, prepared once. Engines show it a [`View`] of a value, however they hold
+//! that value, and it answers; so engines that agree on what a value is cannot disagree on what an operator means. What
+//! needs an array's elements is said as a [`Fold`], which an engine runs over whatever elements it has.
+
+mod cidr;
+mod collate;
+mod fold;
+mod literal;
+pub(crate) mod number;
+mod pattern;
+pub(crate) mod text;
+mod wildcard;
+
+use std::fmt;
+
+use memchr::memmem;
+
+pub(crate) use cidr::{Cidr, CidrError};
+pub(crate) use collate::IgnoreCase;
+pub(crate) use fold::Folded;
+pub(crate) use literal::Literal;
+pub(crate) use number::{Num, Range};
+pub(crate) use pattern::{Pattern, PatternError};
+use text::Quoted;
+pub(crate) use wildcard::{Wildcard, WildcardError};
+
+/// A value as operators see it: its type, and what it holds if it is a scalar.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum View<'a> {
+    /// The field is not there.
+    Missing,
+    Null,
+    Bool(bool),
+    Number(Num),
+    String(&'a str),
+    Object,
+    /// A number that is beyond f64. No JSON text that this crate reads has one; no operator on numbers holds for it.
+    Unrepresentable,
+}
+
+/// One operator and its argument.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Leaf {
+    Equals(Literal),
+    StartsWith(Box<str>),
+    EndsWith(Box<str>),
+    Contains(Substring),
+    IgnoreCase(Box<IgnoreCase>),
+    Regex(Box<Pattern>),
+    Wildcard(Box<Wildcard>),
+    /// `mapped`: whether IPv4-mapped IPv6 addresses count as IPv4 too.
+    Cidr {
+        block: Cidr,
+        mapped: bool,
+    },
+    Number(Box<Range>),
+    Includes(Literal),
+    Exists(bool),
+    IsNull(bool),
+    AnythingBut(Box<[Literal]>),
+    Not(Literal),
+    FoldedEquals(Folded),
+    FoldedPrefix(Folded),
+    FoldedSuffix(Folded),
+}
+
+/// What an operator asks of an array.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Fold<'l> {
+    /// Nothing: the answer is this.
+    Fixed(bool),
+    /// Some element equals the literal.
+    Includes(&'l Literal),
+    /// No element does.
+    Lacks(&'l Literal),
+}
+
+impl Leaf {
+    /// Whether it holds for anything but an array.
+    pub(crate) fn holds(&self, value: View<'_>) -> bool {
+        match self {
+            Self::Equals(literal) => literal.equals(value),
+            Self::Number(range) => matches!(value, View::Number(number) if range.contains(number)),
+            Self::Exists(expected) => (value != View::Missing) == *expected,
+            Self::IsNull(expected) => (value == View::Null) == *expected,
+            Self::AnythingBut(literals) => !literals.iter().any(|literal| literal.equals(value)),
+            Self::Not(literal) => match value {
+                View::Missing | View::Null | View::Object => false,
+                View::Bool(_) | View::Number(_) | View::String(_) | View::Unrepresentable => {
+                    !literal.equals(value)
+                }
+            },
+            Self::Includes(_) => false,
+            on_text => matches!(value, View::String(text) if on_text.holds_for_text(text)),
+        }
+    }
+
+    fn holds_for_text(&self, text: &str) -> bool {
+        match self {
+            Self::StartsWith(prefix) => text.starts_with(&**prefix),
+            Self::EndsWith(suffix) => text.ends_with(&**suffix),
+            Self::Contains(part) => part.is_in(text),
+            Self::IgnoreCase(expected) => expected.equals(text),
+            Self::Regex(pattern) => pattern.is_match(text),
+            Self::Wildcard(pattern) => pattern.matches(text),
+            Self::Cidr { block, mapped } => block.contains(text, *mapped),
+            Self::FoldedEquals(expected) => expected.equals(text),
+            Self::FoldedPrefix(prefix) => prefix.is_prefix_of(text),
+            Self::FoldedSuffix(suffix) => suffix.is_suffix_of(text),
+            Self::Equals(_)
+            | Self::Number(_)
+            | Self::Includes(_)
+            | Self::Exists(_)
+            | Self::IsNull(_)
+            | Self::AnythingBut(_)
+            | Self::Not(_) => false,
+        }
+    }
+
+    /// What it asks of an array.
+    pub(crate) fn on_array(&self) -> Fold<'_> {
+        match self {
+            Self::Includes(literal) => Fold::Includes(literal),
+            Self::Not(literal) => Fold::Lacks(literal),
+            Self::Exists(expected) => Fold::Fixed(*expected),
+            Self::IsNull(expected) => Fold::Fixed(!expected),
+            // Literals do not look inside arrays, so an array differs from all of them.
+            Self::AnythingBut(_) => Fold::Fixed(true),
+            _ => Fold::Fixed(false),
+        }
+    }
+}
+
+impl fmt::Display for Leaf {
+    /// As it follows the word "expected".
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Equals(literal) => write!(f, "{literal}"),
+            Self::StartsWith(prefix) => write!(f, "starting with {}", Quoted(prefix)),
+            Self::EndsWith(suffix) => write!(f, "ending with {}", Quoted(suffix)),
+            Self::Contains(part) => write!(f, "containing {}", Quoted(part.text())),
+            Self::IgnoreCase(text) => write!(f, "{text}"),
+            Self::Regex(pattern) => write!(f, "{pattern}"),
+            Self::Wildcard(pattern) => write!(f, "{pattern}"),
+            Self::Cidr { block, .. } => write!(f, "an address in {block}"),
+            Self::Number(range) => write!(f, "{range}"),
+            Self::Includes(literal) => write!(f, "an array that includes {literal}"),
+            Self::Exists(true) => f.write_str("present"),
+            Self::Exists(false) => f.write_str("absent"),
+            Self::IsNull(true) => f.write_str("null"),
+            Self::IsNull(false) => f.write_str("not null"),
+            Self::AnythingBut(literals) if literals.is_empty() => f.write_str("anything"),
+            Self::AnythingBut(literals) => {
+                f.write_str("anything but ")?;
+                text::list(f, literals, "or")
+            }
+            Self::Not(literal) => write!(f, "not {literal}"),
+            Self::FoldedEquals(text) => write!(f, "{text}"),
+            Self::FoldedPrefix(text) => write!(f, "starting with {text}"),
+            Self::FoldedSuffix(text) => write!(f, "ending with {text}"),
+        }
+    }
+}
+
+/// A text to look for inside others.
+#[derive(Clone, Debug)]
+pub(crate) struct Substring(Box<(Box<str>, memmem::Finder<'static>)>);
+
+impl Substring {
+    pub(crate) fn new(text: &str) -> Self {
+        Self(Box::new((text.into(), memmem::Finder::new(text.as_bytes()).into_owned())))
+    }
+
+    pub(crate) fn is_in(&self, text: &str) -> bool {
+        self.0.1.find(text.as_bytes()).is_some()
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        &self.0.0
+    }
+}
+
+impl PartialEq for Substring {
+    fn eq(&self, other: &Self) -> bool {
+        self.text() == other.text()
+    }
+}

@@ -1,0 +1,241 @@
+//! Numbers as mathematics sees them: `1`, `1.0` and `1e0` are one number, and no comparison rounds.
+//!
+//! Comparing by f64 alone would be simpler and wrong: 9007199254740993 would equal 9007199254740992.0.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+use serde_json::Number;
+
+/// 2⁶³ and 2⁶⁴: the first floats beyond i64 and u64. Both are exact.
+const TWO_63: f64 = 9_223_372_036_854_775_808.0;
+const TWO_64: f64 = 18_446_744_073_709_551_616.0;
+
+/// A JSON number in its one normal form, so that equal numbers are equal as data (and hash alike).
+///
+/// `Int` holds every integer that fits an i64, `Big` every other that fits a u64, `Float` only the rest: fractions and
+/// integers beyond 64 bits. It is never NaN or infinite.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Num {
+    Int(i64),
+    Big(u64),
+    Float(f64),
+}
+
+impl Num {
+    /// `None` for a number that no f64 holds, which serde_json only produces with its `arbitrary_precision` feature on.
+    pub(crate) fn new(number: &Number) -> Option<Self> {
+        if let Some(int) = number.as_i64() {
+            Some(Self::Int(int))
+        } else if let Some(big) = number.as_u64() {
+            Some(Self::Big(big))
+        } else {
+            number.as_f64().and_then(Self::from_f64)
+        }
+    }
+
+    pub(crate) fn from_usize(length: usize) -> Self {
+        match i64::try_from(length) {
+            Ok(int) => Self::Int(int),
+            Err(_) => Self::Big(length as u64),
+        }
+    }
+
+    /// `None` for NaN and the infinities.
+    pub(crate) fn from_f64(float: f64) -> Option<Self> {
+        if !float.is_finite() {
+            None
+        } else if float.fract() != 0.0 || !(-TWO_63..TWO_64).contains(&float) {
+            Some(Self::Float(float))
+        } else if float < TWO_63 {
+            Some(Self::Int(float as i64))
+        } else {
+            Some(Self::Big(float as u64))
+        }
+    }
+
+    pub(crate) fn to_number(self) -> Option<Number> {
+        match self {
+            Self::Int(int) => Some(int.into()),
+            Self::Big(big) => Some(big.into()),
+            Self::Float(float) => Number::from_f64(float),
+        }
+    }
+
+    /// Exact, and total: no number is NaN.
+    pub(crate) fn compare(self, other: Self) -> Ordering {
+        match (self, other) {
+            (Self::Int(a), Self::Int(b)) => a.cmp(&b),
+            (Self::Big(a), Self::Big(b)) => a.cmp(&b),
+            (Self::Int(_), Self::Big(_)) => Ordering::Less,
+            (Self::Big(_), Self::Int(_)) => Ordering::Greater,
+            (Self::Float(a), Self::Float(b)) => a.total_cmp(&b),
+            (Self::Float(a), Self::Int(b)) => float_against(a, i128::from(b)),
+            (Self::Float(a), Self::Big(b)) => float_against(a, i128::from(b)),
+            (Self::Int(a), Self::Float(b)) => float_against(b, i128::from(a)).reverse(),
+            (Self::Big(a), Self::Float(b)) => float_against(b, i128::from(a)).reverse(),
+        }
+    }
+}
+
+/// A `Num::Float` against an integer of 64 bits. They are never equal: the float is a fraction, or beyond 64 bits.
+fn float_against(float: f64, integer: i128) -> Ordering {
+    // The cast saturates, far beyond any 64-bit integer; a fraction rounds down, so that equality means greater.
+    if float.floor() as i128 >= integer { Ordering::Greater } else { Ordering::Less }
+}
+
+impl fmt::Display for Num {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.to_number() {
+            Some(number) => write!(f, "{number}"),
+            None => f.write_str("a number out of range"),
+        }
+    }
+}
+
+/// Numbers from one bound to another, each in or out: what every numeric operator means.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Range {
+    pub(crate) low: Option<Bound>,
+    pub(crate) high: Option<Bound>,
+}
+
+/// One end of a [`Range`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Bound {
+    pub(crate) at: Num,
+    pub(crate) inclusive: bool,
+}
+
+impl Range {
+    pub(crate) fn above(at: Num, inclusive: bool) -> Self {
+        Self { low: Some(Bound { at, inclusive }), high: None }
+    }
+
+    pub(crate) fn below(at: Num, inclusive: bool) -> Self {
+        Self { low: None, high: Some(Bound { at, inclusive }) }
+    }
+
+    pub(crate) fn closed(low: Num, high: Num) -> Self {
+        Self {
+            low: Some(Bound { at: low, inclusive: true }),
+            high: Some(Bound { at: high, inclusive: true }),
+        }
+    }
+
+    pub(crate) fn contains(&self, number: Num) -> bool {
+        let beyond = |bound: Option<Bound>, outside: Ordering| {
+            bound.is_some_and(|bound| match number.compare(bound.at) {
+                Ordering::Equal => !bound.inclusive,
+                other => other == outside,
+            })
+        };
+        !beyond(self.low, Ordering::Less) && !beyond(self.high, Ordering::Greater)
+    }
+
+    /// Whether no number at all lies in it.
+    pub(crate) fn is_empty(&self) -> bool {
+        let (Some(low), Some(high)) = (self.low, self.high) else { return false };
+        match low.at.compare(high.at) {
+            Ordering::Less => false,
+            Ordering::Equal => !(low.inclusive && high.inclusive),
+            Ordering::Greater => true,
+        }
+    }
+
+    /// The numbers in both.
+    pub(crate) fn intersection(&self, other: &Self) -> Self {
+        let tighter = |a: Option<Bound>, b: Option<Bound>, wins: Ordering| match (a, b) {
+            (Some(a), Some(b)) => Some(match a.at.compare(b.at) {
+                Ordering::Equal => Bound { at: a.at, inclusive: a.inclusive && b.inclusive },
+                order if order == wins => a,
+                _ => b,
+            }),
+            (one, other) => one.or(other),
+        };
+        Self {
+            low: tighter(self.low, other.low, Ordering::Greater),
+            high: tighter(self.high, other.high, Ordering::Less),
+        }
+    }
+}
+
+impl fmt::Display for Range {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let (Some(low), Some(high)) = (self.low, self.high)
+            && low.inclusive
+            && high.inclusive
+        {
+            return write!(f, "between {} and {}", low.at, high.at);
+        }
+        let mut separator = "";
+        if let Some(low) = self.low {
+            write!(f, "{} {}", if low.inclusive { ">=" } else { ">" }, low.at)?;
+            separator = " and ";
+        }
+        if let Some(high) = self.high {
+            write!(f, "{separator}{} {}", if high.inclusive { "<=" } else { "<" }, high.at)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cmp::Ordering::{Equal, Greater, Less};
+
+    use serde_json::Value;
+
+    use super::{Num, Range};
+
+    fn num(text: &str) -> Num {
+        match serde_json::from_str(text).unwrap() {
+            Value::Number(number) => Num::new(&number).unwrap(),
+            other => panic!("{other} is no number"),
+        }
+    }
+
+    #[test]
+    fn equal_numbers_have_one_form() {
+        for (a, b) in
+            [("1", "1.0"), ("1", "1e0"), ("0", "-0"), ("0", "-0.0"), ("-5", "-5.0"), ("1e3", "1000")]
+        {
+            assert_eq!(num(a), num(b));
+            assert_eq!(num(a).compare(num(b)), Equal);
+        }
+        assert_eq!(num("9223372036854775808"), num("9223372036854775808.0"));
+        assert_eq!(num("18446744073709551616"), num("18446744073709551616.0"));
+    }
+
+    #[test]
+    fn comparisons_do_not_round() {
+        let cases = [
+            ("9007199254740993", "9007199254740992.0", Greater),
+            ("9007199254740992", "9007199254740992.0", Equal),
+            ("9223372036854775807", "9223372036854775808.0", Less),
+            ("18446744073709551615", "18446744073709551616.0", Less),
+            ("-9223372036854775808", "-9223372036854775808.0", Equal),
+            ("-9223372036854775808", "-1e19", Greater),
+            ("0", "0.5", Less),
+            ("0", "-0.5", Greater),
+            ("-1", "-0.5", Less),
+            ("1", "0.5", Greater),
+            ("9223372036854775808", "1", Greater),
+            ("1e300", "18446744073709551615", Greater),
+            ("-1e300", "18446744073709551615", Less),
+        ];
+        for (a, b, expected) in cases {
+            assert_eq!(num(a).compare(num(b)), expected, "{a} against {b}");
+            assert_eq!(num(b).compare(num(a)), expected.reverse(), "{b} against {a}");
+        }
+    }
+
+    #[test]
+    fn ranges_know_when_they_are_empty() {
+        assert!(Range::closed(num("2"), num("1")).is_empty());
+        assert!(!Range::closed(num("1"), num("1")).is_empty());
+        let narrow = Range::above(num("1"), false).intersection(&Range::below(num("1"), true));
+        assert!(narrow.is_empty());
+        assert!(!narrow.contains(num("1")));
+    }
+}

@@ -1,0 +1,102 @@
+//! `$regex`: the `regex` crate's syntax and its promise of linear time, within a budget of memory.
+//!
+//! A pattern of a few bytes can compile to megabytes, and a filter may hold thousands of patterns, so the budget is the
+//! whole filter's. The crate does not say how large a compiled pattern is, only whether it is larger than a limit; the
+//! size is found by doubling the limit, which at most doubles the work.
+
+use std::fmt;
+
+use regex::{Regex, RegexBuilder};
+
+use super::text::Quoted;
+
+/// What a pattern is charged at least: about what the smallest ones take.
+const SMALLEST: usize = 4 << 10;
+
+/// A compiled regular expression.
+#[derive(Clone, Debug)]
+pub(crate) struct Pattern(Regex);
+
+/// Why a pattern does not compile.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum PatternError {
+    /// What the parser found, in one line.
+    Syntax(String),
+    /// More than what is left of the budget.
+    Budget,
+}
+
+impl Pattern {
+    /// Compiles, and takes what it costs from `budget`.
+    pub(crate) fn new(source: &str, budget: &mut usize) -> Result<Self, PatternError> {
+        let mut limit = SMALLEST;
+        loop {
+            if limit > *budget {
+                limit = *budget;
+            }
+            match RegexBuilder::new(source).size_limit(limit).build() {
+                Ok(regex) if limit >= SMALLEST => {
+                    *budget -= limit;
+                    return Ok(Self(regex));
+                }
+                Err(regex::Error::CompiledTooBig(_)) if limit < *budget => limit = limit.saturating_mul(2),
+                Ok(_) | Err(regex::Error::CompiledTooBig(_)) => return Err(PatternError::Budget),
+                Err(error) => return Err(PatternError::Syntax(one_line(&error.to_string()))),
+            }
+        }
+    }
+
+    pub(crate) fn is_match(&self, text: &str) -> bool {
+        self.0.is_match(text)
+    }
+
+    pub(crate) fn source(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+/// The crate draws its syntax errors over several lines, the last of which says what is wrong.
+fn one_line(message: &str) -> String {
+    let last = message.lines().last().unwrap_or(message).trim();
+    last.strip_prefix("error: ").unwrap_or(last).to_owned()
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.source() == other.source()
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "matching the pattern {}", Quoted(self.source()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Pattern, PatternError};
+
+    #[test]
+    fn finds_anywhere() {
+        let pattern = Pattern::new("b+", &mut (1 << 20)).unwrap();
+        assert!(pattern.is_match("abbc"));
+        assert!(!pattern.is_match("ac"));
+    }
+
+    #[test]
+    fn says_what_is_wrong_in_one_line() {
+        assert_eq!(Pattern::new("(", &mut (1 << 20)), Err(PatternError::Syntax("unclosed group".to_owned())));
+    }
+
+    #[test]
+    fn charges_what_a_pattern_costs() {
+        let mut budget = 1 << 20;
+        assert!(Pattern::new("a", &mut budget).is_ok());
+        let after_small = budget;
+        assert!(Pattern::new(r"\w{20}", &mut budget).is_ok());
+        assert!(after_small - budget > (1 << 20) - after_small);
+        assert_eq!(Pattern::new(r"\w{20}\w{20}\w{20}", &mut budget), Err(PatternError::Budget));
+        assert_eq!(Pattern::new("a", &mut 0), Err(PatternError::Budget));
+    }
+}

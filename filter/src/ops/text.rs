@@ -1,0 +1,63 @@
+//! How text is shown to people: quoted as in JSON, and elided when it is long.
+
+use std::fmt;
+
+/// The most characters of one string that a message shows.
+const SHOWN: usize = 60;
+
+/// A string in quotes, control characters escaped, its end left out if it is long.
+pub(crate) struct Quoted<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("\"")?;
+        for (index, character) in self.0.chars().take(SHOWN + 1).enumerate() {
+            if index == SHOWN {
+                return write!(f, "…\" ({} bytes)", self.0.len());
+            }
+            match character {
+                '"' => f.write_str("\\\"")?,
+                '\\' => f.write_str("\\\\")?,
+                '\n' => f.write_str("\\n")?,
+                '\r' => f.write_str("\\r")?,
+                '\t' => f.write_str("\\t")?,
+                control if control.is_control() => write!(f, "\\u{:04x}", u32::from(control))?,
+                // Bidirectional overrides would let a value rearrange the message around it.
+                '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' => {
+                    write!(f, "\\u{:04x}", u32::from(character))?;
+                }
+                other => write!(f, "{other}")?,
+            }
+        }
+        f.write_str("\"")
+    }
+}
+
+/// The most items of a list that a message shows.
+const LISTED: usize = 8;
+
+/// `a`, `a or b`, `a, b or c`; the end of a long list is counted instead.
+pub(crate) fn list<T: fmt::Display>(f: &mut fmt::Formatter<'_>, items: &[T], last: &str) -> fmt::Result {
+    let shown = if items.len() > LISTED { LISTED } else { items.len() };
+    for (index, item) in items.iter().take(shown).enumerate() {
+        if index > 0 && index + 1 == items.len() {
+            write!(f, " {last} ")?;
+        } else if index > 0 {
+            f.write_str(", ")?;
+        }
+        write!(f, "{item}")?;
+    }
+    if shown < items.len() { write!(f, " {last} {} more", items.len() - shown) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Quoted;
+
+    #[test]
+    fn quotes_escapes_and_elides() {
+        assert_eq!(Quoted("a\"\\\n\u{0}é").to_string(), r#""a\"\\\n\u0000é""#);
+        let long = Quoted(&"é".repeat(100)).to_string();
+        assert_eq!(long, format!("\"{}…\" (200 bytes)", "é".repeat(60)));
+    }
+}

@@ -1,0 +1,95 @@
+//! How a filter is compiled.
+
+use serde_json::Value;
+
+use crate::compile::compile;
+use crate::dialect::{Context, Dialect};
+use crate::error::FilterError;
+use crate::filter::Filter;
+use crate::json::{self, Node};
+use crate::limits::Limits;
+use crate::source::Source;
+
+/// Dialect and limits for compiling filters.
+///
+/// ```
+/// use filter::{Dialect, FilterOptions};
+///
+/// let filter = FilterOptions::new().dialect(Dialect::Native).parse(r#"{"status": ["SUCCESS"]}"#)?;
+/// assert!(filter.matches(&serde_json::json!({"status": "SUCCESS"})));
+/// # Ok::<(), filter::FilterError>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FilterOptions {
+    dialect: Dialect,
+    limits: Limits,
+}
+
+impl FilterOptions {
+    /// The native dialect and the default limits.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the dialect.
+    #[must_use]
+    pub fn dialect(mut self, dialect: Dialect) -> Self {
+        self.dialect = dialect;
+        self
+    }
+
+    /// Sets the limits.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Compiles the text of a filter, in time linear in its length (regular expressions aside, which have a budget).
+    ///
+    /// # Errors
+    /// If the text is not JSON, or not a filter of the dialect, or past a limit; with everything that is wrong.
+    pub fn parse(&self, text: &str) -> Result<Filter, FilterError> {
+        let node = json::parse(text, &self.limits).map_err(FilterError::not_json)?;
+        self.compile(&node)
+    }
+
+    /// Compiles a filter that was parsed already.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse).
+    pub fn compile(&self, node: &Node) -> Result<Filter, FilterError> {
+        self.compile_at(node, "")
+    }
+
+    /// Compiles a filter that is part of a document: pointers in diagnostics begin with `pointer`, its place there.
+    ///
+    /// ```
+    /// use filter::{FilterOptions, Limits, json};
+    ///
+    /// let document = json::parse(r#"{"when": {"a": []}}"#, &Limits::new())?;
+    /// let when = document.get("when").expect("a member");
+    /// let error = FilterOptions::new().compile_at(when, "/when").unwrap_err();
+    /// assert_eq!(error.diagnostics()[0].pointer(), "/when/a");
+    /// # Ok::<(), filter::JsonError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse).
+    pub fn compile_at(&self, node: &Node, pointer: &str) -> Result<Filter, FilterError> {
+        let source = Source::new(node, &self.limits, pointer)?;
+        let mut context = Context::new(&self.limits, pointer);
+        let tree = self.dialect.read(node, &mut context);
+        let warnings = context.finish().map_err(FilterError::new)?;
+        Ok(Filter::new(self.dialect, source, compile(tree), warnings, self.limits.depth()))
+    }
+
+    /// Compiles a filter from a value, which has no spans.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse).
+    pub fn from_value(&self, value: &Value) -> Result<Filter, FilterError> {
+        Source::check_depth(value, &self.limits)?;
+        self.compile(&Node::from(value))
+    }
+}

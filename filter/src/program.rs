@@ -1,0 +1,189 @@
+//! The compiled program: the typed tree flattened into a few arrays.
+//!
+//! Everything an engine follows is an index, what belongs together lies together, and each field name is there once. The
+//! program has no boxes to chase and nothing of the text, so a walk over it touches little memory; and because names
+//! have numbers, an engine can prepare tables by name.
+//!
+//! ```text
+//!  patterns ──► members ──► node ──► conditions ──► tests ──► leaf
+//!     ▲            │          │                       │
+//!     └─ junction ─┘          └── nested ── pattern   └── some, every, all, none: back to conditions or patterns
+//! ```
+//!
+//! Invariant: whatever an index or range points to comes from the same program, and a pattern or condition only refers to
+//! ones that lie deeper in the tree it was made from; so every walk ends, at most [`Limits::depth`] levels down.
+//!
+//! [`Limits::depth`]: crate::Limits::depth
+
+use std::marker::PhantomData;
+use std::ops::Index;
+
+use crate::ast::Junction;
+use crate::ops::Leaf;
+
+/// A filter, compiled.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Program {
+    pub(crate) names: Box<[Box<str>]>,
+    pub(crate) patterns: Arena<Pattern>,
+    pub(crate) members: Arena<Member>,
+    pub(crate) conditions: Arena<Condition>,
+    pub(crate) tests: Arena<Test>,
+    pub(crate) leaves: Arena<Leaf>,
+    pub(crate) root: Id<Pattern>,
+}
+
+/// All members must hold.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Pattern {
+    pub(crate) members: Run<Member>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Member {
+    Field { name: NameId, node: Node },
+    Junction { kind: Junction, patterns: Run<Pattern> },
+}
+
+/// What a field must be.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Node {
+    /// Any of the conditions holds for the value.
+    Any(Run<Condition>),
+    /// All do; none at all always hold.
+    All(Run<Condition>),
+    /// Any condition holds for any scalar that the value is or holds in arrays; `absent`: the answer if there is none.
+    Scalars { conditions: Run<Condition>, absent: bool },
+    /// The pattern holds for the value, or for some element.
+    Nested(Id<Pattern>),
+    /// The same by the event-bridge dialect's rule; `absent`: the answer for an object without fields.
+    NestedScalars { pattern: Id<Pattern>, absent: bool },
+}
+
+/// All tests hold for the same value.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Condition {
+    pub(crate) tests: Run<Test>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Test {
+    Leaf(Id<Leaf>),
+    /// The length of an array passes all tests.
+    Size(Run<Test>),
+    Some(Judge),
+    Every(Judge),
+    All(Run<Condition>),
+    None(Run<Condition>),
+    /// Not all tests hold.
+    But(Run<Test>),
+    /// None of the leaves holds for a scalar.
+    NoneOf(Run<Leaf>),
+}
+
+/// What elements of an array are held against.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Judge {
+    Pattern(Id<Pattern>),
+    Any(Run<Condition>),
+}
+
+/// The number of a field name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct NameId(pub(crate) u32);
+
+/// The place of a `T` in its arena.
+pub(crate) struct Id<T>(u32, PhantomData<fn() -> T>);
+
+/// Neighbouring `T`s in their arena.
+pub(crate) struct Run<T>(u32, u32, PhantomData<fn() -> T>);
+
+/// All `T`s of a program.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Arena<T>(Box<[T]>);
+
+impl Program {
+    pub(crate) fn name(&self, id: NameId) -> &str {
+        &self.names[id.0 as usize]
+    }
+}
+
+impl<T> Arena<T> {
+    pub(crate) fn new(items: Vec<T>) -> Self {
+        Self(items.into())
+    }
+}
+
+impl<T> Index<Id<T>> for Arena<T> {
+    type Output = T;
+
+    fn index(&self, id: Id<T>) -> &T {
+        &self.0[id.0 as usize]
+    }
+}
+
+impl<T> Index<Run<T>> for Arena<T> {
+    type Output = [T];
+
+    fn index(&self, run: Run<T>) -> &[T] {
+        &self.0[run.0 as usize..run.1 as usize]
+    }
+}
+
+impl<T> Id<T> {
+    pub(crate) fn new(index: u32) -> Self {
+        Self(index, PhantomData)
+    }
+}
+
+impl<T> Run<T> {
+    pub(crate) fn new(start: u32, end: u32) -> Self {
+        Self(start, end, PhantomData)
+    }
+
+    pub(crate) fn is_empty(self) -> bool {
+        self.0 == self.1
+    }
+}
+
+// Derived, these would ask the same of `T`.
+
+impl<T> Clone for Id<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Id<T> {}
+
+impl<T> PartialEq for Id<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl<T> std::fmt::Debug for Id<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "#{}", self.0)
+    }
+}
+
+impl<T> Clone for Run<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Run<T> {}
+
+impl<T> PartialEq for Run<T> {
+    fn eq(&self, other: &Self) -> bool {
+        (self.0, self.1) == (other.0, other.1)
+    }
+}
+
+impl<T> std::fmt::Debug for Run<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "#{}..#{}", self.0, self.1)
+    }
+}

@@ -1,0 +1,163 @@
+//! The filter as it was written, kept as compact text: less memory than a tree, and rarely asked for.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use crate::diagnostic::Diagnostic;
+use crate::error::FilterError;
+use crate::json::{self, Kind, Node};
+use crate::limits::Limits;
+
+/// A filter's JSON without whitespace, members in the order in which they were written, duplicates included.
+#[derive(Clone, Debug)]
+pub(crate) struct Source {
+    text: Box<str>,
+}
+
+impl Source {
+    /// Renders a tree.
+    ///
+    /// # Errors
+    /// If it is past the limits of depth or size. A tree made by hand did not pass the parser, and everything behind
+    /// this relies on both having been checked.
+    pub(crate) fn new(node: &Node, limits: &Limits, pointer: &str) -> Result<Self, FilterError> {
+        let mut text = String::new();
+        let mut open: Vec<Open<'_>> = Vec::new();
+        let mut next = Some(node);
+        loop {
+            if let Some(node) = next.take() {
+                if open.len() + usize::from(is_container(node)) > limits.depth() {
+                    return Err(too_deep(limits, node, pointer));
+                }
+                match &node.kind {
+                    Kind::Null => text.push_str("null"),
+                    Kind::Bool(bool) => push(&mut text, bool),
+                    Kind::Number(number) => push(&mut text, number),
+                    Kind::String(string) => push(&mut text, &Escaped(string)),
+                    Kind::Array(items) => {
+                        text.push('[');
+                        open.push(Open::Array(items.iter()));
+                    }
+                    Kind::Object(members) => {
+                        text.push('{');
+                        open.push(Open::Object(members.iter()));
+                    }
+                }
+            }
+            if text.len() > limits.text_bytes() {
+                let limit = limits.text_bytes();
+                let message = format!("the filter is longer than the limit of {limit} bytes of JSON");
+                let diagnostic = Diagnostic::error(message).at(pointer).span(node.span);
+                return Err(FilterError::new(vec![diagnostic.help("raise the limit if this size is meant")]));
+            }
+            match open.last_mut() {
+                None => return Ok(Self { text: text.into() }),
+                Some(Open::Array(items)) => match items.next() {
+                    Some(item) => {
+                        separate(&mut text);
+                        next = Some(item);
+                    }
+                    None => {
+                        text.push(']');
+                        open.pop();
+                    }
+                },
+                Some(Open::Object(members)) => match members.next() {
+                    Some(member) => {
+                        separate(&mut text);
+                        push(&mut text, &Escaped(&member.key));
+                        text.push(':');
+                        next = Some(&member.value);
+                    }
+                    None => {
+                        text.push('}');
+                        open.pop();
+                    }
+                },
+            }
+        }
+    }
+
+    /// Whether a value is within the depth limit, found out without recursion, and before anything recurses into it.
+    pub(crate) fn check_depth(value: &Value, limits: &Limits) -> Result<(), FilterError> {
+        let mut open: Vec<(usize, &Value)> = vec![(1, value)];
+        while let Some((depth, value)) = open.pop() {
+            let container = matches!(value, Value::Array(_) | Value::Object(_));
+            if container && depth > limits.depth() {
+                return Err(too_deep(limits, &Node { span: None, kind: Kind::Null }, ""));
+            }
+            match value {
+                Value::Array(items) => open.extend(items.iter().map(|item| (depth + 1, item))),
+                Value::Object(map) => open.extend(map.values().map(|value| (depth + 1, value))),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The tree, without spans.
+    pub(crate) fn to_node(&self) -> Node {
+        let limits = Limits::new().with_depth(Limits::MAX_DEPTH).with_text_bytes(usize::MAX);
+        json::parse(&self.text, &limits)
+            .expect("invariant: the text was rendered from a tree within the limits")
+    }
+}
+
+impl PartialEq for Source {
+    /// Regardless of the order of members.
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text || self.to_node().into_value() == other.to_node().into_value()
+    }
+}
+
+enum Open<'n> {
+    Array(std::slice::Iter<'n, Node>),
+    Object(std::slice::Iter<'n, json::Member>),
+}
+
+fn is_container(node: &Node) -> bool {
+    matches!(node.kind, Kind::Array(_) | Kind::Object(_))
+}
+
+fn separate(text: &mut String) {
+    if !text.ends_with(['[', '{']) {
+        text.push(',');
+    }
+}
+
+fn push(text: &mut String, part: &dyn std::fmt::Display) {
+    // Writing to a String cannot fail.
+    let _ = write!(text, "{part}");
+}
+
+/// A JSON string with its quotes and escapes.
+pub(crate) struct Escaped<'a>(pub(crate) &'a str);
+
+impl std::fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_char('"')?;
+        for character in self.0.chars() {
+            match character {
+                '"' => f.write_str("\\\"")?,
+                '\\' => f.write_str("\\\\")?,
+                '\n' => f.write_str("\\n")?,
+                '\r' => f.write_str("\\r")?,
+                '\t' => f.write_str("\\t")?,
+                control @ ..'\u{20}' => write!(f, "\\u{:04x}", u32::from(control))?,
+                other => f.write_char(other)?,
+            }
+        }
+        f.write_char('"')
+    }
+}
+
+fn too_deep(limits: &Limits, node: &Node, pointer: &str) -> FilterError {
+    let message = format!("nested more than {} levels deep", limits.depth());
+    let diagnostic = Diagnostic::error(message).at(pointer).span(node.span);
+    FilterError::new(vec![diagnostic.help("flatten the filter, or raise the limit")])
+}

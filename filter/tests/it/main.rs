@@ -1,0 +1,3 @@
+//! Integration tests of the `filter` crate, in one binary so that they link once.
+
+mod corpus;
