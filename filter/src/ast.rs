@@ -73,8 +73,7 @@ pub(crate) enum Reach {
 #[derive(Clone, Debug)]
 pub(crate) struct Condition {
     pub(crate) span: Option<Span>,
-    /// A literal is one test for equality.
-    pub(crate) literal: bool,
+    /// A literal is one test for equality, without a key.
     pub(crate) tests: Vec<Test>,
 }
 

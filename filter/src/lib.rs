@@ -9,8 +9,6 @@
 //! # Ok::<(), filter::FilterError>(())
 //! ```
 
-#![expect(dead_code, reason = "what the native dialect does not need, the others do, and they follow")]
-
 mod ast;
 mod compile;
 mod diagnostic;
@@ -20,6 +18,7 @@ mod explain;
 mod filter;
 pub mod json;
 mod limits;
+mod lint;
 mod matcher;
 mod ops;
 mod options;

@@ -8,6 +8,7 @@ use crate::error::FilterError;
 use crate::filter::Filter;
 use crate::json::{self, Node};
 use crate::limits::Limits;
+use crate::lint;
 use crate::source::Source;
 
 /// Dialect and limits for compiling filters.
@@ -15,7 +16,7 @@ use crate::source::Source;
 /// ```
 /// use filter::{Dialect, FilterOptions};
 ///
-/// let filter = FilterOptions::new().dialect(Dialect::Native).parse(r#"{"status": ["SUCCESS"]}"#)?;
+/// let filter = FilterOptions::new().dialect(Dialect::TriggerDev).parse(r#"{"status": ["SUCCESS"]}"#)?;
 /// assert!(filter.matches(&serde_json::json!({"status": "SUCCESS"})));
 /// # Ok::<(), filter::FilterError>(())
 /// ```
@@ -80,6 +81,9 @@ impl FilterOptions {
         let source = Source::new(node, &self.limits, pointer)?;
         let mut context = Context::new(&self.limits, pointer);
         let tree = self.dialect.read(node, &mut context);
+        if !context.has_errors() {
+            lint::check(&tree, &mut context);
+        }
         let warnings = context.finish().map_err(FilterError::new)?;
         Ok(Filter::new(self.dialect, source, compile(tree), warnings, self.limits.depth()))
     }

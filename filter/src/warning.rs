@@ -11,9 +11,9 @@ use crate::diagnostic::Diagnostic;
 /// ```
 /// use filter::{Filter, WarningKind};
 ///
-/// let filter = Filter::parse(r#"{"ip": {"$cidr": "10.0.0.1/8"}}"#)?;
-/// assert_eq!(filter.warnings()[0].kind(), WarningKind::HostBits);
-/// assert_eq!(filter.warnings()[0].diagnostic().pointer(), "/ip/$cidr");
+/// let filter = Filter::parse(r#"{"age": [{"$gt": 20}, {"$lt": 40}]}"#)?;
+/// assert_eq!(filter.warnings()[0].kind(), WarningKind::RangeTrap);
+/// assert_eq!(filter.warnings()[0].diagnostic().pointer(), "/age");
 /// # Ok::<(), filter::FilterError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -52,9 +52,20 @@ impl<'l> Context<'l> {
         }
     }
 
-    /// The errors, and if there are none the warnings.
-    pub(crate) fn finish(self) -> Result<Vec<Warning>, Vec<Diagnostic>> {
-        if self.errors.is_empty() { Ok(self.warnings) } else { Err(self.errors) }
+    pub(crate) fn has_errors(&self) -> bool {
+        !self.errors.is_empty()
+    }
+
+    /// The errors, and if there are none the warnings, in the order of the text.
+    pub(crate) fn finish(mut self) -> Result<Vec<Warning>, Vec<Diagnostic>> {
+        let start = |diagnostic: &Diagnostic| diagnostic.location().map(|span| span.start);
+        if self.errors.is_empty() {
+            self.warnings.sort_by_key(|warning| start(warning.diagnostic()));
+            Ok(self.warnings)
+        } else {
+            self.errors.sort_by_key(start);
+            Err(self.errors)
+        }
     }
 
     pub(crate) fn error(&mut self, span: Option<Span>, problem: Problem) {

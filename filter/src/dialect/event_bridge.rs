@@ -5,6 +5,7 @@
 //! case out.
 
 use super::context::{Context, Duplicates, Problem, describe, shown};
+use super::duplicates::warn_of_duplicates;
 use super::suggest::closest;
 use crate::ast::{
     Condition, Conditions, Junction, Member, MemberKind, Node as Judged, Pattern, Quantifier, Reach, Test,
@@ -89,6 +90,7 @@ fn field(json: &json::Member, context: &mut Context<'_>) -> Option<Judged> {
             None
         }
         Kind::Array(items) => {
+            warn_of_duplicates(items, context);
             let or = json.key == "$or";
             let items = context.each(items, |context, item| condition(item, or, context));
             let (quantifier, reach) = (Quantifier::Any, Reach::Scalars);
@@ -116,7 +118,7 @@ fn condition(node: &Node, or: bool, context: &mut Context<'_>) -> Option<Conditi
         _ => {
             let leaf = Leaf::Equals(context.literal(node)?);
             let test = Test { key: String::new(), span: node.span, kind: TestKind::Leaf(leaf) };
-            return Some(Condition { span: node.span, literal: true, tests: vec![test] });
+            return Some(Condition { span: node.span, tests: vec![test] });
         }
     };
     let distinct = context.distinct(members, Duplicates::LastCounts);
@@ -131,7 +133,7 @@ fn condition(node: &Node, or: bool, context: &mut Context<'_>) -> Option<Conditi
     };
     let kind = context.within(&member.key, |context| operator(member, or, context))?;
     let test = Test { key: member.key.clone(), span: member.key_span, kind };
-    Some(Condition { span: node.span, literal: false, tests: vec![test] })
+    Some(Condition { span: node.span, tests: vec![test] })
 }
 
 fn operator(member: &json::Member, or: bool, context: &mut Context<'_>) -> Option<TestKind> {
@@ -155,7 +157,7 @@ fn operator(member: &json::Member, or: bool, context: &mut Context<'_>) -> Optio
         "exists" => Leaf::Exists(context.boolean(key, node)?),
         "cidr" => {
             let text = context.string(key, node)?;
-            Leaf::Cidr { block: context.cidr(text, node.span, false)?, mapped: false }
+            Leaf::Cidr(context.cidr(text, node.span, false)?)
         }
         "anything-but" => return anything_but(key, node, context),
         _ => {
@@ -291,6 +293,7 @@ fn anything_but(key: &str, node: &Node, context: &mut Context<'_>) -> Option<Tes
             None
         }
         Kind::Array(items) => {
+            warn_of_duplicates(items, context);
             let first = items.first().map(Node::type_name);
             let literals = context.each(items, |context, item| {
                 if !matches!(item.kind, Kind::String(_) | Kind::Number(_)) {
@@ -336,7 +339,10 @@ fn none_of(member: &json::Member, context: &mut Context<'_>) -> Option<TestKind>
             context.error(node.span, Problem::new(message));
             return None;
         }
-        Kind::Array(items) => context.each(items, |context, item| excluded(key, item, context)),
+        Kind::Array(items) => {
+            warn_of_duplicates(items, context);
+            context.each(items, |context, item| excluded(key, item, context))
+        }
         _ => vec![excluded(key, node, context)?],
     };
     Some(TestKind::NoneOf(leaves))

@@ -4,6 +4,7 @@
 //! everything that is wrong at once. The tree of a filter with errors is never compiled.
 
 mod context;
+mod duplicates;
 mod event_bridge;
 mod native;
 mod suggest;

@@ -1,6 +1,7 @@
 //! The native dialect: arrays are any-of, objects are matchers or nested filters, scalars are shorthand.
 
 use super::context::{Context, Duplicates, Problem, describe, shown};
+use super::duplicates::warn_of_duplicates;
 use super::suggest::closest;
 use crate::ast::{
     Condition, Conditions, Judge, Junction, Member, MemberKind, Node as Judged, Pattern, Quantifier, Reach,
@@ -224,6 +225,7 @@ fn list(items: &[Node], span: Option<Span>, context: &mut Context<'_>) -> Option
         context.error(span, problem.help(help));
         return None;
     }
+    warn_of_duplicates(items, context);
     Some(context.each(items, |context, item| condition(item, context)))
 }
 
@@ -267,13 +269,13 @@ fn what(members: &[json::Member]) -> String {
 fn literal(node: &Node, context: &mut Context<'_>) -> Option<Condition> {
     let leaf = Leaf::Equals(context.literal(node)?);
     let test = Test { key: String::new(), span: node.span, kind: TestKind::Leaf(leaf) };
-    Some(Condition { span: node.span, literal: true, tests: vec![test] })
+    Some(Condition { span: node.span, tests: vec![test] })
 }
 
 fn matcher(node: &Node, context: &mut Context<'_>) -> Option<Condition> {
     let Kind::Object(members) = &node.kind else { return None };
     let tests = tests(members, context);
-    if tests.is_empty() { None } else { Some(Condition { span: node.span, literal: false, tests }) }
+    if tests.is_empty() { None } else { Some(Condition { span: node.span, tests }) }
 }
 
 fn tests(members: &[json::Member], context: &mut Context<'_>) -> Vec<Test> {
@@ -305,7 +307,7 @@ fn operator(member: &json::Member, context: &mut Context<'_>) -> Option<TestKind
         }
         "$cidr" => {
             let text = context.string(key, node)?;
-            Leaf::Cidr { block: context.cidr(text, node.span, true)?, mapped: true }
+            Leaf::Cidr(context.cidr(text, node.span, true)?)
         }
         "$gt" => range(Range::above(context.number(key, node)?, false)),
         "$gte" => range(Range::above(context.number(key, node)?, true)),
@@ -390,6 +392,7 @@ fn anything_but(key: &str, node: &Node, context: &mut Context<'_>) -> Option<Tes
             None
         }
         Kind::Array(items) => {
+            warn_of_duplicates(items, context);
             let literals = context.each(items, |context, item| {
                 if matches!(item.kind, Kind::Array(_) | Kind::Object(_)) {
                     let help = match item.kind {

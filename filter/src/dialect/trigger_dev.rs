@@ -5,6 +5,7 @@
 //! numbers rounded to doubles) is not reproduced; what it ignores in silence is an error.
 
 use super::context::{Context, Duplicates, Problem, describe, shown};
+use super::duplicates::warn_of_duplicates;
 use super::native::between;
 use super::suggest::closest;
 use crate::ast::{
@@ -75,6 +76,7 @@ fn field(member: &json::Member, context: &mut Context<'_>) -> Option<Judged> {
 fn conditions(items: &[Node], context: &mut Context<'_>) -> Conditions {
     let matchers = items.iter().filter(|item| matches!(item.kind, Kind::Object(_))).count();
     let quantifier = if matchers == items.len() { Quantifier::All } else { Quantifier::Any };
+    warn_of_duplicates(items, context);
     let mut first: Option<&Node> = None;
     let items = context.each(items, |context, item| {
         let of_one_kind = match first {
@@ -102,7 +104,7 @@ fn conditions(items: &[Node], context: &mut Context<'_>) -> Conditions {
                 refuse_mixture(of_one_kind, first, item, context)?;
                 let leaf = Leaf::Equals(context.literal(item)?);
                 let test = Test { key: String::new(), span: item.span, kind: TestKind::Leaf(leaf) };
-                Some(Condition { span: item.span, literal: true, tests: vec![test] })
+                Some(Condition { span: item.span, tests: vec![test] })
             }
         }
     });
@@ -153,7 +155,7 @@ fn matcher(members: &[json::Member], node: &Node, context: &mut Context<'_>) -> 
         context.error(node.span, problem.help(help));
         return None;
     }
-    if tests.is_empty() { None } else { Some(Condition { span: node.span, literal: false, tests }) }
+    if tests.is_empty() { None } else { Some(Condition { span: node.span, tests }) }
 }
 
 fn operator(member: &json::Member, context: &mut Context<'_>) -> Option<TestKind> {
@@ -216,6 +218,7 @@ fn anything_but(key: &str, node: &Node, context: &mut Context<'_>) -> Option<Box
     let Kind::Array(items) = &node.kind else {
         return Some([scalar(key, node, context)?].into());
     };
+    warn_of_duplicates(items, context);
     let mut first: Option<&Node> = None;
     let literals = context.each(items, |context, item| {
         let literal = scalar(key, item, context)?;

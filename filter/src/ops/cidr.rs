@@ -58,8 +58,8 @@ impl Cidr {
         Ok(Parsed { block, host_bits, bare: prefix.is_none() })
     }
 
-    /// Whether `text` is an address in the block; `mapped`: whether IPv4-mapped addresses count as IPv4 too.
-    pub(crate) fn contains(&self, text: &str, mapped: bool) -> bool {
+    /// Whether `text` is an address in the block.
+    pub(crate) fn contains(&self, text: &str) -> bool {
         // The longest address has 45 characters; a longer string need not be parsed.
         if text.len() > 45 {
             return false;
@@ -68,12 +68,9 @@ impl Cidr {
             (Self::V4 { network, prefix }, Ok(IpAddr::V4(address))) => {
                 address.to_bits() & mask_v4(*prefix) == *network
             }
-            (Self::V4 { network, prefix }, Ok(IpAddr::V6(address))) => {
-                mapped
-                    && address
-                        .to_ipv4_mapped()
-                        .is_some_and(|address| address.to_bits() & mask_v4(*prefix) == *network)
-            }
+            (Self::V4 { network, prefix }, Ok(IpAddr::V6(address))) => address
+                .to_ipv4_mapped()
+                .is_some_and(|address| address.to_bits() & mask_v4(*prefix) == *network),
             (Self::V6 { network, prefix }, Ok(IpAddr::V6(address))) => {
                 address.to_bits() & mask_v6(*prefix) == *network
             }
@@ -145,11 +142,7 @@ mod tests {
             ("2001:db8::/32", "2001:db8::1%eth0", false),
         ];
         for (block, address, expected) in cases {
-            assert_eq!(
-                Cidr::parse(block).unwrap().block.contains(address, true),
-                expected,
-                "{address} in {block}"
-            );
+            assert_eq!(Cidr::parse(block).unwrap().block.contains(address), expected, "{address} in {block}");
         }
     }
 

@@ -39,13 +39,22 @@ fn every_pair_gets_event_rulers_answer() {
     for Pair { pattern, event, expected } in &pairs {
         let filter = compile(pattern).unwrap_or_else(|error| panic!("{pattern}: {error}"));
         let value = serde_json::from_str(event).unwrap();
-        let answers =
-            [filter.matches(&value), filter.matches_slice(event.as_bytes()).unwrap(), filter.explain(&value).matched()];
+        let answers = [
+            filter.matches(&value),
+            filter.matches_slice(event.as_bytes()).unwrap(),
+            filter.explain(&value).matched(),
+        ];
         if answers != [*expected; 3] {
             wrong.push(format!("{pattern} on {event}: {answers:?}, expected {expected}"));
         }
     }
-    assert!(wrong.is_empty(), "{} of {} pairs:\n{}", wrong.len(), pairs.len(), wrong[..wrong.len().min(50)].join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {} pairs:\n{}",
+        wrong.len(),
+        pairs.len(),
+        wrong[..wrong.len().min(50)].join("\n")
+    );
 }
 
 #[test]

@@ -1,0 +1,60 @@
+//! Whether a condition is there twice.
+
+use std::collections::HashMap;
+
+use super::context::{Context, Problem};
+use crate::json::{Kind, Node};
+use crate::ops::Num;
+use crate::warning::WarningKind;
+
+/// Warns of every item that says what an earlier one says already; linear in the size of the items, but for sorting keys.
+pub(super) fn warn_of_duplicates(items: &[Node], context: &mut Context<'_>) {
+    if items.len() < 2 {
+        return;
+    }
+    let mut seen: HashMap<String, usize> = HashMap::with_capacity(items.len());
+    for (index, item) in items.iter().enumerate() {
+        let mut key = String::new();
+        canonical(item, &mut key);
+        let first = *seen.entry(key).or_insert(index);
+        if first != index {
+            context.within_index(index, |context| {
+                let message = format!("the same condition as number {} of the array", first + 1);
+                let problem = Problem::new(message).help("remove one of them");
+                context.warn(WarningKind::DuplicateCondition, item.span, problem);
+            });
+        }
+    }
+}
+
+/// A text that equal conditions share: keys sorted, numbers in their one form.
+fn canonical(node: &Node, out: &mut String) {
+    match &node.kind {
+        Kind::Number(number) => match Num::new(number) {
+            Some(number) => out.push_str(&number.to_string()),
+            None => out.push_str(&number.to_string()),
+        },
+        Kind::Array(items) => {
+            out.push('[');
+            for item in items {
+                canonical(item, out);
+                out.push(',');
+            }
+            out.push(']');
+        }
+        Kind::Object(members) => {
+            let mut members: Vec<_> = members.iter().collect();
+            members.sort_by(|a, b| a.key.cmp(&b.key));
+            out.push('{');
+            for member in members {
+                out.push_str(&format!("{:?}:", member.key));
+                canonical(&member.value, out);
+                out.push(',');
+            }
+            out.push('}');
+        }
+        Kind::String(text) => out.push_str(&format!("{text:?}")),
+        Kind::Null => out.push_str("null"),
+        Kind::Bool(bool) => out.push_str(&bool.to_string()),
+    }
+}

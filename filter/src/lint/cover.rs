@@ -1,0 +1,289 @@
+//! Which values a condition can hold for, and for which it certainly does, as far as that is easy to see.
+//!
+//! Both are approximations on the safe side: [`Upper`] never leaves out a value that satisfies the condition, [`Lower`]
+//! never includes one that does not. So what they say of a filter is true, though they do not say everything.
+
+use crate::ast::{Condition, Test, TestKind};
+use crate::ops::{Leaf, Literal, Num, Range};
+
+/// A set of types of values, `true` and `false` being types of their own.
+pub(super) type Types = u8;
+
+pub(super) const MISSING: Types = 1;
+pub(super) const NULL: Types = 2;
+const FALSE: Types = 4;
+const TRUE: Types = 8;
+pub(super) const NUMBER: Types = 16;
+pub(super) const STRING: Types = 32;
+const ARRAY: Types = 64;
+/// With objects, which no operator tells apart.
+pub(super) const EVERYTHING: Types = 255;
+
+/// All that the event-bridge dialect judges: scalars, and that there is none.
+pub(super) const SCALARS: Types = MISSING | NULL | FALSE | TRUE | NUMBER | STRING;
+
+/// At least the values that satisfy a condition.
+#[derive(Clone, Debug)]
+pub(super) struct Upper<'t> {
+    types: Types,
+    numbers: Range,
+    /// The only string there can be.
+    string: Option<&'t str>,
+}
+
+impl<'t> Upper<'t> {
+    fn of_types(types: Types) -> Self {
+        Self { types, numbers: Range { low: None, high: None }, string: None }
+    }
+
+    pub(super) fn everything() -> Self {
+        Self::of_types(EVERYTHING)
+    }
+
+    fn of_numbers(numbers: Range) -> Self {
+        let types = if numbers.is_empty() { 0 } else { NUMBER };
+        Self { types, numbers, string: None }
+    }
+
+    fn of_literal(literal: &'t Literal) -> Self {
+        match literal {
+            Literal::Number(number) => Self::of_numbers(Range::closed(*number, *number)),
+            Literal::String(text) => Self { string: Some(text), ..Self::of_types(STRING) },
+            other => Self::of_types(type_of(other)),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.types == 0
+    }
+
+    pub(super) fn and(mut self, other: &Self) -> Self {
+        self.types &= other.types;
+        self.numbers = self.numbers.intersection(&other.numbers);
+        if self.numbers.is_empty() {
+            self.types &= !NUMBER;
+        }
+        match (self.string, other.string) {
+            (Some(a), Some(b)) if a != b => self.types &= !STRING,
+            (a, b) => self.string = a.or(b),
+        }
+        self
+    }
+
+    fn or(self, other: &Self) -> Self {
+        if self.is_empty() {
+            return other.clone();
+        }
+        if other.is_empty() {
+            return self;
+        }
+        // Ranges and strings are not united: leaving them open is on the safe side.
+        Self::of_types(self.types | other.types)
+    }
+
+    pub(super) fn of_tests(tests: &'t [Test]) -> Self {
+        tests.iter().fold(Self::everything(), |all, test| all.and(&Self::of_test(test)))
+    }
+
+    pub(super) fn of_all(conditions: &'t [Condition]) -> Self {
+        conditions.iter().fold(Self::everything(), |all, c| all.and(&Self::of_tests(&c.tests)))
+    }
+
+    fn of_any(conditions: &'t [Condition]) -> Self {
+        conditions.iter().fold(Self::of_types(0), |any, c| any.or(&Self::of_tests(&c.tests)))
+    }
+
+    pub(super) fn of_test(test: &'t Test) -> Self {
+        match &test.kind {
+            TestKind::Leaf(leaf) => Self::of_leaf(leaf),
+            TestKind::Size(tests) => {
+                let lengths = Self::of_numbers(Range::above(Num::Int(0), true));
+                let possible = lengths.and(&Self::of_tests(tests));
+                Self::of_types(if possible.is_empty() || !holds_an_integer(tests) { 0 } else { ARRAY })
+            }
+            TestKind::Some(_) | TestKind::Every(_) => Self::of_types(ARRAY),
+            TestKind::All(conditions) => Self::of_all(conditions),
+            TestKind::None(conditions) => Self::of_types(!Lower::of_any(conditions).types),
+            TestKind::But(tests) => Self::of_types(!Lower::of_tests(tests).types),
+            TestKind::NoneOf(_) => Self::of_types(SCALARS & !MISSING),
+        }
+    }
+
+    fn of_leaf(leaf: &'t Leaf) -> Self {
+        match leaf {
+            Leaf::Equals(literal) => Self::of_literal(literal),
+            Leaf::Number(range) => Self::of_numbers(**range),
+            Leaf::Includes(_) => Self::of_types(ARRAY),
+            Leaf::Exists(true) => Self::of_types(!MISSING),
+            Leaf::Exists(false) => Self::of_types(MISSING),
+            Leaf::IsNull(true) => Self::of_types(NULL),
+            Leaf::IsNull(false) => Self::of_types(!NULL),
+            Leaf::AnythingBut(literals) => {
+                let excluded = literals.iter().filter(|l| type_of(l) & (NULL | TRUE | FALSE) != 0);
+                Self::of_types(!excluded.fold(0, |types, literal| types | type_of(literal)))
+            }
+            Leaf::Not(literal) => {
+                let excluded = type_of(literal) & (TRUE | FALSE);
+                Self::of_types((FALSE | TRUE | NUMBER | STRING | ARRAY) & !excluded)
+            }
+            _ => Self::of_types(STRING),
+        }
+    }
+}
+
+/// Whether an integer may satisfy tests of a length; only an equality with a fraction is seen through.
+fn holds_an_integer(tests: &[Test]) -> bool {
+    !tests.iter().any(|test| {
+        matches!(&test.kind, TestKind::Leaf(Leaf::Equals(Literal::Number(Num::Float(number)))) if number.fract() != 0.0)
+    })
+}
+
+/// At most the values that satisfy a condition: whole types, and all but some literals.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Lower<'t> {
+    pub(super) types: Types,
+    ranges: Vec<Range>,
+    equal: Vec<&'t Literal>,
+    /// All values but these; `None` if it is not of that form.
+    all_but: Option<Vec<&'t Literal>>,
+    /// Whether ranges, none of which has all numbers, have them all together.
+    pub(super) ranges_meet: bool,
+}
+
+impl<'t> Lower<'t> {
+    fn of_types(types: Types) -> Self {
+        Self { types, ..Self::default() }
+    }
+
+    /// All tests together. Only what single tests say is seen: of several, the types that all have.
+    fn of_tests(tests: &'t [Test]) -> Self {
+        match tests {
+            [only] => Self::of_test(only),
+            many => Self::of_types(many.iter().fold(EVERYTHING, |all, test| all & Self::of_test(test).types)),
+        }
+    }
+
+    pub(super) fn of_any(conditions: &'t [Condition]) -> Self {
+        let mut any = Self::default();
+        for condition in conditions {
+            let one = Self::of_tests(&condition.tests);
+            any.types |= one.types;
+            any.ranges.extend(one.ranges);
+            any.equal.extend(one.equal);
+            any.all_but = match (any.all_but.take(), one.all_but) {
+                (Some(a), Some(b)) => Some(a.into_iter().filter(|literal| b.contains(literal)).collect()),
+                (a, b) => a.or(b),
+            };
+        }
+        if cover_all_numbers(&mut any.ranges) {
+            any.ranges_meet = any.types & NUMBER == 0;
+            any.types |= NUMBER;
+        }
+        if any.all_but.as_ref().is_some_and(|left| {
+            left.iter().all(|literal| any.types & type_of(literal) != 0 || any.equal.contains(literal))
+        }) {
+            any.types = EVERYTHING;
+        }
+        any
+    }
+
+    fn of_test(test: &'t Test) -> Self {
+        match &test.kind {
+            TestKind::Leaf(leaf) => Self::of_leaf(leaf),
+            TestKind::Size(_) | TestKind::Some(_) | TestKind::Every(_) | TestKind::NoneOf(_) => {
+                Self::default()
+            }
+            TestKind::All(conditions) => Self::of_types(
+                conditions.iter().fold(EVERYTHING, |all, c| all & Self::of_tests(&c.tests).types),
+            ),
+            TestKind::None(conditions) => Self::of_types(!Upper::of_any(conditions).types),
+            TestKind::But(tests) => Self::of_types(!Upper::of_tests(tests).types),
+        }
+    }
+
+    fn of_leaf(leaf: &'t Leaf) -> Self {
+        match leaf {
+            Leaf::Equals(literal) => Self {
+                types: type_of(literal) & (NULL | TRUE | FALSE),
+                equal: vec![literal],
+                ..Self::default()
+            },
+            Leaf::Number(range) => Self { ranges: vec![**range], ..Self::default() },
+            Leaf::Exists(true) => Self::of_types(!MISSING),
+            Leaf::Exists(false) => Self::of_types(MISSING),
+            Leaf::IsNull(true) => Self::of_types(NULL),
+            Leaf::IsNull(false) => Self::of_types(!NULL),
+            Leaf::AnythingBut(literals) => Self {
+                types: !literals.iter().fold(0, |types, literal| types | type_of(literal)),
+                all_but: Some(literals.iter().collect()),
+                ..Self::default()
+            },
+            Leaf::Not(literal) => Self::of_types((FALSE | TRUE | NUMBER | STRING) & !type_of(literal)),
+            Leaf::StartsWith(text) | Leaf::EndsWith(text) if text.is_empty() => Self::of_types(STRING),
+            Leaf::Contains(part) if part.text().is_empty() => Self::of_types(STRING),
+            Leaf::Wildcard(wildcard) if wildcard.is_any() => Self::of_types(STRING),
+            _ => Self::default(),
+        }
+    }
+}
+
+fn type_of(literal: &Literal) -> Types {
+    match literal {
+        Literal::Null => NULL,
+        Literal::Bool(false) => FALSE,
+        Literal::Bool(true) => TRUE,
+        Literal::Number(_) => NUMBER,
+        Literal::String(_) => STRING,
+    }
+}
+
+/// Whether every number lies in one of the ranges: sorted by where they begin, each must begin before a gap.
+fn cover_all_numbers(ranges: &mut [Range]) -> bool {
+    use std::cmp::Ordering;
+    ranges.sort_by(|a, b| match (a.low, b.low) {
+        (None, None) => Ordering::Equal,
+        (None, Some(_)) => Ordering::Less,
+        (Some(_), None) => Ordering::Greater,
+        (Some(a), Some(b)) => a.at.compare(b.at).then(b.inclusive.cmp(&a.inclusive)),
+    });
+    let mut ranges = ranges.iter().filter(|range| !range.is_empty());
+    let Some(first) = ranges.next() else { return false };
+    if first.low.is_some() {
+        return false;
+    }
+    let mut covered = first.high;
+    for range in ranges {
+        let (Some(end), Some(start)) = (covered, range.low) else {
+            // One has no end: all is covered. One has no start: it may reach further.
+            if covered.is_none() {
+                return true;
+            }
+            covered = furthest(covered, range.high);
+            continue;
+        };
+        let meets = match start.at.compare(end.at) {
+            Ordering::Less => true,
+            Ordering::Equal => start.inclusive || end.inclusive,
+            Ordering::Greater => false,
+        };
+        if !meets {
+            return false;
+        }
+        covered = furthest(covered, range.high);
+    }
+    covered.is_none()
+}
+
+fn furthest(
+    a: Option<crate::ops::number::Bound>,
+    b: Option<crate::ops::number::Bound>,
+) -> Option<crate::ops::number::Bound> {
+    let (a, b) = (a?, b?);
+    Some(match a.at.compare(b.at) {
+        std::cmp::Ordering::Less => b,
+        std::cmp::Ordering::Greater => a,
+        std::cmp::Ordering::Equal => {
+            crate::ops::number::Bound { at: a.at, inclusive: a.inclusive || b.inclusive }
+        }
+    })
+}

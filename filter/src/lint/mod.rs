@@ -1,0 +1,197 @@
+//! Warnings about filters that compile and hardly mean what was meant.
+//!
+//! Works on the typed tree, so for every dialect. What it says is certain ([`cover`] errs on the safe side), what it does
+//! not say proves nothing: whether a filter can ever match is as hard a question as there is.
+
+mod cover;
+
+use cover::{EVERYTHING, Lower, MISSING, SCALARS, Upper};
+
+use crate::ast::{
+    Condition, Conditions, Judge, Junction, MemberKind, Node, Pattern, Quantifier, Reach, Test, TestKind,
+};
+use crate::diagnostic::Span;
+use crate::dialect::{Context, Problem};
+use crate::ops::text::Quoted;
+use crate::warning::WarningKind;
+
+/// Adds what is suspicious about a tree without errors to the context's warnings; linear in the size of the tree, but
+/// for sorting.
+pub(crate) fn check(tree: &Pattern, context: &mut Context<'_>) {
+    pattern(tree, context);
+}
+
+fn pattern(tree: &Pattern, context: &mut Context<'_>) {
+    for member in &tree.members {
+        context.within(&member.key, |context| match &member.kind {
+            MemberKind::Field { node, .. } => field(node, member.span, context),
+            MemberKind::Junction { kind, patterns } => {
+                junction(*kind, patterns, &member.key, member.span, context);
+            }
+        });
+    }
+}
+
+fn junction(kind: Junction, patterns: &[Pattern], key: &str, span: Option<Span>, context: &mut Context<'_>) {
+    for (index, one) in patterns.iter().enumerate() {
+        context.within_index(index, |context| {
+            if one.members.is_empty() {
+                let found = "an empty filter matches everything";
+                match kind {
+                    Junction::Or => {
+                        warn(
+                            context,
+                            WarningKind::AlwaysHolds,
+                            span,
+                            &format!("{found}, so {} always holds", Quoted(key)),
+                        );
+                    }
+                    Junction::Nor => {
+                        warn(
+                            context,
+                            WarningKind::NeverHolds,
+                            span,
+                            &format!("{found}, so {} never holds", Quoted(key)),
+                        );
+                    }
+                    Junction::And => {}
+                }
+            }
+            pattern(one, context);
+        });
+    }
+}
+
+fn field(node: &Node, span: Option<Span>, context: &mut Context<'_>) {
+    match node {
+        Node::Nested { pattern: nested, .. } => pattern(nested, context),
+        Node::Conditions(all) => match all.quantifier {
+            Quantifier::Any => any(all, span, context),
+            Quantifier::All => all_of(all, span, context),
+        },
+    }
+}
+
+/// Conditions of which one suffices.
+fn any(conditions: &Conditions, span: Option<Span>, context: &mut Context<'_>) {
+    let universe = match conditions.reach {
+        Reach::Value => EVERYTHING,
+        Reach::Scalars => SCALARS,
+    };
+    let mut lower = Lower::of_any(&conditions.items);
+    if conditions.reach == Reach::Scalars && !conditions.items.iter().any(wants_absence) {
+        // There, anything but a value still is a value.
+        lower.types &= !MISSING;
+    }
+    if lower.types & universe == universe {
+        let problem = Problem::new("every value satisfies one of these conditions, a missing one too");
+        let help = "conditions in an array are any-of; remove the field, or one of them";
+        context.warn(WarningKind::AlwaysHolds, span, problem.help(help));
+    } else if lower.ranges_meet && conditions.items.len() > 1 {
+        let problem = Problem::new("every number satisfies one of these conditions: an array is any-of");
+        let help = match conditions.reach {
+            Reach::Value => "for a range write one matcher: {\"$gt\": 20, \"$lt\": 40}",
+            Reach::Scalars => "for a range write one condition: {\"numeric\": [\">\", 20, \"<\", 40]}",
+        };
+        context.warn(WarningKind::RangeTrap, span, problem.help(help));
+    }
+    items(conditions.listed, &conditions.items, context);
+}
+
+fn wants_absence(condition: &Condition) -> bool {
+    use crate::ops::Leaf;
+    condition.tests.iter().any(|test| matches!(test.kind, TestKind::Leaf(Leaf::Exists(false))))
+}
+
+/// Matchers that must all hold.
+fn all_of(conditions: &Conditions, span: Option<Span>, context: &mut Context<'_>) {
+    if conditions.items.is_empty() {
+        let problem = Problem::new("an empty array is no constraint here: any value satisfies it");
+        let help = "to ask whether the field is there write [{\"$exists\": true}]";
+        context.warn(WarningKind::AlwaysHolds, span, problem.help(help));
+        return;
+    }
+    let alone = conditions.items.iter().any(|condition| Upper::of_tests(&condition.tests).is_empty());
+    if !alone && Upper::of_all(&conditions.items).is_empty() {
+        let problem = Problem::new("no value satisfies all of these matchers");
+        let help = "an array of matchers is all-of here; an array of literals is any-of";
+        context.warn(WarningKind::NeverHolds, span, problem.help(help));
+    }
+    items(conditions.listed, &conditions.items, context);
+}
+
+fn items(listed: bool, conditions: &[Condition], context: &mut Context<'_>) {
+    for (index, one) in conditions.iter().enumerate() {
+        if listed {
+            context.within_index(index, |context| condition(one, context));
+        } else {
+            condition(one, context);
+        }
+    }
+}
+
+fn condition(condition: &Condition, context: &mut Context<'_>) {
+    tests(&condition.tests, condition.span, context);
+}
+
+/// Tests of one value, which must all hold.
+fn tests(tests: &[Test], span: Option<Span>, context: &mut Context<'_>) {
+    let mut possible = Upper::everything();
+    for test in tests {
+        let alone = Upper::of_test(test);
+        if alone.is_empty() {
+            context.within(&test.key, |context| {
+                let message = format!("{} never holds for any value", Quoted(&test.key));
+                warn(context, WarningKind::NeverHolds, test.span, &message);
+            });
+            possible = Upper::everything();
+            break;
+        }
+        possible = possible.and(&alone);
+    }
+    if possible.is_empty() {
+        let keys: Vec<String> = tests.iter().map(|test| Quoted(&test.key).to_string()).collect();
+        let message = format!("no value satisfies all of {}", keys.join(", "));
+        warn(context, WarningKind::NeverHolds, span, &message);
+    }
+    for test in tests {
+        if test.key.is_empty() {
+            continue;
+        }
+        context.within(&test.key, |context| argument(test, context));
+    }
+}
+
+/// What an operator's argument holds in turn.
+fn argument(test: &Test, context: &mut Context<'_>) {
+    use crate::ops::Leaf;
+    match &test.kind {
+        TestKind::Leaf(Leaf::AnythingBut(literals)) if literals.is_empty() => {
+            let message = format!("{} of nothing always holds", Quoted(&test.key));
+            warn(context, WarningKind::AlwaysHolds, test.span, &message);
+        }
+        TestKind::Leaf(_) | TestKind::NoneOf(_) => {}
+        TestKind::Size(inner) | TestKind::But(inner) => tests(inner, test.span, context),
+        TestKind::Some(judge) | TestKind::Every(judge) => match judge {
+            Judge::Pattern(nested) => pattern(nested, context),
+            Judge::Conditions { listed, items: conditions } => items(*listed, conditions, context),
+        },
+        TestKind::All(conditions) => {
+            let alone = conditions.iter().any(|c| Upper::of_tests(&c.tests).is_empty());
+            if !alone && Upper::of_all(conditions).is_empty() {
+                warn(
+                    context,
+                    WarningKind::NeverHolds,
+                    test.span,
+                    "no value satisfies all of these conditions",
+                );
+            }
+            items(true, conditions, context);
+        }
+        TestKind::None(conditions) => items(true, conditions, context),
+    }
+}
+
+fn warn(context: &mut Context<'_>, kind: WarningKind, span: Option<Span>, message: &str) {
+    context.warn(kind, span, Problem::new(message));
+}
