@@ -1,0 +1,84 @@
+//! One attempt: secrets resolved, the request sent, its time kept, its response judged.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderValue};
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use super::driver::Surroundings;
+use crate::clock::Timestamp;
+use crate::fetch::{FetchError, FetchErrorKind, Request};
+use crate::judge::{self, Finding};
+use crate::outcome::RecordedResponse;
+use crate::secret::{SecretResolver, Text};
+use crate::spec::{Body, PollSpec};
+
+/// Makes the attempt; returns what it brought and when it ended. Its request does not outlive `cut`.
+pub(super) async fn make(around: Arc<Surroundings>, spec: PollSpec, cut: Timestamp) -> (Finding, Timestamp) {
+    let clock = &around.clock;
+    let began = clock.now();
+    let exchange = async {
+        let request = request(&around, &spec).await?;
+        // Resolving secrets may have taken until the end; nothing is sent then.
+        if clock.now() >= cut {
+            return std::future::pending().await;
+        }
+        around.fetch.fetch(request).await
+    };
+    let result = tokio::select! {
+        biased;
+        result = exchange => Some(result),
+        () = clock.sleep_until(cut) => None,
+    };
+    let ended = clock.now();
+    let finding = match result {
+        Some(Ok(response)) => judge::judge(&spec, RecordedResponse::from(response), ended.to_system_time()),
+        Some(Err(error)) => Finding::Error(error),
+        None => judge::timed_out(cut.since(began)),
+    };
+    (finding, ended)
+}
+
+async fn request(around: &Arc<Surroundings>, spec: &PollSpec) -> Result<Request, FetchError> {
+    let init = spec.request();
+    let is_reference = |text: &Text| matches!(text, Text::Reference(_));
+    let refers = init.headers.iter().any(|(_, value)| is_reference(value))
+        || matches!(&init.body, Some(Body::Text(text)) if is_reference(text));
+    if !refers {
+        return build(&*around.secrets, spec, around.max_body);
+    }
+    // A resolver may read files or ask a vault, so it must not hold up the other tasks of this thread.
+    let (around, spec) = (Arc::clone(around), spec.clone());
+    tokio::task::spawn_blocking(move || build(&*around.secrets, &spec, around.max_body))
+        .await
+        .unwrap_or_else(|_| Err(FetchError::new(FetchErrorKind::Secret, "the secret resolver panicked")))
+}
+
+fn build(secrets: &dyn SecretResolver, spec: &PollSpec, max_body: u64) -> Result<Request, FetchError> {
+    let init = spec.request();
+    let url = spec.url();
+    let mut headers = HeaderMap::with_capacity(init.headers.len());
+    for (name, text) in &init.headers {
+        let resolved = resolve(text, secrets, url)?;
+        let mut value = HeaderValue::from_bytes(resolved.expose_secret().as_bytes()).map_err(|_| {
+            let message =
+                format!("the secret for the header {name} has a line break or another control character");
+            FetchError::new(FetchErrorKind::Secret, message)
+        })?;
+        value.set_sensitive(!matches!(text, Text::Plain(_)));
+        headers.insert(name, value);
+    }
+    let mut request = Request::new(init.method.clone(), url.clone(), max_body);
+    request.headers = headers;
+    request.body = match &init.body {
+        Some(Body::Text(text)) => Some(resolve(text, secrets, url)?.expose_secret().to_owned().into()),
+        Some(Body::Bytes(bytes)) => Some(bytes.clone()),
+        None => None,
+    };
+    Ok(request)
+}
+
+fn resolve(text: &Text, secrets: &dyn SecretResolver, url: &Url) -> Result<SecretString, FetchError> {
+    text.resolve(secrets, url).map_err(|error| FetchError::new(FetchErrorKind::Secret, error.to_string()))
+}

@@ -1,0 +1,417 @@
+//! Everything the engine decides, without doing any of it.
+//!
+//! The core owns the schedule and the state of every open poll. Inputs are method calls that carry the time; what
+//! must be done about them is left as [`Effect`]s for the driver to carry out. There is no clock, task or socket here,
+//! so a test can run a million polls through an hour, stop anywhere, and see every decision.
+//!
+//! ```text
+//!  submit ─► creating ─► waiting ◄──────────► queued ─► in flight
+//!               │           │  due, may not      │          │
+//!               │ refused   │  send yet          │          │ finding
+//!               ▼           └───────► finishing ◄┴──────────┘
+//!              gone                       │ outcome stored, then told
+//!                                         ▼
+//!                                        gone
+//! ```
+//!
+//! What always holds:
+//! - the first request waits until the creation is stored, and an outcome is stored before it is told;
+//! - a poll has at most one request in flight, and none once it is finishing;
+//! - every poll that is waiting, queued or awaiting a store's recovery has exactly one entry in the schedule, a poll
+//!   in flight none: its request ends by itself, at the deadline at the latest.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use retry::{RetryOptions, Rng};
+use slotmap::SlotMap;
+
+use super::lanes::{LaneKey, Lanes};
+use crate::clock::Timestamp;
+use crate::error::{Error, Kind};
+use crate::event::Event;
+use crate::judge::Finding;
+use crate::limits::Limits;
+use crate::outcome::{Attempt, Conclusion, Outcome};
+use crate::schedule::Queue;
+use crate::spec::PollSpec;
+use crate::state::{PollState, StepLimits, Wake};
+use crate::store::{Creation, PollKey, StoreError, StoredPoll};
+
+slotmap::new_key_type! {
+    /// An open poll of this engine; never used twice.
+    pub(crate) struct PollId;
+}
+
+/// One call of `submit` that waits for its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Ticket(pub(crate) u64);
+
+/// What the driver has to do.
+#[derive(Debug)]
+pub(crate) enum Effect {
+    /// Store a new poll, then call [`Core::created`].
+    Create { id: PollId, poll: StoredPoll },
+    /// Send a request, cut it at `cut`, then call [`Core::attempted`].
+    Send { id: PollId, spec: PollSpec, cut: Timestamp },
+    /// Abandon the request in flight; nothing is to be heard of it again.
+    Abort { id: PollId },
+    /// Store an outcome, then call [`Core::finished`].
+    Finish { id: PollId, key: PollKey, outcome: Arc<Outcome> },
+    /// Tell whoever watches the poll.
+    Tell { id: PollId, event: Event },
+    /// Answer a `submit`.
+    Answer { ticket: Ticket, answer: Result<Admission, Error> },
+}
+
+/// What a `submit` came to.
+#[derive(Clone, Debug)]
+pub(crate) enum Admission {
+    /// The poll runs.
+    Open { id: PollId, joined: bool, deadline: Timestamp },
+    /// The poll had ended before.
+    Finished { outcome: Arc<Outcome>, deadline: Timestamp },
+}
+
+#[derive(Debug)]
+pub(crate) struct Core {
+    limits: Limits,
+    step_limits: StepLimits,
+    polls: SlotMap<PollId, Entry>,
+    by_key: HashMap<PollKey, PollId>,
+    schedule: Queue<Due>,
+    lanes: Lanes<PollId>,
+    rng: Rng,
+    store_retry: RetryOptions,
+    effects: Vec<Effect>,
+    shutting_down: bool,
+}
+
+#[derive(Debug)]
+struct Entry {
+    key: PollKey,
+    spec: PollSpec,
+    state: PollState,
+    lane: LaneKey,
+    phase: Phase,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// Its creation is being stored. `cancelled`: end it as soon as it is.
+    Creating { tickets: Vec<Ticket>, cancelled: bool },
+    /// In the schedule at `until`.
+    Waiting { until: Timestamp },
+    /// Due, in its lane; in the schedule at its deadline.
+    Queued,
+    /// A request has been sent.
+    InFlight { began: Timestamp },
+    /// Its outcome is being stored; after failures, in the schedule at `retry_at`.
+    Finishing { outcome: Arc<Outcome>, failures: u32, retry_at: Option<Timestamp> },
+}
+
+/// What the schedule wakes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    Poll(PollId),
+    Lane(LaneKey),
+}
+
+impl Core {
+    pub(crate) fn new(limits: Limits, rng: Rng) -> Self {
+        let lanes = Lanes::new(limits.in_flight, limits.per_origin);
+        let step_limits = StepLimits {
+            history: limits.history,
+            hold_back: limits.hold_back,
+            headers_floor: Duration::from_secs(1),
+        };
+        Self {
+            limits,
+            step_limits,
+            polls: SlotMap::with_key(),
+            by_key: HashMap::new(),
+            schedule: Queue::new(),
+            lanes,
+            rng,
+            store_retry: RetryOptions::default(),
+            effects: Vec::new(),
+            shutting_down: false,
+        }
+    }
+
+    /// What has to be done since this was last asked, in order.
+    pub(crate) fn take_effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    /// When [`tick`](Self::tick) has something to do.
+    pub(crate) fn next_wake(&self) -> Option<Timestamp> {
+        self.schedule.next()
+    }
+
+    /// Polls that have no outcome yet.
+    pub(crate) fn open(&self) -> usize {
+        self.polls.len()
+    }
+
+    pub(crate) const fn in_flight(&self) -> usize {
+        self.lanes.in_flight()
+    }
+
+    /// The attempts of an open poll that are kept, oldest first.
+    pub(crate) fn history(&self, id: PollId) -> Vec<Attempt> {
+        self.polls.get(id).map(|entry| entry.state.history().cloned().collect()).unwrap_or_default()
+    }
+
+    /// Whether the poll is still open.
+    pub(crate) fn is_open(&self, id: PollId) -> bool {
+        self.polls.contains_key(id)
+    }
+
+    /// The open poll of that name.
+    pub(crate) fn find(&self, key: &PollKey) -> Option<PollId> {
+        self.by_key.get(key).copied()
+    }
+
+    /// Somebody wants this poll to be run.
+    pub(crate) fn submit(&mut self, ticket: Ticket, key: PollKey, spec: PollSpec, now: Timestamp) {
+        if self.shutting_down {
+            return self.answer(ticket, Err(Kind::Shutdown.into()));
+        }
+        if let Some(id) = self.find(&key) {
+            let Some(entry) = self.polls.get_mut(id) else { return };
+            let fields = entry.spec.differences(&spec);
+            if !fields.is_empty() {
+                return self.answer(ticket, Err(Kind::Conflict { key, fields }.into()));
+            }
+            let deadline = entry.state.grid().deadline();
+            return match &mut entry.phase {
+                Phase::Creating { tickets, .. } => tickets.push(ticket),
+                _ => self.answer(ticket, Ok(Admission::Open { id, joined: true, deadline })),
+            };
+        }
+        let limit = self.limits.open_polls;
+        if self.polls.len() >= limit {
+            return self.answer(ticket, Err(Kind::Full { limit }.into()));
+        }
+        let poll = StoredPoll::new(key, spec, now);
+        let phase = Phase::Creating { tickets: vec![ticket], cancelled: false };
+        let state = PollState::new(&poll.spec, now);
+        let id = self.insert(&poll, state, phase);
+        self.effects.push(Effect::Create { id, poll });
+    }
+
+    /// The store has answered to [`Effect::Create`].
+    pub(crate) fn created(&mut self, id: PollId, result: Result<Creation, StoreError>, now: Timestamp) {
+        let Some(entry) = self.polls.get_mut(id) else { return };
+        let Phase::Creating { tickets, cancelled } = &mut entry.phase else { return };
+        let (tickets, cancelled) = (std::mem::take(tickets), *cancelled);
+        let deadline = entry.state.grid().deadline();
+        let answer = match result {
+            Ok(Creation::Created) => {
+                for (position, ticket) in tickets.into_iter().enumerate() {
+                    self.answer(ticket, Ok(Admission::Open { id, joined: position > 0, deadline }));
+                }
+                if cancelled {
+                    self.end(id, Conclusion::Cancelled, now);
+                } else {
+                    self.look_at(id, now);
+                    self.dispatch(now);
+                }
+                return;
+            }
+            Ok(Creation::Exists(present)) => match (entry.spec.differences(&present.spec), present.outcome) {
+                (fields, _) if !fields.is_empty() => Err(Kind::Conflict { key: present.key, fields }.into()),
+                (_, Some(outcome)) => {
+                    Ok(Admission::Finished { outcome, deadline: present.created_at + present.spec.timeout() })
+                }
+                (_, None) => {
+                    let message = format!("the poll {} is run by another process", present.key);
+                    Err(StoreError::new(message).into())
+                }
+            },
+            Err(error) => Err(Error::from(error)),
+        };
+        self.remove(id);
+        for ticket in tickets {
+            self.answer(ticket, answer.clone());
+        }
+    }
+
+    /// Takes over polls that an earlier process left open.
+    pub(crate) fn restore(&mut self, polls: Vec<StoredPoll>, now: Timestamp) {
+        for poll in polls {
+            let state = PollState::resumed(&poll.spec, poll.created_at, poll.restarts, now);
+            let id = self.insert(&poll, state, Phase::Queued);
+            self.look_at(id, now);
+        }
+        self.dispatch(now);
+    }
+
+    /// Does everything that is due.
+    pub(crate) fn tick(&mut self, now: Timestamp) {
+        while let Some(due) = self.schedule.pop_due(now) {
+            match due {
+                Due::Lane(lane) => self.lanes.release(lane, now),
+                Due::Poll(id) => self.woken(id, now),
+            }
+        }
+        self.dispatch(now);
+    }
+
+    /// The request of [`Effect::Send`] is over.
+    pub(crate) fn attempted(&mut self, id: PollId, finding: Finding, ended: Timestamp, now: Timestamp) {
+        let Some(entry) = self.polls.get_mut(id) else { return };
+        let Phase::InFlight { began } = entry.phase else { return };
+        let lane = entry.lane;
+        let step = entry.state.settle(&entry.spec, finding, began, ended, &mut self.rng, &self.step_limits);
+        self.lanes.end(lane);
+        self.effects.push(Effect::Tell { id, event: Event::Attempted(step.attempt) });
+        if let Some(until) = step.hold
+            && self.lanes.hold(lane, until)
+        {
+            self.schedule.insert(until, Due::Lane(lane));
+        }
+        match step.end {
+            Some(conclusion) => self.end(id, conclusion, ended),
+            None => self.look_at(id, now),
+        }
+        self.dispatch(now);
+    }
+
+    /// Ends a poll as cancelled, unless its outcome is decided already.
+    pub(crate) fn cancel(&mut self, id: PollId, now: Timestamp) {
+        let Some(entry) = self.polls.get_mut(id) else { return };
+        match &mut entry.phase {
+            Phase::Creating { cancelled, .. } => *cancelled = true,
+            Phase::Finishing { .. } => {}
+            Phase::Waiting { .. } | Phase::Queued => self.end(id, Conclusion::Cancelled, now),
+            Phase::InFlight { .. } => {
+                self.lanes.end(entry.lane);
+                self.effects.push(Effect::Abort { id });
+                self.end(id, Conclusion::Cancelled, now);
+                self.dispatch(now);
+            }
+        }
+    }
+
+    /// The store has answered to [`Effect::Finish`]: with the outcome that it keeps, which is the one that is told.
+    pub(crate) fn finished(&mut self, id: PollId, result: Result<Arc<Outcome>, StoreError>, now: Timestamp) {
+        match result {
+            Ok(outcome) => {
+                self.remove(id);
+                self.effects.push(Effect::Tell { id, event: Event::Finished(outcome) });
+            }
+            Err(_) => {
+                let Some(Entry { phase: Phase::Finishing { failures, retry_at, .. }, .. }) =
+                    self.polls.get_mut(id)
+                else {
+                    return;
+                };
+                *failures = failures.saturating_add(1);
+                let at = now + self.store_retry.delay(*failures, &mut self.rng);
+                *retry_at = Some(at);
+                self.schedule.insert(at, Due::Poll(id));
+            }
+        }
+    }
+
+    /// From here on no request begins and nothing is accepted; what is in flight may still end.
+    pub(crate) fn shut_down(&mut self) {
+        self.shutting_down = true;
+    }
+
+    /// How many outcomes are decided but not stored yet.
+    pub(crate) fn finishing(&self) -> usize {
+        self.polls.values().filter(|entry| matches!(entry.phase, Phase::Finishing { .. })).count()
+    }
+
+    fn insert(&mut self, poll: &StoredPoll, state: PollState, phase: Phase) -> PollId {
+        let lane = self.lanes.key(&poll.spec);
+        let id =
+            self.polls.insert(Entry { key: poll.key.clone(), spec: poll.spec.clone(), state, lane, phase });
+        self.by_key.insert(poll.key.clone(), id);
+        id
+    }
+
+    fn remove(&mut self, id: PollId) {
+        if let Some(entry) = self.polls.remove(id) {
+            self.by_key.remove(&entry.key);
+        }
+    }
+
+    fn answer(&mut self, ticket: Ticket, answer: Result<Admission, Error>) {
+        self.effects.push(Effect::Answer { ticket, answer });
+    }
+
+    /// The schedule's entry for this poll has come up.
+    fn woken(&mut self, id: PollId, now: Timestamp) {
+        let Some(entry) = self.polls.get_mut(id) else { return };
+        match &mut entry.phase {
+            Phase::Finishing { outcome, retry_at, .. } => {
+                *retry_at = None;
+                let (key, outcome) = (entry.key.clone(), Arc::clone(outcome));
+                self.effects.push(Effect::Finish { id, key, outcome });
+            }
+            // A queued poll is in the schedule at its deadline, so it ends.
+            _ => {
+                entry.phase = Phase::Queued;
+                self.look_at(id, now);
+            }
+        }
+    }
+
+    /// Puts a poll that is neither in flight nor in the schedule where it belongs.
+    fn look_at(&mut self, id: PollId, now: Timestamp) {
+        let Some(entry) = self.polls.get_mut(id) else { return };
+        let deadline = entry.state.grid().deadline();
+        let until = entry.state.wake_at();
+        if until > now {
+            entry.phase = Phase::Waiting { until };
+            self.schedule.insert(until, Due::Poll(id));
+        } else if now < deadline {
+            entry.phase = Phase::Queued;
+            self.schedule.insert(deadline, Due::Poll(id));
+            self.lanes.enqueue(entry.lane, id, now);
+        } else if let Wake::End(conclusion) = entry.state.wake(&entry.spec, now) {
+            entry.phase = Phase::Queued;
+            self.end(id, conclusion, now);
+        }
+    }
+
+    /// Sends as many of the requests that are due as the caps allow.
+    fn dispatch(&mut self, now: Timestamp) {
+        while !self.shutting_down
+            && let Some((lane, id)) = self.lanes.next(now)
+        {
+            let Some(entry) = self.polls.get_mut(id) else { continue };
+            // Whoever was cancelled, or put off, while it stood in the lane is not in it any more.
+            if !matches!(entry.phase, Phase::Queued) {
+                continue;
+            }
+            if let Wake::Begin(begin) = entry.state.wake(&entry.spec, now) {
+                entry.phase = Phase::InFlight { began: now };
+                self.schedule.remove(entry.state.grid().deadline(), Due::Poll(id));
+                self.lanes.begin(lane);
+                let event = Event::Requesting { attempt: begin.attempt, at: now };
+                self.effects.push(Effect::Tell { id, event });
+                self.effects.push(Effect::Send { id, spec: entry.spec.clone(), cut: begin.cut });
+            }
+        }
+    }
+
+    /// Decides the outcome of a poll that has no request in flight any more, and has it stored.
+    fn end(&mut self, id: PollId, conclusion: Conclusion, now: Timestamp) {
+        let Some(entry) = self.polls.get_mut(id) else { return };
+        match entry.phase {
+            Phase::Waiting { until } => self.schedule.remove(until, Due::Poll(id)),
+            Phase::Queued => self.schedule.remove(entry.state.grid().deadline(), Due::Poll(id)),
+            _ => {}
+        }
+        let outcome = Arc::new(entry.state.outcome(conclusion, now));
+        entry.phase = Phase::Finishing { outcome: Arc::clone(&outcome), failures: 0, retry_at: None };
+        let key = entry.key.clone();
+        self.effects.push(Effect::Finish { id, key, outcome });
+    }
+}

@@ -1,0 +1,334 @@
+//! The one task that feeds the core and carries out what it decides.
+//!
+//! The driver never waits for a request or for the store: both are tasks that send their result back as a message.
+//! It stops when it is told to, or when the last handle to it is gone; open polls stay open in the store.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::AbortHandle;
+
+use super::attempt;
+use super::core::{Admission, Core, Effect, PollId, Ticket};
+use crate::clock::{BoxFuture, Clock, Timestamp};
+use crate::error::{Error, Kind};
+use crate::event::Event;
+use crate::fetch::Fetch;
+use crate::judge::Finding;
+use crate::limits::Limits;
+use crate::outcome::Outcome;
+use crate::secret::SecretResolver;
+use crate::spec::PollSpec;
+use crate::store::{Creation, PollKey, Store, StoreError, StoredPoll};
+
+/// What the engine works with.
+pub(crate) struct Surroundings {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) fetch: Arc<dyn Fetch>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) secrets: Arc<dyn SecretResolver>,
+    pub(crate) max_body: u64,
+    pub(crate) grace: std::time::Duration,
+}
+
+impl fmt::Debug for Surroundings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Surroundings").finish_non_exhaustive()
+    }
+}
+
+/// Where messages to the driver go.
+pub(crate) type Inbox = mpsc::UnboundedSender<Message>;
+
+type Answer<T> = oneshot::Sender<T>;
+
+/// What the driver can be told.
+pub(crate) enum Message {
+    /// Run this poll.
+    Submit {
+        key: PollKey,
+        spec: PollSpec,
+        answer: Answer<Result<Admission, Error>>,
+    },
+    /// Send the attempts that are kept and what happens from now on; close the channel at once if the poll is gone.
+    Watch {
+        id: PollId,
+        events: mpsc::UnboundedSender<Event>,
+    },
+    /// Say how the poll ends; `None` at once if it is gone.
+    Await {
+        id: PollId,
+        answer: Answer<Option<Arc<Outcome>>>,
+    },
+    /// End the poll as cancelled; whether it was open.
+    Cancel {
+        id: PollId,
+        answer: Answer<bool>,
+    },
+    /// Which open poll has this name?
+    Find {
+        key: PollKey,
+        answer: Answer<Option<PollId>>,
+    },
+    /// Stop, and say how many polls are left open.
+    ShutDown {
+        answer: Answer<usize>,
+    },
+
+    Created {
+        id: PollId,
+        result: Result<Creation, StoreError>,
+    },
+    Attempted {
+        id: PollId,
+        finding: Box<Finding>,
+        ended: Timestamp,
+    },
+    Finished {
+        id: PollId,
+        result: Result<Arc<Outcome>, StoreError>,
+    },
+}
+
+/// Starts the driver on the current runtime; it takes over `open` polls first.
+pub(crate) fn spawn(
+    limits: Limits,
+    rng: retry::Rng,
+    around: Arc<Surroundings>,
+    open: Vec<StoredPoll>,
+) -> Inbox {
+    let (inbox, messages) = mpsc::unbounded_channel();
+    let driver = Driver {
+        core: Core::new(limits, rng),
+        around,
+        messages,
+        inbox: inbox.downgrade(),
+        tickets: HashMap::new(),
+        next_ticket: 0,
+        watchers: HashMap::new(),
+        requests: HashMap::new(),
+        closing: None,
+    };
+    tokio::spawn(driver.run(open));
+    inbox
+}
+
+struct Driver {
+    core: Core,
+    around: Arc<Surroundings>,
+    messages: mpsc::UnboundedReceiver<Message>,
+    /// Weak, so that the driver itself does not keep its inbox open.
+    inbox: mpsc::WeakUnboundedSender<Message>,
+    tickets: HashMap<Ticket, Answer<Result<Admission, Error>>>,
+    next_ticket: u64,
+    watchers: HashMap<PollId, Watchers>,
+    requests: HashMap<PollId, AbortHandle>,
+    closing: Option<Closing>,
+}
+
+#[derive(Default)]
+struct Watchers {
+    events: Vec<mpsc::UnboundedSender<Event>>,
+    outcome: Vec<Answer<Option<Arc<Outcome>>>>,
+}
+
+/// A shutdown under way: until when requests in flight may go on, and who wants to know.
+struct Closing {
+    until: Timestamp,
+    answers: Vec<Answer<usize>>,
+}
+
+/// How many messages are handled before the schedule is looked at again.
+const BATCH: usize = 1024;
+
+impl Driver {
+    async fn run(mut self, open: Vec<StoredPoll>) {
+        self.core.restore(open, self.around.clock.now());
+        self.carry_out();
+        let mut batch = Vec::with_capacity(BATCH);
+        let mut alarm = Alarm::new(Arc::clone(&self.around.clock));
+        loop {
+            alarm.set([self.core.next_wake(), self.closing.as_ref().map(|closing| closing.until)]);
+            tokio::select! {
+                biased;
+                received = self.messages.recv_many(&mut batch, BATCH) => {
+                    if received == 0 {
+                        break;
+                    }
+                }
+                () = alarm.rings() => {}
+            }
+            for message in batch.drain(..) {
+                self.handle(message);
+            }
+            let now = self.around.clock.now();
+            if self.closing.is_none() {
+                self.core.tick(now);
+            }
+            self.carry_out();
+            if let Some(closing) = &self.closing {
+                let settled = self.core.in_flight() == 0 && self.core.finishing() == 0;
+                if settled || now >= closing.until {
+                    break;
+                }
+            }
+        }
+        self.stop();
+    }
+
+    fn handle(&mut self, message: Message) {
+        let now = self.around.clock.now();
+        match message {
+            Message::Submit { key, spec, answer } => {
+                let ticket = Ticket(self.next_ticket);
+                self.next_ticket += 1;
+                self.tickets.insert(ticket, answer);
+                self.core.submit(ticket, key, spec, now);
+            }
+            Message::Watch { id, events } => {
+                if self.core.is_open(id) {
+                    for attempt in self.core.history(id) {
+                        // A watcher that has gone misses nothing it wants.
+                        let _ = events.send(Event::Attempted(attempt));
+                    }
+                    self.watchers.entry(id).or_default().events.push(events);
+                }
+            }
+            Message::Await { id, answer } => {
+                if self.core.is_open(id) {
+                    self.watchers.entry(id).or_default().outcome.push(answer);
+                } else {
+                    reply(answer, None);
+                }
+            }
+            Message::Cancel { id, answer } => {
+                reply(answer, self.core.is_open(id));
+                self.core.cancel(id, now);
+            }
+            Message::Find { key, answer } => reply(answer, self.core.find(&key)),
+            Message::ShutDown { answer } => {
+                self.core.shut_down();
+                let until = now + self.around.grace;
+                self.closing.get_or_insert(Closing { until, answers: Vec::new() }).answers.push(answer);
+            }
+            Message::Created { id, result } => self.core.created(id, result, now),
+            Message::Attempted { id, finding, ended } => {
+                self.requests.remove(&id);
+                self.core.attempted(id, *finding, ended, now);
+            }
+            Message::Finished { id, result } => self.core.finished(id, result, now),
+        }
+        self.carry_out();
+    }
+
+    fn carry_out(&mut self) {
+        for effect in self.core.take_effects() {
+            match effect {
+                Effect::Create { id, poll } => self.with_store(move |store| {
+                    Box::pin(async move { Message::Created { id, result: store.create(poll).await } })
+                }),
+                Effect::Finish { id, key, outcome } => self.with_store(move |store| {
+                    Box::pin(
+                        async move { Message::Finished { id, result: store.finish(key, outcome).await } },
+                    )
+                }),
+                Effect::Send { id, spec, cut } => self.send(id, spec, cut),
+                Effect::Abort { id } => {
+                    if let Some(request) = self.requests.remove(&id) {
+                        request.abort();
+                    }
+                }
+                Effect::Tell { id, event } => self.tell(id, event),
+                Effect::Answer { ticket, answer } => {
+                    if let Some(waiting) = self.tickets.remove(&ticket) {
+                        reply(waiting, answer);
+                    }
+                }
+            }
+        }
+    }
+
+    fn send(&mut self, id: PollId, spec: PollSpec, cut: Timestamp) {
+        let Some(inbox) = self.inbox.upgrade() else { return };
+        let around = Arc::clone(&self.around);
+        let task = tokio::spawn(async move {
+            let (finding, ended) = attempt::make(around, spec, cut).await;
+            // Where the driver has stopped, the poll stays open in the store.
+            let _ = inbox.send(Message::Attempted { id, finding: Box::new(finding), ended });
+        });
+        self.requests.insert(id, task.abort_handle());
+    }
+
+    fn with_store(&self, call: impl FnOnce(Arc<dyn Store>) -> BoxFuture<'static, Message>) {
+        let Some(inbox) = self.inbox.upgrade() else { return };
+        let call = call(Arc::clone(&self.around.store));
+        tokio::spawn(async move {
+            let _ = inbox.send(call.await);
+        });
+    }
+
+    fn tell(&mut self, id: PollId, event: Event) {
+        let Some(watchers) = self.watchers.get_mut(&id) else { return };
+        watchers.events.retain(|watcher| watcher.send(event.clone()).is_ok());
+        if let Event::Finished(outcome) = event {
+            for waiting in std::mem::take(&mut watchers.outcome) {
+                reply(waiting, Some(Arc::clone(&outcome)));
+            }
+            self.watchers.remove(&id);
+        }
+    }
+
+    /// Abandons what is in flight. Whoever still waits for an answer learns from its closed channel that there will be
+    /// none.
+    fn stop(&mut self) {
+        for (_, request) in self.requests.drain() {
+            request.abort();
+        }
+        let open = self.core.open();
+        for answer in self.closing.take().map(|closing| closing.answers).unwrap_or_default() {
+            reply(answer, open);
+        }
+        for (_, waiting) in self.tickets.drain() {
+            reply(waiting, Err(Kind::Shutdown.into()));
+        }
+    }
+}
+
+/// Answers a call whose caller may have stopped waiting.
+fn reply<T>(waiting: Answer<T>, answer: T) {
+    let _ = waiting.send(answer);
+}
+
+/// A sleep until a time that moves; kept while the time stays the same, since most messages do not change it.
+struct Alarm {
+    clock: Arc<dyn Clock>,
+    sleep: Option<(Timestamp, BoxFuture<'static, ()>)>,
+}
+
+impl Alarm {
+    fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, sleep: None }
+    }
+
+    fn set<const N: usize>(&mut self, times: [Option<Timestamp>; N]) {
+        let Some(at) = times.into_iter().flatten().min() else {
+            self.sleep = None;
+            return;
+        };
+        if self.sleep.as_ref().is_none_or(|(set, _)| *set != at) {
+            self.sleep = Some((at, self.clock.sleep_until(at)));
+        }
+    }
+
+    async fn rings(&mut self) {
+        match &mut self.sleep {
+            Some((_, sleep)) => {
+                sleep.await;
+                self.sleep = None;
+            }
+            None => std::future::pending().await,
+        }
+    }
+}

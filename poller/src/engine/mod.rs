@@ -1,0 +1,20 @@
+//! The engine: one driver that owns the schedule and the state of all open polls.
+//!
+//! ```text
+//!  Poller, Poll ──messages──► driver ──inputs──► core (pure: schedule, states, caps)
+//!                               ▲  │                │
+//!                  completions  │  └────effects◄────┘
+//!                               │       │
+//!                     tasks: one per request in flight, one per store call
+//! ```
+//!
+//! A waiting poll is an entry in the schedule, not a task; only requests in flight and calls to the store are tasks.
+//! The engine knows its surroundings by three traits, `Store`, `Fetch` and `Clock`.
+
+mod attempt;
+mod core;
+mod driver;
+mod lanes;
+
+pub(crate) use self::core::{Admission, PollId};
+pub(crate) use self::driver::{Inbox, Message, Surroundings, spawn};

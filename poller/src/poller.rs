@@ -1,0 +1,386 @@
+//! The public face: building a poller, handing it polls, getting their outcomes.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use tokio::sync::oneshot;
+
+use crate::clock::{Clock, SystemClock, Timestamp};
+use crate::engine::{self, Admission, Inbox, Message, Surroundings};
+use crate::error::{Error, Kind};
+use crate::fetch::Fetch;
+use crate::handle::{Accepted, Poll};
+use crate::limits::Limits;
+use crate::outcome::{Conclusion, Outcome};
+use crate::secret::{DenyAll, SecretResolver};
+use crate::spec::PollSpec;
+use crate::store::{MemoryStore, PollKey, Store, StoredPoll};
+
+/// Runs polls in the background. Cheap to clone; all clones share one engine.
+///
+/// The engine lives on the tokio runtime that [`build`](PollerBuilder::build) was called on. It stops with
+/// [`shutdown`](Self::shutdown), or when the last `Poller`, [`Scope`] and [`Poll`] is dropped; polls that are open then
+/// stay open in their store.
+///
+/// ```no_run
+/// use poller::{PollSpec, Poller};
+///
+/// #[derive(serde::Deserialize)]
+/// struct Export {
+///     download_url: String,
+/// }
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let poller = Poller::builder().build().await?;
+/// let spec = PollSpec::parse(
+///     r#"{"url": "https://api.example.com/v1/exports/42", "interval": 10, "timeout": 300,
+///         "responseFilter": {"body": {"status": ["SUCCESS"]}},
+///         "failureFilter": {"body": {"status": ["FAILED", "CANCELLED"]}}}"#,
+/// )?;
+/// let done = poller.background_poll::<Export>("export-42", spec).await?;
+/// println!("{} after {} attempts", done.value.download_url, done.attempts);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Poller {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    inbox: Inbox,
+    around: Arc<Surroundings>,
+    key_len: usize,
+}
+
+impl Poller {
+    /// A builder with the defaults: memory store, real HTTP to public addresses only, real clock.
+    pub fn builder() -> PollerBuilder {
+        PollerBuilder::default()
+    }
+
+    /// The polls of one scope (a run, a tenant), in which keys need to be unique.
+    #[must_use]
+    pub fn scope(&self, name: impl Into<String>) -> Scope {
+        Scope { poller: self.clone(), name: name.into() }
+    }
+
+    /// Runs a poll and returns once it is durable. The same key and spec again is the same poll: it is joined while it
+    /// runs, and its stored outcome is returned at once, without a request, after it has ended.
+    ///
+    /// # Errors
+    /// If the key is not valid, the poll exists with another spec, the store fails, the poller is full or shutting
+    /// down.
+    pub async fn submit(&self, key: impl Into<String>, spec: PollSpec) -> Result<Poll, Error> {
+        self.submit_in("", key.into(), spec).await
+    }
+
+    /// Runs a poll to its end and returns the body that matched, as `T`.
+    ///
+    /// Dropping the returned future does not cancel the poll.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit); and if the poll ended in another way than a match, or its body does not fit `T`.
+    /// Both carry the [outcome](Error::outcome).
+    pub async fn background_poll<T: DeserializeOwned>(
+        &self,
+        key: impl Into<String>,
+        spec: PollSpec,
+    ) -> Result<Matched<T>, Error> {
+        let poll = self.submit(key, spec).await?;
+        let outcome = poll.outcome().await?;
+        Matched::from_outcome(poll.poll_key(), &outcome)
+    }
+
+    /// The poll of that key in the default scope, open or finished, as the store has it.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn get(&self, key: impl Into<String>) -> Result<Option<StoredPoll>, Error> {
+        self.get_in("", key.into()).await
+    }
+
+    /// All polls of the store, oldest first.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn list(&self) -> Result<Vec<StoredPoll>, Error> {
+        Ok(self.shared.around.store.list().await?)
+    }
+
+    /// Cancels the poll of that key in the default scope and returns its outcome, which is another one where that was
+    /// decided first.
+    ///
+    /// # Errors
+    /// If there is no such poll, the store fails, or the poller is shutting down.
+    pub async fn cancel(&self, key: impl Into<String>) -> Result<Arc<Outcome>, Error> {
+        self.cancel_in("", key.into()).await
+    }
+
+    /// Removes a finished poll of the default scope, so that its key can be used anew. Says whether there was one; an
+    /// open poll is not removed.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn forget(&self, key: impl Into<String>) -> Result<bool, Error> {
+        self.forget_in("", key.into()).await
+    }
+
+    /// Stops: no request begins any more, those in flight get [`Limits::grace`], then they are abandoned. Open polls stay
+    /// open in the store; whoever waits for one gets an error.
+    pub async fn shutdown(&self) -> ShutdownReport {
+        let (answer, left_open) = oneshot::channel();
+        // A driver that has stopped already has nothing in flight, and said before what it left.
+        let _ = self.shared.inbox.send(Message::ShutDown { answer });
+        ShutdownReport { left_open: left_open.await.unwrap_or(0) }
+    }
+
+    async fn submit_in(&self, scope: &str, key: String, spec: PollSpec) -> Result<Poll, Error> {
+        let key = self.key(scope, key)?;
+        let admission = self.ask(|answer| Message::Submit { key: key.clone(), spec, answer }).await??;
+        let inbox = self.shared.inbox.clone();
+        let around = Arc::clone(&self.shared.around);
+        Ok(match admission {
+            Admission::Open { id, joined, deadline } => {
+                let accepted = if joined { Accepted::Joined } else { Accepted::Created };
+                Poll::open(key, id, accepted, deadline, inbox, around)
+            }
+            Admission::Finished { outcome, deadline } => {
+                Poll::finished(key, outcome, deadline, inbox, around)
+            }
+        })
+    }
+
+    async fn get_in(&self, scope: &str, key: String) -> Result<Option<StoredPoll>, Error> {
+        Ok(self.shared.around.store.get(PollKey::new(scope, key)).await?)
+    }
+
+    async fn cancel_in(&self, scope: &str, key: String) -> Result<Arc<Outcome>, Error> {
+        let key = PollKey::new(scope, key);
+        let found = self.ask(|answer| Message::Find { key: key.clone(), answer }).await?;
+        let (inbox, around) = (self.shared.inbox.clone(), Arc::clone(&self.shared.around));
+        let accepted = Accepted::Joined;
+        match found {
+            Some(id) => Poll::open(key, id, accepted, Timestamp::default(), inbox, around).cancel().await,
+            None => match self.shared.around.store.get(key.clone()).await? {
+                Some(StoredPoll { outcome: Some(outcome), .. }) => Ok(outcome),
+                _ => Err(Kind::NotFound { key }.into()),
+            },
+        }
+    }
+
+    async fn forget_in(&self, scope: &str, key: String) -> Result<bool, Error> {
+        Ok(self.shared.around.store.forget(PollKey::new(scope, key)).await?)
+    }
+
+    async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Message) -> Result<T, Error> {
+        let (sender, answer) = oneshot::channel();
+        self.shared.inbox.send(message(sender)).map_err(|_| Kind::Shutdown)?;
+        Ok(answer.await.map_err(|_| Kind::Shutdown)?)
+    }
+
+    fn key(&self, scope: &str, key: String) -> Result<PollKey, Error> {
+        let longest = self.shared.key_len;
+        let problem = if key.is_empty() {
+            "the cache key is empty, expected a name for the poll".to_owned()
+        } else if key.len() > longest || scope.len() > longest {
+            format!("the cache key or its scope is longer than {longest} bytes")
+        } else if key.contains(char::is_control) || scope.contains(char::is_control) {
+            format!("the cache key {key:?} or its scope {scope:?} has a control character")
+        } else {
+            return Ok(PollKey::new(scope, key));
+        };
+        Err(Kind::Key { message: problem }.into())
+    }
+}
+
+impl fmt::Debug for Poller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Poller").finish_non_exhaustive()
+    }
+}
+
+/// The polls of one scope; made by [`Poller::scope`]. Its methods are those of [`Poller`].
+#[derive(Clone, Debug)]
+pub struct Scope {
+    poller: Poller,
+    name: String,
+}
+
+impl Scope {
+    /// The name of the scope.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// As [`Poller::submit`], in this scope.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn submit(&self, key: impl Into<String>, spec: PollSpec) -> Result<Poll, Error> {
+        self.poller.submit_in(&self.name, key.into(), spec).await
+    }
+
+    /// As [`Poller::background_poll`], in this scope.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn background_poll<T: DeserializeOwned>(
+        &self,
+        key: impl Into<String>,
+        spec: PollSpec,
+    ) -> Result<Matched<T>, Error> {
+        let poll = self.submit(key, spec).await?;
+        let outcome = poll.outcome().await?;
+        Matched::from_outcome(poll.poll_key(), &outcome)
+    }
+
+    /// As [`Poller::get`], in this scope.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn get(&self, key: impl Into<String>) -> Result<Option<StoredPoll>, Error> {
+        self.poller.get_in(&self.name, key.into()).await
+    }
+
+    /// As [`Poller::cancel`], in this scope.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn cancel(&self, key: impl Into<String>) -> Result<Arc<Outcome>, Error> {
+        self.poller.cancel_in(&self.name, key.into()).await
+    }
+
+    /// As [`Poller::forget`], in this scope.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn forget(&self, key: impl Into<String>) -> Result<bool, Error> {
+        self.poller.forget_in(&self.name, key.into()).await
+    }
+}
+
+/// What a shutdown left behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ShutdownReport {
+    /// Polls without an outcome. A durable store keeps them; whoever opens it next goes on with them.
+    pub left_open: usize,
+}
+
+/// The result of a poll that matched, its body as `T`.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Matched<T> {
+    /// The body.
+    pub value: T,
+    /// The body as received.
+    pub body: Bytes,
+    /// The status of the response.
+    pub status: u16,
+    /// Requests made.
+    pub attempts: u32,
+    /// From acceptance to outcome.
+    pub elapsed: std::time::Duration,
+}
+
+impl<T: DeserializeOwned> Matched<T> {
+    fn from_outcome(key: &PollKey, outcome: &Arc<Outcome>) -> Result<Self, Error> {
+        let Conclusion::Matched { response } = &outcome.conclusion else {
+            return Err(Kind::NotMatched { key: key.clone(), outcome: Arc::clone(outcome) }.into());
+        };
+        let value = serde_json::from_slice(response.body()).map_err(|source| Kind::Decode {
+            key: key.clone(),
+            outcome: Arc::clone(outcome),
+            source: Arc::new(source),
+        })?;
+        Ok(Self {
+            value,
+            body: response.body().clone(),
+            status: response.status(),
+            attempts: outcome.attempts,
+            elapsed: outcome.elapsed(),
+        })
+    }
+}
+
+/// Builds a [`Poller`].
+#[must_use = "a builder does nothing until `build`"]
+#[derive(Default)]
+pub struct PollerBuilder {
+    store: Option<Arc<dyn Store>>,
+    fetch: Option<Arc<dyn Fetch>>,
+    clock: Option<Arc<dyn Clock>>,
+    secrets: Option<Arc<dyn SecretResolver>>,
+    limits: Limits,
+    seed: Option<u64>,
+}
+
+impl PollerBuilder {
+    /// Where polls are kept; a [`MemoryStore`] unless set.
+    pub fn store(mut self, store: impl Store) -> Self {
+        self.store = Some(Arc::new(store));
+        self
+    }
+
+    /// How requests are sent; needed until there is a default.
+    pub fn fetch(mut self, fetch: impl Fetch) -> Self {
+        self.fetch = Some(Arc::new(fetch));
+        self
+    }
+
+    /// What time it is; a [`SystemClock`] unless set.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Some(Arc::new(clock));
+        self
+    }
+
+    /// Who resolves secrets; nobody ([`DenyAll`]) unless set.
+    pub fn secrets(mut self, secrets: impl SecretResolver) -> Self {
+        self.secrets = Some(Arc::new(secrets));
+        self
+    }
+
+    /// What is accepted and done at once.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Seeds the jitter of retries, for runs that can be repeated.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Loads what the store has open and starts to run it.
+    ///
+    /// # Errors
+    /// If the store cannot be read, or no fetch is given.
+    pub async fn build(self) -> Result<Poller, Error> {
+        let Self { store, fetch, clock, secrets, limits, seed } = self;
+        let fetch = fetch.ok_or_else(|| Error::configuration("no fetch was given"))?;
+        let around = Arc::new(Surroundings {
+            store: store.unwrap_or_else(|| Arc::new(MemoryStore::new())),
+            fetch,
+            clock: clock.unwrap_or_else(|| Arc::new(SystemClock::new())),
+            secrets: secrets.unwrap_or_else(|| Arc::new(DenyAll)),
+            max_body: limits.max_body,
+            grace: limits.grace,
+        });
+        let open = around.store.load_open().await?;
+        let key_len = limits.key_len;
+        let rng = seed.map_or_else(retry::Rng::from_entropy, retry::Rng::seeded);
+        let inbox = engine::spawn(limits, rng, Arc::clone(&around), open);
+        Ok(Poller { shared: Arc::new(Shared { inbox, around, key_len }) })
+    }
+}
+
+impl fmt::Debug for PollerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PollerBuilder").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}

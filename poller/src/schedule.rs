@@ -1,0 +1,165 @@
+//! When requests are due: the grid of one poll, and the queue of all.
+//!
+//! A poll's ticks are `start + k·interval` for k = 0, 1, … while before its deadline; nothing ever shifts them.
+//!
+//! ```text
+//! start                                            deadline
+//!   |-------|-------|-------|-------|-------|----------|
+//!  k=0      1       2       3       4       5      (no tick at or after)
+//! ```
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::clock::{Timestamp, micros};
+
+/// The ticks of one poll.
+///
+/// ```
+/// use poller::{Grid, Timestamp};
+/// use std::time::Duration;
+///
+/// let grid = Grid::new(Timestamp::from_micros(0), Duration::from_secs(10), Duration::from_secs(25));
+/// let late = Timestamp::from_micros(11_000_000);
+/// assert_eq!(grid.first_at_or_after(late), Some(Timestamp::from_micros(20_000_000)));
+/// assert_eq!(grid.first_at_or_after(grid.deadline()), None);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grid {
+    start: Timestamp,
+    interval: u64,
+    deadline: Timestamp,
+}
+
+impl Grid {
+    /// The grid of a poll accepted at `start`. An interval below a microsecond counts as one.
+    #[must_use]
+    pub fn new(start: Timestamp, interval: Duration, timeout: Duration) -> Self {
+        Self { start, interval: micros(interval).max(1), deadline: start + timeout }
+    }
+
+    /// The first tick.
+    #[must_use]
+    pub const fn start(&self) -> Timestamp {
+        self.start
+    }
+
+    /// The time between two ticks.
+    #[must_use]
+    pub const fn interval(&self) -> Duration {
+        Duration::from_micros(self.interval)
+    }
+
+    /// The end: no request begins at or after it.
+    #[must_use]
+    pub const fn deadline(&self) -> Timestamp {
+        self.deadline
+    }
+
+    /// The first tick that is not before `time`; `None` if the deadline comes first.
+    #[must_use]
+    pub fn first_at_or_after(&self, time: Timestamp) -> Option<Timestamp> {
+        let passed = time.as_micros().saturating_sub(self.start.as_micros()).div_ceil(self.interval);
+        let tick = passed.checked_mul(self.interval)?.checked_add(self.start.as_micros())?;
+        (tick < self.deadline.as_micros()).then(|| Timestamp::from_micros(tick))
+    }
+
+    /// The first tick after `time`; `None` if the deadline comes first.
+    #[must_use]
+    pub fn first_after(&self, time: Timestamp) -> Option<Timestamp> {
+        self.first_at_or_after(Timestamp::from_micros(time.as_micros().checked_add(1)?))
+    }
+}
+
+/// What is due when, over everything that waits. Entries with equal times come in the order of `T`.
+///
+/// A set rather than a heap: an entry is removed when it no longer holds, so the queue never grows beyond what
+/// waits. All operations take O(log n).
+#[derive(Debug)]
+pub(crate) struct Queue<T> {
+    entries: BTreeSet<(Timestamp, T)>,
+}
+
+impl<T: Ord + Copy> Queue<T> {
+    pub(crate) const fn new() -> Self {
+        Self { entries: BTreeSet::new() }
+    }
+
+    pub(crate) fn insert(&mut self, at: Timestamp, what: T) {
+        self.entries.insert((at, what));
+    }
+
+    pub(crate) fn remove(&mut self, at: Timestamp, what: T) {
+        self.entries.remove(&(at, what));
+    }
+
+    /// The time of the first entry.
+    pub(crate) fn next(&self) -> Option<Timestamp> {
+        self.entries.first().map(|(at, _)| *at)
+    }
+
+    /// Takes the first entry that is due at `now`.
+    pub(crate) fn pop_due(&mut self, now: Timestamp) -> Option<T> {
+        if self.next()? > now {
+            return None;
+        }
+        self.entries.pop_first().map(|(_, what)| what)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: u64 = 1_000_000;
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_micros(seconds * SECOND)
+    }
+
+    fn grid(start: u64, interval: u64, timeout: u64) -> Grid {
+        Grid::new(at(start), Duration::from_secs(interval), Duration::from_secs(timeout))
+    }
+
+    #[test]
+    fn ticks_start_at_once_and_end_before_the_deadline() {
+        let grid = grid(5, 10, 30);
+        let mut ticks = vec![grid.first_at_or_after(grid.start()).unwrap()];
+        while let Some(tick) = grid.first_after(*ticks.last().unwrap()) {
+            ticks.push(tick);
+        }
+        assert_eq!(ticks, [at(5), at(15), at(25)], "35 is the deadline, so it is no tick");
+    }
+
+    #[test]
+    fn a_tick_is_at_but_not_after_itself() {
+        let grid = grid(0, 10, 100);
+        assert_eq!(grid.first_at_or_after(at(20)), Some(at(20)));
+        assert_eq!(grid.first_after(at(20)), Some(at(30)));
+    }
+
+    #[test]
+    fn nothing_overflows_at_the_end_of_time() {
+        let last = Timestamp::from_micros(u64::MAX);
+        let grid = Grid::new(Timestamp::from_micros(u64::MAX - 5), Duration::from_secs(1), Duration::MAX);
+        assert_eq!(grid.deadline(), last);
+        assert_eq!(grid.first_after(last), None);
+        assert_eq!(grid.first_at_or_after(last), None);
+    }
+
+    #[test]
+    fn the_queue_gives_what_is_due_in_order() {
+        let mut queue = Queue::new();
+        queue.insert(at(2), 'b');
+        queue.insert(at(1), 'c');
+        queue.insert(at(1), 'a');
+        queue.insert(at(3), 'd');
+        queue.remove(at(1), 'c');
+        let mut due = Vec::new();
+        while let Some(what) = queue.pop_due(at(2)) {
+            due.push(what);
+        }
+        assert_eq!(due, ['a', 'b']);
+        assert_eq!(queue.next(), Some(at(3)));
+    }
+}

@@ -1,0 +1,259 @@
+//! Text that may be secret, and who may turn a reference into it.
+//!
+//! A spec holds a secret in one of three forms: a reference (`{"$secret":"env:NAME"}`, `{"$secret":"file:PATH"}`),
+//! Trigger.dev's redacted string, or, in a header whose name says so, plain text. Whatever the form, the text is
+//! reachable only through [`Text::resolve`], at the moment of sending; `Debug`, `Display` and every serialized form
+//! show a placeholder. Equality compares the secrets themselves, and says only yes or no.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+use url::Url;
+
+/// Where a secret is to be found: an environment variable or a file.
+///
+/// ```
+/// use poller::secret::SecretRef;
+///
+/// let reference: SecretRef = "env:API_TOKEN".parse()?;
+/// assert_eq!(reference, SecretRef::Env("API_TOKEN".to_owned()));
+/// assert!("API_TOKEN".parse::<SecretRef>().is_err());
+/// # Ok::<(), poller::secret::SecretError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SecretRef {
+    /// `env:NAME`.
+    Env(String),
+    /// `file:PATH`; one line break at the end of the file is not part of the secret.
+    File(PathBuf),
+}
+
+impl FromStr for SecretRef {
+    type Err = SecretError;
+
+    fn from_str(text: &str) -> Result<Self, SecretError> {
+        match text.split_once(':') {
+            Some(("env", name)) if !name.is_empty() && !name.contains(['=', '\0']) => {
+                Ok(Self::Env(name.to_owned()))
+            }
+            Some(("file", path)) if !path.is_empty() && !path.contains('\0') => {
+                Ok(Self::File(PathBuf::from(path)))
+            }
+            _ => Err(SecretError::new(format!(
+                "unknown secret reference {text:?}; expected \"env:NAME\" or \"file:PATH\""
+            ))),
+        }
+    }
+}
+
+impl fmt::Display for SecretRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Env(name) => write!(f, "env:{name}"),
+            Self::File(path) => write!(f, "file:{}", path.display()),
+        }
+    }
+}
+
+/// A secret that could not be had. Names the reference, never the secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct SecretError {
+    message: String,
+}
+
+impl SecretError {
+    /// An error with this message, which must not contain secret text.
+    #[must_use]
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into() }
+    }
+}
+
+/// Decides which references may be resolved for which origin, and resolves them.
+///
+/// A spec may come from somebody who must not read this machine's environment or files; a resolver is where the
+/// embedder says what is allowed. It is called before every request, off the engine's own task, and may block.
+pub trait SecretResolver: Send + Sync + 'static {
+    /// The secret that `reference` stands for, to be sent to the origin of `url`.
+    ///
+    /// # Errors
+    /// If it is not allowed there, or not to be found.
+    fn resolve(&self, reference: &SecretRef, url: &Url) -> Result<SecretString, SecretError>;
+}
+
+/// Resolves nothing: the library's default.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DenyAll;
+
+impl SecretResolver for DenyAll {
+    fn resolve(&self, reference: &SecretRef, _: &Url) -> Result<SecretString, SecretError> {
+        Err(SecretError::new(format!(
+            "the secret {reference} is not allowed here; give the poller a resolver that allows it for this origin"
+        )))
+    }
+}
+
+/// Resolves every reference for every origin: for a user who wrote the spec himself.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AllowAll;
+
+/// A secret file larger than this is a mistake, or an attack on memory.
+const LARGEST_FILE: u64 = 64 << 10;
+
+impl SecretResolver for AllowAll {
+    fn resolve(&self, reference: &SecretRef, _: &Url) -> Result<SecretString, SecretError> {
+        match reference {
+            SecretRef::Env(name) => match std::env::var(name) {
+                Ok(value) => Ok(SecretString::from(value)),
+                Err(std::env::VarError::NotPresent) => {
+                    Err(SecretError::new(format!("the environment variable {name} is not set")))
+                }
+                Err(std::env::VarError::NotUnicode(_)) => {
+                    Err(SecretError::new(format!("the environment variable {name} is not valid UTF-8")))
+                }
+            },
+            SecretRef::File(path) => read_file(path),
+        }
+    }
+}
+
+fn read_file(path: &Path) -> Result<SecretString, SecretError> {
+    use std::io::Read as _;
+
+    let shown = path.display();
+    let failed =
+        |error: std::io::Error| SecretError::new(format!("cannot read the secret file {shown}: {error}"));
+    let mut text = String::new();
+    std::fs::File::open(path)
+        .map_err(failed)?
+        .take(LARGEST_FILE + 1)
+        .read_to_string(&mut text)
+        .map_err(failed)?;
+    if text.len() as u64 > LARGEST_FILE {
+        return Err(SecretError::new(format!("the secret file {shown} is larger than {LARGEST_FILE} bytes")));
+    }
+    let line = text.strip_suffix('\n').unwrap_or(&text);
+    Ok(SecretString::from(line.strip_suffix('\r').unwrap_or(line)))
+}
+
+/// A header value or body as a spec gives it.
+#[derive(Clone)]
+#[non_exhaustive]
+pub enum Text {
+    /// As written.
+    Plain(String),
+    /// As written, but secret: a redacted string, or a header whose name says that its value is.
+    Secret(SecretString),
+    /// To be looked up when it is sent.
+    Reference(SecretRef),
+}
+
+impl Text {
+    /// The text itself.
+    ///
+    /// # Errors
+    /// If it is a reference that the resolver does not allow or find.
+    pub fn resolve(&self, resolver: &dyn SecretResolver, url: &Url) -> Result<SecretString, SecretError> {
+        match self {
+            Self::Plain(text) => Ok(SecretString::from(text.as_str())),
+            Self::Secret(secret) => Ok(secret.clone()),
+            Self::Reference(reference) => resolver.resolve(reference, url),
+        }
+    }
+
+    /// The spec's form of it, secret text replaced by `{"__redactedString":true}`.
+    pub(crate) fn to_value(&self) -> Value {
+        match self {
+            Self::Plain(text) => Value::from(text.as_str()),
+            Self::Secret(_) => json!({"__redactedString": true}),
+            Self::Reference(reference) => json!({"$secret": reference.to_string()}),
+        }
+    }
+}
+
+impl PartialEq for Text {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Plain(a), Self::Plain(b)) => a == b,
+            (Self::Secret(a), Self::Secret(b)) => a.expose_secret() == b.expose_secret(),
+            (Self::Reference(a), Self::Reference(b)) => a == b,
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plain(text) => text.fmt(f),
+            Self::Secret(_) => f.write_str("[secret]"),
+            Self::Reference(reference) => write!(f, "[secret {reference}]"),
+        }
+    }
+}
+
+/// Whether a header of this (lower-case) name holds a credential, so that its plain value is treated as a secret.
+pub(crate) fn is_sensitive_header(name: &str) -> bool {
+    const PARTS: [&str; 11] = [
+        "authorization",
+        "cookie",
+        "api-key",
+        "apikey",
+        "token",
+        "secret",
+        "password",
+        "passwd",
+        "credential",
+        "signature",
+        "session",
+    ];
+    PARTS.iter().any(|part| name.contains(part))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url() -> Url {
+        Url::parse("https://api.example.com/").unwrap()
+    }
+
+    #[test]
+    fn secrets_show_nowhere_but_in_resolve() {
+        let text = Text::Secret(SecretString::from("hunter2"));
+        assert!(!format!("{text:?} {}", text.to_value()).contains("hunter2"));
+        assert_eq!(text.resolve(&DenyAll, &url()).unwrap().expose_secret(), "hunter2");
+    }
+
+    #[test]
+    fn references_need_a_resolver_that_allows_them() {
+        let text = Text::Reference("env:PATH".parse().unwrap());
+        let denied = text.resolve(&DenyAll, &url()).unwrap_err();
+        assert!(denied.to_string().starts_with("the secret env:PATH is not allowed here"), "{denied}");
+        assert!(!text.resolve(&AllowAll, &url()).unwrap().expose_secret().is_empty());
+    }
+
+    #[test]
+    fn a_secret_file_loses_one_line_break() {
+        let path = std::env::temp_dir().join(format!("poller-secret-{}", std::process::id()));
+        std::fs::write(&path, "s3cret\n\r\n").unwrap();
+        let reference = SecretRef::File(path.clone());
+        assert_eq!(AllowAll.resolve(&reference, &url()).unwrap().expose_secret(), "s3cret\n");
+        std::fs::remove_file(&path).unwrap();
+        let missing = AllowAll.resolve(&reference, &url()).unwrap_err().to_string();
+        assert!(missing.starts_with("cannot read the secret file"), "{missing}");
+    }
+
+    #[test]
+    fn header_names_that_say_secret() {
+        for name in ["authorization", "proxy-authorization", "cookie", "x-api-key", "x-auth-token"] {
+            assert!(is_sensitive_header(name), "{name}");
+        }
+        assert!(!is_sensitive_header("content-type"));
+    }
+}

@@ -1,0 +1,151 @@
+//! A spec built in code. The builder only collects members; what they may be is decided where text is read, so that
+//! both ways refuse the same things in the same words.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use filter::{Dialect, json};
+use serde_json::{Map, Value, json};
+
+use super::{PollSpec, SpecError, SpecOptions, millis, seconds};
+use crate::limits::Limits;
+
+/// Builds a [`PollSpec`]; made by [`PollSpec::builder`].
+///
+/// ```
+/// use poller::PollSpec;
+/// use serde_json::json;
+/// use std::time::Duration;
+///
+/// let spec = PollSpec::builder("https://api.example.com/v1/exports/42")
+///     .interval(Duration::from_secs(30))
+///     .header("accept", "application/json")
+///     .response_filter(json!({"status": [200], "body": {"status": ["SUCCESS"]}}))
+///     .failure_filter(json!({"body": {"status": ["FAILED"]}}))
+///     .build()?;
+/// assert_eq!(spec.timeout(), Duration::from_secs(600));
+/// # Ok::<(), poller::SpecError>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until `build`"]
+pub struct PollSpecBuilder {
+    members: Map<String, Value>,
+    request: Map<String, Value>,
+    headers: Map<String, Value>,
+    retry: Vec<json::Member>,
+    options: SpecOptions,
+}
+
+impl PollSpecBuilder {
+    pub(super) fn new(url: String) -> Self {
+        let members = Map::from_iter([("url".to_owned(), Value::String(url))]);
+        Self {
+            members,
+            request: Map::new(),
+            headers: Map::new(),
+            retry: Vec::new(),
+            options: SpecOptions::new(),
+        }
+    }
+
+    fn member(mut self, name: &str, value: Value) -> Self {
+        self.members.insert(name.to_owned(), value);
+        self
+    }
+
+    /// The time between two ticks; 10 s unless set.
+    pub fn interval(self, interval: Duration) -> Self {
+        self.member("interval", seconds(interval))
+    }
+
+    /// The time from acceptance to deadline; 600 s unless set.
+    pub fn timeout(self, timeout: Duration) -> Self {
+        self.member("timeout", seconds(timeout))
+    }
+
+    /// The request method; GET unless set.
+    pub fn method(mut self, method: &str) -> Self {
+        self.request.insert("method".to_owned(), method.into());
+        self
+    }
+
+    /// A request header, replacing one of the same name. The value is text, or a reference such as
+    /// `json!({"$secret": "env:API_TOKEN"})`.
+    pub fn header(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.headers.insert(name.to_ascii_lowercase(), value.into());
+        self
+    }
+
+    /// A request body of text, or a reference to a secret one.
+    pub fn body(mut self, body: impl Into<Value>) -> Self {
+        self.request.insert("body".to_owned(), body.into());
+        self
+    }
+
+    /// A request body of bytes.
+    pub fn body_bytes(self, body: &[u8]) -> Self {
+        self.body(json!({"base64": BASE64.encode(body)}))
+    }
+
+    /// What means *done*: an object of `status`, `headers`, `body`. Any 2xx unless set.
+    pub fn response_filter(self, filter: Value) -> Self {
+        self.member("responseFilter", filter)
+    }
+
+    /// What means *failed*: an object of `status`, `headers`, `body`.
+    pub fn failure_filter(self, filter: Value) -> Self {
+        self.member("failureFilter", filter)
+    }
+
+    /// How long one request may take; 30 s unless set.
+    pub fn request_timeout(self, timeout: Duration) -> Self {
+        self.member("requestTimeout", json!({"durationInMs": millis(timeout)}))
+    }
+
+    /// Adds a retry rule after those already there: a status pattern (`"429"`, `"500-599"`) and a strategy, such as
+    /// `json!({"strategy": "backoff", "limit": 5})`. The first rule that applies to a response counts.
+    pub fn retry(mut self, statuses: &str, strategy: Value) -> Self {
+        self.retry.push(member(statuses, json::Node::from(&strategy)));
+        self
+    }
+
+    /// Fails the poll after this many attempts in a row that cannot get better; 5 unless set, 0 never.
+    pub fn give_up_after(self, attempts: u32) -> Self {
+        self.member("giveUp", if attempts == 0 { json!(false) } else { json!({"after": attempts}) })
+    }
+
+    /// The dialect of the filters; native unless set.
+    pub fn dialect(self, dialect: Dialect) -> Self {
+        self.member("dialect", dialect.to_string().into())
+    }
+
+    /// The bounds to check against; the defaults unless set.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.options = self.options.limits(limits);
+        self
+    }
+
+    /// The spec.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    pub fn build(mut self) -> Result<PollSpec, SpecError> {
+        if !self.headers.is_empty() {
+            self.request.insert("headers".to_owned(), Value::Object(self.headers));
+        }
+        if !self.request.is_empty() {
+            self.members.insert("requestInit".to_owned(), Value::Object(self.request));
+        }
+        let mut members: Vec<json::Member> =
+            self.members.iter().map(|(name, value)| member(name, json::Node::from(value))).collect();
+        if !self.retry.is_empty() {
+            members.push(member("retry", json::Node { span: None, kind: json::Kind::Object(self.retry) }));
+        }
+        self.options.decode(&json::Node { span: None, kind: json::Kind::Object(members) }, "")
+    }
+}
+
+fn member(name: &str, value: json::Node) -> json::Member {
+    json::Member { key: name.to_owned(), key_span: None, value }
+}

@@ -1,0 +1,143 @@
+//! What a poller needs of its store: creations and outcomes, kept before they are acknowledged.
+//!
+//! A store holds two facts about a poll, that it was created and how it ended. What lies between is computed from
+//! them and the clock, so an attempt that did not match writes nothing.
+
+mod memory;
+
+use std::fmt;
+use std::sync::Arc;
+
+pub use self::memory::MemoryStore;
+use crate::clock::{BoxFuture, Timestamp};
+use crate::outcome::Outcome;
+use crate::spec::PollSpec;
+
+/// What names a poll: a key that is unique inside its scope.
+///
+/// ```
+/// use poller::store::PollKey;
+///
+/// let key = PollKey::new("run-17", "export-42");
+/// assert_eq!(key.to_string(), "run-17/export-42");
+/// assert_eq!(PollKey::new("", "export-42").to_string(), "export-42");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PollKey {
+    scope: Box<str>,
+    key: Box<str>,
+}
+
+impl PollKey {
+    /// The poll `key` of `scope`; the default scope is the empty one.
+    #[must_use]
+    pub fn new(scope: impl Into<Box<str>>, key: impl Into<Box<str>>) -> Self {
+        Self { scope: scope.into(), key: key.into() }
+    }
+
+    /// The scope.
+    #[must_use]
+    pub const fn scope(&self) -> &str {
+        &self.scope
+    }
+
+    /// The key inside the scope.
+    #[must_use]
+    pub const fn key(&self) -> &str {
+        &self.key
+    }
+}
+
+impl fmt::Display for PollKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.scope.is_empty() {
+            write!(f, "{}/", self.scope)?;
+        }
+        f.write_str(&self.key)
+    }
+}
+
+/// A poll as a store keeps it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct StoredPoll {
+    /// Its name.
+    pub key: PollKey,
+    /// What it asks for.
+    pub spec: PollSpec,
+    /// When it was accepted: where its grid begins.
+    pub created_at: Timestamp,
+    /// How often it was loaded to go on.
+    pub restarts: u32,
+    /// How it ended; `None` while it is open.
+    pub outcome: Option<Arc<Outcome>>,
+}
+
+impl StoredPoll {
+    /// A poll accepted at `created_at`, open and not yet restarted.
+    #[must_use]
+    pub fn new(key: PollKey, spec: PollSpec, created_at: Timestamp) -> Self {
+        Self { key, spec, created_at, restarts: 0, outcome: None }
+    }
+}
+
+/// What came of a wish to create a poll.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Creation {
+    /// It was new and is now kept.
+    Created,
+    /// One of that name is there already, open or finished.
+    Exists(Box<StoredPoll>),
+}
+
+/// A store that could not do what was asked.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct StoreError {
+    message: String,
+    #[source]
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
+}
+
+impl StoreError {
+    /// An error that says what was tried, what happened and what to do.
+    #[must_use]
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), source: None }
+    }
+
+    /// The same, with its cause.
+    #[must_use]
+    pub fn with_source(
+        message: impl Into<String>,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self { message: message.into(), source: Some(Arc::from(source.into())) }
+    }
+}
+
+/// Where polls are kept.
+///
+/// Every method may be called at any time from any task. A future that has returned `Ok` has made its change as
+/// durable as the store ever makes it; one that was dropped may or may not have made it.
+pub trait Store: Send + Sync + 'static {
+    /// Keeps a new poll, unless one of that name is there.
+    fn create(&self, poll: StoredPoll) -> BoxFuture<'_, Result<Creation, StoreError>>;
+
+    /// Keeps the outcome of an open poll. If it has one already, nothing changes and that one is returned: an outcome
+    /// never changes.
+    fn finish(&self, key: PollKey, outcome: Arc<Outcome>) -> BoxFuture<'_, Result<Arc<Outcome>, StoreError>>;
+
+    /// All open polls, for whoever is to run them; counts one restart for each.
+    fn load_open(&self) -> BoxFuture<'_, Result<Vec<StoredPoll>, StoreError>>;
+
+    /// The poll of that name, if it is there.
+    fn get(&self, key: PollKey) -> BoxFuture<'_, Result<Option<StoredPoll>, StoreError>>;
+
+    /// All polls, oldest first.
+    fn list(&self) -> BoxFuture<'_, Result<Vec<StoredPoll>, StoreError>>;
+
+    /// Removes a finished poll; says whether there was one.
+    fn forget(&self, key: PollKey) -> BoxFuture<'_, Result<bool, StoreError>>;
+}

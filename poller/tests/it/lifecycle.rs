@@ -1,0 +1,361 @@
+//! Keys, cancelling, joining, restarting: what happens around the requests.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use poller::secret::AllowAll;
+use poller::store::{Creation, PollKey, Store, StoreError, StoredPoll};
+use poller::{
+    Accepted, BoxFuture, Conclusion, ErrorKind, Event, Limits, MemoryStore, Outcome, TimeoutReason, Verdict,
+};
+use serde_json::json;
+
+use crate::world::{Reply, World, millis, pending, run, spec, success};
+
+fn long() -> poller::PollSpec {
+    spec(json!({"interval": 10, "timeout": 100}))
+}
+
+#[derive(Debug, serde::Deserialize, PartialEq)]
+struct Job {
+    status: String,
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_body_comes_back_typed() {
+    let world = World::sequence([pending, success]);
+    let poller = world.poller().build().await.unwrap();
+    let done = poller.background_poll::<Job>("job", long()).await.unwrap();
+    assert_eq!((done.value, done.attempts), (Job { status: "SUCCESS".into() }, 2));
+    let error = poller.background_poll::<u32>("job", long()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Decode);
+    assert_eq!(error.outcome().unwrap().name(), "matched");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poll_that_did_not_match_is_an_error_of_background_poll_that_carries_the_outcome() {
+    let world = World::sequence([|| Reply::json(200, r#"{"status":"FAILED"}"#)]);
+    let poller = world.poller().build().await.unwrap();
+    let error = poller.background_poll::<Job>("job", long()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotMatched);
+    assert!(error.to_string().starts_with("the poll job ended as failed after 1 attempts"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_key_and_spec_is_the_same_poll() {
+    let world = World::sequence([pending, success]);
+    let poller = world.poller().build().await.unwrap();
+    let first = poller.submit("job", long()).await.unwrap();
+    let second = poller.submit("job", long()).await.unwrap();
+    assert_eq!((first.accepted(), second.accepted()), (Accepted::Created, Accepted::Joined));
+    assert_eq!(first.outcome().await.unwrap(), second.outcome().await.unwrap());
+    let third = poller.submit("job", long()).await.unwrap();
+    assert_eq!(third.accepted(), Accepted::AlreadyFinished);
+    assert_eq!(third.outcome().await.unwrap().name(), "matched");
+    assert_eq!(world.sent().len(), 2, "a stored result needs no request");
+    assert!(poller.forget("job").await.unwrap());
+    assert_eq!(poller.submit("job", long()).await.unwrap().accepted(), Accepted::Created);
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_spec_under_the_same_key_is_a_conflict_that_names_the_fields() {
+    let world = World::sequence([pending]);
+    let poller = world.poller().build().await.unwrap();
+    let secret = |text: &str| json!({"interval": 10, "timeout": 100, "requestInit": {"headers": {"authorization": text}}});
+    poller.submit("job", spec(secret("Bearer one"))).await.unwrap();
+    let error = poller.submit("job", spec(secret("Bearer two"))).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert_eq!(error.conflicting_fields(), ["/requestInit/headers/authorization"]);
+    assert!(!error.to_string().contains("two"), "{error}");
+    let error = poller.submit("job", spec(json!({"interval": 20, "timeout": 100}))).await.unwrap_err();
+    assert_eq!(error.conflicting_fields(), ["/interval", "/requestInit/headers"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn scopes_keep_keys_apart() {
+    let world = World::sequence([pending]);
+    let poller = world.poller().build().await.unwrap();
+    poller.submit("job", long()).await.unwrap();
+    let scope = poller.scope("run-17");
+    let other = scope.submit("job", spec(json!({"interval": 20, "timeout": 100}))).await.unwrap();
+    assert_eq!(other.accepted(), Accepted::Created);
+    assert_eq!(scope.cancel("job").await.unwrap().name(), "cancelled");
+    assert!(poller.get("job").await.unwrap().unwrap().outcome.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn bad_keys_are_refused() {
+    let poller = World::sequence([pending]).poller().build().await.unwrap();
+    for key in ["", "a\nb", &"x".repeat(600)] {
+        assert_eq!(poller.submit(key, long()).await.unwrap_err().kind(), ErrorKind::Spec);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn cancelling_while_waiting_ends_the_poll_and_its_requests() {
+    let world = World::sequence([pending]);
+    let poller = world.poller().build().await.unwrap();
+    let poll = poller.submit("job", long()).await.unwrap();
+    world.sleep_until(Duration::from_secs(15)).await;
+    let outcome = poll.cancel().await.unwrap();
+    assert_eq!((outcome.name(), millis(outcome.elapsed())), ("cancelled", 15_000));
+    world.sleep_until(Duration::from_secs(200)).await;
+    assert_eq!(world.times(), [0, 10_000]);
+    assert_eq!(poll.cancel().await.unwrap(), outcome, "an outcome never changes");
+}
+
+#[tokio::test(start_paused = true)]
+async fn cancelling_in_flight_abandons_the_request() {
+    let world = World::sequence([|| success().after(Duration::from_secs(5))]);
+    let poller = world.poller().build().await.unwrap();
+    let poll = poller.submit("job", long()).await.unwrap();
+    world.sleep_until(Duration::from_secs(2)).await;
+    assert_eq!(poll.cancel().await.unwrap().name(), "cancelled");
+    world.sleep_until(Duration::from_secs(200)).await;
+    assert_eq!(world.sent().len(), 1);
+    assert_eq!(world.sent()[0].ended, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropping_handles_cancels_nothing() {
+    let world = World::sequence([pending, success]);
+    let poller = world.poller().build().await.unwrap();
+    drop(poller.submit("job", long()).await.unwrap());
+    world.sleep_until(Duration::from_secs(11)).await;
+    let stored = poller.get("job").await.unwrap().unwrap();
+    assert_eq!(stored.outcome.unwrap().name(), "matched");
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_tell_every_attempt_and_end_with_the_outcome() {
+    let world = World::sequence([pending, || Reply::json(500, ""), success]);
+    let poller = world.poller().build().await.unwrap();
+    let poll = poller.submit("job", long()).await.unwrap();
+    let mut events = poll.events();
+    let mut attempts = Vec::new();
+    let outcome = loop {
+        match events.next().await.expect("the outcome comes last") {
+            Event::Attempted(attempt) => attempts.push((attempt.number, attempt.verdict)),
+            Event::Finished(outcome) => break outcome,
+            _ => {}
+        }
+    };
+    assert_eq!(attempts, [(1, Verdict::Unmatched), (2, Verdict::Unmatched), (3, Verdict::Matched)]);
+    assert!(events.next().await.is_none());
+    assert_eq!(outcome.history[1].note.as_deref(), Some("HTTP status is 500, expected 200"));
+    // A late watcher learns the same from what was stored.
+    let mut late = poll.events();
+    let mut seen = Vec::new();
+    while let Some(event) = late.next().await {
+        seen.push(matches!(event, Event::Finished(_)));
+    }
+    assert_eq!(seen, [false, false, false, true]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_goes_on_with_the_same_start_and_deadline() {
+    let store = MemoryStore::new();
+    let world = World::sequence([pending]);
+    let before = world.poller().store(store.clone()).build().await.unwrap();
+    let poll = before.submit("job", long()).await.unwrap();
+    world.sleep_until(Duration::from_secs(12)).await;
+    let (waiting, report) = tokio::join!(poll.outcome(), before.shutdown());
+    assert_eq!(waiting.unwrap_err().kind(), ErrorKind::Shutdown);
+    assert_eq!(report.left_open, 1);
+    world.sleep_until(Duration::from_secs(55)).await;
+
+    let after = world.poller().store(store.clone()).build().await.unwrap();
+    let poll = after.submit("job", long()).await.unwrap();
+    assert_eq!(poll.accepted(), Accepted::Joined);
+    let outcome = poll.outcome().await.unwrap();
+    assert_eq!(world.times(), [0, 10_000, 60_000, 70_000, 80_000, 90_000]);
+    assert_eq!((outcome.name(), millis(outcome.elapsed()), outcome.restarts), ("timed out", 100_000, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_young_poll_and_one_without_ticks_left_are_asked_at_once_after_a_restart() {
+    for (down, up, expected) in [(3, 4, vec![0, 4000, 10_000]), (12, 95, vec![0, 10_000, 95_000])] {
+        let store = MemoryStore::new();
+        let world = World::new(move |number, _| if number == 2 { success() } else { pending() });
+        let before = world.poller().store(store.clone()).build().await.unwrap();
+        before.submit("job", long()).await.unwrap();
+        world.sleep_until(Duration::from_secs(down)).await;
+        before.shutdown().await;
+        world.sleep_until(Duration::from_secs(up)).await;
+        let after = world.poller().store(store).build().await.unwrap();
+        let outcome = after.submit("job", long()).await.unwrap().outcome().await.unwrap();
+        assert_eq!(outcome.name(), "matched");
+        assert_eq!(world.times(), expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_that_passed_while_nobody_ran_ends_the_poll_at_once() {
+    let store = MemoryStore::new();
+    let world = World::sequence([pending]);
+    let before = world.poller().store(store.clone()).build().await.unwrap();
+    before.submit("job", long()).await.unwrap();
+    before.shutdown().await;
+    world.sleep_until(Duration::from_secs(500)).await;
+    let after = world.poller().store(store).build().await.unwrap();
+    let outcome = after.submit("job", long()).await.unwrap().outcome().await.unwrap();
+    let Conclusion::TimedOut { reason, .. } = outcome.conclusion else { panic!("{outcome:?}") };
+    assert_eq!(reason, TimeoutReason::WhileAway);
+    assert!(world.times().len() <= 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn shutdown_waits_for_requests_in_flight_and_begins_none() {
+    let world = World::sequence([|| success().after(Duration::from_secs(4))]);
+    let poller = world.poller().build().await.unwrap();
+    let poll = poller.submit("job", long()).await.unwrap();
+    world.sleep_until(Duration::from_secs(1)).await;
+    let (outcome, report) = tokio::join!(poll.outcome(), poller.shutdown());
+    assert_eq!((outcome.unwrap().name(), report.left_open), ("matched", 0));
+    assert_eq!(millis(world.now()), 4000);
+    assert_eq!(poller.submit("other", long()).await.unwrap_err().kind(), ErrorKind::Shutdown);
+}
+
+#[tokio::test(start_paused = true)]
+async fn shutdown_abandons_what_takes_longer_than_the_grace() {
+    let world = World::new(|_, _| Reply::Never);
+    let poller = world.poller().build().await.unwrap();
+    poller.submit("job", long()).await.unwrap();
+    world.sleep_until(Duration::from_secs(1)).await;
+    assert_eq!(poller.shutdown().await.left_open, 1);
+    assert_eq!(millis(world.now()), 11_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn caps_hold_per_origin_and_in_all() {
+    let world = World::new(|_, _| success().after(Duration::from_secs(1)));
+    let mut limits = Limits::default();
+    (limits.in_flight, limits.per_origin) = (5, 3);
+    let poller = world.poller().limits(limits).build().await.unwrap();
+    let mut polls = Vec::new();
+    for number in 0..24 {
+        let origin = if number % 2 == 0 { "a" } else { "b" };
+        let spec = spec(json!({"url": format!("https://{origin}.example.com/{number}"), "timeout": 100}));
+        polls.push(poller.submit(format!("job-{number}"), spec).await.unwrap());
+    }
+    for poll in &polls {
+        assert_eq!(poll.outcome().await.unwrap().name(), "matched");
+    }
+    assert_eq!(world.most_at_once(), 5);
+    assert_eq!(world.sent().len(), 24);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_429_holds_back_the_neighbours_but_ends_none_of_them() {
+    let world = World::new(|_, request| match request.url.path() {
+        "/limited" => Reply::json(429, "").header("retry-after", "25"),
+        _ => pending(),
+    });
+    let poller = world.poller().build().await.unwrap();
+    let of = |path: &str, token: &str| {
+        spec(json!({"url": format!("https://api.example.com/{path}"), "interval": 10, "timeout": 60,
+            "requestInit": {"headers": {"authorization": token}}}))
+    };
+    poller.submit("limited", of("limited", "a")).await.unwrap();
+    world.sleep_until(Duration::from_secs(1)).await;
+    poller.submit("neighbour", of("neighbour", "a")).await.unwrap();
+    let stranger = poller.submit("stranger", of("stranger", "b")).await.unwrap();
+    world.sleep_until(Duration::from_secs(40)).await;
+    let of_path = |path: &str| -> Vec<u64> {
+        world.sent().iter().filter(|sent| sent.path == path).map(|sent| millis(sent.at)).collect()
+    };
+    assert_eq!(of_path("/stranger"), [1000, 11_000, 21_000, 31_000]);
+    assert_eq!(of_path("/limited"), [0, 30_000]);
+    assert_eq!(of_path("/neighbour"), [25_000], "held until 25 s, and again from 30 s on");
+    stranger.cancel().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_polls_than_the_limit_are_refused() {
+    let mut limits = Limits::default();
+    limits.open_polls = 1;
+    let poller = World::sequence([pending]).poller().limits(limits).build().await.unwrap();
+    poller.submit("one", long()).await.unwrap();
+    let error = poller.submit("two", long()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Full);
+}
+
+#[tokio::test(start_paused = true)]
+async fn secrets_are_resolved_at_sending_and_only_where_allowed() {
+    let members = || json!({"interval": 10, "timeout": 100, "requestInit": {"headers": {"authorization": {"$secret": "env:PATH"}}}});
+    let world = World::sequence([success]);
+    let poller = world.poller().secrets(AllowAll).build().await.unwrap();
+    assert_eq!(
+        poller.submit("job", spec(members())).await.unwrap().outcome().await.unwrap().name(),
+        "matched"
+    );
+    let value = &world.sent()[0].headers["authorization"];
+    assert_eq!(value.to_str().unwrap(), std::env::var("PATH").unwrap());
+    assert!(value.is_sensitive());
+
+    let world = World::sequence([success]);
+    let outcome = run(&world, spec(members())).await;
+    assert_eq!((outcome.name(), world.sent().len()), ("failed", 0));
+    assert!(outcome.explanation().unwrap().contains("env:PATH is not allowed here"), "{outcome:?}");
+}
+
+/// A memory store whose first writes fail.
+struct Flaky {
+    inner: MemoryStore,
+    failures_left: Arc<AtomicU32>,
+}
+
+impl Flaky {
+    fn fails(&self) -> bool {
+        self.failures_left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
+            .is_ok()
+    }
+}
+
+impl Store for Flaky {
+    fn create(&self, poll: StoredPoll) -> BoxFuture<'_, Result<Creation, StoreError>> {
+        self.inner.create(poll)
+    }
+
+    fn finish(&self, key: PollKey, outcome: Arc<Outcome>) -> BoxFuture<'_, Result<Arc<Outcome>, StoreError>> {
+        if self.fails() {
+            return Box::pin(std::future::ready(Err(StoreError::new("the disk is full"))));
+        }
+        self.inner.finish(key, outcome)
+    }
+
+    fn load_open(&self) -> BoxFuture<'_, Result<Vec<StoredPoll>, StoreError>> {
+        self.inner.load_open()
+    }
+
+    fn get(&self, key: PollKey) -> BoxFuture<'_, Result<Option<StoredPoll>, StoreError>> {
+        self.inner.get(key)
+    }
+
+    fn list(&self) -> BoxFuture<'_, Result<Vec<StoredPoll>, StoreError>> {
+        self.inner.list()
+    }
+
+    fn forget(&self, key: PollKey) -> BoxFuture<'_, Result<bool, StoreError>> {
+        self.inner.forget(key)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outcome_is_told_only_once_the_store_has_it() {
+    let world = World::sequence([success]);
+    let failures_left = Arc::new(AtomicU32::new(3));
+    let store = Flaky { inner: MemoryStore::new(), failures_left: Arc::clone(&failures_left) };
+    let poller = world.poller().store(store).build().await.unwrap();
+    let outcome = poller.submit("job", long()).await.unwrap().outcome().await.unwrap();
+    assert_eq!(failures_left.load(Ordering::Relaxed), 0);
+    assert!(millis(world.now()) >= 3000, "three failures were waited for: {:?}", world.now());
+    assert_eq!(
+        (outcome.name(), millis(outcome.elapsed())),
+        ("matched", 0),
+        "the decision is as old as it is"
+    );
+    assert_eq!(world.sent().len(), 1, "the request is not made again");
+}

@@ -1,0 +1,7 @@
+//! The poller as its users see it.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
+mod lifecycle;
+mod schedule;
+mod world;

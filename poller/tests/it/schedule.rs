@@ -1,0 +1,254 @@
+//! When requests are made, to the millisecond, under the virtual clock.
+
+use std::time::Duration;
+
+use poller::fetch::{FetchError, FetchErrorKind};
+use poller::{Conclusion, FailureReason, NextReason, TimeoutReason};
+use serde_json::json;
+
+use crate::world::{Reply, World, millis, pending, run, spec, success};
+
+#[tokio::test(start_paused = true)]
+async fn requests_are_made_exactly_on_the_grid_until_the_deadline() {
+    let world = World::sequence([pending]);
+    let outcome = run(&world, spec(json!({"interval": 10, "timeout": 300}))).await;
+    let grid: Vec<u64> = (0..30).map(|tick| tick * 10_000).collect();
+    assert_eq!(world.times(), grid);
+    assert_eq!(millis(outcome.elapsed()), 300_000);
+    let Conclusion::TimedOut { reason, response, explanation } = &outcome.conclusion else {
+        panic!("{outcome:?}")
+    };
+    assert_eq!(*reason, TimeoutReason::Deadline);
+    assert_eq!(response.as_ref().unwrap().status(), 200);
+    assert!(explanation.contains("PENDING") && explanation.contains("SUCCESS"), "{explanation}");
+    assert_eq!((outcome.attempts, outcome.history.len()), (30, 20));
+    assert_eq!(outcome.counts.to_string(), "30 × 200");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_match_ends_the_poll_at_once() {
+    let world = World::sequence([pending, pending, success]);
+    let outcome = run(&world, spec(json!({"interval": 10, "timeout": 300}))).await;
+    assert_eq!(world.times(), [0, 10_000, 20_000]);
+    let Conclusion::Matched { response } = &outcome.conclusion else { panic!("{outcome:?}") };
+    assert_eq!(response.json(), Some(r#"{"status":"SUCCESS"}"#));
+    assert_eq!(millis(outcome.elapsed()), 20_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn slow_responses_skip_ticks_and_never_overlap() {
+    let world = World::new(|_, _| pending().after(Duration::from_millis(12_500)));
+    run(&world, spec(json!({"interval": 10, "timeout": 60}))).await;
+    assert_eq!(world.times(), [0, 20_000, 40_000]);
+    assert_eq!(world.most_at_once(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_response_that_ends_on_a_tick_is_followed_at_once() {
+    let world = World::new(|_, _| pending().after(Duration::from_secs(10)));
+    run(&world, spec(json!({"interval": 10, "timeout": 35}))).await;
+    assert_eq!(world.times(), [0, 10_000, 20_000, 30_000]);
+    assert_eq!(world.most_at_once(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_in_flight_is_cut_at_the_deadline() {
+    let world = World::new(|_, _| Reply::Never);
+    let outcome =
+        run(&world, spec(json!({"interval": 10, "timeout": 35, "requestTimeout": {"durationInMs": 60_000}})))
+            .await;
+    assert_eq!(world.times(), [0]);
+    assert_eq!(millis(outcome.elapsed()), 35_000);
+    assert_eq!(outcome.counts.to_string(), "1 × timeout");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_response_after_the_deadline_does_not_count() {
+    let world = World::new(|_, _| success().after(Duration::from_secs(35)));
+    let outcome =
+        run(&world, spec(json!({"interval": 10, "timeout": 35, "requestTimeout": {"durationInMs": 60_000}})))
+            .await;
+    assert_eq!(outcome.name(), "timed out");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_takes_too_long_is_tried_again_at_the_next_tick() {
+    let world = World::new(|number, _| if number == 0 { Reply::Never } else { success() });
+    run(&world, spec(json!({"interval": 10, "timeout": 60, "requestTimeout": {"durationInMs": 12_000}})))
+        .await;
+    assert_eq!(world.times(), [0, 20_000]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_takes_too_long_is_retried_by_its_policy() {
+    let world = World::new(|number, _| if number < 3 { Reply::Never } else { success() });
+    let retry = json!({"limit": 3, "factor": 2, "minTimeoutInMs": 500, "randomize": false});
+    let timeout = json!({"durationInMs": 1000, "retry": retry});
+    let outcome = run(&world, spec(json!({"interval": 10, "timeout": 60, "requestTimeout": timeout}))).await;
+    assert_eq!(world.times(), [0, 1500, 3500, 10_000], "two retries, then the grid goes on");
+    let reasons: Vec<_> =
+        outcome.history.iter().filter_map(|attempt| attempt.next).map(|next| next.why).collect();
+    assert_eq!(
+        reasons,
+        [
+            NextReason::Retry { r#try: 2, limit: 3 },
+            NextReason::Retry { r#try: 3, limit: 3 },
+            NextReason::Grid
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_sequence_replaces_the_ticks_inside_it() {
+    let world =
+        World::sequence([|| Reply::json(500, ""), || Reply::json(500, ""), || Reply::json(500, ""), success]);
+    let retry = json!({"500-599": {"strategy": "backoff", "limit": 3, "factor": 3, "minTimeoutInMs": 8000, "randomize": false}});
+    run(&world, spec(json!({"interval": 10, "timeout": 100, "retry": retry}))).await;
+    assert_eq!(world.times(), [0, 8000, 32_000, 40_000]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_status_starts_another_sequence() {
+    let world = World::sequence([
+        || Reply::json(500, ""),
+        || Reply::json(500, ""),
+        || Reply::json(502, ""),
+        || Reply::json(500, ""),
+        success,
+    ]);
+    let retry = json!({"5xx": {"strategy": "backoff", "limit": 3, "factor": 2, "minTimeoutInMs": 1000, "randomize": false}});
+    run(&world, spec(json!({"interval": 60, "timeout": 600, "retry": retry}))).await;
+    assert_eq!(world.times(), [0, 1000, 3000, 4000, 5000]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_rule_in_document_order_that_applies_counts() {
+    let world =
+        World::sequence([|| Reply::json(503, r#"{"code":"busy"}"#), || Reply::json(503, "{}"), success]);
+    let text = r#"{"url": "https://api.example.com/job", "interval": 60, "timeout": 600, "retry": {
+        "5xx": {"strategy": "backoff", "minTimeoutInMs": 3000, "randomize": false, "bodyFilter": {"code": ["busy"]}},
+        "503": {"strategy": "backoff", "minTimeoutInMs": 7000, "randomize": false},
+        "all": {"strategy": "backoff", "minTimeoutInMs": 100}}}"#;
+    run(&world, text.parse().unwrap()).await;
+    assert_eq!(world.times(), [0, 3000, 10_000]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hint_holds_back_to_the_first_tick_at_or_after_it() {
+    let world = World::sequence([
+        || Reply::json(202, "{}").header("retry-after", "25"),
+        || Reply::json(202, "{}").header("retry-after", "10"),
+        || Reply::json(202, "{}").header("retry-after", "3"),
+        success,
+    ]);
+    let outcome = run(&world, spec(json!({"interval": 10, "timeout": 300}))).await;
+    assert_eq!(world.times(), [0, 30_000, 40_000, 50_000]);
+    let reasons: Vec<_> =
+        outcome.history.iter().filter_map(|attempt| attempt.next).map(|next| next.why).collect();
+    assert_eq!(reasons, [NextReason::Hint, NextReason::Grid, NextReason::Grid]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hint_past_the_deadline_ends_the_poll_at_once() {
+    let world = World::sequence([pending, || Reply::json(503, "").header("retry-after", "3600")]);
+    let outcome = run(&world, spec(json!({"interval": 10, "timeout": 300}))).await;
+    let Conclusion::TimedOut { reason, explanation, .. } = &outcome.conclusion else { panic!("{outcome:?}") };
+    assert_eq!(*reason, TimeoutReason::HintPastDeadline);
+    assert!(explanation.contains("3600s"), "{explanation}");
+    assert_eq!(millis(outcome.elapsed()), 10_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn headers_of_the_response_say_when_to_come_back() {
+    let retry = json!({"429": {"strategy": "headers", "limitHeader": "x-limit", "remainingHeader": "x-remaining",
+        "resetHeader": "x-reset", "resetFormat": "iso_8601_duration_openai_variant"}});
+    let world = World::sequence([
+        || Reply::json(429, "").header("x-reset", "12s500ms").header("x-remaining", "0"),
+        || Reply::json(429, "").header("x-reset", "12s").header("x-remaining", "7"),
+        || Reply::json(429, "").header("x-reset", "nonsense"),
+        success,
+    ]);
+    run(&world, spec(json!({"interval": 10, "timeout": 300, "retry": retry}))).await;
+    assert_eq!(world.times(), [0, 12_500, 20_000, 30_000], "where the headers say nothing, the grid does");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_get_better_is_given_up() {
+    let world = World::sequence([|| Reply::json(401, r#"{"error":"no"}"#)]);
+    let outcome = run(&world, spec(json!({"interval": 10, "timeout": 300}))).await;
+    assert_eq!(world.times(), [0, 10_000, 20_000, 30_000, 40_000]);
+    let Conclusion::Failed { reason, response, explanation } = &outcome.conclusion else {
+        panic!("{outcome:?}")
+    };
+    assert_eq!(*reason, FailureReason::GaveUp);
+    assert_eq!(response.as_ref().unwrap().status(), 401);
+    assert!(explanation.starts_with("gave up after 5 attempts in a row"), "{explanation}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_spec_speaks_of_is_not_given_up() {
+    let hopeless = || World::sequence([|| Reply::json(401, "{}")]);
+    for members in [
+        json!({"giveUp": false}),
+        json!({"failureFilter": {"status": [401], "body": {"fatal": [true]}}}),
+        json!({"retry": {"401": {"strategy": "backoff", "limit": 2, "minTimeoutInMs": 1000}}}),
+    ] {
+        let mut all = json!({"interval": 10, "timeout": 100});
+        all.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        assert_eq!(run(&hopeless(), spec(all)).await.name(), "timed out", "{members}");
+    }
+    let all = json!({"interval": 10, "timeout": 100, "retry": {"all": {"strategy": "backoff", "minTimeoutInMs": 1000}}});
+    assert_eq!(
+        run(&hopeless(), spec(all)).await.name(),
+        "failed",
+        "\"all\" covers a status without speaking of it"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn hope_in_between_starts_the_count_again() {
+    let world = World::new(|number, _| if number % 5 == 4 { pending() } else { Reply::json(403, "") });
+    assert_eq!(run(&world, spec(json!({"interval": 10, "timeout": 300}))).await.name(), "timed out");
+}
+
+#[tokio::test(start_paused = true)]
+async fn errors_without_a_status_wait_for_the_next_tick() {
+    let world = World::sequence([
+        || Reply::error(FetchError::new(FetchErrorKind::Connect, "connection refused")),
+        || {
+            Reply::error(FetchError::new(FetchErrorKind::Reset, "connection reset"))
+                .after(Duration::from_secs(3))
+        },
+        success,
+    ]);
+    let retry = json!({"all": {"strategy": "backoff", "minTimeoutInMs": 100}});
+    run(&world, spec(json!({"interval": 10, "timeout": 300, "retry": retry}))).await;
+    assert_eq!(world.times(), [0, 10_000, 20_000]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_failure_filter_is_asked_first() {
+    let world = World::sequence([|| Reply::json(200, r#"{"status":"SUCCESS","error":"quota"}"#)]);
+    let outcome = run(&world, spec(json!({"failureFilter": {"body": {"error": [{"$exists": true}]}}}))).await;
+    let Conclusion::Failed { reason, explanation, .. } = &outcome.conclusion else { panic!("{outcome:?}") };
+    assert_eq!(*reason, FailureReason::FailureFilter);
+    assert!(explanation.contains("error"), "{explanation}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_response_filter_any_2xx_is_enough() {
+    let world = World::sequence([|| Reply::json(404, "{}"), || Reply::json(204, "")]);
+    let spec = poller::PollSpec::parse(r#"{"url": "https://api.example.com/job"}"#).unwrap();
+    let outcome = run(&world, spec).await;
+    assert_eq!((outcome.name(), world.times()), ("matched", vec![0, 10_000]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_response_filter_accepts_every_response() {
+    let world = World::sequence([|| Reply::json(500, "oops")]);
+    let spec =
+        poller::PollSpec::parse(r#"{"url": "https://api.example.com/job", "responseFilter": {}}"#).unwrap();
+    let outcome = run(&world, spec).await;
+    assert_eq!(outcome.response().unwrap().body(), "oops");
+    assert_eq!(outcome.name(), "matched");
+}
