@@ -1,0 +1,78 @@
+//! Every engine against the oracle, in every dialect.
+
+use filter::{Dialect, Filter, FilterOptions};
+use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
+use serde_json::Value;
+
+use crate::{generate, oracle};
+
+fn compile(dialect: Dialect, filter: &Value) -> Filter {
+    let text = filter.to_string();
+    FilterOptions::new().dialect(dialect).parse(&text).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+/// What every engine answers, which must be one answer.
+fn answer(filter: &Filter, event: &Value) -> bool {
+    let matched = filter.matches(event);
+    let text = event.to_string();
+    assert_eq!(filter.matches_slice(text.as_bytes()), Ok(matched), "bytes: {filter} on {text}");
+    let explanation = filter.explain(event);
+    assert_eq!(explanation.matched(), matched, "explain: {filter} on {text}");
+    assert_eq!(explanation.summary().is_none(), matched, "summary: {filter} on {text}\n{explanation}");
+    matched
+}
+
+proptest! {
+    #![proptest_config(generate::config())]
+
+    #[test]
+    fn native(filter in generate::native::filter(), event in generate::event()) {
+        let compiled = compile(Dialect::Native, &filter);
+        prop_assert_eq!(answer(&compiled, &event), oracle::native::filter(&filter, &event), "{}", compiled);
+    }
+
+    #[test]
+    fn trigger_dev(filter in generate::trigger_dev::filter(), event in generate::event()) {
+        let compiled = compile(Dialect::TriggerDev, &filter);
+        prop_assert_eq!(answer(&compiled, &event), oracle::trigger_dev::filter(&filter, &event), "{}", compiled);
+    }
+
+    #[test]
+    fn event_bridge(pattern in generate::event_bridge::pattern(), event in generate::event()) {
+        let compiled = compile(Dialect::EventBridge, &pattern);
+        prop_assert_eq!(answer(&compiled, &event), oracle::event_bridge::pattern(&pattern, &event), "{}", compiled);
+    }
+
+    #[test]
+    fn a_filter_written_out_is_the_same_filter(filter in generate::native::filter()) {
+        let compiled = compile(Dialect::Native, &filter);
+        prop_assert_eq!(&compiled.to_value(), &filter);
+        prop_assert_eq!(&Filter::try_from(&compiled.to_value()).unwrap(), &compiled);
+        prop_assert_eq!(&compiled.to_string().parse::<Filter>().unwrap(), &compiled);
+    }
+}
+
+/// A property over pairs that never match would prove little.
+#[test]
+fn a_good_part_of_the_pairs_match() {
+    let mut runner = TestRunner::deterministic();
+    let mut share = |dialect: Dialect, filters: BoxedStrategy<Value>| {
+        let pairs = 500;
+        let matched = (0..pairs).filter(|_| {
+            let filter = filters.new_tree(&mut runner).unwrap().current();
+            let event = generate::event().new_tree(&mut runner).unwrap().current();
+            compile(dialect, &filter).matches(&event)
+        });
+        matched.count() * 100 / pairs
+    };
+    for (dialect, filters) in [
+        (Dialect::Native, generate::native::filter()),
+        (Dialect::TriggerDev, generate::trigger_dev::filter()),
+        (Dialect::EventBridge, generate::event_bridge::pattern()),
+    ] {
+        let percent = share(dialect, filters);
+        assert!((10..=90).contains(&percent), "{dialect}: {percent} % match");
+    }
+}
