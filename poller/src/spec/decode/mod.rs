@@ -213,7 +213,10 @@ impl Decoder<'_> {
             Ok(duration) if (low..=high).contains(&duration) => Some(duration),
             _ => {
                 let found = describe(given.node);
-                self.problems.error(given.place(), format!("found {found} s, expected {expected}"));
+                let message = format!("found {found} s, expected {expected}");
+                let help =
+                    "whoever runs the poller sets these bounds: `poll run --unbounded`, or `Limits` in code";
+                self.problems.error_with_help(given.place(), message, help);
                 None
             }
         }
