@@ -12,6 +12,23 @@ use std::time::Instant;
 use tokio::sync::watch;
 
 /// A request as it arrived.
+///
+/// ```
+/// use test_support::{Reply, Server};
+/// use tokio::io::AsyncWriteExt as _;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let server = Server::start(Reply::new(204)).await;
+/// let mut client = tokio::net::TcpStream::connect(server.addr()).await?;
+/// client.write_all(b"POST /a?b HTTP/1.1\r\nX-Key: 1\r\nContent-Length: 2\r\n\r\n{}").await?;
+///
+/// let request = server.arrived(0).await;
+/// assert_eq!((request.method.as_str(), request.path.as_str()), ("POST", "/a?b"));
+/// assert_eq!((request.header("x-key"), request.body.as_slice()), (Some("1"), &b"{}"[..]));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Received {
@@ -44,6 +61,22 @@ impl Received {
 }
 
 /// How a request ended, as the server saw it.
+///
+/// ```
+/// use test_support::{End, Reply, Server};
+/// use tokio::io::AsyncWriteExt as _;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let server = Server::start(Reply::stall()).await;
+/// let mut client = tokio::net::TcpStream::connect(server.addr()).await?;
+/// client.write_all(b"GET / HTTP/1.1\r\n\r\n").await?;
+/// server.stalled(0).await;
+/// drop(client);
+/// assert_eq!(server.ended(0).await, End::ClientGone);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum End {

@@ -19,6 +19,24 @@ use crate::tls::Identity;
 use crate::wire;
 
 /// A running server on a loopback port of its own; dropping it stops it.
+///
+/// ```
+/// use test_support::{End, Gate, Reply, Server};
+/// use tokio::io::AsyncWriteExt as _;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let gate = Gate::new();
+/// let server = Server::start(Reply::text("late").held_by(&gate)).await;
+/// let mut client = tokio::net::TcpStream::connect(server.addr()).await?;
+/// client.write_all(b"GET /job HTTP/1.1\r\n\r\n").await?;
+///
+/// assert_eq!(server.arrived(0).await.path, "/job");
+/// gate.open();
+/// assert_eq!(server.ended(0).await, End::Replied);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Server {
     addr: SocketAddr,

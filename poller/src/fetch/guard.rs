@@ -58,7 +58,7 @@ impl Guard {
 
     /// Public, loopback and private addresses: for a person who polls from their own machine.
     ///
-    /// Link-local addresses, cloud metadata services, multicast and reserved ranges stay forbidden.
+    /// Private are those of RFC 1918, the shared address space 100.64.0.0/10, and IPv6's unique local addresses. Link-local addresses, cloud metadata services, multicast and reserved ranges stay forbidden.
     #[must_use]
     pub fn local() -> Self {
         Self { local: true, ..Self::default() }
@@ -181,6 +181,11 @@ enum Reason {
 }
 
 impl Forbidden {
+    /// Whether allowing a network would help.
+    pub(super) const fn can_be_allowed(&self) -> bool {
+        matches!(self.reason, Reason::Range { .. })
+    }
+
     /// The address, where one is the reason.
     #[must_use]
     pub const fn address(&self) -> Option<IpAddr> {
@@ -280,6 +285,16 @@ mod tests {
             assert!(check(&guard, address).is_err(), "{address}");
         }
         assert_eq!(check(&guard, "1.1.1.1"), Ok(()));
+    }
+
+    #[test]
+    fn a_guard_is_written_as_data() {
+        let guard = Guard::local().allow(net("169.254.7.0/24"));
+        let text = serde_json::to_string(&guard).unwrap();
+        assert_eq!(text, r#"{"local":true,"allow":["169.254.7.0/24"],"deny":[]}"#);
+        assert_eq!(serde_json::from_str::<Guard>(&text).unwrap(), guard);
+        assert_eq!(serde_json::from_str::<Guard>("{}").unwrap(), Guard::public_only());
+        assert!(serde_json::from_str::<Guard>(r#"{"locale":true}"#).is_err());
     }
 
     #[test]

@@ -54,7 +54,7 @@ const RANGES: &[Range] = &[
     v6([0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254], 128, "cloud metadata", Special),
     v6([0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254], 128, "cloud metadata", Special),
 
-    v4(0, 0, 0, 0, 32, "the unspecified address", Special),
+    v4(0, 0, 0, 0, 32, "unspecified", Special),
     v4(0, 0, 0, 0, 8, "this network", Special),
     v4(10, 0, 0, 0, 8, "private", Private),
     v4(100, 64, 0, 0, 10, "shared address space", Private),
@@ -72,7 +72,7 @@ const RANGES: &[Range] = &[
     v4(255, 255, 255, 255, 32, "broadcast", Special),
     v4(240, 0, 0, 0, 4, "reserved", Special),
 
-    v6([0, 0, 0, 0, 0, 0, 0, 0], 128, "the unspecified address", Special),
+    v6([0, 0, 0, 0, 0, 0, 0, 0], 128, "unspecified", Special),
     v6([0, 0, 0, 0, 0, 0, 0, 1], 128, "loopback", Loopback),
     v6([0, 0, 0, 0, 0, 0, 0, 0], 96, "IPv4-compatible", Special),
     v6([0x64, 0xff9b, 1, 0, 0, 0, 0, 0], 48, "local IPv4 translation", Special),
@@ -183,7 +183,7 @@ mod tests {
             ("2001:0:4136:e378:8000:63bf:3fff:fdd2", "Teredo"),
             ("fd00:ec2::254", "cloud metadata"),
             ("fd12::1", "unique local"),
-            ("::", "the unspecified address"),
+            ("::", "unspecified"),
             ("::1", "loopback"),
             ("0.1.2.3", "this network"),
             ("255.255.255.255", "broadcast"),

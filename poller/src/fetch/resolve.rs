@@ -72,6 +72,9 @@ pub(super) enum Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Forbidden(forbidden) if forbidden.can_be_allowed() => {
+                write!(f, "{forbidden}; allow that network in the guard if it is meant to be asked")
+            }
             Self::Forbidden(forbidden) => forbidden.fmt(f),
             Self::Inward(forbidden) => write!(f, "{forbidden}, and a public server may not redirect there"),
         }
@@ -195,7 +198,8 @@ mod tests {
         let policy = HopPolicy::first(Guard::public_only());
         assert_eq!(
             resolve(policy, &["10.0.0.1", "::1"]).await.unwrap_err(),
-            "host.test resolves to no address that may be asked: 10.0.0.1 is in private 10.0.0.0/8"
+            "host.test resolves to no address that may be asked: 10.0.0.1 is in private 10.0.0.0/8; \
+             allow that network in the guard if it is meant to be asked"
         );
     }
 
