@@ -23,8 +23,9 @@
 //!
 //! It is written on a raw listener, not on an HTTP library, because a library's server cannot be made to break the
 //! protocol. It speaks just enough of it: one request at a time per connection, keep-alive, bodies by
-//! `content-length`. A mistake in a test's set-up panics; this package is only ever a dev-dependency.
+//! `content-length`. For the few faults that only HTTP/2 has there is an [`Http2Server`]. A mistake in a test's set-up panics; this package is only ever a dev-dependency.
 
+mod http2;
 mod log;
 mod port;
 mod reply;
@@ -33,6 +34,7 @@ mod server;
 mod tls;
 mod wire;
 
+pub use http2::{Http2Reply, Http2Server};
 pub use log::{End, Received};
 pub use port::ClosedPort;
 pub use reply::{Gate, Reply};

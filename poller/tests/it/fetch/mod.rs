@@ -3,6 +3,7 @@
 mod exchange;
 mod faults;
 mod guarding;
+mod http2;
 mod redirects;
 mod tls;
 

@@ -5,7 +5,7 @@ use test_support::{Authority, Reply, Script, Server};
 
 use super::{client, get};
 
-fn trusting(authority: &Authority) -> HttpClient {
+pub(super) fn trusting(authority: &Authority) -> HttpClient {
     HttpClient::builder()
         .guard(Guard::local())
         .system_roots(false)
