@@ -147,7 +147,7 @@ impl Inner {
         if hop.url.scheme() == "https" && !self.has_roots {
             return Err(FetchError::new(
                 FetchErrorKind::Certificate,
-                "https needs trusted certificates, and this system has none; install its CA certificates \
+                "https needs trusted certificates, and none were found; install the system's CA certificates \
                  (often the package ca-certificates) or name a PEM file (--cacert)",
             ));
         }
