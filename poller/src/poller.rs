@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::engine::{self, Admission, Inbox, Message, Surroundings};
 use crate::error::{Error, Kind};
-use crate::fetch::Fetch;
+use crate::fetch::{Fetch, Guard, HttpClient};
 use crate::handle::{Accepted, Poll};
 use crate::limits::Limits;
 use crate::outcome::{Conclusion, Outcome};
@@ -313,6 +313,7 @@ impl<T: DeserializeOwned> Matched<T> {
 pub struct PollerBuilder {
     store: Option<Arc<dyn Store>>,
     fetch: Option<Arc<dyn Fetch>>,
+    guard: Option<Guard>,
     clock: Option<Arc<dyn Clock>>,
     secrets: Option<Arc<dyn SecretResolver>>,
     limits: Limits,
@@ -326,9 +327,15 @@ impl PollerBuilder {
         self
     }
 
-    /// How requests are sent; needed until there is a default.
+    /// How requests are sent; an [`HttpClient`] unless set.
     pub fn fetch(mut self, fetch: impl Fetch) -> Self {
         self.fetch = Some(Arc::new(fetch));
+        self
+    }
+
+    /// Which addresses the default client may talk to; public ones only unless set.
+    pub fn guard(mut self, guard: Guard) -> Self {
+        self.guard = Some(guard);
         self
     }
 
@@ -359,10 +366,23 @@ impl PollerBuilder {
     /// Loads what the store has open and starts to run it.
     ///
     /// # Errors
-    /// If the store cannot be read, or no fetch is given.
+    /// If the store cannot be read, or a guard is given beside a `fetch` of one's own, which does not know of it.
     pub async fn build(self) -> Result<Poller, Error> {
-        let Self { store, fetch, clock, secrets, limits, seed } = self;
-        let fetch = fetch.ok_or_else(|| Error::configuration("no fetch was given"))?;
+        let Self { store, fetch, guard, clock, secrets, limits, seed } = self;
+        let fetch: Arc<dyn Fetch> = match (fetch, guard) {
+            (Some(_), Some(_)) => {
+                return Err(Error::configuration(
+                    "a guard was given besides a fetch; give the guard to the fetch instead",
+                ));
+            }
+            (Some(fetch), None) => fetch,
+            (None, guard) => Arc::new(
+                HttpClient::builder()
+                    .guard(guard.unwrap_or_else(Guard::public_only))
+                    .build()
+                    .map_err(|error| Error::configuration(error.to_string()))?,
+            ),
+        };
         let around = Arc::new(Surroundings {
             store: store.unwrap_or_else(|| Arc::new(MemoryStore::new())),
             fetch,

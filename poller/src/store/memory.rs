@@ -10,6 +10,17 @@ use crate::clock::BoxFuture;
 use crate::outcome::Outcome;
 
 /// Keeps polls in memory.
+///
+/// ```
+/// use poller::{MemoryStore, Poller};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let store = MemoryStore::new();
+/// let poller = Poller::builder().store(store.clone()).build().await?;
+/// poller.shutdown().await;
+/// # Ok::<(), poller::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct MemoryStore {
     polls: Arc<Mutex<HashMap<PollKey, StoredPoll>>>,

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod corpus;
+mod fetch;
 mod lifecycle;
 mod schedule;
 mod world;

@@ -1,0 +1,367 @@
+//! The HTTP client: sends one request, follows its redirects, reads its response.
+//!
+//! ```text
+//!   request ──► policy.check_url ──► send ──► head ──► redirect? ── no ──► body, capped ──► response
+//!                    ▲                                    │ yes, at most 10
+//!                    └───── follow: method, headers ◄─────┘
+//! ```
+//!
+//! What always holds:
+//!
+//! - One call sends one request per hop and no more. The library's retries are off, its redirects are off (they are
+//!   followed here, where each hop can be guarded and the user's headers dropped), and there are no proxies, cookies or
+//!   referers that nobody asked for.
+//! - A kept-alive connection that the server has closed is found closed before use, and a new one is opened. If the close
+//!   crosses the request on the wire, the attempt fails, visibly, as [`Reset`](super::FetchErrorKind::Reset): nobody can
+//!   know whether the server acted on it, and sending it again would be a request that no schedule accounts for. Only a
+//!   request of which no byte was written may move to another connection; no server sees it twice.
+//! - There are two connection pools. Once a public address has answered with a redirect, the rest of the chain goes
+//!   through a client whose resolver knows no local addresses. Checking the address after the response would be too
+//!   late: the request would have been sent.
+//! - No clock: whoever calls drops the future to end a request, and its connection goes with it.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{
+    ACCEPT, CONNECTION, CONTENT_LENGTH, HOST, HeaderValue, InvalidHeaderValue, TRANSFER_ENCODING, USER_AGENT,
+};
+use rustls::RootCertStore;
+
+use super::failure::{Phase, authority, classify, refused_hop};
+use super::guard::Guard;
+use super::ranges;
+use super::redirect::{self, MAX_REDIRECTS};
+use super::resolve::{FixedAnswers, GuardedResolver, HopPolicy};
+use super::tls::{self, PemProblem};
+use super::{Fetch, FetchError, FetchErrorKind, Request, Response, body};
+use crate::clock::BoxFuture;
+
+/// How long an unused connection is kept. It spans the shortest ordinary interval (10 s); longer would keep a socket
+/// for every origin of a large fleet of polls, and meet more servers that have closed theirs.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// The most unused connections kept per origin.
+const IDLE_PER_ORIGIN: usize = 4;
+
+/// How often an HTTP/2 connection is asked whether it still lives, and how long it may take to answer. Without this, one
+/// connection that died silently would swallow all polls of its origin until the system gives it up, minutes later.
+const HTTP2_PING: Duration = Duration::from_secs(10);
+
+/// A [`Fetch`] over HTTP/1.1 and HTTP/2 with connection reuse, TLS and a [`Guard`]. Clones share everything.
+///
+/// Redirects, compression (gzip, brotli, deflate, zstd) and caps are handled as POLL.md says. `host`, `content-length`,
+/// `connection` and `transfer-encoding` among a request's headers are replaced by the true ones.
+///
+/// ```
+/// use poller::fetch::{Fetch as _, FetchErrorKind, HttpClient, Request};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = HttpClient::new()?;
+/// let request = Request::new(http::Method::GET, "http://127.0.0.1:9/job?token=x".parse()?, 1 << 20);
+///
+/// // The default guard allows public addresses only.
+/// let error = client.fetch(request).await.unwrap_err();
+/// assert_eq!(error.kind(), FetchErrorKind::Blocked);
+/// assert!(error.to_string().starts_with("127.0.0.1 is in loopback 127.0.0.0/8"));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct HttpClient {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    /// For hops that the user chose.
+    first: Route,
+    /// For hops after a public one.
+    after_public: Route,
+    user_agent: HeaderValue,
+    has_roots: bool,
+}
+
+/// A connection pool and the policy that every connection in it has passed.
+#[derive(Clone, Debug)]
+struct Route {
+    policy: HopPolicy,
+    client: reqwest::Client,
+}
+
+impl HttpClient {
+    /// A client that asks public addresses only and trusts the system's certificates.
+    ///
+    /// # Errors
+    /// If the TLS or HTTP library cannot be set up.
+    pub fn new() -> Result<Self, ClientError> {
+        Self::builder().build()
+    }
+
+    /// A client to be configured.
+    pub fn builder() -> HttpClientBuilder {
+        HttpClientBuilder::new()
+    }
+}
+
+impl Fetch for HttpClient {
+    fn fetch(&self, request: Request) -> BoxFuture<'static, Result<Response, FetchError>> {
+        let inner = Arc::clone(&self.inner);
+        Box::pin(async move { inner.fetch(request, false).await })
+    }
+}
+
+impl Inner {
+    /// `after_public` says whether a public server has already had a say in where the request goes.
+    async fn fetch(&self, request: Request, mut after_public: bool) -> Result<Response, FetchError> {
+        let mut hop = request;
+        for name in [HOST, CONTENT_LENGTH, CONNECTION, TRANSFER_ENCODING] {
+            hop.headers.remove(name);
+        }
+        for _ in 0..=MAX_REDIRECTS {
+            let mut response = self.send(&hop, after_public).await?;
+            let status = response.status();
+            let Some(target) = redirect::target(&hop.url, status, response.headers())? else {
+                let headers = std::mem::take(response.headers_mut());
+                let body = body::read(response, &hop.url, hop.max_body).await?;
+                return Ok(Response::new(status.as_u16(), headers, body));
+            };
+            // An address that cannot be told counts as public: that is the stricter reading.
+            after_public |= response.remote_addr().is_none_or(|address| ranges::is_public(address.ip()));
+            hop = redirect::follow(hop, status, target)?;
+        }
+        Err(redirect::refused(format!(
+            "more than {MAX_REDIRECTS} redirects, the last one to {}; it may be a loop",
+            authority(&hop.url)
+        )))
+    }
+
+    /// Sends one hop and waits for the head of its response.
+    async fn send(&self, hop: &Request, after_public: bool) -> Result<reqwest::Response, FetchError> {
+        let route = if after_public { &self.after_public } else { &self.first };
+        route.policy.check_url(&hop.url).map_err(|refusal| refused_hop(&refusal))?;
+        if hop.url.scheme() == "https" && !self.has_roots {
+            return Err(FetchError::new(
+                FetchErrorKind::Certificate,
+                "https needs trusted certificates, and none were found; install the system's CA certificates \
+                 (often the package ca-certificates) or name a PEM file (--cacert)",
+            ));
+        }
+        let mut request = reqwest::Request::new(hop.method.clone(), hop.url.clone());
+        let headers = request.headers_mut();
+        headers.clone_from(&hop.headers);
+        // Any of them may hold a secret: kept out of debug output, and out of HTTP/2's compression tables.
+        headers.values_mut().for_each(|value| value.set_sensitive(true));
+        headers.entry(USER_AGENT).or_insert_with(|| self.user_agent.clone());
+        headers.entry(ACCEPT).or_insert(HeaderValue::from_static("application/json, */*;q=0.1"));
+        *request.body_mut() = hop.body.clone().map(Into::into);
+        route.client.execute(request).await.map_err(|error| classify(&error, &hop.url, Phase::Head))
+    }
+}
+
+/// Configures an [`HttpClient`].
+///
+/// ```
+/// use poller::fetch::{Guard, HttpClient};
+///
+/// let client = HttpClient::builder().guard(Guard::local()).user_agent("exports/2.1").build()?;
+/// # drop(client);
+/// # Ok::<(), poller::fetch::ClientError>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until it builds"]
+pub struct HttpClientBuilder {
+    guard: Guard,
+    roots: RootCertStore,
+    system_roots: bool,
+    user_agent: String,
+    idle_timeout: Duration,
+    fixed: HashMap<String, Vec<IpAddr>>,
+}
+
+impl HttpClientBuilder {
+    fn new() -> Self {
+        Self {
+            guard: Guard::public_only(),
+            roots: RootCertStore::empty(),
+            system_roots: true,
+            user_agent: concat!("poll/", env!("CARGO_PKG_VERSION")).to_owned(),
+            idle_timeout: IDLE_TIMEOUT,
+            fixed: HashMap::new(),
+        }
+    }
+
+    /// Who may be asked; [`Guard::public_only`] unless given.
+    pub fn guard(mut self, guard: Guard) -> Self {
+        self.guard = guard;
+        self
+    }
+
+    /// Trusts every certificate of a PEM text, beside the system's. Other sections of the text are skipped.
+    ///
+    /// # Errors
+    /// If the text holds no certificate, or one that is broken.
+    ///
+    /// ```
+    /// use poller::fetch::HttpClient;
+    ///
+    /// let error = HttpClient::builder().add_root_pem(b"oops").unwrap_err();
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "expected certificates as PEM (-----BEGIN CERTIFICATE-----), found none",
+    /// );
+    /// ```
+    pub fn add_root_pem(mut self, pem: &[u8]) -> Result<Self, ClientError> {
+        tls::add_pem(&mut self.roots, pem).map_err(Kind::Pem)?;
+        Ok(self)
+    }
+
+    /// Whether the system's certificates are trusted; yes unless told otherwise.
+    pub fn system_roots(mut self, trusted: bool) -> Self {
+        self.system_roots = trusted;
+        self
+    }
+
+    /// The `user-agent` of requests that bring none; `poll/<version>` unless given.
+    pub fn user_agent(mut self, user_agent: impl Into<String>) -> Self {
+        self.user_agent = user_agent.into();
+        self
+    }
+
+    /// How long an unused connection is kept for the next request; 15 s unless given. Zero keeps none.
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.idle_timeout = timeout;
+        self
+    }
+
+    /// Uses these addresses for a host name instead of asking DNS. The guard judges them as it judges all others.
+    pub fn resolve(mut self, host: impl AsRef<str>, addresses: impl IntoIterator<Item = IpAddr>) -> Self {
+        // URLs carry host names in lower case.
+        self.fixed.insert(host.as_ref().to_ascii_lowercase(), addresses.into_iter().collect());
+        self
+    }
+
+    /// Builds the client. Reads the system's certificates, from disk.
+    ///
+    /// Having none is not an error until https is asked for: http works without.
+    ///
+    /// # Errors
+    /// If the user agent is not a header value, or the TLS or HTTP library cannot be set up.
+    pub fn build(self) -> Result<HttpClient, ClientError> {
+        let user_agent = HeaderValue::try_from(self.user_agent).map_err(Kind::UserAgent)?;
+        let trust = tls::trust(self.roots, self.system_roots).map_err(Kind::Tls)?;
+        let fixed = Arc::new(self.fixed);
+        let route = |policy| Route::new(policy, &fixed, &trust, self.idle_timeout);
+        let first = route(HopPolicy::first(self.guard.clone()))?;
+        let after_public = route(HopPolicy::after_public(self.guard))?;
+        let inner = Inner { first, after_public, user_agent, has_roots: trust.has_roots };
+        Ok(HttpClient { inner: Arc::new(inner) })
+    }
+}
+
+impl Route {
+    fn new(
+        policy: HopPolicy,
+        fixed: &FixedAnswers,
+        trust: &tls::Trust,
+        idle_timeout: Duration,
+    ) -> Result<Self, ClientError> {
+        let resolver = GuardedResolver { policy: policy.clone(), fixed: Arc::clone(fixed) };
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(trust.config.clone())
+            .dns_resolver(Arc::new(resolver))
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .no_proxy()
+            .referer(false)
+            .pool_idle_timeout(idle_timeout)
+            .pool_max_idle_per_host(if idle_timeout.is_zero() { 0 } else { IDLE_PER_ORIGIN })
+            .http2_keep_alive_interval(HTTP2_PING)
+            .http2_keep_alive_timeout(HTTP2_PING)
+            .http2_keep_alive_while_idle(true)
+            .build()
+            .map_err(Kind::Client)?;
+        Ok(Self { policy, client })
+    }
+}
+
+/// Why an [`HttpClient`] could not be made.
+///
+/// ```
+/// use poller::fetch::HttpClient;
+///
+/// let error = HttpClient::builder().user_agent("two\nlines").build().unwrap_err();
+/// assert_eq!(error.to_string(), "the user agent has characters that a header cannot carry");
+/// ```
+#[derive(Debug)]
+pub struct ClientError {
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Pem(PemProblem),
+    UserAgent(InvalidHeaderValue),
+    Tls(rustls::Error),
+    Client(reqwest::Error),
+}
+
+impl From<Kind> for ClientError {
+    fn from(kind: Kind) -> Self {
+        Self { kind }
+    }
+}
+
+impl fmt::Display for ClientError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            Kind::Pem(problem) => problem.fmt(f),
+            Kind::UserAgent(_) => f.write_str("the user agent has characters that a header cannot carry"),
+            Kind::Tls(_) => f.write_str("TLS could not be set up"),
+            Kind::Client(_) => f.write_str("the HTTP client could not be set up"),
+        }
+    }
+}
+
+impl std::error::Error for ClientError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.kind {
+            Kind::Pem(problem) => problem.source(),
+            Kind::UserAgent(error) => Some(error),
+            Kind::Tls(error) => Some(error),
+            Kind::Client(error) => Some(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::Method;
+    use test_support::{Reply, Server};
+
+    /// No machine that runs tests has a public address to redirect from, so the chain is entered half-way.
+    #[tokio::test]
+    async fn after_a_public_hop_local_addresses_are_out_of_reach() {
+        let server = Server::start(Reply::text("internal")).await;
+        let client = HttpClient::builder()
+            .guard(Guard::local().allow("127.0.0.0/8".parse().unwrap()))
+            .resolve("internal.test", [[127, 0, 0, 1].into()])
+            .build()
+            .unwrap();
+        for host in ["127.0.0.1", "internal.test", "localhost"] {
+            let url: url::Url = server.url_as(host, "/").parse().unwrap();
+            let request = Request::new(Method::GET, url, 100);
+            let error = client.inner.fetch(request.clone(), true).await.unwrap_err();
+            assert_eq!(error.kind(), FetchErrorKind::Redirect, "{host}: {error}");
+            assert!(error.to_string().contains("a public server may not redirect there"), "{host}: {error}");
+            assert_eq!(server.requests().len(), 0, "{host}");
+        }
+        let direct = Request::new(Method::GET, server.url("/").parse().unwrap(), 100);
+        assert_eq!(client.inner.fetch(direct, false).await.unwrap().status, 200);
+    }
+}

@@ -1,0 +1,252 @@
+//! What went wrong, out of an HTTP client's error: one kind and one short sentence.
+//!
+//! The client nests errors five deep, and their texts repeat the URL with its query. So nothing of those texts is
+//! passed on: the chain is searched for the cause that tells most (name, then certificate, then socket, then protocol),
+//! and the sentence is written here, about the host and port that the user wrote.
+//!
+//! `hyper` and `rustls` are named here for their error types, in the versions that `reqwest` uses. Should those part
+//! ways one day, downcasts stop finding anything, and the tests of resets and certificates fail.
+
+use std::error::Error;
+use std::io;
+
+use rustls::{AlertDescription, CertificateError};
+use url::Url;
+
+use super::resolve::{Refusal, Unresolved};
+use super::{FetchError, FetchErrorKind};
+
+/// How far the request had come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Until the head of the response was there.
+    Head,
+    /// While its body was read.
+    Body,
+}
+
+/// Host and, where it is written, port: the part of a URL that error messages show.
+pub(super) fn authority(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+/// Classifies and describes an error of the HTTP client.
+pub(super) fn classify(error: &reqwest::Error, url: &Url, phase: Phase) -> FetchError {
+    let place = authority(url);
+    if let Some(unresolved) = find::<Unresolved>(error) {
+        return unresolved_name(unresolved);
+    }
+    if let Some(tls) = find::<rustls::Error>(error) {
+        return broken_tls(tls, &place);
+    }
+    let http = find::<hyper::Error>(error);
+    // Under a body the client's own errors always wrap the connection's; without one, the decompressor complains.
+    if phase == Phase::Body && http.is_none() {
+        return FetchError::new(
+            FetchErrorKind::BadEncoding,
+            format!(
+                "the body from {place} cannot be decompressed: it is damaged, or not what content-encoding says"
+            ),
+        );
+    }
+    if let Some(http) = http
+        && let Some(failure) = broken_http(http, &place)
+    {
+        return failure;
+    }
+    if let Some(io) = find::<io::Error>(error) {
+        return broken_socket(io, &place, error.is_connect());
+    }
+    if http.is_some() {
+        return reset(format!("{place} broke off the exchange before the last byte"));
+    }
+    if error.is_builder() {
+        return FetchError::new(
+            FetchErrorKind::Protocol,
+            format!(
+                "the URL of {place} cannot be sent; percent-encode what is unusual in its path and query"
+            ),
+        );
+    }
+    if error.is_connect() {
+        return FetchError::new(FetchErrorKind::Connect, format!("no connection to {place} could be made"));
+    }
+    FetchError::new(FetchErrorKind::Protocol, format!("the exchange with {place} could not be carried out"))
+}
+
+/// A hop that the policy refuses before anybody is asked.
+pub(super) fn refused_hop(refusal: &Refusal) -> FetchError {
+    FetchError::new(refusal_kind(refusal), refusal.to_string())
+}
+
+const fn refusal_kind(refusal: &Refusal) -> FetchErrorKind {
+    match refusal {
+        Refusal::Forbidden(_) => FetchErrorKind::Blocked,
+        Refusal::Inward(_) => FetchErrorKind::Redirect,
+    }
+}
+
+fn unresolved_name(unresolved: &Unresolved) -> FetchError {
+    let kind = match unresolved {
+        Unresolved::NoSuchHost { .. } => FetchErrorKind::NoSuchHost,
+        Unresolved::Unavailable { .. } => FetchErrorKind::Dns,
+        Unresolved::Refused { refusal, .. } => refusal_kind(refusal),
+    };
+    FetchError::new(kind, unresolved.to_string())
+}
+
+fn broken_tls(error: &rustls::Error, place: &str) -> FetchError {
+    let certificate = |what: &str| {
+        FetchError::new(FetchErrorKind::Certificate, format!("the certificate of {place} {what}"))
+    };
+    let tls = |what: &str| {
+        FetchError::new(FetchErrorKind::Tls, format!("the TLS handshake with {place} failed: {what}"))
+    };
+    match error {
+        rustls::Error::InvalidCertificate(problem) => match problem {
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => certificate("has expired"),
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                certificate("is not valid yet; check this machine's clock")
+            }
+            CertificateError::Revoked => certificate("has been revoked"),
+            CertificateError::UnknownIssuer => certificate(
+                "is signed by an unknown authority; if you trust that authority, add its certificate (--cacert)",
+            ),
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                certificate("is for another name")
+            }
+            CertificateError::BadEncoding => certificate("cannot be read"),
+            CertificateError::BadSignature => {
+                certificate("has a wrong signature; was its authority replaced by another of the same name?")
+            }
+            CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+                certificate("is not meant for servers")
+            }
+            // A version 1 certificate, a CA used as a server, an unsupported algorithm: rare, and named best by rustls.
+            other => certificate(&format!("is not acceptable: {other}")),
+        },
+        rustls::Error::NoCertificatesPresented => certificate("is missing: the server shows none"),
+        rustls::Error::InvalidMessage(_) => tls("what came back is not TLS; is it an http port?"),
+        rustls::Error::AlertReceived(AlertDescription::CertificateRequired) => {
+            tls("it wants a client certificate, which polls cannot give")
+        }
+        rustls::Error::AlertReceived(alert) => tls(&format!("the server refused it with {alert:?}")),
+        rustls::Error::PeerIncompatible(_) | rustls::Error::NoApplicationProtocol => {
+            tls("the server supports no TLS version or cipher that is still safe")
+        }
+        _ => tls("the server broke the protocol"),
+    }
+}
+
+fn broken_http(error: &hyper::Error, place: &str) -> Option<FetchError> {
+    if error.is_parse() {
+        return Some(FetchError::new(
+            FetchErrorKind::Protocol,
+            format!(
+                "what came back from {place} is not HTTP, or its head is too large; \
+                 is it an https port, or another service?"
+            ),
+        ));
+    }
+    if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
+        return Some(reset(format!("{place} closed the connection before the whole response was there")));
+    }
+    error.is_timeout().then(|| reset(format!("the connection to {place} went dead")))
+}
+
+fn broken_socket(error: &io::Error, place: &str, connecting: bool) -> FetchError {
+    let connect = |message: String| FetchError::new(FetchErrorKind::Connect, message);
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => connect(format!("connection refused by {place}")),
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable | io::ErrorKind::NetworkDown => {
+            connect(format!("no route to {place}"))
+        }
+        io::ErrorKind::TimedOut if connecting => connect(format!("{place} does not answer connections")),
+        io::ErrorKind::TimedOut => reset(format!("the connection to {place} went dead")),
+        io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe => {
+            reset(format!("connection reset by {place}"))
+        }
+        io::ErrorKind::UnexpectedEof => {
+            reset(format!("{place} closed the connection before the whole response was there"))
+        }
+        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => FetchError::new(
+            FetchErrorKind::Protocol,
+            format!("the body from {place} is not framed as HTTP says"),
+        ),
+        _ if connecting && out_of_sockets(error) => connect(format!(
+            "no socket is left for {place}: too many files are open; raise the limit (ulimit -n)"
+        )),
+        // The text of an error number comes from the operating system and names nothing of the request.
+        _ if connecting => connect(match error.raw_os_error() {
+            Some(number) => format!("cannot connect to {place}: {}", io::Error::from_raw_os_error(number)),
+            None => format!("cannot connect to {place}: {}", error.kind()),
+        }),
+        kind => reset(format!("the connection to {place} broke: {kind}")),
+    }
+}
+
+fn out_of_sockets(error: &io::Error) -> bool {
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    cfg!(unix) && matches!(error.raw_os_error(), Some(ENFILE | EMFILE))
+}
+
+fn reset(message: String) -> FetchError {
+    FetchError::new(FetchErrorKind::Reset, message)
+}
+
+/// The first error of type `E` in the chain.
+///
+/// `io::Error` hides what it wraps from `source()`, and TLS errors arrive wrapped in one; so those are opened.
+fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(found) = error.downcast_ref::<E>() {
+            return Some(found);
+        }
+        cause = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(wrapped) => Some(wrapped),
+            None => error.source(),
+        };
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrapped_causes_are_found() {
+        let tls = io::Error::new(io::ErrorKind::InvalidData, rustls::Error::DecryptError);
+        let twice = io::Error::other(tls);
+        assert_eq!(find::<rustls::Error>(&twice), Some(&rustls::Error::DecryptError));
+        assert!(find::<hyper::Error>(&twice).is_none());
+    }
+
+    #[test]
+    fn sockets_that_fail_are_told_apart() {
+        for (error, connecting, kind, message) in [
+            (
+                io::ErrorKind::ConnectionRefused.into(),
+                true,
+                FetchErrorKind::Connect,
+                "connection refused by h:1",
+            ),
+            (io::ErrorKind::NetworkUnreachable.into(), true, FetchErrorKind::Connect, "no route to h:1"),
+            (io::ErrorKind::TimedOut.into(), false, FetchErrorKind::Reset, "the connection to h:1 went dead"),
+            (io::ErrorKind::ConnectionReset.into(), true, FetchErrorKind::Reset, "connection reset by h:1"),
+        ] {
+            let failure = broken_socket(&error, "h:1", connecting);
+            assert_eq!((failure.kind(), failure.to_string().as_str()), (kind, message));
+        }
+    }
+
+    #[test]
+    fn messages_show_host_and_written_port_only() {
+        let url = Url::parse("https://a.test:8443/path?token=x#f").unwrap();
+        assert_eq!(authority(&url), "a.test:8443");
+        assert_eq!(authority(&Url::parse("http://[::1]/").unwrap()), "[::1]");
+    }
+}

@@ -1,0 +1,319 @@
+//! Who may be asked: the policy about addresses and URLs.
+//!
+//! A poll's URL is often chosen by somebody else than whoever runs the poller, and so are the names in DNS and the
+//! redirects of a server. Without a guard any of them could make this process ask the machine itself, its network or a
+//! cloud's metadata service. The policy is data, its check a pure function of an address; this holds:
+//!
+//! ```text
+//!   URL ──► check_url: scheme, credentials, host ──► IP literal ──────────────► check ──► connect
+//!    ▲                                               name ──► resolver ──► check each address ──► connect to those allowed
+//!    └──────────────────────────── redirect ◄──────────────────────────────────────────────────── response
+//! ```
+//!
+//! - The addresses checked are those connected to: the check sits in the resolver, so a name that changes its answer
+//!   between check and use (DNS rebinding) gains nothing. Checking a name beforehand would leave that gap.
+//! - IP literals never reach a resolver; [`Guard::check_url`] checks them, for the first URL and for every redirect.
+//! - A denied network wins over an allowed one, and an allowed one over the built-in ranges.
+//! - What an IPv6 address stands for (IPv4-mapped, NAT64, 6to4) is checked as well as the address itself.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use url::{Host, Url};
+
+use super::ranges::{self, Class, Range};
+
+/// Which addresses may be asked.
+///
+/// ```
+/// use poller::fetch::Guard;
+///
+/// let public = Guard::public_only();
+/// assert!(public.check([1, 1, 1, 1].into()).is_ok());
+/// let forbidden = public.check([127, 0, 0, 1].into()).unwrap_err();
+/// assert_eq!(forbidden.to_string(), "127.0.0.1 is in loopback 127.0.0.0/8");
+///
+/// // Only this network beside the public addresses, without one machine in it:
+/// let office = Guard::public_only().allow("10.1.0.0/16".parse()?).deny("10.1.0.9/32".parse()?);
+/// assert!(office.check([10, 1, 2, 3].into()).is_ok());
+/// assert!(office.check([10, 1, 0, 9].into()).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Guard {
+    local: bool,
+    allow: Vec<IpNet>,
+    deny: Vec<IpNet>,
+}
+
+impl Guard {
+    /// Public addresses only: the default of the library, which does not know who wrote a URL.
+    #[must_use]
+    pub fn public_only() -> Self {
+        Self::default()
+    }
+
+    /// Public, loopback and private addresses: for a person who polls from their own machine.
+    ///
+    /// Private are those of RFC 1918, the shared address space 100.64.0.0/10, and IPv6's unique local addresses. Link-local addresses, cloud metadata services, multicast and reserved ranges stay forbidden.
+    #[must_use]
+    pub fn local() -> Self {
+        Self { local: true, ..Self::default() }
+    }
+
+    /// Allows a network whatever range it is in.
+    #[must_use]
+    pub fn allow(mut self, network: IpNet) -> Self {
+        self.allow.push(network);
+        self
+    }
+
+    /// Forbids a network whatever else allows it.
+    #[must_use]
+    pub fn deny(mut self, network: IpNet) -> Self {
+        self.deny.push(network);
+        self
+    }
+
+    /// The networks allowed beside the ranges.
+    #[must_use]
+    pub fn allowed(&self) -> &[IpNet] {
+        &self.allow
+    }
+
+    /// The networks denied.
+    #[must_use]
+    pub fn denied(&self) -> &[IpNet] {
+        &self.deny
+    }
+
+    /// The same guard for what a public server redirects to: only public addresses, as far as this one allows them.
+    ///
+    /// Whoever runs a public server may not choose what this process asks inside its own network, even if the user may.
+    #[must_use]
+    pub fn without_local(&self) -> Self {
+        Self { local: false, allow: Vec::new(), deny: self.deny.clone() }
+    }
+
+    /// Whether an address may be asked.
+    ///
+    /// # Errors
+    /// The range or network that forbids it. Takes time linear in the number of ranges and networks.
+    pub fn check(&self, address: IpAddr) -> Result<(), Forbidden> {
+        let stands_for = ranges::stands_for(address);
+        let both = || [Some(address), stands_for].into_iter().flatten();
+        let holding = |networks: &[IpNet]| {
+            networks.iter().copied().find(|network| both().any(|address| network.contains(&address)))
+        };
+        if let Some(network) = holding(&self.deny) {
+            return Err(Forbidden { reason: Reason::Denied { address, network } });
+        }
+        if holding(&self.allow).is_some() {
+            return Ok(());
+        }
+        match ranges::range_of(stands_for.unwrap_or(address)) {
+            None => Ok(()),
+            Some(Range { class: Class::Loopback | Class::Private, .. }) if self.local => Ok(()),
+            Some(range) => Err(Forbidden { reason: Reason::Range { address, stands_for, range } }),
+        }
+    }
+
+    /// Whether a URL may be asked, as far as it tells: http or https, no credentials, and an allowed address if its
+    /// host is one. Names are checked when they are resolved.
+    ///
+    /// # Errors
+    /// What forbids it. The message never shows credentials, path or query.
+    ///
+    /// ```
+    /// use poller::fetch::Guard;
+    /// use url::Url;
+    ///
+    /// let guard = Guard::local();
+    /// assert!(guard.check_url(&Url::parse("http://localhost:8080/job")?).is_ok());
+    /// let metadata = guard.check_url(&Url::parse("http://[::ffff:169.254.169.254]/")?).unwrap_err();
+    /// assert_eq!(
+    ///     metadata.to_string(),
+    ///     "::ffff:169.254.169.254 stands for 169.254.169.254, which is in cloud metadata 169.254.169.254/32",
+    /// );
+    /// # Ok::<(), url::ParseError>(())
+    /// ```
+    pub fn check_url(&self, url: &Url) -> Result<(), Forbidden> {
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(Forbidden { reason: Reason::Scheme(url.scheme().to_owned()) });
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(Forbidden { reason: Reason::Credentials });
+        }
+        match url.host() {
+            None => Err(Forbidden { reason: Reason::NoHost }),
+            Some(Host::Domain(_)) => Ok(()),
+            Some(Host::Ipv4(address)) => self.check(address.into()),
+            Some(Host::Ipv6(address)) => self.check(address.into()),
+        }
+    }
+}
+
+/// Why the guard forbids an address or a URL.
+///
+/// ```
+/// use poller::fetch::Guard;
+///
+/// let forbidden = Guard::local().check([224, 0, 0, 1].into()).unwrap_err();
+/// assert_eq!(forbidden.address(), Some([224, 0, 0, 1].into()));
+/// assert_eq!(forbidden.network(), Some("224.0.0.0/4".parse()?));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forbidden {
+    reason: Reason,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Reason {
+    Range { address: IpAddr, stands_for: Option<IpAddr>, range: Range },
+    Denied { address: IpAddr, network: IpNet },
+    Scheme(String),
+    Credentials,
+    NoHost,
+}
+
+impl Forbidden {
+    /// Whether allowing a network would help.
+    pub(super) const fn can_be_allowed(&self) -> bool {
+        matches!(self.reason, Reason::Range { .. })
+    }
+
+    /// The address, where one is the reason.
+    #[must_use]
+    pub const fn address(&self) -> Option<IpAddr> {
+        match &self.reason {
+            Reason::Range { address, .. } | Reason::Denied { address, .. } => Some(*address),
+            Reason::Scheme(_) | Reason::Credentials | Reason::NoHost => None,
+        }
+    }
+
+    /// The range or denied network that the address is in.
+    #[must_use]
+    pub const fn network(&self) -> Option<IpNet> {
+        match &self.reason {
+            Reason::Range { range, .. } => Some(range.network),
+            Reason::Denied { network, .. } => Some(*network),
+            Reason::Scheme(_) | Reason::Credentials | Reason::NoHost => None,
+        }
+    }
+}
+
+impl fmt::Display for Forbidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.reason {
+            Reason::Range { address, stands_for: None, range } => {
+                write!(f, "{address} is in {} {}", range.name, range.network)
+            }
+            Reason::Range { address, stands_for: Some(inner), range } => {
+                write!(f, "{address} stands for {inner}, which is in {} {}", range.name, range.network)
+            }
+            Reason::Denied { address, network } => {
+                write!(f, "{address} is in the denied network {network}")
+            }
+            Reason::Scheme(scheme) => write!(f, "expected an http or https URL, found the scheme {scheme}"),
+            Reason::Credentials => {
+                f.write_str("the URL carries credentials; give them in an authorization header instead")
+            }
+            Reason::NoHost => f.write_str("the URL has no host"),
+        }
+    }
+}
+
+impl std::error::Error for Forbidden {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(guard: &Guard, address: &str) -> Result<(), String> {
+        guard.check(address.parse().unwrap()).map_err(|forbidden| forbidden.to_string())
+    }
+
+    fn net(network: &str) -> IpNet {
+        network.parse().unwrap()
+    }
+
+    #[test]
+    fn local_opens_loopback_and_private_and_nothing_else() {
+        let (public, local) = (Guard::public_only(), Guard::local());
+        for address in
+            ["127.0.0.1", "::1", "10.0.0.1", "192.168.1.1", "100.64.0.1", "fd12::1", "::ffff:127.0.0.1"]
+        {
+            assert!(check(&public, address).is_err(), "{address}");
+            assert_eq!(check(&local, address), Ok(()), "{address}");
+        }
+        for address in [
+            "0.0.0.0",
+            "::",
+            "169.254.1.1",
+            "169.254.169.254",
+            "fd00:ec2::254",
+            "fe80::1",
+            "224.0.0.1",
+            "255.255.255.255",
+        ] {
+            assert!(check(&local, address).is_err(), "{address}");
+        }
+    }
+
+    #[test]
+    fn lists_apply_to_both_forms_and_denial_wins() {
+        let guard =
+            Guard::public_only().allow(net("10.0.0.0/8")).deny(net("10.9.0.0/16")).deny(net("64:ff9b::/96"));
+        assert_eq!(check(&guard, "10.1.1.1"), Ok(()));
+        assert_eq!(check(&guard, "::ffff:10.1.1.1"), Ok(()));
+        assert_eq!(
+            check(&guard, "::ffff:10.9.1.1").unwrap_err(),
+            "::ffff:10.9.1.1 is in the denied network 10.9.0.0/16"
+        );
+        assert!(check(&guard, "64:ff9b::8.8.8.8").is_err());
+        assert_eq!(check(&guard, "8.8.8.8"), Ok(()));
+    }
+
+    #[test]
+    fn after_a_public_hop_nothing_local_is_left() {
+        let guard = Guard::local().allow(net("169.254.7.0/24")).deny(net("8.8.8.8/32")).without_local();
+        for address in ["127.0.0.1", "10.0.0.1", "169.254.7.1", "8.8.8.8"] {
+            assert!(check(&guard, address).is_err(), "{address}");
+        }
+        assert_eq!(check(&guard, "1.1.1.1"), Ok(()));
+    }
+
+    #[test]
+    fn a_guard_is_written_as_data() {
+        let guard = Guard::local().allow(net("169.254.7.0/24"));
+        let text = serde_json::to_string(&guard).unwrap();
+        assert_eq!(text, r#"{"local":true,"allow":["169.254.7.0/24"],"deny":[]}"#);
+        assert_eq!(serde_json::from_str::<Guard>(&text).unwrap(), guard);
+        assert_eq!(serde_json::from_str::<Guard>("{}").unwrap(), Guard::public_only());
+        assert!(serde_json::from_str::<Guard>(r#"{"locale":true}"#).is_err());
+    }
+
+    #[test]
+    fn urls_are_checked_without_showing_secrets() {
+        let guard = Guard::public_only();
+        for (url, expected) in [
+            ("ftp://example.com/", "expected an http or https URL, found the scheme ftp"),
+            (
+                "https://user:hunter2@example.com/",
+                "the URL carries credentials; give them in an authorization header instead",
+            ),
+            ("http://0x7f.1/", "127.0.0.1 is in loopback 127.0.0.0/8"),
+            ("http://2130706433/", "127.0.0.1 is in loopback 127.0.0.0/8"),
+            ("http://127.0.0.1./", "127.0.0.1 is in loopback 127.0.0.0/8"),
+            ("http://[::1]:8080/", "::1 is in loopback ::1/128"),
+        ] {
+            let found = guard.check_url(&Url::parse(url).unwrap()).unwrap_err().to_string();
+            assert_eq!(found, expected, "{url}");
+        }
+        assert_eq!(guard.check_url(&Url::parse("https://example.com/?token=x").unwrap()), Ok(()));
+    }
+}

@@ -1,0 +1,178 @@
+//! Where a redirect leads, and what of the request goes there: decisions only, no I/O.
+//!
+//! The rules are POLL.md's. They are stricter than a browser's where a poll carries secrets: every header of the user is
+//! dropped for good once the origin (scheme, host, port) changes, because a key may hide in a header of any name; an HTTP
+//! client's own list of sensitive headers cannot know it. Which addresses a hop may go to is the guard's business.
+//!
+//! A 3xx is a redirect only if it is 301, 302, 303, 307 or 308 and says where to. Every other one (300, 304, a redirect
+//! without `location`) is a response like any other, and the filters judge it.
+
+use http::header::{CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LOCATION, CONTENT_TYPE, LOCATION};
+use http::{HeaderMap, Method, StatusCode};
+use url::Url;
+
+use super::failure::authority;
+use super::{FetchError, FetchErrorKind, Request};
+
+/// The most redirects that one request follows.
+pub(super) const MAX_REDIRECTS: usize = 10;
+
+/// The URL that a response redirects to; none if it is not a redirect.
+pub(super) fn target(url: &Url, status: StatusCode, headers: &HeaderMap) -> Result<Option<Url>, FetchError> {
+    if !matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return Ok(None);
+    }
+    let Some(location) = headers.get(LOCATION).filter(|location| !location.is_empty()) else {
+        return Ok(None);
+    };
+    let target = std::str::from_utf8(location.as_bytes()).ok().and_then(|location| url.join(location).ok());
+    match target {
+        Some(target) if matches!(target.scheme(), "http" | "https") => Ok(Some(target)),
+        Some(target) => Err(refused(format!(
+            "{} redirects ({status}) to a URL with scheme {}; only http and https are followed",
+            authority(url),
+            target.scheme()
+        ))),
+        None => Err(refused(format!(
+            "{} redirects ({status}) to something that is not a URL; its location header is broken",
+            authority(url)
+        ))),
+    }
+}
+
+/// The request as it goes on to `target`.
+pub(super) fn follow(mut request: Request, status: StatusCode, target: Url) -> Result<Request, FetchError> {
+    let crosses_origin = request.url.origin() != target.origin();
+    if request.url.scheme() == "https" && target.scheme() == "http" {
+        return Err(refused(format!(
+            "{} redirects from https to http at {}; poll the URL it should lead to instead",
+            authority(&request.url),
+            authority(&target)
+        )));
+    }
+    if matches!(status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT) {
+        if crosses_origin && request.body.is_some() {
+            return Err(refused(format!(
+                "{} redirects ({}) a request with a body to another origin, {}; send it there directly if it is trusted",
+                authority(&request.url),
+                status.as_u16(),
+                authority(&target)
+            )));
+        }
+    } else {
+        if request.method != Method::HEAD {
+            request.method = Method::GET;
+        }
+        request.body = None;
+        for header in [CONTENT_TYPE, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LOCATION] {
+            request.headers.remove(header);
+        }
+    }
+    if crosses_origin {
+        request.headers.clear();
+    }
+    request.url = target;
+    Ok(request)
+}
+
+/// A redirect that is not followed.
+pub(super) fn refused(message: String) -> FetchError {
+    FetchError::new(FetchErrorKind::Redirect, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use http::HeaderValue;
+
+    const FROM: &str = "https://a.test/x/y?q=1";
+
+    fn location(status: u16, value: &'static [u8]) -> Result<Option<String>, String> {
+        let mut headers = HeaderMap::new();
+        headers.insert(LOCATION, HeaderValue::from_bytes(value).unwrap());
+        let status = StatusCode::from_u16(status).unwrap();
+        target(&Url::parse(FROM).unwrap(), status, &headers)
+            .map(|url| url.map(String::from))
+            .map_err(|error| error.to_string())
+    }
+
+    fn post() -> Request {
+        let mut request = Request::new(Method::POST, Url::parse(FROM).unwrap(), 1);
+        request.body = Some(Bytes::from_static(b"{}"));
+        request.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        request.headers.insert("x-key", HeaderValue::from_static("s3cret"));
+        request
+    }
+
+    fn go(request: Request, status: u16, to: &str) -> Result<Request, String> {
+        follow(request, StatusCode::from_u16(status).unwrap(), Url::parse(to).unwrap())
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn only_five_statuses_with_a_location_redirect() {
+        assert_eq!(location(302, b"../z").unwrap().as_deref(), Some("https://a.test/z"));
+        assert_eq!(location(308, b"//b.test").unwrap().as_deref(), Some("https://b.test/"));
+        assert_eq!(location(301, "/\u{e9}".as_bytes()).unwrap().as_deref(), Some("https://a.test/%C3%A9"));
+        for status in [200, 201, 300, 304, 305, 306] {
+            assert_eq!(location(status, b"/z"), Ok(None), "{status}");
+        }
+        assert_eq!(location(302, b""), Ok(None));
+        let none = target(&Url::parse(FROM).unwrap(), StatusCode::FOUND, &HeaderMap::new());
+        assert_eq!(none, Ok(None));
+    }
+
+    #[test]
+    fn broken_locations_fail_without_being_shown() {
+        for value in [&b"https://[oops/?secret"[..], b"\xff\xfe secret", b"http://a.test:secret/"] {
+            let error = location(302, value).unwrap_err();
+            assert!(error.contains("not a URL") && !error.contains("secret"), "{error}");
+        }
+        assert!(location(302, b"file:///etc/passwd").unwrap_err().contains("scheme file"));
+    }
+
+    #[test]
+    fn the_older_redirects_become_get_and_lose_the_body() {
+        for status in [301, 302, 303] {
+            let next = go(post(), status, "https://a.test/z").unwrap();
+            assert_eq!(next.method, Method::GET);
+            assert_eq!(next.body, None);
+            assert!(!next.headers.contains_key(CONTENT_TYPE));
+            assert_eq!(next.headers["x-key"], "s3cret");
+        }
+        let mut head = post();
+        head.method = Method::HEAD;
+        assert_eq!(go(head, 303, "https://a.test/z").unwrap().method, Method::HEAD);
+    }
+
+    #[test]
+    fn the_newer_ones_keep_method_and_body_inside_the_origin_only() {
+        let next = go(post(), 307, "https://a.test/z").unwrap();
+        assert_eq!((next.method, next.body.unwrap().len()), (Method::POST, 2));
+        for elsewhere in ["https://b.test/", "https://a.test:444/", "https://sub.a.test/"] {
+            assert!(go(post(), 308, elsewhere).unwrap_err().contains("another origin"), "{elsewhere}");
+        }
+        let mut bare = post();
+        bare.body = None;
+        let next = go(bare, 307, "https://b.test/").unwrap();
+        assert_eq!((next.method, next.headers.len()), (Method::POST, 0));
+    }
+
+    #[test]
+    fn another_origin_gets_no_header_of_the_user() {
+        for elsewhere in ["https://b.test/", "https://a.test:444/", "https://a.test./"] {
+            assert!(go(post(), 302, elsewhere).unwrap().headers.is_empty(), "{elsewhere}");
+        }
+        assert_eq!(go(post(), 302, "https://a.test:443/").unwrap().headers.len(), 1);
+    }
+
+    #[test]
+    fn https_is_never_left() {
+        let error = go(post(), 302, "http://a.test/?token=1").unwrap_err();
+        assert_eq!(
+            error,
+            "a.test redirects from https to http at a.test; poll the URL it should lead to instead"
+        );
+    }
+}

@@ -1,0 +1,215 @@
+//! Names to addresses, through the guard.
+//!
+//! Only addresses that the policy allows leave this module, so a connection to a forbidden one cannot even be tried.
+//! If some of a name's addresses are forbidden, the others are used; if all are, the lookup fails and says why.
+//!
+//! The system resolver is asked (hosts file, search domains, mDNS and company set-ups keep working), by `getaddrinfo`
+//! on tokio's blocking threads. `tokio::net::lookup_host` does the same but throws away the code that tells "there is no
+//! such name" from "no answer just now"; the `dns-lookup` crate keeps it. A resolver in Rust would answer differently
+//! from every other program on the machine. There is no cache: the system has one if it is wanted.
+//!
+//! A lookup that has begun cannot be interrupted: when its request is dropped, the blocking thread ends by itself.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use dns_lookup::{AddrInfoHints, LookupError, LookupErrorKind, SockType};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use url::{Host, Url};
+
+use super::guard::{Forbidden, Guard};
+
+/// Answers given by whoever made the client, instead of DNS.
+pub(super) type FixedAnswers = Arc<HashMap<String, Vec<IpAddr>>>;
+
+/// The guard as it applies to one hop.
+#[derive(Clone, Debug)]
+pub(super) struct HopPolicy {
+    guard: Guard,
+    /// The guard without local addresses, once a public server has had a say in where the request goes.
+    outward: Option<Guard>,
+}
+
+impl HopPolicy {
+    /// For hops that nobody but the user chose.
+    pub(super) const fn first(guard: Guard) -> Self {
+        Self { guard, outward: None }
+    }
+
+    /// For hops that a public server redirected to.
+    pub(super) fn after_public(guard: Guard) -> Self {
+        let outward = Some(guard.without_local());
+        Self { guard, outward }
+    }
+
+    fn check(&self, address: IpAddr) -> Result<(), Refusal> {
+        self.guard.check(address).map_err(Refusal::Forbidden)?;
+        self.outward.as_ref().map_or(Ok(()), |guard| guard.check(address)).map_err(Refusal::Inward)
+    }
+
+    /// Checks what the URL alone tells.
+    pub(super) fn check_url(&self, url: &Url) -> Result<(), Refusal> {
+        self.guard.check_url(url).map_err(Refusal::Forbidden)?;
+        match url.host() {
+            Some(Host::Ipv4(address)) => self.check(address.into()),
+            Some(Host::Ipv6(address)) => self.check(address.into()),
+            Some(Host::Domain(_)) | None => Ok(()),
+        }
+    }
+}
+
+/// Why a hop may not go to an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// The guard forbids it.
+    Forbidden(Forbidden),
+    /// The guard allows it to the user, but not to the public server that redirected there.
+    Inward(Forbidden),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Forbidden(forbidden) if forbidden.can_be_allowed() => {
+                write!(f, "{forbidden}; allow that network in the guard if it is meant to be asked")
+            }
+            Self::Forbidden(forbidden) => forbidden.fmt(f),
+            Self::Inward(forbidden) => write!(f, "{forbidden}, and a public server may not redirect there"),
+        }
+    }
+}
+
+/// Why a name gave no address to connect to.
+#[derive(Debug)]
+pub(super) enum Unresolved {
+    NoSuchHost { host: String },
+    Unavailable { host: String, detail: String },
+    Refused { host: String, refusal: Refusal },
+}
+
+impl fmt::Display for Unresolved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoSuchHost { host } => {
+                write!(f, "there is no host named {host}; check the spelling, or its DNS entry")
+            }
+            Self::Unavailable { host, detail } => {
+                write!(f, "the name {host} could not be looked up: {detail}")
+            }
+            Self::Refused { host, refusal } => {
+                write!(f, "{host} resolves to no address that may be asked: {refusal}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Unresolved {}
+
+/// The resolver of one HTTP client: a policy, and answers that replace DNS.
+#[derive(Clone, Debug)]
+pub(super) struct GuardedResolver {
+    pub(super) policy: HopPolicy,
+    pub(super) fixed: FixedAnswers,
+}
+
+impl GuardedResolver {
+    async fn addresses(self, host: String) -> Result<Vec<IpAddr>, Unresolved> {
+        let found = match self.fixed.get(&host) {
+            Some(addresses) => addresses.clone(),
+            None => system_lookup(host.clone()).await?,
+        };
+        let mut refused = None;
+        let mut allowed = Vec::with_capacity(found.len());
+        for address in found {
+            match self.policy.check(address) {
+                Ok(()) => allowed.push(address),
+                Err(refusal) => refused = refused.or(Some(refusal)),
+            }
+        }
+        match refused {
+            _ if !allowed.is_empty() => Ok(allowed),
+            Some(refusal) => Err(Unresolved::Refused { host, refusal }),
+            None => Err(Unresolved::NoSuchHost { host }),
+        }
+    }
+}
+
+impl Resolve for GuardedResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let lookup = self.clone().addresses(name.as_str().to_owned());
+        Box::pin(async move {
+            let addresses = lookup.await?;
+            // Port 0 stands for the URL's own port.
+            let addresses: Addrs = Box::new(addresses.into_iter().map(|address| SocketAddr::new(address, 0)));
+            Ok(addresses)
+        })
+    }
+}
+
+async fn system_lookup(host: String) -> Result<Vec<IpAddr>, Unresolved> {
+    let name = host.clone();
+    match tokio::task::spawn_blocking(move || getaddrinfo(&name)).await {
+        Ok(Ok(addresses)) => Ok(addresses),
+        Ok(Err(error)) => Err(match error.kind() {
+            LookupErrorKind::NoName | LookupErrorKind::NoData => Unresolved::NoSuchHost { host },
+            LookupErrorKind::Again => Unresolved::Unavailable {
+                host,
+                detail: "the name server did not answer or is not ready".to_owned(),
+            },
+            _ => Unresolved::Unavailable { host, detail: error.to_string() },
+        }),
+        Err(_stopped) => {
+            Err(Unresolved::Unavailable { host, detail: "the runtime is shutting down".to_owned() })
+        }
+    }
+}
+
+fn getaddrinfo(host: &str) -> Result<Vec<IpAddr>, LookupError> {
+    // Asking for streams only keeps each address from being listed once per socket type.
+    let hints = AddrInfoHints { socktype: SockType::Stream.into(), ..AddrInfoHints::default() };
+    let answers = dns_lookup::getaddrinfo(Some(host), None, Some(hints))?;
+    Ok(answers.filter_map(Result::ok).map(|answer| answer.sockaddr.ip()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn resolve(policy: HopPolicy, answers: &[&str]) -> Result<Vec<String>, String> {
+        let answers = answers.iter().map(|address| address.parse().unwrap()).collect();
+        let fixed = Arc::new(HashMap::from([("host.test".to_owned(), answers)]));
+        let found = GuardedResolver { policy, fixed }.addresses("host.test".to_owned()).await;
+        found
+            .map(|addresses| addresses.iter().map(ToString::to_string).collect())
+            .map_err(|error| error.to_string())
+    }
+
+    #[tokio::test]
+    async fn forbidden_addresses_are_left_out() {
+        let policy = HopPolicy::first(Guard::public_only());
+        let found = resolve(policy, &["10.0.0.1", "1.1.1.1", "::1", "2606:4700::1111"]).await;
+        assert_eq!(found, Ok(vec!["1.1.1.1".to_owned(), "2606:4700::1111".to_owned()]));
+    }
+
+    #[tokio::test]
+    async fn all_forbidden_is_an_error_that_names_host_and_range() {
+        let policy = HopPolicy::first(Guard::public_only());
+        assert_eq!(
+            resolve(policy, &["10.0.0.1", "::1"]).await.unwrap_err(),
+            "host.test resolves to no address that may be asked: 10.0.0.1 is in private 10.0.0.0/8; \
+             allow that network in the guard if it is meant to be asked"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_public_server_cannot_redirect_inwards() {
+        assert!(resolve(HopPolicy::first(Guard::local()), &["10.0.0.1"]).await.is_ok());
+        assert_eq!(
+            resolve(HopPolicy::after_public(Guard::local()), &["10.0.0.1"]).await.unwrap_err(),
+            "host.test resolves to no address that may be asked: 10.0.0.1 is in private 10.0.0.0/8, \
+             and a public server may not redirect there"
+        );
+    }
+}

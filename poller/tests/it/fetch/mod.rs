@@ -1,0 +1,35 @@
+//! The HTTP client against a real server that misbehaves: each way a request can end, and exactly how many were sent.
+
+mod exchange;
+mod faults;
+mod guarding;
+mod http2;
+mod redirects;
+mod tls;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use poller::fetch::{Fetch as _, FetchError, Guard, HttpClient, Request, Response};
+
+/// The cap on bodies that these tests run into.
+const CAP: u64 = 100_000;
+
+/// Reading the system's certificates takes most of the time of a debug build's test; those that need none go without.
+fn client() -> HttpClient {
+    HttpClient::builder().guard(Guard::local()).system_roots(false).build().unwrap()
+}
+
+fn request(method: Method, url: &str) -> Request {
+    Request::new(method, url.parse().unwrap(), CAP)
+}
+
+fn with_headers(mut request: Request, headers: &[(&str, &str)]) -> Request {
+    request.headers = headers
+        .iter()
+        .map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse::<HeaderValue>().unwrap()))
+        .collect::<HeaderMap>();
+    request
+}
+
+async fn get(client: &HttpClient, url: &str) -> Result<Response, FetchError> {
+    client.fetch(request(Method::GET, url)).await
+}
