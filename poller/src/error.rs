@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::fetch::FetchError;
 use crate::outcome::Outcome;
 use crate::spec::SpecError;
 use crate::store::{PollKey, StoreError};
@@ -20,6 +21,7 @@ pub struct Error {
 pub(crate) enum Kind {
     Spec(SpecError),
     Key { message: String },
+    Url(FetchError),
     Conflict { key: PollKey, fields: Vec<String> },
     Store(StoreError),
     Full { limit: usize },
@@ -34,7 +36,7 @@ pub(crate) enum Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The spec, or the key given for it, is not valid.
+    /// The spec, or the key given for it, is not valid, or its URL leads where the poller must not go.
     Spec,
     /// A poll of that key with another spec is there.
     Conflict,
@@ -59,7 +61,7 @@ impl Error {
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
         match self.kind {
-            Kind::Spec(_) | Kind::Key { .. } => ErrorKind::Spec,
+            Kind::Spec(_) | Kind::Key { .. } | Kind::Url(_) => ErrorKind::Spec,
             Kind::Conflict { .. } => ErrorKind::Conflict,
             Kind::Store(_) => ErrorKind::Store,
             Kind::Full { .. } => ErrorKind::Full,
@@ -125,6 +127,7 @@ impl fmt::Display for Error {
                  the poll that is there",
                 fields.join(", ")
             ),
+            Kind::Url(error) => write!(f, "the URL cannot be asked: {error}"),
             Kind::Store(error) => write!(f, "the store failed: {error}"),
             Kind::Full { limit } => {
                 write!(f, "{limit} polls are open, which is the limit; wait for one to end, or raise it")
@@ -156,6 +159,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.kind {
             Kind::Spec(error) => Some(error),
+            Kind::Url(error) => Some(error),
             Kind::Store(error) => Some(error),
             Kind::Decode { source, .. } => Some(&**source),
             _ => None,

@@ -30,6 +30,7 @@ use http::header::{
     ACCEPT, CONNECTION, CONTENT_LENGTH, HOST, HeaderValue, InvalidHeaderValue, TRANSFER_ENCODING, USER_AGENT,
 };
 use rustls::RootCertStore;
+use url::Url;
 
 use super::failure::{Phase, authority, classify, refused_hop};
 use super::guard::Guard;
@@ -109,6 +110,10 @@ impl HttpClient {
 }
 
 impl Fetch for HttpClient {
+    fn admits(&self, url: &Url) -> Result<(), FetchError> {
+        self.inner.first.policy.check_url(url).map_err(|refusal| refused_hop(&refusal))
+    }
+
     fn fetch(&self, request: Request) -> BoxFuture<'static, Result<Response, FetchError>> {
         let inner = Arc::clone(&self.inner);
         Box::pin(async move { inner.fetch(request, false).await })

@@ -181,6 +181,16 @@ impl FetchError {
 
 /// How requests are sent.
 pub trait Fetch: Send + Sync + 'static {
+    /// Whether a request for `url` could ever be sent, as far as the URL itself tells: asked when a poll is submitted, so
+    /// that one that never can is refused instead of failing later. Says yes unless overridden.
+    ///
+    /// # Errors
+    /// Why not.
+    fn admits(&self, url: &Url) -> Result<(), FetchError> {
+        let _ = url;
+        Ok(())
+    }
+
     /// Sends one request and reads its response to the last byte. Dropping the future abandons the request.
     fn fetch(&self, request: Request) -> BoxFuture<'static, Result<Response, FetchError>>;
 }

@@ -4,6 +4,7 @@
 
 mod corpus;
 mod fetch;
+mod http;
 mod lifecycle;
 mod schedule;
 mod world;

@@ -1,0 +1,260 @@
+//! Each outcome against a real HTTP server on loopback, with everything that a real one does wrong.
+
+use std::time::Duration;
+
+use poller::fetch::{Guard, HttpClient};
+use poller::{
+    AttemptResult, Conclusion, ErrorKind, Event, FailureReason, Limits, Outcome, PollSpec, Poller,
+    SpecOptions, Verdict,
+};
+use serde_json::json;
+use test_support::{ClosedPort, End, Gate, Reply, Script, Server};
+
+async fn poller() -> Poller {
+    let client = HttpClient::builder().guard(Guard::local()).system_roots(false).build().unwrap();
+    Poller::builder().fetch(client).limits(Limits::unbounded()).build().await.unwrap()
+}
+
+/// A spec as the documentation shows it, at a pace for tests.
+fn spec(url: &str, members: serde_json::Value) -> PollSpec {
+    let mut spec = json!({
+        "url": url,
+        "interval": 0.01,
+        "timeout": 1.5,
+        "responseFilter": {
+            "status": [200],
+            "headers": {"content-type": [{"$startsWith": "application/json"}]},
+            "body": {"status": ["SUCCESS"]},
+        },
+        "failureFilter": {"body": {"status": ["FAILED"]}},
+    });
+    spec.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+    SpecOptions::new().limits(Limits::unbounded()).parse(&spec.to_string()).unwrap()
+}
+
+async fn run(server: &Server, members: serde_json::Value) -> std::sync::Arc<Outcome> {
+    let poller = poller().await;
+    let poll = poller.submit("job", spec(&server.url("/job"), members)).await.unwrap();
+    let outcome = poll.outcome().await.unwrap();
+    assert!(!server.overlapped("/job"), "no two requests of one poll at once");
+    assert_eq!(server.requests().len(), usize::try_from(outcome.attempts).unwrap(), "every request counts");
+    outcome
+}
+
+fn results(outcome: &Outcome) -> Vec<String> {
+    outcome.history.iter().map(|attempt| attempt.result.to_string()).collect()
+}
+
+#[tokio::test]
+async fn matched_after_everything_that_can_go_wrong() {
+    let body = "{\"status\": \"SUCCESS\",  \"url\": \"https://example.com/a.mp4\"}";
+    let server = Server::start(Script::new().on(
+        "/job",
+        [
+            Reply::json(r#"{"status":"PENDING"}"#),
+            Reply::new(500),
+            Reply::json(r#"{"status":"SUCCESS"}"#).reset_after(8),
+            Reply::text("<html>starting</html>"),
+            Reply::json(r#"{"status":"SUCCESS"}"#).status(404),
+            Reply::text(r#"{"status":"SUCCESS"}"#),
+            Reply::reset(),
+            Reply::raw("SSH-2.0-OpenSSH_9.9\r\n"),
+            Reply::json(body),
+        ],
+    ))
+    .await;
+    let outcome = run(&server, json!({})).await;
+    let Conclusion::Matched { response } = &outcome.conclusion else { panic!("{outcome:?}") };
+    assert_eq!(response.json(), Some(body), "the JSON is handed back as it was received");
+    assert_eq!(results(&outcome), ["200", "500", "reset", "200", "404", "200", "reset", "protocol", "200"]);
+    let notes: Vec<&str> = outcome.history.iter().filter_map(|attempt| attempt.note.as_deref()).collect();
+    assert_eq!(notes[0], r#"status is "PENDING", expected "SUCCESS""#);
+    assert_eq!(notes[1], "HTTP status is 500, expected 200");
+    assert!(notes[3].starts_with("header content-type is \"text/"), "{}", notes[3]);
+}
+
+#[tokio::test]
+async fn a_body_that_is_not_json_does_not_match_and_the_note_says_so() {
+    let server = Server::start(Reply::text("<html>").header("x-a", "b")).await;
+    let filter = json!({"timeout": 0.1, "responseFilter": {"body": {"status": ["SUCCESS"]}}});
+    let outcome = run(&server, filter).await;
+    assert_eq!(outcome.name(), "timed out");
+    let note = outcome.history[0].note.as_deref().unwrap();
+    assert!(note.starts_with("the body is not JSON (text/plain"), "{note}");
+    assert!(outcome.explanation().unwrap().contains("the body is not JSON"), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn a_redirect_is_followed_and_counts_as_one_attempt() {
+    let server = Server::start(
+        Script::new()
+            .on("/job", [Reply::redirect(302, "/moved"), Reply::redirect(302, "/moved")])
+            .on("/moved", [Reply::json(r#"{"status":"PENDING"}"#), Reply::json(r#"{"status":"SUCCESS"}"#)]),
+    )
+    .await;
+    let poller = poller().await;
+    let outcome =
+        poller.submit("job", spec(&server.url("/job"), json!({}))).await.unwrap().outcome().await.unwrap();
+    assert_eq!((outcome.name(), outcome.attempts, server.requests().len()), ("matched", 2, 4));
+}
+
+#[tokio::test]
+async fn failed_by_the_failure_filter() {
+    let server = Server::start(Script::new().on(
+        "/job",
+        [Reply::json(r#"{"status":"RUNNING"}"#), Reply::json(r#"{"status":"FAILED","reason":"codec"}"#)],
+    ))
+    .await;
+    let outcome = run(&server, json!({})).await;
+    let Conclusion::Failed { reason, response, explanation } = &outcome.conclusion else {
+        panic!("{outcome:?}")
+    };
+    assert_eq!(*reason, FailureReason::FailureFilter);
+    assert_eq!(response.as_ref().unwrap().json(), Some(r#"{"status":"FAILED","reason":"codec"}"#));
+    assert_eq!(explanation, r#"the failure filter matched: status is "FAILED""#);
+    assert_eq!(outcome.attempts, 2);
+}
+
+#[tokio::test]
+async fn timed_out_with_no_request_begun_after_the_deadline() {
+    let server = Server::start(Reply::json(r#"{"status":"PENDING"}"#)).await;
+    let outcome = run(&server, json!({"interval": 0.05, "timeout": 0.4})).await;
+    let Conclusion::TimedOut { response, explanation, .. } = &outcome.conclusion else {
+        panic!("{outcome:?}")
+    };
+    assert_eq!(response.as_ref().unwrap().json(), Some(r#"{"status":"PENDING"}"#));
+    assert!(explanation.contains("SUCCESS"), "{explanation}");
+    let deadline = outcome.started_at + Duration::from_millis(400);
+    assert!(outcome.history.iter().all(|attempt| attempt.at < deadline), "{outcome:?}");
+    assert!((1..=8).contains(&outcome.attempts), "ticks at 0, 50, … 350 ms: {}", outcome.attempts);
+    assert!(outcome.ended_at >= deadline);
+}
+
+#[tokio::test]
+async fn timed_out_when_nobody_listens() {
+    let port = ClosedPort::new();
+    let poller = poller().await;
+    let spec = spec(&port.url("/job"), json!({"interval": 0.05, "timeout": 0.2}));
+    let outcome = poller.submit("job", spec).await.unwrap().outcome().await.unwrap();
+    assert_eq!(outcome.name(), "timed out");
+    assert!(outcome.counts.iter().all(|(what, _)| what == "connect"), "{}", outcome.counts);
+    assert!(outcome.explanation().unwrap().contains("connection refused"), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn a_stalled_body_is_one_failed_attempt_and_the_next_one_may_match() {
+    let server = Server::start(Script::new().on(
+        "/job",
+        [
+            Reply::json(r#"{"status":"SUCCESS"}"#).stall_after(5),
+            Reply::stall(),
+            Reply::json(r#"{"status":"SUCCESS"}"#),
+        ],
+    ))
+    .await;
+    let outcome = run(&server, json!({"requestTimeout": {"durationInMs": 100}})).await;
+    assert_eq!(outcome.name(), "matched");
+    assert_eq!(results(&outcome), ["timeout", "timeout", "200"]);
+}
+
+#[tokio::test]
+async fn a_stalled_body_is_cut_at_the_deadline() {
+    let server = Server::start(Reply::json(r#"{"status":"SUCCESS"}"#).stall_after(5)).await;
+    let outcome = run(&server, json!({"timeout": 0.2})).await;
+    assert_eq!((outcome.name(), outcome.attempts), ("timed out", 1));
+    assert_eq!(outcome.history[0].verdict, Verdict::Error);
+}
+
+#[tokio::test]
+async fn cancelled_while_a_request_is_in_flight() {
+    let gate = Gate::new();
+    let server = Server::start(Reply::json(r#"{"status":"SUCCESS"}"#).held_by(&gate)).await;
+    let poller = poller().await;
+    let poll = poller.submit("job", spec(&server.url("/job"), json!({}))).await.unwrap();
+    server.arrived(0).await;
+    let outcome = poll.cancel().await.unwrap();
+    assert_eq!((outcome.name(), outcome.attempts), ("cancelled", 1));
+    assert_eq!(server.ended(0).await, End::ClientGone);
+    gate.open();
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_body_over_the_cap_is_a_failed_attempt_that_tells_the_cap() {
+    let server = Server::start(Reply::gzip_bomb(20 << 20)).await;
+    let outcome = run(&server, json!({"timeout": 0.5, "interval": 0.4})).await;
+    assert_eq!(outcome.history[0].result.to_string(), "body-too-large");
+    assert!(outcome.history[0].note.as_deref().unwrap().contains("10485760"), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn a_429_with_retry_after_is_waited_for() {
+    let server = Server::start(Script::new().on(
+        "/job",
+        [Reply::new(429).header("retry-after-ms", "300"), Reply::json(r#"{"status":"SUCCESS"}"#)],
+    ))
+    .await;
+    let outcome = run(&server, json!({})).await;
+    assert_eq!(outcome.name(), "matched");
+    let waited = outcome.history[1].at.since(outcome.history[0].at);
+    assert!(waited >= Duration::from_millis(300), "{waited:?}");
+}
+
+#[tokio::test]
+async fn what_is_sent_is_what_the_spec_says() {
+    let server = Server::start(Reply::json(r#"{"status":"SUCCESS"}"#)).await;
+    let init = json!({"method": "post", "headers": {"X-Request": "a", "Authorization": "Bearer t"}, "body": "{\"id\":42}"});
+    run(&server, json!({"requestInit": init})).await;
+    let request = server.requests().remove(0);
+    assert_eq!((request.method.as_str(), request.path.as_str()), ("POST", "/job"));
+    assert_eq!((request.header("x-request"), request.header("authorization")), (Some("a"), Some("Bearer t")));
+    assert_eq!(request.body, b"{\"id\":42}");
+}
+
+#[tokio::test]
+async fn public_addresses_only_unless_the_embedder_says_otherwise() {
+    let server = Server::start(Reply::json("{}")).await;
+    let poller = Poller::builder().build().await.unwrap();
+    let spec = PollSpec::parse(&json!({"url": server.url("/job")}).to_string()).unwrap();
+    let error = poller.submit("job", spec).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Spec);
+    assert!(error.to_string().starts_with("the URL cannot be asked: 127.0.0.1 is in loopback"), "{error}");
+    assert!(server.requests().is_empty());
+}
+
+#[tokio::test]
+async fn many_polls_run_beside_each_other() {
+    let server = Server::start(Script::from_fn(|number, _| {
+        Reply::json(if number < 200 { r#"{"status":"RUNNING"}"# } else { r#"{"status":"SUCCESS"}"# })
+    }))
+    .await;
+    let poller = poller().await;
+    let mut polls = Vec::new();
+    for number in 0..100 {
+        let url = server.url(&format!("/job-{number}"));
+        polls.push(poller.submit(format!("job-{number}"), spec(&url, json!({}))).await.unwrap());
+    }
+    for (number, poll) in polls.iter().enumerate() {
+        assert_eq!(poll.outcome().await.unwrap().name(), "matched");
+        assert!(!server.overlapped(&format!("/job-{number}")));
+    }
+}
+
+#[tokio::test]
+async fn events_of_a_real_poll_are_told_in_order() {
+    let server =
+        Server::start(Script::new().on("/job", [Reply::new(500), Reply::json(r#"{"status":"SUCCESS"}"#)]))
+            .await;
+    let poller = poller().await;
+    let poll = poller.submit("job", spec(&server.url("/job"), json!({}))).await.unwrap();
+    let mut events = poll.events();
+    let mut attempts = Vec::new();
+    while let Some(event) = events.next().await {
+        match event {
+            Event::Attempted(attempt) => attempts.push(attempt.result),
+            Event::Finished(outcome) => assert_eq!(outcome.name(), "matched"),
+            _ => {}
+        }
+    }
+    assert_eq!(attempts, [AttemptResult::Status(500), AttemptResult::Status(200)]);
+}
