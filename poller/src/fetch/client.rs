@@ -359,7 +359,7 @@ mod tests {
             .build()
             .unwrap();
         for host in ["127.0.0.1", "internal.test", "localhost"] {
-            let url: url::Url = server.url_as(host, "/").parse().unwrap();
+            let url: Url = server.url_as(host, "/").parse().unwrap();
             let request = Request::new(Method::GET, url, 100);
             let error = client.inner.fetch(request.clone(), true).await.unwrap_err();
             assert_eq!(error.kind(), FetchErrorKind::Redirect, "{host}: {error}");
