@@ -328,9 +328,13 @@ fn anything_but(key: &str, node: &Node, context: &mut Context<'_>) -> Option<Tes
 fn none_of(member: &json::Member, context: &mut Context<'_>) -> Option<TestKind> {
     let (key, node) = (member.key.as_str(), &member.value);
     if !matches!(key, "prefix" | "suffix" | "equals-ignore-case" | "wildcard") {
-        let message = format!("{} inside \"anything-but\"", Quoted(key));
-        let help = "it takes prefix, suffix, equals-ignore-case and wildcard".to_owned();
-        context.error(member.key_span, Problem::new(message).help(help));
+        let message = format!(
+            "found {} inside \"anything-but\", expected prefix, suffix, equals-ignore-case or wildcard",
+            Quoted(key)
+        );
+        let help = closest(key, &["prefix", "suffix", "equals-ignore-case", "wildcard"])
+            .map(|name| format!("did you mean {}?", Quoted(name)));
+        context.error(member.key_span, Problem::new(message).maybe_help(help));
         return None;
     }
     let leaves = match &node.kind {

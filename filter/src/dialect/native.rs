@@ -175,7 +175,8 @@ fn junction(key: &str, node: &Node, context: &mut Context<'_>) -> Vec<Pattern> {
 fn field(node: &Node, context: &mut Context<'_>) -> Option<Judged> {
     match &node.kind {
         Kind::Array(items) => {
-            let items = list(items, node.span, context)?;
+            let help = "it could never hold: remove the field, or write {\"$size\": 0} for an empty array";
+            let items = list(items, node.span, help, context)?;
             Some(conditions(items, true))
         }
         Kind::Object(members) if is_matcher(members) => {
@@ -218,10 +219,9 @@ fn refuse_mixture(members: &[json::Member], span: Option<Span>, context: &mut Co
 }
 
 /// The conditions of an array, which must not be empty.
-fn list(items: &[Node], span: Option<Span>, context: &mut Context<'_>) -> Option<Vec<Condition>> {
+fn list(items: &[Node], span: Option<Span>, help: &str, context: &mut Context<'_>) -> Option<Vec<Condition>> {
     if items.is_empty() {
         let problem = Problem::new("an empty array, expected at least one condition");
-        let help = "it could never hold: remove the field, or write {\"$size\": 0} for an empty array";
         context.error(span, problem.help(help));
         return None;
     }
@@ -484,11 +484,13 @@ fn about_number(key: &str, node: &Node, context: &mut Context<'_>) {
     }
 }
 
+const ADD_ONE: &str = "add a condition, or remove the operator";
+
 /// What the elements of an array are held against.
 fn judge(key: &str, node: &Node, context: &mut Context<'_>) -> Option<Judge> {
     match &node.kind {
         Kind::Array(items) => {
-            Some(Judge::Conditions { listed: true, items: list(items, node.span, context)? })
+            Some(Judge::Conditions { listed: true, items: list(items, node.span, ADD_ONE, context)? })
         }
         Kind::Object(members) if is_matcher(members) => {
             Some(Judge::Conditions { listed: false, items: vec![matcher(node, context)?] })
@@ -508,7 +510,7 @@ fn judge(key: &str, node: &Node, context: &mut Context<'_>) -> Option<Judge> {
 
 fn argument_list(key: &str, node: &Node, context: &mut Context<'_>) -> Option<Vec<Condition>> {
     match &node.kind {
-        Kind::Array(items) => list(items, node.span, context),
+        Kind::Array(items) => list(items, node.span, ADD_ONE, context),
         _ => {
             let help = "put the conditions in an array".to_owned();
             context.wrong_argument(key, "an array of conditions", node, Some(help));

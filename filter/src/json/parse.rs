@@ -61,9 +61,10 @@ pub fn parse_sequence(text: &str, limits: &Limits) -> Result<Vec<Node>, JsonErro
         }
         let node = parser.value()?;
         parser.check_length(start, parser.at, limits)?;
-        // `1 2` is a sequence, `12` a number, and `1"a"` most likely a mistake; serde_json's stream agrees.
-        let scalar = !matches!(node.kind, Kind::Array(_) | Kind::Object(_) | Kind::String(_));
-        if scalar && parser.peek().is_some_and(|byte| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r')) {
+        // `1 2` is a sequence and `12` a number, so after a word or number another may not follow at once.
+        let word = !matches!(node.kind, Kind::Array(_) | Kind::Object(_) | Kind::String(_));
+        let apart = matches!(parser.peek(), None | Some(b' ' | b'\t' | b'\n' | b'\r' | b'"' | b'[' | b'{'));
+        if word && !apart {
             return Err(parser.unexpected("whitespace between two values"));
         }
         nodes.push(node);
@@ -85,8 +86,16 @@ pub(crate) fn parse_event(bytes: &[u8], depth: usize) -> Result<Node, JsonError>
 
 /// An array or object whose end has not been reached.
 enum Frame {
-    Array { start: usize, items: Vec<Node> },
-    Object { start: usize, members: Vec<Member>, key: String, key_span: Span },
+    Array {
+        start: usize,
+        items: Vec<Node>,
+    },
+    /// `key` is that of the member whose value is being read; `None` between members.
+    Object {
+        start: usize,
+        members: Vec<Member>,
+        key: Option<(String, Span)>,
+    },
 }
 
 struct Parser<'t> {
@@ -144,8 +153,8 @@ impl<'t> Parser<'t> {
                         self.at += 1;
                         Kind::Object(Vec::new())
                     } else {
-                        let (key, key_span) = self.key("a key in double quotes or `}`")?;
-                        self.open.push(Frame::Object { start, members: Vec::new(), key, key_span });
+                        let key = self.key("a key in double quotes or `}`")?;
+                        self.open.push(Frame::Object { start, members: Vec::new(), key: Some(key) });
                         continue;
                     }
                 }
@@ -186,16 +195,17 @@ impl<'t> Parser<'t> {
                         }
                     }
                 }
-                Frame::Object { start, mut members, key, key_span } => {
-                    members.push(Member { key, key_span: Some(key_span), value: node });
+                Frame::Object { start, mut members, key } => {
+                    if let Some((key, span)) = key {
+                        members.push(Member { key, key_span: Some(span), value: node });
+                    }
                     match self.peek() {
                         Some(b',') => {
-                            let (key, key_span) = (String::new(), self.span(self.at));
-                            self.open.push(Frame::Object { start, members, key, key_span });
+                            self.open.push(Frame::Object { start, members, key: None });
                             self.comma(b'}')?;
                             let next = self.key("a key in double quotes")?;
-                            if let Some(Frame::Object { key, key_span, .. }) = self.open.last_mut() {
-                                (*key, *key_span) = next;
+                            if let Some(Frame::Object { key, .. }) = self.open.last_mut() {
+                                *key = Some(next);
                             }
                             return Ok(None);
                         }
@@ -204,8 +214,7 @@ impl<'t> Parser<'t> {
                             node = Node { span: Some(self.span(start)), kind: Kind::Object(members) };
                         }
                         _ => {
-                            let (key, key_span) = (String::new(), self.span(self.at));
-                            self.open.push(Frame::Object { start, members, key, key_span });
+                            self.open.push(Frame::Object { start, members, key: None });
                             return Err(self.unexpected("`,` or `}`"));
                         }
                     }
@@ -268,8 +277,10 @@ impl<'t> Parser<'t> {
             Some(b'0') => {
                 self.at += 1;
                 if matches!(self.peek(), Some(b'0'..=b'9')) {
-                    let span = self.span(start);
-                    return Err(self.error("a number with a leading zero", span).help("remove the zero"));
+                    self.digits();
+                    let message =
+                        format!("the number {} begins with a zero", elided(&self.text[start..self.at]));
+                    return Err(self.error(message, self.span(start)).help("remove the zero"));
                 }
             }
             Some(b'1'..=b'9') => self.digits(),
@@ -300,8 +311,8 @@ impl<'t> Parser<'t> {
             }
         }
         text.parse::<f64>().ok().and_then(Number::from_f64).ok_or_else(|| {
-            self.error("a number beyond the range of 64-bit floats", self.span(start))
-                .help("the greatest number is about 1.8e308")
+            let message = format!("the number {} is beyond the range of 64-bit floats", elided(text));
+            self.error(message, self.span(start)).help("the greatest number is about 1.8e308")
         })
     }
 
@@ -347,6 +358,11 @@ impl<'t> Parser<'t> {
                     unescaped.push_str(plain);
                     unescaped.push(self.escape()?);
                 }
+                Some(b'\n' | b'\r') => {
+                    let span = Span { start: open, end: self.at };
+                    let error = self.error("a string that is not closed on its line", span);
+                    return Err(error.help("close it with \", or write the line break as \\n"));
+                }
                 Some(control) => {
                     let message = format!("a control character (U+{control:04X}) in a string");
                     let span = Span { start: self.at, end: self.at + 1 };
@@ -380,9 +396,8 @@ impl<'t> Parser<'t> {
             }
             _ => {
                 let end = self.next_character_end();
-                return Err(self
-                    .error("an unknown escape", Span { start, end })
-                    .help("write a backslash as \\\\"));
+                let message = format!("the unknown escape `{}`", visible(&self.text[start..end]));
+                return Err(self.error(message, Span { start, end }).help("write a backslash as \\\\"));
             }
         };
         self.at += 1;
@@ -421,7 +436,8 @@ impl<'t> Parser<'t> {
     }
 
     fn lone_surrogate(&self, start: usize) -> JsonError {
-        self.error("half of a surrogate pair", self.span(start))
+        let found = &self.text[start..self.at];
+        self.error(format!("`{found}` is no character, but half of a surrogate pair"), self.span(start))
             .help("write the character itself, or both halves of its pair")
     }
 
@@ -465,8 +481,9 @@ impl<'t> Parser<'t> {
     fn unexpected(&self, expected: &str) -> JsonError {
         let rest = &self.text[self.at..];
         let Some(character) = rest.chars().next() else {
-            let error = self
-                .error(format!("the text ends, expected {expected}"), Span { start: self.at, end: self.at });
+            let ends = if self.text.trim().is_empty() { "the text is empty" } else { "the text ends" };
+            let error =
+                self.error(format!("{ends}, expected {expected}"), Span { start: self.at, end: self.at });
             let Some(frame) = self.open.last() else { return error };
             let (what, start) = match frame {
                 Frame::Array { start, .. } => ("array", start),
@@ -495,14 +512,22 @@ impl<'t> Parser<'t> {
             ('“' | '”' | '‘' | '’', _) => Some("JSON quotes with straight quotes: \"".to_owned()),
             _ if word_length > 0
                 && length <= 40
-                && (expected.contains("key") || expected.contains("value")) =>
+                && ["a key", "a value"].iter().any(|e| expected.starts_with(e)) =>
             {
                 Some(format!("put it in quotes: \"{found}\""))
+            }
+            _ if expected.starts_with("`,`")
+                && (word_length > 0 || matches!(character, '"' | '{' | '[' | '-')) =>
+            {
+                Some("a comma is missing before it".to_owned())
+            }
+            _ if expected == "the end of the text" => {
+                Some("there is one value too many: remove it".to_owned())
             }
             _ => None,
         };
         let error = self.error(
-            format!("found `{}`, expected {expected}", found.escape_debug()),
+            format!("found `{}`, expected {expected}", visible(found)),
             Span { start: self.at, end: self.at + length },
         );
         match help {
@@ -517,9 +542,21 @@ impl<'t> Parser<'t> {
             // The pointer only grows here, so there is nothing to walk back to.
             let _ = match frame {
                 Frame::Array { items, .. } => pointer.index(items.len()),
-                Frame::Object { key, .. } => pointer.key(key),
+                Frame::Object { key: Some((key, _)), .. } => pointer.key(key),
+                Frame::Object { key: None, .. } => continue,
             };
         }
         JsonError::new(message, span, self.bytes).at(pointer.as_str().to_owned())
     }
+}
+
+/// Characters that cannot be seen, by their escapes.
+fn visible(text: &str) -> String {
+    let invisible = |c: char| c.is_control() || c == '\u{feff}';
+    text.chars().map(|c| if invisible(c) { c.escape_unicode().to_string() } else { c.to_string() }).collect()
+}
+
+/// A number, which may be as long as its writer likes, in a message.
+fn elided(number: &str) -> String {
+    if number.len() <= 40 { number.to_owned() } else { format!("{}…", &number[..40]) }
 }

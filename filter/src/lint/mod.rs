@@ -151,7 +151,10 @@ fn tests(tests: &[Test], span: Option<Span>, context: &mut Context<'_>) {
     }
     if possible.is_empty() {
         let keys: Vec<String> = tests.iter().map(|test| Quoted(&test.key).to_string()).collect();
-        let message = format!("no value satisfies all of {}", keys.join(", "));
+        let message = match keys.as_slice() {
+            [a, b] => format!("no value satisfies both {a} and {b}"),
+            several => format!("no value satisfies all of {}", several.join(", ")),
+        };
         warn(context, WarningKind::NeverHolds, span, &message);
     }
     for test in tests {
@@ -176,19 +179,7 @@ fn argument(test: &Test, context: &mut Context<'_>) {
             Judge::Pattern(nested) => pattern(nested, context),
             Judge::Conditions { listed, items: conditions } => items(*listed, conditions, context),
         },
-        TestKind::All(conditions) => {
-            let alone = conditions.iter().any(|c| Upper::of_tests(&c.tests).is_empty());
-            if !alone && Upper::of_all(conditions).is_empty() {
-                warn(
-                    context,
-                    WarningKind::NeverHolds,
-                    test.span,
-                    "no value satisfies all of these conditions",
-                );
-            }
-            items(true, conditions, context);
-        }
-        TestKind::None(conditions) => items(true, conditions, context),
+        TestKind::All(conditions) | TestKind::None(conditions) => items(true, conditions, context),
     }
 }
 

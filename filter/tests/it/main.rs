@@ -2,6 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod agree;
+mod collation;
 mod corpus;
+mod diagnostics;
 mod generate;
+mod hostile;
+mod json;
+mod operators;
 mod oracle;
