@@ -1,2 +1,18 @@
-//! The `poll` binary.
-fn main() {}
+//! The `poll` binary: background polls and event filters from the command line.
+//!
+//! `args` says what can be asked, `commands` does it, `input` reads, `render` writes for people, `exit` lists the
+//! exit codes. Results go to standard output; everything else goes to standard error.
+
+mod args;
+mod commands;
+mod exit;
+mod input;
+mod render;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    commands::run(args::Cli::parse()).into()
+}

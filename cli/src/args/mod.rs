@@ -1,0 +1,112 @@
+//! The command line: its commands, their options, and the help that teaches them.
+//!
+//! Help is written for someone who has never seen the program: what the command is for, the options, examples that
+//! work when pasted, and the exit codes. `-h` is the short form, `--help` the whole. The texts are part of the
+//! interface and kept by snapshots in `tests/cmd`.
+
+mod events;
+mod polls;
+mod values;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+pub(crate) use events::{CheckArgs, ExplainArgs, FilterArgs, Kind, MatchArgs};
+pub(crate) use polls::{DemoArgs, RunArgs, WaitArgs};
+pub(crate) use values::TextArg;
+
+/// Poll a URL until its JSON says done.
+///
+/// A background poll asks a URL again and again, on a steady grid, until a response matches a filter, a response
+/// matches a failure filter, or the time is up. The filters work on their own too: `match` is grep for JSON events,
+/// `explain` says why an event does or does not match, `check` finds mistakes before they run.
+#[derive(Debug, Parser)]
+#[command(
+    name = "poll",
+    version,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    max_term_width = 100,
+    after_help = "Run 'poll COMMAND --help' for examples.",
+    after_long_help = TOP
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    /// Colour what people read: auto, always or never
+    ///
+    /// `auto` colours on a terminal, unless NO_COLOR is set or TERM is `dumb`.
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_default_value = true,
+        hide_possible_values = true,
+        display_order = 900
+    )]
+    pub(crate) color: ColorChoice,
+}
+
+const TOP: &str = "\
+Start here:
+  poll demo
+      a job server on this machine, polled before your eyes
+  poll wait https://api.example.com/jobs/42 --until '{\"status\": [\"SUCCESS\"]}'
+      asks every ten seconds until the job is done, then prints what came back
+  poll match -f '{\"level\": [\"error\", \"fatal\"]}' app.jsonl
+      grep for JSON: the lines that match
+
+A filter is JSON in the shape of what it matches: {\"status\": [\"SUCCESS\", \"DONE\"]} holds when the
+field status equals one of the two; {\"progress\": {\"$gte\": 50}} uses an operator. Several fields
+must all hold.
+
+Results go to standard output and nothing else does; the story goes to standard error.
+
+Exit codes of demo, run and wait:
+  0    a response matched
+  1    the job failed: the failure filter matched, or asking cannot succeed
+  2    the command could not do its work: bad arguments, a bad spec, a file that cannot be read
+  124  the time was up first
+  130  cancelled by Ctrl-C or SIGTERM
+Exit codes of check, match and explain are those of grep: 0, 1, and 2 for errors.";
+
+/// When to colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ColorChoice {
+    Auto,
+    Always,
+    Never,
+}
+
+/// The commands; what each is for stands at its arguments, where clap takes it from.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Demo(DemoArgs),
+    Run(RunArgs),
+    Wait(Box<WaitArgs>),
+    Check(CheckArgs),
+    Match(MatchArgs),
+    Explain(ExplainArgs),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_teaches_by_example_and_names_its_exit_codes() {
+        for command in Cli::command().get_subcommands_mut() {
+            let help = command.render_long_help().to_string();
+            assert!(help.contains("Examples:"), "{}", command.get_name());
+            assert!(help.contains("Exit codes:"), "{}", command.get_name());
+        }
+    }
+}

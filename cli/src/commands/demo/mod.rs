@@ -1,0 +1,114 @@
+//! `poll demo`: the main job, before one's eyes, with nothing but this machine.
+//!
+//! Everything in it is real: the server speaks HTTP on a loopback port, the poll is made from the same spec that
+//! `run` reads, and the comments follow from what each attempt brought, not from a script of the show.
+
+mod server;
+
+use std::env;
+
+use poller::{Attempt, AttemptResult, NextReason, PollSpec, SpecOptions, Verdict};
+
+use self::server::JobServer;
+use super::drive::{self, Plan, Print};
+use super::specs::{self, Job};
+use crate::args::DemoArgs;
+use crate::exit::Exit;
+use crate::render::live::Narrator;
+use crate::render::terminal::{Terminal, tell};
+
+pub(super) fn run(args: &DemoArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
+    super::runtime()?.block_on(show(args, terminal))
+}
+
+async fn show(args: &DemoArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
+    let quiet = args.report.quiet;
+    let server = JobServer::start().await?;
+    let text = spec_text(&server.url());
+    let spec = spec(&text)?;
+    let narrator = Narrator::with_comments(terminal, quiet, comment);
+    narrator.say(format_args!(
+        "A job server is listening on {}. Its job takes a few seconds, and like a real server it has bad moments.\n\
+         The poll asks at once, then every second, until the body says SUCCESS.\n",
+        server.origin()
+    ));
+    let plan = Plan {
+        jobs: vec![Job { key: "demo".to_owned(), spec }],
+        print: if args.report.json { Print::Outcomes } else { Print::Body },
+        limits: specs::limits(true),
+        cacert: None,
+        narrator,
+        terminal,
+    };
+    let exit = drive::drive(plan).await?;
+    if !quiet && exit == Exit::Success {
+        tell(epilogue(&text, terminal));
+    }
+    Ok(exit)
+}
+
+/// The spec as a person would write it.
+fn spec_text(url: &str) -> String {
+    format!(
+        r#"{{
+  "url": "{url}",
+  "interval": 1,
+  "timeout": 30,
+  "responseFilter": {{"status": [200], "body": {{"status": ["SUCCESS"]}}}},
+  "failureFilter": {{"body": {{"status": ["FAILED", "CANCELLED"]}}}}
+}}"#
+    )
+}
+
+fn spec(text: &str) -> anyhow::Result<PollSpec> {
+    Ok(SpecOptions::new().limits(specs::limits(true)).parse(text)?)
+}
+
+/// What an attempt teaches.
+fn comment(attempt: &Attempt) -> Option<&'static str> {
+    let hinted = attempt.next.is_some_and(|next| matches!(next.why, NextReason::Hint));
+    Some(match (attempt.verdict, attempt.result) {
+        (Verdict::Matched, _) => "The response filter holds: the poll is done, and this body is its result.",
+        (_, AttemptResult::Status(429)) if hinted => {
+            "Too many requests, says the server, and names a time in Retry-After. The poll keeps to it."
+        }
+        (_, AttemptResult::Status(500..)) => {
+            "The server has failed, not the job. The poll goes on at the next tick; its deadline still stands."
+        }
+        (Verdict::Unmatched, AttemptResult::Status(200)) => {
+            "No match, and no failure either: the job is not finished. The poll asks again."
+        }
+        _ => return None,
+    })
+}
+
+fn epilogue(spec: &str, terminal: &Terminal) -> String {
+    let paint = terminal.stderr_paint;
+    let program = program();
+    format!(
+        "\n{}\n{spec}\n\n{}\n  \
+         echo '{{\"status\": \"RUNNING\"}}' | {program} explain -f '{{\"status\": [\"SUCCESS\"]}}'\n  \
+         {program} wait https://example.com --timeout 30s > page.html\n  \
+         {program} run --help",
+        paint
+            .strong("The spec it ran; `run` takes such a file, with --unbounded for an interval this short:"),
+        paint.strong("Try next:")
+    )
+}
+
+/// How this program was called, so that what is shown can be pasted.
+fn program() -> String {
+    let called = env::args().next().unwrap_or_default();
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '_' | '-');
+    if called.contains('/') && called.chars().all(plain) { called } else { "poll".to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_spec_that_is_shown_is_valid() {
+        assert!(spec(&spec_text("http://127.0.0.1:1/jobs/42")).is_ok());
+    }
+}

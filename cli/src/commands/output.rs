@@ -1,0 +1,66 @@
+//! Standard output: results and nothing else.
+//!
+//! A body goes out byte for byte. Only on a terminal is it made safe to look at and given a line end, because there
+//! nobody parses it. Outcomes go out as one line of JSON each, whatever the body in them looked like.
+
+use std::io::{self, Write as _};
+
+use anyhow::Context as _;
+use poller::Outcome;
+
+use crate::render::clean;
+use crate::render::terminal::Terminal;
+
+/// What a failed write is called; a reader that has gone is told apart by the error's kind.
+pub(super) const CANNOT_WRITE: &str = "cannot write to standard output";
+
+/// The body of a response.
+pub(super) fn body(body: &[u8], terminal: &Terminal) -> anyhow::Result<()> {
+    if !terminal.stdout {
+        return write(body);
+    }
+    let text = String::from_utf8_lossy(body);
+    let mut text = clean::block(&text).into_owned();
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
+    write(text.as_bytes())
+}
+
+/// `{"key":…,"outcome":{…},…}` on one line.
+pub(super) fn outcome(key: &str, outcome: &Outcome, terminal: &Terminal) -> anyhow::Result<()> {
+    let mut line = outcome_line(key, outcome).context("cannot write the outcome as JSON")?;
+    if terminal.stdout {
+        line = clean::line(&line).into_owned();
+    }
+    line.push('\n');
+    write(line.as_bytes())
+}
+
+fn outcome_line(key: &str, outcome: &Outcome) -> serde_json::Result<String> {
+    Ok(one_line(&serde_json::to_string(key)?, &serde_json::to_string(outcome)?))
+}
+
+/// Puts the key before the members of the outcome. As text: a serializer that flattens would have to take the
+/// verbatim body apart.
+fn one_line(key: &str, outcome: &str) -> String {
+    let members = outcome.strip_prefix('{').unwrap_or("}");
+    // In JSON a line end can only stand between tokens, where a space does as well.
+    format!("{{\"key\":{key},{}", members.replace(['\n', '\r'], " "))
+}
+
+fn write(bytes: &[u8]) -> anyhow::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(bytes).and_then(|()| stdout.flush()).context(CANNOT_WRITE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outcome_is_one_line_and_its_body_the_same_json() {
+        let line = one_line("\"a\"", "{\"outcome\":{\"body\":{\n  \"n\": 1.50\r\n}},\"attempts\":1}");
+        assert_eq!(line, "{\"key\":\"a\",\"outcome\":{\"body\":{   \"n\": 1.50  }},\"attempts\":1}");
+    }
+}

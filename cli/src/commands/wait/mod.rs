@@ -1,0 +1,214 @@
+//! `poll wait`: a poll from arguments.
+//!
+//! The arguments are put together as the JSON of a spec and decoded like one, so that `wait` and `run` refuse the
+//! same things in the same words. The parsed filters go in with their spans, which is how a diagnostic still points
+//! into `--until`; what comes from other arguments has none and is named by its option.
+
+mod reading;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use filter::Diagnostic;
+use filter::json::{self, Kind, Member, Node};
+use poller::{PollSpec, SpecOptions};
+use serde_json::Number;
+
+use self::reading::Reading;
+use super::drive::{self, Plan, Print};
+use super::specs::{self, Job};
+use super::{AlreadyTold, tell_error};
+use crate::args::{TextArg, WaitArgs};
+use crate::exit::Exit;
+use crate::input::Text;
+use crate::render::diagnostics::Diagnostics;
+use crate::render::live::Narrator;
+use crate::render::terminal::{Terminal, tell};
+
+pub(super) fn run(args: &WaitArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
+    let until = Condition::read(["--until", "--until-body"], [&args.until, &args.until_body], terminal)?;
+    let fail_if =
+        Condition::read(["--fail-if", "--fail-if-body"], [&args.fail_if, &args.fail_if_body], terminal)?;
+    let spec = spec(args, until.as_ref(), fail_if.as_ref(), terminal)?;
+
+    let narrator = Narrator::new(terminal, args.report.quiet);
+    let until_text = until.as_ref().map_or_else(|| "a response is 2xx".to_owned(), Condition::in_words);
+    narrator.say(format_args!("{}, until {until_text}", super::run::introduction(&spec)));
+    for condition in [until, fail_if].into_iter().flatten() {
+        if let Some(note) = condition.reading.note() {
+            narrator.say(format_args!("note: {} {note}", condition.text.name()));
+        }
+    }
+    let print = if args.report.json { Print::Outcomes } else { Print::Body };
+    let key = spec.digest();
+    let plan = Plan {
+        jobs: vec![Job { key, spec }],
+        print,
+        limits: specs::limits(true),
+        cacert: args.connect.cacert.as_deref(),
+        narrator,
+        terminal,
+    };
+    super::runtime()?.block_on(drive::drive(plan))
+}
+
+/// `--until` or `--fail-if`, read.
+struct Condition {
+    text: Text,
+    node: Node,
+    reading: Reading,
+}
+
+impl Condition {
+    /// The first of the two arguments may be either kind of filter, the second is always one for the body.
+    fn read(
+        options: [&str; 2],
+        arguments: [&Option<TextArg>; 2],
+        terminal: &Terminal,
+    ) -> anyhow::Result<Option<Self>> {
+        let (option, argument) = match (options, arguments) {
+            ([option, _], [Some(argument), _]) | ([_, option], [None, Some(argument)]) => (option, argument),
+            (_, [None, None]) => return Ok(None),
+        };
+        let text = argument.read(option)?;
+        let node = json::parse(text.as_str(), &filter::Limits::default()).map_err(|error| {
+            tell(Diagnostics::new(&text, terminal.stderr_paint).render(&error.diagnostic()));
+            AlreadyTold
+        })?;
+        let reading = if arguments[0].is_some() { Reading::of(&node) } else { Reading::asked_for_body() };
+        Ok(Some(Self { text, node, reading }))
+    }
+
+    /// The filter in the form a spec has it.
+    fn in_spec(&self) -> Node {
+        match self.reading {
+            Reading::Response => self.node.clone(),
+            Reading::Body { .. } => object([member("body", self.node.clone())]),
+        }
+    }
+
+    /// `the body matches {"status":["SUCCESS"]}`
+    fn in_words(&self) -> String {
+        let what = match self.reading {
+            Reading::Response => "response",
+            Reading::Body { .. } => "body",
+        };
+        let text = self.node.to_value().to_string();
+        format!("the {what} matches {}", crate::render::clean::excerpt(&text, 120))
+    }
+}
+
+/// The spec that the arguments describe; what is wrong with it is told.
+fn spec(
+    args: &WaitArgs,
+    until: Option<&Condition>,
+    fail_if: Option<&Condition>,
+    terminal: &Terminal,
+) -> anyhow::Result<PollSpec> {
+    let mut members = vec![
+        member("url", string(&args.url)),
+        member("interval", seconds(args.every)),
+        member("timeout", seconds(args.timeout)),
+        member("requestInit", request(args)?),
+        member("dialect", string(&args.dialect.to_string())),
+    ];
+    members.extend(until.map(|until| member("responseFilter", until.in_spec())));
+    members.extend(fail_if.map(|fail_if| member("failureFilter", fail_if.in_spec())));
+
+    let options = SpecOptions::new().limits(specs::limits(true));
+    let decoded = options.decode(&object(members), "");
+    let diagnostics = match &decoded {
+        Ok(spec) if args.report.quiet => &spec.warnings()[..0],
+        Ok(spec) => spec.warnings(),
+        Err(error) => error.diagnostics(),
+    };
+    for diagnostic in diagnostics {
+        let condition = match diagnostic.pointer() {
+            pointer if pointer.starts_with("/responseFilter") => until,
+            pointer if pointer.starts_with("/failureFilter") => fail_if,
+            _ => None,
+        };
+        match condition {
+            Some(condition) => {
+                tell(Diagnostics::new(&condition.text, terminal.stderr_paint).render(diagnostic));
+            }
+            None => tell_error(terminal, &anyhow::anyhow!("{}", by_option(diagnostic))),
+        }
+    }
+    decoded.map_err(|_| AlreadyTold.into())
+}
+
+/// A diagnostic of something that has no text of its own, under the name its user knows.
+fn by_option(diagnostic: &Diagnostic) -> String {
+    const OPTIONS: [(&str, &str); 6] = [
+        ("/url", "URL"),
+        ("/interval", "--every"),
+        ("/timeout", "--timeout"),
+        ("/requestInit/method", "--method"),
+        ("/requestInit/headers", "--header"),
+        ("/requestInit/body", "--data"),
+    ];
+    let pointer = diagnostic.pointer();
+    let place = OPTIONS
+        .iter()
+        .find_map(|(prefix, option)| pointer.strip_prefix(prefix).map(|rest| (option, rest)))
+        .map_or_else(
+            || pointer.to_owned(),
+            |(option, rest)| format!("{option} {}", rest.trim_start_matches('/')),
+        );
+    let help = diagnostic.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
+    format!("{}: {}{help}", place.trim_end(), diagnostic.message())
+}
+
+fn request(args: &WaitArgs) -> anyhow::Result<Node> {
+    let method = args.method.as_deref().unwrap_or(if args.data.is_some() { "POST" } else { "GET" });
+    let mut members = vec![member("method", string(method))];
+    let mut headers: Vec<Member> = Vec::new();
+    for header in &args.headers {
+        if headers.iter().any(|present| present.key.eq_ignore_ascii_case(header.name())) {
+            anyhow::bail!(
+                "--header {} is given twice; give it once, its values separated by commas",
+                header.name()
+            );
+        }
+        let value = match header.resolve()? {
+            (text, None) => string(&text),
+            // The form that keeps a secret out of everything that is shown.
+            (prefix, Some(secret)) => object([
+                member("__redactedString", node(Kind::Bool(true))),
+                member("strings", node(Kind::Array(vec![string(&prefix), string("")]))),
+                member("interpolations", node(Kind::Array(vec![string(&secret)]))),
+            ]),
+        };
+        headers.push(member(header.name(), value));
+    }
+    members.push(member("headers", object(headers)));
+    if let Some(data) = &args.data {
+        let body = match String::from_utf8(data.read_bytes("--data")?) {
+            Ok(text) => string(&text),
+            Err(error) => object([member("base64", string(&BASE64.encode(error.as_bytes())))]),
+        };
+        members.push(member("body", body));
+    }
+    Ok(object(members))
+}
+
+fn node(kind: Kind) -> Node {
+    Node { span: None, kind }
+}
+
+fn object(members: impl IntoIterator<Item = Member>) -> Node {
+    node(Kind::Object(members.into_iter().collect()))
+}
+
+fn member(key: &str, value: Node) -> Member {
+    Member { key: key.to_owned(), key_span: None, value }
+}
+
+fn string(text: &str) -> Node {
+    node(Kind::String(text.to_owned()))
+}
+
+fn seconds(duration: std::time::Duration) -> Node {
+    let fraction = Number::from_f64(duration.as_secs_f64()).filter(|_| duration.subsec_nanos() > 0);
+    node(Kind::Number(fraction.unwrap_or_else(|| Number::from(duration.as_secs()))))
+}

@@ -1,0 +1,257 @@
+//! Where the story goes: a line that is redrawn, plain lines, or nowhere.
+//!
+//! ```text
+//! ⠹ attempt 3: 200 · next request in 7s · 4m 32s left · body.status is "RUNNING", expected "SUCCESS"
+//! ⠹ 40 of 100 polls done, 38 matched, 2 failed · 3 asking · 2m left
+//! ```
+//!
+//! One line however many polls there are: a hundred bars tell less than one count. The line is built afresh at every
+//! tick from what the events said, so there is no state that could disagree with the poll's own. What would be cut
+//! off on a narrow terminal comes last.
+
+use std::fmt;
+use std::fmt::Write as _;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use poller::{Attempt, Conclusion, Event, Outcome, Timestamp};
+
+use super::terminal::{Paint, Terminal, tell};
+use super::time::countdown;
+use super::{clean, margin, story};
+
+/// Tells the story of one or several polls.
+#[derive(Debug)]
+pub(crate) struct Narrator {
+    sink: Sink,
+    paint: Paint,
+    polls: Vec<Watched>,
+    /// What else there is to say about an attempt, under its line; the demo explains itself with it.
+    comment: fn(&Attempt) -> Option<&'static str>,
+}
+
+#[derive(Debug)]
+enum Sink {
+    Nowhere,
+    Lines,
+    Live(ProgressBar),
+}
+
+/// What is known of one poll.
+#[derive(Debug)]
+struct Watched {
+    label: String,
+    started: Timestamp,
+    deadline: Timestamp,
+    asking: bool,
+    attempts: u32,
+    last: Option<Attempt>,
+    outcome: Option<std::sync::Arc<Outcome>>,
+}
+
+impl Narrator {
+    /// A narrator of polls that are named to [`watch`](Self::watch) afterwards.
+    pub(crate) fn new(terminal: &Terminal, quiet: bool) -> Self {
+        let sink = match (quiet, terminal.live) {
+            (true, _) => Sink::Nowhere,
+            (false, false) => Sink::Lines,
+            (false, true) => Sink::Live(spinner()),
+        };
+        Self { sink, paint: terminal.stderr_paint, polls: Vec::new(), comment: |_| None }
+    }
+
+    /// A narrator that writes lines even on a terminal, with a comment under each attempt that has one.
+    pub(crate) fn with_comments(
+        terminal: &Terminal,
+        quiet: bool,
+        comment: fn(&Attempt) -> Option<&'static str>,
+    ) -> Self {
+        let sink = if quiet { Sink::Nowhere } else { Sink::Lines };
+        Self { sink, paint: terminal.stderr_paint, polls: Vec::new(), comment }
+    }
+
+    /// Adds a poll; events name it by the order in which it was added.
+    pub(crate) fn watch(&mut self, label: &str, started: Timestamp, deadline: Timestamp) {
+        self.polls.push(Watched {
+            label: label.to_owned(),
+            started,
+            deadline,
+            asking: false,
+            attempts: 0,
+            last: None,
+            outcome: None,
+        });
+    }
+
+    /// Takes note of an event and tells it.
+    pub(crate) fn event(&mut self, poll: usize, event: &Event) {
+        let several = self.polls.len() > 1;
+        let Some(watched) = self.polls.get_mut(poll) else { return };
+        let line = watched.take(event, several, self.paint);
+        match (&self.sink, line) {
+            (Sink::Lines, Some(line)) => {
+                tell(line);
+                if let Event::Attempted(attempt) = event
+                    && let Some(comment) = (self.comment)(attempt)
+                {
+                    tell(format_args!("          {}", self.paint.faint(comment)));
+                }
+            }
+            // The live line shows attempts as they come; an end is worth keeping on the screen.
+            (Sink::Live(bar), Some(line)) if matches!(event, Event::Finished(_)) => {
+                bar.suspend(|| tell(line));
+            }
+            _ => {}
+        }
+    }
+
+    /// Tells something about all polls.
+    pub(crate) fn say(&self, line: impl fmt::Display) {
+        match &self.sink {
+            Sink::Nowhere => {}
+            Sink::Lines => tell(line),
+            Sink::Live(bar) => bar.suspend(|| tell(line)),
+        }
+    }
+
+    /// Does `write` while the live line is out of the way: both streams may be the same terminal.
+    pub(crate) fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
+        match &self.sink {
+            Sink::Live(bar) => bar.suspend(write),
+            _ => write(),
+        }
+    }
+
+    /// Redraws the live line.
+    pub(crate) fn tick(&self, now: Timestamp) {
+        if let Sink::Live(bar) = &self.sink {
+            bar.set_message(self.line(now));
+            bar.tick();
+        }
+    }
+
+    /// Whether there is a line to redraw.
+    pub(crate) const fn is_live(&self) -> bool {
+        matches!(self.sink, Sink::Live(_))
+    }
+
+    /// What takes the live line away, from whatever thread.
+    pub(crate) fn eraser(&self) -> impl Fn() + Send + 'static {
+        let bar = match &self.sink {
+            Sink::Live(bar) => Some(bar.clone()),
+            _ => None,
+        };
+        move || {
+            if let Some(bar) = &bar {
+                bar.finish_and_clear();
+            }
+        }
+    }
+
+    fn line(&self, now: Timestamp) -> String {
+        match &self.polls[..] {
+            [poll] => poll.line(now, self.paint),
+            polls => aggregate(polls, now),
+        }
+    }
+}
+
+impl Drop for Narrator {
+    fn drop(&mut self) {
+        self.eraser()();
+    }
+}
+
+impl Watched {
+    /// Takes note of an event; returns what to tell about it on a line of its own.
+    fn take(&mut self, event: &Event, several: bool, paint: Paint) -> Option<String> {
+        let label = several.then_some(&*self.label);
+        match event {
+            Event::Requesting { attempt, .. } => {
+                self.asking = true;
+                self.attempts = *attempt;
+                None
+            }
+            Event::Attempted(attempt) => {
+                self.asking = false;
+                self.attempts = attempt.number;
+                let line = story::attempt(attempt, self.started, label, paint);
+                self.last = Some(attempt.clone());
+                Some(line)
+            }
+            Event::Finished(outcome) => {
+                self.asking = false;
+                self.outcome = Some(outcome.clone());
+                Some(story::outcome(outcome, label, paint))
+            }
+            _ => None,
+        }
+    }
+
+    fn line(&self, now: Timestamp, paint: Paint) -> String {
+        // The first request is made at once, before anybody can be told of it.
+        let mut line = format!("attempt {}", self.attempts.max(1));
+        if let Some(last) = &self.last {
+            // While a request is under way its status is not known; the last one is, and says so by its number.
+            let _ = if self.asking {
+                write!(line, ": asking · #{} was {}", last.number, story::result(last, paint))
+            } else {
+                write!(line, ": {}", story::result(last, paint))
+            };
+            if let (Some(next), false) = (&last.next, self.asking) {
+                let _ = write!(line, " · {}", story::coming(next, whole_seconds(next.at, now)));
+            }
+        } else {
+            line.push_str(": asking");
+        }
+        let _ = write!(line, " · {} left", countdown(self.deadline.since(now)));
+        if let Some(note) = self.last.as_ref().and_then(|last| last.note.as_deref()) {
+            let _ = write!(line, " · {}", clean::line(note));
+        }
+        line
+    }
+}
+
+/// The time until `at`, rounded up, so that the line does not flicker with fractions.
+fn whole_seconds(at: Timestamp, now: Timestamp) -> std::time::Duration {
+    let left = at.since(now);
+    std::time::Duration::from_secs(left.as_secs().saturating_add(u64::from(left.subsec_nanos() > 0)))
+}
+
+fn aggregate(polls: &[Watched], now: Timestamp) -> String {
+    let mut ends = [(0_usize, "matched"), (0, "failed"), (0, "timed out"), (0, "cancelled")];
+    let mut last_deadline = None;
+    for poll in polls {
+        match poll.outcome.as_ref().map(|outcome| &outcome.conclusion) {
+            None => last_deadline = last_deadline.max(Some(poll.deadline)),
+            Some(Conclusion::Matched { .. }) => ends[0].0 += 1,
+            Some(Conclusion::TimedOut { .. }) => ends[2].0 += 1,
+            Some(Conclusion::Cancelled) => ends[3].0 += 1,
+            Some(_) => ends[1].0 += 1,
+        }
+    }
+    let done: usize = ends.iter().map(|(number, _)| number).sum();
+    let mut line = format!("{done} of {} polls done", polls.len());
+    for (number, what) in ends {
+        if number > 0 {
+            let _ = write!(line, ", {number} {what}");
+        }
+    }
+    let asking = polls.iter().filter(|poll| poll.asking).count();
+    if asking > 0 {
+        let _ = write!(line, " · {asking} asking");
+    }
+    if let Some(deadline) = last_deadline {
+        let _ = write!(line, " · {} left", countdown(deadline.since(now)));
+    }
+    line
+}
+
+fn spinner() -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(None, margin::target());
+    // `wide_msg` cuts the line to the terminal's width, whatever that is by then. The template is a constant; should
+    // it ever be refused, the default style serves too.
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg}") {
+        bar.set_style(style);
+    }
+    bar
+}

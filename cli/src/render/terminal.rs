@@ -1,0 +1,115 @@
+//! What the output streams are, and what that allows: colour, a live line, or plain text.
+//!
+//! Decided once, at the start, from the streams, `--color` and the environment (NO_COLOR, TERM, CI), so that no other
+//! module asks the environment and every one can be tested with either answer.
+
+use std::env;
+use std::fmt;
+use std::io::{self, IsTerminal as _, Write as _};
+
+use anstyle::{AnsiColor, Style};
+
+use crate::args::ColorChoice;
+
+/// What the streams can do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terminal {
+    /// Standard output is a terminal: a person reads it as it comes.
+    pub(crate) stdout: bool,
+    /// Colour on standard output.
+    pub(crate) stdout_paint: Paint,
+    /// Colour on standard error.
+    pub(crate) stderr_paint: Paint,
+    /// Standard error is a terminal that can redraw a line.
+    pub(crate) live: bool,
+}
+
+impl Terminal {
+    /// What this process was given.
+    pub(crate) fn detect(choice: ColorChoice) -> Self {
+        let set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
+        let dumb = env::var_os("TERM").is_none_or(|term| term == "dumb");
+        let stdout = io::stdout().is_terminal();
+        let stderr = io::stderr().is_terminal();
+        let paint = |terminal: bool| {
+            Paint(match choice {
+                ColorChoice::Always => true,
+                ColorChoice::Never => false,
+                ColorChoice::Auto => terminal && !dumb && !set("NO_COLOR"),
+            })
+        };
+        Self {
+            stdout,
+            stdout_paint: paint(stdout),
+            stderr_paint: paint(stderr),
+            // A build log may come from a terminal that nobody redraws: CI says so.
+            live: stderr && !dumb && !set("CI"),
+        }
+    }
+}
+
+/// Whether to colour, and the few styles there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Paint(pub(crate) bool);
+
+impl Paint {
+    pub(crate) fn good<T: fmt::Display>(self, text: T) -> Painted<T> {
+        self.with(Style::new().fg_color(Some(AnsiColor::Green.into())), text)
+    }
+
+    pub(crate) fn bad<T: fmt::Display>(self, text: T) -> Painted<T> {
+        self.with(Style::new().bold().fg_color(Some(AnsiColor::Red.into())), text)
+    }
+
+    pub(crate) fn caution<T: fmt::Display>(self, text: T) -> Painted<T> {
+        self.with(Style::new().fg_color(Some(AnsiColor::Yellow.into())), text)
+    }
+
+    pub(crate) fn strong<T: fmt::Display>(self, text: T) -> Painted<T> {
+        self.with(Style::new().bold(), text)
+    }
+
+    pub(crate) fn faint<T: fmt::Display>(self, text: T) -> Painted<T> {
+        self.with(Style::new().dimmed(), text)
+    }
+
+    /// The lines that diagnostics are drawn with.
+    pub(crate) fn structure<T: fmt::Display>(self, text: T) -> Painted<T> {
+        self.with(Style::new().bold().fg_color(Some(AnsiColor::BrightBlue.into())), text)
+    }
+
+    fn with<T>(self, style: Style, text: T) -> Painted<T> {
+        Painted { style: if self.0 { style } else { Style::new() }, text }
+    }
+}
+
+/// Text in a style; the plain style writes no escape sequences.
+pub(crate) struct Painted<T> {
+    style: Style,
+    text: T,
+}
+
+impl<T: fmt::Display> fmt::Display for Painted<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}{}", self.style.render(), self.text, self.style.render_reset())
+    }
+}
+
+/// Writes to standard error. `eprintln!` would panic when the reader has gone; this does not mind.
+pub(crate) fn tell(line: impl fmt::Display) {
+    // Formatted first, so that lines of several tasks never mix.
+    let text = format!("{line}\n");
+    // Nobody is left to tell about an error here; the exit code still speaks.
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_colour_there_is_not_one_escape() {
+        assert_eq!(Paint(false).bad("x").to_string(), "x");
+        assert!(Paint(true).bad("x").to_string().contains("\x1b["));
+    }
+}

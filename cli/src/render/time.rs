@@ -1,0 +1,71 @@
+//! Durations as people read them: a few digits, the unit that fits.
+
+use std::time::Duration;
+
+/// `12ms`, `3.4s`, `45s`, `4m 05s`, `1h 02m`.
+pub(crate) fn short(duration: Duration) -> String {
+    let millis = duration.as_millis();
+    // Each arm ends where rounding would carry into the next unit: 998 ms is `1s`, 9.96 s is `10s`.
+    match millis {
+        0 => "<1ms".to_owned(),
+        1..=949 => format!("{millis}ms"),
+        950..=9_949 => {
+            let tenths = (millis + 50) / 100;
+            if tenths.is_multiple_of(10) {
+                format!("{}s", tenths / 10)
+            } else {
+                format!("{}.{}s", tenths / 10, tenths % 10)
+            }
+        }
+        9_950..=59_499 => format!("{}s", (millis + 500) / 1000),
+        _ => {
+            let seconds = (millis + 500) / 1000;
+            let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+            match (hours, minutes, seconds) {
+                (0, minutes, 0) => format!("{minutes}m"),
+                (0, minutes, seconds) => format!("{minutes}m {seconds:02}s"),
+                (hours, 0, _) => format!("{hours}h"),
+                (hours, minutes, _) => format!("{hours}h {minutes:02}m"),
+            }
+        }
+    }
+}
+
+/// A countdown: whole seconds, rounded up, so that it never says that a moment has come before it has.
+pub(crate) fn countdown(left: Duration) -> String {
+    let whole = left.as_secs().saturating_add(u64::from(left.subsec_nanos() > 0));
+    if whole == 0 { "0s".to_owned() } else { short(Duration::from_secs(whole)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_size_has_its_form() {
+        for (millis, text) in [
+            (0, "<1ms"),
+            (12, "12ms"),
+            (949, "949ms"),
+            (998, "1s"),
+            (1_000, "1s"),
+            (3_449, "3.4s"),
+            (9_960, "10s"),
+            (59_400, "59s"),
+            (59_600, "1m"),
+            (245_000, "4m 05s"),
+            (3_720_000, "1h 02m"),
+            (7_200_000, "2h"),
+        ] {
+            assert_eq!(short(Duration::from_millis(millis)), text, "{millis}");
+        }
+        assert!(!short(Duration::MAX).is_empty());
+    }
+
+    #[test]
+    fn a_countdown_rounds_up() {
+        assert_eq!(countdown(Duration::from_millis(4_001)), "5s");
+        assert_eq!(countdown(Duration::from_secs(60)), "1m");
+        assert!(!countdown(Duration::MAX).is_empty());
+    }
+}
