@@ -1,0 +1,105 @@
+//! Several specs: checked together, run together, one line of JSON each.
+
+use serde_json::Value;
+use test_support::{Reply, Script, Server};
+
+use crate::process::run;
+
+fn spec(server: &Server, path: &str, timeout: f64) -> String {
+    format!(
+        r#"{{"cacheKey":"{path}","url":"{}","interval":0.02,"timeout":{timeout},
+            "responseFilter":{{"body":{{"status":["SUCCESS"]}}}},"failureFilter":{{"body":{{"status":["FAILED"]}}}}}}"#,
+        server.url(path)
+    )
+}
+
+async fn server() -> Server {
+    Server::start(
+        Script::new()
+            .on("/good", [Reply::json("{\n  \"status\": \"SUCCESS\"\n}\n")])
+            .on("/bad", [Reply::json(r#"{"status":"FAILED"}"#)])
+            .on("/slow", [Reply::json(r#"{"status":"RUNNING"}"#)]),
+    )
+    .await
+}
+
+/// Key and kind of every line, in order of the key.
+fn lines(stdout: &str) -> Vec<(String, String)> {
+    let mut lines: Vec<_> = stdout
+        .lines()
+        .map(|line| {
+            let line: Value = serde_json::from_str(line).unwrap();
+            let text = |value: &Value| value.as_str().unwrap().to_owned();
+            (text(&line["key"]), text(&line["outcome"]["kind"]))
+        })
+        .collect();
+    lines.sort();
+    lines
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_poll_prints_a_line_and_the_gravest_decides() {
+    let server = server().await;
+    let (good, bad, slow) =
+        (spec(&server, "/good", 1.0), spec(&server, "/bad", 1.0), spec(&server, "/slow", 0.2));
+    let ended = run(&["run", "--unbounded", "-"], format!("{good}\n{slow} {bad}")).await;
+    assert_eq!(ended.code, Some(1), "{ended:#?}");
+    let expected = [("/bad", "failed"), ("/good", "matched"), ("/slow", "timed-out")];
+    assert_eq!(lines(&ended.stdout), expected.map(|(key, kind)| (key.to_owned(), kind.to_owned())));
+    ended.telling("3 polls: 1 matched, 1 failed, 1 timed out");
+
+    let ended = run(&["run", "--unbounded", "-"], format!("{slow}{good}")).await;
+    assert_eq!(ended.code, Some(124), "{ended:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_bad_spec_keeps_all_from_starting() {
+    let server = server().await;
+    let good = spec(&server, "/good", 1.0);
+    let bad = good.replace("0.02", "\"often\"").replace("FAILED", "LATE");
+    run(&["run", "--unbounded", "-"], format!("{good}\n{bad}"))
+        .await
+        .expect(2, "")
+        .telling("--> standard input:3:")
+        .telling("interval");
+    assert_eq!(server.requests().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_limits_hold_unless_they_are_lifted() {
+    let server = server().await;
+    run(&["run", "-"], spec(&server, "/good", 30.0)).await.expect(2, "").telling("interval");
+    assert_eq!(server.requests().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_spec_twice_is_one_poll() {
+    let server = server().await;
+    let good = spec(&server, "/good", 1.0);
+    run(&["run", "--unbounded", "-"], format!("{good}\n{good}"))
+        .await
+        .expect(0, "{\n  \"status\": \"SUCCESS\"\n}\n")
+        .telling("it runs once");
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_key_for_two_specs_is_a_conflict() {
+    let server = server().await;
+    let (one, other) = (spec(&server, "/good", 1.0), spec(&server, "/good", 2.0));
+    run(&["run", "--unbounded", "-"], format!("{one}\n{other}"))
+        .await
+        .expect(2, "")
+        .telling("the same key as the one at standard input:1 but differs in /timeout");
+    assert_eq!(server.requests().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_and_arrays_are_no_specs() {
+    run(&["run", "-"], " \n").await.expect(2, "").telling("standard input holds no spec");
+    run(&["run", "-"], r#"[{"url":"http://127.0.0.1:1"}]"#)
+        .await
+        .expect(2, "")
+        .telling("one after the other");
+    run(&["run", "no/such/file"], "").await.expect(2, "").telling("cannot read no/such/file: ");
+}

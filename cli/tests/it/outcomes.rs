@@ -1,0 +1,140 @@
+//! Each outcome of one poll: its exit code, standard output to the byte, and the story.
+
+use test_support::{ClosedPort, Reply, Script, Server};
+
+use crate::process::run;
+
+const RUNNING: &str = r#"{"status":"RUNNING"}"#;
+/// White space and all: it has to come out as it went in.
+const SUCCESS: &str = "{ \"status\" :\t\"SUCCESS\",\n \"n\": 1.50 }\n";
+
+async fn serve(replies: impl IntoIterator<Item = Reply>) -> Server {
+    Server::start(Script::new().on("/job", replies)).await
+}
+
+/// A spec that asks `url` every 20 ms for a second.
+fn spec(url: &str) -> String {
+    format!(
+        r#"{{"url":"{url}","interval":0.02,"timeout":1,"responseFilter":{{"body":{{"status":["SUCCESS"]}}}},
+            "failureFilter":{{"body":{{"status":["FAILED"]}}}}}}"#
+    )
+}
+
+fn short_spec(url: &str) -> String {
+    spec(url).replace("\"timeout\":1,", "\"timeout\":0.3,")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn matched_prints_the_body_to_the_byte() {
+    let server = serve([Reply::json(RUNNING), Reply::json(SUCCESS)]).await;
+    run(&["run", "--unbounded", "-"], spec(&server.url("/job")))
+        .await
+        .expect(0, SUCCESS)
+        .telling("#1 200 in ")
+        .telling("expected \"SUCCESS\"")
+        .telling("matched: 200 after 2 attempts");
+    assert_eq!(server.requests().len(), 2);
+    assert!(!server.overlapped("/job"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_example_of_the_documentation_runs_as_it_stands() {
+    let server =
+        serve([Reply::json(SUCCESS).header("content-type", "application/json; charset=utf-8")]).await;
+    let example = r#"{"url":"URL","interval":10,"timeout":300,"responseFilter":{"status":[200],"headers":{"content-type":[{"$startsWith":"application/json"}]},"body":{"status":["SUCCESS"]}}}"#;
+    let file = std::env::temp_dir().join(format!("poll-example-{}.json", std::process::id()));
+    std::fs::write(&file, example.replace("URL", &server.url("/job"))).unwrap();
+    let ended = run(&["run", file.to_str().unwrap()], "").await;
+    std::fs::remove_file(&file).unwrap();
+    ended.expect(0, SUCCESS);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_job_ends_at_once_and_prints_nothing() {
+    let server = serve([Reply::json(RUNNING), Reply::json(r#"{"status":"FAILED"}"#)]).await;
+    run(&["run", "--unbounded", "-"], spec(&server.url("/job")))
+        .await
+        .expect(1, "")
+        .telling("failed after 2 attempts: the failure filter matched");
+    assert_eq!(server.requests().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn asking_in_vain_gives_up_and_says_why() {
+    let server = serve([Reply::new(401)]).await;
+    run(&["run", "--unbounded", "-"], spec(&server.url("/job")))
+        .await
+        .expect(1, "")
+        .telling("failed after 5 attempts: gave up");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn out_of_time_says_what_was_missing() {
+    let server = serve([Reply::json(RUNNING)]).await;
+    run(&["run", "--unbounded", "-"], short_spec(&server.url("/job")))
+        .await
+        .expect(124, "")
+        .telling("timed out after ")
+        .telling("is \"RUNNING\", expected \"SUCCESS\"");
+    assert!(!server.overlapped("/job"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_listening_is_asked_until_the_time_is_up() {
+    let port = ClosedPort::new();
+    run(&["run", "--unbounded", "-"], short_spec(&port.url("/job")))
+        .await
+        .expect(124, "")
+        .telling("connect in ")
+        .telling("× connect");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_never_answers_is_cut_at_the_deadline() {
+    let server = serve([Reply::stall()]).await;
+    run(&["run", "--unbounded", "-"], short_spec(&server.url("/job"))).await.expect(124, "");
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_moments_do_not_end_a_poll() {
+    let server = Server::start(Script::new().on("/done", [Reply::json(SUCCESS)]).on(
+        "/job",
+        [
+            Reply::reset(),
+            Reply::json(SUCCESS).reset_after(4),
+            Reply::new(500),
+            Reply::text("<html>not JSON</html>"),
+            Reply::raw("not HTTP\r\n\r\n"),
+            Reply::redirect(302, "/done"),
+        ],
+    ))
+    .await;
+    run(&["run", "--unbounded", "-"], spec(&server.url("/job")))
+        .await
+        .expect(0, SUCCESS)
+        .telling("#2 reset")
+        .telling("#3 500")
+        .telling("not JSON");
+    assert!(!server.overlapped("/job"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_server_sends_cannot_drive_the_terminal() {
+    let hostile = "{\"status\":\"\\u001b[2J\u{9b}31m\u{202e}\"}";
+    let server = serve([Reply::json(hostile), Reply::json(SUCCESS)]).await;
+    let ended = run(&["run", "--unbounded", "-"], spec(&server.url("/job"))).await.expect(0, SUCCESS);
+    assert!(!ended.stderr.contains(['\u{1b}', '\u{9b}', '\u{202e}']), "{ended:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn json_prints_the_whole_outcome_whatever_it_is() {
+    let server = serve([Reply::json(r#"{"status":"FAILED"}"#)]).await;
+    let ended = run(&["run", "--unbounded", "--json", "--quiet", "-"], spec(&server.url("/job"))).await;
+    assert_eq!((ended.code, &*ended.stderr), (Some(1), ""), "{ended:#?}");
+    let outcome: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(ended.stdout.lines().count(), 1);
+    assert_eq!(outcome["outcome"]["kind"], "failed");
+    assert_eq!(outcome["outcome"]["response"]["body"]["status"], "FAILED");
+    assert_eq!(outcome["attempts"], 1);
+}

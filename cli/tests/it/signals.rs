@@ -1,0 +1,35 @@
+//! Ctrl-C and SIGTERM end a poll as cancelled, in the middle of a request too.
+
+use rustix::process::{Pid, Signal, kill_process};
+use test_support::{Reply, Script, Server};
+
+use crate::process::{Ended, command, finish};
+
+/// Starts a poll of a server that never answers, signals it once the request is there, and waits for its end.
+async fn interrupted(signal: Signal, arguments: &[&str]) -> Ended {
+    let server = Server::start(Script::new().on("/job", [Reply::stall()])).await;
+    let url = server.url("/job");
+    let child = command(&[&["wait", &url], arguments].concat()).spawn().unwrap();
+    server.arrived(0).await;
+    let pid = Pid::from_raw(i32::try_from(child.id().unwrap()).unwrap()).unwrap();
+    kill_process(pid, signal).unwrap();
+    finish(child, "").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_cancels() {
+    interrupted(Signal::INT, &[])
+        .await
+        .expect(130, "")
+        .telling("Ctrl-C: cancelling")
+        .telling("cancelled after ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sigterm_cancels() {
+    let ended = interrupted(Signal::TERM, &["--json"]).await;
+    assert_eq!(ended.code, Some(130), "{ended:#?}");
+    let outcome: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(outcome["outcome"]["kind"], "cancelled");
+    ended.telling("SIGTERM: cancelling");
+}

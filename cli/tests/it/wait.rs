@@ -1,0 +1,103 @@
+//! `poll wait`: what its arguments make of the request and of the filters.
+
+use test_support::{Authority, Reply, Script, Server};
+
+use crate::process::{command, finish, run};
+
+async fn serve(replies: impl IntoIterator<Item = Reply>) -> Server {
+    Server::start(Script::new().on("/job", replies)).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_filter_any_2xx_will_do() {
+    let server = serve([Reply::new(503), Reply::text("up")]).await;
+    run(&["wait", &server.url("/job"), "--every", "100ms"], "")
+        .await
+        .expect(0, "up")
+        .telling("until a response is 2xx");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_shorthand_is_told_from_a_response_filter() {
+    let body = r#"{"status":"SUCCESS"}"#;
+    let server = serve([Reply::json(body)]).await;
+    let url = server.url("/job");
+    let wait = async |until: &str| run(&["wait", &url, "--until", until, "--timeout", "100ms"], "").await;
+    wait(r#"{"status":["SUCCESS"]}"#).await.expect(0, body).telling("until the body matches");
+    wait(r#"{"status":[200]}"#).await.expect(0, body).telling("until the response matches");
+    wait(r#"{"status":[200],"body":{"status":["SUCCESS"]}}"#).await.expect(0, body);
+    wait(r#"{"status":[404]}"#).await.expect(124, "");
+    run(&["wait", &url, "--until-body", r#"{"status":[200]}"#, "--timeout", "100ms"], "")
+        .await
+        .expect(124, "");
+    run(&["wait", &url, "--fail-if-body", r#"{"status":["SUCCESS"]}"#], "").await.expect(1, "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_come_by_reference_and_go_nowhere_else() {
+    let server = serve([Reply::json("{}")]).await;
+    let url = server.url("/job");
+    let mut command = command(&[
+        "wait",
+        &url,
+        "--json",
+        "-H",
+        "authorization: Bearer env:POLL_TEST_TOKEN",
+        "-H",
+        "X-Plain: a, b",
+        "--data",
+        "@-",
+    ]);
+    let child = command.env("POLL_TEST_TOKEN", "s3cret").spawn().unwrap();
+    let ended = finish(child, b"\xff{").await;
+    assert_eq!(ended.code, Some(0), "{ended:#?}");
+    assert!(!ended.stdout.contains("s3cret") && !ended.stderr.contains("s3cret"), "{ended:#?}");
+    let request = &server.requests()[0];
+    assert_eq!(request.header("authorization"), Some("Bearer s3cret"));
+    assert_eq!(request.header("x-plain"), Some("a, b"));
+    assert_eq!((&*request.method, &*request.body), ("POST", &b"\xff{"[..]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_is_not_there_stops_it_before_the_first_request() {
+    let server = serve([Reply::json("{}")]).await;
+    let url = server.url("/job");
+    run(&["wait", &url, "-H", "a: env:POLL_TEST_NO_SUCH"], "")
+        .await
+        .expect(2, "")
+        .telling("\"POLL_TEST_NO_SUCH\" is not set");
+    run(&["wait", &url, "-H", "a: @/no/such"], "").await.expect(2, "").telling("cannot read /no/such");
+    assert_eq!(server.requests().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mistakes_are_shown_where_they_stand() {
+    let url = "http://127.0.0.1:1/";
+    run(&["wait", url, "--until", r#"{"status":{"$startWith":"S"}}"#], "")
+        .await
+        .expect(2, "")
+        .telling(" --> --until:1:12")
+        .telling("did you mean \"$startsWith\"?");
+    run(&["wait", url, "--fail-if", "{"], "").await.expect(2, "").telling(" --> --fail-if:1:2");
+    run(&["wait", "ftp://a"], "").await.expect(2, "").telling("error: URL: ");
+    run(&["wait", url, "--method", "CONNECT"], "").await.expect(2, "").telling("error: --method: ");
+    run(&["wait", url, "-H", "host: b"], "").await.expect(2, "").telling("error: --header host: ");
+    run(&["wait", url, "-H", "a: b", "-H", "A: c"], "").await.expect(2, "").telling("given twice");
+    run(&["wait", url, "--every", "5 parsecs"], "").await.expect(2, "").telling("10s, 1.5m, 500ms");
+    run(&["wait", url, "--every", "50ms"], "").await.expect(2, "").telling("100ms");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_is_trusted_when_it_is_named() {
+    let authority = Authority::new();
+    let server =
+        Server::start_tls(Script::new().on("/job", [Reply::text("ok")]), &authority.issue(["localhost"]))
+            .await;
+    let url = server.url_as("localhost", "/job");
+    let file = std::env::temp_dir().join(format!("poll-ca-{}.pem", std::process::id()));
+    std::fs::write(&file, authority.pem()).unwrap();
+    let trusted = run(&["wait", &url, "--cacert", file.to_str().unwrap()], "").await;
+    std::fs::remove_file(&file).unwrap();
+    trusted.expect(0, "ok");
+    run(&["wait", &url, "--every", "100ms"], "").await.expect(1, "").telling("certificate");
+}
