@@ -52,24 +52,8 @@ pub(super) fn decode(
             array.span(bracket).help("write the specs one after the other: jq -c '.[]' FILE | poll run -"),
         ]);
     }
-    let decode = |unbounded| SpecOptions::new().limits(limits(unbounded)).dialect(dialect).decode(node, "");
-    decode(unbounded).map_err(|error| {
-        let without_limits = decode(true).err();
-        let remains = |found: &Diagnostic| {
-            without_limits
-                .iter()
-                .flat_map(poller::SpecError::diagnostics)
-                .any(|left| left.pointer() == found.pointer())
-        };
-        let with_way_out = |found: &Diagnostic| match found.hint() {
-            // What only the limits forbid has a way out that the library cannot know of.
-            None if !remains(found) => {
-                found.clone().help("--unbounded lifts the limits on interval and timeout")
-            }
-            _ => found.clone(),
-        };
-        error.diagnostics().iter().map(with_way_out).collect()
-    })
+    let options = SpecOptions::new().limits(limits(unbounded)).dialect(dialect);
+    options.decode(node, "").map_err(|error| error.diagnostics().to_vec())
 }
 
 /// Reads all specs of all files; tells everything that is wrong with them.
