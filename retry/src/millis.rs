@@ -53,3 +53,18 @@ impl Visitor<'_> for NumberOfMillis {
             .map_err(|_| E::invalid_value(Unexpected::Float(millis), &self))
     }
 }
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Millis {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        std::borrow::Cow::Borrowed("Millis")
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "number", "minimum": 0, "description": "Milliseconds." })
+    }
+}

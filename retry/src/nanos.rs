@@ -22,13 +22,28 @@ pub(crate) fn scale(nanos: u64, by: f64) -> u64 {
     (nanos as f64 * by + 0.5) as u64
 }
 
-/// `initial × factor^steps`: the growth of an exponential backoff. Constant time up to the exponentiation, which
-/// is logarithmic in `steps`.
+/// `initial × factor^steps`: the growth of an exponential backoff. Time logarithmic in `steps`.
 pub(crate) fn grow(initial: u64, factor: f64, steps: u32) -> u64 {
     if steps == 0 {
         return initial; // exact even beyond 2^53, where f64 would round
     }
-    scale(initial, factor.powi(i32::try_from(steps).unwrap_or(i32::MAX)))
+    scale(initial, power(factor, steps))
+}
+
+/// `base^exponent` by repeated squaring. `f64::powi` may round differently from platform to platform and release to
+/// release; seeded delays must not, and plain multiplications do not.
+fn power(base: f64, exponent: u32) -> f64 {
+    let (mut square, mut left, mut product) = (base, exponent, 1.0);
+    loop {
+        if left & 1 == 1 {
+            product *= square;
+        }
+        left >>= 1;
+        if left == 0 {
+            return product;
+        }
+        square *= square;
+    }
 }
 
 #[cfg(test)]
@@ -43,7 +58,15 @@ mod tests {
         assert_eq!(scale(0, f64::INFINITY), 0);
         assert_eq!(grow(1, 2.0, u32::MAX), u64::MAX);
         assert_eq!(grow(0, 2.0, u32::MAX), 0);
+        assert_eq!(grow(5, 1.0, u32::MAX), 5);
         assert_eq!(grow(u64::MAX, 1.0, 0), u64::MAX);
+    }
+
+    #[test]
+    fn powers() {
         assert_eq!(grow(1_000, 1.8, 2), 3_240);
+        for exponent in 0..64 {
+            assert_eq!(power(2.0, exponent), f64::from(exponent).exp2());
+        }
     }
 }

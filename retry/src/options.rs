@@ -1,7 +1,7 @@
 //! [`RetryOptions`]: the five numbers that Trigger.dev calls by that name.
 //!
 //! They are the part of a retry policy that people write by hand into a poll or a fetch, so they have their own type
-//! with their own spelling. What always holds: an existing value is valid, so nothing that takes one has to check it
+//! with their own spelling; the [`Policy`](crate::Policy) made from them behaves the same. What always holds: an existing value is valid, so nothing that takes one has to check it
 //! again, and no delay it gives exceeds `max_timeout`.
 
 use std::time::Duration;
@@ -192,6 +192,7 @@ mod wire {
     use crate::millis::Millis;
 
     #[derive(serde::Serialize, serde::Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     #[serde(rename = "RetryOptions", rename_all = "camelCase", deny_unknown_fields, default)]
     pub(super) struct Options {
         limit: u32,
@@ -216,6 +217,17 @@ mod wire {
                 max_timeout_in_ms: Millis(o.max_timeout),
                 randomize: o.randomize,
             }
+        }
+    }
+
+    #[cfg(feature = "schema")]
+    impl schemars::JsonSchema for RetryOptions {
+        fn schema_name() -> std::borrow::Cow<'static, str> {
+            Options::schema_name()
+        }
+
+        fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+            Options::json_schema(generator)
         }
     }
 

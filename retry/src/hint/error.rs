@@ -23,7 +23,7 @@ pub struct HintError {
 const KEPT: usize = 80;
 
 impl HintError {
-    pub(super) fn new(what: &'static str, found: &str, expected: &'static str) -> Self {
+    pub(crate) fn new(what: &'static str, found: &str, expected: &'static str) -> Self {
         let found = match found.char_indices().nth(KEPT) {
             Some((end, _)) => format!("{}…", &found[..end]),
             None => found.to_owned(),

@@ -45,12 +45,14 @@ pub enum HintSource {
     /// `RateLimit-Reset` (IETF draft, up to -06), in seconds; from 10^9 on it is read as a Unix time, from 10^12 on as one
     /// in milliseconds, since servers older than the draft send those.
     RateLimitReset,
+    /// The reset header that a [`HeadersStrategy`](crate::strategy::HeadersStrategy) names.
+    Strategy,
     /// Given by the caller, not read from a header.
     Caller,
 }
 
 impl HintSource {
-    /// The header's name, in the case its specification uses; for [`Caller`](Self::Caller), `"caller"`.
+    /// The header's name, in the case its specification uses; `"strategy"` and `"caller"` for the other two.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -59,6 +61,7 @@ impl HintSource {
             Self::RetryAfterSeconds | Self::RetryAfterDate => "Retry-After",
             Self::RateLimit => "RateLimit",
             Self::RateLimitReset => "RateLimit-Reset",
+            Self::Strategy => "strategy",
             Self::Caller => "caller",
         }
     }

@@ -67,6 +67,50 @@ impl Visitor<'_> for SetText {
     }
 }
 
+#[cfg(feature = "schema")]
+mod schema {
+    //! A pattern's grammar as a regular expression, so that editors can point at a misspelt key.
+
+    use std::borrow::Cow;
+
+    use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+    use super::{StatusPattern, StatusSet};
+
+    const PATTERN: &str =
+        r"^\s*([aA][lL][lL]|[1-9]([xX]{2}|[0-9][xX0-9])|[1-9][0-9]{2}\s*-\s*[1-9][0-9]{2})\s*$";
+    const SET: &str = r"^\s*[0-9a-zA-Z-]+(\s*[,-]\s*[0-9a-zA-Z-]+)*\s*$";
+
+    fn text_or_number(pattern: &str) -> Schema {
+        json_schema!({
+            "anyOf": [
+                { "type": "string", "pattern": pattern },
+                { "type": "integer", "minimum": 100, "maximum": 999 },
+            ],
+        })
+    }
+
+    impl JsonSchema for StatusPattern {
+        fn schema_name() -> Cow<'static, str> {
+            Cow::Borrowed("StatusPattern")
+        }
+
+        fn json_schema(_: &mut SchemaGenerator) -> Schema {
+            text_or_number(PATTERN)
+        }
+    }
+
+    impl JsonSchema for StatusSet {
+        fn schema_name() -> Cow<'static, str> {
+            Cow::Borrowed("StatusSet")
+        }
+
+        fn json_schema(_: &mut SchemaGenerator) -> Schema {
+            text_or_number(SET)
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,0 +1,134 @@
+//! [`Jitter`]: how a delay is spread so that clients which failed together do not come back together.
+//!
+//! Each kind is a uniform draw from an interval around the backoff's delay, so one pair of numbers, the interval,
+//! describes it fully: [`Jitter::apply`] draws from it and [`Jitter::bounds`] reports it, and the two cannot drift
+//! apart. The cap is applied to the result as well as to what goes in: nothing here gives more than it.
+
+use crate::{Rng, nanos};
+
+/// How each delay is spread around what the backoff says.
+///
+/// With `d` for the backoff's delay, already cut to the maximum delay `cap`:
+///
+/// | kind | drawn evenly from | then | source |
+/// | --- | --- | --- | --- |
+/// | `None` | `d` | | |
+/// | `Full` | 0 … d | | AWS: `random(0, min(cap, base·2ⁿ))` |
+/// | `Equal` | d/2 … d | | AWS: `v/2 + random(0, v/2)` |
+/// | `Plus` | d … 2d | cut to `cap` | Trigger.dev's `randomize`; backon, tower |
+/// | `Around { ratio }` | d·(1−ratio) … d·(1+ratio), its upper end cut to `cap` | | gRPC A6 (0.2), Google's SRE practice |
+///
+/// AWS's three are from Marc Brooker, "Exponential Backoff and Jitter" (AWS Architecture Blog, 2015), which also finds that
+/// `Full` makes clients do the least work in total; it is the default. `Plus` never asks sooner than the backoff says but,
+/// once `d` reaches the cap, gives the cap each time: clients that long in trouble come back together.
+///
+/// ```
+/// use retry::{Jitter, Policy};
+/// use std::time::Duration;
+///
+/// let policy = Policy::fixed(Duration::from_secs(10)).jitter(Jitter::Around { ratio: 0.2 }).build()?;
+/// assert!(policy.delays(7).all(|d| d >= Duration::from_secs(8) && d <= Duration::from_secs(12)));
+/// # Ok::<(), retry::PolicyError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "camelCase", deny_unknown_fields))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum Jitter {
+    /// The delay as it is. Only for a client that is alone.
+    None,
+    /// Anything from nothing to the delay.
+    #[default]
+    Full,
+    /// From half the delay to all of it.
+    Equal,
+    /// From the delay to twice it.
+    Plus,
+    /// From a share below the delay to the same share above it.
+    Around {
+        /// The share, from 0 to 1.
+        ratio: f64,
+    },
+}
+
+impl Jitter {
+    /// Draws a delay in nanoseconds, for a backoff's delay that is at most `cap`.
+    #[inline]
+    pub(crate) fn apply(self, delay: u64, cap: u64, rng: &mut Rng) -> u64 {
+        if matches!(self, Self::None) {
+            return delay;
+        }
+        let (low, high) = self.interval(delay, cap);
+        low.saturating_add(rng.up_to(high.saturating_sub(low))).min(cap)
+    }
+
+    /// The least and the most that [`apply`](Self::apply) can give.
+    pub(crate) fn bounds(self, delay: u64, cap: u64) -> (u64, u64) {
+        let (low, high) = self.interval(delay, cap);
+        (low, high.min(cap))
+    }
+
+    /// The interval drawn from. Only `Plus` reaches past the cap: Trigger.dev's formula draws first and cuts then, which
+    /// is why its delays pile up at the cap. For `Around` the interval itself is cut, and the draw stays even.
+    #[inline]
+    fn interval(self, delay: u64, cap: u64) -> (u64, u64) {
+        match self {
+            Self::None => (delay, delay),
+            Self::Full => (0, delay),
+            Self::Equal => (delay / 2, delay),
+            Self::Plus => (delay, delay.saturating_mul(2)),
+            Self::Around { ratio } => {
+                let spread = nanos::scale(delay, ratio);
+                (delay.saturating_sub(spread), delay.saturating_add(spread).min(cap))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [Jitter; 6] = [
+        Jitter::None,
+        Jitter::Full,
+        Jitter::Equal,
+        Jitter::Plus,
+        Jitter::Around { ratio: 0.2 },
+        Jitter::Around { ratio: 1.0 },
+    ];
+
+    #[test]
+    fn bounds_are_what_the_table_says() {
+        for (jitter, bounds) in
+            ALL.into_iter().zip([(100, 100), (0, 100), (50, 100), (100, 150), (80, 120), (0, 150)])
+        {
+            assert_eq!(jitter.bounds(100, 150), bounds, "{jitter:?}");
+        }
+        assert_eq!(Jitter::Plus.bounds(150, 150), (150, 150));
+        assert_eq!(Jitter::Around { ratio: 0.2 }.bounds(150, 150), (120, 150));
+    }
+
+    #[test]
+    fn draws_stay_within_bounds_and_reach_them() {
+        let mut rng = Rng::seeded(3);
+        for jitter in ALL {
+            let (low, high) = jitter.bounds(10, 15);
+            let drawn: Vec<u64> = (0..2000).map(|_| jitter.apply(10, 15, &mut rng)).collect();
+            assert_eq!(drawn.iter().min(), Some(&low), "{jitter:?}");
+            assert_eq!(drawn.iter().max(), Some(&high), "{jitter:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_overflows() {
+        let mut rng = Rng::seeded(3);
+        for jitter in ALL {
+            for delay in [0, 1, u64::MAX / 2 + 1, u64::MAX] {
+                for cap in [delay, u64::MAX] {
+                    assert!(jitter.apply(delay, cap, &mut rng) <= cap);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! [`PolicyBuilder`]: from numbers to a checked [`Policy`].
+//!
+//! Every check is here, and reading JSON goes through them too, so the rules for a policy are written once. A refused
+//! policy names the field as the wire spells it.
+
+use std::time::Duration;
+
+use super::{Attempts, FirstRetry, Hints, Policy};
+use crate::backoff::Shape;
+use crate::{Backoff, Jitter, PolicyError, nanos};
+
+/// Sets what a [`Policy`] consists of; [`build`](Self::build) checks it.
+///
+/// | | if left out |
+/// | --- | --- |
+/// | jitter | [`Jitter::Full`]; for decorrelated jitter and lists [`Jitter::None`] |
+/// | attempts | 5; for a list, one more than it has delays |
+/// | maximum delay | 60 s; for fixed delays and lists none |
+/// | maximum elapsed time | none |
+/// | first retry | [`FirstRetry::AfterDelay`] |
+/// | hints | [`Hints::Obey`] |
+///
+/// ```
+/// use retry::{Jitter, Policy};
+/// use std::time::Duration;
+///
+/// let err = Policy::decorrelated(Duration::from_secs(1)).jitter(Jitter::Full).build().unwrap_err();
+/// assert_eq!(err.field(), "jitter");
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until `build`"]
+pub struct PolicyBuilder {
+    backoff: Backoff,
+    jitter: Option<Jitter>,
+    attempts: Option<u32>,
+    unlimited: bool,
+    max_delay: Option<Duration>,
+    max_elapsed: Option<Duration>,
+    first_retry: FirstRetry,
+    hints: Hints,
+}
+
+/// The tries a policy has if it does not say: as many as [`RetryOptions`](crate::RetryOptions) by default.
+const DEFAULT_ATTEMPTS: u32 = 5;
+
+/// The longest delay of a growing backoff that does not say.
+const DEFAULT_MAX_DELAY: Duration = Duration::from_secs(60);
+
+impl PolicyBuilder {
+    pub(super) const fn new(backoff: Backoff) -> Self {
+        Self {
+            backoff,
+            jitter: None,
+            attempts: None,
+            unlimited: false,
+            max_delay: None,
+            max_elapsed: None,
+            first_retry: FirstRetry::AfterDelay,
+            hints: Hints::Obey,
+        }
+    }
+
+    /// How each delay is spread.
+    pub const fn jitter(mut self, jitter: Jitter) -> Self {
+        self.jitter = Some(jitter);
+        self
+    }
+
+    /// How many tries there may be, the first included.
+    pub const fn max_attempts(mut self, tries: u32) -> Self {
+        self.attempts = Some(tries);
+        self.unlimited = false;
+        self
+    }
+
+    /// Lets the number of tries be without limit.
+    pub const fn unlimited_attempts(mut self) -> Self {
+        self.attempts = None;
+        self.unlimited = true;
+        self
+    }
+
+    /// The longest delay. It holds after jitter, and for hints.
+    pub const fn max_delay(mut self, delay: Duration) -> Self {
+        self.max_delay = Some(delay);
+        self
+    }
+
+    /// How long after the first try began another may begin: every try begins sooner than this.
+    pub const fn max_elapsed(mut self, elapsed: Duration) -> Self {
+        self.max_elapsed = Some(elapsed);
+        self
+    }
+
+    /// When the first retry comes.
+    pub const fn first_retry(mut self, first: FirstRetry) -> Self {
+        self.first_retry = first;
+        self
+    }
+
+    /// What to make of a server's hints.
+    pub const fn hints(mut self, hints: Hints) -> Self {
+        self.hints = hints;
+        self
+    }
+
+    /// The policy, if it makes sense.
+    ///
+    /// # Errors
+    /// - A backoff that starts from zero: it would never grow, and a client that retries without pause is what backoff is
+    ///   there to prevent. A list may hold zeros; [`FirstRetry::AtOnce`] is the usual reason for one.
+    /// - A factor below 1 or not finite; a jitter ratio outside 0 to 1; jitter on top of decorrelated jitter.
+    /// - An empty list; zero attempts (the first try counts); a maximum elapsed time of zero.
+    /// - A maximum delay, given or by default, below the backoff's first delay.
+    pub fn build(self) -> Result<Policy, PolicyError> {
+        check_backoff(&self.backoff)?;
+        let jitter = self.checked_jitter()?;
+        let attempts = self.checked_attempts()?;
+        if self.max_elapsed.is_some_and(|elapsed| elapsed.is_zero()) {
+            return Err(PolicyError::new("maxElapsedInMs", 0, "more than 0"));
+        }
+        let max_delay = self.checked_max_delay()?;
+        let Self { backoff, max_elapsed, first_retry, hints, .. } = self;
+        Ok(Policy { backoff, jitter, attempts, max_delay, max_elapsed, first_retry, hints })
+    }
+
+    fn checked_jitter(&self) -> Result<Jitter, PolicyError> {
+        let spreads_itself = matches!(self.backoff, Backoff::Decorrelated { .. });
+        let as_written = matches!(self.backoff, Backoff::List { .. });
+        let default = if spreads_itself || as_written { Jitter::None } else { Jitter::default() };
+        let jitter = self.jitter.unwrap_or(default);
+        if spreads_itself && jitter != Jitter::None {
+            let found = format!("{jitter:?}").to_lowercase();
+            return Err(PolicyError::new(
+                "jitter",
+                found,
+                "none, since decorrelated backoff is jitter already",
+            ));
+        }
+        match jitter {
+            Jitter::Around { ratio } if !(0.0..=1.0).contains(&ratio) => {
+                Err(PolicyError::new("ratio", ratio, "a number from 0 to 1"))
+            }
+            _ => Ok(jitter),
+        }
+    }
+
+    fn checked_attempts(&self) -> Result<Attempts, PolicyError> {
+        if self.unlimited {
+            return Ok(Attempts::Unlimited);
+        }
+        let default = match &self.backoff {
+            Backoff::List { delays } => u32::try_from(delays.len()).unwrap_or(u32::MAX).saturating_add(1),
+            _ => DEFAULT_ATTEMPTS,
+        };
+        let tries = self.attempts.unwrap_or(default);
+        Attempts::at_most(tries)
+            .ok_or_else(|| PolicyError::new("maxAttempts", tries, "at least 1, since the first try counts"))
+    }
+
+    fn checked_max_delay(&self) -> Result<Option<Duration>, PolicyError> {
+        let grows = !matches!(self.backoff, Backoff::Fixed { .. } | Backoff::List { .. });
+        let max_delay = self.max_delay.or(grows.then_some(DEFAULT_MAX_DELAY));
+        let least = Shape::from(&self.backoff).least();
+        match max_delay {
+            Some(max) if nanos::of(max) < least => Err(PolicyError::new(
+                "maxDelayInMs",
+                max.as_secs_f64() * 1e3,
+                format!("at least the first delay, {}", Duration::from_nanos(least).as_secs_f64() * 1e3),
+            )),
+            _ => Ok(max_delay),
+        }
+    }
+}
+
+fn check_backoff(backoff: &Backoff) -> Result<(), PolicyError> {
+    match backoff {
+        Backoff::Fixed { delay } => positive("delayInMs", *delay),
+        Backoff::Linear { initial, .. } => positive("initialInMs", *initial),
+        Backoff::Exponential { initial, factor } => {
+            positive("initialInMs", *initial)?;
+            growing(*factor)
+        }
+        Backoff::Fibonacci { unit } => positive("unitInMs", *unit),
+        Backoff::Decorrelated { base, factor } => {
+            positive("baseInMs", *base)?;
+            growing(*factor)
+        }
+        Backoff::List { delays } if delays.is_empty() => {
+            Err(PolicyError::new("delaysInMs", "empty", "at least one delay"))
+        }
+        Backoff::List { .. } => Ok(()),
+    }
+}
+
+fn positive(field: &'static str, delay: Duration) -> Result<(), PolicyError> {
+    if delay.is_zero() {
+        return Err(PolicyError::new(
+            field,
+            0,
+            "more than 0; for a first retry without delay set firstRetry to atOnce",
+        ));
+    }
+    Ok(())
+}
+
+fn growing(factor: f64) -> Result<(), PolicyError> {
+    if factor.is_finite() && factor >= 1.0 {
+        return Ok(());
+    }
+    Err(PolicyError::new("factor", factor, "a finite number of at least 1"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn what_is_left_out() {
+        let policy = Policy::exponential(SECOND, 2.0).build().unwrap();
+        assert_eq!((policy.jitter(), policy.max_delay()), (Jitter::Full, Some(DEFAULT_MAX_DELAY)));
+        assert_eq!(policy.attempts(), Attempts::at_most(5).unwrap());
+        let list = Policy::list([SECOND, SECOND * 100]).build().unwrap();
+        assert_eq!((list.jitter(), list.max_delay()), (Jitter::None, None));
+        assert_eq!(list.attempts(), Attempts::at_most(3).unwrap());
+        assert_eq!(Policy::fixed(SECOND * 600).build().unwrap().max_delay(), None);
+        assert_eq!(Policy::decorrelated(SECOND).build().unwrap().jitter(), Jitter::None);
+    }
+
+    #[test]
+    fn the_last_word_on_attempts_counts() {
+        let builder = Policy::fixed(SECOND).max_attempts(0);
+        assert_eq!(builder.clone().unlimited_attempts().build().unwrap().attempts(), Attempts::Unlimited);
+        assert_eq!(builder.unlimited_attempts().max_attempts(0).build().unwrap_err().field(), "maxAttempts");
+    }
+
+    #[test]
+    fn nonsense_is_refused_by_name() {
+        let zero = Duration::ZERO;
+        let around = |ratio| Policy::fixed(SECOND).jitter(Jitter::Around { ratio });
+        for (builder, field) in [
+            (Policy::fixed(zero), "delayInMs"),
+            (Policy::linear(zero, SECOND), "initialInMs"),
+            (Policy::exponential(zero, 2.0), "initialInMs"),
+            (Policy::fibonacci(zero), "unitInMs"),
+            (Policy::decorrelated(zero), "baseInMs"),
+            (Policy::list([]), "delaysInMs"),
+            (Policy::exponential(SECOND, 0.99), "factor"),
+            (Policy::exponential(SECOND, f64::NAN), "factor"),
+            (Policy::exponential(SECOND, f64::INFINITY), "factor"),
+            (Policy::builder(Backoff::Decorrelated { base: SECOND, factor: 0.5 }), "factor"),
+            (Policy::decorrelated(SECOND).jitter(Jitter::Plus), "jitter"),
+            (around(-0.1), "ratio"),
+            (around(1.1), "ratio"),
+            (around(f64::NAN), "ratio"),
+            (Policy::fixed(SECOND).max_attempts(0), "maxAttempts"),
+            (Policy::fixed(SECOND).max_elapsed(zero), "maxElapsedInMs"),
+            (Policy::exponential(SECOND * 61, 2.0), "maxDelayInMs"),
+            (Policy::fixed(SECOND).max_delay(SECOND / 2), "maxDelayInMs"),
+            (Policy::list([SECOND, SECOND * 2]).max_delay(SECOND / 2), "maxDelayInMs"),
+        ] {
+            let err = builder.build().unwrap_err();
+            assert_eq!(err.field(), field, "{err}");
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! [`Preview`]: what a policy will do, before it does it.
+//!
+//! Bounds come from the same intervals that delays are drawn from, so a preview is exact and not a simulation. It is
+//! computed step by step when asked, so that a policy without a limit can be previewed too.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::{Attempts, Policy};
+use crate::backoff::Shape;
+use crate::nanos;
+use crate::words::InWords;
+
+/// What a [`Policy`] will do: each delay's least and most, and how long it waits altogether.
+///
+/// `Display` draws it as a table.
+///
+/// ```
+/// use retry::{Jitter, Policy};
+/// use std::time::Duration;
+///
+/// let policy = Policy::exponential(Duration::from_secs(1), 2.0).jitter(Jitter::Equal).max_attempts(4).build()?;
+/// let preview = policy.preview();
+/// let bounds: Vec<_> = preview.steps().map(|step| (step.least.as_millis(), step.most.as_millis())).collect();
+/// assert_eq!(bounds, [(500, 1000), (1000, 2000), (2000, 4000)]);
+/// assert_eq!(preview.worst_case_total(), Some(Duration::from_secs(7)));
+/// # Ok::<(), retry::PolicyError>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Preview<'a> {
+    policy: &'a Policy,
+}
+
+/// One delay of a [`Preview`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Step {
+    /// Which retry the delay comes before, from 1.
+    pub retry: u32,
+    /// The least it can be.
+    pub least: Duration,
+    /// The most it can be.
+    pub most: Duration,
+}
+
+impl<'a> Preview<'a> {
+    pub(super) const fn new(policy: &'a Policy) -> Self {
+        Self { policy }
+    }
+
+    /// Each delay's bounds, in order; without end if the attempts are unlimited. The maximum elapsed time is not
+    /// applied: when it strikes depends on how long the tries take.
+    pub fn steps(&self) -> impl Iterator<Item = Step> + use<'a> {
+        let policy = self.policy;
+        let shape = Shape::from(&policy.backoff);
+        let retries = match policy.attempts {
+            Attempts::AtMost(tries) => tries.get() - 1,
+            Attempts::Unlimited => u32::MAX,
+        };
+        (1..=retries).map(move |retry| {
+            let (least, most) = match policy.place(retry) {
+                Some(k) => shape.bounds(k, policy.jitter, policy.cap()),
+                None => (0, 0),
+            };
+            Step { retry, least: Duration::from_nanos(least), most: Duration::from_nanos(most) }
+        })
+    }
+
+    /// The longest that all the delays together can be, not counting the tries: at most the policy's maximum elapsed
+    /// time. Nothing if neither attempts nor elapsed time are limited.
+    ///
+    /// Exact up to 10,000 retries; each beyond is taken at the maximum delay, and the sum stops at what a [`Duration`]
+    /// holds.
+    #[must_use]
+    pub fn worst_case_total(&self) -> Option<Duration> {
+        let limit = self.policy.max_elapsed;
+        let Attempts::AtMost(tries) = self.policy.attempts else { return limit };
+        let total = self.steps().take(COUNTED).fold(0_u128, |sum, step| sum + step.most.as_nanos());
+        let beyond = u128::from(tries.get() - 1).saturating_sub(COUNTED as u128);
+        let total = total + beyond * u128::from(self.policy.cap());
+        let total = Duration::try_from_secs_f64(total as f64 / 1e9).map_or(Duration::MAX, |approximate| {
+            u64::try_from(total).map_or(approximate, Duration::from_nanos)
+        });
+        Some(limit.map_or(total, |limit| total.min(limit)))
+    }
+
+    /// The shortest that all the delays together can be. As [`worst_case_total`](Self::worst_case_total), but with each
+    /// retry past 10,000 counted as nothing; nothing if the attempts are unlimited.
+    #[must_use]
+    pub fn best_case_total(&self) -> Option<Duration> {
+        let Attempts::AtMost(_) = self.policy.attempts else { return None };
+        let total =
+            self.steps().take(COUNTED).fold(Duration::ZERO, |sum, step| sum.saturating_add(step.least));
+        Some(self.policy.max_elapsed.map_or(total, |limit| total.min(limit)))
+    }
+}
+
+/// How many steps a total adds up one by one.
+const COUNTED: usize = 10_000;
+
+/// How many rows the table has; a longer one tells nobody more.
+const ROWS: usize = 20;
+
+/// The width of the longest bar.
+const BAR: u128 = 40;
+
+/// One row per delay: its bounds, the most that has been waited by then, and a bar from the least (`·`) to the
+/// most (`█`), in proportion to the longest delay shown.
+impl fmt::Display for Preview<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let steps: Vec<Step> = self.steps().take(ROWS).collect();
+        let longest = steps.iter().map(|step| step.most.as_nanos()).max().unwrap_or(0).max(1);
+        writeln!(f, "{:>5}  {:>9}  {:>9}  {:>9}", "retry", "least", "most", "by then")?;
+        let mut by_then = 0_u64;
+        for step in &steps {
+            by_then = by_then.saturating_add(nanos::of(step.most));
+            let cells = |d: Duration| (d.as_nanos() * BAR).div_ceil(longest) as usize;
+            let (from, to) = (cells(step.least), cells(step.most));
+            writeln!(
+                f,
+                "{:>5}  {:>9}  {:>9}  {:>9}  {}{}",
+                step.retry,
+                InWords(step.least).to_string(),
+                InWords(step.most).to_string(),
+                InWords(Duration::from_nanos(by_then)).to_string(),
+                "·".repeat(from),
+                "█".repeat(to.saturating_sub(from)),
+            )?;
+        }
+        match self.policy.attempts {
+            Attempts::Unlimited => writeln!(f, "  … without end")?,
+            Attempts::AtMost(tries) => {
+                let more = (tries.get() - 1).saturating_sub(ROWS as u32);
+                if more > 0 {
+                    writeln!(f, "  … {more} more")?;
+                }
+            }
+        }
+        match self.worst_case_total() {
+            Some(total) => write!(f, "waits at most {} in total", InWords(total)),
+            None => f.write_str("waits without limit"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{FirstRetry, Jitter};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn delays_stay_within_their_previews() {
+        for policy in [
+            Policy::exponential(SECOND, 3.0).max_attempts(9),
+            Policy::decorrelated(SECOND).max_attempts(9),
+            Policy::fibonacci(SECOND).jitter(Jitter::Plus).first_retry(FirstRetry::AtOnce).max_attempts(9),
+        ] {
+            let policy = policy.build().unwrap();
+            for seed in 0..200 {
+                let mut total = Duration::ZERO;
+                for (step, delay) in policy.preview().steps().zip(policy.delays(seed)) {
+                    assert!((step.least..=step.most).contains(&delay), "{step:?} {delay:?}");
+                    total += delay;
+                }
+                assert!(total <= policy.preview().worst_case_total().unwrap());
+                assert!(total >= policy.preview().best_case_total().unwrap());
+            }
+        }
+    }
+
+    #[test]
+    fn totals_of_extremes() {
+        let forever = Policy::fixed(SECOND).unlimited_attempts();
+        assert_eq!(forever.clone().build().unwrap().preview().worst_case_total(), None);
+        let minute = forever.max_elapsed(SECOND * 60).build().unwrap();
+        assert_eq!(minute.preview().worst_case_total(), Some(SECOND * 60));
+        let huge = Policy::fixed(Duration::MAX).max_attempts(u32::MAX).build().unwrap();
+        assert!(huge.preview().worst_case_total().unwrap() > Duration::from_secs(u64::from(u32::MAX)));
+        let once = Policy::fixed(SECOND).max_attempts(1).build().unwrap();
+        assert_eq!(once.preview().worst_case_total(), Some(Duration::ZERO));
+        assert_eq!(once.preview().steps().count(), 0);
+    }
+
+    #[test]
+    fn draws_a_table() {
+        let policy = Policy::exponential(SECOND, 2.0).jitter(Jitter::Equal).max_attempts(4).build().unwrap();
+        let expected = "\
+retry      least       most    by then
+    1     500 ms        1 s        1 s  ·····█████
+    2        1 s        2 s        3 s  ··········██████████
+    3        2 s        4 s        7 s  ····················████████████████████
+waits at most 7 s in total";
+        assert_eq!(policy.preview().to_string(), expected);
+    }
+
+    #[test]
+    fn long_tables_are_cut() {
+        let text = Policy::fixed(SECOND).max_attempts(31).build().unwrap().preview().to_string();
+        assert!(text.contains("… 10 more"), "{text}");
+        let text = Policy::fixed(SECOND).unlimited_attempts().build().unwrap().preview().to_string();
+        assert!(text.contains("… without end") && text.ends_with("waits without limit"), "{text}");
+    }
+}

@@ -1,0 +1,124 @@
+//! [`ByStatus`]: values by status pattern, the first that matches counting.
+
+use super::Strategy;
+use crate::status::StatusSet;
+
+/// Values by status pattern, in the order they were written.
+///
+/// ```
+/// use retry::strategy::ByStatus;
+///
+/// let mut by_status = ByStatus::new();
+/// by_status.push("429".parse()?, "wait");
+/// by_status.push("400-499".parse()?, "stop");
+/// by_status.push("all".parse()?, "back off");
+/// assert_eq!(by_status.get(429), Some(&"wait"));
+/// assert_eq!(by_status.get(404), Some(&"stop"));
+/// assert_eq!(by_status.get(500), Some(&"back off"));
+/// # Ok::<(), retry::status::StatusError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct ByStatus<S = Strategy> {
+    entries: Vec<(StatusSet, S)>,
+}
+
+impl<S> Default for ByStatus<S> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<S> ByStatus<S> {
+    /// Nothing for any status.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { entries: Vec::new() }
+    }
+
+    /// Adds a value for the statuses that no earlier entry covers.
+    pub fn push(&mut self, statuses: StatusSet, value: S) {
+        self.entries.push((statuses, value));
+    }
+
+    /// The value of the first entry that covers `status`. Linear in the number of entries.
+    #[must_use]
+    pub fn get(&self, status: u16) -> Option<&S> {
+        self.applicable(status).next()
+    }
+
+    /// The values of all entries that cover `status`, in order: for callers whose values have conditions of their own.
+    pub fn applicable(&self, status: u16) -> impl Iterator<Item = &S> {
+        self.entries.iter().filter(move |(statuses, _)| statuses.matches(status)).map(|(_, value)| value)
+    }
+
+    /// Every entry, in order.
+    pub fn entries(&self) -> &[(StatusSet, S)] {
+        &self.entries
+    }
+}
+
+impl<S> FromIterator<(StatusSet, S)> for ByStatus<S> {
+    fn from_iter<I: IntoIterator<Item = (StatusSet, S)>>(entries: I) -> Self {
+        Self { entries: entries.into_iter().collect() }
+    }
+}
+
+#[cfg(feature = "serde")]
+mod wire {
+    //! [`ByStatus`] as an object whose keys are status patterns.
+
+    use std::fmt;
+    use std::marker::PhantomData;
+
+    use serde::de::{MapAccess, Visitor};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::ByStatus;
+    use crate::status::StatusSet;
+
+    impl<S: Serialize> Serialize for ByStatus<S> {
+        fn serialize<T: Serializer>(&self, serializer: T) -> Result<T::Ok, T::Error> {
+            serializer.collect_map(self.entries.iter().map(|(statuses, value)| (statuses, value)))
+        }
+    }
+
+    impl<'de, S: Deserialize<'de>> Deserialize<'de> for ByStatus<S> {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            deserializer.deserialize_map(Entries(PhantomData))
+        }
+    }
+
+    struct Entries<S>(PhantomData<S>);
+
+    impl<'de, S: Deserialize<'de>> Visitor<'de> for Entries<S> {
+        type Value = ByStatus<S>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object whose keys are status patterns like \"429\" or \"5xx\"")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ByStatus<S>, A::Error> {
+            let mut by_status = ByStatus::new();
+            while let Some((statuses, value)) = map.next_entry::<StatusSet, S>()? {
+                by_status.push(statuses, value);
+            }
+            Ok(by_status)
+        }
+    }
+
+    #[cfg(feature = "schema")]
+    impl<S: schemars::JsonSchema> schemars::JsonSchema for ByStatus<S> {
+        fn schema_name() -> std::borrow::Cow<'static, str> {
+            format!("ByStatus_{}", S::schema_name()).into()
+        }
+
+        fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+            let values = generator.subschema_for::<S>();
+            schemars::json_schema!({
+                "type": "object",
+                "description": "Keys are status patterns; the first that matches counts.",
+                "additionalProperties": values,
+            })
+        }
+    }
+}

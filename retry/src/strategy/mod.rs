@@ -1,0 +1,161 @@
+//! Strategies by status, as Trigger.dev's `FetchRetryOptions` have them.
+//!
+//! ```text
+//!   response status ──► ByStatus: first key, in document order, that matches ──► Strategy
+//!                                                                       backoff ──► RetryOptions
+//!                                                                       headers ──► the reset header
+//!   failed try ───────► Sequence: how many with this status, one after the other ──► against the limit
+//! ```
+//!
+//! The order of a JSON object's members decides here, so they are kept in a list and not in a map. A strategy may be
+//! wrapped in a type of the caller's (with a body filter, say): [`ByStatus`] is generic.
+
+mod by_status;
+mod headers;
+mod sequence;
+
+use std::fmt;
+use std::time::SystemTime;
+
+pub use by_status::ByStatus;
+pub use headers::HeadersStrategy;
+pub use sequence::Sequence;
+
+use crate::hint::HintError;
+use crate::{Decision, GiveUp, Policy, RetryOptions, Rng};
+
+/// How to go on after a response with a certain status.
+///
+/// On the wire an object with a member `strategy`, `"backoff"` or `"headers"`, beside the members of what it holds.
+///
+/// ```
+/// # #[cfg(feature = "serde")] {
+/// use retry::{Decision, Rng, strategy::Strategy};
+/// use std::time::{Duration, SystemTime};
+///
+/// let strategy: Strategy = serde_json::from_str(r#"{
+///     "strategy": "headers",
+///     "limitHeader": "x-ratelimit-limit",
+///     "remainingHeader": "x-ratelimit-remaining",
+///     "resetHeader": "x-ratelimit-reset",
+///     "resetFormat": "iso_8601_duration_openai_variant"
+/// }"#).unwrap();
+/// let headers = [("X-RateLimit-Remaining", "0"), ("X-RateLimit-Reset", "6m0s")];
+/// let decision = strategy.decide(1, headers, SystemTime::UNIX_EPOCH, &mut Rng::seeded(0));
+/// assert_eq!(decision, Ok(Decision::RetryAfter(Duration::from_secs(360))));
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(tag = "strategy", rename_all = "camelCase"))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum Strategy {
+    /// Exponential backoff.
+    Backoff(RetryOptions),
+    /// The moment that the response's headers name.
+    Headers(HeadersStrategy),
+}
+
+impl Strategy {
+    /// Whether and when to try again, after `tries` tries of the present [`Sequence`], the failed one included.
+    ///
+    /// # Errors
+    /// If the response has the headers that a strategy goes by, and they cannot be read.
+    pub fn decide<'a>(
+        &self,
+        tries: u32,
+        headers: impl IntoIterator<Item = (&'a str, &'a str)>,
+        now: SystemTime,
+        rng: &mut Rng,
+    ) -> Result<Decision, HintError> {
+        match self {
+            Self::Backoff(options) if options.allows_another(tries) => {
+                Ok(Decision::RetryAfter(options.delay(tries, rng)))
+            }
+            Self::Backoff(_) => Ok(Decision::GiveUp(GiveUp::Attempts { made: tries })),
+            Self::Headers(strategy) => Ok(match strategy.hint(headers, now)? {
+                Some(hint) => Decision::RetryAfter(hint.delay),
+                None => Decision::GiveUp(GiveUp::NoHint),
+            }),
+        }
+    }
+}
+
+/// Everything Trigger.dev's `FetchRetryOptions` says: strategies by status, and options for failures without one.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "camelCase", deny_unknown_fields))]
+#[cfg_attr(feature = "serde", serde(bound(deserialize = "S: serde::Deserialize<'de>")))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct FetchRetryOptions<S = Strategy> {
+    /// After a response, by its status.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub by_status: ByStatus<S>,
+    /// After a try that took too long.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub timeout: Option<RetryOptions>,
+    /// After a connection that failed.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub connection_error: Option<RetryOptions>,
+}
+
+impl<S> Default for FetchRetryOptions<S> {
+    fn default() -> Self {
+        Self { by_status: ByStatus::new(), timeout: None, connection_error: None }
+    }
+}
+
+impl fmt::Display for Strategy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Backoff(options) => Policy::from(options).fmt(f),
+            Self::Headers(strategy) => write!(
+                f,
+                "when {} is 0, until {} ({})",
+                strategy.remaining_header, strategy.reset_header, strategy.reset_format
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_backoff_strategy_counts_its_tries() {
+        let strategy = Strategy::Backoff(RetryOptions::builder().limit(2).randomize(false).build().unwrap());
+        let decide = |tries| strategy.decide(tries, [], SystemTime::UNIX_EPOCH, &mut Rng::seeded(0));
+        assert_eq!(decide(1), Ok(Decision::RetryAfter(Duration::from_secs(1))));
+        assert_eq!(decide(2), Ok(Decision::GiveUp(GiveUp::Attempts { made: 2 })));
+    }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn document_order_decides() {
+        let text = r#"{"byStatus":{"500-599":{"strategy":"backoff","limit":3,"factor":1.8,"minTimeoutInMs":500,"maxTimeoutInMs":30000,"randomize":false},"429":{"strategy":"headers","limitHeader":"l","remainingHeader":"r","resetHeader":"s","resetFormat":"unix_timestamp_in_ms"},"all":{"strategy":"backoff","limit":1,"factor":1.8,"minTimeoutInMs":1000,"maxTimeoutInMs":60000,"randomize":true}},"timeout":{"limit":5,"factor":1.8,"minTimeoutInMs":1000,"maxTimeoutInMs":60000,"randomize":true}}"#;
+        let options: FetchRetryOptions = serde_json::from_str(text).unwrap();
+        assert!(matches!(options.by_status.get(503), Some(Strategy::Backoff(o)) if o.limit() == 3));
+        assert!(matches!(options.by_status.get(429), Some(Strategy::Headers(_))));
+        assert!(matches!(options.by_status.get(404), Some(Strategy::Backoff(o)) if o.limit() == 1));
+        assert_eq!(options.by_status.applicable(503).count(), 2);
+        assert_eq!(serde_json::to_string(&options).unwrap(), text);
+    }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn misspelt_strategies_are_errors() {
+        for (text, part) in [
+            (r#"{"strategy":"wait"}"#, "unknown variant `wait`"),
+            (r#"{"strategy":"backoff","limit":0}"#, "`limit` is 0"),
+            (r#"{"strategy":"backoff","retries":2}"#, "unknown field `retries`"),
+            (r#"{"strategy":"headers","limitHeader":"l"}"#, "missing field `remainingHeader`"),
+        ] {
+            let err = serde_json::from_str::<Strategy>(text).unwrap_err().to_string();
+            assert!(err.contains(part), "{text}: {err}");
+        }
+        assert!(serde_json::from_str::<ByStatus>(r#"{"5oo":{"strategy":"backoff"}}"#).is_err());
+    }
+}
