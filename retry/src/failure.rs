@@ -32,7 +32,7 @@ pub struct Failure {
 pub enum FailureKind {
     /// May be gone next time: a reset connection, a 503.
     Transient,
-    /// The try took too long. As transient, but dearer to a [budget](crate::Budget): it may still be running over there.
+    /// The try took too long. As transient, but dearer to a [budget](crate::budget::Budget): it may still be running over there.
     Timeout,
     /// The server asked for less: a 429.
     Throttled,

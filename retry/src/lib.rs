@@ -4,6 +4,10 @@
 //! text and statuses as plain values, randomness from a seedable [`Rng`].
 
 mod backoff;
+#[cfg(feature = "blocking")]
+pub mod blocking;
+pub mod breaker;
+pub mod budget;
 mod decide;
 mod error;
 mod failure;
@@ -15,8 +19,13 @@ mod nanos;
 mod options;
 mod policy;
 mod rng;
+pub mod run;
 pub mod status;
 pub mod strategy;
+#[cfg(feature = "tokio")]
+pub mod tokio;
+#[cfg(feature = "tower")]
+pub mod tower;
 mod words;
 
 pub use backoff::{Backoff, Delays};

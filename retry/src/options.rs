@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::{PolicyError, Rng, nanos};
+use crate::{Jitter, PolicyError, Rng, nanos};
 
 /// Exponential backoff with "plus" jitter: how often to try, and how long to wait in between.
 ///
@@ -99,11 +99,12 @@ impl RetryOptions {
     /// The delay after try number `k` has failed, counted from 1; 0 is taken as 1.
     ///
     /// It does not ask whether there may be another try: that is [`allows_another`](Self::allows_another).
-    /// Time logarithmic in `k`, no allocation, no panic for any `k`.
+    /// Time logarithmic in `k`, no allocation, no panic for any `k`. Delays past 584 years saturate.
     pub fn delay(&self, k: u32, rng: &mut Rng) -> Duration {
+        let cap = nanos::of(self.max_timeout);
         let grown = nanos::grow(nanos::of(self.min_timeout), self.factor, k.saturating_sub(1));
-        let jittered = if self.randomize { grown.saturating_add(rng.up_to(grown)) } else { grown };
-        Duration::from_nanos(jittered).min(self.max_timeout)
+        let jitter = if self.randomize { Jitter::Plus } else { Jitter::None };
+        Duration::from_nanos(jitter.apply(grown.min(cap), cap, rng))
     }
 
     /// Whether another try is allowed after `tries_made`, the first included.

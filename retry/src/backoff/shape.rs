@@ -36,7 +36,7 @@ impl From<&Backoff> for Shape {
 }
 
 impl Shape {
-    /// Delay `k`, from 1, before jitter and cap. For decorrelated jitter: the most it can be.
+    /// Delay `k`, from 1, before jitter and cap. Decorrelated jitter has none but its base.
     #[inline]
     fn plain(&self, k: u32) -> u64 {
         let steps = k.saturating_sub(1);
@@ -45,7 +45,7 @@ impl Shape {
             Self::Linear { initial, step } => initial.saturating_add(step.saturating_mul(u64::from(steps))),
             Self::Exponential { initial, factor } => nanos::grow(*initial, *factor, steps),
             Self::Fibonacci(unit) => unit.saturating_mul(fibonacci(steps)),
-            Self::Decorrelated { base, factor } => nanos::grow(*base, *factor, k.max(1)),
+            Self::Decorrelated { base, .. } => *base,
             Self::List(delays) => {
                 let index = usize::try_from(steps).unwrap_or(usize::MAX);
                 delays.get(index).or(delays.last()).copied().map_or(0, nanos::of)
@@ -57,29 +57,32 @@ impl Shape {
     #[inline]
     pub(crate) fn draw(&self, k: u32, previous: Option<u64>, jitter: Jitter, cap: u64, rng: &mut Rng) -> u64 {
         if let Self::Decorrelated { base, factor } = self {
-            let high = nanos::scale(previous.unwrap_or(*base), *factor).max(*base);
+            let high = decorrelated_end(*base, *factor, previous);
             return base.saturating_add(rng.up_to(high - base)).min(cap);
         }
         jitter.apply(self.plain(k).min(cap), cap, rng)
     }
 
-    /// The least and the most that delay `k` can be.
-    pub(crate) fn bounds(&self, k: u32, jitter: Jitter, cap: u64) -> (u64, u64) {
-        let plain = self.plain(k).min(cap);
-        match self {
-            Self::Decorrelated { base, .. } => ((*base).min(cap), plain),
-            _ => jitter.bounds(plain, cap),
+    /// The least and the most that delay `k` can be, if the delay before it was at most `previous`.
+    pub(crate) fn bounds(&self, k: u32, previous: Option<u64>, jitter: Jitter, cap: u64) -> (u64, u64) {
+        if let Self::Decorrelated { base, factor } = self {
+            return ((*base).min(cap), decorrelated_end(*base, *factor, previous).min(cap));
         }
+        jitter.bounds(self.plain(k).min(cap), cap)
     }
 
     /// The least delay that the backoff itself can ask for, for checking the cap against.
     pub(crate) fn least(&self) -> u64 {
         match self {
             Self::List(delays) => delays.iter().copied().map(nanos::of).min().unwrap_or(0),
-            Self::Decorrelated { base, .. } => *base,
             _ => self.plain(1),
         }
     }
+}
+
+/// The upper end of the interval that a decorrelated delay is drawn from: at least its base, which rounding might miss.
+fn decorrelated_end(base: u64, factor: f64, previous: Option<u64>) -> u64 {
+    nanos::scale(previous.unwrap_or(base), factor).max(base)
 }
 
 /// F(1) to F(93), all that fit a `u64`.
@@ -113,7 +116,7 @@ mod tests {
         assert_eq!(first(&Shape::Linear { initial: 5, step: 2 }), [5, 7, 9, 11, 13, 15]);
         assert_eq!(first(&Shape::Exponential { initial: 5, factor: 2.0 }), [5, 10, 20, 40, 80, 160]);
         assert_eq!(first(&Shape::Fibonacci(10)), [10, 10, 20, 30, 50, 80]);
-        assert_eq!(first(&Shape::Decorrelated { base: 1, factor: 3.0 }), [3, 9, 27, 81, 243, 729]);
+        assert_eq!(first(&Shape::Decorrelated { base: 1, factor: 3.0 }), [1; 6]);
         let list = Shape::List([1, 2, 3].map(Duration::from_nanos).into());
         assert_eq!(first(&list), [1, 2, 3, 3, 3, 3]);
     }
@@ -124,7 +127,6 @@ mod tests {
             Shape::Linear { initial: 1, step: u64::MAX / 2 },
             Shape::Exponential { initial: MS, factor: 1.1 },
             Shape::Fibonacci(MS),
-            Shape::Decorrelated { base: MS, factor: 3.0 },
         ] {
             assert_eq!(shape.plain(u32::MAX), u64::MAX, "{shape:?}");
         }

@@ -57,9 +57,14 @@ impl<'a> Preview<'a> {
             Attempts::AtMost(tries) => tries.get() - 1,
             Attempts::Unlimited => u32::MAX,
         };
+        let mut longest_before = None;
         (1..=retries).map(move |retry| {
             let (least, most) = match policy.place(retry) {
-                Some(k) => shape.bounds(k, policy.jitter, policy.cap()),
+                Some(k) => {
+                    let bounds = shape.bounds(k, longest_before, policy.jitter, policy.cap());
+                    longest_before = Some(bounds.1);
+                    bounds
+                }
                 None => (0, 0),
             };
             Step { retry, least: Duration::from_nanos(least), most: Duration::from_nanos(most) }

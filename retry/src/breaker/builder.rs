@@ -1,0 +1,103 @@
+//! [`BreakerBuilder`]: from numbers to a checked [`Breaker`].
+
+use std::time::Duration;
+
+use super::{Breaker, Rules, Trip};
+use crate::{PolicyError, nanos};
+
+/// Sets when a [`Breaker`] opens, and for how long; [`build`](Self::build) checks it.
+///
+/// ```
+/// use retry::breaker::Breaker;
+/// use std::time::Duration;
+///
+/// let breaker = Breaker::builder()
+///     .failure_rate(0.5, 20, Duration::from_secs(10)) // half of at least 20 answers in 10 s
+///     .open_for(Duration::from_secs(5))
+///     .probes(3)
+///     .build()?;
+/// # Ok::<(), retry::PolicyError>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until `build`"]
+pub struct BreakerBuilder {
+    trip: Trip,
+    open_for: Duration,
+    probes: u32,
+}
+
+impl Default for BreakerBuilder {
+    fn default() -> Self {
+        Self { trip: Trip::Consecutive(5), open_for: Duration::from_secs(30), probes: 1 }
+    }
+}
+
+impl BreakerBuilder {
+    /// Opens after this many failures with no success between them. For services with little traffic.
+    pub const fn consecutive_failures(mut self, failures: u32) -> Self {
+        self.trip = Trip::Consecutive(failures);
+        self
+    }
+
+    /// Opens when at least this share of the answers within `window` are failures, once there are `at_least` of them.
+    pub const fn failure_rate(mut self, ratio: f64, at_least: u32, window: Duration) -> Self {
+        self.trip = Trip::Rate { ratio, at_least, window: nanos::of(window) };
+        self
+    }
+
+    /// How long it stays open before it lets probes through.
+    pub const fn open_for(mut self, time: Duration) -> Self {
+        self.open_for = time;
+        self
+    }
+
+    /// How many tries it lets through then; it closes when all of them have worked.
+    pub const fn probes(mut self, probes: u32) -> Self {
+        self.probes = probes;
+        self
+    }
+
+    /// The breaker, if the numbers make sense.
+    ///
+    /// # Errors
+    /// If a count or a time is zero, or the ratio is not above 0 and at most 1.
+    pub fn build(self) -> Result<Breaker, PolicyError> {
+        match self.trip {
+            Trip::Consecutive(0) => return Err(PolicyError::new("consecutiveFailures", 0, "at least 1")),
+            Trip::Rate { ratio, .. } if !(ratio > 0.0 && ratio <= 1.0) => {
+                return Err(PolicyError::new("failureRate", ratio, "a number above 0 and at most 1"));
+            }
+            Trip::Rate { at_least: 0, .. } => return Err(PolicyError::new("atLeast", 0, "at least 1")),
+            Trip::Rate { window: 0, .. } => return Err(PolicyError::new("window", 0, "more than 0")),
+            Trip::Consecutive(_) | Trip::Rate { .. } => {}
+        }
+        if self.open_for.is_zero() {
+            return Err(PolicyError::new("openFor", 0, "more than 0"));
+        }
+        if self.probes == 0 {
+            return Err(PolicyError::new("probes", 0, "at least 1, or it would never close again"));
+        }
+        Ok(Breaker::new(Rules { trip: self.trip, open_for: nanos::of(self.open_for), probes: self.probes }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nonsense_is_refused_by_name() {
+        let second = Duration::from_secs(1);
+        for (builder, field) in [
+            (Breaker::builder().consecutive_failures(0), "consecutiveFailures"),
+            (Breaker::builder().failure_rate(0.0, 1, second), "failureRate"),
+            (Breaker::builder().failure_rate(f64::NAN, 1, second), "failureRate"),
+            (Breaker::builder().failure_rate(0.5, 0, second), "atLeast"),
+            (Breaker::builder().failure_rate(0.5, 1, Duration::ZERO), "window"),
+            (Breaker::builder().open_for(Duration::ZERO), "openFor"),
+            (Breaker::builder().probes(0), "probes"),
+        ] {
+            assert_eq!(builder.build().unwrap_err().field(), field);
+        }
+    }
+}

@@ -1,0 +1,407 @@
+//! [`Breaker`]: stops asking a service that is down.
+//!
+//! ```text
+//!            failures reach the threshold              open_for has passed
+//!   Closed ──────────────────────────────► Open ──────────────────────────► Half-open
+//!     ▲                                      ▲          any probe fails        │
+//!     │                                      └──────────────────────────────── ┤
+//!     └─────────────────────────────────────────────── all probes succeed ─────┘
+//! ```
+//!
+//! Where a [budget](crate::budget) limits retries, a breaker limits tries of every kind: open, it refuses at once, which
+//! spares the service the load and the caller the wait. After a while it lets a few tries through as probes, and they
+//! decide (Nygard, "Release It!", 2007; the half-open rule is that of Polly and Failsafe).
+//!
+//! # What always holds
+//! - Each permit is answered once or not at all; one that is dropped unanswered (a cancelled call) frees its place.
+//! - An answer counts only in the period it was asked in: a slow try from before the breaker opened neither closes nor
+//!   reopens it.
+//! - While half-open, no more than `probes` tries are under way at once.
+//!
+//! # Concurrency
+//! While closed, which is nearly always, asking is one atomic load, and with a threshold of consecutive failures so is
+//! reporting a success. Everything else takes a mutex for a few instructions; nothing waits or allocates under it. Time is
+//! an argument, as for the budget.
+
+mod builder;
+mod window;
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+pub use builder::BreakerBuilder;
+use window::Window;
+
+use crate::nanos;
+
+/// A circuit breaker, shared by all calls to one service. See the [module docs](self).
+///
+/// ```
+/// use retry::breaker::{Breaker, BreakerState};
+/// use std::time::Duration;
+///
+/// let second = Duration::from_secs(1);
+/// let breaker = Breaker::builder().consecutive_failures(2).open_for(30 * second).build()?;
+/// breaker.try_acquire(0 * second).unwrap().failed(0 * second);
+/// breaker.try_acquire(1 * second).unwrap().failed(1 * second);
+/// assert_eq!(breaker.try_acquire(2 * second).unwrap_err().retry_in(), 29 * second);
+///
+/// breaker.try_acquire(31 * second).unwrap().succeeded(31 * second); // the probe
+/// assert_eq!(breaker.state(31 * second), BreakerState::Closed);
+/// # Ok::<(), retry::PolicyError>(())
+/// ```
+#[derive(Debug)]
+pub struct Breaker {
+    rules: Rules,
+    /// The period, times two, plus one unless closed: all that asking a closed breaker needs.
+    period: AtomicU64,
+    /// Failures in a row while closed.
+    in_a_row: AtomicU32,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Rules {
+    trip: Trip,
+    open_for: u64,
+    probes: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Trip {
+    Consecutive(u32),
+    Rate { ratio: f64, at_least: u32, window: u64 },
+}
+
+#[derive(Debug)]
+struct Inner {
+    state: State,
+    window: Window,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    Closed,
+    Open { until: u64 },
+    HalfOpen { under_way: u32, succeeded: u32 },
+}
+
+/// What a [`Breaker`] does at present.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BreakerState {
+    /// Lets every try through.
+    Closed,
+    /// Lets none through.
+    Open {
+        /// How long until it lets probes through.
+        retry_in: Duration,
+    },
+    /// Lets a few through, to see.
+    HalfOpen,
+}
+
+/// The breaker is open, or half-open with all its probes under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BreakerOpen {
+    retry_in: Duration,
+}
+
+impl BreakerOpen {
+    /// How long until a try may be let through; zero if that depends on the probes under way.
+    #[must_use]
+    pub const fn retry_in(&self) -> Duration {
+        self.retry_in
+    }
+}
+
+impl std::fmt::Display for BreakerOpen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.retry_in.is_zero() {
+            return f.write_str("the circuit breaker waits for its probes");
+        }
+        write!(f, "the circuit breaker is open for another {}", crate::words::InWords(self.retry_in))
+    }
+}
+
+impl std::error::Error for BreakerOpen {}
+
+/// Leave for one try; say how it went. Dropped without that, it counts as never asked for.
+#[derive(Debug)]
+#[must_use = "report how the try went"]
+pub struct BreakerPermit<'a> {
+    breaker: &'a Breaker,
+    period: u64,
+    answered: bool,
+}
+
+impl Breaker {
+    /// Starts from: 5 consecutive failures, open for 30 s, 1 probe.
+    pub fn builder() -> BreakerBuilder {
+        BreakerBuilder::default()
+    }
+
+    fn new(rules: Rules) -> Self {
+        Self {
+            rules,
+            period: AtomicU64::new(0),
+            in_a_row: AtomicU32::new(0),
+            inner: Mutex::new(Inner { state: State::Closed, window: Window::default() }),
+        }
+    }
+
+    /// Asks for leave to try at `now`.
+    ///
+    /// # Errors
+    /// If the breaker is open.
+    pub fn try_acquire(&self, now: Duration) -> Result<BreakerPermit<'_>, BreakerOpen> {
+        let seen = self.period.load(Ordering::Acquire);
+        if seen & 1 == 0 {
+            return Ok(self.permit(seen >> 1));
+        }
+        let mut inner = self.lock();
+        let now = nanos::of(now);
+        if let State::Open { until } = inner.state {
+            if now < until {
+                return Err(BreakerOpen { retry_in: Duration::from_nanos(until - now) });
+            }
+            self.enter(&mut inner, State::HalfOpen { under_way: 0, succeeded: 0 });
+        }
+        match &mut inner.state {
+            State::HalfOpen { under_way, succeeded } => {
+                if under_way.saturating_add(*succeeded) >= self.rules.probes {
+                    return Err(BreakerOpen { retry_in: Duration::ZERO });
+                }
+                *under_way += 1;
+            }
+            // Closed by another thread since the load.
+            State::Closed | State::Open { .. } => {}
+        }
+        Ok(self.permit(self.period.load(Ordering::Acquire) >> 1))
+    }
+
+    /// What it does at `now`, for metrics.
+    #[must_use]
+    pub fn state(&self, now: Duration) -> BreakerState {
+        match self.lock().state {
+            State::Closed => BreakerState::Closed,
+            State::HalfOpen { .. } => BreakerState::HalfOpen,
+            State::Open { until } => match until.checked_sub(nanos::of(now)) {
+                Some(left) if left > 0 => BreakerState::Open { retry_in: Duration::from_nanos(left) },
+                _ => BreakerState::HalfOpen,
+            },
+        }
+    }
+
+    const fn permit(&self, period: u64) -> BreakerPermit<'_> {
+        BreakerPermit { breaker: self, period, answered: false }
+    }
+
+    /// A panic cannot happen under the lock, and if it did, the state would still be one of those drawn above.
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins a new period.
+    fn enter(&self, inner: &mut Inner, state: State) {
+        inner.state = state;
+        let next = (self.period.load(Ordering::Relaxed) >> 1).wrapping_add(1);
+        let open = u64::from(!matches!(state, State::Closed));
+        self.in_a_row.store(0, Ordering::Relaxed);
+        inner.window = Window::default();
+        self.period.store(next << 1 | open, Ordering::Release);
+    }
+
+    fn report(&self, period: u64, succeeded: bool, now: Duration) {
+        let consecutive = matches!(self.rules.trip, Trip::Consecutive(_));
+        let current = self.period.load(Ordering::Acquire);
+        if succeeded && consecutive && current == period << 1 && self.in_a_row.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let mut inner = self.lock();
+        if self.period.load(Ordering::Relaxed) >> 1 != period {
+            return;
+        }
+        let now = nanos::of(now);
+        let next = match &mut inner.state {
+            State::Closed if succeeded && consecutive => {
+                self.in_a_row.store(0, Ordering::Relaxed);
+                None
+            }
+            State::Closed => self.trips(&mut inner, succeeded, now).then(|| self.opened(now)),
+            State::HalfOpen { .. } if !succeeded => Some(self.opened(now)),
+            State::HalfOpen { under_way, succeeded } => {
+                *under_way = under_way.saturating_sub(1);
+                *succeeded += 1;
+                (*succeeded >= self.rules.probes).then_some(State::Closed)
+            }
+            State::Open { .. } => None,
+        };
+        if let Some(state) = next {
+            self.enter(&mut inner, state);
+        }
+    }
+
+    const fn opened(&self, now: u64) -> State {
+        State::Open { until: now.saturating_add(self.rules.open_for) }
+    }
+
+    /// Whether this answer, while closed, opens the breaker.
+    fn trips(&self, inner: &mut Inner, succeeded: bool, now: u64) -> bool {
+        match self.rules.trip {
+            Trip::Consecutive(limit) => {
+                self.in_a_row.fetch_add(1, Ordering::Relaxed).saturating_add(1) >= limit
+            }
+            Trip::Rate { ratio, at_least, window } => {
+                let (all, failed) = inner.window.count(succeeded, now, window);
+                all >= at_least && f64::from(failed) >= f64::from(all) * ratio && failed > 0
+            }
+        }
+    }
+
+    /// Frees a probe's place.
+    fn abandon(&self, period: u64) {
+        if self.period.load(Ordering::Acquire) == period << 1 {
+            return; // closed: there are no places
+        }
+        let mut inner = self.lock();
+        if self.period.load(Ordering::Relaxed) >> 1 == period
+            && let State::HalfOpen { under_way, .. } = &mut inner.state
+        {
+            *under_way = under_way.saturating_sub(1);
+        }
+    }
+}
+
+impl BreakerPermit<'_> {
+    /// The try worked.
+    pub fn succeeded(mut self, now: Duration) {
+        self.answered = true;
+        self.breaker.report(self.period, true, now);
+    }
+
+    /// The service failed. A failure that says nothing about the service (a malformed request) is better not reported.
+    pub fn failed(mut self, now: Duration) {
+        self.answered = true;
+        self.breaker.report(self.period, false, now);
+    }
+}
+
+impl Drop for BreakerPermit<'_> {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.breaker.abandon(self.period);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn at(secs: u64) -> Duration {
+        Duration::from_secs(secs)
+    }
+
+    fn breaker(failures: u32, probes: u32) -> Breaker {
+        Breaker::builder().consecutive_failures(failures).open_for(at(10)).probes(probes).build().unwrap()
+    }
+
+    fn open(breaker: &Breaker, secs: u64) {
+        while let Ok(permit) = breaker.try_acquire(at(secs)) {
+            permit.failed(at(secs));
+        }
+    }
+
+    #[test]
+    fn only_failures_in_a_row_open_it() {
+        let breaker = breaker(3, 1);
+        for _ in 0..10 {
+            breaker.try_acquire(at(0)).unwrap().failed(at(0));
+            breaker.try_acquire(at(0)).unwrap().failed(at(0));
+            breaker.try_acquire(at(0)).unwrap().succeeded(at(0));
+        }
+        assert_eq!(breaker.state(at(0)), BreakerState::Closed);
+        open(&breaker, 0);
+        assert_eq!(breaker.state(at(4)), BreakerState::Open { retry_in: at(6) });
+        assert_eq!(breaker.state(at(10)), BreakerState::HalfOpen);
+    }
+
+    #[test]
+    fn a_failed_probe_reopens_it_in_full() {
+        let breaker = breaker(1, 1);
+        open(&breaker, 0);
+        breaker.try_acquire(at(10)).unwrap().failed(at(12));
+        assert_eq!(breaker.state(at(12)), BreakerState::Open { retry_in: at(10) });
+    }
+
+    #[test]
+    fn no_more_probes_than_allowed_and_all_must_work() {
+        let breaker = breaker(1, 2);
+        open(&breaker, 0);
+        let first = breaker.try_acquire(at(10)).unwrap();
+        let second = breaker.try_acquire(at(10)).unwrap();
+        assert_eq!(breaker.try_acquire(at(10)).unwrap_err().retry_in(), Duration::ZERO);
+        first.succeeded(at(11));
+        assert_eq!(breaker.state(at(11)), BreakerState::HalfOpen);
+        second.succeeded(at(11));
+        assert_eq!(breaker.state(at(11)), BreakerState::Closed);
+    }
+
+    #[test]
+    fn a_dropped_probe_frees_its_place() {
+        let breaker = breaker(1, 1);
+        open(&breaker, 0);
+        drop(breaker.try_acquire(at(10)).unwrap());
+        breaker.try_acquire(at(10)).unwrap().succeeded(at(10));
+        assert_eq!(breaker.state(at(10)), BreakerState::Closed);
+    }
+
+    #[test]
+    fn answers_from_another_period_do_not_count() {
+        let breaker = breaker(1, 1);
+        let slow_failure = breaker.try_acquire(at(0)).unwrap();
+        let slow_success = breaker.try_acquire(at(0)).unwrap();
+        open(&breaker, 0);
+        slow_success.succeeded(at(1));
+        assert!(matches!(breaker.state(at(1)), BreakerState::Open { .. }));
+        breaker.try_acquire(at(10)).unwrap().succeeded(at(10));
+        slow_failure.failed(at(11));
+        assert_eq!(breaker.state(at(11)), BreakerState::Closed);
+    }
+
+    #[test]
+    fn a_rate_opens_it_once_there_is_enough_to_judge() {
+        let rate = Breaker::builder().failure_rate(0.5, 10, at(10)).open_for(at(10)).build().unwrap();
+        let report = |ok: bool, secs| {
+            let permit = rate.try_acquire(at(secs)).unwrap();
+            if ok { permit.succeeded(at(secs)) } else { permit.failed(at(secs)) }
+        };
+        (0..4).for_each(|_| report(false, 0));
+        (0..5).for_each(|_| report(true, 0));
+        assert_eq!(rate.state(at(0)), BreakerState::Closed);
+        report(false, 1);
+        assert!(matches!(rate.state(at(1)), BreakerState::Open { .. }));
+    }
+
+    #[test]
+    fn a_rate_forgets_what_is_older_than_its_window() {
+        let rate = Breaker::builder().failure_rate(0.5, 4, at(10)).build().unwrap();
+        for secs in (0..200).step_by(5) {
+            rate.try_acquire(at(secs)).unwrap().failed(at(secs));
+        }
+        assert_eq!(rate.state(at(200)), BreakerState::Closed);
+    }
+
+    #[test]
+    fn threads_agree_on_one_opening() {
+        let breaker = breaker(100, 1);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| open(&breaker, 0));
+            }
+        });
+        assert_eq!(breaker.state(at(0)), BreakerState::Open { retry_in: at(10) });
+    }
+}

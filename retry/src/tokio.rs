@@ -1,0 +1,91 @@
+//! Tokio's clock, and retrying on it. Feature `tokio`.
+//!
+//! Tokio's clock can be paused, so tests of code that retries take no time; the standard library's could not.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use ::tokio::time::{self, Instant};
+
+use crate::Policy;
+use crate::run::{Classify, Clock, Notify, Retry, RetryError, Sleep};
+
+/// Tokio's monotonic clock. All of them count from the same moment.
+///
+/// ```
+/// use retry::{run::{Clock, Sleep}, tokio::TokioTimer};
+/// use std::time::Duration;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
+/// let before = TokioTimer.now();
+/// TokioTimer.sleep(Duration::from_secs(60)).await; // no time at all on a paused clock
+/// assert!(TokioTimer.now() >= before + Duration::from_secs(60));
+/// # });
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TokioTimer;
+
+impl Clock for TokioTimer {
+    #[expect(clippy::disallowed_methods, reason = "this is the clock module of the crate for tokio")]
+    fn now(&self) -> Duration {
+        // A paused clock shows the time at which it was paused, which is before the time of the first call. Hence a zero
+        // well in the past: time before zero would stand still.
+        static ZERO: OnceLock<Instant> = OnceLock::new();
+        let zero = *ZERO.get_or_init(|| {
+            let now = Instant::now();
+            [86_400, 3_600, 60]
+                .into_iter()
+                .find_map(|secs| now.checked_sub(Duration::from_secs(secs)))
+                .unwrap_or(now)
+        });
+        Instant::now().saturating_duration_since(zero)
+    }
+}
+
+impl Sleep for TokioTimer {
+    type Sleep = time::Sleep;
+
+    #[expect(clippy::disallowed_methods, reason = "this is the clock module of the crate for tokio")]
+    fn sleep(&self, delay: Duration) -> time::Sleep {
+        time::sleep(delay)
+    }
+}
+
+impl<K, N> Retry<'_, K, N> {
+    /// [`run_async_with`](Self::run_async_with) tokio's clock. Needs a runtime with time enabled.
+    ///
+    /// # Errors
+    /// With the last error, and the reason why there was no further try.
+    pub async fn run_tokio<T, E>(
+        self,
+        operation: impl AsyncFnMut(u32) -> Result<T, E>,
+    ) -> Result<T, RetryError<E>>
+    where
+        K: Classify<E>,
+        N: Notify<E>,
+    {
+        self.run_async_with(&TokioTimer, operation).await
+    }
+}
+
+/// Calls `operation` and awaits it until it succeeds or `policy` says to stop; every error is worth another try.
+///
+/// ```
+/// use retry::Policy;
+/// use std::time::Duration;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
+/// let policy = Policy::fixed(Duration::from_secs(60)).build().unwrap();
+/// let mut answers = [Err("busy"), Err("busy"), Ok(7)].into_iter();
+/// assert_eq!(retry::tokio::retry(&policy, async || answers.next().unwrap()).await, Ok(7));
+/// # });
+/// ```
+///
+/// # Errors
+/// With the last error, and the reason why there was no further try.
+pub async fn retry<T, E>(
+    policy: &Policy,
+    mut operation: impl AsyncFnMut() -> Result<T, E>,
+) -> Result<T, RetryError<E>> {
+    Retry::new(policy).run_tokio(async |_| operation().await).await
+}
