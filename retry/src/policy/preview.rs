@@ -74,7 +74,7 @@ impl<'a> Preview<'a> {
     /// The longest that all the delays together can be, not counting the tries: at most the policy's maximum elapsed
     /// time. Nothing if neither attempts nor elapsed time are limited.
     ///
-    /// Exact up to 10,000 retries; each beyond is taken at the maximum delay, and the sum stops at what a [`Duration`]
+    /// Exact up to 1,000 retries; each beyond is taken at the maximum delay, and the sum stops at what a [`Duration`]
     /// holds.
     #[must_use]
     pub fn worst_case_total(&self) -> Option<Duration> {
@@ -90,7 +90,7 @@ impl<'a> Preview<'a> {
     }
 
     /// The shortest that all the delays together can be. As [`worst_case_total`](Self::worst_case_total), but with each
-    /// retry past 10,000 counted as nothing; nothing if the attempts are unlimited.
+    /// retry past 1,000 counted as nothing; nothing if the attempts are unlimited.
     #[must_use]
     pub fn best_case_total(&self) -> Option<Duration> {
         let Attempts::AtMost(_) = self.policy.attempts else { return None };
@@ -101,7 +101,7 @@ impl<'a> Preview<'a> {
 }
 
 /// How many steps a total adds up one by one.
-const COUNTED: usize = 10_000;
+const COUNTED: usize = 1_000;
 
 /// How many rows the table has; a longer one tells nobody more.
 const ROWS: usize = 20;

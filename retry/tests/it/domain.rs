@@ -14,7 +14,7 @@ use crate::cases;
 use crate::virtual_clock::VirtualClock;
 
 /// Durations of every size, the extremes among them.
-fn duration() -> impl Strategy<Value = Duration> {
+fn duration() -> BoxedStrategy<Duration> {
     prop_oneof![
         Just(Duration::ZERO),
         Just(Duration::from_nanos(1)),
@@ -24,6 +24,7 @@ fn duration() -> impl Strategy<Value = Duration> {
         (any::<u64>(), 0..1_000_000_000_u32).prop_map(|(secs, nanos)| Duration::new(secs, nanos)),
         any::<u64>().prop_map(Duration::from_nanos),
     ]
+    .boxed()
 }
 
 fn number() -> impl Strategy<Value = f64> {
@@ -42,7 +43,7 @@ fn attempt() -> impl Strategy<Value = u32> {
     prop_oneof![0..70_u32, Just(u32::MAX), any::<u32>()]
 }
 
-fn backoff() -> impl Strategy<Value = Backoff> {
+fn backoff() -> BoxedStrategy<Backoff> {
     prop_oneof![
         duration().prop_map(|delay| Backoff::Fixed { delay }),
         (duration(), duration()).prop_map(|(initial, step)| Backoff::Linear { initial, step }),
@@ -51,6 +52,7 @@ fn backoff() -> impl Strategy<Value = Backoff> {
         (duration(), number()).prop_map(|(base, factor)| Backoff::Decorrelated { base, factor }),
         prop::collection::vec(duration(), 0..5).prop_map(|delays| Backoff::List { delays: delays.into() }),
     ]
+    .boxed()
 }
 
 fn jitter() -> impl Strategy<Value = Jitter> {
@@ -93,11 +95,12 @@ fn built() -> impl Strategy<Value = Option<Policy>> {
         })
 }
 
-fn policy() -> impl Strategy<Value = Policy> {
-    built().prop_filter_map("not a valid policy", |policy| policy)
+/// Boxed, as its parts are: unboxed, the strategy's own type outgrows a test thread's stack.
+fn policy() -> BoxedStrategy<Policy> {
+    built().prop_filter_map("not a valid policy", |policy| policy).boxed()
 }
 
-fn failure() -> impl Strategy<Value = Failure> {
+fn failure() -> BoxedStrategy<Failure> {
     let asked = prop_oneof![duration().prop_map(Asked::Wait), duration().prop_map(Asked::Past)];
     let kind = prop::sample::select(vec![
         FailureKind::Transient,
@@ -105,9 +108,11 @@ fn failure() -> impl Strategy<Value = Failure> {
         FailureKind::Throttled,
         FailureKind::Permanent,
     ]);
-    (kind, prop::option::of(asked)).prop_map(|(kind, asked)| {
-        Failure::new(kind).with_hint(asked.map(|asked| Hint::new(asked, HintSource::Caller)))
-    })
+    (kind, prop::option::of(asked))
+        .prop_map(|(kind, asked)| {
+            Failure::new(kind).with_hint(asked.map(|asked| Hint::new(asked, HintSource::Caller)))
+        })
+        .boxed()
 }
 
 /// The longest any single delay may be.
