@@ -8,6 +8,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
+use crate::convert::Conversion;
 use crate::dialect::Dialect;
 use crate::error::FilterError;
 use crate::explain::Explanation;
@@ -101,6 +102,30 @@ impl Filter {
     /// The filter as it was written, in its dialect; of duplicate keys the last.
     pub fn to_value(&self) -> Value {
         self.inner.source.to_node().into_value()
+    }
+
+    /// The filter in the native dialect, on every event of the same meaning; a native filter as it is.
+    ///
+    /// ```
+    /// use filter::{Dialect, FilterOptions};
+    /// use serde_json::json;
+    ///
+    /// let filter = FilterOptions::new().dialect(Dialect::TriggerDev).parse(r#"{"n": [{"$gt": 1}, {"$lt": 5}]}"#)?;
+    /// assert_eq!(filter.to_native()?, json!({"n": {"$gt": 1, "$lt": 5}}));
+    /// # Ok::<(), filter::FilterError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the native dialect cannot say it exactly: patterns of the event-bridge dialect look into arrays in arrays. See
+    /// [`Conversion`] for converting them all the same, where events have none.
+    ///
+    /// [`Conversion`]: crate::Conversion
+    pub fn to_native(&self) -> Result<Value, FilterError> {
+        Conversion::new().to_native(self)
+    }
+
+    pub(crate) fn source(&self) -> &Source {
+        &self.inner.source
     }
 
     /// The dialect in which it was written.

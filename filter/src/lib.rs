@@ -11,6 +11,7 @@
 
 mod ast;
 mod compile;
+mod convert;
 mod diagnostic;
 mod dialect;
 mod error;
@@ -26,6 +27,7 @@ mod program;
 mod source;
 mod warning;
 
+pub use convert::Conversion;
 pub use diagnostic::{Diagnostic, Severity, Span};
 pub use dialect::{Dialect, UnknownDialect};
 pub use error::FilterError;

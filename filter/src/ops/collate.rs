@@ -33,6 +33,10 @@ impl IgnoreCase {
                 || collator().is_some_and(|c| c.compare(&self.text, other) == Ordering::Equal)
         }
     }
+
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
 }
 
 /// Whether every character is printable ASCII. Those differ from each other at the primary level but for case, and none

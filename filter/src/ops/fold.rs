@@ -40,6 +40,10 @@ impl Folded {
         let mut expected = self.folded.iter().rev();
         expected.all(|&expected| characters.next().is_some_and(|c| mapper.simple_fold(c) == expected))
     }
+
+    pub(crate) fn source(&self) -> &str {
+        &self.source
+    }
 }
 
 impl fmt::Display for Folded {

@@ -93,6 +93,10 @@ impl Wildcard {
         matches!(&self.pieces, Pieces::Starred { prefix, middle, suffix }
             if prefix.is_empty() && middle.is_empty() && suffix.is_empty())
     }
+
+    pub(crate) fn source(&self) -> &str {
+        &self.source
+    }
 }
 
 fn push(literals: &mut [String], character: char) {

@@ -3,6 +3,7 @@
 
 mod agree;
 mod collation;
+mod convert;
 mod corpus;
 mod diagnostics;
 mod generate;

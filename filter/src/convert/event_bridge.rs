@@ -1,0 +1,202 @@
+//! From event-bridge to native, for events without arrays in arrays.
+//!
+//! There, a condition is judged on the scalars of a field; here, on the value. So a condition becomes two: one for the
+//! value, one for the elements of an array. A nested pattern that no object without fields satisfies means the same in
+//! both dialects. One that such an object does satisfy holds
+//!
+//! - where the native one does, if it is also required that one of its paths leads to a scalar, and
+//! - where that is required of nothing: not of the object, and not of any element.
+//!
+//! ```text
+//!   {"a": {"b": [{"exists": false}]}}   ⇒   {"$or": [{"a": {"$and": [b is absent, b is there]}}, {"$nor": [{"a": b is there}]}]}
+//! ```
+
+use serde_json::{Map, Value, json};
+
+use super::{key, leaf, object};
+use crate::ast::{Condition, Conditions, Junction, Member, MemberKind, Node, Pattern, TestKind};
+use crate::diagnostic::Diagnostic;
+use crate::error::FilterError;
+use crate::json::Pointer;
+use crate::ops::Leaf;
+use crate::ops::text::Quoted;
+
+/// Why nothing of a pattern can be converted when nothing is known of the arrays in events.
+pub(super) fn refusal(tree: &Pattern) -> FilterError {
+    let mut diagnostics = Vec::new();
+    refuse(tree, &mut Pointer::default(), &mut diagnostics);
+    FilterError::new(diagnostics)
+}
+
+fn refuse(tree: &Pattern, pointer: &mut Pointer, diagnostics: &mut Vec<Diagnostic>) {
+    for member in &tree.members {
+        let mark = pointer.key(&member.key);
+        match &member.kind {
+            MemberKind::Field { node: Node::Nested { pattern, .. }, .. } => {
+                refuse(pattern, pointer, diagnostics);
+            }
+            MemberKind::Field { name, .. } => {
+                let message = format!(
+                    "{} is looked for in arrays inside arrays too, which the native dialect cannot say",
+                    Quoted(name)
+                );
+                let help = "if no event has an array as an element of an array, convert assuming flat arrays";
+                diagnostics.push(Diagnostic::error(message).at(pointer.as_str()).help(help));
+            }
+            MemberKind::Junction { patterns, .. } => {
+                for (index, pattern) in patterns.iter().enumerate() {
+                    let mark = pointer.index(index);
+                    refuse(pattern, pointer, diagnostics);
+                    pointer.back(mark);
+                }
+            }
+        }
+        pointer.back(mark);
+    }
+}
+
+pub(super) fn convert(tree: Pattern) -> Value {
+    pattern(&tree).filter
+}
+
+/// A filter, and whether an object without fields satisfies it.
+struct Converted {
+    filter: Value,
+    absent: bool,
+}
+
+fn pattern(tree: &Pattern) -> Converted {
+    let mut fields = Map::new();
+    let mut clauses = Vec::new();
+    let mut absent = true;
+    for member in &tree.members {
+        match &member.kind {
+            MemberKind::Field { name, node: Node::Conditions(all) } => {
+                absent &= all.items.iter().any(wants_absence);
+                fields.insert(key(name), conditions(all));
+            }
+            MemberKind::Field { name, node: Node::Nested { pattern: inner, .. } } => {
+                let converted = pattern(inner);
+                absent &= converted.absent;
+                if converted.absent {
+                    let there = Value::from(vec![some_scalar(inner)]);
+                    let both = json!({"$and": [converted.filter, {"$or": there}]});
+                    let none = json!({"$nor": [object(key(name), json!({ "$or": there }))]});
+                    clauses.push(json!({"$or": [object(key(name), both), none]}));
+                } else {
+                    fields.insert(key(name), converted.filter);
+                }
+            }
+            MemberKind::Junction { patterns, kind } => {
+                let converted: Vec<Converted> = patterns.iter().map(pattern).collect();
+                absent &= match kind {
+                    Junction::Or => converted.iter().any(|one| one.absent),
+                    Junction::And => converted.iter().all(|one| one.absent),
+                    Junction::Nor => !converted.iter().any(|one| one.absent),
+                };
+                let name = match kind {
+                    Junction::Or => "$or",
+                    Junction::And => "$and",
+                    Junction::Nor => "$nor",
+                };
+                clauses.push(object(name, converted.into_iter().map(|one| one.filter).collect()));
+            }
+        }
+    }
+    match clauses.as_mut_slice() {
+        [] => {}
+        // A single clause stands beside the fields.
+        [Value::Object(only)] => fields.append(only),
+        _ => {
+            fields.insert("$and".to_owned(), Value::Array(clauses));
+        }
+    }
+    Converted { filter: Value::Object(fields), absent }
+}
+
+/// A filter for objects that have a scalar at one of the pattern's paths.
+fn some_scalar(tree: &Pattern) -> Value {
+    let mut paths = Vec::new();
+    collect_paths(&tree.members, &mut paths);
+    match paths.as_mut_slice() {
+        [only] => only.take(),
+        _ => object("$or", Value::Array(paths)),
+    }
+}
+
+fn collect_paths(members: &[Member], paths: &mut Vec<Value>) {
+    for member in members {
+        match &member.kind {
+            MemberKind::Field { name, node: Node::Conditions(_) } => {
+                paths.push(object(key(name), Value::Array(with_elements(any_scalar()))));
+            }
+            MemberKind::Field { name, node: Node::Nested { pattern, .. } } => {
+                paths.push(object(key(name), some_scalar(pattern)));
+            }
+            MemberKind::Junction { patterns, .. } => {
+                patterns.iter().for_each(|pattern| collect_paths(&pattern.members, paths));
+            }
+        }
+    }
+}
+
+fn conditions(conditions: &Conditions) -> Value {
+    let scalars: Vec<Value> = conditions.items.iter().flat_map(on_scalar).collect();
+    let mut any = if scalars.is_empty() { Vec::new() } else { with_elements(scalars) };
+    if conditions.items.iter().any(wants_absence) {
+        any.push(object("$none", Value::Array(with_elements(any_scalar()))));
+    }
+    Value::Array(any)
+}
+
+fn wants_absence(condition: &Condition) -> bool {
+    condition.tests.iter().any(|test| matches!(test.kind, TestKind::Leaf(Leaf::Exists(false))))
+}
+
+/// Conditions for a scalar, extended to the scalars of an array.
+fn with_elements(mut conditions: Vec<Value>) -> Vec<Value> {
+    let elements = match conditions.as_slice() {
+        [literal] if !literal.is_object() => object("$includes", literal.clone()),
+        [matcher] => object("$some", matcher.clone()),
+        several => object("$some", Value::from(several)),
+    };
+    conditions.push(elements);
+    conditions
+}
+
+/// Native conditions of which one holds for a value exactly if it is a scalar that satisfies the condition.
+fn on_scalar(condition: &Condition) -> Vec<Value> {
+    let mut all = Vec::new();
+    for test in &condition.tests {
+        match &test.kind {
+            TestKind::Leaf(Leaf::Exists(false)) => {}
+            TestKind::Leaf(Leaf::Exists(true)) => all.extend(any_scalar()),
+            TestKind::Leaf(Leaf::AnythingBut(literals)) => {
+                let excluded: Vec<Value> = literals.iter().map(leaf::literal).collect();
+                let mut other = scalar_but_null();
+                other.insert("$anythingBut".to_owned(), excluded.into());
+                all.extend([Value::Null, Value::Object(other)]);
+            }
+            TestKind::NoneOf(leaves) => {
+                let mut other = scalar_but_null();
+                if let Some(Value::Array(none)) = other.get_mut("$none") {
+                    none.extend(leaves.iter().map(leaf::condition));
+                }
+                all.extend([Value::Null, Value::Object(other)]);
+            }
+            TestKind::Leaf(leaf) => all.push(leaf::condition(leaf)),
+            // The dialect has no others.
+            _ => {}
+        }
+    }
+    all
+}
+
+fn any_scalar() -> Vec<Value> {
+    vec![Value::Null, Value::Object(scalar_but_null())]
+}
+
+/// `$not` holds for strings, numbers, booleans and arrays; every array has a length.
+fn scalar_but_null() -> Map<String, Value> {
+    Map::from_iter([("$not".to_owned(), Value::Null), ("$none".to_owned(), json!([{"$size": {"$gte": 0}}]))])
+}

@@ -1,0 +1,71 @@
+//! Single operators in the native dialect.
+
+use serde_json::{Value, json};
+
+use super::object;
+use crate::ops::number::Range;
+use crate::ops::{Leaf, Literal, Num};
+
+pub(super) fn literal(literal: &Literal) -> Value {
+    match literal {
+        Literal::Null => Value::Null,
+        Literal::Bool(bool) => Value::Bool(*bool),
+        Literal::Number(number) => num(*number),
+        Literal::String(text) => Value::from(&**text),
+    }
+}
+
+fn num(number: Num) -> Value {
+    number.to_number().map_or(Value::Null, Value::Number)
+}
+
+/// A literal, or a matcher that holds for exactly the same values.
+pub(super) fn condition(leaf: &Leaf) -> Value {
+    let text = |operator: &str, text: &str| object(operator, Value::from(text));
+    match leaf {
+        Leaf::Equals(value) => literal(value),
+        Leaf::StartsWith(prefix) => text("$startsWith", prefix),
+        Leaf::EndsWith(suffix) => text("$endsWith", suffix),
+        Leaf::Contains(part) => text("$contains", part.text()),
+        Leaf::IgnoreCase(other) => text("$ignoreCaseEquals", other.text()),
+        Leaf::Regex(pattern) => text("$regex", pattern.source()),
+        Leaf::Wildcard(pattern) => text("$wildcard", pattern.source()),
+        Leaf::Cidr(block) => text("$cidr", &block.to_string()),
+        Leaf::Number(numbers) => range(numbers),
+        Leaf::Includes(value) => object("$includes", literal(value)),
+        Leaf::Exists(expected) => object("$exists", Value::from(*expected)),
+        Leaf::IsNull(expected) => object("$isNull", Value::from(*expected)),
+        Leaf::AnythingBut(literals) => match &**literals {
+            [only] => object("$anythingBut", literal(only)),
+            several => object("$anythingBut", several.iter().map(literal).collect()),
+        },
+        Leaf::Not(value) => object("$not", literal(value)),
+        // What the i flag of the regex crate does is simple case folding, too.
+        Leaf::FoldedEquals(other) => folded("\\A", other.source(), "\\z"),
+        Leaf::FoldedPrefix(prefix) => folded("\\A", prefix.source(), ""),
+        Leaf::FoldedSuffix(suffix) => folded("", suffix.source(), "\\z"),
+    }
+}
+
+fn folded(before: &str, text: &str, after: &str) -> Value {
+    object("$regex", Value::from(format!("{before}(?i:{}){after}", regex::escape(text))))
+}
+
+fn range(range: &Range) -> Value {
+    match (range.low, range.high) {
+        (Some(low), Some(high)) if low.inclusive && high.inclusive && low.at == high.at => num(low.at),
+        (Some(low), Some(high)) if low.inclusive && high.inclusive && !range.is_empty() => {
+            json!({"$between": [num(low.at), num(high.at)]})
+        }
+        (low, high) => {
+            let mut tests = serde_json::Map::new();
+            if let Some(low) = low {
+                tests.insert(if low.inclusive { "$gte" } else { "$gt" }.to_owned(), num(low.at));
+            }
+            if let Some(high) = high {
+                tests.insert(if high.inclusive { "$lte" } else { "$lt" }.to_owned(), num(high.at));
+            }
+            Value::Object(tests)
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! From trigger-dev to native: arrays of matchers, which are all-of, become one matcher; all of it can be said.
+
+use serde_json::{Map, Value, json};
+
+use super::{key, leaf, object};
+use crate::ast::{Condition, MemberKind, Node, Pattern, Quantifier, TestKind};
+use crate::ops::Leaf;
+
+pub(super) fn convert(tree: Pattern) -> Value {
+    let mut members = Map::new();
+    for member in tree.members {
+        if let MemberKind::Field { name, node } = member.kind {
+            let node = match node {
+                Node::Nested { pattern, .. } => convert(pattern),
+                Node::Conditions(all) => match all.quantifier {
+                    Quantifier::Any => all.items.iter().flat_map(leaves).map(leaf::condition).collect(),
+                    Quantifier::All => all_of(&all.items),
+                },
+            };
+            members.insert(key(&name), node);
+        }
+    }
+    Value::Object(members)
+}
+
+fn leaves(condition: &Condition) -> impl Iterator<Item = &Leaf> {
+    condition.tests.iter().filter_map(|test| match &test.kind {
+        TestKind::Leaf(leaf) => Some(leaf),
+        _ => None,
+    })
+}
+
+/// One matcher where no operator is there twice, `$all` where one is, and what holds for everything where nothing is
+/// asked. The member must stay even then: a nested filter without members would hold where one with `[]` does not.
+fn all_of(conditions: &[Condition]) -> Value {
+    let nothing = |leaf: &&Leaf| matches!(leaf, Leaf::AnythingBut(literals) if literals.is_empty());
+    let matchers: Vec<Value> =
+        conditions.iter().flat_map(leaves).filter(|leaf| !nothing(leaf)).map(as_matcher).collect();
+    if matchers.is_empty() {
+        return json!([{"$exists": true}, {"$exists": false}]);
+    }
+    let mut merged = Map::new();
+    for matcher in &matchers {
+        for (operator, argument) in matcher.as_object().into_iter().flatten() {
+            if merged.insert(operator.clone(), argument.clone()).is_some() {
+                return object("$all", Value::Array(matchers));
+            }
+        }
+    }
+    Value::Object(merged)
+}
+
+/// `$between` of a number and itself is written as that number, which is no matcher.
+fn as_matcher(leaf: &Leaf) -> Value {
+    match leaf::condition(leaf) {
+        Value::Object(matcher) => Value::Object(matcher),
+        literal => json!({"$between": [literal, literal]}),
+    }
+}
