@@ -1,4 +1,50 @@
-//! A background poll that survives errors, rate limits, restarts and crashes.
+//! A background poll: ask a URL until a response means *done* (or *failed*), through errors, rate limits and restarts.
+//!
+//! Someone waits for a remote job (a video export, a deployment, a payment) whose only news is a URL. A [`PollSpec`] says
+//! which URL, how often, how long, and which response means what; a [`Poller`] asks until one does, and hands back the
+//! JSON body, typed.
+//!
+//! ```no_run
+//! use poller::{PollSpec, Poller};
+//!
+//! #[derive(serde::Deserialize)]
+//! struct Export {
+//!     download_url: String,
+//! }
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let poller = Poller::builder().build().await?;
+//! let spec = PollSpec::parse(
+//!     r#"{"url": "https://api.example.com/v1/exports/42", "interval": 10, "timeout": 300,
+//!         "responseFilter": {"status": [200], "body": {"status": ["SUCCESS"]}},
+//!         "failureFilter": {"body": {"status": ["FAILED", "CANCELLED"]}}}"#,
+//! )?;
+//! let done = poller.background_poll::<Export>("export-42", spec).await?;
+//! println!("{}", done.value.download_url);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What it keeps
+//! - **The grid.** Requests begin at `start + k·interval`, exactly; they never overlap and never drift. The deadline cuts
+//!   a request in flight, and none begins after it.
+//! - **One outcome.** Each poll ends matched, failed, timed out or cancelled, once. It is stored before it is told.
+//! - **Patience.** `Retry-After` and its relatives hold a poll back to the first tick that respects them; retry rules by
+//!   status replace ticks; a 429 holds back the neighbours with the same credentials too.
+//! - **Manners.** At most [`Limits::per_origin`] requests at once to one origin, [`Limits::in_flight`] in all.
+//! - **Secrets.** References, resolved at sending; see [`secret`].
+//!
+//! # Parts that can be replaced
+//! A [`store::Store`] keeps polls, a [`fetch::Fetch`] sends requests, a [`Clock`] tells the time. The defaults are
+//! [`MemoryStore`], [`fetch::HttpClient`] (public addresses only) and [`SystemClock`].
+//!
+//! # When not to use it
+//! - The other side can call you: a webhook is news without asking.
+//! - You need an answer within milliseconds of the change: polling costs half an interval on average.
+//! - One request, repeated until it succeeds, with no filter on what it says: the `retry` crate is enough.
+//!
+//! # Limits of this version
+//! The only store is in memory: polls end with the process. Polls run on the tokio runtime on which the poller was built.
 
 mod clock;
 mod engine;

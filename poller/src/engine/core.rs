@@ -280,12 +280,15 @@ impl Core {
         self.dispatch(now);
     }
 
-    /// Ends a poll as cancelled, unless its outcome is decided already.
+    /// Ends a poll as cancelled, unless its outcome is decided or its deadline has passed.
     pub(crate) fn cancel(&mut self, id: PollId, now: Timestamp) {
         let Some(entry) = self.polls.get_mut(id) else { return };
+        // At the deadline the poll has ended, though nobody may have looked at it yet.
+        let over = now >= entry.state.grid().deadline();
         match &mut entry.phase {
             Phase::Creating { cancelled, .. } => *cancelled = true,
             Phase::Finishing { .. } => {}
+            _ if over => {}
             Phase::Waiting { .. } | Phase::Queued => self.end(id, Conclusion::Cancelled, now),
             Phase::InFlight { .. } => {
                 self.lanes.end(entry.lane);

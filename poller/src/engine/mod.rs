@@ -15,6 +15,8 @@ mod attempt;
 mod core;
 mod driver;
 mod lanes;
+#[cfg(test)]
+mod simulation;
 
 pub(crate) use self::core::{Admission, PollId};
 pub(crate) use self::driver::{Inbox, Message, Surroundings, spawn};
