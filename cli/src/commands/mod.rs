@@ -73,11 +73,15 @@ impl std::fmt::Display for AlreadyTold {
 
 impl std::error::Error for AlreadyTold {}
 
-/// The runtime for commands that poll. Several threads, so that a slow reader of the output delays no request.
-fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
+/// Runs a command that polls. On several threads, so that a slow reader of the output delays no request.
+fn block_on(command: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<Exit> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
-        .map_err(|error| anyhow::anyhow!("cannot start the runtime: {error}"))
+        .map_err(|error| anyhow::anyhow!("cannot start the runtime: {error}"))?;
+    let result = runtime.block_on(command);
+    // Not dropped: that would wait for a name lookup that hangs, after everything has been said.
+    runtime.shutdown_background();
+    result
 }

@@ -18,7 +18,7 @@ pub(super) fn run(args: &RunArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     }
     let limits = specs::limits(args.unbounded);
     let plan = Plan { jobs, print, limits, cacert: args.connect.cacert.as_deref(), narrator, terminal };
-    super::runtime()?.block_on(drive::drive(plan))
+    super::block_on(drive::drive(plan))
 }
 
 /// `GET https://api.example.com/v1/exports/42 every 10s for 5m at most`

@@ -93,7 +93,7 @@ impl Narrator {
                 if let Event::Attempted(attempt) = event
                     && let Some(comment) = (self.comment)(attempt)
                 {
-                    tell(format_args!("          {}", self.paint.faint(comment)));
+                    tell(format_args!("          {comment}"));
                 }
             }
             // The live line shows attempts as they come; an end is worth keeping on the screen.

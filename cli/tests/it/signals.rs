@@ -2,6 +2,7 @@
 
 use rustix::process::{Pid, Signal, kill_process};
 use test_support::{Reply, Script, Server};
+use tokio::process::Child;
 
 use crate::process::{Ended, command, finish};
 
@@ -11,9 +12,13 @@ async fn interrupted(signal: Signal, arguments: &[&str]) -> Ended {
     let url = server.url("/job");
     let child = command(&[&["wait", &url], arguments].concat()).spawn().unwrap();
     server.arrived(0).await;
+    send(signal, &child);
+    finish(child, "").await
+}
+
+fn send(signal: Signal, child: &Child) {
     let pid = Pid::from_raw(i32::try_from(child.id().unwrap()).unwrap()).unwrap();
     kill_process(pid, signal).unwrap();
-    finish(child, "").await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -32,4 +37,22 @@ async fn sigterm_cancels() {
     let outcome: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
     assert_eq!(outcome["outcome"]["kind"], "cancelled");
     ended.telling("SIGTERM: cancelling");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pressing_again_ends_it_at_once_even_where_the_output_blocks() {
+    // More than a pipe holds, and nobody reads: the process hangs in the middle of its last word.
+    let body = format!("\"{}\"", "x".repeat(1 << 20));
+    let server = Server::start(Script::new().on("/job", [Reply::json(body)])).await;
+    let mut child = command(&["wait", &server.url("/job")]).spawn().unwrap();
+    server.ended(0).await;
+    let code = loop {
+        // Signals of one kind that come close together are delivered as one, so it is pressed until it is heard.
+        send(Signal::INT, &child);
+        tokio::task::yield_now().await;
+        if let Some(status) = child.try_wait().unwrap() {
+            break status.code();
+        }
+    };
+    assert_eq!(code, Some(130));
 }

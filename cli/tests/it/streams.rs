@@ -1,5 +1,6 @@
 //! Standard streams at their worst: closed pipes, huge lines, events that come slowly.
 
+use test_support::{Reply, Script, Server};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
 use crate::process::{command, finish, run};
@@ -19,6 +20,15 @@ async fn a_reader_of_errors_that_leaves_is_no_error_either() {
     let mut child = command(&["match", "-f", "{}"]).spawn().unwrap();
     drop(child.stderr.take());
     finish(child, "not json\n{}\n").await.expect(2, "{}\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_nobody_wants_is_no_error() {
+    let server = Server::start(Script::from(Reply::json("{}"))).await;
+    let mut child = command(&["wait", "--quiet", &server.url("/")]).spawn().unwrap();
+    drop(child.stdout.take());
+    let ended = finish(child, "").await;
+    assert_eq!((ended.code, &*ended.stderr), (Some(0), ""));
 }
 
 #[cfg(target_os = "linux")]

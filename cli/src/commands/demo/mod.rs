@@ -18,7 +18,7 @@ use crate::render::live::Narrator;
 use crate::render::terminal::{Terminal, tell};
 
 pub(super) fn run(args: &DemoArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
-    super::runtime()?.block_on(show(args, terminal))
+    super::block_on(show(args, terminal))
 }
 
 async fn show(args: &DemoArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
@@ -28,7 +28,8 @@ async fn show(args: &DemoArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     let spec = spec(&text)?;
     let narrator = Narrator::with_comments(terminal, quiet, comment);
     narrator.say(format_args!(
-        "A job server is listening on {}. Its job takes a few seconds, and like a real server it has bad moments.\n\
+        "A job server is listening on {}.\n\
+         Its job takes a few seconds, and like any server it has its bad moments.\n\
          The poll asks at once, then every second, until the body says SUCCESS.\n",
         server.origin()
     ));

@@ -48,7 +48,7 @@ pub(super) fn run(args: &WaitArgs, terminal: &Terminal) -> anyhow::Result<Exit> 
         narrator,
         terminal,
     };
-    super::runtime()?.block_on(drive::drive(plan))
+    super::block_on(drive::drive(plan))
 }
 
 /// `--until` or `--fail-if`, read.
