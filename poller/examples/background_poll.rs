@@ -20,7 +20,8 @@ struct Job {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let replies = [Reply::json(r#"{"status":"PENDING"}"#), Reply::new(500), Reply::json(r#"{"status":"SUCCESS"}"#)];
+    let replies =
+        [Reply::json(r#"{"status":"PENDING"}"#), Reply::new(500), Reply::json(r#"{"status":"SUCCESS"}"#)];
     let server = Server::start(Script::new().on("/job", replies)).await;
     let url = std::env::args().nth(1).unwrap_or_else(|| server.url("/job"));
 
@@ -40,7 +41,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     while let Some(event) = events.next().await {
         match event {
             Event::Attempted(attempt) => {
-                println!("attempt {}: {} {}", attempt.number, attempt.result, attempt.note.unwrap_or_default());
+                println!(
+                    "attempt {}: {} {}",
+                    attempt.number,
+                    attempt.result,
+                    attempt.note.unwrap_or_default()
+                );
             }
             Event::Finished(outcome) => println!("{} after {:?}", outcome.name(), outcome.elapsed()),
             _ => {}

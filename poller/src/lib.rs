@@ -36,7 +36,8 @@
 //!
 //! # Parts that can be replaced
 //! A [`store::Store`] keeps polls, a [`fetch::Fetch`] sends requests, a [`Clock`] tells the time. The defaults are
-//! [`MemoryStore`], [`fetch::HttpClient`] (public addresses only) and [`SystemClock`].
+//! [`MemoryStore`], [`fetch::HttpClient`] (public addresses only) and [`SystemClock`]. With [`SqliteStore`], polls survive the
+//! process: build a poller on the same file and it goes on.
 //!
 //! # When not to use it
 //! - The other side can call you: a webhook is news without asking.
@@ -44,7 +45,8 @@
 //! - One request, repeated until it succeeds, with no filter on what it says: the `retry` crate is enough.
 //!
 //! # Limits of this version
-//! The only store is in memory: polls end with the process. Polls run on the tokio runtime on which the poller was built.
+//! Polls run on the tokio runtime on which the poller was built. A poll that another process puts into a store is noticed at
+//! the next start only; finished polls are kept until they are forgotten.
 
 mod clock;
 mod engine;
@@ -57,6 +59,7 @@ mod limits;
 mod outcome;
 mod poller;
 mod schedule;
+mod seal;
 pub mod secret;
 mod spec;
 mod state;
@@ -73,8 +76,9 @@ pub use outcome::{
 };
 pub use poller::{Matched, Poller, PollerBuilder, Scope, ShutdownReport};
 pub use schedule::Grid;
+pub use seal::{SEAL_KEY_VARIABLE, SealKey};
 pub use spec::{
     BackoffStrategy, Body, HeadersStrategy, PollSpec, PollSpecBuilder, RequestInit, RequestTimeout,
     ResponseFilter, RetryRule, SpecError, SpecOptions, StatusFilter, Strategy,
 };
-pub use store::MemoryStore;
+pub use store::{MemoryStore, SqliteStore};

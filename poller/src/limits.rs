@@ -77,6 +77,15 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// For what a store holds: it was accepted once, and changed limits do not refuse it.
+    pub(crate) fn stored() -> Self {
+        let filter = filter::Limits::new()
+            .with_depth(filter::Limits::MAX_DEPTH)
+            .with_text_bytes(usize::MAX)
+            .with_regex_bytes(usize::MAX);
+        Self { key_len: usize::MAX, filter, ..Self::unbounded() }
+    }
+
     /// The defaults, but with the bounds on interval, timeout and retries lifted as far as they go (0.01 s to a
     /// hundred years): for someone who writes the specs himself.
     #[must_use]

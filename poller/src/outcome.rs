@@ -21,12 +21,13 @@ use crate::clock::Timestamp;
 use crate::fetch::{FetchErrorKind, Response};
 
 /// How a poll ended, with everything that was learnt on the way.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+///
+/// In JSON it is one flat object: `outcome` is its [name](Self::name), `reason`, `response` and `explanation` are there where the
+/// [`Conclusion`] has them.
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Outcome {
     /// The way it ended.
-    #[serde(rename = "outcome")]
     pub conclusion: Conclusion,
     /// Requests made, over all restarts that are known of.
     pub attempts: u32,
@@ -83,8 +84,7 @@ impl Outcome {
 }
 
 /// The four ways a poll can end.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Conclusion {
     /// A response met the response filter.
@@ -112,6 +112,99 @@ pub enum Conclusion {
     },
     /// Somebody cancelled it.
     Cancelled,
+}
+
+/// The flat form of an [`Outcome`]. Written out by hand, because an internally tagged enum would read its content into a
+/// buffer first, which cannot hold a body verbatim.
+mod wire {
+    use super::{
+        Attempt, Conclusion, Counts, Deserialize, Deserializer, FailureReason, Outcome, RecordedResponse,
+        Serialize, Serializer, TimeoutReason, Timestamp,
+    };
+    use serde::de::{DeserializeOwned, Error, IntoDeserializer as _};
+    use serde::ser::SerializeStruct as _;
+
+    impl Serialize for Outcome {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            let mut map = serializer.serialize_struct("Outcome", 10)?;
+            map.serialize_field("outcome", self.name())?;
+            match &self.conclusion {
+                Conclusion::Failed { reason, .. } => map.serialize_field("reason", reason)?,
+                Conclusion::TimedOut { reason, .. } => map.serialize_field("reason", reason)?,
+                Conclusion::Matched { .. } | Conclusion::Cancelled => {}
+            }
+            if let Some(explanation) = self.explanation() {
+                map.serialize_field("explanation", explanation)?;
+            }
+            map.serialize_field("attempts", &self.attempts)?;
+            map.serialize_field("restarts", &self.restarts)?;
+            map.serialize_field("startedAt", &self.started_at)?;
+            map.serialize_field("endedAt", &self.ended_at)?;
+            map.serialize_field("counts", &self.counts)?;
+            if let Some(response) = self.response() {
+                map.serialize_field("response", response)?;
+            }
+            map.serialize_field("history", &self.history)?;
+            map.end()
+        }
+    }
+
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields)]
+    struct Flat {
+        outcome: String,
+        reason: Option<String>,
+        explanation: Option<String>,
+        attempts: u32,
+        restarts: u32,
+        started_at: Timestamp,
+        ended_at: Timestamp,
+        counts: Counts,
+        response: Option<RecordedResponse>,
+        history: Vec<Attempt>,
+    }
+
+    impl<'de> Deserialize<'de> for Outcome {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            let flat = Flat::deserialize(deserializer)?;
+            let explanation = flat.explanation.unwrap_or_default();
+            let conclusion = match flat.outcome.as_str() {
+                "matched" => {
+                    let response = flat.response.ok_or_else(|| D::Error::missing_field("response"))?;
+                    Conclusion::Matched { response }
+                }
+                "failed" => {
+                    let reason = reason::<FailureReason, D::Error>(flat.reason)?;
+                    Conclusion::Failed { reason, response: flat.response, explanation }
+                }
+                "timed out" => {
+                    let reason = reason::<TimeoutReason, D::Error>(flat.reason)?;
+                    Conclusion::TimedOut { reason, response: flat.response, explanation }
+                }
+                "cancelled" => Conclusion::Cancelled,
+                other => {
+                    return Err(D::Error::unknown_variant(
+                        other,
+                        &["matched", "failed", "timed out", "cancelled"],
+                    ));
+                }
+            };
+            Ok(Self {
+                conclusion,
+                attempts: flat.attempts,
+                restarts: flat.restarts,
+                started_at: flat.started_at,
+                ended_at: flat.ended_at,
+                counts: flat.counts,
+                history: flat.history,
+            })
+        }
+    }
+
+    fn reason<T: DeserializeOwned, E: Error>(text: Option<String>) -> Result<T, E> {
+        let text = text.ok_or_else(|| E::missing_field("reason"))?;
+        T::deserialize(text.into_deserializer())
+    }
 }
 
 /// What made a poll fail.

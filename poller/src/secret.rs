@@ -141,6 +141,14 @@ fn read_file(path: &Path) -> Result<SecretString, SecretError> {
     Ok(SecretString::from(line.strip_suffix('\r').unwrap_or(line)))
 }
 
+/// What is written instead of secret text.
+pub(crate) type ShowSecret<'a> = dyn Fn(&SecretString) -> Value + 'a;
+
+/// Writes `{"__redactedString":true}`.
+pub(crate) fn redact(_: &SecretString) -> Value {
+    json!({"__redactedString": true})
+}
+
 /// A header value or body as a spec gives it.
 #[derive(Clone)]
 #[non_exhaustive]
@@ -166,11 +174,11 @@ impl Text {
         }
     }
 
-    /// The spec's form of it, secret text replaced by `{"__redactedString":true}`.
-    pub(crate) fn to_value(&self) -> Value {
+    /// The spec's form of it; `show` says what stands for secret text.
+    pub(crate) fn to_value(&self, show: &ShowSecret<'_>) -> Value {
         match self {
             Self::Plain(text) => Value::from(text.as_str()),
-            Self::Secret(_) => json!({"__redactedString": true}),
+            Self::Secret(secret) => show(secret),
             Self::Reference(reference) => json!({"$secret": reference.to_string()}),
         }
     }
@@ -226,7 +234,7 @@ mod tests {
     #[test]
     fn secrets_show_nowhere_but_in_resolve() {
         let text = Text::Secret(SecretString::from("hunter2"));
-        assert!(!format!("{text:?} {}", text.to_value()).contains("hunter2"));
+        assert!(!format!("{text:?} {}", text.to_value(&redact)).contains("hunter2"));
         assert_eq!(text.resolve(&DenyAll, &url()).unwrap().expose_secret(), "hunter2");
     }
 

@@ -34,6 +34,8 @@ pub use self::response_filter::{ResponseFilter, StatusFilter};
 pub use self::retry::{BackoffStrategy, HeadersStrategy, RequestTimeout, RetryRule, Strategy};
 
 use crate::limits::Limits;
+use crate::seal::{SEAL_KEY_VARIABLE, SealKey};
+use crate::secret::{SecretError, ShowSecret, redact};
 
 /// A poll as its user describes it. Cheap to clone.
 ///
@@ -162,12 +164,16 @@ impl PollSpec {
     /// `{"__redactedString":true}`.
     #[must_use]
     pub fn to_value(&self) -> Value {
+        self.to_value_with(&redact)
+    }
+
+    fn to_value_with(&self, show: &ShowSecret<'_>) -> Value {
         let inner = &*self.inner;
         let mut members = Map::new();
         members.insert("url".into(), inner.url.as_str().into());
         members.insert("interval".into(), seconds(inner.interval));
         members.insert("timeout".into(), seconds(inner.timeout));
-        members.insert("requestInit".into(), inner.request.to_value());
+        members.insert("requestInit".into(), inner.request.to_value(show));
         members.insert("responseFilter".into(), inner.response_filter.to_value());
         if let Some(filter) = &inner.failure_filter {
             members.insert("failureFilter".into(), filter.to_value());
@@ -192,6 +198,40 @@ impl PollSpec {
             let _ = write!(hex, "{byte:02x}");
             hex
         })
+    }
+
+    /// The text a durable store keeps, inline secrets sealed with `key`.
+    pub(crate) fn to_stored(&self, key: Option<&SealKey>) -> Result<String, SecretError> {
+        let inline = self.inner.request.inline_secrets();
+        let Some(key) = key else {
+            return match inline.first() {
+                None => Ok(written(self, &redact)),
+                Some(_) => Err(SecretError::new(format!(
+                    "the spec holds a secret in {}, and the store has no key to seal it; set {SEAL_KEY_VARIABLE} (or give \
+                     the store a seal key), or refer to the secret as {{\"$secret\":\"env:NAME\"}}",
+                    inline.join(", ")
+                ))),
+            };
+        };
+        let failed = std::cell::RefCell::new(None);
+        let text = written(self, &|secret| match key.seal(secret) {
+            Ok(sealed) => json!({"$sealed": sealed}),
+            Err(error) => {
+                failed.replace(Some(error));
+                Value::Null
+            }
+        });
+        match failed.into_inner() {
+            Some(error) => Err(error),
+            None => Ok(text),
+        }
+    }
+
+    /// The spec of a text written by [`to_stored`](Self::to_stored). Today's limits are not applied to it.
+    pub(crate) fn from_stored(text: &str, key: Option<&SealKey>) -> Result<Self, SpecError> {
+        let mut options = SpecOptions::new().limits(Limits::stored());
+        options.stored = Some(key.cloned());
+        options.parse(text)
     }
 
     /// The names of the members in which two specs differ, as JSON pointers, never what they hold. Empty when the
@@ -248,14 +288,27 @@ impl<'de> Deserialize<'de> for PollSpec {
 /// The canonical form, secrets left out: see [`PollSpec::to_value`].
 impl Serialize for PollSpec {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Written { spec: self, show: &redact }.serialize(serializer)
+    }
+}
+
+/// A spec to be written with `show` for its secrets, its retry rules in their order, which a `Value` need not keep.
+struct Written<'a> {
+    spec: &'a PollSpec,
+    show: &'a ShowSecret<'a>,
+}
+
+impl Serialize for Written<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         use serde::ser::SerializeMap as _;
 
-        let Value::Object(members) = self.to_value() else { unreachable!("invariant: a spec is an object") };
+        let Value::Object(members) = self.spec.to_value_with(self.show) else {
+            unreachable!("invariant: a spec is an object")
+        };
         let mut map = serializer.serialize_map(Some(members.len()))?;
         for (name, value) in &members {
-            // The order of the rules has a meaning, which a `Value` need not keep.
             match name.as_str() {
-                "retry" => map.serialize_entry(name, &retry::InOrder(&self.inner.retry))?,
+                "retry" => map.serialize_entry(name, &retry::InOrder(&self.spec.inner.retry))?,
                 _ => map.serialize_entry(name, value)?,
             }
         }
@@ -275,6 +328,8 @@ impl Serialize for PollSpec {
 pub struct SpecOptions {
     limits: Limits,
     dialect: Option<Dialect>,
+    /// Set for specs that come from a store, where secrets may be sealed: with the key to open them, if there is one.
+    stored: Option<Option<SealKey>>,
 }
 
 impl SpecOptions {
@@ -313,8 +368,7 @@ impl SpecOptions {
     /// # Errors
     /// All that is wrong with it, each with its place.
     pub fn decode(&self, node: &json::Node, pointer: &str) -> Result<PollSpec, SpecError> {
-        decode::spec(node, pointer, &self.limits, self.dialect)
-            .map(|inner| PollSpec { inner: Arc::new(inner) })
+        decode::spec(node, pointer, self).map(|inner| PollSpec { inner: Arc::new(inner) })
     }
 }
 
@@ -349,6 +403,11 @@ impl fmt::Display for SpecError {
 }
 
 impl std::error::Error for SpecError {}
+
+fn written(spec: &PollSpec, show: &ShowSecret<'_>) -> String {
+    serde_json::to_string(&Written { spec, show })
+        .expect("invariant: a spec has string keys and writes to memory")
+}
 
 /// A duration in seconds as JSON: a whole number where it is one.
 fn seconds(duration: Duration) -> Value {

@@ -9,7 +9,7 @@ use http::{HeaderName, Method};
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
 
-use crate::secret::Text;
+use crate::secret::{ShowSecret, Text};
 
 /// The `requestInit` of a spec.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,16 +50,16 @@ impl fmt::Debug for Body {
 }
 
 impl RequestInit {
-    pub(super) fn to_value(&self) -> Value {
+    pub(super) fn to_value(&self, show: &ShowSecret<'_>) -> Value {
         let mut members = Map::new();
         members.insert("method".into(), self.method.as_str().into());
         if !self.headers.is_empty() {
             let headers =
-                self.headers.iter().map(|(name, value)| (name.to_string(), value.to_value())).collect();
+                self.headers.iter().map(|(name, value)| (name.to_string(), value.to_value(show))).collect();
             members.insert("headers".into(), Value::Object(headers));
         }
         let body = self.body.as_ref().map(|body| match body {
-            Body::Text(text) => text.to_value(),
+            Body::Text(text) => text.to_value(show),
             Body::Bytes(bytes) => json!({"base64": BASE64.encode(bytes)}),
         });
         members.extend(body.map(|body| ("body".to_owned(), body)));
@@ -85,6 +85,17 @@ impl RequestInit {
 
     fn header(&self, name: &HeaderName) -> Option<&Text> {
         self.headers.iter().find(|(present, _)| present == name).map(|(_, value)| value)
+    }
+
+    /// Where it has secret text of its own, as JSON pointers into the spec.
+    pub(crate) fn inline_secrets(&self) -> Vec<String> {
+        let headers = self.headers.iter().filter(|(_, value)| matches!(value, Text::Secret(_)));
+        let mut pointers: Vec<String> =
+            headers.map(|(name, _)| format!("/requestInit/headers/{name}")).collect();
+        if matches!(&self.body, Some(Body::Text(Text::Secret(_)))) {
+            pointers.push("/requestInit/body".to_owned());
+        }
+        pointers
     }
 
     /// Feeds `hash` with what the request authenticates itself by, so that polls with the same credentials can be

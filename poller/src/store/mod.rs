@@ -4,11 +4,13 @@
 //! them and the clock, so an attempt that did not match writes nothing.
 
 mod memory;
+mod sqlite;
 
 use std::fmt;
 use std::sync::Arc;
 
 pub use self::memory::MemoryStore;
+pub use self::sqlite::SqliteStore;
 use crate::clock::{BoxFuture, Timestamp};
 use crate::outcome::Outcome;
 use crate::spec::PollSpec;

@@ -7,4 +7,5 @@ mod fetch;
 mod http;
 mod lifecycle;
 mod schedule;
+mod stores;
 mod world;

@@ -33,6 +33,17 @@ impl Reply {
         }
     }
 
+    /// The same response with this body.
+    pub(crate) fn with_body(self, body: &'static [u8]) -> Self {
+        match self {
+            Self::After(delay, Ok(mut response)) => {
+                response.body = body.into();
+                Self::After(delay, Ok(response))
+            }
+            _ => panic!("only a response has a body"),
+        }
+    }
+
     /// The same reply, later.
     pub(crate) fn after(self, delay: Duration) -> Self {
         match self {

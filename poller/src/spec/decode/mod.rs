@@ -18,9 +18,10 @@ use super::fields::{Field, Place, Problems, closest, describe, field, known_memb
 use super::request::RequestInit;
 use super::response_filter::ResponseFilter;
 use super::retry::RequestTimeout;
-use super::{Inner, SpecError};
+use super::{Inner, SpecError, SpecOptions};
 use crate::clock::micros;
 use crate::limits::{FINEST, LONGEST, Limits};
+use crate::seal::SealKey;
 
 const MEMBERS: [&str; 11] = [
     "url",
@@ -44,14 +45,13 @@ const DEFAULT_GIVE_UP: NonZeroU32 = NonZeroU32::new(5).expect("invariant: five i
 /// Longer than any server takes, and short enough to keep a million of them.
 const LONGEST_URL: usize = 8 << 10;
 
-pub(super) fn spec(
-    node: &json::Node,
-    pointer: &str,
-    limits: &Limits,
-    dialect: Option<Dialect>,
-) -> Result<Inner, SpecError> {
-    let mut decoder =
-        Decoder { limits, dialect: dialect.unwrap_or(Dialect::Native), problems: Problems::default() };
+pub(super) fn spec(node: &json::Node, pointer: &str, options: &SpecOptions) -> Result<Inner, SpecError> {
+    let mut decoder = Decoder {
+        limits: &options.limits,
+        dialect: options.dialect.unwrap_or(Dialect::Native),
+        stored: options.stored.as_ref(),
+        problems: Problems::default(),
+    };
     let inner = decoder.spec(Place { node, pointer });
     let Problems { mut errors, warnings } = decoder.problems;
     match inner {
@@ -66,6 +66,7 @@ pub(super) fn spec(
 struct Decoder<'l> {
     limits: &'l Limits,
     dialect: Dialect,
+    stored: Option<&'l Option<SealKey>>,
     problems: Problems,
 }
 

@@ -10,6 +10,7 @@ use secrecy::SecretString;
 use super::super::fields::{Place, child, field, known_members, members};
 use super::super::request::{Body, RequestInit};
 use super::Decoder;
+use crate::seal::SEAL_KEY_VARIABLE;
 use crate::secret::{SecretRef, Text, is_sensitive_header};
 
 impl Decoder<'_> {
@@ -125,9 +126,33 @@ impl Decoder<'_> {
             json::Kind::Object(members) if members.iter().any(|member| member.key == "__redactedString") => {
                 self.redacted_string(place)
             }
+            json::Kind::Object(members)
+                if self.stored.is_some() && members.iter().any(|member| member.key == "$sealed") =>
+            {
+                self.sealed(place)
+            }
             json::Kind::Object(_) => self.secret_reference(place),
             _ => {
                 self.problems.error(place, format!("found {}, expected {expected}", place.node.type_name()));
+                None
+            }
+        }
+    }
+
+    /// What a durable store makes of inline secrets. A user's spec cannot hold it: it would open other people's.
+    fn sealed(&mut self, place: Place<'_>) -> Option<Text> {
+        let sealed = place.node.get("$sealed").and_then(|node| Place { node, pointer: place.pointer }.text());
+        let opened = match (sealed, self.stored) {
+            (Some(sealed), Some(Some(key))) => key.open(sealed).map_err(|error| error.to_string()),
+            (Some(_), _) => {
+                Err(format!("the secret is sealed, and no key was given; set {SEAL_KEY_VARIABLE}"))
+            }
+            (None, _) => Err("the sealed secret is not a string".to_owned()),
+        };
+        match opened {
+            Ok(secret) => Some(Text::Secret(secret)),
+            Err(message) => {
+                self.problems.error(place, message);
                 None
             }
         }

@@ -1,0 +1,165 @@
+//! Secrets at rest: inline secret text is sealed with ChaCha20-Poly1305 (RFC 8439) before a durable store keeps it.
+//!
+//! A sealed secret is `v1.<key id>.<base64 of nonce and ciphertext>`. The key's id, the start of a hash of it, says which
+//! key opens it without telling anything about the key. Nonces are random; 96 bits are safe for far more secrets than
+//! one key will ever seal (2^32 by NIST SP 800-38D's bound for random nonces).
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use chacha20poly1305::aead::{Aead, AeadCore, KeyInit, OsRng, Payload};
+use chacha20poly1305::{ChaCha20Poly1305, Key, Nonce};
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest as _, Sha256};
+
+use crate::secret::SecretError;
+
+/// The environment variable that holds the key for the command line and for [`SealKey::from_env`].
+pub const SEAL_KEY_VARIABLE: &str = "POLL_SEAL_KEY";
+
+/// The key with which a durable store seals inline secrets.
+///
+/// ```
+/// use poller::SealKey;
+///
+/// let key = SealKey::parse("8f3a52c1d07b6e9f8f3a52c1d07b6e9f8f3a52c1d07b6e9f8f3a52c1d07b6e9f")?;
+/// assert_eq!(key.id().len(), 8);
+/// assert!(!format!("{key:?}").contains("8f3a"));
+/// assert!(SealKey::parse("hunter2").is_err());
+/// # Ok::<(), poller::secret::SecretError>(())
+/// ```
+#[derive(Clone)]
+pub struct SealKey {
+    id: String,
+    cipher: ChaCha20Poly1305,
+}
+
+/// What is authenticated beside the secret: where it may be used.
+const PURPOSE: &[u8] = b"poll inline secret v1";
+const NONCE: usize = 12;
+
+impl SealKey {
+    /// A key of 32 bytes, written as 64 hexadecimal digits or as standard base64; `openssl rand -hex 32` makes one.
+    ///
+    /// # Errors
+    /// If it is something else. The message does not repeat it.
+    pub fn parse(text: &str) -> Result<Self, SecretError> {
+        let text = text.trim();
+        let bytes = if text.len() == 64 { from_hex(text) } else { BASE64.decode(text).ok() };
+        match bytes {
+            Some(bytes) if bytes.len() == 32 => Ok(Self::new(&bytes)),
+            _ => Err(SecretError::new(
+                "the seal key is not 32 bytes; expected 64 hexadecimal digits or standard base64, as `openssl rand -hex \
+                 32` writes them",
+            )),
+        }
+    }
+
+    /// The key in the environment variable [`SEAL_KEY_VARIABLE`]; `None` if it is not set.
+    ///
+    /// # Errors
+    /// If it is set to something that is no key.
+    pub fn from_env() -> Result<Option<Self>, SecretError> {
+        match std::env::var(SEAL_KEY_VARIABLE) {
+            Ok(text) => Self::parse(&text).map(Some),
+            Err(std::env::VarError::NotPresent) => Ok(None),
+            Err(std::env::VarError::NotUnicode(_)) => {
+                Err(SecretError::new(format!("{SEAL_KEY_VARIABLE} is not UTF-8")))
+            }
+        }
+    }
+
+    fn new(bytes: &[u8]) -> Self {
+        let mut hasher = Sha256::new();
+        hasher.update(b"poll seal key id");
+        hasher.update(bytes);
+        let id = hasher.finalize().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        Self { id, cipher: ChaCha20Poly1305::new(Key::from_slice(bytes)) }
+    }
+
+    /// The first eight digits of a hash of the key: tells keys apart, and nothing about them.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(crate) fn seal(&self, secret: &SecretString) -> Result<String, SecretError> {
+        let nonce = ChaCha20Poly1305::generate_nonce(&mut OsRng);
+        let payload = Payload { msg: secret.expose_secret().as_bytes(), aad: PURPOSE };
+        let sealed = self
+            .cipher
+            .encrypt(&nonce, payload)
+            .map_err(|_| SecretError::new("the secret cannot be sealed"))?;
+        let mut bytes = nonce.to_vec();
+        bytes.extend(sealed);
+        Ok(format!("v1.{}.{}", self.id, BASE64.encode(bytes)))
+    }
+
+    pub(crate) fn open(&self, sealed: &str) -> Result<SecretString, SecretError> {
+        let broken = || SecretError::new("the sealed secret is damaged");
+        let mut parts = sealed.splitn(3, '.');
+        let (Some("v1"), Some(id), Some(text)) = (parts.next(), parts.next(), parts.next()) else {
+            return Err(SecretError::new("the secret was sealed by a newer version"));
+        };
+        if id != self.id {
+            let own = &self.id;
+            return Err(SecretError::new(format!(
+                "the secret was sealed with the key {id}, the key given is {own}"
+            )));
+        }
+        let bytes = BASE64.decode(text).map_err(|_| broken())?;
+        let (nonce, sealed) = bytes.split_at_checked(NONCE).ok_or_else(broken)?;
+        let payload = Payload { msg: sealed, aad: PURPOSE };
+        let opened = self.cipher.decrypt(Nonce::from_slice(nonce), payload).map_err(|_| broken())?;
+        String::from_utf8(opened).map(SecretString::from).map_err(|_| broken())
+    }
+}
+
+fn from_hex(text: &str) -> Option<Vec<u8>> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    text.as_bytes().chunks(2).map(|pair| Some(digit(pair[0])? << 4 | digit(*pair.get(1)?)?)).collect()
+}
+
+impl fmt::Debug for SealKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SealKey({})", self.id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(byte: u8) -> SealKey {
+        SealKey::new(&[byte; 32])
+    }
+
+    #[test]
+    fn what_is_sealed_is_opened_by_its_key_only() {
+        let secret = SecretString::from("Bearer hunter2");
+        let sealed = key(1).seal(&secret).unwrap();
+        assert!(!sealed.contains("hunter2"));
+        assert_eq!(key(1).open(&sealed).unwrap().expose_secret(), "Bearer hunter2");
+        assert!(key(2).open(&sealed).unwrap_err().to_string().contains("sealed with the key"));
+        assert_ne!(key(1).seal(&secret).unwrap(), sealed, "nonces differ");
+    }
+
+    #[test]
+    fn damage_is_noticed() {
+        let sealed = key(1).seal(&SecretString::from("x")).unwrap();
+        let id = key(1).id;
+        for broken in
+            ["", "v2.a.b", &format!("v1.{id}."), &format!("v1.{id}.AAAA"), &sealed[..sealed.len() - 4]]
+        {
+            assert!(key(1).open(broken).is_err(), "{broken}");
+        }
+    }
+
+    #[test]
+    fn both_spellings_are_the_same_key() {
+        let hex = "01".repeat(32);
+        assert_eq!(SealKey::parse(&hex).unwrap().id(), SealKey::parse(&BASE64.encode([1; 32])).unwrap().id());
+        assert!(SealKey::parse(&"zz".repeat(32)).is_err());
+    }
+}

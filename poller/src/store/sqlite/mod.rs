@@ -1,0 +1,228 @@
+//! The embedded durable store: one SQLite file.
+//!
+//! ```text
+//!  create, finish, forget ──► writer thread ──► one transaction for all that waits ──► fsync ──► acknowledgements
+//!  get, list, load_open   ──► reader thread ──► a snapshot of its own (WAL)
+//! ```
+//!
+//! What always holds: a call that changes something is answered only after the transaction that holds it has been
+//! synced (`synchronous=FULL`); what waits while one transaction is synced goes into the next, so the cost of the
+//! disk is shared by everyone who is waiting. A poll that did not match writes nothing, so the file sees two writes per
+//! poll.
+//!
+//! One process at a time runs the polls of a file. [`Store::load_open`] takes a lock for that (the file's name with
+//! `-runner`, released by the operating system when the process ends, however it ends); everything else works beside a runner.
+
+mod errors;
+mod lock;
+mod rows;
+mod worker;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use self::errors::{Doing, failure};
+use self::lock::RunnerLock;
+use self::worker::{Reader, Write, Writer};
+use super::{Creation, PollKey, Store, StoreError, StoredPoll};
+use crate::clock::BoxFuture;
+use crate::outcome::Outcome;
+use crate::seal::SealKey;
+
+/// "poll", so that `file` and other programs can tell what the file is.
+const APPLICATION_ID: i64 = 0x706f_6c6c;
+
+/// Each brings the file from the version of its position to the next; the file's version is SQLite's `user_version`.
+const MIGRATIONS: [&str; 1] = [include_str!("../../../migrations/sqlite/0001_polls.sql")];
+
+/// How long to wait for another process's transaction.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// Keeps polls in an SQLite file. Clones share the connections.
+///
+/// ```
+/// use poller::{Poller, SqliteStore};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// # let folder = std::env::temp_dir().join(format!("poller-doc-{}", std::process::id()));
+/// # std::fs::create_dir_all(&folder).unwrap();
+/// let poller = Poller::builder().store(SqliteStore::open(folder.join("polls.db"))?).build().await?;
+/// assert!(poller.list().await?.is_empty());
+/// poller.shutdown().await;
+/// # std::fs::remove_dir_all(&folder).unwrap();
+/// # Ok::<(), poller::Error>(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone, Debug)]
+pub struct SqliteStore {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    path: PathBuf,
+    seal_key: Option<SealKey>,
+    writer: Writer,
+    reader: Reader,
+    lock: Mutex<Option<RunnerLock>>,
+}
+
+impl SqliteStore {
+    /// Opens the file, or makes it. Specs with inline secrets are refused for want of a key to seal them.
+    ///
+    /// # Errors
+    /// If it cannot be opened or written, is no store, is damaged, or was written by a newer version.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        Self::open_sealed(path, None)
+    }
+
+    /// Opens the file, or makes it; inline secrets of specs are sealed with `seal_key`.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_sealed(path: impl AsRef<Path>, seal_key: Option<SealKey>) -> Result<Self, StoreError> {
+        let path = path.as_ref();
+        let mut connection = connect(path)?;
+        migrate(&mut connection, path)?;
+        let reader = connect(path)?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                writer: Writer::spawn(connection, path)?,
+                reader: Reader::spawn(reader, path)?,
+                path: path.to_owned(),
+                seal_key,
+                lock: Mutex::new(None),
+            }),
+        })
+    }
+
+    /// Takes the lock that makes this process the runner of the file, unless it is already.
+    fn become_runner(&self) -> Result<(), StoreError> {
+        let mut lock = self.inner.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        if lock.is_none() {
+            *lock = Some(RunnerLock::take(&self.inner.path)?);
+        }
+        Ok(())
+    }
+}
+
+fn connect(path: &Path) -> Result<Connection, StoreError> {
+    let open = |error| failure(Doing::Open, path, error);
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(open)?;
+    connection.busy_timeout(BUSY).map_err(open)?;
+    connection.pragma_update(None, "journal_mode", "wal").map_err(open)?;
+    connection.pragma_update(None, "synchronous", "full").map_err(open)?;
+    Ok(connection)
+}
+
+fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    let open = |error| failure(Doing::Open, path, error);
+    let transaction =
+        connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(open)?;
+    let pragma =
+        |name: &str| transaction.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(open);
+    let (version, owner) = (pragma("user_version")?, pragma("application_id")?);
+    let tables: i64 =
+        transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(open)?;
+    if owner != APPLICATION_ID && tables > 0 {
+        return Err(StoreError::new(format!(
+            "{} is an SQLite file of another program; name another file for the polls",
+            path.display()
+        )));
+    }
+    let known = MIGRATIONS.len();
+    let done = usize::try_from(version).unwrap_or(usize::MAX);
+    if done > known {
+        return Err(StoreError::new(format!(
+            "{} was written by a newer version (format {version}, this version knows {known}); use that version",
+            path.display()
+        )));
+    }
+    if done < known {
+        for migration in &MIGRATIONS[done..] {
+            transaction.execute_batch(migration).map_err(open)?;
+        }
+        transaction
+            .pragma_update(None, "user_version", i64::try_from(known).unwrap_or(i64::MAX))
+            .map_err(open)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(open)?;
+    }
+    transaction.commit().map_err(open)
+}
+
+impl Store for SqliteStore {
+    fn create(&self, poll: StoredPoll) -> BoxFuture<'_, Result<Creation, StoreError>> {
+        Box::pin(async move {
+            let spec = poll
+                .spec
+                .to_stored(self.inner.seal_key.as_ref())
+                .map_err(|error| StoreError::new(error.to_string()))?;
+            let key = poll.key.clone();
+            let created =
+                self.inner.writer.run(|answer| Write::Create { poll: Box::new(poll), spec, answer }).await?;
+            if created {
+                return Ok(Creation::Created);
+            }
+            match self.get(key.clone()).await? {
+                Some(present) => Ok(Creation::Exists(Box::new(present))),
+                None => Err(StoreError::new(format!(
+                    "the poll {key} was forgotten while it was created; try again"
+                ))),
+            }
+        })
+    }
+
+    fn finish(&self, key: PollKey, outcome: Arc<Outcome>) -> BoxFuture<'_, Result<Arc<Outcome>, StoreError>> {
+        Box::pin(async move {
+            let text = rows::outcome_to_text(&outcome)?;
+            let ended_at = outcome.ended_at;
+            let finished = {
+                let key = key.clone();
+                self.inner.writer.run(|answer| Write::Finish { key, ended_at, outcome: text, answer }).await?
+            };
+            if finished {
+                return Ok(outcome);
+            }
+            match self.get(key.clone()).await? {
+                Some(StoredPoll { outcome: Some(present), .. }) => Ok(present),
+                _ => Err(StoreError::new(format!("the poll {key} is not in the store"))),
+            }
+        })
+    }
+
+    fn load_open(&self) -> BoxFuture<'_, Result<Vec<StoredPoll>, StoreError>> {
+        Box::pin(async move {
+            self.become_runner()?;
+            self.inner.writer.run(|answer| Write::CountRestarts { answer }).await?;
+            let seal_key = self.inner.seal_key.clone();
+            let loaded = self
+                .inner
+                .reader
+                .run(move |connection| rows::load_open(connection, seal_key.as_ref()))
+                .await?;
+            for (key, outcome) in loaded.unreadable {
+                self.finish(key, Arc::new(outcome)).await?;
+            }
+            Ok(loaded.open)
+        })
+    }
+
+    fn get(&self, key: PollKey) -> BoxFuture<'_, Result<Option<StoredPoll>, StoreError>> {
+        let seal_key = self.inner.seal_key.clone();
+        Box::pin(self.inner.reader.run(move |connection| rows::get(connection, &key, seal_key.as_ref())))
+    }
+
+    fn list(&self) -> BoxFuture<'_, Result<Vec<StoredPoll>, StoreError>> {
+        let seal_key = self.inner.seal_key.clone();
+        Box::pin(self.inner.reader.run(move |connection| rows::list(connection, seal_key.as_ref())))
+    }
+
+    fn forget(&self, key: PollKey) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(self.inner.writer.run(|answer| Write::Forget { key, answer }))
+    }
+}

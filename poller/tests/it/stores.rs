@@ -1,0 +1,272 @@
+//! One suite for every store, and what is particular to the one on disk.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use poller::store::{Creation, PollKey, Store, StoredPoll};
+use poller::{
+    Accepted, Conclusion, FailureReason, MemoryStore, Outcome, PollSpec, Poller, SealKey, SqliteStore,
+    Timestamp,
+};
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::world::{Reply, World, pending, spec, success};
+
+/// A store to be tested, and what must live as long as it does.
+struct Subject {
+    name: &'static str,
+    store: Arc<dyn Store>,
+    _folder: Option<TempDir>,
+}
+
+fn subjects() -> Vec<Subject> {
+    let folder = tempfile::tempdir().unwrap();
+    let sqlite = SqliteStore::open(folder.path().join("polls.db")).unwrap();
+    vec![
+        Subject { name: "memory", store: Arc::new(MemoryStore::new()), _folder: None },
+        Subject { name: "sqlite", store: Arc::new(sqlite), _folder: Some(folder) },
+    ]
+}
+
+fn key(name: &str) -> PollKey {
+    PollKey::new("run-17", name)
+}
+
+fn poll(name: &str, second: u64) -> StoredPoll {
+    let spec: PollSpec = r#"{"url": "https://example.com/job", "interval": 12.5, "retry": {
+        "503": {"strategy": "backoff", "limit": 3}, "5xx": {"strategy": "headers", "resetHeader": "x-reset"}, "429": {"strategy": "backoff"}},
+        "requestInit": {"method": "POST", "headers": {"x-key": {"$secret": "env:KEY"}}, "body": {"base64": "AAEC/w=="}}}"#
+        .parse()
+        .unwrap();
+    StoredPoll::new(key(name), spec, Timestamp::from_micros(second * 1_000_000))
+}
+
+/// An outcome as the engine makes them, with this body.
+async fn outcome(body: &'static [u8]) -> Arc<Outcome> {
+    let world = World::new(move |number, _| match number {
+        0 => Reply::json(503, "").header("retry-after-ms", "10"),
+        _ => Reply::json(200, "").header("x-a", "b").with_body(body),
+    });
+    let spec = PollSpec::parse(r#"{"url": "https://example.com/job"}"#).unwrap();
+    crate::world::run(&world, spec).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_is_created_once() {
+    for Subject { name, store, .. } in subjects() {
+        assert!(matches!(store.create(poll("a", 1)).await.unwrap(), Creation::Created), "{name}");
+        let Creation::Exists(present) = store.create(poll("a", 2)).await.unwrap() else { panic!("{name}") };
+        assert_eq!(present.created_at, Timestamp::from_micros(1_000_000), "{name}: the first stays");
+        assert_eq!(present.spec.differences(&poll("a", 1).spec), Vec::<String>::new(), "{name}");
+        let other_scope = StoredPoll::new(PollKey::new("", "a"), poll("a", 3).spec, Timestamp::default());
+        assert!(matches!(store.create(other_scope).await.unwrap(), Creation::Created), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn of_many_who_create_the_same_poll_one_does() {
+    for Subject { name, store, .. } in subjects() {
+        let tries = (0..100).map(|second| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move {
+                matches!(store.create(poll("a", second)).await.unwrap(), Creation::Created)
+            })
+        });
+        let mut created = 0;
+        for attempt in tries.collect::<Vec<_>>() {
+            created += u32::from(attempt.await.unwrap());
+        }
+        assert_eq!(created, 1, "{name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outcome_is_kept_to_the_byte_and_never_changes() {
+    for body in [&b"{\"n\": 1.0,\n\"n\":12345678901234567890123}"[..], b"<html>", b"\xff\xfe", b"", b"null"] {
+        for Subject { name, store, .. } in subjects() {
+            store.create(poll("a", 1)).await.unwrap();
+            let first = outcome(body).await;
+            assert_eq!(first.response().unwrap().body(), body);
+            assert_eq!(store.finish(key("a"), Arc::clone(&first)).await.unwrap(), first, "{name}");
+            let second = outcome(b"{\"another\":true}").await;
+            assert_eq!(store.finish(key("a"), second).await.unwrap(), first, "{name}: the first stays");
+            assert_eq!(store.get(key("a")).await.unwrap().unwrap().outcome.unwrap(), first, "{name}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_there_is_said_so() {
+    for Subject { name, store, .. } in subjects() {
+        assert!(store.get(key("a")).await.unwrap().is_none(), "{name}");
+        assert!(!store.forget(key("a")).await.unwrap(), "{name}");
+        let error = store.finish(key("a"), outcome(b"1").await).await.unwrap_err();
+        assert_eq!(error.to_string(), "the poll run-17/a is not in the store", "{name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn finished_polls_are_forgotten_and_open_ones_are_not() {
+    for Subject { name, store, .. } in subjects() {
+        store.create(poll("a", 1)).await.unwrap();
+        assert!(!store.forget(key("a")).await.unwrap(), "{name}: it is open");
+        store.finish(key("a"), outcome(b"1").await).await.unwrap();
+        assert!(store.forget(key("a")).await.unwrap(), "{name}");
+        assert!(
+            matches!(store.create(poll("a", 2)).await.unwrap(), Creation::Created),
+            "{name}: the key is free"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn open_polls_are_loaded_and_their_restarts_counted() {
+    for Subject { name, store, .. } in subjects() {
+        for (second, name) in ["c", "a", "b"].into_iter().enumerate() {
+            store.create(poll(name, second as u64)).await.unwrap();
+        }
+        store.finish(key("a"), outcome(b"1").await).await.unwrap();
+        for restarts in 1..3 {
+            let mut open = store.load_open().await.unwrap();
+            open.sort_by(|a, b| a.key.cmp(&b.key));
+            let found: Vec<_> = open.iter().map(|poll| (poll.key.key(), poll.restarts)).collect();
+            assert_eq!(found, [("b", restarts), ("c", restarts)], "{name}");
+            assert_eq!(open[0].spec.differences(&poll("b", 0).spec), Vec::<String>::new(), "{name}");
+        }
+        let listed: Vec<_> =
+            store.list().await.unwrap().iter().map(|poll| poll.key.key().to_owned()).collect();
+        assert_eq!(listed, ["c", "a", "b"], "{name}: oldest first");
+    }
+}
+
+fn file(folder: &TempDir) -> std::path::PathBuf {
+    folder.path().join("polls.db")
+}
+
+async fn crash_and_reopen(path: &Path) -> SqliteStore {
+    SqliteStore::open(path).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_open_poll_goes_on_in_the_next_process_with_its_start_and_deadline() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::new(|number, _| if number < 3 { pending() } else { success() });
+    let spec = || spec(json!({"interval": 10, "timeout": 100}));
+    let before = world.poller().store(SqliteStore::open(file(&folder)).unwrap()).build().await.unwrap();
+    before.submit("job", spec()).await.unwrap();
+    world.sleep_until(std::time::Duration::from_secs(12)).await;
+    assert_eq!(before.shutdown().await.left_open, 1);
+    drop(before);
+    world.sleep_until(std::time::Duration::from_secs(33)).await;
+    let after = world.poller().store(crash_and_reopen(&file(&folder)).await).build().await.unwrap();
+    let poll = after.submit("job", spec()).await.unwrap();
+    assert_eq!(poll.accepted(), Accepted::Joined);
+    let outcome = poll.outcome().await.unwrap();
+    assert_eq!((outcome.name(), outcome.restarts), ("matched", 1));
+    assert_eq!(world.times(), [0, 10_000, 40_000, 50_000]);
+    // And once it has ended, its outcome is there for whoever asks, without a request.
+    after.shutdown().await;
+    drop((after, poll));
+    let later = world.poller().store(crash_and_reopen(&file(&folder)).await).build().await.unwrap();
+    let poll = later.submit("job", spec()).await.unwrap();
+    assert_eq!((poll.accepted(), poll.outcome().await.unwrap()), (Accepted::AlreadyFinished, outcome));
+    assert_eq!(world.sent().len(), 4);
+}
+
+#[tokio::test]
+async fn one_process_runs_a_file_and_others_may_look_at_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let runner = SqliteStore::open(file(&folder)).unwrap();
+    runner.load_open().await.unwrap();
+    let other = SqliteStore::open(file(&folder)).unwrap();
+    let error = other.load_open().await.unwrap_err().to_string();
+    assert!(error.contains(&format!("is run by process {}", std::process::id())), "{error}");
+    other.create(poll("a", 1)).await.unwrap();
+    assert_eq!(runner.list().await.unwrap().len(), 1, "what one writes the other sees");
+    drop(runner);
+    other.load_open().await.unwrap();
+}
+
+#[tokio::test]
+async fn files_that_are_no_store_are_refused_with_the_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |path: &Path| SqliteStore::open(path).unwrap_err().to_string();
+
+    let text = folder.path().join("text");
+    std::fs::write(&text, "these are no polls, and there are enough words to fill a page header").unwrap();
+    assert!(refused(&text).contains("is not an SQLite file"), "{}", refused(&text));
+
+    let foreign = folder.path().join("foreign");
+    rusqlite::Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE users (name)").unwrap();
+    assert!(refused(&foreign).contains("of another program"), "{}", refused(&foreign));
+
+    let newer = folder.path().join("newer");
+    drop(SqliteStore::open(&newer).unwrap());
+    rusqlite::Connection::open(&newer).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    assert!(refused(&newer).contains("newer version (format 99"), "{}", refused(&newer));
+
+    let nowhere = folder.path().join("no/such/folder/polls.db");
+    assert!(refused(&nowhere).contains("no such folder"), "{}", refused(&nowhere));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stored_poll_that_cannot_be_read_fails_and_stops_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(file(&folder)).unwrap();
+    store.create(poll("a", 1)).await.unwrap();
+    store.create(poll("b", 1)).await.unwrap();
+    let raw = rusqlite::Connection::open(file(&folder)).unwrap();
+    raw.execute(
+        "UPDATE polls SET spec = '{\"url\":\"https://example.com\",\"from\":\"the future\"}' WHERE key = 'a'",
+        [],
+    )
+    .unwrap();
+    let open = store.load_open().await.unwrap();
+    assert_eq!(open.iter().map(|poll| poll.key.key()).collect::<Vec<_>>(), ["b"]);
+    let text: String =
+        raw.query_row("SELECT outcome FROM polls WHERE key = 'a'", [], |row| row.get(0)).unwrap();
+    let outcome: Outcome = serde_json::from_str(&text).unwrap();
+    let Conclusion::Failed { reason, explanation, .. } = &outcome.conclusion else { panic!("{outcome:?}") };
+    assert_eq!(*reason, FailureReason::Unreadable);
+    assert!(explanation.contains("\"from\""), "{explanation}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn inline_secrets_are_sealed_or_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = || {
+        spec(json!({"interval": 10, "timeout": 1000,
+            "requestInit": {"headers": {"authorization": "Bearer hunter2"}, "body": {"__redactedString": true,
+                "strings": ["pin=", ""], "interpolations": ["hunter2"]}}}))
+    };
+    let world = World::sequence([pending]);
+    let poller = world.poller().store(SqliteStore::open(file(&folder)).unwrap()).build().await.unwrap();
+    let error = poller.submit("job", secret()).await.unwrap_err().to_string();
+    for way_out in ["/requestInit/headers/authorization, /requestInit/body", "POLL_SEAL_KEY", "env:NAME"] {
+        assert!(error.contains(way_out), "{error}");
+    }
+    poller.shutdown().await;
+    drop(poller);
+
+    let key = |digit: &str| Some(SealKey::parse(&digit.repeat(64)).unwrap());
+    let sealed = |digit: &str| SqliteStore::open_sealed(file(&folder), key(digit));
+    let poller = world.poller().store(sealed("a").unwrap()).build().await.unwrap();
+    poller.submit("job", secret()).await.unwrap();
+    poller.shutdown().await;
+    drop(poller);
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+        assert!(!bytes.windows(7).any(|window| window == b"hunter2"), "a secret is on the disk in clear");
+    }
+    // Without the key, or with another, nothing is run and nothing is lost.
+    for store in [SqliteStore::open(file(&folder)), sealed("b")] {
+        let error = Poller::builder().store(store.unwrap()).build().await.unwrap_err().to_string();
+        assert!(error.contains("seal"), "{error}");
+    }
+    let poller = world.poller().store(sealed("a").unwrap()).build().await.unwrap();
+    let poll = poller.submit("job", secret()).await.unwrap();
+    assert_eq!(poll.accepted(), Accepted::Joined, "it is the same spec, secrets included");
+    world.sleep_until(std::time::Duration::from_secs(11)).await;
+    assert_eq!(world.sent().last().unwrap().headers["authorization"], "Bearer hunter2");
+}
