@@ -2,6 +2,7 @@
 //!
 //! Tokio's clock can be paused, so tests of code that retries take no time; the standard library's could not.
 
+use std::future::Future;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -56,7 +57,34 @@ impl<K, N> Retry<'_, K, N> {
     ///
     /// # Errors
     /// With the last error, and the reason why there was no further try.
-    pub async fn run_tokio<T, E>(
+    pub async fn run_tokio<T, E, F>(self, operation: impl FnMut(u32) -> F) -> Result<T, RetryError<E>>
+    where
+        F: Future<Output = Result<T, E>>,
+        K: Classify<E>,
+        N: Notify<E>,
+    {
+        self.run_async_with(&TokioTimer, operation).await
+    }
+
+    /// [`run_async_mut_with`](Self::run_async_mut_with) tokio's clock: for async closures that change what they borrow.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
+    /// let policy = retry::Policy::default();
+    /// let mut tried = Vec::new();
+    /// let result = retry::run::Retry::new(&policy)
+    ///     .run_tokio_mut(async |n| {
+    ///         tried.push(n);
+    ///         if n < 3 { Err("busy") } else { Ok(7) }
+    ///     })
+    ///     .await;
+    /// assert_eq!((result, tried), (Ok(7), vec![1, 2, 3]));
+    /// # });
+    /// ```
+    ///
+    /// # Errors
+    /// With the last error, and the reason why there was no further try.
+    pub async fn run_tokio_mut<T, E>(
         self,
         operation: impl AsyncFnMut(u32) -> Result<T, E>,
     ) -> Result<T, RetryError<E>>
@@ -64,7 +92,7 @@ impl<K, N> Retry<'_, K, N> {
         K: Classify<E>,
         N: Notify<E>,
     {
-        self.run_async_with(&TokioTimer, operation).await
+        self.run_async_mut_with(&TokioTimer, operation).await
     }
 }
 
@@ -72,20 +100,25 @@ impl<K, N> Retry<'_, K, N> {
 ///
 /// ```
 /// use retry::Policy;
+/// use std::sync::atomic::{AtomicU32, Ordering};
 /// use std::time::Duration;
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
 /// let policy = Policy::fixed(Duration::from_secs(60)).build().unwrap();
-/// let mut answers = [Err("busy"), Err("busy"), Ok(7)].into_iter();
-/// assert_eq!(retry::tokio::retry(&policy, async || answers.next().unwrap()).await, Ok(7));
+/// let tries = AtomicU32::new(0);
+/// let result = retry::tokio::retry(&policy, async || match tries.fetch_add(1, Ordering::Relaxed) {
+///     0 | 1 => Err("busy"),
+///     _ => Ok(7),
+/// });
+/// assert_eq!(result.await, Ok(7));
 /// # });
 /// ```
 ///
 /// # Errors
 /// With the last error, and the reason why there was no further try.
-pub async fn retry<T, E>(
-    policy: &Policy,
-    mut operation: impl AsyncFnMut() -> Result<T, E>,
-) -> Result<T, RetryError<E>> {
-    Retry::new(policy).run_tokio(async |_| operation().await).await
+pub async fn retry<T, E, F>(policy: &Policy, mut operation: impl FnMut() -> F) -> Result<T, RetryError<E>>
+where
+    F: Future<Output = Result<T, E>>,
+{
+    Retry::new(policy).run_tokio(|_| operation()).await
 }

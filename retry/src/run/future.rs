@@ -1,28 +1,57 @@
 //! Running in a future, whatever polls it.
+//!
+//! Two runners with one body. The first takes a closure that returns a future, of one type, so the compiler can see that
+//! the run is `Send` and lets it be spawned. The second takes an async closure that lends what it has borrowed to each of its
+//! futures; these are of a type per call, and for those the compiler cannot yet prove it (rust-lang/rust#110338).
+//! Only the second would do for everything, if it were not for that.
 
 use std::future::{Future, poll_fn};
+use std::ops::ControlFlow;
 use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use super::session::Session;
-use super::{Cancel, Classify, Notify, Retry, RetryError, Retrying, Sleep};
-use crate::GiveUp;
+use super::course::Course;
+use super::{Cancel, Classify, Notify, Retry, RetryError, Sleep};
 
 impl<K, N> Retry<'_, K, N> {
     /// Calls `operation` and awaits it until it succeeds or there is a reason to stop, sleeping on `timer` in between.
     ///
-    /// The operation is an async closure, which may borrow mutably from around it, or a closure that returns a future.
-    /// The run is `Send` when what it is made of is, so it can be spawned; except that the compiler cannot yet prove it for an async
-    /// closure that borrows mutably from around it (rust-lang/rust#110338). Such state goes into a mutex, or the run is
-    /// awaited where it is.
+    /// Any closure that returns a future will do, async ones too, as long as they neither change what they borrow nor own
+    /// (`async move`) what their futures borrow; for those that do, there is [`run_async_mut_with`](Self::run_async_mut_with). The run is `Send` if its parts are.
     ///
     /// Dropping the future ends the run at once, the try under way included; nothing is left behind.
     ///
     /// # Errors
     /// With the last error, and the reason why there was no further try.
-    pub async fn run_async_with<T, E>(
-        mut self,
+    pub async fn run_async_with<T, E, F>(
+        self,
+        timer: &impl Sleep,
+        mut operation: impl FnMut(u32) -> F,
+    ) -> Result<T, RetryError<E>>
+    where
+        F: Future<Output = Result<T, E>>,
+        K: Classify<E>,
+        N: Notify<E>,
+    {
+        let mut course = Course::new(self, timer.now());
+        loop {
+            let leave = course.begin(timer.now())?;
+            let result = operation(leave.number).await;
+            match course.done(leave, result, timer.now()) {
+                ControlFlow::Break(result) => return result,
+                ControlFlow::Continue(delay) => sleep(timer, delay, course.cancel()).await,
+            }
+        }
+    }
+
+    /// As [`run_async_with`](Self::run_async_with), for an async closure that changes what it has borrowed from around it. Such a
+    /// run can be awaited, but not spawned on a runtime that wants `Send`.
+    ///
+    /// # Errors
+    /// With the last error, and the reason why there was no further try.
+    pub async fn run_async_mut_with<T, E>(
+        self,
         timer: &impl Sleep,
         mut operation: impl AsyncFnMut(u32) -> Result<T, E>,
     ) -> Result<T, RetryError<E>>
@@ -30,40 +59,23 @@ impl<K, N> Retry<'_, K, N> {
         K: Classify<E>,
         N: Notify<E>,
     {
-        let mut session = Session::new(self.rng.clone(), timer.now());
-        let mut last = None;
+        let mut course = Course::new(self, timer.now());
         loop {
-            let now = timer.now();
-            let leave =
-                if self.is_cancelled() { Err(GiveUp::Cancelled) } else { session.begin(&self.rules, now) };
-            let leave = match leave {
-                Ok(leave) => leave,
-                Err(reason) => return Err(session.error(last, reason, now)),
-            };
-            let error = match operation(leave.number).await {
-                Ok(value) => {
-                    session.succeeded(&self.rules, leave, timer.now());
-                    return Ok(value);
-                }
-                Err(error) => error,
-            };
-            let (tries, now) = (leave.number, timer.now());
-            let delay = match session.failed(&self.rules, leave, &self.classify.classify(&error), now) {
-                Ok(delay) => delay,
-                Err(reason) => return Err(session.error(Some(error), reason, now)),
-            };
-            let elapsed = session.elapsed(now);
-            self.notify.notify(&Retrying { error: &error, tries, delay, elapsed });
-            last = Some(error);
-            if !delay.is_zero() {
-                sleep(timer, delay, self.cancel).await;
+            let leave = course.begin(timer.now())?;
+            let result = operation(leave.number).await;
+            match course.done(leave, result, timer.now()) {
+                ControlFlow::Break(result) => return result,
+                ControlFlow::Continue(delay) => sleep(timer, delay, course.cancel()).await,
             }
         }
     }
 }
 
-/// Ready when `delay` has passed or `cancel` is given.
+/// Ready when `delay` has passed or `cancel` is given; without a delay, at once, whatever the timer makes of zero.
 async fn sleep(timer: &impl Sleep, delay: Duration, cancel: Option<&Cancel>) {
+    if delay.is_zero() {
+        return;
+    }
     let mut sleep = pin!(timer.sleep(delay));
     let Some(cancel) = cancel else { return sleep.await };
     let mut cancelled = pin!(cancel.cancelled());

@@ -1,10 +1,10 @@
 //! Running an operation until it works, by a policy.
 //!
 //! ```text
-//!   Retry (what was asked for) ──► Session (what has happened) ◄── now
-//!      │                              begin ──► leave for a try, or give up
-//!      ├─ run_with(clock, op)         failed ─► wait this long, or give up
-//!      └─ run_async_with(timer, op)   succeeded
+//!   Retry (what was asked for) ──► Course ──► Session (what has happened) ◄── now
+//!      │                                         begin ──► leave for a try, or give up
+//!      ├─ run_with(clock, op)                    failed ─► wait this long, or give up
+//!      └─ run_async_with(timer, op)              succeeded
 //! ```
 //!
 //! Both runners are the same few lines around one session; all that differs is how they wait. Neither knows a runtime: time
@@ -18,6 +18,7 @@ mod blocking;
 mod cancel;
 mod classify;
 mod clock;
+mod course;
 mod error;
 mod future;
 pub(crate) mod session;
@@ -46,7 +47,8 @@ use crate::{Failure, Policy, Rng};
 /// | [`seed`](Self::seed) | makes the jitter repeatable |
 ///
 /// Then one of the runners: [`run_with`](Self::run_with) and [`run_async_with`](Self::run_async_with) take a clock, `run`
-/// (feature `blocking`) and `run_tokio` (feature `tokio`) bring one. The operation gets the number of the try, from 1, and
+/// (feature `blocking`) and `run_tokio` (feature `tokio`) bring one; `run_async_mut_with` and `run_tokio_mut` are for async
+/// closures that change what they borrow. The operation gets the number of the try, from 1, and
 /// may borrow whatever is around it, mutably too:
 ///
 /// ```
@@ -139,9 +141,5 @@ impl<'a, K, N> Retry<'a, K, N> {
     pub const fn seed(mut self, seed: u64) -> Self {
         self.rng = Rng::seeded(seed);
         self
-    }
-
-    fn is_cancelled(&self) -> bool {
-        self.cancel.is_some_and(Cancel::is_cancelled)
     }
 }

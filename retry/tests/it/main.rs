@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test, also outside its function, to panic is to fail")]
 
+mod allocation;
 mod conformance;
 mod distribution;
 mod domain;

@@ -25,7 +25,7 @@ async fn async_closures_may_borrow_mutably() {
     let (policy, mut log) = (policy(), Vec::new());
     let before = TokioTimer.now();
     let result = Retry::new(&policy)
-        .run_tokio(async |n| {
+        .run_tokio_mut(async |n| {
             log.push(n);
             tokio::task::yield_now().await;
             let number: u32 = if n < 3 { "x" } else { "7" }.parse()?;
@@ -49,14 +49,15 @@ async fn closures_that_return_futures_do_too() {
 
 #[tokio::test(start_paused = true)]
 async fn a_run_can_be_spawned() {
-    let (policy, budget) = (Arc::new(policy()), Arc::new(Budget::default()));
+    let (policy, budget, count) = (Arc::new(policy()), Arc::new(Budget::default()), AtomicU32::new(0));
     let run = tokio::spawn(async move {
         Retry::new(&policy)
             .budget(&budget)
             .classify(|err: &&str| *err == "down")
             .run_tokio(async |n| {
+                count.fetch_add(1, Ordering::Relaxed);
                 tokio::task::yield_now().await;
-                if n < 2 { Err("down") } else { Ok(n) }
+                if n < 2 { Err("down") } else { Ok(count.load(Ordering::Relaxed)) }
             })
             .await
     });
@@ -83,7 +84,7 @@ async fn a_dropped_run_leaves_nothing_behind() {
     let dropped = Arc::new(());
     {
         let held = Arc::clone(&dropped);
-        let mut run = pin!(Retry::new(&policy).cancel(&cancel).run_tokio(async move |_| {
+        let mut run = pin!(Retry::new(&policy).cancel(&cancel).run_tokio_mut(async move |_| {
             let _held = &held;
             Err::<(), _>("down")
         }));

@@ -1,0 +1,103 @@
+//! Retrying HTTP requests with reqwest, minding what the server says about when to come back.
+//!
+//! A little server on loopback answers 503 with `Retry-After`, then 429 with `RateLimit`, then 200.
+//!
+//! `cargo run -p retry --features tokio --example reqwest`
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use retry::run::{Retry, Retrying};
+use retry::{Failure, Policy};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+/// An error, and what it means for retrying: read off the response while there is one.
+#[derive(Debug)]
+struct Failed {
+    error: reqwest::Error,
+    failure: Failure,
+}
+
+impl From<reqwest::Error> for Failed {
+    fn from(error: reqwest::Error) -> Self {
+        let failure = match &error {
+            error if error.is_timeout() => Failure::timeout(),
+            error => Failure::from(error.is_connect() || error.is_body()),
+        };
+        Self { error, failure }
+    }
+}
+
+async fn get(client: &reqwest::Client, url: &str, now: SystemTime) -> Result<String, Failed> {
+    let response = client.get(url).send().await?;
+    let Err(error) = response.error_for_status_ref() else { return Ok(response.text().await?) };
+    let headers = response.headers().iter();
+    let headers = headers.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
+    let failure = Failure::from_response(response.status().as_u16(), headers, now);
+    Err(Failed { error, failure })
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}/", listener.local_addr()?);
+    let server = tokio::spawn(serve(listener));
+
+    let policy =
+        Policy::exponential(Duration::from_millis(100), 2.0).max_delay(Duration::from_secs(10)).build()?;
+    println!("policy: {policy}");
+    let client = client()?;
+    let body = Retry::new(&policy)
+        .classify(|failed: &Failed| failed.failure)
+        .notify(|r: &Retrying<'_, Failed>| {
+            println!("try {}: {}; again in {:?}", r.tries, r.error.error, r.delay);
+        })
+        .run_tokio(async |_| get(&client, &url, now()).await)
+        .await;
+    match body {
+        Ok(body) => println!("{body}"),
+        Err(err) => println!("{err}; last: {:?}", err.last()),
+    }
+    server.await?
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the program's one reading of the wall clock; the library is told it"
+)]
+fn now() -> SystemTime {
+    SystemTime::now()
+}
+
+/// Plain HTTP to loopback needs no roots; reqwest without a provider of its own wants to be given one all the same. Its
+/// own retries are off: two of them, one inside the other, multiply.
+fn client() -> anyhow::Result<reqwest::Client> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth();
+    Ok(reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .retry(reqwest::retry::never())
+        .no_proxy()
+        .build()?)
+}
+
+async fn serve(listener: TcpListener) -> anyhow::Result<()> {
+    for head in [
+        "503 Service Unavailable\r\nRetry-After: 1",
+        "429 Too Many Requests\r\nRateLimit: \"default\";r=0;t=1",
+        "200 OK",
+    ] {
+        let (mut socket, _) = listener.accept().await?;
+        let mut request = [0; 4096];
+        let _read = socket.read(&mut request).await?;
+        let body = if head.starts_with("200") { "done" } else { "" };
+        let length = body.len();
+        let text = format!("HTTP/1.1 {head}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
+        socket.write_all(text.as_bytes()).await?;
+    }
+    Ok(())
+}
