@@ -11,3 +11,4 @@ mod hostile;
 mod json;
 mod operators;
 mod oracle;
+mod schema;
