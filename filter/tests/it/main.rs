@@ -6,6 +6,8 @@ mod collation;
 mod convert;
 mod corpus;
 mod diagnostics;
+mod docs;
+mod explain;
 mod generate;
 mod hostile;
 mod json;
