@@ -24,6 +24,7 @@ mod matcher;
 mod ops;
 mod options;
 mod program;
+mod schema;
 mod source;
 mod warning;
 
@@ -36,4 +37,5 @@ pub use filter::Filter;
 pub use json::JsonError;
 pub use limits::Limits;
 pub use options::FilterOptions;
+pub use schema::schema;
 pub use warning::{Warning, WarningKind};

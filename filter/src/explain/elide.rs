@@ -92,8 +92,12 @@ impl Path {
         Self(text)
     }
 
-    pub(super) fn element(&self, index: usize) -> Self {
-        Self(format!("{}[{index}]", self.0))
+    /// An element of an array, by its index if that is known.
+    pub(super) fn element(&self, index: Option<usize>) -> Self {
+        match index {
+            Some(index) => Self(format!("{}[{index}]", self.0)),
+            None => Self(format!("{}[…]", self.0)),
+        }
     }
 
     pub(super) fn shown(&self) -> String {
@@ -119,7 +123,7 @@ mod tests {
 
     #[test]
     fn paths_quote_what_is_no_plain_name() {
-        let path = Path::default().field("a").field("b-c").element(2).field("x y");
+        let path = Path::default().field("a").field("b-c").element(Some(2)).field("x y");
         assert_eq!(path.shown(), r#"a.b-c[2]["x y"]"#);
         assert_eq!(Path::default().field("a.b").shown(), r#"["a.b"]"#);
     }

@@ -155,6 +155,7 @@ impl Entry {
         match self {
             Self::Check(check) => check.nearness,
             Self::Group(group) if group.held => Nearness::Held,
+            Self::Group(Group { rule: Rule::None, .. }) => Nearness::OtherValue,
             Self::Group(group) => group
                 .entries
                 .iter()

@@ -21,11 +21,12 @@ impl fmt::Display for Explanation {
                 writeln!(f, "no match: {failed} of {total} conditions {verb}")?;
             }
         }
-        entries(f, &self.entries, 1)
+        entries(f, &self.entries, 1, false)
     }
 }
 
-fn entries(f: &mut fmt::Formatter<'_>, all: &[Entry], level: usize) -> fmt::Result {
+/// `unwanted`: whether none of the entries may hold.
+fn entries(f: &mut fmt::Formatter<'_>, all: &[Entry], level: usize, unwanted: bool) -> fmt::Result {
     let checks = || {
         all.iter().filter_map(|entry| match entry {
             Entry::Check(check) => Some(check),
@@ -37,15 +38,16 @@ fn entries(f: &mut fmt::Formatter<'_>, all: &[Entry], level: usize) -> fmt::Resu
     };
     let (paths, actuals) = (width(Check::path), width(Check::actual));
     for entry in all {
-        let mark = if entry.held() { '✓' } else { '✗' };
+        let mark = if entry.held() != unwanted { '✓' } else { '✗' };
+        let expected_is = if unwanted { "must not be" } else { "expected" };
         write!(f, "{:indent$}{mark} ", "", indent = level * 2)?;
         match entry {
             Entry::Check(Check { path, actual, expected, .. }) => {
-                writeln!(f, "{path:paths$}  is {actual:actuals$}  expected {expected}")?;
+                writeln!(f, "{path:paths$}  is {actual:actuals$}  {expected_is} {expected}")?;
             }
             Entry::Group(group) => {
                 writeln!(f, "{}:", group.rule)?;
-                entries(f, &group.entries, level + 2)?;
+                entries(f, &group.entries, level + 2, group.rule == Rule::None)?;
             }
         }
     }
@@ -84,7 +86,7 @@ pub(super) fn summary(entries: &[Entry]) -> Option<String> {
 fn excluded(entries: &[Entry]) -> String {
     match entries.iter().find(|entry| entry.held()) {
         Some(Entry::Check(Check { path, actual, expected, .. })) => {
-            format!("{path} is {actual}, expected none of {expected}")
+            format!("{path} is {actual}, must not be {expected}")
         }
         _ => "a filter under $nor matches, expected none to".to_owned(),
     }

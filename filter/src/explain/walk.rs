@@ -57,16 +57,18 @@ impl Program {
                         .iter()
                         .map(|pattern| all_of(self.explain_members(pattern, fields, path)))
                         .collect();
+                    let mut alternatives = ordered(alternatives);
                     let rule = match kind {
                         Junction::Or => Rule::Any,
                         Junction::And => Rule::All,
-                        Junction::Nor => Rule::None,
+                        Junction::Nor => {
+                            // What holds is what must not.
+                            alternatives.sort_by_key(|entry| !entry.held());
+                            Rule::None
+                        }
                     };
-                    entries.push(Entry::Group(Group {
-                        rule,
-                        held: self.member(member, fields),
-                        entries: ordered(alternatives),
-                    }));
+                    let held = self.member(member, fields);
+                    entries.push(Entry::Group(Group { rule, held, entries: alternatives }));
                 }
             }
         }
@@ -115,18 +117,20 @@ impl Program {
         array: Option<&Value>,
         path: &Path,
     ) -> Entry {
+        // With arrays in the array, a number would not lead to the element.
+        let flat = array.and_then(Value::as_array).is_some_and(|items| !items.iter().any(Value::is_array));
         let mut nearest: Option<(usize, Vec<Entry>)> = None;
         let mut count = 0;
         for (index, element) in elements.enumerate() {
             count += 1;
-            let entries = self.explain_pattern(pattern, element, &path.element(index));
+            let entries = self.explain_pattern(pattern, element, &path.element(flat.then_some(index)));
             if nearest.as_ref().is_none_or(|(_, best)| distance(&entries) < distance(best)) {
                 nearest = Some((index, entries));
             }
         }
         match nearest {
             Some((index, entries)) if entries.iter().all(Entry::held) == held => Entry::Group(Group {
-                rule: Rule::Element { path: path.element(index).shown(), count },
+                rule: Rule::Element { path: path.element(flat.then_some(index)).shown(), count },
                 held,
                 entries,
             }),

@@ -1,0 +1,277 @@
+//! JSON Schemas of filters, so that editors complete and check them.
+//!
+//! Written by code from one list of operators per dialect, and committed under `schema/`; a test sees to it that the two
+//! agree. A schema is laxer than the compiler where it has to be: it cannot parse a regular expression, compare two
+//! bounds, or see a key twice.
+
+use serde_json::{Map, Value, json};
+
+use crate::dialect::Dialect;
+
+/// The JSON Schema (draft 2020-12) of filters in a dialect.
+///
+/// It has an `$id` of its own, so it can stand as a part of a larger schema.
+///
+/// ```
+/// let schema = filter::schema(filter::Dialect::Native);
+/// assert_eq!(schema["$id"], "urn:filter:native");
+/// ```
+pub fn schema(dialect: Dialect) -> Value {
+    let (title, root, definitions) = match dialect {
+        Dialect::Native => ("A filter", "filter", native()),
+        Dialect::TriggerDev => ("A filter in Trigger.dev's dialect", "filter", trigger_dev()),
+        Dialect::EventBridge => ("An event pattern in EventBridge's dialect", "pattern", event_bridge()),
+    };
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": format!("urn:filter:{dialect}"),
+        "title": title,
+        "$ref": format!("#/$defs/{root}"),
+        "$defs": definitions,
+    })
+}
+
+fn reference(definition: &str) -> Value {
+    json!({"$ref": format!("#/$defs/{definition}")})
+}
+
+/// A schema with a description, which editors show beside what they complete.
+fn about(description: &str, mut schema: Value) -> Value {
+    schema["description"] = description.into();
+    schema
+}
+
+fn list_of(items: Value, at_least: u32) -> Value {
+    json!({"type": "array", "items": items, "minItems": at_least})
+}
+
+fn any_of(schemas: impl IntoIterator<Item = Value>) -> Value {
+    json!({"anyOf": schemas.into_iter().collect::<Vec<_>>()})
+}
+
+fn of_type(name: &str) -> Value {
+    json!({"type": name})
+}
+
+/// An object of which every member is one of these.
+fn members(properties: impl IntoIterator<Item = (&'static str, Value)>) -> Value {
+    let properties: Map<String, Value> =
+        properties.into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect();
+    json!({"type": "object", "properties": properties, "additionalProperties": false, "minProperties": 1})
+}
+
+fn wildcard_text() -> Value {
+    json!({"type": "string", "pattern": r"^([^\\]|\\[*\\])*$"})
+}
+
+/// An IPv4 block, or what may be an IPv6 block; `suffix`: the prefix length, a slash before it.
+fn block(suffix_v4: &str, suffix_v6: &str) -> Value {
+    let octet = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])";
+    json!({"type": "string", "pattern": format!(
+        r"^({octet}(\.{octet}){{3}}{suffix_v4}|[0-9a-fA-F:]*:[0-9a-fA-F:]*(:{octet}(\.{octet}){{3}})?{suffix_v6})$"
+    )})
+}
+
+fn two_numbers() -> Value {
+    json!({"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2})
+}
+
+fn native() -> Value {
+    let literal = || reference("literal");
+    let number = || of_type("number");
+    let string = || of_type("string");
+    let conditions = || reference("conditions");
+    let judge = || any_of([conditions(), reference("matcher"), reference("filter")]);
+    let bits = |greatest: &str| format!("(/{greatest})?");
+    let operators = [
+        ("$startsWith", about("a string that starts with this", string())),
+        ("$endsWith", about("a string that ends with this", string())),
+        ("$contains", about("a string that contains this", string())),
+        ("$ignoreCaseEquals", about("a string equal to this but for case", string())),
+        ("$regex", about("a string in which this regular expression finds a match", string())),
+        ("$wildcard", about("a string like this, * being any run of characters", wildcard_text())),
+        (
+            "$cidr",
+            about(
+                "a string holding an IP address inside this block",
+                block(&bits("(3[0-2]|[12]?[0-9])"), &bits("(12[0-8]|1[01][0-9]|[1-9]?[0-9])")),
+            ),
+        ),
+        ("$gt", about("a number greater than this", number())),
+        ("$gte", about("a number greater than or equal to this", number())),
+        ("$lt", about("a number less than this", number())),
+        ("$lte", about("a number less than or equal to this", number())),
+        ("$between", about("a number in this closed range, [low, high]", two_numbers())),
+        ("$includes", about("an array with an element equal to this", literal())),
+        ("$size", about("an array of this length", any_of([number(), reference("numberMatcher")]))),
+        ("$some", about("an array of which some element matches this", judge())),
+        ("$every", about("an array of which every element matches this", judge())),
+        ("$exists", about("whether the field is there, null counting as there", of_type("boolean"))),
+        ("$isNull", about("whether the field is null", of_type("boolean"))),
+        (
+            "$anythingBut",
+            about(
+                "anything that does not equal this, a missing field too",
+                any_of([literal(), list_of(literal(), 1), reference("matcher")]),
+            ),
+        ),
+        ("$not", about("a scalar that differs from this, or an array without it", literal())),
+        ("$all", about("all of these conditions hold", conditions())),
+        ("$none", about("none of these conditions holds", conditions())),
+    ];
+    let numbers = || any_of([number(), reference("numberMatcher")]);
+    let number_operators = [
+        ("$gt", number()),
+        ("$gte", number()),
+        ("$lt", number()),
+        ("$lte", number()),
+        ("$between", two_numbers()),
+        ("$anythingBut", any_of([number(), list_of(number(), 1), reference("numberMatcher")])),
+        ("$not", number()),
+        ("$all", list_of(numbers(), 1)),
+        ("$none", list_of(numbers(), 1)),
+    ];
+    let filters = || list_of(reference("filter"), 1);
+    json!({
+        "filter": {
+            "description": "fields, all of which must match; a name that begins with $ is written with $$",
+            "type": "object",
+            "properties": {
+                "$or": about("any of these filters matches", filters()),
+                "$and": about("all of these filters match", filters()),
+                "$nor": about("none of these filters matches", filters()),
+            },
+            "patternProperties": {r"^(\$\$|[^$]|$)": reference("node")},
+            "additionalProperties": false,
+        },
+        "node": about(
+            "a literal, a matcher, an array of both of which any must hold, or a filter for what is inside",
+            any_of([literal(), conditions(), reference("matcher"), reference("filter")]),
+        ),
+        "conditions": list_of(any_of([literal(), reference("matcher")]), 1),
+        "literal": {"type": ["string", "number", "boolean", "null"]},
+        "matcher": about("operators, all of which must hold", members(operators)),
+        "numberMatcher": about("operators on numbers, all of which must hold", members(number_operators)),
+    })
+}
+
+fn trigger_dev() -> Value {
+    let literal = || reference("literal");
+    let number = || of_type("number");
+    let string = || of_type("string");
+    let literals = || ["string", "number", "boolean"].map(|name| list_of(of_type(name), 0));
+    let operators = [
+        ("$startsWith", about("a string that starts with this", string())),
+        ("$endsWith", about("a string that ends with this", string())),
+        ("$ignoreCaseEquals", about("a string equal to this but for case", string())),
+        ("$exists", about("whether the field is there, null counting as there", of_type("boolean"))),
+        ("$isNull", about("whether the field is null", of_type("boolean"))),
+        (
+            "$anythingBut",
+            about(
+                "anything that does not equal this, a missing field too",
+                any_of([literal()].into_iter().chain(literals())),
+            ),
+        ),
+        ("$gt", about("a number greater than this", number())),
+        ("$gte", about("a number greater than or equal to this", number())),
+        ("$lt", about("a number less than this", number())),
+        ("$lte", about("a number less than or equal to this", number())),
+        ("$between", about("a number in this closed range, [low, high]", two_numbers())),
+        ("$includes", about("an array with an element equal to this", literal())),
+        ("$not", about("a scalar that differs from this, or an array without it", literal())),
+    ];
+    let mut matcher = members(operators);
+    matcher["maxProperties"] = 1.into();
+    let arrays = literals().into_iter().chain([list_of(reference("matcher"), 0)]);
+    json!({
+        "filter": {
+            "description": "fields, all of which must match",
+            "type": "object",
+            "additionalProperties": reference("node"),
+        },
+        "node": about(
+            "an array of literals, any of which must equal the value; one of matchers, all of which must hold; or a filter for what is inside",
+            any_of(arrays.chain([reference("filter")])),
+        ),
+        "literal": {"type": ["string", "number", "boolean"]},
+        "matcher": about("exactly one operator", matcher),
+    })
+}
+
+fn event_bridge() -> Value {
+    let string = || of_type("string");
+    let ignore_case = || members([("equals-ignore-case", string())]);
+    let one_or_more = |text: Value| any_of([text.clone(), list_of(text, 1)]);
+    let some_text = || json!({"type": "string", "minLength": 1});
+    let wildcard = || json!({"type": "string", "pattern": r"^([^\\*]|\\[*\\]|\*(?!\*))*$"});
+    let comparison = |operators: &[&str]| json!({"enum": operators});
+    let pairs = |items: Vec<Value>| {
+        let count = items.len();
+        json!({"type": "array", "prefixItems": items, "items": false, "minItems": count})
+    };
+    let number = || of_type("number");
+    let mut excluded = members([
+        ("prefix", one_or_more(some_text())),
+        ("suffix", one_or_more(some_text())),
+        ("equals-ignore-case", one_or_more(string())),
+        ("wildcard", one_or_more(wildcard())),
+    ]);
+    excluded["maxProperties"] = 1.into();
+    let operators = [
+        ("exactly", about("this string", string())),
+        ("prefix", about("a string that starts with this", any_of([string(), ignore_case()]))),
+        ("suffix", about("a string that ends with this", any_of([string(), ignore_case()]))),
+        ("equals-ignore-case", about("a string equal to this but for case", string())),
+        ("wildcard", about("a string like this, * being any run of characters", wildcard())),
+        (
+            "numeric",
+            about(
+                "a number that compares so: [\"<\", 5], or [\">\", 0, \"<=\", 5]",
+                any_of([
+                    pairs(vec![comparison(&["=", "<", "<=", ">", ">="]), number()]),
+                    pairs(vec![comparison(&[">", ">="]), number(), comparison(&["<", "<="]), number()]),
+                ]),
+            ),
+        ),
+        ("exists", about("whether there is a scalar, null counting as one", of_type("boolean"))),
+        (
+            "cidr",
+            about(
+                "a string holding an IP address inside this block",
+                block("/(3[01]|[12]?[0-9])", "/(12[0-7]|1[01][0-9]|[1-9]?[0-9])"),
+            ),
+        ),
+        (
+            "anything-but",
+            about(
+                "a scalar that is not this",
+                any_of([string(), number(), list_of(string(), 1), list_of(number(), 1), excluded]),
+            ),
+        ),
+    ];
+    let names: Vec<&str> = operators.iter().map(|(name, _)| *name).collect();
+    let mut matcher = members(operators);
+    matcher["maxProperties"] = 1.into();
+    let alternative = json!({"$ref": "#/$defs/pattern", "propertyNames": {"not": {"enum": names}}});
+    json!({
+        "pattern": {
+            "description": "fields, all of which must match",
+            "type": "object",
+            "properties": {
+                "$or": about("any of two or more patterns matches", any_of([list_of(alternative, 2), reference("node")])),
+            },
+            "additionalProperties": reference("node"),
+            "minProperties": 1,
+        },
+        "node": about(
+            "an array of conditions, any of which must hold, or a pattern for what is inside",
+            any_of([reference("conditions"), reference("pattern")]),
+        ),
+        "conditions": list_of(any_of([
+            json!({"type": ["string", "number", "boolean", "null"]}),
+            reference("matcher"),
+        ]), 1),
+        "matcher": about("exactly one operator", matcher),
+    })
+}
