@@ -1,1 +1,1 @@
-//! Placeholder.
+//! Nothing: this package exists for its benchmarks, `cargo bench -p benches`.
