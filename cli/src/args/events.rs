@@ -36,7 +36,8 @@ pub(crate) enum Kind {
 /// Find mistakes in filters and specs
 ///
 /// Reads files of filters and specs (one, or any sequence of JSON values per file) and prints every error and warning
-/// with its place, a caret under it and, where one is likely, the remedy. Nothing is requested from anywhere.
+/// with its place, a caret under it and, where one is likely, the remedy; on standard error, as compilers do. Nothing
+/// is requested from anywhere. Header values are not shown, since they may be secret.
 ///
 /// An object is taken for a spec when it has a member url that is a string, or a member that only specs have
 /// (cacheKey, requestInit, responseFilter, failureFilter, requestTimeout, giveUp); anything else for a filter. --as

@@ -25,7 +25,6 @@ pub(crate) use values::TextArg;
     version,
     subcommand_required = true,
     arg_required_else_help = true,
-    disable_help_subcommand = true,
     max_term_width = 100,
     after_help = "Run 'poll COMMAND --help' for examples.",
     after_long_help = TOP

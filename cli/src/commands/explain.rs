@@ -41,6 +41,8 @@ pub(super) fn run(args: &ExplainArgs, terminal: &Terminal) -> anyhow::Result<Exi
                     let report = Report { file: &name, line, explanation: &explanation };
                     let text =
                         serde_json::to_string(&report).context("cannot write the explanation as JSON")?;
+                    // JSON escapes the controls of ASCII, but not those beyond it.
+                    let text = if terminal.stdout { clean::line(&text) } else { text.as_str().into() };
                     writeln!(output, "{text}")
                 } else {
                     write_for_people(&mut output, &name, line, &explanation, terminal)

@@ -2,6 +2,7 @@
 //!
 //! Lines are streamed and matched on their bytes, so memory is that of the longest line. A line that is not JSON, or
 //! a file that cannot be read, is reported and the search goes on, as grep does it; the exit code says 2 in the end.
+//! What is selected is written as it is, to a terminal too: a line that is JSON has no escape character in it.
 
 use std::io::{self, BufWriter, Write as _};
 use std::path::Path;

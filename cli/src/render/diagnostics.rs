@@ -110,23 +110,23 @@ impl<'a> Diagnostics<'a> {
         let end = text.ceil_char_boundary(span.end).max(start);
         self.cursor.move_to(text, start);
         let line_start = self.cursor.line_start;
-        let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
-        let line_end = text[..line_end].trim_end_matches('\r').len().max(start);
-        let end = end.min(line_end);
-
+        // Nothing here looks further than the piece reaches: a file may have a mistake in every tenth byte of a line
+        // that is a megabyte long.
+        let (_, is_long) = first(&text[line_start..]);
         let before =
             text[line_start..start].char_indices().rev().nth(BEFORE - 1).map(|(at, _)| line_start + at);
         let from = match before {
             // Cut only where it saves something: a line that fits is shown whole.
-            Some(at) if exceeds(&text[line_start..line_end], WIDTH) => at,
+            Some(at) if is_long => at,
             _ => line_start,
         };
-        let to = text[from..line_end].char_indices().nth(WIDTH).map_or(line_end, |(at, _)| from + at);
+        let (shown, is_cut) = first(&text[from..]);
+        let to = from + shown.len();
         let head = if from > line_start { "…" } else { "" };
-        let tail = if to < line_end { "…" } else { "" };
+        let tail = if is_cut { "…" } else { "" };
         let shift = |at: usize| at.clamp(from, to) - from + head.len();
         Piece {
-            source: format!("{head}{}{tail}", &text[from..to]),
+            source: format!("{head}{shown}{tail}"),
             span: shift(start)..shift(end),
             line: self.cursor.line,
             column: self.cursor.column,
@@ -134,6 +134,7 @@ impl<'a> Diagnostics<'a> {
     }
 }
 
+/// A piece of a line and where in it the mistake is.
 struct Piece {
     source: String,
     span: Range<usize>,
@@ -141,9 +142,17 @@ struct Piece {
     column: usize,
 }
 
-/// Whether `text` has more than `max` characters, without counting them all.
-fn exceeds(text: &str, max: usize) -> bool {
-    text.chars().nth(max).is_some()
+/// As much of the first line of `text` as is shown, and whether that is not all of it.
+fn first(text: &str) -> (&str, bool) {
+    for (count, (at, c)) in text.char_indices().enumerate() {
+        if c == '\n' {
+            return (text[..at].trim_end_matches('\r'), false);
+        }
+        if count == WIDTH {
+            return (&text[..at], true);
+        }
+    }
+    (text, false)
 }
 
 /// Line and column of a place, found by going on from the last one: diagnostics mostly come in the order of the

@@ -255,3 +255,70 @@ fn spinner() -> ProgressBar {
     }
     bar
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const PLAIN: Paint = Paint(false);
+
+    fn at(second: u64) -> Timestamp {
+        Timestamp::from_micros(second * 1_000_000)
+    }
+
+    fn watched() -> Watched {
+        Watched {
+            label: "a".to_owned(),
+            started: at(0),
+            deadline: at(300),
+            asking: false,
+            attempts: 0,
+            last: None,
+            outcome: None,
+        }
+    }
+
+    fn attempted(number: u32, next: u64) -> Event {
+        let attempt = json!({
+            "number": number, "at": at(10), "durationInMicros": 1000, "result": {"error": "connect"},
+            "verdict": "error", "note": "refused", "next": {"at": at(next), "why": "grid"}
+        });
+        Event::Attempted(serde_json::from_value(attempt).unwrap())
+    }
+
+    fn cancelled() -> Event {
+        let outcome = json!({
+            "outcome": {"kind": "cancelled"}, "attempts": 1, "restarts": 0, "startedAt": at(0), "endedAt": at(1),
+            "counts": {}, "history": []
+        });
+        Event::Finished(serde_json::from_value::<Outcome>(outcome).unwrap().into())
+    }
+
+    #[test]
+    fn the_line_follows_the_poll() {
+        let mut poll = watched();
+        assert_eq!(poll.line(at(0), PLAIN), "attempt 1: asking · 5m left");
+        poll.take(&attempted(1, 20), false, PLAIN);
+        assert_eq!(
+            poll.line(at(13), PLAIN),
+            "attempt 1: connect · next request in 7s · 4m 47s left · refused"
+        );
+        poll.take(&Event::Requesting { attempt: 2, at: at(20) }, false, PLAIN);
+        assert_eq!(poll.line(at(20), PLAIN), "attempt 2: asking · #1 was connect · 4m 40s left · refused");
+        // A moment after the deadline the line still has something true to say.
+        assert!(poll.line(at(301), PLAIN).contains(" · 0s left"));
+    }
+
+    #[test]
+    fn several_polls_are_counted() {
+        let mut polls = [watched(), watched(), watched()];
+        polls[0].take(&cancelled(), true, PLAIN);
+        polls[1].take(&Event::Requesting { attempt: 1, at: at(0) }, true, PLAIN);
+        assert_eq!(aggregate(&polls, at(60)), "1 of 3 polls done, 1 cancelled · 1 asking · 4m left");
+        for poll in &mut polls {
+            poll.take(&cancelled(), true, PLAIN);
+        }
+        assert_eq!(aggregate(&polls, at(60)), "3 of 3 polls done, 3 cancelled");
+    }
+}

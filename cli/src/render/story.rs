@@ -119,3 +119,76 @@ fn prefix(since_start: Duration, label: Option<&str>, paint: Paint) -> String {
     }
     line
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    const PLAIN: Paint = Paint(false);
+
+    fn attempted(note: &str, why: &Value) -> Attempt {
+        serde_json::from_value(json!({
+            "number": 3, "at": "2026-01-01T00:00:20Z", "durationInMicros": 12_000, "result": {"status": 200},
+            "verdict": "unmatched", "note": note, "next": {"at": "2026-01-01T00:00:30Z", "why": why}
+        }))
+        .unwrap()
+    }
+
+    fn start() -> Timestamp {
+        serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap()
+    }
+
+    fn ended(outcome: &Value) -> Outcome {
+        serde_json::from_value(json!({
+            "outcome": outcome, "attempts": 3, "restarts": 0, "startedAt": "2026-01-01T00:00:00Z",
+            "endedAt": "2026-01-01T00:05:00Z", "counts": {"200": 2, "timeout": 1},
+            "history": [attempted("status is \"RUNNING\"", &json!("grid"))]
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn an_attempt_says_what_came_what_it_lacked_and_what_is_next() {
+        let line = |why| attempt(&attempted("not yet", &why), start(), None, PLAIN);
+        assert_eq!(line(json!("grid")), "[    20s] #3 200 in 12ms: not yet; next request in 10s");
+        assert!(line(json!({"retry": {"try": 2, "limit": 5}})).ends_with("; try 2 of 5 in 10s"));
+        assert!(line(json!("hint")).ends_with("; the server asks for patience, next request in 10s"));
+        let labelled = attempt(&attempted("x", &json!("grid")), start(), Some("export-42"), PLAIN);
+        assert!(labelled.starts_with("[    20s] export-42: #3 200"), "{labelled}");
+    }
+
+    #[test]
+    fn a_note_cannot_drive_the_terminal_nor_fill_it() {
+        let hostile = attempted(&"\u{1b}[2J\n".repeat(1000), &json!("grid"));
+        let line = attempt(&hostile, start(), Some("\u{1b}[2J"), PLAIN);
+        assert!(!line.contains(['\u{1b}', '\n']) && line.chars().count() < 450, "{line}");
+    }
+
+    #[test]
+    fn each_outcome_has_its_line() {
+        assert_eq!(
+            outcome(&ended(&json!({"kind": "cancelled"})), None, PLAIN),
+            "[     5m] cancelled after 3 attempts"
+        );
+        let failed =
+            json!({"kind": "failed", "reason": "gave-up", "response": null, "explanation": "in vain"});
+        assert_eq!(outcome(&ended(&failed), None, PLAIN), "[     5m] failed after 3 attempts: in vain");
+    }
+
+    #[test]
+    fn a_long_reason_follows_on_its_own_lines_where_there_is_room() {
+        let timed_out = |lines: usize| {
+            let explanation = format!("body:{}", "\n  ✗ status\u{7}".repeat(lines));
+            let kind = json!({"kind": "timed-out", "reason": "deadline", "response": null, "explanation": explanation});
+            ended(&kind)
+        };
+        assert_eq!(
+            outcome(&timed_out(1), None, PLAIN),
+            "[     5m] timed out after 3 attempts (2 × 200, 1 × timeout):\n  body:\n    ✗ status␇"
+        );
+        let one_of_many = outcome(&timed_out(1), Some("a"), PLAIN);
+        assert!(one_of_many.ends_with("1 × timeout): status is \"RUNNING\""), "{one_of_many}");
+        assert!(outcome(&timed_out(100), None, PLAIN).ends_with("… and 61 lines more; --json has them all"));
+    }
+}

@@ -64,3 +64,11 @@ async fn line_ends_and_the_byte_order_mark() {
         .await
         .expect(0, "{\"a\":1}\r\n{\"a\":1}\n");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn colour_is_for_terminals_unless_it_is_asked_for() {
+    let explain = async |color: &str| run(&["explain", "-f", "{}", "--color", color], "{}").await.stdout;
+    assert!(!explain("auto").await.contains('\u{1b}'));
+    assert!(!explain("never").await.contains('\u{1b}'));
+    assert!(explain("always").await.contains("\u{1b}["));
+}
