@@ -82,3 +82,8 @@ pub use spec::{
     ResponseFilter, RetryRule, SpecError, SpecOptions, StatusFilter, Strategy,
 };
 pub use store::{MemoryStore, SqliteStore};
+
+/// The README's examples, compiled and run with the doc-tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
