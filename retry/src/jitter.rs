@@ -15,8 +15,8 @@ use crate::{Rng, nanos};
 /// | `None` | `d` | | |
 /// | `Full` | 0 … d | | AWS: `random(0, min(cap, base·2ⁿ))` |
 /// | `Equal` | d/2 … d | | AWS: `v/2 + random(0, v/2)` |
-/// | `Plus` | d … 2d | cut to `cap` | Trigger.dev's `randomize`; backon, tower |
-/// | `Around { ratio }` | d·(1−ratio) … d·(1+ratio), its upper end cut to `cap` | | gRPC A6 (0.2), Google's SRE practice |
+/// | `Plus` | d … 2d | cut to `cap` | Trigger.dev's `randomize`; backon |
+/// | `Around { ratio }` | d·(1−ratio) … d·(1+ratio), its upper end cut to `cap` | | gRPC's connection backoff (0.2) |
 ///
 /// AWS's three are from Marc Brooker, "Exponential Backoff and Jitter" (AWS Architecture Blog, 2015), which also finds that
 /// `Full` makes clients do the least work in total; it is the default. `Plus` never asks sooner than the backoff says but,
@@ -27,13 +27,17 @@ use crate::{Rng, nanos};
 /// use std::time::Duration;
 ///
 /// let policy = Policy::fixed(Duration::from_secs(10)).jitter(Jitter::Around { ratio: 0.2 }).build()?;
-/// assert!(policy.delays(7).all(|d| d >= Duration::from_secs(8) && d <= Duration::from_secs(12)));
+/// assert!(policy.delays().seeded(7).all(|d| d >= Duration::from_secs(8) && d <= Duration::from_secs(12)));
 /// # Ok::<(), retry::PolicyError>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "camelCase", deny_unknown_fields))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    schemars(description = "How each delay is spread around what the backoff says.")
+)]
 pub enum Jitter {
     /// The delay as it is. Only for a client that is alone.
     None,
@@ -47,6 +51,7 @@ pub enum Jitter {
     /// From a share below the delay to the same share above it.
     Around {
         /// The share, from 0 to 1.
+        #[cfg_attr(feature = "schema", schemars(range(min = 0.0, max = 1.0)))]
         ratio: f64,
     },
 }

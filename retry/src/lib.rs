@@ -97,7 +97,7 @@
 //! | linear | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | |
 //! | fibonacci | 1 | 1 | 2 | 3 | 5 | 8 | 13 | 21 | |
 //! | exponential, 1.8 | 1 | 1.8 | 3.2 | 5.8 | 10.5 | 18.9 | 34 | 60 (capped) | Trigger.dev's `calculateRetryAt` |
-//! | exponential, 2 | 1 | 2 | 4 | 8 | 16 | 32 | 60 | 60 (capped) | AWS SDKs, gRPC A6 (there 1.6) |
+//! | exponential, 2 | 1 | 2 | 4 | 8 | 16 | 32 | 60 | 60 (capped) | AWS SDKs; gRPC's connections have 1.6 |
 //! | decorrelated, at most | 3 | 9 | 27 | 60 | 60 | 60 | 60 | 60 (capped) | Brooker 2015 |
 //!
 //! The formulas stand with [`Backoff`] and [`Jitter`], each with its source.

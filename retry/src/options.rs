@@ -196,7 +196,9 @@ mod wire {
     #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     #[serde(rename = "RetryOptions", rename_all = "camelCase", deny_unknown_fields, default)]
     pub(super) struct Options {
+        #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
         limit: u32,
+        #[cfg_attr(feature = "schema", schemars(range(min = 1.0)))]
         factor: f64,
         min_timeout_in_ms: Millis,
         max_timeout_in_ms: Millis,

@@ -19,7 +19,7 @@ use crate::{Jitter, Rng, nanos};
 /// use std::time::Duration;
 ///
 /// let policy = Policy::exponential(Duration::from_millis(100), 2.0).jitter(Jitter::None).max_attempts(4).build()?;
-/// let delays: Vec<Duration> = policy.delays(0).collect();
+/// let delays: Vec<Duration> = policy.delays().collect();
 /// assert_eq!(delays, [100, 200, 400].map(Duration::from_millis));
 /// # Ok::<(), retry::PolicyError>(())
 /// ```
@@ -56,6 +56,21 @@ impl Delays {
             budget: policy.max_elapsed().map(nanos::of),
             rng,
         }
+    }
+
+    /// The same delays, with jitter drawn by `seed` from here on: the same seed, the same delays, on every platform and for
+    /// ever.
+    ///
+    /// ```
+    /// use retry::Policy;
+    ///
+    /// let policy = Policy::default();
+    /// assert!(policy.delays().seeded(7).eq(policy.delays().seeded(7)));
+    /// ```
+    #[must_use]
+    pub const fn seeded(mut self, seed: u64) -> Self {
+        self.rng = Rng::seeded(seed);
+        self
     }
 }
 

@@ -39,7 +39,7 @@ pub(crate) use shape::Shape;
 ///
 /// let seconds = |s| Duration::from_secs(s);
 /// let policy = Policy::builder(Backoff::Fibonacci { unit: seconds(1) }).jitter(Jitter::None).max_attempts(6).build()?;
-/// assert!(policy.delays(0).eq([1, 1, 2, 3, 5].map(seconds)));
+/// assert!(policy.delays().eq([1, 1, 2, 3, 5].map(seconds)));
 /// # Ok::<(), retry::PolicyError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]

@@ -35,6 +35,7 @@ use super::{HintError, date};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(description = "How the value of a reset header is written."))]
 pub enum ResetFormat {
     /// Seconds since 1970.
     #[default]

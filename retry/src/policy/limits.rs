@@ -48,7 +48,7 @@ impl Attempts {
 /// use std::time::Duration;
 ///
 /// let policy = Policy::fixed(Duration::from_secs(1)).jitter(Jitter::None).first_retry(FirstRetry::AtOnce).build()?;
-/// let delays: Vec<u64> = policy.delays(0).map(|d| d.as_secs()).collect();
+/// let delays: Vec<u64> = policy.delays().map(|d| d.as_secs()).collect();
 /// assert_eq!(delays, [0, 1, 1, 1]);
 /// # Ok::<(), retry::PolicyError>(())
 /// ```
@@ -56,6 +56,7 @@ impl Attempts {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "camelCase"))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(description = "When the first retry comes."))]
 pub enum FirstRetry {
     /// Without delay, jitter or not; the backoff starts with the second retry. For failures that are usually gone
     /// at once, such as a pooled connection that the server had closed.
@@ -70,6 +71,10 @@ pub enum FirstRetry {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "camelCase"))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    schemars(description = "What to make of a server's hint about when to come back.")
+)]
 pub enum Hints {
     /// Never come back sooner; if that is later than the maximum delay, give up. To ask again anyway would be a request
     /// that the server has announced it will refuse.

@@ -56,7 +56,7 @@ use crate::{Backoff, Delays, Jitter, RetryOptions, Rng, nanos};
 ///     policy.to_string(),
 ///     "100 ms, then 2 times longer each time, up to 20 s, each a random part of it; at most 5 tries",
 /// );
-/// assert_eq!(policy.delays(1).count(), 4); // between 5 tries there are 4 delays
+/// assert_eq!(policy.delays().seeded(1).count(), 4); // between 5 tries there are 4 delays
 /// # Ok::<(), retry::PolicyError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
@@ -150,10 +150,10 @@ impl Policy {
         self.hints
     }
 
-    /// The delays of one sequence, drawn with `seed`: the same seed, the same delays, on every platform and for ever.
+    /// The delays of one sequence. Jitter is drawn from entropy, or, with [`Delays::seeded`], from a seed.
     #[must_use]
-    pub fn delays(&self, seed: u64) -> Delays {
-        Delays::new(self, Rng::seeded(seed))
+    pub fn delays(&self) -> Delays {
+        Delays::new(self, Rng::from_entropy())
     }
 
     /// The delays of one sequence, drawn with a generator of your own.
@@ -208,7 +208,7 @@ impl Default for Policy {
 /// let options = RetryOptions::default();
 /// let policy = Policy::from(&options);
 /// let mut rng = Rng::seeded(1);
-/// assert!(policy.delays(1).eq((1..5).map(|k| options.delay(k, &mut rng))));
+/// assert!(policy.delays().seeded(1).eq((1..5).map(|k| options.delay(k, &mut rng))));
 /// ```
 impl From<&RetryOptions> for Policy {
     fn from(options: &RetryOptions) -> Self {

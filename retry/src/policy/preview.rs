@@ -165,7 +165,7 @@ mod tests {
             let policy = policy.build().unwrap();
             for seed in 0..200 {
                 let mut total = Duration::ZERO;
-                for (step, delay) in policy.preview().steps().zip(policy.delays(seed)) {
+                for (step, delay) in policy.preview().steps().zip(policy.delays().seeded(seed)) {
                     assert!((step.least..=step.most).contains(&delay), "{step:?} {delay:?}");
                     total += delay;
                 }

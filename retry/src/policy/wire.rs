@@ -36,12 +36,30 @@ pub(super) struct Form {
 #[serde(rename = "Backoff", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 enum BackoffForm {
-    Fixed { delay_in_ms: Millis },
-    Linear { initial_in_ms: Millis, step_in_ms: Millis },
-    Exponential { initial_in_ms: Millis, factor: f64 },
-    Fibonacci { unit_in_ms: Millis },
-    Decorrelated { base_in_ms: Millis, factor: f64 },
-    List { delays_in_ms: Vec<Millis> },
+    Fixed {
+        delay_in_ms: Millis,
+    },
+    Linear {
+        initial_in_ms: Millis,
+        step_in_ms: Millis,
+    },
+    Exponential {
+        initial_in_ms: Millis,
+        #[cfg_attr(feature = "schema", schemars(range(min = 1.0)))]
+        factor: f64,
+    },
+    Fibonacci {
+        unit_in_ms: Millis,
+    },
+    Decorrelated {
+        base_in_ms: Millis,
+        #[cfg_attr(feature = "schema", schemars(range(min = 1.0)))]
+        factor: f64,
+    },
+    List {
+        #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
+        delays_in_ms: Vec<Millis>,
+    },
 }
 
 impl From<Policy> for Form {

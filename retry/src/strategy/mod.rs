@@ -49,6 +49,10 @@ use crate::{Decision, GiveUp, Policy, RetryOptions, Rng};
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(tag = "strategy", rename_all = "camelCase"))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    schemars(description = "How to go on after a response with a certain status.")
+)]
 pub enum Strategy {
     /// Exponential backoff.
     Backoff(RetryOptions),
@@ -87,6 +91,12 @@ impl Strategy {
 #[cfg_attr(feature = "serde", serde(rename_all = "camelCase", deny_unknown_fields))]
 #[cfg_attr(feature = "serde", serde(bound(deserialize = "S: serde::Deserialize<'de>")))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    schemars(
+        description = "Strategies by status, and options for failures without one, as in Trigger.dev's FetchRetryOptions."
+    )
+)]
 pub struct FetchRetryOptions<S = Strategy> {
     /// After a response, by its status.
     #[cfg_attr(feature = "serde", serde(default))]

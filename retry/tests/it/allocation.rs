@@ -33,7 +33,7 @@ fn nothing_is_allocated_per_try() {
     let (budget, breaker) = (Budget::default(), Breaker::builder().build().unwrap());
     let count = allocations(|| {
         for policy in &policies {
-            assert_eq!(black_box(policy).delays(1).count(), 49);
+            assert_eq!(black_box(policy).delays().seeded(1).count(), 49);
             let failure = Failure::from_response(503, headers, SystemTime::UNIX_EPOCH);
             let _ = black_box(policy.decide(&failure, &Progress::new(3, second), &mut rng));
         }

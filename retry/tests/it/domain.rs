@@ -133,7 +133,7 @@ proptest! {
 
     #[test]
     fn delays_end_in_time_and_stay_within_their_preview(policy in policy(), seed: u64) {
-        let delays: Vec<Duration> = policy.delays(seed).take(100).collect();
+        let delays: Vec<Duration> = policy.delays().seeded(seed).take(100).collect();
         if let Attempts::AtMost(tries) = policy.attempts() {
             prop_assert!(delays.len() < tries.get() as usize);
         }
@@ -154,7 +154,7 @@ proptest! {
     #[test]
     fn delays_and_delay_agree(policy in policy(), seed: u64) {
         let (mut rng, mut previous) = (Rng::seeded(seed), None);
-        for (retry, delay) in (1..).zip(policy.delays(seed).take(50)) {
+        for (retry, delay) in (1..).zip(policy.delays().seeded(seed).take(50)) {
             prop_assert_eq!(policy.delay(retry, previous, &mut rng), delay);
             previous = Some(delay);
         }
@@ -253,7 +253,7 @@ proptest! {
         let mut rng = Rng::seeded(seed);
         let expected: Vec<Duration> = (1..limit).map(|k| options.delay(k, &mut rng)).collect();
         prop_assert!(expected.iter().all(|delay| *delay <= max));
-        let policy: Vec<Duration> = Policy::from(&options).delays(seed).collect();
+        let policy: Vec<Duration> = Policy::from(&options).delays().seeded(seed).collect();
         prop_assert_eq!(expected, policy);
     }
 

@@ -6,6 +6,7 @@
 
 mod allocation;
 mod conformance;
+mod corpus;
 mod distribution;
 mod domain;
 mod hints;

@@ -19,6 +19,6 @@ fn the_committed_schemas_are_current() {
             std::fs::write(&path, &current).unwrap();
         }
         let committed = std::fs::read_to_string(&path).unwrap_or_default();
-        assert_eq!(committed, current, "{} is out of date: run with UPDATE=1 and commit it", path.display());
+        assert!(committed == current, "{} is out of date: run with UPDATE=1 and commit it", path.display());
     }
 }
