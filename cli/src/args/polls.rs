@@ -55,7 +55,7 @@ pub(crate) struct DemoArgs {
 /// run at the same time.
 ///
 /// With one spec, the body of the response that matched goes to standard output byte for byte; without a match,
-/// nothing does. With several, each prints one line of JSON as it ends, `{"key": …, "outcome": {"kind": …}, …}`,
+/// nothing does. With several, each prints one line of JSON as it ends, `{"key": …, "outcome": "matched", …}`,
 /// the same as --json prints. Specs that share a cacheKey and are equal are one poll; if they differ, that is an error.
 #[derive(Debug, Args)]
 #[command(after_long_help = r#"A spec (only url is required; times are in seconds):
@@ -71,7 +71,7 @@ pub(crate) struct DemoArgs {
 Examples:
   poll run export.json
   poll run export.json > result.json && echo ready
-  poll run nightly/*.json | jq -r 'select(.outcome.kind != "matched") | .key'
+  poll run nightly/*.json | jq -r 'select(.outcome != "matched") | .key'
   jq '{url, responseFilter: {body: {done: true}}}' jobs.json | poll run -
 
 Exit codes:

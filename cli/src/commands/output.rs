@@ -27,7 +27,7 @@ pub(super) fn body(body: &[u8], terminal: &Terminal) -> anyhow::Result<()> {
     write(text.as_bytes())
 }
 
-/// `{"key":…,"outcome":{…},…}` on one line.
+/// `{"key":…,"outcome":"matched",…}` on one line.
 pub(super) fn outcome(key: &str, outcome: &Outcome, terminal: &Terminal) -> anyhow::Result<()> {
     let mut line = outcome_line(key, outcome).context("cannot write the outcome as JSON")?;
     if terminal.stdout {
@@ -60,7 +60,17 @@ mod tests {
 
     #[test]
     fn an_outcome_is_one_line_and_its_body_the_same_json() {
-        let line = one_line("\"a\"", "{\"outcome\":{\"body\":{\n  \"n\": 1.50\r\n}},\"attempts\":1}");
-        assert_eq!(line, "{\"key\":\"a\",\"outcome\":{\"body\":{   \"n\": 1.50  }},\"attempts\":1}");
+        let body = "{\n  \"n\": 1.50,\r\n\"n\": 2}";
+        let outcome: Outcome = serde_json::from_str(&format!(
+            r#"{{"outcome":"matched","attempts":1,"restarts":0,"startedAt":"2026-01-01T00:00:00Z",
+                "endedAt":"2026-01-01T00:00:01Z","counts":{{}},"history":[],
+                "response":{{"status":200,"headers":{{}},"body":{body}}}}}"#
+        ))
+        .unwrap();
+        let line = outcome_line("a\"b", &outcome).unwrap();
+        assert!(!line.contains(['\n', '\r']), "{line}");
+        assert!(line.contains(r#""body":{   "n": 1.50,  "n": 2}"#), "{line}");
+        let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!((&value["key"], &value["outcome"]), (&"a\"b".into(), &"matched".into()));
     }
 }

@@ -289,7 +289,7 @@ mod tests {
 
     fn cancelled() -> Event {
         let outcome = json!({
-            "outcome": {"kind": "cancelled"}, "attempts": 1, "restarts": 0, "startedAt": at(0), "endedAt": at(1),
+            "outcome": "cancelled", "attempts": 1, "restarts": 0, "startedAt": at(0), "endedAt": at(1),
             "counts": {}, "history": []
         });
         Event::Finished(serde_json::from_value::<Outcome>(outcome).unwrap().into())

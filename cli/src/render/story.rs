@@ -139,13 +139,16 @@ mod tests {
         serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap()
     }
 
-    fn ended(outcome: &Value) -> Outcome {
-        serde_json::from_value(json!({
-            "outcome": outcome, "attempts": 3, "restarts": 0, "startedAt": "2026-01-01T00:00:00Z",
+    /// An outcome whose members are these besides the common ones.
+    fn ended(particular: Value) -> Outcome {
+        let Value::Object(particular) = particular else { panic!("members") };
+        let mut outcome = json!({
+            "attempts": 3, "restarts": 0, "startedAt": "2026-01-01T00:00:00Z",
             "endedAt": "2026-01-01T00:05:00Z", "counts": {"200": 2, "timeout": 1},
             "history": [attempted("status is \"RUNNING\"", &json!("grid"))]
-        }))
-        .unwrap()
+        });
+        outcome.as_object_mut().unwrap().extend(particular);
+        serde_json::from_value(outcome).unwrap()
     }
 
     #[test]
@@ -168,20 +171,20 @@ mod tests {
     #[test]
     fn each_outcome_has_its_line() {
         assert_eq!(
-            outcome(&ended(&json!({"kind": "cancelled"})), None, PLAIN),
+            outcome(&ended(json!({"outcome": "cancelled"})), None, PLAIN),
             "[     5m] cancelled after 3 attempts"
         );
         let failed =
-            json!({"kind": "failed", "reason": "gave-up", "response": null, "explanation": "in vain"});
-        assert_eq!(outcome(&ended(&failed), None, PLAIN), "[     5m] failed after 3 attempts: in vain");
+            json!({"outcome": "failed", "reason": "gave-up", "response": null, "explanation": "in vain"});
+        assert_eq!(outcome(&ended(failed), None, PLAIN), "[     5m] failed after 3 attempts: in vain");
     }
 
     #[test]
     fn a_long_reason_follows_on_its_own_lines_where_there_is_room() {
         let timed_out = |lines: usize| {
             let explanation = format!("body:{}", "\n  ✗ status\u{7}".repeat(lines));
-            let kind = json!({"kind": "timed-out", "reason": "deadline", "response": null, "explanation": explanation});
-            ended(&kind)
+            let kind = json!({"outcome": "timed out", "reason": "deadline", "response": null, "explanation": explanation});
+            ended(kind)
         };
         assert_eq!(
             outcome(&timed_out(1), None, PLAIN),

@@ -30,7 +30,7 @@ fn lines(stdout: &str) -> Vec<(String, String)> {
         .map(|line| {
             let line: Value = serde_json::from_str(line).unwrap();
             let text = |value: &Value| value.as_str().unwrap().to_owned();
-            (text(&line["key"]), text(&line["outcome"]["kind"]))
+            (text(&line["key"]), text(&line["outcome"]))
         })
         .collect();
     lines.sort();
@@ -44,7 +44,7 @@ async fn each_poll_prints_a_line_and_the_gravest_decides() {
         (spec(&server, "/good", 1.0), spec(&server, "/bad", 1.0), spec(&server, "/slow", 0.2));
     let ended = run(&["run", "--unbounded", "-"], format!("{good}\n{slow} {bad}")).await;
     assert_eq!(ended.code, Some(1), "{ended:#?}");
-    let expected = [("/bad", "failed"), ("/good", "matched"), ("/slow", "timed-out")];
+    let expected = [("/bad", "failed"), ("/good", "matched"), ("/slow", "timed out")];
     assert_eq!(lines(&ended.stdout), expected.map(|(key, kind)| (key.to_owned(), kind.to_owned())));
     ended.telling("3 polls: 1 matched, 1 failed, 1 timed out");
 

@@ -35,7 +35,7 @@ async fn sigterm_cancels() {
     let ended = interrupted(Signal::TERM, &["--json"]).await;
     assert_eq!(ended.code, Some(130), "{ended:#?}");
     let outcome: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
-    assert_eq!(outcome["outcome"]["kind"], "cancelled");
+    assert_eq!(outcome["outcome"], "cancelled");
     ended.telling("SIGTERM: cancelling");
 }
 
