@@ -8,10 +8,10 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use chacha20poly1305::aead::{Aead, AeadCore, KeyInit, OsRng, Payload};
-use chacha20poly1305::{ChaCha20Poly1305, Key, Nonce};
+use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::digest::{SHA256, digest};
+use ring::rand::{SecureRandom as _, SystemRandom};
 use secrecy::{ExposeSecret, SecretString};
-use sha2::{Digest as _, Sha256};
 
 use crate::secret::SecretError;
 
@@ -32,12 +32,12 @@ pub const SEAL_KEY_VARIABLE: &str = "POLL_SEAL_KEY";
 #[derive(Clone)]
 pub struct SealKey {
     id: String,
-    cipher: ChaCha20Poly1305,
+    // "Less safe" is ring's name for a key whose user brings the nonces; ours are random and used once.
+    cipher: std::sync::Arc<LessSafeKey>,
 }
 
 /// What is authenticated beside the secret: where it may be used.
 const PURPOSE: &[u8] = b"poll inline secret v1";
-const NONCE: usize = 12;
 
 impl SealKey {
     /// A key of 32 bytes, written as 64 hexadecimal digits or as standard base64; `openssl rand -hex 32` makes one.
@@ -47,13 +47,12 @@ impl SealKey {
     pub fn parse(text: &str) -> Result<Self, SecretError> {
         let text = text.trim();
         let bytes = if text.len() == 64 { from_hex(text) } else { BASE64.decode(text).ok() };
-        match bytes {
-            Some(bytes) if bytes.len() == 32 => Ok(Self::new(&bytes)),
-            _ => Err(SecretError::new(
+        bytes.and_then(|bytes| Self::new(&bytes)).ok_or_else(|| {
+            SecretError::new(
                 "the seal key is not 32 bytes; expected 64 hexadecimal digits or standard base64, as `openssl rand -hex \
                  32` writes them",
-            )),
-        }
+            )
+        })
     }
 
     /// The key in the environment variable [`SEAL_KEY_VARIABLE`]; `None` if it is not set.
@@ -70,12 +69,12 @@ impl SealKey {
         }
     }
 
-    fn new(bytes: &[u8]) -> Self {
-        let mut hasher = Sha256::new();
-        hasher.update(b"poll seal key id");
-        hasher.update(bytes);
-        let id = hasher.finalize().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-        Self { id, cipher: ChaCha20Poly1305::new(Key::from_slice(bytes)) }
+    /// `None` if these are not 32 bytes.
+    fn new(bytes: &[u8]) -> Option<Self> {
+        let cipher = std::sync::Arc::new(LessSafeKey::new(UnboundKey::new(&CHACHA20_POLY1305, bytes).ok()?));
+        let hash = digest(&SHA256, &[b"poll seal key id", bytes].concat());
+        let id = hash.as_ref().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        Some(Self { id, cipher })
     }
 
     /// The first eight digits of a hash of the key: tells keys apart, and nothing about them.
@@ -85,13 +84,12 @@ impl SealKey {
     }
 
     pub(crate) fn seal(&self, secret: &SecretString) -> Result<String, SecretError> {
-        let nonce = ChaCha20Poly1305::generate_nonce(&mut OsRng);
-        let payload = Payload { msg: secret.expose_secret().as_bytes(), aad: PURPOSE };
-        let sealed = self
-            .cipher
-            .encrypt(&nonce, payload)
-            .map_err(|_| SecretError::new("the secret cannot be sealed"))?;
-        let mut bytes = nonce.to_vec();
+        let failed = |_| SecretError::new("the secret cannot be sealed: the system gives no random numbers");
+        let mut bytes = [0; NONCE_LEN].to_vec();
+        SystemRandom::new().fill(&mut bytes).map_err(failed)?;
+        let nonce = Nonce::try_assume_unique_for_key(&bytes).map_err(failed)?;
+        let mut sealed = secret.expose_secret().as_bytes().to_vec();
+        self.cipher.seal_in_place_append_tag(nonce, Aad::from(PURPOSE), &mut sealed).map_err(failed)?;
         bytes.extend(sealed);
         Ok(format!("v1.{}.{}", self.id, BASE64.encode(bytes)))
     }
@@ -109,10 +107,12 @@ impl SealKey {
             )));
         }
         let bytes = BASE64.decode(text).map_err(|_| broken())?;
-        let (nonce, sealed) = bytes.split_at_checked(NONCE).ok_or_else(broken)?;
-        let payload = Payload { msg: sealed, aad: PURPOSE };
-        let opened = self.cipher.decrypt(Nonce::from_slice(nonce), payload).map_err(|_| broken())?;
-        String::from_utf8(opened).map(SecretString::from).map_err(|_| broken())
+        let (nonce, sealed) = bytes.split_at_checked(NONCE_LEN).ok_or_else(broken)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| broken())?;
+        let mut sealed = sealed.to_vec();
+        let opened =
+            self.cipher.open_in_place(nonce, Aad::from(PURPOSE), &mut sealed).map_err(|_| broken())?;
+        std::str::from_utf8(opened).map(SecretString::from).map_err(|_| broken())
     }
 }
 
@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     fn key(byte: u8) -> SealKey {
-        SealKey::new(&[byte; 32])
+        SealKey::new(&[byte; 32]).unwrap()
     }
 
     #[test]

@@ -22,10 +22,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use filter::{Diagnostic, Dialect, json};
+use ring::digest::{SHA256, digest};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value, json};
-use sha2::{Digest as _, Sha256};
 use url::Url;
 
 pub use self::builder::PollSpecBuilder;
@@ -189,15 +189,8 @@ impl PollSpec {
     /// only in a secret share it.
     #[must_use]
     pub fn digest(&self) -> String {
-        use fmt::Write as _;
-
-        let mut hasher = Sha256::new();
-        hasher.update(canonical(&self.to_value()).to_string());
-        hasher.finalize().iter().fold(String::with_capacity(64), |mut hex, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+        let text = canonical(&self.to_value()).to_string();
+        digest(&SHA256, text.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// The text a durable store keeps, inline secrets sealed with `key`.
