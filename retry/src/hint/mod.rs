@@ -25,6 +25,7 @@
 mod asked;
 mod date;
 mod error;
+mod found;
 mod number;
 mod rate_limit;
 mod reset;
@@ -32,5 +33,6 @@ mod response;
 
 pub use asked::{Asked, LONGEST};
 pub use error::HintError;
+pub use found::{Hint, HintSource, Reading};
 pub use reset::ResetFormat;
-pub use response::{Hint, HintSource, Reading, from_headers, from_response, read, server_time};
+pub use response::{from_headers, from_response, read, server_time};
