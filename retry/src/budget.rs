@@ -24,8 +24,8 @@
 //! compare-and-swap loop on them without a lock. Time is an argument: [`Duration`] since any moment, as long as all who share a
 //! budget mean the same one (a clock that starts with the process will do). Time that runs backwards refills nothing.
 //!
-//! A first try never asks the budget, so no call is refused because of it; and a retry that is abandoned half-way keeps
-//! what it took, because the server has seen it.
+//! A first try never asks the budget, so no call is refused because of it. A retry that is abandoned half-way keeps
+//! what it took, because the server has seen it; one that is given up before it began gives it back.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -183,6 +183,11 @@ impl Budget {
             _ => self.rules.success_gain,
         };
         self.change(|tokens| tokens.saturating_add(gain).min(self.rules.capacity));
+    }
+
+    /// Undoes a withdrawal for a retry that was not made after all: cancelled, or out of time, during the wait for it.
+    pub fn give_back(&self, withdrawal: Withdrawal) {
+        self.change(|tokens| tokens.saturating_add(withdrawal.amount).min(self.rules.capacity));
     }
 
     /// The tokens there are at `now`, for metrics.

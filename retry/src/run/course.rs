@@ -33,7 +33,10 @@ impl<'a, K: Classify<E>, N: Notify<E>, E> Course<'a, K, N, E> {
             Some(cancel) if cancel.is_cancelled() => Err(GiveUp::Cancelled),
             _ => self.session.begin(&self.retry.rules, now),
         };
-        leave.map_err(|reason| self.session.error(self.last.take(), reason, now))
+        leave.map_err(|reason| {
+            self.session.abandoned(&self.retry.rules);
+            self.session.error(self.last.take(), reason, now)
+        })
     }
 
     /// What a try came to: the end, or the time to wait before the next.

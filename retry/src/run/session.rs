@@ -61,6 +61,13 @@ impl Session {
         Leave { number: self.tries, permit: None }
     }
 
+    /// The try that was waited for will not be made.
+    pub(crate) fn abandoned(&mut self, rules: &Rules<'_>) {
+        if let (Some(budget), Some(paid)) = (rules.budget, self.paid.take()) {
+            budget.give_back(paid);
+        }
+    }
+
     fn in_time(&self, rules: &Rules<'_>, now: Duration) -> Result<(), GiveUp> {
         let (elapsed, delay) = (self.elapsed(now), Duration::ZERO);
         if let Some(limit) = rules.policy.max_elapsed().filter(|limit| elapsed >= *limit) {

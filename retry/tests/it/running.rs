@@ -147,6 +147,19 @@ fn a_spent_budget_ends_it_and_a_success_pays_back() {
 }
 
 #[test]
+fn a_wait_that_is_cancelled_gives_its_tokens_back() {
+    let (clock, policy, cancel) = (VirtualClock::default(), policy(), Cancel::new());
+    let budget = Budget::aws_standard();
+    let run = Retry::new(&policy).budget(&budget).cancel(&cancel);
+    let run = run.notify(|_: &Retrying<'_, ()>| {
+        assert_eq!(budget.tokens(Duration::ZERO), 495.0);
+        cancel.cancel();
+    });
+    assert_eq!(run.run_with(&clock, |_| Err::<(), _>(())).unwrap_err().reason(), GiveUp::Cancelled);
+    assert_eq!(budget.tokens(clock.now()), 500.0);
+}
+
+#[test]
 fn a_retry_that_will_not_happen_takes_no_tokens() {
     let (clock, policy) = (VirtualClock::default(), Policy::fixed(SECOND).max_attempts(1).build().unwrap());
     let budget = Budget::aws_standard();
