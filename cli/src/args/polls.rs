@@ -51,12 +51,13 @@ pub(crate) struct DemoArgs {
 /// Run polls that are written down as specs
 ///
 /// A spec is a JSON object: the URL, how often and how long to ask, what counts as done and what as failed. A file
-/// holds one spec or any sequence of them; all of all files are checked before the first request is made, then they
-/// run at the same time.
+/// holds one spec or any sequence of them. The specs of all files are checked before the first request is made; then
+/// they run at the same time.
 ///
 /// With one spec, the body of the response that matched goes to standard output byte for byte; without a match,
-/// nothing does. With several, each prints one line of JSON as it ends, `{"key": …, "outcome": "matched", …}`,
-/// the same as --json prints. Specs that share a cacheKey and are equal are one poll; if they differ, that is an error.
+/// nothing does. With several, each poll prints one line of JSON as it ends, as --json does: its key, its outcome
+/// ("matched", "failed", "timed out" or "cancelled"), the response, the attempts. Specs that share a cacheKey and are
+/// equal are one poll; if they differ, that is an error.
 #[derive(Debug, Args)]
 #[command(after_long_help = r#"A spec (only url is required; times are in seconds):
   {

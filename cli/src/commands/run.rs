@@ -1,7 +1,7 @@
 //! `poll run`: specs from files, at the same time.
 
 use super::drive::{self, Plan, Print};
-use super::specs;
+use super::specs::{self, Loaded};
 use crate::args::RunArgs;
 use crate::exit::Exit;
 use crate::render::live::Narrator;
@@ -9,8 +9,9 @@ use crate::render::terminal::Terminal;
 use crate::render::{clean, story, time};
 
 pub(super) fn run(args: &RunArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
-    let jobs = specs::load(&args.files, args.unbounded, args.report.quiet, terminal)?;
-    let print = if args.report.json || jobs.len() > 1 { Print::Outcomes } else { Print::Body };
+    let Loaded { jobs, specs } = specs::load(&args.files, args.unbounded, args.report.quiet, terminal)?;
+    // By what was given, not by what it came to: two equal specs are one poll, but whoever gives two reads lines.
+    let print = if args.report.json || specs > 1 { Print::Outcomes } else { Print::Body };
     let narrator = Narrator::new(terminal, args.report.quiet);
     match &jobs[..] {
         [job] => narrator.say(introduction(&job.spec)),

@@ -23,6 +23,13 @@ pub(super) struct Job {
     pub(super) spec: PollSpec,
 }
 
+/// All specs of all files.
+pub(super) struct Loaded {
+    pub(super) jobs: Vec<Job>,
+    /// How many specs there were; some may be the same poll.
+    pub(super) specs: usize,
+}
+
 /// The bounds of a spec from the command line.
 pub(super) fn limits(unbounded: bool) -> Limits {
     if unbounded { Limits::unbounded() } else { Limits::default() }
@@ -62,9 +69,9 @@ pub(super) fn load(
     unbounded: bool,
     quiet: bool,
     terminal: &Terminal,
-) -> anyhow::Result<Vec<Job>> {
+) -> anyhow::Result<Loaded> {
     let mut batch =
-        Batch { jobs: Vec::new(), known: HashMap::new(), wrong: false, unbounded, quiet, terminal };
+        Batch { jobs: Vec::new(), specs: 0, known: HashMap::new(), wrong: false, unbounded, quiet, terminal };
     for file in files {
         match Text::read(file) {
             Ok(text) => batch.add(&text),
@@ -74,11 +81,13 @@ pub(super) fn load(
             }
         }
     }
-    if batch.wrong { Err(AlreadyTold.into()) } else { Ok(batch.jobs) }
+    let Batch { jobs, specs, wrong, .. } = batch;
+    if wrong { Err(AlreadyTold.into()) } else { Ok(Loaded { jobs, specs }) }
 }
 
 struct Batch<'a> {
     jobs: Vec<Job>,
+    specs: usize,
     /// By key: where the spec stands, for messages, and which job it became.
     known: HashMap<String, (String, usize)>,
     wrong: bool,
@@ -103,6 +112,7 @@ impl Batch<'_> {
         }
         let masked = mask::secrets(text, &nodes);
         let mut diagnostics = Diagnostics::new(&masked, self.terminal.stderr_paint);
+        self.specs += nodes.len();
         for node in &nodes {
             match decode(node, self.unbounded, filter::Dialect::default()) {
                 Ok(spec) => {

@@ -2,7 +2,7 @@
 
 use test_support::{ClosedPort, Reply, Script, Server};
 
-use crate::process::run;
+use crate::process::{command, finish, run};
 
 const RUNNING: &str = r#"{"status":"RUNNING"}"#;
 /// White space and all: it has to come out as it went in.
@@ -12,16 +12,16 @@ async fn serve(replies: impl IntoIterator<Item = Reply>) -> Server {
     Server::start(Script::new().on("/job", replies)).await
 }
 
-/// A spec that asks `url` every 20 ms for a second.
+/// A spec that asks `url` every 20 ms for ten seconds at most.
 fn spec(url: &str) -> String {
     format!(
-        r#"{{"url":"{url}","interval":0.02,"timeout":1,"responseFilter":{{"body":{{"status":["SUCCESS"]}}}},
+        r#"{{"url":"{url}","interval":0.02,"timeout":10,"responseFilter":{{"body":{{"status":["SUCCESS"]}}}},
             "failureFilter":{{"body":{{"status":["FAILED"]}}}}}}"#
     )
 }
 
 fn short_spec(url: &str) -> String {
-    spec(url).replace("\"timeout\":1,", "\"timeout\":0.3,")
+    spec(url).replace("\"timeout\":10,", "\"timeout\":0.5,")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -117,6 +117,25 @@ async fn bad_moments_do_not_end_a_poll() {
         .telling("#3 500")
         .telling("not JSON");
     assert!(!server.overlapped("/job"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_is_resolved_where_the_spec_names_it() {
+    let server = serve([Reply::json(SUCCESS)]).await;
+    let with_secret = spec(&server.url("/job")).replacen(
+        '{',
+        r#"{"requestInit":{"headers":{"authorization":{"$secret":"env:POLL_TEST_SECRET"}}},"#,
+        1,
+    );
+    let child = command(&["run", "--unbounded", "--json", "-"]).env("POLL_TEST_SECRET", "s3cret").spawn();
+    let ended = finish(child.unwrap(), &with_secret).await;
+    assert_eq!(ended.code, Some(0), "{ended:#?}");
+    assert!(!ended.stdout.contains("s3cret") && !ended.stderr.contains("s3cret"), "{ended:#?}");
+    assert_eq!(server.requests()[0].header("authorization"), Some("s3cret"));
+
+    // Not an error of the spec: the one who runs it may set the variable yet. It is given up like a 401.
+    run(&["run", "--unbounded", "-"], with_secret).await.expect(1, "").telling("POLL_TEST_SECRET");
+    assert_eq!(server.requests().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

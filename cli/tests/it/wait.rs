@@ -22,11 +22,11 @@ async fn the_shorthand_is_told_from_a_response_filter() {
     let body = r#"{"status":"SUCCESS"}"#;
     let server = serve([Reply::json(body)]).await;
     let url = server.url("/job");
-    let wait = async |until: &str| run(&["wait", &url, "--until", until, "--timeout", "100ms"], "").await;
+    let wait = async |until: &str| run(&["wait", &url, "--until", until], "").await;
     wait(r#"{"status":["SUCCESS"]}"#).await.expect(0, body).telling("until the body matches");
     wait(r#"{"status":[200]}"#).await.expect(0, body).telling("until the response matches");
     wait(r#"{"status":[200],"body":{"status":["SUCCESS"]}}"#).await.expect(0, body);
-    wait(r#"{"status":[404]}"#).await.expect(124, "");
+    run(&["wait", &url, "--until", r#"{"status":[404]}"#, "--timeout", "100ms"], "").await.expect(124, "");
     run(&["wait", &url, "--until-body", r#"{"status":[200]}"#, "--timeout", "100ms"], "")
         .await
         .expect(124, "");
