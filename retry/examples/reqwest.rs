@@ -70,8 +70,8 @@ fn now() -> SystemTime {
     SystemTime::now()
 }
 
-/// Plain HTTP to loopback needs no roots; reqwest without a provider of its own wants to be given one all the same. Its
-/// own retries are off: two of them, one inside the other, multiply.
+/// Plain HTTP to loopback needs no roots; reqwest without a provider of its own wants to be given one all the
+/// same. Its own retries are off: two of them, one inside the other, multiply.
 fn client() -> anyhow::Result<reqwest::Client> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(provider)

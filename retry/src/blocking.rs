@@ -1,7 +1,7 @@
 //! The standard library's clock, and retrying on it. Feature `blocking`.
 //!
-//! The one module of the crate that reads a clock and sleeps on a thread; everything else is told the time. All
-//! [`StdClock`]s count from the same moment, so that budgets and breakers can be shared between runs.
+//! The one module of the crate that reads a clock and sleeps on a thread; everything else is told the time.
+//! All [`StdClock`]s count from the same moment, so that budgets and breakers can be shared between runs.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};

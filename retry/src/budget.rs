@@ -1,9 +1,9 @@
 //! [`Budget`]: how much retrying a client as a whole may do.
 //!
-//! A policy limits the tries of one call. When a service is down, every call fails, and policies alone multiply the load on
-//! it by their number of tries exactly when it can bear least; if callers of callers retry too, by a power of that. A budget
-//! shared by all calls to a service stops this: retries take tokens out, successes put some back, and when there are
-//! none, calls fail after their first try.
+//! A policy limits the tries of one call. When a service is down, every call fails, and policies alone
+//! multiply the load on it by their number of tries exactly when it can bear least; if callers of callers
+//! retry too, by a power of that. A budget shared by all calls to a service stops this: retries take tokens
+//! out, successes put some back, and when there are none, calls fail after their first try.
 //!
 //! Two published budgets are the same bucket with different numbers:
 //!
@@ -15,17 +15,19 @@
 //! | a success without retry | +1 | +`tokenRatio` |
 //! | a success after a retry | + what that retry took | +`tokenRatio` |
 //!
-//! Neither comes back but by successes, so a client with little traffic that once ran dry stays unable to retry for a
-//! long time. Finagle's budget therefore has a minimum of retries per second; [`Budget::default`] does too: AWS's numbers
-//! and one retry's worth per second.
+//! Neither comes back but by successes, so a client with little traffic that once ran dry stays unable to
+//! retry for a long time. Finagle's budget therefore has a minimum of retries per second; [`Budget::default`]
+//! does too: AWS's numbers and one retry's worth per second.
 //!
 //! # Concurrency
-//! Tokens are one atomic number, in thousandths, and the time of the last refill another; every operation is a
-//! compare-and-swap loop on them without a lock. Time is an argument: [`Duration`] since any moment, as long as all who share a
-//! budget mean the same one (a clock that starts with the process will do). Time that runs backwards refills nothing.
+//! Tokens are one atomic number, in thousandths, and the time of the last refill another; every operation is
+//! a compare-and-swap loop on them without a lock. Time is an argument: [`Duration`] since any moment, as
+//! long as all who share a budget mean the same one (a clock that starts with the process will do). Time that
+//! runs backwards refills nothing.
 //!
-//! A first try never asks the budget, so no call is refused because of it. A retry that is abandoned half-way keeps
-//! what it took, because the server has seen it; one that is given up before it began gives it back.
+//! A first try never asks the budget, so no call is refused because of it. A retry that is abandoned half-way
+//! keeps what it took, because the server has seen it; one that is given up before it began gives it back,
+//! unless its future was simply dropped.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -33,7 +35,8 @@ use std::time::Duration;
 
 use crate::{FailureKind, PolicyError, nanos};
 
-/// A bucket of tokens that retries are paid from, shared by all calls to one service. See the [module docs](self).
+/// A bucket of tokens that retries are paid from, shared by all calls to one service. See the [module
+/// docs](self).
 ///
 /// ```
 /// use retry::{FailureKind, budget::Budget};
@@ -103,18 +106,20 @@ impl Budget {
         Self { rules, tokens: AtomicU64::new(rules.capacity), refilled: AtomicU64::new(0) }
     }
 
-    /// The retry quota of the AWS SDKs' standard mode: 500 tokens; 5 a retry, 10 after a timeout; a retry that works
-    /// gives back what it took, a success without retry 1.
+    /// The retry quota of the AWS SDKs' standard mode: 500 tokens; 5 a retry, 10 after a timeout; a retry
+    /// that works gives back what it took, a success without retry 1.
     #[must_use]
     pub const fn aws_standard() -> Self {
         Self::new(Rules::AWS_STANDARD)
     }
 
-    /// gRPC's retry throttling (proposal A6): `max_tokens` to start with, a failure costs 1, a success gives `token_ratio`,
-    /// and there are retries while more than half is left. Like the proposal, it takes `token_ratio` to three decimals.
+    /// gRPC's retry throttling (proposal A6): `max_tokens` to start with, a failure costs 1, a success gives
+    /// `token_ratio`, and there are retries while more than half is left. Like the proposal, it takes
+    /// `token_ratio` to three decimals.
     ///
     /// # Errors
-    /// If `max_tokens` is not above 0 and at most 1000, or `token_ratio` not above 0: the bounds of the proposal.
+    /// If `max_tokens` is not above 0 and at most 1000, or `token_ratio` not above 0: the bounds of the
+    /// proposal.
     pub fn grpc(max_tokens: f64, token_ratio: f64) -> Result<Self, PolicyError> {
         if !(max_tokens > 0.0 && max_tokens <= 1000.0) {
             return Err(PolicyError::new("maxTokens", max_tokens, "more than 0 and at most 1000"));
@@ -146,8 +151,8 @@ impl Budget {
         }
     }
 
-    /// Records a failed try and asks to pay for another; nothing, if the budget does not allow it. A permanent failure is
-    /// not to be retried and gets nothing, at no cost.
+    /// Records a failed try and asks to pay for another; nothing, if the budget does not allow it. A
+    /// permanent failure is not to be retried and gets nothing, at no cost.
     pub fn try_retry(&self, failure: FailureKind, now: Duration) -> Option<Withdrawal> {
         let amount = match failure {
             FailureKind::Permanent => return None,
@@ -165,8 +170,8 @@ impl Budget {
         allowed.then_some(Withdrawal { amount })
     }
 
-    /// Records a failed try that will not be retried, for a reason other than the budget. Only gRPC's rules charge for it; a
-    /// permanent failure costs nothing.
+    /// Records a failed try that will not be retried, for a reason other than the budget. Only gRPC's rules
+    /// charge for it; a permanent failure costs nothing.
     pub fn failed(&self, failure: FailureKind, now: Duration) {
         if failure == FailureKind::Permanent || self.rules.failure_cost == 0 {
             return;
@@ -185,7 +190,8 @@ impl Budget {
         self.change(|tokens| tokens.saturating_add(gain).min(self.rules.capacity));
     }
 
-    /// Undoes a withdrawal for a retry that was not made after all: cancelled, or out of time, during the wait for it.
+    /// Undoes a withdrawal for a retry that was not made after all: cancelled, or out of time, during the
+    /// wait for it.
     pub fn give_back(&self, withdrawal: Withdrawal) {
         self.change(|tokens| tokens.saturating_add(withdrawal.amount).min(self.rules.capacity));
     }
@@ -197,8 +203,8 @@ impl Budget {
         self.tokens.load(Ordering::Relaxed) as f64 / THOUSANDTHS
     }
 
-    /// Adds what has come in since the last refill. Whoever moves the time forward adds the tokens for it, so none is
-    /// added twice; the time moves by whole thousandths, so none is lost to rounding.
+    /// Adds what has come in since the last refill. Whoever moves the time forward adds the tokens for it, so
+    /// none is added twice; the time moves by whole thousandths, so none is lost to rounding.
     fn refill(&self, now: Duration) {
         if self.rules.refill == 0 {
             return;
@@ -290,14 +296,15 @@ impl BudgetBuilder {
         self
     }
 
-    /// What a success without retry gives. Default: 1. Together with the cost this is the share of retries that a
-    /// working service sees at most: 1 in 5, by default.
+    /// What a success without retry gives. Default: 1. Together with the cost this is the share of retries
+    /// that a working service sees at most: 1 in 5, by default.
     pub const fn success_gain(mut self, tokens: f64) -> Self {
         self.success_gain = tokens;
         self
     }
 
-    /// What comes in each second whatever happens, so that a client with little traffic is never left without. Default: 5.
+    /// What comes in each second whatever happens, so that a client with little traffic is never left
+    /// without. Default: 5.
     pub const fn per_second(mut self, tokens: f64) -> Self {
         self.per_second = tokens;
         self
@@ -306,7 +313,8 @@ impl BudgetBuilder {
     /// The budget, if the numbers make sense.
     ///
     /// # Errors
-    /// If a number is negative or not finite, a retry costs nothing, or the capacity is below what one retry costs.
+    /// If a number is negative or not finite, a retry costs nothing, or the capacity is below what one retry
+    /// costs.
     pub fn build(self) -> Result<Budget, PolicyError> {
         let timeout_cost = self.timeout_cost.unwrap_or(self.retry_cost * 2.0);
         for (field, tokens, least) in [

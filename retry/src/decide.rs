@@ -7,8 +7,9 @@
 //!   otherwise ──► retry after delay
 //! ```
 //!
-//! A pure function of its arguments. What always holds of its answer: a delay is never past the policy's maximum,
-//! the try after it never begins at or past a limit of time, and the last try is followed by no delay.
+//! A pure function of its arguments. What always holds of its answer: a delay is never past the policy's
+//! maximum, the try after it never begins at or past a limit of time, and the last try is followed by no
+//! delay.
 
 use std::fmt;
 use std::time::Duration;
@@ -48,7 +49,8 @@ impl Progress {
         self
     }
 
-    /// The time until a deadline that is not the policy's: the caller's own, or that of a request being served.
+    /// The time until a deadline that is not the policy's: the caller's own, or that of a request being
+    /// served.
     pub const fn time_left(mut self, left: Duration) -> Self {
         self.time_left = Some(left);
         self
@@ -205,8 +207,8 @@ impl Policy {
 
     /// The least delay that honours a hint.
     ///
-    /// A policy with jitter adds up to a tenth: a server under load gives everyone the same moment, and would have everyone
-    /// back in it.
+    /// A policy with jitter adds up to a tenth: a server under load gives everyone the same moment, and would
+    /// have everyone back in it.
     fn at_least(&self, hint: Hint, rng: &mut Rng) -> Result<Duration, GiveUp> {
         let longest = self.max_delay().unwrap_or(hint::LONGEST);
         let asked = hint.raw.clamped_to(Duration::MAX);

@@ -1,8 +1,8 @@
 //! The one error that describing a policy can give.
 //!
-//! It names the field as the wire format spells it, what was found there and what would have been accepted, so
-//! that a program can underline the field and a person can mend it. The kind stays private: new reasons to refuse
-//! a policy must not break those who match on it.
+//! It names the field as the wire format spells it, what was found there and what would have been accepted,
+//! so that a program can underline the field and a person can mend it. The kind stays private: new reasons to
+//! refuse a policy must not break those who match on it.
 
 use std::fmt;
 

@@ -1,7 +1,7 @@
 //! [`Failure`]: what went wrong, as far as retrying cares.
 //!
-//! Four kinds are all that any decision here asks for; which error is which is the caller's knowledge. For HTTP there is
-//! a table, because everyone needs it and most get 408 or 425 wrong.
+//! Four kinds are all that any decision here asks for; which error is which is the caller's knowledge. For
+//! HTTP there is a table, because everyone needs it and most get 408 or 425 wrong.
 
 use std::time::SystemTime;
 
@@ -32,7 +32,8 @@ pub struct Failure {
 pub enum FailureKind {
     /// May be gone next time: a reset connection, a 503.
     Transient,
-    /// The try took too long. As transient, but dearer to a [budget](crate::budget::Budget): it may still be running over there.
+    /// The try took too long. As transient, but dearer to a [budget](crate::budget::Budget): it may still be
+    /// running over there.
     Timeout,
     /// The server asked for less: a 429.
     Throttled,
@@ -81,8 +82,9 @@ impl Failure {
     /// | 425 Too Early, 500, 502, 503 | transient |
     /// | anything else | permanent |
     ///
-    /// The statuses are those of AWS's standard mode (500, 502, 503, 504) and of Google's guidance (408, 429, 5xx), with 425 as
-    /// RFC 8470 asks; of the other 5xx, none gets better by itself. Hints are read from the headers of any of them.
+    /// The statuses are those of AWS's standard mode (500, 502, 503, 504) and of Google's guidance (408, 429,
+    /// 5xx), with 425 as RFC 8470 asks; of the other 5xx, none gets better by itself. Hints are read from the
+    /// headers of any of them.
     pub fn from_response<'a>(
         status: u16,
         headers: impl IntoIterator<Item = (&'a str, &'a str)>,

@@ -1,8 +1,9 @@
 //! [`Jitter`]: how a delay is spread so that clients which failed together do not come back together.
 //!
-//! Each kind is a uniform draw from an interval around the backoff's delay, so one pair of numbers, the interval,
-//! describes it fully: [`Jitter::apply`] draws from it and [`Jitter::bounds`] reports it, and the two cannot drift
-//! apart. The cap is applied to the result as well as to what goes in: nothing here gives more than it.
+//! Each kind is a uniform draw from an interval around the backoff's delay, so one pair of numbers, the
+//! interval, describes it fully: [`Jitter::apply`] draws from it and [`Jitter::bounds`] reports it, and the
+//! two cannot drift apart. The cap is applied to the result as well as to what goes in: nothing here gives
+//! more than it.
 
 use crate::{Rng, nanos};
 
@@ -18,9 +19,10 @@ use crate::{Rng, nanos};
 /// | `Plus` | d … 2d | cut to `cap` | Trigger.dev's `randomize`; backon |
 /// | `Around { ratio }` | d·(1−ratio) … d·(1+ratio), its upper end cut to `cap` | | gRPC's connection backoff (0.2) |
 ///
-/// AWS's three are from Marc Brooker, "Exponential Backoff and Jitter" (AWS Architecture Blog, 2015), which also finds that
-/// `Full` makes clients do the least work in total; it is the default. `Plus` never asks sooner than the backoff says but,
-/// once `d` reaches the cap, gives the cap each time: clients that long in trouble come back together.
+/// AWS's three are from Marc Brooker, "Exponential Backoff and Jitter" (AWS Architecture Blog, 2015), which
+/// also finds that `Full` makes clients do the least work in total; it is the default. `Plus` never asks
+/// sooner than the backoff says but, once `d` reaches the cap, gives the cap each time: clients that long in
+/// trouble come back together.
 ///
 /// ```
 /// use retry::{Jitter, Policy};
@@ -73,8 +75,9 @@ impl Jitter {
         (low, high.min(cap))
     }
 
-    /// The interval drawn from. Only `Plus` reaches past the cap: Trigger.dev's formula draws first and cuts then, which
-    /// is why its delays pile up at the cap. For `Around` the interval itself is cut, and the draw stays even.
+    /// The interval drawn from. Only `Plus` reaches past the cap: Trigger.dev's formula draws first and cuts
+    /// then, which is why its delays pile up at the cap. For `Around` the interval itself is cut, and the
+    /// draw stays even.
     #[inline]
     fn interval(self, delay: u64, cap: u64) -> (u64, u64) {
         match self {

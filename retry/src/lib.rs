@@ -51,19 +51,22 @@
 //!
 //! And, whatever the policy:
 //!
-//! - Retry only what may be repeated, and only failures that may pass ([`Failure::from_response`] knows the statuses).
+//! - Retry only what may be repeated, and only failures that may pass ([`Failure::from_response`] knows the
+//!   statuses).
 //! - Retry in one layer. Three layers of four tries are 64 calls to the lowest.
 //! - Share a [`budget::Budget`] among all calls to a service, so that retries stay a small share of its load.
 //! - Wait as long as the server says.
 //!
-//! That is the advice of AWS ("Timeouts, retries, and backoff with jitter", Amazon Builders' Library; "Exponential Backoff And
-//! Jitter", Architecture Blog, 2015) and of Google ("Addressing Cascading Failures" and "Handling Overload", chapters 22 and 21
-//! of Site Reliability Engineering, 2016). Google's budgets are 3 tries a request and a tenth of a client's requests; AWS's are
-//! the numbers of [`Budget::aws_standard`](budget::Budget::aws_standard). The last line is RFC 9110's.
+//! That is the advice of AWS ("Timeouts, retries, and backoff with jitter", Amazon Builders' Library;
+//! "Exponential Backoff And Jitter", Architecture Blog, 2015) and of Google ("Addressing Cascading Failures"
+//! and "Handling Overload", chapters 22 and 21 of Site Reliability Engineering, 2016). Google's budgets are 3
+//! tries a request and a tenth of a client's requests; AWS's are the numbers of
+//! [`Budget::aws_standard`](budget::Budget::aws_standard). The last line is RFC 9110's.
 //!
 //! # What delays look like
 //!
-//! The policy at the top, as [`Policy::preview`] draws it; dots end where the shortest delay does, blocks where the longest does:
+//! The policy at the top, as [`Policy::preview`] draws it; dots end where the shortest delay does, blocks
+//! where the longest does:
 //!
 //! ```
 //! # use retry::{Jitter, Policy};
@@ -89,7 +92,8 @@
 //! # Ok::<(), retry::PolicyError>(())
 //! ```
 //!
-//! Without jitter, the first delays of each backoff, with one second to start from and, for the linear one, to add:
+//! Without jitter, the first delays of each backoff, with one second to start from and, for the linear one,
+//! to add:
 //!
 //! | retry | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | source |
 //! | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
@@ -113,8 +117,8 @@
 //!
 //! # When not to use it
 //!
-//! If the client already retries (the AWS SDKs, gRPC, many database drivers), use its settings and not both. To make something
-//! happen at certain times, use a scheduler. To wait for a lock in memory, spin or park.
+//! If the client already retries (the AWS SDKs, gRPC, many database drivers), use its settings and not both.
+//! To make something happen at certain times, use a scheduler. To wait for a lock in memory, spin or park.
 //!
 //! # Features
 //!
@@ -126,8 +130,8 @@
 //! | `tokio` | | tokio's clock, and running on it | tokio |
 //! | `tower` | | a `tower::retry::Policy` | tower |
 //!
-//! Without `blocking` and `tokio` nothing here reads a clock: times come in as arguments, header text and statuses as plain
-//! values, randomness from a seedable [`Rng`].
+//! Without `blocking` and `tokio` nothing here reads a clock: times come in as arguments, header text and
+//! statuses as plain values, randomness from a seedable [`Rng`].
 
 mod backoff;
 #[cfg(feature = "blocking")]

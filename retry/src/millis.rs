@@ -1,7 +1,7 @@
 //! A duration on the wire: a number of milliseconds, which is what the `…InMs` member names promise.
 //!
-//! Whole milliseconds are written as integers, anything finer with a fraction; both are read. A number that is
-//! negative, or past what a [`Duration`] holds, is an error here, so no later code meets one.
+//! Whole milliseconds are written as integers, anything finer with a fraction; both are read. A number that
+//! is negative, or past what a [`Duration`] holds, is an error here, so no later code meets one.
 
 use std::fmt;
 use std::time::Duration;

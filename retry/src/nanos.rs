@@ -1,9 +1,9 @@
 //! Delays as whole nanoseconds in a `u64`, and the few operations on them; every one saturates.
 //!
-//! A `u64` of nanoseconds reaches 584 years, which no delay needs to exceed, and makes "no overflow for any input" a
-//! property of four short functions instead of something each formula has to argue. `Duration` arithmetic was
-//! the alternative: its operators panic, its checked forms are several times slower, and its `mul_f64` panics on the
-//! very inputs (infinities, NaN) that high attempt numbers produce.
+//! A `u64` of nanoseconds reaches 584 years, which no delay needs to exceed, and makes "no overflow for any
+//! input" a property of four short functions instead of something each formula has to argue. `Duration`
+//! arithmetic was the alternative: its operators panic, its checked forms are several times slower, and its
+//! `mul_f64` panics on the very inputs (infinities, NaN) that high attempt numbers produce.
 
 use std::time::Duration;
 
@@ -13,7 +13,8 @@ pub(crate) const fn of(duration: Duration) -> u64 {
     if nanos > u64::MAX as u128 { u64::MAX } else { nanos as u64 }
 }
 
-/// `nanos × by`, rounded to nearest. `by` is never negative here; a product past the range, or `0 × ∞`, saturates.
+/// `nanos × by`, rounded to nearest. `by` is never negative here; a product past the range, or `0 × ∞`,
+/// saturates.
 pub(crate) fn scale(nanos: u64, by: f64) -> u64 {
     if nanos == 0 {
         return 0; // 0 × ∞ is NaN, and zero is the answer wanted.
@@ -30,8 +31,8 @@ pub(crate) fn grow(initial: u64, factor: f64, steps: u32) -> u64 {
     scale(initial, power(factor, steps))
 }
 
-/// `base^exponent` by repeated squaring. `f64::powi` may round differently from platform to platform and release to
-/// release; seeded delays must not, and plain multiplications do not.
+/// `base^exponent` by repeated squaring. `f64::powi` may round differently from platform to platform and
+/// release to release; seeded delays must not, and plain multiplications do not.
 fn power(base: f64, exponent: u32) -> f64 {
     let (mut square, mut left, mut product) = (base, exponent, 1.0);
     loop {

@@ -1,8 +1,9 @@
 //! [`RetryOptions`]: the five numbers that Trigger.dev calls by that name.
 //!
-//! They are the part of a retry policy that people write by hand into a poll or a fetch, so they have their own type
-//! with their own spelling; the [`Policy`](crate::Policy) made from them behaves the same. What always holds: an existing value is valid, so nothing that takes one has to check it
-//! again, and no delay it gives exceeds `max_timeout`.
+//! They are the part of a retry policy that people write by hand into a poll or a fetch, so they have their
+//! own type with their own spelling; the [`Policy`](crate::Policy) made from them behaves the same. What
+//! always holds: an existing value is valid, so nothing that takes one has to check it again, and no delay it
+//! gives exceeds `max_timeout`.
 
 use std::time::Duration;
 
@@ -18,12 +19,12 @@ use crate::{Jitter, PolicyError, Rng, nanos};
 /// | `maxTimeoutInMs` | 60000 | no delay is longer, jitter included |
 /// | `randomize` | true | multiply each delay by a random number from 1 to 2 |
 ///
-/// The delay before try k + 1, for k from 1, is `min · factor^(k−1)`, times 1 to 2 if `randomize`, then capped
-/// at the maximum. The formula and the defaults are Trigger.dev's (`calculateRetryAt`), without its rounding to whole
-/// milliseconds.
+/// The delay before try k + 1, for k from 1, is `min · factor^(k−1)`, times 1 to 2 if `randomize`, then
+/// capped at the maximum. The formula and the defaults are Trigger.dev's (`calculateRetryAt`), without its
+/// rounding to whole milliseconds.
 ///
-/// With the `serde` feature it is read from and written as a JSON object with the member names of the table; any
-/// may be left out, none may be unknown.
+/// With the `serde` feature it is read from and written as a JSON object with the member names of the table;
+/// any may be left out, none may be unknown.
 ///
 /// ```
 /// use retry::{RetryOptions, Rng};
@@ -170,8 +171,8 @@ impl RetryOptionsBuilder {
     /// The options, if they make sense.
     ///
     /// # Errors
-    /// If `limit` is 0 (the first try counts), or `factor` is below 1 or not finite (delays would shrink, or mean
-    /// nothing). A first delay above the maximum is accepted: the maximum wins.
+    /// If `limit` is 0 (the first try counts), or `factor` is below 1 or not finite (delays would shrink, or
+    /// mean nothing). A first delay above the maximum is accepted: the maximum wins.
     pub fn build(self) -> Result<RetryOptions, PolicyError> {
         let RetryOptions { limit, factor, .. } = self.options;
         if limit == 0 {

@@ -1,9 +1,9 @@
 //! The randomness behind jitter: small, seedable, the same on every platform and in every version.
 //!
-//! Jitter needs draws that are even and cheap; it does not need secrecy. SplitMix64 (Steele, Lea and Flood, "Fast
-//! Splittable Pseudorandom Number Generators", OOPSLA 2014) is eight bytes of state, passes BigCrush, and has no bad
-//! seeds. It is written out here, instead of taken from a crate, because a seeded sequence of delays is part of what
-//! this crate promises: another crate's next release must not change it.
+//! Jitter needs draws that are even and cheap; it does not need secrecy. SplitMix64 (Steele, Lea and Flood,
+//! "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014) is eight bytes of state, passes BigCrush,
+//! and has no bad seeds. It is written out here, instead of taken from a crate, because a seeded sequence of
+//! delays is part of what this crate promises: another crate's next release must not change it.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
@@ -30,9 +30,9 @@ impl Rng {
         Self { state: seed }
     }
 
-    /// A generator seeded from the randomness the standard library draws for its hash maps: different in each call
-    /// and each process. On targets without a source of randomness (`wasm32-unknown-unknown`) the standard
-    /// library's keys are fixed, and so is this; seed it yourself there.
+    /// A generator seeded from the randomness the standard library draws for its hash maps: different in each
+    /// call and each process. On targets without a source of randomness (`wasm32-unknown-unknown`) the
+    /// standard library's keys are fixed, and so is this; seed it yourself there.
     #[must_use]
     pub fn from_entropy() -> Self {
         Self::seeded(RandomState::new().build_hasher().finish())
@@ -50,8 +50,9 @@ impl Rng {
 
     /// A number from 0 to `max`, both included.
     ///
-    /// Multiplies and keeps the high half (Lemire, "Fast Random Integer Generation in an Interval", 2019) without the
-    /// rejection step: the unevenness that leaves is below `max`/2^64, far under what any jitter could show.
+    /// Multiplies and keeps the high half (Lemire, "Fast Random Integer Generation in an Interval", 2019)
+    /// without the rejection step: the unevenness that leaves is below `max`/2^64, far under what any jitter
+    /// could show.
     #[inline]
     pub const fn up_to(&mut self, max: u64) -> u64 {
         // (2^64 − 1) · (max + 1) < 2^128, so the product cannot overflow, and its high half is at most `max`.

@@ -29,8 +29,8 @@ pub struct TokioTimer;
 impl Clock for TokioTimer {
     #[expect(clippy::disallowed_methods, reason = "this is the clock module of the crate for tokio")]
     fn now(&self) -> Duration {
-        // A paused clock shows the time at which it was paused, which is before the time of the first call. Hence a zero
-        // well in the past: time before zero would stand still.
+        // A paused clock shows the time at which it was paused, which is before the time of the first call.
+        // Hence a zero well in the past: time before zero would stand still.
         static ZERO: OnceLock<Instant> = OnceLock::new();
         let zero = *ZERO.get_or_init(|| {
             let now = Instant::now();
@@ -66,7 +66,8 @@ impl<K, N> Retry<'_, K, N> {
         self.run_async_with(&TokioTimer, operation).await
     }
 
-    /// [`run_async_mut_with`](Self::run_async_mut_with) tokio's clock: for async closures that change what they borrow.
+    /// [`run_async_mut_with`](Self::run_async_mut_with) tokio's clock: for async closures that change what
+    /// they borrow.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
@@ -96,7 +97,8 @@ impl<K, N> Retry<'_, K, N> {
     }
 }
 
-/// Calls `operation` and awaits it until it succeeds or `policy` says to stop; every error is worth another try.
+/// Calls `operation` and awaits it until it succeeds or `policy` says to stop; every error is worth another
+/// try.
 ///
 /// ```
 /// use retry::Policy;

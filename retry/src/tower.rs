@@ -1,7 +1,8 @@
 //! An adapter for `tower::retry`. Feature `tower`.
 //!
-//! Tower clones its policy for each request and then asks the clone after each response, so all that a sequence of tries
-//! has to remember lives in the clone: cloning a [`TowerPolicy`] starts afresh, and what is shared is behind an `Arc`.
+//! Tower clones its policy for each request and then asks the clone after each response, so all that a
+//! sequence of tries has to remember lives in the clone: cloning a [`TowerPolicy`] starts afresh, and what is
+//! shared is behind an `Arc`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,8 +15,9 @@ use crate::{Failure, Policy, Rng};
 
 /// A [`Policy`] as a `tower::retry::Policy`.
 ///
-/// The classifier sees the whole result and says what kind of failure it is, or nothing for a success. Requests are cloned
-/// for each try. A breaker does not go in here, since tower asks a policy only afterwards; it belongs around the service.
+/// The classifier sees the whole result and says what kind of failure it is, or nothing for a success.
+/// Requests are cloned for each try. A breaker does not go in here, since tower asks a policy only
+/// afterwards; it belongs around the service.
 ///
 /// ```
 /// # #[cfg(feature = "tokio")]

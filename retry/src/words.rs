@@ -1,9 +1,11 @@
-//! Durations as a person would say them: the largest unit that leaves a readable number, and no false precision.
+//! Durations as a person would say them: the largest unit that leaves a readable number, and no false
+//! precision.
 
 use std::fmt;
 use std::time::Duration;
 
-/// Writes a duration with its two largest units (`1 min 30 s`), or as a decimal below a minute (`1.5 s`, `250 ms`).
+/// Writes a duration with its two largest units (`1 min 30 s`), or as a decimal below a minute (`1.5 s`,
+/// `250 ms`).
 pub(crate) struct InWords(pub(crate) Duration);
 
 impl fmt::Display for InWords {

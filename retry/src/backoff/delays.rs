@@ -7,12 +7,12 @@ use super::Shape;
 use crate::policy::{Attempts, FirstRetry, Policy};
 use crate::{Jitter, Rng, nanos};
 
-/// The delays between the tries of one sequence, from [`Policy::delays`]: one fewer than the tries, for nothing
-/// waits after the last.
+/// The delays between the tries of one sequence, from [`Policy::delays`]: one fewer than the tries, for
+/// nothing waits after the last.
 ///
 /// It ends when the attempts are used up, or before the delay with which the waiting alone would reach the
-/// policy's maximum elapsed time. It owns what it needs, allocates nothing, and each step takes constant time (logarithmic
-/// in the attempt for exponential ones).
+/// policy's maximum elapsed time. It owns what it needs, allocates nothing, and each step takes constant time
+/// (logarithmic in the attempt for exponential ones).
 ///
 /// ```
 /// use retry::{Jitter, Policy};
@@ -58,8 +58,8 @@ impl Delays {
         }
     }
 
-    /// The same delays, with jitter drawn by `seed` from here on: the same seed, the same delays, on every platform and for
-    /// ever.
+    /// The same delays, with jitter drawn by `seed` from here on: the same seed, the same delays, on every
+    /// platform and for ever.
     ///
     /// ```
     /// use retry::Policy;

@@ -5,8 +5,9 @@
 //!                                                  └─► Delays: the same as an iterator
 //! ```
 //!
-//! What always holds: delay k is a function of k alone (and, for decorrelated jitter, of the delay before), so that a
-//! policy can be asked about any attempt without having lived through those before; and no k overflows.
+//! What always holds: delay k is a function of k alone (and, for decorrelated jitter, of the delay before),
+//! so that a policy can be asked about any attempt without having lived through those before; and no k
+//! overflows.
 
 mod delays;
 mod shape;
@@ -28,8 +29,8 @@ pub(crate) use shape::Shape;
 /// | `Decorrelated` | random, from `base` to `factor` times the delay before | many clients of one contended thing |
 /// | `List` | the k-th, then the last again | delays that someone has decided on |
 ///
-/// `Decorrelated` is Brooker's `min(cap, random(base, previous·3))`, which starts from `previous = base` (AWS Architecture
-/// Blog, 2015). It draws its own delays, so no [`Jitter`](crate::Jitter) goes with it.
+/// `Decorrelated` is Brooker's `min(cap, random(base, previous·3))`, which starts from `previous = base` (AWS
+/// Architecture Blog, 2015). It draws its own delays, so no [`Jitter`](crate::Jitter) goes with it.
 ///
 /// Values are checked when a policy is [built](crate::PolicyBuilder::build).
 ///
@@ -76,8 +77,8 @@ pub enum Backoff {
         /// The interval's upper end is this times the delay before: finite, at least 1. AWS uses 3.
         factor: f64,
     },
-    /// Delays as listed; when they run out, the last repeats as long as attempts remain. Shared, so that cloning
-    /// does not copy them.
+    /// Delays as listed; when they run out, the last repeats as long as attempts remain. Shared, so that
+    /// cloning does not copy them.
     List {
         /// The delays; at least one.
         delays: Arc<[Duration]>,

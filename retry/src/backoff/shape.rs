@@ -80,7 +80,8 @@ impl Shape {
     }
 }
 
-/// The upper end of the interval that a decorrelated delay is drawn from: at least its base, which rounding might miss.
+/// The upper end of the interval that a decorrelated delay is drawn from: at least its base, which rounding
+/// might miss.
 fn decorrelated_end(base: u64, factor: f64, previous: Option<u64>) -> u64 {
     nanos::scale(previous.unwrap_or(base), factor).max(base)
 }

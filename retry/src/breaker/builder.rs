@@ -39,7 +39,8 @@ impl BreakerBuilder {
         self
     }
 
-    /// Opens when at least this share of the answers within `window` are failures, once there are `at_least` of them.
+    /// Opens when at least this share of the answers within `window` are failures, once there are `at_least`
+    /// of them.
     pub const fn failure_rate(mut self, ratio: f64, at_least: u32, window: Duration) -> Self {
         self.trip = Trip::Rate { ratio, at_least, window: nanos::of(window) };
         self

@@ -8,20 +8,22 @@
 //!     └─────────────────────────────────────────────── all probes succeed ─────┘
 //! ```
 //!
-//! Where a [budget](crate::budget) limits retries, a breaker limits tries of every kind: open, it refuses at once, which
-//! spares the service the load and the caller the wait. After a while it lets a few tries through as probes, and they
-//! decide (Nygard, "Release It!", 2007; the half-open rule is that of Polly and Failsafe).
+//! Where a [budget](crate::budget) limits retries, a breaker limits tries of every kind: open, it refuses at
+//! once, which spares the service the load and the caller the wait. After a while it lets a few tries through
+//! as probes, and they decide (Nygard, "Release It!", 2007; the half-open rule is that of Polly and
+//! Failsafe).
 //!
 //! # What always holds
-//! - Each permit is answered once or not at all; one that is dropped unanswered (a cancelled call) frees its place.
-//! - An answer counts only in the period it was asked in: a slow try from before the breaker opened neither closes nor
-//!   reopens it.
+//! - Each permit is answered once or not at all; one that is dropped unanswered (a cancelled call) frees its
+//!   place.
+//! - An answer counts only in the period it was asked in: a slow try from before the breaker opened neither
+//!   closes nor reopens it.
 //! - While half-open, no more than `probes` tries are under way at once.
 //!
 //! # Concurrency
-//! While closed, which is nearly always, asking is one atomic load, and with a threshold of consecutive failures so is
-//! reporting a success. Everything else takes a mutex for a few instructions; nothing waits or allocates under it. Time is
-//! an argument, as for the budget.
+//! While closed, which is nearly always, asking is one atomic load, and with a threshold of consecutive
+//! failures so is reporting a success. Everything else takes a mutex for a few instructions; nothing waits or
+//! allocates under it. Time is an argument, as for the budget.
 
 mod builder;
 mod window;
@@ -198,7 +200,8 @@ impl Breaker {
         BreakerPermit { breaker: self, period, answered: false }
     }
 
-    /// A panic cannot happen under the lock, and if it did, the state would still be one of those drawn above.
+    /// A panic cannot happen under the lock, and if it did, the state would still be one of those drawn
+    /// above.
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -281,7 +284,8 @@ impl BreakerPermit<'_> {
         self.breaker.report(self.period, true, now);
     }
 
-    /// The service failed. A failure that says nothing about the service (a malformed request) is better not reported.
+    /// The service failed. A failure that says nothing about the service (a malformed request) is better not
+    /// reported.
     pub fn failed(mut self, now: Duration) {
         self.answered = true;
         self.breaker.report(self.period, false, now);

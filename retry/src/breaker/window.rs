@@ -1,7 +1,7 @@
 //! The answers of the last while, for a breaker that goes by their rate.
 //!
-//! Ten buckets of a tenth of the window each, so that the oldest tenth falls out at a time: constant memory and time,
-//! where remembering each answer would need a queue as long as the traffic is heavy.
+//! Ten buckets of a tenth of the window each, so that the oldest tenth falls out at a time: constant memory
+//! and time, where remembering each answer would need a queue as long as the traffic is heavy.
 
 const BUCKETS: usize = 10;
 
@@ -19,8 +19,8 @@ struct Bucket {
 }
 
 impl Window {
-    /// Counts an answer at `now`; gives all answers in the window, and those that failed. An answer older than the newest,
-    /// which threads can produce, counts with the newest.
+    /// Counts an answer at `now`; gives all answers in the window, and those that failed. An answer older
+    /// than the newest, which threads can produce, counts with the newest.
     pub(super) fn count(&mut self, succeeded: bool, now: u64, window: u64) -> (u32, u32) {
         let number = now / (window / BUCKETS as u64).max(1);
         let passed = number.saturating_sub(self.newest);

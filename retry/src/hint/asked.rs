@@ -1,13 +1,14 @@
 //! [`Asked`]: how long a server asked to be left alone, before anyone judges whether that is sensible.
 //!
-//! Inside this module time is an `i128` of nanoseconds, which holds the difference of any two moments that any header
-//! can name, so that the parsers need no checks of their own; turning it into an [`Asked`] saturates.
+//! Inside this module time is an `i128` of nanoseconds, which holds the difference of any two moments that
+//! any header can name, so that the parsers need no checks of their own; turning it into an [`Asked`]
+//! saturates.
 
 use std::time::{Duration, SystemTime};
 
-/// The longest delay that a hint is taken at its word for: one day. A server that asks for more is more likely to have
-/// sent the wrong unit than to mean it, and a client that must wait longer should decide so from
-/// [`Hint::raw`](super::Hint::raw).
+/// The longest delay that a hint is taken at its word for: one day. A server that asks for more is more
+/// likely to have sent the wrong unit than to mean it, and a client that must wait longer should decide so
+/// from [`Hint::raw`](super::Hint::raw).
 pub const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How long the server asked to wait, as sent.

@@ -1,7 +1,7 @@
 //! Calendar moments in header text: ISO 8601 and HTTP dates, as nanoseconds since the Unix epoch.
 //!
-//! ISO 8601 is read here because the profile needed is one page, and a calendar crate would be the largest dependency of
-//! this one. HTTP dates have three historic spellings and go to `httpdate`.
+//! ISO 8601 is read here because the profile needed is one page, and a calendar crate would be the largest
+//! dependency of this one. HTTP dates have three historic spellings and go to `httpdate`.
 
 use super::asked::{NANOS_PER_SEC, since_epoch};
 
@@ -10,9 +10,9 @@ pub(super) fn http(text: &str) -> Option<i128> {
     httpdate::parse_http_date(text).ok().map(since_epoch)
 }
 
-/// An ISO 8601 moment: a calendar date, then optionally `T` or a space and a time with optional seconds, fraction and
-/// offset (`Z`, `±hh`, `±hhmm`, `±hh:mm`). Without an offset it is UTC. 24:00 is the end of the day; second 60, a
-/// leap second, is the first of the next minute.
+/// An ISO 8601 moment: a calendar date, then optionally `T` or a space and a time with optional seconds,
+/// fraction and offset (`Z`, `±hh`, `±hhmm`, `±hh:mm`). Without an offset it is UTC. 24:00 is the end of the
+/// day; second 60, a leap second, is the first of the next minute.
 pub(super) fn iso_8601(text: &str) -> Option<i128> {
     let mut rest = Cursor { rest: text.as_bytes() };
     let year = rest.digits(4)?;
@@ -126,8 +126,9 @@ const fn days_in(year: i64, month: i64) -> i64 {
     }
 }
 
-/// Days from 1970-01-01 to a date of the proleptic Gregorian calendar, for years 0 to 9999. The year is taken to
-/// start in March, so that the leap day is its last (Hinnant, "chrono-Compatible Low-Level Date Algorithms").
+/// Days from 1970-01-01 to a date of the proleptic Gregorian calendar, for years 0 to 9999. The year is taken
+/// to start in March, so that the leap day is its last (Hinnant, "chrono-Compatible Low-Level Date
+/// Algorithms").
 const fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let era = year.div_euclid(400);

@@ -17,8 +17,8 @@ pub struct Hint {
 }
 
 impl Hint {
-    /// A hint of `raw` from `source`, clamped. For hints that came by another way than headers, such as gRPC's
-    /// `grpc-retry-pushback-ms` trailer.
+    /// A hint of `raw` from `source`, clamped. For hints that came by another way than headers, such as
+    /// gRPC's `grpc-retry-pushback-ms` trailer.
     #[must_use]
     pub fn new(raw: Asked, source: HintSource) -> Self {
         Self { raw, delay: raw.clamped(), source }
@@ -39,8 +39,8 @@ pub enum HintSource {
     RetryAfterDate,
     /// `RateLimit`: an exhausted quota's reset (IETF draft, -07 and later).
     RateLimit,
-    /// `RateLimit-Reset` (IETF draft, up to -06), in seconds; from 10^9 on it is read as a Unix time, from 10^12 on as one
-    /// in milliseconds, since servers older than the draft send those.
+    /// `RateLimit-Reset` (IETF draft, up to -06), in seconds; from 10^9 on it is read as a Unix time, from
+    /// 10^12 on as one in milliseconds, since servers older than the draft send those.
     RateLimitReset,
     /// The reset header that a [`HeadersStrategy`](crate::strategy::HeadersStrategy) names.
     Strategy,

@@ -1,10 +1,11 @@
 //! Decimal numbers in header text, read exactly.
 //!
-//! Going through `f64` was the alternative: it takes `inf`, `nan` and `1e9`, and loses nanoseconds on a Unix time. Here
-//! the text is digits with at most one point and a sign, the unit is applied while reading, and a number too large
-//! to hold saturates, because the rule for absurd values is to clamp them and not to fail.
+//! Going through `f64` was the alternative: it takes `inf`, `nan` and `1e9`, and loses nanoseconds on a Unix
+//! time. Here the text is digits with at most one point and a sign, the unit is applied while reading, and a
+//! number too large to hold saturates, because the rule for absurd values is to clamp them and not to fail.
 
-/// A number times `unit` nanoseconds, or nothing if `text` is not one. Digits finer than a nanosecond are dropped.
+/// A number times `unit` nanoseconds, or nothing if `text` is not one. Digits finer than a nanosecond are
+/// dropped.
 pub(super) fn decimal(text: &str, unit: i128) -> Option<i128> {
     let (negative, unsigned) = match text.as_bytes().first()? {
         b'-' => (true, &text[1..]),

@@ -1,6 +1,7 @@
 //! The IETF's `RateLimit` field: a list of quotas, each with what remains and when it is full again.
 //!
-//! The draft (draft-ietf-httpapi-ratelimit-headers) has changed its syntax on the way; servers in the field send all:
+//! The draft (draft-ietf-httpapi-ratelimit-headers) has changed its syntax on the way; servers in the field
+//! send all:
 //!
 //! ```text
 //! -08 and later   RateLimit: "minute";r=0;t=12, "day";r=900;t=40000
@@ -8,9 +9,9 @@
 //! -06 and before  RateLimit-Limit: 100 / RateLimit-Remaining: 0 / RateLimit-Reset: 12
 //! ```
 //!
-//! Both forms of the one field are read here, leniently: an unknown parameter is skipped, as structured fields (RFC
-//! 9651) intend. What makes a member a hint is that nothing remains of it: a quota with room left says nothing
-//! about waiting, whenever it resets.
+//! Both forms of the one field are read here, leniently: an unknown parameter is skipped, as structured
+//! fields (RFC 9651) intend. What makes a member a hint is that nothing remains of it: a quota with room left
+//! says nothing about waiting, whenever it resets.
 
 use super::asked::NANOS_PER_SEC;
 use super::number::decimal;
@@ -73,7 +74,8 @@ impl Quota {
     }
 }
 
-/// Splits at `separator`, except between double quotes; a backslash inside quotes takes the next character along.
+/// Splits at `separator`, except between double quotes; a backslash inside quotes takes the next character
+/// along.
 fn outside_quotes(text: &str, separator: char) -> impl Iterator<Item = &str> {
     let (mut quoted, mut escaped) = (false, false);
     text.split(move |c: char| {

@@ -1,8 +1,8 @@
 //! [`ResetFormat`]: the four ways a rate-limit header spells the moment its quota is full again.
 //!
-//! The names are Trigger.dev's, whose `headers` strategy has a `resetFormat` member. Where its parser lets things
-//! pass, this one does not: `parseInt("12abc")` is 12 there, an empty duration is zero; here both are errors, because a
-//! wait made of half a number is worse than the fallback the caller has for none.
+//! The names are Trigger.dev's, whose `headers` strategy has a `resetFormat` member. Where its parser lets
+//! things pass, this one does not: `parseInt("12abc")` is 12 there, an empty duration is zero; here both are
+//! errors, because a wait made of half a number is worse than the fallback the caller has for none.
 
 use std::fmt;
 use std::str::FromStr;
@@ -47,8 +47,8 @@ pub enum ResetFormat {
     /// A moment as ISO 8601 writes it: date, time, offset.
     #[cfg_attr(feature = "serde", serde(rename = "iso_8601"))]
     Iso8601,
-    /// A duration like `1d2h3m4.5s` or `6ms`: numbers with units from days down, each unit at most once. This is how
-    /// OpenAI's API (and Go's `time.Duration`, which adds `us` and `ns`) writes one.
+    /// A duration like `1d2h3m4.5s` or `6ms`: numbers with units from days down, each unit at most once. This
+    /// is how OpenAI's API (and Go's `time.Duration`, which adds `us` and `ns`) writes one.
     #[cfg_attr(feature = "serde", serde(rename = "iso_8601_duration_openai_variant"))]
     Iso8601DurationOpenaiVariant,
 }
@@ -69,9 +69,11 @@ impl ResetFormat {
         }
     }
 
-    /// How long to wait from `now` until the reset: zero if it has passed, at most [`LONGEST`](super::LONGEST).
+    /// How long to wait from `now` until the reset: zero if it has passed, at most
+    /// [`LONGEST`](super::LONGEST).
     ///
-    /// Pass [`server_time`](super::server_time) as `now` to be safe from a clock that is wrong on either side.
+    /// Pass [`server_time`](super::server_time) as `now` to be safe from a clock that is wrong on either
+    /// side.
     ///
     /// # Errors
     /// If `text`, apart from spaces around it, is not in this format.
@@ -108,7 +110,8 @@ impl ResetFormat {
     }
 }
 
-/// The units, largest first. Order matters in reading too: each must come after the one before it in this list.
+/// The units, largest first. Order matters in reading too: each must come after the one before it in this
+/// list.
 const UNITS: [(&str, i128); 8] = [
     ("d", 86_400 * NANOS_PER_SEC),
     ("h", 3_600 * NANOS_PER_SEC),

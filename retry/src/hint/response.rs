@@ -9,8 +9,8 @@ use super::{Hint, HintError, HintSource, Reading, date};
 
 /// The hint in a response's headers, if there is one. Names may be of any case; `now` is this side's clock.
 ///
-/// Prefer [`from_response`] where the status is known: it does not take the `RateLimit-Reset` of a successful response
-/// for a request to wait.
+/// Prefer [`from_response`] where the status is known: it does not take the `RateLimit-Reset` of a successful
+/// response for a request to wait.
 ///
 /// ```
 /// use retry::hint::{HintSource, from_headers};
@@ -28,8 +28,8 @@ pub fn from_headers<'a>(
     read(None, headers, now).hint
 }
 
-/// As [`from_headers`], for a response with `status`: a `RateLimit-Reset` that does not say how much remains counts
-/// only on 429 and 503.
+/// As [`from_headers`], for a response with `status`: a `RateLimit-Reset` that does not say how much remains
+/// counts only on 429 and 503.
 pub fn from_response<'a>(
     status: u16,
     headers: impl IntoIterator<Item = (&'a str, &'a str)>,
@@ -38,8 +38,8 @@ pub fn from_response<'a>(
     read(Some(status), headers, now).hint
 }
 
-/// The server's clock at the moment `now` on this side: its `Date`, plus `Age` if a cache kept the response; without
-/// a usable `Date`, `now` itself. For use with [`ResetFormat`](super::ResetFormat).
+/// The server's clock at the moment `now` on this side: its `Date`, plus `Age` if a cache kept the response;
+/// without a usable `Date`, `now` itself. For use with [`ResetFormat`](super::ResetFormat).
 pub fn server_time<'a>(headers: impl IntoIterator<Item = (&'a str, &'a str)>, now: SystemTime) -> SystemTime {
     let ahead = Seen::collect(headers).server_now(now, &mut Vec::new()).saturating_sub(since_epoch(now));
     match Asked::from_nanos(ahead) {
@@ -49,8 +49,8 @@ pub fn server_time<'a>(headers: impl IntoIterator<Item = (&'a str, &'a str)>, no
     .unwrap_or(now)
 }
 
-/// As [`from_response`], with what could not be read. `status` may be unknown. Linear in the length of the headers;
-/// allocates only for problems.
+/// As [`from_response`], with what could not be read. `status` may be unknown. Linear in the length of the
+/// headers; allocates only for problems.
 pub fn read<'a>(
     status: Option<u16>,
     headers: impl IntoIterator<Item = (&'a str, &'a str)>,
@@ -176,8 +176,8 @@ impl<'a> Seen<'a> {
             problems.push(HintError::new("RateLimit-Reset", text, SECONDS_EXPECTED));
             return None;
         };
-        // Nobody means 31 years from now, so a number this large is a date: of 2001 or later, in seconds or, a
-        // thousand times larger, in milliseconds.
+        // Nobody means 31 years from now, so a number this large is a date: of 2001 or later, in seconds or,
+        // a thousand times larger, in milliseconds.
         const UNIX_SECONDS: i128 = 1_000_000_000 * NANOS_PER_SEC;
         const UNIX_MILLIS: i128 = 1000 * UNIX_SECONDS;
         let at = match nanos {

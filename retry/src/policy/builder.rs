@@ -1,7 +1,7 @@
 //! [`PolicyBuilder`]: from numbers to a checked [`Policy`].
 //!
-//! Every check is here, and reading JSON goes through them too, so the rules for a policy are written once. A refused
-//! policy names the field as the wire spells it.
+//! Every check is here, and reading JSON goes through them too, so the rules for a policy are written once. A
+//! refused policy names the field as the wire spells it.
 
 use std::time::Duration;
 
@@ -107,8 +107,9 @@ impl PolicyBuilder {
     /// The policy, if it makes sense.
     ///
     /// # Errors
-    /// - A backoff that starts from zero: it would never grow, and a client that retries without pause is what backoff is
-    ///   there to prevent. A list may hold zeros; [`FirstRetry::AtOnce`] is the usual reason for one.
+    /// - A backoff that starts from zero: it would never grow, and a client that retries without pause is
+    ///   what backoff is there to prevent. A list may hold zeros; [`FirstRetry::AtOnce`] is the usual reason
+    ///   for one.
     /// - A factor below 1 or not finite; a jitter ratio outside 0 to 1; jitter on top of decorrelated jitter.
     /// - An empty list; zero attempts (the first try counts); a maximum elapsed time of zero.
     /// - A maximum delay, given or by default, below the backoff's first delay.

@@ -1,7 +1,8 @@
 //! The limits of a policy that are a choice and not a number, each an enum with plain names.
 //!
-//! A `0` or `None` in such places is what makes other crates' policies hard to read: does zero attempts mean none or
-//! no limit, does a delay of zero mean at once or not set? Here each meaning has a word, in code and on the wire.
+//! A `0` or `None` in such places is what makes other crates' policies hard to read: does zero attempts mean
+//! none or no limit, does a delay of zero mean at once or not set? Here each meaning has a word, in code and
+//! on the wire.
 
 use std::num::NonZeroU32;
 
@@ -58,8 +59,8 @@ impl Attempts {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(description = "When the first retry comes."))]
 pub enum FirstRetry {
-    /// Without delay, jitter or not; the backoff starts with the second retry. For failures that are usually gone
-    /// at once, such as a pooled connection that the server had closed.
+    /// Without delay, jitter or not; the backoff starts with the second retry. For failures that are usually
+    /// gone at once, such as a pooled connection that the server had closed.
     AtOnce,
     /// After the backoff's first delay.
     #[default]
@@ -76,8 +77,8 @@ pub enum FirstRetry {
     schemars(description = "What to make of a server's hint about when to come back.")
 )]
 pub enum Hints {
-    /// Never come back sooner; if that is later than the maximum delay, give up. To ask again anyway would be a request
-    /// that the server has announced it will refuse.
+    /// Never come back sooner; if that is later than the maximum delay, give up. To ask again anyway would be
+    /// a request that the server has announced it will refuse.
     #[default]
     Obey,
     /// Never come back sooner, but wait no longer than the maximum delay.

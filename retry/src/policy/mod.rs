@@ -7,8 +7,8 @@
 //!                                                        └──────► Display    in words
 //! ```
 //!
-//! What always holds: a policy that exists has been checked, so nothing that takes one can fail because of it. It
-//! holds no state and reads no clock; what happened so far comes in with each question.
+//! What always holds: a policy that exists has been checked, so nothing that takes one can fail because of
+//! it. It holds no state and reads no clock; what happened so far comes in with each question.
 
 mod builder;
 mod display;
@@ -28,7 +28,8 @@ use crate::{Backoff, Delays, Jitter, RetryOptions, Rng, nanos};
 
 /// When to try again, and when to stop.
 ///
-/// Made by a builder that checks it, or read from JSON (feature `serde`; feature `schema` has a JSON Schema of it):
+/// Made by a builder that checks it, or read from JSON (feature `serde`; feature `schema` has a JSON Schema
+/// of it):
 ///
 /// ```json
 /// {
@@ -126,7 +127,8 @@ impl Policy {
         self.attempts
     }
 
-    /// The longest delay, jitter included; none only for fixed delays and lists, which say themselves how long.
+    /// The longest delay, jitter included; none only for fixed delays and lists, which say themselves how
+    /// long.
     #[must_use]
     pub const fn max_delay(&self) -> Option<Duration> {
         self.max_delay
@@ -162,8 +164,8 @@ impl Policy {
         Delays::new(self, rng)
     }
 
-    /// The delay before retry `retry`, from 1 (0 is taken as 1), whether or not there may be one. `previous` is the delay
-    /// before that; only decorrelated jitter looks at it, and without it takes its base.
+    /// The delay before retry `retry`, from 1 (0 is taken as 1), whether or not there may be one. `previous`
+    /// is the delay before that; only decorrelated jitter looks at it, and without it takes its base.
     pub fn delay(&self, retry: u32, previous: Option<Duration>, rng: &mut Rng) -> Duration {
         let Some(k) = self.place(retry) else { return Duration::ZERO };
         let shape = Shape::from(&self.backoff);
@@ -214,8 +216,8 @@ impl From<&RetryOptions> for Policy {
     fn from(options: &RetryOptions) -> Self {
         let least = options.min_timeout().min(options.max_timeout());
         let backoff = if least.is_zero() {
-            // Zero grows to nothing, and options may say zero: then every retry comes at once, which a policy has no
-            // exponential for, but a list.
+            // Zero grows to nothing, and options may say zero: then every retry comes at once, which a policy
+            // has no exponential for, but a list.
             Backoff::List { delays: [Duration::ZERO].into() }
         } else {
             Backoff::Exponential { initial: least, factor: options.factor() }

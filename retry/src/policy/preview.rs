@@ -1,7 +1,7 @@
 //! [`Preview`]: what a policy will do, before it does it.
 //!
-//! Bounds come from the same intervals that delays are drawn from, so a preview is exact and not a simulation. It is
-//! computed step by step when asked, so that a policy without a limit can be previewed too.
+//! Bounds come from the same intervals that delays are drawn from, so a preview is exact and not a
+//! simulation. It is computed step by step when asked, so that a policy without a limit can be previewed too.
 
 use std::fmt;
 use std::time::Duration;
@@ -48,8 +48,8 @@ impl<'a> Preview<'a> {
         Self { policy }
     }
 
-    /// Each delay's bounds, in order; without end if the attempts are unlimited. The maximum elapsed time is not
-    /// applied: when it strikes depends on how long the tries take.
+    /// Each delay's bounds, in order; without end if the attempts are unlimited. The maximum elapsed time is
+    /// not applied: when it strikes depends on how long the tries take.
     pub fn steps(&self) -> impl Iterator<Item = Step> + use<'a> {
         let policy = self.policy;
         let shape = Shape::from(&policy.backoff);
@@ -71,11 +71,11 @@ impl<'a> Preview<'a> {
         })
     }
 
-    /// The longest that all the delays together can be, not counting the tries: at most the policy's maximum elapsed
-    /// time. Nothing if neither attempts nor elapsed time are limited.
+    /// The longest that all the delays together can be, not counting the tries: at most the policy's maximum
+    /// elapsed time. Nothing if neither attempts nor elapsed time are limited.
     ///
-    /// Exact up to 1,000 retries; each beyond is taken at the maximum delay, and the sum stops at what a [`Duration`]
-    /// holds.
+    /// Exact up to 1,000 retries; each beyond is taken at the maximum delay, and the sum stops at what a
+    /// [`Duration`] holds.
     #[must_use]
     pub fn worst_case_total(&self) -> Option<Duration> {
         let limit = self.policy.max_elapsed;
@@ -89,8 +89,8 @@ impl<'a> Preview<'a> {
         Some(limit.map_or(total, |limit| total.min(limit)))
     }
 
-    /// The shortest that all the delays together can be. As [`worst_case_total`](Self::worst_case_total), but with each
-    /// retry past 1,000 counted as nothing; nothing if the attempts are unlimited.
+    /// The shortest that all the delays together can be. As [`worst_case_total`](Self::worst_case_total), but
+    /// with each retry past 1,000 counted as nothing; nothing if the attempts are unlimited.
     #[must_use]
     pub fn best_case_total(&self) -> Option<Duration> {
         let Attempts::AtMost(_) = self.policy.attempts else { return None };
@@ -109,8 +109,8 @@ const ROWS: usize = 20;
 /// The width of the longest bar.
 const BAR: u128 = 40;
 
-/// One row per delay: its bounds, the most that has been waited by then, and a bar from the least (`·`) to the
-/// most (`█`), in proportion to the longest delay shown.
+/// One row per delay: its bounds, the most that has been waited by then, and a bar from the least (`·`) to
+/// the most (`█`), in proportion to the longest delay shown.
 impl fmt::Display for Preview<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let steps: Vec<Step> = self.steps().take(ROWS).collect();

@@ -1,8 +1,8 @@
-//! A policy as JSON. Its own types, so that the format can stay put while the code moves, and so that reading goes
-//! through the builder's checks.
+//! A policy as JSON. Its own types, so that the format can stay put while the code moves, and so that reading
+//! goes through the builder's checks.
 //!
-//! Everything is tagged by name; nothing is untagged or flattened, because the errors of those say only that no
-//! variant matched.
+//! Everything is tagged by name; nothing is untagged or flattened, because the errors of those say only that
+//! no variant matched.
 
 use std::fmt;
 

@@ -1,7 +1,8 @@
 //! [`Cancel`]: a signal that ends waits, for threads and futures alike.
 //!
-//! A flag, a condition variable for threads that wait, and a list of wakers for futures. Written out here because
-//! the alternatives are a runtime's token, which threads cannot wait on, or two kinds of signal for one purpose.
+//! A flag, a condition variable for threads that wait, and a list of wakers for futures. Written out here
+//! because the alternatives are a runtime's token, which threads cannot wait on, or two kinds of signal for
+//! one purpose.
 
 use std::fmt;
 use std::future::Future;

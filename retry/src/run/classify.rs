@@ -1,8 +1,8 @@
 //! What a run asks the caller about errors, and what it tells about retries.
 //!
-//! Traits with one type for "nothing given" and one for "a closure", so that a run without them costs nothing and needs
-//! no type annotations, and a run with them is not boxed. They are public because they appear in bounds; nobody needs to
-//! implement them.
+//! Traits with one type for "nothing given" and one for "a closure", so that a run without them costs nothing
+//! and needs no type annotations, and a run with them is not boxed. They are public because they appear in
+//! bounds; nobody needs to implement them.
 
 use std::time::Duration;
 

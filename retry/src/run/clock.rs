@@ -1,8 +1,8 @@
 //! Time as the runners see it.
 //!
-//! A moment is a [`Duration`] since some fixed moment, which one does not matter, because `std::time::Instant` cannot be made
-//! up: a test could not hand one in without reading the real clock. All clocks that share a budget or a breaker have to
-//! count from the same moment.
+//! A moment is a [`Duration`] since some fixed moment, which one does not matter, because
+//! `std::time::Instant` cannot be made up: a test could not hand one in without reading the real clock. All
+//! clocks that share a budget or a breaker have to count from the same moment.
 
 use std::future::Future;
 use std::time::Duration;
@@ -51,7 +51,8 @@ pub trait Wait: Clock {
 /// }
 /// ```
 pub trait Sleep: Clock {
-    /// What [`sleep`](Self::sleep) returns. An associated type, so that whether a run is `Send` follows from it.
+    /// What [`sleep`](Self::sleep) returns. An associated type, so that whether a run is `Send` follows from
+    /// it.
     type Sleep: Future<Output = ()>;
 
     /// Is ready when `delay` has passed.

@@ -1,4 +1,5 @@
-//! [`Course`]: one run on its way. All of it but the waiting, so that each runner is the loop that it looks like:
+//! [`Course`]: one run on its way. All of it but the waiting, so that each runner is the loop that it looks
+//! like:
 //!
 //! ```text
 //!   loop { leave = begin? ── operation(leave.number) ── done ──► finished, or wait and again }

@@ -1,9 +1,9 @@
 //! Running in a future, whatever polls it.
 //!
-//! Two runners with one body. The first takes a closure that returns a future, of one type, so the compiler can see that
-//! the run is `Send` and lets it be spawned. The second takes an async closure that lends what it has borrowed to each of its
-//! futures; these are of a type per call, and for those the compiler cannot yet prove it (rust-lang/rust#110338).
-//! Only the second would do for everything, if it were not for that.
+//! Two runners with one body. The first takes a closure that returns a future, of one type, so the compiler
+//! can see that the run is `Send` and lets it be spawned. The second takes an async closure that lends what
+//! it has borrowed to each of its futures; these are of a type per call, and for those the compiler cannot
+//! yet prove it (rust-lang/rust#110338). Only the second would do for everything, if it were not for that.
 
 use std::future::{Future, poll_fn};
 use std::ops::ControlFlow;
@@ -15,10 +15,12 @@ use super::course::Course;
 use super::{Cancel, Classify, Notify, Retry, RetryError, Sleep};
 
 impl<K, N> Retry<'_, K, N> {
-    /// Calls `operation` and awaits it until it succeeds or there is a reason to stop, sleeping on `timer` in between.
+    /// Calls `operation` and awaits it until it succeeds or there is a reason to stop, sleeping on `timer` in
+    /// between.
     ///
-    /// Any closure that returns a future will do, async ones too, as long as they neither change what they borrow nor own
-    /// (`async move`) what their futures borrow; for those that do, there is [`run_async_mut_with`](Self::run_async_mut_with). The run is `Send` if its parts are.
+    /// Any closure that returns a future will do, async ones too, as long as they neither change what they
+    /// borrow nor own (`async move`) what their futures borrow; for those that do, there is
+    /// [`run_async_mut_with`](Self::run_async_mut_with). The run is `Send` if its parts are.
     ///
     /// Dropping the future ends the run at once, the try under way included; nothing is left behind.
     ///
@@ -45,8 +47,8 @@ impl<K, N> Retry<'_, K, N> {
         }
     }
 
-    /// As [`run_async_with`](Self::run_async_with), for an async closure that changes what it has borrowed from around it. Such a
-    /// run can be awaited, but not spawned on a runtime that wants `Send`.
+    /// As [`run_async_with`](Self::run_async_with), for an async closure that changes what it has borrowed
+    /// from around it. Such a run can be awaited, but not spawned on a runtime that wants `Send`.
     ///
     /// # Errors
     /// With the last error, and the reason why there was no further try.
@@ -71,7 +73,8 @@ impl<K, N> Retry<'_, K, N> {
     }
 }
 
-/// Ready when `delay` has passed or `cancel` is given; without a delay, at once, whatever the timer makes of zero.
+/// Ready when `delay` has passed or `cancel` is given; without a delay, at once, whatever the timer makes of
+/// zero.
 async fn sleep(timer: &impl Sleep, delay: Duration, cancel: Option<&Cancel>) {
     if delay.is_zero() {
         return;

@@ -7,12 +7,14 @@
 //!      └─ run_async_with(timer, op)              succeeded
 //! ```
 //!
-//! Both runners are the same few lines around one session; all that differs is how they wait. Neither knows a runtime: time
-//! comes through [`Clock`] and one of two traits beneath it, [`Wait`] for threads and [`Sleep`] for futures. Feature
-//! `blocking` has a [`Wait`] for the standard library's clock, feature `tokio` a [`Sleep`] for tokio's.
+//! Both runners are the same few lines around one session; all that differs is how they wait. Neither knows a
+//! runtime: time comes through [`Clock`] and one of two traits beneath it, [`Wait`] for threads and [`Sleep`]
+//! for futures. Feature `blocking` has a [`Wait`] for the standard library's clock, feature `tokio` a
+//! [`Sleep`] for tokio's.
 //!
-//! What always holds: an operation is called at least once unless the breaker or a cancellation came first; nothing waits
-//! after the last try; the error of the last try is handed back, with the reason why there was no other.
+//! What always holds: an operation is called at least once unless the breaker or a cancellation came first;
+//! nothing waits after the last try; the error of the last try is handed back, with the reason why there was
+//! no other.
 
 mod blocking;
 mod cancel;
@@ -46,10 +48,10 @@ use crate::{Failure, Policy, Rng};
 /// | [`cancel`](Self::cancel) | ends a wait at once |
 /// | [`seed`](Self::seed) | makes the jitter repeatable |
 ///
-/// Then one of the runners: [`run_with`](Self::run_with) and [`run_async_with`](Self::run_async_with) take a clock, `run`
-/// (feature `blocking`) and `run_tokio` (feature `tokio`) bring one; `run_async_mut_with` and `run_tokio_mut` are for async
-/// closures that change what they borrow. The operation gets the number of the try, from 1, and
-/// may borrow whatever is around it, mutably too:
+/// Then one of the runners: [`run_with`](Self::run_with) and [`run_async_with`](Self::run_async_with) take a
+/// clock, `run` (feature `blocking`) and `run_tokio` (feature `tokio`) bring one; `run_async_mut_with` and
+/// `run_tokio_mut` are for async closures that change what they borrow. The operation gets the number of the
+/// try, from 1, and may borrow whatever is around it, mutably too:
 ///
 /// ```
 /// # #[cfg(feature = "blocking")] {
@@ -93,8 +95,9 @@ impl<'a> Retry<'a> {
 }
 
 impl<'a, K, N> Retry<'a, K, N> {
-    /// Says of each error what kind of failure it is: a [`Failure`], a [`FailureKind`](crate::FailureKind), or a `bool` that
-    /// is `true` if another try may help. The closure's argument needs its type written out: `|err: &MyError| …`.
+    /// Says of each error what kind of failure it is: a [`Failure`], a [`FailureKind`](crate::FailureKind),
+    /// or a `bool` that is `true` if another try may help. The closure's argument needs its type written out:
+    /// `|err: &MyError| …`.
     pub fn classify<E, R: Into<Failure>>(
         self,
         mut classify: impl FnMut(&E) -> R,
@@ -112,7 +115,8 @@ impl<'a, K, N> Retry<'a, K, N> {
         Retry { rules, classify, notify: Tell(notify), cancel, rng }
     }
 
-    /// Every try begins sooner than this after the first. The policy's own limit stays; the nearer one counts.
+    /// Every try begins sooner than this after the first. The policy's own limit stays; the nearer one
+    /// counts.
     pub const fn within(mut self, time: Duration) -> Self {
         self.rules.within = Some(time);
         self
@@ -124,8 +128,8 @@ impl<'a, K, N> Retry<'a, K, N> {
         self
     }
 
-    /// Asks this breaker before each try, the first included, and tells it how the try went. Permanent failures are not told:
-    /// they are about the request and not about the service.
+    /// Asks this breaker before each try, the first included, and tells it how the try went. Permanent
+    /// failures are not told: they are about the request and not about the service.
     pub const fn breaker(mut self, breaker: &'a Breaker) -> Self {
         self.rules.breaker = Some(breaker);
         self

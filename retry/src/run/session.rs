@@ -1,8 +1,10 @@
-//! [`Session`]: what has happened in one sequence of tries. A state machine that is told the time and never waits.
+//! [`Session`]: what has happened in one sequence of tries. A state machine that is told the time and never
+//! waits.
 //!
-//! The policy, the budget and the breaker meet here and nowhere else, in this order: a failure is told to the breaker; the
-//! policy says whether there may be another try, and when; only then is the budget asked, so that a retry which
-//! would not happen anyway takes no tokens. The runners and the tower adapter all go through it.
+//! The policy, the budget and the breaker meet here and nowhere else, in this order: a failure is told to the
+//! breaker; the policy says whether there may be another try, and when; only then is the budget asked, so
+//! that a retry which would not happen anyway takes no tokens. The runners and the tower adapter all go
+//! through it.
 
 use std::time::Duration;
 
@@ -41,7 +43,8 @@ impl Session {
         Self { started: now, tries: 0, previous: None, paid: None, rng }
     }
 
-    /// Asks for leave to try. Limits of time are checked again, since a wait may have taken longer than it should have.
+    /// Asks for leave to try. Limits of time are checked again, since a wait may have taken longer than it
+    /// should have.
     pub(crate) fn begin<'a>(&mut self, rules: &Rules<'a>, now: Duration) -> Result<Leave<'a>, GiveUp> {
         if self.tries > 0 {
             self.in_time(rules, now)?;

@@ -1,7 +1,7 @@
 //! [`StatusPattern`]: one status, or a run of them, as people write it.
 //!
-//! Every form is a closed interval, so matching is two comparisons; the form is kept beside it only to write the
-//! pattern back as it was meant (`5xx`, not `500-599`).
+//! Every form is a closed interval, so matching is two comparisons; the form is kept beside it only to write
+//! the pattern back as it was meant (`5xx`, not `500-599`).
 
 use std::fmt;
 use std::str::FromStr;
@@ -19,8 +19,8 @@ use super::error::Kind;
 /// | `50x` | 500 to 509 |
 /// | `all` | every status |
 ///
-/// Letters may be of either case; spaces around the text and around the dash are ignored. `429`, ranges and `5xx`
-/// are Trigger.dev's; `50x` and `all` are not.
+/// Letters may be of either case; spaces around the text and around the dash are ignored. `429`, ranges and
+/// `5xx` are Trigger.dev's; `50x` and `all` are not.
 ///
 /// ```
 /// use retry::status::StatusPattern;
@@ -47,8 +47,8 @@ enum Form {
     All,
 }
 
-/// The statuses a server can send: three digits, the first not zero (RFC 9110, section 15). Codes from 600 are not
-/// defined, but some servers send them, and a client has to be able to say what it does then.
+/// The statuses a server can send: three digits, the first not zero (RFC 9110, section 15). Codes from 600
+/// are not defined, but some servers send them, and a client has to be able to say what it does then.
 const LOWEST: u16 = 100;
 const HIGHEST: u16 = 999;
 
@@ -88,8 +88,8 @@ impl StatusPattern {
         self.first <= status && status <= self.last
     }
 
-    /// Whether this is the pattern `all`. A range that happens to cover everything is not: who writes `all` means
-    /// "whatever it is", who writes a range has thought of those statuses.
+    /// Whether this is the pattern `all`. A range that happens to cover everything is not: who writes `all`
+    /// means "whatever it is", who writes a range has thought of those statuses.
     #[must_use]
     pub const fn is_all(&self) -> bool {
         matches!(self.form, Form::All)
@@ -124,8 +124,8 @@ impl FromStr for StatusPattern {
     }
 }
 
-/// Digits only: `u16::from_str` would also take a sign. Numbers past a `u16` cannot match and come back as its
-/// maximum, which the range check then refuses.
+/// Digits only: `u16::from_str` would also take a sign. Numbers past a `u16` cannot match and come back as
+/// its maximum, which the range check then refuses.
 fn number(text: &str) -> Option<u16> {
     if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
         return None;

@@ -46,7 +46,8 @@ impl<S> ByStatus<S> {
         self.applicable(status).next()
     }
 
-    /// The values of all entries that cover `status`, in order: for callers whose values have conditions of their own.
+    /// The values of all entries that cover `status`, in order: for callers whose values have conditions of
+    /// their own.
     pub fn applicable(&self, status: u16) -> impl Iterator<Item = &S> {
         self.entries.iter().filter(move |(statuses, _)| statuses.matches(status)).map(|(_, value)| value)
     }

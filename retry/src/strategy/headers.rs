@@ -22,10 +22,11 @@ pub struct HeadersStrategy {
 }
 
 impl HeadersStrategy {
-    /// When to come back, if the headers say that nothing remains. By the server's clock, where it sends its `Date`.
+    /// When to come back, if the headers say that nothing remains. By the server's clock, where it sends its
+    /// `Date`.
     ///
-    /// As in Trigger.dev, both headers have to be there and the one has to be zero: with room left, waiting is not what the
-    /// response was about.
+    /// As in Trigger.dev, both headers have to be there and the one has to be zero: with room left, waiting
+    /// is not what the response was about.
     ///
     /// # Errors
     /// If one of the two is there and cannot be read.

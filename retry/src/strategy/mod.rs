@@ -7,8 +7,8 @@
 //!   failed try ───────► Sequence: how many with this status, one after the other ──► against the limit
 //! ```
 //!
-//! The order of a JSON object's members decides here, so they are kept in a list and not in a map. A strategy may be
-//! wrapped in a type of the caller's (with a body filter, say): [`ByStatus`] is generic.
+//! The order of a JSON object's members decides here, so they are kept in a list and not in a map. A strategy
+//! may be wrapped in a type of the caller's (with a body filter, say): [`ByStatus`] is generic.
 
 mod by_status;
 mod headers;
@@ -26,7 +26,8 @@ use crate::{Decision, GiveUp, Policy, RetryOptions, Rng};
 
 /// How to go on after a response with a certain status.
 ///
-/// On the wire an object with a member `strategy`, `"backoff"` or `"headers"`, beside the members of what it holds.
+/// On the wire an object with a member `strategy`, `"backoff"` or `"headers"`, beside the members of what it
+/// holds.
 ///
 /// ```
 /// # #[cfg(feature = "serde")] {
@@ -61,7 +62,8 @@ pub enum Strategy {
 }
 
 impl Strategy {
-    /// Whether and when to try again, after `tries` tries of the present [`Sequence`], the failed one included.
+    /// Whether and when to try again, after `tries` tries of the present [`Sequence`], the failed one
+    /// included.
     ///
     /// # Errors
     /// If the response has the headers that a strategy goes by, and they cannot be read.
@@ -85,7 +87,8 @@ impl Strategy {
     }
 }
 
-/// Everything Trigger.dev's `FetchRetryOptions` says: strategies by status, and options for failures without one.
+/// Everything Trigger.dev's `FetchRetryOptions` says: strategies by status, and options for failures without
+/// one.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "camelCase", deny_unknown_fields))]

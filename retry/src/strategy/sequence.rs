@@ -2,8 +2,8 @@
 
 /// The tries of one sequence: those that failed with the same status, one after the other.
 ///
-/// A limit counts the tries of one sequence, the first included. A response with a different status starts a new one, of
-/// which it is the first try; no status (the connection failed) is a status of its own.
+/// A limit counts the tries of one sequence, the first included. A response with a different status starts a
+/// new one, of which it is the first try; no status (the connection failed) is a status of its own.
 ///
 /// ```
 /// use retry::strategy::Sequence;

@@ -1,4 +1,5 @@
-//! What rivals got wrong, each as a test that it is not wrong here. `docs/retry.md` has the same table with the reports.
+//! What rivals got wrong, each as a test that it is not wrong here. `docs/retry.md` has the same table with
+//! the reports.
 
 use std::time::{Duration, SystemTime};
 
@@ -70,8 +71,8 @@ fn high_attempts_give_the_cap() {
     assert!(endless.delays().take(1_000).all(|delay| delay > Duration::from_secs(1 << 33)));
 }
 
-/// es-toolkit 1901, redis-js 1342, pinot 9158: a sleep after the last try, before an error that was certain. backon 23: the
-/// longest delay is waited for, and then there is no try.
+/// es-toolkit 1901, redis-js 1342, pinot 9158: a sleep after the last try, before an error that was certain.
+/// backon 23: the longest delay is waited for, and then there is no try.
 #[test]
 fn nothing_waits_after_the_last_try() {
     let clock = VirtualClock::default();
@@ -81,7 +82,8 @@ fn nothing_waits_after_the_last_try() {
     assert_eq!(clock.now(), 2 * SECOND);
 }
 
-/// A limit of elapsed time that is checked after sleeping, not before: the sleep, and often a try, happen past it.
+/// A limit of elapsed time that is checked after sleeping, not before: the sleep, and often a try, happen
+/// past it.
 #[test]
 fn no_wait_leads_past_the_deadline() {
     let clock = VirtualClock::default();
@@ -105,7 +107,8 @@ fn retry_after_counts_as_seconds_and_as_a_date() {
     }
 }
 
-/// A date compared with this side's clock alone: a clock that is an hour fast waits not at all, an hour slow, an hour.
+/// A date compared with this side's clock alone: a clock that is an hour fast waits not at all, an hour slow,
+/// an hour.
 #[test]
 fn a_wrong_clock_does_not_shift_a_date() {
     let headers =
@@ -116,8 +119,8 @@ fn a_wrong_clock_does_not_shift_a_date() {
     }
 }
 
-/// retry4j 36 and many: whether the first retry comes at once, and what a delay of zero means, is a matter of luck. Here a
-/// backoff from zero is refused, and a first retry at once is a word.
+/// retry4j 36 and many: whether the first retry comes at once, and what a delay of zero means, is a matter of
+/// luck. Here a backoff from zero is refused, and a first retry at once is a word.
 #[test]
 fn zero_delays_are_said_in_words() {
     assert_eq!(Policy::exponential(Duration::ZERO, 2.0).build().unwrap_err().field(), "initialInMs");
@@ -129,7 +132,8 @@ fn zero_delays_are_said_in_words() {
     assert_eq!(delays(FirstRetry::AfterDelay), [1, 2, 4]);
 }
 
-/// tokio-retry 22: `from_millis(50)` is 50 ms to the power of the retry. The first delay and the factor are two numbers.
+/// tokio-retry 22: `from_millis(50)` is 50 ms to the power of the retry. The first delay and the factor are
+/// two numbers.
 #[test]
 fn the_first_delay_is_not_the_factor() {
     let policy = Policy::exponential(Duration::from_millis(50), 2.0).jitter(Jitter::None).build().unwrap();
@@ -137,7 +141,8 @@ fn the_first_delay_is_not_the_factor() {
     assert_eq!(millis, [50, 100, 200, 400]);
 }
 
-/// The same crates disagree on whether a number of retries or of tries is meant. Tries, the first included, everywhere.
+/// The same crates disagree on whether a number of retries or of tries is meant. Tries, the first included,
+/// everywhere.
 #[test]
 fn limits_count_the_first_try() {
     let clock = VirtualClock::default();
@@ -148,8 +153,8 @@ fn limits_count_the_first_try() {
     assert_eq!(Attempts::at_most(0), None);
 }
 
-/// Budgets that only successes fill (AWS, gRPC) starve a client with little traffic after one outage; Finagle's minimum of
-/// retries per second is the remedy.
+/// Budgets that only successes fill (AWS, gRPC) starve a client with little traffic after one outage;
+/// Finagle's minimum of retries per second is the remedy.
 #[test]
 fn a_spent_budget_comes_back_without_traffic() {
     let budget = Budget::default();
@@ -178,7 +183,8 @@ fn fractions_of_a_token_are_kept() {
     assert_eq!(allowed, 6);
 }
 
-/// A policy without a budget multiplies an outage by its tries; with one, the load stays near that of the first tries.
+/// A policy without a budget multiplies an outage by its tries; with one, the load stays near that of the
+/// first tries.
 #[test]
 fn a_budget_bounds_the_load_of_an_outage() {
     let policy = Policy::fixed(Duration::from_millis(1)).max_attempts(5).build().unwrap();

@@ -1,7 +1,7 @@
 //! Each jitter's distribution against its formula.
 //!
-//! Kolmogorov and Smirnov's test: the largest gap between the drawn and the stated distribution, times √n, is below 1.95
-//! in 999 of 1000 samples that do follow it. Seeds are fixed, so a test that passes keeps passing.
+//! Kolmogorov and Smirnov's test: the largest gap between the drawn and the stated distribution, times √n, is
+//! below 1.95 in 999 of 1000 samples that do follow it. Seeds are fixed, so a test that passes keeps passing.
 
 use std::time::Duration;
 

@@ -265,8 +265,8 @@ proptest! {
     }
 }
 
-/// Whether JSON gives every number back as it was: durations in whole milliseconds, and factors of few digits, for
-/// serde_json's default reading of floats may be off by one in the last place.
+/// Whether JSON gives every number back as it was: durations in whole milliseconds, and factors of few
+/// digits, for serde_json's default reading of floats may be off by one in the last place.
 fn policy_is_whole(policy: &Policy) -> bool {
     let whole =
         |d: &Duration| d.subsec_nanos().is_multiple_of(1_000_000) && u64::try_from(d.as_millis()).is_ok();
