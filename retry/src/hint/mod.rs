@@ -18,7 +18,8 @@
 //! * **Past, negative.** Means "at once": [`Hint::delay`] is zero and [`Hint::raw`] says how far in the past.
 //! * **Absurd.** Anything beyond [`LONGEST`] is cut to it in `delay`; `raw` keeps what was asked.
 //! * **Quotas.** A `RateLimit` member counts only when nothing remains of it; of several, the longest wait. A
-//!   `RateLimit-Reset` counts unless `RateLimit-Remaining` says that something remains.
+//!   `RateLimit-Reset` counts unless `RateLimit-Remaining` says that something remains. On a response from a
+//!   cache (its `Age` is not zero) neither counts, as the draft asks.
 //!
 //! Parsing is pure: `now` is an argument, headers are pairs of strings, and no input panics.
 

@@ -144,6 +144,9 @@ impl<'a> Seen<'a> {
             }
             problems.push(HintError::new("Retry-After", text, "a number of seconds or an HTTP date"));
         }
+        if self.is_cached() {
+            return None;
+        }
         match self.rate_limit {
             Some((Quotas::Exhausted(wait), _)) => {
                 return Some((Asked::from_nanos(wait), HintSource::RateLimit));
@@ -154,6 +157,11 @@ impl<'a> Seen<'a> {
             Some((Quotas::Room, _)) | None => {}
         }
         self.reset(status, now, problems).map(|asked| (asked, HintSource::RateLimitReset))
+    }
+
+    /// Whether the response lay in a cache for a while, and its quotas are of then.
+    fn is_cached(&self) -> bool {
+        self.age.and_then(|text| decimal(text, 1)).is_some_and(|secs| secs > 0)
     }
 
     fn reset(&self, status: Option<u16>, now: SystemTime, problems: &mut Vec<HintError>) -> Option<Asked> {
@@ -293,6 +301,11 @@ mod tests {
             ("RateLimit", "\"c\";r=1;t=99"),
         ];
         assert_eq!(delay(&lines), Some(20 * SECOND));
+
+        for quota in [("RateLimit", "\"a\";r=0;t=9"), ("RateLimit-Reset", "60")] {
+            assert!(delay(&[quota, ("Age", "0")]).is_some());
+            assert_eq!(delay(&[quota, ("Age", "1")]), None);
+        }
 
         let silent = [("RateLimit-Reset", "60")];
         assert_eq!(from_response(200, silent, now()), None);
