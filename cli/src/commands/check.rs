@@ -40,9 +40,8 @@ fn check(text: &Text, args: &CheckArgs, terminal: &Terminal, tally: &mut Tally) 
     let nodes = match specs::parse(text.as_str()) {
         Ok(nodes) => nodes,
         Err(diagnostic) => {
-            // Nothing was understood, so nothing can be masked but the whole line.
             tally.errors += 1;
-            tell(Diagnostics::new(text, terminal.stderr_paint).render(&diagnostic));
+            tell(Diagnostics::new(&mask::by_name(text), terminal.stderr_paint).render(&diagnostic));
             return;
         }
     };

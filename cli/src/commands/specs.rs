@@ -102,7 +102,7 @@ impl Batch<'_> {
             Ok(nodes) => nodes,
             Err(diagnostic) => {
                 self.wrong = true;
-                tell(Diagnostics::new(text, self.terminal.stderr_paint).render(&diagnostic));
+                tell(Diagnostics::new(&mask::by_name(text), self.terminal.stderr_paint).render(&diagnostic));
                 return;
             }
         };

@@ -205,7 +205,7 @@ impl Watched {
         }
         let _ = write!(line, " · {} left", countdown(self.deadline.since(now)));
         if let Some(note) = self.last.as_ref().and_then(|last| last.note.as_deref()) {
-            let _ = write!(line, " · {}", clean::line(note));
+            let _ = write!(line, " · {}", clean::excerpt(note, story::NOTE));
         }
         line
     }

@@ -4,7 +4,7 @@
 //! the token in its headers, into a build log perhaps. So before anything is quoted, the values of `headers` in
 //! `requestInit` and the `interpolations` of redacted strings are blanked. Every byte of them becomes one `*`, which
 //! keeps all offsets as they were; member names stay, and so do references such as `env:API_TOKEN`, which name a
-//! secret without telling it.
+//! secret without telling it. Text that cannot be parsed is blanked [by name](by_name).
 
 use filter::Span;
 use filter::json::{Kind, Node};
@@ -33,6 +33,59 @@ pub(crate) fn secrets(text: &Text, nodes: &[Node]) -> Text {
         // Spans that cut a character in two are not those of this text; better to quote nothing than the secret.
         Err(_) => text.with_text(String::new()),
     }
+}
+
+/// The text with what is probably secret blanked, going by the names of members alone: for text that is not JSON, of
+/// which nothing better is known. What is quoted of it is where the mistake is, and that may be a token's missing quote.
+pub(crate) fn by_name(text: &Text) -> Text {
+    let mut bytes = text.as_str().as_bytes().to_vec();
+    // The last string seen outside a secret: a colon makes it the name of what follows.
+    let mut name = 0..0;
+    let (mut secret, mut arrays) = (false, 0_u32);
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'"' => {
+                let inner = at + 1..end_of_string(&bytes, at + 1);
+                at = inner.end;
+                if secret {
+                    bytes[inner].fill(b'*');
+                } else {
+                    name = inner;
+                }
+            }
+            b':' => (secret, arrays) = (is_secret(&text.as_str()[name.clone()]), 0),
+            b'[' => arrays = arrays.saturating_add(1),
+            b']' => arrays = arrays.saturating_sub(1),
+            // Of an object the names decide: `{"$secret": "env:API_TOKEN"}` tells nothing.
+            b'{' | b'}' => secret = false,
+            b',' if arrays == 0 => secret = false,
+            _ => {}
+        }
+        at += 1;
+    }
+    String::from_utf8(bytes).map_or_else(|_| text.with_text(String::new()), |masked| text.with_text(masked))
+}
+
+/// Where the string ends that begins at `start`: at its quote, or with the line if it has none.
+fn end_of_string(bytes: &[u8], start: usize) -> usize {
+    let mut at = start;
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'"' | b'\n' | b'\r' => break,
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+    at.min(bytes.len())
+}
+
+fn is_secret(name: &str) -> bool {
+    const SIGNS: [&str; 8] =
+        ["authorization", "cookie", "token", "secret", "password", "api-key", "apikey", "interpolations"];
+    let name = name.to_ascii_lowercase();
+    // A reference is named `$secret`; what it holds is the name of a variable.
+    name != "$secret" && SIGNS.iter().any(|sign| name.contains(sign))
 }
 
 /// The strings that are values of headers; references are objects and stay.
@@ -86,6 +139,21 @@ mod tests {
             r#"{"url":"http://a","requestInit":{"headers":{"x-api-key":"gehé\"m","b":{"$secret":"env:B"}}}}"#;
         assert_eq!(masked(text), text.replace("gehé\\\"m", "********"));
         assert_eq!(masked(text).len(), text.len());
+    }
+
+    #[test]
+    fn broken_text_is_blanked_by_the_names_in_it() {
+        let by_name = |text: &str| by_name(&Text::new("spec", text.to_owned())).as_str().to_owned();
+        assert_eq!(
+            by_name(r#"{"a":"b","Authorization":"geh\"é","x-api-key":["c","d"],"e":"f""#),
+            r#"{"a":"b","Authorization":"*******","x-api-key":["*","*"],"e":"f""#
+        );
+        assert_eq!(by_name("{\"token\": \"s3cret\n, \"a\": 1}"), "{\"token\": \"******\n, \"a\": 1}");
+        let reference = r#"{"authorization":{"$secret":"env:API_TOKEN"},,}"#;
+        assert_eq!(by_name(reference), reference);
+        for odd in ["", "\"", "\"\\", ":\"é", "\"token\":\"\\", "[[[\"token\":[\"é\\"] {
+            assert_eq!(by_name(odd).len(), odd.len(), "{odd}");
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::terminal::Paint;
 use super::time::short;
 
 /// The longest note on a line.
-const NOTE: usize = 300;
+pub(super) const NOTE: usize = 300;
 
 /// `[  20s] #3 200 in 12ms: body.status is "RUNNING", expected "SUCCESS"; next request in 10s`
 pub(crate) fn attempt(attempt: &Attempt, started: Timestamp, label: Option<&str>, paint: Paint) -> String {
