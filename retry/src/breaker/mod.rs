@@ -26,6 +26,7 @@
 //! allocates under it. Time is an argument, as for the budget.
 
 mod builder;
+mod permit;
 mod window;
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -33,6 +34,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 pub use builder::BreakerBuilder;
+pub use permit::{BreakerOpen, BreakerPermit};
 use window::Window;
 
 use crate::nanos;
@@ -102,40 +104,6 @@ pub enum BreakerState {
     },
     /// Lets a few through, to see.
     HalfOpen,
-}
-
-/// The breaker is open, or half-open with all its probes under way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BreakerOpen {
-    retry_in: Duration,
-}
-
-impl BreakerOpen {
-    /// How long until a try may be let through; zero if that depends on the probes under way.
-    #[must_use]
-    pub const fn retry_in(&self) -> Duration {
-        self.retry_in
-    }
-}
-
-impl std::fmt::Display for BreakerOpen {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.retry_in.is_zero() {
-            return f.write_str("the circuit breaker waits for its probes");
-        }
-        write!(f, "the circuit breaker is open for another {}", crate::words::InWords(self.retry_in))
-    }
-}
-
-impl std::error::Error for BreakerOpen {}
-
-/// Leave for one try; say how it went. Dropped without that, it counts as never asked for.
-#[derive(Debug)]
-#[must_use = "report how the try went"]
-pub struct BreakerPermit<'a> {
-    breaker: &'a Breaker,
-    period: u64,
-    answered: bool,
 }
 
 impl Breaker {
@@ -273,29 +241,6 @@ impl Breaker {
             && let State::HalfOpen { under_way, .. } = &mut inner.state
         {
             *under_way = under_way.saturating_sub(1);
-        }
-    }
-}
-
-impl BreakerPermit<'_> {
-    /// The try worked.
-    pub fn succeeded(mut self, now: Duration) {
-        self.answered = true;
-        self.breaker.report(self.period, true, now);
-    }
-
-    /// The service failed. A failure that says nothing about the service (a malformed request) is better not
-    /// reported.
-    pub fn failed(mut self, now: Duration) {
-        self.answered = true;
-        self.breaker.report(self.period, false, now);
-    }
-}
-
-impl Drop for BreakerPermit<'_> {
-    fn drop(&mut self) {
-        if !self.answered {
-            self.breaker.abandon(self.period);
         }
     }
 }

@@ -1,0 +1,118 @@
+//! [`BudgetBuilder`]: from numbers to a checked [`Budget`].
+
+use super::{Budget, Rules, thousandths};
+use crate::PolicyError;
+
+/// Sets a [`Budget`]'s numbers, in tokens, to three decimals; [`build`](Self::build) checks them.
+///
+/// ```
+/// use retry::budget::Budget;
+///
+/// let err = Budget::builder().capacity(3.0).build().unwrap_err();
+/// assert_eq!(err.to_string(), "`capacity` is 3, expected at least 10, the dearest retry");
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until `build`"]
+pub struct BudgetBuilder {
+    capacity: f64,
+    retry_cost: f64,
+    timeout_cost: Option<f64>,
+    success_gain: f64,
+    per_second: f64,
+}
+
+impl Default for BudgetBuilder {
+    fn default() -> Self {
+        Self { capacity: 500.0, retry_cost: 5.0, timeout_cost: None, success_gain: 1.0, per_second: 5.0 }
+    }
+}
+
+impl BudgetBuilder {
+    /// What it starts with, and can hold. Default: 500.
+    pub const fn capacity(mut self, tokens: f64) -> Self {
+        self.capacity = tokens;
+        self
+    }
+
+    /// What a retry takes. Default: 5. A retry after a timeout takes twice as much unless
+    /// [`timeout_cost`](Self::timeout_cost) says otherwise.
+    pub const fn retry_cost(mut self, tokens: f64) -> Self {
+        self.retry_cost = tokens;
+        self
+    }
+
+    /// What a retry after a timeout takes. Default: twice the cost of another.
+    pub const fn timeout_cost(mut self, tokens: f64) -> Self {
+        self.timeout_cost = Some(tokens);
+        self
+    }
+
+    /// What a success without retry gives. Default: 1. Together with the cost this is the share of retries
+    /// that a working service sees at most: 1 in 5, by default.
+    pub const fn success_gain(mut self, tokens: f64) -> Self {
+        self.success_gain = tokens;
+        self
+    }
+
+    /// What comes in each second whatever happens, so that a client with little traffic is never left
+    /// without. Default: 5.
+    pub const fn per_second(mut self, tokens: f64) -> Self {
+        self.per_second = tokens;
+        self
+    }
+
+    /// The budget, if the numbers make sense.
+    ///
+    /// # Errors
+    /// If a number is negative or not finite, a retry costs nothing, or the capacity is below what one retry
+    /// costs.
+    pub fn build(self) -> Result<Budget, PolicyError> {
+        let timeout_cost = self.timeout_cost.unwrap_or(self.retry_cost * 2.0);
+        for (field, tokens, least) in [
+            ("retryCost", self.retry_cost, 0.001),
+            ("timeoutCost", timeout_cost, 0.001),
+            ("successGain", self.success_gain, 0.0),
+            ("perSecond", self.per_second, 0.0),
+        ] {
+            if !(tokens.is_finite() && tokens >= least) {
+                return Err(PolicyError::new(field, tokens, format!("a finite number of at least {least}")));
+            }
+        }
+        let dearest = self.retry_cost.max(timeout_cost);
+        if !(self.capacity.is_finite() && self.capacity >= dearest) {
+            return Err(PolicyError::new(
+                "capacity",
+                self.capacity,
+                format!("at least {dearest}, the dearest retry"),
+            ));
+        }
+        Ok(Budget::new(Rules {
+            capacity: thousandths(self.capacity),
+            retry_cost: thousandths(self.retry_cost),
+            timeout_cost: thousandths(timeout_cost),
+            failure_cost: 0,
+            success_gain: thousandths(self.success_gain),
+            refunds: true,
+            reserve: 0,
+            refill: thousandths(self.per_second),
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nonsense_is_refused_by_name() {
+        for (builder, field) in [
+            (Budget::builder().retry_cost(0.0), "retryCost"),
+            (Budget::builder().timeout_cost(-1.0), "timeoutCost"),
+            (Budget::builder().success_gain(f64::NAN), "successGain"),
+            (Budget::builder().per_second(f64::INFINITY), "perSecond"),
+            (Budget::builder().capacity(9.0), "capacity"),
+        ] {
+            assert_eq!(builder.build().unwrap_err().field(), field);
+        }
+    }
+}
