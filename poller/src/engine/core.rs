@@ -213,22 +213,21 @@ impl Core {
                 for (position, ticket) in tickets.into_iter().enumerate() {
                     self.answer(ticket, Ok(Admission::Open { id, joined: position > 0, deadline }));
                 }
-                if cancelled {
-                    self.end(id, Conclusion::Cancelled, now);
-                } else {
-                    self.look_at(id, now);
-                    self.dispatch(now);
-                }
-                return;
+                return self.start(id, cancelled, now);
             }
             Ok(Creation::Exists(present)) => match (entry.spec.differences(&present.spec), present.outcome) {
                 (fields, _) if !fields.is_empty() => Err(Kind::Conflict { key: present.key, fields }.into()),
                 (_, Some(outcome)) => {
                     Ok(Admission::Finished { outcome, deadline: present.created_at + present.spec.timeout() })
                 }
+                // Another process created it, and nobody has told of it yet: it is ours to run.
                 (_, None) => {
-                    let message = format!("the poll {} is run by another process", present.key);
-                    Err(StoreError::new(message).into())
+                    entry.state = PollState::new(&entry.spec, present.created_at);
+                    let deadline = entry.state.grid().deadline();
+                    for ticket in tickets {
+                        self.answer(ticket, Ok(Admission::Open { id, joined: true, deadline }));
+                    }
+                    return self.start(id, cancelled, now);
                 }
             },
             Err(error) => Err(Error::from(error)),
@@ -239,12 +238,34 @@ impl Core {
         }
     }
 
+    /// Begins a poll that is stored now.
+    fn start(&mut self, id: PollId, cancelled: bool, now: Timestamp) {
+        if cancelled {
+            self.end(id, Conclusion::Cancelled, now);
+        } else {
+            self.look_at(id, now);
+            self.dispatch(now);
+        }
+    }
+
     /// Takes over polls that an earlier process left open.
     pub(crate) fn restore(&mut self, polls: Vec<StoredPoll>, now: Timestamp) {
         for poll in polls {
             let state = PollState::resumed(&poll.spec, poll.created_at, poll.restarts, now);
             let id = self.insert(&poll, state, Phase::Queued);
             self.look_at(id, now);
+        }
+        self.dispatch(now);
+    }
+
+    /// Runs polls that other processes created, unless they run already.
+    pub(crate) fn adopt(&mut self, polls: Vec<StoredPoll>, now: Timestamp) {
+        for poll in polls.into_iter().filter(|poll| poll.outcome.is_none()) {
+            if self.find(&poll.key).is_none() {
+                let state = PollState::new(&poll.spec, poll.created_at);
+                let id = self.insert(&poll, state, Phase::Queued);
+                self.look_at(id, now);
+            }
         }
         self.dispatch(now);
     }

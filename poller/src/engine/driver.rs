@@ -21,7 +21,7 @@ use crate::limits::Limits;
 use crate::outcome::Outcome;
 use crate::secret::SecretResolver;
 use crate::spec::PollSpec;
-use crate::store::{Creation, PollKey, Store, StoreError, StoredPoll};
+use crate::store::{Changes, Creation, PollKey, Store, StoreError, StoredPoll};
 
 /// What the engine works with.
 pub(crate) struct Surroundings {
@@ -77,6 +77,9 @@ pub(crate) enum Message {
         answer: Answer<usize>,
     },
 
+    Changed {
+        result: Result<Changes, StoreError>,
+    },
     Created {
         id: PollId,
         result: Result<Creation, StoreError>,
@@ -110,6 +113,8 @@ pub(crate) fn spawn(
         watchers: HashMap::new(),
         requests: HashMap::new(),
         closing: None,
+        store_calls: 0,
+        look: None,
     };
     tokio::spawn(driver.run(open));
     inbox
@@ -126,6 +131,10 @@ struct Driver {
     watchers: HashMap<PollId, Watchers>,
     requests: HashMap<PollId, AbortHandle>,
     closing: Option<Closing>,
+    /// Calls to the store that have not been answered.
+    store_calls: usize,
+    /// When to ask the store what other processes did.
+    look: Option<Timestamp>,
 }
 
 #[derive(Default)]
@@ -147,10 +156,11 @@ impl Driver {
     async fn run(mut self, open: Vec<StoredPoll>) {
         self.core.restore(open, self.around.clock.now());
         self.carry_out();
+        self.look_again();
         let mut batch = Vec::with_capacity(BATCH);
         let mut alarm = Alarm::new(Arc::clone(&self.around.clock));
         loop {
-            alarm.set([self.core.next_wake(), self.closing.as_ref().map(|closing| closing.until)]);
+            alarm.set([self.core.next_wake(), self.look, self.closing.as_ref().map(|closing| closing.until)]);
             tokio::select! {
                 biased;
                 received = self.messages.recv_many(&mut batch, BATCH) => {
@@ -166,10 +176,17 @@ impl Driver {
             let now = self.around.clock.now();
             if self.closing.is_none() {
                 self.core.tick(now);
+                if self.look.is_some_and(|look| look <= now) {
+                    self.look = None;
+                    self.with_store(|store| {
+                        Box::pin(async move { Message::Changed { result: store.changes().await } })
+                    });
+                }
             }
             self.carry_out();
             if let Some(closing) = &self.closing {
-                let settled = self.core.in_flight() == 0 && self.core.finishing() == 0;
+                let settled =
+                    self.core.in_flight() == 0 && self.core.finishing() == 0 && self.store_calls == 0;
                 if settled || now >= closing.until {
                     break;
                 }
@@ -180,6 +197,9 @@ impl Driver {
 
     fn handle(&mut self, message: Message) {
         let now = self.around.clock.now();
+        if matches!(message, Message::Changed { .. } | Message::Created { .. } | Message::Finished { .. }) {
+            self.store_calls -= 1;
+        }
         match message {
             Message::Submit { key, spec, answer } => {
                 let ticket = Ticket(self.next_ticket);
@@ -213,6 +233,18 @@ impl Driver {
                 let until = now + self.around.grace;
                 self.closing.get_or_insert(Closing { until, answers: Vec::new() }).answers.push(answer);
             }
+            Message::Changed { result } => {
+                // A store that cannot be read just now is asked again; what it has does not go away.
+                if let (Ok(changes), None) = (result, &self.closing) {
+                    self.core.adopt(changes.created, now);
+                    for key in changes.cancelling {
+                        if let Some(id) = self.core.find(&key) {
+                            self.core.cancel(id, now);
+                        }
+                    }
+                }
+                self.look_again();
+            }
             Message::Created { id, result } => self.core.created(id, result, now),
             Message::Attempted { id, finding, ended } => {
                 self.requests.remove(&id);
@@ -221,6 +253,10 @@ impl Driver {
             Message::Finished { id, result } => self.core.finished(id, result, now),
         }
         self.carry_out();
+    }
+
+    fn look_again(&mut self) {
+        self.look = self.around.store.changes_every().map(|period| self.around.clock.now() + period);
     }
 
     fn carry_out(&mut self) {
@@ -261,8 +297,9 @@ impl Driver {
         self.requests.insert(id, task.abort_handle());
     }
 
-    fn with_store(&self, call: impl FnOnce(Arc<dyn Store>) -> BoxFuture<'static, Message>) {
+    fn with_store(&mut self, call: impl FnOnce(Arc<dyn Store>) -> BoxFuture<'static, Message>) {
         let Some(inbox) = self.inbox.upgrade() else { return };
+        self.store_calls += 1;
         let call = call(Arc::clone(&self.around.store));
         tokio::spawn(async move {
             let _ = inbox.send(call.await);

@@ -8,6 +8,7 @@ mod sqlite;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use self::memory::MemoryStore;
 pub use self::sqlite::SqliteStore;
@@ -93,6 +94,16 @@ pub enum Creation {
     Exists(Box<StoredPoll>),
 }
 
+/// What other processes did to a store.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Changes {
+    /// Polls that were created and are to be run; those that run already may be among them.
+    pub created: Vec<StoredPoll>,
+    /// Open polls that are to be cancelled.
+    pub cancelling: Vec<PollKey>,
+}
+
 /// A store that could not do what was asked.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
@@ -142,4 +153,14 @@ pub trait Store: Send + Sync + 'static {
 
     /// Removes a finished poll; says whether there was one.
     fn forget(&self, key: PollKey) -> BoxFuture<'_, Result<bool, StoreError>>;
+
+    /// How often to ask for [`changes`](Self::changes); `None`, the default, where no other process can make any.
+    fn changes_every(&self) -> Option<Duration> {
+        None
+    }
+
+    /// What other processes did since this was last asked, or since [`load_open`](Self::load_open).
+    fn changes(&self) -> BoxFuture<'_, Result<Changes, StoreError>> {
+        Box::pin(std::future::ready(Ok(Changes::default())))
+    }
 }

@@ -144,34 +144,37 @@ fn file(folder: &TempDir) -> std::path::PathBuf {
     folder.path().join("polls.db")
 }
 
-async fn crash_and_reopen(path: &Path) -> SqliteStore {
-    SqliteStore::open(path).unwrap()
+/// Engine and file together run in real time: a store's threads are unknown to a virtual clock.
+fn fast(path: &str) -> PollSpec {
+    spec(json!({"url": format!("https://example.com/{path}"), "interval": 0.02, "timeout": 60}))
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn an_open_poll_goes_on_in_the_next_process_with_its_start_and_deadline() {
     let folder = tempfile::tempdir().unwrap();
-    let world = World::new(|number, _| if number < 3 { pending() } else { success() });
-    let spec = || spec(json!({"interval": 10, "timeout": 100}));
+    let world = World::new(|number, _| if number < 6 { pending() } else { success() });
     let before = world.poller().store(SqliteStore::open(file(&folder)).unwrap()).build().await.unwrap();
-    before.submit("job", spec()).await.unwrap();
-    world.sleep_until(std::time::Duration::from_secs(12)).await;
+    let poll = before.submit("job", fast("job")).await.unwrap();
+    let deadline = poll.deadline();
+    world.arrived(3).await;
     assert_eq!(before.shutdown().await.left_open, 1);
-    drop(before);
-    world.sleep_until(std::time::Duration::from_secs(33)).await;
-    let after = world.poller().store(crash_and_reopen(&file(&folder)).await).build().await.unwrap();
-    let poll = after.submit("job", spec()).await.unwrap();
-    assert_eq!(poll.accepted(), Accepted::Joined);
+    drop((before, poll));
+    let made = world.sent().len();
+
+    let after = world.poller().store(SqliteStore::open(file(&folder)).unwrap()).build().await.unwrap();
+    let poll = after.submit("job", fast("job")).await.unwrap();
+    assert_eq!((poll.accepted(), poll.deadline()), (Accepted::Joined, deadline));
     let outcome = poll.outcome().await.unwrap();
     assert_eq!((outcome.name(), outcome.restarts), ("matched", 1));
-    assert_eq!(world.times(), [0, 10_000, 40_000, 50_000]);
+    assert_eq!(usize::try_from(outcome.attempts).unwrap(), world.sent().len() - made);
     // And once it has ended, its outcome is there for whoever asks, without a request.
     after.shutdown().await;
     drop((after, poll));
-    let later = world.poller().store(crash_and_reopen(&file(&folder)).await).build().await.unwrap();
-    let poll = later.submit("job", spec()).await.unwrap();
+    let made = world.sent().len();
+    let later = world.poller().store(SqliteStore::open(file(&folder)).unwrap()).build().await.unwrap();
+    let poll = later.submit("job", fast("job")).await.unwrap();
     assert_eq!((poll.accepted(), poll.outcome().await.unwrap()), (Accepted::AlreadyFinished, outcome));
-    assert_eq!(world.sent().len(), 4);
+    assert_eq!(world.sent().len(), made);
 }
 
 #[tokio::test]
@@ -186,6 +189,31 @@ async fn one_process_runs_a_file_and_others_may_look_at_it() {
     assert_eq!(runner.list().await.unwrap().len(), 1, "what one writes the other sees");
     drop(runner);
     other.load_open().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_others_submit_and_cancel_is_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::sequence([pending]);
+    let poller = world.poller().store(SqliteStore::open(file(&folder)).unwrap()).build().await.unwrap();
+    let other = SqliteStore::open(file(&folder)).unwrap();
+    let create = async |name: &str| {
+        let poll = StoredPoll::new(PollKey::new("", name), fast(name), world.timestamp());
+        assert!(matches!(other.create(poll).await.unwrap(), Creation::Created));
+    };
+    create("theirs").await;
+    world.arrived(1).await;
+    assert_eq!(world.sent()[0].path, "/theirs");
+    let poll = poller.submit("theirs", fast("theirs")).await.unwrap();
+    assert_eq!(poll.accepted(), Accepted::Joined);
+    // One that was not noticed yet is joined as well.
+    create("new").await;
+    assert_eq!(poller.submit("new", fast("new")).await.unwrap().accepted(), Accepted::Joined);
+
+    assert!(other.ask_to_cancel(PollKey::new("", "theirs")).await.unwrap());
+    assert_eq!(poll.outcome().await.unwrap().name(), "cancelled");
+    assert!(!other.ask_to_cancel(PollKey::new("", "theirs")).await.unwrap(), "it is open no more");
+    assert!(other.get(PollKey::new("", "theirs")).await.unwrap().unwrap().outcome.is_some());
 }
 
 #[tokio::test]
@@ -232,11 +260,11 @@ async fn a_stored_poll_that_cannot_be_read_fails_and_stops_no_other() {
     assert!(explanation.contains("\"from\""), "{explanation}");
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn inline_secrets_are_sealed_or_refused() {
     let folder = tempfile::tempdir().unwrap();
     let secret = || {
-        spec(json!({"interval": 10, "timeout": 1000,
+        spec(json!({"interval": 0.02, "timeout": 60,
             "requestInit": {"headers": {"authorization": "Bearer hunter2"}, "body": {"__redactedString": true,
                 "strings": ["pin=", ""], "interpolations": ["hunter2"]}}}))
     };
@@ -267,6 +295,6 @@ async fn inline_secrets_are_sealed_or_refused() {
     let poller = world.poller().store(sealed("a").unwrap()).build().await.unwrap();
     let poll = poller.submit("job", secret()).await.unwrap();
     assert_eq!(poll.accepted(), Accepted::Joined, "it is the same spec, secrets included");
-    world.sleep_until(std::time::Duration::from_secs(11)).await;
+    world.arrived(world.sent().len() + 1).await;
     assert_eq!(world.sent().last().unwrap().headers["authorization"], "Bearer hunter2");
 }

@@ -8,6 +8,7 @@ use poller::fetch::{Fetch, FetchError, Request, Response};
 use poller::{
     BoxFuture, Clock, Limits, Outcome, PollSpec, PollerBuilder, SpecOptions, SystemClock, Timestamp,
 };
+use tokio::sync::watch;
 
 /// What the scripted server does with a request.
 pub(crate) enum Reply {
@@ -75,13 +76,20 @@ pub(crate) struct World {
     epoch: Timestamp,
     script: Arc<Script>,
     log: Arc<Mutex<Vec<Sent>>>,
+    arrivals: Arc<watch::Sender<usize>>,
 }
 
 impl World {
     /// `script` is given the number of the request, from 0, and the request.
     pub(crate) fn new(script: impl Fn(usize, &Request) -> Reply + Send + Sync + 'static) -> Self {
         let clock = SystemClock::new();
-        Self { clock, epoch: clock.now(), script: Arc::new(script), log: Arc::default() }
+        Self {
+            clock,
+            epoch: clock.now(),
+            script: Arc::new(script),
+            log: Arc::default(),
+            arrivals: Arc::default(),
+        }
     }
 
     /// Answers the first request with the first reply and so on; the last one goes on for ever.
@@ -91,6 +99,15 @@ impl World {
 
     pub(crate) fn poller(&self) -> PollerBuilder {
         poller::Poller::builder().fetch(self.clone()).clock(self.clock).seed(7)
+    }
+
+    pub(crate) fn timestamp(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Waits until so many requests have begun.
+    pub(crate) async fn arrived(&self, requests: usize) {
+        self.arrivals.subscribe().wait_for(|arrived| *arrived >= requests).await.unwrap();
     }
 
     pub(crate) fn now(&self) -> Duration {
@@ -135,6 +152,7 @@ impl Fetch for World {
                     ended: None,
                     headers: request.headers.clone(),
                 });
+                world.arrivals.send_replace(log.len());
                 log.len() - 1
             };
             match (world.script)(number, &request) {

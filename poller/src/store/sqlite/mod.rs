@@ -19,6 +19,7 @@ mod rows;
 mod worker;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -27,7 +28,7 @@ use rusqlite::{Connection, OpenFlags};
 use self::errors::{Doing, failure};
 use self::lock::RunnerLock;
 use self::worker::{Reader, Write, Writer};
-use super::{Creation, PollKey, Store, StoreError, StoredPoll};
+use super::{Changes, Creation, PollKey, Store, StoreError, StoredPoll};
 use crate::clock::BoxFuture;
 use crate::outcome::Outcome;
 use crate::seal::SealKey;
@@ -37,6 +38,9 @@ const APPLICATION_ID: i64 = 0x706f_6c6c;
 
 /// Each brings the file from the version of its position to the next; the file's version is SQLite's `user_version`.
 const MIGRATIONS: [&str; 1] = [include_str!("../../../migrations/sqlite/0001_polls.sql")];
+
+/// How often the runner looks for what other processes did: what they submit or cancel is noticed within a second.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// How long to wait for another process's transaction.
 const BUSY: Duration = Duration::from_secs(5);
@@ -68,6 +72,8 @@ struct Inner {
     writer: Writer,
     reader: Reader,
     lock: Mutex<Option<RunnerLock>>,
+    /// The number of the last poll that the runner was told of.
+    seen: AtomicI64,
 }
 
 impl SqliteStore {
@@ -95,8 +101,33 @@ impl SqliteStore {
                 path: path.to_owned(),
                 seal_key,
                 lock: Mutex::new(None),
+                seen: AtomicI64::new(0),
             }),
         })
+    }
+
+    /// Asks whoever runs the file to cancel a poll, now or when somebody next does. Says whether the poll was open.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub async fn ask_to_cancel(&self, key: PollKey) -> Result<bool, StoreError> {
+        self.inner.writer.run(|answer| Write::AskToCancel { key, answer }).await
+    }
+
+    /// The open polls that the runner has not been told of. Those that cannot be read are ended as failed.
+    async fn load_unseen(&self) -> Result<Vec<StoredPoll>, StoreError> {
+        let seal_key = self.inner.seal_key.clone();
+        let seen = self.inner.seen.load(Ordering::Relaxed);
+        let loaded = self
+            .inner
+            .reader
+            .run(move |connection| rows::load_open(connection, seen, seal_key.as_ref()))
+            .await?;
+        for (key, outcome) in loaded.unreadable {
+            self.finish(key, Arc::new(outcome)).await?;
+        }
+        self.inner.seen.fetch_max(loaded.last, Ordering::Relaxed);
+        Ok(loaded.open)
     }
 
     /// Takes the lock that makes this process the runner of the file, unless it is already.
@@ -199,16 +230,20 @@ impl Store for SqliteStore {
         Box::pin(async move {
             self.become_runner()?;
             self.inner.writer.run(|answer| Write::CountRestarts { answer }).await?;
-            let seal_key = self.inner.seal_key.clone();
-            let loaded = self
-                .inner
-                .reader
-                .run(move |connection| rows::load_open(connection, seal_key.as_ref()))
-                .await?;
-            for (key, outcome) in loaded.unreadable {
-                self.finish(key, Arc::new(outcome)).await?;
-            }
-            Ok(loaded.open)
+            self.inner.seen.store(0, Ordering::Relaxed);
+            self.load_unseen().await
+        })
+    }
+
+    fn changes_every(&self) -> Option<Duration> {
+        Some(LOOK)
+    }
+
+    fn changes(&self) -> BoxFuture<'_, Result<Changes, StoreError>> {
+        Box::pin(async move {
+            let created = self.load_unseen().await?;
+            let cancelling = self.inner.reader.run(rows::cancelling).await?;
+            Ok(Changes { created, cancelling })
         })
     }
 

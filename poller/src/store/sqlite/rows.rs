@@ -30,9 +30,11 @@ pub(super) struct Loaded {
     pub(super) open: Vec<StoredPoll>,
     /// Polls that cannot be gone on with, and the outcome that says so.
     pub(super) unreadable: Vec<(PollKey, Outcome)>,
+    /// The number of the last of them, or `seen`.
+    pub(super) last: i64,
 }
 
-const COLUMNS: &str = "scope, key, spec, created_at, restarts, outcome";
+const COLUMNS: &str = "scope, key, spec, created_at, restarts, outcome, id";
 
 struct RawPoll {
     key: PollKey,
@@ -40,6 +42,7 @@ struct RawPoll {
     created_at: Timestamp,
     restarts: u32,
     outcome: Option<String>,
+    id: i64,
 }
 
 impl RawPoll {
@@ -50,11 +53,12 @@ impl RawPoll {
             created_at: Timestamp::from_micros(u64::try_from(row.get::<_, i64>(3)?).unwrap_or(0)),
             restarts: u32::try_from(row.get::<_, i64>(4)?).unwrap_or(u32::MAX),
             outcome: row.get(5)?,
+            id: row.get(6)?,
         })
     }
 
     fn decode(self, key: Option<&SealKey>) -> Result<StoredPoll, ReadError> {
-        let Self { key: name, spec, created_at, restarts, outcome } = self;
+        let Self { key: name, spec, created_at, restarts, outcome, .. } = self;
         let unreadable = |what: &str, error: &dyn std::fmt::Display| {
             ReadError::Content(format!("the {what} of the poll {name} cannot be read: {error}"))
         };
@@ -104,6 +108,22 @@ pub(super) fn forget(connection: &Connection, key: &PollKey) -> rusqlite::Result
     Ok(statement.execute(params![key.scope(), key.key()])? > 0)
 }
 
+pub(super) fn ask_to_cancel(connection: &Connection, key: &PollKey) -> rusqlite::Result<bool> {
+    let mut statement = connection.prepare_cached(
+        "UPDATE polls SET cancelling = 1 WHERE scope = ?1 AND key = ?2 AND outcome IS NULL",
+    )?;
+    Ok(statement.execute(params![key.scope(), key.key()])? > 0)
+}
+
+/// Open polls that are to be cancelled.
+pub(super) fn cancelling(connection: &Connection) -> Result<Vec<PollKey>, ReadError> {
+    let mut statement = connection
+        .prepare_cached("SELECT scope, key FROM polls WHERE cancelling AND outcome IS NULL ORDER BY id")?;
+    let keys = statement
+        .query_map([], |row| Ok(PollKey::new(row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+    Ok(keys.collect::<rusqlite::Result<_>>()?)
+}
+
 pub(super) fn count_restarts(connection: &Connection) -> rusqlite::Result<bool> {
     Ok(connection.execute("UPDATE polls SET restarts = restarts + 1 WHERE outcome IS NULL", [])? > 0)
 }
@@ -129,14 +149,20 @@ pub(super) fn list(
     rows.map(|row| row?.decode(seal_key)).collect()
 }
 
-/// All open polls. One whose spec this version cannot read gets an outcome that says so and stops no other; one whose
+/// The open polls that came after the one numbered `seen`. One whose spec this version cannot read gets an outcome that says so and stops no other; one whose
 /// secrets the given key does not open stops everything, since the right key would make it whole.
-pub(super) fn load_open(connection: &Connection, seal_key: Option<&SealKey>) -> Result<Loaded, ReadError> {
-    let mut statement =
-        connection.prepare(&format!("SELECT {COLUMNS} FROM polls WHERE outcome IS NULL ORDER BY id"))?;
-    let mut loaded = Loaded::default();
-    for row in statement.query_map([], RawPoll::read)? {
+pub(super) fn load_open(
+    connection: &Connection,
+    seen: i64,
+    seal_key: Option<&SealKey>,
+) -> Result<Loaded, ReadError> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM polls WHERE outcome IS NULL AND id > ?1 ORDER BY id"
+    ))?;
+    let mut loaded = Loaded { last: seen, ..Loaded::default() };
+    for row in statement.query_map([seen], RawPoll::read)? {
         let row = row?;
+        loaded.last = row.id;
         let (key, created_at, restarts) = (row.key.clone(), row.created_at, row.restarts);
         let sealed = row.spec.contains(r#""$sealed""#);
         match row.decode(seal_key) {

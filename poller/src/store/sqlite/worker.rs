@@ -28,6 +28,8 @@ pub(super) enum Write {
     Finish { key: PollKey, ended_at: Timestamp, outcome: String, answer: Answer<bool> },
     /// Answers whether it was finished.
     Forget { key: PollKey, answer: Answer<bool> },
+    /// Marks an open poll as to be cancelled; answers whether it was open.
+    AskToCancel { key: PollKey, answer: Answer<bool> },
     /// Counts one restart for every open poll; answers whether there is any.
     CountRestarts { answer: Answer<bool> },
 }
@@ -38,6 +40,7 @@ impl Write {
             Self::Create { poll, spec, .. } => rows::insert(connection, poll, spec),
             Self::Finish { key, ended_at, outcome, .. } => rows::finish(connection, key, *ended_at, outcome),
             Self::Forget { key, .. } => rows::forget(connection, key),
+            Self::AskToCancel { key, .. } => rows::ask_to_cancel(connection, key),
             Self::CountRestarts { .. } => rows::count_restarts(connection),
         }
     }
@@ -47,6 +50,7 @@ impl Write {
             Self::Create { answer, .. }
             | Self::Finish { answer, .. }
             | Self::Forget { answer, .. }
+            | Self::AskToCancel { answer, .. }
             | Self::CountRestarts { answer } => answer,
         };
         // Whoever asked may have stopped waiting; the change is made all the same.
