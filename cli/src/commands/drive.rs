@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use futures_util::StreamExt as _;
+use futures_util::future::try_join_all;
 use futures_util::stream::SelectAll;
 use poller::fetch::{Guard, HttpClient};
 use poller::secret::AllowAll;
@@ -97,10 +98,9 @@ pub(super) async fn drive(plan: Plan<'_>) -> anyhow::Result<Exit> {
                 told = true;
                 if let Ok(name) = signal {
                     narrator.say(format_args!("{name}: cancelling; again to end at once"));
-                    for poll in &polls {
-                        // A poll that has ended meanwhile keeps its outcome.
-                        poll.cancel().await?;
-                    }
+                    // All at once, or the last of many would go on asking while the first are being stopped. A poll
+                    // that has ended meanwhile keeps its outcome.
+                    try_join_all(polls.iter().map(poller::Poll::cancel)).await?;
                 }
             },
             _ = redraw.tick(), if narrator.is_live() => narrator.tick(clock.now()),
