@@ -92,7 +92,8 @@ impl Poll {
         self.deadline
     }
 
-    /// What happens to it: first the attempts that are kept, then what comes; last, [`Event::Finished`]. The stream ends
+    /// What happens to it: first the attempts that are kept and the request in flight, then what comes; last,
+    /// [`Event::Finished`]. The stream ends
     /// without that when the poller shuts down.
     pub fn events(&self) -> Events {
         match &self.state {

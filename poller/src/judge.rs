@@ -224,6 +224,7 @@ impl<'a> Seen<'a> {
 
 /// The finding for a request that was cut because its time was over.
 pub(crate) fn timed_out(limit: Duration) -> Finding {
+    let limit = Duration::from_millis(u64::try_from(limit.as_micros().div_ceil(1000)).unwrap_or(u64::MAX));
     Finding::Error(FetchError::new(FetchErrorKind::Timeout, format!("no whole response within {limit:?}")))
 }
 

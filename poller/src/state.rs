@@ -114,6 +114,11 @@ impl PollState {
         &self.grid
     }
 
+    /// The number of the last request that was begun.
+    pub(crate) const fn attempt(&self) -> u32 {
+        self.attempts
+    }
+
     pub(crate) fn history(&self) -> impl Iterator<Item = &Attempt> {
         self.history.iter()
     }

@@ -33,7 +33,7 @@ use crate::error::{Error, Kind};
 use crate::event::Event;
 use crate::judge::Finding;
 use crate::limits::Limits;
-use crate::outcome::{Attempt, Conclusion, Outcome};
+use crate::outcome::{Conclusion, Outcome};
 use crate::schedule::Queue;
 use crate::spec::PollSpec;
 use crate::state::{PollState, StepLimits, Wake};
@@ -159,9 +159,15 @@ impl Core {
         self.lanes.in_flight()
     }
 
-    /// The attempts of an open poll that are kept, oldest first.
-    pub(crate) fn history(&self, id: PollId) -> Vec<Attempt> {
-        self.polls.get(id).map(|entry| entry.state.history().cloned().collect()).unwrap_or_default()
+    /// What somebody who watches an open poll from now on has missed: the attempts that are kept, oldest first, and the
+    /// request in flight.
+    pub(crate) fn missed(&self, id: PollId) -> Vec<Event> {
+        let Some(entry) = self.polls.get(id) else { return Vec::new() };
+        let mut events: Vec<Event> = entry.state.history().cloned().map(Event::Attempted).collect();
+        if let Phase::InFlight { began } = entry.phase {
+            events.push(Event::Requesting { attempt: entry.state.attempt(), at: began });
+        }
+        events
     }
 
     /// Whether the poll is still open.

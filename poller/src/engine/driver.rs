@@ -52,7 +52,7 @@ pub(crate) enum Message {
         spec: PollSpec,
         answer: Answer<Result<Admission, Error>>,
     },
-    /// Send the attempts that are kept and what happens from now on; close the channel at once if the poll is gone.
+    /// Send what was missed and what happens from now on; close the channel at once if the poll is gone.
     Watch {
         id: PollId,
         events: mpsc::UnboundedSender<Event>,
@@ -209,9 +209,9 @@ impl Driver {
             }
             Message::Watch { id, events } => {
                 if self.core.is_open(id) {
-                    for attempt in self.core.history(id) {
+                    for event in self.core.missed(id) {
                         // A watcher that has gone misses nothing it wants.
-                        let _ = events.send(Event::Attempted(attempt));
+                        let _ = events.send(event);
                     }
                     self.watchers.entry(id).or_default().events.push(events);
                 }
