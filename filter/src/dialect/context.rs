@@ -15,6 +15,8 @@ pub(crate) struct Context<'l> {
     pub(crate) pointer: Pointer,
     limits: &'l Limits,
     regex_budget: usize,
+    /// Whether it was said that the regular expressions are too large.
+    regex_refused: bool,
     errors: Vec<Diagnostic>,
     warnings: Vec<Warning>,
 }
@@ -47,6 +49,7 @@ impl<'l> Context<'l> {
             pointer: Pointer::under(pointer),
             limits,
             regex_budget: limits.regex_bytes(),
+            regex_refused: false,
             errors: Vec::new(),
             warnings: Vec::new(),
         }
@@ -222,7 +225,12 @@ impl<'l> Context<'l> {
                 self.error(span, problem.help(help));
                 None
             }
+            Err(PatternError::Budget) if self.regex_refused => None,
             Err(PatternError::Budget) => {
+                // Said once. What is left is not tried in full any more: finding out that it does not fit takes as long
+                // as compiling what does.
+                self.regex_refused = true;
+                self.regex_budget = 0;
                 let limit = self.limits.regex_bytes();
                 let message = format!(
                     "the filter's regular expressions take more memory than the limit of {limit} bytes, expected less"

@@ -10,27 +10,46 @@ use std::sync::OnceLock;
 
 use icu_collator::options::{AlternateHandling, CollatorOptions, Strength};
 use icu_collator::{CollatorBorrowed, CollatorPreferences};
+use icu_properties::CodePointMapData;
+use icu_properties::props::{GeneralCategory, GeneralCategoryGroup};
 
 use super::text::Quoted;
 
-/// A text to compare with, and whether the short way of comparing may be taken.
+/// How many combining marks in a row are still collated. Collation looks for contractions across a run of them, which takes
+/// time quadratic in its length. Unicode's Stream-Safe Text Format ends runs at 30; no language comes near that.
+const LONGEST_RUN: usize = 128;
+
+/// A text to compare with, and how it may be compared.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct IgnoreCase {
     text: Box<str>,
-    plain: bool,
+    class: Class,
+}
+
+/// What is known of a text before it is compared.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Class {
+    /// Every character is printable ASCII. Those differ from each other at the primary level but for case, and none is
+    /// ignored or contracts with another, so that comparing bytes without case is the collation's own answer.
+    Plain,
+    Collated,
+    /// Has a longer run of marks than is collated; it equals only itself.
+    Marked,
 }
 
 impl IgnoreCase {
     pub(crate) fn new(text: &str) -> Self {
-        Self { text: text.into(), plain: is_plain(text) }
+        Self { text: text.into(), class: Class::of(text) }
     }
 
     pub(crate) fn equals(&self, other: &str) -> bool {
-        if self.plain && is_plain(other) {
-            self.text.eq_ignore_ascii_case(other)
-        } else {
-            *self.text == *other
-                || collator().is_some_and(|c| c.compare(&self.text, other) == Ordering::Equal)
+        match (self.class, Class::of(other)) {
+            (Class::Plain, Class::Plain) => self.text.eq_ignore_ascii_case(other),
+            (Class::Marked, _) | (_, Class::Marked) => *self.text == *other,
+            _ => {
+                *self.text == *other
+                    || collator().is_some_and(|c| c.compare(&self.text, other) == Ordering::Equal)
+            }
         }
     }
 
@@ -39,10 +58,27 @@ impl IgnoreCase {
     }
 }
 
-/// Whether every character is printable ASCII. Those differ from each other at the primary level but for case, and none
-/// is ignored or contracts with another, so that comparing bytes without case is the collation's own answer.
-fn is_plain(text: &str) -> bool {
-    text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+impl Class {
+    fn of(text: &str) -> Self {
+        if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            return Self::Plain;
+        }
+        // A mark takes two bytes at least.
+        if text.len() <= 2 * LONGEST_RUN {
+            return Self::Collated;
+        }
+        let categories = CodePointMapData::<GeneralCategory>::new();
+        let mut run = 0;
+        for character in text.chars() {
+            let mark =
+                !character.is_ascii() && GeneralCategoryGroup::Mark.contains(categories.get(character));
+            run = if mark { run + 1 } else { 0 };
+            if run > LONGEST_RUN {
+                return Self::Marked;
+            }
+        }
+        Self::Collated
+    }
 }
 
 fn collator() -> Option<&'static CollatorBorrowed<'static>> {
@@ -91,6 +127,15 @@ mod tests {
             assert_eq!(IgnoreCase::new(a).equals(b), expected, "{a:?} and {b:?}");
             assert_eq!(IgnoreCase::new(b).equals(a), expected, "{b:?} and {a:?}");
         }
+    }
+
+    #[test]
+    fn a_long_run_of_marks_equals_only_itself() {
+        let run = |length: usize| format!("a{}", "\u{301}".repeat(length));
+        assert!(IgnoreCase::new(&run(128)).equals(&run(128).to_uppercase()));
+        assert!(IgnoreCase::new(&run(129)).equals(&run(129)));
+        assert!(!IgnoreCase::new(&run(129)).equals(&run(129).to_uppercase()));
+        assert!(!IgnoreCase::new("a").equals(&run(100_000)));
     }
 
     #[test]

@@ -27,13 +27,11 @@ pub(crate) enum PatternError {
 }
 
 impl Pattern {
-    /// Compiles, and takes what it costs from `budget`.
+    /// Compiles, and takes what it costs from `budget`. Syntax is checked even if there is no budget left.
     pub(crate) fn new(source: &str, budget: &mut usize) -> Result<Self, PatternError> {
         let mut limit = SMALLEST;
         loop {
-            if limit > *budget {
-                limit = *budget;
-            }
+            limit = limit.min(*budget);
             match RegexBuilder::new(source).size_limit(limit).build() {
                 Ok(regex) if limit >= SMALLEST => {
                     *budget -= limit;

@@ -195,6 +195,17 @@ fn many_regexes_share_one_budget() {
     let regexes: Vec<String> = (0..20_000).map(|n| format!("{{\"$regex\": \"\\\\w{{20}}{n}\"}}")).collect();
     let error = Filter::parse(&format!("{{\"a\": [{}]}}", regexes.join(","))).unwrap_err();
     assert!(error.to_string().contains("memory"), "{}", error.diagnostics()[0]);
+    assert_eq!(error.diagnostics().len(), 1);
+}
+
+#[test]
+fn regexes_beyond_the_budget_cost_nothing_but_are_still_read() {
+    let mut regexes = vec![r#"{"$regex": "\\w{1000}{1000}"}"#; 1000];
+    regexes.push(r#"{"$regex": "("}"#);
+    let error = Filter::parse(&format!("{{\"a\": [{}]}}", regexes.join(","))).unwrap_err();
+    let messages: Vec<&str> = error.diagnostics().iter().map(filter::Diagnostic::message).collect();
+    assert_eq!(messages.len(), 2, "{messages:?}");
+    assert!(messages[0].contains("memory") && messages[1].contains("unclosed group"), "{messages:?}");
 }
 
 #[test]
@@ -210,4 +221,17 @@ fn wide_arrays_of_objects_take_linear_time() {
         assert!(!filter.matches(&event));
         assert!(filter.explain(&event).to_string().len() < 2000);
     }
+}
+
+#[test]
+fn runs_of_combining_marks_take_linear_time() {
+    // A letter that begins contractions, and marks among which to look for the rest of one.
+    let hostile = format!("\u{fb2}{}", "\u{f71}\u{301}\u{327}\u{323}".repeat(25_000));
+    let filter = Filter::try_from(&json!({"a": {"$ignoreCaseEquals": hostile}})).unwrap();
+    assert!(filter.matches(&json!({ "a": hostile })));
+    assert!(!filter.matches(&json!({"a": format!("{hostile}x")})));
+    let short = format!("\u{fb2}{}", "\u{f71}\u{301}\u{327}\u{323}".repeat(30));
+    let many = short.repeat(100);
+    let filter = Filter::try_from(&json!({"a": {"$ignoreCaseEquals": many}})).unwrap();
+    assert!(!filter.matches(&json!({"a": format!("{many}x")})));
 }
