@@ -11,6 +11,7 @@ mod explain;
 mod generate;
 mod hostile;
 mod json;
+mod lint;
 mod operators;
 mod oracle;
 mod schema;

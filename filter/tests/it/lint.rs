@@ -1,0 +1,74 @@
+//! What a warning claims is so: a condition said to hold always or never does.
+
+use filter::{Dialect, FilterOptions, WarningKind};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use crate::generate;
+
+/// The field that a warning is about as a whole, if it is one at the top.
+fn top_field(pointer: &str) -> Option<String> {
+    let key = pointer.strip_prefix('/')?;
+    (!key.contains('/')).then(|| key.replace("~1", "/").replace("~0", "~"))
+}
+
+fn check(dialect: Dialect, filter: &Value, events: &[Value]) -> Result<(), TestCaseError> {
+    let options = FilterOptions::new().dialect(dialect);
+    for warning in options.from_value(filter).unwrap().warnings() {
+        let expected = match warning.kind() {
+            WarningKind::AlwaysHolds => true,
+            WarningKind::NeverHolds => false,
+            _ => continue,
+        };
+        let Some(key) = top_field(warning.diagnostic().pointer()) else { continue };
+        let alone = options.from_value(&json!({ &key: filter[&key] })).unwrap();
+        for event in events.iter().filter(|event| event.is_object()) {
+            prop_assert_eq!(alone.matches(event), expected, "{}: {} on {}", warning, alone, event);
+        }
+    }
+    Ok(())
+}
+
+fn events() -> impl Strategy<Value = Vec<Value>> {
+    proptest::collection::vec(generate::event(), 8)
+}
+
+proptest! {
+    #![proptest_config(generate::config())]
+
+    #[test]
+    fn native(filter in generate::native::filter(), events in events()) {
+        check(Dialect::Native, &filter, &events)?;
+    }
+
+    #[test]
+    fn trigger_dev(filter in generate::trigger_dev::filter(), events in events()) {
+        check(Dialect::TriggerDev, &filter, &events)?;
+    }
+
+    #[test]
+    fn event_bridge(pattern in generate::event_bridge::pattern(), events in events()) {
+        check(Dialect::EventBridge, &pattern, &events)?;
+    }
+}
+
+#[test]
+fn innocent_filters_are_left_alone() {
+    let innocent = [
+        r#"{"age": {"$gt": 20, "$lt": 40}}"#,
+        r#"{"age": [{"$lt": 20}, {"$gt": 40}]}"#,
+        r#"{"a": {"$anythingBut": ["x", "y"]}}"#,
+        r#"{"a": ["x", "y", 1, true, false, null]}"#,
+        r#"{"a": [{"$exists": false}, null, {"$startsWith": "x"}]}"#,
+        r#"{"a": {"$isNull": false, "$anythingBut": 1}}"#,
+        r#"{"a": {"$size": {"$gt": 0}, "$some": {"b": 1}, "$not": "x"}}"#,
+        r#"{"a": {"$none": ["x"], "$all": [{"$startsWith": "y"}, {"$endsWith": "z"}]}}"#,
+        r#"{"a": [{"$not": "x"}, {"$not": "y"}]}"#,
+        r#"{"a": {"$between": [5, 5]}, "b": {"$gte": 1, "$lte": 1}}"#,
+        r#"{"$or": [{"a": 1}, {"a": 2}], "$nor": [{"b": 1}]}"#,
+    ];
+    for text in innocent {
+        let filter = FilterOptions::new().parse(text).unwrap();
+        assert_eq!(filter.warnings(), [], "{text}");
+    }
+}
