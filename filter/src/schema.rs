@@ -1,8 +1,8 @@
 //! JSON Schemas of filters, so that editors complete and check them.
 //!
-//! Written by code from one list of operators per dialect, and committed under `schema/`; a test sees to it that the two
-//! agree. A schema is laxer than the compiler where it has to be: it cannot parse a regular expression, compare two
-//! bounds, or see a key twice.
+//! Written by code, which a test holds to each dialect's list of operators, and committed under `schema/`; another test
+//! sees to it that the files are up to date. A schema is laxer than the compiler where it has to be: it cannot parse a
+//! regular expression, compare two bounds, or see a key twice.
 
 use serde_json::{Map, Value, json};
 
@@ -274,4 +274,26 @@ fn event_bridge() -> Value {
         ]), 1),
         "matcher": about("exactly one operator", matcher),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::schema;
+    use crate::dialect::{self, Dialect};
+
+    #[test]
+    fn knows_every_operator() {
+        for (dialect, operators) in [
+            (Dialect::Native, &dialect::native::OPERATORS[..]),
+            (Dialect::TriggerDev, &dialect::trigger_dev::OPERATORS[..]),
+            (Dialect::EventBridge, &dialect::event_bridge::OPERATORS[..]),
+        ] {
+            let schema = schema(dialect);
+            let properties = schema["$defs"]["matcher"]["properties"].as_object().unwrap();
+            let described: BTreeSet<&str> = properties.keys().map(String::as_str).collect();
+            assert_eq!(described, operators.iter().copied().collect(), "{dialect}");
+        }
+    }
 }

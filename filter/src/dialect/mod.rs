@@ -5,10 +5,10 @@
 
 mod context;
 mod duplicates;
-mod event_bridge;
-mod native;
+pub(crate) mod event_bridge;
+pub(crate) mod native;
 mod suggest;
-mod trigger_dev;
+pub(crate) mod trigger_dev;
 
 use std::fmt;
 use std::str::FromStr;

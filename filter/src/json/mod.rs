@@ -5,9 +5,11 @@
 //! members, and duplicate keys. A second parser is the price; serde_json gives neither spans nor duplicates.
 
 mod error;
+mod mistake;
 mod node;
 mod parse;
 mod pointer;
+mod scalar;
 
 pub use error::JsonError;
 pub use node::{Kind, Member, Node};

@@ -1,0 +1,260 @@
+//! The native dialect: arrays are any-of, objects are matchers or nested filters, scalars are shorthand.
+//!
+//! Whether an object is a matcher or a filter is decided by its keys alone ([`role`]), before anything in it is read.
+
+mod foreign;
+mod operators;
+
+use super::context::{Context, Duplicates, Problem, describe};
+use super::duplicates::warn_of_duplicates;
+use super::suggest::closest;
+use crate::ast::{
+    Condition, Conditions, Junction, Member, MemberKind, Node as Judged, Pattern, Quantifier, Reach, Test,
+    TestKind,
+};
+use crate::diagnostic::Span;
+use crate::json::{self, Kind, Node};
+use crate::ops::Leaf;
+use crate::ops::text::Quoted;
+use foreign::translation;
+pub(in crate::dialect) use operators::between;
+use operators::operator;
+
+/// Every operator, in the order in which the documentation lists them.
+pub(crate) const OPERATORS: [&str; 22] = [
+    "$startsWith",
+    "$endsWith",
+    "$contains",
+    "$ignoreCaseEquals",
+    "$regex",
+    "$wildcard",
+    "$cidr",
+    "$gt",
+    "$gte",
+    "$lt",
+    "$lte",
+    "$between",
+    "$includes",
+    "$size",
+    "$some",
+    "$every",
+    "$exists",
+    "$isNull",
+    "$anythingBut",
+    "$not",
+    "$all",
+    "$none",
+];
+
+/// What a key of an object makes of it.
+enum Role<'k> {
+    /// A field, by its name without the escape.
+    Field(&'k str),
+    Junction(Junction),
+    Operator,
+    /// It begins with `$`, and means nothing.
+    Unknown,
+}
+
+fn role(key: &str) -> Role<'_> {
+    match key {
+        "$or" => Role::Junction(Junction::Or),
+        "$and" => Role::Junction(Junction::And),
+        "$nor" => Role::Junction(Junction::Nor),
+        _ if !key.starts_with('$') => Role::Field(key),
+        _ if key.starts_with("$$") => Role::Field(&key[1..]),
+        _ if OPERATORS.contains(&key) => Role::Operator,
+        _ => Role::Unknown,
+    }
+}
+
+pub(super) fn read(node: &Node, context: &mut Context<'_>) -> Pattern {
+    pattern(node, context).unwrap_or(Pattern { members: Vec::new() })
+}
+
+/// A filter: an object whose keys are fields and junctions.
+fn pattern(node: &Node, context: &mut Context<'_>) -> Option<Pattern> {
+    let Kind::Object(members) = &node.kind else {
+        let message = format!("found {}, expected a filter: an object of fields", describe(node));
+        context.error(node.span, Problem::new(message).help("write {\"field\": condition}"));
+        return None;
+    };
+    let mut read = Vec::with_capacity(members.len());
+    for json in context.distinct(members, Duplicates::Refuse) {
+        if let Some(kind) = context.within(&json.key, |context| member(json, context)) {
+            read.push(Member { key: json.key.clone(), span: json.key_span, kind });
+        }
+    }
+    Some(Pattern { members: read })
+}
+
+fn member(json: &json::Member, context: &mut Context<'_>) -> Option<MemberKind> {
+    match role(&json.key) {
+        Role::Field(name) => {
+            let node = field(&json.value, context)?;
+            Some(MemberKind::Field { name: name.to_owned(), node })
+        }
+        Role::Junction(kind) => {
+            Some(MemberKind::Junction { kind, patterns: junction(&json.key, &json.value, context) })
+        }
+        Role::Operator => {
+            let message = format!("the operator {} where a field is expected", Quoted(&json.key));
+            let help = format!("an operator goes under a field: {{\"field\": {{{}: …}}}}", Quoted(&json.key));
+            context.error(json.key_span, Problem::new(message).help(help));
+            None
+        }
+        Role::Unknown => {
+            unknown_operator(json, context);
+            None
+        }
+    }
+}
+
+fn unknown_operator(json: &json::Member, context: &mut Context<'_>) {
+    let key = &json.key;
+    let foreign = translation(key).map(str::to_owned);
+    let junctions = ["$or", "$and", "$nor"];
+    let help = foreign
+        .or_else(|| {
+            let known: Vec<&str> = OPERATORS.iter().chain(&junctions).copied().collect();
+            closest(key, &known).map(|name| format!("did you mean {}?", Quoted(name)))
+        })
+        .unwrap_or_else(|| format!("if it is a field's name, write {}", Quoted(&format!("${key}"))));
+    context.error(json.key_span, Problem::new(format!("unknown operator {}", Quoted(key))).help(help));
+}
+
+fn junction(key: &str, node: &Node, context: &mut Context<'_>) -> Vec<Pattern> {
+    let Kind::Array(items) = &node.kind else {
+        let help = match &node.kind {
+            Kind::Object(_) => {
+                Some(format!("put the filters in an array: {{{}: [{{…}}, {{…}}]}}", Quoted(key)))
+            }
+            _ => None,
+        };
+        context.wrong_argument(key, "an array of filters", node, help);
+        return Vec::new();
+    };
+    if items.is_empty() {
+        let message = format!("{} takes an array of filters, found an empty array", Quoted(key));
+        context.error(node.span, Problem::new(message).help("remove it, or add a filter"));
+    }
+    context.each(items, |context, item| pattern(item, context))
+}
+
+/// What a field must be.
+fn field(node: &Node, context: &mut Context<'_>) -> Option<Judged> {
+    match &node.kind {
+        Kind::Array(items) => {
+            let help = "it could never hold: remove the field, or write {\"$size\": 0} for an empty array";
+            let items = list(items, node.span, help, context)?;
+            Some(conditions(items, true))
+        }
+        Kind::Object(members) if is_matcher(members) => {
+            Some(conditions(vec![matcher(node, context)?], false))
+        }
+        Kind::Object(members) => {
+            refuse_mixture(members, node.span, context)?;
+            Some(Judged::Nested { reach: Reach::Value, pattern: pattern(node, context)? })
+        }
+        _ => Some(conditions(vec![literal(node, context)?], false)),
+    }
+}
+
+fn conditions(items: Vec<Condition>, listed: bool) -> Judged {
+    Judged::Conditions(Conditions { quantifier: Quantifier::Any, reach: Reach::Value, listed, items })
+}
+
+/// Whether an object is meant as a matcher: it has keys, and all are operators or look like one.
+fn is_matcher(members: &[json::Member]) -> bool {
+    !members.is_empty()
+        && members.iter().all(|member| matches!(role(&member.key), Role::Operator | Role::Unknown))
+}
+
+fn refuse_mixture(members: &[json::Member], span: Option<Span>, context: &mut Context<'_>) -> Option<()> {
+    let operator = members.iter().find(|member| matches!(role(&member.key), Role::Operator));
+    let field = members.iter().find(|member| matches!(role(&member.key), Role::Field(_) | Role::Junction(_)));
+    let (Some(operator), Some(field)) = (operator, field) else { return Some(()) };
+    let message = format!(
+        "an object with both operators ({}) and fields ({}), expected only one of them",
+        Quoted(&operator.key),
+        Quoted(&field.key)
+    );
+    let help = format!(
+        "if {} is a field's name, write {}",
+        Quoted(&operator.key),
+        Quoted(&format!("${}", operator.key))
+    );
+    context.error(span, Problem::new(message).help(help));
+    None
+}
+
+/// The conditions of an array, which must not be empty.
+fn list(items: &[Node], span: Option<Span>, help: &str, context: &mut Context<'_>) -> Option<Vec<Condition>> {
+    if items.is_empty() {
+        let problem = Problem::new("an empty array, expected at least one condition");
+        context.error(span, problem.help(help));
+        return None;
+    }
+    warn_of_duplicates(items, context);
+    Some(context.each(items, |context, item| condition(item, context)))
+}
+
+fn condition(node: &Node, context: &mut Context<'_>) -> Option<Condition> {
+    match &node.kind {
+        Kind::Object(members) if is_matcher(members) => matcher(node, context),
+        Kind::Object(members) => {
+            refuse_mixture(members, node.span, context)?;
+            let foreign = members.first().and_then(|member| translation(&member.key));
+            let help = match foreign {
+                Some(help) => help.to_owned(),
+                None if members.is_empty() => {
+                    "write the field's filter without the array: {\"field\": {}}".to_owned()
+                }
+                None => {
+                    "for one of several filters write $or; for elements of an array write $some".to_owned()
+                }
+            };
+            let message =
+                format!("found {} among conditions, expected a literal or a matcher", what(members));
+            context.error(node.span, Problem::new(message).help(help));
+            None
+        }
+        Kind::Array(_) => {
+            let problem = Problem::new("an array among conditions, expected a literal or a matcher");
+            let help = "to look inside an array write $includes, $some or $every";
+            context.error(node.span, problem.help(help));
+            None
+        }
+        _ => literal(node, context),
+    }
+}
+
+fn what(members: &[json::Member]) -> String {
+    match members.first() {
+        Some(member) => format!("a filter (of the field {})", Quoted(&member.key)),
+        None => "an empty object".to_owned(),
+    }
+}
+
+fn literal(node: &Node, context: &mut Context<'_>) -> Option<Condition> {
+    let leaf = Leaf::Equals(context.literal(node)?);
+    let test = Test { key: String::new(), span: node.span, kind: TestKind::Leaf(leaf) };
+    Some(Condition { span: node.span, tests: vec![test] })
+}
+
+fn matcher(node: &Node, context: &mut Context<'_>) -> Option<Condition> {
+    let Kind::Object(members) = &node.kind else { return None };
+    let tests = tests(members, context);
+    if tests.is_empty() { None } else { Some(Condition { span: node.span, tests }) }
+}
+
+fn tests(members: &[json::Member], context: &mut Context<'_>) -> Vec<Test> {
+    let mut tests = Vec::with_capacity(members.len());
+    for member in context.distinct(members, Duplicates::Refuse) {
+        let kind = context.within(&member.key, |context| operator(member, context));
+        if let Some(kind) = kind {
+            tests.push(Test { key: member.key.clone(), span: member.key_span, kind });
+        }
+    }
+    tests
+}

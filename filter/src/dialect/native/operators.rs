@@ -1,0 +1,239 @@
+//! The operators of the native dialect and their arguments.
+
+use super::super::context::{Context, Problem, shown};
+use super::super::duplicates::warn_of_duplicates;
+use super::{Role, is_matcher, list, matcher, pattern, refuse_mixture, role, tests, unknown_operator};
+use crate::ast::{Condition, Judge, Test, TestKind};
+use crate::json::{self, Kind, Node};
+use crate::ops::text::Quoted;
+use crate::ops::{IgnoreCase, Leaf, Literal, Num, Range, Substring};
+
+/// One operator with its argument.
+pub(super) fn operator(member: &json::Member, context: &mut Context<'_>) -> Option<TestKind> {
+    let (key, node) = (member.key.as_str(), &member.value);
+    let leaf = match key {
+        "$startsWith" => Leaf::StartsWith(context.string(key, node)?.into()),
+        "$endsWith" => Leaf::EndsWith(context.string(key, node)?.into()),
+        "$contains" => Leaf::Contains(Substring::new(context.string(key, node)?)),
+        "$ignoreCaseEquals" => Leaf::IgnoreCase(Box::new(IgnoreCase::new(context.string(key, node)?))),
+        "$regex" => {
+            let text = context.string(key, node)?;
+            context.regex(text, node.span)?
+        }
+        "$wildcard" => {
+            let text = context.string(key, node)?;
+            Leaf::Wildcard(Box::new(context.wildcard(text, node.span, true)?))
+        }
+        "$cidr" => {
+            let text = context.string(key, node)?;
+            Leaf::Cidr(context.cidr(text, node.span, true)?)
+        }
+        "$gt" => range(Range::above(context.number(key, node)?, false)),
+        "$gte" => range(Range::above(context.number(key, node)?, true)),
+        "$lt" => range(Range::below(context.number(key, node)?, false)),
+        "$lte" => range(Range::below(context.number(key, node)?, true)),
+        "$between" => {
+            let (low, high) = between(key, node, context)?;
+            refuse_reversed(low, high, node, context)?;
+            range(Range::closed(low, high))
+        }
+        "$includes" => Leaf::Includes(scalar(key, node, context)?),
+        "$not" => Leaf::Not(scalar(key, node, context)?),
+        "$exists" => Leaf::Exists(context.boolean(key, node)?),
+        "$isNull" => Leaf::IsNull(context.boolean(key, node)?),
+        "$anythingBut" => return anything_but(key, node, context),
+        "$size" => return size(key, node, context),
+        "$some" => return Some(TestKind::Some(judge(key, node, context)?)),
+        "$every" => return Some(TestKind::Every(judge(key, node, context)?)),
+        "$all" => return Some(TestKind::All(argument_list(key, node, context)?)),
+        "$none" => return Some(TestKind::None(argument_list(key, node, context)?)),
+        _ => {
+            unknown_operator(member, context);
+            return None;
+        }
+    };
+    Some(TestKind::Leaf(leaf))
+}
+
+fn range(range: Range) -> Leaf {
+    Leaf::Number(Box::new(range))
+}
+
+/// The two numbers of `$between`.
+pub(in crate::dialect) fn between(key: &str, node: &Node, context: &mut Context<'_>) -> Option<(Num, Num)> {
+    let Kind::Array(items) = &node.kind else {
+        context.wrong_argument(key, "two numbers, [low, high]", node, None);
+        return None;
+    };
+    let [low, high] = items.as_slice() else {
+        let count = items.len();
+        let message = format!("{} takes two numbers, [low, high], found an array of {count}", Quoted(key));
+        context.error(node.span, Problem::new(message));
+        return None;
+    };
+    let low = context.within_index(0, |context| context.number(key, low));
+    let high = context.within_index(1, |context| context.number(key, high));
+    low.zip(high)
+}
+
+fn refuse_reversed(low: Num, high: Num, node: &Node, context: &mut Context<'_>) -> Option<()> {
+    if low.compare(high).is_le() {
+        return Some(());
+    }
+    let message = format!("\"$between\" has its low bound {low} above its high bound {high}");
+    context.error(node.span, Problem::new(message).help(format!("write [{high}, {low}]")));
+    None
+}
+
+/// The argument of an operator that takes one literal.
+fn scalar(key: &str, node: &Node, context: &mut Context<'_>) -> Option<Literal> {
+    if !matches!(node.kind, Kind::Array(_) | Kind::Object(_)) {
+        return context.literal(node);
+    }
+    let help = match (key, &node.kind) {
+        ("$not", Kind::Object(_)) => Some("to negate a matcher write $anythingBut or $none".to_owned()),
+        ("$not", _) => Some("for none of several write $anythingBut".to_owned()),
+        ("$includes", Kind::Object(_)) => {
+            Some("for an element that satisfies a condition write $some".to_owned())
+        }
+        ("$includes", _) => Some("for one of several write {\"$some\": [\"a\", \"b\"]}".to_owned()),
+        _ => None,
+    };
+    context.wrong_argument(key, "a string, number, boolean or null", node, help);
+    None
+}
+
+fn anything_but(key: &str, node: &Node, context: &mut Context<'_>) -> Option<TestKind> {
+    match &node.kind {
+        Kind::Array(items) if items.is_empty() => {
+            let message = format!("{} with an empty array, expected at least one literal", Quoted(key));
+            context.error(node.span, Problem::new(message).help("it would always hold: remove it"));
+            None
+        }
+        Kind::Array(items) => {
+            warn_of_duplicates(items, context);
+            let literals = context.each(items, |context, item| {
+                if matches!(item.kind, Kind::Array(_) | Kind::Object(_)) {
+                    let help = match item.kind {
+                        Kind::Object(_) => Some("for none of several conditions write $none".to_owned()),
+                        _ => None,
+                    };
+                    context.wrong_argument(key, "only literals in its array", item, help);
+                    return None;
+                }
+                context.literal(item)
+            });
+            Some(TestKind::Leaf(Leaf::AnythingBut(literals.into())))
+        }
+        Kind::Object(members) if is_matcher(members) => Some(TestKind::But(tests(members, context))),
+        Kind::Object(_) => {
+            let expected = "a literal, an array of literals, or a matcher";
+            context.wrong_argument(key, expected, node, Some("to negate a filter write $nor".to_owned()));
+            None
+        }
+        _ => Some(TestKind::Leaf(Leaf::AnythingBut([context.literal(node)?].into()))),
+    }
+}
+
+/// Operators that can be asked about a number; all others would never hold for a length, or always.
+const ON_NUMBERS: [&str; 9] =
+    ["$gt", "$gte", "$lt", "$lte", "$between", "$anythingBut", "$not", "$all", "$none"];
+
+fn size(key: &str, node: &Node, context: &mut Context<'_>) -> Option<TestKind> {
+    let expected = "a number, or a matcher of numbers";
+    match &node.kind {
+        Kind::Number(_) => {
+            let leaf = Leaf::Equals(context.literal(node)?);
+            Some(TestKind::Size(vec![Test {
+                key: String::new(),
+                span: node.span,
+                kind: TestKind::Leaf(leaf),
+            }]))
+        }
+        Kind::Object(members) if is_matcher(members) => {
+            about_numbers(members, context);
+            Some(TestKind::Size(tests(members, context)))
+        }
+        Kind::Array(items) => {
+            let help = match items.as_slice() {
+                [] => "an empty array has {\"$size\": 0}".to_owned(),
+                _ => "for a range write {\"$size\": {\"$gte\": 1, \"$lte\": 5}}".to_owned(),
+            };
+            context.wrong_argument(key, expected, node, Some(help));
+            None
+        }
+        _ => {
+            context.wrong_argument(key, expected, node, None);
+            None
+        }
+    }
+}
+
+/// Reports what in a matcher is not about numbers. Unknown operators are reported when the matcher is read.
+fn about_numbers(members: &[json::Member], context: &mut Context<'_>) {
+    for member in members {
+        context.within(&member.key, |context| {
+            let key = member.key.as_str();
+            if matches!(role(key), Role::Operator) && !ON_NUMBERS.contains(&key) {
+                let message =
+                    format!("{} says nothing about a length, expected a matcher of numbers", Quoted(key));
+                let help = "write $gt, $gte, $lt, $lte, $between, $anythingBut, $not, $all or $none";
+                context.error(member.key_span, Problem::new(message).help(help));
+            }
+            match &member.value.kind {
+                _ if matches!(key, "$gt" | "$gte" | "$lt" | "$lte" | "$between") => {}
+                Kind::Array(items) => {
+                    for (index, item) in items.iter().enumerate() {
+                        context.within_index(index, |context| about_number(key, item, context));
+                    }
+                }
+                _ => about_number(key, &member.value, context),
+            }
+        });
+    }
+}
+
+fn about_number(key: &str, node: &Node, context: &mut Context<'_>) {
+    match &node.kind {
+        Kind::Object(members) => about_numbers(members, context),
+        Kind::Null | Kind::Bool(_) | Kind::String(_) if ON_NUMBERS.contains(&key) => {
+            context.wrong_argument(key, "numbers when it is about a length", node, None);
+        }
+        _ => {}
+    }
+}
+
+const ADD_ONE: &str = "add a condition, or remove the operator";
+
+/// What the elements of an array are held against.
+fn judge(key: &str, node: &Node, context: &mut Context<'_>) -> Option<Judge> {
+    match &node.kind {
+        Kind::Array(items) => {
+            Some(Judge::Conditions { listed: true, items: list(items, node.span, ADD_ONE, context)? })
+        }
+        Kind::Object(members) if is_matcher(members) => {
+            Some(Judge::Conditions { listed: false, items: vec![matcher(node, context)?] })
+        }
+        Kind::Object(members) => {
+            refuse_mixture(members, node.span, context)?;
+            Some(Judge::Pattern(pattern(node, context)?))
+        }
+        _ => {
+            let help = format!("write {{{}: [{}]}}", Quoted(key), shown(node));
+            let help = if key == "$some" { format!("{help}, or $includes") } else { help };
+            context.wrong_argument(key, "a filter, a matcher, or an array of conditions", node, Some(help));
+            None
+        }
+    }
+}
+
+fn argument_list(key: &str, node: &Node, context: &mut Context<'_>) -> Option<Vec<Condition>> {
+    match &node.kind {
+        Kind::Array(items) => list(items, node.span, ADD_ONE, context),
+        _ => {
+            let help = "put the conditions in an array".to_owned();
+            context.wrong_argument(key, "an array of conditions", node, Some(help));
+            None
+        }
+    }
+}
