@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use crate::ast::{self, Junction, MemberKind, Quantifier, Reach, TestKind};
-use crate::ops::Leaf;
+use crate::ops::{Leaf, Literal, LiteralSet};
 use crate::program::{Arena, Condition, Id, Judge, Member, NameId, Node, Pattern, Program, Run, Test};
 
 /// Flattens a tree; linear in its size.
@@ -81,10 +81,10 @@ impl Compiler {
             ast::Node::Conditions(conditions) => match (conditions.reach, conditions.quantifier) {
                 (Reach::Scalars, _) => {
                     let absent = conditions.items.iter().any(wants_absence);
-                    let conditions = self.conditions(conditions.items);
+                    let conditions = self.any_of(conditions.items);
                     (Node::Scalars { conditions, absent }, absent)
                 }
-                (Reach::Value, Quantifier::Any) => (Node::Any(self.conditions(conditions.items)), false),
+                (Reach::Value, Quantifier::Any) => (Node::Any(self.any_of(conditions.items)), false),
                 (Reach::Value, Quantifier::All) => (Node::All(self.conditions(conditions.items)), false),
             },
             ast::Node::Nested { reach, pattern } => {
@@ -107,6 +107,22 @@ impl Compiler {
         self.conditions.extend(compiled)
     }
 
+    /// Conditions of which one suffices. Where many are literals, one condition stands for all of those.
+    fn any_of(&mut self, items: Vec<ast::Condition>) -> Run<Condition> {
+        if !LiteralSet::is_many(items.iter().filter(|item| as_literal(item).is_some()).count()) {
+            return self.conditions(items);
+        }
+        let (literals, mut others): (Vec<_>, Vec<_>) =
+            items.into_iter().partition(|item| as_literal(item).is_some());
+        let set = LiteralSet::new(literals.iter().filter_map(as_literal).cloned().collect());
+        let kind = TestKind::Leaf(Leaf::OneOf(set));
+        others.insert(
+            0,
+            ast::Condition { span: None, tests: vec![ast::Test { key: String::new(), span: None, kind }] },
+        );
+        self.conditions(others)
+    }
+
     fn tests(&mut self, tests: Vec<ast::Test>) -> Run<Test> {
         let compiled: Vec<Test> = tests.into_iter().map(|test| self.test(test.kind)).collect();
         self.tests.extend(compiled)
@@ -119,7 +135,7 @@ impl Compiler {
             TestKind::Some(judge) => Test::Some(self.judge(judge)),
             TestKind::Every(judge) => Test::Every(self.judge(judge)),
             TestKind::All(conditions) => Test::All(self.conditions(conditions)),
-            TestKind::None(conditions) => Test::None(self.conditions(conditions)),
+            TestKind::None(conditions) => Test::None(self.any_of(conditions)),
             TestKind::But(tests) => Test::But(self.tests(tests)),
             TestKind::NoneOf(leaves) => Test::NoneOf(self.leaves.extend(leaves)),
         }
@@ -131,7 +147,7 @@ impl Compiler {
                 let compiled = self.pattern(pattern);
                 Judge::Pattern(self.patterns.add(compiled.pattern))
             }
-            ast::Judge::Conditions { items, .. } => Judge::Any(self.conditions(items)),
+            ast::Judge::Conditions { items, .. } => Judge::Any(self.any_of(items)),
         }
     }
 
@@ -143,6 +159,13 @@ impl Compiler {
         self.names.push(name.as_str().into());
         self.name_ids.insert(name, id);
         id
+    }
+}
+
+fn as_literal(condition: &ast::Condition) -> Option<&Literal> {
+    match condition.tests.as_slice() {
+        [ast::Test { kind: TestKind::Leaf(Leaf::Equals(literal)), .. }] => Some(literal),
+        _ => None,
     }
 }
 

@@ -24,6 +24,11 @@ pub(super) fn condition(leaf: &Leaf) -> Value {
     let text = |operator: &str, text: &str| object(operator, Value::from(text));
     match leaf {
         Leaf::Equals(value) => literal(value),
+        // Not the opposite of one of them.
+        Leaf::OneOf(literals) => {
+            let literals: Vec<Value> = literals.iter().map(literal).collect();
+            json!({"$anythingBut": {"$anythingBut": literals}})
+        }
         Leaf::StartsWith(prefix) => text("$startsWith", prefix),
         Leaf::EndsWith(suffix) => text("$endsWith", suffix),
         Leaf::Contains(part) => text("$contains", part.text()),
@@ -35,10 +40,11 @@ pub(super) fn condition(leaf: &Leaf) -> Value {
         Leaf::Includes(value) => object("$includes", literal(value)),
         Leaf::Exists(expected) => object("$exists", Value::from(*expected)),
         Leaf::IsNull(expected) => object("$isNull", Value::from(*expected)),
-        Leaf::AnythingBut(literals) => match &**literals {
-            [only] => object("$anythingBut", literal(only)),
-            several => object("$anythingBut", several.iter().map(literal).collect()),
-        },
+        Leaf::AnythingBut(literals) => {
+            let mut literals: Vec<Value> = literals.iter().map(literal).collect();
+            let only = if literals.len() == 1 { literals.pop() } else { None };
+            object("$anythingBut", only.unwrap_or(Value::Array(literals)))
+        }
         Leaf::Not(value) => object("$not", literal(value)),
         // What the i flag of the regex crate does is simple case folding, too.
         Leaf::FoldedEquals(other) => folded("\\A", other.source(), "\\z"),

@@ -14,7 +14,7 @@ use crate::ast::{
 use crate::json::{self, Kind, Node};
 use crate::ops::number::{Bound, Range};
 use crate::ops::text::Quoted;
-use crate::ops::{Folded, Leaf, Num};
+use crate::ops::{Folded, Leaf, LiteralSet, Num};
 
 /// Every operator.
 pub(crate) const OPERATORS: [&str; 9] = [
@@ -284,7 +284,7 @@ fn anything_but(key: &str, node: &Node, context: &mut Context<'_>) -> Option<Tes
         "a string, a number, a list of either, or one of prefix, suffix, equals-ignore-case, wildcard";
     match &node.kind {
         Kind::String(_) | Kind::Number(_) => {
-            Some(TestKind::Leaf(Leaf::AnythingBut([context.literal(node)?].into())))
+            Some(TestKind::Leaf(Leaf::AnythingBut(LiteralSet::new(vec![context.literal(node)?]))))
         }
         Kind::Array(items) if items.is_empty() => {
             let message =
@@ -307,7 +307,7 @@ fn anything_but(key: &str, node: &Node, context: &mut Context<'_>) -> Option<Tes
                 }
                 context.literal(item)
             });
-            Some(TestKind::Leaf(Leaf::AnythingBut(literals.into())))
+            Some(TestKind::Leaf(Leaf::AnythingBut(LiteralSet::new(literals))))
         }
         Kind::Object(members) => {
             let members = context.distinct(members, Duplicates::LastCounts);

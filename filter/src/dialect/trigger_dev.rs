@@ -13,7 +13,7 @@ use crate::ast::{
 };
 use crate::json::{self, Kind, Node};
 use crate::ops::text::Quoted;
-use crate::ops::{IgnoreCase, Leaf, Literal, Range};
+use crate::ops::{IgnoreCase, Leaf, Literal, LiteralSet, Range};
 
 /// Every operator, in the order in which the original asks for them: of several in one matcher it uses the first.
 pub(crate) const OPERATORS: [&str; 13] = [
@@ -176,7 +176,7 @@ fn operator(member: &json::Member, context: &mut Context<'_>) -> Option<TestKind
         "$not" => Leaf::Not(scalar(key, node, context)?),
         "$exists" => Leaf::Exists(context.boolean(key, node)?),
         "$isNull" => Leaf::IsNull(context.boolean(key, node)?),
-        "$anythingBut" => Leaf::AnythingBut(anything_but(key, node, context)?),
+        "$anythingBut" => Leaf::AnythingBut(LiteralSet::new(anything_but(key, node, context)?)),
         _ => {
             unknown_operator(member, context);
             return None;
@@ -214,9 +214,9 @@ fn scalar(key: &str, node: &Node, context: &mut Context<'_>) -> Option<Literal> 
     None
 }
 
-fn anything_but(key: &str, node: &Node, context: &mut Context<'_>) -> Option<Box<[Literal]>> {
+fn anything_but(key: &str, node: &Node, context: &mut Context<'_>) -> Option<Vec<Literal>> {
     let Kind::Array(items) = &node.kind else {
-        return Some([scalar(key, node, context)?].into());
+        return Some(vec![scalar(key, node, context)?]);
     };
     warn_of_duplicates(items, context);
     let mut first: Option<&Node> = None;
@@ -227,5 +227,5 @@ fn anything_but(key: &str, node: &Node, context: &mut Context<'_>) -> Option<Box
         refuse_mixture(same, first, item, context)?;
         Some(literal)
     });
-    Some(literals.into())
+    Some(literals)
 }

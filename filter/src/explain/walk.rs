@@ -162,6 +162,7 @@ impl Program {
         self.tests[condition.tests].iter().all(|test| match *test {
             Test::Leaf(leaf) => match &self.leaves[leaf] {
                 Leaf::Equals(literal) => same_type(literal, value),
+                Leaf::OneOf(literals) => literals.iter().any(|literal| same_type(literal, value)),
                 Leaf::Includes(_) => array,
                 Leaf::Number(_) => value.is_number(),
                 Leaf::Exists(_) | Leaf::IsNull(_) | Leaf::AnythingBut(_) | Leaf::Not(_) => true,

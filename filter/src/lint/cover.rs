@@ -113,6 +113,7 @@ impl<'t> Upper<'t> {
         match leaf {
             Leaf::Equals(literal) => Self::of_literal(literal),
             Leaf::Number(range) => Self::of_numbers(**range),
+            Leaf::OneOf(_) => Self::of_types(SCALARS & !MISSING),
             Leaf::Includes(_) => Self::of_types(ARRAY),
             Leaf::Exists(true) => Self::of_types(!MISSING),
             Leaf::Exists(false) => Self::of_types(MISSING),

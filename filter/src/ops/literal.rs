@@ -26,6 +26,16 @@ impl Literal {
             _ => false,
         }
     }
+
+    /// The literal as if it were a value.
+    pub(crate) fn view(&self) -> View<'_> {
+        match self {
+            Self::Null => View::Null,
+            Self::Bool(bool) => View::Bool(*bool),
+            Self::Number(number) => View::Number(*number),
+            Self::String(text) => View::String(text),
+        }
+    }
 }
 
 impl fmt::Display for Literal {

@@ -8,6 +8,7 @@ mod cidr;
 mod collate;
 mod fold;
 mod literal;
+mod literals;
 pub(crate) mod number;
 mod pattern;
 pub(crate) mod text;
@@ -21,6 +22,7 @@ pub(crate) use cidr::{Cidr, CidrError};
 pub(crate) use collate::IgnoreCase;
 pub(crate) use fold::Folded;
 pub(crate) use literal::Literal;
+pub(crate) use literals::LiteralSet;
 pub(crate) use number::{Num, Range};
 pub(crate) use pattern::{Pattern, PatternError};
 use text::Quoted;
@@ -44,6 +46,8 @@ pub(crate) enum View<'a> {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Leaf {
     Equals(Literal),
+    /// Equal to one of many: what an array of conditions has so many literals of that they are searched together.
+    OneOf(LiteralSet),
     StartsWith(Box<str>),
     EndsWith(Box<str>),
     Contains(Substring),
@@ -55,7 +59,7 @@ pub(crate) enum Leaf {
     Includes(Literal),
     Exists(bool),
     IsNull(bool),
-    AnythingBut(Box<[Literal]>),
+    AnythingBut(LiteralSet),
     Not(Literal),
     FoldedEquals(Folded),
     FoldedPrefix(Folded),
@@ -78,10 +82,11 @@ impl Leaf {
     pub(crate) fn holds(&self, value: View<'_>) -> bool {
         match self {
             Self::Equals(literal) => literal.equals(value),
+            Self::OneOf(literals) => literals.contains(value),
             Self::Number(range) => matches!(value, View::Number(number) if range.contains(number)),
             Self::Exists(expected) => (value != View::Missing) == *expected,
             Self::IsNull(expected) => (value == View::Null) == *expected,
-            Self::AnythingBut(literals) => !literals.iter().any(|literal| literal.equals(value)),
+            Self::AnythingBut(literals) => !literals.contains(value),
             Self::Not(literal) => match value {
                 View::Missing | View::Null | View::Object => false,
                 View::Bool(_) | View::Number(_) | View::String(_) | View::Unrepresentable => {
@@ -106,6 +111,7 @@ impl Leaf {
             Self::FoldedPrefix(prefix) => prefix.is_prefix_of(text),
             Self::FoldedSuffix(suffix) => suffix.is_suffix_of(text),
             Self::Equals(_)
+            | Self::OneOf(_)
             | Self::Number(_)
             | Self::Includes(_)
             | Self::Exists(_)
@@ -134,6 +140,7 @@ impl fmt::Display for Leaf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Equals(literal) => write!(f, "{literal}"),
+            Self::OneOf(literals) => write!(f, "{literals}"),
             Self::StartsWith(prefix) => write!(f, "starting with {}", Quoted(prefix)),
             Self::EndsWith(suffix) => write!(f, "ending with {}", Quoted(suffix)),
             Self::Contains(part) => write!(f, "containing {}", Quoted(part.text())),
@@ -148,10 +155,7 @@ impl fmt::Display for Leaf {
             Self::IsNull(true) => f.write_str("null"),
             Self::IsNull(false) => f.write_str("not null"),
             Self::AnythingBut(literals) if literals.is_empty() => f.write_str("anything"),
-            Self::AnythingBut(literals) => {
-                f.write_str("anything but ")?;
-                text::list(f, literals, "or")
-            }
+            Self::AnythingBut(literals) => write!(f, "anything but {literals}"),
             Self::Not(literal) => write!(f, "not {literal}"),
             Self::FoldedEquals(text) => write!(f, "{text}"),
             Self::FoldedPrefix(text) => write!(f, "starting with {text}"),

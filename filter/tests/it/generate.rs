@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 /// Cases per property: few while developing, many in CI.
 pub(crate) fn config() -> ProptestConfig {
-    let cases = std::env::var("FILTER_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(1000);
+    let cases = std::env::var("FILTER_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(500);
     ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 20_000, ..ProptestConfig::default() }
 }
 
@@ -120,7 +120,7 @@ pub(crate) mod native {
     /// An operator and its argument, without what nests.
     fn plain() -> BoxedStrategy<(&'static str, Value)> {
         let boolean = || any::<bool>().prop_map(Value::from);
-        let but = prop_oneof![scalar(), many(scalar(), 1, 4)];
+        let but = prop_oneof![2 => scalar(), 2 => many(scalar(), 1, 4), 1 => many(scalar(), 9, 20)];
         prop_oneof![
             string().prop_map(|v| ("$startsWith", v)),
             string().prop_map(|v| ("$endsWith", v)),
@@ -173,6 +173,7 @@ pub(crate) mod native {
             2 => scalar(),
             4 => vec(plain(), 1..3).prop_map(matcher),
             2 => many(prop_oneof![scalar(), vec(plain(), 1..2).prop_map(matcher)], 1, 4),
+            1 => many(prop_oneof![9 => scalar(), 1 => vec(plain(), 1..2).prop_map(matcher)], 9, 20),
         ];
         leaf.prop_recursive(4, 24, 4, |inner| {
             let filter = filter_of(inner.clone());
@@ -233,6 +234,7 @@ pub(crate) mod trigger_dev {
     fn literals() -> BoxedStrategy<Value> {
         prop_oneof![
             many(string(), 0, 4),
+            many(string(), 9, 20),
             many(number(), 1, 4),
             many(any::<bool>().prop_map(Value::from), 1, 3),
         ]

@@ -10,6 +10,7 @@ mod docs;
 mod explain;
 mod generate;
 mod hostile;
+mod interfaces;
 mod json;
 mod lint;
 mod operators;

@@ -6,7 +6,7 @@ use super::{Role, is_matcher, list, matcher, pattern, refuse_mixture, role, test
 use crate::ast::{Condition, Judge, Test, TestKind};
 use crate::json::{self, Kind, Node};
 use crate::ops::text::Quoted;
-use crate::ops::{IgnoreCase, Leaf, Literal, Num, Range, Substring};
+use crate::ops::{IgnoreCase, Leaf, Literal, LiteralSet, Num, Range, Substring};
 
 /// One operator with its argument.
 pub(super) fn operator(member: &json::Member, context: &mut Context<'_>) -> Option<TestKind> {
@@ -123,7 +123,7 @@ fn anything_but(key: &str, node: &Node, context: &mut Context<'_>) -> Option<Tes
                 }
                 context.literal(item)
             });
-            Some(TestKind::Leaf(Leaf::AnythingBut(literals.into())))
+            Some(TestKind::Leaf(Leaf::AnythingBut(LiteralSet::new(literals))))
         }
         Kind::Object(members) if is_matcher(members) => Some(TestKind::But(tests(members, context))),
         Kind::Object(_) => {
@@ -131,7 +131,7 @@ fn anything_but(key: &str, node: &Node, context: &mut Context<'_>) -> Option<Tes
             context.wrong_argument(key, expected, node, Some("to negate a filter write $nor".to_owned()));
             None
         }
-        _ => Some(TestKind::Leaf(Leaf::AnythingBut([context.literal(node)?].into()))),
+        _ => Some(TestKind::Leaf(Leaf::AnythingBut(LiteralSet::new(vec![context.literal(node)?])))),
     }
 }
 

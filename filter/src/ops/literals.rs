@@ -1,0 +1,111 @@
+//! Several literals at once, and whether a value equals one of them.
+//!
+//! Few are compared one by one; many are searched by halves, so that a filter that lists ten thousand names asks about
+//! fourteen of them. A hash table would need the value hashed anew for every set; an ordering needs nothing.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+use super::View;
+use super::literal::Literal;
+use super::text;
+
+/// Up to this many literals are compared one by one.
+const FEW: usize = 8;
+
+/// Literals in the order in which they were written.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct LiteralSet {
+    listed: Box<[Literal]>,
+    /// The places of the literals, in their order; empty if they are few.
+    sorted: Box<[u32]>,
+}
+
+impl LiteralSet {
+    pub(crate) fn new(listed: Vec<Literal>) -> Self {
+        let mut sorted = Vec::new();
+        // Filters have fewer than 2³² parts: their text is shorter than that.
+        if listed.len() > FEW
+            && let Ok(count) = u32::try_from(listed.len())
+        {
+            sorted.extend(0..count);
+            sorted.sort_by(|&a, &b| compare(&listed[a as usize], listed[b as usize].view()));
+        }
+        Self { listed: listed.into(), sorted: sorted.into() }
+    }
+
+    /// Whether one of them equals the value.
+    pub(crate) fn contains(&self, value: View<'_>) -> bool {
+        if self.sorted.is_empty() {
+            return self.listed.iter().any(|literal| literal.equals(value));
+        }
+        self.sorted.binary_search_by(|&place| compare(&self.listed[place as usize], value)).is_ok()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.listed.is_empty()
+    }
+
+    pub(crate) fn iter(&self) -> std::slice::Iter<'_, Literal> {
+        self.listed.iter()
+    }
+
+    /// Whether there are so many that they are searched together.
+    pub(crate) fn is_many(count: usize) -> bool {
+        count > FEW
+    }
+}
+
+/// A total order of scalars in which equal ones, and only those, are equal. What is no scalar comes last.
+fn compare(literal: &Literal, value: View<'_>) -> Ordering {
+    match (literal, value) {
+        (Literal::Bool(a), View::Bool(b)) => a.cmp(&b),
+        (Literal::Number(a), View::Number(b)) => a.compare(b),
+        (Literal::String(a), View::String(b)) => (**a).cmp(b),
+        (literal, value) => rank(literal.view()).cmp(&rank(value)),
+    }
+}
+
+fn rank(value: View<'_>) -> u8 {
+    match value {
+        View::Null => 0,
+        View::Bool(_) => 1,
+        View::Number(_) => 2,
+        View::String(_) => 3,
+        View::Missing | View::Object | View::Unrepresentable => 4,
+    }
+}
+
+impl fmt::Display for LiteralSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        text::list(f, &self.listed, "or")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LiteralSet, View};
+    use crate::ops::{Literal, Num};
+
+    fn literals(count: i64) -> Vec<Literal> {
+        (0..count)
+            .rev()
+            .flat_map(|n| [Literal::String(format!("s{n}").into()), Literal::Number(Num::Int(n * 2))])
+            .chain([Literal::Null, Literal::Bool(true)])
+            .collect()
+    }
+
+    #[test]
+    fn many_are_found_as_few_are() {
+        for count in [0, 1, 3, 4, 50] {
+            let (listed, set) = (literals(count), LiteralSet::new(literals(count)));
+            let odd = (0..count).map(|n| View::Number(Num::Int(n * 2 + 1)));
+            let half = [View::Number(Num::Float(0.5)), View::String("s"), View::Bool(false)];
+            let none = [View::Missing, View::Object, View::Unrepresentable];
+            for absent in odd.chain(half).chain(none) {
+                assert!(!set.contains(absent), "{absent:?} in {set}");
+            }
+            assert!(listed.iter().all(|literal| set.contains(literal.view())), "{set}");
+        }
+    }
+}
