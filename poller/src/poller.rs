@@ -52,7 +52,7 @@ pub struct Poller {
 struct Shared {
     inbox: Inbox,
     around: Arc<Surroundings>,
-    key_len: usize,
+    limits: Limits,
 }
 
 impl Poller {
@@ -139,6 +139,7 @@ impl Poller {
 
     async fn submit_in(&self, scope: &str, key: String, spec: PollSpec) -> Result<Poll, Error> {
         let key = self.key(scope, key)?;
+        spec.check(&self.shared.limits)?;
         self.shared.around.fetch.admits(spec.url()).map_err(Kind::Url)?;
         let admission = self.ask(|answer| Message::Submit { key: key.clone(), spec, answer }).await??;
         let inbox = self.shared.inbox.clone();
@@ -183,7 +184,7 @@ impl Poller {
     }
 
     fn key(&self, scope: &str, key: String) -> Result<PollKey, Error> {
-        let longest = self.shared.key_len;
+        let longest = self.shared.limits.key_len;
         let problem = if key.is_empty() {
             "the cache key is empty, expected a name for the poll".to_owned()
         } else if key.len() > longest || scope.len() > longest {
@@ -352,7 +353,7 @@ impl PollerBuilder {
         self
     }
 
-    /// What is accepted and done at once.
+    /// What is accepted and done at once. A spec must keep these, whatever it was read under.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
@@ -393,10 +394,9 @@ impl PollerBuilder {
             grace: limits.grace,
         });
         let open = around.store.load_open().await?;
-        let key_len = limits.key_len;
         let rng = seed.map_or_else(retry::Rng::from_entropy, retry::Rng::seeded);
-        let inbox = engine::spawn(limits, rng, Arc::clone(&around), open);
-        Ok(Poller { shared: Arc::new(Shared { inbox, around, key_len }) })
+        let inbox = engine::spawn(limits.clone(), rng, Arc::clone(&around), open);
+        Ok(Poller { shared: Arc::new(Shared { inbox, around, limits }) })
     }
 }
 

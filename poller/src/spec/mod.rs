@@ -8,6 +8,7 @@
 //! Two specs are the same when they are equal once parsed: defaults filled in, member order and aliases gone.
 //! [`PollSpec::to_value`] is that canonical form; nothing in it is secret.
 
+mod bounds;
 mod builder;
 mod decode;
 mod fields;

@@ -85,6 +85,26 @@ async fn scopes_keep_keys_apart() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_spec_must_keep_the_limits_of_the_poller_that_runs_it() {
+    let poller = World::sequence([pending]).poller().limits(Limits::default()).build().await.unwrap();
+    let retry = json!({"503": {"strategy": "backoff", "limit": 1000, "minTimeoutInMs": 10}});
+    let error = poller
+        .submit("job", spec(json!({"interval": 1, "timeout": 7200, "retry": retry})))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Spec);
+    let message = error.to_string();
+    for expected in [
+        "/interval: found 1 s, expected 10 s to 300 s",
+        "/timeout: found 7200 s, expected 30 s to 3600 s",
+        "/retry/503/limit: found 1000, expected at most 100",
+        "/retry/503/minTimeoutInMs: found 10, expected at least 100 ms",
+    ] {
+        assert!(message.contains(expected), "{message}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn bad_keys_are_refused() {
     let poller = World::sequence([pending]).poller().build().await.unwrap();
     for key in ["", "a\nb", &"x".repeat(600)] {
@@ -230,7 +250,7 @@ async fn shutdown_abandons_what_takes_longer_than_the_grace() {
 #[tokio::test(start_paused = true)]
 async fn caps_hold_per_origin_and_in_all() {
     let world = World::new(|_, _| success().after(Duration::from_secs(1)));
-    let mut limits = Limits::default();
+    let mut limits = Limits::unbounded();
     (limits.in_flight, limits.per_origin) = (5, 3);
     let poller = world.poller().limits(limits).build().await.unwrap();
     let mut polls = Vec::new();
@@ -273,7 +293,7 @@ async fn a_429_holds_back_the_neighbours_but_ends_none_of_them() {
 
 #[tokio::test(start_paused = true)]
 async fn more_polls_than_the_limit_are_refused() {
-    let mut limits = Limits::default();
+    let mut limits = Limits::unbounded();
     limits.open_polls = 1;
     let poller = World::sequence([pending]).poller().limits(limits).build().await.unwrap();
     poller.submit("one", long()).await.unwrap();

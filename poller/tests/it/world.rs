@@ -98,7 +98,8 @@ impl World {
     }
 
     pub(crate) fn poller(&self) -> PollerBuilder {
-        poller::Poller::builder().fetch(self.clone()).clock(self.clock).seed(7)
+        let builder = poller::Poller::builder().fetch(self.clone()).clock(self.clock);
+        builder.limits(Limits::unbounded()).seed(7)
     }
 
     pub(crate) fn timestamp(&self) -> Timestamp {

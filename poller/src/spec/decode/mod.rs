@@ -14,13 +14,14 @@ use std::time::Duration;
 use filter::{Dialect, json};
 use url::Url;
 
+use super::bounds::{WHO_SETS_THEM, effective, in_words};
 use super::fields::{Field, Place, Problems, closest, describe, field, known_members};
 use super::request::RequestInit;
 use super::response_filter::ResponseFilter;
 use super::retry::RequestTimeout;
 use super::{Inner, SpecError, SpecOptions};
 use crate::clock::micros;
-use crate::limits::{FINEST, LONGEST, Limits};
+use crate::limits::Limits;
 use crate::seal::SealKey;
 
 const MEMBERS: [&str; 11] = [
@@ -200,24 +201,21 @@ impl Decoder<'_> {
         default: u64,
         bounds: &RangeInclusive<Duration>,
     ) -> Option<Duration> {
-        let (low, high) = ((*bounds.start()).max(FINEST), *bounds.end());
-        let Some(given) = given else { return Some(Duration::from_secs(default).clamp(low, high.max(low))) };
-        let expected = match high < LONGEST {
-            true => format!("{} s to {} s", low.as_secs_f64(), high.as_secs_f64()),
-            false => format!("at least {} s", low.as_secs_f64()),
+        let bounds = effective(bounds);
+        let Some(given) = given else {
+            return Some(Duration::from_secs(default).clamp(*bounds.start(), *bounds.end()));
         };
+        let expected = in_words(&bounds);
         let Some(seconds) = given.place().number() else {
             self.problems.expected(given.place(), &format!("a number of seconds, {expected}"));
             return None;
         };
         match Duration::try_from_secs_f64(seconds).map(to_micros) {
-            Ok(duration) if (low..=high).contains(&duration) => Some(duration),
+            Ok(duration) if bounds.contains(&duration) => Some(duration),
             _ => {
                 let found = describe(given.node);
                 let message = format!("found {found} s, expected {expected}");
-                let help =
-                    "whoever runs the poller sets these bounds: `poll run --unbounded`, or `Limits` in code";
-                self.problems.error_with_help(given.place(), message, help);
+                self.problems.error_with_help(given.place(), message, WHO_SETS_THEM);
                 None
             }
         }
