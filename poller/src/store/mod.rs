@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::memory::MemoryStore;
-pub use self::sqlite::SqliteStore;
+pub use self::sqlite::{Ending, Runner, SqliteStore, Summary};
 use crate::clock::{BoxFuture, Timestamp};
 use crate::outcome::Outcome;
 use crate::spec::PollSpec;

@@ -192,6 +192,79 @@ async fn one_process_runs_a_file_and_others_may_look_at_it() {
 }
 
 #[tokio::test]
+async fn who_runs_a_file_can_be_asked_and_asking_hinders_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let runner = SqliteStore::open(file(&folder)).unwrap();
+    let other = SqliteStore::open(file(&folder)).unwrap();
+    assert_eq!(other.runner().unwrap(), None);
+    let asking = {
+        let other = other.clone();
+        tokio::task::spawn_blocking(move || while other.runner().unwrap().is_none() {})
+    };
+    runner.load_open().await.unwrap();
+    asking.await.unwrap();
+    for store in [&runner, &other] {
+        assert_eq!(store.runner().unwrap().and_then(|runner| runner.process), Some(std::process::id()));
+    }
+    drop(runner);
+    assert_eq!(other.runner().unwrap(), None);
+}
+
+#[tokio::test]
+async fn where_nobody_runs_the_file_a_poll_is_cancelled_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let runner = SqliteStore::open(file(&folder)).unwrap();
+    runner.create(poll("a", 1)).await.unwrap();
+    runner.load_open().await.unwrap();
+    let other = SqliteStore::open(file(&folder)).unwrap();
+    let now = Timestamp::from_micros(5_000_000);
+    for store in [&runner, &other] {
+        assert_eq!(store.cancel_unrun(key("a"), now).await.unwrap(), None, "somebody runs it");
+    }
+    drop(runner);
+    let outcome = other.cancel_unrun(key("a"), now).await.unwrap().unwrap();
+    assert_eq!((outcome.name(), outcome.restarts, outcome.elapsed().as_secs()), ("cancelled", 1, 4));
+    assert_eq!(other.get(key("a")).await.unwrap().unwrap().outcome, Some(Arc::clone(&outcome)));
+    let again = other.cancel_unrun(key("a"), Timestamp::from_micros(9_000_000)).await.unwrap();
+    assert_eq!(again, Some(outcome), "an outcome never changes");
+    let error = other.cancel_unrun(key("b"), now).await.unwrap_err().to_string();
+    assert_eq!(error, "the poll run-17/b is not in the store");
+}
+
+#[tokio::test]
+async fn a_glance_needs_neither_key_nor_readable_specs() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = SealKey::parse(&"a".repeat(64)).unwrap();
+    let store = SqliteStore::open_sealed(file(&folder), Some(key)).unwrap();
+    let sealed = spec(json!({"timeout": 60, "requestInit": {"headers": {"authorization": "hunter2"}}}));
+    let name = |name: &str| PollKey::new("", name);
+    for (second, poll_key) in [(1, name("ended")), (2, name("sealed")), (3, name("broken"))] {
+        store
+            .create(StoredPoll::new(poll_key, sealed.clone(), Timestamp::from_micros(second * 1_000_000)))
+            .await
+            .unwrap();
+    }
+    store.finish(name("ended"), outcome(b"[1, 2]").await).await.unwrap();
+    store.ask_to_cancel(name("sealed")).await.unwrap();
+    let raw = rusqlite::Connection::open(file(&folder)).unwrap();
+    raw.execute("UPDATE polls SET spec = '{' WHERE key = 'broken'", []).unwrap();
+
+    let store = SqliteStore::open(file(&folder)).unwrap();
+    assert_eq!(store.count_open().await.unwrap(), 2);
+    let all = store.summaries().await.unwrap();
+    let names: Vec<_> = all.iter().map(|summary| summary.key.key()).collect();
+    assert_eq!(names, ["sealed", "broken", "ended"], "open ones first");
+    let [waiting, broken, ended] = &all[..] else { panic!("{all:?}") };
+    assert!(waiting.cancelling && waiting.ended.is_none());
+    assert_eq!(waiting.deadline, Some(Timestamp::from_micros(62_000_000)));
+    assert_eq!(broken.deadline, None);
+    let ending = ended.ended.as_ref().unwrap();
+    assert_eq!((&*ending.outcome, ending.attempts), ("matched", 2));
+    assert_eq!(store.summary(name("ended")).await.unwrap().as_ref(), Some(ended));
+    assert_eq!(store.summary(name("none")).await.unwrap(), None);
+}
+
+#[tokio::test]
 async fn what_others_submit_and_cancel_is_noticed() {
     let folder = tempfile::tempdir().unwrap();
     let world = World::sequence([pending]);

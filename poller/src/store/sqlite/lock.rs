@@ -3,12 +3,34 @@
 //! The lock is an advisory lock of the operating system on a file beside the store, so it goes when its process does,
 //! even by `kill -9`. The file stays; it holds the number of the process that has, or had, the lock. A lock inside the
 //! database was rejected: it would have to be renewed, and would outlive a crash.
+//!
+//! Whether somebody has the lock can only be found out by taking a shared one for a moment, since the number in the file
+//! may be that of a dead process. Whoever wants to run the file may meet such a moment, and therefore tries again.
 
+use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read as _, Seek as _, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::super::StoreError;
+
+/// The process that runs the polls of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Runner {
+    /// Its number; `None` where the system does not let others read it.
+    pub process: Option<u32>,
+}
+
+impl fmt::Display for Runner {
+    /// `process 4711`, or `another process`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.process {
+            Some(number) => write!(f, "process {number}"),
+            None => f.write_str("another process"),
+        }
+    }
+}
 
 /// Held for as long as it lives.
 #[derive(Debug)]
@@ -16,10 +38,16 @@ pub(super) struct RunnerLock {
     _file: File,
 }
 
+/// What came of a wish for the lock.
+#[derive(Debug)]
+pub(super) enum Taken {
+    Ours(RunnerLock),
+    Theirs(Runner),
+}
+
 impl RunnerLock {
-    pub(super) fn take(store: &Path) -> Result<Self, StoreError> {
-        let path = lock_path(store);
-        let failed = |error: std::io::Error| {
+    pub(super) fn take(store: &Path) -> Result<Taken, StoreError> {
+        let failed = |error: io::Error| {
             StoreError::with_source(
                 format!("cannot lock {} to run its polls: {error}", store.display()),
                 error,
@@ -30,30 +58,42 @@ impl RunnerLock {
             .write(true)
             .create(true)
             .truncate(false)
-            .open(&path)
+            .open(lock_path(store))
             .map_err(failed)?;
         match file.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut holder = String::new();
-                // Only for the message: on a system whose locks forbid reading, it goes without.
-                let _ = file.read_to_string(&mut holder);
-                let holder = match holder.trim() {
-                    "" => "another process".to_owned(),
-                    number => format!("process {number}"),
-                };
-                return Err(StoreError::new(format!(
-                    "{} is run by {holder}; one process at a time runs the polls of a file: end that one first",
-                    store.display()
-                )));
-            }
+            Err(TryLockError::WouldBlock) => return Ok(Taken::Theirs(holder(&mut file))),
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
         file.set_len(0).map_err(failed)?;
         file.rewind().map_err(failed)?;
         writeln!(file, "{}", std::process::id()).map_err(failed)?;
-        Ok(Self { _file: file })
+        Ok(Taken::Ours(Self { _file: file }))
     }
+
+    /// Who has the lock of this store now.
+    pub(super) fn find(store: &Path) -> Result<Option<Runner>, StoreError> {
+        let failed = |error: io::Error| {
+            StoreError::with_source(format!("cannot find out who runs {}: {error}", store.display()), error)
+        };
+        let mut file = match File::open(lock_path(store)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed(error)),
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(None),
+            Err(TryLockError::WouldBlock) => Ok(Some(holder(&mut file))),
+            Err(TryLockError::Error(error)) => Err(failed(error)),
+        }
+    }
+}
+
+/// Only for messages: on a system whose locks forbid reading, it goes without.
+fn holder(file: &mut File) -> Runner {
+    let mut text = String::new();
+    let process = file.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
+    Runner { process }
 }
 
 fn lock_path(store: &Path) -> PathBuf {

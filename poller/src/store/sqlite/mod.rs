@@ -16,6 +16,7 @@
 mod errors;
 mod lock;
 mod rows;
+mod summary;
 mod worker;
 
 use std::path::{Path, PathBuf};
@@ -26,11 +27,13 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use self::errors::{Doing, failure};
-use self::lock::RunnerLock;
+pub use self::lock::Runner;
+use self::lock::{RunnerLock, Taken};
+pub use self::summary::{Ending, Summary};
 use self::worker::{Reader, Write, Writer};
 use super::{Changes, Creation, PollKey, Store, StoreError, StoredPoll};
-use crate::clock::BoxFuture;
-use crate::outcome::Outcome;
+use crate::clock::{BoxFuture, Clock as _, SystemClock, Timestamp};
+use crate::outcome::{Conclusion, Counts, Outcome};
 use crate::seal::SealKey;
 
 /// "poll", so that `file` and other programs can tell what the file is.
@@ -41,6 +44,10 @@ const MIGRATIONS: [&str; 1] = [include_str!("../../../migrations/sqlite/0001_pol
 
 /// How often the runner looks for what other processes did: what they submit or cancel is noticed within a second.
 const LOOK: Duration = Duration::from_millis(500);
+
+/// Whoever asks who runs a file holds its lock for a moment; so often, and after so long, it is tried again.
+const TRIES: u32 = 10;
+const MOMENT: Duration = Duration::from_millis(10);
 
 /// How long to wait for another process's transaction.
 const BUSY: Duration = Duration::from_secs(5);
@@ -114,6 +121,73 @@ impl SqliteStore {
         self.inner.writer.run(|answer| Write::AskToCancel { key, answer }).await
     }
 
+    /// Who runs the polls of the file at this moment; `None` if nobody does.
+    ///
+    /// # Errors
+    /// If the lock beside the file cannot be read.
+    pub fn runner(&self) -> Result<Option<Runner>, StoreError> {
+        let lock = self.inner.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        match *lock {
+            Some(_) => Ok(Some(Runner { process: Some(std::process::id()) })),
+            None => RunnerLock::find(&self.inner.path),
+        }
+    }
+
+    /// Ends a poll as cancelled where nobody runs the file, keeping others from running it meanwhile. Returns its
+    /// outcome, which is another one where that was decided before; `None` if somebody runs the file, who is then the one
+    /// to [ask](Self::ask_to_cancel).
+    ///
+    /// # Errors
+    /// If there is no such poll, or the file cannot be read or written.
+    pub async fn cancel_unrun(
+        &self,
+        key: PollKey,
+        now: Timestamp,
+    ) -> Result<Option<Arc<Outcome>>, StoreError> {
+        if self.is_runner() {
+            return Ok(None);
+        }
+        let Taken::Ours(_until_the_end) = RunnerLock::take(&self.inner.path)? else { return Ok(None) };
+        let Some(summary) = self.summary(key.clone()).await? else {
+            return Err(StoreError::new(format!("the poll {key} is not in the store")));
+        };
+        let outcome = Outcome {
+            conclusion: Conclusion::Cancelled,
+            attempts: 0,
+            restarts: summary.restarts,
+            started_at: summary.created_at,
+            ended_at: now,
+            counts: Counts::default(),
+            history: Vec::new(),
+        };
+        self.finish(key, Arc::new(outcome)).await.map(Some)
+    }
+
+    /// All polls at a glance, the open ones first, oldest first among each kind. Unlike [`list`](Store::list) it needs no
+    /// seal key and leaves nothing out.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub async fn summaries(&self) -> Result<Vec<Summary>, StoreError> {
+        self.inner.reader.run(summary::all).await
+    }
+
+    /// The poll of that name at a glance, if it is there.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub async fn summary(&self, key: PollKey) -> Result<Option<Summary>, StoreError> {
+        self.inner.reader.run(move |connection| summary::one(connection, &key)).await
+    }
+
+    /// How many polls are open.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub async fn count_open(&self) -> Result<usize, StoreError> {
+        self.inner.reader.run(summary::count_open).await
+    }
+
     /// The open polls that the runner has not been told of. Those that cannot be read are ended as failed.
     async fn load_unseen(&self) -> Result<Vec<StoredPoll>, StoreError> {
         let seal_key = self.inner.seal_key.clone();
@@ -130,11 +204,32 @@ impl SqliteStore {
         Ok(loaded.open)
     }
 
+    fn is_runner(&self) -> bool {
+        self.inner.lock.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
     /// Takes the lock that makes this process the runner of the file, unless it is already.
-    fn become_runner(&self) -> Result<(), StoreError> {
-        let mut lock = self.inner.lock.lock().unwrap_or_else(PoisonError::into_inner);
-        if lock.is_none() {
-            *lock = Some(RunnerLock::take(&self.inner.path)?);
+    async fn become_runner(&self) -> Result<(), StoreError> {
+        let path = &self.inner.path;
+        for attempt in 1.. {
+            if self.is_runner() {
+                break;
+            }
+            match RunnerLock::take(path)? {
+                Taken::Ours(lock) => {
+                    *self.inner.lock.lock().unwrap_or_else(PoisonError::into_inner) = Some(lock);
+                }
+                Taken::Theirs(runner) if attempt == TRIES => {
+                    return Err(StoreError::new(format!(
+                        "{} is run by {runner}; one process at a time runs the polls of a file: end that one first",
+                        path.display()
+                    )));
+                }
+                Taken::Theirs(_) => {
+                    let clock = SystemClock::new();
+                    clock.sleep_until(clock.now() + MOMENT).await;
+                }
+            }
         }
         Ok(())
     }
@@ -228,7 +323,7 @@ impl Store for SqliteStore {
 
     fn load_open(&self) -> BoxFuture<'_, Result<Vec<StoredPoll>, StoreError>> {
         Box::pin(async move {
-            self.become_runner()?;
+            self.become_runner().await?;
             self.inner.writer.run(|answer| Write::CountRestarts { answer }).await?;
             self.inner.seen.store(0, Ordering::Relaxed);
             self.load_unseen().await

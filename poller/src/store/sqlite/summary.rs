@@ -1,0 +1,89 @@
+//! Polls at a glance: what a list shows, taken from the columns without reading specs and bodies back.
+//!
+//! That makes a list cheap, and whole: a poll whose spec this version cannot read, or whose secrets it has no key for, is
+//! in it like any other.
+
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use super::super::PollKey;
+use super::rows::ReadError;
+use crate::clock::Timestamp;
+
+/// What a store knows of a poll without reading its spec and its body; from [`SqliteStore::summaries`](super::SqliteStore::summaries).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Summary {
+    /// Its name.
+    pub key: PollKey,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+    /// When it ends at the latest; `None` if its spec cannot be read.
+    pub deadline: Option<Timestamp>,
+    /// How often a process went on with it.
+    pub restarts: u32,
+    /// Somebody wants it cancelled, and whoever runs the file has not done so yet.
+    pub cancelling: bool,
+    /// How it ended; `None` while it is open.
+    pub ended: Option<Ending>,
+}
+
+/// How a poll ended, at a glance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Ending {
+    /// When.
+    pub at: Timestamp,
+    /// The [name](crate::Outcome::name) of its outcome; `unreadable` if that cannot be read.
+    pub outcome: String,
+    /// Requests made.
+    pub attempts: u32,
+}
+
+const SELECT: &str = "SELECT scope, key, created_at, restarts, cancelling, ended_at, \
+     CASE WHEN json_valid(spec) THEN json_extract(spec, '$.timeout') END, \
+     CASE WHEN json_valid(outcome) THEN json_extract(outcome, '$.outcome') END, \
+     CASE WHEN json_valid(outcome) THEN json_extract(outcome, '$.attempts') END FROM polls";
+
+/// Open polls first, each kind in the order of their creation.
+pub(super) fn all(connection: &Connection) -> Result<Vec<Summary>, ReadError> {
+    let mut statement = connection.prepare_cached(&format!("{SELECT} ORDER BY outcome IS NOT NULL, id"))?;
+    let rows = statement.query_map([], read)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+pub(super) fn one(connection: &Connection, key: &PollKey) -> Result<Option<Summary>, ReadError> {
+    let mut statement = connection.prepare_cached(&format!("{SELECT} WHERE scope = ?1 AND key = ?2"))?;
+    Ok(statement.query_row(params![key.scope(), key.key()], read).optional()?)
+}
+
+pub(super) fn count_open(connection: &Connection) -> Result<usize, ReadError> {
+    let count: i64 =
+        connection.query_row("SELECT count(*) FROM polls WHERE outcome IS NULL", [], |row| row.get(0))?;
+    Ok(usize::try_from(count).unwrap_or(0))
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Summary> {
+    let time = |micros: i64| Timestamp::from_micros(u64::try_from(micros).unwrap_or(0));
+    let created_at = time(row.get(2)?);
+    // A spec from the future may have anything there; what is no number of seconds is not known.
+    let timeout = row.get::<_, Option<f64>>(6).unwrap_or(None);
+    let deadline = timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let ended = match row.get::<_, Option<i64>>(5)? {
+        None => None,
+        Some(at) => Some(Ending {
+            at: time(at),
+            outcome: row.get::<_, Option<String>>(7)?.unwrap_or_else(|| "unreadable".to_owned()),
+            attempts: row.get::<_, Option<i64>>(8)?.and_then(|count| u32::try_from(count).ok()).unwrap_or(0),
+        }),
+    };
+    Ok(Summary {
+        key: PollKey::new(row.get::<_, String>(0)?, row.get::<_, String>(1)?),
+        created_at,
+        deadline: deadline.map(|timeout| created_at + timeout),
+        restarts: u32::try_from(row.get::<_, i64>(3)?).unwrap_or(u32::MAX),
+        cancelling: row.get(4)?,
+        ended,
+    })
+}
