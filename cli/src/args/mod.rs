@@ -6,12 +6,14 @@
 
 mod events;
 mod polls;
+mod stores;
 mod values;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
 pub(crate) use events::{CheckArgs, ExplainArgs, FilterArgs, Kind, MatchArgs};
 pub(crate) use polls::{DemoArgs, RunArgs, WaitArgs};
+pub(crate) use stores::{CancelArgs, ForgetArgs, ListArgs, ShowArgs, SubmitArgs};
 pub(crate) use values::TextArg;
 
 /// Poll a URL until its JSON says done.
@@ -54,6 +56,8 @@ Start here:
       a job server on this machine, polled before your eyes
   poll wait https://api.example.com/jobs/42 --until '{\"status\": [\"SUCCESS\"]}'
       asks every ten seconds until the job is done, then prints what came back
+  poll run --store polls.db export.json
+      the same from a file; after Ctrl-C or a crash, `poll run --store polls.db` goes on
   poll match -f '{\"level\": [\"error\", \"fatal\"]}' app.jsonl
       grep for JSON: the lines that match
 
@@ -68,8 +72,8 @@ Exit codes of demo, run and wait:
   1    the job failed: the failure filter matched, or asking cannot succeed
   2    the command could not do its work: bad arguments, a bad spec, a file that cannot be read
   124  the time was up first
-  130  cancelled by Ctrl-C or SIGTERM
-Exit codes of check, match and explain are those of grep: 0, 1, and 2 for errors.";
+  130  cancelled by Ctrl-C or SIGTERM; with --store, stopped: the polls stay open
+Exit codes of the others are those of grep: 0, 1, and 2 for errors.";
 
 /// When to colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -85,6 +89,11 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     Run(RunArgs),
     Wait(Box<WaitArgs>),
+    Submit(SubmitArgs),
+    List(ListArgs),
+    Show(ShowArgs),
+    Cancel(CancelArgs),
+    Forget(ForgetArgs),
     Check(CheckArgs),
     Match(MatchArgs),
     Explain(ExplainArgs),

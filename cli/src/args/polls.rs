@@ -58,6 +58,13 @@ pub(crate) struct DemoArgs {
 /// nothing does. With several, each poll prints one line of JSON as it ends, as --json does: its key, its outcome
 /// ("matched", "failed", "timed out" or "cancelled"), the response, the attempts. Specs that share a cacheKey and are
 /// equal are one poll; if they differ, that is an error.
+///
+/// With --store, polls are kept in a file and survive this process. Run the same command again, after a crash or Ctrl-C,
+/// and they go on with the same start and deadline; a poll that has ended is not asked again, its stored result is
+/// printed at once. Without SPEC, everything that is open in the file is run until nothing is, and each poll prints its
+/// line. With SPEC, the other open polls of the file run along meanwhile, but only those given are printed and waited
+/// for. One process at a time runs a file; `submit`, `list`, `show`, `cancel` and `forget` work beside it, and what is
+/// submitted is taken on within a second.
 #[derive(Debug, Args)]
 #[command(after_long_help = r#"A spec (only url is required; times are in seconds):
   {
@@ -74,18 +81,33 @@ Examples:
   poll run export.json > result.json && echo ready
   poll run nightly/*.json | jq -r 'select(.outcome != "matched") | .key'
   jq '{url, responseFilter: {body: {done: true}}}' jobs.json | poll run -
+  poll run --store polls.db export.json
+  poll run --store polls.db
 
 Exit codes:
   0    every poll matched
   1    a poll failed: its failure filter matched, or asking cannot succeed
-  2    a spec is wrong or cannot be read; no request was made
+  2    a spec is wrong or cannot be read, no request was made; the store cannot be used
   124  a poll ran out of time
-  130  cancelled by Ctrl-C or SIGTERM; a second Ctrl-C ends at once
+  130  cancelled by Ctrl-C or SIGTERM; with --store, stopped: the polls stay open.
+       A second Ctrl-C ends at once
 Of several, the first of 2, 130, 1, 124, 0 that occurred."#)]
 pub(crate) struct RunArgs {
     /// Files of specs; `-` is standard input
-    #[arg(required = true, value_name = "SPEC")]
+    #[arg(required_unless_present = "store", value_name = "SPEC")]
     pub(crate) files: Vec<PathBuf>,
+
+    /// Keep the polls in this file, so that they survive this process; it is made if it is not there
+    #[arg(long, value_name = "FILE")]
+    pub(crate) store: Option<PathBuf>,
+
+    /// Forget finished polls of the same keys first, so that they are asked anew
+    #[arg(long, requires = "store", requires = "files")]
+    pub(crate) fresh: bool,
+
+    /// The scope of the keys in the store; without it, the default scope
+    #[arg(long, value_name = "NAME", requires = "store", requires = "files", value_parser = values::scope)]
+    pub(crate) scope: Option<String>,
 
     /// Lift the limits on interval (10 to 300 s) and timeout (30 to 3600 s)
     #[arg(long)]

@@ -57,6 +57,18 @@ pub(crate) fn poll_duration(text: &str) -> Result<Duration, String> {
     Ok(duration)
 }
 
+/// A name for a scope, as the poller accepts it.
+pub(crate) fn scope(text: &str) -> Result<String, String> {
+    let longest = poller::Limits::default().key_len;
+    if text.len() > longest {
+        return Err(format!("longer than {longest} bytes"));
+    }
+    if text.contains(char::is_control) {
+        return Err("has a control character".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
 /// An argument that is the text itself or, as `@FILE`, names the file that holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum TextArg {

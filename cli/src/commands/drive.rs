@@ -1,4 +1,4 @@
-//! Drives polls from submission to exit code: the one loop under `run`, `wait` and `demo`.
+//! Drives polls from submission to exit code: the one loop under `run`, `wait` and `demo`, without a store.
 //!
 //! ```text
 //! jobs ─► poller ─► events ─┬─► narrator (standard error)
@@ -7,11 +7,11 @@
 //! ```
 //!
 //! The loop ends when every poll has its outcome, and only then: a cancelled poll ends by its outcome too, so that
-//! what a poll came to is printed and counted in one place. The store is in memory and goes with the process.
+//! what a poll came to is printed and counted in one place. The store is in memory and goes with the process; polls of
+//! a file are driven by [`resume`](super::store::resume).
 
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -20,26 +20,18 @@ use futures_util::future::try_join_all;
 use futures_util::stream::SelectAll;
 use poller::fetch::{Guard, HttpClient};
 use poller::secret::AllowAll;
-use poller::{Clock as _, Conclusion, Event, Limits, Outcome, Poller, SystemClock};
+use poller::{Clock as _, Event, Limits, Poller, SystemClock};
 use tokio::time::MissedTickBehavior;
 
+use super::ends::{Ends, Print};
+use super::signals;
 use super::specs::Job;
-use super::{output, signals};
 use crate::exit::Exit;
 use crate::render::live::Narrator;
 use crate::render::terminal::Terminal;
 
 /// How often the live line is redrawn; its countdowns have a resolution of a second.
-const REDRAW: Duration = Duration::from_millis(100);
-
-/// What goes to standard output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Print {
-    /// The body of a response that matched, verbatim.
-    Body,
-    /// Every outcome, one line of JSON each.
-    Outcomes,
-}
+pub(super) const REDRAW: Duration = Duration::from_millis(100);
 
 /// Polls and how to run them.
 pub(super) struct Plan<'a> {
@@ -81,7 +73,7 @@ pub(super) async fn drive(plan: Plan<'_>) -> anyhow::Result<Exit> {
         .collect();
     let mut redraw = tokio::time::interval(REDRAW);
     redraw.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let mut ends = Ends::new(print, polls.len());
+    let mut ends = Ends::new(print);
     let mut told = false;
     loop {
         tokio::select! {
@@ -89,7 +81,7 @@ pub(super) async fn drive(plan: Plan<'_>) -> anyhow::Result<Exit> {
                 Some((index, event)) => {
                     narrator.event(index, &event);
                     if let (Event::Finished(outcome), Some(poll)) = (&event, polls.get(index)) {
-                        ends.take(poll.key(), outcome, &narrator, terminal)?;
+                        ends.take(poll.poll_key(), outcome, &narrator, terminal)?;
                     }
                 }
                 None => break,
@@ -113,59 +105,18 @@ pub(super) async fn drive(plan: Plan<'_>) -> anyhow::Result<Exit> {
         }
     }
     if polls.len() > 1 {
-        narrator.say(super::run::summary(&ends.counts));
+        narrator.say(ends.summary());
     }
     drop(narrator);
-    Ok(ends.exit)
+    Ok(ends.exit())
 }
 
-fn client(cacert: Option<&Path>) -> anyhow::Result<HttpClient> {
+/// Sends requests to wherever this machine can.
+pub(super) fn client(cacert: Option<&Path>) -> anyhow::Result<HttpClient> {
     let mut client = HttpClient::builder().guard(Guard::local());
     if let Some(path) = cacert {
         let pem = fs::read(path).with_context(|| format!("cannot read --cacert {}", path.display()))?;
         client = client.add_root_pem(&pem).with_context(|| format!("in --cacert {}", path.display()))?;
     }
     Ok(client.build()?)
-}
-
-/// The outcomes as they come.
-struct Ends {
-    print: Print,
-    exit: Exit,
-    counts: [(&'static str, u32); 4],
-}
-
-impl Ends {
-    fn new(print: Print, polls: usize) -> Self {
-        debug_assert!(print == Print::Outcomes || polls == 1, "a body is the result of one poll");
-        Self {
-            print,
-            exit: Exit::Success,
-            counts: [("matched", 0), ("failed", 0), ("timed out", 0), ("cancelled", 0)],
-        }
-    }
-
-    fn take(
-        &mut self,
-        key: &str,
-        outcome: &Arc<Outcome>,
-        narrator: &Narrator,
-        terminal: &Terminal,
-    ) -> anyhow::Result<()> {
-        self.exit = self.exit.and(Exit::from(&**outcome));
-        if let Some((_, count)) = self.counts.iter_mut().find(|(name, _)| *name == outcome.name()) {
-            *count += 1;
-        }
-        match (self.print, &outcome.conclusion) {
-            (Print::Outcomes, _) => narrator.aside(|| output::outcome(key, outcome, terminal)),
-            (Print::Body, Conclusion::Matched { response }) => {
-                narrator.aside(|| output::body(response.body(), terminal))
-            }
-            (Print::Body, _) => Ok(()),
-        }
-    }
-
-    fn number(&self) -> usize {
-        self.counts.iter().map(|(_, count)| *count as usize).sum()
-    }
 }

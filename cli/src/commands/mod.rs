@@ -7,6 +7,7 @@
 mod check;
 mod demo;
 mod drive;
+mod ends;
 mod explain;
 mod filters;
 mod r#match;
@@ -14,6 +15,7 @@ mod output;
 mod run;
 mod signals;
 mod specs;
+mod store;
 mod wait;
 
 use std::io;
@@ -30,6 +32,11 @@ pub(crate) fn run(cli: Cli) -> Exit {
         Command::Demo(args) => demo::run(&args, &terminal),
         Command::Run(args) => run::run(&args, &terminal),
         Command::Wait(args) => wait::run(&args, &terminal),
+        Command::Submit(args) => store::submit::run(&args, &terminal),
+        Command::List(args) => store::list::run(&args, &terminal),
+        Command::Show(args) => store::show::run(&args, &terminal),
+        Command::Cancel(args) => store::cancel::run(&args, &terminal),
+        Command::Forget(args) => store::forget::run(&args, &terminal),
         Command::Check(args) => check::run(&args, &terminal),
         Command::Match(args) => r#match::run(&args, &terminal),
         Command::Explain(args) => explain::run(&args, &terminal),

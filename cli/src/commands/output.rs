@@ -7,6 +7,8 @@ use std::io::{self, Write as _};
 
 use anyhow::Context as _;
 use poller::Outcome;
+use poller::store::PollKey;
+use serde::Serialize;
 
 use crate::render::clean;
 use crate::render::terminal::Terminal;
@@ -27,9 +29,24 @@ pub(super) fn body(body: &[u8], terminal: &Terminal) -> anyhow::Result<()> {
     write(text.as_bytes())
 }
 
-/// `{"key":…,"outcome":"matched",…}` on one line.
-pub(super) fn outcome(key: &str, outcome: &Outcome, terminal: &Terminal) -> anyhow::Result<()> {
-    let mut line = outcome_line(key, outcome).context("cannot write the outcome as JSON")?;
+/// `{"key":…,"outcome":"matched",…}` on one line; the scope follows the key where there is one.
+pub(super) fn outcome(key: &PollKey, outcome: &Outcome, terminal: &Terminal) -> anyhow::Result<()> {
+    let line = outcome_line(key, outcome).context("cannot write the outcome as JSON")?;
+    write_line(line, terminal)
+}
+
+/// Any value as JSON on one line.
+pub(super) fn json(value: &impl Serialize, terminal: &Terminal) -> anyhow::Result<()> {
+    let line = serde_json::to_string(value).context("cannot write JSON")?;
+    write_line(on_one_line(&line), terminal)
+}
+
+/// Text for people and scripts; it holds foreign text only where that was made safe.
+pub(super) fn text(text: &str) -> anyhow::Result<()> {
+    write(format!("{text}\n").as_bytes())
+}
+
+fn write_line(mut line: String, terminal: &Terminal) -> anyhow::Result<()> {
     if terminal.stdout {
         line = clean::line(&line).into_owned();
     }
@@ -37,16 +54,24 @@ pub(super) fn outcome(key: &str, outcome: &Outcome, terminal: &Terminal) -> anyh
     write(line.as_bytes())
 }
 
-fn outcome_line(key: &str, outcome: &Outcome) -> serde_json::Result<String> {
-    Ok(one_line(&serde_json::to_string(key)?, &serde_json::to_string(outcome)?))
+fn outcome_line(key: &PollKey, outcome: &Outcome) -> serde_json::Result<String> {
+    let mut name = format!("\"key\":{}", serde_json::to_string(key.key())?);
+    if !key.scope().is_empty() {
+        name.push_str(&format!(",\"scope\":{}", serde_json::to_string(key.scope())?));
+    }
+    Ok(one_line(&name, &serde_json::to_string(outcome)?))
 }
 
-/// Puts the key before the members of the outcome. As text: a serializer that flattens would have to take the
+/// Puts the name before the members of the outcome. As text: a serializer that flattens would have to take the
 /// verbatim body apart.
-fn one_line(key: &str, outcome: &str) -> String {
+fn one_line(name: &str, outcome: &str) -> String {
     let members = outcome.strip_prefix('{').unwrap_or("}");
-    // In JSON a line end can only stand between tokens, where a space does as well.
-    format!("{{\"key\":{key},{}", members.replace(['\n', '\r'], " "))
+    format!("{{{name},{}", on_one_line(members))
+}
+
+/// In JSON a line end can only stand between tokens, where a space does as well.
+fn on_one_line(json: &str) -> String {
+    json.replace(['\n', '\r'], " ")
 }
 
 fn write(bytes: &[u8]) -> anyhow::Result<()> {
@@ -67,10 +92,12 @@ mod tests {
                 "response":{{"status":200,"headers":{{}},"body":{body}}}}}"#
         ))
         .unwrap();
-        let line = outcome_line("a\"b", &outcome).unwrap();
+        let line = outcome_line(&PollKey::new("", "a\"b"), &outcome).unwrap();
         assert!(!line.contains(['\n', '\r']), "{line}");
         assert!(line.contains(r#""body":{   "n": 1.50,  "n": 2}"#), "{line}");
         let value: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!((&value["key"], &value["outcome"]), (&"a\"b".into(), &"matched".into()));
+        let scoped = outcome_line(&PollKey::new("run-17", "a"), &outcome).unwrap();
+        assert!(scoped.starts_with(r#"{"key":"a","scope":"run-17","outcome":"#), "{scoped}");
     }
 }

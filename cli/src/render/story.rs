@@ -86,6 +86,18 @@ pub(crate) fn count(number: u32, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
+/// How many polls came to what: `3 polls: 2 matched, 1 timed out`.
+pub(crate) fn summary(counts: &[(&str, u32)]) -> String {
+    let total = counts.iter().map(|(_, number)| number).sum();
+    let parts: Vec<_> = counts
+        .iter()
+        .filter(|(_, number)| *number > 0)
+        .map(|(name, number)| format!("{number} {name}"))
+        .collect();
+    let of_what = if parts.is_empty() { "" } else { ": " };
+    format!("{}{of_what}{}", count(total, "poll"), parts.join(", "))
+}
+
 /// What the next request waits for, and how long.
 pub(crate) fn coming(next: &Next, wait: Duration) -> String {
     let wait = short(wait);

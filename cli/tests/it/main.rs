@@ -6,9 +6,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod batch;
+mod crash;
 mod demo;
 mod outcomes;
 mod process;
+mod resume;
 mod signals;
+mod store;
 mod streams;
 mod wait;

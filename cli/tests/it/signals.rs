@@ -16,7 +16,7 @@ async fn interrupted(signal: Signal, arguments: &[&str]) -> Ended {
     finish(child, "").await
 }
 
-fn send(signal: Signal, child: &Child) {
+pub(crate) fn send(signal: Signal, child: &Child) {
     let pid = Pid::from_raw(i32::try_from(child.id().unwrap()).unwrap()).unwrap();
     kill_process(pid, signal).unwrap();
 }

@@ -344,6 +344,8 @@ async fn inline_secrets_are_sealed_or_refused() {
     let world = World::sequence([pending]);
     let poller = world.poller().store(SqliteStore::open(file(&folder)).unwrap()).build().await.unwrap();
     let error = poller.submit("job", secret()).await.unwrap_err().to_string();
+    let refusal = SqliteStore::open(file(&folder)).unwrap().admits(&secret()).unwrap_err().to_string();
+    assert!(error.ends_with(&refusal), "{error}");
     for way_out in ["/requestInit/headers/authorization, /requestInit/body", "POLL_SEAL_KEY", "env:NAME"] {
         assert!(error.contains(way_out), "{error}");
     }

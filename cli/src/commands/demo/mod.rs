@@ -10,7 +10,8 @@ use std::env;
 use poller::{Attempt, AttemptResult, NextReason, PollSpec, SpecOptions, Verdict};
 
 use self::server::JobServer;
-use super::drive::{self, Plan, Print};
+use super::drive::{self, Plan};
+use super::ends::Print;
 use super::specs::{self, Job};
 use crate::args::DemoArgs;
 use crate::exit::Exit;

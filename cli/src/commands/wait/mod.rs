@@ -14,7 +14,8 @@ use poller::{PollSpec, SpecOptions};
 use serde_json::Number;
 
 use self::reading::Reading;
-use super::drive::{self, Plan, Print};
+use super::drive::{self, Plan};
+use super::ends::Print;
 use super::specs::{self, Job};
 use super::{AlreadyTold, tell_error};
 use crate::args::{TextArg, WaitArgs};

@@ -35,6 +35,7 @@ use super::{Changes, Creation, PollKey, Store, StoreError, StoredPoll};
 use crate::clock::{BoxFuture, Clock as _, SystemClock, Timestamp};
 use crate::outcome::{Conclusion, Counts, Outcome};
 use crate::seal::SealKey;
+use crate::spec::PollSpec;
 
 /// "poll", so that `file` and other programs can tell what the file is.
 const APPLICATION_ID: i64 = 0x706f_6c6c;
@@ -119,6 +120,19 @@ impl SqliteStore {
     /// If the file cannot be written.
     pub async fn ask_to_cancel(&self, key: PollKey) -> Result<bool, StoreError> {
         self.inner.writer.run(|answer| Write::AskToCancel { key, answer }).await
+    }
+
+    /// Whether a spec can be kept here: one with inline secrets needs a seal key.
+    ///
+    /// # Errors
+    /// What is missing, and both ways out.
+    pub fn admits(&self, spec: &PollSpec) -> Result<(), StoreError> {
+        self.stored(spec).map(drop)
+    }
+
+    /// The text in which a spec is kept.
+    fn stored(&self, spec: &PollSpec) -> Result<String, StoreError> {
+        spec.to_stored(self.inner.seal_key.as_ref()).map_err(|error| StoreError::new(error.to_string()))
     }
 
     /// Who runs the polls of the file at this moment; `None` if nobody does.
@@ -284,10 +298,7 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
 impl Store for SqliteStore {
     fn create(&self, poll: StoredPoll) -> BoxFuture<'_, Result<Creation, StoreError>> {
         Box::pin(async move {
-            let spec = poll
-                .spec
-                .to_stored(self.inner.seal_key.as_ref())
-                .map_err(|error| StoreError::new(error.to_string()))?;
+            let spec = self.stored(&poll.spec)?;
             let key = poll.key.clone();
             let created =
                 self.inner.writer.run(|answer| Write::Create { poll: Box::new(poll), spec, answer }).await?;

@@ -1,0 +1,54 @@
+//! `poll forget KEY…`: removes finished polls, all that were named or none.
+
+use poller::store::Store as _;
+use serde::Serialize;
+
+use super::super::{AlreadyTold, block_on, output, tell_error};
+use super::{Opening, find, plain, quoted, shown};
+use crate::args::ForgetArgs;
+use crate::exit::Exit;
+use crate::render::terminal::Terminal;
+
+pub(in super::super) fn run(args: &ForgetArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
+    block_on(forget(args, terminal))
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    key: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<&'a str>,
+    forgotten: bool,
+}
+
+async fn forget(args: &ForgetArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
+    let file = &args.store.store;
+    let store = super::open(file, Opening::MustExist)?;
+    let polls = find(&store, args.store.scope(), &args.keys, file, terminal).await?;
+    let mut open = polls.iter().filter(|poll| poll.ended.is_none()).peekable();
+    if open.peek().is_some() {
+        for poll in open {
+            let key = shown(&poll.key);
+            tell_error(
+                terminal,
+                &anyhow::anyhow!(
+                    "{key} is open, and only finished polls are forgotten; first: poll cancel --store {} {key}",
+                    quoted(file)
+                ),
+            );
+        }
+        return Err(AlreadyTold.into());
+    }
+    for poll in &polls {
+        // Another process may have been faster; the poll is gone either way.
+        let forgotten = store.forget(poll.key.clone()).await.map_err(plain)?;
+        if args.each.json {
+            let (key, scope) = (poll.key.key(), super::list::some_scope(&poll.key));
+            output::json(&Line { key, scope, forgotten }, terminal)?;
+        } else {
+            let words = if forgotten { "forgotten" } else { "forgotten by another process" };
+            output::text(&format!("{}: {words}", shown(&poll.key)))?;
+        }
+    }
+    Ok(Exit::Success)
+}

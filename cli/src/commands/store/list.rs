@@ -1,0 +1,146 @@
+//! `poll list`: the polls of a store, one line each.
+
+use std::fmt::Write as _;
+
+use console::measure_text_width;
+use poller::store::{PollKey, Runner, Summary};
+use poller::{Clock as _, SystemClock, Timestamp};
+use serde::Serialize;
+
+use super::super::{block_on, output};
+use super::{Opening, age, plain, quoted, shown};
+use crate::args::ListArgs;
+use crate::exit::Exit;
+use crate::render::terminal::{Paint, Terminal, tell};
+use crate::render::{story, time};
+
+pub(in super::super) fn run(args: &ListArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
+    block_on(list(args, terminal))
+}
+
+async fn list(args: &ListArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
+    let store = super::open(&args.store, Opening::MustExist)?;
+    let mut polls = store.summaries().await.map_err(plain)?;
+    if let Some(scope) = &args.scope {
+        polls.retain(|poll| poll.key.scope() == scope);
+    }
+    let now = SystemClock::new().now();
+    if args.each.json {
+        for poll in &polls {
+            output::json(&Line::from(poll), terminal)?;
+        }
+        return Ok(Exit::Success);
+    }
+    if !polls.is_empty() {
+        output::text(&table(&polls, now, terminal.stdout_paint))?;
+    }
+    if !args.each.quiet {
+        tell(in_words(&polls, store.runner().map_err(plain)?, &quoted(&args.store)));
+    }
+    Ok(Exit::Success)
+}
+
+/// The scope where it is not the default one.
+pub(super) fn some_scope(key: &PollKey) -> Option<&str> {
+    Some(key.scope()).filter(|scope| !scope.is_empty())
+}
+
+/// `open`, `cancelling`, or the name of the outcome.
+pub(super) fn state(poll: &Summary) -> &str {
+    match &poll.ended {
+        Some(ending) => &ending.outcome,
+        None if poll.cancelling => "cancelling",
+        None => "open",
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Line<'a> {
+    key: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<&'a str>,
+    state: &'a str,
+    created_at: Timestamp,
+    deadline: Option<Timestamp>,
+    restarts: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempts: Option<u32>,
+}
+
+impl<'a> From<&'a Summary> for Line<'a> {
+    fn from(poll: &'a Summary) -> Self {
+        Self {
+            key: poll.key.key(),
+            scope: some_scope(&poll.key),
+            state: state(poll),
+            created_at: poll.created_at,
+            deadline: poll.deadline,
+            restarts: poll.restarts,
+            ended_at: poll.ended.as_ref().map(|ending| ending.at),
+            attempts: poll.ended.as_ref().map(|ending| ending.attempts),
+        }
+    }
+}
+
+fn table(polls: &[Summary], now: Timestamp, paint: Paint) -> String {
+    let mut rows = vec![["KEY", "STATE", "AGE", "WHEN", "ATTEMPTS"].map(str::to_owned)];
+    rows.extend(polls.iter().map(|poll| {
+        let (when, attempts) = match (&poll.ended, poll.deadline) {
+            (Some(ending), _) => (format!("{} ago", age(now.since(ending.at))), ending.attempts.to_string()),
+            (None, Some(deadline)) if deadline > now => {
+                (format!("{} left", time::countdown(deadline.since(now))), "-".to_owned())
+            }
+            (None, Some(_)) => ("time is up".to_owned(), "-".to_owned()),
+            (None, None) => ("not known".to_owned(), "-".to_owned()),
+        };
+        [shown(&poll.key), state(poll).to_owned(), age(now.since(poll.created_at)), when, attempts]
+    }));
+    let mut widths = [0; 5];
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(measure_text_width(cell));
+        }
+    }
+    let mut text = String::new();
+    for (number, row) in rows.iter().enumerate() {
+        let mut line = String::new();
+        for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
+            let gap = width - measure_text_width(cell);
+            let _ = match (number, column, &**cell) {
+                (0, ..) => write!(line, "{}", paint.faint(cell)),
+                (_, 1, "matched") => write!(line, "{}", paint.good(cell)),
+                (_, 1, "failed" | "timed out") => write!(line, "{}", paint.bad(cell)),
+                (_, 1, "cancelled" | "cancelling") => write!(line, "{}", paint.caution(cell)),
+                _ => write!(line, "{cell}"),
+            };
+            if column + 1 < row.len() {
+                let _ = write!(line, "{:gap$}  ", "");
+            }
+        }
+        if number > 0 {
+            text.push('\n');
+        }
+        text.push_str(&line);
+    }
+    text
+}
+
+/// `3 polls: 1 open, 2 matched; nobody runs polls.db: poll run --store polls.db`
+fn in_words(polls: &[Summary], runner: Option<Runner>, file: &str) -> String {
+    const STATES: [&str; 7] =
+        ["open", "cancelling", "matched", "failed", "timed out", "cancelled", "unreadable"];
+    let counts = STATES.map(|name| {
+        let number = polls.iter().filter(|poll| state(poll) == name).count();
+        (name, u32::try_from(number).unwrap_or(u32::MAX))
+    });
+    let open = polls.iter().any(|poll| poll.ended.is_none());
+    let then = match (open, runner) {
+        (_, Some(runner)) => format!("; {runner} runs {file}"),
+        (true, None) => format!("; nobody runs {file}: poll run --store {file}"),
+        (false, None) => String::new(),
+    };
+    story::summary(&counts) + &then
+}

@@ -1,0 +1,89 @@
+//! A store that tells what passes through it.
+//!
+//! The runner of a file has polls that it did not submit: those that were open when it started, and those that other
+//! processes submit meanwhile. It learns of them, and of every outcome, where all of it passes anyway: between the
+//! engine and the store. An outcome is told after the store has it, like everywhere.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use poller::store::{Changes, Creation, PollKey, Store, StoreError, StoredPoll};
+use poller::{BoxFuture, Outcome, SqliteStore};
+use tokio::sync::mpsc;
+
+/// What passed.
+#[derive(Debug)]
+pub(super) enum News {
+    /// These polls are open and are run from now on; none, when somebody has looked in vain.
+    Open(Vec<StoredPoll>),
+    /// A poll has ended.
+    Finished(PollKey, Arc<Outcome>),
+    /// What other processes did cannot be read at the moment.
+    Trouble(StoreError),
+}
+
+/// The store and who listens to it.
+#[derive(Debug)]
+pub(super) struct Watched {
+    store: SqliteStore,
+    news: mpsc::UnboundedSender<News>,
+}
+
+impl Watched {
+    pub(super) fn new(store: SqliteStore) -> (Self, mpsc::UnboundedReceiver<News>) {
+        let (news, listener) = mpsc::unbounded_channel();
+        (Self { store, news }, listener)
+    }
+
+    fn tell(&self, news: News) {
+        // Whoever listened has gone when the process is about to end.
+        let _ = self.news.send(news);
+    }
+}
+
+impl Store for Watched {
+    fn create(&self, poll: StoredPoll) -> BoxFuture<'_, Result<Creation, StoreError>> {
+        self.store.create(poll)
+    }
+
+    fn finish(&self, key: PollKey, outcome: Arc<Outcome>) -> BoxFuture<'_, Result<Arc<Outcome>, StoreError>> {
+        Box::pin(async move {
+            let kept = self.store.finish(key.clone(), outcome).await?;
+            self.tell(News::Finished(key, Arc::clone(&kept)));
+            Ok(kept)
+        })
+    }
+
+    fn load_open(&self) -> BoxFuture<'_, Result<Vec<StoredPoll>, StoreError>> {
+        Box::pin(async move {
+            let open = self.store.load_open().await?;
+            self.tell(News::Open(open.clone()));
+            Ok(open)
+        })
+    }
+
+    fn get(&self, key: PollKey) -> BoxFuture<'_, Result<Option<StoredPoll>, StoreError>> {
+        self.store.get(key)
+    }
+
+    fn list(&self) -> BoxFuture<'_, Result<Vec<StoredPoll>, StoreError>> {
+        self.store.list()
+    }
+
+    fn forget(&self, key: PollKey) -> BoxFuture<'_, Result<bool, StoreError>> {
+        self.store.forget(key)
+    }
+
+    fn changes_every(&self) -> Option<Duration> {
+        self.store.changes_every()
+    }
+
+    fn changes(&self) -> BoxFuture<'_, Result<Changes, StoreError>> {
+        Box::pin(async move {
+            let changes =
+                self.store.changes().await.inspect_err(|error| self.tell(News::Trouble(error.clone())))?;
+            self.tell(News::Open(changes.created.clone()));
+            Ok(changes)
+        })
+    }
+}

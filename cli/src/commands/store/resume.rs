@@ -1,0 +1,319 @@
+//! `poll run --store`: runs the polls of a file, those that are given and those that are there.
+//!
+//! ```text
+//! SPEC… ──► check ──► submit ─┐
+//! file ───────────────────────┴─► poller ─► events ──► story
+//!                                   │  └──► news ────► outcomes, polls of other processes
+//!                        Ctrl-C ────┘ stops; open polls stay open
+//! ```
+//!
+//! Outcomes come from the store's news, whoever submitted the poll; the events of a poll only tell its story. With
+//! SPEC the run ends when the polls given have, without when the file has none open.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::{BoxStream, SelectAll};
+use poller::secret::AllowAll;
+use poller::store::{PollKey, Store as _, StoredPoll};
+use poller::{
+    Accepted, Clock as _, Event, Outcome, Poll, PollSpec, Poller, SqliteStore, SystemClock, Timestamp,
+};
+use tokio::sync::oneshot;
+use tokio::time::MissedTickBehavior;
+
+use super::super::ends::{Ends, Print};
+use super::super::specs::{self, Job, Loaded};
+use super::super::{block_on, drive, signals};
+use super::news::{News, Watched};
+use super::{Opening, age, check, plain, plainly, quoted, shown};
+use crate::args::RunArgs;
+use crate::exit::Exit;
+use crate::render::live::Narrator;
+use crate::render::terminal::Terminal;
+use crate::render::{clean, story, time};
+
+/// How many submissions wait for the disk at once; they share its syncs.
+const AT_ONCE: usize = 256;
+/// Past so many polls, the attempts of those that come are not followed: nobody reads them.
+const FOLLOWED: usize = 10_000;
+
+pub(in super::super) fn run(args: &RunArgs, file: &Path, terminal: &Terminal) -> anyhow::Result<Exit> {
+    let given = match &args.files[..] {
+        [] => None,
+        files => Some(specs::load(files, args.unbounded, args.report.quiet, terminal)?),
+    };
+    block_on(resume(args, file, given, terminal))
+}
+
+async fn resume(
+    args: &RunArgs,
+    file: &Path,
+    given: Option<Loaded>,
+    terminal: &Terminal,
+) -> anyhow::Result<Exit> {
+    let opening = if given.is_some() { Opening::MayBeNew } else { Opening::MustExist };
+    let store = super::open(file, opening)?;
+    let scope = args.scope.as_deref().unwrap_or("");
+    let client = drive::client(args.connect.cacert.as_deref())?;
+    if let Some(Loaded { jobs, .. }) = &given {
+        check(&store, scope, jobs, args.fresh, &client, terminal).await?;
+    }
+    let narrator = Narrator::new(terminal, args.report.quiet);
+    let mut interrupted = signals::listen(narrator.eraser())?;
+    let clock = SystemClock::new();
+    let mut limits = specs::limits(args.unbounded);
+    limits.open_polls = limits.open_polls.max(given.as_ref().map_or(0, |given| given.jobs.len()));
+    let (watched, mut news) = Watched::new(store.clone());
+    let poller = Poller::builder()
+        .clock(clock)
+        .limits(limits)
+        .fetch(client)
+        // The user of the command line wrote the specs, or chose to run the file.
+        .secrets(AllowAll)
+        .store(watched)
+        .build()
+        .await
+        .map_err(plainly)?;
+    let print = match &given {
+        Some(Loaded { specs: 1, .. }) if !args.report.json => Print::Body,
+        _ => Print::Outcomes,
+    };
+    let mut run = Run {
+        file: quoted(file),
+        all: given.is_none(),
+        store,
+        poller: poller.clone(),
+        clock,
+        ends: Ends::new(print),
+        narrator,
+        terminal,
+        open: HashMap::new(),
+        watched: 0,
+        events: SelectAll::new(),
+        trouble: None,
+    };
+    run.begin(news.try_recv().ok(), given, scope, args.fresh).await?;
+
+    let mut redraw = tokio::time::interval(drive::REDRAW);
+    redraw.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let (stop, mut stopped) = oneshot::channel::<()>();
+    let mut stop = Some(stop);
+    while stop.is_none() || !run.is_done().await? {
+        tokio::select! {
+            // What an attempt brought is told before what follows from it.
+            biased;
+            _ = redraw.tick(), if run.narrator.is_live() => run.narrator.tick(clock.now()),
+            Some((index, event)) = run.events.next(), if !run.events.is_empty() => run.event(index, &event),
+            Some(news) = news.recv() => run.news(news).await?,
+            _ = &mut stopped, if stop.is_none() => break,
+            signal = &mut interrupted, if stop.is_some() => {
+                let name = signal.unwrap_or("interrupted");
+                run.narrator.say(format_args!("{name}: stopping; again to end at once"));
+                let (poller, stop) = (poller.clone(), stop.take());
+                // The sender goes when the poller has stopped, which is what `stopped` waits for.
+                tokio::spawn(async move {
+                    poller.shutdown().await;
+                    drop(stop);
+                });
+            }
+        }
+    }
+    while let Ok(news) = news.try_recv() {
+        run.news(news).await?;
+    }
+    run.end(stop.is_none(), args.connect.cacert.as_deref()).await
+}
+
+/// A run of a file.
+struct Run<'a> {
+    file: String,
+    /// Whether everything in the file is to be run and told, or only what was given.
+    all: bool,
+    store: SqliteStore,
+    poller: Poller,
+    clock: SystemClock,
+    ends: Ends,
+    narrator: Narrator,
+    terminal: &'a Terminal,
+    /// The polls that are waited for, and their numbers with the narrator.
+    open: HashMap<PollKey, usize>,
+    watched: usize,
+    events: SelectAll<BoxStream<'static, (usize, Event)>>,
+    /// The last that was told of a store that cannot be read.
+    trouble: Option<String>,
+}
+
+impl Run<'_> {
+    /// Submits what was given, or takes up what was found.
+    async fn begin(
+        &mut self,
+        found: Option<News>,
+        given: Option<Loaded>,
+        scope: &str,
+        fresh: bool,
+    ) -> anyhow::Result<()> {
+        let found = if let Some(News::Open(polls)) = found { polls } else { Vec::new() };
+        let Some(Loaded { jobs, .. }) = given else {
+            let count = story::count(u32::try_from(found.len()).unwrap_or(u32::MAX), "open poll");
+            match found.len() {
+                0 => self.narrator.say(format_args!("{} has no open poll", self.file)),
+                _ => self.narrator.say(format_args!("{}: {count}", self.file)),
+            }
+            return self.news(News::Open(found)).await;
+        };
+        super::super::run::introduce(&jobs, &self.narrator);
+        let others = found
+            .iter()
+            .filter(|poll| poll.key.scope() != scope || !jobs.iter().any(|job| job.key == poll.key.key()))
+            .count();
+        if others > 0 {
+            let count = story::count(u32::try_from(others).unwrap_or(u32::MAX), "other open poll");
+            self.narrator.say(format_args!("{count} of {} run along", self.file));
+        }
+        let (store, scoped) = (self.store.clone(), self.poller.scope(scope));
+        let mut submitted = futures_util::stream::iter(jobs)
+            .map(|Job { key, spec }| {
+                let (store, scoped) = (&store, &scoped);
+                async move {
+                    if fresh {
+                        // An open poll stays, and is what was asked for.
+                        store.forget(PollKey::new(scoped.name(), key.as_str())).await.map_err(plain)?;
+                    }
+                    let poll = scoped.submit(key, spec.clone()).await.map_err(plainly)?;
+                    anyhow::Ok((poll, spec))
+                }
+            })
+            .buffered(AT_ONCE);
+        while let Some(result) = submitted.next().await {
+            let (poll, spec) = result?;
+            self.take(&poll, &spec).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes up a poll that was given.
+    async fn take(&mut self, poll: &Poll, spec: &PollSpec) -> anyhow::Result<()> {
+        let now = self.clock.now();
+        let started = Timestamp::from_micros(
+            u64::try_from(spec.timeout().as_micros())
+                .map_or(0, |timeout| poll.deadline().as_micros().saturating_sub(timeout)),
+        );
+        let name = clean::excerpt(poll.key(), 80);
+        match poll.accepted() {
+            Accepted::AlreadyFinished => {
+                let outcome = poll.outcome().await.map_err(plainly)?;
+                self.narrator.say(format_args!(
+                    "{name}: {} {} ago; that is its result, nothing is asked (--fresh asks anew)",
+                    outcome.name(),
+                    age(now.since(outcome.ended_at))
+                ));
+                let index = self.watch(poll.poll_key(), started, poll.deadline());
+                return self.finish(index, poll.poll_key(), &outcome);
+            }
+            Accepted::Joined => self.narrator.say(format_args!(
+                "{name}: goes on; accepted {} ago, {} left",
+                age(now.since(started)),
+                time::countdown(poll.deadline().since(now))
+            )),
+            _ => {}
+        }
+        let index = self.watch(poll.poll_key(), started, poll.deadline());
+        self.open.insert(poll.poll_key().clone(), index);
+        self.follow(index, poll);
+        Ok(())
+    }
+
+    /// Takes up polls that were there, or that another process has submitted.
+    async fn adopt(&mut self, polls: Vec<StoredPoll>) {
+        for poll in polls {
+            if self.open.contains_key(&poll.key) {
+                continue;
+            }
+            let index = self.watch(&poll.key, poll.created_at, poll.created_at + poll.spec.timeout());
+            self.open.insert(poll.key.clone(), index);
+            if self.watched <= FOLLOWED {
+                let scope = self.poller.scope(poll.key.scope());
+                // It runs without this too, and its outcome comes with the news: only its story needs the handle.
+                if let Ok(poll) = scope.submit(poll.key.key(), poll.spec).await {
+                    self.follow(index, &poll);
+                }
+            }
+        }
+    }
+
+    fn watch(&mut self, key: &PollKey, started: Timestamp, deadline: Timestamp) -> usize {
+        self.narrator.watch(&shown(key), started, deadline);
+        self.watched += 1;
+        self.watched - 1
+    }
+
+    fn follow(&mut self, index: usize, poll: &Poll) {
+        if poll.accepted() != Accepted::AlreadyFinished {
+            self.events.push(poll.events().map(move |event| (index, event)).boxed());
+        }
+    }
+
+    fn event(&mut self, index: usize, event: &Event) {
+        // The end is told once, when it comes with the news.
+        if !matches!(event, Event::Finished(_)) {
+            self.narrator.event(index, event);
+        }
+    }
+
+    async fn news(&mut self, news: News) -> anyhow::Result<()> {
+        match news {
+            News::Open(polls) => {
+                self.trouble = None;
+                if self.all {
+                    self.adopt(polls).await;
+                }
+            }
+            News::Finished(key, outcome) => {
+                if let Some(index) = self.open.remove(&key) {
+                    self.finish(index, &key, &outcome)?;
+                }
+            }
+            News::Trouble(error) => {
+                let message = error.to_string();
+                if self.trouble.as_ref() != Some(&message) {
+                    self.narrator.say(format_args!(
+                        "{message}; what others submit or cancel is not noticed until that is mended"
+                    ));
+                    self.trouble = Some(message);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, index: usize, key: &PollKey, outcome: &Arc<Outcome>) -> anyhow::Result<()> {
+        self.narrator.event(index, &Event::Finished(Arc::clone(outcome)));
+        self.ends.take(key, outcome, &self.narrator, self.terminal)
+    }
+
+    async fn is_done(&self) -> anyhow::Result<bool> {
+        // What another process has just submitted is open too, though nobody has told of it yet.
+        Ok(self.open.is_empty() && (!self.all || self.store.count_open().await.map_err(plain)? == 0))
+    }
+
+    /// The last words, and the exit code.
+    async fn end(self, stopped: bool, cacert: Option<&Path>) -> anyhow::Result<Exit> {
+        if self.ends.number() > 1 {
+            self.narrator.say(self.ends.summary());
+        }
+        let left = u32::try_from(self.store.count_open().await.map_err(plain)?).unwrap_or(u32::MAX);
+        if left > 0 {
+            let cacert = cacert.map(|path| format!(" --cacert {}", quoted(path))).unwrap_or_default();
+            self.narrator.say(format_args!(
+                "{} stay{} open; go on with: poll run --store {}{cacert}",
+                story::count(left, "poll"),
+                if left == 1 { "s" } else { "" },
+                self.file
+            ));
+        }
+        Ok(if stopped { self.ends.exit().and(Exit::Cancelled) } else { self.ends.exit() })
+    }
+}

@@ -1,0 +1,149 @@
+//! `poll show KEY`: everything a store knows of one poll.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use poller::store::{PollKey, Runner, Store as _, StoredPoll, Summary};
+use poller::{Clock as _, Outcome, PollSpec, SystemClock, Timestamp};
+use serde::Serialize;
+
+use super::super::{block_on, output};
+use super::{Opening, age, no_such_poll, plain, quoted, shown};
+use crate::args::ShowArgs;
+use crate::exit::Exit;
+use crate::render::terminal::{Paint, Terminal};
+use crate::render::{clean, story, time};
+
+pub(in super::super) fn run(args: &ShowArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
+    block_on(show(args, terminal))
+}
+
+async fn show(args: &ShowArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
+    let file = &args.store.store;
+    let store = super::open(file, Opening::MustExist)?;
+    let key = PollKey::new(args.store.scope(), args.key.as_str());
+    let Some(summary) = store.summary(key.clone()).await.map_err(plain)? else {
+        return Err(no_such_poll(&key, file));
+    };
+    let Some(poll) = store.get(key.clone()).await.map_err(plain)? else {
+        return Err(no_such_poll(&key, file));
+    };
+    let runner = store.runner().map_err(plain)?;
+    if args.json {
+        output::json(&Whole::new(&poll, &summary, runner), terminal)?;
+        return Ok(Exit::Success);
+    }
+    let page = Page { poll: &poll, summary: &summary, runner, now: SystemClock::new().now() };
+    output::text(&page.in_words(&quoted(file), terminal.stdout_paint)?)?;
+    Ok(Exit::Success)
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Whole<'a> {
+    key: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<&'a str>,
+    state: &'a str,
+    created_at: Timestamp,
+    deadline: Timestamp,
+    restarts: u32,
+    /// The process that runs the file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    runner: Option<u32>,
+    spec: &'a PollSpec,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<&'a Outcome>,
+}
+
+impl<'a> Whole<'a> {
+    fn new(poll: &'a StoredPoll, summary: &'a Summary, runner: Option<Runner>) -> Self {
+        Self {
+            key: poll.key.key(),
+            scope: super::list::some_scope(&poll.key),
+            // The poll was read last; it may have ended since the summary was.
+            state: poll
+                .outcome
+                .as_ref()
+                .map_or_else(|| super::list::state(summary), |outcome| outcome.name()),
+            created_at: poll.created_at,
+            deadline: deadline(poll),
+            restarts: poll.restarts,
+            runner: runner.and_then(|runner| runner.process),
+            spec: &poll.spec,
+            outcome: poll.outcome.as_deref(),
+        }
+    }
+}
+
+fn deadline(poll: &StoredPoll) -> Timestamp {
+    poll.created_at + poll.spec.timeout()
+}
+
+/// What is shown to a person.
+struct Page<'a> {
+    poll: &'a StoredPoll,
+    summary: &'a Summary,
+    runner: Option<Runner>,
+    now: Timestamp,
+}
+
+impl Page<'_> {
+    fn in_words(&self, file: &str, paint: Paint) -> anyhow::Result<String> {
+        let poll = self.poll;
+        let mut text = format!("{}\n", paint.strong(shown(&poll.key)));
+        let mut member = |name: &str, value: &str| {
+            let _ = writeln!(text, "  {} {value}", paint.faint(format_args!("{name:<9}")));
+        };
+        let ago = |at: Timestamp| format!("{at} ({} ago)", age(self.now.since(at)));
+        member("state", &self.state(file, paint));
+        member("accepted", &ago(poll.created_at));
+        match &poll.outcome {
+            Some(outcome) => member("ended", &ago(outcome.ended_at)),
+            None if deadline(poll) > self.now => {
+                let left = time::countdown(deadline(poll).since(self.now));
+                member("deadline", &format!("{} ({left} left)", deadline(poll)));
+            }
+            None => member("deadline", &format!("{}, passed", ago(deadline(poll)))),
+        }
+        if poll.restarts > 0 {
+            member("restarts", &poll.restarts.to_string());
+        }
+        let spec = serde_json::to_string_pretty(&poll.spec)?;
+        let _ =
+            write!(text, "\n{}\n{}\n\n{}", paint.faint("spec"), clean::block(&spec), paint.faint("timeline"));
+        match &poll.outcome {
+            Some(outcome) => timeline(&mut text, poll.created_at, outcome, paint),
+            None => text.push_str("\nthe attempts of an open poll are stored with its outcome"),
+        }
+        Ok(text)
+    }
+
+    fn state(&self, file: &str, paint: Paint) -> String {
+        match (&self.poll.outcome, self.runner) {
+            (Some(outcome), _) => match outcome.name() {
+                "matched" => paint.good("matched").to_string(),
+                "cancelled" => paint.caution("cancelled").to_string(),
+                other => paint.bad(other).to_string(),
+            },
+            (None, Some(runner)) => format!("{}; {runner} runs the file", super::list::state(self.summary)),
+            (None, None) => {
+                format!("{}; nobody runs the file: poll run --store {file}", super::list::state(self.summary))
+            }
+        }
+    }
+}
+
+fn timeline(text: &mut String, started: Timestamp, outcome: &Arc<Outcome>, paint: Paint) {
+    let kept = u32::try_from(outcome.history.len()).unwrap_or(u32::MAX);
+    if outcome.attempts > kept {
+        let _ = write!(text, "\n… {} before these", story::count(outcome.attempts - kept, "attempt"));
+    }
+    for attempt in &outcome.history {
+        let _ = write!(text, "\n{}", story::attempt(attempt, started, None, paint));
+    }
+    let _ = write!(text, "\n{}", story::outcome(outcome, None, paint));
+    if let Some(response) = outcome.response() {
+        let _ = write!(text, "\nthe response's body has {} bytes; --json prints it", response.body().len());
+    }
+}

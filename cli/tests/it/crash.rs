@@ -1,0 +1,236 @@
+//! `kill -9` at random points under load, restart, repeat: what was acknowledged is there, what was told stays.
+//!
+//! Each round starts a runner and, beside it, a process that submits; one or both are killed when the server has seen
+//! so many requests, or when so many lines have come out of a pipe. Where, is drawn from a seed. After each round the file
+//! is looked at: every key that was printed is in it, and every poll whose outcome was printed has ended so. In the end a
+//! runner is left alone and has to bring all of them to an end, and every outcome is compared whole.
+//!
+//! `POLL_KILLS` is the number of rounds, `POLL_SEED` the seed; a failure names both.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Stdio;
+
+use poller::SqliteStore;
+use poller::store::Store as _;
+use serde_json::Value;
+use test_support::{Reply, Script, Server};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdout};
+
+use crate::process::command;
+use crate::store::Folder;
+
+/// How many polls one process submits.
+const LOAD: usize = 24;
+
+/// What was promised so far.
+#[derive(Default)]
+struct Promises {
+    /// Keys that were printed: their polls are on disk.
+    acknowledged: BTreeSet<String>,
+    /// Outcomes that were printed, by key, without the key.
+    told: BTreeMap<String, Value>,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_acknowledged_is_lost_and_nothing_told_changes() {
+    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
+    let rounds = number("POLL_KILLS").unwrap_or(6);
+    let seed = number("POLL_SEED").unwrap_or_else(|| fastrand::u64(..));
+    // Shown where the test fails.
+    println!("POLL_KILLS={rounds} POLL_SEED={seed}");
+    let mut dice = fastrand::Rng::with_seed(seed);
+
+    let server = Server::start(unreliable_jobs(seed)).await;
+    let folder = Folder::new();
+    let mut promises = Promises::default();
+    let mut kills = 0;
+    for round in 0..rounds {
+        kills += one_round(round, &server, &folder, &mut dice, &mut promises).await;
+        glance(&folder, &promises).await;
+    }
+    println!("{kills} processes killed, {} polls acknowledged", promises.acknowledged.len());
+    let mut last = start(&folder, &["run", "--quiet"]);
+    let mut lines = lines(&mut last);
+    while let Some(line) = lines.next_line().await.unwrap() {
+        promises.hear(&line);
+    }
+    assert!(last.wait().await.unwrap().code().is_some(), "the last runner ends by itself");
+    compare(&folder, &promises).await;
+}
+
+/// Every job is done after a while, most of them well; on the way there is everything else.
+fn unreliable_jobs(seed: u64) -> Script {
+    Script::from_fn(move |index, _| {
+        let mut dice = fastrand::Rng::with_seed(seed ^ (index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        match dice.u32(..100) {
+            0..12 => Reply::json(r#"{"status":"SUCCESS"}"#),
+            12..15 => Reply::json(r#"{"status":"FAILED"}"#),
+            15..20 => Reply::new(500),
+            20..23 => Reply::reset(),
+            23..25 => Reply::new(429).header("retry-after-ms", "30"),
+            _ => Reply::json(r#"{"status":"RUNNING"}"#),
+        }
+    })
+}
+
+/// Returns how many processes were killed.
+async fn one_round(
+    round: u64,
+    server: &Server,
+    folder: &Folder,
+    dice: &mut fastrand::Rng,
+    promises: &mut Promises,
+) -> u32 {
+    // The first polls of a round are there before its runner, the others come while it runs.
+    let first = submit(folder, &format!("{round}a"), server, dice).await;
+    let kill_first = dice.u8(..4) == 0;
+    let mut kills = u32::from(hear_submitter(first, promises, dice, kill_first).await);
+
+    let mut runner = start(folder, &["run", "--quiet"]);
+    let beside = submit(folder, &format!("{round}b"), server, dice).await;
+    let kill_beside = dice.u8(..3) == 0;
+    let seen = server.requests().len();
+    let (requests, told) = (dice.usize(..80), dice.usize(..30));
+    let mut printed = lines(&mut runner);
+    let mut heard = Vec::new();
+    let beside_killed = {
+        let death = async {
+            match dice.u8(..8) {
+                // Before it has done anything, in the middle of taking up the file.
+                0 => {}
+                1..5 => drop(server.arrived(seen + requests).await),
+                _ => std::future::pending().await,
+            }
+        };
+        let listening = async {
+            while heard.len() < told {
+                match printed.next_line().await.unwrap() {
+                    Some(line) => heard.push(line),
+                    // Everything in the file has ended, and the runner with it.
+                    None => break,
+                }
+            }
+        };
+        let mut dice_beside = fastrand::Rng::with_seed(u64::from(kill_beside) + round);
+        let runner_dies = async {
+            tokio::select! {
+                () = death => {}
+                () = listening => {}
+            }
+        };
+        let (killed, ()) =
+            tokio::join!(hear_submitter(beside, promises, &mut dice_beside, kill_beside), runner_dies);
+        killed
+    };
+    kills += u32::from(beside_killed);
+    runner.start_kill().unwrap();
+    // What was in the pipe when it died had been told.
+    while let Some(line) = printed.next_line().await.unwrap() {
+        heard.push(line);
+    }
+    let status = runner.wait().await.unwrap();
+    kills += u32::from(status.code().is_none());
+    heard.iter().for_each(|line| promises.hear(line));
+    kills
+}
+
+impl Promises {
+    fn hear(&mut self, line: &str) {
+        // The last line of a process that was killed may be cut short; nothing was promised by half of it.
+        let Ok(Value::Object(mut outcome)) = serde_json::from_str(line) else { return };
+        let Some(Value::String(key)) = outcome.remove("key") else { panic!("no key in {line}") };
+        let before = self.told.insert(key, Value::Object(outcome));
+        assert_eq!(before, None, "told twice: {line}");
+    }
+}
+
+async fn submit(folder: &Folder, name: &str, server: &Server, dice: &mut fastrand::Rng) -> Child {
+    let specs: String = (0..LOAD)
+        .map(|number| {
+            let key = format!("{name}{number}");
+            let timeout = if dice.u8(..10) == 0 { 0.3 } else { 60.0 };
+            format!(
+                r#"{{"cacheKey":"{key}","url":"{}","interval":0.02,"timeout":{timeout},
+                    "responseFilter":{{"body":{{"status":["SUCCESS"]}}}},
+                    "failureFilter":{{"body":{{"status":["FAILED"]}}}}}}"#,
+                server.url(&format!("/{key}"))
+            )
+        })
+        .collect();
+    let mut child = start(folder, &["submit", "--quiet", "--unbounded", "-"]);
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(specs.as_bytes()).await.unwrap();
+    child
+}
+
+/// Hears the keys that are acknowledged; kills the process after some of them if that is wished. Whether it was killed.
+async fn hear_submitter(
+    mut child: Child,
+    promises: &mut Promises,
+    dice: &mut fastrand::Rng,
+    kill: bool,
+) -> bool {
+    let mut lines = lines(&mut child);
+    let mut until = if kill { dice.usize(..LOAD) } else { usize::MAX };
+    loop {
+        if until == 0 {
+            child.start_kill().unwrap();
+        }
+        until = until.saturating_sub(1);
+        match lines.next_line().await.unwrap() {
+            Some(key) => drop(promises.acknowledged.insert(key)),
+            None => break,
+        }
+    }
+    let status = child.wait().await.unwrap();
+    assert!(kill || status.success(), "a submission that nobody kills succeeds");
+    status.code().is_none()
+}
+
+fn start(folder: &Folder, arguments: &[&str]) -> Child {
+    let arguments = folder.arguments(arguments);
+    command(&arguments.iter().map(|text| &**text).collect::<Vec<_>>())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .unwrap()
+}
+
+fn lines(child: &mut Child) -> Lines<BufReader<ChildStdout>> {
+    BufReader::new(child.stdout.take().unwrap()).lines()
+}
+
+/// Holds the file against what was promised, by the names of the outcomes.
+async fn glance(folder: &Folder, promises: &Promises) {
+    let polls = SqliteStore::open(folder.file()).unwrap().summaries().await.unwrap();
+    let kept: BTreeMap<&str, Option<&str>> = polls
+        .iter()
+        .map(|poll| (poll.key.key(), poll.ended.as_ref().map(|ending| &*ending.outcome)))
+        .collect();
+    for key in &promises.acknowledged {
+        assert!(kept.contains_key(&**key), "{key} was acknowledged and is not there");
+    }
+    for (key, told) in &promises.told {
+        assert_eq!(
+            kept.get(&**key).copied(),
+            Some(told["outcome"].as_str()),
+            "{key} was told, and has changed"
+        );
+    }
+}
+
+/// Holds the whole outcomes of the file against what was promised; all have one.
+async fn compare(folder: &Folder, promises: &Promises) {
+    let polls = SqliteStore::open(folder.file()).unwrap().list().await.unwrap();
+    let mut kept = BTreeMap::new();
+    for poll in &polls {
+        let Some(outcome) = &poll.outcome else { panic!("{} is still open", poll.key) };
+        kept.insert(poll.key.key(), serde_json::to_value(&**outcome).unwrap());
+    }
+    for key in &promises.acknowledged {
+        assert!(kept.contains_key(&**key), "{key} was acknowledged and is not there");
+    }
+    for (key, told) in &promises.told {
+        assert_eq!(kept.get(&**key), Some(told), "{key} was told, and has changed");
+    }
+}

@@ -1,0 +1,169 @@
+//! `poll run --store`: goes on where an earlier run stopped, and beside what other processes do.
+
+use rustix::process::Signal;
+use serde_json::Value;
+use test_support::{Gate, Reply, Script, Server};
+use tokio::process::Child;
+
+use crate::process::{command, finish};
+use crate::signals::send;
+use crate::store::{Folder, spec};
+
+const RUNNING: &str = r#"{"status":"RUNNING"}"#;
+const SUCCESS: &str = "{ \"status\": \"SUCCESS\" }\n";
+
+fn start(folder: &Folder, arguments: &[&str]) -> Child {
+    let arguments = folder.arguments(arguments);
+    command(&arguments.iter().map(|text| &**text).collect::<Vec<_>>()).spawn().unwrap()
+}
+
+/// Starts `run -` with this specification on its standard input.
+async fn feed(folder: &Folder, spec: &str) -> Child {
+    use tokio::io::AsyncWriteExt as _;
+    let mut child = start(folder, &["run", "--unbounded", "-"]);
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(spec.as_bytes()).await.unwrap();
+    drop(stdin);
+    child
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_result_that_is_stored_is_printed_without_a_request() {
+    let server = Server::start(Script::new().on("/job", [Reply::json(SUCCESS)])).await;
+    let folder = Folder::new();
+    let spec = spec("a", &server.url("/job"));
+    let run = ["run", "--unbounded", "-"];
+    folder.poll(&run, &spec).await.expect(0, SUCCESS).telling("matched: 200 after 1 attempt");
+    // White space around the JSON is not part of what is kept.
+    folder
+        .poll(&run, &spec)
+        .await
+        .expect(0, SUCCESS.trim_end())
+        .telling("ago; that is its result, nothing is asked");
+    assert_eq!(server.requests().len(), 1);
+    folder
+        .poll(&run, spec.replace("60", "50"))
+        .await
+        .expect(2, "")
+        .telling("they differ in /timeout")
+        .telling("--fresh");
+    folder.poll(&["run", "--unbounded", "--fresh", "-"], spec.replace("60", "50")).await.expect(0, SUCCESS);
+    assert_eq!(server.requests().len(), 2);
+    folder.poll(&["run"], "").await.expect(0, "").telling("has no open poll");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pressing_ctrl_c_twice_ends_at_once_and_leaves_the_polls_open() {
+    let server =
+        Server::start(Script::new().on("/job", [Reply::json(RUNNING), Reply::stall(), Reply::json(SUCCESS)]))
+            .await;
+    let folder = Folder::new();
+    let spec = spec("a", &server.url("/job"));
+    let mut child = feed(&folder, &spec).await;
+    server.stalled(1).await;
+    // The request under way may end; pressed again, nothing is waited for. Signals of one kind that come close together
+    // are delivered as one, so it is pressed until it is heard.
+    let code = loop {
+        send(Signal::INT, &child);
+        tokio::task::yield_now().await;
+        if let Some(status) = child.try_wait().unwrap() {
+            break status.code();
+        }
+    };
+    assert_eq!(code, Some(130));
+    assert_eq!(folder.state("a").await, "open");
+    let ended = folder.poll(&["run"], "").await.telling("polls.db: 1 open poll\n");
+    let outcome: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(
+        (ended.code, &outcome["outcome"], &outcome["restarts"]),
+        (Some(0), &"matched".into(), &1.into())
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_orderly_stop_keeps_what_the_last_requests_bring_and_says_how_to_go_on() {
+    let gate = Gate::new();
+    let server = Server::start(
+        Script::new().on("/last", [Reply::json(SUCCESS).held_by(&gate)]).on("/later", [Reply::json(RUNNING)]),
+    )
+    .await;
+    let folder = Folder::new();
+    let later = spec("later", &server.url("/later")).replace("0.02", "30");
+    let mut child = feed(&folder, &format!("{}\n{later}", spec("last", &server.url("/last")))).await;
+    server.arrived(1).await;
+    send(Signal::TERM, &child);
+    use tokio::io::{AsyncBufReadExt as _, BufReader};
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    while let Some(line) = lines.next_line().await.unwrap() {
+        if line.contains("SIGTERM: stopping") {
+            break;
+        }
+    }
+    gate.open();
+    let mut rest = String::new();
+    while let Some(line) = lines.next_line().await.unwrap() {
+        rest.push_str(&line);
+    }
+    assert!(rest.contains("1 poll stays open; go on with: poll run --store "), "{rest}");
+    let output = child.wait_with_output().await.unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(printed.starts_with(r#"{"key":"last","outcome":"matched""#), "{printed}");
+    assert_eq!((folder.state("last").await, folder.state("later").await), ("matched".into(), "open".into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_submitted_beside_a_runner_is_run_by_it() {
+    let gate = Gate::new();
+    let server = Server::start(
+        Script::new().on("/slow", [Reply::json(SUCCESS).held_by(&gate)]).on("/new", [Reply::json(SUCCESS)]),
+    )
+    .await;
+    let folder = Folder::new();
+    folder.poll(&["submit", "--unbounded", "-"], spec("slow", &server.url("/slow"))).await;
+    let runner = start(&folder, &["run"]);
+    server.arrived(0).await;
+    let number = runner.id().unwrap();
+    folder.poll(&["run"], "").await.expect(2, "").telling(&format!("is run by process {number}"));
+    folder
+        .poll(&["submit", "--unbounded", "-"], spec("new", &server.url("/new")))
+        .await
+        .expect(0, "new\n")
+        .telling(&format!("process {number} runs "));
+    assert_eq!(server.arrived(1).await.path, "/new");
+    gate.open();
+    let ended = finish(runner, "").await.telling("2 polls: 2 matched");
+    assert_eq!((ended.code, ended.stdout.lines().count()), (Some(0), 2), "{ended:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_specs_only_those_are_printed_and_waited_for() {
+    let server = Server::start(
+        Script::new()
+            .on("/other", [Reply::stall()])
+            .on("/mine", [Reply::json(RUNNING), Reply::json(SUCCESS)]),
+    )
+    .await;
+    let folder = Folder::new();
+    folder.poll(&["submit", "--unbounded", "-"], spec("other", &server.url("/other"))).await;
+    folder
+        .poll(&["run", "--unbounded", "-"], spec("mine", &server.url("/mine")))
+        .await
+        .expect(0, SUCCESS)
+        .telling("1 other open poll of ")
+        .telling("1 poll stays open; go on with: poll run --store ");
+    assert_eq!(folder.state("other").await, "open");
+    // Given again, it is the same poll.
+    let joined = spec("other", &server.url("/other"));
+    let child = feed(&folder, &joined).await;
+    server.stalled(3).await;
+    folder.poll(&["cancel", "other"], "").await.expect(0, "other: cancelled\n");
+    finish_fed(child).await;
+}
+
+async fn finish_fed(child: Child) {
+    let output = child.wait_with_output().await.unwrap();
+    let story = String::from_utf8(output.stderr).unwrap();
+    assert!(story.contains("other: goes on; accepted "), "{story}");
+    assert_eq!(output.status.code(), Some(130), "{story}");
+}

@@ -1,0 +1,216 @@
+//! The commands that work on a store: `submit`, `list`, `show`, `cancel`, `forget`.
+
+use serde_json::Value;
+use tempfile::TempDir;
+use test_support::{Reply, Script, Server};
+
+use crate::process::{Ended, command, finish, run};
+
+/// A folder with a file of polls in it, once there are any.
+pub(crate) struct Folder(TempDir);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn file(&self) -> String {
+        self.0.path().join("polls.db").to_str().unwrap().to_owned()
+    }
+
+    /// `poll COMMAND --store FILE ARGUMENTS`.
+    pub(crate) async fn poll(&self, arguments: &[&str], input: impl AsRef<[u8]>) -> Ended {
+        run(&self.arguments(arguments).iter().map(|text| &**text).collect::<Vec<_>>(), input).await
+    }
+
+    pub(crate) fn arguments(&self, arguments: &[&str]) -> Vec<String> {
+        let mut all: Vec<String> = arguments.iter().map(|&text| text.to_owned()).collect();
+        all.splice(1..1, ["--store".to_owned(), self.file()]);
+        all
+    }
+
+    /// What `list --json` says of a poll.
+    pub(crate) async fn state(&self, key: &str) -> String {
+        let listed = self.poll(&["list", "--json"], "").await.stdout;
+        let polls = listed.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let state =
+            polls.filter(|poll| poll["key"] == key).map(|poll| poll["state"].as_str().unwrap().to_owned());
+        state.last().unwrap_or_else(|| "absent".to_owned())
+    }
+}
+
+pub(crate) fn spec(key: &str, url: &str) -> String {
+    format!(
+        r#"{{"cacheKey":"{key}","url":"{url}","interval":0.02,"timeout":60,
+            "responseFilter":{{"body":{{"status":["SUCCESS"]}}}},"failureFilter":{{"body":{{"status":["FAILED"]}}}}}}"#
+    )
+}
+
+const NOWHERE: &str = "http://127.0.0.1:1/job";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn submit_stores_and_returns_and_says_who_runs_them() {
+    let folder = Folder::new();
+    let specs = format!("{}\n{}", spec("a", NOWHERE), spec("b", NOWHERE));
+    folder
+        .poll(&["submit", "--unbounded", "-"], &specs)
+        .await
+        .expect(0, "a\nb\n")
+        .telling("2 polls stored; nobody runs ")
+        .telling("poll run --store ");
+    folder
+        .poll(&["submit", "--unbounded", "-"], &specs)
+        .await
+        .expect(0, "a\nb\n")
+        .telling("2 polls open already");
+    let ended =
+        folder.poll(&["submit", "--unbounded", "--json", "--scope", "s", "-"], spec("c", NOWHERE)).await;
+    let line: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(
+        (&line["key"], &line["scope"], &line["submitted"]),
+        (&"c".into(), &"s".into(), &"created".into())
+    );
+    assert_eq!(folder.state("a").await, "open");
+    let scoped = folder.poll(&["list", "--scope", "s"], "").await.telling("1 poll: 1 open; nobody runs ");
+    assert!(scoped.stdout.contains("s/c ") && !scoped.stdout.contains("\na "), "{scoped:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_stored_unless_all_can_be() {
+    let folder = Folder::new();
+    folder.poll(&["submit", "-"], spec("a", NOWHERE)).await.expect(2, "").telling("interval");
+    assert!(!std::fs::exists(folder.file()).unwrap(), "a spec is checked before a file is made");
+    folder.poll(&["submit", "--unbounded", "-"], spec("a", NOWHERE)).await.expect(0, "a\n");
+    let other = spec("a", NOWHERE).replace("60", "50");
+    let sealed = spec("c", NOWHERE).replacen(
+        '{',
+        r#"{"requestInit":{"headers":{"authorization":"Bearer hunter2"}},"#,
+        1,
+    );
+    let ended = folder
+        .poll(&["submit", "--unbounded", "-"], format!("{other}\n{}\n{sealed}", spec("b", NOWHERE)))
+        .await
+        .expect(2, "")
+        .telling("a: the store has a poll of this key with another spec; they differ in /timeout")
+        .telling("c: ")
+        .telling("POLL_SEAL_KEY");
+    assert!(!ended.stderr.contains("hunter2"), "{ended:#?}");
+    assert_eq!(folder.state("b").await, "absent");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn show_tells_the_whole_story_and_no_secret() {
+    let server = Server::start(Script::new().on(
+        "/job",
+        [Reply::new(500), Reply::json(r#"{"status":"RUNNING"}"#), Reply::json(r#"{"status":"SUCCESS"}"#)],
+    ))
+    .await;
+    let folder = Folder::new();
+    let sealed = spec("a", &server.url("/job")).replacen(
+        '{',
+        r#"{"requestInit":{"headers":{"authorization":"Bearer hunter2"}},"#,
+        1,
+    );
+    let with_key = async |arguments: &[&str], input: &str| {
+        let arguments = folder.arguments(arguments);
+        let mut command = command(&arguments.iter().map(|text| &**text).collect::<Vec<_>>());
+        finish(command.env("POLL_SEAL_KEY", "ab".repeat(32)).spawn().unwrap(), input).await
+    };
+    with_key(&["submit", "--unbounded", "-"], &sealed).await.expect(0, "a\n");
+    let open = with_key(&["show", "a"], "").await;
+    for part in
+        ["state     open; nobody runs the file", " left)", "\"interval\": 0.02", "stored with its outcome"]
+    {
+        assert!(open.stdout.contains(part), "expected {part:?} in {open:#?}");
+    }
+    with_key(&["run", "--quiet"], "").await;
+    assert_eq!(server.requests()[0].header("authorization"), Some("Bearer hunter2"));
+    let shown = with_key(&["show", "a"], "").await;
+    for part in [
+        "state     matched",
+        "#1 500 in ",
+        "#2 200 in ",
+        "expected \"SUCCESS\"",
+        "matched: 200 after 3 attempts",
+        "20 bytes",
+    ] {
+        assert!(shown.stdout.contains(part), "expected {part:?} in {shown:#?}");
+    }
+    let json = with_key(&["show", "a", "--json"], "").await;
+    let value: Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(value["outcome"]["response"]["body"]["status"], "SUCCESS");
+    assert_eq!(value["spec"]["timeout"], 60);
+    for ended in [&open, &shown, &json] {
+        assert!(!ended.stdout.contains("hunter2") && !ended.stderr.contains("hunter2"), "{ended:#?}");
+    }
+    // Reading the spec takes the key; a list does not read it.
+    folder.poll(&["show", "a"], "").await.expect(2, "").telling("POLL_SEAL_KEY");
+    assert_eq!(folder.state("a").await, "matched");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cancel_does_it_itself_where_nobody_runs_the_file() {
+    let folder = Folder::new();
+    folder.poll(&["submit", "--unbounded", "-"], spec("a", NOWHERE) + &spec("b", NOWHERE)).await;
+    folder.poll(&["cancel", "a", "no-such"], "").await.expect(2, "").telling("there is no poll no-such in ");
+    assert_eq!(folder.state("a").await, "open", "none is cancelled");
+    folder.poll(&["cancel", "a", "a"], "").await.expect(0, "a: cancelled\n").telling("nobody runs ");
+    folder.poll(&["cancel", "a"], "").await.expect(0, "a: cancelled already\n");
+    let ended = folder.poll(&["cancel", "b", "--json"], "").await;
+    let outcome: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!((&outcome["key"], &outcome["outcome"]), (&"b".into(), &"cancelled".into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cancel_asks_the_runner_and_the_runner_tells() {
+    let server = Server::start(Script::new().on("/job", [Reply::stall()])).await;
+    let folder = Folder::new();
+    folder.poll(&["submit", "--unbounded", "-"], spec("a", &server.url("/job"))).await;
+    let arguments = folder.arguments(&["run"]);
+    let runner = command(&arguments.iter().map(|text| &**text).collect::<Vec<_>>()).spawn().unwrap();
+    server.arrived(0).await;
+    let number = runner.id().unwrap();
+    folder
+        .poll(&["cancel", "a"], "")
+        .await
+        .expect(0, "a: cancelled\n")
+        .telling(&format!("asking process {number}, which runs "));
+    let ended = finish(runner, "").await.telling("cancelled after 1 attempt");
+    assert_eq!(ended.code, Some(130), "{ended:#?}");
+    assert!(ended.stdout.starts_with(r#"{"key":"a","outcome":"cancelled""#), "{ended:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn forget_takes_finished_polls_only() {
+    let folder = Folder::new();
+    folder.poll(&["submit", "--unbounded", "-"], spec("a", NOWHERE) + &spec("b", NOWHERE)).await;
+    folder.poll(&["cancel", "a"], "").await;
+    folder
+        .poll(&["forget", "a", "b"], "")
+        .await
+        .expect(2, "")
+        .telling("b is open, and only finished polls are forgotten");
+    assert_eq!(folder.state("a").await, "cancelled", "none is forgotten");
+    folder.poll(&["forget", "a"], "").await.expect(0, "a: forgotten\n");
+    assert_eq!(folder.state("a").await, "absent");
+    folder.poll(&["forget", "a"], "").await.expect(2, "").telling("there is no poll a in ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_is_misspelt_leaves_no_file_and_a_file_of_others_is_refused() {
+    let folder = Folder::new();
+    for arguments in [&["list"][..], &["show", "a"], &["cancel", "a"], &["forget", "a"], &["run"]] {
+        folder.poll(arguments, "").await.expect(2, "").telling("there is no store at ");
+    }
+    assert!(!std::fs::exists(folder.file()).unwrap());
+    std::fs::write(folder.file(), "these are no polls, and there are enough words to fill a page header")
+        .unwrap();
+    for arguments in [&["list"][..], &["run"], &["show", "a"]] {
+        folder.poll(arguments, "").await.expect(2, "").telling("the file is not an SQLite file");
+    }
+    folder
+        .poll(&["submit", "-", "--unbounded"], spec("a", NOWHERE))
+        .await
+        .expect(2, "")
+        .telling("not an SQLite file");
+}
