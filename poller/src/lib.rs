@@ -45,8 +45,8 @@
 //! - One request, repeated until it succeeds, with no filter on what it says: the `retry` crate is enough.
 //!
 //! # Limits of this version
-//! Polls run on the tokio runtime on which the poller was built. A poll that another process puts into a store is noticed at
-//! the next start only; finished polls are kept until they are forgotten.
+//! Polls run on the tokio runtime on which the poller was built. A poll that another process puts into a file, or
+//! wants cancelled, is noticed within a second; finished polls are kept until they are forgotten.
 
 mod clock;
 mod engine;

@@ -72,7 +72,13 @@ async fn pressing_ctrl_c_twice_ends_at_once_and_leaves_the_polls_open() {
     };
     assert_eq!(code, Some(130));
     assert_eq!(folder.state("a").await, "open");
-    let ended = folder.poll(&["run"], "").await.telling("polls.db: 1 open poll\n");
+    // Its interval is one that takes --unbounded; what is stored has been accepted, and its story is told.
+    let ended = folder
+        .poll(&["run"], "")
+        .await
+        .telling("polls.db: 1 open poll\n")
+        .telling("matched: 200 after 1 attempt");
+    assert!(ended.stderr.contains("#1 200 in "), "{ended:#?}");
     let outcome: Value = serde_json::from_str(&ended.stdout).unwrap();
     assert_eq!(
         (ended.code, &outcome["outcome"], &outcome["restarts"]),

@@ -32,10 +32,9 @@ impl Folder {
     /// What `list --json` says of a poll.
     pub(crate) async fn state(&self, key: &str) -> String {
         let listed = self.poll(&["list", "--json"], "").await.stdout;
-        let polls = listed.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        let state =
-            polls.filter(|poll| poll["key"] == key).map(|poll| poll["state"].as_str().unwrap().to_owned());
-        state.last().unwrap_or_else(|| "absent".to_owned())
+        let mut polls = listed.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let poll = polls.find(|poll| poll["key"] == key);
+        poll.map_or_else(|| "absent".to_owned(), |poll| poll["state"].as_str().unwrap().to_owned())
     }
 }
 

@@ -64,7 +64,8 @@ async fn resume(
     let narrator = Narrator::new(terminal, args.report.quiet);
     let mut interrupted = signals::listen(narrator.eraser())?;
     let clock = SystemClock::new();
-    let mut limits = specs::limits(args.unbounded);
+    // What is given was checked when it was read; what the file has open was accepted once, and is not refused now.
+    let mut limits = specs::limits(true);
     limits.open_polls = limits.open_polls.max(given.as_ref().map_or(0, |given| given.jobs.len()));
     let (watched, mut news) = Watched::new(store.clone());
     let poller = Poller::builder()
