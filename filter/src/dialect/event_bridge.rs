@@ -14,7 +14,7 @@ use crate::ast::{
 use crate::json::{self, Kind, Node};
 use crate::ops::number::{Bound, Range};
 use crate::ops::text::Quoted;
-use crate::ops::{Folded, Leaf, LiteralSet, Num};
+use crate::ops::{Folded, Leaf, Literal, LiteralSet, Num};
 
 /// Every operator.
 pub(crate) const OPERATORS: [&str; 9] = [
@@ -139,7 +139,7 @@ fn condition(node: &Node, or: bool, context: &mut Context<'_>) -> Option<Conditi
 fn operator(member: &json::Member, or: bool, context: &mut Context<'_>) -> Option<TestKind> {
     let (key, node) = (member.key.as_str(), &member.value);
     let leaf = match key {
-        "exactly" => Leaf::Equals(crate::ops::Literal::String(context.string(key, node)?.into())),
+        "exactly" => Leaf::Equals(Literal::String(context.string(key, node)?.into())),
         "prefix" => match ignore_case(node, context) {
             Some(inner) => Leaf::FoldedPrefix(inner?),
             None => Leaf::StartsWith(context.string(key, node)?.into()),

@@ -3,8 +3,15 @@
 //! Both are approximations on the safe side: [`Upper`] never leaves out a value that satisfies the condition, [`Lower`]
 //! never includes one that does not. So what they say of a filter is true, though they do not say everything.
 
+use std::cmp::Ordering;
+
 use crate::ast::{Condition, Test, TestKind};
+use crate::ops::number::Bound;
 use crate::ops::{Leaf, Literal, Num, Range};
+
+/// How many literals are compared with each other. More are passed over: they are no slip of the pen, and comparing
+/// them all would take quadratic time.
+const COMPARED: usize = 32;
 
 /// A set of types of values, `true` and `false` being types of their own.
 pub(super) type Types = u8;
@@ -170,7 +177,9 @@ impl<'t> Lower<'t> {
             let one = Self::of_tests(&condition.tests);
             any.types |= one.types;
             any.ranges.extend(one.ranges);
-            any.equal.extend(one.equal);
+            if any.equal.len() < COMPARED {
+                any.equal.extend(one.equal);
+            }
             any.all_but = match (any.all_but.take(), one.all_but) {
                 (Some(a), Some(b)) => Some(a.into_iter().filter(|literal| b.contains(literal)).collect()),
                 (a, b) => a.or(b),
@@ -216,7 +225,7 @@ impl<'t> Lower<'t> {
             Leaf::IsNull(false) => Self::of_types(!NULL),
             Leaf::AnythingBut(literals) => Self {
                 types: !literals.iter().fold(0, |types, literal| types | type_of(literal)),
-                all_but: Some(literals.iter().collect()),
+                all_but: (literals.iter().len() <= COMPARED).then(|| literals.iter().collect()),
                 ..Self::default()
             },
             Leaf::Not(literal) => Self::of_types((FALSE | TRUE | NUMBER | STRING) & !type_of(literal)),
@@ -240,7 +249,6 @@ fn type_of(literal: &Literal) -> Types {
 
 /// Whether every number lies in one of the ranges: sorted by where they begin, each must begin before a gap.
 fn cover_all_numbers(ranges: &mut [Range]) -> bool {
-    use std::cmp::Ordering;
     ranges.sort_by(|a, b| match (a.low, b.low) {
         (None, None) => Ordering::Equal,
         (None, Some(_)) => Ordering::Less,
@@ -275,16 +283,12 @@ fn cover_all_numbers(ranges: &mut [Range]) -> bool {
     covered.is_none()
 }
 
-fn furthest(
-    a: Option<crate::ops::number::Bound>,
-    b: Option<crate::ops::number::Bound>,
-) -> Option<crate::ops::number::Bound> {
+/// The upper bound that lets more in; `None` lets in all.
+fn furthest(a: Option<Bound>, b: Option<Bound>) -> Option<Bound> {
     let (a, b) = (a?, b?);
     Some(match a.at.compare(b.at) {
-        std::cmp::Ordering::Less => b,
-        std::cmp::Ordering::Greater => a,
-        std::cmp::Ordering::Equal => {
-            crate::ops::number::Bound { at: a.at, inclusive: a.inclusive || b.inclusive }
-        }
+        Ordering::Less => b,
+        Ordering::Greater => a,
+        Ordering::Equal => Bound { at: a.at, inclusive: a.inclusive || b.inclusive },
     })
 }

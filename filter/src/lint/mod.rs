@@ -12,6 +12,7 @@ use crate::ast::{
 };
 use crate::diagnostic::Span;
 use crate::dialect::{Context, Problem};
+use crate::ops::Leaf;
 use crate::ops::text::Quoted;
 use crate::warning::WarningKind;
 
@@ -99,7 +100,6 @@ fn any(conditions: &Conditions, span: Option<Span>, context: &mut Context<'_>) {
 }
 
 fn wants_absence(condition: &Condition) -> bool {
-    use crate::ops::Leaf;
     condition.tests.iter().any(|test| matches!(test.kind, TestKind::Leaf(Leaf::Exists(false))))
 }
 
@@ -167,7 +167,6 @@ fn tests(tests: &[Test], span: Option<Span>, context: &mut Context<'_>) {
 
 /// What an operator's argument holds in turn.
 fn argument(test: &Test, context: &mut Context<'_>) {
-    use crate::ops::Leaf;
     match &test.kind {
         TestKind::Leaf(Leaf::AnythingBut(literals)) if literals.is_empty() => {
             let message = format!("{} of nothing always holds", Quoted(&test.key));

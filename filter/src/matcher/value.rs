@@ -6,7 +6,7 @@
 use serde_json::{Map, Value};
 
 use crate::ast::Junction;
-use crate::ops::{Fold, Leaf, Num, View};
+use crate::ops::{Fold, Leaf, Literal, Num, View};
 use crate::program::{Condition, Id, Judge, Member, Node, Pattern, Program, Run, Test};
 
 /// The value as operators see it; an array has no view, its elements are asked instead.
@@ -213,7 +213,7 @@ pub(crate) fn holds(leaf: &Leaf, value: Option<&Value>) -> bool {
         Ok(view) => leaf.holds(view),
         Err(items) => {
             // An array nested in the array equals no literal.
-            let equal = |literal: &crate::ops::Literal| {
+            let equal = |literal: &Literal| {
                 items.iter().any(|item| view_of(item).is_some_and(|view| literal.equals(view)))
             };
             match leaf.on_array() {

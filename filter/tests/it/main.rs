@@ -8,6 +8,7 @@ mod corpus;
 mod diagnostics;
 mod docs;
 mod explain;
+mod fuzz_corpus;
 mod generate;
 mod hostile;
 mod interfaces;
