@@ -1,0 +1,39 @@
+//! A filter and an event: every engine gives the oracle's answer.
+//!
+//! The first byte picks the dialect; the filter ends at the first line break, and the event is the rest.
+#![no_main]
+
+use filter::{Dialect, FilterOptions};
+use libfuzzer_sys::fuzz_target;
+use serde_json::Value;
+
+#[path = "../../filter/tests/it/oracle.rs"]
+mod oracle;
+
+fuzz_target!(|data: &[u8]| {
+    let Some((first, rest)) = data.split_first() else { return };
+    let dialect = Dialect::ALL[usize::from(*first) % Dialect::ALL.len()];
+    let Some(at) = rest.iter().position(|&byte| byte == b'\n') else { return };
+    let (filter, event) = (&rest[..at], &rest[at + 1..]);
+    // The oracle's wildcards take exponential time.
+    if filter.iter().filter(|&&byte| byte == b'*').count() > 8 {
+        return;
+    }
+    let Ok(text) = std::str::from_utf8(filter) else { return };
+    let Ok(filter) = FilterOptions::new().dialect(dialect).parse(text) else { return };
+    let answer = filter.matches_slice(event);
+    let value = serde_json::from_slice::<Value>(event);
+    assert_eq!(answer.is_ok(), value.is_ok(), "{answer:?}, {value:?}");
+    let Ok(value) = value else { return };
+    let source = filter.to_value();
+    let expected = match dialect {
+        Dialect::TriggerDev => oracle::trigger_dev::filter(&source, &value),
+        Dialect::EventBridge => oracle::event_bridge::pattern(&source, &value),
+        _ => oracle::native::filter(&source, &value),
+    };
+    assert_eq!(answer, Ok(expected), "bytes: {filter} on {value}");
+    assert_eq!(filter.matches(&value), expected, "value: {filter} on {value}");
+    let explanation = filter.explain(&value);
+    assert_eq!(explanation.matched(), expected, "explain: {filter} on {value}");
+    assert_eq!(explanation.summary().is_none(), expected, "{explanation}");
+});
