@@ -10,7 +10,7 @@
 //! Outcomes come from the store's news, whoever submitted the poll; the events of a poll only tell its story. With
 //! SPEC the run ends when the polls given have, without when the file has none open.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -166,10 +166,9 @@ impl Run<'_> {
             return self.news(News::Open(found)).await;
         };
         super::super::run::introduce(&jobs, &self.narrator);
-        let others = found
-            .iter()
-            .filter(|poll| poll.key.scope() != scope || !jobs.iter().any(|job| job.key == poll.key.key()))
-            .count();
+        let given: HashSet<&str> = jobs.iter().map(|job| &*job.key).collect();
+        let is_other = |key: &PollKey| key.scope() != scope || !given.contains(key.key());
+        let others = found.iter().filter(|poll| is_other(&poll.key)).count();
         if others > 0 {
             let count = story::count(u32::try_from(others).unwrap_or(u32::MAX), "other open poll");
             self.narrator.say(format_args!("{count} of {} run along", self.file));
