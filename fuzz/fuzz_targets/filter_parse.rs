@@ -39,7 +39,8 @@ fuzz_target!(|data: &[u8]| {
                 let explanation = filter.explain(&value);
                 assert_eq!(explanation.matched(), filter.matches(&value));
                 assert!(!explanation.to_string().is_empty());
-                let native = Conversion::new().limits(limits.clone()).assume_flat_arrays(true).to_native(&filter);
+                let native =
+                    Conversion::new().limits(limits.clone()).assume_flat_arrays(true).to_native(&filter);
                 assert!(native.is_ok() || dialect != Dialect::Native);
             }
         }
