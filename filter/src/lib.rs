@@ -106,3 +106,8 @@ pub use limits::Limits;
 pub use options::FilterOptions;
 pub use schema::schema;
 pub use warning::{Warning, WarningKind};
+
+/// The examples of the README, tested with the others.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExamples;
