@@ -2,10 +2,11 @@
 
 use std::fmt;
 
-use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 use crate::diagnostic::Span;
+use crate::limits::Limits;
 
 /// A JSON value and where it stands in its text.
 ///
@@ -143,21 +144,41 @@ impl From<&Value> for Node {
 }
 
 impl<'de> Deserialize<'de> for Node {
-    /// From any self-describing format; duplicate keys are kept. Its own recursion limit is the format's.
+    /// From any self-describing format; duplicate keys are kept. Nesting deeper than [`Limits::MAX_DEPTH`] is an error,
+    /// since not every format has a limit of its own.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(NodeVisitor)
+        AtDepth { left: Limits::MAX_DEPTH }.deserialize(deserializer)
     }
 }
 
-struct NodeVisitor;
+/// Reads a value inside which so many more levels may be nested.
+#[derive(Clone, Copy)]
+struct AtDepth {
+    left: usize,
+}
 
-impl NodeVisitor {
-    fn node<E>(kind: Kind) -> Result<Node, E> {
-        Ok(Node { span: None, kind })
+impl AtDepth {
+    fn deeper<E: de::Error>(self) -> Result<Self, E> {
+        match self.left.checked_sub(1) {
+            Some(left) => Ok(Self { left }),
+            None => Err(E::custom(format_args!("nested more than {} levels deep", Limits::MAX_DEPTH))),
+        }
     }
 }
 
-impl<'de> Visitor<'de> for NodeVisitor {
+impl<'de> DeserializeSeed<'de> for AtDepth {
+    type Value = Node;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+fn node<E>(kind: Kind) -> Result<Node, E> {
+    Ok(Node { span: None, kind })
+}
+
+impl<'de> Visitor<'de> for AtDepth {
     type Value = Node;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -165,56 +186,58 @@ impl<'de> Visitor<'de> for NodeVisitor {
     }
 
     fn visit_unit<E>(self) -> Result<Node, E> {
-        Self::node(Kind::Null)
+        node(Kind::Null)
     }
 
     fn visit_none<E>(self) -> Result<Node, E> {
-        Self::node(Kind::Null)
+        node(Kind::Null)
     }
 
     fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
-        Deserialize::deserialize(deserializer)
+        self.deeper()?.deserialize(deserializer)
     }
 
     fn visit_bool<E>(self, bool: bool) -> Result<Node, E> {
-        Self::node(Kind::Bool(bool))
+        node(Kind::Bool(bool))
     }
 
     fn visit_i64<E>(self, number: i64) -> Result<Node, E> {
-        Self::node(Kind::Number(number.into()))
+        node(Kind::Number(number.into()))
     }
 
     fn visit_u64<E>(self, number: u64) -> Result<Node, E> {
-        Self::node(Kind::Number(number.into()))
+        node(Kind::Number(number.into()))
     }
 
     fn visit_f64<E: de::Error>(self, number: f64) -> Result<Node, E> {
-        let number = Number::from_f64(number)
+        let finite = Number::from_f64(number)
             .ok_or_else(|| E::invalid_value(de::Unexpected::Float(number), &"a finite number"))?;
-        Self::node(Kind::Number(number))
+        node(Kind::Number(finite))
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Node, E> {
-        Self::node(Kind::String(text.to_owned()))
+        node(Kind::String(text.to_owned()))
     }
 
     fn visit_string<E>(self, text: String) -> Result<Node, E> {
-        Self::node(Kind::String(text))
+        node(Kind::String(text))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Node, A::Error> {
+        let inside = self.deeper()?;
         let mut items = Vec::new();
-        while let Some(item) = sequence.next_element()? {
+        while let Some(item) = sequence.next_element_seed(inside)? {
             items.push(item);
         }
-        Self::node(Kind::Array(items))
+        node(Kind::Array(items))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
+        let inside = self.deeper()?;
         let mut members = Vec::new();
-        while let Some((key, value)) = map.next_entry()? {
-            members.push(Member { key, key_span: None, value });
+        while let Some(key) = map.next_key()? {
+            members.push(Member { key, key_span: None, value: map.next_value_seed(inside)? });
         }
-        Self::node(Kind::Object(members))
+        node(Kind::Object(members))
     }
 }

@@ -58,7 +58,13 @@ fn deep_filters_are_refused() {
             assert!(error.diagnostics()[0].message().contains("127 levels"), "{error}");
         }
     }
-    with_deep_value(|value| assert!(Filter::try_from(value).is_err()));
+    with_deep_value(|value| {
+        assert!(Filter::try_from(value).is_err());
+        // A value as a deserializer has no recursion limit of its own.
+        let error = serde::Deserialize::deserialize(value).map(|_: Filter| ()).unwrap_err();
+        let error: serde_json::Error = error;
+        assert!(error.to_string().contains("levels deep"), "{error}");
+    });
 }
 
 #[test]
