@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! ⠹ attempt 3: 200 · next request in 7s · 4m 32s left · body.status is "RUNNING", expected "SUCCESS"
-//! ⠹ 40 of 100 polls done, 38 matched, 2 failed · 3 asking · 2m left
+//! ⠹ 40 of 100 polls done, 38 matched, 2 failed · 3 asking · 12 requests/s · oldest 3m · 2m left
 //! ```
 //!
 //! One line however many polls there are: a hundred bars tell less than one count. The line is built afresh at every
@@ -15,8 +15,9 @@ use std::fmt::Write as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use poller::{Attempt, Conclusion, Event, Outcome, Timestamp};
 
+use super::pace::Pace;
 use super::terminal::{Paint, Terminal, tell};
-use super::time::countdown;
+use super::time::{countdown, short};
 use super::{clean, margin, story};
 
 /// Tells the story of one or several polls.
@@ -25,6 +26,7 @@ pub(crate) struct Narrator {
     sink: Sink,
     paint: Paint,
     polls: Vec<Watched>,
+    pace: Pace,
     /// What else there is to say about an attempt, under its line; the demo explains itself with it.
     comment: fn(&Attempt) -> Option<&'static str>,
 }
@@ -56,7 +58,13 @@ impl Narrator {
             (false, false) => Sink::Lines,
             (false, true) => Sink::Live(spinner()),
         };
-        Self { sink, paint: terminal.stderr_paint, polls: Vec::new(), comment: |_| None }
+        Self {
+            sink,
+            paint: terminal.stderr_paint,
+            polls: Vec::new(),
+            pace: Pace::default(),
+            comment: |_| None,
+        }
     }
 
     /// A narrator that writes lines even on a terminal, with a comment under each attempt that has one.
@@ -66,7 +74,7 @@ impl Narrator {
         comment: fn(&Attempt) -> Option<&'static str>,
     ) -> Self {
         let sink = if quiet { Sink::Nowhere } else { Sink::Lines };
-        Self { sink, paint: terminal.stderr_paint, polls: Vec::new(), comment }
+        Self { sink, paint: terminal.stderr_paint, polls: Vec::new(), pace: Pace::default(), comment }
     }
 
     /// Adds a poll; events name it by the order in which it was added.
@@ -87,6 +95,9 @@ impl Narrator {
         let several = self.polls.len() > 1;
         let Some(watched) = self.polls.get_mut(poll) else { return };
         let line = watched.take(event, several, self.paint);
+        if matches!(event, Event::Attempted(_)) {
+            self.pace.count();
+        }
         match (&self.sink, line) {
             (Sink::Lines, Some(line)) => {
                 tell(line);
@@ -122,7 +133,8 @@ impl Narrator {
     }
 
     /// Redraws the live line.
-    pub(crate) fn tick(&self, now: Timestamp) {
+    pub(crate) fn tick(&mut self, now: Timestamp) {
+        self.pace.mark(now);
         if let Sink::Live(bar) = &self.sink {
             bar.set_message(self.line(now));
             bar.tick();
@@ -150,7 +162,7 @@ impl Narrator {
     fn line(&self, now: Timestamp) -> String {
         match &self.polls[..] {
             [poll] => poll.line(now, self.paint),
-            polls => aggregate(polls, now),
+            polls => aggregate(polls, &self.pace, now),
         }
     }
 }
@@ -217,12 +229,16 @@ fn whole_seconds(at: Timestamp, now: Timestamp) -> std::time::Duration {
     std::time::Duration::from_secs(left.as_secs().saturating_add(u64::from(left.subsec_nanos() > 0)))
 }
 
-fn aggregate(polls: &[Watched], now: Timestamp) -> String {
+fn aggregate(polls: &[Watched], pace: &Pace, now: Timestamp) -> String {
     let mut ends = [(0_usize, "matched"), (0, "failed"), (0, "timed out"), (0, "cancelled")];
     let mut last_deadline = None;
+    let mut oldest: Option<Timestamp> = None;
     for poll in polls {
         match poll.outcome.as_ref().map(|outcome| &outcome.conclusion) {
-            None => last_deadline = last_deadline.max(Some(poll.deadline)),
+            None => {
+                last_deadline = last_deadline.max(Some(poll.deadline));
+                oldest = Some(oldest.map_or(poll.started, |oldest| oldest.min(poll.started)));
+            }
             Some(Conclusion::Matched { .. }) => ends[0].0 += 1,
             Some(Conclusion::TimedOut { .. }) => ends[2].0 += 1,
             Some(Conclusion::Cancelled) => ends[3].0 += 1,
@@ -239,6 +255,13 @@ fn aggregate(polls: &[Watched], now: Timestamp) -> String {
     let asking = polls.iter().filter(|poll| poll.asking).count();
     if asking > 0 {
         let _ = write!(line, " · {asking} asking");
+    }
+    if let Some(pace) = pace.in_words(now) {
+        let _ = write!(line, " · {pace}");
+    }
+    if let Some(oldest) = oldest.filter(|oldest| now.since(*oldest) >= std::time::Duration::from_secs(1)) {
+        let seconds = std::time::Duration::from_secs(now.since(oldest).as_secs());
+        let _ = write!(line, " · oldest {}", short(seconds));
     }
     if let Some(deadline) = last_deadline {
         let _ = write!(line, " · {} left", countdown(deadline.since(now)));
@@ -315,10 +338,13 @@ mod tests {
         let mut polls = [watched(), watched(), watched()];
         polls[0].take(&cancelled(), true, PLAIN);
         polls[1].take(&Event::Requesting { attempt: 1, at: at(0) }, true, PLAIN);
-        assert_eq!(aggregate(&polls, at(60)), "1 of 3 polls done, 1 cancelled · 1 asking · 4m left");
+        assert_eq!(
+            aggregate(&polls, &Pace::default(), at(60)),
+            "1 of 3 polls done, 1 cancelled · 1 asking · oldest 1m · 4m left"
+        );
         for poll in &mut polls {
             poll.take(&cancelled(), true, PLAIN);
         }
-        assert_eq!(aggregate(&polls, at(60)), "3 of 3 polls done, 3 cancelled");
+        assert_eq!(aggregate(&polls, &Pace::default(), at(60)), "3 of 3 polls done, 3 cancelled");
     }
 }

@@ -9,6 +9,7 @@ pub(crate) mod diagnostics;
 pub(crate) mod live;
 mod margin;
 pub(crate) mod mask;
+mod pace;
 pub(crate) mod story;
 pub(crate) mod terminal;
 pub(crate) mod time;
