@@ -42,12 +42,12 @@ async fn a_result_that_is_stored_is_printed_without_a_request() {
         .telling("ago; that is its result, nothing is asked");
     assert_eq!(server.requests().len(), 1);
     folder
-        .poll(&run, spec.replace("60", "50"))
+        .poll(&run, spec.replace("60", "70"))
         .await
         .expect(2, "")
         .telling("they differ in /timeout")
         .telling("--fresh");
-    folder.poll(&["run", "--unbounded", "--fresh", "-"], spec.replace("60", "50")).await.expect(0, SUCCESS);
+    folder.poll(&["run", "--unbounded", "--fresh", "-"], spec.replace("60", "70")).await.expect(0, SUCCESS);
     assert_eq!(server.requests().len(), 2);
     folder.poll(&["run"], "").await.expect(0, "").telling("has no open poll");
 }
