@@ -20,7 +20,7 @@
 //! - every poll that is waiting, queued or awaiting a store's recovery has exactly one entry in the schedule, a poll
 //!   in flight none: its request ends by itself, at the deadline at the latest.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -85,6 +85,8 @@ pub(crate) struct Core {
     rng: Rng,
     store_retry: RetryOptions,
     effects: Vec<Effect>,
+    /// What was finished while the store is asked for open polls.
+    finished_since_look: Option<HashSet<PollKey>>,
     shutting_down: bool,
 }
 
@@ -136,6 +138,7 @@ impl Core {
             rng,
             store_retry: RetryOptions::default(),
             effects: Vec::new(),
+            finished_since_look: None,
             shutting_down: false,
         }
     }
@@ -264,16 +267,29 @@ impl Core {
         self.dispatch(now);
     }
 
+    /// The store is being asked for the polls that are open; [`adopt`](Self::adopt) follows.
+    pub(crate) fn begin_look(&mut self) {
+        self.finished_since_look = Some(HashSet::new());
+    }
+
     /// Runs polls that other processes created, unless they run already.
-    pub(crate) fn adopt(&mut self, polls: Vec<StoredPoll>, now: Timestamp) {
+    ///
+    /// What the store said may be older than what has been finished here since it was asked. Names of polls of which that
+    /// may be so are returned and not run: the store has to be asked again.
+    pub(crate) fn adopt(&mut self, polls: Vec<StoredPoll>, now: Timestamp) -> Vec<PollKey> {
+        let finished = self.finished_since_look.take().unwrap_or_default();
+        let mut doubtful = Vec::new();
         for poll in polls.into_iter().filter(|poll| poll.outcome.is_none()) {
-            if self.find(&poll.key).is_none() {
+            if finished.contains(&poll.key) {
+                doubtful.push(poll.key);
+            } else if self.find(&poll.key).is_none() {
                 let state = PollState::new(&poll.spec, poll.created_at);
                 let id = self.insert(&poll, state, Phase::Queued);
                 self.look_at(id, now);
             }
         }
         self.dispatch(now);
+        doubtful
     }
 
     /// Does everything that is due.
@@ -330,6 +346,9 @@ impl Core {
     pub(crate) fn finished(&mut self, id: PollId, result: Result<Arc<Outcome>, StoreError>, now: Timestamp) {
         match result {
             Ok(outcome) => {
+                if let (Some(finished), Some(entry)) = (&mut self.finished_since_look, self.polls.get(id)) {
+                    finished.insert(entry.key.clone());
+                }
                 self.remove(id);
                 self.effects.push(Effect::Tell { id, event: Event::Finished(outcome) });
             }
@@ -443,5 +462,40 @@ impl Core {
         entry.phase = Phase::Finishing { outcome: Arc::clone(&outcome), failures: 0, retry_at: None };
         let key = entry.key.clone();
         self.effects.push(Effect::Finish { id, key, outcome });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fetch::Response;
+    use crate::outcome::RecordedResponse;
+
+    const NOW: Timestamp = Timestamp::from_micros(1_000_000);
+
+    #[test]
+    fn a_store_that_was_asked_before_a_poll_ended_does_not_bring_it_back() {
+        let mut core = Core::new(Limits::default(), Rng::seeded(1));
+        let spec = PollSpec::parse(r#"{"url": "https://example.com"}"#).unwrap();
+        core.submit(Ticket(1), PollKey::new("", "a"), spec, NOW);
+        let Some(Effect::Create { id, poll }) = core.take_effects().pop() else {
+            panic!("it is stored first")
+        };
+        core.created(id, Ok(Creation::Created), NOW);
+        core.begin_look();
+        let response = RecordedResponse::from(Response::new(200, http::HeaderMap::new(), ""));
+        core.attempted(id, Finding::Matched { response }, NOW, NOW);
+        let Some(Effect::Finish { outcome, .. }) = core.take_effects().pop() else {
+            panic!("its outcome is stored")
+        };
+        core.finished(id, Ok(outcome), NOW);
+        core.take_effects();
+
+        assert_eq!(core.adopt(vec![poll.clone()], NOW), [PollKey::new("", "a")]);
+        assert!(core.take_effects().is_empty() && core.open() == 0, "no request follows an outcome");
+        // Asked again, the store would not name it, unless somebody has created it anew: then it runs.
+        core.begin_look();
+        assert!(core.adopt(vec![poll], NOW).is_empty());
+        assert_eq!(core.open(), 1);
     }
 }

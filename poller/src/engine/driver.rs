@@ -178,6 +178,7 @@ impl Driver {
                 self.core.tick(now);
                 if self.look.is_some_and(|look| look <= now) {
                     self.look = None;
+                    self.core.begin_look();
                     self.with_store(|store| {
                         Box::pin(async move { Message::Changed { result: store.changes().await } })
                     });
@@ -236,7 +237,9 @@ impl Driver {
             Message::Changed { result } => {
                 // A store that cannot be read just now is asked again; what it has does not go away.
                 if let (Ok(changes), None) = (result, &self.closing) {
-                    self.core.adopt(changes.created, now);
+                    for key in self.core.adopt(changes.created, now) {
+                        self.look_at_one(key);
+                    }
                     for key in changes.cancelling {
                         if let Some(id) = self.core.find(&key) {
                             self.core.cancel(id, now);
@@ -253,6 +256,16 @@ impl Driver {
             Message::Finished { id, result } => self.core.finished(id, result, now),
         }
         self.carry_out();
+    }
+
+    /// Asks the store for one poll anew, to run it if it is open.
+    fn look_at_one(&mut self, key: PollKey) {
+        self.with_store(|store| {
+            Box::pin(async move {
+                let created = store.get(key).await.map(|poll| poll.into_iter().collect());
+                Message::Changed { result: created.map(|created| Changes { created, ..Changes::default() }) }
+            })
+        });
     }
 
     fn look_again(&mut self) {
