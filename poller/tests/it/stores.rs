@@ -359,7 +359,8 @@ async fn inline_secrets_are_sealed_or_refused() {
     poller.shutdown().await;
     drop(poller);
     for entry in std::fs::read_dir(folder.path()).unwrap() {
-        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+        // The files beside the store go when its last connection does, which may be now.
+        let Ok(bytes) = std::fs::read(entry.unwrap().path()) else { continue };
         assert!(!bytes.windows(7).any(|window| window == b"hunter2"), "a secret is on the disk in clear");
     }
     // Without the key, or with another, nothing is run and nothing is lost.
