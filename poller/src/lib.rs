@@ -79,7 +79,7 @@ pub use schedule::Grid;
 pub use seal::{SEAL_KEY_VARIABLE, SealKey};
 pub use spec::{
     BackoffStrategy, Body, HeadersStrategy, PollSpec, PollSpecBuilder, RequestInit, RequestTimeout,
-    ResponseFilter, RetryRule, SpecError, SpecOptions, StatusFilter, Strategy,
+    ResponseFilter, RetryRule, SpecError, SpecOptions, StatusFilter, Strategy, spec_schema,
 };
 pub use store::{MemoryStore, SqliteStore};
 

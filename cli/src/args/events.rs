@@ -1,4 +1,4 @@
-//! The arguments of the commands that work on filters without a network: `check`, `match` and `explain`.
+//! The arguments of the commands that work without a network: `check`, `match`, `explain`, `convert` and `schema`.
 
 use std::path::PathBuf;
 
@@ -26,7 +26,7 @@ pub(crate) struct FilterArgs {
     pub(crate) dialect: filter::Dialect,
 }
 
-/// What `check` is to take a JSON value for.
+/// What a JSON value is meant to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Kind {
     Filter,
@@ -134,4 +134,58 @@ pub(crate) struct ExplainArgs {
     /// A file of events; `-`, or none, is standard input
     #[arg(value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
+}
+
+/// Say filters of another dialect in the native one
+///
+/// Reads filters (one, or any sequence of JSON values per file) and prints each in the native dialect, one per line. The
+/// meaning is kept on every event: what the native dialect cannot say exactly is refused with the reason.
+#[derive(Debug, Args)]
+#[command(after_long_help = r#"Examples:
+  poll convert --from trigger-dev rule.json
+  echo '{"n": [{"$gt": 1}, {"$lt": 5}]}' | poll convert --from trigger-dev
+  poll convert --from event-bridge --assume-flat-arrays patterns/*.json
+
+Exit codes:
+  0 all were converted, 1 one was not, 2 a file cannot be read or a bad argument"#)]
+pub(crate) struct ConvertArgs {
+    /// How they are written: trigger-dev or event-bridge; native filters are printed as they are
+    #[arg(long, value_name = "DIALECT", hide_possible_values = true, value_parser = dialect())]
+    pub(crate) from: filter::Dialect,
+
+    /// Assume that no event has an array inside an array
+    ///
+    /// Patterns of the event-bridge dialect look into arrays in arrays, and native filters do not; only under this
+    /// assumption can they be converted. Hardly any events break it.
+    #[arg(long)]
+    pub(crate) assume_flat_arrays: bool,
+
+    /// Files of filters; `-`, or none, is standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+}
+
+/// Print the JSON Schema of filters or specs
+///
+/// An editor that is given it completes and checks what is written. It is laxer than `check` where a schema cannot
+/// tell: it does not compile regular expressions, for one.
+#[derive(Debug, Args)]
+#[command(after_long_help = r#"Examples:
+  poll schema spec > poll-spec.schema.json
+  poll schema filter --dialect event-bridge > pattern.schema.json
+
+Exit codes:
+  0 printed, 2 a bad argument"#)]
+pub(crate) struct SchemaArgs {
+    /// Of what: filter or spec
+    #[arg(value_name = "KIND", hide_possible_values = true)]
+    pub(crate) kind: Kind,
+
+    /// Of filters in this dialect; the schema of specs has all three
+    #[arg(long, default_value = "native", hide_possible_values = true, value_parser = dialect())]
+    pub(crate) dialect: filter::Dialect,
+
+    /// Allow any interval and timeout in specs, as `run --unbounded` does
+    #[arg(long)]
+    pub(crate) unbounded: bool,
 }

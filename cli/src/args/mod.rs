@@ -11,7 +11,7 @@ mod values;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-pub(crate) use events::{CheckArgs, ExplainArgs, FilterArgs, Kind, MatchArgs};
+pub(crate) use events::{CheckArgs, ConvertArgs, ExplainArgs, FilterArgs, Kind, MatchArgs, SchemaArgs};
 pub(crate) use polls::{DemoArgs, RunArgs, WaitArgs};
 pub(crate) use stores::{CancelArgs, ForgetArgs, ListArgs, ShowArgs, SubmitArgs};
 pub(crate) use values::TextArg;
@@ -97,6 +97,8 @@ pub(crate) enum Command {
     Check(CheckArgs),
     Match(MatchArgs),
     Explain(ExplainArgs),
+    Convert(ConvertArgs),
+    Schema(SchemaArgs),
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! seen what it wanted.
 
 mod check;
+mod convert;
 mod demo;
 mod drive;
 mod ends;
@@ -13,6 +14,7 @@ mod filters;
 mod r#match;
 mod output;
 mod run;
+mod schema;
 mod signals;
 mod specs;
 mod store;
@@ -40,6 +42,8 @@ pub(crate) fn run(cli: Cli) -> Exit {
         Command::Check(args) => check::run(&args, &terminal),
         Command::Match(args) => r#match::run(&args, &terminal),
         Command::Explain(args) => explain::run(&args, &terminal),
+        Command::Convert(args) => convert::run(&args, &terminal),
+        Command::Schema(args) => schema::run(&args),
     };
     result.unwrap_or_else(|error| {
         if reader_has_gone(&error) {

@@ -15,6 +15,7 @@ mod fields;
 mod request;
 mod response_filter;
 mod retry;
+mod schema;
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -33,6 +34,7 @@ pub use self::builder::PollSpecBuilder;
 pub use self::request::{Body, RequestInit};
 pub use self::response_filter::{ResponseFilter, StatusFilter};
 pub use self::retry::{BackoffStrategy, HeadersStrategy, RequestTimeout, RetryRule, Strategy};
+pub use self::schema::spec_schema;
 
 use crate::limits::Limits;
 use crate::seal::{SEAL_KEY_VARIABLE, SealKey};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use filter::Diagnostic;
 use poller::{PollSpec, SpecError, SpecOptions};
 
-fn corpus(kind: &str) -> Vec<(String, String)> {
+pub(crate) fn corpus(kind: &str) -> Vec<(String, String)> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../testdata/specs").join(kind);
     let mut files: Vec<PathBuf> =
         std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();

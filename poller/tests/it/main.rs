@@ -7,5 +7,6 @@ mod fetch;
 mod http;
 mod lifecycle;
 mod schedule;
+mod schema;
 mod stores;
 mod world;

@@ -1,0 +1,66 @@
+//! The schema of specs: up to date, accepting what is read, refusing what is not where a schema can tell.
+
+use poller::{Limits, PollSpec, spec_schema};
+use serde_json::Value;
+
+use crate::corpus::corpus;
+
+/// What is wrong with these is not to be said in a schema.
+const BEYOND_A_SCHEMA: [&str; 2] = [
+    // A schema sees values; a duplicate key is gone by then.
+    "duplicate-member",
+    // It does not count one array against another.
+    "redacted-string",
+];
+
+fn validator() -> jsonschema::Validator {
+    jsonschema::draft202012::new(&spec_schema(&Limits::default())).unwrap()
+}
+
+/// Run with `UPDATE_SCHEMAS=1` to write it anew.
+#[test]
+fn is_up_to_date() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("schema/spec.schema.json");
+    let generated = format!("{:#}\n", spec_schema(&Limits::default()));
+    if std::env::var_os("UPDATE_SCHEMAS").is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, &generated).unwrap();
+    }
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        committed == generated,
+        "the schema is out of date; run UPDATE_SCHEMAS=1 cargo test -p poller schema"
+    );
+}
+
+#[test]
+fn good_specs_are_accepted() {
+    let validator = validator();
+    for (name, text) in corpus("good") {
+        let spec: Value = serde_json::from_str(&text).unwrap();
+        let errors: Vec<String> = validator.iter_errors(&spec).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{name}: {errors:?}");
+    }
+}
+
+#[test]
+fn bad_specs_are_refused_where_a_schema_can_tell() {
+    let validator = validator();
+    for (name, text) in corpus("bad") {
+        let Ok(spec) = serde_json::from_str::<Value>(&text) else { continue };
+        let beyond = BEYOND_A_SCHEMA.contains(&name.as_str());
+        assert_eq!(validator.is_valid(&spec), beyond, "{name}: {text}");
+    }
+}
+
+#[test]
+fn what_a_builder_makes_is_accepted_in_its_canonical_form() {
+    let validator = validator();
+    for (name, text) in corpus("good") {
+        let canonical = PollSpec::parse(&text).unwrap().to_value();
+        // A redacted secret stands for text that is not shown, so it has none of its members.
+        if !canonical.to_string().contains("__redactedString") {
+            assert!(validator.is_valid(&canonical), "{name}: {canonical}");
+        }
+    }
+}
