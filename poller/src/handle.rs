@@ -70,7 +70,7 @@ impl Poll {
 
     /// The key it was submitted with.
     #[must_use]
-    pub const fn key(&self) -> &str {
+    pub fn key(&self) -> &str {
         self.key.key()
     }
 

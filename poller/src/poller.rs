@@ -140,7 +140,7 @@ impl Poller {
     async fn submit_in(&self, scope: &str, key: String, spec: PollSpec) -> Result<Poll, Error> {
         let key = self.key(scope, key)?;
         spec.check(&self.shared.limits)?;
-        self.shared.around.fetch.admits(spec.url()).map_err(Kind::Url)?;
+        self.shared.around.fetch.admits(&spec.url()).map_err(Kind::Url)?;
         let admission = self.ask(|answer| Message::Submit { key: key.clone(), spec, answer }).await??;
         let inbox = self.shared.inbox.clone();
         let around = Arc::clone(&self.shared.around);

@@ -36,7 +36,7 @@ pub(super) fn introduction(spec: &poller::PollSpec) -> String {
     format!(
         "{} {} every {} for {} at most",
         spec.request().method,
-        shown_url(spec.url()),
+        shown_url(&spec.url()),
         time::short(spec.interval()),
         time::short(spec.timeout())
     )

@@ -60,7 +60,7 @@ fn build(secrets: &dyn SecretResolver, spec: &PollSpec, max_body: u64) -> Result
     let url = spec.url();
     let mut headers = HeaderMap::with_capacity(init.headers.len());
     for (name, text) in &init.headers {
-        let resolved = resolve(text, secrets, url)?;
+        let resolved = resolve(text, secrets, &url)?;
         let mut value = HeaderValue::from_bytes(resolved.expose_secret().as_bytes()).map_err(|_| {
             let message =
                 format!("the secret for the header {name} has a line break or another control character");
@@ -69,13 +69,14 @@ fn build(secrets: &dyn SecretResolver, spec: &PollSpec, max_body: u64) -> Result
         value.set_sensitive(!matches!(text, Text::Plain(_)));
         headers.insert(name, value);
     }
-    let mut request = Request::new(init.method.clone(), url.clone(), max_body);
-    request.headers = headers;
-    request.body = match &init.body {
-        Some(Body::Text(text)) => Some(resolve(text, secrets, url)?.expose_secret().to_owned().into()),
+    let body = match &init.body {
+        Some(Body::Text(text)) => Some(resolve(text, secrets, &url)?.expose_secret().to_owned().into()),
         Some(Body::Bytes(bytes)) => Some(bytes.clone()),
         None => None,
     };
+    let mut request = Request::new(init.method.clone(), url, max_body);
+    request.headers = headers;
+    request.body = body;
     Ok(request)
 }
 

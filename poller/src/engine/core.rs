@@ -35,7 +35,7 @@ use crate::judge::Finding;
 use crate::limits::Limits;
 use crate::outcome::{Conclusion, Outcome};
 use crate::schedule::Queue;
-use crate::spec::PollSpec;
+use crate::spec::{PollSpec, SpecPool};
 use crate::state::{PollState, StepLimits, Wake};
 use crate::store::{Creation, PollKey, StoreError, StoredPoll};
 
@@ -80,6 +80,7 @@ pub(crate) struct Core {
     step_limits: StepLimits,
     polls: SlotMap<PollId, Entry>,
     by_key: HashMap<PollKey, PollId>,
+    specs: SpecPool,
     schedule: Queue<Due>,
     lanes: Lanes<PollId>,
     rng: Rng,
@@ -133,6 +134,7 @@ impl Core {
             step_limits,
             polls: SlotMap::with_key(),
             by_key: HashMap::new(),
+            specs: SpecPool::new(),
             schedule: Queue::new(),
             lanes,
             rng,
@@ -204,7 +206,7 @@ impl Core {
         if self.polls.len() >= limit {
             return self.answer(ticket, Err(Kind::Full { limit }.into()));
         }
-        let poll = StoredPoll::new(key, spec, now);
+        let poll = StoredPoll::new(key, self.specs.share(spec), now);
         let phase = Phase::Creating { tickets: vec![ticket], cancelled: false };
         let state = PollState::new(&poll.spec, now);
         let id = self.insert(&poll, state, phase);
@@ -259,7 +261,8 @@ impl Core {
 
     /// Takes over polls that an earlier process left open.
     pub(crate) fn restore(&mut self, polls: Vec<StoredPoll>, now: Timestamp) {
-        for poll in polls {
+        for mut poll in polls {
+            poll.spec = self.specs.share(poll.spec);
             let state = PollState::resumed(&poll.spec, poll.created_at, poll.restarts, now);
             let id = self.insert(&poll, state, Phase::Queued);
             self.look_at(id, now);
@@ -279,10 +282,11 @@ impl Core {
     pub(crate) fn adopt(&mut self, polls: Vec<StoredPoll>, now: Timestamp) -> Vec<PollKey> {
         let finished = self.finished_since_look.take().unwrap_or_default();
         let mut doubtful = Vec::new();
-        for poll in polls.into_iter().filter(|poll| poll.outcome.is_none()) {
+        for mut poll in polls.into_iter().filter(|poll| poll.outcome.is_none()) {
             if finished.contains(&poll.key) {
                 doubtful.push(poll.key);
             } else if self.find(&poll.key).is_none() {
+                poll.spec = self.specs.share(poll.spec);
                 let state = PollState::new(&poll.spec, poll.created_at);
                 let id = self.insert(&poll, state, Phase::Queued);
                 self.look_at(id, now);

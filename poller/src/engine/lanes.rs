@@ -68,8 +68,7 @@ impl<T> Lanes<T> {
     pub(crate) fn key(&self, spec: &PollSpec) -> LaneKey {
         let mut credentials = self.hasher.build_hasher();
         spec.request().hash_credentials(&mut credentials);
-        let url = spec.url();
-        let origin = self.hasher.hash_one((url.scheme(), url.host_str(), url.port_or_known_default()));
+        let origin = self.hasher.hash_one(spec.origin());
         LaneKey { origin, credentials: credentials.finish() }
     }
 

@@ -343,9 +343,8 @@ impl World {
             (0..self.specs.len()).filter(|poll| self.known[*poll].in_flight.is_some()).collect();
         assert!(in_flight.len() <= self.limits.in_flight, "the cap on all requests is kept");
         for poll in &in_flight {
-            let origin = self.specs[*poll].url().origin();
-            let beside =
-                in_flight.iter().filter(|other| self.specs[**other].url().origin() == origin).count();
+            let origin = self.specs[*poll].origin();
+            let beside = in_flight.iter().filter(|other| self.specs[**other].origin() == origin).count();
             assert!(beside <= self.limits.per_origin, "the cap of the origin is kept");
         }
     }

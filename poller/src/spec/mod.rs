@@ -16,6 +16,8 @@ mod request;
 mod response_filter;
 mod retry;
 mod schema;
+mod shared;
+mod stored;
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -36,11 +38,15 @@ pub use self::response_filter::{ResponseFilter, StatusFilter};
 pub use self::retry::{BackoffStrategy, HeadersStrategy, RequestTimeout, RetryRule, Strategy};
 pub use self::schema::spec_schema;
 
+use self::shared::Shared;
+pub(crate) use self::shared::SpecPool;
+pub(crate) use self::stored::StoredSpecs;
 use crate::limits::Limits;
-use crate::seal::{SEAL_KEY_VARIABLE, SealKey};
-use crate::secret::{SecretError, ShowSecret, redact};
+use crate::seal::SealKey;
+use crate::secret::{ShowSecret, redact};
 
-/// A poll as its user describes it. Cheap to clone.
+/// A poll as its user describes it. Cheap to clone: the parts are shared, and specs made
+/// [from one another](Self::with_url) share everything but the URL.
 ///
 /// ```
 /// use poller::PollSpec;
@@ -58,23 +64,9 @@ use crate::secret::{SecretError, ShowSecret, redact};
 /// ```
 #[derive(Clone)]
 pub struct PollSpec {
-    inner: Arc<Inner>,
-}
-
-#[derive(Debug, PartialEq)]
-struct Inner {
-    cache_key: Option<String>,
-    url: Url,
-    interval: Duration,
-    timeout: Duration,
-    request: RequestInit,
-    response_filter: ResponseFilter,
-    failure_filter: Option<ResponseFilter>,
-    request_timeout: RequestTimeout,
-    retry: Vec<RetryRule>,
-    give_up: Option<NonZeroU32>,
-    dialect: Dialect,
-    warnings: Vec<Diagnostic>,
+    /// As [`Url`] writes it. Kept as text, which is a third of a parsed one; it is parsed when a request is sent.
+    url: Arc<str>,
+    shared: Arc<Shared>,
 }
 
 impl PollSpec {
@@ -94,73 +86,105 @@ impl PollSpec {
     /// The key the spec names for itself. The library takes the key as an argument; the command line reads this.
     #[must_use]
     pub fn cache_key(&self) -> Option<&str> {
-        self.inner.cache_key.as_deref()
+        self.shared.cache_key.as_deref()
     }
 
-    /// The URL asked.
+    /// The same spec for another URL; everything else is shared with this one, so that a million polls of one kind cost
+    /// little more than their URLs.
+    ///
+    /// ```
+    /// use poller::PollSpec;
+    ///
+    /// let spec = PollSpec::builder("https://api.example.com/v1/exports/1").build()?;
+    /// let other = spec.with_url("https://api.example.com/v1/exports/2")?;
+    /// assert_eq!(other.differences(&spec), ["/url"]);
+    /// # Ok::<(), poller::SpecError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If it is not a URL that a spec may have.
+    pub fn with_url(&self, url: &str) -> Result<Self, SpecError> {
+        let url = decode::url(url)?;
+        Ok(Self { url, shared: Arc::clone(&self.shared) })
+    }
+
+    /// The URL asked. Parses it: linear in its length.
     #[must_use]
-    pub fn url(&self) -> &Url {
-        &self.inner.url
+    pub fn url(&self) -> Url {
+        Url::parse(&self.url).expect("invariant: the text was written by a Url")
+    }
+
+    /// The URL asked, as text in the normal form of the WHATWG's URL standard, without a fragment.
+    #[must_use]
+    pub fn url_text(&self) -> &str {
+        &self.url
+    }
+
+    /// Scheme, host and port of the URL, the port left out where it is the scheme's own.
+    pub(crate) fn origin(&self) -> &str {
+        let host = self.url.find("://").map_or(0, |scheme| scheme + 3);
+        let end = self.url[host..].find(['/', '?', '#']).map_or(self.url.len(), |length| host + length);
+        &self.url[..end]
     }
 
     /// The time between two ticks.
     #[must_use]
     pub fn interval(&self) -> Duration {
-        self.inner.interval
+        self.shared.interval
     }
 
     /// The time from acceptance to deadline.
     #[must_use]
     pub fn timeout(&self) -> Duration {
-        self.inner.timeout
+        self.shared.timeout
     }
 
     /// What is sent.
     #[must_use]
     pub fn request(&self) -> &RequestInit {
-        &self.inner.request
+        &self.shared.request
     }
 
     /// What means *done*.
     #[must_use]
     pub fn response_filter(&self) -> &ResponseFilter {
-        &self.inner.response_filter
+        &self.shared.response_filter
     }
 
     /// What means *failed*.
     #[must_use]
     pub fn failure_filter(&self) -> Option<&ResponseFilter> {
-        self.inner.failure_filter.as_ref()
+        self.shared.failure_filter.as_ref()
     }
 
     /// How long one request may take, and how it is retried when it takes longer.
     #[must_use]
     pub fn request_timeout(&self) -> &RequestTimeout {
-        &self.inner.request_timeout
+        &self.shared.request_timeout
     }
 
     /// How responses are retried, by status; the first rule that applies counts.
     #[must_use]
     pub fn retry(&self) -> &[RetryRule] {
-        &self.inner.retry
+        &self.shared.retry
     }
 
     /// How many attempts in a row that cannot get better fail the poll; `None` never.
     #[must_use]
     pub fn give_up(&self) -> Option<NonZeroU32> {
-        self.inner.give_up
+        self.shared.give_up
     }
 
     /// The dialect of its filters.
     #[must_use]
     pub fn dialect(&self) -> Dialect {
-        self.inner.dialect
+        self.shared.dialect
     }
 
     /// What is suspicious about it, though valid.
     #[must_use]
     pub fn warnings(&self) -> &[Diagnostic] {
-        &self.inner.warnings
+        &self.shared.warnings
     }
 
     /// The canonical form: defaults filled in, aliases resolved, the cache key left out; secret text replaced by
@@ -171,9 +195,9 @@ impl PollSpec {
     }
 
     fn to_value_with(&self, show: &ShowSecret<'_>) -> Value {
-        let inner = &*self.inner;
+        let inner = &*self.shared;
         let mut members = Map::new();
-        members.insert("url".into(), inner.url.as_str().into());
+        members.insert("url".into(), self.url_text().into());
         members.insert("interval".into(), seconds(inner.interval));
         members.insert("timeout".into(), seconds(inner.timeout));
         members.insert("requestInit".into(), inner.request.to_value(show));
@@ -196,46 +220,13 @@ impl PollSpec {
         digest(&SHA256, text.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// The text a durable store keeps, inline secrets sealed with `key`.
-    pub(crate) fn to_stored(&self, key: Option<&SealKey>) -> Result<String, SecretError> {
-        let inline = self.inner.request.inline_secrets();
-        let Some(key) = key else {
-            return match inline.first() {
-                None => Ok(written(self, &redact)),
-                Some(_) => Err(SecretError::new(format!(
-                    "the spec holds a secret in {}, and the store has no key to seal it; set {SEAL_KEY_VARIABLE} (or give \
-                     the store a seal key), or refer to the secret as {{\"$secret\":\"env:NAME\"}}",
-                    inline.join(", ")
-                ))),
-            };
-        };
-        let failed = std::cell::RefCell::new(None);
-        let text = written(self, &|secret| match key.seal(secret) {
-            Ok(sealed) => json!({"$sealed": sealed}),
-            Err(error) => {
-                failed.replace(Some(error));
-                Value::Null
-            }
-        });
-        match failed.into_inner() {
-            Some(error) => Err(error),
-            None => Ok(text),
-        }
-    }
-
-    /// The spec of a text written by [`to_stored`](Self::to_stored). Today's limits are not applied to it.
-    pub(crate) fn from_stored(text: &str, key: Option<&SealKey>) -> Result<Self, SpecError> {
-        let mut options = SpecOptions::new().limits(Limits::stored());
-        options.stored = Some(key.cloned());
-        options.parse(text)
-    }
-
     /// The names of the members in which two specs differ, as JSON pointers, never what they hold. Empty when the
     /// specs are the same; the cache key and the order of members do not count.
     #[must_use]
     pub fn differences(&self, other: &Self) -> Vec<String> {
-        if Arc::ptr_eq(&self.inner, &other.inner) {
-            return Vec::new();
+        if Arc::ptr_eq(&self.shared, &other.shared) {
+            let same = self.url == other.url;
+            return if same { Vec::new() } else { vec!["/url".to_owned()] };
         }
         let mut pointers = Vec::new();
         differing(
@@ -244,9 +235,9 @@ impl PollSpec {
             &mut String::new(),
             &mut pointers,
         );
-        pointers.extend(self.inner.request.differing_secrets(&other.inner.request));
+        pointers.extend(self.shared.request.differing_secrets(&other.shared.request));
         // The order of retry rules has a meaning that the canonical map does not show.
-        if pointers.is_empty() && self.inner.retry != other.inner.retry {
+        if pointers.is_empty() && self.shared.retry != other.shared.retry {
             pointers.push("/retry".to_owned());
         }
         pointers
@@ -284,7 +275,7 @@ impl<'de> Deserialize<'de> for PollSpec {
 /// The canonical form, secrets left out: see [`PollSpec::to_value`].
 impl Serialize for PollSpec {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Written { spec: self, show: &redact }.serialize(serializer)
+        Written { spec: self, show: &redact, url: true }.serialize(serializer)
     }
 }
 
@@ -292,6 +283,8 @@ impl Serialize for PollSpec {
 struct Written<'a> {
     spec: &'a PollSpec,
     show: &'a ShowSecret<'a>,
+    /// Whether its URL is written too.
+    url: bool,
 }
 
 impl Serialize for Written<'_> {
@@ -301,10 +294,11 @@ impl Serialize for Written<'_> {
         let Value::Object(members) = self.spec.to_value_with(self.show) else {
             unreachable!("invariant: a spec is an object")
         };
-        let mut map = serializer.serialize_map(Some(members.len()))?;
+        let mut map = serializer.serialize_map(None)?;
         for (name, value) in &members {
             match name.as_str() {
-                "retry" => map.serialize_entry(name, &retry::InOrder(&self.spec.inner.retry))?,
+                "url" if !self.url => {}
+                "retry" => map.serialize_entry(name, &retry::InOrder(&self.spec.shared.retry))?,
                 _ => map.serialize_entry(name, value)?,
             }
         }
@@ -364,7 +358,7 @@ impl SpecOptions {
     /// # Errors
     /// All that is wrong with it, each with its place.
     pub fn decode(&self, node: &json::Node, pointer: &str) -> Result<PollSpec, SpecError> {
-        decode::spec(node, pointer, self).map(|inner| PollSpec { inner: Arc::new(inner) })
+        decode::spec(node, pointer, self).map(|(url, shared)| PollSpec { url, shared: Arc::new(shared) })
     }
 }
 
@@ -399,11 +393,6 @@ impl fmt::Display for SpecError {
 }
 
 impl std::error::Error for SpecError {}
-
-fn written(spec: &PollSpec, show: &ShowSecret<'_>) -> String {
-    serde_json::to_string(&Written { spec, show })
-        .expect("invariant: a spec has string keys and writes to memory")
-}
 
 /// A duration in seconds as JSON: a whole number where it is one.
 fn seconds(duration: Duration) -> Value {

@@ -1,9 +1,15 @@
 //! The store that forgets when the process ends: for tests and one-shot use.
 //!
 //! Clones share what they keep, so a poller can be shut down and another be built on the same polls.
+//!
+//! Polls stand in boxes behind a table of pointers, found by their own key: a table of polls by key would hold each key
+//! twice and leave half its room, sized for whole polls, empty.
 
-use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 
 use super::{Creation, PollKey, Store, StoreError, StoredPoll};
 use crate::clock::BoxFuture;
@@ -23,7 +29,24 @@ use crate::outcome::Outcome;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct MemoryStore {
-    polls: Arc<Mutex<HashMap<PollKey, StoredPoll>>>,
+    polls: Arc<Mutex<Polls>>,
+}
+
+#[derive(Debug, Default)]
+struct Polls {
+    table: HashTable<Box<StoredPoll>>,
+    hasher: RandomState,
+}
+
+impl Polls {
+    fn entry(&mut self, key: &PollKey) -> Entry<'_, Box<StoredPoll>> {
+        let hasher = &self.hasher;
+        self.table.entry(hasher.hash_one(key), |poll| poll.key == *key, |poll| hasher.hash_one(&poll.key))
+    }
+
+    fn get(&self, key: &PollKey) -> Option<&StoredPoll> {
+        self.table.find(self.hasher.hash_one(key), |poll| poll.key == *key).map(|poll| &**poll)
+    }
 }
 
 impl MemoryStore {
@@ -33,8 +56,8 @@ impl MemoryStore {
         Self::default()
     }
 
-    fn polls(&self) -> MutexGuard<'_, HashMap<PollKey, StoredPoll>> {
-        // Each change is a single insert or remove, so even a panic while locked leaves the map whole.
+    fn polls(&self) -> MutexGuard<'_, Polls> {
+        // Each change is a single insert or remove, so even a panic while locked leaves the table whole.
         self.polls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -45,18 +68,21 @@ fn ready<'a, T: Send + 'a>(result: T) -> BoxFuture<'a, Result<T, StoreError>> {
 
 impl Store for MemoryStore {
     fn create(&self, poll: StoredPoll) -> BoxFuture<'_, Result<Creation, StoreError>> {
-        let mut polls = self.polls();
-        if let Some(present) = polls.get(&poll.key) {
-            return ready(Creation::Exists(Box::new(present.clone())));
+        match self.polls().entry(&poll.key) {
+            Entry::Occupied(present) => ready(Creation::Exists(present.get().clone())),
+            Entry::Vacant(place) => {
+                place.insert(Box::new(poll));
+                ready(Creation::Created)
+            }
         }
-        polls.insert(poll.key.clone(), poll);
-        ready(Creation::Created)
     }
 
     fn finish(&self, key: PollKey, outcome: Arc<Outcome>) -> BoxFuture<'_, Result<Arc<Outcome>, StoreError>> {
-        match self.polls().get_mut(&key) {
-            Some(poll) => ready(Arc::clone(poll.outcome.get_or_insert(outcome))),
-            None => Box::pin(std::future::ready(Err(StoreError::new(format!(
+        match self.polls().entry(&key) {
+            Entry::Occupied(mut present) => {
+                ready(Arc::clone(present.get_mut().outcome.get_or_insert(outcome)))
+            }
+            Entry::Vacant(_) => Box::pin(std::future::ready(Err(StoreError::new(format!(
                 "the poll {key} is not in the store"
             ))))),
         }
@@ -64,11 +90,11 @@ impl Store for MemoryStore {
 
     fn load_open(&self) -> BoxFuture<'_, Result<Vec<StoredPoll>, StoreError>> {
         let mut polls = self.polls();
-        let open = polls.values_mut().filter(|poll| poll.outcome.is_none());
+        let open = polls.table.iter_mut().filter(|poll| poll.outcome.is_none());
         ready(
             open.map(|poll| {
                 poll.restarts = poll.restarts.saturating_add(1);
-                poll.clone()
+                StoredPoll::clone(poll)
             })
             .collect(),
         )
@@ -79,17 +105,20 @@ impl Store for MemoryStore {
     }
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<StoredPoll>, StoreError>> {
-        let mut polls: Vec<StoredPoll> = self.polls().values().cloned().collect();
+        let mut polls: Vec<StoredPoll> =
+            self.polls().table.iter().map(|poll| StoredPoll::clone(poll)).collect();
         polls.sort_by(|a, b| (a.created_at, &a.key).cmp(&(b.created_at, &b.key)));
         ready(polls)
     }
 
     fn forget(&self, key: PollKey) -> BoxFuture<'_, Result<bool, StoreError>> {
         let mut polls = self.polls();
-        let finished = polls.get(&key).is_some_and(|poll| poll.outcome.is_some());
-        if finished {
-            polls.remove(&key);
+        match polls.entry(&key) {
+            Entry::Occupied(present) if present.get().outcome.is_some() => {
+                present.remove();
+                ready(true)
+            }
+            _ => ready(false),
         }
-        ready(finished)
     }
 }

@@ -76,7 +76,7 @@ async fn check(
         tell_error(terminal, &anyhow::anyhow!("{}: {problem}", clean::excerpt(key, 80)));
     };
     for Job { key, spec } in jobs {
-        if let Err(error) = client.admits(spec.url()) {
+        if let Err(error) = client.admits(&spec.url()) {
             tell(key, format!("the URL cannot be asked: {error}"));
         }
         if let Err(error) = store.admits(spec) {

@@ -9,6 +9,7 @@ mod retry;
 
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use filter::{Dialect, json};
@@ -19,7 +20,8 @@ use super::fields::{Field, Place, Problems, closest, describe, field, known_memb
 use super::request::RequestInit;
 use super::response_filter::ResponseFilter;
 use super::retry::RequestTimeout;
-use super::{Inner, SpecError, SpecOptions};
+use super::shared::{Shared, content_hash};
+use super::{SpecError, SpecOptions};
 use crate::clock::micros;
 use crate::limits::Limits;
 use crate::seal::SealKey;
@@ -46,21 +48,37 @@ const DEFAULT_GIVE_UP: NonZeroU32 = NonZeroU32::new(5).expect("invariant: five i
 /// Longer than any server takes, and short enough to keep a million of them.
 const LONGEST_URL: usize = 8 << 10;
 
-pub(super) fn spec(node: &json::Node, pointer: &str, options: &SpecOptions) -> Result<Inner, SpecError> {
+pub(super) fn spec(
+    node: &json::Node,
+    pointer: &str,
+    options: &SpecOptions,
+) -> Result<(Arc<str>, Shared), SpecError> {
     let mut decoder = Decoder {
         limits: &options.limits,
         dialect: options.dialect.unwrap_or(Dialect::Native),
         stored: options.stored.as_ref(),
         problems: Problems::default(),
     };
-    let inner = decoder.spec(Place { node, pointer });
+    let spec = decoder.spec(Place { node, pointer });
     let Problems { mut errors, warnings } = decoder.problems;
-    match inner {
-        Some(inner) if errors.is_empty() => Ok(Inner { warnings, ..inner }),
+    match spec {
+        Some((url, shared)) if errors.is_empty() => Ok((url, Shared { warnings, ..shared })),
         _ => {
             errors.sort_by_key(|error| error.location().map(|span| span.start));
             Err(SpecError::from(errors))
         }
+    }
+}
+
+/// A URL by itself, in its normal form.
+pub(super) fn url(text: &str) -> Result<Arc<str>, SpecError> {
+    let limits = Limits::default();
+    let mut decoder =
+        Decoder { limits: &limits, dialect: Dialect::Native, stored: None, problems: Problems::default() };
+    let node = json::Node { span: None, kind: json::Kind::String(text.to_owned()) };
+    match decoder.url(Place { node: &node, pointer: "/url" }) {
+        Some(url) => Ok(url),
+        None => Err(SpecError::from(decoder.problems.errors)),
     }
 }
 
@@ -72,7 +90,7 @@ struct Decoder<'l> {
 }
 
 impl Decoder<'_> {
-    fn spec(&mut self, place: Place<'_>) -> Option<Inner> {
+    fn spec(&mut self, place: Place<'_>) -> Option<(Arc<str>, Shared)> {
         let fields = known_members(place, "an object with a \"url\"", &MEMBERS, &mut self.problems)?;
         if let Some(given) = field(&fields, "dialect") {
             self.read_dialect(given);
@@ -118,9 +136,9 @@ impl Decoder<'_> {
                 "only one request will be made; shorten the interval or lengthen the timeout",
             );
         }
-        Some(Inner {
+        let hash = content_hash(place.node, &["url", "cacheKey"]);
+        let shared = Shared {
             cache_key,
-            url: url?,
             interval: interval?,
             timeout: timeout?,
             request: request?,
@@ -134,7 +152,10 @@ impl Decoder<'_> {
             give_up: give_up?,
             dialect: self.dialect,
             warnings: Vec::new(),
-        })
+            hash,
+            stored: OnceLock::new(),
+        };
+        Some((url?, shared))
     }
 
     fn read_dialect(&mut self, given: &Field<'_>) {
@@ -158,7 +179,7 @@ impl Decoder<'_> {
         }
     }
 
-    fn url(&mut self, place: Place<'_>) -> Option<Url> {
+    fn url(&mut self, place: Place<'_>) -> Option<Arc<str>> {
         let Some(text) = place.text() else {
             self.problems.expected(place, "an http or https URL");
             return None;
@@ -192,7 +213,7 @@ impl Decoder<'_> {
         }
         // A fragment is never sent; without it, specs that ask the same are the same.
         url.set_fragment(None);
-        Some(url)
+        Some(String::from(url).into())
     }
 
     fn seconds(

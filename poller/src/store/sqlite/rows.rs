@@ -8,7 +8,7 @@ use super::super::{PollKey, StoreError, StoredPoll};
 use crate::clock::Timestamp;
 use crate::outcome::{Conclusion, Counts, FailureReason, Outcome};
 use crate::seal::SealKey;
-use crate::spec::PollSpec;
+use crate::spec::StoredSpecs;
 
 /// Why rows could not be read.
 #[derive(Debug)]
@@ -57,12 +57,12 @@ impl RawPoll {
         })
     }
 
-    fn decode(self, key: Option<&SealKey>) -> Result<StoredPoll, ReadError> {
+    fn decode(self, specs: &mut StoredSpecs) -> Result<StoredPoll, ReadError> {
         let Self { key: name, spec, created_at, restarts, outcome, .. } = self;
         let unreadable = |what: &str, error: &dyn std::fmt::Display| {
             ReadError::Content(format!("the {what} of the poll {name} cannot be read: {error}"))
         };
-        let spec = PollSpec::from_stored(&spec, key).map_err(|error| unreadable("spec", &error))?;
+        let spec = specs.read(&spec).map_err(|error| unreadable("spec", &error))?;
         let outcome = match outcome {
             Some(text) => {
                 let outcome =
@@ -136,7 +136,7 @@ pub(super) fn get(
     let mut statement =
         connection.prepare_cached(&format!("SELECT {COLUMNS} FROM polls WHERE scope = ?1 AND key = ?2"))?;
     let row = statement.query_row(params![key.scope(), key.key()], RawPoll::read).optional()?;
-    row.map(|row| row.decode(seal_key)).transpose()
+    row.map(|row| row.decode(&mut StoredSpecs::new(seal_key.cloned()))).transpose()
 }
 
 pub(super) fn list(
@@ -145,8 +145,9 @@ pub(super) fn list(
 ) -> Result<Vec<StoredPoll>, ReadError> {
     let mut statement =
         connection.prepare_cached(&format!("SELECT {COLUMNS} FROM polls ORDER BY created_at, scope, key"))?;
+    let mut specs = StoredSpecs::new(seal_key.cloned());
     let rows = statement.query_map([], RawPoll::read)?;
-    rows.map(|row| row?.decode(seal_key)).collect()
+    rows.map(|row| row?.decode(&mut specs)).collect()
 }
 
 /// The open polls that came after the one numbered `seen`. One whose spec this version cannot read gets an outcome that says so and stops no other; one whose
@@ -159,13 +160,14 @@ pub(super) fn load_open(
     let mut statement = connection.prepare_cached(&format!(
         "SELECT {COLUMNS} FROM polls WHERE outcome IS NULL AND id > ?1 ORDER BY id"
     ))?;
+    let mut specs = StoredSpecs::new(seal_key.cloned());
     let mut loaded = Loaded { last: seen, ..Loaded::default() };
     for row in statement.query_map([seen], RawPoll::read)? {
         let row = row?;
         loaded.last = row.id;
         let (key, created_at, restarts) = (row.key.clone(), row.created_at, row.restarts);
         let sealed = row.spec.contains(r#""$sealed""#);
-        match row.decode(seal_key) {
+        match row.decode(&mut specs) {
             Ok(poll) => loaded.open.push(poll),
             Err(ReadError::Content(message)) if !sealed => {
                 loaded.unreadable.push((key, unreadable(message, created_at, restarts)));
