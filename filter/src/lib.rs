@@ -91,7 +91,9 @@ mod matcher;
 mod ops;
 mod options;
 mod program;
+mod scan;
 mod schema;
+mod set;
 mod source;
 mod warning;
 
@@ -105,6 +107,7 @@ pub use json::JsonError;
 pub use limits::Limits;
 pub use options::FilterOptions;
 pub use schema::schema;
+pub use set::{FilterSet, FilterSetBuilder, LiveSet, Matches, SetStats};
 pub use warning::{Warning, WarningKind};
 
 /// The examples of the README, tested with the others.

@@ -1,11 +1,12 @@
 //! The walk that makes an explanation: over the program, with the event alongside.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::elide::{Path, actual, elided};
 use super::{Check, Entry, Explanation, Group, Nearness, Rule, distance};
 use crate::ast::Junction;
-use crate::matcher::value::{Leaves, view};
+use crate::matcher::Subject as _;
+use crate::matcher::evaluate::Leaves;
 use crate::ops::{Leaf, Literal, View};
 use crate::program::{Condition, Id, Member, Node, Pattern, Program, Run, Test};
 
@@ -22,7 +23,7 @@ impl Program {
         match value {
             Value::Null if pattern.members.is_empty() => Vec::new(),
             Value::Null => vec![self.no_object(id, Some(value), path)],
-            Value::Object(fields) => self.explain_members(pattern, Some(fields), path),
+            Value::Object(_) => self.explain_members(pattern, Some(value), path),
             _ => self.explain_members(pattern, None, path),
         }
     }
@@ -38,24 +39,19 @@ impl Program {
         })
     }
 
-    fn explain_members(
-        &self,
-        pattern: &Pattern,
-        fields: Option<&Map<String, Value>>,
-        path: &Path,
-    ) -> Vec<Entry> {
+    fn explain_members(&self, pattern: &Pattern, object: Option<&Value>, path: &Path) -> Vec<Entry> {
         let mut entries = Vec::new();
         for member in &self.members[pattern.members] {
             match member {
                 Member::Field { name, node } => {
                     let name = self.name(*name);
-                    let value = fields.and_then(|map| map.get(name));
+                    let value = object.and_then(|object| object.get(name));
                     entries.extend(self.explain_node(node, value, &path.field(name)));
                 }
                 Member::Junction { kind, patterns } => {
                     let alternatives = self.patterns[*patterns]
                         .iter()
-                        .map(|pattern| all_of(self.explain_members(pattern, fields, path)))
+                        .map(|pattern| all_of(self.explain_members(pattern, object, path)))
                         .collect();
                     let mut alternatives = ordered(alternatives);
                     let rule = match kind {
@@ -67,7 +63,7 @@ impl Program {
                             Rule::None
                         }
                     };
-                    let held = self.member(member, fields);
+                    let held = self.member(member, object);
                     entries.push(Entry::Group(Group { rule, held, entries: alternatives }));
                 }
             }
@@ -87,9 +83,7 @@ impl Program {
                 Some(value) => self.explain_pattern(pattern, value, path),
             },
             Node::NestedScalars { pattern, .. } => match value {
-                Some(Value::Object(fields)) => {
-                    self.explain_members(&self.patterns[pattern], Some(fields), path)
-                }
+                Some(Value::Object(_)) => self.explain_members(&self.patterns[pattern], value, path),
                 Some(Value::Array(_)) => {
                     vec![self.explain_elements(node, pattern, Leaves::of(value), held, value, path)]
                 }
@@ -175,14 +169,15 @@ impl Program {
 }
 
 fn same_type(literal: &Literal, value: &Value) -> bool {
-    let Ok(view) = view(Some(value)) else { return false };
-    matches!(
-        (literal, view),
-        (Literal::Null, View::Null)
-            | (Literal::Bool(_), View::Bool(_))
-            | (Literal::Number(_), View::Number(_))
-            | (Literal::String(_), View::String(_))
-    )
+    value.with_view(|view| {
+        matches!(
+            (literal, view),
+            (Literal::Null, View::Null)
+                | (Literal::Bool(_), View::Bool(_))
+                | (Literal::Number(_), View::Number(_))
+                | (Literal::String(_), View::String(_))
+        )
+    })
 }
 
 /// One entry for conditions that must all hold.

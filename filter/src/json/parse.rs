@@ -68,8 +68,17 @@ pub fn parse_sequence(text: &str, limits: &Limits) -> Result<Vec<Node>, JsonErro
     }
 }
 
+/// Why an event is not JSON that has been found not to be.
+pub(crate) fn event_error(bytes: &[u8], depth: usize) -> JsonError {
+    match parse_event(bytes, depth) {
+        Err(error) => error,
+        // A test holds the two readers to the same judgement.
+        Ok(_) => JsonError::new("not JSON", Span { start: 0, end: bytes.len() }, bytes),
+    }
+}
+
 /// Parses an event: bytes of unknown encoding and any length.
-pub(crate) fn parse_event(bytes: &[u8], depth: usize) -> Result<Node, JsonError> {
+fn parse_event(bytes: &[u8], depth: usize) -> Result<Node, JsonError> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let at = error.valid_up_to();
         let end = at + error.error_len().unwrap_or(bytes.len() - at);

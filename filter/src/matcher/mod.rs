@@ -1,3 +1,6 @@
-//! The engines that answer whether a filter matches.
+//! What a filter answers for one value.
 
-pub(crate) mod value;
+pub(crate) mod evaluate;
+mod subject;
+
+pub(crate) use subject::{Shape, Subject};

@@ -34,6 +34,19 @@ impl Num {
         }
     }
 
+    /// The number that the text of a JSON number stands for; `None` if it is beyond f64.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        if text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'-')) {
+            if let Ok(int) = text.parse() {
+                return Some(Self::Int(int));
+            }
+            if let Ok(big) = text.parse() {
+                return Some(Self::Big(big));
+            }
+        }
+        text.parse().ok().and_then(Self::from_f64)
+    }
+
     pub(crate) fn from_usize(length: usize) -> Self {
         match i64::try_from(length) {
             Ok(int) => Self::Int(int),

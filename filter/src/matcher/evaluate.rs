@@ -1,0 +1,256 @@
+//! The evaluator: a program against one value, whatever holds it.
+//!
+//! It allocates nothing, but for arrays nested in arrays in the event-bridge dialect. It recurses over the program, whose
+//! depth is limited, and never over the value, whose depth may not be.
+
+use super::subject::{Shape, Subject};
+use crate::ast::Junction;
+use crate::ops::{Fold, Leaf, Literal, Num, View};
+use crate::program::{Condition, Id, Judge, Member, Node, Pattern, Program, Run, Test};
+
+impl Program {
+    /// Whether the filter matches an event.
+    pub(crate) fn matches<S: Subject>(&self, event: S) -> bool {
+        self.pattern(self.root, event)
+    }
+
+    /// Whether a pattern holds for a value that is there.
+    pub(crate) fn pattern<S: Subject>(&self, id: Id<Pattern>, value: S) -> bool {
+        let pattern = &self.patterns[id];
+        match value.shape() {
+            Shape::Null => pattern.members.is_empty(),
+            Shape::Object => self.members(pattern, Some(value)),
+            Shape::Scalar | Shape::Array(_) => self.members::<S>(pattern, None),
+        }
+    }
+
+    /// Whether all members of a pattern hold for an object, or for one without fields.
+    fn members<S: Subject>(&self, pattern: &Pattern, object: Option<S>) -> bool {
+        self.members[pattern.members].iter().all(|member| self.member(member, object))
+    }
+
+    pub(crate) fn member<S: Subject>(&self, member: &Member, object: Option<S>) -> bool {
+        match member {
+            Member::Field { name, node } => {
+                self.node(node, object.and_then(|object| object.field(self.name(*name))))
+            }
+            Member::Junction { kind, patterns } => {
+                let mut verdicts = self.patterns[*patterns].iter().map(|p| self.members(p, object));
+                match kind {
+                    Junction::Or => verdicts.any(|holds| holds),
+                    Junction::And => verdicts.all(|holds| holds),
+                    Junction::Nor => !verdicts.any(|holds| holds),
+                }
+            }
+        }
+    }
+
+    pub(crate) fn node<S: Subject>(&self, node: &Node, value: Option<S>) -> bool {
+        match *node {
+            Node::Any(conditions) => self.any(conditions, value),
+            Node::All(conditions) => self.all(conditions, value),
+            Node::Scalars { conditions, absent } => {
+                let mut found = false;
+                let holds = scalars(value).any(|scalar| {
+                    found = true;
+                    self.any(conditions, Some(scalar))
+                });
+                if found { holds } else { absent }
+            }
+            Node::Nested(pattern) => match value.map(|value| (value, value.shape())) {
+                None | Some((_, Shape::Null)) => self.patterns[pattern].members.is_empty(),
+                Some((_, Shape::Array(mut items))) => items.any(|item| self.pattern(pattern, item)),
+                Some((value, _)) => self.pattern(pattern, value),
+            },
+            Node::NestedScalars { pattern, absent } => self.nested_scalars(pattern, absent, value),
+        }
+    }
+
+    fn any<S: Subject>(&self, conditions: Run<Condition>, value: Option<S>) -> bool {
+        self.conditions[conditions].iter().any(|condition| self.condition(condition, value))
+    }
+
+    fn all<S: Subject>(&self, conditions: Run<Condition>, value: Option<S>) -> bool {
+        self.conditions[conditions].iter().all(|condition| self.condition(condition, value))
+    }
+
+    pub(crate) fn condition<S: Subject>(&self, condition: &Condition, value: Option<S>) -> bool {
+        self.tests[condition.tests].iter().all(|test| self.test(test, value))
+    }
+
+    fn test<S: Subject>(&self, test: &Test, value: Option<S>) -> bool {
+        let elements = || match value.map(Subject::shape) {
+            Some(Shape::Array(items)) => Some(items),
+            _ => None,
+        };
+        match *test {
+            Test::Leaf(leaf) => holds(&self.leaves[leaf], value),
+            Test::Size(tests) => elements().is_some_and(|items| {
+                let length = View::Number(Num::from_usize(items.count()));
+                self.tests[tests].iter().all(|test| self.test_scalar(test, length))
+            }),
+            Test::Some(ref judge) => {
+                elements().is_some_and(|mut items| items.any(|item| self.judge(judge, item)))
+            }
+            Test::Every(ref judge) => {
+                elements().is_some_and(|mut items| items.all(|item| self.judge(judge, item)))
+            }
+            Test::All(conditions) => self.all(conditions, value),
+            Test::None(conditions) => !self.any(conditions, value),
+            Test::But(tests) => !self.tests[tests].iter().all(|test| self.test(test, value)),
+            Test::NoneOf(leaves) => !self.leaves[leaves].iter().any(|leaf| holds(leaf, value)),
+        }
+    }
+
+    fn judge<S: Subject>(&self, judge: &Judge, element: S) -> bool {
+        match *judge {
+            Judge::Pattern(pattern) => self.pattern(pattern, element),
+            Judge::Any(conditions) => self.any(conditions, Some(element)),
+        }
+    }
+
+    /// A test of something that is a scalar and no JSON value: the length of an array.
+    pub(crate) fn test_scalar(&self, test: &Test, scalar: View<'_>) -> bool {
+        let condition = |c: &Condition| self.tests[c.tests].iter().all(|test| self.test_scalar(test, scalar));
+        match *test {
+            Test::Leaf(leaf) => self.leaves[leaf].holds(scalar),
+            Test::All(conditions) => self.conditions[conditions].iter().all(condition),
+            Test::None(conditions) => !self.conditions[conditions].iter().any(condition),
+            Test::But(tests) => !self.tests[tests].iter().all(|test| self.test_scalar(test, scalar)),
+            Test::NoneOf(leaves) => !self.leaves[leaves].iter().any(|leaf| leaf.holds(scalar)),
+            Test::Size(_) | Test::Some(_) | Test::Every(_) => false,
+        }
+    }
+
+    /// A nested pattern by the event-bridge dialect's rule: on an array, some element that has a scalar at one of the
+    /// pattern's paths must match all of it; without such an element the array is as an object without fields.
+    fn nested_scalars<S: Subject>(&self, pattern: Id<Pattern>, absent: bool, value: Option<S>) -> bool {
+        match value.map(|value| (value, value.shape())) {
+            Some((object, Shape::Object)) => self.members(&self.patterns[pattern], Some(object)),
+            Some((array, Shape::Array(_))) => self.in_elements(pattern, absent, array).holds,
+            _ => absent,
+        }
+    }
+
+    fn in_elements<S: Subject>(&self, pattern: Id<Pattern>, absent: bool, array: S) -> Joint {
+        let mut seen = false;
+        for element in Leaves::of(Some(array)) {
+            let Shape::Object = element.shape() else { continue };
+            let joint = self.joint(&self.patterns[pattern], element);
+            seen |= joint.seen;
+            if joint.seen && joint.holds {
+                return joint;
+            }
+        }
+        Joint { seen, holds: !seen && absent }
+    }
+
+    /// Whether an element has a scalar at a path of the pattern, and whether it matches, in one walk: asking twice at
+    /// every level would take time exponential in the depth.
+    fn joint<S: Subject>(&self, pattern: &Pattern, object: S) -> Joint {
+        let mut all = Joint { seen: false, holds: true };
+        for member in &self.members[pattern.members] {
+            let joint = self.joint_member(member, object);
+            all.seen |= joint.seen;
+            all.holds &= joint.holds;
+        }
+        all
+    }
+
+    fn joint_member<S: Subject>(&self, member: &Member, object: S) -> Joint {
+        let (name, node) = match member {
+            Member::Field { name, node } => (name, node),
+            Member::Junction { kind, patterns } => {
+                let (mut seen, mut any, mut every) = (false, false, true);
+                for pattern in &self.patterns[*patterns] {
+                    let joint = self.joint(pattern, object);
+                    seen |= joint.seen;
+                    any |= joint.holds;
+                    every &= joint.holds;
+                }
+                let holds = match kind {
+                    Junction::Or => any,
+                    Junction::And => every,
+                    Junction::Nor => !any,
+                };
+                return Joint { seen, holds };
+            }
+        };
+        let value = object.field(self.name(*name));
+        match *node {
+            Node::NestedScalars { pattern, absent } => match value.map(|value| (value, value.shape())) {
+                Some((object, Shape::Object)) => self.joint(&self.patterns[pattern], object),
+                Some((array, Shape::Array(_))) => self.in_elements(pattern, absent, array),
+                _ => Joint { seen: false, holds: absent },
+            },
+            _ => Joint { seen: scalars(value).next().is_some(), holds: self.node(node, value) },
+        }
+    }
+}
+
+/// What is known of an element: whether it has a scalar at one of a pattern's paths, and whether it matches.
+#[derive(Clone, Copy, Debug)]
+struct Joint {
+    seen: bool,
+    holds: bool,
+}
+
+/// One operator on a value.
+pub(crate) fn holds<S: Subject>(leaf: &Leaf, value: Option<S>) -> bool {
+    let Some(value) = value else { return leaf.holds(View::Missing) };
+    let Shape::Array(mut items) = value.shape() else { return value.with_view(|view| leaf.holds(view)) };
+    // An array nested in the array equals no literal.
+    let mut equal = |literal: &Literal| items.any(|item| equals(literal, item));
+    match leaf.on_array() {
+        Fold::Fixed(answer) => answer,
+        Fold::Includes(literal) => equal(literal),
+        Fold::Lacks(literal) => !equal(literal),
+    }
+}
+
+/// Whether a value equals a literal.
+pub(crate) fn equals<S: Subject>(literal: &Literal, value: S) -> bool {
+    !matches!(value.shape(), Shape::Array(_) | Shape::Object) && value.with_view(|view| literal.equals(view))
+}
+
+/// What a value holds when arrays are looked into, arrays in arrays too: itself, if it is no array.
+pub(crate) struct Leaves<S: Subject> {
+    single: Option<S>,
+    current: Option<S::Elements>,
+    // Empty, and so without allocation, unless arrays are nested in arrays.
+    outer: Vec<S::Elements>,
+}
+
+impl<S: Subject> Leaves<S> {
+    pub(crate) fn of(value: Option<S>) -> Self {
+        let (single, current) = match value.map(Subject::shape) {
+            Some(Shape::Array(items)) => (None, Some(items)),
+            _ => (value, None),
+        };
+        Self { single, current, outer: Vec::new() }
+    }
+}
+
+impl<S: Subject> Iterator for Leaves<S> {
+    type Item = S;
+
+    fn next(&mut self) -> Option<S> {
+        if let Some(value) = self.single.take() {
+            return Some(value);
+        }
+        loop {
+            match self.current.as_mut()?.next() {
+                Some(value) => match value.shape() {
+                    Shape::Array(items) => self.outer.extend(self.current.replace(items)),
+                    _ => return Some(value),
+                },
+                None => self.current = Some(self.outer.pop()?),
+            }
+        }
+    }
+}
+
+/// The scalars, null too, that a value is or holds in arrays.
+pub(crate) fn scalars<S: Subject>(value: Option<S>) -> impl Iterator<Item = S> {
+    Leaves::of(value).filter(|value| !matches!(value.shape(), Shape::Object))
+}

@@ -1,0 +1,190 @@
+//! A place in a document, and the steps from there.
+
+use super::{Invalid, Scan};
+
+/// What a value is, by its first byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Null,
+    Bool,
+    Number,
+    String,
+    Array,
+    Object,
+}
+
+/// A key or a string, as it stands between its quotes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Key<'d> {
+    pub(crate) raw: &'d [u8],
+    /// Whether it has a backslash.
+    pub(crate) escaped: bool,
+}
+
+/// A place in a document.
+#[derive(Clone, Debug)]
+pub(crate) struct Cursor<'d, const CHECKED: bool> {
+    pub(super) bytes: &'d [u8],
+    pub(super) at: usize,
+    /// How many more arrays and objects may be opened inside each other.
+    pub(super) room: usize,
+}
+
+impl<'d, const CHECKED: bool> Cursor<'d, CHECKED> {
+    /// Before the one value of a document.
+    pub(crate) fn new(bytes: &'d [u8], depth: usize) -> Scan<Self> {
+        if CHECKED && std::str::from_utf8(bytes).is_err() {
+            return Err(Invalid);
+        }
+        Ok(Self { bytes, at: 0, room: depth })
+    }
+
+    /// What the next value is. Whitespace before it is passed, the value is not.
+    #[inline]
+    pub(crate) fn kind(&mut self) -> Scan<Kind> {
+        self.skip_whitespace();
+        match self.peek() {
+            Some(b'"') => Ok(Kind::String),
+            Some(b'{') => Ok(Kind::Object),
+            Some(b'[') => Ok(Kind::Array),
+            Some(b'-' | b'0'..=b'9') => Ok(Kind::Number),
+            Some(b't' | b'f') => Ok(Kind::Bool),
+            Some(b'n') => Ok(Kind::Null),
+            _ => Err(Invalid),
+        }
+    }
+
+    /// Where the cursor stands.
+    pub(crate) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// Passes the value that [`kind`](Self::kind) has seen, of whatever kind.
+    pub(crate) fn skip(&mut self, kind: Kind) -> Scan<()> {
+        match kind {
+            Kind::String => self.string().map(drop),
+            Kind::Number => self.number(),
+            Kind::Null => self.word(b"null"),
+            Kind::Bool if self.peek() == Some(b't') => self.word(b"true"),
+            Kind::Bool => self.word(b"false"),
+            Kind::Array | Kind::Object => self.skip_container(),
+        }
+    }
+
+    /// Steps into the object or array that [`kind`](Self::kind) has seen; whether it has anything in it. If not, it is
+    /// passed.
+    #[inline]
+    pub(crate) fn open(&mut self, close: u8) -> Scan<bool> {
+        self.room = self.room.checked_sub(1).ok_or(Invalid)?;
+        self.at += 1;
+        self.skip_whitespace();
+        if self.peek() == Some(close) {
+            self.at += 1;
+            self.room += 1;
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    /// After a value: passes a comma, or the end of the array or object; whether it was a comma.
+    #[inline]
+    pub(crate) fn more(&mut self, close: u8) -> Scan<bool> {
+        self.skip_whitespace();
+        match self.peek() {
+            Some(b',') => {
+                self.at += 1;
+                Ok(true)
+            }
+            Some(byte) if byte == close => {
+                self.at += 1;
+                self.room += 1;
+                Ok(false)
+            }
+            _ => Err(Invalid),
+        }
+    }
+
+    /// Passes a key and its colon.
+    #[inline]
+    pub(crate) fn key(&mut self) -> Scan<Key<'d>> {
+        self.skip_whitespace();
+        if self.peek() != Some(b'"') {
+            return Err(Invalid);
+        }
+        let key = self.string()?;
+        self.skip_whitespace();
+        if self.peek() != Some(b':') {
+            return Err(Invalid);
+        }
+        self.at += 1;
+        Ok(key)
+    }
+
+    /// Passes what is left after the value of the document, which is whitespace.
+    pub(crate) fn end(&mut self) -> Scan<()> {
+        self.skip_whitespace();
+        if self.at == self.bytes.len() { Ok(()) } else { Err(Invalid) }
+    }
+
+    #[inline]
+    pub(super) fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    #[inline]
+    pub(super) fn skip_whitespace(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    fn word(&mut self, word: &[u8]) -> Scan<()> {
+        if self.bytes[self.at..].starts_with(word) {
+            self.at += word.len();
+            return Ok(());
+        }
+        Err(Invalid)
+    }
+
+    /// Passes an array or object.
+    fn skip_container(&mut self) -> Scan<()> {
+        // One bit for each open container, set for objects; room is at most `Limits::MAX_DEPTH`.
+        let mut kinds = [0_u64; 4];
+        let mut depth = 0_usize;
+        loop {
+            let kind = self.kind()?;
+            let opened = match kind {
+                Kind::Array => self.open(b']')?,
+                Kind::Object => self.open(b'}')?,
+                scalar => {
+                    self.skip(scalar)?;
+                    false
+                }
+            };
+            if opened {
+                let (word, bit) = (depth / 64 % 4, 1 << (depth % 64));
+                if kind == Kind::Object {
+                    kinds[word] |= bit;
+                } else {
+                    kinds[word] &= !bit;
+                }
+                depth += 1;
+                if kind == Kind::Object {
+                    self.key()?;
+                }
+                continue;
+            }
+            loop {
+                let Some(top) = depth.checked_sub(1) else { return Ok(()) };
+                let object = kinds[top / 64 % 4] & 1 << (top % 64) != 0;
+                if self.more(if object { b'}' } else { b']' })? {
+                    if object {
+                        self.key()?;
+                    }
+                    break;
+                }
+                depth = top;
+            }
+        }
+    }
+}

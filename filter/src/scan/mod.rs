@@ -1,0 +1,33 @@
+//! JSON as bytes, read in one pass without a tree: what a document holds is told as it is passed.
+//!
+//! A [`Cursor`] stands before a value and either steps into it, member by member, or over it. It comes in two kinds.
+//! `Cursor<true>` checks everything it passes and accepts what `serde_json::from_slice::<Value>` accepts, no more and
+//! no less. `Cursor<false>` trusts the document: it finds the ends of values by their brackets and quotes, and what it
+//! says of a document that is not JSON is unspecified, though never unsafe, a panic or more than linear time.
+//!
+//! An error has no text: whoever needs one reads the document again with [`crate::json`], whose business words are.
+
+mod cursor;
+mod raw;
+mod scalar;
+
+pub(crate) use cursor::Cursor;
+pub(crate) use raw::Raw;
+
+/// Passes a document from end to end; gives the value that it is.
+pub(crate) fn document<const CHECKED: bool>(bytes: &[u8], depth: usize) -> Scan<Raw<'_>> {
+    let mut cursor = Cursor::<CHECKED>::new(bytes, depth)?;
+    let kind = cursor.kind()?;
+    let start = cursor.at();
+    cursor.skip(kind)?;
+    let end = cursor.at();
+    cursor.end()?;
+    Ok(Raw::new(kind, &bytes[start..end]))
+}
+
+/// The document is not JSON, or nests too deeply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Invalid;
+
+/// What reading gives.
+pub(crate) type Scan<T> = Result<T, Invalid>;

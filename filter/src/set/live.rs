@@ -1,0 +1,66 @@
+//! A set that changes while others match with it.
+
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use super::FilterSet;
+
+/// A [`FilterSet`] that is replaced as a whole whenever it changes, so that readers are never blocked by a change being
+/// made: they go on with the set that they have loaded.
+///
+/// A change works on a clone, which shares all that does not change. Changes wait for each other.
+///
+/// ```
+/// use filter::{Filter, FilterSet, LiveSet};
+/// use serde_json::json;
+///
+/// let live = LiveSet::from(FilterSet::new());
+/// let before = live.load();
+/// let paid = Filter::parse(r#"{"paid": true}"#)?;
+/// live.update(|set| set.insert("paid", paid));
+///
+/// assert!(before.matches(&json!({"paid": true})).is_empty());
+/// assert_eq!(live.load().matches(&json!({"paid": true})), [&"paid"]);
+/// # Ok::<(), filter::FilterError>(())
+/// ```
+#[derive(Debug)]
+pub struct LiveSet<Id: Clone + Eq + Hash> {
+    /// Locked for as long as it takes to copy or swap a pointer.
+    current: RwLock<Arc<FilterSet<Id>>>,
+    /// Held by whoever is changing the set.
+    changing: Mutex<()>,
+}
+
+impl<Id: Clone + Eq + Hash> LiveSet<Id> {
+    /// The set as it is now. It does not change; load it anew to see changes.
+    pub fn load(&self) -> Arc<FilterSet<Id>> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Changes the set: `change` is given a copy, which takes the set's place when it returns. If it panics, nothing has
+    /// changed.
+    pub fn update<R>(&self, change: impl FnOnce(&mut FilterSet<Id>) -> R) -> R {
+        let _turn = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut set = FilterSet::clone(&self.load());
+        let result = change(&mut set);
+        let old = std::mem::replace(
+            &mut *self.current.write().unwrap_or_else(PoisonError::into_inner),
+            Arc::new(set),
+        );
+        // Dropped here, when no lock on it is held: it may be large.
+        drop(old);
+        result
+    }
+}
+
+impl<Id: Clone + Eq + Hash> From<FilterSet<Id>> for LiveSet<Id> {
+    fn from(set: FilterSet<Id>) -> Self {
+        Self { current: RwLock::new(Arc::new(set)), changing: Mutex::new(()) }
+    }
+}
+
+impl<Id: Clone + Eq + Hash> Default for LiveSet<Id> {
+    fn default() -> Self {
+        Self::from(FilterSet::new())
+    }
+}
