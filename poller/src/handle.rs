@@ -1,22 +1,37 @@
-//! The handle to one poll: its events, its outcome, and the way to cancel it.
+//! The handle to one poll: the way to its events and its outcome, and to cancel it.
 
-use std::collections::VecDeque;
 use std::fmt;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll as Readiness, ready};
 
-use futures_core::Stream;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use crate::clock::{BoxFuture, Timestamp};
 use crate::engine::{Inbox, Message, PollId, Surroundings};
 use crate::error::{Error, Kind};
-use crate::event::Event;
+use crate::event::{self, Events};
 use crate::outcome::Outcome;
 use crate::store::{PollKey, StoredPoll};
 
 /// A poll that was submitted. Dropping it cancels nothing.
+///
+/// ```
+/// use poller::{Accepted, PollSpec, Poller};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let poller = Poller::builder().build().await?;
+/// let spec = PollSpec::parse(r#"{"url": "https://export.invalid"}"#)?;
+/// let poll = poller.submit("export-42", spec.clone()).await?;
+/// assert_eq!((poll.key(), poll.accepted()), ("export-42", Accepted::Created));
+///
+/// // The same key and spec again is the same poll, and so is its outcome.
+/// let again = poller.submit("export-42", spec).await?;
+/// assert_eq!(again.accepted(), Accepted::Joined);
+/// let (cancelled, outcome) = tokio::join!(poll.cancel(), again.outcome());
+/// assert_eq!(cancelled?, outcome?);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Poll {
     key: PollKey,
@@ -92,22 +107,15 @@ impl Poll {
         self.deadline
     }
 
-    /// What happens to it: first the attempts that are kept and the request in flight, then what comes; last,
-    /// [`Event::Finished`]. The stream ends
-    /// without that when the poller shuts down.
+    /// What happens to it, from what is kept of the past to the outcome; see [`Events`].
     pub fn events(&self) -> Events {
         match &self.state {
             State::Finished(outcome) => Events::of_finished(outcome),
             State::Open(id) => {
-                let (sender, live) = mpsc::unbounded_channel();
-                // Where the driver is gone the sender is dropped, and the stream ends.
-                let _ = self.inbox.send(Message::Watch { id: *id, events: sender });
-                Events {
-                    stored: VecDeque::new(),
-                    live: Some(live),
-                    fallback: Some(self.stored_outcome()),
-                    finished: false,
-                }
+                let (feeder, feed) = event::feed();
+                // Where the driver is gone the feeder is dropped, and the stream ends.
+                let _ = self.inbox.send(Message::Watch { id: *id, events: feeder });
+                Events::of_open(feed, self.stored_outcome())
             }
         }
     }
@@ -164,67 +172,5 @@ impl fmt::Debug for Poll {
             .field("key", &self.key)
             .field("accepted", &self.accepted)
             .finish_non_exhaustive()
-    }
-}
-
-/// The events of one poll, as a [`Stream`]; made by [`Poll::events`].
-#[must_use = "a stream does nothing unless polled"]
-pub struct Events {
-    stored: VecDeque<Event>,
-    live: Option<mpsc::UnboundedReceiver<Event>>,
-    /// Where the outcome is when the engine no longer has the poll.
-    fallback: Option<BoxFuture<'static, Result<Arc<Outcome>, Error>>>,
-    finished: bool,
-}
-
-impl Events {
-    fn of_finished(outcome: &Arc<Outcome>) -> Self {
-        Self { stored: replay(outcome), live: None, fallback: None, finished: false }
-    }
-
-    /// The next event; `None` after the last.
-    pub async fn next(&mut self) -> Option<Event> {
-        std::future::poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await
-    }
-}
-
-fn replay(outcome: &Arc<Outcome>) -> VecDeque<Event> {
-    let attempts = outcome.history.iter().cloned().map(Event::Attempted);
-    attempts.chain([Event::Finished(Arc::clone(outcome))]).collect()
-}
-
-impl Stream for Events {
-    type Item = Event;
-
-    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Readiness<Option<Event>> {
-        let this = self.get_mut();
-        loop {
-            if let Some(event) = this.stored.pop_front() {
-                return Readiness::Ready(Some(event));
-            }
-            if let Some(live) = &mut this.live {
-                match ready!(live.poll_recv(context)) {
-                    Some(event) => {
-                        this.finished = matches!(event, Event::Finished(_));
-                        this.fallback = None;
-                        return Readiness::Ready(Some(event));
-                    }
-                    None => this.live = None,
-                }
-            }
-            // The channel closed without an event: the poll had ended before it was watched, or the engine has stopped.
-            let Some(fallback) = &mut this.fallback else { return Readiness::Ready(None) };
-            let outcome = ready!(fallback.as_mut().poll(context));
-            this.fallback = None;
-            if let (Ok(outcome), false) = (outcome, this.finished) {
-                this.stored = replay(&outcome);
-            }
-        }
-    }
-}
-
-impl fmt::Debug for Events {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Events").field("finished", &self.finished).finish_non_exhaustive()
     }
 }

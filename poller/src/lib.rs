@@ -56,9 +56,11 @@ pub mod fetch;
 mod handle;
 mod judge;
 mod limits;
+mod observe;
 mod outcome;
 mod poller;
 mod schedule;
+mod scope;
 mod seal;
 pub mod secret;
 mod spec;
@@ -67,15 +69,17 @@ pub mod store;
 
 pub use clock::{BoxFuture, Clock, SystemClock, Timestamp};
 pub use error::{Error, ErrorKind};
-pub use event::Event;
-pub use handle::{Accepted, Events, Poll};
+pub use event::{Event, Events, HoldSource};
+pub use handle::{Accepted, Poll};
 pub use limits::Limits;
+pub use observe::{AttemptCounts, OutcomeCounts, Stats, Timings};
 pub use outcome::{
     Attempt, AttemptResult, Conclusion, Counts, FailureReason, Next, NextReason, Outcome, RecordedResponse,
     TimeoutReason, Verdict,
 };
-pub use poller::{Matched, Poller, PollerBuilder, Scope, ShutdownReport};
+pub use poller::{Matched, Poller, PollerBuilder, ShutdownReport};
 pub use schedule::Grid;
+pub use scope::Scope;
 pub use seal::{SEAL_KEY_VARIABLE, SealKey};
 pub use spec::{
     BackoffStrategy, Body, HeadersStrategy, PollSpec, PollSpecBuilder, RequestInit, RequestTimeout,

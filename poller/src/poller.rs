@@ -7,13 +7,15 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 
-use crate::clock::{Clock, SystemClock, Timestamp};
-use crate::engine::{self, Admission, Inbox, Message, Surroundings};
+use crate::clock::{Clock, SystemClock};
+use crate::engine::{self, Inbox, Message, Surroundings};
 use crate::error::{Error, Kind};
 use crate::fetch::{Fetch, Guard, HttpClient};
-use crate::handle::{Accepted, Poll};
+use crate::handle::Poll;
 use crate::limits::Limits;
+use crate::observe::{Observer, Stats};
 use crate::outcome::{Conclusion, Outcome};
+use crate::scope::Scope;
 use crate::secret::{DenyAll, SecretResolver};
 use crate::spec::PollSpec;
 use crate::store::{MemoryStore, PollKey, Store, StoredPoll};
@@ -49,10 +51,11 @@ pub struct Poller {
     shared: Arc<Shared>,
 }
 
-struct Shared {
-    inbox: Inbox,
-    around: Arc<Surroundings>,
-    limits: Limits,
+/// What all handles of a poller share.
+pub(crate) struct Shared {
+    pub(crate) inbox: Inbox,
+    pub(crate) around: Arc<Surroundings>,
+    pub(crate) limits: Limits,
 }
 
 impl Poller {
@@ -64,7 +67,7 @@ impl Poller {
     /// The polls of one scope (a run, a tenant), in which keys need to be unique.
     #[must_use]
     pub fn scope(&self, name: impl Into<String>) -> Scope {
-        Scope { poller: self.clone(), name: name.into() }
+        Scope::new(Arc::clone(&self.shared), name.into())
     }
 
     /// Runs a poll and returns once it is durable. The same key and spec again is the same poll: it is joined while it
@@ -74,7 +77,7 @@ impl Poller {
     /// If the key is not valid, the poll exists with another spec, the store fails, the poller is full or shutting
     /// down.
     pub async fn submit(&self, key: impl Into<String>, spec: PollSpec) -> Result<Poll, Error> {
-        self.submit_in("", key.into(), spec).await
+        self.default_scope().submit(key, spec).await
     }
 
     /// Runs a poll to its end and returns the body that matched, as `T`.
@@ -89,9 +92,7 @@ impl Poller {
         key: impl Into<String>,
         spec: PollSpec,
     ) -> Result<Matched<T>, Error> {
-        let poll = self.submit(key, spec).await?;
-        let outcome = poll.outcome().await?;
-        Matched::from_outcome(poll.poll_key(), &outcome)
+        self.default_scope().background_poll(key, spec).await
     }
 
     /// The poll of that key in the default scope, open or finished, as the store has it.
@@ -99,10 +100,10 @@ impl Poller {
     /// # Errors
     /// If the store fails.
     pub async fn get(&self, key: impl Into<String>) -> Result<Option<StoredPoll>, Error> {
-        self.get_in("", key.into()).await
+        self.default_scope().get(key).await
     }
 
-    /// All polls of the store, oldest first.
+    /// All polls of the store, whatever their scope, oldest first.
     ///
     /// # Errors
     /// If the store fails.
@@ -116,7 +117,7 @@ impl Poller {
     /// # Errors
     /// If there is no such poll, the store fails, or the poller is shutting down.
     pub async fn cancel(&self, key: impl Into<String>) -> Result<Arc<Outcome>, Error> {
-        self.cancel_in("", key.into()).await
+        self.default_scope().cancel(key).await
     }
 
     /// Removes a finished poll of the default scope, so that its key can be used anew. Says whether there was one; an
@@ -125,7 +126,13 @@ impl Poller {
     /// # Errors
     /// If the store fails.
     pub async fn forget(&self, key: impl Into<String>) -> Result<bool, Error> {
-        self.forget_in("", key.into()).await
+        self.default_scope().forget(key).await
+    }
+
+    /// What this poller has done so far and has under way: counts, and how late requests were.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.shared.around.observer.stats()
     }
 
     /// Stops: no request begins any more, those in flight get [`Limits::grace`], then they are abandoned. Open polls stay
@@ -137,131 +144,14 @@ impl Poller {
         ShutdownReport { left_open: left_open.await.unwrap_or(0) }
     }
 
-    async fn submit_in(&self, scope: &str, key: String, spec: PollSpec) -> Result<Poll, Error> {
-        let key = self.key(scope, key)?;
-        spec.check(&self.shared.limits)?;
-        self.shared.around.fetch.admits(&spec.url()).map_err(Kind::Url)?;
-        let admission = self.ask(|answer| Message::Submit { key: key.clone(), spec, answer }).await??;
-        let inbox = self.shared.inbox.clone();
-        let around = Arc::clone(&self.shared.around);
-        Ok(match admission {
-            Admission::Open { id, joined, deadline } => {
-                let accepted = if joined { Accepted::Joined } else { Accepted::Created };
-                Poll::open(key, id, accepted, deadline, inbox, around)
-            }
-            Admission::Finished { outcome, deadline } => {
-                Poll::finished(key, outcome, deadline, inbox, around)
-            }
-        })
-    }
-
-    async fn get_in(&self, scope: &str, key: String) -> Result<Option<StoredPoll>, Error> {
-        Ok(self.shared.around.store.get(PollKey::new(scope, key)).await?)
-    }
-
-    async fn cancel_in(&self, scope: &str, key: String) -> Result<Arc<Outcome>, Error> {
-        let key = PollKey::new(scope, key);
-        let found = self.ask(|answer| Message::Find { key: key.clone(), answer }).await?;
-        let (inbox, around) = (self.shared.inbox.clone(), Arc::clone(&self.shared.around));
-        let accepted = Accepted::Joined;
-        match found {
-            Some(id) => Poll::open(key, id, accepted, Timestamp::default(), inbox, around).cancel().await,
-            None => match self.shared.around.store.get(key.clone()).await? {
-                Some(StoredPoll { outcome: Some(outcome), .. }) => Ok(outcome),
-                _ => Err(Kind::NotFound { key }.into()),
-            },
-        }
-    }
-
-    async fn forget_in(&self, scope: &str, key: String) -> Result<bool, Error> {
-        Ok(self.shared.around.store.forget(PollKey::new(scope, key)).await?)
-    }
-
-    async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Message) -> Result<T, Error> {
-        let (sender, answer) = oneshot::channel();
-        self.shared.inbox.send(message(sender)).map_err(|_| Kind::Shutdown)?;
-        Ok(answer.await.map_err(|_| Kind::Shutdown)?)
-    }
-
-    fn key(&self, scope: &str, key: String) -> Result<PollKey, Error> {
-        let longest = self.shared.limits.key_len;
-        let problem = if key.is_empty() {
-            "the cache key is empty, expected a name for the poll".to_owned()
-        } else if key.len() > longest || scope.len() > longest {
-            format!("the cache key or its scope is longer than {longest} bytes")
-        } else if key.contains(char::is_control) || scope.contains(char::is_control) {
-            format!("the cache key {key:?} or its scope {scope:?} has a control character")
-        } else {
-            return Ok(PollKey::new(scope, key));
-        };
-        Err(Kind::Key { message: problem }.into())
+    fn default_scope(&self) -> Scope {
+        self.scope("")
     }
 }
 
 impl fmt::Debug for Poller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Poller").finish_non_exhaustive()
-    }
-}
-
-/// The polls of one scope; made by [`Poller::scope`]. Its methods are those of [`Poller`].
-#[derive(Clone, Debug)]
-pub struct Scope {
-    poller: Poller,
-    name: String,
-}
-
-impl Scope {
-    /// The name of the scope.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// As [`Poller::submit`], in this scope.
-    ///
-    /// # Errors
-    /// The same.
-    pub async fn submit(&self, key: impl Into<String>, spec: PollSpec) -> Result<Poll, Error> {
-        self.poller.submit_in(&self.name, key.into(), spec).await
-    }
-
-    /// As [`Poller::background_poll`], in this scope.
-    ///
-    /// # Errors
-    /// The same.
-    pub async fn background_poll<T: DeserializeOwned>(
-        &self,
-        key: impl Into<String>,
-        spec: PollSpec,
-    ) -> Result<Matched<T>, Error> {
-        let poll = self.submit(key, spec).await?;
-        let outcome = poll.outcome().await?;
-        Matched::from_outcome(poll.poll_key(), &outcome)
-    }
-
-    /// As [`Poller::get`], in this scope.
-    ///
-    /// # Errors
-    /// The same.
-    pub async fn get(&self, key: impl Into<String>) -> Result<Option<StoredPoll>, Error> {
-        self.poller.get_in(&self.name, key.into()).await
-    }
-
-    /// As [`Poller::cancel`], in this scope.
-    ///
-    /// # Errors
-    /// The same.
-    pub async fn cancel(&self, key: impl Into<String>) -> Result<Arc<Outcome>, Error> {
-        self.poller.cancel_in(&self.name, key.into()).await
-    }
-
-    /// As [`Poller::forget`], in this scope.
-    ///
-    /// # Errors
-    /// The same.
-    pub async fn forget(&self, key: impl Into<String>) -> Result<bool, Error> {
-        self.poller.forget_in(&self.name, key.into()).await
     }
 }
 
@@ -290,7 +180,7 @@ pub struct Matched<T> {
 }
 
 impl<T: DeserializeOwned> Matched<T> {
-    fn from_outcome(key: &PollKey, outcome: &Arc<Outcome>) -> Result<Self, Error> {
+    pub(crate) fn from_outcome(key: &PollKey, outcome: &Arc<Outcome>) -> Result<Self, Error> {
         let Conclusion::Matched { response } = &outcome.conclusion else {
             return Err(Kind::NotMatched { key: key.clone(), outcome: Arc::clone(outcome) }.into());
         };
@@ -390,6 +280,7 @@ impl PollerBuilder {
             fetch,
             clock: clock.unwrap_or_else(|| Arc::new(SystemClock::new())),
             secrets: secrets.unwrap_or_else(|| Arc::new(DenyAll)),
+            observer: Observer::new(),
             max_body: limits.max_body,
             grace: limits.grace,
         });

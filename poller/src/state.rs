@@ -123,6 +123,11 @@ impl PollState {
         self.history.iter()
     }
 
+    /// When the next request is due; `None` when there will be none.
+    pub(crate) const fn due(&self) -> Option<Timestamp> {
+        self.next
+    }
+
     /// When to look at the poll again while no request is in flight.
     pub(crate) fn wake_at(&self) -> Timestamp {
         self.next.map_or(self.grid.deadline(), |next| next.min(self.grid.deadline()))

@@ -30,7 +30,7 @@ use slotmap::SlotMap;
 use super::lanes::{LaneKey, Lanes};
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind};
-use crate::event::Event;
+use crate::event::{Event, HoldSource};
 use crate::judge::Finding;
 use crate::limits::Limits;
 use crate::outcome::{Conclusion, Outcome};
@@ -54,15 +54,35 @@ pub(crate) enum Effect {
     /// Store a new poll, then call [`Core::created`].
     Create { id: PollId, poll: StoredPoll },
     /// Send a request, cut it at `cut`, then call [`Core::attempted`].
-    Send { id: PollId, spec: PollSpec, cut: Timestamp },
+    Send { id: PollId, spec: PollSpec, cut: Timestamp, punctuality: Punctuality },
     /// Abandon the request in flight; nothing is to be heard of it again.
     Abort { id: PollId },
     /// Store an outcome, then call [`Core::finished`].
     Finish { id: PollId, key: PollKey, outcome: Arc<Outcome> },
     /// Tell whoever watches the poll.
     Tell { id: PollId, event: Event },
+    /// A lane is held back; tell whoever watches a poll for which [`Core::held_in`] says so.
+    Held { lane: LaneKey, until: Timestamp, by: PollId },
     /// Answer a `submit`.
     Answer { ticket: Ticket, answer: Result<Admission, Error> },
+}
+
+/// How a request came to begin when it did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Punctuality {
+    /// From when it was due to when the engine came to it. `None` for a first request, which waits for its poll to be
+    /// stored and not for the schedule.
+    pub(crate) lateness: Option<Duration>,
+    /// From then on: how long a cap or a hint held it.
+    pub(crate) held: Duration,
+}
+
+/// A hold-back that is in force.
+#[derive(Debug)]
+struct Hold {
+    until: Timestamp,
+    /// Whose response asked for it.
+    by: PollKey,
 }
 
 /// What a `submit` came to.
@@ -83,6 +103,8 @@ pub(crate) struct Core {
     specs: SpecPool,
     schedule: Queue<Due>,
     lanes: Lanes<PollId>,
+    /// The hold-backs in force; few, and only kept to be told of.
+    holds: HashMap<LaneKey, Hold>,
     rng: Rng,
     store_retry: RetryOptions,
     effects: Vec<Effect>,
@@ -106,8 +128,8 @@ enum Phase {
     Creating { tickets: Vec<Ticket>, cancelled: bool },
     /// In the schedule at `until`.
     Waiting { until: Timestamp },
-    /// Due, in its lane; in the schedule at its deadline.
-    Queued,
+    /// Due, in its lane since then; in the schedule at its deadline.
+    Queued { since: Timestamp },
     /// A request has been sent.
     InFlight { began: Timestamp },
     /// Its outcome is being stored; after failures, in the schedule at `retry_at`.
@@ -137,6 +159,7 @@ impl Core {
             specs: SpecPool::new(),
             schedule: Queue::new(),
             lanes,
+            holds: HashMap::new(),
             rng,
             store_retry: RetryOptions::default(),
             effects: Vec::new(),
@@ -164,15 +187,41 @@ impl Core {
         self.lanes.in_flight()
     }
 
-    /// What somebody who watches an open poll from now on has missed: the attempts that are kept, oldest first, and the
-    /// request in flight.
+    /// What somebody who watches an open poll from now on has missed: the attempts that are kept, oldest first, the
+    /// request in flight, the hold-back in force.
     pub(crate) fn missed(&self, id: PollId) -> Vec<Event> {
         let Some(entry) = self.polls.get(id) else { return Vec::new() };
         let mut events: Vec<Event> = entry.state.history().cloned().map(Event::Attempted).collect();
         if let Phase::InFlight { began } = entry.phase {
             events.push(Event::Requesting { attempt: entry.state.attempt(), at: began });
         }
+        events.extend(self.held_in(entry.lane, id));
         events
+    }
+
+    /// That a hold-back of this lane keeps the poll from its next request, if it does.
+    pub(crate) fn held_in(&self, lane: LaneKey, id: PollId) -> Option<Event> {
+        let hold = self.holds.get(&lane)?;
+        let entry = self.polls.get(id).filter(|entry| entry.lane == lane)?;
+        let waits = matches!(entry.phase, Phase::Waiting { .. } | Phase::Queued { .. });
+        entry.state.due().filter(|due| waits && *due < hold.until && *due < entry.state.grid().deadline())?;
+        let by = if hold.by == entry.key { HoldSource::Own } else { HoldSource::Neighbour(hold.by.clone()) };
+        Some(Event::HeldBack { until: hold.until, by })
+    }
+
+    /// The name of an open poll.
+    pub(crate) fn key(&self, id: PollId) -> Option<&PollKey> {
+        self.polls.get(id).map(|entry| &entry.key)
+    }
+
+    /// When an open poll ends at the latest.
+    pub(crate) fn deadline(&self, id: PollId) -> Option<Timestamp> {
+        self.polls.get(id).map(|entry| entry.state.grid().deadline())
+    }
+
+    /// The number of the last request of an open poll.
+    pub(crate) fn attempt(&self, id: PollId) -> Option<u32> {
+        self.polls.get(id).map(|entry| entry.state.attempt())
     }
 
     /// Whether the poll is still open.
@@ -264,7 +313,7 @@ impl Core {
         for mut poll in polls {
             poll.spec = self.specs.share(poll.spec);
             let state = PollState::resumed(&poll.spec, poll.created_at, poll.restarts, now);
-            let id = self.insert(&poll, state, Phase::Queued);
+            let id = self.insert(&poll, state, Phase::Queued { since: now });
             self.look_at(id, now);
         }
         self.dispatch(now);
@@ -288,7 +337,7 @@ impl Core {
             } else if self.find(&poll.key).is_none() {
                 poll.spec = self.specs.share(poll.spec);
                 let state = PollState::new(&poll.spec, poll.created_at);
-                let id = self.insert(&poll, state, Phase::Queued);
+                let id = self.insert(&poll, state, Phase::Queued { since: now });
                 self.look_at(id, now);
             }
         }
@@ -300,7 +349,12 @@ impl Core {
     pub(crate) fn tick(&mut self, now: Timestamp) {
         while let Some(due) = self.schedule.pop_due(now) {
             match due {
-                Due::Lane(lane) => self.lanes.release(lane, now),
+                Due::Lane(lane) => {
+                    self.lanes.release(lane, now);
+                    if self.holds.get(&lane).is_some_and(|hold| hold.until <= now) {
+                        self.holds.remove(&lane);
+                    }
+                }
                 Due::Poll(id) => self.woken(id, now),
             }
         }
@@ -315,14 +369,21 @@ impl Core {
         let step = entry.state.settle(&entry.spec, finding, began, ended, &mut self.rng, &self.step_limits);
         self.lanes.end(lane);
         self.effects.push(Effect::Tell { id, event: Event::Attempted(step.attempt) });
-        if let Some(until) = step.hold
-            && self.lanes.hold(lane, until)
-        {
-            self.schedule.insert(until, Due::Lane(lane));
-        }
+        let held = match step.hold {
+            Some(until) if self.lanes.hold(lane, until) => {
+                self.schedule.insert(until, Due::Lane(lane));
+                self.holds.insert(lane, Hold { until, by: entry.key.clone() });
+                self.effects.push(Effect::Held { lane, until, by: id });
+                true
+            }
+            _ => false,
+        };
         match step.end {
             Some(conclusion) => self.end(id, conclusion, ended),
             None => self.look_at(id, now),
+        }
+        if !held && let Some(event) = self.held_in(lane, id) {
+            self.effects.push(Effect::Tell { id, event });
         }
         self.dispatch(now);
     }
@@ -336,7 +397,7 @@ impl Core {
             Phase::Creating { cancelled, .. } => *cancelled = true,
             Phase::Finishing { .. } => {}
             _ if over => {}
-            Phase::Waiting { .. } | Phase::Queued => self.end(id, Conclusion::Cancelled, now),
+            Phase::Waiting { .. } | Phase::Queued { .. } => self.end(id, Conclusion::Cancelled, now),
             Phase::InFlight { .. } => {
                 self.lanes.end(entry.lane);
                 self.effects.push(Effect::Abort { id });
@@ -409,7 +470,7 @@ impl Core {
             }
             // A queued poll is in the schedule at its deadline, so it ends.
             _ => {
-                entry.phase = Phase::Queued;
+                entry.phase = Phase::Queued { since: now };
                 self.look_at(id, now);
             }
         }
@@ -424,11 +485,11 @@ impl Core {
             entry.phase = Phase::Waiting { until };
             self.schedule.insert(until, Due::Poll(id));
         } else if now < deadline {
-            entry.phase = Phase::Queued;
+            entry.phase = Phase::Queued { since: now };
             self.schedule.insert(deadline, Due::Poll(id));
             self.lanes.enqueue(entry.lane, id, now);
         } else if let Wake::End(conclusion) = entry.state.wake(&entry.spec, now) {
-            entry.phase = Phase::Queued;
+            entry.phase = Phase::Queued { since: now };
             self.end(id, conclusion, now);
         }
     }
@@ -440,16 +501,17 @@ impl Core {
         {
             let Some(entry) = self.polls.get_mut(id) else { continue };
             // Whoever was cancelled, or put off, while it stood in the lane is not in it any more.
-            if !matches!(entry.phase, Phase::Queued) {
-                continue;
-            }
+            let Phase::Queued { since } = entry.phase else { continue };
+            let due = entry.state.due();
             if let Wake::Begin(begin) = entry.state.wake(&entry.spec, now) {
                 entry.phase = Phase::InFlight { began: now };
                 self.schedule.remove(entry.state.grid().deadline(), Due::Poll(id));
                 self.lanes.begin(lane);
                 let event = Event::Requesting { attempt: begin.attempt, at: now };
                 self.effects.push(Effect::Tell { id, event });
-                self.effects.push(Effect::Send { id, spec: entry.spec.clone(), cut: begin.cut });
+                let lateness = due.filter(|_| begin.attempt > 1).map(|due| since.since(due));
+                let punctuality = Punctuality { lateness, held: now.since(since) };
+                self.effects.push(Effect::Send { id, spec: entry.spec.clone(), cut: begin.cut, punctuality });
             }
         }
     }
@@ -459,7 +521,7 @@ impl Core {
         let Some(entry) = self.polls.get_mut(id) else { return };
         match entry.phase {
             Phase::Waiting { until } => self.schedule.remove(until, Due::Poll(id)),
-            Phase::Queued => self.schedule.remove(entry.state.grid().deadline(), Due::Poll(id)),
+            Phase::Queued { .. } => self.schedule.remove(entry.state.grid().deadline(), Due::Poll(id)),
             _ => {}
         }
         let outcome = Arc::new(entry.state.outcome(conclusion, now));

@@ -9,15 +9,18 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
+use tracing::Instrument as _;
 
 use super::attempt;
-use super::core::{Admission, Core, Effect, PollId, Ticket};
+use super::core::{Admission, Core, Effect, PollId, Punctuality, Ticket};
+use super::lanes::LaneKey;
 use crate::clock::{BoxFuture, Clock, Timestamp};
 use crate::error::{Error, Kind};
-use crate::event::Event;
+use crate::event::{Event, Feeder};
 use crate::fetch::Fetch;
 use crate::judge::Finding;
 use crate::limits::Limits;
+use crate::observe::{Observer, Operation, trace};
 use crate::outcome::Outcome;
 use crate::secret::SecretResolver;
 use crate::spec::PollSpec;
@@ -29,6 +32,7 @@ pub(crate) struct Surroundings {
     pub(crate) fetch: Arc<dyn Fetch>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) secrets: Arc<dyn SecretResolver>,
+    pub(crate) observer: Observer,
     pub(crate) max_body: u64,
     pub(crate) grace: std::time::Duration,
 }
@@ -52,10 +56,10 @@ pub(crate) enum Message {
         spec: PollSpec,
         answer: Answer<Result<Admission, Error>>,
     },
-    /// Send what was missed and what happens from now on; close the channel at once if the poll is gone.
+    /// Send what was missed and what happens from now on; end the feed at once if the poll is gone.
     Watch {
         id: PollId,
-        events: mpsc::UnboundedSender<Event>,
+        events: Feeder,
     },
     /// Say how the poll ends; `None` at once if it is gone.
     Await {
@@ -93,6 +97,18 @@ pub(crate) enum Message {
         id: PollId,
         result: Result<Arc<Outcome>, StoreError>,
     },
+}
+
+impl Message {
+    /// What a store's answer complains of.
+    fn store_error(&self) -> Option<&StoreError> {
+        match self {
+            Self::Changed { result } => result.as_ref().err(),
+            Self::Created { result, .. } => result.as_ref().err(),
+            Self::Finished { result, .. } => result.as_ref().err(),
+            _ => None,
+        }
+    }
 }
 
 /// Starts the driver on the current runtime; it takes over `open` polls first.
@@ -139,7 +155,7 @@ struct Driver {
 
 #[derive(Default)]
 struct Watchers {
-    events: Vec<mpsc::UnboundedSender<Event>>,
+    events: Vec<Feeder>,
     outcome: Vec<Answer<Option<Arc<Outcome>>>>,
 }
 
@@ -154,6 +170,7 @@ const BATCH: usize = 1024;
 
 impl Driver {
     async fn run(mut self, open: Vec<StoredPoll>) {
+        trace::restored(open.len());
         self.core.restore(open, self.around.clock.now());
         self.carry_out();
         self.look_again();
@@ -179,12 +196,13 @@ impl Driver {
                 if self.look.is_some_and(|look| look <= now) {
                     self.look = None;
                     self.core.begin_look();
-                    self.with_store(|store| {
+                    self.with_store(Operation::Changes, |store| {
                         Box::pin(async move { Message::Changed { result: store.changes().await } })
                     });
                 }
             }
             self.carry_out();
+            self.around.observer.levels(self.core.open(), self.core.in_flight());
             if let Some(closing) = &self.closing {
                 let settled =
                     self.core.in_flight() == 0 && self.core.finishing() == 0 && self.store_calls == 0;
@@ -211,8 +229,7 @@ impl Driver {
             Message::Watch { id, events } => {
                 if self.core.is_open(id) {
                     for event in self.core.missed(id) {
-                        // A watcher that has gone misses nothing it wants.
-                        let _ = events.send(event);
+                        events.send(event);
                     }
                     self.watchers.entry(id).or_default().events.push(events);
                 }
@@ -230,6 +247,9 @@ impl Driver {
             }
             Message::Find { key, answer } => reply(answer, self.core.find(&key)),
             Message::ShutDown { answer } => {
+                if self.closing.is_none() {
+                    trace::shutting_down(self.core.open(), self.core.in_flight());
+                }
                 self.core.shut_down();
                 let until = now + self.around.grace;
                 self.closing.get_or_insert(Closing { until, answers: Vec::new() }).answers.push(answer);
@@ -248,19 +268,31 @@ impl Driver {
                 }
                 self.look_again();
             }
-            Message::Created { id, result } => self.core.created(id, result, now),
+            Message::Created { id, result } => {
+                if let Ok(Creation::Created) = result {
+                    self.around.observer.created();
+                    trace::created(self.core.key(id), self.core.deadline(id));
+                }
+                self.core.created(id, result, now);
+            }
             Message::Attempted { id, finding, ended } => {
                 self.requests.remove(&id);
                 self.core.attempted(id, *finding, ended, now);
             }
-            Message::Finished { id, result } => self.core.finished(id, result, now),
+            Message::Finished { id, result } => {
+                if let Ok(outcome) = &result {
+                    self.around.observer.finished(outcome);
+                    trace::finished(self.core.key(id), outcome);
+                }
+                self.core.finished(id, result, now);
+            }
         }
         self.carry_out();
     }
 
     /// Asks the store for one poll anew, to run it if it is open.
     fn look_at_one(&mut self, key: PollKey) {
-        self.with_store(|store| {
+        self.with_store(Operation::Changes, |store| {
             Box::pin(async move {
                 let created = store.get(key).await.map(|poll| poll.into_iter().collect());
                 Message::Changed { result: created.map(|created| Changes { created, ..Changes::default() }) }
@@ -275,21 +307,22 @@ impl Driver {
     fn carry_out(&mut self) {
         for effect in self.core.take_effects() {
             match effect {
-                Effect::Create { id, poll } => self.with_store(move |store| {
+                Effect::Create { id, poll } => self.with_store(Operation::Create, move |store| {
                     Box::pin(async move { Message::Created { id, result: store.create(poll).await } })
                 }),
-                Effect::Finish { id, key, outcome } => self.with_store(move |store| {
+                Effect::Finish { id, key, outcome } => self.with_store(Operation::Finish, move |store| {
                     Box::pin(
                         async move { Message::Finished { id, result: store.finish(key, outcome).await } },
                     )
                 }),
-                Effect::Send { id, spec, cut } => self.send(id, spec, cut),
+                Effect::Send { id, spec, cut, punctuality } => self.send(id, spec, cut, punctuality),
                 Effect::Abort { id } => {
                     if let Some(request) = self.requests.remove(&id) {
                         request.abort();
                     }
                 }
                 Effect::Tell { id, event } => self.tell(id, event),
+                Effect::Held { lane, until, by } => self.tell_of_hold(lane, until, by),
                 Effect::Answer { ticket, answer } => {
                     if let Some(waiting) = self.tickets.remove(&ticket) {
                         reply(waiting, answer);
@@ -299,34 +332,60 @@ impl Driver {
         }
     }
 
-    fn send(&mut self, id: PollId, spec: PollSpec, cut: Timestamp) {
+    fn send(&mut self, id: PollId, spec: PollSpec, cut: Timestamp, punctuality: Punctuality) {
         let Some(inbox) = self.inbox.upgrade() else { return };
+        self.around.observer.began(punctuality.lateness, punctuality.held);
+        let span = trace::request(self.core.key(id), self.core.attempt(id), &spec);
         let around = Arc::clone(&self.around);
-        let task = tokio::spawn(async move {
+        let exchange = async move {
             let (finding, ended) = attempt::make(around, spec, cut).await;
             // Where the driver has stopped, the poll stays open in the store.
             let _ = inbox.send(Message::Attempted { id, finding: Box::new(finding), ended });
-        });
+        };
+        let task = tokio::spawn(exchange.instrument(span));
         self.requests.insert(id, task.abort_handle());
     }
 
-    fn with_store(&mut self, call: impl FnOnce(Arc<dyn Store>) -> BoxFuture<'static, Message>) {
+    fn with_store(
+        &mut self,
+        operation: Operation,
+        call: impl FnOnce(Arc<dyn Store>) -> BoxFuture<'static, Message>,
+    ) {
         let Some(inbox) = self.inbox.upgrade() else { return };
         self.store_calls += 1;
         let call = call(Arc::clone(&self.around.store));
+        let around = Arc::clone(&self.around);
         tokio::spawn(async move {
-            let _ = inbox.send(call.await);
+            let asked = around.clock.now();
+            let answer = call.await;
+            around.observer.store(operation, around.clock.now().since(asked), answer.store_error());
+            let _ = inbox.send(answer);
         });
     }
 
     fn tell(&mut self, id: PollId, event: Event) {
+        if let Event::Attempted(attempt) = &event {
+            self.around.observer.attempted(attempt);
+            trace::attempted(self.core.key(id), attempt);
+        }
         let Some(watchers) = self.watchers.get_mut(&id) else { return };
-        watchers.events.retain(|watcher| watcher.send(event.clone()).is_ok());
+        watchers.events.retain(|watcher| watcher.send(event.clone()));
         if let Event::Finished(outcome) = event {
             for waiting in std::mem::take(&mut watchers.outcome) {
                 reply(waiting, Some(Arc::clone(&outcome)));
             }
             self.watchers.remove(&id);
+        }
+    }
+
+    /// Looked up among the polls that are watched, which are few, and not in the lane, which may be long.
+    fn tell_of_hold(&mut self, lane: LaneKey, until: Timestamp, by: PollId) {
+        self.around.observer.hold_back();
+        trace::hold_back(self.core.key(by), until);
+        for (id, watchers) in &mut self.watchers {
+            if let Some(event) = self.core.held_in(lane, *id) {
+                watchers.events.retain(|watcher| watcher.send(event.clone()));
+            }
         }
     }
 
@@ -337,6 +396,7 @@ impl Driver {
             request.abort();
         }
         let open = self.core.open();
+        trace::stopped(open);
         for answer in self.closing.take().map(|closing| closing.answers).unwrap_or_default() {
             reply(answer, open);
         }

@@ -73,6 +73,8 @@ struct Known {
     /// What the last attempt of this life said about the next.
     next: Option<Option<Next>>,
     ever_sent: bool,
+    /// No request before this, as told in this life.
+    held_until: Timestamp,
 }
 
 struct World {
@@ -246,6 +248,7 @@ impl World {
                 for known in &mut self.known {
                     known.in_flight = None;
                     known.next = None;
+                    known.held_until = Timestamp::default();
                 }
                 // A write under way when the process died may or may not have reached the disk.
                 let writes: Vec<_> = self
@@ -320,12 +323,19 @@ impl World {
                     let (delay, fails) = (self.up_to(SECOND), self.storm(3));
                     self.later(delay, Happening::Finished { life: self.life, id, key, outcome, fails });
                 }
-                Effect::Send { id, spec, cut } => self.send(id, &spec, cut),
+                Effect::Send { id, spec, cut, .. } => self.send(id, &spec, cut),
                 Effect::Abort { id } => {
                     let poll = self.ids[&id];
                     assert!(self.known[poll].in_flight.take().is_some(), "only what is in flight is aborted");
                 }
                 Effect::Tell { id, event } => self.tell(self.ids[&id], event),
+                Effect::Held { lane, .. } => {
+                    for (id, poll) in self.ids.clone() {
+                        if let Some(event) = self.core.as_ref().and_then(|core| core.held_in(lane, id)) {
+                            self.tell(poll, event);
+                        }
+                    }
+                }
                 Effect::Answer { ticket, answer } => {
                     let poll = self.tickets.remove(&ticket).expect("each ticket is answered once");
                     match answer {
@@ -362,6 +372,7 @@ impl World {
         assert!(known.in_flight.is_none(), "two requests of one poll at once");
         assert!(known.told.is_none() && stored.outcome.is_none(), "a request after the outcome");
         assert!(now < deadline && cut <= deadline, "a request at or after the deadline");
+        assert!(now >= known.held_until, "a request while a hint holds the poll back");
         match known.next {
             // The first of this life of the process: at the start, or when it came up.
             None => assert!(now >= stored.created_at),
@@ -429,7 +440,9 @@ impl World {
                 assert!(attempt.verdict != Verdict::Matched || attempt.next.is_none());
                 self.known[poll].next = Some(attempt.next);
             }
+            Event::HeldBack { until, .. } => self.known[poll].held_until = until,
             Event::Finished(outcome) => self.told(poll, outcome),
+            Event::RetryScheduled { .. } | Event::Lagged { .. } => panic!("the engine does not tell these"),
         }
     }
 

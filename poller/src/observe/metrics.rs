@@ -1,0 +1,168 @@
+//! The metrics of a poller, under the facade of the crate `metrics`.
+//!
+//! The names, units and labels are an interface: the table in `docs/observability.md` lists them, and a test holds both
+//! together. Labels have few values, all known beforehand: a status between 100 and 599, the kind of an error, the kind
+//! of an outcome, an operation of the store. A URL, an origin or a key is never a label: a poller has a million of them.
+//!
+//! Handles are taken from the recorder when the poller is built, those of statuses when one first comes; so the engine
+//! does no look-up while it runs, and where no recorder is installed nothing happens but a test for absence.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use metrics::{Counter, Gauge, Histogram, Unit};
+
+use super::Operation;
+use crate::outcome::{Attempt, AttemptResult, NextReason, Outcome};
+
+const OPEN: &str = "poller_polls_open";
+const WAITING: &str = "poller_polls_waiting";
+const CREATED: &str = "poller_polls_created_total";
+const OUTCOMES: &str = "poller_outcomes_total";
+const IN_FLIGHT: &str = "poller_requests_in_flight";
+const ATTEMPTS: &str = "poller_attempts_total";
+const RETRIES: &str = "poller_retries_total";
+const REQUEST: &str = "poller_request_duration_seconds";
+const LATENESS: &str = "poller_lateness_seconds";
+const HELD: &str = "poller_held_seconds";
+const HOLD_BACKS: &str = "poller_hold_backs_total";
+const STORE: &str = "poller_store_duration_seconds";
+const STORE_ERRORS: &str = "poller_store_errors_total";
+
+const STATUS: &str = "http_response_status_code";
+const OPERATION: &str = "operation";
+const OUTCOME: &str = "outcome";
+
+const FIRST_STATUS: u16 = 100;
+const STATUSES: usize = 500;
+
+pub(super) struct Metrics {
+    open: Gauge,
+    waiting: Gauge,
+    created: Counter,
+    /// Matched, failed, timed out, cancelled.
+    outcomes: [(&'static str, Counter); 4],
+    in_flight: Gauge,
+    /// By status, from 100 on.
+    statuses: Box<[OnceLock<Counter>]>,
+    retries: Counter,
+    request: Histogram,
+    lateness: Histogram,
+    held: Histogram,
+    hold_backs: Counter,
+    /// In the order of [`Operation::ALL`].
+    store: [(Histogram, Counter); Operation::ALL.len()],
+}
+
+impl Metrics {
+    pub(super) fn new() -> Self {
+        describe();
+        Self {
+            open: metrics::gauge!(OPEN),
+            waiting: metrics::gauge!(WAITING),
+            created: metrics::counter!(CREATED),
+            outcomes: ["matched", "failed", "timed out", "cancelled"]
+                .map(|name| (name, metrics::counter!(OUTCOMES, OUTCOME => name.replace(' ', "_")))),
+            in_flight: metrics::gauge!(IN_FLIGHT),
+            statuses: (0..STATUSES).map(|_| OnceLock::new()).collect(),
+            retries: metrics::counter!(RETRIES),
+            request: metrics::histogram!(REQUEST),
+            lateness: metrics::histogram!(LATENESS),
+            held: metrics::histogram!(HELD),
+            hold_backs: metrics::counter!(HOLD_BACKS),
+            store: Operation::ALL.map(|operation| {
+                let name = operation.as_str();
+                (
+                    metrics::histogram!(STORE, OPERATION => name),
+                    metrics::counter!(STORE_ERRORS, OPERATION => name),
+                )
+            }),
+        }
+    }
+
+    pub(super) fn levels(&self, open: usize, in_flight: usize) {
+        self.open.set(open as f64);
+        self.in_flight.set(in_flight as f64);
+        self.waiting.set(open.saturating_sub(in_flight) as f64);
+    }
+
+    pub(super) fn created(&self) {
+        self.created.increment(1);
+    }
+
+    pub(super) fn lateness(&self, lateness: Duration) {
+        self.lateness.record(lateness);
+    }
+
+    pub(super) fn held(&self, held: Duration) {
+        self.held.record(held);
+    }
+
+    pub(super) fn attempted(&self, attempt: &Attempt) {
+        match attempt.result {
+            AttemptResult::Status(status) => self.status(status),
+            // Errors are rare enough to be looked up.
+            AttemptResult::Error(kind) => {
+                metrics::counter!(ATTEMPTS, STATUS => "none", "error_type" => kind.as_str()).increment(1);
+            }
+        }
+        self.request.record(attempt.duration);
+        if attempt.next.is_some_and(|next| matches!(next.why, NextReason::Retry { .. })) {
+            self.retries.increment(1);
+        }
+    }
+
+    fn status(&self, status: u16) {
+        let known = usize::from(status.wrapping_sub(FIRST_STATUS));
+        let counter = |label: String| metrics::counter!(ATTEMPTS, STATUS => label, "error_type" => "");
+        match self.statuses.get(known) {
+            Some(handle) => handle.get_or_init(|| counter(status.to_string())).increment(1),
+            // Any three digits may come; these are no HTTP and share one name.
+            None => counter("other".to_owned()).increment(1),
+        }
+    }
+
+    pub(super) fn hold_back(&self) {
+        self.hold_backs.increment(1);
+    }
+
+    pub(super) fn finished(&self, outcome: &Outcome) {
+        if let Some((_, counter)) = self.outcomes.iter().find(|(name, _)| *name == outcome.name()) {
+            counter.increment(1);
+        }
+    }
+
+    pub(super) fn store(&self, operation: Operation, took: Duration) {
+        self.store[operation as usize].0.record(took);
+    }
+
+    pub(super) fn store_error(&self, operation: Operation) {
+        self.store[operation as usize].1.increment(1);
+    }
+}
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+fn describe() {
+    metrics::describe_gauge!(OPEN, Unit::Count, "polls without an outcome");
+    metrics::describe_gauge!(WAITING, Unit::Count, "open polls that have no request in flight");
+    metrics::describe_counter!(CREATED, Unit::Count, "polls accepted as new");
+    metrics::describe_counter!(OUTCOMES, Unit::Count, "outcomes stored, by their kind");
+    metrics::describe_gauge!(IN_FLIGHT, Unit::Count, "requests that have been sent and not answered");
+    metrics::describe_counter!(ATTEMPTS, Unit::Count, "requests that ended, by what they brought");
+    metrics::describe_counter!(RETRIES, Unit::Count, "requests that a retry rule repeats");
+    metrics::describe_histogram!(REQUEST, Unit::Seconds, "requests, to the last byte or the error");
+    metrics::describe_histogram!(
+        LATENESS,
+        Unit::Seconds,
+        "from when a request was due to when the engine came to it; first requests left out"
+    );
+    metrics::describe_histogram!(HELD, Unit::Seconds, "how long caps and hints then held a request");
+    metrics::describe_counter!(HOLD_BACKS, Unit::Count, "times a 429 or 503 held back an origin");
+    metrics::describe_histogram!(STORE, Unit::Seconds, "calls to the store, by operation");
+    metrics::describe_counter!(STORE_ERRORS, Unit::Count, "calls to the store that failed, by operation");
+}

@@ -1,0 +1,116 @@
+//! What a poller tells about itself: to whoever asks ([`Stats`]), to a recorder of metrics, to a subscriber of tracing.
+//!
+//! ```text
+//!  driver ─► Observer ─┬─► tallies ─► Poller::stats
+//!                      ├─► metrics  (the facade of the crate `metrics`; nothing where no recorder is installed)
+//!                      └─► trace    (spans and events of target `poller`; nothing where nobody listens)
+//! ```
+//!
+//! The engine calls one observer at the places where something happens; the three outlets are here, so that what they say
+//! agrees and none of them is known elsewhere. No outlet is handed a URL beyond its host and port, a header, a body or a
+//! secret: what is not passed in cannot leak.
+
+mod metrics;
+mod stats;
+pub(crate) mod trace;
+
+use std::time::Duration;
+
+use self::metrics::Metrics;
+use self::stats::Tallies;
+pub use self::stats::{AttemptCounts, OutcomeCounts, Stats, Timings};
+use crate::outcome::{Attempt, Outcome};
+use crate::store::StoreError;
+
+/// What the engine wants of its store, as it is named in metrics and logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operation {
+    /// Keep a new poll.
+    Create,
+    /// Keep an outcome.
+    Finish,
+    /// What other processes did.
+    Changes,
+}
+
+impl Operation {
+    pub(crate) const ALL: [Self; 3] = [Self::Create, Self::Finish, Self::Changes];
+
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Finish => "finish",
+            Self::Changes => "changes",
+        }
+    }
+}
+
+/// Takes note of what happens; every method takes constant time and none waits.
+#[derive(Debug)]
+pub(crate) struct Observer {
+    tallies: Tallies,
+    metrics: Metrics,
+}
+
+impl Observer {
+    /// An observer that counts from zero and reports to the recorder that is installed now.
+    pub(crate) fn new() -> Self {
+        Self { tallies: Tallies::default(), metrics: Metrics::new() }
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        self.tallies.read()
+    }
+
+    /// How many polls are open and how many requests in flight, after something has changed.
+    pub(crate) fn levels(&self, open: usize, in_flight: usize) {
+        self.tallies.levels(open, in_flight);
+        self.metrics.levels(open, in_flight);
+    }
+
+    /// A poll is new and stored.
+    pub(crate) fn created(&self) {
+        self.tallies.created();
+        self.metrics.created();
+    }
+
+    /// A request begins; `None` for one that no schedule was kept for.
+    pub(crate) fn began(&self, lateness: Option<Duration>, held: Duration) {
+        if let Some(lateness) = lateness {
+            self.tallies.lateness(lateness);
+            self.metrics.lateness(lateness);
+        }
+        self.metrics.held(held);
+    }
+
+    /// A request has ended.
+    pub(crate) fn attempted(&self, attempt: &Attempt) {
+        self.tallies.attempted(attempt);
+        self.metrics.attempted(attempt);
+    }
+
+    /// A hint holds an origin back.
+    pub(crate) fn hold_back(&self) {
+        self.tallies.hold_back();
+        self.metrics.hold_back();
+    }
+
+    /// An outcome is stored.
+    pub(crate) fn finished(&self, outcome: &Outcome) {
+        self.tallies.finished(outcome);
+        self.metrics.finished(outcome);
+    }
+
+    /// The store has answered.
+    pub(crate) fn store(&self, operation: Operation, took: Duration, error: Option<&StoreError>) {
+        if operation != Operation::Changes {
+            self.tallies.store(took);
+        }
+        self.metrics.store(operation, took);
+        if let Some(error) = error {
+            self.tallies.store_error();
+            self.metrics.store_error(operation);
+            trace::store_failed(operation, error);
+        }
+    }
+}
