@@ -1,1 +1,13 @@
-//! Nothing: this package exists for its benchmarks, `cargo bench -p benches`.
+//! What the benchmarks measure on: events and rules, generated alike in every build.
+//!
+//! The benchmarks themselves are in `benches/` (`cargo bench -p benches`), the comparison with other tools in
+//! `compare/`, which is a workspace of its own.
+
+pub mod city_lots;
+pub mod glob;
+pub mod groups;
+pub mod rng;
+pub mod rules;
+
+#[cfg(test)]
+mod tests;
