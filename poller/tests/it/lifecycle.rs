@@ -320,13 +320,17 @@ async fn secrets_are_resolved_at_sending_and_only_where_allowed() {
     assert!(outcome.explanation().unwrap().contains("env:PATH is not allowed here"), "{outcome:?}");
 }
 
-/// A memory store whose first writes fail.
-struct Flaky {
+/// A memory store whose first outcomes cannot be written.
+pub(crate) struct Flaky {
     inner: MemoryStore,
     failures_left: Arc<AtomicU32>,
 }
 
 impl Flaky {
+    pub(crate) fn new(failures_left: &Arc<AtomicU32>) -> Self {
+        Self { inner: MemoryStore::new(), failures_left: Arc::clone(failures_left) }
+    }
+
     fn fails(&self) -> bool {
         self.failures_left
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
@@ -367,8 +371,7 @@ impl Store for Flaky {
 async fn an_outcome_is_told_only_once_the_store_has_it() {
     let world = World::sequence([success]);
     let failures_left = Arc::new(AtomicU32::new(3));
-    let store = Flaky { inner: MemoryStore::new(), failures_left: Arc::clone(&failures_left) };
-    let poller = world.poller().store(store).build().await.unwrap();
+    let poller = world.poller().store(Flaky::new(&failures_left)).build().await.unwrap();
     let outcome = poller.submit("job", long()).await.unwrap().outcome().await.unwrap();
     assert_eq!(failures_left.load(Ordering::Relaxed), 0);
     assert!(millis(world.now()) >= 3000, "three failures were waited for: {:?}", world.now());
