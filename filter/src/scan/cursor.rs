@@ -1,6 +1,6 @@
 //! A place in a document, and the steps from there.
 
-use super::{Invalid, Scan};
+use super::{Invalid, Scan, brackets, container, scalar};
 
 /// What a value is, by its first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +60,7 @@ impl<'d, const CHECKED: bool> Cursor<'d, CHECKED> {
     }
 
     /// Passes the value that [`kind`](Self::kind) has seen, of whatever kind.
+    #[inline]
     pub(crate) fn skip(&mut self, kind: Kind) -> Scan<()> {
         match kind {
             Kind::String => self.string().map(drop),
@@ -69,6 +70,22 @@ impl<'d, const CHECKED: bool> Cursor<'d, CHECKED> {
             Kind::Bool => self.word(b"false"),
             Kind::Array | Kind::Object => self.skip_container(),
         }
+    }
+
+    /// Passes a string, from its opening quote to its closing one.
+    #[inline]
+    pub(crate) fn string(&mut self) -> Scan<Key<'d>> {
+        let start = self.at + 1;
+        let (end, escaped) = scalar::string::<CHECKED>(self.bytes, start)?;
+        self.at = end + 1;
+        Ok(Key { raw: self.bytes.get(start..end).ok_or(Invalid)?, escaped })
+    }
+
+    /// Passes a number.
+    #[inline]
+    pub(crate) fn number(&mut self) -> Scan<()> {
+        self.at = scalar::number::<CHECKED>(self.bytes, self.at)?;
+        Ok(())
     }
 
     /// Steps into the object or array that [`kind`](Self::kind) has seen; whether it has anything in it. If not, it is
@@ -133,58 +150,25 @@ impl<'d, const CHECKED: bool> Cursor<'d, CHECKED> {
 
     #[inline]
     pub(super) fn skip_whitespace(&mut self) {
-        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
-            self.at += 1;
+        // Most documents have none, or little.
+        if matches!(self.peek(), Some(..=b' ')) {
+            self.at = scalar::whitespace(self.bytes, self.at);
         }
     }
 
     fn word(&mut self, word: &[u8]) -> Scan<()> {
-        if self.bytes[self.at..].starts_with(word) {
-            self.at += word.len();
-            return Ok(());
-        }
-        Err(Invalid)
+        self.at = scalar::word(self.bytes, self.at, word)?;
+        Ok(())
     }
 
     /// Passes an array or object.
     fn skip_container(&mut self) -> Scan<()> {
-        // One bit for each open container, set for objects; room is at most `Limits::MAX_DEPTH`.
-        let mut kinds = [0_u64; 4];
-        let mut depth = 0_usize;
-        loop {
-            let kind = self.kind()?;
-            let opened = match kind {
-                Kind::Array => self.open(b']')?,
-                Kind::Object => self.open(b'}')?,
-                scalar => {
-                    self.skip(scalar)?;
-                    false
-                }
-            };
-            if opened {
-                let (word, bit) = (depth / 64 % 4, 1 << (depth % 64));
-                if kind == Kind::Object {
-                    kinds[word] |= bit;
-                } else {
-                    kinds[word] &= !bit;
-                }
-                depth += 1;
-                if kind == Kind::Object {
-                    self.key()?;
-                }
-                continue;
-            }
-            loop {
-                let Some(top) = depth.checked_sub(1) else { return Ok(()) };
-                let object = kinds[top / 64 % 4] & 1 << (top % 64) != 0;
-                if self.more(if object { b'}' } else { b']' })? {
-                    if object {
-                        self.key()?;
-                    }
-                    break;
-                }
-                depth = top;
-            }
+        if CHECKED {
+            self.at = container::checked(self.bytes, self.at, self.room)?;
+        } else {
+            let rest = self.bytes.get(self.at..).ok_or(Invalid)?;
+            self.at += brackets::length(rest).ok_or(Invalid)?;
         }
+        Ok(())
     }
 }

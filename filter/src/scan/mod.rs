@@ -7,7 +7,10 @@
 //!
 //! An error has no text: whoever needs one reads the document again with [`crate::json`], whose business words are.
 
+mod brackets;
+mod container;
 mod cursor;
+mod lanes;
 mod raw;
 mod scalar;
 

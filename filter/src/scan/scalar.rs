@@ -1,78 +1,165 @@
-//! Strings and numbers: where they end, and, when checked, whether they are what JSON allows.
+//! Strings, numbers and words: where they end, and, when checked, whether they are what JSON allows.
+//!
+//! Each is looked at in chunks of lanes while the document has as many bytes; the last ones are looked at one by one.
 
-use super::cursor::{Cursor, Key};
+use super::lanes::{Lanes, WIDTH};
 use super::{Invalid, Scan};
 
-impl<'d, const CHECKED: bool> Cursor<'d, CHECKED> {
-    /// Passes a string, from its opening quote to its closing one.
-    pub(crate) fn string(&mut self) -> Scan<Key<'d>> {
-        let bytes = self.bytes;
-        let start = self.at + 1;
-        let mut escaped = false;
-        let mut at = start;
-        loop {
-            match bytes.get(at) {
-                Some(b'"') => {
-                    self.at = at + 1;
-                    return Ok(Key { raw: &bytes[start..at], escaped });
-                }
-                Some(b'\\') => {
-                    escaped = true;
-                    at += if CHECKED { escape_length(&bytes[at..]).ok_or(Invalid)? } else { 2 };
-                }
-                Some(..0x20) if CHECKED => return Err(Invalid),
-                Some(_) => at += 1,
-                None => return Err(Invalid),
-            }
+/// The end of a string, its closing quote, and whether there is a backslash before it. `at` is after the opening quote.
+#[inline(always)]
+pub(super) fn string<const CHECKED: bool>(bytes: &[u8], at: usize) -> Scan<(usize, bool)> {
+    // Most keys and strings end in the first chunk, without an escape.
+    if let Some(chunk) = chunk::<WIDTH>(bytes, at) {
+        let special = special::<CHECKED>(chunk);
+        let length = special.trailing_zeros() as usize;
+        if special != 0 && chunk[length % WIDTH] == b'"' {
+            return Ok((at + length, false));
         }
     }
+    long_string::<CHECKED>(bytes, at)
+}
 
-    /// Passes a number.
-    pub(crate) fn number(&mut self) -> Scan<()> {
-        let start = self.at;
-        if !CHECKED {
-            while matches!(self.peek(), Some(b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E')) {
-                self.at += 1;
+#[inline(never)]
+fn long_string<const CHECKED: bool>(bytes: &[u8], mut at: usize) -> Scan<(usize, bool)> {
+    let mut escaped = false;
+    loop {
+        if let Some(chunk) = chunk::<WIDTH>(bytes, at) {
+            let special = special::<CHECKED>(chunk);
+            if special == 0 {
+                at += WIDTH;
+                continue;
             }
-            return Ok(());
+            at += special.trailing_zeros() as usize;
         }
-        if self.peek() == Some(b'-') {
-            self.at += 1;
-        }
-        match self.peek() {
-            Some(b'0') => self.at += 1,
-            _ => self.digits()?,
-        }
-        let mut exponent = false;
-        if self.peek() == Some(b'.') {
-            self.at += 1;
-            self.digits()?;
-        }
-        if matches!(self.peek(), Some(b'e' | b'E')) {
-            exponent = true;
-            self.at += 1;
-            if matches!(self.peek(), Some(b'+' | b'-')) {
-                self.at += 1;
+        match bytes.get(at) {
+            Some(b'"') => return Ok((at, escaped)),
+            Some(b'\\') => {
+                escaped = true;
+                at += if CHECKED { escape_length(&bytes[at..]).ok_or(Invalid)? } else { 2 };
             }
-            self.digits()?;
+            Some(..0x20) if CHECKED => return Err(Invalid),
+            Some(_) => at += 1,
+            None => return Err(Invalid),
         }
-        // f64 ends at 1.8e308, which takes an exponent or this many digits.
-        if exponent || self.at - start > 308 {
-            let text = std::str::from_utf8(&self.bytes[start..self.at]).map_err(|_| Invalid)?;
-            if !text.parse::<f64>().is_ok_and(f64::is_finite) {
-                return Err(Invalid);
-            }
-        }
-        Ok(())
     }
+}
 
-    fn digits(&mut self) -> Scan<()> {
-        let start = self.at;
-        while matches!(self.peek(), Some(b'0'..=b'9')) {
-            self.at += 1;
+/// The bytes at which a run of plain characters ends.
+#[inline(always)]
+fn special<const CHECKED: bool>(chunk: &[u8; WIDTH]) -> u16 {
+    let lanes = Lanes::new(chunk);
+    let special = lanes.equal(b'"').or(lanes.equal(b'\\'));
+    if CHECKED { special.or(lanes.within(0, 0x1F)).bits() } else { special.bits() }
+}
+
+/// The end of a number.
+#[inline(always)]
+pub(super) fn number<const CHECKED: bool>(bytes: &[u8], at: usize) -> Scan<usize> {
+    if CHECKED { checked_number(bytes, at) } else { Ok(trusted_number(bytes, at)) }
+}
+
+/// The next byte that can stand after a number.
+#[inline(always)]
+fn trusted_number(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(chunk) = chunk::<WIDTH>(bytes, at) {
+        let lanes = Lanes::new(chunk);
+        let ends =
+            lanes.equal(b',').or(lanes.equal(b'}')).or(lanes.equal(b']')).or(lanes.within(0, b' ')).bits();
+        if ends != 0 {
+            return at + ends.trailing_zeros() as usize;
         }
-        if self.at > start { Ok(()) } else { Err(Invalid) }
+        at += WIDTH;
     }
+    let rest = bytes.get(at..).unwrap_or_default();
+    at + rest.iter().position(|byte| matches!(byte, b',' | b'}' | b']' | ..=b' ')).unwrap_or(rest.len())
+}
+
+#[inline(always)]
+fn checked_number(bytes: &[u8], at: usize) -> Scan<usize> {
+    const REACH: usize = 2 * WIDTH;
+    let Some(chunk) = chunk::<REACH>(bytes, at) else { return any_number(bytes, at) };
+    let (halves, _) = chunk.as_chunks::<WIDTH>();
+    let [low, high] = [0, 1].map(|half| u32::from(Lanes::new(&halves[half]).within(b'0', b'9').bits()));
+    let digits = low | high << WIDTH;
+    let sign = usize::from(chunk[0] == b'-');
+    let whole = (digits >> sign).trailing_ones() as usize;
+    if whole == 0 || whole > 1 && chunk[sign] == b'0' {
+        return Err(Invalid);
+    }
+    let mut end = sign + whole;
+    if end < REACH && chunk[end] == b'.' {
+        let fraction = digits.checked_shr(end as u32 + 1).unwrap_or(0).trailing_ones() as usize;
+        if fraction == 0 && end + 1 < REACH {
+            return Err(Invalid);
+        }
+        end += 1 + fraction;
+    }
+    if end >= REACH || matches!(chunk[end], b'e' | b'E') {
+        return any_number(bytes, at);
+    }
+    Ok(at + end)
+}
+
+/// The end of a number, byte by byte.
+#[inline(never)]
+fn any_number(bytes: &[u8], start: usize) -> Scan<usize> {
+    let mut at = start;
+    if bytes.get(at) == Some(&b'-') {
+        at += 1;
+    }
+    match bytes.get(at) {
+        Some(b'0') => at += 1,
+        _ => at = digits(bytes, at)?,
+    }
+    if bytes.get(at) == Some(&b'.') {
+        at = digits(bytes, at + 1)?;
+    }
+    let mut exponent = false;
+    if matches!(bytes.get(at), Some(b'e' | b'E')) {
+        exponent = true;
+        at += 1;
+        if matches!(bytes.get(at), Some(b'+' | b'-')) {
+            at += 1;
+        }
+        at = digits(bytes, at)?;
+    }
+    // f64 ends at 1.8e308, which takes an exponent or this many digits.
+    if exponent || at - start > 308 {
+        let text = std::str::from_utf8(&bytes[start..at]).map_err(|_| Invalid)?;
+        if !text.parse::<f64>().is_ok_and(f64::is_finite) {
+            return Err(Invalid);
+        }
+    }
+    Ok(at)
+}
+
+fn digits(bytes: &[u8], at: usize) -> Scan<usize> {
+    let rest = bytes.get(at..).unwrap_or_default();
+    match rest.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(rest.len()) {
+        0 => Err(Invalid),
+        length => Ok(at + length),
+    }
+}
+
+/// The end of `true`, `false` or `null`.
+#[inline(always)]
+pub(super) fn word(bytes: &[u8], at: usize, word: &[u8]) -> Scan<usize> {
+    let end = at + word.len();
+    if bytes.get(at..end) == Some(word) { Ok(end) } else { Err(Invalid) }
+}
+
+/// The next byte that is no whitespace.
+#[inline(always)]
+pub(super) fn whitespace(bytes: &[u8], mut at: usize) -> usize {
+    while matches!(bytes.get(at), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+        at += 1;
+    }
+    at
+}
+
+#[inline(always)]
+fn chunk<const N: usize>(bytes: &[u8], at: usize) -> Option<&[u8; N]> {
+    bytes.get(at..)?.first_chunk()
 }
 
 /// How many bytes the escape takes that these begin with, both halves of a surrogate pair together; `None` if it is

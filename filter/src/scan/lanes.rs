@@ -1,0 +1,114 @@
+//! Many bytes compared at once: the bytes of a chunk as lanes, and the answers as one bit for each, the first byte lowest.
+//!
+//! `wide` makes of this the instructions that the target is sure to have: SSE2 on x86-64, NEON on 64-bit Arm, words
+//! elsewhere. The standard library's own intrinsics can only be called through `unsafe`.
+
+use wide::u8x16;
+
+/// How many bytes there are in [`Lanes`].
+pub(super) const WIDTH: usize = 16;
+
+/// How many bytes there are in a [`Block`].
+pub(super) const BLOCK: usize = 64;
+
+/// Bytes, or which of them are meant: all ones for yes, zero for no.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lanes(u8x16);
+
+impl Lanes {
+    pub(super) const NONE: Self = Self(u8x16::ZERO);
+
+    #[inline(always)]
+    pub(super) fn new(bytes: &[u8; WIDTH]) -> Self {
+        Self(u8x16::from(*bytes))
+    }
+
+    /// Which bytes are this one.
+    #[inline(always)]
+    pub(super) fn equal(self, byte: u8) -> Self {
+        Self(self.0.simd_eq(u8x16::splat(byte)))
+    }
+
+    /// Which bytes lie from `low` to `high`, both included.
+    #[inline(always)]
+    pub(super) fn within(self, low: u8, high: u8) -> Self {
+        let above = self.0 - u8x16::splat(low);
+        Self(above.min(u8x16::splat(high - low)).simd_eq(above))
+    }
+
+    #[inline(always)]
+    pub(super) fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    #[inline(always)]
+    pub(super) fn xor(self, other: Self) -> Self {
+        Self(self.0 ^ other.0)
+    }
+
+    /// One bit for each byte that is meant.
+    #[inline(always)]
+    pub(super) fn bits(self) -> u16 {
+        self.0.to_bitmask() as u16
+    }
+}
+
+/// As many bytes as a word has bits.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Block([Lanes; 4]);
+
+impl Block {
+    #[inline(always)]
+    pub(super) fn new(bytes: &[u8; BLOCK]) -> Self {
+        let (chunks, _) = bytes.as_chunks::<WIDTH>();
+        Self([0, 1, 2, 3].map(|chunk| Lanes::new(&chunks[chunk])))
+    }
+
+    /// What is asked of each of its parts.
+    #[inline(always)]
+    pub(super) fn map(self, ask: impl Fn(Lanes) -> Lanes) -> Self {
+        Self(self.0.map(ask))
+    }
+
+    /// Its four parts, put together one with the other.
+    #[inline(always)]
+    pub(super) fn fold(self, join: impl Fn(Lanes, Lanes) -> Lanes) -> Lanes {
+        let [a, b, c, d] = self.0;
+        join(join(a, b), join(c, d))
+    }
+
+    /// One bit for each byte that is meant.
+    #[inline(always)]
+    pub(super) fn bits(self) -> u64 {
+        let [a, b, c, d] = self.0.map(|lanes| u64::from(lanes.bits()));
+        a | b << 16 | c << 32 | d << 48
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BLOCK, Block, Lanes, WIDTH};
+
+    #[test]
+    fn every_byte_is_told_from_every_other() {
+        for byte in 0..=u8::MAX {
+            for place in 0..BLOCK {
+                let mut bytes = [byte.wrapping_add(1); BLOCK];
+                bytes[place] = byte;
+                let block = Block::new(&bytes);
+                assert_eq!(block.map(|lanes| lanes.equal(byte)).bits(), 1 << place);
+                assert_eq!(block.map(|lanes| lanes.equal(byte.wrapping_add(1))).bits(), !(1 << place));
+            }
+        }
+    }
+
+    #[test]
+    fn ranges_include_both_ends() {
+        for (low, high) in [(0, 0x1F), (0, b' '), (b'0', b'9'), (0x80, 0xFF), (7, 7)] {
+            for byte in 0..=u8::MAX {
+                let bits = Lanes::new(&[byte; WIDTH]).within(low, high).bits();
+                assert_eq!(bits, if (low..=high).contains(&byte) { u16::MAX } else { 0 }, "{byte}");
+            }
+        }
+    }
+}
