@@ -4,13 +4,16 @@
 //! a [`Finding`] is decided by the state machine. The order is the specification's: failure filter, response filter,
 //! then, for a response that met neither, the first retry rule that applies and the server's hint.
 
+use std::cell::OnceCell;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use filter::Filter;
 use serde_json::{Map, Value};
 
 use crate::fetch::{FetchError, FetchErrorKind};
-use crate::outcome::RecordedResponse;
+use crate::history::Note;
+use crate::response::RecordedResponse;
 use crate::spec::{HeadersStrategy, PollSpec, ResponseFilter, Strategy};
 
 /// What one attempt brought, judged.
@@ -28,15 +31,21 @@ pub(crate) enum Finding {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Unmatched {
-    pub(crate) response: RecordedResponse,
-    /// What did not match, on one line.
-    pub(crate) note: Box<str>,
+    pub(crate) miss: Arc<Miss>,
     /// What the first retry rule that applies makes of it.
     pub(crate) retry: Option<Retry>,
     /// How long the server asked to be left alone.
     pub(crate) hint: Option<Duration>,
     /// Whether asking again cannot help.
     pub(crate) hopeless: bool,
+}
+
+/// A response that met neither filter. A poll keeps its last one, and the next is compared to it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Miss {
+    pub(crate) response: RecordedResponse,
+    /// What did not match, on one line.
+    pub(crate) note: Note,
 }
 
 /// A retry rule that applies to a response.
@@ -52,24 +61,41 @@ pub(crate) enum Retry {
 const HOPELESS: [u16; 5] = [400, 401, 403, 405, 410];
 
 /// Judges a response that arrived at `now`. Linear in its size and the size of the filters.
-pub(crate) fn judge(spec: &PollSpec, response: RecordedResponse, now: SystemTime) -> Finding {
+///
+/// While a job goes on, most of its responses say what the one before said. One that equals the `previous` in all that
+/// filters look at is therefore not read again: it lacks what that one lacked.
+pub(crate) fn judge(
+    spec: &PollSpec,
+    response: RecordedResponse,
+    previous: Option<&Arc<Miss>>,
+    now: SystemTime,
+) -> Finding {
     let seen = Seen::new(&response, spec);
-    if let Some(filter) = spec.failure_filter()
-        && seen.meets(filter)
-    {
-        let explanation = format!("the failure filter matched: {}", seen.why(filter));
-        return Finding::Failed { response, explanation };
-    }
-    if seen.meets(spec.response_filter()) {
-        return Finding::Matched { response };
+    let unchanged = previous.filter(|previous| seen.equals(&previous.response));
+    if unchanged.is_none() {
+        if let Some(filter) = spec.failure_filter()
+            && seen.meets(filter)
+        {
+            let explanation = format!("the failure filter matched: {}", seen.why(filter));
+            return Finding::Failed { response, explanation };
+        }
+        if seen.meets(spec.response_filter()) {
+            return Finding::Matched { response };
+        }
     }
     let status = response.status();
-    let note = seen.miss(spec.response_filter()).into_boxed_str();
+    let note = match unchanged {
+        Some(previous) => Arc::clone(&previous.note),
+        None => seen.miss(spec.response_filter()).into(),
+    };
     let retry = seen.retry(spec, now);
-    let headers = response.headers().iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let hint = retry::hint::from_response(status, headers, now).map(|hint| hint.delay);
+    let hint = retry::hint::from_response(status, response.headers().iter(), now).map(|hint| hint.delay);
     let hopeless = HOPELESS.contains(&status) && !expects(spec, status);
-    Finding::Unmatched(Unmatched { response, note, retry, hint, hopeless })
+    let miss = match unchanged {
+        Some(previous) if previous.response == response => Arc::clone(previous),
+        _ => Arc::new(Miss { response, note }),
+    };
+    Finding::Unmatched(Unmatched { miss, retry, hint, hopeless })
 }
 
 /// In full, why `response` does not meet the response filter of `spec`: for a person, some lines long.
@@ -89,39 +115,55 @@ fn expects(spec: &PollSpec, status: u16) -> bool {
 /// A response in the forms that filters look at, each made only if some filter needs it.
 struct Seen<'a> {
     response: &'a RecordedResponse,
-    headers: Option<Value>,
-    body: Option<Result<Value, serde_json::Error>>,
+    looks_at_headers: bool,
+    headers: OnceCell<Value>,
+    looks_at_body: bool,
+    body: OnceCell<Result<Value, serde_json::Error>>,
 }
 
 impl<'a> Seen<'a> {
     fn new(response: &'a RecordedResponse, spec: &PollSpec) -> Self {
         let filters = || spec.failure_filter().into_iter().chain([spec.response_filter()]);
-        let needs_headers = filters().any(|filter| filter.headers.is_some());
-        let needs_body = filters().any(|filter| filter.body.is_some())
-            || spec.retry().iter().any(|rule| rule.body.is_some());
-        let headers = || {
-            let named = response.headers().iter();
-            Value::Object(Map::from_iter(named.map(|(name, value)| (name.clone(), value.as_str().into()))))
-        };
         Self {
             response,
-            headers: needs_headers.then(headers),
-            body: needs_body.then(|| serde_json::from_slice(response.body())),
+            looks_at_headers: filters().any(|filter| filter.headers.is_some()),
+            headers: OnceCell::new(),
+            looks_at_body: filters().any(|filter| filter.body.is_some()),
+            body: OnceCell::new(),
         }
     }
 
+    /// Whether no filter could tell this response from `other`.
+    fn equals(&self, other: &RecordedResponse) -> bool {
+        // The type of a body that is not JSON is named in the note.
+        let kind = |response: &'a RecordedResponse| response.headers().get("content-type");
+        self.response.status() == other.status()
+            && (!self.looks_at_headers || self.response.headers() == other.headers())
+            && (!self.looks_at_body
+                || (self.response.body() == other.body()
+                    && kind(self.response) == other.headers().get("content-type")))
+    }
+
+    fn headers(&self) -> &Value {
+        self.headers.get_or_init(|| {
+            let named = self.response.headers().iter();
+            Value::Object(Map::from_iter(named.map(|(name, value)| (name.to_owned(), value.into()))))
+        })
+    }
+
+    fn parsed(&self) -> &Result<Value, serde_json::Error> {
+        self.body.get_or_init(|| serde_json::from_slice(self.response.body()))
+    }
+
     fn body(&self) -> Option<&Value> {
-        self.body.as_ref()?.as_ref().ok()
+        self.parsed().as_ref().ok()
     }
 
     fn meets(&self, filter: &ResponseFilter) -> bool {
-        let meets = |filter: &Option<Filter>, value: Option<&Value>| match filter {
-            Some(filter) => value.is_some_and(|value| filter.matches(value)),
-            None => true,
-        };
+        let body = |filter: &Filter| self.body().is_some_and(|body| filter.matches(body));
         filter.status.as_ref().is_none_or(|accepted| accepted.accepts(self.response.status()))
-            && meets(&filter.headers, self.headers.as_ref())
-            && meets(&filter.body, self.body())
+            && filter.headers.as_ref().is_none_or(|filter| filter.matches(self.headers()))
+            && filter.body.as_ref().is_none_or(body)
     }
 
     /// What of `filter` is not met, on one line, the coarsest part first.
@@ -131,15 +173,15 @@ impl<'a> Seen<'a> {
         {
             return format!("HTTP status is {}, expected {accepted}", self.response.status());
         }
-        if let (Some(filter), Some(headers)) = (&filter.headers, &self.headers)
-            && let Some(miss) = filter.explain(headers).summary()
+        if let Some(filter) = &filter.headers
+            && let Some(miss) = filter.explain(self.headers()).summary()
         {
             return format!("header {miss}");
         }
-        match (&filter.body, &self.body) {
-            (Some(filter), Some(Ok(body))) => filter.explain(body).summary().unwrap_or_default(),
-            (Some(_), Some(Err(error))) => self.not_json(error),
-            _ => String::new(),
+        let Some(filter) = &filter.body else { return String::new() };
+        match self.parsed() {
+            Ok(body) => filter.explain(body).summary().unwrap_or_default(),
+            Err(error) => self.not_json(error),
         }
     }
 
@@ -150,15 +192,14 @@ impl<'a> Seen<'a> {
             let held = if accepted.accepts(self.response.status()) { "holds" } else { "does not hold" };
             parts.push(format!("HTTP status {held}: it is {}, expected {accepted}", self.response.status()));
         }
-        if let (Some(filter), Some(headers)) = (&filter.headers, &self.headers) {
-            parts.push(format!("headers:\n{}", indented(&filter.explain(headers).to_string())));
+        if let Some(filter) = &filter.headers {
+            parts.push(format!("headers:\n{}", indented(&filter.explain(self.headers()).to_string())));
         }
-        match (&filter.body, &self.body) {
-            (Some(filter), Some(Ok(body))) => {
-                parts.push(format!("body:\n{}", indented(&filter.explain(body).to_string())));
-            }
-            (Some(_), Some(Err(error))) => parts.push(self.not_json(error)),
-            _ => {}
+        if let Some(filter) = &filter.body {
+            parts.push(match self.parsed() {
+                Ok(body) => format!("body:\n{}", indented(&filter.explain(body).to_string())),
+                Err(error) => self.not_json(error),
+            });
         }
         parts.join("\n")
     }
@@ -170,8 +211,8 @@ impl<'a> Seen<'a> {
             parts.push(format!("HTTP status is {}", self.response.status()));
         }
         let explained = [
-            ("header ", filter.headers.as_ref().zip(self.headers.as_ref())),
-            ("", filter.body.as_ref().zip(self.body())),
+            ("header ", filter.headers.as_ref().map(|filter| (filter, self.headers()))),
+            ("", filter.body.as_ref().and_then(|filter| Some((filter, self.body()?)))),
         ];
         for (prefix, pair) in explained {
             let Some((filter, value)) = pair else { continue };
@@ -209,14 +250,13 @@ impl<'a> Seen<'a> {
 
     /// How long until the limit resets, where the response says that it is spent; by the server's own clock.
     fn reset(&self, strategy: &HeadersStrategy, now: SystemTime) -> Option<Duration> {
-        let header = |name: &str| self.response.headers().get(name).map(String::as_str);
+        let header = |name: &str| self.response.headers().get(name);
         let left =
             strategy.remaining.as_deref().and_then(header).and_then(|left| left.trim().parse::<f64>().ok());
         if left.is_some_and(|left| left > 0.0) {
             return None;
         }
-        let headers = self.response.headers().iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let server_now = retry::hint::server_time(headers, now);
+        let server_now = retry::hint::server_time(self.response.headers().iter(), now);
         let delay = strategy.format.parse(header(&strategy.reset)?, server_now).ok()?;
         (!delay.is_zero()).then_some(delay)
     }
@@ -230,4 +270,58 @@ pub(crate) fn timed_out(limit: Duration) -> Finding {
 
 fn indented(text: &str) -> String {
     text.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn note(finding: &Finding) -> &Note {
+        match finding {
+            Finding::Unmatched(unmatched) => &unmatched.miss.note,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn miss(finding: Finding) -> Arc<Miss> {
+        match finding {
+            Finding::Unmatched(unmatched) => unmatched.miss,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_says_the_same_again_is_not_read_again() {
+        let spec: PollSpec =
+            r#"{"url":"https://a.test","responseFilter":{"body":{"status":["SUCCESS"]}}}"#.parse().unwrap();
+        let respond = |date: &str, body: &str| RecordedResponse::new(200, [("date", date)], body.to_owned());
+        let judge =
+            |response, previous: Option<&Arc<Miss>>| judge(&spec, response, previous, SystemTime::UNIX_EPOCH);
+
+        let first = miss(judge(respond("1", r#"{"status":"A"}"#), None));
+        let later = judge(respond("2", r#"{"status":"A"}"#), Some(&first));
+        assert!(Arc::ptr_eq(note(&later), &first.note));
+        let later = miss(later);
+        assert_eq!(later.response.headers().get("date"), Some("2"), "what is kept is the last response");
+        assert!(Arc::ptr_eq(&miss(judge(respond("2", r#"{"status":"A"}"#), Some(&later))), &later));
+
+        let changed = judge(respond("2", r#"{"status":"B"}"#), Some(&later));
+        assert_eq!(&**note(&changed), r#"status is "B", expected "SUCCESS""#);
+        assert!(matches!(
+            judge(respond("2", r#"{"status":"SUCCESS"}"#), Some(&later)),
+            Finding::Matched { .. }
+        ));
+    }
+
+    #[test]
+    fn a_header_that_a_filter_looks_at_is_not_passed_over() {
+        let spec: PollSpec =
+            r#"{"url":"https://a.test","responseFilter":{"headers":{"x-state":["done"]}}}"#.parse().unwrap();
+        let judge = |state: &str, previous: Option<&Arc<Miss>>| {
+            let response = RecordedResponse::new(200, [("x-state", state)], "");
+            judge(&spec, response, previous, SystemTime::UNIX_EPOCH)
+        };
+        let first = miss(judge("busy", None));
+        assert!(matches!(judge("done", Some(&first)), Finding::Matched { .. }));
+    }
 }

@@ -54,15 +54,20 @@ mod error;
 mod event;
 pub mod fetch;
 mod handle;
+mod history;
 mod judge;
 mod limits;
 mod observe;
 mod outcome;
 mod poller;
+mod response;
 mod schedule;
 mod scope;
 mod seal;
 pub mod secret;
+#[cfg(any(test, feature = "simulate"))]
+#[doc(hidden)]
+pub mod simulate;
 mod spec;
 mod state;
 pub mod store;
@@ -74,10 +79,11 @@ pub use handle::{Accepted, Poll};
 pub use limits::Limits;
 pub use observe::{AttemptCounts, OutcomeCounts, Stats, Timings};
 pub use outcome::{
-    Attempt, AttemptResult, Conclusion, Counts, FailureReason, Next, NextReason, Outcome, RecordedResponse,
-    TimeoutReason, Verdict,
+    Attempt, AttemptResult, Conclusion, Counts, FailureReason, Next, NextReason, Outcome, TimeoutReason,
+    Verdict,
 };
 pub use poller::{Matched, Poller, PollerBuilder, ShutdownReport};
+pub use response::{Headers, RecordedResponse};
 pub use schedule::Grid;
 pub use scope::Scope;
 pub use seal::{SEAL_KEY_VARIABLE, SealKey};

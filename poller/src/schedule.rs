@@ -1,4 +1,4 @@
-//! When requests are due: the grid of one poll, and the queue of all.
+//! When the requests of one poll are due: its grid.
 //!
 //! A poll's ticks are `start + k·interval` for k = 0, 1, … while before its deadline; nothing ever shifts them.
 //!
@@ -8,7 +8,6 @@
 //!  k=0      1       2       3       4       5      (no tick at or after)
 //! ```
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::clock::{Timestamp, micros};
@@ -71,42 +70,6 @@ impl Grid {
     }
 }
 
-/// What is due when, over everything that waits. Entries with equal times come in the order of `T`.
-///
-/// A set rather than a heap: an entry is removed when it no longer holds, so the queue never grows beyond what
-/// waits. All operations take O(log n).
-#[derive(Debug)]
-pub(crate) struct Queue<T> {
-    entries: BTreeSet<(Timestamp, T)>,
-}
-
-impl<T: Ord + Copy> Queue<T> {
-    pub(crate) const fn new() -> Self {
-        Self { entries: BTreeSet::new() }
-    }
-
-    pub(crate) fn insert(&mut self, at: Timestamp, what: T) {
-        self.entries.insert((at, what));
-    }
-
-    pub(crate) fn remove(&mut self, at: Timestamp, what: T) {
-        self.entries.remove(&(at, what));
-    }
-
-    /// The time of the first entry.
-    pub(crate) fn next(&self) -> Option<Timestamp> {
-        self.entries.first().map(|(at, _)| *at)
-    }
-
-    /// Takes the first entry that is due at `now`.
-    pub(crate) fn pop_due(&mut self, now: Timestamp) -> Option<T> {
-        if self.next()? > now {
-            return None;
-        }
-        self.entries.pop_first().map(|(_, what)| what)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,21 +108,5 @@ mod tests {
         assert_eq!(grid.deadline(), last);
         assert_eq!(grid.first_after(last), None);
         assert_eq!(grid.first_at_or_after(last), None);
-    }
-
-    #[test]
-    fn the_queue_gives_what_is_due_in_order() {
-        let mut queue = Queue::new();
-        queue.insert(at(2), 'b');
-        queue.insert(at(1), 'c');
-        queue.insert(at(1), 'a');
-        queue.insert(at(3), 'd');
-        queue.remove(at(1), 'c');
-        let mut due = Vec::new();
-        while let Some(what) = queue.pop_due(at(2)) {
-            due.push(what);
-        }
-        assert_eq!(due, ['a', 'b']);
-        assert_eq!(queue.next(), Some(at(3)));
     }
 }

@@ -12,35 +12,77 @@
 //! What always holds: a request begins only when the poll is due and before its deadline; the next request is never
 //! before the one in flight has ended; after the conclusion there is no request.
 
-use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use retry::Rng;
 
 use crate::clock::Timestamp;
 use crate::fetch::FetchErrorKind;
-use crate::judge::{self, Finding, Retry, Unmatched};
+use crate::history::{History, Note, Record, Rhythm};
+use crate::judge::{self, Finding, Miss, Retry, Unmatched};
 use crate::outcome::{
-    Attempt, AttemptResult, Conclusion, Counts, FailureReason, Next, NextReason, Outcome, RecordedResponse,
-    TimeoutReason, Verdict,
+    Attempt, AttemptResult, Conclusion, Counts, FailureReason, Next, NextReason, Outcome, TimeoutReason,
+    Verdict,
 };
+use crate::response::RecordedResponse;
 use crate::schedule::Grid;
 use crate::spec::{PollSpec, Strategy};
 
-/// A poll that has no outcome yet.
+/// A poll that has no outcome yet. What follows from its spec is not repeated here: there may be a million of them.
 #[derive(Clone, Debug)]
 pub(crate) struct PollState {
-    grid: Grid,
-    /// When the next request is due; `None` when no tick is left and only the deadline remains.
-    next: Option<Timestamp>,
+    start: Timestamp,
+    /// When the next request is due; [`NEVER`] when no tick is left and only the deadline remains.
+    next: Timestamp,
     attempts: u32,
     restarts: u32,
+    /// What came of its attempts, once there was one.
+    progress: Option<Box<Progress>>,
+}
+
+const NEVER: Timestamp = Timestamp::from_micros(u64::MAX);
+
+#[derive(Clone, Debug, Default)]
+struct Progress {
     /// Attempts in a row that cannot get better.
     hopeless: u32,
     sequence: Option<Sequence>,
-    counts: Vec<(AttemptResult, u32)>,
-    history: VecDeque<Attempt>,
-    last: Option<RecordedResponse>,
+    counts: Tally,
+    history: History,
+    last: Option<Arc<Miss>>,
+}
+
+/// How often each result came. Most polls see one kind of result until they end, so the first needs no list.
+#[derive(Clone, Debug, Default)]
+struct Tally {
+    first: Option<(AttemptResult, u32)>,
+    #[expect(
+        clippy::box_collection,
+        reason = "a pointer instead of three words, in each of a million polls"
+    )]
+    others: Option<Box<Vec<(AttemptResult, u32)>>>,
+}
+
+impl Tally {
+    fn count(&mut self, result: AttemptResult) {
+        match &mut self.first {
+            None => self.first = Some((result, 1)),
+            Some((first, count)) if *first == result => *count = count.saturating_add(1),
+            Some(_) => {
+                let others = self.others.get_or_insert_default();
+                match others.iter_mut().find(|(counted, _)| *counted == result) {
+                    Some((_, count)) => *count = count.saturating_add(1),
+                    None => others.push((result, 1)),
+                }
+            }
+        }
+    }
+
+    fn counts(&self) -> Counts {
+        let others = self.others.iter().flat_map(|others| others.iter());
+        self.first.iter().chain(others).map(|(result, count)| (result.to_string(), *count)).collect()
+    }
 }
 
 /// A retry sequence under way: consecutive tries for the same reason.
@@ -53,7 +95,7 @@ struct Sequence {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cause {
     /// A rule of the spec, for one status: another status starts a sequence of its own.
-    Rule(usize, u16),
+    Rule(u32, u16),
     RequestTimeout,
 }
 
@@ -61,6 +103,7 @@ enum Cause {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Begin {
     pub(crate) attempt: u32,
+    pub(crate) due: Timestamp,
     pub(crate) cut: Timestamp,
 }
 
@@ -75,306 +118,12 @@ pub(crate) enum Wake {
 /// What follows from a finding.
 #[derive(Clone, Debug)]
 pub(crate) struct Step {
-    /// The attempt as it goes into the history.
-    pub(crate) attempt: Attempt,
+    /// The attempt as it went into the history.
+    pub(crate) record: Record,
     /// How the poll ended, if it did.
     pub(crate) end: Option<Conclusion>,
     /// Until when the other polls of the same origin and credentials should hold back.
     pub(crate) hold: Option<Timestamp>,
-}
-
-impl PollState {
-    /// A poll accepted at `start`: its first request is due at once.
-    pub(crate) fn new(spec: &PollSpec, start: Timestamp) -> Self {
-        let grid = Grid::new(start, spec.interval(), spec.timeout());
-        Self {
-            grid,
-            next: Some(start),
-            attempts: 0,
-            restarts: 0,
-            hopeless: 0,
-            sequence: None,
-            counts: Vec::new(),
-            history: VecDeque::new(),
-            last: None,
-        }
-    }
-
-    /// A poll that an earlier process had accepted at `start`. It goes on with the first tick after `now`, or at once
-    /// where that leaves no tick, or where it is so young that its first request may not have been made.
-    pub(crate) fn resumed(spec: &PollSpec, start: Timestamp, restarts: u32, now: Timestamp) -> Self {
-        let mut state = Self::new(spec, start);
-        state.restarts = restarts;
-        let young = now.since(start) < state.grid.interval();
-        state.next = if young { Some(now) } else { Some(state.grid.first_after(now).unwrap_or(now)) };
-        state
-    }
-
-    pub(crate) const fn grid(&self) -> &Grid {
-        &self.grid
-    }
-
-    /// The number of the last request that was begun.
-    pub(crate) const fn attempt(&self) -> u32 {
-        self.attempts
-    }
-
-    pub(crate) fn history(&self) -> impl Iterator<Item = &Attempt> {
-        self.history.iter()
-    }
-
-    /// When the next request is due; `None` when there will be none.
-    pub(crate) const fn due(&self) -> Option<Timestamp> {
-        self.next
-    }
-
-    /// When to look at the poll again while no request is in flight.
-    pub(crate) fn wake_at(&self) -> Timestamp {
-        self.next.map_or(self.grid.deadline(), |next| next.min(self.grid.deadline()))
-    }
-
-    /// Looks at a poll without a request in flight.
-    pub(crate) fn wake(&mut self, spec: &PollSpec, now: Timestamp) -> Wake {
-        if now >= self.grid.deadline() {
-            return Wake::End(self.time_is_over(spec));
-        }
-        match self.next {
-            Some(due) if due <= now => {
-                self.attempts = self.attempts.saturating_add(1);
-                let cut = (now + spec.request_timeout().duration).min(self.grid.deadline());
-                Wake::Begin(Begin { attempt: self.attempts, cut })
-            }
-            _ => Wake::Wait,
-        }
-    }
-
-    /// Ends the attempt in flight, which began at `began` and brought `finding` at `ended`.
-    pub(crate) fn settle(
-        &mut self,
-        spec: &PollSpec,
-        finding: Finding,
-        began: Timestamp,
-        ended: Timestamp,
-        rng: &mut Rng,
-        limits: &StepLimits,
-    ) -> Step {
-        // A response whose last byte came at the deadline or later does not count, whatever it says.
-        let late = ended >= self.grid.deadline();
-        let (result, verdict, note) = describe(&finding, late);
-        self.count(result);
-        let mut hold = None;
-        let (end, next) = match finding {
-            _ if late => (Some(self.time_is_over(spec)), None),
-            Finding::Matched { response } => (Some(Conclusion::Matched { response }), None),
-            Finding::Failed { response, explanation } => {
-                let reason = FailureReason::FailureFilter;
-                (Some(Conclusion::Failed { reason, response: Some(response), explanation }), None)
-            }
-            Finding::Unmatched(unmatched) => {
-                if matches!(unmatched.response.status(), 429 | 503) {
-                    hold = unmatched.hint.map(|hint| ended + hint.min(limits.hold_back));
-                }
-                self.unmatched(spec, unmatched, began, ended, rng, limits)
-            }
-            Finding::Error(error) => {
-                let hopeless = error.kind().is_hopeless();
-                self.track_hopeless(hopeless);
-                match self.give_up(spec, || error.to_string(), None) {
-                    Some(end) => (Some(end), None),
-                    None => (None, self.after_error(spec, error.kind(), began, ended, rng)),
-                }
-            }
-        };
-        let next = next.filter(|next| end.is_none() && next.at < self.grid.deadline());
-        self.next = next.map(|next| next.at);
-        let attempt = Attempt {
-            number: self.attempts,
-            at: began,
-            duration: ended.since(began),
-            result,
-            verdict,
-            note,
-            next,
-        };
-        if limits.history > 0 {
-            if self.history.len() >= limits.history {
-                self.history.pop_front();
-            }
-            self.history.push_back(attempt.clone());
-        }
-        Step { attempt, end, hold }
-    }
-
-    /// The outcome of this poll, concluded at `now`.
-    pub(crate) fn outcome(&mut self, conclusion: Conclusion, now: Timestamp) -> Outcome {
-        Outcome {
-            conclusion,
-            attempts: self.attempts,
-            restarts: self.restarts,
-            started_at: self.grid.start(),
-            ended_at: now,
-            counts: self
-                .counts
-                .iter()
-                .map(|(result, count)| (result.to_string(), *count))
-                .collect::<Counts>(),
-            history: std::mem::take(&mut self.history).into(),
-        }
-    }
-
-    fn unmatched(
-        &mut self,
-        spec: &PollSpec,
-        unmatched: Unmatched,
-        began: Timestamp,
-        ended: Timestamp,
-        rng: &mut Rng,
-        limits: &StepLimits,
-    ) -> (Option<Conclusion>, Option<Next>) {
-        let Unmatched { response, note, retry, hint, hopeless } = unmatched;
-        let status = response.status();
-        self.track_hopeless(hopeless);
-        let gave_up = self.give_up(spec, || format!("HTTP status is {status}: {note}"), Some(&response));
-        self.last = Some(response);
-        if let Some(end) = gave_up {
-            return (Some(end), None);
-        }
-        let backoff = match retry {
-            Some(Retry::Backoff(rule)) => match spec.retry().get(rule).map(|rule| &rule.strategy) {
-                Some(Strategy::Backoff(backoff)) => {
-                    self.retry(Cause::Rule(rule, status), &backoff.options, ended, rng)
-                }
-                _ => None,
-            },
-            _ => None,
-        };
-        if backoff.is_some() {
-            return (None, backoff);
-        }
-        self.sequence = None;
-        let wait = match retry {
-            // Told to come back at once, over and over, a poll would be a flood.
-            Some(Retry::Headers(delay)) => Some(delay.max(self.grid.interval().min(limits.headers_floor))),
-            _ => hint,
-        };
-        let Some(wait) = wait else {
-            return (None, self.next_tick(began, ended));
-        };
-        let until = ended + wait;
-        if until >= self.grid.deadline() {
-            return (Some(self.hint_past_deadline(spec, wait)), None);
-        }
-        if let Some(Retry::Headers(_)) = retry {
-            return (None, Some(Next { at: until, why: NextReason::Hint }));
-        }
-        let next = match (self.grid.first_at_or_after(until), self.next_tick(began, ended)) {
-            // A hint that asks for less than the grid gives changes nothing, and is not named as the reason.
-            (Some(held), Some(tick)) if held <= tick.at => Some(tick),
-            (held, _) => held.map(|at| Next { at, why: NextReason::Hint }),
-        };
-        (None, next)
-    }
-
-    fn after_error(
-        &mut self,
-        spec: &PollSpec,
-        kind: FetchErrorKind,
-        began: Timestamp,
-        ended: Timestamp,
-        rng: &mut Rng,
-    ) -> Option<Next> {
-        if kind == FetchErrorKind::Timeout
-            && let Some(options) = &spec.request_timeout().retry
-            && let Some(next) = self.retry(Cause::RequestTimeout, options, ended, rng)
-        {
-            return Some(next);
-        }
-        self.sequence = None;
-        self.next_tick(began, ended)
-    }
-
-    /// The next try of a sequence; `None` when its limit is spent.
-    fn retry(
-        &mut self,
-        cause: Cause,
-        options: &retry::RetryOptions,
-        ended: Timestamp,
-        rng: &mut Rng,
-    ) -> Option<Next> {
-        let tries = match self.sequence {
-            Some(sequence) if sequence.cause == cause => sequence.tries.saturating_add(1),
-            _ => 1,
-        };
-        if !options.allows_another(tries) {
-            return None;
-        }
-        self.sequence = Some(Sequence { cause, tries });
-        let at = ended + options.delay(tries, rng);
-        Some(Next { at, why: NextReason::Retry { r#try: tries + 1, limit: options.limit() } })
-    }
-
-    /// The first tick that is after the attempt that began at `began` and not before its end.
-    fn next_tick(&self, began: Timestamp, ended: Timestamp) -> Option<Next> {
-        let at =
-            if ended > began { self.grid.first_at_or_after(ended) } else { self.grid.first_after(began) };
-        at.map(|at| Next { at, why: NextReason::Grid })
-    }
-
-    fn track_hopeless(&mut self, hopeless: bool) {
-        self.hopeless = if hopeless { self.hopeless.saturating_add(1) } else { 0 };
-    }
-
-    fn give_up(
-        &self,
-        spec: &PollSpec,
-        what: impl FnOnce() -> String,
-        response: Option<&RecordedResponse>,
-    ) -> Option<Conclusion> {
-        let after = spec.give_up()?.get();
-        (self.hopeless >= after).then(|| Conclusion::Failed {
-            reason: FailureReason::GaveUp,
-            response: response.cloned(),
-            explanation: format!(
-                "gave up after {after} attempts in a row that cannot get better: {}",
-                what()
-            ),
-        })
-    }
-
-    fn count(&mut self, result: AttemptResult) {
-        match self.counts.iter_mut().find(|(counted, _)| *counted == result) {
-            Some((_, count)) => *count = count.saturating_add(1),
-            None => self.counts.push((result, 1)),
-        }
-    }
-
-    fn time_is_over(&mut self, spec: &PollSpec) -> Conclusion {
-        let explanation = match (&self.last, self.history.back().and_then(|attempt| attempt.note.as_deref()))
-        {
-            (Some(last), _) => judge::explain(spec, last),
-            (None, Some(note)) => format!("no attempt brought a response; the last one: {note}"),
-            (None, None) if self.restarts > 0 && self.attempts == 0 => {
-                "the deadline passed while no process ran the poll".to_owned()
-            }
-            (None, None) => "no response came before the deadline".to_owned(),
-        };
-        let away = self.restarts > 0 && self.attempts == 0;
-        let reason = if away { TimeoutReason::WhileAway } else { TimeoutReason::Deadline };
-        Conclusion::TimedOut { reason, response: self.last.take(), explanation }
-    }
-
-    fn hint_past_deadline(&mut self, spec: &PollSpec, wait: Duration) -> Conclusion {
-        let asked = format!("the server asked to wait {wait:?}, which is past the deadline");
-        let explanation = match &self.last {
-            Some(last) => format!("{asked}\n{}", judge::explain(spec, last)),
-            None => asked,
-        };
-        Conclusion::TimedOut {
-            reason: TimeoutReason::HintPastDeadline,
-            response: self.last.take(),
-            explanation,
-        }
-    }
 }
 
 /// The limits that a step depends on.
@@ -386,22 +135,336 @@ pub(crate) struct StepLimits {
     pub(crate) headers_floor: Duration,
 }
 
-fn describe(finding: &Finding, late: bool) -> (AttemptResult, Verdict, Option<Box<str>>) {
-    match finding {
-        Finding::Matched { response } | Finding::Failed { response, .. } if late => {
-            let note = "the response came after the deadline".into();
-            (AttemptResult::Status(response.status()), Verdict::Unmatched, Some(note))
+/// When an attempt began and ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Span {
+    pub(crate) began: Timestamp,
+    pub(crate) ended: Timestamp,
+}
+
+impl PollState {
+    /// A poll accepted at `start`: its first request is due at once.
+    pub(crate) const fn new(start: Timestamp) -> Self {
+        Self { start, next: start, attempts: 0, restarts: 0, progress: None }
+    }
+
+    /// A poll that an earlier process had accepted at `start`. It goes on with the first tick after `now`, or at once
+    /// where that leaves no tick, or where it is so young that its first request may not have been made.
+    pub(crate) fn resumed(spec: &PollSpec, start: Timestamp, restarts: u32, now: Timestamp) -> Self {
+        let mut state = Self { restarts, ..Self::new(start) };
+        let grid = state.grid(spec);
+        let young = now.since(start) < grid.interval();
+        state.next = if young { now } else { grid.first_after(now).unwrap_or(now) };
+        state
+    }
+
+    fn grid(&self, spec: &PollSpec) -> Grid {
+        Grid::new(self.start, spec.interval(), spec.timeout())
+    }
+
+    pub(crate) fn deadline(&self, spec: &PollSpec) -> Timestamp {
+        self.start + spec.timeout()
+    }
+
+    /// When the next request is due; `None` when there will be none.
+    pub(crate) fn due(&self) -> Option<Timestamp> {
+        (self.next != NEVER).then_some(self.next)
+    }
+
+    /// The number of the last request that was begun.
+    pub(crate) const fn attempt(&self) -> u32 {
+        self.attempts
+    }
+
+    /// The last response that met no filter.
+    pub(crate) fn last(&self) -> Option<&Arc<Miss>> {
+        self.progress.as_ref()?.last.as_ref()
+    }
+
+    /// The attempts that are kept, oldest first; `in_flight` says that the last one has not ended.
+    pub(crate) fn history(&self, spec: &PollSpec, in_flight: bool) -> impl Iterator<Item = Attempt> {
+        let last = self.attempts.saturating_sub(u32::from(in_flight));
+        let rhythm = self.rhythm(spec);
+        self.progress.iter().flat_map(move |progress| progress.history.attempts(rhythm, last))
+    }
+
+    fn rhythm(&self, spec: &PollSpec) -> Rhythm {
+        Rhythm { start: self.start, interval: spec.interval() }
+    }
+
+    /// When to look at the poll again while no request is in flight.
+    pub(crate) fn wake_at(&self, spec: &PollSpec) -> Timestamp {
+        self.next.min(self.deadline(spec))
+    }
+
+    /// Looks at a poll without a request in flight.
+    pub(crate) fn wake(&mut self, spec: &PollSpec, now: Timestamp) -> Wake {
+        let deadline = self.deadline(spec);
+        if now >= deadline {
+            return Wake::End(self.time_is_over(spec));
         }
-        Finding::Matched { response } => (AttemptResult::Status(response.status()), Verdict::Matched, None),
-        Finding::Failed { response, explanation } => {
-            (AttemptResult::Status(response.status()), Verdict::Failed, Some(explanation.as_str().into()))
+        if self.next > now {
+            return Wake::Wait;
         }
-        Finding::Unmatched(unmatched) => {
-            let note = Some(unmatched.note.clone());
-            (AttemptResult::Status(unmatched.response.status()), Verdict::Unmatched, note)
-        }
-        Finding::Error(error) => {
-            (AttemptResult::Error(error.kind()), Verdict::Error, Some(error.to_string().into()))
+        self.attempts = self.attempts.saturating_add(1);
+        let cut = (now + spec.request_timeout().duration).min(deadline);
+        Wake::Begin(Begin { attempt: self.attempts, due: self.next, cut })
+    }
+
+    /// Ends the attempt in flight with what it brought.
+    pub(crate) fn settle(
+        &mut self,
+        spec: &PollSpec,
+        finding: Finding,
+        span: Span,
+        rng: &mut Rng,
+        limits: &StepLimits,
+    ) -> Step {
+        let Span { began, ended } = span;
+        // A response whose last byte came at the deadline or later does not count, whatever it says.
+        let deadline = self.deadline(spec);
+        let late = ended >= deadline;
+        let (result, verdict, note) = self.describe(&finding, late);
+        self.progress().counts.count(result);
+        let mut hold = None;
+        let (end, next) = match finding {
+            _ if late => (Some(self.time_is_over(spec)), None),
+            Finding::Matched { response } => (Some(Conclusion::Matched { response }), None),
+            Finding::Failed { response, explanation } => {
+                let reason = FailureReason::FailureFilter;
+                (Some(Conclusion::Failed { reason, response: Some(response), explanation }), None)
+            }
+            Finding::Unmatched(unmatched) => {
+                if matches!(unmatched.miss.response.status(), 429 | 503) {
+                    hold = unmatched.hint.map(|hint| ended + hint.min(limits.hold_back));
+                }
+                self.unmatched(spec, unmatched, span, rng, limits)
+            }
+            Finding::Error(error) => {
+                let hopeless = error.kind().is_hopeless();
+                self.track_hopeless(hopeless);
+                match self.give_up(spec, || error.to_string(), None) {
+                    Some(end) => (Some(end), None),
+                    None => (None, self.after_error(spec, error.kind(), span, rng)),
+                }
+            }
+        };
+        let next = next.filter(|next| end.is_none() && next.at < deadline);
+        let due = std::mem::replace(&mut self.next, next.map_or(NEVER, |next| next.at));
+        let record = Record { at: began, duration: ended.since(began), result, verdict, note, next };
+        let rhythm = self.rhythm(spec);
+        self.progress().history.push(record.clone(), due, rhythm, limits.history);
+        Step { record, end, hold }
+    }
+
+    fn progress(&mut self) -> &mut Progress {
+        self.progress.get_or_insert_default()
+    }
+
+    /// The outcome of this poll, concluded at `now`; `in_flight` says that its last attempt is abandoned.
+    pub(crate) fn outcome(
+        &self,
+        spec: &PollSpec,
+        conclusion: Conclusion,
+        in_flight: bool,
+        now: Timestamp,
+    ) -> Outcome {
+        Outcome {
+            conclusion,
+            attempts: self.attempts,
+            restarts: self.restarts,
+            started_at: self.start,
+            ended_at: now,
+            counts: self.progress.as_ref().map(|progress| progress.counts.counts()).unwrap_or_default(),
+            history: self.history(spec, in_flight).collect(),
         }
     }
+
+    fn unmatched(
+        &mut self,
+        spec: &PollSpec,
+        unmatched: Unmatched,
+        span: Span,
+        rng: &mut Rng,
+        limits: &StepLimits,
+    ) -> (Option<Conclusion>, Option<Next>) {
+        let Unmatched { miss, retry, hint, hopeless } = unmatched;
+        let status = miss.response.status();
+        self.track_hopeless(hopeless);
+        let gave_up =
+            self.give_up(spec, || format!("HTTP status is {status}: {}", miss.note), Some(&miss.response));
+        self.progress().last = Some(miss);
+        if let Some(end) = gave_up {
+            return (Some(end), None);
+        }
+        let backoff = match retry {
+            Some(Retry::Backoff(rule)) => match spec.retry().get(rule).map(|rule| &rule.strategy) {
+                Some(Strategy::Backoff(backoff)) => {
+                    self.retry(Cause::Rule(number(rule), status), &backoff.options, span.ended, rng)
+                }
+                _ => None,
+            },
+            _ => None,
+        };
+        if backoff.is_some() {
+            return (None, backoff);
+        }
+        self.progress().sequence = None;
+        let grid = self.grid(spec);
+        let wait = match retry {
+            // Told to come back at once, over and over, a poll would be a flood.
+            Some(Retry::Headers(delay)) => Some(delay.max(grid.interval().min(limits.headers_floor))),
+            _ => hint,
+        };
+        let Some(wait) = wait else {
+            return (None, next_tick(&grid, span));
+        };
+        let until = span.ended + wait;
+        if until >= grid.deadline() {
+            return (Some(self.hint_past_deadline(spec, wait)), None);
+        }
+        if let Some(Retry::Headers(_)) = retry {
+            return (None, Some(Next { at: until, why: NextReason::Hint }));
+        }
+        let next = match (grid.first_at_or_after(until), next_tick(&grid, span)) {
+            // A hint that asks for less than the grid gives changes nothing, and is not named as the reason.
+            (Some(held), Some(tick)) if held <= tick.at => Some(tick),
+            (held, _) => held.map(|at| Next { at, why: NextReason::Hint }),
+        };
+        (None, next)
+    }
+
+    fn after_error(
+        &mut self,
+        spec: &PollSpec,
+        kind: FetchErrorKind,
+        span: Span,
+        rng: &mut Rng,
+    ) -> Option<Next> {
+        if kind == FetchErrorKind::Timeout
+            && let Some(options) = &spec.request_timeout().retry
+            && let Some(next) = self.retry(Cause::RequestTimeout, options, span.ended, rng)
+        {
+            return Some(next);
+        }
+        self.progress().sequence = None;
+        next_tick(&self.grid(spec), span)
+    }
+
+    /// The next try of a sequence; `None` when its limit is spent.
+    fn retry(
+        &mut self,
+        cause: Cause,
+        options: &retry::RetryOptions,
+        ended: Timestamp,
+        rng: &mut Rng,
+    ) -> Option<Next> {
+        let progress = self.progress();
+        let tries = match progress.sequence {
+            Some(sequence) if sequence.cause == cause => sequence.tries.saturating_add(1),
+            _ => 1,
+        };
+        if !options.allows_another(tries) {
+            return None;
+        }
+        progress.sequence = Some(Sequence { cause, tries });
+        let at = ended + options.delay(tries, rng);
+        Some(Next { at, why: NextReason::Retry { r#try: tries + 1, limit: options.limit() } })
+    }
+
+    fn track_hopeless(&mut self, hopeless: bool) {
+        let progress = self.progress();
+        progress.hopeless = if hopeless { progress.hopeless.saturating_add(1) } else { 0 };
+    }
+
+    fn give_up(
+        &self,
+        spec: &PollSpec,
+        what: impl FnOnce() -> String,
+        response: Option<&RecordedResponse>,
+    ) -> Option<Conclusion> {
+        let after = spec.give_up()?.get();
+        let hopeless = self.progress.as_ref().map_or(0, |progress| progress.hopeless);
+        (hopeless >= after).then(|| Conclusion::Failed {
+            reason: FailureReason::GaveUp,
+            response: response.cloned(),
+            explanation: format!(
+                "gave up after {after} attempts in a row that cannot get better: {}",
+                what()
+            ),
+        })
+    }
+
+    /// `note` is what the last attempt lacked.
+    fn time_is_over(&mut self, spec: &PollSpec) -> Conclusion {
+        let last = self.take_last();
+        let note = self.progress.as_ref().and_then(|progress| progress.history.last_note());
+        let explanation = match (&last, note) {
+            (Some(last), _) => judge::explain(spec, last),
+            (None, Some(note)) => format!("no attempt brought a response; the last one: {note}"),
+            (None, None) if self.restarts > 0 && self.attempts == 0 => {
+                "the deadline passed while no process ran the poll".to_owned()
+            }
+            (None, None) => "no response came before the deadline".to_owned(),
+        };
+        let away = self.restarts > 0 && self.attempts == 0;
+        let reason = if away { TimeoutReason::WhileAway } else { TimeoutReason::Deadline };
+        Conclusion::TimedOut { reason, response: last, explanation }
+    }
+
+    fn hint_past_deadline(&mut self, spec: &PollSpec, wait: Duration) -> Conclusion {
+        let asked = format!("the server asked to wait {wait:?}, which is past the deadline");
+        let last = self.take_last();
+        let explanation = match &last {
+            Some(last) => format!("{asked}\n{}", judge::explain(spec, last)),
+            None => asked,
+        };
+        Conclusion::TimedOut { reason: TimeoutReason::HintPastDeadline, response: last, explanation }
+    }
+
+    fn take_last(&mut self) -> Option<RecordedResponse> {
+        let last = self.progress.as_mut()?.last.take()?;
+        Some(Arc::try_unwrap(last).map_or_else(|shared| shared.response.clone(), |last| last.response))
+    }
+
+    fn describe(&self, finding: &Finding, late: bool) -> (AttemptResult, Verdict, Option<Note>) {
+        match finding {
+            Finding::Matched { response } | Finding::Failed { response, .. } if late => {
+                let note = Some(self.note("the response came after the deadline"));
+                (AttemptResult::Status(response.status()), Verdict::Unmatched, note)
+            }
+            Finding::Matched { response } => {
+                (AttemptResult::Status(response.status()), Verdict::Matched, None)
+            }
+            Finding::Failed { response, explanation } => {
+                let note = Some(self.note(explanation));
+                (AttemptResult::Status(response.status()), Verdict::Failed, note)
+            }
+            Finding::Unmatched(Unmatched { miss, .. }) => {
+                let note = Some(Arc::clone(&miss.note));
+                (AttemptResult::Status(miss.response.status()), Verdict::Unmatched, note)
+            }
+            Finding::Error(error) => {
+                let note = Some(self.note(error.message()));
+                (AttemptResult::Error(error.kind()), Verdict::Error, note)
+            }
+        }
+    }
+
+    /// A note of this text: that of the last attempt where it is the same.
+    fn note(&self, text: &str) -> Note {
+        let last = self.progress.as_ref().and_then(|progress| progress.history.last_note());
+        last.filter(|last| ***last == *text).map_or_else(|| text.into(), Arc::clone)
+    }
+}
+
+/// The number of a rule; there are never so many that two would share one.
+fn number(rule: usize) -> u32 {
+    u32::try_from(rule).unwrap_or(u32::MAX)
+}
+
+/// The first tick that is after the beginning of an attempt and not before its end.
+fn next_tick(grid: &Grid, Span { began, ended }: Span) -> Option<Next> {
+    let at = if ended > began { grid.first_at_or_after(ended) } else { grid.first_after(began) };
+    at.map(|at| Next { at, why: NextReason::Grid })
 }

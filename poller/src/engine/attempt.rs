@@ -6,16 +6,17 @@ use http::{HeaderMap, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
+use super::core::Send;
 use super::driver::Surroundings;
 use crate::clock::Timestamp;
 use crate::fetch::{FetchError, FetchErrorKind, Request};
 use crate::judge::{self, Finding};
-use crate::outcome::RecordedResponse;
 use crate::secret::{SecretResolver, Text};
 use crate::spec::{Body, PollSpec};
 
-/// Makes the attempt; returns what it brought and when it ended. Its request does not outlive `cut`.
-pub(super) async fn make(around: Arc<Surroundings>, spec: PollSpec, cut: Timestamp) -> (Finding, Timestamp) {
+/// Makes the attempt; returns what it brought and when it ended. Its request does not outlive its `cut`.
+pub(super) async fn make(around: Arc<Surroundings>, send: Send) -> (Finding, Timestamp) {
+    let Send { spec, cut, last, .. } = send;
     let clock = &around.clock;
     let began = clock.now();
     let exchange = async {
@@ -33,7 +34,7 @@ pub(super) async fn make(around: Arc<Surroundings>, spec: PollSpec, cut: Timesta
     };
     let ended = clock.now();
     let finding = match result {
-        Some(Ok(response)) => judge::judge(&spec, RecordedResponse::from(response), ended.to_system_time()),
+        Some(Ok(response)) => judge::judge(&spec, response.into(), last.as_ref(), ended.to_system_time()),
         Some(Err(error)) => Finding::Error(error),
         None => judge::timed_out(cut.since(began)),
     };

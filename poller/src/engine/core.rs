@@ -17,26 +17,32 @@
 //! What always holds:
 //! - the first request waits until the creation is stored, and an outcome is stored before it is told;
 //! - a poll has at most one request in flight, and none once it is finishing;
-//! - every poll that is waiting, queued or awaiting a store's recovery has exactly one entry in the schedule, a poll
+//! - every poll that is waiting, queued or awaiting a store's recovery has one entry in the schedule that holds, a poll
 //!   in flight none: its request ends by itself, at the deadline at the latest.
+//!
+//! A million polls of one kind are one spec, so an entry here is little more than a name, a URL and two times. A step
+//! of a poll that nobody watches allocates nothing but what it has to keep.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
+use hashbrown::HashTable;
 use retry::{RetryOptions, Rng};
 use slotmap::SlotMap;
 
-use super::lanes::{LaneKey, Lanes};
+use super::lanes::{LaneId, Lanes};
+use super::wheel::Wheel;
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind};
 use crate::event::{Event, HoldSource};
-use crate::judge::Finding;
+use crate::history::Record;
+use crate::judge::{Finding, Miss};
 use crate::limits::Limits;
 use crate::outcome::{Conclusion, Outcome};
-use crate::schedule::Queue;
 use crate::spec::{PollSpec, SpecPool};
-use crate::state::{PollState, StepLimits, Wake};
+use crate::state::{PollState, Span, StepLimits, Wake};
 use crate::store::{Creation, PollKey, StoreError, StoredPoll};
 
 slotmap::new_key_type! {
@@ -53,18 +59,33 @@ pub(crate) struct Ticket(pub(crate) u64);
 pub(crate) enum Effect {
     /// Store a new poll, then call [`Core::created`].
     Create { id: PollId, poll: StoredPoll },
-    /// Send a request, cut it at `cut`, then call [`Core::attempted`].
-    Send { id: PollId, spec: PollSpec, cut: Timestamp, punctuality: Punctuality },
+    /// Send a request, then call [`Core::attempted`].
+    Send(Send),
     /// Abandon the request in flight; nothing is to be heard of it again.
     Abort { id: PollId },
     /// Store an outcome, then call [`Core::finished`].
     Finish { id: PollId, key: PollKey, outcome: Arc<Outcome> },
+    /// A request has ended; tell whoever watches the poll.
+    Attempted { id: PollId, number: u32, record: Record },
     /// Tell whoever watches the poll.
     Tell { id: PollId, event: Event },
     /// A lane is held back; tell whoever watches a poll for which [`Core::held_in`] says so.
-    Held { lane: LaneKey, until: Timestamp, by: PollId },
+    Held { lane: LaneId, until: Timestamp, by: PollId },
     /// Answer a `submit`.
     Answer { ticket: Ticket, answer: Result<Admission, Error> },
+}
+
+/// A request to be sent.
+#[derive(Debug)]
+pub(crate) struct Send {
+    pub(crate) id: PollId,
+    pub(crate) spec: PollSpec,
+    pub(crate) number: u32,
+    pub(crate) punctuality: Punctuality,
+    /// When it is to be cut.
+    pub(crate) cut: Timestamp,
+    /// What the poll's last response was, to which the next is compared.
+    pub(crate) last: Option<Arc<Miss>>,
 }
 
 /// How a request came to begin when it did.
@@ -99,18 +120,29 @@ pub(crate) struct Core {
     limits: Limits,
     step_limits: StepLimits,
     polls: SlotMap<PollId, Entry>,
-    by_key: HashMap<PollKey, PollId>,
+    names: Names,
     specs: SpecPool,
-    schedule: Queue<Due>,
+    schedule: Wheel<PollId>,
     lanes: Lanes<PollId>,
+    /// When lanes that are held back may send again.
+    releases: BTreeSet<(Timestamp, LaneId)>,
     /// The hold-backs in force; few, and only kept to be told of.
-    holds: HashMap<LaneKey, Hold>,
+    holds: HashMap<LaneId, Hold>,
     rng: Rng,
     store_retry: RetryOptions,
     effects: Vec<Effect>,
+    /// Outcomes that are decided but not stored yet.
+    finishing: usize,
     /// What was finished while the store is asked for open polls.
     finished_since_look: Option<HashSet<PollKey>>,
     shutting_down: bool,
+}
+
+/// Which poll has which name. The names stand in the polls themselves.
+#[derive(Debug, Default)]
+struct Names {
+    ids: HashTable<PollId>,
+    hasher: RandomState,
 }
 
 #[derive(Debug)]
@@ -118,29 +150,53 @@ struct Entry {
     key: PollKey,
     spec: PollSpec,
     state: PollState,
-    lane: LaneKey,
     phase: Phase,
+    lane: LaneId,
 }
 
 #[derive(Debug)]
 enum Phase {
-    /// Its creation is being stored. `cancelled`: end it as soon as it is.
-    Creating { tickets: Vec<Ticket>, cancelled: bool },
+    /// Its creation is being stored.
+    Creating(Box<Creating>),
     /// In the schedule at `until`.
     Waiting { until: Timestamp },
     /// Due, in its lane since then; in the schedule at its deadline.
     Queued { since: Timestamp },
     /// A request has been sent.
     InFlight { began: Timestamp },
-    /// Its outcome is being stored; after failures, in the schedule at `retry_at`.
-    Finishing { outcome: Arc<Outcome>, failures: u32, retry_at: Option<Timestamp> },
+    /// Its outcome is being stored.
+    Finishing(Box<Finishing>),
 }
 
-/// What the schedule wakes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Due {
-    Poll(PollId),
-    Lane(LaneKey),
+#[derive(Debug, Default)]
+struct Creating {
+    tickets: Vec<Ticket>,
+    /// It is to end as soon as it is stored.
+    cancelled: bool,
+}
+
+#[derive(Debug)]
+struct Finishing {
+    outcome: Arc<Outcome>,
+    failures: u32,
+    /// After failures: when the store is asked again, and in the schedule then.
+    retry_at: Option<Timestamp>,
+}
+
+impl Entry {
+    /// Whether an entry of the schedule is this poll's present one.
+    fn is_scheduled(&self, at: Timestamp) -> bool {
+        match &self.phase {
+            Phase::Waiting { until } => *until == at,
+            Phase::Queued { .. } => self.state.deadline(&self.spec) == at,
+            Phase::Finishing(finishing) => finishing.retry_at == Some(at),
+            Phase::Creating(_) | Phase::InFlight { .. } => false,
+        }
+    }
+
+    const fn is_in_flight(&self) -> bool {
+        matches!(self.phase, Phase::InFlight { .. })
+    }
 }
 
 impl Core {
@@ -155,27 +211,31 @@ impl Core {
             limits,
             step_limits,
             polls: SlotMap::with_key(),
-            by_key: HashMap::new(),
+            names: Names::default(),
             specs: SpecPool::new(),
-            schedule: Queue::new(),
+            schedule: Wheel::new(),
             lanes,
+            releases: BTreeSet::new(),
             holds: HashMap::new(),
             rng,
             store_retry: RetryOptions::default(),
             effects: Vec::new(),
+            finishing: 0,
             finished_since_look: None,
             shutting_down: false,
         }
     }
 
-    /// What has to be done since this was last asked, in order.
-    pub(crate) fn take_effects(&mut self) -> Vec<Effect> {
-        std::mem::take(&mut self.effects)
+    /// What has to be done since this was last asked, in order. `effects` is used again for what comes next.
+    pub(crate) fn take_effects(&mut self, effects: &mut Vec<Effect>) {
+        effects.clear();
+        std::mem::swap(&mut self.effects, effects);
     }
 
-    /// When [`tick`](Self::tick) has something to do.
+    /// When [`tick`](Self::tick) may have something to do; it has none before.
     pub(crate) fn next_wake(&self) -> Option<Timestamp> {
-        self.schedule.next()
+        let release = self.releases.first().map(|(at, _)| *at);
+        [self.schedule.next(), release].into_iter().flatten().min()
     }
 
     /// Polls that have no outcome yet.
@@ -187,11 +247,17 @@ impl Core {
         self.lanes.in_flight()
     }
 
+    /// How many outcomes are decided but not stored yet.
+    pub(crate) const fn finishing(&self) -> usize {
+        self.finishing
+    }
+
     /// What somebody who watches an open poll from now on has missed: the attempts that are kept, oldest first, the
     /// request in flight, the hold-back in force.
     pub(crate) fn missed(&self, id: PollId) -> Vec<Event> {
         let Some(entry) = self.polls.get(id) else { return Vec::new() };
-        let mut events: Vec<Event> = entry.state.history().cloned().map(Event::Attempted).collect();
+        let attempts = entry.state.history(&entry.spec, entry.is_in_flight());
+        let mut events: Vec<Event> = attempts.map(Event::Attempted).collect();
         if let Phase::InFlight { began } = entry.phase {
             events.push(Event::Requesting { attempt: entry.state.attempt(), at: began });
         }
@@ -200,11 +266,12 @@ impl Core {
     }
 
     /// That a hold-back of this lane keeps the poll from its next request, if it does.
-    pub(crate) fn held_in(&self, lane: LaneKey, id: PollId) -> Option<Event> {
+    pub(crate) fn held_in(&self, lane: LaneId, id: PollId) -> Option<Event> {
         let hold = self.holds.get(&lane)?;
         let entry = self.polls.get(id).filter(|entry| entry.lane == lane)?;
         let waits = matches!(entry.phase, Phase::Waiting { .. } | Phase::Queued { .. });
-        entry.state.due().filter(|due| waits && *due < hold.until && *due < entry.state.grid().deadline())?;
+        let deadline = entry.state.deadline(&entry.spec);
+        entry.state.due().filter(|due| waits && *due < hold.until && *due < deadline)?;
         let by = if hold.by == entry.key { HoldSource::Own } else { HoldSource::Neighbour(hold.by.clone()) };
         Some(Event::HeldBack { until: hold.until, by })
     }
@@ -216,12 +283,7 @@ impl Core {
 
     /// When an open poll ends at the latest.
     pub(crate) fn deadline(&self, id: PollId) -> Option<Timestamp> {
-        self.polls.get(id).map(|entry| entry.state.grid().deadline())
-    }
-
-    /// The number of the last request of an open poll.
-    pub(crate) fn attempt(&self, id: PollId) -> Option<u32> {
-        self.polls.get(id).map(|entry| entry.state.attempt())
+        self.polls.get(id).map(|entry| entry.state.deadline(&entry.spec))
     }
 
     /// Whether the poll is still open.
@@ -231,7 +293,9 @@ impl Core {
 
     /// The open poll of that name.
     pub(crate) fn find(&self, key: &PollKey) -> Option<PollId> {
-        self.by_key.get(key).copied()
+        let Names { ids, hasher } = &self.names;
+        let named = |id: &PollId| self.polls.get(*id).is_some_and(|entry| entry.key == *key);
+        ids.find(hasher.hash_one(key), named).copied()
     }
 
     /// Somebody wants this poll to be run.
@@ -245,9 +309,9 @@ impl Core {
             if !fields.is_empty() {
                 return self.answer(ticket, Err(Kind::Conflict { key, fields }.into()));
             }
-            let deadline = entry.state.grid().deadline();
+            let deadline = entry.state.deadline(&entry.spec);
             return match &mut entry.phase {
-                Phase::Creating { tickets, .. } => tickets.push(ticket),
+                Phase::Creating(creating) => creating.tickets.push(ticket),
                 _ => self.answer(ticket, Ok(Admission::Open { id, joined: true, deadline })),
             };
         }
@@ -256,18 +320,17 @@ impl Core {
             return self.answer(ticket, Err(Kind::Full { limit }.into()));
         }
         let poll = StoredPoll::new(key, self.specs.share(spec), now);
-        let phase = Phase::Creating { tickets: vec![ticket], cancelled: false };
-        let state = PollState::new(&poll.spec, now);
-        let id = self.insert(&poll, state, phase);
+        let creating = Creating { tickets: vec![ticket], cancelled: false };
+        let id = self.insert(&poll, PollState::new(now), Phase::Creating(Box::new(creating)));
         self.effects.push(Effect::Create { id, poll });
     }
 
     /// The store has answered to [`Effect::Create`].
     pub(crate) fn created(&mut self, id: PollId, result: Result<Creation, StoreError>, now: Timestamp) {
         let Some(entry) = self.polls.get_mut(id) else { return };
-        let Phase::Creating { tickets, cancelled } = &mut entry.phase else { return };
-        let (tickets, cancelled) = (std::mem::take(tickets), *cancelled);
-        let deadline = entry.state.grid().deadline();
+        let Phase::Creating(creating) = &mut entry.phase else { return };
+        let Creating { tickets, cancelled } = std::mem::take(&mut **creating);
+        let deadline = entry.state.deadline(&entry.spec);
         let answer = match result {
             Ok(Creation::Created) => {
                 for (position, ticket) in tickets.into_iter().enumerate() {
@@ -282,8 +345,8 @@ impl Core {
                 }
                 // Another process created it, and nobody has told of it yet: it is ours to run.
                 (_, None) => {
-                    entry.state = PollState::new(&entry.spec, present.created_at);
-                    let deadline = entry.state.grid().deadline();
+                    entry.state = PollState::new(present.created_at);
+                    let deadline = entry.state.deadline(&entry.spec);
                     for ticket in tickets {
                         self.answer(ticket, Ok(Admission::Open { id, joined: true, deadline }));
                     }
@@ -292,7 +355,7 @@ impl Core {
             },
             Err(error) => Err(Error::from(error)),
         };
-        self.remove(id);
+        self.remove(id, now);
         for ticket in tickets {
             self.answer(ticket, answer.clone());
         }
@@ -304,7 +367,6 @@ impl Core {
             self.end(id, Conclusion::Cancelled, now);
         } else {
             self.look_at(id, now);
-            self.dispatch(now);
         }
     }
 
@@ -316,7 +378,6 @@ impl Core {
             let id = self.insert(&poll, state, Phase::Queued { since: now });
             self.look_at(id, now);
         }
-        self.dispatch(now);
     }
 
     /// The store is being asked for the polls that are open; [`adopt`](Self::adopt) follows.
@@ -336,29 +397,30 @@ impl Core {
                 doubtful.push(poll.key);
             } else if self.find(&poll.key).is_none() {
                 poll.spec = self.specs.share(poll.spec);
-                let state = PollState::new(&poll.spec, poll.created_at);
+                let state = PollState::new(poll.created_at);
                 let id = self.insert(&poll, state, Phase::Queued { since: now });
                 self.look_at(id, now);
             }
         }
-        self.dispatch(now);
         doubtful
     }
 
     /// Does everything that is due.
     pub(crate) fn tick(&mut self, now: Timestamp) {
-        while let Some(due) = self.schedule.pop_due(now) {
-            match due {
-                Due::Lane(lane) => {
-                    self.lanes.release(lane, now);
-                    if self.holds.get(&lane).is_some_and(|hold| hold.until <= now) {
-                        self.holds.remove(&lane);
-                    }
-                }
-                Due::Poll(id) => self.woken(id, now),
+        while let Some((at, lane)) = self.releases.first().copied()
+            && at <= now
+        {
+            self.releases.pop_first();
+            self.lanes.release(lane, now);
+            if self.holds.get(&lane).is_some_and(|hold| hold.until <= now) {
+                self.holds.remove(&lane);
             }
         }
+        // Those that waited for a hold to end come before those that are due only now.
         self.dispatch(now);
+        while let Some((at, id)) = self.schedule.pop_due(now) {
+            self.woken(id, at, now);
+        }
     }
 
     /// The request of [`Effect::Send`] is over.
@@ -366,12 +428,14 @@ impl Core {
         let Some(entry) = self.polls.get_mut(id) else { return };
         let Phase::InFlight { began } = entry.phase else { return };
         let lane = entry.lane;
-        let step = entry.state.settle(&entry.spec, finding, began, ended, &mut self.rng, &self.step_limits);
+        let span = Span { began, ended };
+        let step = entry.state.settle(&entry.spec, finding, span, &mut self.rng, &self.step_limits);
         self.lanes.end(lane);
-        self.effects.push(Effect::Tell { id, event: Event::Attempted(step.attempt) });
+        let number = entry.state.attempt();
+        self.effects.push(Effect::Attempted { id, number, record: step.record });
         let held = match step.hold {
             Some(until) if self.lanes.hold(lane, until) => {
-                self.schedule.insert(until, Due::Lane(lane));
+                self.releases.insert((until, lane));
                 self.holds.insert(lane, Hold { until, by: entry.key.clone() });
                 self.effects.push(Effect::Held { lane, until, by: id });
                 true
@@ -392,12 +456,15 @@ impl Core {
     pub(crate) fn cancel(&mut self, id: PollId, now: Timestamp) {
         let Some(entry) = self.polls.get_mut(id) else { return };
         // At the deadline the poll has ended, though nobody may have looked at it yet.
-        let over = now >= entry.state.grid().deadline();
+        let over = now >= entry.state.deadline(&entry.spec);
         match &mut entry.phase {
-            Phase::Creating { cancelled, .. } => *cancelled = true,
-            Phase::Finishing { .. } => {}
+            Phase::Creating(creating) => creating.cancelled = true,
+            Phase::Finishing(_) => {}
             _ if over => {}
-            Phase::Waiting { .. } | Phase::Queued { .. } => self.end(id, Conclusion::Cancelled, now),
+            Phase::Waiting { .. } | Phase::Queued { .. } => {
+                self.end(id, Conclusion::Cancelled, now);
+                self.forsake();
+            }
             Phase::InFlight { .. } => {
                 self.lanes.end(entry.lane);
                 self.effects.push(Effect::Abort { id });
@@ -414,19 +481,17 @@ impl Core {
                 if let (Some(finished), Some(entry)) = (&mut self.finished_since_look, self.polls.get(id)) {
                     finished.insert(entry.key.clone());
                 }
-                self.remove(id);
+                self.remove(id, now);
                 self.effects.push(Effect::Tell { id, event: Event::Finished(outcome) });
             }
             Err(_) => {
-                let Some(Entry { phase: Phase::Finishing { failures, retry_at, .. }, .. }) =
-                    self.polls.get_mut(id)
-                else {
+                let Some(Entry { phase: Phase::Finishing(finishing), .. }) = self.polls.get_mut(id) else {
                     return;
                 };
-                *failures = failures.saturating_add(1);
-                let at = now + self.store_retry.delay(*failures, &mut self.rng);
-                *retry_at = Some(at);
-                self.schedule.insert(at, Due::Poll(id));
+                finishing.failures = finishing.failures.saturating_add(1);
+                let at = now + self.store_retry.delay(finishing.failures, &mut self.rng);
+                finishing.retry_at = Some(at);
+                self.schedule.insert(at, id);
             }
         }
     }
@@ -436,96 +501,122 @@ impl Core {
         self.shutting_down = true;
     }
 
-    /// How many outcomes are decided but not stored yet.
-    pub(crate) fn finishing(&self) -> usize {
-        self.polls.values().filter(|entry| matches!(entry.phase, Phase::Finishing { .. })).count()
-    }
-
     fn insert(&mut self, poll: &StoredPoll, state: PollState, phase: Phase) -> PollId {
-        let lane = self.lanes.key(&poll.spec);
-        let id =
-            self.polls.insert(Entry { key: poll.key.clone(), spec: poll.spec.clone(), state, lane, phase });
-        self.by_key.insert(poll.key.clone(), id);
+        let lane = self.lanes.join(&poll.spec);
+        let (key, spec) = (poll.key.clone(), poll.spec.clone());
+        let id = self.polls.insert(Entry { key, spec, state, phase, lane });
+        let Self { names: Names { ids, hasher }, polls, .. } = self;
+        let hash_of = |id: &PollId| polls.get(*id).map_or(0, |entry| hasher.hash_one(&entry.key));
+        ids.insert_unique(hasher.hash_one(&poll.key), id, hash_of);
         id
     }
 
-    fn remove(&mut self, id: PollId) {
-        if let Some(entry) = self.polls.remove(id) {
-            self.by_key.remove(&entry.key);
+    fn remove(&mut self, id: PollId, now: Timestamp) {
+        let Some(entry) = self.polls.remove(id) else { return };
+        let Names { ids, hasher } = &mut self.names;
+        if let Ok(named) = ids.find_entry(hasher.hash_one(&entry.key), |present| *present == id) {
+            named.remove();
         }
+        if matches!(entry.phase, Phase::Finishing(_)) {
+            self.finishing -= 1;
+        }
+        self.lanes.leave(entry.lane, now);
     }
 
     fn answer(&mut self, ticket: Ticket, answer: Result<Admission, Error>) {
         self.effects.push(Effect::Answer { ticket, answer });
     }
 
-    /// The schedule's entry for this poll has come up.
-    fn woken(&mut self, id: PollId, now: Timestamp) {
-        let Some(entry) = self.polls.get_mut(id) else { return };
-        match &mut entry.phase {
-            Phase::Finishing { outcome, retry_at, .. } => {
-                *retry_at = None;
-                let (key, outcome) = (entry.key.clone(), Arc::clone(outcome));
-                self.effects.push(Effect::Finish { id, key, outcome });
-            }
-            // A queued poll is in the schedule at its deadline, so it ends.
-            _ => {
-                entry.phase = Phase::Queued { since: now };
-                self.look_at(id, now);
-            }
+    /// The present entry of some poll in the schedule no longer holds.
+    fn forsake(&mut self) {
+        if self.schedule.forsake() {
+            let polls = &self.polls;
+            self.schedule.sweep(|at, id| polls.get(id).is_some_and(|entry| entry.is_scheduled(at)));
         }
     }
 
-    /// Puts a poll that is neither in flight nor in the schedule where it belongs.
+    /// An entry of the schedule has come up.
+    fn woken(&mut self, id: PollId, at: Timestamp, now: Timestamp) {
+        let Some(entry) = self.polls.get_mut(id).filter(|entry| entry.is_scheduled(at)) else {
+            return self.schedule.met_stale();
+        };
+        if let Phase::Finishing(finishing) = &mut entry.phase {
+            finishing.retry_at = None;
+            let (key, outcome) = (entry.key.clone(), Arc::clone(&finishing.outcome));
+            self.effects.push(Effect::Finish { id, key, outcome });
+        } else {
+            self.look_at(id, now);
+        }
+    }
+
+    /// Puts a poll that is neither in flight nor in the schedule where it belongs: it waits, sends, queues or ends.
     fn look_at(&mut self, id: PollId, now: Timestamp) {
         let Some(entry) = self.polls.get_mut(id) else { return };
-        let deadline = entry.state.grid().deadline();
-        let until = entry.state.wake_at();
+        let until = entry.state.wake_at(&entry.spec);
         if until > now {
             entry.phase = Phase::Waiting { until };
-            self.schedule.insert(until, Due::Poll(id));
-        } else if now < deadline {
-            entry.phase = Phase::Queued { since: now };
-            self.schedule.insert(deadline, Due::Poll(id));
+            self.schedule.insert(until, id);
+            return;
+        }
+        if !self.shutting_down && self.lanes.admits(entry.lane, now) && self.send(id, now, now) {
+            return;
+        }
+        let Some(entry) = self.polls.get_mut(id) else { return };
+        let deadline = entry.state.deadline(&entry.spec);
+        entry.phase = Phase::Queued { since: now };
+        if now < deadline {
+            self.schedule.insert(deadline, id);
             self.lanes.enqueue(entry.lane, id, now);
+            self.dispatch(now);
         } else if let Wake::End(conclusion) = entry.state.wake(&entry.spec, now) {
-            entry.phase = Phase::Queued { since: now };
             self.end(id, conclusion, now);
         }
     }
 
-    /// Sends as many of the requests that are due as the caps allow.
+    /// Sends as many of the requests that are queued as the caps allow.
     fn dispatch(&mut self, now: Timestamp) {
         while !self.shutting_down
             && let Some((lane, id)) = self.lanes.next(now)
         {
-            let Some(entry) = self.polls.get_mut(id) else { continue };
-            // Whoever was cancelled, or put off, while it stood in the lane is not in it any more.
-            let Phase::Queued { since } = entry.phase else { continue };
-            let due = entry.state.due();
-            if let Wake::Begin(begin) = entry.state.wake(&entry.spec, now) {
-                entry.phase = Phase::InFlight { began: now };
-                self.schedule.remove(entry.state.grid().deadline(), Due::Poll(id));
-                self.lanes.begin(lane);
-                let event = Event::Requesting { attempt: begin.attempt, at: now };
-                self.effects.push(Effect::Tell { id, event });
-                let lateness = due.filter(|_| begin.attempt > 1).map(|due| since.since(due));
-                let punctuality = Punctuality { lateness, held: now.since(since) };
-                self.effects.push(Effect::Send { id, spec: entry.spec.clone(), cut: begin.cut, punctuality });
+            // Whoever was cancelled, or ended, while it stood in the lane is not in it any more.
+            let queued = self.polls.get(id).and_then(|entry| match entry.phase {
+                Phase::Queued { since } => Some(since),
+                _ => None,
+            });
+            if queued.is_some_and(|since| self.send(id, since, now)) {
+                self.forsake();
+            } else {
+                self.lanes.decline(lane);
             }
         }
+    }
+
+    /// Sends the request of a poll that is due, and was looked at `since`, if it is before its deadline. Whether it did.
+    fn send(&mut self, id: PollId, since: Timestamp, now: Timestamp) -> bool {
+        let Some(entry) = self.polls.get_mut(id) else { return false };
+        if now >= entry.state.deadline(&entry.spec) {
+            return false;
+        }
+        let Wake::Begin(begin) = entry.state.wake(&entry.spec, now) else { return false };
+        entry.phase = Phase::InFlight { began: now };
+        self.lanes.begin(entry.lane);
+        let number = begin.attempt;
+        let lateness = (number > 1).then(|| since.since(begin.due));
+        let punctuality = Punctuality { lateness, held: now.since(since) };
+        self.effects.push(Effect::Tell { id, event: Event::Requesting { attempt: number, at: now } });
+        let (spec, last) = (entry.spec.clone(), entry.state.last().cloned());
+        self.effects.push(Effect::Send(Send { id, spec, number, punctuality, cut: begin.cut, last }));
+        true
     }
 
     /// Decides the outcome of a poll that has no request in flight any more, and has it stored.
     fn end(&mut self, id: PollId, conclusion: Conclusion, now: Timestamp) {
         let Some(entry) = self.polls.get_mut(id) else { return };
-        match entry.phase {
-            Phase::Waiting { until } => self.schedule.remove(until, Due::Poll(id)),
-            Phase::Queued { .. } => self.schedule.remove(entry.state.grid().deadline(), Due::Poll(id)),
-            _ => {}
-        }
-        let outcome = Arc::new(entry.state.outcome(conclusion, now));
-        entry.phase = Phase::Finishing { outcome: Arc::clone(&outcome), failures: 0, retry_at: None };
+        let abandoned = entry.is_in_flight() && matches!(conclusion, Conclusion::Cancelled);
+        let outcome = Arc::new(entry.state.outcome(&entry.spec, conclusion, abandoned, now));
+        let finishing = Finishing { outcome: Arc::clone(&outcome), failures: 0, retry_at: None };
+        entry.phase = Phase::Finishing(Box::new(finishing));
+        self.finishing += 1;
         let key = entry.key.clone();
         self.effects.push(Effect::Finish { id, key, outcome });
     }
@@ -535,7 +626,13 @@ impl Core {
 mod tests {
     use super::*;
     use crate::fetch::Response;
-    use crate::outcome::RecordedResponse;
+    use crate::response::RecordedResponse;
+
+    fn effects(core: &mut Core) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        core.take_effects(&mut effects);
+        effects
+    }
 
     const NOW: Timestamp = Timestamp::from_micros(1_000_000);
 
@@ -544,21 +641,21 @@ mod tests {
         let mut core = Core::new(Limits::default(), Rng::seeded(1));
         let spec = PollSpec::parse(r#"{"url": "https://example.com"}"#).unwrap();
         core.submit(Ticket(1), PollKey::new("", "a"), spec, NOW);
-        let Some(Effect::Create { id, poll }) = core.take_effects().pop() else {
+        let Some(Effect::Create { id, poll }) = effects(&mut core).pop() else {
             panic!("it is stored first")
         };
         core.created(id, Ok(Creation::Created), NOW);
         core.begin_look();
         let response = RecordedResponse::from(Response::new(200, http::HeaderMap::new(), ""));
         core.attempted(id, Finding::Matched { response }, NOW, NOW);
-        let Some(Effect::Finish { outcome, .. }) = core.take_effects().pop() else {
+        let Some(Effect::Finish { outcome, .. }) = effects(&mut core).pop() else {
             panic!("its outcome is stored")
         };
         core.finished(id, Ok(outcome), NOW);
-        core.take_effects();
+        effects(&mut core);
 
         assert_eq!(core.adopt(vec![poll.clone()], NOW), [PollKey::new("", "a")]);
-        assert!(core.take_effects().is_empty() && core.open() == 0, "no request follows an outcome");
+        assert!(effects(&mut core).is_empty() && core.open() == 0, "no request follows an outcome");
         // Asked again, the store would not name it, unless somebody has created it anew: then it runs.
         core.begin_look();
         assert!(core.adopt(vec![poll], NOW).is_empty());

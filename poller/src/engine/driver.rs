@@ -12,12 +12,13 @@ use tokio::task::AbortHandle;
 use tracing::Instrument as _;
 
 use super::attempt;
-use super::core::{Admission, Core, Effect, PollId, Punctuality, Ticket};
-use super::lanes::LaneKey;
+use super::core::{Admission, Core, Effect, PollId, Send, Ticket};
+use super::lanes::LaneId;
 use crate::clock::{BoxFuture, Clock, Timestamp};
 use crate::error::{Error, Kind};
 use crate::event::{Event, Feeder};
 use crate::fetch::Fetch;
+use crate::history::Record;
 use crate::judge::Finding;
 use crate::limits::Limits;
 use crate::observe::{Observer, Operation, trace};
@@ -121,6 +122,7 @@ pub(crate) fn spawn(
     let (inbox, messages) = mpsc::unbounded_channel();
     let driver = Driver {
         core: Core::new(limits, rng),
+        effects: Vec::new(),
         around,
         messages,
         inbox: inbox.downgrade(),
@@ -138,6 +140,8 @@ pub(crate) fn spawn(
 
 struct Driver {
     core: Core,
+    /// Empty between calls; kept for its room.
+    effects: Vec<Effect>,
     around: Arc<Surroundings>,
     messages: mpsc::UnboundedReceiver<Message>,
     /// Weak, so that the driver itself does not keep its inbox open.
@@ -305,7 +309,9 @@ impl Driver {
     }
 
     fn carry_out(&mut self) {
-        for effect in self.core.take_effects() {
+        let mut effects = std::mem::take(&mut self.effects);
+        self.core.take_effects(&mut effects);
+        for effect in effects.drain(..) {
             match effect {
                 Effect::Create { id, poll } => self.with_store(Operation::Create, move |store| {
                     Box::pin(async move { Message::Created { id, result: store.create(poll).await } })
@@ -315,12 +321,13 @@ impl Driver {
                         async move { Message::Finished { id, result: store.finish(key, outcome).await } },
                     )
                 }),
-                Effect::Send { id, spec, cut, punctuality } => self.send(id, spec, cut, punctuality),
+                Effect::Send(request) => self.send(request),
                 Effect::Abort { id } => {
                     if let Some(request) = self.requests.remove(&id) {
                         request.abort();
                     }
                 }
+                Effect::Attempted { id, number, record } => self.attempted(id, number, record),
                 Effect::Tell { id, event } => self.tell(id, event),
                 Effect::Held { lane, until, by } => self.tell_of_hold(lane, until, by),
                 Effect::Answer { ticket, answer } => {
@@ -330,15 +337,17 @@ impl Driver {
                 }
             }
         }
+        self.effects = effects;
     }
 
-    fn send(&mut self, id: PollId, spec: PollSpec, cut: Timestamp, punctuality: Punctuality) {
+    fn send(&mut self, send: Send) {
         let Some(inbox) = self.inbox.upgrade() else { return };
-        self.around.observer.began(punctuality.lateness, punctuality.held);
-        let span = trace::request(self.core.key(id), self.core.attempt(id), &spec);
+        self.around.observer.began(send.punctuality.lateness, send.punctuality.held);
+        let id = send.id;
+        let span = trace::request(self.core.key(id), send.number, &send.spec);
         let around = Arc::clone(&self.around);
         let exchange = async move {
-            let (finding, ended) = attempt::make(around, spec, cut).await;
+            let (finding, ended) = attempt::make(around, send).await;
             // Where the driver has stopped, the poll stays open in the store.
             let _ = inbox.send(Message::Attempted { id, finding: Box::new(finding), ended });
         };
@@ -363,11 +372,15 @@ impl Driver {
         });
     }
 
-    fn tell(&mut self, id: PollId, event: Event) {
-        if let Event::Attempted(attempt) = &event {
-            self.around.observer.attempted(attempt);
-            trace::attempted(self.core.key(id), attempt);
+    fn attempted(&mut self, id: PollId, number: u32, record: Record) {
+        self.around.observer.attempted(&record);
+        trace::attempted(self.core.key(id), number, &record);
+        if self.watchers.contains_key(&id) {
+            self.tell(id, Event::Attempted(record.into_attempt(number)));
         }
+    }
+
+    fn tell(&mut self, id: PollId, event: Event) {
         let Some(watchers) = self.watchers.get_mut(&id) else { return };
         watchers.events.retain(|watcher| watcher.send(event.clone()));
         if let Event::Finished(outcome) = event {
@@ -379,7 +392,7 @@ impl Driver {
     }
 
     /// Looked up among the polls that are watched, which are few, and not in the lane, which may be long.
-    fn tell_of_hold(&mut self, lane: LaneKey, until: Timestamp, by: PollId) {
+    fn tell_of_hold(&mut self, lane: LaneId, until: Timestamp, by: PollId) {
         self.around.observer.hold_back();
         trace::hold_back(self.core.key(by), until);
         for (id, watchers) in &mut self.watchers {

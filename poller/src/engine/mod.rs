@@ -12,11 +12,12 @@
 //! The engine knows its surroundings by three traits, `Store`, `Fetch` and `Clock`.
 
 mod attempt;
-mod core;
+pub(crate) mod core;
 mod driver;
 mod lanes;
 #[cfg(test)]
 mod simulation;
+mod wheel;
 
 pub(crate) use self::core::{Admission, PollId};
 pub(crate) use self::driver::{Inbox, Message, Surroundings, spawn};

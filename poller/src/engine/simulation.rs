@@ -14,13 +14,14 @@ use std::time::Duration;
 use retry::Rng;
 use serde_json::json;
 
-use super::core::{Admission, Core, Effect, PollId, Ticket};
+use super::core::{Admission, Core, Effect, PollId, Send, Ticket};
 use crate::clock::Timestamp;
 use crate::event::Event;
 use crate::fetch::{FetchError, FetchErrorKind};
-use crate::judge::{self, Finding};
+use crate::judge::{self, Finding, Miss};
 use crate::limits::Limits;
-use crate::outcome::{Next, NextReason, Outcome, RecordedResponse, Verdict};
+use crate::outcome::{Next, NextReason, Outcome, Verdict};
+use crate::response::RecordedResponse;
 use crate::spec::{PollSpec, SpecOptions};
 use crate::store::{Creation, PollKey, StoreError, StoredPoll};
 
@@ -311,7 +312,10 @@ impl World {
     }
 
     fn carry_out(&mut self) {
-        let effects = self.core.as_mut().map(Core::take_effects).unwrap_or_default();
+        let mut effects = Vec::new();
+        if let Some(core) = &mut self.core {
+            core.take_effects(&mut effects);
+        }
         for effect in effects {
             match effect {
                 Effect::Create { id, poll } => {
@@ -323,10 +327,13 @@ impl World {
                     let (delay, fails) = (self.up_to(SECOND), self.storm(3));
                     self.later(delay, Happening::Finished { life: self.life, id, key, outcome, fails });
                 }
-                Effect::Send { id, spec, cut, .. } => self.send(id, &spec, cut),
+                Effect::Send(request) => self.send(&request),
                 Effect::Abort { id } => {
                     let poll = self.ids[&id];
                     assert!(self.known[poll].in_flight.take().is_some(), "only what is in flight is aborted");
+                }
+                Effect::Attempted { id, number, record } => {
+                    self.tell(self.ids[&id], Event::Attempted(record.into_attempt(number)));
                 }
                 Effect::Tell { id, event } => self.tell(self.ids[&id], event),
                 Effect::Held { lane, .. } => {
@@ -363,7 +370,8 @@ impl World {
         self.storms && pick(&mut self.dice, one_in) == 0
     }
 
-    fn send(&mut self, id: PollId, spec: &PollSpec, cut: Timestamp) {
+    fn send(&mut self, request: &Send) {
+        let Send { id, ref spec, cut, ref last, .. } = *request;
         let poll = self.ids[&id];
         let now = self.time();
         let stored = &self.store[&key(poll)];
@@ -387,7 +395,7 @@ impl World {
         known.in_flight = Some(self.requests);
         known.ever_sent = true;
         self.sent += 1;
-        let (delay, finding) = self.reply(spec);
+        let (delay, finding) = self.reply(spec, last.as_ref());
         let ends = (now + Duration::from_micros(delay)).min(cut);
         let finding = if now + Duration::from_micros(delay) >= cut {
             judge::timed_out(cut.since(now))
@@ -401,7 +409,7 @@ impl World {
         self.later(delay, Happening::Replied { life, id, request, finding, ended: ends });
     }
 
-    fn reply(&mut self, spec: &PollSpec) -> (u64, Finding) {
+    fn reply(&mut self, spec: &PollSpec, last: Option<&Arc<Miss>>) -> (u64, Finding) {
         let delay = match pick(&mut self.dice, 4) {
             0 => 0,
             1 => self.up_to(SECOND),
@@ -430,7 +438,7 @@ impl World {
             _ => (200, vec![], r#"{"status":"PENDING"}"#),
         };
         let at = (self.time() + Duration::from_micros(delay)).to_system_time();
-        (delay, judge::judge(spec, RecordedResponse::new(status, headers, body), at))
+        (delay, judge::judge(spec, RecordedResponse::new(status, headers, body), last, at))
     }
 
     fn tell(&mut self, poll: usize, event: Event) {

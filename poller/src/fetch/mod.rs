@@ -134,6 +134,33 @@ impl FetchErrorKind {
         }
     }
 
+    /// All of them, each at the place of its [code](Self::code).
+    const ALL: [Self; 13] = [
+        Self::Connect,
+        Self::NoSuchHost,
+        Self::Dns,
+        Self::Certificate,
+        Self::Tls,
+        Self::Reset,
+        Self::Timeout,
+        Self::BodyTooLarge,
+        Self::BadEncoding,
+        Self::Redirect,
+        Self::Blocked,
+        Self::Secret,
+        Self::Protocol,
+    ];
+
+    /// A number for it, inside this process only.
+    pub(crate) const fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// The kind of a code; numbers that are none stand for the last.
+    pub(crate) fn from_code(code: u8) -> Self {
+        Self::ALL.get(usize::from(code)).copied().unwrap_or(Self::Protocol)
+    }
+
     /// Whether asking again cannot help unless somebody changes something first; such attempts count towards `giveUp`.
     #[must_use]
     pub const fn is_hopeless(self) -> bool {
@@ -177,6 +204,10 @@ impl FetchError {
     pub const fn kind(&self) -> FetchErrorKind {
         self.kind
     }
+
+    pub(crate) const fn message(&self) -> &str {
+        &self.message
+    }
 }
 
 /// How requests are sent.
@@ -193,4 +224,16 @@ pub trait Fetch: Send + Sync + 'static {
 
     /// Sends one request and reads its response to the last byte. Dropping the future abandons the request.
     fn fetch(&self, request: Request) -> BoxFuture<'static, Result<Response, FetchError>>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_at_the_place_of_its_code() {
+        for (place, kind) in FetchErrorKind::ALL.into_iter().enumerate() {
+            assert_eq!((usize::from(kind.code()), FetchErrorKind::from_code(kind.code())), (place, kind));
+        }
+    }
 }

@@ -13,7 +13,8 @@ use std::time::Duration;
 use metrics::{Counter, Gauge, Histogram, Unit};
 
 use super::Operation;
-use crate::outcome::{Attempt, AttemptResult, NextReason, Outcome};
+use crate::history::Record;
+use crate::outcome::{AttemptResult, NextReason, Outcome};
 
 const OPEN: &str = "poller_polls_open";
 const WAITING: &str = "poller_polls_waiting";
@@ -98,7 +99,7 @@ impl Metrics {
         self.held.record(held);
     }
 
-    pub(super) fn attempted(&self, attempt: &Attempt) {
+    pub(super) fn attempted(&self, attempt: &Record) {
         match attempt.result {
             AttemptResult::Status(status) => self.status(status),
             // Errors are rare enough to be looked up.

@@ -19,7 +19,8 @@ use std::time::Duration;
 use self::metrics::Metrics;
 use self::stats::Tallies;
 pub use self::stats::{AttemptCounts, OutcomeCounts, Stats, Timings};
-use crate::outcome::{Attempt, Outcome};
+use crate::history::Record;
+use crate::outcome::Outcome;
 use crate::store::StoreError;
 
 /// What the engine wants of its store, as it is named in metrics and logs.
@@ -84,7 +85,7 @@ impl Observer {
     }
 
     /// A request has ended.
-    pub(crate) fn attempted(&self, attempt: &Attempt) {
+    pub(crate) fn attempted(&self, attempt: &Record) {
         self.tallies.attempted(attempt);
         self.metrics.attempted(attempt);
     }

@@ -8,7 +8,8 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use crate::clock::micros;
-use crate::outcome::{Attempt, AttemptResult, Conclusion, NextReason, Outcome};
+use crate::history::Record;
+use crate::outcome::{AttemptResult, Conclusion, NextReason, Outcome};
 
 /// What a poller has done since it was built, and has under way; from [`Poller::stats`](crate::Poller::stats).
 ///
@@ -245,7 +246,7 @@ impl Tallies {
         self.lateness.take(lateness);
     }
 
-    pub(super) fn attempted(&self, attempt: &Attempt) {
+    pub(super) fn attempted(&self, attempt: &Record) {
         let class = match attempt.result {
             AttemptResult::Status(status @ 100..=599) => usize::from(status / 100 - 1),
             _ => 5,

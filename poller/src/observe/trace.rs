@@ -17,14 +17,15 @@ use tracing::{Level, Span, debug, debug_span, info, warn};
 
 use super::Operation;
 use crate::clock::Timestamp;
-use crate::outcome::{Attempt, AttemptResult, NextReason, Outcome};
+use crate::history::Record;
+use crate::outcome::{AttemptResult, NextReason, Outcome};
 use crate::spec::PollSpec;
 use crate::store::{PollKey, StoreError};
 
 const TARGET: &str = "poller";
 
 /// The span of one request.
-pub(crate) fn request(key: Option<&PollKey>, attempt: Option<u32>, spec: &PollSpec) -> Span {
+pub(crate) fn request(key: Option<&PollKey>, attempt: u32, spec: &PollSpec) -> Span {
     // Parsing the URL is not for free, and mostly nobody listens.
     if !tracing::enabled!(target: TARGET, Level::DEBUG) {
         return Span::none();
@@ -44,7 +45,7 @@ pub(crate) fn request(key: Option<&PollKey>, attempt: Option<u32>, spec: &PollSp
 }
 
 /// What a request brought.
-pub(crate) fn attempted(key: Option<&PollKey>, attempt: &Attempt) {
+pub(crate) fn attempted(key: Option<&PollKey>, number: u32, attempt: &Record) {
     if !tracing::enabled!(target: TARGET, Level::DEBUG) {
         return;
     }
@@ -57,7 +58,7 @@ pub(crate) fn attempted(key: Option<&PollKey>, attempt: &Attempt) {
         {
             poll.scope = key.map(PollKey::scope),
             poll.key = key.map(PollKey::key),
-            poll.attempt = attempt.number,
+            poll.attempt = number,
             http.response.status_code = status,
             "error.type" = error,
             duration = attempt.duration.as_secs_f64(),
