@@ -174,7 +174,7 @@ fn wants_absence(condition: &ast::Condition) -> bool {
 }
 
 /// An arena being filled.
-struct Builder<T>(Vec<T>);
+pub(crate) struct Builder<T>(Vec<T>);
 
 impl<T> Default for Builder<T> {
     fn default() -> Self {
@@ -183,19 +183,19 @@ impl<T> Default for Builder<T> {
 }
 
 impl<T> Builder<T> {
-    fn add(&mut self, item: T) -> Id<T> {
+    pub(crate) fn add(&mut self, item: T) -> Id<T> {
         let id = Id::new(index(self.0.len()));
         self.0.push(item);
         id
     }
 
-    fn extend(&mut self, items: impl IntoIterator<Item = T>) -> Run<T> {
+    pub(crate) fn extend(&mut self, items: impl IntoIterator<Item = T>) -> Run<T> {
         let start = index(self.0.len());
         self.0.extend(items);
         Run::new(start, index(self.0.len()))
     }
 
-    fn finish(self) -> Arena<T> {
+    pub(crate) fn finish(self) -> Arena<T> {
         Arena::new(self.0)
     }
 }

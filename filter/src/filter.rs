@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -15,7 +15,8 @@ use crate::explain::Explanation;
 use crate::json::{self, JsonError, Node};
 use crate::options::FilterOptions;
 use crate::program::Program;
-use crate::scan::{self, Invalid};
+use crate::scan::Invalid;
+use crate::set::Single;
 use crate::source::Source;
 use crate::warning::Warning;
 
@@ -45,6 +46,14 @@ struct Inner {
     program: Program,
     warnings: Vec<Warning>,
     event_depth: usize,
+    /// What reads events from bytes; made when the first comes.
+    single: OnceLock<Single>,
+}
+
+impl Inner {
+    fn single(&self) -> &Single {
+        self.single.get_or_init(|| Single::new(&self.program))
+    }
 }
 
 impl Filter {
@@ -55,7 +64,16 @@ impl Filter {
         warnings: Vec<Warning>,
         event_depth: usize,
     ) -> Self {
-        Self { inner: Arc::new(Inner { dialect, source, program, warnings, event_depth }) }
+        Self {
+            inner: Arc::new(Inner {
+                dialect,
+                source,
+                program,
+                warnings,
+                event_depth,
+                single: OnceLock::new(),
+            }),
+        }
     }
 
     /// Compiles the text of a filter in the native dialect, with the default limits.
@@ -87,10 +105,7 @@ impl Filter {
     /// looks at; what is accepted is what `serde_json::from_slice::<Value>` accepts.
     pub fn matches_slice(&self, event: &[u8]) -> Result<bool, JsonError> {
         let depth = self.inner.event_depth;
-        match scan::document::<true>(event, depth) {
-            Ok(document) => Ok(self.inner.program.matches(document)),
-            Err(Invalid) => Err(json::event_error(event, depth)),
-        }
+        self.inner.single().matches::<true>(event, depth).map_err(|Invalid| json::event_error(event, depth))
     }
 
     /// As [`matches_slice`](Self::matches_slice), for a document that is known to be valid and to have no key twice in one
@@ -104,8 +119,7 @@ impl Filter {
     ///
     /// What is answered for any other document is unspecified, though never an error, a panic or more than linear time.
     pub fn matches_valid_slice(&self, event: &[u8]) -> bool {
-        let document = scan::document::<false>(event, self.inner.event_depth);
-        document.is_ok_and(|document| self.inner.program.matches(document))
+        self.inner.single().matches::<false>(event, self.inner.event_depth).unwrap_or(false)
     }
 
     /// Why an event does or does not match.
@@ -141,6 +155,10 @@ impl Filter {
     /// [`Conversion`]: crate::Conversion
     pub fn to_native(&self) -> Result<Value, FilterError> {
         Conversion::new().to_native(self)
+    }
+
+    pub(crate) fn program(&self) -> &Program {
+        &self.inner.program
     }
 
     pub(crate) fn source(&self) -> &Source {

@@ -84,6 +84,7 @@ mod dialect;
 mod error;
 mod explain;
 mod filter;
+mod fragment;
 pub mod json;
 mod limits;
 mod lint;

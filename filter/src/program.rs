@@ -112,6 +112,15 @@ impl<T> Arena<T> {
     pub(crate) fn new(items: Vec<T>) -> Self {
         Self(items.into())
     }
+
+    pub(crate) fn iter(&self) -> std::slice::Iter<'_, T> {
+        self.0.iter()
+    }
+
+    /// The memory that the items take, in bytes, without what they own.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of_val(&*self.0)
+    }
 }
 
 impl<T> Index<Id<T>> for Arena<T> {
@@ -143,6 +152,10 @@ impl<T> Run<T> {
 
     pub(crate) fn is_empty(self) -> bool {
         self.0 == self.1
+    }
+
+    pub(crate) fn len(self) -> usize {
+        (self.1 - self.0) as usize
     }
 }
 

@@ -60,21 +60,24 @@ impl Cidr {
 
     /// Whether `text` is an address in the block.
     pub(crate) fn contains(&self, text: &str) -> bool {
-        // The longest address has 45 characters; a longer string need not be parsed.
-        if text.len() > 45 {
-            return false;
-        }
-        match (self, text.parse::<IpAddr>()) {
-            (Self::V4 { network, prefix }, Ok(IpAddr::V4(address))) => {
-                address.to_bits() & mask_v4(*prefix) == *network
+        let Some(address) = address(text) else { return false };
+        Self::around(address, self.is_ipv4(), self.prefix()).is_some_and(|block| block == *self)
+    }
+
+    /// The block of a family and length that an address is in; `None` if the address is of the other family.
+    pub(crate) fn around(address: IpAddr, ipv4: bool, prefix: u8) -> Option<Self> {
+        match (address, ipv4) {
+            (IpAddr::V4(address), true) => {
+                Some(Self::V4 { network: address.to_bits() & mask_v4(prefix), prefix })
             }
-            (Self::V4 { network, prefix }, Ok(IpAddr::V6(address))) => address
-                .to_ipv4_mapped()
-                .is_some_and(|address| address.to_bits() & mask_v4(*prefix) == *network),
-            (Self::V6 { network, prefix }, Ok(IpAddr::V6(address))) => {
-                address.to_bits() & mask_v6(*prefix) == *network
+            (IpAddr::V6(address), true) => {
+                let mapped = address.to_ipv4_mapped()?;
+                Some(Self::V4 { network: mapped.to_bits() & mask_v4(prefix), prefix })
             }
-            (Self::V6 { .. }, Ok(IpAddr::V4(_))) | (_, Err(_)) => false,
+            (IpAddr::V6(address), false) => {
+                Some(Self::V6 { network: address.to_bits() & mask_v6(prefix), prefix })
+            }
+            (IpAddr::V4(_), false) => None,
         }
     }
 
@@ -89,6 +92,12 @@ impl Cidr {
     }
 }
 
+/// The address that a text is.
+pub(crate) fn address(text: &str) -> Option<IpAddr> {
+    // The longest address has 45 characters; a longer string need not be parsed.
+    if text.len() > 45 { None } else { text.parse().ok() }
+}
+
 /// Decimal digits, without sign or leading zero.
 fn prefix_length(text: &str, bits: u8) -> Option<u8> {
     let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
@@ -96,11 +105,11 @@ fn prefix_length(text: &str, bits: u8) -> Option<u8> {
 }
 
 fn mask_v4(length: u8) -> u32 {
-    u32::MAX.checked_shl(32 - u32::from(length)).unwrap_or(0)
+    u32::MAX.checked_shl(32_u32.saturating_sub(length.into())).unwrap_or(0)
 }
 
 fn mask_v6(length: u8) -> u128 {
-    u128::MAX.checked_shl(128 - u32::from(length)).unwrap_or(0)
+    u128::MAX.checked_shl(128_u32.saturating_sub(length.into())).unwrap_or(0)
 }
 
 impl fmt::Display for Cidr {

@@ -53,6 +53,11 @@ impl IgnoreCase {
         }
     }
 
+    /// The text, if it is all printable ASCII: then those of printable ASCII equal it that do in lower case.
+    pub(crate) fn plain(&self) -> Option<&str> {
+        (self.class == Class::Plain).then_some(&*self.text)
+    }
+
     pub(crate) fn text(&self) -> &str {
         &self.text
     }
@@ -60,7 +65,7 @@ impl IgnoreCase {
 
 impl Class {
     fn of(text: &str) -> Self {
-        if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        if is_plain(text) {
             return Self::Plain;
         }
         // A mark takes two bytes at least.
@@ -79,6 +84,11 @@ impl Class {
         }
         Self::Collated
     }
+}
+
+/// Whether a text is all printable ASCII.
+pub(crate) fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
 fn collator() -> Option<&'static CollatorBorrowed<'static>> {

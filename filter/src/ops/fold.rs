@@ -41,8 +41,23 @@ impl Folded {
         expected.all(|&expected| characters.next().is_some_and(|c| mapper.simple_fold(c) == expected))
     }
 
+    /// The text, folded.
+    pub(crate) fn folded(&self) -> String {
+        self.folded.iter().collect()
+    }
+
     pub(crate) fn source(&self) -> &str {
         &self.source
+    }
+}
+
+/// Appends the folded text of a value: equal for two texts where, and only where, one equals the other in any case.
+pub(crate) fn fold_into(text: &str, folded: &mut Vec<u8>) {
+    let mapper = CaseMapper::new();
+    for character in text.chars() {
+        let character =
+            if character.is_ascii() { character.to_ascii_lowercase() } else { mapper.simple_fold(character) };
+        folded.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
     }
 }
 

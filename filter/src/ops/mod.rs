@@ -18,9 +18,9 @@ use std::fmt;
 
 use memchr::memmem;
 
-pub(crate) use cidr::{Cidr, CidrError};
-pub(crate) use collate::IgnoreCase;
-pub(crate) use fold::Folded;
+pub(crate) use cidr::{Cidr, CidrError, address};
+pub(crate) use collate::{IgnoreCase, is_plain};
+pub(crate) use fold::{Folded, fold_into};
 pub(crate) use literal::Literal;
 pub(crate) use literals::LiteralSet;
 pub(crate) use number::{Num, Range};

@@ -94,6 +94,31 @@ impl Wildcard {
             if prefix.is_empty() && middle.is_empty() && suffix.is_empty())
     }
 
+    /// The text that alone fits it, where it has no star.
+    pub(crate) fn whole(&self) -> Option<&str> {
+        match &self.pieces {
+            Pieces::Whole(whole) => Some(whole),
+            Pieces::Starred { .. } => None,
+        }
+    }
+
+    /// What a text must begin and end with, where it has a star.
+    pub(crate) fn prefix_and_suffix(&self) -> Option<(&str, &str)> {
+        match &self.pieces {
+            Pieces::Whole(_) => None,
+            Pieces::Starred { prefix, suffix, .. } => Some((prefix, suffix)),
+        }
+    }
+
+    /// The pieces between stars, none of them empty.
+    pub(crate) fn middle(&self) -> impl Iterator<Item = &[u8]> {
+        let middle: &[memmem::Finder<'static>] = match &self.pieces {
+            Pieces::Whole(_) => &[],
+            Pieces::Starred { middle, .. } => middle,
+        };
+        middle.iter().map(memmem::Finder::needle)
+    }
+
     pub(crate) fn source(&self) -> &str {
         &self.source
     }

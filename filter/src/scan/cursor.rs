@@ -121,6 +121,18 @@ impl<'d, const CHECKED: bool> Cursor<'d, CHECKED> {
         }
     }
 
+    /// From behind a value in an object or array, passes all that is left of that, and its end.
+    pub(crate) fn leave(&mut self, close: u8) -> Scan<()> {
+        while self.more(close)? {
+            if close == b'}' {
+                self.key()?;
+            }
+            let kind = self.kind()?;
+            self.skip(kind)?;
+        }
+        Ok(())
+    }
+
     /// Passes a key and its colon.
     #[inline]
     pub(crate) fn key(&mut self) -> Scan<Key<'d>> {

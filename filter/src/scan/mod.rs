@@ -14,19 +14,8 @@ mod lanes;
 mod raw;
 mod scalar;
 
-pub(crate) use cursor::Cursor;
-pub(crate) use raw::Raw;
-
-/// Passes a document from end to end; gives the value that it is.
-pub(crate) fn document<const CHECKED: bool>(bytes: &[u8], depth: usize) -> Scan<Raw<'_>> {
-    let mut cursor = Cursor::<CHECKED>::new(bytes, depth)?;
-    let kind = cursor.kind()?;
-    let start = cursor.at();
-    cursor.skip(kind)?;
-    let end = cursor.at();
-    cursor.end()?;
-    Ok(Raw::new(kind, &bytes[start..end]))
-}
+pub(crate) use cursor::{Cursor, Key, Kind};
+pub(crate) use raw::{Raw, unescape};
 
 /// The document is not JSON, or nests too deeply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,9 +1,11 @@
 //! What a set answers, and the memory it needs to find the answer: kept between events, so that a warm caller allocates
 //! nothing.
 
+use std::cell::RefCell;
 use std::hash::Hash;
 
 use super::FilterSet;
+use super::index::Scratch;
 
 /// The filters of a [`FilterSet`] that match an event, filled by [`FilterSet::matches_slice_into`] and its relatives.
 ///
@@ -22,8 +24,8 @@ use super::FilterSet;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Matches {
-    /// The filters' places in their set, in order of insertion.
-    pub(super) found: Vec<u32>,
+    /// Has the rules that matched, in order of insertion.
+    pub(super) scratch: Scratch,
 }
 
 impl Matches {
@@ -34,18 +36,30 @@ impl Matches {
 
     /// How many filters match.
     pub fn len(&self) -> usize {
-        self.found.len()
+        self.scratch.matched.len()
     }
 
     /// Whether no filter matches.
     pub fn is_empty(&self) -> bool {
-        self.found.is_empty()
+        self.scratch.matched.is_empty()
     }
 
     /// The ids of the filters that match, in order of insertion.
     ///
     /// `set` is the one that was asked, unchanged since; of another set, ids that mean nothing come, or none.
     pub fn ids<'s, Id: Clone + Eq + Hash>(&self, set: &'s FilterSet<Id>) -> impl Iterator<Item = &'s Id> {
-        self.found.iter().filter_map(|&place| set.id_at(place))
+        self.scratch.matched.iter().filter_map(|&rule| set.id_at(rule))
     }
+}
+
+/// Lends memory that this thread keeps, for callers who have none of their own.
+pub(super) fn with_memory<R>(use_it: impl FnOnce(&mut Matches) -> R) -> R {
+    thread_local! {
+        static MEMORY: RefCell<Matches> = RefCell::default();
+    }
+    MEMORY.with(|memory| match memory.try_borrow_mut() {
+        Ok(mut memory) => use_it(&mut memory),
+        // Somebody's `Clone` or `Hash` matches events of its own.
+        Err(_) => use_it(&mut Matches::new()),
+    })
 }

@@ -1,29 +1,78 @@
-//! Many filters at once.
+//! Many filters at once: which of them match an event, in a time that grows with those that nearly do, not with all.
+//!
+//! ```text
+//!  filter ─► index: fields, facts about them, patterns of facts that must hold together
+//!                       ▲
+//!  event  ─► walk ─► values of the fields named ─► judge, object by object ─► rules ─► ids
+//! ```
+//!
+//! Published work on the same problem: Fabret et al., SIGMOD 2001 (a subscription waits at its most selective
+//! predicate); Whang et al., VLDB 2009 (conjunctions of disjunctions, inverted); BE-Tree, SIGMOD 2011. What is different
+//! here is that events nest: a filter's part about one nested object is a pattern of its own, found for that object,
+//! and then is one thing that can hold in the object around it.
 
 mod builder;
+mod index;
 mod live;
 mod matches;
 mod stats;
+mod store;
+mod walk;
 
-use std::collections::HashMap;
-use std::hash::Hash;
+use std::hash::{BuildHasher as _, Hash};
 
+use foldhash::quality::RandomState;
 use serde_json::Value;
 
 pub use builder::FilterSetBuilder;
+use index::Index;
 pub use live::LiveSet;
 pub use matches::Matches;
 pub use stats::SetStats;
+use store::{Arena, Table};
 
 use crate::filter::Filter;
-use crate::json::JsonError;
+use crate::json::{self, JsonError};
 use crate::limits::Limits;
+use crate::program::Program;
+use crate::scan::{Invalid, Scan};
 
 /// Many filters, each with an id, and which of them match an event.
+///
+/// The answer is the one that asking each filter would give. What it takes to find it grows with the filters of which
+/// the rarest condition holds, however many others there are; filters without a condition that needs something to be
+/// there ([`unindexed`](Self::unindexed)) are asked every time. A filter is not kept: what it requires is shared with
+/// others that require the same.
+///
+/// Cloning takes constant time, and the copies share what does not change; see [`LiveSet`] for a set that changes while
+/// others match with it.
+///
+/// ```
+/// use filter::{Filter, FilterSet};
+/// use serde_json::json;
+///
+/// let mut set = FilterSet::new();
+/// set.insert("orders", Filter::parse(r#"{"type": {"$startsWith": "order."}}"#)?);
+/// set.insert("large", Filter::parse(r#"{"items": {"price": {"$gt": 100}}}"#)?);
+///
+/// let event = json!({"type": "order.paid", "items": [{"price": 20}, {"price": 120}]});
+/// assert_eq!(set.matches(&event), [&"orders", &"large"]);
+/// assert_eq!(set.matches_slice(br#"{"type": "refund"}"#)?, [] as [&&str; 0]);
+///
+/// set.remove(&"orders");
+/// assert_eq!(set.matches(&event), [&"large"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct FilterSet<Id: Clone + Eq + Hash> {
-    filters: Vec<Option<(Id, Filter)>>,
-    places: HashMap<Id, u32>,
+    index: Index,
+    /// By the number of its rule: a filter's id.
+    ids: Arena<Option<Id>>,
+    /// Rules by id.
+    rules: Table,
+    seeds: RandomState,
+    /// What the next filter is given to keep the order.
+    next: u64,
     depth: usize,
 }
 
@@ -36,7 +85,14 @@ impl<Id: Clone + Eq + Hash> Default for FilterSet<Id> {
 impl<Id: Clone + Eq + Hash> FilterSet<Id> {
     /// Without any filter.
     pub fn new() -> Self {
-        Self { filters: Vec::new(), places: HashMap::new(), depth: Limits::new().depth() }
+        Self {
+            index: Index::new(),
+            ids: Arena::default(),
+            rules: Table::default(),
+            seeds: RandomState::default(),
+            next: 0,
+            depth: Limits::new().depth(),
+        }
     }
 
     /// For gathering filters.
@@ -44,78 +100,117 @@ impl<Id: Clone + Eq + Hash> FilterSet<Id> {
         FilterSetBuilder::new()
     }
 
-    pub(crate) fn set_depth(&mut self, depth: usize) {
+    fn set_depth(&mut self, depth: usize) {
         self.depth = depth;
     }
 
-    pub(crate) fn id_at(&self, place: u32) -> Option<&Id> {
-        self.filters.get(place as usize)?.as_ref().map(|(id, _)| id)
+    fn id_at(&self, rule: u32) -> Option<&Id> {
+        self.ids.get(rule)?.as_ref()
+    }
+
+    fn find(&self, id: &Id) -> Option<u32> {
+        self.rules.find(self.seeds.hash_one(id), |rule| self.id_at(rule) == Some(id))
     }
 
     /// Adds a filter; whether its id is new. A filter that has this id already is replaced, and the new one takes its
     /// place in the order.
+    ///
+    /// Takes time linear in the size of the filter, on average over many; where others share the set, what has to be
+    /// copied first.
     pub fn insert(&mut self, id: Id, filter: Filter) -> bool {
-        if let Some(&place) = self.places.get(&id) {
-            self.filters[place as usize] = Some((id, filter));
-            return false;
-        }
-        self.places.insert(id.clone(), self.filters.len() as u32);
-        self.filters.push(Some((id, filter)));
-        true
+        let replaced = self.find(&id).map(|rule| self.take(&id, rule));
+        let order = replaced.unwrap_or_else(|| {
+            self.next += 1;
+            self.next
+        });
+        let rule = self.index.add(filter.program(), order);
+        let hash = self.seeds.hash_one(&id);
+        let place = self.ids.add(Some(id));
+        debug_assert_eq!(rule, place, "rules and ids are numbered alike");
+        let (ids, seeds) = (&self.ids, &self.seeds);
+        self.rules.insert(hash, rule, |other| id_hash(seeds, ids, other));
+        replaced.is_none()
     }
 
     /// Removes a filter; whether it was there.
+    ///
+    /// Takes time linear in the size of the filter and in how many others wait for the same condition as it does.
     pub fn remove(&mut self, id: &Id) -> bool {
-        let Some(place) = self.places.remove(id) else { return false };
-        self.filters[place as usize] = None;
-        true
+        let found = self.find(id);
+        if let Some(rule) = found {
+            self.take(id, rule);
+        }
+        found.is_some()
+    }
+
+    /// Takes out a rule that is there; gives its place in the order.
+    fn take(&mut self, id: &Id, rule: u32) -> u64 {
+        let order = self.index.order(rule);
+        let (ids, seeds) = (&self.ids, &self.seeds);
+        self.rules.remove(seeds.hash_one(id), rule, |other| id_hash(seeds, ids, other));
+        self.ids.take(rule);
+        self.index.remove(rule);
+        order
     }
 
     /// How many filters there are.
     pub fn len(&self) -> usize {
-        self.places.len()
+        self.ids.live()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.places.is_empty()
+        self.len() == 0
     }
 
     /// Whether there is a filter with this id.
     pub fn contains(&self, id: &Id) -> bool {
-        self.places.contains_key(id)
+        self.find(id).is_some()
     }
 
     /// The ids, in order of insertion.
     pub fn ids(&self) -> impl Iterator<Item = &Id> {
-        self.filters.iter().flatten().map(|(id, _)| id)
+        let all = self.ids.iter().enumerate().filter(|(_, id)| id.is_some());
+        self.in_order(all.filter_map(|(rule, _)| u32::try_from(rule).ok()).collect())
+    }
+
+    /// The filters that are checked against every event, because nothing that they require needs to be there; in order of
+    /// insertion.
+    pub fn unindexed(&self) -> impl Iterator<Item = &Id> {
+        self.in_order(self.index.unindexed().collect())
+    }
+
+    fn in_order(&self, mut rules: Vec<u32>) -> impl Iterator<Item = &Id> {
+        rules.sort_by_key(|&rule| self.index.order(rule));
+        rules.into_iter().filter_map(|rule| self.id_at(rule))
     }
 
     /// The ids of the filters that match, in order of insertion.
     pub fn matches(&self, event: &Value) -> Vec<&Id> {
-        let mut matches = Matches::new();
-        self.matches_into(event, &mut matches);
-        matches.ids(self).collect()
+        matches::with_memory(|matches| {
+            self.matches_into(event, matches);
+            matches.ids(self).collect()
+        })
     }
 
     /// The same, into memory that is kept.
     pub fn matches_into(&self, event: &Value, matches: &mut Matches) {
-        matches.found.clear();
-        for (place, filter) in self.filters.iter().enumerate() {
-            if filter.as_ref().is_some_and(|(_, filter)| filter.matches(event)) {
-                matches.found.push(place as u32);
-            }
-        }
+        walk::walk_tree(&self.index, event, &mut matches.scratch);
+        self.sort(matches);
     }
 
-    /// The ids of the filters that match an event given as the bytes of one JSON document.
+    /// The ids of the filters that match an event given as the bytes of one JSON document, in order of insertion.
+    ///
+    /// One pass over the bytes, without a tree.
     ///
     /// # Errors
-    /// If the bytes are not JSON, or nest deeper than the limit.
+    /// If the bytes are not JSON, or nest deeper than the limit. The whole document is checked, whatever the filters look
+    /// at; what is accepted is what `serde_json::from_slice::<Value>` accepts.
     pub fn matches_slice(&self, event: &[u8]) -> Result<Vec<&Id>, JsonError> {
-        let mut matches = Matches::new();
-        self.matches_slice_into(event, &mut matches)?;
-        Ok(matches.ids(self).collect())
+        matches::with_memory(|matches| {
+            self.matches_slice_into(event, matches)?;
+            Ok(matches.ids(self).collect())
+        })
     }
 
     /// The same, into memory that is kept; without allocation once that has grown.
@@ -123,39 +218,74 @@ impl<Id: Clone + Eq + Hash> FilterSet<Id> {
     /// # Errors
     /// As [`matches_slice`](Self::matches_slice); there are no matches then.
     pub fn matches_slice_into(&self, event: &[u8], matches: &mut Matches) -> Result<(), JsonError> {
-        matches.found.clear();
-        for (place, filter) in self.filters.iter().enumerate() {
-            if let Some((_, filter)) = filter
-                && filter.matches_slice(event)?
-            {
-                matches.found.push(place as u32);
+        match walk::walk_bytes::<true>(&self.index, event, self.depth, &mut matches.scratch) {
+            Ok(()) => {
+                self.sort(matches);
+                Ok(())
+            }
+            Err(Invalid) => {
+                matches.scratch.matched.clear();
+                Err(json::event_error(event, self.depth))
             }
         }
-        Ok(())
     }
 
     /// As [`matches_slice`](Self::matches_slice), for a document that is known to be valid and to have no key twice in
-    /// one object: it is read only until the answer is known. What is answered for any other is unspecified.
+    /// one object: it is read only until the answer is known.
+    ///
+    /// What is answered for any other document is unspecified, though never an error, a panic or more than linear time.
     pub fn matches_valid_slice(&self, event: &[u8]) -> Vec<&Id> {
-        let mut matches = Matches::new();
-        self.matches_valid_slice_into(event, &mut matches);
-        matches.ids(self).collect()
+        matches::with_memory(|matches| {
+            self.matches_valid_slice_into(event, matches);
+            matches.ids(self).collect()
+        })
     }
 
     /// The same, into memory that is kept; without allocation once that has grown.
     pub fn matches_valid_slice_into(&self, event: &[u8], matches: &mut Matches) {
-        if self.matches_slice_into(event, matches).is_err() {
-            matches.found.clear();
+        match walk::walk_bytes::<false>(&self.index, event, self.depth, &mut matches.scratch) {
+            Ok(()) => self.sort(matches),
+            Err(Invalid) => matches.scratch.matched.clear(),
         }
     }
 
-    /// What the set holds and costs.
-    pub fn stats(&self) -> SetStats {
-        SetStats { filters: self.len(), unindexed: self.unindexed().count(), ..SetStats::default() }
+    fn sort(&self, matches: &mut Matches) {
+        if matches.scratch.matched.len() > 1 {
+            matches.scratch.matched.sort_unstable_by_key(|&rule| self.index.order(rule));
+        }
     }
 
-    /// The filters that are checked against every event, because nothing that they require can be indexed.
-    pub fn unindexed(&self) -> impl Iterator<Item = &Id> {
-        self.ids()
+    /// What the set holds and costs; takes time linear in its size.
+    pub fn stats(&self) -> SetStats {
+        let mut stats = self.index.stats();
+        stats.filters = self.len();
+        stats.bytes += self.ids.bytes() + self.rules.bytes() + size_of::<Self>();
+        stats
     }
+}
+
+/// One filter, by the same engine.
+#[derive(Debug)]
+pub(crate) struct Single {
+    index: Index,
+}
+
+impl Single {
+    pub(crate) fn new(program: &Program) -> Self {
+        let mut index = Index::new();
+        index.add(program, 0);
+        Self { index }
+    }
+
+    /// Whether the filter matches a document; see [`walk::walk_bytes`].
+    pub(crate) fn matches<const CHECKED: bool>(&self, event: &[u8], depth: usize) -> Scan<bool> {
+        matches::with_memory(|matches| {
+            walk::walk_bytes::<CHECKED>(&self.index, event, depth, &mut matches.scratch)?;
+            Ok(!matches.is_empty())
+        })
+    }
+}
+
+fn id_hash<Id: Clone + Hash>(seeds: &RandomState, ids: &Arena<Option<Id>>, rule: u32) -> u64 {
+    ids.at(rule).as_ref().map_or(0, |id| seeds.hash_one(id))
 }

@@ -6,8 +6,18 @@ use serde_json::{Map, Value, json};
 
 /// Cases per property: few while developing, many in CI.
 pub(crate) fn config() -> ProptestConfig {
-    let cases = std::env::var("FILTER_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(500);
-    ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 20_000, ..ProptestConfig::default() }
+    config_of(1)
+}
+
+/// The same for a property whose cases do so many times the work.
+pub(crate) fn config_of(work: u32) -> ProptestConfig {
+    let cases: u32 = std::env::var("FILTER_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(500);
+    ProptestConfig {
+        cases: cases.div_ceil(work),
+        failure_persistence: None,
+        max_shrink_iters: 20_000,
+        ..ProptestConfig::default()
+    }
 }
 
 fn name() -> impl Strategy<Value = String> {

@@ -17,3 +17,4 @@ mod lint;
 mod operators;
 mod oracle;
 mod schema;
+mod set;

@@ -1,0 +1,214 @@
+//! Levels and slots: where filters look, as a tree of field names.
+
+use std::hash::{BuildHasher as _, Hasher as _};
+
+use foldhash::fast::RandomState;
+
+use super::Index;
+use super::fact::Tag;
+use crate::set::store::{List, Text};
+
+/// Up to this many children of a level are compared one by one; more are hashed.
+const FEW: usize = 6;
+
+/// A place where objects can stand.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Level {
+    /// How many patterns and slots it has; the root has one more.
+    pub(super) uses: u32,
+    /// The field whose value stands here.
+    pub(super) slot: u32,
+    /// How many slots it has.
+    pub(super) children: u32,
+    /// Those slots, while they are few.
+    few: Vec<Child>,
+    /// The patterns or rules that are checked for every object.
+    pub(super) unindexed: List,
+}
+
+/// A slot, and what tells most other names from its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Child {
+    len: u32,
+    slot: u32,
+}
+
+/// A field that filters name.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Slot {
+    pub(super) name: Text,
+    pub(super) level: u32,
+    /// What stands in the field's value, where it is an object or array, if filters look there; the root never does.
+    pub(super) inner: u32,
+    /// How many facts there are about it, and one for the level inside.
+    uses: u32,
+    /// The facts that are waited for, while they are few: they are asked one by one.
+    pub(super) direct: List,
+    /// Whether they are found by their keys instead.
+    pub(super) keyed: bool,
+    /// How many facts are waited for.
+    pub(super) active: u32,
+    /// Whether any of those looks into arrays.
+    pub(super) deep: u32,
+    pub(super) probes: Vec<Probe>,
+}
+
+/// A kind of key that a value has to be looked up by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Probe {
+    pub(super) tag: Tag,
+    /// The length of the payload, or the number of bits.
+    pub(super) length: u32,
+    /// How many keys there are.
+    pub(super) count: u32,
+}
+
+impl Level {
+    /// The level of the event, which is never released.
+    pub(super) fn root() -> Self {
+        Self { uses: 1, ..Self::default() }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.few.capacity() * size_of::<Child>() + self.unindexed.bytes()
+    }
+}
+
+impl Slot {
+    pub(super) fn bytes(&self) -> usize {
+        self.name.bytes() + self.direct.bytes() + self.probes.capacity() * size_of::<Probe>()
+    }
+}
+
+impl Index {
+    /// The field of an object that stands at a level, if any filter names it.
+    #[inline]
+    pub(in crate::set) fn child(&self, level: u32, name: &[u8]) -> Option<u32> {
+        let here = self.levels.at(level);
+        if here.few.len() != here.children as usize {
+            return self.hashed_child(level, name);
+        }
+        here.few
+            .iter()
+            .find(|child| {
+                child.len as usize == name.len() && self.slots.at(child.slot).name.as_bytes() == name
+            })
+            .map(|child| child.slot)
+    }
+
+    fn hashed_child(&self, level: u32, name: &[u8]) -> Option<u32> {
+        self.slot_table.find(name_hash(&self.seeds, level, name), |number| {
+            let slot = self.slots.at(number);
+            slot.level == level && slot.name.as_bytes() == name
+        })
+    }
+
+    /// The slots of a level, while they are few.
+    pub(in crate::set) fn few_children(&self, level: u32) -> Option<impl Iterator<Item = u32>> {
+        let level = self.levels.at(level);
+        let all = level.few.len() == level.children as usize;
+        all.then(|| level.few.iter().map(|child| child.slot))
+    }
+
+    /// Whether filters look only inside a field's value, and not at the value as a whole.
+    pub(in crate::set) fn only_inner(&self, slot: u32) -> bool {
+        self.slots.at(slot).uses == 1
+    }
+
+    /// How many fields filters name at a level.
+    #[inline]
+    pub(in crate::set) fn children(&self, level: u32) -> u32 {
+        self.levels.at(level).children
+    }
+
+    /// The level inside a field's value, if filters look there.
+    #[inline]
+    pub(in crate::set) fn inner(&self, slot: u32) -> Option<u32> {
+        let inner = self.slots.at(slot).inner;
+        (inner != super::ROOT).then_some(inner)
+    }
+
+    /// The name of a slot.
+    pub(in crate::set) fn name(&self, slot: u32) -> &[u8] {
+        self.slots.at(slot).name.as_bytes()
+    }
+
+    /// The slot of a field, made if it is not there. Held by nothing yet: its first user has to follow.
+    pub(super) fn slot(&mut self, level: u32, name: &str) -> u32 {
+        let hash = name_hash(&self.seeds, level, name.as_bytes());
+        if let Some(slot) = self.child(level, name.as_bytes()) {
+            return slot;
+        }
+        let name = Text::new(name.as_bytes());
+        let len = u32::try_from(name.as_bytes().len()).unwrap_or(u32::MAX);
+        let number = self.slots.add(Slot { name, level, ..Slot::default() });
+        let parent = self.levels.at_mut(level);
+        parent.uses += 1;
+        parent.children += 1;
+        if parent.children as usize <= FEW && parent.few.len() + 1 == parent.children as usize {
+            parent.few.push(Child { len, slot: number });
+        } else {
+            // Once hashed, always hashed, until it is empty: levels seldom shrink.
+            parent.few.clear();
+        }
+        let (slots, seeds) = (&self.slots, &self.seeds);
+        self.slot_table.insert(hash, number, |other| {
+            let other = slots.at(other);
+            name_hash(seeds, other.level, other.name.as_bytes())
+        });
+        number
+    }
+
+    /// The level inside a slot, made if it is not there. Held by nothing yet.
+    pub(super) fn level_under(&mut self, slot: u32) -> u32 {
+        if let Some(inner) = self.inner(slot) {
+            return inner;
+        }
+        let level = self.levels.add(Level { slot, ..Level::default() });
+        let slot = self.slots.at_mut(slot);
+        slot.inner = level;
+        slot.uses += 1;
+        level
+    }
+
+    pub(super) fn hold_slot(&mut self, slot: u32) {
+        self.slots.at_mut(slot).uses += 1;
+    }
+
+    pub(super) fn release_slot(&mut self, number: u32) {
+        let slot = self.slots.at_mut(number);
+        slot.uses -= 1;
+        if slot.uses > 0 {
+            return;
+        }
+        let hash_of = |slots: &crate::set::store::Arena<Slot>, seeds: &RandomState, number: u32| {
+            let slot = slots.at(number);
+            name_hash(seeds, slot.level, slot.name.as_bytes())
+        };
+        let hash = hash_of(&self.slots, &self.seeds, number);
+        let (slots, seeds) = (&self.slots, &self.seeds);
+        self.slot_table.remove(hash, number, |other| hash_of(slots, seeds, other));
+        let level = self.slots.take(number).level;
+        let parent = self.levels.at_mut(level);
+        parent.children -= 1;
+        parent.few.retain(|child| child.slot != number);
+        self.release_level(level);
+    }
+
+    pub(super) fn release_level(&mut self, number: u32) {
+        let level = self.levels.at_mut(number);
+        level.uses -= 1;
+        if level.uses == 0 {
+            let slot = self.levels.take(number).slot;
+            self.slots.at_mut(slot).inner = super::ROOT;
+            self.release_slot(slot);
+        }
+    }
+}
+
+fn name_hash(seeds: &RandomState, level: u32, name: &[u8]) -> u64 {
+    let mut hasher = seeds.build_hasher();
+    hasher.write_u32(level);
+    hasher.write(name);
+    hasher.finish()
+}

@@ -1,0 +1,552 @@
+//! The index of a set: rules, what they require, and how they are found by what an event has.
+//!
+//! ```text
+//!  rule ──► members ──► fact ──► slot              a condition on a field
+//!                  ├──► pattern ──► members, level     what must hold together for one object
+//!                  └──► junction ──► patterns          any, all or none of them
+//!
+//!  value ──► keys ──► facts ──► patterns ──► … ──► rules
+//! ```
+//!
+//! A [`Level`] is a place where objects can stand: the event itself, or the value of a field. Its [`Slot`]s are the fields
+//! that filters name there. A pattern is what a nested filter requires of one object, so that conditions on an array of
+//! objects are judged together, element by element, and an array costs no more than its elements do. Equal facts,
+//! patterns and junctions exist once, however many rules have them.
+//!
+//! Each pattern and rule waits at the one of its members that is expected to hold least often (its *access*), and is
+//! checked only when that holds. One that has no member which a value must be there for is checked for every object of its
+//! level.
+//!
+//! What always holds: whatever is held by nothing any more is gone, so that a set does not remember what it once held.
+
+mod fact;
+mod judge;
+mod level;
+mod member;
+mod plan;
+mod ranges;
+mod scratch;
+mod wake;
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher as _, Hasher as _};
+use std::sync::Arc;
+
+use fact::{Fact, Key, Tag, Test};
+use foldhash::fast::RandomState;
+pub(super) use judge::{Judge, Scope};
+use level::{Level, Slot};
+use member::{Junction, Kind, Member, Members, Pattern, Rule};
+use ranges::Bucket;
+pub(super) use scratch::{Held, Scratch};
+
+use super::stats::SetStats;
+use super::store::{Arena, Table};
+use crate::ast;
+use crate::fragment::Fragment;
+use crate::ops::Leaf;
+use crate::program::{self, Node, Program};
+
+/// The level of the event itself.
+pub(super) const ROOT: u32 = 0;
+
+/// Rules by what they require. Cloned in constant time.
+#[derive(Clone, Debug)]
+pub(super) struct Index {
+    seeds: RandomState,
+    levels: Arena<Level>,
+    slots: Arena<Slot>,
+    facts: Arena<Fact>,
+    patterns: Arena<Pattern>,
+    junctions: Arena<Junction>,
+    rules: Arena<Rule>,
+    buckets: Arena<Bucket>,
+    slot_table: Table,
+    fact_table: Table,
+    pattern_table: Table,
+    junction_table: Table,
+    bucket_table: Table,
+}
+
+impl Index {
+    pub(super) fn new() -> Self {
+        let mut levels = Arena::default();
+        levels.add(Level::root());
+        Self {
+            seeds: RandomState::default(),
+            levels,
+            slots: Arena::default(),
+            facts: Arena::default(),
+            patterns: Arena::default(),
+            junctions: Arena::default(),
+            rules: Arena::default(),
+            buckets: Arena::default(),
+            slot_table: Table::default(),
+            fact_table: Table::default(),
+            pattern_table: Table::default(),
+            junction_table: Table::default(),
+            bucket_table: Table::default(),
+        }
+    }
+
+    /// Adds a rule that requires what a program does; gives its number. Takes time linear in the program's size.
+    pub(super) fn add(&mut self, program: &Program, order: u64) -> u32 {
+        let root = &program.patterns[program.root];
+        let members = self.members(program, root, ROOT);
+        let (access, _) = self.access(&members);
+        let on_empty = program.on_empty(root);
+        let blank = root.members.is_empty();
+        let rule = self.rules.add(Rule { members, order, access, on_empty, blank });
+        let wake = Kind::Rule.wake(rule);
+        match access {
+            Some(access) => self.wait(self.rules.at(rule).members.get(access), wake),
+            None => self.levels.at_mut(ROOT).unindexed.push(wake),
+        }
+        rule
+    }
+
+    /// Removes a rule. Takes time linear in its size and in how many others wait where it does.
+    pub(super) fn remove(&mut self, rule: u32) {
+        let wake = Kind::Rule.wake(rule);
+        let Rule { members, access, .. } = self.rules.take(rule);
+        match access {
+            Some(access) => self.unwait(members.get(access), wake),
+            None => self.levels.at_mut(ROOT).unindexed.remove(wake),
+        }
+        members.iter().for_each(|member| self.release(member));
+    }
+
+    /// What keeps the order of insertion.
+    pub(super) fn order(&self, rule: u32) -> u64 {
+        self.rules.at(rule).order
+    }
+
+    /// What there is, and the memory that it takes.
+    pub(super) fn stats(&self) -> SetStats {
+        let mut indexes: BTreeMap<&'static str, usize> = BTreeMap::new();
+        for slot in self.slots.iter() {
+            *indexes.entry("asked one by one").or_default() += slot.direct.as_slice().len();
+            for probe in &slot.probes {
+                *indexes.entry(probe.tag.name()).or_default() += probe.count as usize;
+            }
+        }
+        indexes.retain(|_, entries| *entries > 0);
+        let facts = self.facts.iter().map(|fact| fact.test.bytes() + fact.wakes.bytes()).sum::<usize>();
+        let patterns = self.patterns.iter().map(|p| p.members.bytes() + p.wakes.bytes()).sum::<usize>();
+        let rules = self.rules.iter().map(|rule| rule.members.bytes()).sum::<usize>();
+        let junctions = self.junctions.iter().map(|j| size_of_val(&*j.patterns)).sum::<usize>();
+        let slots = self.slots.iter().map(Slot::bytes).sum::<usize>();
+        let levels = self.levels.iter().map(Level::bytes).sum::<usize>();
+        let ranges = self.buckets.iter().map(Bucket::bytes).sum::<usize>();
+        let owned = facts + patterns + rules + junctions + slots + levels + ranges;
+        let arenas = self.levels.bytes()
+            + self.slots.bytes()
+            + self.facts.bytes()
+            + self.patterns.bytes()
+            + self.junctions.bytes()
+            + self.rules.bytes()
+            + self.buckets.bytes();
+        let tables = self.slot_table.bytes()
+            + self.fact_table.bytes()
+            + self.pattern_table.bytes()
+            + self.junction_table.bytes()
+            + self.bucket_table.bytes();
+        SetStats {
+            bytes: owned + arenas + tables,
+            unindexed: self.unindexed().count(),
+            fields: self.slots.live(),
+            indexes: indexes.into_iter().collect(),
+            ..SetStats::default()
+        }
+    }
+
+    /// The rules that are checked against every event.
+    pub(super) fn unindexed(&self) -> impl Iterator<Item = u32> {
+        self.levels.at(ROOT).unindexed.as_slice().iter().map(|&wake| Kind::of(wake).1)
+    }
+
+    /// What a pattern requires, each thing held once more. What always holds is left out, what is there twice stays once.
+    fn members(&mut self, program: &Program, pattern: &program::Pattern, level: u32) -> Members {
+        let mut members = Vec::with_capacity(pattern.members.len());
+        self.gather(program, pattern, level, &mut members);
+        members.sort_unstable();
+        let mut last = None;
+        members.retain(|&member| {
+            let again = last == Some(member);
+            if again {
+                self.release(member);
+            }
+            last = Some(member);
+            !again
+        });
+        Members::new(&members)
+    }
+
+    fn gather(
+        &mut self,
+        program: &Program,
+        pattern: &program::Pattern,
+        level: u32,
+        members: &mut Vec<Member>,
+    ) {
+        for member in &program.members[pattern.members] {
+            match member {
+                program::Member::Field { name, node } => {
+                    members.extend(self.field(program, program.name(*name), node, level));
+                }
+                program::Member::Junction { kind: ast::Junction::And, patterns } => {
+                    for pattern in &program.patterns[*patterns] {
+                        self.gather(program, pattern, level, members);
+                    }
+                }
+                program::Member::Junction { kind, patterns } => {
+                    let mut alternatives: Vec<u32> = program.patterns[*patterns]
+                        .iter()
+                        .map(|pattern| self.pattern(program, pattern, level, false))
+                        .collect();
+                    alternatives.sort_unstable();
+                    let junction = self.junction(*kind == ast::Junction::Or, alternatives);
+                    members.push(Member::new(Kind::Junction, junction));
+                }
+            }
+        }
+    }
+
+    fn field(&mut self, program: &Program, name: &str, node: &Node, level: u32) -> Option<Member> {
+        match *node {
+            Node::All(run) if run.is_empty() => None,
+            Node::Nested(pattern) if !program.patterns[pattern].members.is_empty() => {
+                Some(self.nested(program, pattern, name, level, false))
+            }
+            Node::NestedScalars { pattern, absent: false } => {
+                Some(self.nested(program, pattern, name, level, true))
+            }
+            _ => {
+                let slot = self.slot(level, name);
+                let fact = self.condition(program, node, slot);
+                Some(Member::new(Kind::Fact, fact))
+            }
+        }
+    }
+
+    /// A pattern that must hold for the value of a field.
+    fn nested(
+        &mut self,
+        program: &Program,
+        pattern: program::Id<program::Pattern>,
+        name: &str,
+        level: u32,
+        deep: bool,
+    ) -> Member {
+        let slot = self.slot(level, name);
+        let inner = self.level_under(slot);
+        let number = self.pattern(program, &program.patterns[pattern], inner, deep);
+        self.list(number);
+        Member::new(Kind::Pattern, number)
+    }
+
+    fn condition(&mut self, program: &Program, node: &Node, slot: u32) -> u32 {
+        let deep = matches!(node, Node::Scalars { .. } | Node::NestedScalars { .. });
+        let only = match *node {
+            Node::Any(run) | Node::All(run) | Node::Scalars { conditions: run, absent: false } => {
+                match &program.conditions[run] {
+                    [only] => match &program.tests[only.tests] {
+                        [program::Test::Leaf(leaf)] => Some(&program.leaves[*leaf]),
+                        _ => None,
+                    },
+                    _ => None,
+                }
+            }
+            _ => None,
+        };
+        match only {
+            Some(leaf) => match simple(leaf) {
+                Some(key) => self.key(slot, Key { tag: key.tag.deep(deep), ..key }),
+                None => self.fact(slot, deep, Test::Leaf(Box::new(leaf.clone()))),
+            },
+            None => self.fact(slot, deep, Test::Node(Arc::new(Fragment::new(program, node)))),
+        }
+    }
+
+    fn key(&mut self, slot: u32, key: Key) -> u32 {
+        let hash = self.key_hash(slot, key.tag, &key.payload);
+        let found = self.find_key(hash, slot, key.tag, &key.payload);
+        self.hold_fact(hash, slot, found, || (key.tag.is_deep(), key.into_test()))
+    }
+
+    fn fact(&mut self, slot: u32, deep: bool, test: Test) -> u32 {
+        let hash = self.test_hash(slot, &test);
+        let found = self.fact_table.find(hash, |number| {
+            let fact = self.facts.at(number);
+            fact.slot == slot && fact.deep == deep && same(&fact.test, &test)
+        });
+        self.hold_fact(hash, slot, found, || (deep, test))
+    }
+
+    /// Holds a fact once more, or for the first time.
+    fn hold_fact(
+        &mut self,
+        hash: u64,
+        slot: u32,
+        found: Option<u32>,
+        make: impl FnOnce() -> (bool, Test),
+    ) -> u32 {
+        if let Some(fact) = found {
+            self.facts.at_mut(fact).uses += 1;
+            return fact;
+        }
+        let (deep, test) = make();
+        let mut fact = Fact { slot, uses: 1, deep, test, ..Fact::default() };
+        fact.on_missing = judge::on_missing(&fact);
+        fact.cost = match (fact.test.key(), fact.on_missing) {
+            (_, true) => u8::MAX,
+            (Some((tag, payload)), _) => plan::key_cost(tag, payload.len()),
+            (None, false) => plan::plan(&fact).map_or(u8::MAX, |plan| plan.cost),
+        };
+        self.hold_slot(slot);
+        let number = self.facts.add(fact);
+        let (facts, seeds) = (&self.facts, &self.seeds);
+        self.fact_table.insert(hash, number, |other| fact_hash(seeds, facts.at(other)));
+        number
+    }
+
+    #[inline]
+    fn find_key(&self, hash: u64, slot: u32, tag: Tag, payload: &[u8]) -> Option<u32> {
+        self.fact_table.find(hash, |number| {
+            let fact = self.facts.at(number);
+            fact.slot == slot && fact.test.key().is_some_and(|(t, p)| t == tag && p == payload)
+        })
+    }
+
+    #[inline]
+    fn key_hash(&self, slot: u32, tag: Tag, payload: &[u8]) -> u64 {
+        key_hash(&self.seeds, slot, tag, payload)
+    }
+
+    fn test_hash(&self, slot: u32, test: &Test) -> u64 {
+        test_hash(&self.seeds, slot, test)
+    }
+
+    fn pattern(&mut self, program: &Program, pattern: &program::Pattern, level: u32, deep: bool) -> u32 {
+        let members = self.members(program, pattern, level);
+        let hash = pattern_hash(&self.seeds, level, deep, &members);
+        let found = self.pattern_table.find(hash, |number| {
+            let other = self.patterns.at(number);
+            other.level == level && other.deep == deep && other.members == members
+        });
+        if let Some(number) = found {
+            members.iter().for_each(|member| self.release(member));
+            self.patterns.at_mut(number).uses += 1;
+            return number;
+        }
+        let (access, cost) = self.access(&members);
+        let on_empty = members.iter().all(|member| self.on_missing(member));
+        self.levels.at_mut(level).uses += 1;
+        let number = self.patterns.add(Pattern {
+            level,
+            members,
+            uses: 1,
+            access,
+            cost,
+            deep,
+            on_empty,
+            ..Pattern::default()
+        });
+        let (patterns, seeds) = (&self.patterns, &self.seeds);
+        self.pattern_table.insert(hash, number, |other| {
+            let other = patterns.at(other);
+            pattern_hash(seeds, other.level, other.deep, &other.members)
+        });
+        number
+    }
+
+    fn junction(&mut self, any: bool, patterns: Vec<u32>) -> u32 {
+        let hash = junction_hash(&self.seeds, any, &patterns);
+        let found = self.junction_table.find(hash, |number| {
+            let other = self.junctions.at(number);
+            other.any == any && *other.patterns == *patterns
+        });
+        if let Some(number) = found {
+            patterns.into_iter().for_each(|pattern| self.release_pattern(pattern));
+            self.junctions.at_mut(number).uses += 1;
+            return number;
+        }
+        let number = self.junctions.add(Junction { any, patterns: patterns.into(), uses: 1 });
+        let (junctions, seeds) = (&self.junctions, &self.seeds);
+        self.junction_table.insert(hash, number, |other| {
+            let other = junctions.at(other);
+            junction_hash(seeds, other.any, &other.patterns)
+        });
+        number
+    }
+
+    /// Whether a member holds for an object without fields.
+    fn on_missing(&self, member: Member) -> bool {
+        match member.kind() {
+            Kind::Fact => self.facts.at(member.number()).on_missing,
+            // A nested pattern that is not empty needs something to be there.
+            Kind::Pattern => false,
+            Kind::Junction => {
+                let junction = self.junctions.at(member.number());
+                let holds = junction.patterns.iter().any(|&p| self.patterns.at(p).on_empty);
+                holds == junction.any
+            }
+            Kind::Rule => false,
+        }
+    }
+
+    /// The member to wait at, and what that costs; `None` if there is none that something must be there for.
+    fn access(&self, members: &Members) -> (Option<u8>, u8) {
+        let mut best: (Option<u8>, u8) = (None, u8::MAX);
+        for (place, member) in members.iter().enumerate().take(usize::from(u8::MAX)) {
+            let cost = self.cost(member);
+            if cost < best.1 {
+                best = (u8::try_from(place).ok(), cost);
+            }
+        }
+        best
+    }
+
+    /// In how many halvings fewer it is expected to wake somebody in vain than what always holds; `u8::MAX` where it
+    /// holds for nothing too.
+    fn cost(&self, member: Member) -> u8 {
+        let (cost, uses) = match member.kind() {
+            Kind::Fact => {
+                let fact = self.facts.at(member.number());
+                (fact.cost, fact.uses)
+            }
+            Kind::Pattern => {
+                let pattern = self.patterns.at(member.number());
+                (pattern.cost.min(plan::EVERY), pattern.uses)
+            }
+            Kind::Junction => {
+                let junction = self.junctions.at(member.number());
+                let cost = junction.patterns.iter().map(|&p| self.patterns.at(p).cost).max();
+                (cost.filter(|_| junction.any).unwrap_or(u8::MAX), junction.uses)
+            }
+            Kind::Rule => (u8::MAX, 1),
+        };
+        let shared = u8::try_from(uses.max(1).ilog2()).unwrap_or(u8::MAX);
+        if cost == u8::MAX { cost } else { cost.saturating_add(shared).min(u8::MAX - 1) }
+    }
+
+    /// Holds a member once less; what is held by nothing any more goes.
+    fn release(&mut self, member: Member) {
+        match member.kind() {
+            Kind::Fact => self.release_fact(member.number()),
+            Kind::Pattern => {
+                self.unlist(member.number());
+                self.release_pattern(member.number());
+            }
+            Kind::Junction => self.release_junction(member.number()),
+            Kind::Rule => {}
+        }
+    }
+
+    fn release_pattern(&mut self, number: u32) {
+        let pattern = self.patterns.at_mut(number);
+        pattern.uses -= 1;
+        if pattern.uses > 0 {
+            return;
+        }
+        let hash_of = |patterns: &Arena<Pattern>, seeds: &RandomState, number: u32| {
+            let pattern = patterns.at(number);
+            pattern_hash(seeds, pattern.level, pattern.deep, &pattern.members)
+        };
+        let hash = hash_of(&self.patterns, &self.seeds, number);
+        let (patterns, seeds) = (&self.patterns, &self.seeds);
+        self.pattern_table.remove(hash, number, |other| hash_of(patterns, seeds, other));
+        let Pattern { level, members, .. } = self.patterns.take(number);
+        members.iter().for_each(|member| self.release(member));
+        self.release_level(level);
+    }
+
+    fn release_junction(&mut self, number: u32) {
+        let junction = self.junctions.at_mut(number);
+        junction.uses -= 1;
+        if junction.uses > 0 {
+            return;
+        }
+        let hash_of = |junctions: &Arena<Junction>, seeds: &RandomState, number: u32| {
+            let junction = junctions.at(number);
+            junction_hash(seeds, junction.any, &junction.patterns)
+        };
+        let hash = hash_of(&self.junctions, &self.seeds, number);
+        let (junctions, seeds) = (&self.junctions, &self.seeds);
+        self.junction_table.remove(hash, number, |other| hash_of(junctions, seeds, other));
+        let Junction { patterns, .. } = self.junctions.take(number);
+        patterns.iter().for_each(|&pattern| self.release_pattern(pattern));
+    }
+
+    fn release_fact(&mut self, number: u32) {
+        let fact = self.facts.at_mut(number);
+        fact.uses -= 1;
+        if fact.uses > 0 {
+            return;
+        }
+        let hash = fact_hash(&self.seeds, self.facts.at(number));
+        let (facts, seeds) = (&self.facts, &self.seeds);
+        self.fact_table.remove(hash, number, |other| fact_hash(seeds, facts.at(other)));
+        let fact = self.facts.take(number);
+        self.release_slot(fact.slot);
+    }
+}
+
+/// The key that a condition is, if it is one that decides.
+fn simple(leaf: &Leaf) -> Option<Key> {
+    match leaf {
+        Leaf::Equals(literal) => Some(Key::literal(literal)),
+        Leaf::StartsWith(prefix) if !prefix.is_empty() => Some(Key::new(Tag::PREFIX, prefix.as_bytes())),
+        Leaf::EndsWith(suffix) if !suffix.is_empty() => Some(Key::new(Tag::SUFFIX, suffix.as_bytes())),
+        _ => None,
+    }
+}
+
+fn same(a: &Test, b: &Test) -> bool {
+    match (a, b) {
+        (Test::Key(a), Test::Key(b)) => a == b,
+        (Test::Leaf(a), Test::Leaf(b)) => a == b,
+        (Test::Node(a), Test::Node(b)) => a == b,
+        _ => false,
+    }
+}
+
+#[inline]
+fn key_hash(seeds: &RandomState, slot: u32, tag: Tag, payload: &[u8]) -> u64 {
+    let mut hasher = seeds.build_hasher();
+    hasher.write_u64(u64::from(slot) << 8 | u64::from(tag.0));
+    hasher.write(payload);
+    hasher.finish()
+}
+
+fn test_hash(seeds: &RandomState, slot: u32, test: &Test) -> u64 {
+    let described = match test {
+        Test::Key(_) => {
+            return test.key().map_or(0, |(tag, payload)| key_hash(seeds, slot, tag, payload));
+        }
+        Test::Leaf(leaf) => leaf.to_string(),
+        Test::Node(fragment) => fragment.digest(),
+    };
+    let mut hasher = seeds.build_hasher();
+    hasher.write_u32(slot);
+    hasher.write(described.as_bytes());
+    hasher.finish()
+}
+
+fn fact_hash(seeds: &RandomState, fact: &Fact) -> u64 {
+    test_hash(seeds, fact.slot, &fact.test)
+}
+
+fn pattern_hash(seeds: &RandomState, level: u32, deep: bool, members: &Members) -> u64 {
+    let mut hasher = seeds.build_hasher();
+    hasher.write_u64(u64::from(level) << 1 | u64::from(deep));
+    members.iter().for_each(|member| hasher.write_u32(member.code()));
+    hasher.finish()
+}
+
+fn junction_hash(seeds: &RandomState, any: bool, patterns: &[u32]) -> u64 {
+    let mut hasher = seeds.build_hasher();
+    hasher.write_u8(any.into());
+    patterns.iter().for_each(|&pattern| hasher.write_u32(pattern));
+    hasher.finish()
+}

@@ -1,0 +1,276 @@
+//! Who waits for what, and the keys by which that is found.
+//!
+//! A fact that nobody waits for is not looked for: it is asked when something else has been found that requires it, too.
+//! The facts of a slot that are waited for are asked one by one while they are few, which is faster than any lookup.
+
+use super::Index;
+use super::fact::{Key, Tag};
+use super::level::Probe;
+use super::member::{Kind, Member};
+use super::plan::{self, Plan};
+use super::ranges::{Bucket, Ends};
+use std::hash::{BuildHasher as _, Hasher as _};
+
+/// Up to this many facts of a slot are asked one by one.
+const FEW: u32 = 8;
+
+impl Index {
+    /// Wakes somebody whenever a member holds.
+    pub(super) fn wait(&mut self, member: Member, wake: u32) {
+        match member.kind() {
+            Kind::Fact => self.wait_at_fact(member.number(), wake),
+            Kind::Pattern => self.patterns.at_mut(member.number()).wakes.push(wake),
+            Kind::Junction => {
+                for access in self.accesses(member.number()) {
+                    self.wait(access, wake);
+                }
+            }
+            Kind::Rule => {}
+        }
+    }
+
+    /// The same no more.
+    pub(super) fn unwait(&mut self, member: Member, wake: u32) {
+        match member.kind() {
+            Kind::Fact => self.unwait_at_fact(member.number(), wake),
+            Kind::Pattern => self.patterns.at_mut(member.number()).wakes.remove(wake),
+            Kind::Junction => {
+                for access in self.accesses(member.number()) {
+                    self.unwait(access, wake);
+                }
+            }
+            Kind::Rule => {}
+        }
+    }
+
+    /// Where to wait for a junction: wherever one of its patterns would.
+    fn accesses(&self, junction: u32) -> Vec<Member> {
+        let patterns = self.junctions.at(junction).patterns.iter().map(|&pattern| self.patterns.at(pattern));
+        patterns.filter_map(|pattern| pattern.access.map(|access| pattern.members.get(access))).collect()
+    }
+
+    /// A pattern is a member of something once more.
+    pub(super) fn list(&mut self, number: u32) {
+        let pattern = self.patterns.at_mut(number);
+        pattern.listed += 1;
+        if pattern.listed > 1 {
+            return;
+        }
+        let wake = Kind::Pattern.wake(number);
+        match pattern.access {
+            Some(access) => {
+                let member = pattern.members.get(access);
+                self.wait(member, wake);
+            }
+            None => {
+                let level = pattern.level;
+                self.levels.at_mut(level).unindexed.push(wake);
+            }
+        }
+    }
+
+    /// The same once less.
+    pub(super) fn unlist(&mut self, number: u32) {
+        let pattern = self.patterns.at_mut(number);
+        pattern.listed -= 1;
+        if pattern.listed > 0 {
+            return;
+        }
+        let wake = Kind::Pattern.wake(number);
+        match pattern.access {
+            Some(access) => {
+                let member = pattern.members.get(access);
+                self.unwait(member, wake);
+            }
+            None => {
+                let level = pattern.level;
+                self.levels.at_mut(level).unindexed.remove(wake);
+            }
+        }
+    }
+
+    fn wait_at_fact(&mut self, number: u32, wake: u32) {
+        let fact = self.facts.at_mut(number);
+        let first = fact.wakes.is_empty();
+        fact.wakes.push(wake);
+        if first {
+            self.activate(number);
+        }
+    }
+
+    fn unwait_at_fact(&mut self, number: u32, wake: u32) {
+        let fact = self.facts.at_mut(number);
+        fact.wakes.remove(wake);
+        if fact.wakes.is_empty() {
+            self.deactivate(number);
+        }
+    }
+
+    /// Looks for a fact from now on.
+    fn activate(&mut self, number: u32) {
+        let fact = self.facts.at(number);
+        let (slot, deep) = (fact.slot, u32::from(fact.deep));
+        let slot = self.slots.at_mut(slot);
+        slot.active += 1;
+        slot.deep += deep;
+        if slot.keyed {
+            self.add_keys(number);
+        } else {
+            slot.direct.push(number);
+            if slot.active > FEW {
+                slot.keyed = true;
+                let all = std::mem::take(&mut slot.direct);
+                all.as_slice().iter().for_each(|&fact| self.add_keys(fact));
+            }
+        }
+    }
+
+    fn deactivate(&mut self, number: u32) {
+        let fact = self.facts.at(number);
+        let (at, deep) = (fact.slot, u32::from(fact.deep));
+        let slot = self.slots.at_mut(at);
+        slot.active -= 1;
+        slot.deep -= deep;
+        if slot.keyed {
+            self.remove_keys(number);
+            let slot = self.slots.at_mut(at);
+            slot.keyed = slot.active > 0;
+        } else {
+            slot.direct.remove(number);
+        }
+    }
+
+    /// Makes a fact that is waited for be found by its keys: those that are other facts lead to it, by waking it.
+    fn add_keys(&mut self, number: u32) {
+        let slot = self.facts.at(number).slot;
+        for key in self.keys_of(number) {
+            if let Some(ends) = ends(&key) {
+                self.add_range(slot, ends, number);
+                self.add_probe(slot, key.tag, u32::from(ends.bit()));
+                continue;
+            }
+            let (tag, length) = (key.tag, probe_length(&key));
+            let lead = self.key(slot, key);
+            if lead == number {
+                // The fact is its own key, which it is not held by.
+                self.release_fact(lead);
+                self.add_probe(slot, tag, length);
+            } else {
+                self.wait_at_fact(lead, Kind::Fact.wake(number));
+            }
+        }
+    }
+
+    fn remove_keys(&mut self, number: u32) {
+        let slot = self.facts.at(number).slot;
+        for key in self.keys_of(number) {
+            if let Some(ends) = ends(&key) {
+                self.remove_range(slot, ends, number);
+                self.remove_probe(slot, key.tag, u32::from(ends.bit()));
+                continue;
+            }
+            let (tag, length) = (key.tag, probe_length(&key));
+            let lead = self.key(slot, key);
+            self.release_fact(lead);
+            if lead == number {
+                self.remove_probe(slot, tag, length);
+            } else {
+                self.unwait_at_fact(lead, Kind::Fact.wake(number));
+                self.release_fact(lead);
+            }
+        }
+    }
+
+    fn keys_of(&self, number: u32) -> Vec<Key> {
+        plan::plan(self.facts.at(number)).map(|Plan { keys, .. }| keys).unwrap_or_default()
+    }
+
+    fn add_probe(&mut self, slot: u32, tag: Tag, length: u32) {
+        let probes = &mut self.slots.at_mut(slot).probes;
+        match probes.iter_mut().find(|probe| probe.tag == tag && probe.length == length) {
+            Some(probe) => probe.count += 1,
+            None => probes.push(Probe { tag, length, count: 1 }),
+        }
+    }
+
+    fn remove_probe(&mut self, slot: u32, tag: Tag, length: u32) {
+        let probes = &mut self.slots.at_mut(slot).probes;
+        if let Some(place) = probes.iter().position(|probe| probe.tag == tag && probe.length == length) {
+            probes[place].count -= 1;
+            if probes[place].count == 0 {
+                probes.swap_remove(place);
+            }
+        }
+    }
+
+    /// The ranges about a slot that part at a bit, with these bits above it.
+    #[inline]
+    pub(super) fn bucket(&self, slot: u32, deep: bool, bit: u8, above: u64) -> Option<u32> {
+        self.bucket_table.find(self.bucket_hash(slot, deep, bit, above), |number| {
+            let bucket = self.buckets.at(number);
+            (bucket.slot, bucket.deep, bucket.bit, bucket.above) == (slot, deep, bit, above)
+        })
+    }
+
+    fn bucket_hash(&self, slot: u32, deep: bool, bit: u8, above: u64) -> u64 {
+        bucket_hash(&self.seeds, slot, deep, bit, above)
+    }
+
+    fn add_range(&mut self, slot: u32, ends: Ends, fact: u32) {
+        let deep = self.facts.at(fact).deep;
+        let (bit, above) = (ends.bit(), ends.above());
+        let number = match self.bucket(slot, deep, bit, above) {
+            Some(number) => number,
+            None => {
+                let number = self.buckets.add(Bucket::new(slot, deep, bit, above));
+                let hash = self.bucket_hash(slot, deep, bit, above);
+                let (buckets, seeds) = (&self.buckets, &self.seeds);
+                self.bucket_table.insert(hash, number, |other| {
+                    let bucket = buckets.at(other);
+                    bucket_hash(seeds, bucket.slot, bucket.deep, bucket.bit, bucket.above)
+                });
+                number
+            }
+        };
+        self.buckets.at_mut(number).insert(ends, fact);
+    }
+
+    fn remove_range(&mut self, slot: u32, ends: Ends, fact: u32) {
+        let deep = self.facts.at(fact).deep;
+        let (bit, above) = (ends.bit(), ends.above());
+        let Some(number) = self.bucket(slot, deep, bit, above) else { return };
+        let bucket = self.buckets.at_mut(number);
+        bucket.remove(ends, fact);
+        if bucket.is_empty() {
+            let hash = self.bucket_hash(slot, deep, bit, above);
+            let (buckets, seeds) = (&self.buckets, &self.seeds);
+            self.bucket_table.remove(hash, number, |other| {
+                let bucket = buckets.at(other);
+                bucket_hash(seeds, bucket.slot, bucket.deep, bucket.bit, bucket.above)
+            });
+            self.buckets.take(number);
+        }
+    }
+}
+
+/// The ends of the range that a key stands for, if it stands for one.
+fn ends(key: &Key) -> Option<Ends> {
+    (key.tag.kind() == Tag::RANGE).then(|| Ends::from_bytes(&key.payload)).flatten()
+}
+
+/// What tells how much of a value has to be looked up.
+fn probe_length(key: &Key) -> u32 {
+    let length = match key.tag.kind() {
+        Tag::CIDR_V4 | Tag::CIDR_V6 => usize::from(key.payload.first().copied().unwrap_or_default()),
+        Tag::PREFIX | Tag::SUFFIX | Tag::GRAM => key.payload.len(),
+        _ => 0,
+    };
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+fn bucket_hash(seeds: &foldhash::fast::RandomState, slot: u32, deep: bool, bit: u8, above: u64) -> u64 {
+    let mut hasher = seeds.build_hasher();
+    hasher.write_u64(u64::from(slot) << 9 | u64::from(deep) << 8 | u64::from(bit));
+    hasher.write_u64(above);
+    hasher.finish()
+}

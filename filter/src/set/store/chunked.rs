@@ -1,0 +1,97 @@
+//! A vector in chunks.
+
+use std::sync::Arc;
+
+/// Items to a chunk, but for the first, which grows up to it, so that small vectors are small.
+const CHUNK: usize = 1 << BITS;
+const BITS: usize = 9;
+
+/// A vector that is cloned in constant time. Reading an item takes two steps, changing one copies at most the list of
+/// chunks and one chunk.
+#[derive(Clone, Debug)]
+pub(super) struct Chunked<T> {
+    chunks: Arc<Vec<Arc<[T]>>>,
+    len: usize,
+}
+
+impl<T> Default for Chunked<T> {
+    fn default() -> Self {
+        Self { chunks: Arc::default(), len: 0 }
+    }
+}
+
+impl<T: Clone + Default> Chunked<T> {
+    /// So many default items.
+    pub(super) fn filled(len: usize) -> Self {
+        let mut chunked = Self::default();
+        let chunks = Arc::make_mut(&mut chunked.chunks);
+        while chunked.len < len {
+            let size = CHUNK.min(len - chunked.len);
+            chunks.push(std::iter::repeat_with(T::default).take(size).collect());
+            chunked.len += size;
+        }
+        chunked
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    #[inline]
+    pub(super) fn get(&self, index: usize) -> Option<&T> {
+        self.chunks.get(index >> BITS)?.get(index & (CHUNK - 1))
+    }
+
+    pub(super) fn get_mut(&mut self, index: usize) -> Option<&mut T> {
+        let chunk = Arc::make_mut(&mut self.chunks).get_mut(index >> BITS)?;
+        Arc::make_mut(chunk).get_mut(index & (CHUNK - 1))
+    }
+
+    pub(super) fn push(&mut self, item: T) {
+        let (chunk, place) = (self.len >> BITS, self.len & (CHUNK - 1));
+        let chunks = Arc::make_mut(&mut self.chunks);
+        if chunk == chunks.len() {
+            let size = if chunk == 0 { 2 } else { CHUNK };
+            chunks.push(std::iter::repeat_with(T::default).take(size).collect());
+        } else if place == chunks[chunk].len() {
+            let grown = (place * 2).min(CHUNK);
+            let fill = std::iter::repeat_with(T::default).take(grown - place);
+            chunks[chunk] = chunks[chunk].iter().cloned().chain(fill).collect();
+        }
+        Arc::make_mut(&mut chunks[chunk])[place] = item;
+        self.len += 1;
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.chunks.iter().flat_map(|chunk| chunk.iter()).take(self.len)
+    }
+
+    /// The memory that it takes, in bytes, without what items own.
+    pub(super) fn bytes(&self) -> usize {
+        let items: usize =
+            self.chunks.iter().map(|chunk| size_of_val::<[T]>(chunk) + 2 * size_of::<usize>()).sum();
+        items + self.chunks.capacity() * size_of::<Arc<[T]>>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Chunked;
+
+    #[test]
+    fn copies_share_and_do_not_see_changes() {
+        let mut original = Chunked::default();
+        for n in 0..1000_usize {
+            original.push(n);
+        }
+        let mut copy = original.clone();
+        *copy.get_mut(500).unwrap() = 0;
+        copy.push(1000);
+        assert_eq!((original.len(), copy.len()), (1000, 1001));
+        assert!(original.iter().copied().eq(0..1000));
+        assert_eq!(copy.get(500), Some(&0));
+        assert_eq!(copy.get(999), Some(&999));
+        assert_eq!(copy.get(1000), Some(&1000));
+        assert_eq!(original.get(1024), None);
+    }
+}

@@ -1,0 +1,60 @@
+//! Bytes that are mostly few.
+
+/// Up to this many bytes are held in place.
+const INLINE: usize = 22;
+
+/// A byte string in 24 bytes, without memory of its own where it is short: most literals in filters are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::set) enum Text {
+    Inline { len: u8, bytes: [u8; INLINE] },
+    Heap(Box<[u8]>),
+}
+
+impl Text {
+    pub(in crate::set) fn new(text: &[u8]) -> Self {
+        let mut bytes = [0; INLINE];
+        match (bytes.get_mut(..text.len()), u8::try_from(text.len())) {
+            (Some(place), Ok(len)) => {
+                place.copy_from_slice(text);
+                Self::Inline { len, bytes }
+            }
+            _ => Self::Heap(text.into()),
+        }
+    }
+
+    #[inline]
+    pub(in crate::set) fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Inline { len, bytes } => bytes.get(..usize::from(*len)).unwrap_or_default(),
+            Self::Heap(bytes) => bytes,
+        }
+    }
+
+    /// The memory that it owns, in bytes.
+    pub(in crate::set) fn bytes(&self) -> usize {
+        match self {
+            Self::Inline { .. } => 0,
+            Self::Heap(bytes) => bytes.len(),
+        }
+    }
+}
+
+impl Default for Text {
+    fn default() -> Self {
+        Self::new(&[])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Text;
+
+    #[test]
+    fn holds_bytes_of_any_length() {
+        assert_eq!(size_of::<Text>(), 24);
+        for length in 0..50 {
+            let bytes = vec![b'x'; length];
+            assert_eq!(Text::new(&bytes).as_bytes(), bytes);
+        }
+    }
+}

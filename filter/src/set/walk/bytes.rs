@@ -1,0 +1,175 @@
+//! The walk over bytes: one pass, no tree. What no filter names is passed without being looked at, but for what makes it
+//! JSON.
+
+use super::Union;
+use crate::scan::{Cursor, Key, Kind, Raw, Scan, unescape};
+use crate::set::index::{Held, Index, Judge, ROOT, Scope, Scratch};
+
+/// Leaves the rules that match in `scratch.matched`.
+///
+/// Of a document that is not `CHECKED`, only as much is read as it takes to know the answer.
+pub(in crate::set) fn walk<const CHECKED: bool>(
+    index: &Index,
+    bytes: &[u8],
+    depth: usize,
+    scratch: &mut Scratch,
+) -> Scan<()> {
+    scratch.prepare(index.slots());
+    let mut walk = Walk::<CHECKED> { index, bytes, cursor: Cursor::new(bytes, depth)?, scratch };
+    match walk.cursor.kind()? {
+        Kind::Object => {
+            walk.object(ROOT, false)?;
+        }
+        kind => {
+            walk.cursor.skip(kind)?;
+            walk.scratch.matched.extend(index.without_fields(kind == Kind::Null));
+        }
+    }
+    if CHECKED { walk.cursor.end() } else { Ok(()) }
+}
+
+struct Walk<'a, const CHECKED: bool> {
+    index: &'a Index,
+    bytes: &'a [u8],
+    cursor: Cursor<'a, CHECKED>,
+    scratch: &'a mut Scratch,
+}
+
+/// How many objects the cursor still stands inside of which nothing more needs to be known.
+type Inside = u32;
+
+impl<const CHECKED: bool> Walk<'_, CHECKED> {
+    /// Walks the object that the cursor stands before, and appends the patterns of its level that hold.
+    fn object(&mut self, level: u32, buried: bool) -> Scan<Inside> {
+        let (from, seen) = (self.scratch.matched.len(), self.scratch.seen.len());
+        let stamp = self.scratch.stamp();
+        let mut missing = self.index.children(level);
+        let mut inside = 0;
+        if self.cursor.open(b'}')? {
+            loop {
+                let key = self.cursor.key()?;
+                let mut open = 0;
+                match self.child(level, key) {
+                    Some(slot) => {
+                        let new;
+                        (new, open) = self.field(slot, stamp)?;
+                        missing -= u32::from(new);
+                    }
+                    None => {
+                        let kind = self.cursor.kind()?;
+                        self.cursor.skip(kind)?;
+                    }
+                }
+                if !CHECKED && missing == 0 {
+                    inside = open + 1;
+                    break;
+                }
+                self.leave(open)?;
+                if !self.cursor.more(b'}')? {
+                    break;
+                }
+            }
+        }
+        let inner = self.scratch.matched.len();
+        let scope = Fields { bytes: self.bytes, stamp };
+        Judge { index: self.index, scratch: self.scratch, scope, buried }.object(level, seen);
+        self.scratch.matched.drain(from..inner);
+        Ok(inside)
+    }
+
+    fn leave(&mut self, inside: Inside) -> Scan<()> {
+        for _ in 0..inside {
+            self.cursor.leave(b'}')?;
+        }
+        Ok(())
+    }
+
+    fn child(&self, level: u32, key: Key<'_>) -> Option<u32> {
+        if key.escaped {
+            return self.index.child(level, unescape(key).as_bytes());
+        }
+        self.index.child(level, key.raw)
+    }
+
+    /// Walks the value of a field; whether the object has not had it before.
+    fn field(&mut self, slot: u32, stamp: u64) -> Scan<(bool, Inside)> {
+        let kind = self.cursor.kind()?;
+        let start = self.cursor.at();
+        let from = self.scratch.matched.len();
+        let mut inside = 0;
+        match (kind, self.index.inner(slot)) {
+            (Kind::Object, Some(level)) => {
+                inside = self.object(level, false)?;
+                // What is asked of the object as a whole needs all of it.
+                if !self.index.only_inner(slot) {
+                    self.leave(std::mem::take(&mut inside))?;
+                }
+            }
+            (Kind::Array, Some(level)) => self.array(level)?,
+            _ => self.cursor.skip(kind)?,
+        }
+        let list = (from, self.scratch.matched.len());
+        let held = Held { stamp, kind, start, end: self.cursor.at(), list };
+        Ok((self.scratch.hold(slot, held), inside))
+    }
+
+    /// Walks the array that the cursor stands before, and appends the patterns of a level that hold for some element.
+    fn array(&mut self, level: u32) -> Scan<()> {
+        let mut union = Union::new(self.scratch);
+        if self.elements(level, false, &mut union)? {
+            self.scratch.matched.extend(self.index.on_empty(level));
+        }
+        self.scratch.sort_matched(union.from);
+        Ok(())
+    }
+
+    /// Whether some element is judged as an object without fields. The recursion is bounded by the limit of depth.
+    fn elements(&mut self, level: u32, buried: bool, union: &mut Union) -> Scan<bool> {
+        let mut without_fields = false;
+        if !self.cursor.open(b']')? {
+            return Ok(false);
+        }
+        loop {
+            match self.cursor.kind()? {
+                Kind::Object => {
+                    let inside = self.object(level, buried)?;
+                    self.leave(inside)?;
+                    union.thin_out(self.scratch);
+                }
+                Kind::Array => {
+                    self.elements(level, true, union)?;
+                    without_fields = true;
+                }
+                kind => {
+                    self.cursor.skip(kind)?;
+                    without_fields |= kind != Kind::Null;
+                }
+            }
+            if !self.cursor.more(b']')? {
+                return Ok(without_fields);
+            }
+        }
+    }
+}
+
+/// The fields of an object in a document.
+#[derive(Clone, Copy)]
+struct Fields<'d> {
+    bytes: &'d [u8],
+    stamp: u64,
+}
+
+impl<'d> Scope for Fields<'d> {
+    type Value = Raw<'d>;
+
+    #[inline]
+    fn stamp(&self) -> u64 {
+        self.stamp
+    }
+
+    #[inline]
+    fn value(&self, _: &Index, scratch: &Scratch, slot: u32) -> Option<Raw<'d>> {
+        let held = scratch.held(slot, self.stamp)?;
+        Some(Raw::new(held.kind, self.bytes.get(held.start..held.end)?))
+    }
+}

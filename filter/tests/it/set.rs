@@ -1,0 +1,154 @@
+//! Sets against their filters, each asked alone.
+
+use filter::{Dialect, Filter, FilterOptions, FilterSet, LiveSet, Matches};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use crate::generate;
+
+fn any_filter() -> BoxedStrategy<Filter> {
+    let compile = |dialect: Dialect| {
+        move |filter: Value| FilterOptions::new().dialect(dialect).parse(&filter.to_string()).unwrap()
+    };
+    prop_oneof![
+        3 => generate::native::filter().prop_map(compile(Dialect::Native)),
+        1 => generate::trigger_dev::filter().prop_map(compile(Dialect::TriggerDev)),
+        3 => generate::event_bridge::pattern().prop_map(compile(Dialect::EventBridge)),
+    ]
+    .boxed()
+}
+
+/// What the set answers, in every way that it can be asked, which must be one answer.
+fn answer(set: &FilterSet<usize>, event: &Value) -> Vec<usize> {
+    let text = event.to_string();
+    let of_value: Vec<usize> = set.matches(event).into_iter().copied().collect();
+    let of_bytes: Vec<usize> = set.matches_slice(text.as_bytes()).unwrap().into_iter().copied().collect();
+    let of_valid: Vec<usize> = set.matches_valid_slice(text.as_bytes()).into_iter().copied().collect();
+    assert_eq!(of_bytes, of_value, "bytes: {text}");
+    assert_eq!(of_valid, of_value, "known to be valid: {text}");
+    of_value
+}
+
+fn expected(filters: &[(usize, Filter)], event: &Value) -> Vec<usize> {
+    filters.iter().filter(|(_, filter)| filter.matches(event)).map(|&(id, _)| id).collect()
+}
+
+proptest! {
+    // A case asks some thirty filters three ways.
+    #![proptest_config(generate::config_of(8))]
+
+    #[test]
+    fn a_set_answers_as_its_filters_do(
+        filters in vec(any_filter(), 0..40),
+        events in vec(generate::event(), 1..6),
+    ) {
+        let filters: Vec<(usize, Filter)> = filters.into_iter().enumerate().collect();
+        let mut builder = FilterSet::builder();
+        builder.extend(filters.iter().cloned());
+        let set = builder.build();
+        for event in &events {
+            prop_assert_eq!(answer(&set, event), expected(&filters, event), "{}", event);
+        }
+    }
+
+    #[test]
+    fn a_set_that_has_changed_answers_as_a_new_one(
+        steps in vec((0..30_usize, any_filter(), any::<bool>()), 0..60),
+        events in vec(generate::event(), 1..4),
+    ) {
+        let mut set = FilterSet::new();
+        let mut filters: Vec<(usize, Filter)> = Vec::new();
+        let mut before = None;
+        for (id, filter, insert) in steps {
+            let place = filters.iter().position(|(other, _)| *other == id);
+            match (insert, place) {
+                (true, Some(place)) => {
+                    prop_assert!(!set.insert(id, filter.clone()));
+                    filters[place].1 = filter;
+                }
+                (true, None) => {
+                    prop_assert!(set.insert(id, filter.clone()));
+                    filters.push((id, filter));
+                }
+                (false, place) => {
+                    prop_assert_eq!(set.remove(&id), place.is_some());
+                    place.map(|place| filters.remove(place));
+                }
+            }
+            if before.is_none() && filters.len() == 8 {
+                before = Some((set.clone(), filters.clone()));
+            }
+        }
+        prop_assert_eq!(set.len(), filters.len());
+        prop_assert!(set.ids().eq(filters.iter().map(|(id, _)| id)));
+        for event in &events {
+            prop_assert_eq!(answer(&set, event), expected(&filters, event), "{}", event);
+            if let Some((set, filters)) = &before {
+                prop_assert_eq!(answer(set, event), expected(filters, event), "the copy: {}", event);
+            }
+        }
+        // What was there only for filters that are gone is gone too.
+        for (id, _) in &filters {
+            prop_assert!(set.remove(id));
+        }
+        let stats = set.stats();
+        prop_assert_eq!((stats.filters, stats.unindexed, stats.fields), (0, 0, 0));
+        prop_assert!(stats.indexes.is_empty(), "{:?}", stats.indexes);
+    }
+}
+
+#[test]
+fn readers_keep_what_they_loaded() {
+    let live = LiveSet::from(FilterSet::new());
+    let event = json!({"a": 1});
+    let loaded = live.load();
+    std::thread::scope(|scope| {
+        for id in 0..4 {
+            let live = &live;
+            scope.spawn(move || {
+                for _ in 0..50 {
+                    live.update(|set| set.insert(id, Filter::parse(r#"{"a": 1}"#).unwrap()));
+                    assert!(live.load().matches(&json!({"a": 1})).contains(&&id));
+                    live.update(|set| set.remove(&id));
+                    live.update(|set| set.insert(id, Filter::parse(r#"{"a": 1}"#).unwrap()));
+                }
+            });
+        }
+    });
+    assert!(loaded.matches(&event).is_empty());
+    assert_eq!(live.load().matches(&event).len(), 4);
+}
+
+#[test]
+fn a_change_that_panics_changes_nothing() {
+    let live = LiveSet::from(FilterSet::new());
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        live.update(|set| {
+            set.insert(1, Filter::parse("{}").unwrap());
+            panic!("on purpose");
+        })
+    }));
+    assert!(result.is_err());
+    assert!(live.load().is_empty());
+    assert!(live.update(|set| set.insert(2, Filter::parse("{}").unwrap())));
+}
+
+#[test]
+fn the_last_of_duplicate_keys_counts() {
+    let mut set = FilterSet::new();
+    set.insert(1, Filter::parse(r#"{"a": 1}"#).unwrap());
+    set.insert(2, Filter::parse(r#"{"a": {"b": 1}}"#).unwrap());
+    set.insert(3, Filter::parse(r#"{"a": {"b": 2}}"#).unwrap());
+    let mut matches = Matches::new();
+    for (event, expected) in [
+        (r#"{"a":1,"a":{"b":1}}"#, vec![2]),
+        (r#"{"a":{"b":1},"a":1}"#, vec![1]),
+        (r#"{"a":{"b":1},"a":{"b":1,"b":2}}"#, vec![3]),
+        (r#"{"a":[{"b":1}],"a":[{"b":2},{"b":1}]}"#, vec![2, 3]),
+        (r#"{"\u0061":{"\u0062":1}}"#, vec![2]),
+    ] {
+        set.matches_slice_into(event.as_bytes(), &mut matches).unwrap();
+        assert!(matches.ids(&set).eq(&expected), "{event}");
+    }
+}
