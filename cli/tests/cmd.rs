@@ -1,4 +1,4 @@
-//! Snapshots of what the commands print, in `tests/cmd`: help, usage errors, `check`, `match`, `explain`.
+//! Snapshots of what the commands print, in `tests/cmd`: help, usage errors, `check`, `match`, `route`, `explain`, `convert`.
 //!
 //! `TRYCMD=overwrite cargo test -p cli --test cmd` writes them anew; read the difference before committing it.
 

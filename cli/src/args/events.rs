@@ -1,4 +1,4 @@
-//! The arguments of the commands that work without a network: `check`, `match`, `explain`, `convert` and `schema`.
+//! The arguments of the commands that work without a network: `check`, `match`, `route`, `explain`, `convert` and `schema`.
 
 use std::path::PathBuf;
 
@@ -74,8 +74,9 @@ pub(crate) struct CheckArgs {
 
 /// Print the JSON Lines that match a filter
 ///
-/// Reads one JSON value per line and prints the lines that match, byte for byte. Lines that are not JSON are reported
-/// on standard error and the search goes on; blank lines are skipped. Without a file, reads standard input.
+/// Reads one JSON value per line and prints the lines that match, byte for byte and in order, searching on all cores.
+/// Lines that are not JSON are reported on standard error and the search goes on; blank lines are skipped. Without a
+/// file, reads standard input. What is found in a pipe is printed before more of it is waited for.
 #[derive(Debug, Args)]
 #[command(after_long_help = r#"Examples:
   poll match -f '{"level": ["error", "fatal"]}' app.jsonl
@@ -102,13 +103,53 @@ pub(crate) struct MatchArgs {
     #[arg(short, long, conflicts_with = "count")]
     pub(crate) quiet: bool,
 
-    /// Write out every line as soon as it is found, as is done on a terminal
+    /// Write out what is found at once, as is done on a terminal, even while there is more to read
     #[arg(long)]
     pub(crate) line_buffered: bool,
 
     /// Files of JSON Lines; `-` is standard input
     #[arg(value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
+}
+
+/// Say which of many rules each event matches
+///
+/// Reads rules, one per line: {"id": …, "filter": …}, the id a string or a number. Then reads events, one per line, and
+/// prints for each a line with the ids of the rules that it matches, as an array in the order of the rules: `[]` if
+/// there is none. What an event costs depends on the rules that it nearly matches, not on how many there are.
+///
+/// Mistakes in the rules are all reported, and nothing is routed then. Lines that are not JSON are reported on standard
+/// error and get no line; blank lines are skipped. Without a file, reads standard input; what comes through a pipe is
+/// answered before more of it is waited for.
+#[derive(Debug, Args)]
+#[command(after_long_help = r#"Examples:
+  poll route -r rules.jsonl events.jsonl
+  tail -f app.jsonl | poll route -r alerts.jsonl | while read -r ids; do notify "$ids"; done
+  poll route --dialect event-bridge -r patterns.jsonl --stats events.jsonl > routes.jsonl
+
+Rules:
+  {"id": "big-order", "filter": {"type": "order", "amount": {"$gte": 1000}}}
+  {"id": 17, "filter": {"type": [{"$startsWith": "refund."}]}}
+
+Exit codes:
+  0 an event matched a rule, 1 none did, 2 an error occurred: a bad rule, an unreadable file, a line
+  that is not JSON"#)]
+pub(crate) struct RouteArgs {
+    /// The rules: a file of JSON Lines; `-` is standard input
+    #[arg(short, long, value_name = "RULES")]
+    pub(crate) rules: PathBuf,
+
+    /// How the filters are written: native, trigger-dev or event-bridge
+    #[arg(long, default_value = "native", hide_possible_values = true, value_parser = dialect())]
+    pub(crate) dialect: filter::Dialect,
+
+    /// Say on standard error what the rules take, how they are found, and which are checked against every event
+    #[arg(long)]
+    pub(crate) stats: bool,
+
+    /// A file of events; `-`, or none, is standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
 }
 
 /// Say why events do or do not match a filter

@@ -11,7 +11,9 @@ mod values;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-pub(crate) use events::{CheckArgs, ConvertArgs, ExplainArgs, FilterArgs, Kind, MatchArgs, SchemaArgs};
+pub(crate) use events::{
+    CheckArgs, ConvertArgs, ExplainArgs, FilterArgs, Kind, MatchArgs, RouteArgs, SchemaArgs,
+};
 pub(crate) use polls::{DemoArgs, RunArgs, WaitArgs};
 pub(crate) use stores::{CancelArgs, ForgetArgs, ListArgs, ShowArgs, SubmitArgs};
 pub(crate) use values::TextArg;
@@ -20,7 +22,8 @@ pub(crate) use values::TextArg;
 ///
 /// A background poll asks a URL again and again, on a steady grid, until a response matches a filter, a response
 /// matches a failure filter, or the time is up. The filters work on their own too: `match` is grep for JSON events,
-/// `explain` says why an event does or does not match, `check` finds mistakes before they run.
+/// `route` holds them against many filters at once, `explain` says why an event does or does not match, `check` finds
+/// mistakes before they run.
 #[derive(Debug, Parser)]
 #[command(
     name = "poll",
@@ -96,6 +99,7 @@ pub(crate) enum Command {
     Forget(ForgetArgs),
     Check(CheckArgs),
     Match(MatchArgs),
+    Route(RouteArgs),
     Explain(ExplainArgs),
     Convert(ConvertArgs),
     Schema(SchemaArgs),

@@ -1,6 +1,6 @@
 //! `poll explain`: why each event does or does not match.
 
-use std::io::{self, BufWriter, Write as _};
+use std::io::{self, BufReader, BufWriter, Write as _};
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -29,7 +29,7 @@ pub(super) fn run(args: &ExplainArgs, terminal: &Terminal) -> anyhow::Result<Exi
     let filter = filters::compile(&args.filter, terminal)?;
     let path = args.file.as_deref().unwrap_or(Path::new("-"));
     let name = input::name(path);
-    let mut documents = Documents::new(input::open(path)?);
+    let mut documents = Documents::new(BufReader::new(input::open(path)?));
     let mut output = BufWriter::new(io::stdout().lock());
     let (mut matched, mut errors) = (false, false);
     while let Some(document) = documents.next_document().with_context(|| format!("cannot read {name}"))? {

@@ -1,134 +1,121 @@
 //! `poll match`: grep for JSON events.
 //!
-//! Lines are streamed and matched on their bytes, so memory is that of the longest line. A line that is not JSON, or
-//! a file that cannot be read, is reported and the search goes on, as grep does it; the exit code says 2 in the end.
-//! What is selected is written as it is, to a terminal too: a line that is JSON has no escape character in it.
+//! Lines are streamed and matched on their bytes, on all cores, so memory is that of a few chunks of lines. A line that is
+//! not JSON, or a file that cannot be read, is reported and the search goes on, as grep does it; the exit code says 2 in the
+//! end. What is selected is written as it is, to a terminal too: a line that is JSON has no escape character in it.
 
-use std::io::{self, BufWriter, Write as _};
-use std::path::Path;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use filter::Filter;
 
-use super::output::CANNOT_WRITE;
+use super::answer::{Answer, OutputError, Told};
+use super::threads::{self, Event};
 use super::{filters, tell_error};
 use crate::args::MatchArgs;
 use crate::exit::Exit;
-use crate::input;
-use crate::input::lines::Lines;
-use crate::render::clean;
-use crate::render::terminal::{Terminal, tell};
+use crate::input::lines::Chunk;
+use crate::render::terminal::Terminal;
 
 pub(super) fn run(args: &MatchArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     let filter = filters::compile(&args.filter, terminal)?;
-    let stdin = [Path::new("-").to_path_buf()];
+    let stdin = [PathBuf::from("-")];
     let files = if args.files.is_empty() { &stdin[..] } else { &args.files[..] };
-    let mut search = Search {
-        filter,
-        args,
-        terminal,
-        output: BufWriter::with_capacity(64 * 1024, io::stdout().lock()),
-        selected: 0,
-        errors: false,
-    };
+    let mut told = Told::new();
     for file in files {
-        let before = search.selected;
-        if let Err(error) = search.file(file) {
+        let before = told.matched;
+        if let Err(error) = search(file, &filter, args, terminal, &mut told) {
             if error.is::<OutputError>() {
                 return Err(error);
             }
-            search.errors = true;
+            told.mistakes = true;
+            told.flush()?;
             tell_error(terminal, &error);
         }
         if args.count {
-            search.count(file, before, files.len() > 1)?;
+            let name = if files.len() > 1 { format!("{}:", file.display()) } else { String::new() };
+            told.write(format!("{name}{}\n", told.matched - before).as_bytes())?;
         }
-        if args.quiet && search.selected > 0 {
+        if args.quiet && told.matched > 0 {
             return Ok(Exit::Success);
         }
     }
-    search.flush()?;
-    Ok(match (search.errors, search.selected) {
+    told.flush()?;
+    Ok(match (told.mistakes, told.matched) {
         (true, _) => Exit::Error,
         (false, 0) => Exit::Negative,
         (false, _) => Exit::Success,
     })
 }
 
-struct Search<'a> {
+fn search(
+    path: &Path,
+    filter: &Filter,
+    args: &MatchArgs,
+    terminal: &Terminal,
+    told: &mut Told<'_>,
+) -> anyhow::Result<()> {
+    let eager = args.line_buffered || terminal.stdout;
+    let worker = || {
+        let worker = Worker {
+            filter: filter.clone(),
+            path: path.to_owned(),
+            terminal: *terminal,
+            wanted: !args.invert_match,
+            one_is_enough: args.quiet,
+            print: !args.quiet && !args.count,
+        };
+        move |chunk: &Chunk| worker.answer(chunk)
+    };
+    let sink = |event| {
+        match event {
+            Event::Answer(answer) => told.tell(answer)?,
+            Event::Idle => told.flush()?,
+        }
+        if eager {
+            told.flush()?;
+        }
+        let enough = args.quiet && told.matched > 0;
+        Ok(if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    };
+    threads::run(path, worker, sink)
+}
+
+/// Searches chunks of one file.
+struct Worker {
     filter: Filter,
-    args: &'a MatchArgs,
-    terminal: &'a Terminal,
-    output: BufWriter<io::StdoutLock<'a>>,
-    selected: u64,
-    errors: bool,
+    path: PathBuf,
+    terminal: Terminal,
+    /// Which lines are selected: those that match, or those that do not.
+    wanted: bool,
+    one_is_enough: bool,
+    print: bool,
 }
 
-/// Output that fails ends the search; input that fails ends only its file.
-#[derive(Debug)]
-struct OutputError;
-
-impl std::fmt::Display for OutputError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(CANNOT_WRITE)
-    }
-}
-
-impl Search<'_> {
-    fn file(&mut self, path: &Path) -> anyhow::Result<()> {
-        let mut lines = Lines::new(input::open(path)?);
-        let line_buffered = self.args.line_buffered || self.terminal.stdout;
-        while let Some(line) =
-            lines.next_line().with_context(|| format!("cannot read {}", input::name(path)))?
-        {
-            let matches = match self.filter.matches_slice(line.content) {
-                Ok(matches) => matches,
+impl Worker {
+    fn answer(&self, chunk: &Chunk) -> Answer {
+        let mut answer = Answer::default();
+        for line in chunk.lines() {
+            match self.filter.matches_slice(line.content) {
+                Ok(matches) if matches == self.wanted => {}
+                Ok(_) => continue,
                 Err(error) => {
-                    self.errors = true;
-                    // What was found before the mistake is shown before it.
-                    self.flush()?;
-                    tell(format_args!(
-                        "{}:{}:{}: {}: not JSON: {}",
-                        input::name(path),
-                        line.number,
-                        error.column(),
-                        self.terminal.stderr_paint.bad("error"),
-                        clean::excerpt(error.diagnostic().message(), 300)
-                    ));
+                    answer.not_json(&self.path, line.number, &error, &self.terminal);
                     continue;
                 }
-            };
-            if matches == self.args.invert_match {
-                continue;
             }
-            self.selected += 1;
-            if self.args.quiet {
-                return Ok(());
+            answer.matched += 1;
+            if self.one_is_enough {
+                break;
             }
-            if !self.args.count {
-                let mut written = self.output.write_all(line.verbatim);
+            if self.print {
+                answer.results.extend_from_slice(line.verbatim);
                 if !line.verbatim.ends_with(b"\n") {
                     // The last line may lack its end; what is printed after it must not run into it.
-                    written = written.and_then(|()| self.output.write_all(b"\n"));
-                }
-                written.context(OutputError)?;
-                if line_buffered {
-                    self.flush()?;
+                    answer.results.push(b'\n');
                 }
             }
         }
-        Ok(())
-    }
-
-    fn count(&mut self, path: &Path, before: u64, named: bool) -> anyhow::Result<()> {
-        let count = self.selected - before;
-        if named {
-            write!(self.output, "{}:", path.display()).context(OutputError)?;
-        }
-        writeln!(self.output, "{count}").context(OutputError)
-    }
-
-    fn flush(&mut self) -> anyhow::Result<()> {
-        self.output.flush().context(OutputError)
+        answer
     }
 }

@@ -4,6 +4,7 @@
 //! it, and ends with 2. One error is not told: a reader of standard output that has gone (`poll match … | head`) has
 //! seen what it wanted.
 
+mod answer;
 mod check;
 mod convert;
 mod demo;
@@ -13,11 +14,13 @@ mod explain;
 mod filters;
 mod r#match;
 mod output;
+mod route;
 mod run;
 mod schema;
 mod signals;
 mod specs;
 mod store;
+mod threads;
 mod wait;
 
 use std::io;
@@ -41,6 +44,7 @@ pub(crate) fn run(cli: Cli) -> Exit {
         Command::Forget(args) => store::forget::run(&args, &terminal),
         Command::Check(args) => check::run(&args, &terminal),
         Command::Match(args) => r#match::run(&args, &terminal),
+        Command::Route(args) => route::run(&args, &terminal),
         Command::Explain(args) => explain::run(&args, &terminal),
         Command::Convert(args) => convert::run(&args, &terminal),
         Command::Schema(args) => schema::run(&args),

@@ -1,16 +1,38 @@
-//! JSON Lines, one at a time and byte for byte.
+//! JSON Lines, in chunks of whole lines, byte for byte.
+//!
+//! A chunk holds the lines that were there when the input was read: up to [`CHUNK`] bytes of a file, or the one line that
+//! somebody has just written into a pipe, which therefore never waits for the next. A line that is longer makes its chunk
+//! longer. Chunks are what is handed to threads, so that the cost of handing over is shared by many lines.
 //!
 //! A line is handed out as it stands in the file, so that what is selected can be written verbatim; only its line
-//! end is told apart, because the last line may lack it. Lines may be of any length: the buffer grows to the longest.
-//! A byte order mark before the first line belongs to the file, not to the line.
+//! end is told apart, because the last line may lack it. A byte order mark before the first line belongs to the file, not
+//! to the line.
 
-use std::io::{self, BufRead};
+use std::io::{self, Read};
 
-/// Reads lines, counting from 1.
-pub(crate) struct Lines<R> {
+use memchr::{memchr, memchr_iter, memrchr};
+
+/// How much is read at once: much to one who hands it over, little to one who has to wait for all of it.
+const CHUNK: usize = 256 * 1024;
+
+/// Reads chunks.
+pub(crate) struct Chunks<R> {
     reader: R,
-    buffer: Vec<u8>,
-    number: u64,
+    /// The beginning of a line whose end has not been read.
+    rest: Vec<u8>,
+    /// The number of the next line.
+    line: u64,
+    ended: bool,
+}
+
+/// Some whole lines.
+#[derive(Debug)]
+pub(crate) struct Chunk {
+    bytes: Vec<u8>,
+    /// The number in the file of the first of them, from 1.
+    first: u64,
+    /// How many bytes of a byte order mark stand before it.
+    mark: usize,
 }
 
 /// One line that is not blank.
@@ -23,57 +45,130 @@ pub(crate) struct Line<'a> {
     pub(crate) verbatim: &'a [u8],
 }
 
-impl<R: BufRead> Lines<R> {
+impl<R: Read> Chunks<R> {
     pub(crate) fn new(reader: R) -> Self {
-        Self { reader, buffer: Vec::new(), number: 0 }
+        Self { reader, rest: Vec::new(), line: 1, ended: false }
     }
 
-    /// The next line that is not blank; `None` at the end.
-    pub(crate) fn next_line(&mut self) -> io::Result<Option<Line<'_>>> {
-        let start = loop {
-            self.buffer.clear();
-            if self.reader.read_until(b'\n', &mut self.buffer)? == 0 {
-                return Ok(None);
+    /// The next lines; `None` at the end.
+    pub(crate) fn next_chunk(&mut self) -> io::Result<Option<Chunk>> {
+        let mut bytes = std::mem::take(&mut self.rest);
+        while !self.ended {
+            let before = bytes.len();
+            // Not `read_to_end`: what a pipe has now is handed out now. A line of megabytes is read in steps that grow with it,
+            // so that moving it about takes linear time.
+            bytes.resize(before + CHUNK.max(before), 0);
+            let read = loop {
+                match self.reader.read(&mut bytes[before..]) {
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    read => break read?,
+                }
+            };
+            bytes.truncate(before + read);
+            self.ended = read == 0;
+            if let Some(end) = memrchr(b'\n', &bytes[before..]) {
+                self.rest = bytes.split_off(before + end + 1);
+                break;
             }
-            self.number += 1;
-            let mark = self.number == 1 && self.buffer.starts_with(super::BOM.as_bytes());
-            let start = if mark { super::BOM.len() } else { 0 };
-            if !self.buffer[start..].iter().all(u8::is_ascii_whitespace) {
-                break start;
-            }
-        };
-        let verbatim = &self.buffer[start..];
-        let content = verbatim.strip_suffix(b"\n").unwrap_or(verbatim);
-        let content = content.strip_suffix(b"\r").unwrap_or(content);
-        Ok(Some(Line { number: self.number, content, verbatim }))
+        }
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        let first = self.line;
+        self.line += memchr_iter(b'\n', &bytes).count() as u64;
+        let mark = if first == 1 && bytes.starts_with(super::BOM.as_bytes()) { super::BOM.len() } else { 0 };
+        Ok(Some(Chunk { bytes, first, mark }))
     }
+}
+
+impl Chunk {
+    /// The lines that are not blank.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = Line<'_>> {
+        let mut rest = &self.bytes[self.mark..];
+        let mut number = self.first;
+        std::iter::from_fn(move || {
+            while !rest.is_empty() {
+                let end = memchr(b'\n', rest).map_or(rest.len(), |end| end + 1);
+                let (verbatim, after) = rest.split_at(end);
+                let line = Line { number, content: without_end(verbatim), verbatim };
+                (rest, number) = (after, number + 1);
+                if !line.content.iter().all(u8::is_ascii_whitespace) {
+                    return Some(line);
+                }
+            }
+            None
+        })
+    }
+}
+
+fn without_end(verbatim: &[u8]) -> &[u8] {
+    let content = verbatim.strip_suffix(b"\n").unwrap_or(verbatim);
+    content.strip_suffix(b"\r").unwrap_or(content)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(text: &[u8]) -> Vec<(u64, String, String)> {
-        let mut lines = Lines::new(text);
-        let mut read = Vec::new();
-        while let Some(line) = lines.next_line().unwrap() {
-            let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-            read.push((line.number, text(line.content), text(line.verbatim)));
+    /// Gives its bytes in pieces, as a pipe does.
+    struct Pieces<'a>(Vec<&'a [u8]>);
+
+    impl Read for Pieces<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            if self.0.is_empty() {
+                return Ok(0);
+            }
+            let piece = self.0.remove(0);
+            buffer[..piece.len()].copy_from_slice(piece);
+            Ok(piece.len())
         }
-        read
+    }
+
+    fn read(reader: impl Read) -> Vec<Vec<(u64, String, String)>> {
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        let mut chunks = Chunks::new(reader);
+        std::iter::from_fn(|| chunks.next_chunk().unwrap())
+            .map(|chunk| {
+                chunk.lines().map(|line| (line.number, text(line.content), text(line.verbatim))).collect()
+            })
+            .collect()
     }
 
     #[test]
     fn line_ends_blank_lines_and_the_mark() {
         let expected = [(1, "1", "1\r\n"), (4, "2", "2\n"), (5, " 3", " 3")];
         let expected = expected.map(|(number, content, verbatim)| (number, content.into(), verbatim.into()));
-        assert_eq!(read("\u{feff}1\r\n\n \t\r\n2\n 3".as_bytes()), expected);
-        assert!(read(b"").is_empty());
-        assert!(read(b"\n\n").is_empty());
+        assert_eq!(read("\u{feff}1\r\n\n \t\r\n2\n 3".as_bytes()).concat(), expected);
+        assert!(read(&b""[..]).is_empty());
+        assert!(read(&b"\n\n"[..]).concat().is_empty());
     }
 
     #[test]
     fn a_mark_alone_is_a_blank_line() {
-        assert_eq!(read("\u{feff}\n1\n".as_bytes()), [(2, "1".into(), "1\n".into())]);
+        assert_eq!(read("\u{feff}\n1\n".as_bytes()).concat(), [(2, "1".into(), "1\n".into())]);
+    }
+
+    #[test]
+    fn what_has_come_is_handed_out_at_once() {
+        let chunks = read(Pieces(vec![b"1\n", b"2\n3\n4", b"4", b"4\n", b"5"]));
+        let contents = |chunk: &Vec<(u64, String, String)>| -> Vec<(u64, String)> {
+            chunk.iter().map(|(number, content, _)| (*number, content.clone())).collect()
+        };
+        let line = |number, content: &str| (number, content.to_owned());
+        assert_eq!(
+            chunks.iter().map(contents).collect::<Vec<_>>(),
+            [vec![line(1, "1")], vec![line(2, "2"), line(3, "3")], vec![line(4, "444")], vec![line(5, "5")]]
+        );
+    }
+
+    #[test]
+    fn a_line_may_be_longer_than_a_chunk() {
+        let long = "x".repeat(3 * CHUNK);
+        let text = format!("a\n{long}\nb\n");
+        let lines = read(text.as_bytes()).concat();
+        assert_eq!(
+            lines.iter().map(|(number, content, _)| (*number, content.len())).collect::<Vec<_>>(),
+            [(1, 1), (2, long.len()), (3, 1)]
+        );
     }
 }

@@ -7,7 +7,7 @@ pub(crate) mod documents;
 pub(crate) mod lines;
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, IsTerminal as _, Read as _};
+use std::io::{self, IsTerminal as _, Read};
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -91,21 +91,19 @@ pub(crate) fn read_bytes(path: &Path) -> anyhow::Result<Vec<u8>> {
     read().with_context(|| format!("cannot read {}", name(path)))
 }
 
-/// A buffered reader of a file, or of standard input for `-`.
-pub(crate) fn open(path: &Path) -> anyhow::Result<Box<dyn BufRead>> {
-    // Events come by the gigabyte; a larger buffer than the default saves system calls.
-    const BUFFER: usize = 256 * 1024;
+/// A reader of a file, or of standard input for `-`; without a buffer, but for that of standard input.
+pub(crate) fn open(path: &Path) -> anyhow::Result<Box<dyn Read + Send>> {
     let open = || {
         if is_stdin(path) {
             hint_at_terminal("events");
-            return Ok(Box::new(BufReader::with_capacity(BUFFER, io::stdin())) as Box<dyn BufRead>);
+            return Ok(Box::new(io::stdin()) as Box<dyn Read + Send>);
         }
         let file = File::open(path)?;
         // Opening a directory succeeds on Unix and reading it fails later, with a worse message.
         if file.metadata()?.is_dir() {
             return Err(io::Error::from(io::ErrorKind::IsADirectory));
         }
-        Ok::<_, io::Error>(Box::new(BufReader::with_capacity(BUFFER, file)) as Box<dyn BufRead>)
+        Ok::<_, io::Error>(Box::new(file) as Box<dyn Read + Send>)
     };
     open().with_context(|| format!("cannot read {}", name(path)))
 }

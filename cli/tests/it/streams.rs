@@ -7,7 +7,9 @@ use crate::process::{command, finish, run};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_that_leaves_is_no_error() {
-    for arguments in [&["match", "-f", "{}"][..], &["explain", "-f", "{}"]] {
+    let rules = rules(r#"{"id":1,"filter":{}}"#);
+    let route = ["route", "-r", rules.path().to_str().unwrap()];
+    for arguments in [&["match", "-f", "{}"][..], &["explain", "-f", "{}"], &route] {
         let mut child = command(arguments).spawn().unwrap();
         drop(child.stdout.take());
         let ended = finish(child, "{}\n".repeat(100_000)).await;
@@ -56,6 +58,69 @@ async fn line_buffered_answers_before_the_input_ends() {
     }
     drop(stdin);
     assert_eq!(child.wait().await.unwrap().code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_through_a_pipe_is_answered_before_more_of_it_is_waited_for() {
+    let rules = rules("{\"id\":\"a\",\"filter\":{\"a\":1}}\n");
+    let route = ["route", "-r", rules.path().to_str().unwrap()];
+    let line = r#"{"a":1}"#;
+    for (arguments, answer) in [(&["match", "-f", line][..], line), (&route, r#"["a"]"#)] {
+        let mut child = command(arguments).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap()).lines();
+        // More than there are threads, so that each of them is waited for.
+        for _ in 0..100 {
+            stdin.write_all(format!("{line}\n").as_bytes()).await.unwrap();
+            assert_eq!(stdout.next_line().await.unwrap().as_deref(), Some(answer));
+        }
+        drop(stdin);
+        assert_eq!(child.wait().await.unwrap().code(), Some(0));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn quiet_ends_at_the_first_line_whatever_may_come() {
+    let mut child = command(&["match", "-q", "-f", r#"{"a":1}"#]).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(b"{}\n{\"a\":1}\n").await.unwrap();
+    assert_eq!(child.wait().await.unwrap().code(), Some(0));
+    drop(stdin);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_events_come_out_in_their_order() {
+    // Several megabytes, so that there are many chunks; events of very different cost, so that threads get out of step.
+    let event = |n: usize| {
+        format!("{{\"n\":{n},\"pad\":\"{}\"}}\n", "x".repeat(if n % 1000 < 500 { 10 } else { 300 }))
+    };
+    let events: String = (0..40_000).map(event).collect();
+    let rules = rules(
+        &(0..10).map(|n| format!("{{\"id\":{n},\"filter\":{{\"n\":{}}}}}\n", n * 3_999)).collect::<String>(),
+    );
+    let answer = |n: usize| {
+        if n.is_multiple_of(3_999) && n < 39_990 { format!("[{}]\n", n / 3_999) } else { "[]\n".into() }
+    };
+    let answers: String = (0..40_000).map(answer).collect();
+    run(&["route", "-r", rules.path().to_str().unwrap()], &events).await.expect(0, &answers);
+
+    let selected: String = (0..40_000).filter(|n| *n >= 10).map(event).collect();
+    run(&["match", "-f", r#"{"n": {"$gte": 10}}"#], &events).await.expect(0, &selected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mistakes_are_told_between_what_stands_before_and_after_them() {
+    let rules = rules("{\"id\":1.0,\"filter\":{}}\n{\"id\":\"\\u0041\\\"\",\"filter\":{\"a\":1}}\n");
+    let ended = run(&["route", "-r", rules.path().to_str().unwrap()], "{}\nnot json\n\n{\"a\":1}\n[").await;
+    let ended =
+        ended.expect(2, "[1.0]\n[1.0,\"\\u0041\\\"\"]\n").telling("standard input:2:1: error: not JSON");
+    ended.telling("standard input:5:2: error: not JSON");
+}
+
+fn rules(text: &str) -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    file
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,93 @@
+//! The ids of rules: JSON strings or numbers, printed as they were given.
+//!
+//! Two ids are the same when they mean the same value, however they are written: `"a"` and `"\u0061"`, `1` and `1.0`.
+
+use filter::json::{Kind, Node};
+
+/// The texts of the ids of all rules, one after the other: a million of them are two blocks of memory.
+#[derive(Debug, Default)]
+pub(super) struct Ids {
+    text: String,
+    ends: Vec<usize>,
+}
+
+impl Ids {
+    /// Appends an id as it stands in the rules; its number.
+    pub(super) fn push(&mut self, text: &str) -> u32 {
+        self.text.push_str(text);
+        self.ends.push(self.text.len());
+        (self.ends.len() - 1) as u32
+    }
+
+    /// The id of that number, as it was given; nothing, if there is none.
+    pub(super) fn text(&self, number: u32) -> &str {
+        let at = number as usize;
+        let start = if at == 0 { 0 } else { self.ends.get(at - 1).copied().unwrap_or_default() };
+        let end = self.ends.get(at).copied().unwrap_or(start);
+        self.text.get(start..end).unwrap_or_default()
+    }
+}
+
+/// What an id means.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Meaning {
+    Text(String),
+    Integer(i128),
+    /// The bits of a number that is no integer, or past all integers.
+    Float(u64),
+}
+
+impl Meaning {
+    /// What a node means as an id; `None` if it can be none.
+    pub(super) fn of(node: &Node) -> Option<Self> {
+        match &node.kind {
+            Kind::String(text) => Some(Self::Text(text.clone())),
+            Kind::Number(number) => {
+                let integer = number.as_i64().map(i128::from).or(number.as_u64().map(i128::from));
+                integer.map(Self::Integer).or_else(|| number.as_f64().map(Self::of_float))
+            }
+            _ => None,
+        }
+    }
+
+    fn of_float(float: f64) -> Self {
+        // Floats in this range are exact as i128, and those beyond it are written as integers by nobody.
+        if float.fract() == 0.0 && float.abs() < 2_f64.powi(64) {
+            Self::Integer(float as i128)
+        } else {
+            Self::Float(float.to_bits())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meaning(text: &str) -> Option<Meaning> {
+        Meaning::of(&filter::json::parse(text, &filter::Limits::new()).unwrap())
+    }
+
+    #[test]
+    fn ids_are_the_same_when_they_mean_the_same() {
+        for (one, other) in
+            [("\"a\"", "\"\\u0061\""), ("1", "1.0"), ("1", "1e0"), ("0", "-0"), ("1.5", "15e-1")]
+        {
+            assert_eq!(meaning(one), meaning(other), "{one} {other}");
+        }
+        for (one, other) in
+            [("\"1\"", "1"), ("1", "2"), ("9007199254740993", "9007199254740992"), ("0.5", "0.25")]
+        {
+            assert_ne!(meaning(one), meaning(other), "{one} {other}");
+        }
+        assert_eq!(["null", "true", "[]", "{}"].map(meaning), [const { None }; 4]);
+    }
+
+    #[test]
+    fn ids_are_kept_as_they_were_given() {
+        let mut ids = Ids::default();
+        let numbers = ["\"a\"", "1.0", "\"\""].map(|id| ids.push(id));
+        assert_eq!(numbers.map(|number| ids.text(number)), ["\"a\"", "1.0", "\"\""]);
+        assert_eq!(ids.text(3), "");
+    }
+}
