@@ -95,7 +95,7 @@ pub(super) async fn drive(plan: Plan<'_>) -> anyhow::Result<Exit> {
                     try_join_all(polls.iter().map(poller::Poll::cancel)).await?;
                 }
             },
-            _ = redraw.tick(), if narrator.is_live() => narrator.tick(clock.now()),
+            _ = redraw.tick(), if narrator.ticks() => narrator.tick(clock.now(), &poller.stats()),
         }
     }
     if ends.number() < polls.len() {

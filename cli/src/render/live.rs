@@ -5,20 +5,30 @@
 //! ⠹ 40 of 100 polls done, 38 matched, 2 failed · 3 asking · 12 requests/s · oldest 3m · 2m left
 //! ```
 //!
-//! One line however many polls there are: a hundred bars tell less than one count. The line is built afresh at every
-//! tick from what the events said, so there is no state that could disagree with the poll's own. What would be cut
-//! off on a narrow terminal comes last.
+//! One line however many polls there are: a hundred bars tell less than one count. Of a few polls every attempt and every
+//! end is told. Of a crowd they would scroll by unread; only ends that went wrong are told, the first hundred of them, and
+//! where no line can be redrawn the count is told every half minute.
 
 use std::fmt;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use poller::{Attempt, Conclusion, Event, Outcome, Timestamp};
+use poller::{Attempt, Conclusion, Event, HoldSource, Outcome, Stats, Timestamp};
 
-use super::pace::Pace;
+use super::tally::Tally;
 use super::terminal::{Paint, Terminal, tell};
-use super::time::{countdown, short};
+use super::time::countdown;
 use super::{clean, margin, story};
+
+/// Up to so many polls, each attempt and each end is told.
+pub(crate) const FEW: usize = 20;
+
+/// So many ends of a crowd that went wrong are told one by one.
+const TOLD: usize = 100;
+
+/// How often a crowd's count is told where it cannot be redrawn.
+const REPORT: Duration = Duration::from_secs(30);
 
 /// Tells the story of one or several polls.
 #[derive(Debug)]
@@ -26,7 +36,11 @@ pub(crate) struct Narrator {
     sink: Sink,
     paint: Paint,
     polls: Vec<Watched>,
-    pace: Pace,
+    tally: Tally,
+    /// How many ends of a crowd have been told.
+    told: usize,
+    /// When the count was last told on a line of its own.
+    reported: Option<Timestamp>,
     /// What else there is to say about an attempt, under its line; the demo explains itself with it.
     comment: fn(&Attempt) -> Option<&'static str>,
 }
@@ -47,7 +61,7 @@ struct Watched {
     asking: bool,
     attempts: u32,
     last: Option<Attempt>,
-    outcome: Option<std::sync::Arc<Outcome>>,
+    held: Option<(Timestamp, HoldSource)>,
 }
 
 impl Narrator {
@@ -58,13 +72,7 @@ impl Narrator {
             (false, false) => Sink::Lines,
             (false, true) => Sink::Live(spinner()),
         };
-        Self {
-            sink,
-            paint: terminal.stderr_paint,
-            polls: Vec::new(),
-            pace: Pace::default(),
-            comment: |_| None,
-        }
+        Self::into(sink, terminal, |_| None)
     }
 
     /// A narrator that writes lines even on a terminal, with a comment under each attempt that has one.
@@ -74,29 +82,48 @@ impl Narrator {
         comment: fn(&Attempt) -> Option<&'static str>,
     ) -> Self {
         let sink = if quiet { Sink::Nowhere } else { Sink::Lines };
-        Self { sink, paint: terminal.stderr_paint, polls: Vec::new(), pace: Pace::default(), comment }
+        Self::into(sink, terminal, comment)
+    }
+
+    fn into(sink: Sink, terminal: &Terminal, comment: fn(&Attempt) -> Option<&'static str>) -> Self {
+        Self {
+            sink,
+            paint: terminal.stderr_paint,
+            polls: Vec::new(),
+            tally: Tally::new(),
+            told: 0,
+            reported: None,
+            comment,
+        }
     }
 
     /// Adds a poll; events name it by the order in which it was added.
     pub(crate) fn watch(&mut self, label: &str, started: Timestamp, deadline: Timestamp) {
-        self.polls.push(Watched {
-            label: label.to_owned(),
-            started,
-            deadline,
-            asking: false,
-            attempts: 0,
-            last: None,
-            outcome: None,
-        });
+        self.polls.push(Watched::new(label, started, deadline));
+        self.tally.add(started, deadline);
     }
 
     /// Takes note of an event and tells it.
     pub(crate) fn event(&mut self, poll: usize, event: &Event) {
-        let several = self.polls.len() > 1;
+        let (several, crowd) = (self.polls.len() > 1, self.is_crowd());
         let Some(watched) = self.polls.get_mut(poll) else { return };
+        if let Event::Finished(outcome) = event {
+            self.tally.end(watched.started, watched.deadline, outcome);
+        }
+        if crowd && !matches!(event, Event::Finished(outcome) if went_wrong(outcome)) {
+            return;
+        }
         let line = watched.take(event, several, self.paint);
-        if matches!(event, Event::Attempted(_)) {
-            self.pace.count();
+        if crowd {
+            self.told += 1;
+            match self.told {
+                ..=TOLD => {}
+                number if number == TOLD + 1 => {
+                    self.say("… and more; the rest is counted only, standard output has every outcome");
+                    return;
+                }
+                _ => return,
+            }
         }
         match (&self.sink, line) {
             (Sink::Lines, Some(line)) => {
@@ -132,18 +159,35 @@ impl Narrator {
         }
     }
 
-    /// Redraws the live line.
-    pub(crate) fn tick(&mut self, now: Timestamp) {
-        self.pace.mark(now);
-        if let Sink::Live(bar) = &self.sink {
-            bar.set_message(self.line(now));
-            bar.tick();
+    /// Redraws the live line, or tells the count where there is none and it is time to.
+    pub(crate) fn tick(&mut self, now: Timestamp, stats: &Stats) {
+        self.tally.mark(now, stats);
+        match &self.sink {
+            Sink::Live(bar) => {
+                bar.set_message(self.line(now, stats));
+                bar.tick();
+            }
+            Sink::Lines if self.is_crowd() => {
+                if now.since(*self.reported.get_or_insert(now)) >= REPORT {
+                    tell(self.tally.line(now, stats));
+                    self.reported = Some(now);
+                }
+            }
+            _ => {}
         }
     }
 
-    /// Whether there is a line to redraw.
-    pub(crate) const fn is_live(&self) -> bool {
-        matches!(self.sink, Sink::Live(_))
+    /// Whether [`tick`](Self::tick) has anything to do.
+    pub(crate) fn ticks(&self) -> bool {
+        match self.sink {
+            Sink::Nowhere => false,
+            Sink::Lines => self.is_crowd(),
+            Sink::Live(_) => true,
+        }
+    }
+
+    fn is_crowd(&self) -> bool {
+        self.polls.len() > FEW
     }
 
     /// What takes the live line away, from whatever thread.
@@ -159,10 +203,10 @@ impl Narrator {
         }
     }
 
-    fn line(&self, now: Timestamp) -> String {
+    fn line(&self, now: Timestamp, stats: &Stats) -> String {
         match &self.polls[..] {
             [poll] => poll.line(now, self.paint),
-            polls => aggregate(polls, &self.pace, now),
+            _ => self.tally.line(now, stats),
         }
     }
 }
@@ -173,13 +217,31 @@ impl Drop for Narrator {
     }
 }
 
+/// Whether an end is one that somebody may have to look after.
+const fn went_wrong(outcome: &Outcome) -> bool {
+    !matches!(outcome.conclusion, Conclusion::Matched { .. } | Conclusion::Cancelled)
+}
+
 impl Watched {
+    fn new(label: &str, started: Timestamp, deadline: Timestamp) -> Self {
+        Self {
+            label: label.to_owned(),
+            started,
+            deadline,
+            asking: false,
+            attempts: 0,
+            last: None,
+            held: None,
+        }
+    }
+
     /// Takes note of an event; returns what to tell about it on a line of its own.
     fn take(&mut self, event: &Event, several: bool, paint: Paint) -> Option<String> {
         let label = several.then_some(&*self.label);
         match event {
             Event::Requesting { attempt, .. } => {
                 self.asking = true;
+                self.held = None;
                 self.attempts = *attempt;
                 None
             }
@@ -192,8 +254,12 @@ impl Watched {
             }
             Event::Finished(outcome) => {
                 self.asking = false;
-                self.outcome = Some(outcome.clone());
                 Some(story::outcome(outcome, label, paint))
+            }
+            // One's own hint stands in the line of the attempt already.
+            Event::HeldBack { until, by: by @ HoldSource::Neighbour(key) } => {
+                self.held = Some((*until, by.clone()));
+                Some(story::held_back(*until, key, self.started, self.last.as_ref(), label, paint))
             }
             _ => None,
         }
@@ -209,8 +275,15 @@ impl Watched {
             } else {
                 write!(line, ": {}", story::result(last, paint))
             };
-            if let (Some(next), false) = (&last.next, self.asking) {
-                let _ = write!(line, " · {}", story::coming(next, whole_seconds(next.at, now)));
+            match (&self.held, &last.next) {
+                _ if self.asking => {}
+                (Some((until, _)), _) if *until > now => {
+                    let _ = write!(line, " · held back for {}", countdown(until.since(now)));
+                }
+                (_, Some(next)) => {
+                    let _ = write!(line, " · {}", story::coming(next, whole_seconds(next.at, now)));
+                }
+                _ => {}
             }
         } else {
             line.push_str(": asking");
@@ -224,49 +297,9 @@ impl Watched {
 }
 
 /// The time until `at`, rounded up, so that the line does not flicker with fractions.
-fn whole_seconds(at: Timestamp, now: Timestamp) -> std::time::Duration {
+fn whole_seconds(at: Timestamp, now: Timestamp) -> Duration {
     let left = at.since(now);
-    std::time::Duration::from_secs(left.as_secs().saturating_add(u64::from(left.subsec_nanos() > 0)))
-}
-
-fn aggregate(polls: &[Watched], pace: &Pace, now: Timestamp) -> String {
-    let mut ends = [(0_usize, "matched"), (0, "failed"), (0, "timed out"), (0, "cancelled")];
-    let mut last_deadline = None;
-    let mut oldest: Option<Timestamp> = None;
-    for poll in polls {
-        match poll.outcome.as_ref().map(|outcome| &outcome.conclusion) {
-            None => {
-                last_deadline = last_deadline.max(Some(poll.deadline));
-                oldest = Some(oldest.map_or(poll.started, |oldest| oldest.min(poll.started)));
-            }
-            Some(Conclusion::Matched { .. }) => ends[0].0 += 1,
-            Some(Conclusion::TimedOut { .. }) => ends[2].0 += 1,
-            Some(Conclusion::Cancelled) => ends[3].0 += 1,
-            Some(_) => ends[1].0 += 1,
-        }
-    }
-    let done: usize = ends.iter().map(|(number, _)| number).sum();
-    let mut line = format!("{done} of {} polls done", polls.len());
-    for (number, what) in ends {
-        if number > 0 {
-            let _ = write!(line, ", {number} {what}");
-        }
-    }
-    let asking = polls.iter().filter(|poll| poll.asking).count();
-    if asking > 0 {
-        let _ = write!(line, " · {asking} asking");
-    }
-    if let Some(pace) = pace.in_words(now) {
-        let _ = write!(line, " · {pace}");
-    }
-    if let Some(oldest) = oldest.filter(|oldest| now.since(*oldest) >= std::time::Duration::from_secs(1)) {
-        let seconds = std::time::Duration::from_secs(now.since(oldest).as_secs());
-        let _ = write!(line, " · oldest {}", short(seconds));
-    }
-    if let Some(deadline) = last_deadline {
-        let _ = write!(line, " · {} left", countdown(deadline.since(now)));
-    }
-    line
+    Duration::from_secs(left.as_secs().saturating_add(u64::from(left.subsec_nanos() > 0)))
 }
 
 fn spinner() -> ProgressBar {
@@ -291,15 +324,7 @@ mod tests {
     }
 
     fn watched() -> Watched {
-        Watched {
-            label: "a".to_owned(),
-            started: at(0),
-            deadline: at(300),
-            asking: false,
-            attempts: 0,
-            last: None,
-            outcome: None,
-        }
+        Watched::new("a", at(0), at(300))
     }
 
     fn attempted(number: u32, next: u64) -> Event {
@@ -308,14 +333,6 @@ mod tests {
             "verdict": "error", "note": "refused", "next": {"at": at(next), "why": "grid"}
         });
         Event::Attempted(serde_json::from_value(attempt).unwrap())
-    }
-
-    fn cancelled() -> Event {
-        let outcome = json!({
-            "outcome": "cancelled", "attempts": 1, "restarts": 0, "startedAt": at(0), "endedAt": at(1),
-            "counts": {}, "history": []
-        });
-        Event::Finished(serde_json::from_value::<Outcome>(outcome).unwrap().into())
     }
 
     #[test]
@@ -334,17 +351,17 @@ mod tests {
     }
 
     #[test]
-    fn several_polls_are_counted() {
-        let mut polls = [watched(), watched(), watched()];
-        polls[0].take(&cancelled(), true, PLAIN);
-        polls[1].take(&Event::Requesting { attempt: 1, at: at(0) }, true, PLAIN);
+    fn a_neighbours_hint_is_told_until_it_is_over() {
+        let mut poll = watched();
+        poll.take(&attempted(1, 20), false, PLAIN);
+        let by = HoldSource::Neighbour(poller::store::PollKey::new("", "b"));
+        let told = poll.take(&Event::HeldBack { until: at(45), by }, true, PLAIN).unwrap();
+        assert_eq!(told, "[    10s] a: held back until 45s, as the server asked of b");
         assert_eq!(
-            aggregate(&polls, &Pace::default(), at(60)),
-            "1 of 3 polls done, 1 cancelled · 1 asking · oldest 1m · 4m left"
+            poll.line(at(13), PLAIN),
+            "attempt 1: connect · held back for 32s · 4m 47s left · refused"
         );
-        for poll in &mut polls {
-            poll.take(&cancelled(), true, PLAIN);
-        }
-        assert_eq!(aggregate(&polls, &Pace::default(), at(60)), "3 of 3 polls done, 3 cancelled");
+        poll.take(&Event::Requesting { attempt: 2, at: at(45) }, false, PLAIN);
+        assert!(!poll.line(at(45), PLAIN).contains("held"));
     }
 }

@@ -11,5 +11,6 @@ mod margin;
 pub(crate) mod mask;
 mod pace;
 pub(crate) mod story;
+mod tally;
 pub(crate) mod terminal;
 pub(crate) mod time;

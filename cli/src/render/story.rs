@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use poller::store::PollKey;
 use poller::{Attempt, AttemptResult, Conclusion, Next, NextReason, Outcome, Timestamp, Verdict};
 
 use super::clean;
@@ -84,6 +85,28 @@ fn indent(text: &mut String, explanation: &str) {
 /// `1 attempt`, `2 attempts`.
 pub(crate) fn count(number: u32, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+/// `[  10s] export-42: held back until 45s, as the server asked of export-41`
+///
+/// The time in front is that of the last attempt: nobody tells when the neighbour's answer came.
+pub(crate) fn held_back(
+    until: Timestamp,
+    of: &PollKey,
+    started: Timestamp,
+    last: Option<&Attempt>,
+    label: Option<&str>,
+    paint: Paint,
+) -> String {
+    let since = last.map_or(Duration::ZERO, |last| last.at.since(started));
+    let mut line = prefix(since, label, paint);
+    let _ = write!(
+        line,
+        "held back until {}, as the server asked of {}",
+        short(until.since(started)),
+        clean::excerpt(&of.to_string(), 40)
+    );
+    line
 }
 
 /// How many polls came to what: `3 polls: 2 matched, 1 timed out`.

@@ -252,6 +252,11 @@ impl Core {
         self.finishing
     }
 
+    /// How many lanes a hint holds back.
+    pub(crate) fn held_back(&self) -> usize {
+        self.holds.len()
+    }
+
     /// What somebody who watches an open poll from now on has missed: the attempts that are kept, oldest first, the
     /// request in flight, the hold-back in force.
     pub(crate) fn missed(&self, id: PollId) -> Vec<Event> {

@@ -21,7 +21,7 @@ use crate::fetch::Fetch;
 use crate::history::Record;
 use crate::judge::Finding;
 use crate::limits::Limits;
-use crate::observe::{Observer, Operation, trace};
+use crate::observe::{Levels, Observer, Operation, trace};
 use crate::outcome::Outcome;
 use crate::secret::SecretResolver;
 use crate::spec::PollSpec;
@@ -206,7 +206,11 @@ impl Driver {
                 }
             }
             self.carry_out();
-            self.around.observer.levels(self.core.open(), self.core.in_flight());
+            self.around.observer.levels(Levels {
+                open: self.core.open(),
+                in_flight: self.core.in_flight(),
+                held_back: self.core.held_back(),
+            });
             if let Some(closing) = &self.closing {
                 let settled =
                     self.core.in_flight() == 0 && self.core.finishing() == 0 && self.store_calls == 0;

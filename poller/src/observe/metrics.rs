@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, Unit};
 
-use super::Operation;
+use super::{Levels, Operation};
 use crate::history::Record;
 use crate::outcome::{AttemptResult, NextReason, Outcome};
 
@@ -26,6 +26,7 @@ const RETRIES: &str = "poller_retries_total";
 const REQUEST: &str = "poller_request_duration_seconds";
 const LATENESS: &str = "poller_lateness_seconds";
 const HELD: &str = "poller_held_seconds";
+const HELD_BACK: &str = "poller_origins_held_back";
 const HOLD_BACKS: &str = "poller_hold_backs_total";
 const STORE: &str = "poller_store_duration_seconds";
 const STORE_ERRORS: &str = "poller_store_errors_total";
@@ -50,6 +51,7 @@ pub(super) struct Metrics {
     request: Histogram,
     lateness: Histogram,
     held: Histogram,
+    held_back: Gauge,
     hold_backs: Counter,
     /// In the order of [`Operation::ALL`].
     store: [(Histogram, Counter); Operation::ALL.len()],
@@ -70,6 +72,7 @@ impl Metrics {
             request: metrics::histogram!(REQUEST),
             lateness: metrics::histogram!(LATENESS),
             held: metrics::histogram!(HELD),
+            held_back: metrics::gauge!(HELD_BACK),
             hold_backs: metrics::counter!(HOLD_BACKS),
             store: Operation::ALL.map(|operation| {
                 let name = operation.as_str();
@@ -81,10 +84,11 @@ impl Metrics {
         }
     }
 
-    pub(super) fn levels(&self, open: usize, in_flight: usize) {
+    pub(super) fn levels(&self, Levels { open, in_flight, held_back }: Levels) {
         self.open.set(open as f64);
         self.in_flight.set(in_flight as f64);
         self.waiting.set(open.saturating_sub(in_flight) as f64);
+        self.held_back.set(held_back as f64);
     }
 
     pub(super) fn created(&self) {
@@ -163,6 +167,7 @@ fn describe() {
         "from when a request was due to when the engine came to it; first requests left out"
     );
     metrics::describe_histogram!(HELD, Unit::Seconds, "how long caps and hints then held a request");
+    metrics::describe_gauge!(HELD_BACK, Unit::Count, "origins that a 429 or 503 holds back");
     metrics::describe_counter!(HOLD_BACKS, Unit::Count, "times a 429 or 503 held back an origin");
     metrics::describe_histogram!(STORE, Unit::Seconds, "calls to the store, by operation");
     metrics::describe_counter!(STORE_ERRORS, Unit::Count, "calls to the store that failed, by operation");

@@ -46,6 +46,17 @@ impl Operation {
     }
 }
 
+/// How much there is now.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Levels {
+    /// Polls without an outcome.
+    pub(crate) open: usize,
+    /// Requests sent and not answered.
+    pub(crate) in_flight: usize,
+    /// Origins, each with the credentials used there, that a hint holds back.
+    pub(crate) held_back: usize,
+}
+
 /// Takes note of what happens; every method takes constant time and none waits.
 #[derive(Debug)]
 pub(crate) struct Observer {
@@ -63,10 +74,10 @@ impl Observer {
         self.tallies.read()
     }
 
-    /// How many polls are open and how many requests in flight, after something has changed.
-    pub(crate) fn levels(&self, open: usize, in_flight: usize) {
-        self.tallies.levels(open, in_flight);
-        self.metrics.levels(open, in_flight);
+    /// How much there is of everything, after something has changed.
+    pub(crate) fn levels(&self, levels: Levels) {
+        self.tallies.levels(levels);
+        self.metrics.levels(levels);
     }
 
     /// A poll is new and stored.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+use super::Levels;
 use crate::clock::micros;
 use crate::history::Record;
 use crate::outcome::{AttemptResult, Conclusion, NextReason, Outcome};
@@ -32,13 +33,15 @@ use crate::outcome::{AttemptResult, Conclusion, NextReason, Outcome};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Stats {
     /// Polls without an outcome, now.
     pub open: usize,
     /// Requests that have been sent and not answered, now.
     pub in_flight: usize,
+    /// Origins that a 429 or 503 holds back, now; the same origin with other credentials counts by itself.
+    pub held_back: usize,
     /// Polls accepted as new; those taken over from the store are not among them.
     pub created: u64,
     /// Requests that ended, by what they brought.
@@ -196,6 +199,7 @@ impl fmt::Debug for Timings {
 pub(super) struct Tallies {
     open: AtomicUsize,
     in_flight: AtomicUsize,
+    held_back: AtomicUsize,
     created: AtomicU64,
     /// By class of status, then errors.
     attempts: [AtomicU64; 6],
@@ -233,9 +237,10 @@ fn one_more(count: &AtomicU64) {
 }
 
 impl Tallies {
-    pub(super) fn levels(&self, open: usize, in_flight: usize) {
-        self.open.store(open, ORDER);
-        self.in_flight.store(in_flight, ORDER);
+    pub(super) fn levels(&self, levels: Levels) {
+        self.open.store(levels.open, ORDER);
+        self.in_flight.store(levels.in_flight, ORDER);
+        self.held_back.store(levels.held_back, ORDER);
     }
 
     pub(super) fn created(&self) {
@@ -290,6 +295,7 @@ impl Tallies {
         Stats {
             open: self.open.load(ORDER),
             in_flight: self.in_flight.load(ORDER),
+            held_back: self.held_back.load(ORDER),
             created: read(&self.created),
             attempts: AttemptCounts {
                 informational,

@@ -152,6 +152,7 @@ async fn metrics_and_statistics_say_the_same_and_are_those_of_the_table() {
     assert_eq!((count("poller_outcomes_total{outcome=timed_out}"), stats.outcomes.total()), (0, 3));
     assert_eq!((count("poller_polls_created_total{}"), stats.created), (3, 3));
     assert_eq!((count("poller_retries_total{}"), stats.retries), (1, 1));
+    assert_eq!((count("poller_origins_held_back{}"), stats.held_back), (0, 0));
     assert_eq!((count("poller_hold_backs_total{}"), stats.hold_backs), (1, 1));
     assert_eq!((count("poller_store_errors_total{operation=finish}"), stats.store_errors), (1, 1));
     assert_eq!(count("poller_store_errors_total{operation=create}"), 0);

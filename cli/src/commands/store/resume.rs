@@ -31,15 +31,12 @@ use super::news::{News, Watched};
 use super::{Opening, age, check, plain, plainly, quoted, shown};
 use crate::args::RunArgs;
 use crate::exit::Exit;
-use crate::render::live::Narrator;
+use crate::render::live::{FEW, Narrator};
 use crate::render::terminal::Terminal;
 use crate::render::{clean, story, time};
 
 /// How many submissions wait for the disk at once; they share its syncs.
 const AT_ONCE: usize = 256;
-/// Past so many polls, the attempts of those that come are not followed: nobody reads them.
-const FOLLOWED: usize = 10_000;
-
 pub(in super::super) fn run(args: &RunArgs, file: &Path, terminal: &Terminal) -> anyhow::Result<Exit> {
     let given = match &args.files[..] {
         [] => None,
@@ -106,7 +103,7 @@ async fn resume(
         tokio::select! {
             // What an attempt brought is told before what follows from it.
             biased;
-            _ = redraw.tick(), if run.narrator.is_live() => run.narrator.tick(clock.now()),
+            _ = redraw.tick(), if run.narrator.ticks() => run.narrator.tick(clock.now(), &poller.stats()),
             Some((index, event)) = run.events.next(), if !run.events.is_empty() => run.event(index, &event),
             Some(news) = news.recv() => run.news(news).await?,
             _ = &mut stopped, if stop.is_none() => break,
@@ -234,7 +231,7 @@ impl Run<'_> {
             }
             let index = self.watch(&poll.key, poll.created_at, poll.created_at + poll.spec.timeout());
             self.open.insert(poll.key.clone(), index);
-            if self.watched <= FOLLOWED {
+            if self.watched <= FEW {
                 let scope = self.poller.scope(poll.key.scope());
                 // It runs without this too, and its outcome comes with the news: only its story needs the handle.
                 if let Ok(poll) = scope.submit(poll.key.key(), poll.spec).await {
