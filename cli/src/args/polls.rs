@@ -59,6 +59,10 @@ pub(crate) struct DemoArgs {
 /// ("matched", "failed", "timed out" or "cancelled"), the response, the attempts. Specs that share a cacheKey and are
 /// equal are one poll; if they differ, that is an error.
 ///
+/// What happens is told on standard error. Of up to 20 polls every attempt is; of more, one line counts them (done, under
+/// way, requests a second, the oldest, the time left), redrawn on a terminal and written every half minute into a log, and
+/// only those that fail or run out of time get a line, the first hundred of them.
+///
 /// With --store, polls are kept in a file and survive this process. Run the same command again, after a crash or Ctrl-C,
 /// and they go on with the same start and deadline; a poll that has ended is not asked again, its stored result is
 /// printed at once. Without SPEC, everything that is open in the file is run until nothing is, and each poll prints its

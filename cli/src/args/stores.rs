@@ -7,12 +7,19 @@ use clap::Args;
 
 use super::values;
 
+/// Which file is meant.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct FileArgs {
+    /// The file that keeps the polls
+    #[arg(long = "store", value_name = "FILE")]
+    pub(crate) path: PathBuf,
+}
+
 /// Which polls are meant.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct StoreArgs {
-    /// The file that keeps the polls
-    #[arg(long, value_name = "FILE")]
-    pub(crate) store: PathBuf,
+    #[command(flatten)]
+    pub(crate) file: FileArgs,
 
     /// The scope of the keys; without it, the default scope
     #[arg(long, value_name = "NAME", value_parser = values::scope)]
@@ -94,9 +101,8 @@ pub(crate) struct SubmitArgs {
 Exit codes:
   0 listed, be it nothing; 2 the store cannot be read"#)]
 pub(crate) struct ListArgs {
-    /// The file that keeps the polls
-    #[arg(long, value_name = "FILE")]
-    pub(crate) store: PathBuf,
+    #[command(flatten)]
+    pub(crate) file: FileArgs,
 
     /// List this scope only
     #[arg(long, value_name = "NAME", value_parser = values::scope)]

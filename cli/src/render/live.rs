@@ -162,16 +162,15 @@ impl Narrator {
     /// Redraws the live line, or tells the count where there is none and it is time to.
     pub(crate) fn tick(&mut self, now: Timestamp, stats: &Stats) {
         self.tally.mark(now, stats);
+        let due = self.is_crowd() && now.since(*self.reported.get_or_insert(now)) >= REPORT;
         match &self.sink {
             Sink::Live(bar) => {
                 bar.set_message(self.line(now, stats));
                 bar.tick();
             }
-            Sink::Lines if self.is_crowd() => {
-                if now.since(*self.reported.get_or_insert(now)) >= REPORT {
-                    tell(self.tally.line(now, stats));
-                    self.reported = Some(now);
-                }
+            Sink::Lines if due => {
+                tell(self.tally.line(now, stats));
+                self.reported = Some(now);
             }
             _ => {}
         }

@@ -55,7 +55,7 @@ mod tests {
             match tenth {
                 50 => assert_eq!(pace.in_words(at(50), total).as_deref(), Some("20 requests/s")),
                 300 => {
-                    assert_eq!(pace.in_words(at(300), total).as_deref(), Some("0.0 requests/s"), "long ago")
+                    assert_eq!(pace.in_words(at(300), total).as_deref(), Some("0.0 requests/s"), "long ago");
                 }
                 _ => {}
             }

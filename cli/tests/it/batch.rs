@@ -53,6 +53,26 @@ async fn each_poll_prints_a_line_and_the_gravest_decides() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_a_crowd_only_what_went_wrong_is_told() {
+    let server = server().await;
+    let good =
+        (0..20).map(|number| spec(&server, "/good", 10.0).replacen("/good", &format!("good-{number}"), 1));
+    let crowd: String = good.chain([spec(&server, "/bad", 10.0)]).collect();
+    let ended = run(&["run", "--unbounded", "-"], crowd).await;
+    assert_eq!((ended.code, ended.stdout.lines().count()), (Some(1), 21), "{ended:#?}");
+    let story: Vec<&str> = ended.stderr.lines().collect();
+    let [first, failed, last] = story[..] else { panic!("{ended:#?}") };
+    assert_eq!((first, last), ("21 polls", "21 polls: 20 matched, 1 failed"));
+    assert!(failed.contains("/bad: failed after 1 attempt: the failure filter matched"), "{failed}");
+    // One fewer, and each attempt and each end is told.
+    let few: String = (0..20)
+        .map(|number| spec(&server, "/good", 10.0).replacen("/good", &format!("good-{number}"), 1))
+        .collect();
+    let ended = run(&["run", "--unbounded", "-"], few).await;
+    assert_eq!(ended.stderr.lines().count(), 1 + 20 * 2 + 1, "{ended:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_bad_spec_keeps_all_from_starting() {
     let server = server().await;
     let good = spec(&server, "/good", 10.0);

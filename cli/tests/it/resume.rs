@@ -110,7 +110,7 @@ async fn an_orderly_stop_keeps_what_the_last_requests_bring_and_says_how_to_go_o
     while let Some(line) = lines.next_line().await.unwrap() {
         rest.push_str(&line);
     }
-    assert!(rest.contains("1 poll stays open; go on with: poll run --store "), "{rest}");
+    assert!(rest.contains("1 poll stays open (later); go on with: poll run --store "), "{rest}");
     let output = child.wait_with_output().await.unwrap();
     assert_eq!(output.status.code(), Some(130));
     let printed = String::from_utf8(output.stdout).unwrap();

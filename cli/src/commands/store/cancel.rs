@@ -25,7 +25,7 @@ pub(in super::super) fn run(args: &CancelArgs, terminal: &Terminal) -> anyhow::R
 }
 
 async fn cancel(args: &CancelArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
-    let file = &args.store.store;
+    let file = &args.store.file.path;
     let store = super::open(file, Opening::MustExist)?;
     let polls = find(&store, args.store.scope(), &args.keys, file, terminal).await?;
     let was_open = |poll: &Summary| poll.ended.is_none();

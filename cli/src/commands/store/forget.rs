@@ -22,7 +22,7 @@ struct Line<'a> {
 }
 
 async fn forget(args: &ForgetArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
-    let file = &args.store.store;
+    let file = &args.store.file.path;
     let store = super::open(file, Opening::MustExist)?;
     let polls = find(&store, args.store.scope(), &args.keys, file, terminal).await?;
     let mut open = polls.iter().filter(|poll| poll.ended.is_none()).peekable();

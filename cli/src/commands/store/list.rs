@@ -19,7 +19,7 @@ pub(in super::super) fn run(args: &ListArgs, terminal: &Terminal) -> anyhow::Res
 }
 
 async fn list(args: &ListArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
-    let store = super::open(&args.store, Opening::MustExist)?;
+    let store = super::open(&args.file.path, Opening::MustExist)?;
     let mut polls = store.summaries().await.map_err(plain)?;
     if let Some(scope) = &args.scope {
         polls.retain(|poll| poll.key.scope() == scope);
@@ -35,7 +35,7 @@ async fn list(args: &ListArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
         output::text(&table(&polls, now, terminal.stdout_paint))?;
     }
     if !args.each.quiet {
-        tell(in_words(&polls, store.runner().map_err(plain)?, &quoted(&args.store)));
+        tell(in_words(&polls, store.runner().map_err(plain)?, &quoted(&args.file.path)));
     }
     Ok(Exit::Success)
 }

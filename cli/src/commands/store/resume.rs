@@ -296,6 +296,22 @@ impl Run<'_> {
         Ok(self.open.is_empty() && (!self.all || self.store.count_open().await.map_err(plain)? == 0))
     }
 
+    /// ` (export-42, export-43, …)`: which polls were left, if they are known here, the first few by name.
+    fn some_open(&self) -> String {
+        const NAMED: usize = 3;
+        let mut open: Vec<_> = self.open.iter().collect();
+        if open.is_empty() {
+            return String::new();
+        }
+        let few = open.len().min(NAMED);
+        if few < open.len() {
+            open.select_nth_unstable_by_key(few, |(_, index)| **index);
+        }
+        open[..few].sort_unstable_by_key(|(_, index)| **index);
+        let names: Vec<_> = open[..few].iter().map(|(key, _)| clean::excerpt(&key.to_string(), 40)).collect();
+        format!(" ({}{})", names.join(", "), if few < open.len() { ", …" } else { "" })
+    }
+
     /// The last words, and the exit code.
     async fn end(self, stopped: bool, cacert: Option<&Path>) -> anyhow::Result<Exit> {
         if self.ends.number() > 1 {
@@ -305,9 +321,10 @@ impl Run<'_> {
         if left > 0 {
             let cacert = cacert.map(|path| format!(" --cacert {}", quoted(path))).unwrap_or_default();
             self.narrator.say(format_args!(
-                "{} stay{} open; go on with: poll run --store {}{cacert}",
+                "{} stay{} open{}; go on with: poll run --store {}{cacert}",
                 story::count(left, "poll"),
                 if left == 1 { "s" } else { "" },
+                self.some_open(),
                 self.file
             ));
         }

@@ -19,7 +19,7 @@ pub(in super::super) fn run(args: &ShowArgs, terminal: &Terminal) -> anyhow::Res
 }
 
 async fn show(args: &ShowArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
-    let file = &args.store.store;
+    let file = &args.store.file.path;
     let store = super::open(file, Opening::MustExist)?;
     let key = PollKey::new(args.store.scope(), args.key.as_str());
     let Some(summary) = store.summary(key.clone()).await.map_err(plain)? else {

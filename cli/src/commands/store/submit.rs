@@ -24,7 +24,7 @@ pub(in super::super) fn run(args: &SubmitArgs, terminal: &Terminal) -> anyhow::R
 }
 
 async fn submit(args: &SubmitArgs, jobs: Vec<Job>, terminal: &Terminal) -> anyhow::Result<Exit> {
-    let store = super::open(&args.store.store, Opening::MayBeNew)?;
+    let store = super::open(&args.store.file.path, Opening::MayBeNew)?;
     let scope = args.store.scope();
     check(&store, scope, &jobs, args.fresh, &drive::client(None)?, terminal).await?;
     let now = SystemClock::new().now();
@@ -44,7 +44,7 @@ async fn submit(args: &SubmitArgs, jobs: Vec<Job>, terminal: &Terminal) -> anyho
         }
     }
     if !args.each.quiet {
-        tell(in_words(tally, store.runner().map_err(plain)?, &quoted(&args.store.store)));
+        tell(in_words(tally, store.runner().map_err(plain)?, &quoted(&args.store.file.path)));
     }
     Ok(Exit::Success)
 }
