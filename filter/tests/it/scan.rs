@@ -93,7 +93,7 @@ fn document() -> BoxedStrategy<String> {
         1 => string(),
     ];
     let value = leaf.prop_recursive(5, 40, 5, move |inner| {
-        let element = (blanks(), inner.clone(), blanks()).prop_map(|(a, value, b)| format!("{a}{value}{b}"));
+        let element = (blanks(), inner, blanks()).prop_map(|(a, value, b)| format!("{a}{value}{b}"));
         let member = (blanks(), key.clone(), blanks(), element.clone())
             .prop_map(|(a, key, b, value)| format!("{a}{key}{b}:{value}"));
         prop_oneof![
