@@ -284,9 +284,10 @@ impl PollerBuilder {
             max_body: limits.max_body,
             grace: limits.grace,
         });
-        let open = around.store.load_open().await?;
+        let expected = around.store.begin_run().await?;
+        let first = around.store.load_open().await?;
         let rng = seed.map_or_else(retry::Rng::from_entropy, retry::Rng::seeded);
-        let inbox = engine::spawn(limits.clone(), rng, Arc::clone(&around), open);
+        let inbox = engine::spawn(limits.clone(), rng, Arc::clone(&around), first, expected);
         Ok(Poller { shared: Arc::new(Shared { inbox, around, limits }) })
     }
 }

@@ -94,17 +94,36 @@ impl SealKey {
         Ok(format!("v1.{}.{}", self.id, BASE64.encode(bytes)))
     }
 
+    /// Whether a key fits everything that is sealed in the text of a spec. Says nothing of damage.
+    pub(crate) fn check(key: Option<&Self>, spec: &str) -> Result<(), SecretError> {
+        const BEFORE: &str = r#""$sealed":""#;
+        for (at, _) in spec.match_indices(BEFORE) {
+            let mut parts = spec[at + BEFORE.len()..].splitn(3, '.');
+            let (version, id) = (parts.next(), parts.next().unwrap_or_default());
+            if version != Some("v1") {
+                return Err(newer());
+            }
+            match key {
+                Some(key) if key.id == id => {}
+                Some(key) => return Err(other_key(id, &key.id)),
+                None => {
+                    return Err(SecretError::new(format!(
+                        "the secret was sealed with the key {id}, and no key was given; set {SEAL_KEY_VARIABLE}"
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+
     pub(crate) fn open(&self, sealed: &str) -> Result<SecretString, SecretError> {
         let broken = || SecretError::new("the sealed secret is damaged");
         let mut parts = sealed.splitn(3, '.');
         let (Some("v1"), Some(id), Some(text)) = (parts.next(), parts.next(), parts.next()) else {
-            return Err(SecretError::new("the secret was sealed by a newer version"));
+            return Err(newer());
         };
         if id != self.id {
-            let own = &self.id;
-            return Err(SecretError::new(format!(
-                "the secret was sealed with the key {id}, the key given is {own}"
-            )));
+            return Err(other_key(id, &self.id));
         }
         let bytes = BASE64.decode(text).map_err(|_| broken())?;
         let (nonce, sealed) = bytes.split_at_checked(NONCE_LEN).ok_or_else(broken)?;
@@ -114,6 +133,14 @@ impl SealKey {
             self.cipher.open_in_place(nonce, Aad::from(PURPOSE), &mut sealed).map_err(|_| broken())?;
         std::str::from_utf8(opened).map(SecretString::from).map_err(|_| broken())
     }
+}
+
+fn newer() -> SecretError {
+    SecretError::new("the secret was sealed by a newer version")
+}
+
+fn other_key(sealed_with: &str, given: &str) -> SecretError {
+    SecretError::new(format!("the secret was sealed with the key {sealed_with}, the key given is {given}"))
 }
 
 fn from_hex(text: &str) -> Option<Vec<u8>> {
@@ -154,6 +181,19 @@ mod tests {
         {
             assert!(key(1).open(broken).is_err(), "{broken}");
         }
+    }
+
+    #[test]
+    fn whether_a_key_fits_is_told_without_opening() {
+        let text = format!(
+            r#"{{"headers":{{"a":{{"$sealed":"{}"}}}},"body":"{{\"$sealed\":\"v9\"}}"}}"#,
+            key(1).seal(&SecretString::from("x")).unwrap()
+        );
+        assert!(SealKey::check(Some(&key(1)), &text).is_ok());
+        assert!(SealKey::check(Some(&key(2)), &text).unwrap_err().to_string().contains("the key given is"));
+        assert!(SealKey::check(None, &text).unwrap_err().to_string().contains(SEAL_KEY_VARIABLE));
+        assert!(SealKey::check(None, r#"{"body":"plain"}"#).is_ok());
+        assert!(SealKey::check(Some(&key(1)), &text.replace("v1.", "v2.")).is_err());
     }
 
     #[test]

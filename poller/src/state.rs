@@ -154,7 +154,8 @@ impl PollState {
         let mut state = Self { restarts, ..Self::new(start) };
         let grid = state.grid(spec);
         let young = now.since(start) < grid.interval();
-        state.next = if young { now } else { grid.first_after(now).unwrap_or(now) };
+        // Where the clock of another process is ahead, its polls begin when they say.
+        state.next = if young { now.max(start) } else { grid.first_after(now).unwrap_or(now) };
         state
     }
 
@@ -399,15 +400,14 @@ impl PollState {
     fn time_is_over(&mut self, spec: &PollSpec) -> Conclusion {
         let last = self.take_last();
         let note = self.progress.as_ref().and_then(|progress| progress.history.last_note());
+        // Due for the first time only after its deadline: so it is where it was taken up after it.
+        let away = self.attempts == 0 && self.next >= self.deadline(spec);
         let explanation = match (&last, note) {
             (Some(last), _) => judge::explain(spec, last),
             (None, Some(note)) => format!("no attempt brought a response; the last one: {note}"),
-            (None, None) if self.restarts > 0 && self.attempts == 0 => {
-                "the deadline passed while no process ran the poll".to_owned()
-            }
+            (None, None) if away => "the deadline passed while no process ran the poll".to_owned(),
             (None, None) => "no response came before the deadline".to_owned(),
         };
-        let away = self.restarts > 0 && self.attempts == 0;
         let reason = if away { TimeoutReason::WhileAway } else { TimeoutReason::Deadline };
         Conclusion::TimedOut { reason, response: last, explanation }
     }

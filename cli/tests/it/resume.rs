@@ -42,12 +42,15 @@ async fn a_result_that_is_stored_is_printed_without_a_request() {
         .telling("ago; that is its result, nothing is asked");
     assert_eq!(server.requests().len(), 1);
     folder
-        .poll(&run, spec.replace("60", "70"))
+        .poll(&run, spec.replace(r#""timeout":60"#, r#""timeout":70"#))
         .await
         .expect(2, "")
         .telling("they differ in /timeout")
         .telling("--fresh");
-    folder.poll(&["run", "--unbounded", "--fresh", "-"], spec.replace("60", "70")).await.expect(0, SUCCESS);
+    folder
+        .poll(&["run", "--unbounded", "--fresh", "-"], spec.replace(r#""timeout":60"#, r#""timeout":70"#))
+        .await
+        .expect(0, SUCCESS);
     assert_eq!(server.requests().len(), 2);
     folder.poll(&["run"], "").await.expect(0, "").telling("has no open poll");
 }
@@ -94,7 +97,7 @@ async fn an_orderly_stop_keeps_what_the_last_requests_bring_and_says_how_to_go_o
     )
     .await;
     let folder = Folder::new();
-    let later = spec("later", &server.url("/later")).replace("0.02", "30");
+    let later = spec("later", &server.url("/later")).replace(r#""interval":0.02"#, r#""interval":30"#);
     let mut child = feed(&folder, &format!("{}\n{later}", spec("last", &server.url("/last")))).await;
     server.arrived(1).await;
     send(Signal::TERM, &child);
@@ -172,4 +175,22 @@ async fn finish_fed(child: Child) {
     let story = String::from_utf8(output.stderr).unwrap();
     assert!(story.contains("other: goes on; accepted "), "{story}");
     assert_eq!(output.status.code(), Some(130), "{story}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn polls_that_cannot_be_read_are_told_of_and_count() {
+    // A file of an earlier format, with two polls that no version can read.
+    let folder = Folder::new();
+    std::fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/stores/format-1.db"), folder.file())
+        .unwrap();
+    folder.poll(&["run"], "").await.expect(2, "").telling("sealed with the key").telling("POLL_SEAL_KEY");
+    folder.poll(&["cancel", "open", "alike", "sealed", "cancelling"], "").await;
+    let ended =
+        folder.poll(&["run"], "").await.telling("polls.db: 2 open polls\n").telling("2 polls: 2 failed");
+    assert_eq!(ended.code, Some(1), "{ended:#?}");
+    let told: Vec<Value> = ended.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let told: Vec<_> = told.iter().map(|outcome| (&outcome["key"], &outcome["reason"])).collect();
+    let unreadable = &Value::from("unreadable");
+    assert_eq!(told, [(&"unreadable".into(), unreadable), (&"no JSON".into(), unreadable)]);
+    assert_eq!(folder.state("unreadable").await, "failed");
 }

@@ -13,7 +13,6 @@ mod cursor;
 mod lanes;
 mod raw;
 mod scalar;
-mod strings;
 
 pub(crate) use cursor::{Cursor, Key, Kind};
 pub(crate) use raw::{Raw, unescape};

@@ -16,6 +16,5 @@ mod json;
 mod lint;
 mod operators;
 mod oracle;
-mod scan;
 mod schema;
 mod set;

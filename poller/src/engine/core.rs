@@ -348,9 +348,9 @@ impl Core {
                 (_, Some(outcome)) => {
                     Ok(Admission::Finished { outcome, deadline: present.created_at + present.spec.timeout() })
                 }
-                // Another process created it, and nobody has told of it yet: it is ours to run.
+                // An earlier process left it, or another created it, and nobody has told of it yet: it is ours to run.
                 (_, None) => {
-                    entry.state = PollState::new(present.created_at);
+                    entry.state = PollState::resumed(&entry.spec, present.created_at, present.restarts, now);
                     let deadline = entry.state.deadline(&entry.spec);
                     for ticket in tickets {
                         self.answer(ticket, Ok(Admission::Open { id, joined: true, deadline }));
@@ -375,34 +375,29 @@ impl Core {
         }
     }
 
-    /// Takes over polls that an earlier process left open.
-    pub(crate) fn restore(&mut self, polls: Vec<StoredPoll>, now: Timestamp) {
-        for mut poll in polls {
-            poll.spec = self.specs.share(poll.spec);
-            let state = PollState::resumed(&poll.spec, poll.created_at, poll.restarts, now);
-            let id = self.insert(&poll, state, Phase::Queued { since: now });
-            self.look_at(id, now);
-        }
-    }
-
-    /// The store is being asked for the polls that are open; [`adopt`](Self::adopt) follows.
+    /// The store is being asked for the polls that are open; [`adopt`](Self::adopt) follows, and then
+    /// [`end_look`](Self::end_look).
     pub(crate) fn begin_look(&mut self) {
         self.finished_since_look = Some(HashSet::new());
     }
 
-    /// Runs polls that other processes created, unless they run already.
+    /// All that the store was asked for has been adopted.
+    pub(crate) fn end_look(&mut self) {
+        self.finished_since_look = None;
+    }
+
+    /// Runs polls that an earlier process left open or another created, unless they run already.
     ///
     /// What the store said may be older than what has been finished here since it was asked. Names of polls of which that
     /// may be so are returned and not run: the store has to be asked again.
     pub(crate) fn adopt(&mut self, polls: Vec<StoredPoll>, now: Timestamp) -> Vec<PollKey> {
-        let finished = self.finished_since_look.take().unwrap_or_default();
         let mut doubtful = Vec::new();
         for mut poll in polls.into_iter().filter(|poll| poll.outcome.is_none()) {
-            if finished.contains(&poll.key) {
+            if self.finished_since_look.as_ref().is_some_and(|finished| finished.contains(&poll.key)) {
                 doubtful.push(poll.key);
             } else if self.find(&poll.key).is_none() {
                 poll.spec = self.specs.share(poll.spec);
-                let state = PollState::new(poll.created_at);
+                let state = PollState::resumed(&poll.spec, poll.created_at, poll.restarts, now);
                 let id = self.insert(&poll, state, Phase::Queued { since: now });
                 self.look_at(id, now);
             }
@@ -662,6 +657,7 @@ mod tests {
         assert_eq!(core.adopt(vec![poll.clone()], NOW), [PollKey::new("", "a")]);
         assert!(effects(&mut core).is_empty() && core.open() == 0, "no request follows an outcome");
         // Asked again, the store would not name it, unless somebody has created it anew: then it runs.
+        core.end_look();
         core.begin_look();
         assert!(core.adopt(vec![poll], NOW).is_empty());
         assert_eq!(core.open(), 1);

@@ -25,7 +25,7 @@ use crate::observe::{Levels, Observer, Operation, trace};
 use crate::outcome::Outcome;
 use crate::secret::SecretResolver;
 use crate::spec::PollSpec;
-use crate::store::{Changes, Creation, PollKey, Store, StoreError, StoredPoll};
+use crate::store::{Changes, Creation, OpenPolls, PollKey, Store, StoreError, StoredPoll};
 
 /// What the engine works with.
 pub(crate) struct Surroundings {
@@ -82,8 +82,14 @@ pub(crate) enum Message {
         answer: Answer<usize>,
     },
 
+    Loaded {
+        result: Result<OpenPolls, StoreError>,
+    },
     Changed {
         result: Result<Changes, StoreError>,
+    },
+    Looked {
+        result: Result<Option<StoredPoll>, StoreError>,
     },
     Created {
         id: PollId,
@@ -104,7 +110,9 @@ impl Message {
     /// What a store's answer complains of.
     fn store_error(&self) -> Option<&StoreError> {
         match self {
+            Self::Loaded { result } => result.as_ref().err(),
             Self::Changed { result } => result.as_ref().err(),
+            Self::Looked { result } => result.as_ref().err(),
             Self::Created { result, .. } => result.as_ref().err(),
             Self::Finished { result, .. } => result.as_ref().err(),
             _ => None,
@@ -112,12 +120,13 @@ impl Message {
     }
 }
 
-/// Starts the driver on the current runtime; it takes over `open` polls first.
+/// Starts the driver on the current runtime. It takes over `expected` open polls, the first of which are given.
 pub(crate) fn spawn(
     limits: Limits,
     rng: retry::Rng,
     around: Arc<Surroundings>,
-    open: Vec<StoredPoll>,
+    first: OpenPolls,
+    expected: usize,
 ) -> Inbox {
     let (inbox, messages) = mpsc::unbounded_channel();
     let driver = Driver {
@@ -133,8 +142,10 @@ pub(crate) fn spawn(
         closing: None,
         store_calls: 0,
         look: None,
+        loading: Some(Loading { left: expected, finds: Vec::new() }),
     };
-    tokio::spawn(driver.run(open));
+    trace::restored(expected);
+    tokio::spawn(driver.run(first));
     inbox
 }
 
@@ -153,9 +164,22 @@ struct Driver {
     closing: Option<Closing>,
     /// Calls to the store that have not been answered.
     store_calls: usize,
-    /// When to ask the store what other processes did.
+    /// When to ask the store for open polls: those that are still to be loaded, or what other processes did.
     look: Option<Timestamp>,
+    /// Set while polls that were open at the start are still being read.
+    loading: Option<Loading>,
 }
+
+/// Open polls are read some at a time, and those that were read run meanwhile.
+struct Loading {
+    /// How many are still to come.
+    left: usize,
+    /// Who asked for a poll that may be among them.
+    finds: Vec<(PollKey, Answer<Option<PollId>>)>,
+}
+
+/// When a store that failed while polls were loaded is asked again.
+const RELOAD: std::time::Duration = std::time::Duration::from_millis(500);
 
 #[derive(Default)]
 struct Watchers {
@@ -173,11 +197,10 @@ struct Closing {
 const BATCH: usize = 1024;
 
 impl Driver {
-    async fn run(mut self, open: Vec<StoredPoll>) {
-        trace::restored(open.len());
-        self.core.restore(open, self.around.clock.now());
+    async fn run(mut self, first: OpenPolls) {
+        self.core.begin_look();
+        self.loaded(Ok(first), self.around.clock.now());
         self.carry_out();
-        self.look_again();
         let mut batch = Vec::with_capacity(BATCH);
         let mut alarm = Alarm::new(Arc::clone(&self.around.clock));
         loop {
@@ -199,10 +222,7 @@ impl Driver {
                 self.core.tick(now);
                 if self.look.is_some_and(|look| look <= now) {
                     self.look = None;
-                    self.core.begin_look();
-                    self.with_store(Operation::Changes, |store| {
-                        Box::pin(async move { Message::Changed { result: store.changes().await } })
-                    });
+                    self.look();
                 }
             }
             self.carry_out();
@@ -224,7 +244,14 @@ impl Driver {
 
     fn handle(&mut self, message: Message) {
         let now = self.around.clock.now();
-        if matches!(message, Message::Changed { .. } | Message::Created { .. } | Message::Finished { .. }) {
+        if matches!(
+            message,
+            Message::Loaded { .. }
+                | Message::Changed { .. }
+                | Message::Looked { .. }
+                | Message::Created { .. }
+                | Message::Finished { .. }
+        ) {
             self.store_calls -= 1;
         }
         match message {
@@ -253,7 +280,10 @@ impl Driver {
                 reply(answer, self.core.is_open(id));
                 self.core.cancel(id, now);
             }
-            Message::Find { key, answer } => reply(answer, self.core.find(&key)),
+            Message::Find { key, answer } => match (self.core.find(&key), &mut self.loading) {
+                (None, Some(loading)) => loading.finds.push((key, answer)),
+                (found, _) => reply(answer, found),
+            },
             Message::ShutDown { answer } => {
                 if self.closing.is_none() {
                     trace::shutting_down(self.core.open(), self.core.in_flight());
@@ -262,19 +292,24 @@ impl Driver {
                 let until = now + self.around.grace;
                 self.closing.get_or_insert(Closing { until, answers: Vec::new() }).answers.push(answer);
             }
+            Message::Loaded { result } => self.loaded(result, now),
             Message::Changed { result } => {
                 // A store that cannot be read just now is asked again; what it has does not go away.
                 if let (Ok(changes), None) = (result, &self.closing) {
-                    for key in self.core.adopt(changes.created, now) {
-                        self.look_at_one(key);
-                    }
+                    self.take_over(changes.open, now);
                     for key in changes.cancelling {
                         if let Some(id) = self.core.find(&key) {
                             self.core.cancel(id, now);
                         }
                     }
                 }
+                self.core.end_look();
                 self.look_again();
+            }
+            Message::Looked { result } => {
+                if let (Ok(Some(poll)), None) = (result, &self.closing) {
+                    self.take_over(OpenPolls::all(vec![poll]), now);
+                }
             }
             Message::Created { id, result } => {
                 if let Ok(Creation::Created) = result {
@@ -298,13 +333,62 @@ impl Driver {
         self.carry_out();
     }
 
+    /// Asks the store for open polls.
+    fn look(&mut self) {
+        if self.loading.is_some() {
+            return self.load();
+        }
+        self.core.begin_look();
+        self.with_store(Operation::Changes, |store| {
+            Box::pin(async move { Message::Changed { result: store.changes().await } })
+        });
+    }
+
+    fn load(&mut self) {
+        self.with_store(Operation::Changes, |store| {
+            Box::pin(async move { Message::Loaded { result: store.load_open().await } })
+        });
+    }
+
+    /// Some of the polls that were open at the start have been read.
+    fn loaded(&mut self, result: Result<OpenPolls, StoreError>, now: Timestamp) {
+        let Some(loading) = self.loading.as_mut().filter(|_| self.closing.is_none()) else { return };
+        match result {
+            Ok(open) => {
+                loading.left = loading.left.saturating_sub(open.polls.len() + open.unreadable.len());
+                let last = open.last;
+                if !last {
+                    // They are read while these are taken over.
+                    self.load();
+                }
+                self.take_over(open, now);
+                if last {
+                    self.core.end_look();
+                    self.look_again();
+                    for (key, answer) in self.loading.take().map(|loading| loading.finds).unwrap_or_default()
+                    {
+                        reply(answer, self.core.find(&key));
+                    }
+                }
+            }
+            Err(_) => self.look = Some(now + RELOAD),
+        }
+    }
+
+    fn take_over(&mut self, open: OpenPolls, now: Timestamp) {
+        for (key, outcome) in &open.unreadable {
+            self.around.observer.finished(outcome);
+            trace::finished(Some(key), outcome);
+        }
+        for key in self.core.adopt(open.polls, now) {
+            self.look_at_one(key);
+        }
+    }
+
     /// Asks the store for one poll anew, to run it if it is open.
     fn look_at_one(&mut self, key: PollKey) {
         self.with_store(Operation::Changes, |store| {
-            Box::pin(async move {
-                let created = store.get(key).await.map(|poll| poll.into_iter().collect());
-                Message::Changed { result: created.map(|created| Changes { created, ..Changes::default() }) }
-            })
+            Box::pin(async move { Message::Looked { result: store.get(key).await } })
         });
     }
 

@@ -286,7 +286,7 @@ impl World {
                 }
                 // A hash map's order is not part of the seed.
                 open.sort_by(|a, b| a.key.cmp(&b.key));
-                core.restore(open.clone(), now);
+                assert!(core.adopt(open.clone(), now).is_empty(), "nothing has ended yet");
                 for poll in open {
                     let id = core.find(&poll.key).expect("what is restored is open");
                     self.ids.insert(id, index(&poll.key));

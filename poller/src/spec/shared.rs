@@ -30,8 +30,16 @@ pub(super) struct Shared {
     pub(super) warnings: Vec<Diagnostic>,
     /// Of what it was read from, cache key and URL left out: equal text has an equal one.
     pub(super) hash: u64,
-    /// How a durable store writes it, once one has; only where there is nothing to seal.
-    pub(super) stored: OnceLock<Box<str>>,
+    /// How a durable store writes it, once one has.
+    pub(super) stored: OnceLock<StoredText>,
+}
+
+/// What a durable store keeps of a spec.
+#[derive(Clone, Debug)]
+pub(super) struct StoredText {
+    /// The id of the key that sealed its inline secrets, if it has any.
+    pub(super) sealed_with: Option<Box<str>>,
+    pub(super) text: Arc<str>,
 }
 
 impl Shared {

@@ -1,13 +1,13 @@
 //! The text in which a durable store keeps a spec, and the way back.
 //!
 //! ```text
-//! {"url":"https://api.example.com/v1/exports/42","dialect":"native", …}
-//!  └─ of this poll ────────────────────────────┘└─ of all polls like it ─┘
+//! https://api.example.com/v1/exports/42     {"dialect":"native", …, "timeout":300}
+//!  └─ of this poll                           └─ of all polls like it
 //! ```
 //!
-//! The URL comes first, so that what the polls of one kind have in common is one stretch of text: it is written once and
-//! copied, and read once and recognised. A store with a million polls of a few kinds parses a few specs when it is
-//! loaded. Texts in another order, as earlier versions wrote them, are read too, each in full.
+//! What the polls of one kind have in common is one text. It is written once, its secrets are sealed once, a store keeps
+//! it once under a number, and it is read and unsealed once: a store with a million polls of a few kinds parses a few
+//! specs when it is loaded.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -15,39 +15,50 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::shared::Shared;
+use super::shared::{Shared, StoredText};
 use super::{PollSpec, SpecError, SpecOptions, Written, decode};
 use crate::limits::Limits;
 use crate::seal::{SEAL_KEY_VARIABLE, SealKey};
 use crate::secret::{SecretError, ShowSecret, redact};
 
 impl PollSpec {
-    /// The text a durable store keeps, inline secrets sealed with `key`.
-    pub(crate) fn to_stored(&self, key: Option<&SealKey>) -> Result<String, SecretError> {
-        let inline = self.shared.request.inline_secrets();
-        match key {
-            _ if inline.is_empty() => {
-                let rest = self.shared.stored.get_or_init(|| rest(self, &redact).into());
-                Ok(joined(&self.url, rest))
-            }
-            None => Err(SecretError::new(format!(
-                "the spec holds a secret in {}, and the store has no key to seal it; set {SEAL_KEY_VARIABLE} (or give \
-                 the store a seal key), or refer to the secret as {{\"$secret\":\"env:NAME\"}}",
-                inline.join(", ")
-            ))),
-            Some(key) => {
-                let failed = RefCell::new(None);
-                let rest = rest(self, &|secret| match key.seal(secret) {
-                    Ok(sealed) => json!({"$sealed": sealed}),
-                    Err(error) => {
-                        failed.replace(Some(error));
-                        Value::Null
-                    }
-                });
-                failed.into_inner().map_or_else(|| Ok(joined(&self.url, &rest)), Err)
-            }
+    /// Everything but the URL as a durable store keeps it, inline secrets sealed with `key`. The same text for all polls
+    /// that share it, sealed secrets included.
+    pub(crate) fn to_stored(&self, key: Option<&SealKey>) -> Result<Arc<str>, SecretError> {
+        if let Some(StoredText { sealed_with, text }) = self.shared.stored.get()
+            && sealed_with.as_deref().is_none_or(|id| key.is_some_and(|key| key.id() == id))
+        {
+            return Ok(Arc::clone(text));
         }
+        let inline = self.shared.request.inline_secrets();
+        let (sealed_with, text) = match key {
+            _ if inline.is_empty() => (None, rest(self, &redact)),
+            Some(key) => (Some(key.id().into()), sealed(self, key)?),
+            None => {
+                return Err(SecretError::new(format!(
+                    "the spec holds a secret in {}, and the store has no key to seal it; set {SEAL_KEY_VARIABLE} (or \
+                     give the store a seal key), or refer to the secret as {{\"$secret\":\"env:NAME\"}}",
+                    inline.join(", ")
+                )));
+            }
+        };
+        let text: Arc<str> = text.into();
+        // Where two stores have two keys, the first of them has its text kept.
+        let _ = self.shared.stored.set(StoredText { sealed_with, text: Arc::clone(&text) });
+        Ok(text)
     }
+}
+
+fn sealed(spec: &PollSpec, key: &SealKey) -> Result<String, SecretError> {
+    let failed = RefCell::new(None);
+    let text = rest(spec, &|secret| match key.seal(secret) {
+        Ok(sealed) => json!({"$sealed": sealed}),
+        Err(error) => {
+            failed.replace(Some(error));
+            Value::Null
+        }
+    });
+    failed.into_inner().map_or(Ok(text), Err)
 }
 
 /// Everything but the URL, as an object.
@@ -56,24 +67,12 @@ fn rest(spec: &PollSpec, show: &ShowSecret<'_>) -> String {
         .expect("invariant: a spec has string keys and writes to memory")
 }
 
-fn joined(url: &str, rest: &str) -> String {
-    let url = serde_json::to_string(url).expect("invariant: a string is written to memory");
-    let members = rest.strip_prefix('{').expect("invariant: a spec is an object");
-    format!("{{\"url\":{url},{members}")
-}
-
-/// The URL and the rest of a text as [`joined`] writes it; `None` if it is another, or the URL has escapes.
-fn split(text: &str) -> Option<(&str, &str)> {
-    let (url, rest) = text.strip_prefix("{\"url\":\"")?.split_once('"')?;
-    (!url.contains('\\') && rest.starts_with(',')).then_some((url, rest))
-}
-
 /// Reads specs that a store has kept. Today's limits are not applied to them: they were accepted once.
 #[derive(Debug)]
 pub(crate) struct StoredSpecs {
     options: SpecOptions,
-    /// What was read, by the text that follows the URL.
-    known: HashMap<Box<str>, Arc<Shared>>,
+    /// What was read, by the number that the store gives it.
+    known: HashMap<i64, Arc<Shared>>,
 }
 
 /// The most kinds of specs that are kept for the next one of their kind.
@@ -87,25 +86,31 @@ impl StoredSpecs {
         Self { options, known: HashMap::new() }
     }
 
-    /// The spec of a text written by [`PollSpec::to_stored`]. Where only its URL is new, only that is read.
-    pub(crate) fn read(&mut self, text: &str) -> Result<PollSpec, SpecError> {
-        let parts = split(text);
-        if let Some((url, rest)) = parts
-            && let Some(shared) = self.known.get(rest)
-        {
-            return Ok(PollSpec { url: decode::url(url)?, shared: Arc::clone(shared) });
+    /// The spec of this URL and the text of this number, if that text was read before. A number must always stand for
+    /// the same text.
+    pub(crate) fn get(&self, number: i64, url: &str) -> Option<Result<PollSpec, SpecError>> {
+        let shared = self.known.get(&number)?;
+        Some(decode::url(url).map(|url| PollSpec { url, shared: Arc::clone(shared) }))
+    }
+
+    /// The spec of this URL and this text, as [`PollSpec::to_stored`] writes it.
+    pub(crate) fn read(&mut self, number: i64, url: &str, text: &str) -> Result<PollSpec, SpecError> {
+        let spec = self.options.parse(&joined(url, text))?;
+        if self.known.len() >= KINDS {
+            self.known.clear();
         }
-        let spec = self.options.parse(text)?;
-        // A sealed secret never has the same text twice.
-        if let Some((_, rest)) = parts
-            && spec.shared.request.inline_secrets().is_empty()
-        {
-            if self.known.len() >= KINDS {
-                self.known.clear();
-            }
-            self.known.insert(rest.into(), Arc::clone(&spec.shared));
-        }
+        self.known.insert(number, Arc::clone(&spec.shared));
         Ok(spec)
+    }
+}
+
+/// The whole spec. What is no object stays what it is, to be complained of where it is read.
+fn joined(url: &str, text: &str) -> String {
+    let url = serde_json::to_string(url).expect("invariant: a string is written to memory");
+    match text.strip_prefix('{') {
+        Some("}") => format!("{{\"url\":{url}}}"),
+        Some(members) => format!("{{\"url\":{url},{members}"),
+        None => text.to_owned(),
     }
 }
 
@@ -123,30 +128,42 @@ mod tests {
     #[test]
     fn what_is_written_is_read_back_and_shared() {
         let mut specs = StoredSpecs::new(None);
-        let read: Vec<PollSpec> = ["https://a.test/1", "https://a.test/2", r"https://a.test/?q=\\"]
-            .map(|url| {
-                let spec = spec(url);
-                let read = specs.read(&spec.to_stored(None).unwrap()).unwrap();
-                assert_eq!(read, spec);
-                read
-            })
-            .into();
-        assert!(Arc::ptr_eq(&read[0].shared, &read[1].shared));
-        assert_eq!(read[2].url_text(), r"https://a.test/?q=\");
+        let first = spec("https://a.test/1");
+        let text = first.to_stored(None).unwrap();
+        assert!(specs.get(7, "https://a.test/1").is_none());
+        assert_eq!(specs.read(7, first.url_text(), &text).unwrap(), first);
+        for url in ["https://a.test/2", r"https://a.test/?q=\\"] {
+            let spec = spec(url);
+            assert_eq!(spec.to_stored(None).unwrap(), text);
+            assert_eq!(specs.get(7, spec.url_text()).unwrap().unwrap(), spec);
+        }
     }
 
     #[test]
-    fn texts_of_earlier_versions_are_read() {
-        let text = r#"{"dialect":"native","interval":10,"url":"https://a.test/1"}"#;
-        let spec = StoredSpecs::new(None).read(text).unwrap();
-        assert_eq!((spec.url_text(), spec.interval().as_secs()), ("https://a.test/1", 10));
+    fn a_secret_is_sealed_once_for_each_key_and_never_without_one() {
+        let (one, two) = (SealKey::parse(&"1".repeat(64)).unwrap(), SealKey::parse(&"2".repeat(64)).unwrap());
+        let spec: PollSpec =
+            r#"{"url":"https://a.test/1","requestInit":{"headers":{"authorization":"hunter2"}}}"#.parse().unwrap();
+        let other = spec.with_url("https://a.test/2").unwrap();
+        let text = spec.to_stored(Some(&one)).unwrap();
+        assert!(!text.contains("hunter2"));
+        assert_eq!(other.to_stored(Some(&one)).unwrap(), text);
+        assert_ne!(other.to_stored(Some(&two)).unwrap(), text);
+        assert!(other.to_stored(None).unwrap_err().to_string().contains("POLL_SEAL_KEY"));
+        let mut specs = StoredSpecs::new(Some(one));
+        assert_eq!(specs.read(1, spec.url_text(), &text).unwrap(), spec);
+        assert_eq!(specs.get(1, other.url_text()).unwrap().unwrap(), other, "opened once");
+        assert!(StoredSpecs::new(Some(two)).read(1, spec.url_text(), &text).is_err());
     }
 
     #[test]
-    fn a_stored_url_that_is_none_is_an_error_also_where_the_rest_is_known() {
+    fn what_is_no_spec_is_an_error_also_where_the_rest_is_known() {
         let mut specs = StoredSpecs::new(None);
         let text = spec("https://a.test/1").to_stored(None).unwrap();
-        specs.read(&text).unwrap();
-        assert!(specs.read(&text.replace("https://a.test/1", "nonsense")).is_err());
+        specs.read(1, "https://a.test/1", &text).unwrap();
+        assert!(specs.get(1, "nonsense").unwrap().is_err());
+        for broken in ["", "{", "[]", "null", r#"{"from":"the future"}"#] {
+            assert!(specs.read(2, "https://a.test/1", broken).is_err(), "{broken}");
+        }
     }
 }

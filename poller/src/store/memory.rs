@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
-use super::{Creation, PollKey, Store, StoreError, StoredPoll};
+use super::{Creation, OpenPolls, PollKey, Store, StoreError, StoredPoll};
 use crate::clock::BoxFuture;
 use crate::outcome::Outcome;
 
@@ -36,6 +36,7 @@ pub struct MemoryStore {
 struct Polls {
     table: HashTable<Box<StoredPoll>>,
     hasher: RandomState,
+    has_run: bool,
 }
 
 impl Polls {
@@ -88,16 +89,18 @@ impl Store for MemoryStore {
         }
     }
 
-    fn load_open(&self) -> BoxFuture<'_, Result<Vec<StoredPoll>, StoreError>> {
+    fn begin_run(&self) -> BoxFuture<'_, Result<usize, StoreError>> {
         let mut polls = self.polls();
+        // What was created before the first run has not been run before it.
+        let again = u32::from(std::mem::replace(&mut polls.has_run, true));
         let open = polls.table.iter_mut().filter(|poll| poll.outcome.is_none());
-        ready(
-            open.map(|poll| {
-                poll.restarts = poll.restarts.saturating_add(1);
-                StoredPoll::clone(poll)
-            })
-            .collect(),
-        )
+        ready(open.map(|poll| poll.restarts = poll.restarts.saturating_add(again)).count())
+    }
+
+    fn load_open(&self) -> BoxFuture<'_, Result<OpenPolls, StoreError>> {
+        let polls = self.polls();
+        let open = polls.table.iter().filter(|poll| poll.outcome.is_none());
+        ready(OpenPolls::all(open.map(|poll| StoredPoll::clone(poll)).collect()))
     }
 
     fn get(&self, key: PollKey) -> BoxFuture<'_, Result<Option<StoredPoll>, StoreError>> {

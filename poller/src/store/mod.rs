@@ -100,7 +100,8 @@ pub struct StoredPoll {
     pub spec: PollSpec,
     /// When it was accepted: where its grid begins.
     pub created_at: Timestamp,
-    /// How often it was loaded to go on.
+    /// In how many [runs](Store::begin_run) it was gone on with after the first: how often a process went on with a poll
+    /// that an earlier one had run.
     pub restarts: u32,
     /// How it ended; `None` while it is open.
     pub outcome: Option<Arc<Outcome>>,
@@ -124,12 +125,32 @@ pub enum Creation {
     Exists(Box<StoredPoll>),
 }
 
+/// Some of the open polls of a store, from [`Store::load_open`].
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct OpenPolls {
+    /// Polls that are to be run; those that run already may be among them.
+    pub polls: Vec<StoredPoll>,
+    /// Polls that could not be read, and have ended as failed for that.
+    pub unreadable: Vec<(PollKey, Arc<Outcome>)>,
+    /// Whether this was the last of them.
+    pub last: bool,
+}
+
+impl OpenPolls {
+    /// These and no more.
+    #[must_use]
+    pub fn all(polls: Vec<StoredPoll>) -> Self {
+        Self { polls, unreadable: Vec::new(), last: true }
+    }
+}
+
 /// What other processes did to a store.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Changes {
-    /// Polls that were created and are to be run; those that run already may be among them.
-    pub created: Vec<StoredPoll>,
+    /// Polls that were created.
+    pub open: OpenPolls,
     /// Open polls that are to be cancelled.
     pub cancelling: Vec<PollKey>,
 }
@@ -172,8 +193,13 @@ pub trait Store: Send + Sync + 'static {
     /// never changes.
     fn finish(&self, key: PollKey, outcome: Arc<Outcome>) -> BoxFuture<'_, Result<Arc<Outcome>, StoreError>>;
 
-    /// All open polls, for whoever is to run them; counts one restart for each.
-    fn load_open(&self) -> BoxFuture<'_, Result<Vec<StoredPoll>, StoreError>>;
+    /// Makes the caller the one who runs the polls of this store. Each poll that was run in an earlier run has one restart
+    /// more from now on. Returns how many polls are open.
+    fn begin_run(&self) -> BoxFuture<'_, Result<usize, StoreError>>;
+
+    /// Open polls that this run has not been given yet, some at a time, so that the first of a million are run while the
+    /// others are read. Asked one after the other until [`OpenPolls::last`].
+    fn load_open(&self) -> BoxFuture<'_, Result<OpenPolls, StoreError>>;
 
     /// The poll of that name, if it is there.
     fn get(&self, key: PollKey) -> BoxFuture<'_, Result<Option<StoredPoll>, StoreError>>;
@@ -189,7 +215,7 @@ pub trait Store: Send + Sync + 'static {
         None
     }
 
-    /// What other processes did since this was last asked, or since [`load_open`](Self::load_open).
+    /// What other processes did since this was last asked, or since the last of [`load_open`](Self::load_open).
     fn changes(&self) -> BoxFuture<'_, Result<Changes, StoreError>> {
         Box::pin(std::future::ready(Ok(Changes::default())))
     }

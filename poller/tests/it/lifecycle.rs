@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use poller::secret::AllowAll;
-use poller::store::{Creation, PollKey, Store, StoreError, StoredPoll};
+use poller::store::{Creation, OpenPolls, PollKey, Store, StoreError, StoredPoll};
 use poller::{
     Accepted, BoxFuture, Conclusion, ErrorKind, Event, Limits, MemoryStore, Outcome, TimeoutReason, Verdict,
 };
@@ -350,7 +350,11 @@ impl Store for Flaky {
         self.inner.finish(key, outcome)
     }
 
-    fn load_open(&self) -> BoxFuture<'_, Result<Vec<StoredPoll>, StoreError>> {
+    fn begin_run(&self) -> BoxFuture<'_, Result<usize, StoreError>> {
+        self.inner.begin_run()
+    }
+
+    fn load_open(&self) -> BoxFuture<'_, Result<OpenPolls, StoreError>> {
         self.inner.load_open()
     }
 

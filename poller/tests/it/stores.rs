@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use poller::store::{Creation, PollKey, Store, StoredPoll};
 use poller::{
-    Accepted, Conclusion, FailureReason, MemoryStore, Outcome, PollSpec, Poller, SealKey, SqliteStore,
-    Timestamp,
+    Accepted, Conclusion, FailureReason, Limits, MemoryStore, Outcome, PollSpec, Poller, SealKey,
+    SpecOptions, SqliteStore, Timestamp,
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -48,7 +48,10 @@ async fn outcome(body: &'static [u8]) -> Arc<Outcome> {
         0 => Reply::json(503, "").header("retry-after-ms", "10"),
         _ => Reply::json(200, "").header("x-a", "b").with_body(body),
     });
-    let spec = PollSpec::parse(r#"{"url": "https://example.com/job"}"#).unwrap();
+    let spec = SpecOptions::new()
+        .limits(Limits::unbounded())
+        .parse(r#"{"url": "https://example.com/job", "interval": 0.02}"#)
+        .unwrap();
     crate::world::run(&world, spec).await
 }
 
@@ -121,22 +124,41 @@ async fn finished_polls_are_forgotten_and_open_ones_are_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn open_polls_are_loaded_and_their_restarts_counted() {
+async fn open_polls_are_loaded_and_their_restarts_counted_from_the_first_run_that_runs_them() {
     for Subject { name, store, .. } in subjects() {
         for (second, name) in ["c", "a", "b"].into_iter().enumerate() {
             store.create(poll(name, second as u64)).await.unwrap();
         }
         store.finish(key("a"), outcome(b"1").await).await.unwrap();
-        for restarts in 1..3 {
-            let mut open = store.load_open().await.unwrap();
+        for restarts in 0..3 {
+            assert_eq!(store.begin_run().await.unwrap(), 2, "{name}");
+            let mut open = load(&*store).await;
             open.sort_by(|a, b| a.key.cmp(&b.key));
             let found: Vec<_> = open.iter().map(|poll| (poll.key.key(), poll.restarts)).collect();
             assert_eq!(found, [("b", restarts), ("c", restarts)], "{name}");
             assert_eq!(open[0].spec.differences(&poll("b", 0).spec), Vec::<String>::new(), "{name}");
+            assert_eq!(store.get(key("b")).await.unwrap().unwrap().restarts, restarts, "{name}");
         }
+        // This one is created while somebody runs them.
+        store.create(poll("d", 3)).await.unwrap();
+        store.begin_run().await.unwrap();
+        assert_eq!(store.get(key("d")).await.unwrap().unwrap().restarts, 1, "{name}");
+        assert_eq!(store.get(key("a")).await.unwrap().unwrap().restarts, 0, "{name}: it has ended");
         let listed: Vec<_> =
             store.list().await.unwrap().iter().map(|poll| poll.key.key().to_owned()).collect();
-        assert_eq!(listed, ["c", "a", "b"], "{name}: oldest first");
+        assert_eq!(listed, ["c", "a", "b", "d"], "{name}: oldest first");
+    }
+}
+
+/// All open polls that this run has not been given yet.
+async fn load(store: &dyn Store) -> Vec<StoredPoll> {
+    let mut polls = Vec::new();
+    loop {
+        let open = store.load_open().await.unwrap();
+        polls.extend(open.polls);
+        if open.last {
+            return polls;
+        }
     }
 }
 
@@ -181,14 +203,14 @@ async fn an_open_poll_goes_on_in_the_next_process_with_its_start_and_deadline() 
 async fn one_process_runs_a_file_and_others_may_look_at_it() {
     let folder = tempfile::tempdir().unwrap();
     let runner = SqliteStore::open(file(&folder)).unwrap();
-    runner.load_open().await.unwrap();
+    runner.begin_run().await.unwrap();
     let other = SqliteStore::open(file(&folder)).unwrap();
-    let error = other.load_open().await.unwrap_err().to_string();
+    let error = other.begin_run().await.unwrap_err().to_string();
     assert!(error.contains(&format!("is run by process {}", std::process::id())), "{error}");
     other.create(poll("a", 1)).await.unwrap();
     assert_eq!(runner.list().await.unwrap().len(), 1, "what one writes the other sees");
     drop(runner);
-    other.load_open().await.unwrap();
+    other.begin_run().await.unwrap();
 }
 
 #[tokio::test]
@@ -201,7 +223,7 @@ async fn who_runs_a_file_can_be_asked_and_asking_hinders_nobody() {
         let other = other.clone();
         tokio::task::spawn_blocking(move || while other.runner().unwrap().is_none() {})
     };
-    runner.load_open().await.unwrap();
+    runner.begin_run().await.unwrap();
     asking.await.unwrap();
     for store in [&runner, &other] {
         assert_eq!(store.runner().unwrap().and_then(|runner| runner.process), Some(std::process::id()));
@@ -215,7 +237,7 @@ async fn where_nobody_runs_the_file_a_poll_is_cancelled_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let runner = SqliteStore::open(file(&folder)).unwrap();
     runner.create(poll("a", 1)).await.unwrap();
-    runner.load_open().await.unwrap();
+    runner.begin_run().await.unwrap();
     let other = SqliteStore::open(file(&folder)).unwrap();
     let now = Timestamp::from_micros(5_000_000);
     for store in [&runner, &other] {
@@ -223,7 +245,7 @@ async fn where_nobody_runs_the_file_a_poll_is_cancelled_at_once() {
     }
     drop(runner);
     let outcome = other.cancel_unrun(key("a"), now).await.unwrap().unwrap();
-    assert_eq!((outcome.name(), outcome.restarts, outcome.elapsed().as_secs()), ("cancelled", 1, 4));
+    assert_eq!((outcome.name(), outcome.restarts, outcome.elapsed().as_secs()), ("cancelled", 0, 4));
     assert_eq!(other.get(key("a")).await.unwrap().unwrap().outcome, Some(Arc::clone(&outcome)));
     let again = other.cancel_unrun(key("a"), Timestamp::from_micros(9_000_000)).await.unwrap();
     assert_eq!(again, Some(outcome), "an outcome never changes");
@@ -247,7 +269,9 @@ async fn a_glance_needs_neither_key_nor_readable_specs() {
     store.finish(name("ended"), outcome(b"[1, 2]").await).await.unwrap();
     store.ask_to_cancel(name("sealed")).await.unwrap();
     let raw = rusqlite::Connection::open(file(&folder)).unwrap();
-    raw.execute("UPDATE polls SET spec = '{' WHERE key = 'broken'", []).unwrap();
+    raw.execute("INSERT INTO specs (text, polls) VALUES ('{', 1)", []).unwrap();
+    raw.execute("UPDATE polls SET spec = (SELECT id FROM specs WHERE text = '{') WHERE key = 'broken'", [])
+        .unwrap();
 
     let store = SqliteStore::open(file(&folder)).unwrap();
     assert_eq!(store.count_open().await.unwrap(), 2);
@@ -311,6 +335,49 @@ async fn files_that_are_no_store_are_refused_with_the_reason() {
     assert!(refused(&nowhere).contains("no such folder"), "{}", refused(&nowhere));
 }
 
+#[tokio::test]
+async fn a_file_of_format_1_is_brought_up_to_date() {
+    let folder = tempfile::tempdir().unwrap();
+    let fixture = concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/stores/format-1.db");
+    std::fs::copy(fixture, file(&folder)).unwrap();
+    let seal_key = SealKey::parse(&"ab".repeat(32)).unwrap();
+    let store = SqliteStore::open_sealed(file(&folder), Some(seal_key)).unwrap();
+    let named = |name: &str| PollKey::new("", name);
+
+    let matched = store.get(named("matched")).await.unwrap().unwrap().outcome.unwrap();
+    assert_eq!(matched.response().unwrap().body(), "{\"status\": \"SUCCESS\",\n \"n\": 1.0}");
+    assert_eq!((matched.attempts, matched.history.len()), (3, 3));
+    let ending = store.summary(named("matched")).await.unwrap().unwrap().ended.unwrap();
+    assert_eq!((&*ending.outcome, ending.attempts, ending.at), ("matched", 3, matched.ended_at));
+
+    assert_eq!(store.begin_run().await.unwrap(), 6);
+    let open = store.load_open().await.unwrap();
+    let found: Vec<_> = open.polls.iter().map(|poll| (poll.key.key(), poll.restarts)).collect();
+    // Format 1 counted a restart when a poll was loaded.
+    assert_eq!(found, [("open", 3), ("alike", 1), ("sealed", 1), ("cancelling", 1)]);
+    assert_eq!(open.polls[0].spec.url_text(), "https://api.example.com/v1/exports/42?full=%22yes%22");
+    assert_eq!(open.polls[0].spec.retry().len(), 3);
+    assert_eq!(open.polls[1].spec.differences(&open.polls[0].spec), ["/url"]);
+    assert_eq!(open.polls[2].spec.request().headers.len(), 1, "its secret can be opened");
+    assert_eq!(store.changes().await.unwrap().cancelling, [named("cancelling")]);
+    let unreadable: Vec<_> = open.unreadable.iter().map(|(key, _)| key.to_string()).collect();
+    assert_eq!(unreadable, ["unreadable", "run-17/no JSON"]);
+    drop(store);
+    // Numbers are not used again, though the polls that had them are gone.
+    let raw = rusqlite::Connection::open(file(&folder)).unwrap();
+    let number: i64 =
+        raw.query_row("SELECT seq FROM sqlite_sequence WHERE name = 'polls'", [], |row| row.get(0)).unwrap();
+    assert_eq!(number, 40);
+    let unused: i64 = raw
+        .query_row(
+            "SELECT count(*) FROM specs WHERE polls != (SELECT count(*) FROM polls WHERE spec = specs.id)",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    assert_eq!(unused, 0, "uses of specs are counted");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_stored_poll_that_cannot_be_read_fails_and_stops_no_other() {
     let folder = tempfile::tempdir().unwrap();
@@ -318,16 +385,18 @@ async fn a_stored_poll_that_cannot_be_read_fails_and_stops_no_other() {
     store.create(poll("a", 1)).await.unwrap();
     store.create(poll("b", 1)).await.unwrap();
     let raw = rusqlite::Connection::open(file(&folder)).unwrap();
-    raw.execute(
-        "UPDATE polls SET spec = '{\"url\":\"https://example.com\",\"from\":\"the future\"}' WHERE key = 'a'",
-        [],
+    raw.execute_batch(
+        "INSERT INTO specs (text, polls) VALUES ('{\"from\":\"the future\"}', 1);
+         UPDATE polls SET spec = (SELECT max(id) FROM specs) WHERE key = 'a'",
     )
     .unwrap();
+    store.begin_run().await.unwrap();
     let open = store.load_open().await.unwrap();
-    assert_eq!(open.iter().map(|poll| poll.key.key()).collect::<Vec<_>>(), ["b"]);
-    let text: String =
-        raw.query_row("SELECT outcome FROM polls WHERE key = 'a'", [], |row| row.get(0)).unwrap();
-    let outcome: Outcome = serde_json::from_str(&text).unwrap();
+    assert_eq!(open.polls.iter().map(|poll| poll.key.key()).collect::<Vec<_>>(), ["b"]);
+    let [(ended, outcome)] = &open.unreadable[..] else { panic!("{open:?}") };
+    assert_eq!(*ended, key("a"));
+    let text: String = raw.query_row("SELECT outcome FROM outcomes", [], |row| row.get(0)).unwrap();
+    assert_eq!(serde_json::from_str::<Outcome>(&text).unwrap(), **outcome, "it is stored before it is told");
     let Conclusion::Failed { reason, explanation, .. } = &outcome.conclusion else { panic!("{outcome:?}") };
     assert_eq!(*reason, FailureReason::Unreadable);
     assert!(explanation.contains("\"from\""), "{explanation}");

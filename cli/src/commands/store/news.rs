@@ -7,17 +7,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use poller::store::{Changes, Creation, PollKey, Store, StoreError, StoredPoll};
+use poller::store::{Changes, Creation, OpenPolls, PollKey, Store, StoreError, StoredPoll};
 use poller::{BoxFuture, Outcome, SqliteStore};
 use tokio::sync::mpsc;
 
 /// What passed.
 #[derive(Debug)]
 pub(super) enum News {
+    /// The run has begun; so many polls were open.
+    Begun(usize),
     /// These polls are open and are run from now on; none, when somebody has looked in vain.
     Open(Vec<StoredPoll>),
     /// A poll has ended.
     Finished(PollKey, Arc<Outcome>),
+    /// A poll could not be read, and has ended for that.
+    Unreadable(PollKey, Arc<Outcome>),
     /// What other processes did cannot be read at the moment.
     Trouble(StoreError),
 }
@@ -39,6 +43,14 @@ impl Watched {
         // Whoever listened has gone when the process is about to end.
         let _ = self.news.send(news);
     }
+
+    fn tell_of(&self, open: &OpenPolls) {
+        self.tell(News::Open(open.polls.clone()));
+        // The store has ended these, and the engine never sees them.
+        for (key, outcome) in &open.unreadable {
+            self.tell(News::Unreadable(key.clone(), Arc::clone(outcome)));
+        }
+    }
 }
 
 impl Store for Watched {
@@ -54,10 +66,19 @@ impl Store for Watched {
         })
     }
 
-    fn load_open(&self) -> BoxFuture<'_, Result<Vec<StoredPoll>, StoreError>> {
+    fn begin_run(&self) -> BoxFuture<'_, Result<usize, StoreError>> {
         Box::pin(async move {
-            let open = self.store.load_open().await?;
-            self.tell(News::Open(open.clone()));
+            let open = self.store.begin_run().await?;
+            self.tell(News::Begun(open));
+            Ok(open)
+        })
+    }
+
+    fn load_open(&self) -> BoxFuture<'_, Result<OpenPolls, StoreError>> {
+        Box::pin(async move {
+            let open =
+                self.store.load_open().await.inspect_err(|error| self.tell(News::Trouble(error.clone())))?;
+            self.tell_of(&open);
             Ok(open)
         })
     }
@@ -82,7 +103,7 @@ impl Store for Watched {
         Box::pin(async move {
             let changes =
                 self.store.changes().await.inspect_err(|error| self.tell(News::Trouble(error.clone())))?;
-            self.tell(News::Open(changes.created.clone()));
+            self.tell_of(&changes.open);
             Ok(changes)
         })
     }

@@ -10,7 +10,7 @@
 //! Outcomes come from the store's news, whoever submitted the poll; the events of a poll only tell its story. With
 //! SPEC the run ends when the polls given have, without when the file has none open.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -93,7 +93,11 @@ async fn resume(
         events: SelectAll::new(),
         trouble: None,
     };
-    run.begin(news.try_recv().ok(), given, scope, args.fresh).await?;
+    let found = match news.try_recv() {
+        Ok(News::Begun(open)) => open,
+        _ => 0,
+    };
+    run.begin(found, given, scope, args.fresh).await?;
 
     let mut redraw = tokio::time::interval(drive::REDRAW);
     redraw.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -145,31 +149,23 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Submits what was given, or takes up what was found.
+    /// Submits what was given. What was found open comes with the news.
     async fn begin(
         &mut self,
-        found: Option<News>,
+        found: usize,
         given: Option<Loaded>,
         scope: &str,
         fresh: bool,
     ) -> anyhow::Result<()> {
-        let found = if let Some(News::Open(polls)) = found { polls } else { Vec::new() };
         let Some(Loaded { jobs, .. }) = given else {
-            let count = story::count(u32::try_from(found.len()).unwrap_or(u32::MAX), "open poll");
-            match found.len() {
+            let count = story::count(u32::try_from(found).unwrap_or(u32::MAX), "open poll");
+            match found {
                 0 => self.narrator.say(format_args!("{} has no open poll", self.file)),
                 _ => self.narrator.say(format_args!("{}: {count}", self.file)),
             }
-            return self.news(News::Open(found)).await;
+            return Ok(());
         };
         super::super::run::introduce(&jobs, &self.narrator);
-        let given: HashSet<&str> = jobs.iter().map(|job| &*job.key).collect();
-        let is_other = |key: &PollKey| key.scope() != scope || !given.contains(key.key());
-        let others = found.iter().filter(|poll| is_other(&poll.key)).count();
-        if others > 0 {
-            let count = story::count(u32::try_from(others).unwrap_or(u32::MAX), "other open poll");
-            self.narrator.say(format_args!("{count} of {} run along", self.file));
-        }
         let (store, scoped) = (self.store.clone(), self.poller.scope(scope));
         let mut submitted = futures_util::stream::iter(jobs)
             .map(|Job { key, spec }| {
@@ -184,9 +180,16 @@ impl Run<'_> {
                 }
             })
             .buffered(AT_ONCE);
+        let mut joined = 0;
         while let Some(result) = submitted.next().await {
             let (poll, spec) = result?;
+            joined += usize::from(poll.accepted() == Accepted::Joined);
             self.take(&poll, &spec).await?;
+        }
+        let others = u32::try_from(found.saturating_sub(joined)).unwrap_or(u32::MAX);
+        if others > 0 {
+            let count = story::count(others, "other open poll");
+            self.narrator.say(format_args!("{count} of {} run along", self.file));
         }
         Ok(())
     }
@@ -262,6 +265,13 @@ impl Run<'_> {
 
     async fn news(&mut self, news: News) -> anyhow::Result<()> {
         match news {
+            News::Begun(_) => {}
+            News::Unreadable(key, outcome) => {
+                if self.all {
+                    let index = self.watch(&key, outcome.started_at, outcome.ended_at);
+                    self.finish(index, &key, &outcome)?;
+                }
+            }
             News::Open(polls) => {
                 self.trouble = None;
                 if self.all {

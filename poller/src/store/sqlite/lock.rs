@@ -11,6 +11,7 @@ use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::super::StoreError;
 
@@ -86,6 +87,58 @@ impl RunnerLock {
             Err(TryLockError::WouldBlock) => Ok(Some(holder(&mut file))),
             Err(TryLockError::Error(error)) => Err(failed(error)),
         }
+    }
+}
+
+/// The place of the one who runs a file, and whether this process has it.
+#[derive(Debug)]
+pub(super) struct Seat {
+    store: PathBuf,
+    ours: Mutex<Option<RunnerLock>>,
+}
+
+impl Seat {
+    pub(super) const fn new(store: PathBuf) -> Self {
+        Self { store, ours: Mutex::new(None) }
+    }
+
+    /// The file whose polls are run.
+    pub(super) fn path(&self) -> &Path {
+        &self.store
+    }
+
+    pub(super) fn is_ours(&self) -> bool {
+        self.ours().is_some()
+    }
+
+    /// Whether anybody runs the file; nobody, where that cannot be found out.
+    pub(super) fn is_taken(&self) -> bool {
+        matches!(self.runner(), Ok(Some(_)))
+    }
+
+    /// Who runs the file.
+    pub(super) fn runner(&self) -> Result<Option<Runner>, StoreError> {
+        if self.is_ours() {
+            return Ok(Some(Runner { process: Some(std::process::id()) }));
+        }
+        RunnerLock::find(&self.store)
+    }
+
+    /// Takes it for as long as this process lives, unless somebody else has it, who is returned then.
+    pub(super) fn take(&self) -> Result<Option<Runner>, StoreError> {
+        let mut ours = self.ours();
+        if ours.is_none() {
+            match RunnerLock::take(&self.store)? {
+                Taken::Ours(lock) => *ours = Some(lock),
+                Taken::Theirs(runner) => return Ok(Some(runner)),
+            }
+        }
+        Ok(None)
+    }
+
+    fn ours(&self) -> MutexGuard<'_, Option<RunnerLock>> {
+        // It is set once, as a whole.
+        self.ours.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,14 +1,15 @@
-//! Polls as rows: the statements, and what stands in the columns.
+//! Polls as rows: how they are read.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, Row, params};
 
-use super::super::{PollKey, StoreError, StoredPoll};
+use super::super::{PollKey, StoredPoll};
 use crate::clock::Timestamp;
 use crate::outcome::{Conclusion, Counts, FailureReason, Outcome};
 use crate::seal::SealKey;
-use crate::spec::StoredSpecs;
+use crate::spec::{PollSpec, SpecError, StoredSpecs};
 
 /// Why rows could not be read.
 #[derive(Debug)]
@@ -24,158 +25,217 @@ impl From<rusqlite::Error> for ReadError {
     }
 }
 
-/// What was found open.
+/// Open polls, as many as were asked for.
 #[derive(Debug, Default)]
 pub(super) struct Loaded {
     pub(super) open: Vec<StoredPoll>,
-    /// Polls that cannot be gone on with, and the outcome that says so.
-    pub(super) unreadable: Vec<(PollKey, Outcome)>,
-    /// The number of the last of them, or `seen`.
+    /// Polls that cannot be gone on with, by their numbers, and the outcome that says so.
+    pub(super) unreadable: Vec<(i64, PollKey, Outcome)>,
+    /// The number of the last poll that was looked at, and how many were.
     pub(super) last: i64,
+    pub(super) rows: usize,
 }
 
-const COLUMNS: &str = "scope, key, spec, created_at, restarts, outcome, id";
+/// A connection for reading, and the specs that were read with it.
+#[derive(Debug)]
+pub(super) struct Rows {
+    connection: Connection,
+    specs: StoredSpecs,
+}
 
-struct RawPoll {
+/// What a poll is made of, but for its outcome.
+const COLUMNS: &str = "id, scope, key, url, spec, created_at, run, restarts, ended_at IS NULL, begun";
+
+/// A row whose spec has not been read yet.
+struct Raw<'r> {
+    id: i64,
     key: PollKey,
-    spec: String,
+    url: &'r str,
+    spec: i64,
     created_at: Timestamp,
     restarts: u32,
-    outcome: Option<String>,
-    id: i64,
+    is_open: bool,
 }
 
-impl RawPoll {
-    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+impl<'r> Raw<'r> {
+    fn read(row: &'r Row<'_>) -> rusqlite::Result<Self> {
+        let (run, before, is_open, begun): (i64, i64, bool, i64) =
+            (row.get(6)?, row.get(7)?, row.get(8)?, row.get(9)?);
         Ok(Self {
-            key: PollKey::new(row.get::<_, String>(0)?, row.get::<_, String>(1)?),
-            spec: row.get(2)?,
-            created_at: Timestamp::from_micros(u64::try_from(row.get::<_, i64>(3)?).unwrap_or(0)),
-            restarts: u32::try_from(row.get::<_, i64>(4)?).unwrap_or(u32::MAX),
-            outcome: row.get(5)?,
-            id: row.get(6)?,
+            id: row.get(0)?,
+            key: PollKey::new(lossy(row, 1)?, lossy(row, 2)?),
+            // A text that is no UTF-8 is no URL either, which is what is complained of then.
+            url: row.get_ref(3)?.as_str().unwrap_or_default(),
+            spec: row.get(4)?,
+            created_at: timestamp(row.get(5)?),
+            restarts: restarts(before, run, begun, is_open),
+            is_open,
         })
     }
+}
 
-    fn decode(self, specs: &mut StoredSpecs) -> Result<StoredPoll, ReadError> {
-        let Self { key: name, spec, created_at, restarts, outcome, .. } = self;
-        let unreadable = |what: &str, error: &dyn std::fmt::Display| {
-            ReadError::Content(format!("the {what} of the poll {name} cannot be read: {error}"))
-        };
-        let spec = specs.read(&spec).map_err(|error| unreadable("spec", &error))?;
-        let outcome = match outcome {
-            Some(text) => {
-                let outcome =
-                    serde_json::from_str::<Outcome>(&text).map_err(|error| unreadable("outcome", &error))?;
-                Some(Arc::new(outcome))
-            }
-            None => None,
-        };
-        Ok(StoredPoll { key: name, spec, created_at, restarts, outcome })
+/// How often a poll was gone on with, if it was first run in this run.
+pub(super) fn restarts(before: i64, run: i64, begun: i64, is_open: bool) -> u32 {
+    let since = if is_open { begun.saturating_sub(run).max(0) } else { 0 };
+    u32::try_from(before.saturating_add(since)).unwrap_or(u32::MAX)
+}
+
+pub(super) fn timestamp(micros: i64) -> Timestamp {
+    Timestamp::from_micros(u64::try_from(micros).unwrap_or(0))
+}
+
+/// A name; where the file is damaged it need not be UTF-8, and the poll is to be told of all the same.
+fn lossy<'r>(row: &'r Row<'_>, column: usize) -> rusqlite::Result<Cow<'r, str>> {
+    Ok(String::from_utf8_lossy(row.get_ref(column)?.as_bytes()?))
+}
+
+impl Rows {
+    pub(super) fn new(connection: Connection, seal_key: Option<SealKey>) -> Self {
+        Self { connection, specs: StoredSpecs::new(seal_key) }
+    }
+
+    /// Reads as if nothing else went on meanwhile.
+    pub(super) fn read<T>(
+        &mut self,
+        read: impl FnOnce(&mut Snapshot<'_>) -> Result<T, ReadError>,
+    ) -> Result<T, ReadError> {
+        let transaction = self.connection.transaction()?;
+        read(&mut Snapshot { connection: &transaction, specs: &mut self.specs })
     }
 }
 
-pub(super) fn outcome_to_text(outcome: &Outcome) -> Result<String, StoreError> {
-    serde_json::to_string(outcome)
-        .map_err(|error| StoreError::with_source("the outcome cannot be written as JSON", error))
+/// The file as it is at one moment.
+#[derive(Debug)]
+pub(super) struct Snapshot<'c> {
+    pub(super) connection: &'c Connection,
+    specs: &'c mut StoredSpecs,
 }
 
-pub(super) fn insert(connection: &Connection, poll: &StoredPoll, spec: &str) -> rusqlite::Result<bool> {
-    let mut statement = connection.prepare_cached(
-        "INSERT INTO polls (scope, key, spec, created_at, restarts) VALUES (?1, ?2, ?3, ?4, ?5) \
-         ON CONFLICT (scope, key) DO NOTHING",
-    )?;
-    let (scope, key) = (poll.key.scope(), poll.key.key());
-    let changed = statement.execute(params![scope, key, spec, micros(poll.created_at), poll.restarts])?;
-    Ok(changed > 0)
-}
-
-pub(super) fn finish(
-    connection: &Connection,
-    key: &PollKey,
-    ended_at: Timestamp,
-    outcome: &str,
-) -> rusqlite::Result<bool> {
-    let mut statement = connection.prepare_cached(
-        "UPDATE polls SET ended_at = ?3, outcome = ?4 WHERE scope = ?1 AND key = ?2 AND outcome IS NULL",
-    )?;
-    Ok(statement.execute(params![key.scope(), key.key(), micros(ended_at), outcome])? > 0)
-}
-
-pub(super) fn forget(connection: &Connection, key: &PollKey) -> rusqlite::Result<bool> {
-    let mut statement = connection
-        .prepare_cached("DELETE FROM polls WHERE scope = ?1 AND key = ?2 AND outcome IS NOT NULL")?;
-    Ok(statement.execute(params![key.scope(), key.key()])? > 0)
-}
-
-pub(super) fn ask_to_cancel(connection: &Connection, key: &PollKey) -> rusqlite::Result<bool> {
-    let mut statement = connection.prepare_cached(
-        "UPDATE polls SET cancelling = 1 WHERE scope = ?1 AND key = ?2 AND outcome IS NULL",
-    )?;
-    Ok(statement.execute(params![key.scope(), key.key()])? > 0)
-}
-
-/// Open polls that are to be cancelled.
-pub(super) fn cancelling(connection: &Connection) -> Result<Vec<PollKey>, ReadError> {
-    let mut statement = connection
-        .prepare_cached("SELECT scope, key FROM polls WHERE cancelling AND outcome IS NULL ORDER BY id")?;
-    let keys = statement
-        .query_map([], |row| Ok(PollKey::new(row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
-    Ok(keys.collect::<rusqlite::Result<_>>()?)
-}
-
-pub(super) fn count_restarts(connection: &Connection) -> rusqlite::Result<bool> {
-    Ok(connection.execute("UPDATE polls SET restarts = restarts + 1 WHERE outcome IS NULL", [])? > 0)
-}
-
-pub(super) fn get(
-    connection: &Connection,
-    key: &PollKey,
-    seal_key: Option<&SealKey>,
-) -> Result<Option<StoredPoll>, ReadError> {
-    let mut statement =
-        connection.prepare_cached(&format!("SELECT {COLUMNS} FROM polls WHERE scope = ?1 AND key = ?2"))?;
-    let row = statement.query_row(params![key.scope(), key.key()], RawPoll::read).optional()?;
-    row.map(|row| row.decode(&mut StoredSpecs::new(seal_key.cloned()))).transpose()
-}
-
-pub(super) fn list(
-    connection: &Connection,
-    seal_key: Option<&SealKey>,
-) -> Result<Vec<StoredPoll>, ReadError> {
-    let mut statement =
-        connection.prepare_cached(&format!("SELECT {COLUMNS} FROM polls ORDER BY created_at, scope, key"))?;
-    let mut specs = StoredSpecs::new(seal_key.cloned());
-    let rows = statement.query_map([], RawPoll::read)?;
-    rows.map(|row| row?.decode(&mut specs)).collect()
-}
-
-/// The open polls that came after the one numbered `seen`. One whose spec this version cannot read gets an outcome that says so and stops no other; one whose
-/// secrets the given key does not open stops everything, since the right key would make it whole.
-pub(super) fn load_open(
-    connection: &Connection,
-    seen: i64,
-    seal_key: Option<&SealKey>,
-) -> Result<Loaded, ReadError> {
-    let mut statement = connection.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM polls WHERE outcome IS NULL AND id > ?1 ORDER BY id"
-    ))?;
-    let mut specs = StoredSpecs::new(seal_key.cloned());
-    let mut loaded = Loaded { last: seen, ..Loaded::default() };
-    for row in statement.query_map([seen], RawPoll::read)? {
-        let row = row?;
-        loaded.last = row.id;
-        let (key, created_at, restarts) = (row.key.clone(), row.created_at, row.restarts);
-        let sealed = row.spec.contains(r#""$sealed""#);
-        match row.decode(&mut specs) {
-            Ok(poll) => loaded.open.push(poll),
-            Err(ReadError::Content(message)) if !sealed => {
-                loaded.unreadable.push((key, unreadable(message, created_at, restarts)));
-            }
-            Err(error) => return Err(error),
+impl Snapshot<'_> {
+    pub(super) fn get(&mut self, key: &PollKey) -> Result<Option<StoredPoll>, ReadError> {
+        let mut statement = self
+            .connection
+            .prepare_cached(&format!("SELECT {COLUMNS} FROM polls, runs WHERE scope = ?1 AND key = ?2"))?;
+        let mut rows = statement.query(params![key.scope(), key.key()])?;
+        match rows.next()? {
+            Some(row) => Ok(Some(self.poll(Raw::read(row)?)?)),
+            None => Ok(None),
         }
     }
-    Ok(loaded)
+
+    pub(super) fn list(&mut self) -> Result<Vec<StoredPoll>, ReadError> {
+        let mut statement = self
+            .connection
+            .prepare_cached(&format!("SELECT {COLUMNS} FROM polls, runs ORDER BY created_at, scope, key"))?;
+        let mut rows = statement.query([])?;
+        let mut polls = Vec::new();
+        while let Some(row) = rows.next()? {
+            polls.push(self.poll(Raw::read(row)?)?);
+        }
+        Ok(polls)
+    }
+
+    /// Up to `most` open polls with numbers above `seen`, in their order. One that cannot be read gets an outcome that
+    /// says so.
+    pub(super) fn open_after(&mut self, seen: i64, most: usize) -> Result<Loaded, ReadError> {
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM polls, runs WHERE ended_at IS NULL AND id > ?1 ORDER BY id LIMIT ?2"
+        ))?;
+        let mut rows = statement.query(params![seen, i64::try_from(most).unwrap_or(i64::MAX)])?;
+        let mut loaded = Loaded { last: seen, ..Loaded::default() };
+        while let Some(row) = rows.next()? {
+            let raw = Raw::read(row)?;
+            let (id, created_at, restarts) = (raw.id, raw.created_at, raw.restarts);
+            (loaded.last, loaded.rows) = (id, loaded.rows + 1);
+            let key = raw.key.clone();
+            match self.poll(raw) {
+                Ok(poll) => loaded.open.push(poll),
+                Err(ReadError::Content(message)) => {
+                    loaded.unreadable.push((id, key, unreadable(message, created_at, restarts)));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(loaded)
+    }
+
+    /// Open polls that are to be cancelled.
+    pub(super) fn cancelling(&self) -> Result<Vec<PollKey>, ReadError> {
+        let mut statement =
+            self.connection.prepare_cached("SELECT scope, key FROM polls WHERE cancelling ORDER BY id")?;
+        let keys = statement
+            .query_map([], |row| Ok(PollKey::new(row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+        Ok(keys.collect::<rusqlite::Result<_>>()?)
+    }
+
+    pub(super) fn count_open(&self) -> Result<usize, ReadError> {
+        let count: i64 = self
+            .connection
+            .prepare_cached("SELECT count(*) FROM polls WHERE ended_at IS NULL")?
+            .query_row([], |row| row.get(0))?;
+        Ok(usize::try_from(count).unwrap_or(0))
+    }
+
+    /// Whether the secrets of the open polls can be opened. Where they cannot for want of the right key, it is better to run
+    /// nothing: that key would make them whole.
+    pub(super) fn check_seals(&self, seal_key: Option<&SealKey>) -> Result<(), ReadError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT text FROM specs WHERE instr(text, '\"$sealed\"') \
+             AND id IN (SELECT spec FROM polls WHERE ended_at IS NULL)",
+        )?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let text = row.get_ref(0)?.as_str().unwrap_or_default();
+            SealKey::check(seal_key, text).map_err(|error| {
+                ReadError::Content(format!("the secrets of its polls cannot be opened: {error}"))
+            })?;
+        }
+        Ok(())
+    }
+
+    fn poll(&mut self, raw: Raw<'_>) -> Result<StoredPoll, ReadError> {
+        let Raw { id, key, url, spec, created_at, restarts, is_open } = raw;
+        let spec = self.spec(spec, url).map_err(|error| error.of("spec", &key))?;
+        let outcome =
+            if is_open { None } else { Some(self.outcome(id).map_err(|error| error.of("outcome", &key))?) };
+        Ok(StoredPoll { key, spec, created_at, restarts, outcome })
+    }
+
+    fn spec(&mut self, number: i64, url: &str) -> Result<PollSpec, ReadError> {
+        let content = |error: SpecError| ReadError::Content(error.to_string());
+        if let Some(known) = self.specs.get(number, url) {
+            return known.map_err(content);
+        }
+        let mut statement = self.connection.prepare_cached("SELECT text FROM specs WHERE id = ?1")?;
+        let mut rows = statement.query([number])?;
+        let Some(row) = rows.next()? else {
+            return Err(ReadError::Content("it is missing".to_owned()));
+        };
+        let text = row.get_ref(0)?.as_str().map_err(|_| ReadError::Content("it is not UTF-8".to_owned()))?;
+        self.specs.read(number, url, text).map_err(content)
+    }
+
+    fn outcome(&self, poll: i64) -> Result<Arc<Outcome>, ReadError> {
+        let mut statement = self.connection.prepare_cached("SELECT outcome FROM outcomes WHERE poll = ?1")?;
+        let mut rows = statement.query([poll])?;
+        let Some(row) = rows.next()? else {
+            return Err(ReadError::Content("it is missing".to_owned()));
+        };
+        let text = row.get_ref(0)?.as_bytes().map_err(rusqlite::Error::from)?;
+        serde_json::from_slice(text).map(Arc::new).map_err(|error| ReadError::Content(error.to_string()))
+    }
+}
+
+impl ReadError {
+    /// Names what could not be read, and of which poll.
+    fn of(self, what: &str, key: &PollKey) -> Self {
+        match self {
+            Self::Content(message) => {
+                Self::Content(format!("the {what} of the poll {key} cannot be read: {message}"))
+            }
+            database => database,
+        }
+    }
 }
 
 fn unreadable(message: String, created_at: Timestamp, restarts: u32) -> Outcome {
@@ -192,8 +252,4 @@ fn unreadable(message: String, created_at: Timestamp, restarts: u32) -> Outcome 
         counts: Counts::default(),
         history: Vec::new(),
     }
-}
-
-fn micros(time: Timestamp) -> i64 {
-    i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
 }

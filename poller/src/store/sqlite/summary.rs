@@ -8,7 +8,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::super::PollKey;
-use super::rows::ReadError;
+use super::rows::{ReadError, restarts, timestamp};
 use crate::clock::Timestamp;
 
 /// What a store knows of a poll without reading its spec and its body; from [`SqliteStore::summaries`](super::SqliteStore::summaries).
@@ -62,55 +62,53 @@ pub struct Summary {
 pub struct Ending {
     /// When.
     pub at: Timestamp,
-    /// The [name](crate::Outcome::name) of its outcome; `unreadable` if that cannot be read.
+    /// The [name](crate::Outcome::name) of its outcome.
     pub outcome: String,
     /// Requests made.
     pub attempts: u32,
 }
 
-const SELECT: &str = "SELECT scope, key, created_at, restarts, cancelling, ended_at, \
-     CASE WHEN json_valid(spec) THEN json_extract(spec, '$.timeout') END, \
-     CASE WHEN json_valid(outcome) THEN json_extract(outcome, '$.outcome') END, \
-     CASE WHEN json_valid(outcome) THEN json_extract(outcome, '$.attempts') END FROM polls";
+/// A spec's timeout is read once for all polls that share it.
+const SELECT: &str = "WITH kinds AS MATERIALIZED (\
+       SELECT id AS spec, iif(json_valid(text), json_extract(text, '$.timeout'), NULL) AS timeout FROM specs\
+     ) SELECT scope, key, created_at, run, restarts, begun, cancelling, ended_at, timeout, ending, requests \
+     FROM polls JOIN runs LEFT JOIN kinds USING (spec)";
 
 /// Open polls first, each kind in the order of their creation.
 pub(super) fn all(connection: &Connection) -> Result<Vec<Summary>, ReadError> {
-    let mut statement = connection.prepare_cached(&format!("{SELECT} ORDER BY outcome IS NOT NULL, id"))?;
+    let mut statement = connection.prepare_cached(&format!("{SELECT} ORDER BY ended_at IS NOT NULL, id"))?;
     let rows = statement.query_map([], read)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 pub(super) fn one(connection: &Connection, key: &PollKey) -> Result<Option<Summary>, ReadError> {
-    let mut statement = connection.prepare_cached(&format!("{SELECT} WHERE scope = ?1 AND key = ?2"))?;
+    let mut statement = connection.prepare_cached(
+        "SELECT scope, key, created_at, run, restarts, begun, cancelling, ended_at, \
+         iif(json_valid(text), json_extract(text, '$.timeout'), NULL), ending, requests \
+         FROM polls JOIN runs LEFT JOIN specs ON specs.id = spec WHERE scope = ?1 AND key = ?2",
+    )?;
     Ok(statement.query_row(params![key.scope(), key.key()], read).optional()?)
 }
 
-pub(super) fn count_open(connection: &Connection) -> Result<usize, ReadError> {
-    let count: i64 =
-        connection.query_row("SELECT count(*) FROM polls WHERE outcome IS NULL", [], |row| row.get(0))?;
-    Ok(usize::try_from(count).unwrap_or(0))
-}
-
 fn read(row: &Row<'_>) -> rusqlite::Result<Summary> {
-    let time = |micros: i64| Timestamp::from_micros(u64::try_from(micros).unwrap_or(0));
-    let created_at = time(row.get(2)?);
+    let created_at = timestamp(row.get(2)?);
     // A spec from the future may have anything there; what is no number of seconds is not known.
-    let timeout = row.get::<_, Option<f64>>(6).unwrap_or(None);
+    let timeout = row.get::<_, Option<f64>>(8).unwrap_or(None);
     let deadline = timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    let ended = match row.get::<_, Option<i64>>(5)? {
+    let ended = match row.get::<_, Option<i64>>(7)? {
         None => None,
         Some(at) => Some(Ending {
-            at: time(at),
-            outcome: row.get::<_, Option<String>>(7)?.unwrap_or_else(|| "unreadable".to_owned()),
-            attempts: row.get::<_, Option<i64>>(8)?.and_then(|count| u32::try_from(count).ok()).unwrap_or(0),
+            at: timestamp(at),
+            outcome: row.get(9)?,
+            attempts: row.get::<_, Option<i64>>(10)?.and_then(|count| u32::try_from(count).ok()).unwrap_or(0),
         }),
     };
     Ok(Summary {
         key: PollKey::new(row.get::<_, String>(0)?, row.get::<_, String>(1)?),
         created_at,
         deadline: deadline.map(|timeout| created_at + timeout),
-        restarts: u32::try_from(row.get::<_, i64>(3)?).unwrap_or(u32::MAX),
-        cancelling: row.get(4)?,
+        restarts: restarts(row.get(4)?, row.get(3)?, row.get(5)?, ended.is_none()),
+        cancelling: row.get(6)?,
         ended,
     })
 }

@@ -5,103 +5,113 @@
 //! gets that error: nobody is told of a success that was not synced.
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::{Arc, Weak, mpsc};
 
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::oneshot;
 
 use super::super::{PollKey, StoreError, StoredPoll};
+use super::batch::{Batch, Ended, Which};
 use super::errors::{Doing, failure};
-use super::rows;
-use crate::clock::Timestamp;
+use super::lock::Seat;
+use super::rows::{ReadError, Rows, Snapshot};
 
 /// The most writes in one transaction: enough to share a sync, not so many that the first waits long for the last.
 const BATCH: usize = 4096;
 
 type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 
-/// A change to the file.
+/// A change to the file. Each is answered by how many rows it changed.
 pub(super) enum Write {
-    /// Answers whether it was new.
-    Create { poll: Box<StoredPoll>, spec: String, answer: Answer<bool> },
-    /// Answers whether it was open.
-    Finish { key: PollKey, ended_at: Timestamp, outcome: String, answer: Answer<bool> },
-    /// Answers whether it was finished.
-    Forget { key: PollKey, answer: Answer<bool> },
-    /// Marks an open poll as to be cancelled; answers whether it was open.
-    AskToCancel { key: PollKey, answer: Answer<bool> },
-    /// Counts one restart for every open poll; answers whether there is any.
-    CountRestarts { answer: Answer<bool> },
+    /// One, if it was new.
+    Create { poll: Box<StoredPoll>, spec: Arc<str> },
+    /// One, if it was open.
+    Finish { which: Which, ended: Box<Ended> },
+    /// One, if it was finished.
+    Forget { key: PollKey },
+    /// Marks an open poll as to be cancelled: one, if it was open.
+    AskToCancel { key: PollKey },
+    /// Counts one run.
+    BeginRun,
 }
 
 impl Write {
-    fn apply(&self, connection: &Connection) -> rusqlite::Result<bool> {
-        match self {
-            Self::Create { poll, spec, .. } => rows::insert(connection, poll, spec),
-            Self::Finish { key, ended_at, outcome, .. } => rows::finish(connection, key, *ended_at, outcome),
-            Self::Forget { key, .. } => rows::forget(connection, key),
-            Self::AskToCancel { key, .. } => rows::ask_to_cancel(connection, key),
-            Self::CountRestarts { .. } => rows::count_restarts(connection),
-        }
+    fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<usize> {
+        Ok(match self {
+            Self::Create { poll, spec } => batch.create(poll, spec)?.into(),
+            Self::Finish { which, ended } => batch.finish(which, ended)?.into(),
+            Self::Forget { key } => batch.forget(key)?.into(),
+            Self::AskToCancel { key } => batch.ask_to_cancel(key)?.into(),
+            Self::BeginRun => batch.begin_run().map(|()| 1)?,
+        })
     }
+}
 
-    fn answer(self, result: Result<bool, StoreError>) {
-        let answer = match self {
-            Self::Create { answer, .. }
-            | Self::Finish { answer, .. }
-            | Self::Forget { answer, .. }
-            | Self::AskToCancel { answer, .. }
-            | Self::CountRestarts { answer } => answer,
-        };
-        // Whoever asked may have stopped waiting; the change is made all the same.
-        let _ = answer.send(result);
-    }
+struct Waiting {
+    write: Write,
+    answer: Answer<usize>,
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct Writer {
     path: PathBuf,
-    queue: mpsc::Sender<Write>,
+    queue: mpsc::Sender<Waiting>,
 }
 
 impl Writer {
-    pub(super) fn spawn(mut connection: Connection, path: &Path) -> Result<Self, StoreError> {
-        let (queue, waiting) = mpsc::channel::<Write>();
-        let shown = path.to_owned();
+    /// The thread does not keep the seat: it goes with the store, and the file can then be run by others at once.
+    pub(super) fn spawn(mut connection: Connection, seat: &Arc<Seat>) -> Result<Self, StoreError> {
+        let (queue, waiting) = mpsc::channel::<Waiting>();
+        let path = seat.path().to_owned();
+        let (shown, seat) = (path.clone(), Arc::downgrade(seat));
         thread("poll-store-writer", move || {
             while let Ok(first) = waiting.recv() {
                 let mut batch = vec![first];
                 batch.extend(waiting.try_iter().take(BATCH - 1));
-                match commit(&mut connection, &batch) {
-                    Ok(results) => {
-                        batch.into_iter().zip(results).for_each(|(write, result)| write.answer(Ok(result)));
-                    }
+                let results = commit(&mut connection, &batch, &seat);
+                // Whoever asked may have stopped waiting; the change is made all the same.
+                match results {
+                    Ok(results) => batch.into_iter().zip(results).for_each(|(waiting, changed)| {
+                        let _ = waiting.answer.send(Ok(changed));
+                    }),
                     Err(error) => {
                         let error = failure(Doing::Write, &shown, error);
-                        batch.into_iter().for_each(|write| write.answer(Err(error.clone())));
+                        batch.into_iter().for_each(|waiting| {
+                            let _ = waiting.answer.send(Err(error.clone()));
+                        });
                     }
                 }
             }
         })?;
-        Ok(Self { path: path.to_owned(), queue })
+        Ok(Self { path, queue })
     }
 
-    pub(super) async fn run(&self, write: impl FnOnce(Answer<bool>) -> Write) -> Result<bool, StoreError> {
+    /// Returns how many rows were changed, once that is on the disk.
+    pub(super) async fn run(&self, write: Write) -> Result<usize, StoreError> {
         let (answer, result) = oneshot::channel();
-        self.queue.send(write(answer)).map_err(|_| stopped(&self.path))?;
+        self.queue.send(Waiting { write, answer }).map_err(|_| stopped(&self.path))?;
         result.await.map_err(|_| stopped(&self.path))?
     }
 }
 
-fn commit(connection: &mut Connection, batch: &[Write]) -> rusqlite::Result<Vec<bool>> {
+fn commit(
+    connection: &mut Connection,
+    waiting: &[Waiting],
+    seat: &Weak<Seat>,
+) -> rusqlite::Result<Vec<usize>> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let results =
-        batch.iter().map(|write| write.apply(&transaction)).collect::<rusqlite::Result<Vec<bool>>>()?;
+    let creates = waiting.iter().any(|waiting| matches!(waiting.write, Write::Create { .. }));
+    let mut batch = Batch::new(&transaction, creates && seat.upgrade().is_some_and(|seat| seat.is_taken()));
+    let results = waiting
+        .iter()
+        .map(|waiting| waiting.write.apply(&mut batch))
+        .collect::<rusqlite::Result<Vec<usize>>>()?;
+    batch.complete()?;
     transaction.commit()?;
     Ok(results)
 }
 
-type Read = Box<dyn FnOnce(&Connection) + Send>;
+type Read = Box<dyn FnOnce(&mut Rows) + Send>;
 
 #[derive(Clone, Debug)]
 pub(super) struct Reader {
@@ -110,11 +120,11 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn spawn(connection: Connection, path: &Path) -> Result<Self, StoreError> {
+    pub(super) fn spawn(mut rows: Rows, path: &Path) -> Result<Self, StoreError> {
         let (queue, waiting) = mpsc::channel::<Read>();
         thread("poll-store-reader", move || {
             for read in waiting {
-                read(&connection);
+                read(&mut rows);
             }
         })?;
         Ok(Self { path: path.to_owned(), queue })
@@ -122,17 +132,17 @@ impl Reader {
 
     pub(super) async fn run<T: Send + 'static>(
         &self,
-        read: impl FnOnce(&Connection) -> Result<T, rows::ReadError> + Send + 'static,
+        read: impl FnOnce(&mut Snapshot<'_>) -> Result<T, ReadError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (answer, result) = oneshot::channel();
-        let read: Read = Box::new(move |connection| {
-            let _ = answer.send(read(connection));
+        let read: Read = Box::new(move |rows| {
+            let _ = answer.send(rows.read(read));
         });
         self.queue.send(read).map_err(|_| stopped(&self.path))?;
         match result.await.map_err(|_| stopped(&self.path))? {
             Ok(value) => Ok(value),
-            Err(rows::ReadError::Database(error)) => Err(failure(Doing::Read, &self.path, error)),
-            Err(rows::ReadError::Content(message)) => {
+            Err(ReadError::Database(error)) => Err(failure(Doing::Read, &self.path, error)),
+            Err(ReadError::Content(message)) => {
                 Err(StoreError::new(format!("cannot use {}: {message}", self.path.display())))
             }
         }
