@@ -4,6 +4,7 @@
 //! which puts what they own into the arenas, and then added together.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use crate::ast::{self, Junction, MemberKind, Quantifier, Reach, TestKind};
 use crate::ops::{Leaf, Literal, LiteralSet};
@@ -109,7 +110,9 @@ impl Compiler {
 
     /// Conditions of which one suffices. Where many are literals, one condition stands for all of those.
     fn any_of(&mut self, items: Vec<ast::Condition>) -> Run<Condition> {
-        if !LiteralSet::is_many(items.iter().filter(|item| as_literal(item).is_some()).count()) {
+        let many = LiteralSet::is_many(items.len())
+            && LiteralSet::is_many(items.iter().filter(|item| as_literal(item).is_some()).count());
+        if !many {
             return self.conditions(items);
         }
         let (literals, mut others): (Vec<_>, Vec<_>) =
@@ -152,15 +155,24 @@ impl Compiler {
     }
 
     fn name(&mut self, name: String) -> NameId {
-        if let Some(&id) = self.name_ids.get(&name) {
-            return id;
+        // The first names are searched for, which is faster than hashing them.
+        if let Some(place) = self.names.iter().take(FEW_NAMES).position(|known| **known == *name) {
+            return NameId(index(place));
         }
-        let id = NameId(index(self.names.len()));
-        self.names.push(name.as_str().into());
-        self.name_ids.insert(name, id);
-        id
+        let next = NameId(index(self.names.len()));
+        if self.names.len() >= FEW_NAMES {
+            match self.name_ids.entry(name.clone()) {
+                Entry::Occupied(known) => return *known.get(),
+                Entry::Vacant(place) => *place.insert(next),
+            };
+        }
+        self.names.push(name.into());
+        next
     }
 }
+
+/// How many names are kept without hashing them.
+const FEW_NAMES: usize = 8;
 
 fn as_literal(condition: &ast::Condition) -> Option<&Literal> {
     match condition.tests.as_slice() {

@@ -22,7 +22,7 @@ impl Source {
     /// If it is past the limits of depth or size. A tree made by hand did not pass the parser, and everything behind
     /// this relies on both having been checked.
     pub(crate) fn new(node: &Node, limits: &Limits, pointer: &str) -> Result<Self, FilterError> {
-        let mut text = String::new();
+        let mut text = String::with_capacity(64);
         let mut open: Vec<Open<'_>> = Vec::new();
         let mut next = Some(node);
         loop {
@@ -34,7 +34,7 @@ impl Source {
                     Kind::Null => text.push_str("null"),
                     Kind::Bool(bool) => push(&mut text, bool),
                     Kind::Number(number) => push(&mut text, number),
-                    Kind::String(string) => push(&mut text, &Escaped(string)),
+                    Kind::String(string) => push_string(&mut text, string),
                     Kind::Array(items) => {
                         text.push('[');
                         open.push(Open::Array(items.iter()));
@@ -66,7 +66,7 @@ impl Source {
                 Some(Open::Object(members)) => match members.next() {
                     Some(member) => {
                         separate(&mut text);
-                        push(&mut text, &Escaped(&member.key));
+                        push_string(&mut text, &member.key);
                         text.push(':');
                         next = Some(&member.value);
                     }
@@ -133,6 +133,17 @@ fn separate(text: &mut String) {
 fn push(text: &mut String, part: &dyn std::fmt::Display) {
     // Writing to a String cannot fail.
     let _ = write!(text, "{part}");
+}
+
+/// The same as pushing it [`Escaped`]; most strings need no escapes, and then are copied whole.
+fn push_string(text: &mut String, string: &str) {
+    if string.bytes().any(|byte| matches!(byte, b'"' | b'\\' | ..0x20)) {
+        return push(text, &Escaped(string));
+    }
+    text.reserve(string.len() + 2);
+    text.push('"');
+    text.push_str(string);
+    text.push('"');
 }
 
 /// A JSON string with its quotes and escapes.

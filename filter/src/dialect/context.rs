@@ -115,10 +115,16 @@ impl<'l> Context<'l> {
 
     /// The members of an object that count: of those with one key the last. The others are an error, or a warning.
     pub(crate) fn distinct<'n>(&mut self, members: &'n [Member], duplicates: Duplicates) -> Vec<&'n Member> {
-        let mut seen = HashSet::with_capacity(members.len());
+        let mut seen = HashSet::new();
         let mut kept: Vec<&Member> = Vec::with_capacity(members.len());
         for member in members.iter().rev() {
-            if seen.insert(member.key.as_str()) {
+            // A few are compared faster than they are hashed.
+            let new = if members.len() <= 8 {
+                kept.iter().all(|later| later.key != member.key)
+            } else {
+                seen.insert(member.key.as_str())
+            };
+            if new {
                 kept.push(member);
                 continue;
             }

@@ -22,6 +22,10 @@ impl Pointer {
     pub(crate) fn key(&mut self, key: &str) -> Mark {
         let mark = Mark(self.text.len());
         self.text.push('/');
+        if memchr::memchr2(b'~', b'/', key.as_bytes()).is_none() {
+            self.text.push_str(key);
+            return mark;
+        }
         for character in key.chars() {
             match character {
                 '~' => self.text.push_str("~0"),
@@ -34,8 +38,11 @@ impl Pointer {
 
     pub(crate) fn index(&mut self, index: usize) -> Mark {
         let mark = Mark(self.text.len());
-        // Writing to a String cannot fail.
-        let _ = write!(self.text, "/{index}");
+        match u8::try_from(index) {
+            Ok(digit @ 0..10) => self.text.extend(['/', char::from(b'0' + digit)]),
+            // Writing to a String cannot fail.
+            _ => drop(write!(self.text, "/{index}")),
+        }
         mark
     }
 

@@ -75,6 +75,9 @@ fn field(node: &Node, span: Option<Span>, context: &mut Context<'_>) {
 
 /// Conditions of which one suffices.
 fn any(conditions: &Conditions, span: Option<Span>, context: &mut Context<'_>) {
+    if is_a_literal(&conditions.items) {
+        return;
+    }
     let universe = match conditions.reach {
         Reach::Value => EVERYTHING,
         Reach::Scalars => SCALARS,
@@ -97,6 +100,12 @@ fn any(conditions: &Conditions, span: Option<Span>, context: &mut Context<'_>) {
         context.warn(WarningKind::RangeTrap, span, problem.help(help));
     }
     items(conditions.listed, &conditions.items, context);
+}
+
+/// The commonest conditions of all: there is nothing to say of them.
+fn is_a_literal(conditions: &[Condition]) -> bool {
+    let [Condition { tests, .. }] = conditions else { return false };
+    matches!(tests.as_slice(), [Test { kind: TestKind::Leaf(Leaf::Equals(_)), .. }])
 }
 
 fn wants_absence(condition: &Condition) -> bool {

@@ -29,7 +29,9 @@ pub(super) struct Level {
 /// A slot, and what tells most other names from its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Child {
-    len: u32,
+    /// The first bytes of the name.
+    head: u64,
+    len: usize,
     slot: u32,
 }
 
@@ -84,16 +86,22 @@ impl Index {
     /// The field of an object that stands at a level, if any filter names it.
     #[inline]
     pub(in crate::set) fn child(&self, level: u32, name: &[u8]) -> Option<u32> {
-        let here = self.levels.at(level);
+        self.child_of(self.levels.at(level), level, name)
+    }
+
+    #[inline]
+    fn child_of(&self, here: &Level, level: u32, name: &[u8]) -> Option<u32> {
         if here.few.len() != here.children as usize {
             return self.hashed_child(level, name);
         }
-        here.few
-            .iter()
-            .find(|child| {
-                child.len as usize == name.len() && self.slots.at(child.slot).name.as_bytes() == name
-            })
-            .map(|child| child.slot)
+        let (head, len) = (head(name), name.len());
+        let alike = here.few.iter().find(|child| child.head == head && child.len == len)?;
+        if len <= HEAD {
+            return Some(alike.slot);
+        }
+        // Names that begin alike and are as long are rare, and then all of them are looked at.
+        let mut all = here.few.iter().filter(|child| child.head == head && child.len == len);
+        all.find(|child| self.slots.at(child.slot).name.as_bytes() == name).map(|child| child.slot)
     }
 
     fn hashed_child(&self, level: u32, name: &[u8]) -> Option<u32> {
@@ -140,13 +148,13 @@ impl Index {
             return slot;
         }
         let name = Text::new(name.as_bytes());
-        let len = u32::try_from(name.as_bytes().len()).unwrap_or(u32::MAX);
+        let (head, len) = (head(name.as_bytes()), name.as_bytes().len());
         let number = self.slots.add(Slot { name, level, ..Slot::default() });
         let parent = self.levels.at_mut(level);
         parent.uses += 1;
         parent.children += 1;
         if parent.children as usize <= FEW && parent.few.len() + 1 == parent.children as usize {
-            parent.few.push(Child { len, slot: number });
+            parent.few.push(Child { head, len, slot: number });
         } else {
             // Once hashed, always hashed, until it is empty: levels seldom shrink.
             parent.few.clear();
@@ -203,6 +211,27 @@ impl Index {
             self.slots.at_mut(slot).inner = super::ROOT;
             self.release_slot(slot);
         }
+    }
+}
+
+/// How many bytes tell most names apart.
+const HEAD: usize = size_of::<u64>();
+
+/// The first bytes of a name, the same for no two names of the same length up to that many.
+#[inline]
+fn head(name: &[u8]) -> u64 {
+    if let Some(head) = name.first_chunk() {
+        return u64::from_le_bytes(*head);
+    }
+    // Two loads that overlap, rather than a loop.
+    if let (Some(front), Some(back)) = (name.first_chunk::<4>(), name.last_chunk::<4>()) {
+        return u64::from(u32::from_le_bytes(*front)) << 32 | u64::from(u32::from_le_bytes(*back));
+    }
+    match *name {
+        [a, b, c] => u64::from_le_bytes([a, b, c, 0, 0, 0, 0, 0]),
+        [a, b] => u64::from_le_bytes([a, b, 0, 0, 0, 0, 0, 0]),
+        [a] => u64::from(a),
+        _ => 0,
     }
 }
 

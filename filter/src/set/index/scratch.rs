@@ -68,11 +68,15 @@ impl Scratch {
     }
 
     /// Leaves each of the patterns from a place on there once, in order.
+    #[inline]
     pub(in crate::set) fn sort_matched(&mut self, from: usize) {
-        let Some(list) = self.matched.get_mut(from..) else { return };
-        if list.len() < 2 {
-            return;
+        if self.matched.len() > from + 1 {
+            self.sort_many(from);
         }
+    }
+
+    fn sort_many(&mut self, from: usize) {
+        let Some(list) = self.matched.get_mut(from..) else { return };
         list.sort_unstable();
         let mut kept = 1;
         for place in 1..list.len() {

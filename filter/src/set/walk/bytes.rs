@@ -73,7 +73,9 @@ impl<const CHECKED: bool> Walk<'_, CHECKED> {
         let inner = self.scratch.matched.len();
         let scope = Fields { bytes: self.bytes, stamp };
         Judge { index: self.index, scratch: self.scratch, scope, buried }.object(level, seen);
-        self.scratch.matched.drain(from..inner);
+        if inner > from {
+            self.scratch.matched.drain(from..inner);
+        }
         Ok(inside)
     }
 
