@@ -55,7 +55,7 @@ impl<S: Scope> Judge<'_, S> {
         }
         let index = self.index;
         for &wake in index.levels.at(level).unindexed.as_slice() {
-            self.wake(wake);
+            self.wake(wake, None);
         }
         self.scratch.seen.truncate(seen);
         self.scratch.sort_matched(from);
@@ -71,13 +71,13 @@ impl<S: Scope> Judge<'_, S> {
                     let (from, to) = held.list;
                     for at in from..to {
                         let pattern = self.scratch.matched[at];
-                        self.wake_all(index.patterns.at(pattern).wakes.as_slice());
+                        self.pattern_holds(pattern);
                     }
                 }
                 Kind::Null => {}
                 Kind::Bool | Kind::Number | Kind::String => {
                     for pattern in index.on_empty(slot.inner) {
-                        self.wake_all(index.patterns.at(pattern).wakes.as_slice());
+                        self.pattern_holds(pattern);
                     }
                 }
             }
@@ -99,18 +99,18 @@ impl<S: Scope> Judge<'_, S> {
         let facts = slot.direct.as_slice();
         if !matches!(value.shape(), Shape::Array(_) | Shape::Object) {
             return value.with_view(|view| {
-                for &fact in facts {
-                    let fact = index.facts.at(fact);
+                for &number in facts {
+                    let fact = index.facts.at(number);
                     if holds_for_scalar(fact, view) {
-                        self.wake_all(fact.wakes.as_slice());
+                        self.fact_holds(number, fact);
                     }
                 }
             });
         }
-        for &fact in facts {
-            let fact = index.facts.at(fact);
+        for &number in facts {
+            let fact = index.facts.at(number);
             if holds_for(fact, value) {
-                self.wake_all(fact.wakes.as_slice());
+                self.fact_holds(number, fact);
             }
         }
     }
@@ -155,39 +155,56 @@ impl<S: Scope> Judge<'_, S> {
         for &entry in &found {
             let fact = self.index.facts.at(entry >> 1);
             if entry & SURE != 0 || holds_for(fact, value) {
-                self.wake_all(fact.wakes.as_slice());
+                self.fact_holds(entry >> 1, fact);
             }
         }
         self.scratch.found = found;
     }
 
-    fn wake_all(&mut self, wakes: &[u32]) {
-        wakes.iter().for_each(|&wake| self.wake(wake));
+    fn fact_holds(&mut self, number: u32, fact: &Fact) {
+        let known = Member::new(Part::Fact, number);
+        for &wake in fact.wakes.as_slice() {
+            self.wake(wake, Some(known));
+        }
     }
 
-    /// Sees whether somebody who waited holds.
-    fn wake(&mut self, wake: u32) {
+    fn pattern_holds(&mut self, number: u32) {
+        let known = Member::new(Part::Pattern, number);
+        for &wake in self.index.patterns.at(number).wakes.as_slice() {
+            self.wake(wake, Some(known));
+        }
+    }
+
+    /// Sees whether somebody who waited holds, of whom one member is known to.
+    #[inline]
+    fn wake(&mut self, wake: u32, known: Option<Member>) {
         let index = self.index;
         let (part, number) = Part::of(wake);
         match part {
             Part::Fact => {
                 if self.fact(number) {
-                    self.wake_all(index.facts.at(number).wakes.as_slice());
+                    self.fact_holds(number, index.facts.at(number));
                 }
             }
             Part::Pattern => {
                 let pattern = index.patterns.at(number);
-                if (pattern.deep || !self.buried) && self.all(&pattern.members) {
+                if (pattern.deep || !self.buried) && self.others(&pattern.members, known) {
                     self.scratch.matched.push(number);
                 }
             }
             Part::Rule => {
-                if self.all(&index.rules.at(number).members) {
+                if self.others(&index.rules.at(number).members, known) {
                     self.scratch.matched.push(number);
                 }
             }
             Part::Junction => {}
         }
+    }
+
+    /// Whether all members hold, but for the one that is known to.
+    #[inline]
+    fn others(&self, members: &Members, known: Option<Member>) -> bool {
+        members.iter().all(|member| Some(member) == known || self.member(member))
     }
 
     fn all(&self, members: &Members) -> bool {

@@ -29,9 +29,7 @@ pub(super) struct Level {
 /// A slot, and what tells most other names from its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Child {
-    /// The first bytes of the name.
-    head: u64,
-    len: usize,
+    ends: Ends,
     slot: u32,
 }
 
@@ -94,14 +92,12 @@ impl Index {
         if here.few.len() != here.children as usize {
             return self.hashed_child(level, name);
         }
-        let (head, len) = (head(name), name.len());
-        let alike = here.few.iter().find(|child| child.head == head && child.len == len)?;
-        if len <= HEAD {
-            return Some(alike.slot);
+        let ends = Ends::of(name);
+        let mut alike = here.few.iter().filter(|child| child.ends == ends);
+        if ends.is_all() {
+            return alike.next().map(|child| child.slot);
         }
-        // Names that begin alike and are as long are rare, and then all of them are looked at.
-        let mut all = here.few.iter().filter(|child| child.head == head && child.len == len);
-        all.find(|child| self.slots.at(child.slot).name.as_bytes() == name).map(|child| child.slot)
+        alike.find(|child| self.slots.at(child.slot).name.as_bytes() == name).map(|child| child.slot)
     }
 
     fn hashed_child(&self, level: u32, name: &[u8]) -> Option<u32> {
@@ -148,13 +144,13 @@ impl Index {
             return slot;
         }
         let name = Text::new(name.as_bytes());
-        let (head, len) = (head(name.as_bytes()), name.as_bytes().len());
+        let ends = Ends::of(name.as_bytes());
         let number = self.slots.add(Slot { name, level, ..Slot::default() });
         let parent = self.levels.at_mut(level);
         parent.uses += 1;
         parent.children += 1;
         if parent.children as usize <= FEW && parent.few.len() + 1 == parent.children as usize {
-            parent.few.push(Child { head, len, slot: number });
+            parent.few.push(Child { ends, slot: number });
         } else {
             // Once hashed, always hashed, until it is empty: levels seldom shrink.
             parent.few.clear();
@@ -214,24 +210,37 @@ impl Index {
     }
 }
 
-/// How many bytes tell most names apart.
-const HEAD: usize = size_of::<u64>();
+/// The length of a name, its first bytes and its last: all of a short one, and enough to tell most others apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Ends {
+    len: usize,
+    first: u64,
+    last: u64,
+}
 
-/// The first bytes of a name, the same for no two names of the same length up to that many.
-#[inline]
-fn head(name: &[u8]) -> u64 {
-    if let Some(head) = name.first_chunk() {
-        return u64::from_le_bytes(*head);
+impl Ends {
+    #[inline]
+    fn of(name: &[u8]) -> Self {
+        // Loads that overlap, rather than a loop over what is left.
+        let (first, last) = if let (Some(first), Some(last)) = (name.first_chunk(), name.last_chunk()) {
+            (u64::from_le_bytes(*first), u64::from_le_bytes(*last))
+        } else if let (Some(first), Some(last)) = (name.first_chunk(), name.last_chunk()) {
+            (u32::from_le_bytes(*first).into(), u32::from_le_bytes(*last).into())
+        } else {
+            match *name {
+                [a, b, c] => (u64::from_le_bytes([a, b, c, 0, 0, 0, 0, 0]), 0),
+                [a, b] => (u64::from_le_bytes([a, b, 0, 0, 0, 0, 0, 0]), 0),
+                [a] => (a.into(), 0),
+                _ => (0, 0),
+            }
+        };
+        Self { len: name.len(), first, last }
     }
-    // Two loads that overlap, rather than a loop.
-    if let (Some(front), Some(back)) = (name.first_chunk::<4>(), name.last_chunk::<4>()) {
-        return u64::from(u32::from_le_bytes(*front)) << 32 | u64::from(u32::from_le_bytes(*back));
-    }
-    match *name {
-        [a, b, c] => u64::from_le_bytes([a, b, c, 0, 0, 0, 0, 0]),
-        [a, b] => u64::from_le_bytes([a, b, 0, 0, 0, 0, 0, 0]),
-        [a] => u64::from(a),
-        _ => 0,
+
+    /// Whether there is nothing more to the name.
+    #[inline]
+    fn is_all(self) -> bool {
+        self.len <= 2 * size_of::<u64>()
     }
 }
 
