@@ -46,13 +46,16 @@ struct Compiled {
 impl Compiler {
     fn pattern(&mut self, tree: ast::Pattern) -> Compiled {
         let mut absent = true;
-        let mut members = Vec::with_capacity(tree.members.len());
-        for member in tree.members {
-            let (member, holds) = self.member(member.kind);
-            absent &= holds;
-            members.push(member);
-        }
-        Compiled { pattern: Pattern { members: self.members.extend(members) }, absent }
+        let members = self.run(
+            tree.members,
+            |compiler| &mut compiler.members,
+            |compiler, member| {
+                let (member, holds) = compiler.member(member.kind);
+                absent &= holds;
+                member
+            },
+        );
+        Compiled { pattern: Pattern { members }, absent }
     }
 
     fn member(&mut self, kind: MemberKind) -> (Member, bool) {
@@ -103,9 +106,31 @@ impl Compiler {
     }
 
     fn conditions(&mut self, items: Vec<ast::Condition>) -> Run<Condition> {
-        let compiled: Vec<Condition> =
-            items.into_iter().map(|condition| Condition { tests: self.tests(condition.tests) }).collect();
-        self.conditions.extend(compiled)
+        self.run(
+            items,
+            |compiler| &mut compiler.conditions,
+            |compiler, condition| Condition { tests: compiler.tests(condition.tests) },
+        )
+    }
+
+    /// Compiles items that are to lie next to each other.
+    fn run<A, T>(
+        &mut self,
+        items: Vec<A>,
+        arena: impl Fn(&mut Self) -> &mut Builder<T>,
+        mut compile: impl FnMut(&mut Self, A) -> T,
+    ) -> Run<T> {
+        let count = items.len();
+        let mut items = items.into_iter();
+        // Most runs are of one item, which lies next to nothing.
+        if count == 1
+            && let Some(only) = items.next()
+        {
+            let only = compile(self, only);
+            return arena(self).extend([only]);
+        }
+        let compiled: Vec<T> = items.map(|item| compile(self, item)).collect();
+        arena(self).extend(compiled)
     }
 
     /// Conditions of which one suffices. Where many are literals, one condition stands for all of those.
@@ -127,8 +152,7 @@ impl Compiler {
     }
 
     fn tests(&mut self, tests: Vec<ast::Test>) -> Run<Test> {
-        let compiled: Vec<Test> = tests.into_iter().map(|test| self.test(test.kind)).collect();
-        self.tests.extend(compiled)
+        self.run(tests, |compiler| &mut compiler.tests, |compiler, test| compiler.test(test.kind))
     }
 
     fn test(&mut self, kind: TestKind) -> Test {

@@ -100,7 +100,7 @@ pub(crate) struct Run<T>(u32, u32, PhantomData<fn() -> T>);
 
 /// All `T`s of a program.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Arena<T>(Box<[T]>);
+pub(crate) struct Arena<T>(Vec<T>);
 
 impl Program {
     pub(crate) fn name(&self, id: NameId) -> &str {
@@ -109,8 +109,12 @@ impl Program {
 }
 
 impl<T> Arena<T> {
-    pub(crate) fn new(items: Vec<T>) -> Self {
-        Self(items.into())
+    pub(crate) fn new(mut items: Vec<T>) -> Self {
+        // A few items too many are cheaper than moving those there are.
+        if items.capacity() > 4 * items.len().max(1) {
+            items.shrink_to_fit();
+        }
+        Self(items)
     }
 
     pub(crate) fn iter(&self) -> std::slice::Iter<'_, T> {
@@ -119,7 +123,7 @@ impl<T> Arena<T> {
 
     /// The memory that the items take, in bytes, without what they own.
     pub(crate) fn bytes(&self) -> usize {
-        size_of_val(&*self.0)
+        self.0.capacity() * size_of::<T>()
     }
 }
 

@@ -11,7 +11,9 @@ pub(crate) struct Pointer {
 impl Pointer {
     /// A pointer that begins where a document is embedded in another.
     pub(crate) fn under(prefix: &str) -> Self {
-        Self { text: prefix.to_owned() }
+        let mut text = String::with_capacity(prefix.len() + 64);
+        text.push_str(prefix);
+        Self { text }
     }
 
     pub(crate) fn as_str(&self) -> &str {

@@ -42,6 +42,10 @@ impl Default for Test {
 }
 
 impl Test {
+    pub(super) fn of_key(tag: Tag, payload: &[u8]) -> Self {
+        Self::Key(Text::of_both(&[tag.0], payload))
+    }
+
     pub(super) fn key(&self) -> Option<(Tag, &[u8])> {
         match self {
             Self::Key(text) => text.as_bytes().split_first().map(|(&tag, payload)| (Tag(tag), payload)),
@@ -152,13 +156,6 @@ impl Key {
             Literal::Number(number) => Self::new(Tag::NUMBER, &number_bytes(*number)),
             Literal::String(text) => Self::new(Tag::TEXT, text.as_bytes()),
         }
-    }
-
-    pub(super) fn into_test(self) -> Test {
-        let mut text = Vec::with_capacity(self.payload.len() + 1);
-        text.push(self.tag.0);
-        text.extend_from_slice(&self.payload);
-        Test::Key(Text::new(&text))
     }
 }
 

@@ -28,6 +28,7 @@ mod ranges;
 mod scratch;
 mod wake;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::sync::Arc;
@@ -44,7 +45,7 @@ use super::stats::SetStats;
 use super::store::{Arena, Table};
 use crate::ast;
 use crate::fragment::Fragment;
-use crate::ops::Leaf;
+use crate::ops::{Leaf, Literal};
 use crate::program::{self, Node, Program};
 
 /// The level of the event itself.
@@ -261,17 +262,17 @@ impl Index {
         };
         match only {
             Some(leaf) => match simple(leaf) {
-                Some(key) => self.key(slot, Key { tag: key.tag.deep(deep), ..key }),
+                Some((tag, payload)) => self.key(slot, tag.deep(deep), &payload),
                 None => self.fact(slot, deep, Test::Leaf(Box::new(leaf.clone()))),
             },
             None => self.fact(slot, deep, Test::Node(Arc::new(Fragment::new(program, node)))),
         }
     }
 
-    fn key(&mut self, slot: u32, key: Key) -> u32 {
-        let hash = self.key_hash(slot, key.tag, &key.payload);
-        let found = self.find_key(hash, slot, key.tag, &key.payload);
-        self.hold_fact(hash, slot, found, || (key.tag.is_deep(), key.into_test()))
+    fn key(&mut self, slot: u32, tag: Tag, payload: &[u8]) -> u32 {
+        let hash = self.key_hash(slot, tag, payload);
+        let found = self.find_key(hash, slot, tag, payload);
+        self.hold_fact(hash, slot, found, || (tag.is_deep(), Test::of_key(tag, payload)))
     }
 
     fn fact(&mut self, slot: u32, deep: bool, test: Test) -> u32 {
@@ -493,11 +494,15 @@ impl Index {
 }
 
 /// The key that a condition is, if it is one that decides.
-fn simple(leaf: &Leaf) -> Option<Key> {
+fn simple(leaf: &Leaf) -> Option<(Tag, Cow<'_, [u8]>)> {
     match leaf {
-        Leaf::Equals(literal) => Some(Key::literal(literal)),
-        Leaf::StartsWith(prefix) if !prefix.is_empty() => Some(Key::new(Tag::PREFIX, prefix.as_bytes())),
-        Leaf::EndsWith(suffix) if !suffix.is_empty() => Some(Key::new(Tag::SUFFIX, suffix.as_bytes())),
+        Leaf::Equals(Literal::String(text)) => Some((Tag::TEXT, text.as_bytes().into())),
+        Leaf::Equals(literal) => {
+            let Key { tag, payload } = Key::literal(literal);
+            Some((tag, payload.into()))
+        }
+        Leaf::StartsWith(prefix) if !prefix.is_empty() => Some((Tag::PREFIX, prefix.as_bytes().into())),
+        Leaf::EndsWith(suffix) if !suffix.is_empty() => Some((Tag::SUFFIX, suffix.as_bytes().into())),
         _ => None,
     }
 }

@@ -26,14 +26,11 @@ const ANY_TEXT: u8 = 36;
 const FEW_VALUES: u8 = 26;
 const EXACT: u8 = 4;
 
-/// How a fact can be found, if it can.
+/// How a fact can be found that is no key, if it can.
 pub(super) fn plan(fact: &Fact) -> Option<Plan> {
     match &fact.test {
-        Test::Key(_) => {
-            let (tag, payload) = fact.test.key()?;
-            let cost = key_cost(tag, payload.len());
-            Some(Plan { keys: vec![Key { tag, payload: payload.to_vec() }], cost })
-        }
+        // It is found by itself.
+        Test::Key(_) => None,
         Test::Leaf(found) => leaf(found, fact.deep),
         Test::Node(fragment) => node(fragment, fact.deep),
     }

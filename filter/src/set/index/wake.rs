@@ -140,44 +140,41 @@ impl Index {
         }
     }
 
-    /// Makes a fact that is waited for be found by its keys: those that are other facts lead to it, by waking it.
+    /// Makes a fact that is waited for be found by its keys: it is one itself, or others lead to it, by waking it.
     fn add_keys(&mut self, number: u32) {
-        let slot = self.facts.at(number).slot;
+        let fact = self.facts.at(number);
+        let slot = fact.slot;
+        if let Some((tag, payload)) = fact.test.key() {
+            return self.add_probe(slot, tag, probe_length(tag, payload));
+        }
         for key in self.keys_of(number) {
             if let Some(ends) = ends(&key) {
                 self.add_range(slot, ends, number);
                 self.add_probe(slot, key.tag, u32::from(ends.bit()));
                 continue;
             }
-            let (tag, length) = (key.tag, probe_length(&key));
-            let lead = self.key(slot, key);
-            if lead == number {
-                // The fact is its own key, which it is not held by.
-                self.release_fact(lead);
-                self.add_probe(slot, tag, length);
-            } else {
-                self.wait_at_fact(lead, Kind::Fact.wake(number));
-            }
+            let lead = self.key(slot, key.tag, &key.payload);
+            self.wait_at_fact(lead, Kind::Fact.wake(number));
         }
     }
 
     fn remove_keys(&mut self, number: u32) {
-        let slot = self.facts.at(number).slot;
+        let fact = self.facts.at(number);
+        let slot = fact.slot;
+        if let Some((tag, payload)) = fact.test.key() {
+            return self.remove_probe(slot, tag, probe_length(tag, payload));
+        }
         for key in self.keys_of(number) {
             if let Some(ends) = ends(&key) {
                 self.remove_range(slot, ends, number);
                 self.remove_probe(slot, key.tag, u32::from(ends.bit()));
                 continue;
             }
-            let (tag, length) = (key.tag, probe_length(&key));
-            let lead = self.key(slot, key);
+            // Held once more to find it, and no more than that.
+            let lead = self.key(slot, key.tag, &key.payload);
             self.release_fact(lead);
-            if lead == number {
-                self.remove_probe(slot, tag, length);
-            } else {
-                self.unwait_at_fact(lead, Kind::Fact.wake(number));
-                self.release_fact(lead);
-            }
+            self.unwait_at_fact(lead, Kind::Fact.wake(number));
+            self.release_fact(lead);
         }
     }
 
@@ -259,10 +256,10 @@ fn ends(key: &Key) -> Option<Ends> {
 }
 
 /// What tells how much of a value has to be looked up.
-fn probe_length(key: &Key) -> u32 {
-    let length = match key.tag.kind() {
-        Tag::CIDR_V4 | Tag::CIDR_V6 => usize::from(key.payload.first().copied().unwrap_or_default()),
-        Tag::PREFIX | Tag::SUFFIX | Tag::GRAM => key.payload.len(),
+fn probe_length(tag: Tag, payload: &[u8]) -> u32 {
+    let length = match tag.kind() {
+        Tag::CIDR_V4 | Tag::CIDR_V6 => usize::from(payload.first().copied().unwrap_or_default()),
+        Tag::PREFIX | Tag::SUFFIX | Tag::GRAM => payload.len(),
         _ => 0,
     };
     u32::try_from(length).unwrap_or(u32::MAX)

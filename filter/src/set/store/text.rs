@@ -12,13 +12,21 @@ pub(in crate::set) enum Text {
 
 impl Text {
     pub(in crate::set) fn new(text: &[u8]) -> Self {
+        Self::of_both(text, &[])
+    }
+
+    /// One after the other.
+    pub(in crate::set) fn of_both(front: &[u8], back: &[u8]) -> Self {
         let mut bytes = [0; INLINE];
-        match (bytes.get_mut(..text.len()), u8::try_from(text.len())) {
+        let length = front.len() + back.len();
+        match (bytes.get_mut(..length), u8::try_from(length)) {
             (Some(place), Ok(len)) => {
-                place.copy_from_slice(text);
+                let (first, second) = place.split_at_mut(front.len());
+                first.copy_from_slice(front);
+                second.copy_from_slice(back);
                 Self::Inline { len, bytes }
             }
-            _ => Self::Heap(text.into()),
+            _ => Self::Heap([front, back].concat().into()),
         }
     }
 
