@@ -45,6 +45,20 @@ pub(crate) struct EachArgs {
     pub(crate) quiet: bool,
 }
 
+/// Polls by their keys, for the commands that do something to them.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct NamedArgs {
+    /// Keys of polls
+    #[arg(required = true, value_name = "KEY")]
+    pub(crate) keys: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+
+    #[command(flatten)]
+    pub(crate) each: EachArgs,
+}
+
 /// Store polls for whoever runs the file
 ///
 /// Stores the polls and returns, once they are on disk; it makes no request. They are run by `poll run --store FILE`,
@@ -154,15 +168,8 @@ Exit codes:
   1 a poll had ended in another way before
   2 there is no such poll (none is cancelled then), the store cannot be used, its runner is silent")]
 pub(crate) struct CancelArgs {
-    /// Keys of polls
-    #[arg(required = true, value_name = "KEY")]
-    pub(crate) keys: Vec<String>,
-
     #[command(flatten)]
-    pub(crate) store: StoreArgs,
-
-    #[command(flatten)]
-    pub(crate) each: EachArgs,
+    pub(crate) polls: NamedArgs,
 }
 
 /// Remove finished polls from a store
@@ -180,13 +187,6 @@ Exit codes:
   0 all are forgotten, 2 a poll is open or there is none of that key (none is forgotten then),
   or the store cannot be used")]
 pub(crate) struct ForgetArgs {
-    /// Keys of polls
-    #[arg(required = true, value_name = "KEY")]
-    pub(crate) keys: Vec<String>,
-
     #[command(flatten)]
-    pub(crate) store: StoreArgs,
-
-    #[command(flatten)]
-    pub(crate) each: EachArgs,
+    pub(crate) polls: NamedArgs,
 }

@@ -13,8 +13,8 @@ use crate::args::ExplainArgs;
 use crate::exit::Exit;
 use crate::input;
 use crate::input::documents::{Document, Documents};
-use crate::render::clean;
 use crate::render::terminal::{Terminal, tell};
+use crate::render::{charset, clean};
 
 /// One event in `--json`.
 #[derive(Serialize)]
@@ -86,9 +86,12 @@ fn write_for_people(
     } else {
         writeln!(output, "{}", paint.bad(verdict))?;
     }
-    lines.try_for_each(|line| match line.trim_start().chars().next() {
-        Some(mark @ '✓') => writeln!(output, "{}", line.replacen(mark, &paint.good(mark).to_string(), 1)),
-        Some(mark @ '✗') => writeln!(output, "{}", line.replacen(mark, &paint.bad(mark).to_string(), 1)),
-        _ => writeln!(output, "{line}"),
+    lines.try_for_each(|line| {
+        let painted = match line.trim_start().chars().next() {
+            Some(mark @ '✓') => line.replacen(mark, &paint.good(mark).to_string(), 1),
+            Some(mark @ '✗') => line.replacen(mark, &paint.bad(mark).to_string(), 1),
+            _ => line.to_owned(),
+        };
+        writeln!(output, "{}", charset::spelled(&painted))
     })
 }

@@ -19,7 +19,7 @@ use poller::{Attempt, Conclusion, Event, HoldSource, Outcome, Stats, Timestamp};
 use super::tally::Tally;
 use super::terminal::{Paint, Terminal, tell};
 use super::time::countdown;
-use super::{clean, margin, story};
+use super::{charset, clean, margin, story};
 
 /// Up to so many polls, each attempt and each end is told.
 pub(crate) const FEW: usize = 20;
@@ -165,7 +165,7 @@ impl Narrator {
         let due = self.is_crowd() && now.since(*self.reported.get_or_insert(now)) >= REPORT;
         match &self.sink {
             Sink::Live(bar) => {
-                bar.set_message(self.line(now, stats));
+                bar.set_message(charset::spelled(&self.line(now, stats)).into_owned());
                 bar.tick();
             }
             Sink::Lines if due => {
@@ -306,7 +306,7 @@ fn spinner() -> ProgressBar {
     // `wide_msg` cuts the line to the terminal's width, whatever that is by then. The template is a constant; should
     // it ever be refused, the default style serves too.
     if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg}") {
-        bar.set_style(style);
+        bar.set_style(if charset::ascii_only() { style.tick_chars("|/-\\ ") } else { style });
     }
     bar
 }

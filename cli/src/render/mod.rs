@@ -4,6 +4,7 @@
 //! terminal obeys escape sequences from anybody. And writing to standard error never fails the command: where the
 //! reader has gone there is nobody left to tell, and the exit code still says what happened.
 
+pub(crate) mod charset;
 pub(crate) mod clean;
 pub(crate) mod diagnostics;
 pub(crate) mod live;

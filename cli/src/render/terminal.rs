@@ -1,7 +1,7 @@
 //! What the output streams are, and what that allows: colour, a live line, or plain text.
 //!
-//! Decided once, at the start, from the streams, `--color` and the environment (NO_COLOR, TERM, CI), so that no other
-//! module asks the environment and every one can be tested with either answer.
+//! Decided once, at the start, from the streams, `--color` and the environment (NO_COLOR, TERM, CI, the locale), so that no
+//! other module asks the environment and every one can be tested with either answer.
 
 use std::env;
 use std::fmt;
@@ -9,6 +9,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use anstyle::{AnsiColor, Style};
 
+use super::charset;
 use crate::args::ColorChoice;
 
 /// What the streams can do.
@@ -27,6 +28,7 @@ pub(crate) struct Terminal {
 impl Terminal {
     /// What this process was given.
     pub(crate) fn detect(choice: ColorChoice) -> Self {
+        charset::decide(|name| env::var_os(name));
         let set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
         let dumb = env::var_os("TERM").is_none_or(|term| term == "dumb");
         let stdout = io::stdout().is_terminal();
@@ -99,6 +101,7 @@ impl<T: fmt::Display> fmt::Display for Painted<T> {
 pub(crate) fn tell(line: impl fmt::Display) {
     // Formatted first, so that lines of several tasks never mix.
     let text = format!("{line}\n");
+    let text = charset::spelled(&text);
     // Nobody is left to tell about an error here; the exit code still speaks.
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }

@@ -6,7 +6,7 @@ use test_support::{Gate, Reply, Script, Server};
 use tokio::process::Child;
 
 use crate::process::{command, finish};
-use crate::signals::send;
+use crate::signals::{press_until_it_ends, send};
 use crate::store::{Folder, spec};
 
 const RUNNING: &str = r#"{"status":"RUNNING"}"#;
@@ -64,16 +64,8 @@ async fn pressing_ctrl_c_twice_ends_at_once_and_leaves_the_polls_open() {
     let spec = spec("a", &server.url("/job"));
     let mut child = feed(&folder, &spec).await;
     server.stalled(1).await;
-    // The request under way may end; pressed again, nothing is waited for. Signals of one kind that come close together
-    // are delivered as one, so it is pressed until it is heard.
-    let code = loop {
-        send(Signal::INT, &child);
-        tokio::task::yield_now().await;
-        if let Some(status) = child.try_wait().unwrap() {
-            break status.code();
-        }
-    };
-    assert_eq!(code, Some(130));
+    // The request under way may end; pressed again, nothing is waited for.
+    assert_eq!(press_until_it_ends(&mut child).await, Some(130));
     assert_eq!(folder.state("a").await, "open");
     // Its interval is one that takes --unbounded; what is stored has been accepted, and its story is told.
     let ended = folder

@@ -21,6 +21,18 @@ pub(crate) fn send(signal: Signal, child: &Child) {
     kill_process(pid, signal).unwrap();
 }
 
+/// Presses Ctrl-C until the process has ended; its exit code. Signals of one kind that come close together are delivered as
+/// one, so it is pressed until it is heard.
+pub(crate) async fn press_until_it_ends(child: &mut Child) -> Option<i32> {
+    loop {
+        send(Signal::INT, child);
+        tokio::task::yield_now().await;
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.code();
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn ctrl_c_cancels() {
     interrupted(Signal::INT, &[])
@@ -46,13 +58,5 @@ async fn pressing_again_ends_it_at_once_even_where_the_output_blocks() {
     let server = Server::start(Script::new().on("/job", [Reply::json(body)])).await;
     let mut child = command(&["wait", &server.url("/job")]).spawn().unwrap();
     server.ended(0).await;
-    let code = loop {
-        // Signals of one kind that come close together are delivered as one, so it is pressed until it is heard.
-        send(Signal::INT, &child);
-        tokio::task::yield_now().await;
-        if let Some(status) = child.try_wait().unwrap() {
-            break status.code();
-        }
-    };
-    assert_eq!(code, Some(130));
+    assert_eq!(press_until_it_ends(&mut child).await, Some(130));
 }

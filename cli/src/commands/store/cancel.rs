@@ -25,16 +25,16 @@ pub(in super::super) fn run(args: &CancelArgs, terminal: &Terminal) -> anyhow::R
 }
 
 async fn cancel(args: &CancelArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
-    let file = &args.store.file.path;
+    let file = &args.polls.store.file.path;
     let store = super::open(file, Opening::MustExist)?;
-    let polls = find(&store, args.store.scope(), &args.keys, file, terminal).await?;
+    let polls = find(&store, &args.polls, terminal).await?;
     let was_open = |poll: &Summary| poll.ended.is_none();
     for poll in polls.iter().filter(|poll| was_open(poll)) {
         store.ask_to_cancel(poll.key.clone()).await.map_err(plain)?;
     }
     let runner = store.runner().map_err(plain)?;
     let open = u32::try_from(polls.iter().filter(|poll| was_open(poll)).count()).unwrap_or(u32::MAX);
-    if !args.each.quiet && open > 0 {
+    if !args.polls.each.quiet && open > 0 {
         let polls = story::count(open, "poll");
         let file = quoted(file);
         match runner {
@@ -64,7 +64,7 @@ async fn cancel(args: &CancelArgs, terminal: &Terminal) -> anyhow::Result<Exit> 
             exit = exit.and(Exit::Negative);
         }
         let before = if was_open(poll) { "" } else { " already" };
-        print(&store, &poll.key, &format!("{name}{before}"), args.each.json, terminal).await?;
+        print(&store, &poll.key, &format!("{name}{before}"), args.polls.each.json, terminal).await?;
     }
     Ok(exit)
 }

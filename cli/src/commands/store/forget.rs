@@ -4,7 +4,7 @@ use poller::store::Store as _;
 use serde::Serialize;
 
 use super::super::{AlreadyTold, block_on, output, tell_error};
-use super::{Opening, find, plain, quoted, shown};
+use super::{Opening, find, named, plain, quoted, shown};
 use crate::args::ForgetArgs;
 use crate::exit::Exit;
 use crate::render::terminal::Terminal;
@@ -22,18 +22,19 @@ struct Line<'a> {
 }
 
 async fn forget(args: &ForgetArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
-    let file = &args.store.file.path;
+    let file = &args.polls.store.file.path;
     let store = super::open(file, Opening::MustExist)?;
-    let polls = find(&store, args.store.scope(), &args.keys, file, terminal).await?;
+    let polls = find(&store, &args.polls, terminal).await?;
     let mut open = polls.iter().filter(|poll| poll.ended.is_none()).peekable();
     if open.peek().is_some() {
         for poll in open {
-            let key = shown(&poll.key);
             tell_error(
                 terminal,
                 &anyhow::anyhow!(
-                    "{key} is open, and only finished polls are forgotten; first: poll cancel --store {} {key}",
-                    quoted(file)
+                    "{} is open, and only finished polls are forgotten; first: poll cancel --store {} {}",
+                    shown(&poll.key),
+                    quoted(file),
+                    named(&poll.key)
                 ),
             );
         }
@@ -42,7 +43,7 @@ async fn forget(args: &ForgetArgs, terminal: &Terminal) -> anyhow::Result<Exit> 
     for poll in &polls {
         // Another process may have been faster; the poll is gone either way.
         let forgotten = store.forget(poll.key.clone()).await.map_err(plain)?;
-        if args.each.json {
+        if args.polls.each.json {
             let (key, scope) = (poll.key.key(), super::list::some_scope(&poll.key));
             output::json(&Line { key, scope, forgotten }, terminal)?;
         } else {

@@ -26,6 +26,7 @@ use poller::{ErrorKind, SealKey, SqliteStore};
 
 use super::specs::Job;
 use super::{AlreadyTold, tell_error};
+use crate::args::NamedArgs;
 use crate::render::clean;
 use crate::render::terminal::Terminal;
 
@@ -103,16 +104,11 @@ async fn check(
 }
 
 /// The polls of these keys; tells which there are none of.
-async fn find(
-    store: &SqliteStore,
-    scope: &str,
-    keys: &[String],
-    file: &Path,
-    terminal: &Terminal,
-) -> anyhow::Result<Vec<Summary>> {
-    let mut found: Vec<Summary> = Vec::with_capacity(keys.len());
+async fn find(store: &SqliteStore, polls: &NamedArgs, terminal: &Terminal) -> anyhow::Result<Vec<Summary>> {
+    let (file, scope) = (&polls.store.file.path, polls.store.scope());
+    let mut found: Vec<Summary> = Vec::with_capacity(polls.keys.len());
     let mut wrong = false;
-    for key in keys {
+    for key in &polls.keys {
         let name = PollKey::new(scope, key.as_str());
         match store.summary(name.clone()).await.map_err(plain)? {
             // A key that is given twice is one poll.
@@ -143,12 +139,25 @@ fn shown(key: &PollKey) -> String {
 
 /// A path as a shell takes it.
 fn quoted(file: &Path) -> String {
-    let text = file.display().to_string();
+    quoted_text(&file.display().to_string())
+}
+
+/// The arguments by which a shell names a poll: its scope, if it is not the default one, and its key.
+fn named(key: &PollKey) -> String {
+    let scope = match key.scope() {
+        "" => String::new(),
+        scope => format!("--scope {} ", quoted_text(scope)),
+    };
+    format!("{scope}{}", quoted_text(key.key()))
+}
+
+/// Text as a shell takes it for one argument.
+fn quoted_text(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@%".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
-        return text;
+        return text.to_owned();
     }
-    format!("'{}'", clean::line(&text).replace('\'', r"'\''"))
+    format!("'{}'", clean::line(text).replace('\'', r"'\''"))
 }
 
 /// `3m 02s`, `4h 10m`, `12d`: for ages, where seconds stop mattering.
@@ -170,6 +179,8 @@ mod tests {
         assert_eq!(quoted(Path::new("/var/lib/polls.db")), "/var/lib/polls.db");
         assert_eq!(quoted(Path::new("my polls.db")), "'my polls.db'");
         assert_eq!(quoted(Path::new("it's")), r"'it'\''s'");
+        assert_eq!(named(&PollKey::new("", "a b")), "'a b'");
+        assert_eq!(named(&PollKey::new("run 17", "a")), "--scope 'run 17' a");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::{Opening, age, no_such_poll, plain, quoted, shown};
 use crate::args::ShowArgs;
 use crate::exit::Exit;
 use crate::render::terminal::{Paint, Terminal};
-use crate::render::{clean, story, time};
+use crate::render::{charset, clean, story, time};
 
 pub(in super::super) fn run(args: &ShowArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     block_on(show(args, terminal))
@@ -34,7 +34,7 @@ async fn show(args: &ShowArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
         return Ok(Exit::Success);
     }
     let page = Page { poll: &poll, summary: &summary, runner, now: SystemClock::new().now() };
-    output::text(&page.in_words(&quoted(file), terminal.stdout_paint)?)?;
+    output::text(&charset::spelled(&page.in_words(&quoted(file), terminal.stdout_paint)?))?;
     Ok(Exit::Success)
 }
 
