@@ -5,12 +5,13 @@
 //! need not be looked at.
 
 use super::lanes::{BLOCK, Block, Lanes};
+use super::strings::Strings;
 
 /// The place after the bracket that closes the container which begins with these bytes.
 pub(super) fn length(bytes: &[u8]) -> Option<usize> {
     let open = *bytes.first()?;
     let close = if open == b'{' { b'}' } else { b']' };
-    let mut count = Count { open, close, depth: 0, quotes: Lanes::NONE, inside: 0, escaped: 0 };
+    let mut count = Count { open, close, depth: 0, quotes: Lanes::NONE, strings: Strings::default() };
     let (blocks, rest) = bytes.as_chunks::<BLOCK>();
     for (index, block) in blocks.iter().enumerate() {
         if let Some(end) = count.block(block) {
@@ -28,12 +29,9 @@ struct Count {
     close: u8,
     /// Containers of this kind that are open.
     depth: usize,
-    /// An odd number of quotes in blocks without brackets, lane by lane; `inside` does not know of them yet.
+    /// An odd number of quotes in blocks without brackets, lane by lane; `strings` does not know of them yet.
     quotes: Lanes,
-    /// All ones inside a string.
-    inside: u64,
-    /// One if the last byte was a backslash that escapes the next one.
-    escaped: u64,
+    strings: Strings,
 }
 
 impl Count {
@@ -44,7 +42,7 @@ impl Count {
         let quotes = block.map(|lanes| lanes.equal(b'"'));
         let notable =
             block.map(|lanes| lanes.equal(self.open).or(lanes.equal(self.close)).or(lanes.equal(b'\\')));
-        if notable.fold(Lanes::or).bits() == 0 && self.escaped == 0 {
+        if notable.fold(Lanes::or).bits() == 0 && self.strings.escaped == 0 {
             self.quotes = self.quotes.xor(quotes.fold(Lanes::xor));
             return None;
         }
@@ -54,12 +52,11 @@ impl Count {
     #[inline(always)]
     fn notable(&mut self, block: Block, quotes: u64) -> Option<usize> {
         if self.quotes.bits().count_ones() % 2 == 1 {
-            self.inside = !self.inside;
+            self.strings.flip();
         }
         self.quotes = Lanes::NONE;
-        let quotes = quotes & !self.escapes(block.map(|lanes| lanes.equal(b'\\')).bits());
-        let inside = below(quotes) ^ self.inside;
-        self.inside = (inside as i64 >> 63) as u64;
+        let escapes = self.strings.escapes(block.map(|lanes| lanes.equal(b'\\')).bits());
+        let inside = self.strings.inside(quotes & !escapes.escaped);
         let opens = block.map(|lanes| lanes.equal(self.open)).bits() & !inside;
         let mut closes = block.map(|lanes| lanes.equal(self.close)).bits() & !inside;
         let (opened, closed) = (opens.count_ones() as usize, closes.count_ones() as usize);
@@ -81,32 +78,6 @@ impl Count {
         self.depth = self.depth + opened - closed;
         None
     }
-
-    /// Which bytes are escaped by a backslash before them.
-    #[inline(always)]
-    fn escapes(&mut self, backslashes: u64) -> u64 {
-        const ODD: u64 = 0xAAAA_AAAA_AAAA_AAAA;
-        if backslashes == 0 {
-            return std::mem::take(&mut self.escaped);
-        }
-        // Where a run of backslashes begins at an even place, those at even places escape, and so for odd ones: a
-        // subtraction borrows through the run and flips every second bit of it (as in simdjson).
-        let escaping = backslashes & !self.escaped;
-        let after = escaping << 1;
-        let flipped = ((after | ODD).wrapping_sub(escaping)) ^ ODD;
-        let escaped = flipped ^ (backslashes | self.escaped);
-        self.escaped = (flipped & backslashes) >> 63;
-        escaped
-    }
-}
-
-/// For each bit whether an odd number of bits is set up to it, itself included.
-#[inline(always)]
-fn below(mut bits: u64) -> u64 {
-    for shift in [1, 2, 4, 8, 16, 32] {
-        bits ^= bits << shift;
-    }
-    bits
 }
 
 #[cfg(test)]

@@ -1,11 +1,84 @@
-//! Over an array or object, checking everything in it.
+//! Over an array or object, checking everything in it, 64 bytes at a time.
+//!
+//! Each class of bytes becomes a word with one bit for each byte of a block, and the grammar becomes arithmetic on such
+//! words: there is no branch on what a byte is, and no step waits for where the one before it has ended.
+//!
+//! ```text
+//!  bytes      { " a b " : [ - 1 2 . 5 , n u l l ] }
+//!  strings      1 1 1                                 from the opening quote to before the closing one
+//!  scalars                  1 1 1 1 1   1 1 1 1
+//!  after k.             1                             where a key has ended: here must be a colon, and nowhere else
+//!  odd                                  1 1 1 1       no plain number: looked at one by one
+//! ```
+//!
+//! JSON is regular but for its brackets: what may come next depends on the token before it, and on what kind of container
+//! it is in. The former is a shift ([`After`]); the latter is found by going through the brackets one by one.
+//! What a document rarely has is looked at byte by byte: escapes, words, exponents, very long numbers.
 
-use super::scalar::{number, string, whitespace, word};
+use super::lanes::{BLOCK, Block, Lanes};
+use super::scalar;
+use super::strings::Strings;
 use super::{Invalid, Scan};
 use crate::limits::Limits;
 
-/// The containers that are open, innermost last: one bit for each, set for objects.
+/// How long a container is that these bytes begin with; `room` is how deep it may be, itself counted.
+pub(super) fn checked(bytes: &[u8], room: usize) -> Scan<usize> {
+    let mut check = Check::new(bytes, room);
+    let (blocks, rest) = bytes.as_chunks::<BLOCK>();
+    for (index, block) in blocks.iter().enumerate() {
+        if let Some(end) = check.block(block, index * BLOCK)? {
+            return Ok(end);
+        }
+    }
+    let mut last = [b' '; BLOCK];
+    last[..rest.len()].copy_from_slice(rest);
+    check.block(&last, blocks.len() * BLOCK)?.ok_or(Invalid)
+}
+
+/// Tokens of some kind, and what comes after them.
+#[derive(Clone, Copy, Debug, Default)]
+struct After {
+    /// One if what comes first in the next block comes after one.
+    carry: u64,
+}
+
+impl After {
+    /// The bytes right after these.
+    #[inline(always)]
+    fn next(&mut self, tokens: u64) -> u64 {
+        let next = tokens << 1 | self.carry;
+        self.carry = tokens >> 63;
+        next
+    }
+
+    /// The same, blanks between them passed.
+    #[inline(always)]
+    fn past<const BLANKS: bool>(&mut self, tokens: u64, blanks: u64) -> u64 {
+        let next = self.next(tokens);
+        if !BLANKS {
+            return next;
+        }
+        // The sum carries through a run of blanks that begins with a one, to the byte after it.
+        let (sum, carry) = (next & blanks).overflowing_add(blanks);
+        self.carry |= u64::from(carry);
+        (next | sum) & !blanks
+    }
+
+    /// The bytes right after the runs that begin with these.
+    #[inline(always)]
+    fn run(&mut self, starts: u64, runs: u64) -> u64 {
+        let (sum, carry) = runs.overflowing_add(starts | self.carry);
+        self.carry = u64::from(carry);
+        sum & !runs
+    }
+}
+
+/// The containers that are open.
+#[derive(Debug)]
 struct Open {
+    /// The innermost 64, the last in the lowest bit: set for objects.
+    top: u64,
+    /// The others, by 64.
     outer: [u64; Limits::MAX_DEPTH / 64],
     depth: usize,
     room: usize,
@@ -13,110 +86,246 @@ struct Open {
 
 impl Open {
     #[inline(always)]
+    fn is_object(&self) -> bool {
+        self.top & 1 == 1
+    }
+
+    #[inline(always)]
     fn push(&mut self, object: bool) -> Scan<()> {
-        if self.depth == self.room {
+        if self.depth >= self.room {
             return Err(Invalid);
         }
-        let word = &mut self.outer[self.depth / 64 % 4];
-        let bit = 1 << (self.depth % 64);
-        *word = if object { *word | bit } else { *word & !bit };
+        if self.depth.is_multiple_of(64) && self.depth > 0 {
+            self.outer[self.depth / 64 - 1] = self.top;
+        }
+        self.top = self.top << 1 | u64::from(object);
         self.depth += 1;
         Ok(())
     }
 
-    /// Closes the innermost; whether the one around it is an object, if there is one.
     #[inline(always)]
-    fn pop(&mut self) -> Option<bool> {
+    fn pop(&mut self) {
         self.depth -= 1;
-        let around = self.depth.checked_sub(1)?;
-        Some(self.outer[around / 64 % 4] & 1 << (around % 64) != 0)
-    }
-}
-
-/// The place after a container that begins at `at`; `room` is how deep it may be, itself counted.
-pub(super) fn checked(bytes: &[u8], mut at: usize, room: usize) -> Scan<usize> {
-    let mut open = Open { outer: [0; Limits::MAX_DEPTH / 64], depth: 0, room: room.min(Limits::MAX_DEPTH) };
-    let mut object = false;
-    'value: loop {
-        // Before a value.
-        let mut closed = false;
-        match bytes.get(at) {
-            Some(b'"') => at = string::<true>(bytes, at + 1)?.0 + 1,
-            Some(b'-' | b'0'..=b'9') => at = number::<true>(bytes, at)?,
-            Some(b'{') => {
-                open.push(true)?;
-                object = true;
-                at += 1;
-                if bytes.get(at) != Some(&b'"') {
-                    at = whitespace(bytes, at);
-                }
-                if bytes.get(at) != Some(&b'}') {
-                    at = key(bytes, at)?;
-                    continue;
-                }
-                closed = true;
-            }
-            Some(b'[') => {
-                open.push(false)?;
-                object = false;
-                at = whitespace(bytes, at + 1);
-                if bytes.get(at) != Some(&b']') {
-                    continue;
-                }
-                closed = true;
-            }
-            Some(b'n') => at = word(bytes, at, b"null")?,
-            Some(b't') => at = word(bytes, at, b"true")?,
-            Some(b'f') => at = word(bytes, at, b"false")?,
-            Some(b' ' | b'\t' | b'\n' | b'\r') => {
-                at = whitespace(bytes, at);
-                continue;
-            }
-            _ => return Err(Invalid),
-        }
-        // After a value, or at the end of an empty container.
-        loop {
-            match bytes.get(at) {
-                Some(b',') if !closed => {
-                    at += 1;
-                    if object {
-                        at = key(bytes, at)?;
-                    }
-                    continue 'value;
-                }
-                Some(&byte @ (b'}' | b']')) => {
-                    if (byte == b'}') != object {
-                        return Err(Invalid);
-                    }
-                    at += 1;
-                    closed = false;
-                    match open.pop() {
-                        Some(around) => object = around,
-                        None => return Ok(at),
-                    }
-                }
-                Some(b' ' | b'\t' | b'\n' | b'\r') => at = whitespace(bytes, at),
-                _ => return Err(Invalid),
-            }
+        self.top >>= 1;
+        if self.depth.is_multiple_of(64) && self.depth > 0 {
+            self.top = self.outer[self.depth / 64 - 1];
         }
     }
 }
 
-/// The place after a key and its colon.
-#[inline(always)]
-fn key(bytes: &[u8], mut at: usize) -> Scan<usize> {
-    if bytes.get(at) != Some(&b'"') {
-        at = whitespace(bytes, at);
-        if bytes.get(at) != Some(&b'"') {
-            return Err(Invalid);
+/// What is known before a block.
+#[derive(Debug)]
+struct Check<'d> {
+    bytes: &'d [u8],
+    strings: Strings,
+    open: Open,
+    /// Commas and opening brackets.
+    begun: After,
+    opened: After,
+    colons: After,
+    keys: After,
+    key_ends: After,
+    values: After,
+    scalars: After,
+    signs: After,
+    leading_zeros: After,
+    digits: After,
+    points: After,
+    fractions: After,
+    /// How many blocks before this one were one number and nothing else.
+    long: usize,
+}
+
+impl<'d> Check<'d> {
+    fn new(bytes: &'d [u8], room: usize) -> Self {
+        let none = After::default();
+        Self {
+            bytes,
+            strings: Strings::default(),
+            open: Open {
+                top: 0,
+                outer: [0; Limits::MAX_DEPTH / 64],
+                depth: 0,
+                room: room.min(Limits::MAX_DEPTH),
+            },
+            begun: none,
+            opened: none,
+            // A value may come first.
+            colons: After { carry: 1 },
+            keys: none,
+            key_ends: none,
+            values: none,
+            scalars: none,
+            signs: none,
+            leading_zeros: none,
+            digits: none,
+            points: none,
+            fractions: none,
+            long: 0,
         }
     }
-    at = string::<true>(bytes, at + 1)?.0 + 1;
-    if bytes.get(at) != Some(&b':') {
-        at = whitespace(bytes, at);
-        if bytes.get(at) != Some(&b':') {
-            return Err(Invalid);
+
+    /// The place after the container, if it ends in this block.
+    #[inline(always)]
+    fn block(&mut self, bytes: &[u8; BLOCK], base: usize) -> Scan<Option<usize>> {
+        let block = Block::new(bytes);
+        let rare = block.map(|lanes| lanes.within(0, b' ').or(lanes.equal(b'\\'))).fold(Lanes::or).bits();
+        if rare == 0 && self.strings.escaped == 0 {
+            self.grammar::<false>(block, bytes, base)
+        } else {
+            self.grammar::<true>(block, bytes, base)
         }
     }
-    Ok(at + 1)
+
+    #[inline(always)]
+    fn grammar<const RARE: bool>(
+        &mut self,
+        block: Block,
+        bytes: &[u8; BLOCK],
+        base: usize,
+    ) -> Scan<Option<usize>> {
+        let is = |byte| block.map(|lanes: Lanes| lanes.equal(byte)).bits();
+        let mut quotes = is(b'"');
+        let mut blanks = 0;
+        let mut escaping = 0;
+        if RARE {
+            let escapes = self.strings.escapes(is(b'\\'));
+            quotes &= !escapes.escaped;
+            escaping = escapes.escaping;
+            blanks = block
+                .map(|lanes| {
+                    lanes.equal(b' ').or(lanes.equal(b'\n')).or(lanes.equal(b'\r')).or(lanes.equal(b'\t'))
+                })
+                .bits();
+        }
+        let strings = self.strings.inside(quotes);
+        if RARE {
+            blanks &= !strings;
+            if block.map(|lanes| lanes.within(0, 0x1F)).bits() & strings != 0 {
+                return Err(Invalid);
+            }
+            self.escapes(escaping & strings, base)?;
+        }
+        let (starts, ends) = (quotes & strings, quotes & !strings);
+        let commas = is(b',') & !strings;
+        let colons = is(b':') & !strings;
+        // A brace differs from its bracket in one bit.
+        let opening = block.map(|lanes| lanes.lower().equal(b'{')).bits() & !strings;
+        let closing = block.map(|lanes| lanes.lower().equal(b'}')).bits() & !strings;
+        let scalars = !(strings | ends | commas | colons | opening | closing | blanks);
+        let (bad_numbers, scalar_starts) = self.numbers(&is, block, scalars, base)?;
+
+        let mut objects = if self.open.is_object() { !0 } else { 0 };
+        let mut brackets = opening | closing;
+        let mut end = None;
+        let mut seen = !0;
+        while brackets != 0 {
+            let place = brackets.trailing_zeros();
+            let before = self.open.is_object();
+            let object = bytes[place as usize % BLOCK] & 0x20 != 0;
+            if opening >> place & 1 == 1 {
+                self.open.push(object)?;
+            } else {
+                if before != object || self.open.depth == 0 {
+                    return Err(Invalid);
+                }
+                self.open.pop();
+                if self.open.depth == 0 {
+                    end = Some(base + place as usize + 1);
+                    seen = !(!1 << place);
+                    break;
+                }
+            }
+            objects ^= if self.open.is_object() != before { !1 << place } else { 0 };
+            brackets &= brackets - 1;
+        }
+
+        let begun = self.begun.past::<RARE>(commas | opening, blanks);
+        let opened = self.opened.past::<RARE>(opening, blanks);
+        let values_may = self.colons.past::<RARE>(colons, blanks) | begun & !objects;
+        let keys = starts & begun & objects;
+        let key_ends = self.keys.run(keys, strings) & ends;
+        let colons_may = self.key_ends.past::<RARE>(key_ends, blanks);
+        let value_ends = self.values.past::<RARE>(ends & !key_ends | closing | scalars, blanks);
+        let bad = (starts | opening | scalar_starts) & !(values_may | keys)
+            | commas & !value_ends
+            | closing & !(value_ends | opened)
+            | colons & !colons_may
+            | bad_numbers;
+        if bad & seen == 0 { Ok(end) } else { Err(Invalid) }
+    }
+
+    #[inline(always)]
+    fn numbers(
+        &mut self,
+        is: &impl Fn(u8) -> u64,
+        block: Block,
+        scalars: u64,
+        base: usize,
+    ) -> Scan<(u64, u64)> {
+        let digits = block.map(|lanes| lanes.within(b'0', b'9')).bits() & scalars;
+        let points = is(b'.') & scalars;
+        let starts = scalars & !self.scalars.next(scalars);
+        let signs = is(b'-') & starts;
+        let after_sign = self.signs.next(signs);
+        let after_point = self.points.next(points);
+        let first = (starts | after_sign) & digits;
+        let after_zero = self.leading_zeros.next(is(b'0') & first);
+        let after_digit = self.digits.next(digits);
+        let after_fraction = self.fractions.run(after_point, digits);
+        let bad = (after_sign | after_point) & !digits
+            | after_zero & digits
+            | points & (!after_digit | after_fraction);
+        let odd = scalars & !(digits | points | signs);
+        if odd != 0 {
+            self.odd(odd, base)?;
+        }
+        if scalars == !0 {
+            self.long += 1;
+            // f64 ends at 1.8e308: no number that is too large has fewer digits, nor fewer such blocks.
+            if self.long == 3 {
+                self.scalar_at(base)?;
+            }
+        } else {
+            self.long = 0;
+        }
+        Ok((bad, starts))
+    }
+
+    /// Scalars with anything in them that a plain number has not.
+    #[cold]
+    fn odd(&self, mut odd: u64, base: usize) -> Scan<()> {
+        while odd != 0 {
+            let end = self.scalar_at(base + odd.trailing_zeros() as usize)?;
+            odd &= (!0_u64).checked_shl((end - base) as u32).unwrap_or(0);
+        }
+        Ok(())
+    }
+
+    /// The end of the scalar that has a byte at this place.
+    fn scalar_at(&self, place: usize) -> Scan<usize> {
+        let is_scalar = |byte: &u8| {
+            !matches!(byte, b'"' | b',' | b':' | b'[' | b']' | b'{' | b'}' | b' ' | b'\n' | b'\r' | b'\t')
+        };
+        let start =
+            self.bytes[..place].iter().rposition(|byte| !is_scalar(byte)).map_or(0, |before| before + 1);
+        let end = match self.bytes.get(start) {
+            Some(b'n') => scalar::word(self.bytes, start, b"null")?,
+            Some(b't') => scalar::word(self.bytes, start, b"true")?,
+            Some(b'f') => scalar::word(self.bytes, start, b"false")?,
+            _ => scalar::any_number(self.bytes, start)?,
+        };
+        if self.bytes.get(end).is_some_and(is_scalar) { Err(Invalid) } else { Ok(end) }
+    }
+
+    /// Escapes in strings, by their backslashes.
+    #[inline(always)]
+    fn escapes(&mut self, mut escaping: u64, base: usize) -> Scan<()> {
+        while escaping != 0 {
+            let place = base + escaping.trailing_zeros() as usize;
+            self.strings.escape(self.bytes, place)?;
+            escaping &= escaping - 1;
+        }
+        Ok(())
+    }
 }

@@ -175,12 +175,12 @@ impl<'d, const CHECKED: bool> Cursor<'d, CHECKED> {
 
     /// Passes an array or object.
     fn skip_container(&mut self) -> Scan<()> {
-        if CHECKED {
-            self.at = container::checked(self.bytes, self.at, self.room)?;
+        let rest = self.bytes.get(self.at..).ok_or(Invalid)?;
+        self.at += if CHECKED {
+            container::checked(rest, self.room)?
         } else {
-            let rest = self.bytes.get(self.at..).ok_or(Invalid)?;
-            self.at += brackets::length(rest).ok_or(Invalid)?;
-        }
+            brackets::length(rest).ok_or(Invalid)?
+        };
         Ok(())
     }
 }

@@ -36,6 +36,12 @@ impl Lanes {
         Self(above.min(u8x16::splat(high - low)).simd_eq(above))
     }
 
+    /// The bytes with the bit set that makes letters lower case.
+    #[inline(always)]
+    pub(super) fn lower(self) -> Self {
+        Self(self.0 | u8x16::splat(0x20))
+    }
+
     #[inline(always)]
     pub(super) fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)

@@ -13,6 +13,7 @@ mod cursor;
 mod lanes;
 mod raw;
 mod scalar;
+mod strings;
 
 pub(crate) use cursor::{Cursor, Key, Kind};
 pub(crate) use raw::{Raw, unescape};

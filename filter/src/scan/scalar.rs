@@ -102,7 +102,7 @@ fn checked_number(bytes: &[u8], at: usize) -> Scan<usize> {
 
 /// The end of a number, byte by byte.
 #[inline(never)]
-fn any_number(bytes: &[u8], start: usize) -> Scan<usize> {
+pub(super) fn any_number(bytes: &[u8], start: usize) -> Scan<usize> {
     let mut at = start;
     if bytes.get(at) == Some(&b'-') {
         at += 1;
@@ -164,7 +164,7 @@ fn chunk<const N: usize>(bytes: &[u8], at: usize) -> Option<&[u8; N]> {
 
 /// How many bytes the escape takes that these begin with, both halves of a surrogate pair together; `None` if it is
 /// none.
-fn escape_length(bytes: &[u8]) -> Option<usize> {
+pub(super) fn escape_length(bytes: &[u8]) -> Option<usize> {
     match bytes.get(1)? {
         b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some(2),
         b'u' => match hex4(bytes, 2)? {

@@ -16,5 +16,6 @@ mod json;
 mod lint;
 mod operators;
 mod oracle;
+mod scan;
 mod schema;
 mod set;

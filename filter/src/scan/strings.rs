@@ -1,0 +1,72 @@
+//! Which bytes of a block stand in strings.
+
+use super::scalar::escape_length;
+use super::{Invalid, Scan};
+
+/// What is known of strings before a block.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Strings {
+    /// All ones inside a string.
+    inside: u64,
+    /// One if the last byte was a backslash that escapes the next one.
+    pub(super) escaped: u64,
+    /// Where the second half of a surrogate pair is whose first half has been seen.
+    low: usize,
+}
+
+/// What backslashes mean.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Escapes {
+    /// The backslashes that begin an escape.
+    pub(super) escaping: u64,
+    /// The bytes after them.
+    pub(super) escaped: u64,
+}
+
+impl Strings {
+    /// Which bytes stand in strings, from the opening quote to before the closing one.
+    #[inline(always)]
+    pub(super) fn inside(&mut self, quotes: u64) -> u64 {
+        // For each bit whether an odd number of quotes is set up to it, itself included.
+        let mut inside = quotes;
+        for shift in [1, 2, 4, 8, 16, 32] {
+            inside ^= inside << shift;
+        }
+        inside ^= self.inside;
+        self.inside = (inside as i64 >> 63) as u64;
+        inside
+    }
+
+    /// An odd number of quotes has been passed.
+    #[inline(always)]
+    pub(super) fn flip(&mut self) {
+        self.inside = !self.inside;
+    }
+
+    #[inline(always)]
+    pub(super) fn escapes(&mut self, backslashes: u64) -> Escapes {
+        const ODD: u64 = 0xAAAA_AAAA_AAAA_AAAA;
+        if backslashes == 0 {
+            return Escapes { escaping: 0, escaped: std::mem::take(&mut self.escaped) };
+        }
+        // Where a run of backslashes begins at an even place, those at even places escape, and so for odd ones: a
+        // subtraction borrows through the run and flips every second bit of it (as in simdjson).
+        let unescaped = backslashes & !self.escaped;
+        let flipped = ((unescaped << 1 | ODD).wrapping_sub(unescaped)) ^ ODD;
+        let escaped = flipped ^ (backslashes | self.escaped);
+        let escaping = flipped & backslashes;
+        self.escaped = escaping >> 63;
+        Escapes { escaping, escaped }
+    }
+
+    /// Checks an escape.
+    pub(super) fn escape(&mut self, bytes: &[u8], place: usize) -> Scan<()> {
+        if self.low == place && place > 0 {
+            return Ok(());
+        }
+        if escape_length(&bytes[place..]).ok_or(Invalid)? == 12 {
+            self.low = place + 6;
+        }
+        Ok(())
+    }
+}
