@@ -11,6 +11,7 @@ mod demo;
 mod outcomes;
 mod process;
 mod resume;
+mod secrets;
 mod signals;
 mod store;
 mod streams;
