@@ -35,6 +35,9 @@ pub struct Limits {
     pub per_origin: usize,
     /// Polls open at once; past it, `submit` is refused. 1,000,000.
     pub open_polls: usize,
+    /// Submissions being accepted at once; further calls of `submit` wait for their turn, so that whoever submits goes no
+    /// faster than the store. 4096; 0 counts as 1.
+    pub submitting: usize,
     /// How many of a poll's last attempts are kept. 20.
     pub history: usize,
     /// The most bytes a response body may have, after decompression. 10 MiB.
@@ -66,6 +69,7 @@ impl Default for Limits {
             in_flight: 256,
             per_origin: 16,
             open_polls: 1_000_000,
+            submitting: 4096,
             history: 20,
             max_body: 10 << 20,
             hold_back: Duration::from_secs(60),

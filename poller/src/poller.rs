@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::clock::{Clock, SystemClock};
-use crate::engine::{self, Inbox, Message, Surroundings};
+use crate::engine::{self, Inbox, Message, Shares, Surroundings};
 use crate::error::{Error, Kind};
 use crate::fetch::{Fetch, Guard, HttpClient};
 use crate::handle::Poll;
@@ -56,6 +56,8 @@ pub(crate) struct Shared {
     pub(crate) inbox: Inbox,
     pub(crate) around: Arc<Surroundings>,
     pub(crate) limits: Limits,
+    /// The turns of [`Limits::submitting`].
+    pub(crate) turns: Arc<Semaphore>,
 }
 
 impl Poller {
@@ -210,6 +212,7 @@ pub struct PollerBuilder {
     secrets: Option<Arc<dyn SecretResolver>>,
     limits: Limits,
     seed: Option<u64>,
+    coalesce: bool,
 }
 
 impl PollerBuilder {
@@ -249,6 +252,14 @@ impl PollerBuilder {
         self
     }
 
+    /// Whether polls of one scope may share a GET or HEAD that is in flight, where URL, headers and caps are equal; no
+    /// unless told otherwise. Each judges the response by its own filters and waits as long as its own timeouts allow.
+    /// Worth it where many polls ask for one document, each for another part of it.
+    pub fn coalesce(mut self, allowed: bool) -> Self {
+        self.coalesce = allowed;
+        self
+    }
+
     /// Seeds the jitter of retries, for runs that can be repeated.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
@@ -260,7 +271,7 @@ impl PollerBuilder {
     /// # Errors
     /// If the store cannot be read, or a guard is given beside a `fetch` of one's own, which does not know of it.
     pub async fn build(self) -> Result<Poller, Error> {
-        let Self { store, fetch, guard, clock, secrets, limits, seed } = self;
+        let Self { store, fetch, guard, clock, secrets, limits, seed, coalesce } = self;
         let fetch: Arc<dyn Fetch> = match (fetch, guard) {
             (Some(_), Some(_)) => {
                 return Err(Error::configuration(
@@ -271,6 +282,7 @@ impl PollerBuilder {
             (None, guard) => Arc::new(
                 HttpClient::builder()
                     .guard(guard.unwrap_or_else(Guard::public_only))
+                    .idle_per_origin(limits.per_origin)
                     .build()
                     .map_err(|error| Error::configuration(error.to_string()))?,
             ),
@@ -278,6 +290,7 @@ impl PollerBuilder {
         let around = Arc::new(Surroundings {
             store: store.unwrap_or_else(|| Arc::new(MemoryStore::new())),
             fetch,
+            shares: coalesce.then(Shares::default),
             clock: clock.unwrap_or_else(|| Arc::new(SystemClock::new())),
             secrets: secrets.unwrap_or_else(|| Arc::new(DenyAll)),
             observer: Observer::new(),
@@ -288,7 +301,8 @@ impl PollerBuilder {
         let first = around.store.load_open().await?;
         let rng = seed.map_or_else(retry::Rng::from_entropy, retry::Rng::seeded);
         let inbox = engine::spawn(limits.clone(), rng, Arc::clone(&around), first, expected);
-        Ok(Poller { shared: Arc::new(Shared { inbox, around, limits }) })
+        let turns = Arc::new(Semaphore::new(limits.submitting.clamp(1, Semaphore::MAX_PERMITS)));
+        Ok(Poller { shared: Arc::new(Shared { inbox, around, limits, turns }) })
     }
 }
 

@@ -14,12 +14,8 @@ impl Folder {
         Self(tempfile::tempdir().unwrap())
     }
 
-    pub(crate) fn path(&self) -> &std::path::Path {
-        self.0.path()
-    }
-
     pub(crate) fn file(&self) -> String {
-        self.path().join("polls.db").to_str().unwrap().to_owned()
+        self.0.path().join("polls.db").to_str().unwrap().to_owned()
     }
 
     /// `poll COMMAND --store FILE ARGUMENTS`.
