@@ -5,5 +5,9 @@
 #[test]
 fn snapshots() {
     // The width of the terminal the tests happen to run in must not change the help.
-    trycmd::TestCases::new().env("COLUMNS", "100").env("NO_COLOR", "1").case("tests/cmd/*.trycmd");
+    trycmd::TestCases::new()
+        .env("COLUMNS", "100")
+        .env("NO_COLOR", "1")
+        .env("LC_ALL", "C.UTF-8")
+        .case("tests/cmd/*.trycmd");
 }

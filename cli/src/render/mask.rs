@@ -2,12 +2,14 @@
 //!
 //! A diagnostic shows the line a mistake is on, and a spec is often one line: an error in its interval would print
 //! the token in its headers, into a build log perhaps. So before anything is quoted, the values of `headers` in
-//! `requestInit` and the `interpolations` of redacted strings are blanked. Every byte of them becomes one `*`, which
+//! `requestInit`, the `interpolations` of redacted strings and the credentials in a URL (which must not stand there, so that
+//! a diagnostic points at them) are blanked. Every byte of them becomes one `*`, which
 //! keeps all offsets as they were; member names stay, and so do references such as `env:API_TOKEN`, which name a
 //! secret without telling it. Text that cannot be parsed is blanked [by name](by_name).
 
 use filter::Span;
 use filter::json::{Kind, Node};
+use url::Url;
 
 use crate::input::Text;
 
@@ -20,12 +22,23 @@ pub(crate) fn secrets(text: &Text, nodes: &[Node]) -> Text {
         }
         redacted(node, &mut spans);
     }
+    let urls = nodes.iter().filter_map(|node| node.get("url"));
     let mut bytes = text.as_str().as_bytes().to_vec();
     for span in spans {
         // The quotes stay; what is between them goes.
         let inner = span.start.saturating_add(1)..span.end.saturating_sub(1);
         if let Some(secret) = bytes.get_mut(inner) {
             secret.fill(b'*');
+        }
+    }
+    for url in urls.filter(|url| has_credentials(url)) {
+        let Some(span) = url.span else { continue };
+        let inner = span.start.saturating_add(1)..span.end.saturating_sub(1);
+        if let Some(inner) = bytes.get_mut(inner) {
+            // All that is before the host; everything, where the sign between them is written in another way.
+            let end = inner.iter().rposition(|byte| *byte == b'@').unwrap_or(inner.len());
+            let start = inner[..end].iter().position(|byte| *byte == b':').map_or(0, |colon| colon + 1);
+            inner[start..end].fill(b'*');
         }
     }
     match String::from_utf8(bytes) {
@@ -51,7 +64,8 @@ pub(crate) fn by_name(text: &Text) -> Text {
                 if secret {
                     bytes[inner].fill(b'*');
                 } else {
-                    name = inner;
+                    name = inner.clone();
+                    blank_credentials(&mut bytes[inner]);
                 }
             }
             b':' => (secret, arrays) = (is_secret(&text.as_str()[name.clone()]), 0),
@@ -65,6 +79,25 @@ pub(crate) fn by_name(text: &Text) -> Text {
         at += 1;
     }
     String::from_utf8(bytes).map_or_else(|_| text.with_text(String::new()), |masked| text.with_text(masked))
+}
+
+/// Whether a URL names a user or a password, or cannot be told apart from one that does.
+fn has_credentials(url: &Node) -> bool {
+    let Kind::String(text) = &url.kind else { return false };
+    match Url::parse(text) {
+        Ok(url) => !url.username().is_empty() || url.password().is_some(),
+        Err(_) => text.contains('@'),
+    }
+}
+
+/// Blanks what stands between `://` and the `@` before a host.
+fn blank_credentials(string: &mut [u8]) {
+    let Some(scheme) = string.windows(3).position(|bytes| bytes == b"://") else { return };
+    let authority = &mut string[scheme + 3..];
+    let end = authority.iter().position(|byte| b"/?#".contains(byte)).unwrap_or(authority.len());
+    if let Some(at) = authority[..end].iter().rposition(|byte| *byte == b'@') {
+        authority[..at].fill(b'*');
+    }
 }
 
 /// Where the string ends that begins at `start`: at its quote, or with the line if it has none.
@@ -139,6 +172,25 @@ mod tests {
             r#"{"url":"http://a","requestInit":{"headers":{"x-api-key":"gehé\"m","b":{"$secret":"env:B"}}}}"#;
         assert_eq!(masked(text), text.replace("gehé\\\"m", "********"));
         assert_eq!(masked(text).len(), text.len());
+    }
+
+    #[test]
+    fn credentials_in_a_url_are_blanked() {
+        for (url, shown) in [
+            ("http://ann:s3cret@h/@a", "http:***************@a"),
+            ("http://ann:s3cret@h/a", "http:************@h/a"),
+            ("http:ann:s3cret@h/a", "http:**********@h/a"),
+            ("http:\\/\\/s3cret\\u0040h", "http:*****************"),
+            ("http://h/a@b?c=d@e", "http://h/a@b?c=d@e"),
+        ] {
+            assert_eq!(masked(&format!("{{\"url\":\"{url}\"}}")), format!("{{\"url\":\"{shown}\"}}"));
+        }
+        let by_name = |text: &str| by_name(&Text::new("spec", text.to_owned())).as_str().to_owned();
+        assert_eq!(
+            by_name(r#"{"url":"http://ann:s3@h/a@b","a":1,,}"#),
+            r#"{"url":"http://******@h/a@b","a":1,,}"#
+        );
+        assert_eq!(by_name(r#"{"url":"http://h/a@b",,}"#), r#"{"url":"http://h/a@b",,}"#);
     }
 
     #[test]

@@ -8,9 +8,11 @@
 mod batch;
 mod crash;
 mod demo;
+mod json;
 mod outcomes;
 mod process;
 mod resume;
+mod secrets;
 mod signals;
 mod store;
 mod streams;

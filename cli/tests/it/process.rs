@@ -5,13 +5,14 @@ use std::process::{Output, Stdio};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::{Child, Command};
 
-/// The binary with these arguments, in an environment that says nothing about terminals.
+/// The binary with these arguments, in an environment that says nothing about terminals but that they have UTF-8.
 pub(crate) fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_poll"));
     command
         .args(arguments)
         .env_remove("NO_COLOR")
         .env_remove("CI")
+        .env("LC_ALL", "C.UTF-8")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -14,8 +14,12 @@ impl Folder {
         Self(tempfile::tempdir().unwrap())
     }
 
+    pub(crate) fn path(&self) -> &std::path::Path {
+        self.0.path()
+    }
+
     pub(crate) fn file(&self) -> String {
-        self.0.path().join("polls.db").to_str().unwrap().to_owned()
+        self.path().join("polls.db").to_str().unwrap().to_owned()
     }
 
     /// `poll COMMAND --store FILE ARGUMENTS`.

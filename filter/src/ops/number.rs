@@ -35,7 +35,11 @@ impl Num {
     }
 
     /// The number that the text of a JSON number stands for; `None` if it is beyond f64.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &[u8]) -> Option<Self> {
+        if let Some(number) = Self::short(text) {
+            return Some(number);
+        }
+        let text = std::str::from_utf8(text).ok()?;
         if text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'-')) {
             if let Ok(int) = text.parse() {
                 return Some(Self::Int(int));
@@ -45,6 +49,37 @@ impl Num {
             }
         }
         text.parse().ok().and_then(Self::from_f64)
+    }
+
+    /// The same for what most texts are: integers of up to 16 digits, and decimals of up to 15.
+    fn short(text: &[u8]) -> Option<Self> {
+        /// Exact, as is every integer of 15 digits, so that their quotient is rounded once, correctly (Clinger 1990).
+        const POWERS: [f64; 15] =
+            [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14];
+        let (negative, digits) = match text {
+            [b'-', digits @ ..] => (true, digits),
+            digits => (false, digits),
+        };
+        if digits.is_empty() || digits.len() > 16 {
+            return None;
+        }
+        let mut value = 0_i64;
+        let mut fraction = None;
+        for (place, byte) in digits.iter().enumerate() {
+            match byte {
+                b'0'..=b'9' => value = value * 10 + i64::from(byte - b'0'),
+                b'.' if fraction.is_none() && place > 0 => fraction = Some(digits.len() - place - 1),
+                _ => return None,
+            }
+        }
+        if negative {
+            value = -value;
+        }
+        match fraction {
+            None => Some(Self::Int(value)),
+            Some(0) => None,
+            Some(places) => Self::from_f64(value as f64 / POWERS.get(places)?),
+        }
     }
 
     pub(crate) fn from_usize(length: usize) -> Self {
@@ -197,6 +232,7 @@ impl fmt::Display for Range {
 mod tests {
     use std::cmp::Ordering::{Equal, Greater, Less};
 
+    use proptest::prelude::*;
     use serde_json::Value;
 
     use super::{Num, Range};
@@ -218,6 +254,60 @@ mod tests {
         }
         assert_eq!(num("9223372036854775808"), num("9223372036854775808.0"));
         assert_eq!(num("18446744073709551616"), num("18446744073709551616.0"));
+    }
+
+    /// The same by the standard library alone, which rounds correctly.
+    fn parsed(text: &str) -> Option<Num> {
+        let integer = !text.contains(['.', 'e', 'E']);
+        if integer && let Ok(int) = text.parse() {
+            return Some(Num::Int(int));
+        }
+        if integer && let Ok(big) = text.parse() {
+            return Some(Num::Big(big));
+        }
+        text.parse().ok().and_then(Num::from_f64)
+    }
+
+    #[test]
+    fn texts_are_read_as_the_standard_library_reads_them() {
+        let digits = "98765432109876543210987654321";
+        let mut texts: Vec<String> =
+            ["0", "-0", "-0.0", "1e400", "-1e400", "1e-400", "5e-324", "2.2250738585072014e-308"]
+                .map(str::to_owned)
+                .to_vec();
+        for length in 1..=digits.len() {
+            for point in 1..=length {
+                for exponent in ["", "e0", "E-7", "e+20"] {
+                    let (whole, fraction) = digits[..length].split_at(point);
+                    let separator = if fraction.is_empty() { "" } else { "." };
+                    texts.push(format!("{whole}{separator}{fraction}{exponent}"));
+                    texts.push(format!("-{whole}{separator}{fraction}{exponent}"));
+                    texts.push(format!("0.{}{fraction}1{exponent}", "0".repeat(point)));
+                }
+            }
+        }
+        for bound in [
+            u64::MAX.to_string(),
+            i64::MAX.to_string(),
+            i64::MIN.to_string(),
+            "9223372036854775808".to_owned(),
+        ] {
+            texts.extend([format!("{bound}.0"), format!("{bound}0"), bound]);
+        }
+        for text in texts {
+            let (ours, theirs) = (Num::parse(text.as_bytes()), parsed(&text));
+            assert_eq!(ours, theirs, "{text}");
+            assert_eq!(ours.is_none(), text.ends_with("1e400"), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_number_is_read_as_the_standard_library_reads_it(
+            text in "-?(0|[1-9][0-9]{0,19})(\\.[0-9]{1,17})?([eE][+-]?[0-9]{1,2})?"
+        ) {
+            prop_assert_eq!(Num::parse(text.as_bytes()), parsed(&text));
+        }
     }
 
     #[test]

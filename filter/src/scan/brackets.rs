@@ -7,20 +7,15 @@
 use super::lanes::{BLOCK, Block, Lanes};
 use super::strings::Strings;
 
-/// The place after the bracket that closes the container which begins with these bytes.
+/// How long a container is that these bytes begin with.
 pub(super) fn length(bytes: &[u8]) -> Option<usize> {
     let open = *bytes.first()?;
-    let close = if open == b'{' { b'}' } else { b']' };
-    let mut count = Count { open, close, depth: 0, quotes: Lanes::NONE, strings: Strings::default() };
-    let (blocks, rest) = bytes.as_chunks::<BLOCK>();
-    for (index, block) in blocks.iter().enumerate() {
-        if let Some(end) = count.block(block) {
-            return Some(index * BLOCK + end);
-        }
-    }
-    let mut last = [0; BLOCK];
-    last[..rest.len()].copy_from_slice(rest);
-    Some(blocks.len() * BLOCK + count.block(&last)?)
+    Count::new(open, if open == b'{' { b'}' } else { b']' }, 0).end(bytes)
+}
+
+/// How long the rest of a container is, from behind a value in it.
+pub(super) fn rest(bytes: &[u8], close: u8) -> Option<usize> {
+    Count::new(if close == b'}' { b'{' } else { b'[' }, close, 1).end(bytes)
 }
 
 /// What is known before a block.
@@ -35,6 +30,23 @@ struct Count {
 }
 
 impl Count {
+    fn new(open: u8, close: u8, depth: usize) -> Self {
+        Self { open, close, depth, quotes: Lanes::NONE, strings: Strings::default() }
+    }
+
+    #[inline(always)]
+    fn end(mut self, bytes: &[u8]) -> Option<usize> {
+        let (blocks, rest) = bytes.as_chunks::<BLOCK>();
+        for (index, block) in blocks.iter().enumerate() {
+            if let Some(end) = self.block(block) {
+                return Some(index * BLOCK + end);
+            }
+        }
+        let mut last = [0; BLOCK];
+        last[..rest.len()].copy_from_slice(rest);
+        Some(blocks.len() * BLOCK + self.block(&last)?)
+    }
+
     /// The place after the container's end, if it is in this block.
     #[inline(always)]
     fn block(&mut self, bytes: &[u8; BLOCK]) -> Option<usize> {

@@ -123,6 +123,12 @@ impl<'d, const CHECKED: bool> Cursor<'d, CHECKED> {
 
     /// From behind a value in an object or array, passes all that is left of that, and its end.
     pub(crate) fn leave(&mut self, close: u8) -> Scan<()> {
+        if !CHECKED {
+            let rest = self.bytes.get(self.at..).ok_or(Invalid)?;
+            self.at += brackets::rest(rest, close).ok_or(Invalid)?;
+            self.room += 1;
+            return Ok(());
+        }
         while self.more(close)? {
             if close == b'}' {
                 self.key()?;

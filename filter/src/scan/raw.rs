@@ -8,6 +8,7 @@ use std::borrow::Cow;
 
 use super::cursor::{Cursor, Key, Kind};
 use super::scalar::hex4;
+use super::{Invalid, Scan};
 use crate::limits::Limits;
 use crate::matcher::{Shape, Subject};
 use crate::ops::{Num, View};
@@ -17,11 +18,27 @@ use crate::ops::{Num, View};
 pub(crate) struct Raw<'d> {
     bytes: &'d [u8],
     kind: Kind,
+    /// A string that is known to have no backslash.
+    plain: bool,
 }
 
 impl<'d> Raw<'d> {
     pub(crate) fn new(kind: Kind, bytes: &'d [u8]) -> Self {
-        Self { bytes, kind }
+        Self { bytes, kind, plain: false }
+    }
+
+    /// Passes the value that a cursor stands before.
+    pub(crate) fn pass<const CHECKED: bool>(cursor: &mut Cursor<'d, CHECKED>) -> Scan<Self> {
+        let kind = cursor.kind()?;
+        let start = cursor.at;
+        let plain = match kind {
+            Kind::String => !cursor.string()?.escaped,
+            other => {
+                cursor.skip(other)?;
+                false
+            }
+        };
+        Ok(Self { bytes: cursor.bytes.get(start..cursor.at).ok_or(Invalid)?, kind, plain })
     }
 
     fn cursor(self) -> Cursor<'d, false> {
@@ -31,19 +48,19 @@ impl<'d> Raw<'d> {
     /// The text of a string.
     pub(crate) fn text(self) -> Cow<'d, str> {
         let raw = self.bytes.get(1..self.bytes.len().saturating_sub(1)).unwrap_or_default();
-        unescape(Key { raw, escaped: memchr::memchr(b'\\', raw).is_some() })
+        unescape(Key { raw, escaped: !self.plain && memchr::memchr(b'\\', raw).is_some() })
     }
 
     /// The value of a number.
     pub(crate) fn number(self) -> Option<Num> {
-        Num::parse(std::str::from_utf8(self.bytes).ok()?)
+        Num::parse(self.bytes)
     }
 }
 
 /// The text that a key or string stands for.
 pub(crate) fn unescape(key: Key<'_>) -> Cow<'_, str> {
     if !key.escaped {
-        return String::from_utf8_lossy(key.raw);
+        return lossy(Cow::Borrowed(key.raw));
     }
     let mut text = Vec::with_capacity(key.raw.len());
     let mut rest = key.raw;
@@ -54,9 +71,20 @@ pub(crate) fn unescape(key: Key<'_>) -> Cow<'_, str> {
         rest = rest.get(at + length..).unwrap_or_default();
     }
     text.extend_from_slice(rest);
-    match String::from_utf8(text) {
-        Ok(text) => Cow::Owned(text),
-        Err(error) => Cow::Owned(String::from_utf8_lossy(error.as_bytes()).into_owned()),
+    lossy(Cow::Owned(text))
+}
+
+/// Bytes as text, which they are in any document that is JSON: the lossy conversion is much slower, and only for others.
+fn lossy(bytes: Cow<'_, [u8]>) -> Cow<'_, str> {
+    match bytes {
+        Cow::Borrowed(bytes) => match std::str::from_utf8(bytes) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(_) => String::from_utf8_lossy(bytes),
+        },
+        Cow::Owned(bytes) => match String::from_utf8(bytes) {
+            Ok(text) => Cow::Owned(text),
+            Err(error) => Cow::Owned(String::from_utf8_lossy(error.as_bytes()).into_owned()),
+        },
     }
 }
 
@@ -116,7 +144,7 @@ impl<'d> Subject for Raw<'d> {
         }
         loop {
             let key = cursor.key().ok()?;
-            let value = next(&mut cursor)?;
+            let value = Self::pass(&mut cursor).ok()?;
             if key.is(name) {
                 found = Some(value);
             }
@@ -133,13 +161,6 @@ impl Key<'_> {
     pub(crate) fn is(self, name: &str) -> bool {
         if self.escaped { unescape(self) == name } else { self.raw == name.as_bytes() }
     }
-}
-
-fn next<'d>(cursor: &mut Cursor<'d, false>) -> Option<Raw<'d>> {
-    let kind = cursor.kind().ok()?;
-    let start = cursor.at;
-    cursor.skip(kind).ok()?;
-    Some(Raw::new(kind, &cursor.bytes[start..cursor.at]))
 }
 
 /// The elements of an array.
@@ -164,7 +185,7 @@ impl<'d> Iterator for Elements<'d> {
         if !self.more {
             return None;
         }
-        let element = next(&mut self.cursor);
+        let element = Raw::pass(&mut self.cursor).ok();
         self.more = element.is_some() && self.cursor.more(b']') == Ok(true);
         element
     }

@@ -1,0 +1,123 @@
+//! No command shows a secret: not in its story, its results, its errors, nor in the files it leaves behind.
+//!
+//! As in the library's own test each secret has a marker of its own, and the server sees all of them.
+
+use serde_json::json;
+use test_support::{ClosedPort, Reply, Script, Server};
+
+use crate::process::{Ended, command, finish};
+use crate::store::Folder;
+
+const SECRETS: [&str; 7] = [
+    "leak-by-authorization",
+    "leak-by-api-key",
+    "leak-by-reference",
+    "leak-by-redacted-string",
+    "leak-by-body",
+    "leak-by-file",
+    "leak-by-password",
+];
+
+fn spec(key: &str, url: &str) -> String {
+    json!({
+        "cacheKey": key, "url": url, "interval": 0.02, "timeout": 60,
+        "requestInit": {
+            "method": "POST",
+            "headers": {
+                "authorization": "Bearer leak-by-authorization",
+                "x-api-key": "leak-by-api-key",
+                "x-token": {"$secret": "env:TOKEN"},
+                "x-signed": {"__redactedString": true, "strings": ["v1=", ""], "interpolations": ["leak-by-redacted-string"]},
+            },
+            "body": {"$secret": "env:BODY"},
+        },
+        "responseFilter": {"body": {"status": ["SUCCESS"]}},
+        "failureFilter": {"body": {"status": ["FAILED"]}},
+    })
+    .to_string()
+}
+
+/// Runs a command with the secrets in its environment; everything that it printed must be free of them.
+async fn poll(arguments: &[&str], input: &str) -> Ended {
+    let mut command = command(arguments);
+    command.env("POLL_SEAL_KEY", "ab".repeat(32)).env("TOKEN", SECRETS[2]).env("BODY", SECRETS[4]);
+    let ended = finish(command.spawn().unwrap(), input).await;
+    for secret in SECRETS {
+        assert!(!ended.stdout.contains(secret), "{arguments:?} prints {secret}: {ended:#?}");
+        assert!(!ended.stderr.contains(secret), "{arguments:?} tells {secret}: {ended:#?}");
+    }
+    ended
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_command_shows_a_secret() {
+    let server = Server::start(
+        Script::new()
+            .on("/good", [Reply::new(500), Reply::json(r#"{"status":"SUCCESS"}"#)])
+            .on("/bad", [Reply::json(r#"{"status":"FAILED"}"#)])
+            .on("/locked", [Reply::json("{}").status(401)]),
+    )
+    .await;
+    let folder = Folder::new();
+    let file = folder.file();
+    let closed = ClosedPort::new();
+    let (good, bad, locked) = (
+        spec("good", &server.url("/good")),
+        spec("bad", &server.url("/bad")),
+        spec("locked", &server.url("/locked")),
+    );
+    let refused = spec("refused", &closed.url("/")).replace("60", "0.2");
+    let all = [&*good, &*bad, &*locked, &*refused].join("\n");
+
+    assert_eq!(poll(&["run", "--unbounded", "-"], &all).await.code, Some(1));
+    assert_eq!(poll(&["run", "--unbounded", "-"], &good).await.code, Some(0));
+    assert_eq!(
+        poll(&["check", "-"], &all.replace("SUCCESS", "")).await.code,
+        Some(1),
+        "its interval is too short"
+    );
+    // An error on the very line of the secrets, in JSON and in what is not.
+    assert_eq!(poll(&["run", "-"], &good.replace("\"interval\"", "\"intervall\"")).await.code, Some(2));
+    assert_eq!(poll(&["run", "-"], &good.replace("\"url\"", "url")).await.code, Some(2));
+    let password = good.replace("http://", "http://user:leak-by-password@");
+    poll(&["run", "--unbounded", "-"], &password).await.expect(2, "").telling("header");
+
+    assert_eq!(poll(&["submit", "--store", &file, "--unbounded", "--json", "-"], &all).await.code, Some(0));
+    let changed = good.replace("leak-by-api-key", "leak-by-api-key-changed");
+    poll(&["submit", "--store", &file, "--unbounded", "-"], &changed)
+        .await
+        .expect(2, "")
+        .telling("x-api-key");
+    poll(&["list", "--store", &file], "").await.telling("4 polls: 4 open");
+    assert!(poll(&["show", "--store", &file, "good"], "").await.stdout.contains("x-api-key"));
+    assert_eq!(poll(&["run", "--store", &file], "").await.code, Some(1));
+    assert!(poll(&["show", "--store", &file, "good"], "").await.stdout.contains("timeline"));
+    assert!(poll(&["show", "--store", &file, "--json", "locked"], "").await.stdout.contains("gave up"));
+    poll(&["cancel", "--store", &file, "--json", "refused"], "").await;
+    assert_eq!(poll(&["list", "--store", &file, "--json"], "").await.stdout.lines().count(), 4);
+
+    let secret_file = folder.path().join("token");
+    std::fs::write(&secret_file, "leak-by-file").unwrap();
+    let header = format!("x-file: Bearer @{}", secret_file.display());
+    let wait = ["wait", &server.url("/good"), "-H", "authorization: env:TOKEN", "-H", &header];
+    assert_eq!(poll(&wait, "").await.code, Some(0));
+    std::fs::remove_file(secret_file).unwrap();
+    poll(&wait, "").await.expect(2, "").telling("token");
+
+    let sent: String = server
+        .requests()
+        .iter()
+        .map(|received| format!("{received:?} {}", String::from_utf8_lossy(&received.body)))
+        .collect();
+    for secret in &SECRETS[..6] {
+        assert!(sent.contains(secret), "{secret} was not sent, so it could not leak");
+    }
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let path = entry.unwrap().path();
+        let bytes = std::fs::read(&path).unwrap();
+        let text = String::from_utf8_lossy(&bytes);
+        for secret in SECRETS {
+            assert!(!text.contains(secret), "{secret} is in {}", path.display());
+        }
+    }
+}
