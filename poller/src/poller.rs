@@ -158,6 +158,21 @@ impl fmt::Debug for Poller {
 }
 
 /// What a shutdown left behind.
+///
+/// ```
+/// use poller::{ErrorKind, PollSpec, Poller};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let poller = Poller::builder().build().await?;
+/// let spec = PollSpec::parse(r#"{"url": "https://export.invalid"}"#)?;
+/// let poll = poller.submit("export-42", spec).await?;
+/// assert_eq!(poller.shutdown().await.left_open, 1);
+/// // It has no outcome, and in this process gets none any more; a durable store would keep it.
+/// assert_eq!(poll.outcome().await.unwrap_err().kind(), ErrorKind::Shutdown);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ShutdownReport {
@@ -165,7 +180,22 @@ pub struct ShutdownReport {
     pub left_open: usize,
 }
 
-/// The result of a poll that matched, its body as `T`.
+/// The result of a poll that matched, its body as `T`; from [`Poller::background_poll`].
+///
+/// ```
+/// use poller::{Matched, PollSpec, Poller};
+///
+/// #[derive(serde::Deserialize)]
+/// struct Export {
+///     download_url: String,
+/// }
+///
+/// async fn url_of(poller: &Poller, spec: PollSpec) -> Result<String, poller::Error> {
+///     let done: Matched<Export> = poller.background_poll("export-42", spec).await?;
+///     println!("{} after {} attempts in {:?}", done.status, done.attempts, done.elapsed);
+///     Ok(done.value.download_url)
+/// }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Matched<T> {
@@ -202,6 +232,22 @@ impl<T: DeserializeOwned> Matched<T> {
 }
 
 /// Builds a [`Poller`].
+///
+/// ```
+/// use poller::fetch::Guard;
+/// use poller::secret::AllowAll;
+/// use poller::{Limits, Poller};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut limits = Limits::default();
+/// limits.per_origin = 4;
+/// // For a tool whose user writes the specs: this machine may be asked, its environment may be read.
+/// let poller = Poller::builder().limits(limits).guard(Guard::local()).secrets(AllowAll).build().await?;
+/// assert_eq!(poller.stats().open, 0);
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a builder does nothing until `build`"]
 #[derive(Default)]
 pub struct PollerBuilder {
