@@ -66,6 +66,14 @@ impl Timestamp {
     }
 }
 
+impl Timestamp {
+    /// The moment so long before this one; 1970 at the earliest.
+    #[must_use]
+    pub fn before(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(micros(duration)))
+    }
+}
+
 impl std::ops::Add<Duration> for Timestamp {
     type Output = Self;
 

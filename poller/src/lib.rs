@@ -46,7 +46,8 @@
 //!
 //! # Limits of this version
 //! Polls run on the tokio runtime on which the poller was built. A poll that another process puts into a file, or
-//! wants cancelled, is noticed within a second; finished polls are kept until they are forgotten.
+//! wants cancelled, is noticed within a second; finished polls are kept for
+//! [30 days](Limits::keep_finished) unless they are forgotten.
 
 mod clock;
 mod engine;

@@ -35,11 +35,15 @@ pub struct Limits {
     pub per_origin: usize,
     /// Polls open at once; past it, `submit` is refused. 1,000,000.
     pub open_polls: usize,
-    /// Submissions being accepted at once; further calls of `submit` wait for their turn, so that whoever submits goes no
-    /// faster than the store. 4096; 0 counts as 1.
-    pub submitting: usize,
     /// How many of a poll's last attempts are kept. 20.
     pub history: usize,
+    /// How often the last attempts of open polls are written to a store that others read, in one batch; `None` never, then
+    /// they are stored with the outcome only, as with more than 10,000 open polls. 3 s.
+    pub history_every: Option<Duration>,
+    /// How long finished polls are kept; [`Duration::MAX`] keeps them all. 30 days.
+    pub keep_finished: Duration,
+    /// How many finished polls are kept, those that ended last; `usize::MAX`, which is the default, keeps them all.
+    pub finished_polls: usize,
     /// The most bytes a response body may have, after decompression. 10 MiB.
     pub max_body: u64,
     /// How far the hint on one poll's 429 or 503 may hold back the others of its origin and credentials. 60 s.
@@ -69,8 +73,10 @@ impl Default for Limits {
             in_flight: 256,
             per_origin: 16,
             open_polls: 1_000_000,
-            submitting: 4096,
             history: 20,
+            history_every: Some(Duration::from_secs(3)),
+            keep_finished: Duration::from_secs(30 * 24 * 3600),
+            finished_polls: usize::MAX,
             max_body: 10 << 20,
             hold_back: Duration::from_secs(60),
             grace: Duration::from_secs(10),

@@ -66,8 +66,7 @@ impl Scope {
         let key = self.key(key.into())?;
         spec.check(&self.shared.limits)?;
         self.shared.around.fetch.admits(&spec.url()).map_err(Kind::Url)?;
-        let turn = Arc::clone(&self.shared.turns).acquire_owned().await.map_err(|_| Kind::Shutdown)?;
-        let admission = self.ask(|answer| Message::Submit { key: key.clone(), spec, answer, turn }).await??;
+        let admission = self.ask(|answer| Message::Submit { key: key.clone(), spec, answer }).await??;
         let inbox = self.shared.inbox.clone();
         let around = Arc::clone(&self.shared.around);
         Ok(match admission {

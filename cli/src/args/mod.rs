@@ -15,7 +15,7 @@ pub(crate) use events::{
     CheckArgs, ConvertArgs, ExplainArgs, FilterArgs, Kind, MatchArgs, RouteArgs, SchemaArgs,
 };
 pub(crate) use polls::{DemoArgs, RunArgs, WaitArgs};
-pub(crate) use stores::{CancelArgs, ForgetArgs, ListArgs, NamedArgs, ShowArgs, SubmitArgs};
+pub(crate) use stores::{CancelArgs, ForgetArgs, ListArgs, NamedArgs, PurgeArgs, ShowArgs, SubmitArgs};
 pub(crate) use values::TextArg;
 
 /// Poll a URL until its JSON says done.
@@ -97,6 +97,7 @@ pub(crate) enum Command {
     Show(ShowArgs),
     Cancel(CancelArgs),
     Forget(ForgetArgs),
+    Purge(PurgeArgs),
     Check(CheckArgs),
     Match(MatchArgs),
     Route(RouteArgs),

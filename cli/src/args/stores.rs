@@ -1,7 +1,8 @@
 //! The arguments of the commands that work on a store, the file in which polls survive: `submit`, `list`, `show`,
-//! `cancel` and `forget`. `run --store` is with the commands that poll.
+//! `cancel`, `forget` and `purge`. `run --store` is with the commands that poll.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 
@@ -105,7 +106,7 @@ pub(crate) struct SubmitArgs {
 ///
 /// Open polls first. STATE is open, cancelling (somebody wants it cancelled, and nobody has done so yet), or the outcome:
 /// matched, failed, timed out, cancelled. WHEN is the time that is left to an open poll, or how long ago a poll ended. The
-/// attempts of an open poll are known to the process that runs it; they are stored with the outcome. Works
+/// attempts of an open poll are counted when it ends; `poll show` has the last of them. Works
 /// beside a running `poll run --store` and needs no key for sealed secrets, which it does not read.
 #[derive(Debug, Args)]
 #[command(after_long_help = r#"Examples:
@@ -130,7 +131,8 @@ pub(crate) struct ListArgs {
 ///
 /// Prints the state; the spec in full, with defaults filled in and secrets left out; and the timeline: when each attempt
 /// was made (counted from when the poll was accepted), its status, how long it took, what did not match, when the next
-/// was due. The last 20 attempts are kept. They are stored with the outcome: of an open poll there are none yet.
+/// was due. The last 20 attempts are kept. Those of an open poll are written by its runner every few seconds, unless more
+/// than 10,000 polls are open; then they come with the outcome.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -189,4 +191,35 @@ Exit codes:
 pub(crate) struct ForgetArgs {
     #[command(flatten)]
     pub(crate) polls: NamedArgs,
+}
+
+/// Remove finished polls by age and number
+///
+/// Removes the polls that ended long ago, and their outcomes. Open polls are never removed. The process that runs the file
+/// removes what ended more than 30 days ago by itself, a few at a time. What is removed makes room inside the file for new
+/// polls; the file does not become smaller. For single polls there is `poll forget`.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  poll purge --store polls.db
+  poll purge --store polls.db --older-than 7d
+  poll purge --store polls.db --older-than 7d --keep 1000
+
+Exit codes:
+  0 done, be there nothing to remove; 2 the store cannot be used")]
+pub(crate) struct PurgeArgs {
+    #[command(flatten)]
+    pub(crate) file: FileArgs,
+
+    /// Remove what ended longer ago than this
+    #[arg(long, value_name = "AGE", value_parser = values::duration, default_value = "30d")]
+    pub(crate) older_than: Duration,
+
+    /// Of what is not that old, keep only so many, those that ended last
+    #[arg(long, value_name = "N")]
+    pub(crate) keep: Option<usize>,
+
+    /// Print a JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
 }

@@ -42,6 +42,7 @@ pub(crate) fn run(cli: Cli) -> Exit {
         Command::Show(args) => store::show::run(&args, &terminal),
         Command::Cancel(args) => store::cancel::run(&args, &terminal),
         Command::Forget(args) => store::forget::run(&args, &terminal),
+        Command::Purge(args) => store::purge::run(&args, &terminal),
         Command::Check(args) => check::run(&args, &terminal),
         Command::Match(args) => r#match::run(&args, &terminal),
         Command::Route(args) => route::run(&args, &terminal),

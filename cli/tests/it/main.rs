@@ -8,7 +8,6 @@
 mod batch;
 mod crash;
 mod demo;
-mod json;
 mod outcomes;
 mod process;
 mod resume;

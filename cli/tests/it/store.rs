@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use tempfile::TempDir;
-use test_support::{Reply, Script, Server};
+use test_support::{Gate, Reply, Script, Server};
 
 use crate::process::{Ended, command, finish, run};
 
@@ -121,9 +121,12 @@ async fn show_tells_the_whole_story_and_no_secret() {
     };
     with_key(&["submit", "--unbounded", "-"], &sealed).await.expect(0, "a\n");
     let open = with_key(&["show", "a"], "").await;
-    for part in
-        ["state     open; nobody runs the file", " left)", "\"interval\": 0.02", "stored with its outcome"]
-    {
+    for part in [
+        "state     open; nobody runs the file",
+        " left)",
+        "\"interval\": 0.02",
+        "no attempts have been written yet",
+    ] {
         assert!(open.stdout.contains(part), "expected {part:?} in {open:#?}");
     }
     with_key(&["run", "--quiet"], "").await;
@@ -197,6 +200,51 @@ async fn forget_takes_finished_polls_only() {
     folder.poll(&["forget", "a"], "").await.expect(0, "a: forgotten\n");
     assert_eq!(folder.state("a").await, "absent");
     folder.poll(&["forget", "a"], "").await.expect(2, "").telling("there is no poll a in ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn purge_takes_what_is_old_or_too_much_and_nothing_that_is_open() {
+    let folder = Folder::new();
+    let specs: String = ["a", "b", "c", "open"].map(|key| spec(key, NOWHERE)).concat();
+    folder.poll(&["submit", "--unbounded", "-"], specs).await;
+    for key in ["a", "b", "c"] {
+        folder.poll(&["cancel", key], "").await;
+    }
+    folder.poll(&["purge"], "").await.expect(0, "0 finished polls removed\n");
+    folder.poll(&["purge", "--keep", "2"], "").await.expect(0, "1 finished poll removed\n");
+    assert_eq!(folder.state("a").await, "absent", "it ended first");
+    folder.poll(&["purge", "--older-than", "0", "--json"], "").await.expect(0, "{\"removed\":2}\n");
+    assert_eq!(folder.state("open").await, "open");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_attempts_of_an_open_poll_are_shown_beside_its_runner() {
+    let gate = Gate::new();
+    let running = || Reply::json(r#"{"status":"RUNNING"}"#);
+    let last = Reply::json(r#"{"status":"SUCCESS"}"#).held_by(&gate);
+    let server = Server::start(Script::new().on("/job", [running(), running(), last])).await;
+    let folder = Folder::new();
+    folder.poll(&["submit", "--unbounded", "-"], spec("a", &server.url("/job"))).await;
+    let arguments = folder.arguments(&["run", "--quiet"]);
+    let runner = command(&arguments.iter().map(|text| &**text).collect::<Vec<_>>()).spawn().unwrap();
+    server.arrived(2).await;
+    // They are written within a few seconds, which nobody tells.
+    let shown = loop {
+        let shown = folder.poll(&["show", "a", "--json"], "").await.stdout;
+        let shown: Value = serde_json::from_str(&shown).unwrap();
+        if shown.get("history").is_some() {
+            break shown;
+        }
+    };
+    let statuses: Vec<_> =
+        shown["history"].as_array().unwrap().iter().map(|attempt| &attempt["status"]).collect();
+    assert_eq!((shown["state"].as_str(), statuses.len()), (Some("open"), 2), "{shown:#}");
+    let page = folder.poll(&["show", "a"], "").await.stdout;
+    for part in ["#1 200 in ", "#2 200 in ", "expected \"SUCCESS\""] {
+        assert!(page.contains(part), "expected {part:?} in {page}");
+    }
+    gate.open();
+    finish(runner, "").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -33,7 +33,6 @@ use retry::{RetryOptions, Rng};
 use slotmap::SlotMap;
 
 use super::lanes::{LaneId, Lanes};
-use super::recent::Recent;
 use super::wheel::Wheel;
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind};
@@ -41,7 +40,7 @@ use crate::event::{Event, HoldSource};
 use crate::history::Record;
 use crate::judge::{Finding, Miss};
 use crate::limits::Limits;
-use crate::outcome::{Conclusion, Outcome};
+use crate::outcome::{Attempt, Conclusion, Outcome};
 use crate::spec::{PollSpec, SpecPool};
 use crate::state::{PollState, Span, StepLimits, Wake};
 use crate::store::{Creation, PollKey, StoreError, StoredPoll};
@@ -80,7 +79,6 @@ pub(crate) enum Effect {
 #[derive(Debug)]
 pub(crate) struct Send {
     pub(crate) id: PollId,
-    pub(crate) key: PollKey,
     pub(crate) spec: PollSpec,
     pub(crate) number: u32,
     pub(crate) punctuality: Punctuality,
@@ -124,7 +122,6 @@ pub(crate) struct Core {
     polls: SlotMap<PollId, Entry>,
     names: Names,
     specs: SpecPool,
-    recent: Recent,
     schedule: Wheel<PollId>,
     lanes: Lanes<PollId>,
     /// When lanes that are held back may send again.
@@ -216,7 +213,6 @@ impl Core {
             polls: SlotMap::with_key(),
             names: Names::default(),
             specs: SpecPool::new(),
-            recent: Recent::new(),
             schedule: Wheel::new(),
             lanes,
             releases: BTreeSet::new(),
@@ -259,6 +255,13 @@ impl Core {
     /// How many lanes a hint holds back.
     pub(crate) fn held_back(&self) -> usize {
         self.holds.len()
+    }
+
+    /// The name of an open poll and its last attempts, oldest first.
+    pub(crate) fn attempts(&self, id: PollId) -> Option<(PollKey, Vec<Attempt>)> {
+        let entry = self.polls.get(id)?;
+        let attempts = entry.state.history(&entry.spec, entry.is_in_flight());
+        Some((entry.key.clone(), attempts.collect()))
     }
 
     /// What somebody who watches an open poll from now on has missed: the attempts that are kept, oldest first, the
@@ -428,14 +431,9 @@ impl Core {
     }
 
     /// The request of [`Effect::Send`] is over.
-    pub(crate) fn attempted(&mut self, id: PollId, mut finding: Finding, ended: Timestamp, now: Timestamp) {
+    pub(crate) fn attempted(&mut self, id: PollId, finding: Finding, ended: Timestamp, now: Timestamp) {
         let Some(entry) = self.polls.get_mut(id) else { return };
         let Phase::InFlight { began } = entry.phase else { return };
-        if let Finding::Unmatched(unmatched) = &mut finding
-            && !entry.state.last().is_some_and(|last| Arc::ptr_eq(last, &unmatched.miss))
-        {
-            unmatched.miss = self.recent.share(Arc::clone(&unmatched.miss));
-        }
         let lane = entry.lane;
         let span = Span { began, ended };
         let step = entry.state.settle(&entry.spec, finding, span, &mut self.rng, &self.step_limits);
@@ -613,8 +611,8 @@ impl Core {
         let lateness = (number > 1).then(|| since.since(begin.due));
         let punctuality = Punctuality { lateness, held: now.since(since) };
         self.effects.push(Effect::Tell { id, event: Event::Requesting { attempt: number, at: now } });
-        let (key, spec, last) = (entry.key.clone(), entry.spec.clone(), entry.state.last().cloned());
-        self.effects.push(Effect::Send(Send { id, key, spec, number, punctuality, cut: begin.cut, last }));
+        let (spec, last) = (entry.spec.clone(), entry.state.last().cloned());
+        self.effects.push(Effect::Send(Send { id, spec, number, punctuality, cut: begin.cut, last }));
         true
     }
 

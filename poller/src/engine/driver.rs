@@ -7,14 +7,14 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 use tracing::Instrument as _;
 
 use super::attempt;
 use super::core::{Admission, Core, Effect, PollId, Send, Ticket};
 use super::lanes::LaneId;
-use super::sharing::Shares;
+use super::upkeep::Upkeep;
 use crate::clock::{BoxFuture, Clock, Timestamp};
 use crate::error::{Error, Kind};
 use crate::event::{Event, Feeder};
@@ -32,8 +32,6 @@ use crate::store::{Changes, Creation, OpenPolls, PollKey, Store, StoreError, Sto
 pub(crate) struct Surroundings {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) fetch: Arc<dyn Fetch>,
-    /// Where polls may share requests.
-    pub(crate) shares: Option<Shares>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) secrets: Arc<dyn SecretResolver>,
     pub(crate) observer: Observer,
@@ -59,8 +57,6 @@ pub(crate) enum Message {
         key: PollKey,
         spec: PollSpec,
         answer: Answer<Result<Admission, Error>>,
-        /// Kept until it is answered, whether or not somebody still waits for that.
-        turn: OwnedSemaphorePermit,
     },
     /// Send what was missed and what happens from now on; end the feed at once if the poll is gone.
     Watch {
@@ -96,9 +92,14 @@ pub(crate) enum Message {
     Looked {
         result: Result<Option<StoredPoll>, StoreError>,
     },
+    Purged {
+        result: Result<usize, StoreError>,
+    },
+    Noted {
+        result: Result<(), StoreError>,
+    },
     Created {
-        id: PollId,
-        result: Result<Creation, StoreError>,
+        results: Vec<(PollId, Result<Creation, StoreError>)>,
     },
     Attempted {
         id: PollId,
@@ -118,7 +119,9 @@ impl Message {
             Self::Loaded { result } => result.as_ref().err(),
             Self::Changed { result } => result.as_ref().err(),
             Self::Looked { result } => result.as_ref().err(),
-            Self::Created { result, .. } => result.as_ref().err(),
+            Self::Purged { result } => result.as_ref().err(),
+            Self::Noted { result } => result.as_ref().err(),
+            Self::Created { results } => results.iter().find_map(|(_, result)| result.as_ref().err()),
             Self::Finished { result, .. } => result.as_ref().err(),
             _ => None,
         }
@@ -134,7 +137,10 @@ pub(crate) fn spawn(
     expected: usize,
 ) -> Inbox {
     let (inbox, messages) = mpsc::unbounded_channel();
+    let upkeep = Upkeep::new(&limits, around.store.keeps_attempts(), around.clock.now());
     let driver = Driver {
+        upkeep,
+        creates: Vec::new(),
         core: Core::new(limits, rng),
         effects: Vec::new(),
         around,
@@ -156,13 +162,16 @@ pub(crate) fn spawn(
 
 struct Driver {
     core: Core,
+    /// New polls that the store is to be given.
+    creates: Vec<(PollId, StoredPoll)>,
+    upkeep: Upkeep,
     /// Empty between calls; kept for its room.
     effects: Vec<Effect>,
     around: Arc<Surroundings>,
     messages: mpsc::UnboundedReceiver<Message>,
     /// Weak, so that the driver itself does not keep its inbox open.
     inbox: mpsc::WeakUnboundedSender<Message>,
-    tickets: HashMap<Ticket, (Answer<Result<Admission, Error>>, OwnedSemaphorePermit)>,
+    tickets: HashMap<Ticket, Answer<Result<Admission, Error>>>,
     next_ticket: u64,
     watchers: HashMap<PollId, Watchers>,
     requests: HashMap<PollId, AbortHandle>,
@@ -209,7 +218,12 @@ impl Driver {
         let mut batch = Vec::with_capacity(BATCH);
         let mut alarm = Alarm::new(Arc::clone(&self.around.clock));
         loop {
-            alarm.set([self.core.next_wake(), self.look, self.closing.as_ref().map(|closing| closing.until)]);
+            alarm.set([
+                self.core.next_wake(),
+                self.look,
+                self.upkeep.next(),
+                self.closing.as_ref().map(|closing| closing.until),
+            ]);
             tokio::select! {
                 biased;
                 received = self.messages.recv_many(&mut batch, BATCH) => {
@@ -229,8 +243,10 @@ impl Driver {
                     self.look = None;
                     self.look();
                 }
+                self.keep_up(now);
             }
             self.carry_out();
+            self.create();
             self.around.observer.levels(Levels {
                 open: self.core.open(),
                 in_flight: self.core.in_flight(),
@@ -254,16 +270,18 @@ impl Driver {
             Message::Loaded { .. }
                 | Message::Changed { .. }
                 | Message::Looked { .. }
+                | Message::Purged { .. }
+                | Message::Noted { .. }
                 | Message::Created { .. }
                 | Message::Finished { .. }
         ) {
             self.store_calls -= 1;
         }
         match message {
-            Message::Submit { key, spec, answer, turn } => {
+            Message::Submit { key, spec, answer } => {
                 let ticket = Ticket(self.next_ticket);
                 self.next_ticket += 1;
-                self.tickets.insert(ticket, (answer, turn));
+                self.tickets.insert(ticket, answer);
                 self.core.submit(ticket, key, spec, now);
             }
             Message::Watch { id, events } => {
@@ -311,17 +329,22 @@ impl Driver {
                 self.core.end_look();
                 self.look_again();
             }
+            Message::Purged { result } => self.upkeep.purged(result.unwrap_or(0), now),
+            // What could not be written is written with what comes next, or with the outcome.
+            Message::Noted { .. } => {}
             Message::Looked { result } => {
                 if let (Ok(Some(poll)), None) = (result, &self.closing) {
                     self.take_over(OpenPolls::all(vec![poll]), now);
                 }
             }
-            Message::Created { id, result } => {
-                if let Ok(Creation::Created) = result {
-                    self.around.observer.created();
-                    trace::created(self.core.key(id), self.core.deadline(id));
+            Message::Created { results } => {
+                for (id, result) in results {
+                    if let Ok(Creation::Created) = result {
+                        self.around.observer.created();
+                        trace::created(self.core.key(id), self.core.deadline(id));
+                    }
+                    self.core.created(id, result, now);
                 }
-                self.core.created(id, result, now);
             }
             Message::Attempted { id, finding, ended } => {
                 self.requests.remove(&id);
@@ -336,6 +359,21 @@ impl Driver {
             }
         }
         self.carry_out();
+    }
+
+    /// Does for the store what is due.
+    fn keep_up(&mut self, now: Timestamp) {
+        if let Some(retention) = self.upkeep.purge(now) {
+            self.with_store(Operation::Changes, move |store| {
+                Box::pin(async move { Message::Purged { result: store.purge(retention).await } })
+            });
+        }
+        if let Some(attempted) = self.upkeep.flush(self.core.open(), now) {
+            let attempts = attempted.into_iter().filter_map(|id| self.core.attempts(id)).collect();
+            self.with_store(Operation::Changes, move |store| {
+                Box::pin(async move { Message::Noted { result: store.note_attempts(attempts).await } })
+            });
+        }
     }
 
     /// Asks the store for open polls.
@@ -406,9 +444,7 @@ impl Driver {
         self.core.take_effects(&mut effects);
         for effect in effects.drain(..) {
             match effect {
-                Effect::Create { id, poll } => self.with_store(Operation::Create, move |store| {
-                    Box::pin(async move { Message::Created { id, result: store.create(poll).await } })
-                }),
+                Effect::Create { id, poll } => self.creates.push((id, poll)),
                 Effect::Finish { id, key, outcome } => self.with_store(Operation::Finish, move |store| {
                     Box::pin(
                         async move { Message::Finished { id, result: store.finish(key, outcome).await } },
@@ -424,9 +460,8 @@ impl Driver {
                 Effect::Tell { id, event } => self.tell(id, event),
                 Effect::Held { lane, until, by } => self.tell_of_hold(lane, until, by),
                 Effect::Answer { ticket, answer } => {
-                    if let Some((waiting, turn)) = self.tickets.remove(&ticket) {
+                    if let Some(waiting) = self.tickets.remove(&ticket) {
                         reply(waiting, answer);
-                        drop(turn);
                     }
                 }
             }
@@ -438,7 +473,7 @@ impl Driver {
         let Some(inbox) = self.inbox.upgrade() else { return };
         self.around.observer.began(send.punctuality.lateness, send.punctuality.held);
         let id = send.id;
-        let span = trace::request(&send.key, send.number, &send.spec);
+        let span = trace::request(self.core.key(id), send.number, &send.spec);
         let around = Arc::clone(&self.around);
         let exchange = async move {
             let (finding, ended) = attempt::make(around, send).await;
@@ -466,7 +501,22 @@ impl Driver {
         });
     }
 
+    /// Has the polls stored that came since the last time, in one call: it is answered by one message.
+    fn create(&mut self) {
+        if self.creates.is_empty() {
+            return;
+        }
+        let (ids, polls): (Vec<_>, Vec<_>) = self.creates.drain(..).unzip();
+        self.with_store(Operation::Create, move |store| {
+            Box::pin(async move {
+                let results = store.create_all(polls).await;
+                Message::Created { results: ids.into_iter().zip(results).collect() }
+            })
+        });
+    }
+
     fn attempted(&mut self, id: PollId, number: u32, record: Record) {
+        self.upkeep.attempted(id, self.around.clock.now());
         self.around.observer.attempted(&record);
         trace::attempted(self.core.key(id), number, &record);
         if self.watchers.contains_key(&id) {
@@ -498,17 +548,20 @@ impl Driver {
 
     /// Abandons what is in flight. Whoever still waits for an answer learns from its closed channel that there will be
     /// none.
-    fn stop(&mut self) {
+    fn stop(mut self) {
         for (_, request) in self.requests.drain() {
             request.abort();
         }
-        let open = self.core.open();
+        let open = self.core.open() + self.loading.take().map_or(0, |loading| loading.left);
         trace::stopped(open);
-        for answer in self.closing.take().map(|closing| closing.answers).unwrap_or_default() {
-            reply(answer, open);
-        }
-        for (_, (waiting, _)) in self.tickets.drain() {
+        let answers = self.closing.take().map(|closing| closing.answers).unwrap_or_default();
+        for (_, waiting) in self.tickets.drain() {
             reply(waiting, Err(Kind::Shutdown.into()));
+        }
+        // Whoever hears that it has stopped may want to open the same store.
+        drop(self);
+        for answer in answers {
+            reply(answer, open);
         }
     }
 }

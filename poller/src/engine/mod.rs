@@ -15,12 +15,10 @@ mod attempt;
 pub(crate) mod core;
 mod driver;
 mod lanes;
-mod recent;
-mod sharing;
 #[cfg(test)]
 mod simulation;
+mod upkeep;
 mod wheel;
 
 pub(crate) use self::core::{Admission, PollId};
 pub(crate) use self::driver::{Inbox, Message, Surroundings, spawn};
-pub(crate) use self::sharing::Shares;

@@ -7,12 +7,13 @@
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
-use super::{Creation, OpenPolls, PollKey, Store, StoreError, StoredPoll};
-use crate::clock::BoxFuture;
+use super::{Creation, OpenPolls, PollKey, Retention, Store, StoreError, StoredPoll};
+use crate::clock::{BoxFuture, Timestamp};
 use crate::outcome::Outcome;
 
 /// Keeps polls in memory.
@@ -123,5 +124,20 @@ impl Store for MemoryStore {
             }
             _ => ready(false),
         }
+    }
+
+    fn purge(&self, keep: Retention) -> BoxFuture<'_, Result<usize, StoreError>> {
+        let mut polls = self.polls();
+        let ended = |poll: &StoredPoll| poll.outcome.as_ref().map(|outcome| outcome.ended_at);
+        let mut since = keep.since;
+        let mut times: Vec<Timestamp> = polls.table.iter().filter_map(|poll| ended(poll)).collect();
+        if let Some(excess) = times.len().checked_sub(keep.most).filter(|excess| *excess > 0) {
+            // As a store in memory is fast, all go at once; those that ended in the same microsecond stay together.
+            let (_, last, _) = times.select_nth_unstable(excess - 1);
+            since = since.max(*last + Duration::from_micros(1));
+        }
+        let before = polls.table.len();
+        polls.table.retain(|poll| ended(poll).is_none_or(|at| at >= since));
+        ready(before - polls.table.len())
     }
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 pub use self::memory::MemoryStore;
 pub use self::sqlite::{Ending, Runner, SqliteStore, Summary};
 use crate::clock::{BoxFuture, Timestamp};
-use crate::outcome::Outcome;
+use crate::outcome::{Attempt, Outcome};
 use crate::spec::PollSpec;
 
 /// What names a poll: a key that is unique inside its scope. Cheap to clone: copies share one text.
@@ -155,6 +155,32 @@ pub struct Changes {
     pub cancelling: Vec<PollKey>,
 }
 
+/// Which finished polls are kept: those that ended since a moment, and of them so many as ended last.
+///
+/// ```
+/// use poller::store::Retention;
+/// use poller::Timestamp;
+///
+/// let all = Retention::new(Timestamp::default(), usize::MAX);
+/// assert_eq!(all.most, usize::MAX);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Retention {
+    /// What ended before this is not kept.
+    pub since: Timestamp,
+    /// How many are kept at most.
+    pub most: usize,
+}
+
+impl Retention {
+    /// Keeps what ended `since` then, at most so many.
+    #[must_use]
+    pub const fn new(since: Timestamp, most: usize) -> Self {
+        Self { since, most }
+    }
+}
+
 /// A store that could not do what was asked.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
@@ -189,6 +215,18 @@ pub trait Store: Send + Sync + 'static {
     /// Keeps a new poll, unless one of that name is there.
     fn create(&self, poll: StoredPoll) -> BoxFuture<'_, Result<Creation, StoreError>>;
 
+    /// Keeps new polls, as [`create`](Self::create) does each; answers in their order. One after the other, unless the
+    /// store can do better.
+    fn create_all(&self, polls: Vec<StoredPoll>) -> BoxFuture<'_, Vec<Result<Creation, StoreError>>> {
+        Box::pin(async move {
+            let mut results = Vec::with_capacity(polls.len());
+            for poll in polls {
+                results.push(self.create(poll).await);
+            }
+            results
+        })
+    }
+
     /// Keeps the outcome of an open poll. If it has one already, nothing changes and that one is returned: an outcome
     /// never changes.
     fn finish(&self, key: PollKey, outcome: Arc<Outcome>) -> BoxFuture<'_, Result<Arc<Outcome>, StoreError>>;
@@ -218,5 +256,27 @@ pub trait Store: Send + Sync + 'static {
     /// What other processes did since this was last asked, or since the last of [`load_open`](Self::load_open).
     fn changes(&self) -> BoxFuture<'_, Result<Changes, StoreError>> {
         Box::pin(std::future::ready(Ok(Changes::default())))
+    }
+
+    /// Removes some of the finished polls that need not be kept, those that ended first, and says how many: few enough
+    /// that nobody waits long for it. Asked again until there are none. Open polls are never removed.
+    fn purge(&self, keep: Retention) -> BoxFuture<'_, Result<usize, StoreError>>;
+
+    /// Whether [`note_attempts`](Self::note_attempts) does anything.
+    fn keeps_attempts(&self) -> bool {
+        false
+    }
+
+    /// Keeps the last attempts of open polls, in place of those that were noted before, for whoever
+    /// [looks](Self::attempts). Polls that are not open are passed over.
+    fn note_attempts(&self, attempts: Vec<(PollKey, Vec<Attempt>)>) -> BoxFuture<'_, Result<(), StoreError>> {
+        let _ = attempts;
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// The last attempts of an open poll, oldest first, as far as they were [noted](Self::note_attempts).
+    fn attempts(&self, key: PollKey) -> BoxFuture<'_, Result<Vec<Attempt>, StoreError>> {
+        let _ = key;
+        Box::pin(std::future::ready(Ok(Vec::new())))
     }
 }

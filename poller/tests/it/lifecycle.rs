@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use poller::secret::AllowAll;
-use poller::store::{Creation, OpenPolls, PollKey, Store, StoreError, StoredPoll};
+use poller::store::{Creation, OpenPolls, PollKey, Retention, Store, StoreError, StoredPoll};
 use poller::{
     Accepted, BoxFuture, Conclusion, ErrorKind, Event, Limits, MemoryStore, Outcome, TimeoutReason, Verdict,
 };
@@ -368,6 +368,10 @@ impl Store for Flaky {
 
     fn forget(&self, key: PollKey) -> BoxFuture<'_, Result<bool, StoreError>> {
         self.inner.forget(key)
+    }
+
+    fn purge(&self, keep: Retention) -> BoxFuture<'_, Result<usize, StoreError>> {
+        self.inner.purge(keep)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use poller::store::{Creation, PollKey, Store, StoredPoll};
+use poller::store::{Creation, PollKey, Retention, Store, StoredPoll};
 use poller::{
     Accepted, Conclusion, FailureReason, Limits, MemoryStore, Outcome, PollSpec, Poller, SealKey,
     SpecOptions, SqliteStore, Timestamp,
@@ -148,6 +148,87 @@ async fn open_polls_are_loaded_and_their_restarts_counted_from_the_first_run_tha
             store.list().await.unwrap().iter().map(|poll| poll.key.key().to_owned()).collect();
         assert_eq!(listed, ["c", "a", "b", "d"], "{name}: oldest first");
     }
+}
+
+/// The same outcome, decided in another second.
+fn at(outcome: &Outcome, second: u64) -> Arc<Outcome> {
+    let mut outcome = outcome.clone();
+    outcome.ended_at = Timestamp::from_micros(second * 1_000_000);
+    Arc::new(outcome)
+}
+
+#[tokio::test(start_paused = true)]
+async fn finished_polls_are_kept_by_age_and_by_number_and_open_ones_always() {
+    for Subject { name, store, .. } in subjects() {
+        let ended = outcome(b"1").await;
+        for second in 1..=6 {
+            let poll = poll(&format!("p{second}"), second);
+            store.create(poll.clone()).await.unwrap();
+            if second < 6 {
+                store.finish(poll.key, at(&ended, second)).await.unwrap();
+            }
+        }
+        let second = |second: u64| Timestamp::from_micros(second * 1_000_000);
+        let left = async || {
+            let polls = store.list().await.unwrap();
+            polls.iter().map(|poll| poll.key.key().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(store.purge(Retention::new(second(1), 5)).await.unwrap(), 0, "{name}: all are kept");
+        assert_eq!(store.purge(Retention::new(second(3), usize::MAX)).await.unwrap(), 2, "{name}: by age");
+        assert_eq!(left().await, ["p3", "p4", "p5", "p6"], "{name}");
+        assert_eq!(store.purge(Retention::new(second(3), 2)).await.unwrap(), 1, "{name}: by number");
+        assert_eq!(left().await, ["p4", "p5", "p6"], "{name}");
+        assert_eq!(store.purge(Retention::new(second(100), 0)).await.unwrap(), 2, "{name}");
+        assert_eq!(left().await, ["p6"], "{name}: it is open");
+        assert!(matches!(store.create(poll("p4", 9)).await.unwrap(), Creation::Created), "{name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn attempts_of_open_polls_are_kept_until_they_end() {
+    for Subject { name, store, .. } in subjects().into_iter().filter(|subject| subject.store.keeps_attempts())
+    {
+        store.create(poll("a", 1)).await.unwrap();
+        assert!(store.attempts(key("a")).await.unwrap().is_empty(), "{name}");
+        let ended = outcome(b"1").await;
+        assert_eq!(ended.history.len(), 2);
+        for noted in [&ended.history[..1], &ended.history[..]] {
+            let batch = vec![(key("a"), noted.to_vec()), (key("none"), noted.to_vec())];
+            store.note_attempts(batch).await.unwrap();
+            assert_eq!(store.attempts(key("a")).await.unwrap(), noted, "{name}");
+        }
+        assert!(store.attempts(key("none")).await.unwrap().is_empty(), "{name}");
+        store.finish(key("a"), Arc::clone(&ended)).await.unwrap();
+        assert!(store.attempts(key("a")).await.unwrap().is_empty(), "{name}: they are in the outcome");
+        store.note_attempts(vec![(key("a"), ended.history.clone())]).await.unwrap();
+        assert!(store.attempts(key("a")).await.unwrap().is_empty(), "{name}: it has ended");
+    }
+}
+
+#[tokio::test]
+async fn a_file_is_loaded_page_by_page_and_what_came_meanwhile_is_told_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(file(&folder)).unwrap();
+    let many = 5000;
+    let creating = (0..many).map(|number| {
+        let store = store.clone();
+        tokio::spawn(async move { store.create(poll(&format!("p{number}"), number)).await.unwrap() })
+    });
+    for created in creating.collect::<Vec<_>>() {
+        created.await.unwrap();
+    }
+    assert_eq!(store.begin_run().await.unwrap() as u64, many);
+    let first = store.load_open().await.unwrap();
+    assert!(!first.last && (first.polls.len() as u64) < many);
+    store.create(poll("late", 1)).await.unwrap();
+    let rest = load(&store).await;
+    let mut keys: Vec<_> = first.polls.iter().chain(&rest).map(|poll| poll.key.clone()).collect();
+    keys.sort();
+    keys.dedup();
+    assert_eq!(keys.len() as u64, many + 1, "each once");
+    store.create(poll("later", 1)).await.unwrap();
+    let changes = store.changes().await.unwrap();
+    assert_eq!(changes.open.polls.iter().map(|poll| poll.key.key()).collect::<Vec<_>>(), ["later"]);
 }
 
 /// All open polls that this run has not been given yet.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! run --store ──► resume ──► poller (holds the runner's lock) ──► news ──► story, outcomes
-//! submit, list, show, cancel, forget ──► the file itself, beside a runner or without one
+//! submit, list, show, cancel, forget, purge ──► the file itself, beside a runner or without one
 //! ```
 //!
 //! What these have in common is here: opening the file, and what is checked of all polls before one of them is touched,
@@ -12,6 +12,7 @@ pub(super) mod cancel;
 pub(super) mod forget;
 pub(super) mod list;
 mod news;
+pub(super) mod purge;
 pub(super) mod resume;
 pub(super) mod show;
 pub(super) mod submit;

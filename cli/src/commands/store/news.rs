@@ -7,8 +7,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use poller::store::{Changes, Creation, OpenPolls, PollKey, Store, StoreError, StoredPoll};
-use poller::{BoxFuture, Outcome, SqliteStore};
+use poller::store::{Changes, Creation, OpenPolls, PollKey, Retention, Store, StoreError, StoredPoll};
+use poller::{Attempt, BoxFuture, Outcome, SqliteStore};
 use tokio::sync::mpsc;
 
 /// What passed.
@@ -58,6 +58,10 @@ impl Store for Watched {
         self.store.create(poll)
     }
 
+    fn create_all(&self, polls: Vec<StoredPoll>) -> BoxFuture<'_, Vec<Result<Creation, StoreError>>> {
+        self.store.create_all(polls)
+    }
+
     fn finish(&self, key: PollKey, outcome: Arc<Outcome>) -> BoxFuture<'_, Result<Arc<Outcome>, StoreError>> {
         Box::pin(async move {
             let kept = self.store.finish(key.clone(), outcome).await?;
@@ -93,6 +97,22 @@ impl Store for Watched {
 
     fn forget(&self, key: PollKey) -> BoxFuture<'_, Result<bool, StoreError>> {
         self.store.forget(key)
+    }
+
+    fn purge(&self, keep: Retention) -> BoxFuture<'_, Result<usize, StoreError>> {
+        self.store.purge(keep)
+    }
+
+    fn keeps_attempts(&self) -> bool {
+        self.store.keeps_attempts()
+    }
+
+    fn note_attempts(&self, attempts: Vec<(PollKey, Vec<Attempt>)>) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.store.note_attempts(attempts)
+    }
+
+    fn attempts(&self, key: PollKey) -> BoxFuture<'_, Result<Vec<Attempt>, StoreError>> {
+        self.store.attempts(key)
     }
 
     fn changes_every(&self) -> Option<Duration> {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use poller::store::{PollKey, Runner, Store as _, StoredPoll, Summary};
-use poller::{Clock as _, Outcome, PollSpec, SystemClock, Timestamp};
+use poller::{Attempt, Clock as _, Outcome, PollSpec, SystemClock, Timestamp};
 use serde::Serialize;
 
 use super::super::{block_on, output};
@@ -28,12 +28,17 @@ async fn show(args: &ShowArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     let Some(poll) = store.get(key.clone()).await.map_err(plain)? else {
         return Err(no_such_poll(&key, file));
     };
+    let attempts = match poll.outcome {
+        Some(_) => Vec::new(),
+        None => store.attempts(key).await.map_err(plain)?,
+    };
     let runner = store.runner().map_err(plain)?;
     if args.json {
-        output::json(&Whole::new(&poll, &summary, runner), terminal)?;
+        output::json(&Whole::new(&poll, &summary, runner, &attempts), terminal)?;
         return Ok(Exit::Success);
     }
-    let page = Page { poll: &poll, summary: &summary, runner, now: SystemClock::new().now() };
+    let page =
+        Page { poll: &poll, summary: &summary, runner, attempts: &attempts, now: SystemClock::new().now() };
     output::text(&charset::spelled(&page.in_words(&quoted(file), terminal.stdout_paint)?))?;
     Ok(Exit::Success)
 }
@@ -52,12 +57,20 @@ struct Whole<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     runner: Option<u32>,
     spec: &'a PollSpec,
+    /// Of an open poll; those of an ended one are in its outcome.
+    #[serde(skip_serializing_if = "<[Attempt]>::is_empty")]
+    history: &'a [Attempt],
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<&'a Outcome>,
 }
 
 impl<'a> Whole<'a> {
-    fn new(poll: &'a StoredPoll, summary: &'a Summary, runner: Option<Runner>) -> Self {
+    fn new(
+        poll: &'a StoredPoll,
+        summary: &'a Summary,
+        runner: Option<Runner>,
+        history: &'a [Attempt],
+    ) -> Self {
         Self {
             key: poll.key.key(),
             scope: super::list::some_scope(&poll.key),
@@ -71,6 +84,7 @@ impl<'a> Whole<'a> {
             restarts: poll.restarts,
             runner: runner.and_then(|runner| runner.process),
             spec: &poll.spec,
+            history,
             outcome: poll.outcome.as_deref(),
         }
     }
@@ -85,6 +99,8 @@ struct Page<'a> {
     poll: &'a StoredPoll,
     summary: &'a Summary,
     runner: Option<Runner>,
+    /// Of an open poll, as far as they have been written.
+    attempts: &'a [Attempt],
     now: Timestamp,
 }
 
@@ -114,7 +130,8 @@ impl Page<'_> {
             write!(text, "\n{}\n{}\n\n{}", paint.faint("spec"), clean::block(&spec), paint.faint("timeline"));
         match &poll.outcome {
             Some(outcome) => timeline(&mut text, poll.created_at, outcome, paint),
-            None => text.push_str("\nthe attempts of an open poll are stored with its outcome"),
+            None if self.attempts.is_empty() => text.push_str("\nno attempts have been written yet"),
+            None => attempts(&mut text, poll.created_at, self.attempts, paint),
         }
         Ok(text)
     }
@@ -134,14 +151,18 @@ impl Page<'_> {
     }
 }
 
+fn attempts(text: &mut String, started: Timestamp, attempts: &[Attempt], paint: Paint) {
+    for attempt in attempts {
+        let _ = write!(text, "\n{}", story::attempt(attempt, started, None, paint));
+    }
+}
+
 fn timeline(text: &mut String, started: Timestamp, outcome: &Arc<Outcome>, paint: Paint) {
     let kept = u32::try_from(outcome.history.len()).unwrap_or(u32::MAX);
     if outcome.attempts > kept {
         let _ = write!(text, "\n… {} before these", story::count(outcome.attempts - kept, "attempt"));
     }
-    for attempt in &outcome.history {
-        let _ = write!(text, "\n{}", story::attempt(attempt, started, None, paint));
-    }
+    attempts(text, started, &outcome.history, paint);
     let _ = write!(text, "\n{}", story::outcome(outcome, None, paint));
     if let Some(response) = outcome.response() {
         let _ = write!(text, "\nthe response's body has {} bytes; --json prints it", response.body().len());

@@ -12,6 +12,9 @@ use super::super::{PollKey, StoreError, StoredPoll};
 use crate::clock::Timestamp;
 use crate::outcome::Outcome;
 
+/// The most finished polls that are removed in one transaction: some milliseconds, for which others wait.
+const PURGE: usize = 500;
+
 /// Which poll is meant.
 #[derive(Debug)]
 pub(super) enum Which {
@@ -122,6 +125,45 @@ impl<'c> Batch<'c> {
         self.connection.prepare_cached("DELETE FROM outcomes WHERE poll = ?1")?.execute([poll])?;
         *self.uses.entry(spec).or_default() -= 1;
         Ok(())
+    }
+
+    /// Removes finished polls: some of those that ended before `since`, or else some of the `excess` that ended first.
+    pub(super) fn purge(&mut self, since: Timestamp, excess: usize) -> rusqlite::Result<usize> {
+        let mut removed = self.remove_before(micros(since), PURGE)?;
+        if removed == 0 && excess > 0 {
+            removed = self.remove_before(i64::MAX, excess.min(PURGE))?;
+        }
+        Ok(removed)
+    }
+
+    fn remove_before(&mut self, since: i64, most: usize) -> rusqlite::Result<usize> {
+        let mut delete = self.connection.prepare_cached(
+            "DELETE FROM polls WHERE id IN \
+             (SELECT id FROM polls WHERE ended_at IS NOT NULL AND ended_at < ?1 ORDER BY ended_at LIMIT ?2) \
+             RETURNING id, spec",
+        )?;
+        let removed = delete
+            .query_map(params![since, i64::try_from(most).unwrap_or(i64::MAX)], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?
+            .collect::<rusqlite::Result<Vec<_>>>()?;
+        for (poll, spec) in &removed {
+            self.forgotten(*poll, *spec)?;
+        }
+        Ok(removed.len())
+    }
+
+    /// Replaces the attempts of those polls that are open.
+    pub(super) fn note(&self, attempts: &[(PollKey, String)]) -> rusqlite::Result<usize> {
+        let mut replace = self.connection.prepare_cached(
+            "INSERT OR REPLACE INTO attempts (poll, history) \
+             SELECT id, ?3 FROM polls WHERE scope = ?1 AND key = ?2 AND ended_at IS NULL",
+        )?;
+        let mut noted = 0;
+        for (key, history) in attempts {
+            noted += replace.execute(params![key.scope(), key.key(), history])?;
+        }
+        Ok(noted)
     }
 
     /// Whether it was open.

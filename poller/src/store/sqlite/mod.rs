@@ -31,10 +31,10 @@ pub use self::lock::Runner;
 use self::lock::{RunnerLock, Seat, Taken};
 use self::rows::Rows;
 pub use self::summary::{Ending, Summary};
-use self::worker::{Reader, Write, Writer};
-use super::{Changes, Creation, OpenPolls, PollKey, Store, StoreError, StoredPoll};
+use self::worker::{Change, Reader, Writer};
+use super::{Changes, Creation, OpenPolls, PollKey, Retention, Store, StoreError, StoredPoll};
 use crate::clock::{BoxFuture, Clock as _, SystemClock, Timestamp};
-use crate::outcome::{Conclusion, Counts, Outcome};
+use crate::outcome::{Attempt, Conclusion, Counts, Outcome};
 use crate::seal::SealKey;
 use crate::spec::PollSpec;
 
@@ -112,7 +112,7 @@ impl SqliteStore {
     /// # Errors
     /// If the file cannot be written.
     pub async fn ask_to_cancel(&self, key: PollKey) -> Result<bool, StoreError> {
-        Ok(self.inner.writer.run(Write::AskToCancel { key }).await? > 0)
+        Ok(self.inner.writer.change(Change::AskToCancel { key }).await? > 0)
     }
 
     /// Whether a spec can be kept here: one with inline secrets needs a seal key.
@@ -200,11 +200,21 @@ impl SqliteStore {
         for (number, key, outcome) in loaded.unreadable {
             let ended = Box::new(Ended::new(&outcome)?);
             // Nobody else ends it: this process runs the file.
-            inner.writer.run(Write::Finish { which: Which::Numbered(number), ended }).await?;
+            inner.writer.change(Change::Finish { which: Which::Numbered(number), ended }).await?;
             unreadable.push((key, Arc::new(outcome)));
         }
         inner.seen.fetch_max(loaded.last, Ordering::Relaxed);
         Ok(OpenPolls { polls: loaded.open, unreadable, last: loaded.rows < PAGE })
+    }
+
+    /// What is there instead of a poll that was not created.
+    async fn present(&self, key: PollKey) -> Result<Creation, StoreError> {
+        match self.get(key.clone()).await? {
+            Some(present) => Ok(Creation::Exists(Box::new(present))),
+            None => {
+                Err(StoreError::new(format!("the poll {key} was forgotten while it was created; try again")))
+            }
+        }
     }
 
     /// Takes the lock that makes this process the runner of the file, unless it is already.
@@ -228,17 +238,38 @@ impl SqliteStore {
 impl Store for SqliteStore {
     fn create(&self, poll: StoredPoll) -> BoxFuture<'_, Result<Creation, StoreError>> {
         Box::pin(async move {
-            let spec = self.stored(&poll.spec)?;
-            let key = poll.key.clone();
-            if self.inner.writer.run(Write::Create { poll: Box::new(poll), spec }).await? > 0 {
-                return Ok(Creation::Created);
+            let result = self.create_all(vec![poll]).await.pop();
+            result.expect("invariant: each poll has a result")
+        })
+    }
+
+    fn create_all(&self, polls: Vec<StoredPoll>) -> BoxFuture<'_, Vec<Result<Creation, StoreError>>> {
+        Box::pin(async move {
+            let mut results: Vec<Result<Creation, StoreError>> = Vec::with_capacity(polls.len());
+            let (mut new, mut positions) = (Vec::with_capacity(polls.len()), Vec::with_capacity(polls.len()));
+            for (position, poll) in polls.into_iter().enumerate() {
+                results.push(Ok(Creation::Created));
+                match self.stored(&poll.spec) {
+                    Ok(spec) => {
+                        new.push((poll, spec));
+                        positions.push(position);
+                    }
+                    Err(error) => results[position] = Err(error),
+                }
             }
-            match self.get(key.clone()).await? {
-                Some(present) => Ok(Creation::Exists(Box::new(present))),
-                None => Err(StoreError::new(format!(
-                    "the poll {key} was forgotten while it was created; try again"
-                ))),
+            match self.inner.writer.create(new).await {
+                Ok(present) => {
+                    for (position, key) in present {
+                        results[positions[position]] = self.present(key).await;
+                    }
+                }
+                Err(error) => {
+                    for position in positions {
+                        results[position] = Err(error.clone());
+                    }
+                }
             }
+            results
         })
     }
 
@@ -246,7 +277,7 @@ impl Store for SqliteStore {
         Box::pin(async move {
             let ended = Box::new(Ended::new(&outcome)?);
             let which = Which::Named(key.clone());
-            if self.inner.writer.run(Write::Finish { which, ended }).await? > 0 {
+            if self.inner.writer.change(Change::Finish { which, ended }).await? > 0 {
                 return Ok(outcome);
             }
             match self.get(key.clone()).await? {
@@ -261,7 +292,7 @@ impl Store for SqliteStore {
             self.become_runner().await?;
             let seal_key = self.inner.seal_key.clone();
             self.inner.reader.run(move |file| file.check_seals(seal_key.as_ref())).await?;
-            self.inner.writer.run(Write::BeginRun).await?;
+            self.inner.writer.change(Change::BeginRun).await?;
             self.inner.seen.store(0, Ordering::Relaxed);
             self.count_open().await
         })
@@ -292,6 +323,36 @@ impl Store for SqliteStore {
     }
 
     fn forget(&self, key: PollKey) -> BoxFuture<'_, Result<bool, StoreError>> {
-        Box::pin(async move { Ok(self.inner.writer.run(Write::Forget { key }).await? > 0) })
+        Box::pin(async move { Ok(self.inner.writer.change(Change::Forget { key }).await? > 0) })
+    }
+
+    fn purge(&self, keep: Retention) -> BoxFuture<'_, Result<usize, StoreError>> {
+        Box::pin(async move {
+            let Retention { since, most } = keep;
+            let excess = match most {
+                usize::MAX => 0,
+                most => self.inner.reader.run(|file| file.count_finished()).await?.saturating_sub(most),
+            };
+            self.inner.writer.change(Change::Purge { since, excess }).await
+        })
+    }
+
+    fn keeps_attempts(&self) -> bool {
+        true
+    }
+
+    fn note_attempts(&self, attempts: Vec<(PollKey, Vec<Attempt>)>) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            let attempts = attempts
+                .into_iter()
+                .map(|(key, attempts)| serde_json::to_string(&attempts).map(|text| (key, text)))
+                .collect::<Result<_, _>>()
+                .map_err(|error| StoreError::with_source("attempts cannot be written as JSON", error))?;
+            self.inner.writer.change(Change::Note { attempts }).await.map(drop)
+        })
+    }
+
+    fn attempts(&self, key: PollKey) -> BoxFuture<'_, Result<Vec<Attempt>, StoreError>> {
+        Box::pin(self.inner.reader.run(move |file| file.attempts(&key)))
     }
 }

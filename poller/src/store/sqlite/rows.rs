@@ -7,7 +7,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::super::{PollKey, StoredPoll};
 use crate::clock::Timestamp;
-use crate::outcome::{Conclusion, Counts, FailureReason, Outcome};
+use crate::outcome::{Attempt, Conclusion, Counts, FailureReason, Outcome};
 use crate::seal::SealKey;
 use crate::spec::{PollSpec, SpecError, StoredSpecs};
 
@@ -174,6 +174,26 @@ impl Snapshot<'_> {
             .prepare_cached("SELECT count(*) FROM polls WHERE ended_at IS NULL")?
             .query_row([], |row| row.get(0))?;
         Ok(usize::try_from(count).unwrap_or(0))
+    }
+
+    pub(super) fn count_finished(&self) -> Result<usize, ReadError> {
+        let count: i64 = self
+            .connection
+            .prepare_cached("SELECT count(*) FROM polls WHERE ended_at IS NOT NULL")?
+            .query_row([], |row| row.get(0))?;
+        Ok(usize::try_from(count).unwrap_or(0))
+    }
+
+    /// The attempts of an open poll, as far as they were noted.
+    pub(super) fn attempts(&self, key: &PollKey) -> Result<Vec<Attempt>, ReadError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT history FROM attempts JOIN polls ON polls.id = poll WHERE scope = ?1 AND key = ?2",
+        )?;
+        let mut rows = statement.query(params![key.scope(), key.key()])?;
+        let Some(row) = rows.next()? else { return Ok(Vec::new()) };
+        let text = row.get_ref(0)?.as_bytes().map_err(rusqlite::Error::from)?;
+        serde_json::from_slice(text)
+            .map_err(|error| ReadError::Content(error.to_string()).of("attempts", key))
     }
 
     /// Whether the secrets of the open polls can be opened. Where they cannot for want of the right key, it is better to run

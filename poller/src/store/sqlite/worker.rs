@@ -15,41 +15,109 @@ use super::batch::{Batch, Ended, Which};
 use super::errors::{Doing, failure};
 use super::lock::Seat;
 use super::rows::{ReadError, Rows, Snapshot};
+use crate::clock::Timestamp;
 
-/// The most writes in one transaction: enough to share a sync, not so many that the first waits long for the last.
+/// The most polls in one transaction, or hardly more: enough to share a sync, not so many that the first waits long for the last.
 const BATCH: usize = 4096;
 
 type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 
-/// A change to the file. Each is answered by how many rows it changed.
-pub(super) enum Write {
-    /// One, if it was new.
-    Create { poll: Box<StoredPoll>, spec: Arc<str> },
-    /// One, if it was open.
-    Finish { which: Which, ended: Box<Ended> },
-    /// One, if it was finished.
-    Forget { key: PollKey },
-    /// Marks an open poll as to be cancelled: one, if it was open.
-    AskToCancel { key: PollKey },
+/// A change to the file.
+pub(super) enum Change {
+    Finish {
+        which: Which,
+        ended: Box<Ended>,
+    },
+    Forget {
+        key: PollKey,
+    },
+    /// Marks an open poll as to be cancelled.
+    AskToCancel {
+        key: PollKey,
+    },
     /// Counts one run.
     BeginRun,
+    /// Removes finished polls that ended before a moment, or else some of those that ended first: so many.
+    Purge {
+        since: Timestamp,
+        excess: usize,
+    },
+    /// Replaces the attempts of open polls, as JSON.
+    Note {
+        attempts: Vec<(PollKey, String)>,
+    },
 }
 
-impl Write {
+impl Change {
+    /// How many polls it changed: none, if the one that was meant is not there, or not in the state for it.
     fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<usize> {
         Ok(match self {
-            Self::Create { poll, spec } => batch.create(poll, spec)?.into(),
             Self::Finish { which, ended } => batch.finish(which, ended)?.into(),
             Self::Forget { key } => batch.forget(key)?.into(),
             Self::AskToCancel { key } => batch.ask_to_cancel(key)?.into(),
             Self::BeginRun => batch.begin_run().map(|()| 1)?,
+            Self::Purge { since, excess } => batch.purge(*since, *excess)?,
+            Self::Note { attempts } => batch.note(attempts)?,
         })
     }
 }
 
-struct Waiting {
-    write: Write,
-    answer: Answer<usize>,
+/// A new poll and the text of its spec.
+type New = (StoredPoll, Arc<str>);
+
+/// What waits for the next transaction.
+enum Waiting {
+    Create { polls: Vec<New>, answer: Answer<Vec<(usize, PollKey)>> },
+    Change { change: Change, answer: Answer<usize> },
+}
+
+/// What came of it.
+enum Done {
+    /// Positions of those that were not created, because they are there already.
+    Created {
+        present: Vec<usize>,
+    },
+    Changed(usize),
+}
+
+impl Waiting {
+    fn len(&self) -> usize {
+        match self {
+            Self::Create { polls, .. } => polls.len(),
+            Self::Change { .. } => 1,
+        }
+    }
+
+    fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<Done> {
+        match self {
+            Self::Create { polls, .. } => {
+                let mut present = Vec::new();
+                for (position, (poll, spec)) in polls.iter().enumerate() {
+                    if !batch.create(poll, spec)? {
+                        present.push(position);
+                    }
+                }
+                Ok(Done::Created { present })
+            }
+            Self::Change { change, .. } => change.apply(batch).map(Done::Changed),
+        }
+    }
+
+    /// Whoever asked may have stopped waiting; the change is made all the same.
+    fn answer(self, result: Result<Done, StoreError>) {
+        match (self, result) {
+            (Self::Create { polls, answer }, Ok(Done::Created { present })) => {
+                let named = |position: usize| (position, polls[position].0.key.clone());
+                let _ = answer.send(Ok(present.into_iter().map(named).collect()));
+            }
+            (Self::Change { answer, .. }, Ok(Done::Changed(polls))) => drop(answer.send(Ok(polls))),
+            (Self::Create { answer, .. }, Err(error)) => drop(answer.send(Err(error))),
+            (Self::Change { answer, .. }, Err(error)) => drop(answer.send(Err(error))),
+            (Self::Create { .. }, Ok(Done::Changed(_))) | (Self::Change { .. }, Ok(Done::Created { .. })) => {
+                unreachable!("invariant: results are in the order of what was applied")
+            }
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -66,19 +134,21 @@ impl Writer {
         let (shown, seat) = (path.clone(), Arc::downgrade(seat));
         thread("poll-store-writer", move || {
             while let Ok(first) = waiting.recv() {
+                let mut size = first.len();
                 let mut batch = vec![first];
-                batch.extend(waiting.try_iter().take(BATCH - 1));
-                let results = commit(&mut connection, &batch, &seat);
-                // Whoever asked may have stopped waiting; the change is made all the same.
-                match results {
-                    Ok(results) => batch.into_iter().zip(results).for_each(|(waiting, changed)| {
-                        let _ = waiting.answer.send(Ok(changed));
-                    }),
+                while size < BATCH
+                    && let Ok(next) = waiting.try_recv()
+                {
+                    size += next.len();
+                    batch.push(next);
+                }
+                match commit(&mut connection, &batch, &seat) {
+                    Ok(results) => {
+                        batch.into_iter().zip(results).for_each(|(waiting, done)| waiting.answer(Ok(done)));
+                    }
                     Err(error) => {
                         let error = failure(Doing::Write, &shown, error);
-                        batch.into_iter().for_each(|waiting| {
-                            let _ = waiting.answer.send(Err(error.clone()));
-                        });
+                        batch.into_iter().for_each(|waiting| waiting.answer(Err(error.clone())));
                     }
                 }
             }
@@ -86,10 +156,19 @@ impl Writer {
         Ok(Self { path, queue })
     }
 
-    /// Returns how many rows were changed, once that is on the disk.
-    pub(super) async fn run(&self, write: Write) -> Result<usize, StoreError> {
+    /// Returns, once that is on the disk, which of the polls were there before: their positions and names.
+    pub(super) async fn create(&self, polls: Vec<New>) -> Result<Vec<(usize, PollKey)>, StoreError> {
+        self.run(|answer| Waiting::Create { polls, answer }).await
+    }
+
+    /// Returns how many polls were changed, once that is on the disk.
+    pub(super) async fn change(&self, change: Change) -> Result<usize, StoreError> {
+        self.run(|answer| Waiting::Change { change, answer }).await
+    }
+
+    async fn run<T>(&self, waiting: impl FnOnce(Answer<T>) -> Waiting) -> Result<T, StoreError> {
         let (answer, result) = oneshot::channel();
-        self.queue.send(Waiting { write, answer }).map_err(|_| stopped(&self.path))?;
+        self.queue.send(waiting(answer)).map_err(|_| stopped(&self.path))?;
         result.await.map_err(|_| stopped(&self.path))?
     }
 }
@@ -98,14 +177,12 @@ fn commit(
     connection: &mut Connection,
     waiting: &[Waiting],
     seat: &Weak<Seat>,
-) -> rusqlite::Result<Vec<usize>> {
+) -> rusqlite::Result<Vec<Done>> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let creates = waiting.iter().any(|waiting| matches!(waiting.write, Write::Create { .. }));
+    let creates = waiting.iter().any(|waiting| matches!(waiting, Waiting::Create { .. }));
     let mut batch = Batch::new(&transaction, creates && seat.upgrade().is_some_and(|seat| seat.is_taken()));
-    let results = waiting
-        .iter()
-        .map(|waiting| waiting.write.apply(&mut batch))
-        .collect::<rusqlite::Result<Vec<usize>>>()?;
+    let results =
+        waiting.iter().map(|waiting| waiting.apply(&mut batch)).collect::<rusqlite::Result<Vec<_>>>()?;
     batch.complete()?;
     transaction.commit()?;
     Ok(results)

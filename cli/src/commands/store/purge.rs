@@ -1,0 +1,41 @@
+//! `poll purge`: removes finished polls by age and number, a few at a time, so that a runner beside it is not held up.
+
+use poller::store::{Retention, Store as _};
+use poller::{Clock as _, SystemClock};
+use serde::Serialize;
+
+use super::super::{block_on, output};
+use super::{Opening, plain};
+use crate::args::PurgeArgs;
+use crate::exit::Exit;
+use crate::render::story;
+use crate::render::terminal::Terminal;
+
+pub(in super::super) fn run(args: &PurgeArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
+    block_on(purge(args, terminal))
+}
+
+#[derive(Serialize)]
+struct Line {
+    removed: usize,
+}
+
+async fn purge(args: &PurgeArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
+    let store = super::open(&args.file.path, Opening::MustExist)?;
+    let since = SystemClock::new().now().before(args.older_than);
+    let keep = Retention::new(since, args.keep.unwrap_or(usize::MAX));
+    let mut removed = 0;
+    loop {
+        match store.purge(keep).await.map_err(plain)? {
+            0 => break,
+            some => removed += some,
+        }
+    }
+    if args.json {
+        output::json(&Line { removed }, terminal)?;
+    } else {
+        let count = story::count(u32::try_from(removed).unwrap_or(u32::MAX), "finished poll");
+        output::text(&format!("{count} removed"))?;
+    }
+    Ok(Exit::Success)
+}
