@@ -23,8 +23,9 @@ pub(crate) struct Raw<'d> {
 }
 
 impl<'d> Raw<'d> {
-    pub(crate) fn new(kind: Kind, bytes: &'d [u8]) -> Self {
-        Self { bytes, kind, plain: false }
+    /// `plain`: whether it is a string that is known to have no backslash.
+    pub(crate) fn new(kind: Kind, bytes: &'d [u8], plain: bool) -> Self {
+        Self { bytes, kind, plain }
     }
 
     /// Passes the value that a cursor stands before.

@@ -24,6 +24,8 @@ pub(in crate::set) struct Scratch {
 pub(in crate::set) struct Held {
     pub(in crate::set) stamp: u64,
     pub(in crate::set) kind: Kind,
+    /// Whether it is a string without a backslash.
+    pub(in crate::set) plain: bool,
     /// Where its bytes are.
     pub(in crate::set) start: usize,
     pub(in crate::set) end: usize,
@@ -35,7 +37,7 @@ impl Scratch {
     /// Makes room for the slots of a set.
     pub(in crate::set) fn prepare(&mut self, slots: usize) {
         if self.held.len() < slots {
-            let empty = Held { stamp: 0, kind: Kind::Null, start: 0, end: 0, list: (0, 0) };
+            let empty = Held { stamp: 0, kind: Kind::Null, plain: false, start: 0, end: 0, list: (0, 0) };
             self.held.resize(slots, empty);
         }
         self.seen.clear();

@@ -98,7 +98,7 @@ impl<const CHECKED: bool> Walk<'_, CHECKED> {
         let kind = self.cursor.kind()?;
         let start = self.cursor.at();
         let from = self.scratch.matched.len();
-        let mut inside = 0;
+        let (mut inside, mut plain) = (0, false);
         match (kind, self.index.inner(slot)) {
             (Kind::Object, Some(level)) => {
                 inside = self.object(level, false)?;
@@ -108,10 +108,11 @@ impl<const CHECKED: bool> Walk<'_, CHECKED> {
                 }
             }
             (Kind::Array, Some(level)) => self.array(level)?,
+            (Kind::String, _) => plain = !self.cursor.string()?.escaped,
             _ => self.cursor.skip(kind)?,
         }
         let list = (from, self.scratch.matched.len());
-        let held = Held { stamp, kind, start, end: self.cursor.at(), list };
+        let held = Held { stamp, kind, plain, start, end: self.cursor.at(), list };
         Ok((self.scratch.hold(slot, held), inside))
     }
 
@@ -172,6 +173,6 @@ impl<'d> Scope for Fields<'d> {
     #[inline]
     fn value(&self, _: &Index, scratch: &Scratch, slot: u32) -> Option<Raw<'d>> {
         let held = scratch.held(slot, self.stamp)?;
-        Some(Raw::new(held.kind, self.bytes.get(held.start..held.end)?))
+        Some(Raw::new(held.kind, self.bytes.get(held.start..held.end)?, held.plain))
     }
 }

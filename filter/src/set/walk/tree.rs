@@ -58,7 +58,7 @@ impl Walk<'_> {
             }
         }
         let list = (from, self.scratch.matched.len());
-        self.scratch.hold(slot, Held { stamp, kind: kind(value), start: 0, end: 0, list });
+        self.scratch.hold(slot, Held { stamp, kind: kind(value), plain: false, start: 0, end: 0, list });
     }
 
     /// Appends the patterns of a level that hold for some element.
