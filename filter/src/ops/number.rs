@@ -39,8 +39,8 @@ impl Num {
         if let Some(number) = Self::short(text) {
             return Some(number);
         }
-        let text = std::str::from_utf8(text).ok()?;
-        if text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'-')) {
+        if text.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'-')) {
+            let text = std::str::from_utf8(text).ok()?;
             if let Ok(int) = text.parse() {
                 return Some(Self::Int(int));
             }
@@ -48,7 +48,7 @@ impl Num {
                 return Some(Self::Big(big));
             }
         }
-        text.parse().ok().and_then(Self::from_f64)
+        fast_float2::parse(text).ok().and_then(Self::from_f64)
     }
 
     /// The same for what most texts are: integers of up to 16 digits, and decimals of up to 15.
@@ -92,14 +92,16 @@ impl Num {
     /// `None` for NaN and the infinities.
     pub(crate) fn from_f64(float: f64) -> Option<Self> {
         if !float.is_finite() {
-            None
-        } else if float.fract() != 0.0 || !(-TWO_63..TWO_64).contains(&float) {
-            Some(Self::Float(float))
-        } else if float < TWO_63 {
-            Some(Self::Int(float as i64))
-        } else {
-            Some(Self::Big(float as u64))
+            return None;
         }
+        let int = float as i64;
+        Some(match float {
+            // The cast cuts off fractions, and saturates.
+            _ if int as f64 == float && float < TWO_63 => Self::Int(int),
+            // Floats are that far apart there that all are integers.
+            TWO_63..TWO_64 => Self::Big(float as u64),
+            _ => Self::Float(float),
+        })
     }
 
     pub(crate) fn to_number(self) -> Option<Number> {
@@ -111,13 +113,16 @@ impl Num {
     }
 
     /// Exact, and total: no number is NaN.
+    #[inline]
     pub(crate) fn compare(self, other: Self) -> Ordering {
         match (self, other) {
+            (Self::Float(a), Self::Float(b)) if a < b => Ordering::Less,
+            (Self::Float(a), Self::Float(b)) if a > b => Ordering::Greater,
+            (Self::Float(_), Self::Float(_)) => Ordering::Equal,
             (Self::Int(a), Self::Int(b)) => a.cmp(&b),
             (Self::Big(a), Self::Big(b)) => a.cmp(&b),
             (Self::Int(_), Self::Big(_)) => Ordering::Less,
             (Self::Big(_), Self::Int(_)) => Ordering::Greater,
-            (Self::Float(a), Self::Float(b)) => a.total_cmp(&b),
             (Self::Float(a), Self::Int(b)) => float_against(a, i128::from(b)),
             (Self::Float(a), Self::Big(b)) => float_against(a, i128::from(b)),
             (Self::Int(a), Self::Float(b)) => float_against(b, i128::from(a)).reverse(),
@@ -171,14 +176,16 @@ impl Range {
         }
     }
 
+    #[inline]
     pub(crate) fn contains(&self, number: Num) -> bool {
-        let beyond = |bound: Option<Bound>, outside: Ordering| {
-            bound.is_some_and(|bound| match number.compare(bound.at) {
-                Ordering::Equal => !bound.inclusive,
-                other => other == outside,
-            })
+        let within = |bound: &Option<Bound>, inside: Ordering| match bound {
+            None => true,
+            Some(bound) => match number.compare(bound.at) {
+                Ordering::Equal => bound.inclusive,
+                other => other == inside,
+            },
         };
-        !beyond(self.low, Ordering::Less) && !beyond(self.high, Ordering::Greater)
+        within(&self.low, Ordering::Greater) && within(&self.high, Ordering::Less)
     }
 
     /// Whether no number at all lies in it.
