@@ -59,8 +59,17 @@ impl Strings {
         Escapes { escaping, escaped }
     }
 
-    /// Checks an escape.
+    /// Checks the escape that begins with the backslash at this place.
+    #[inline(always)]
     pub(super) fn escape(&mut self, bytes: &[u8], place: usize) -> Scan<()> {
+        match bytes.get(place + 1) {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(()),
+            Some(b'u') => self.unicode_escape(bytes, place),
+            _ => Err(Invalid),
+        }
+    }
+
+    fn unicode_escape(&mut self, bytes: &[u8], place: usize) -> Scan<()> {
         if self.low == place && place > 0 {
             return Ok(());
         }

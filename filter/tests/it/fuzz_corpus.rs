@@ -5,7 +5,7 @@ use std::path::Path;
 use filter::{Dialect, FilterOptions, Limits, json};
 use serde_json::Value;
 
-use crate::oracle;
+use crate::{oracle, scan};
 
 fn inputs(target: &str) -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
@@ -58,4 +58,10 @@ fn filter_match() {
         assert_eq!(filter.matches(&value), expected, "value: {filter} on {value}");
         assert_eq!(filter.explain(&value).matched(), expected, "explain: {filter} on {value}");
     }
+}
+
+#[test]
+fn filter_scan() {
+    let accepted = inputs("filter_scan").iter().filter(|input| scan::accepted(input)).count();
+    assert!(accepted > 20, "only {accepted} inputs are JSON");
 }

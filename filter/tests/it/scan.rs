@@ -30,7 +30,7 @@ fn text(document: &[u8]) -> String {
 }
 
 /// Whether serde_json accepts it, which all filters must agree on, in what they answer as well.
-fn accepted(document: &[u8]) -> bool {
+pub(crate) fn accepted(document: &[u8]) -> bool {
     let value = serde_json::from_slice::<Value>(document);
     for filter in &*FILTERS {
         let checked = filter.matches_slice(document);
