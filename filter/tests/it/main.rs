@@ -16,6 +16,7 @@ mod json;
 mod lint;
 mod operators;
 mod oracle;
+mod rivals;
 mod scan;
 mod schema;
 mod set;

@@ -1,0 +1,196 @@
+//! What other libraries get wrong, or slow, held to every engine here, alone and in a set.
+//!
+//! quamina (Rust): `numeric <` holds for strings, and CIDR blocks of IPv6 miss addresses inside of them. All of them: whatever
+//! stands after the last field that is asked for is not looked at, conditions on one array of objects take quadratic time.
+//! event-ruler: the more ambiguous its wildcards, the slower, by two orders of magnitude.
+
+use std::path::Path;
+
+use filter::{Dialect, Filter, FilterOptions, FilterSet};
+use regex::Regex;
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Case {
+    about: String,
+    pattern: String,
+    event: String,
+    expected: bool,
+}
+
+fn compile(pattern: &str) -> Filter {
+    FilterOptions::new()
+        .dialect(Dialect::EventBridge)
+        .parse(pattern)
+        .unwrap_or_else(|e| panic!("{pattern}: {e}"))
+}
+
+fn cases() -> Vec<Case> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/set/rivals.jsonl");
+    let text = std::fs::read_to_string(path).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn each_alone_in_every_engine() {
+    for Case { about, pattern, event, expected } in cases() {
+        let filter = compile(&pattern);
+        let value = serde_json::from_str(&event).unwrap();
+        let answers = [
+            ("value", filter.matches(&value)),
+            ("bytes", filter.matches_slice(event.as_bytes()).unwrap()),
+            ("known-valid", filter.matches_valid_slice(event.as_bytes())),
+            ("explain", filter.explain(&value).matched()),
+        ];
+        for (engine, answer) in answers {
+            assert_eq!(answer, expected, "{about}, {engine}: {pattern} on {event}");
+        }
+    }
+}
+
+#[test]
+fn all_in_one_set() {
+    // Together they share indexes: that a condition is found by its neighbour's is what could go wrong.
+    let cases = cases();
+    let filters: Vec<_> = cases.iter().map(|case| compile(&case.pattern)).collect();
+    let mut set = FilterSet::builder();
+    for (id, filter) in filters.iter().enumerate() {
+        set = set.add(id, filter.clone());
+    }
+    let set = set.build();
+    for case in &cases {
+        let value = serde_json::from_str(&case.event).unwrap();
+        let alone: Vec<_> = (0..filters.len()).filter(|id| filters[*id].matches(&value)).collect();
+        let answers = [
+            ("value", set.matches(&value)),
+            ("bytes", set.matches_slice(case.event.as_bytes()).unwrap()),
+            ("known-valid", set.matches_valid_slice(case.event.as_bytes())),
+        ];
+        for (engine, answer) in answers {
+            let answer: Vec<_> = answer.into_iter().copied().collect();
+            assert_eq!(answer, alone, "{}, {engine}: {}", case.about, case.event);
+        }
+    }
+    assert!(cases.iter().any(|case| case.expected) && cases.iter().any(|case| !case.expected));
+}
+
+/// What may follow a field without the document being JSON.
+const INVALID: [&[u8]; 19] = [
+    b"",
+    b",",
+    b",}",
+    b",\"b\"}",
+    b",\"b\":}",
+    b",\"b\":nul}",
+    b",\"b\":01}",
+    b",\"b\":1.}",
+    b",\"b\":-}",
+    b",\"b\":1e999}",
+    b",\"b\":\"\x01\"}",
+    b",\"b\":\"\xff\"}",
+    b",\"b\":\"\\x\"}",
+    b",\"b\":\"\\ud800\"}",
+    b",\"b\":[1,]}",
+    b",\"b\":[1}",
+    b"}}",
+    b"} x",
+    b",\"b\":{\"c\":[{\"d\":tru}]}}",
+];
+
+#[test]
+fn a_mistake_after_the_last_field_that_is_asked_for_is_noticed() {
+    let filter = compile(r#"{"a":["x"]}"#);
+    let set = FilterSet::builder().add("one", filter.clone()).build();
+    for field in [r#"{"a":"x""#, r#"{"a":"y""#] {
+        for rest in INVALID {
+            let event = [field.as_bytes(), rest].concat();
+            let shown = String::from_utf8_lossy(&event).into_owned();
+            assert!(serde_json::from_slice::<serde_json::Value>(&event).is_err(), "{shown}");
+            assert!(filter.matches_slice(&event).is_err(), "{shown}");
+            assert!(set.matches_slice(&event).is_err(), "{shown}");
+            // Unspecified, but an answer.
+            filter.matches_valid_slice(&event);
+            set.matches_valid_slice(&event);
+        }
+    }
+}
+
+#[test]
+fn the_last_of_a_key_that_is_there_twice_counts() {
+    let filter = compile(r#"{"a":["x"]}"#);
+    let set = FilterSet::builder().add("one", filter.clone()).build();
+    for (event, expected) in [
+        (r#"{"a":"x","b":1,"a":"y"}"#, false),
+        (r#"{"a":"y","b":1,"a":"x"}"#, true),
+        (r#"{"a":"x","b":1,"\u0061":"y"}"#, false),
+    ] {
+        assert_eq!(filter.matches_slice(event.as_bytes()).unwrap(), expected, "{event}");
+        assert_eq!(set.matches_slice(event.as_bytes()).unwrap().len(), usize::from(expected), "{event}");
+    }
+}
+
+/// Patterns that have much in common, so that a text may be in the middle of many of them at once.
+fn ambiguous() -> impl Iterator<Item = String> {
+    let letters = ["a", "b", "ab", "aa"];
+    let pair = move |one: usize, other: usize| {
+        let (one, other) = (letters[one % 4], letters[other % 4]);
+        [format!("*{one}*{other}*"), format!("{one}*{other}*{one}"), format!("*{one}*{other}*{one}*{other}")]
+    };
+    (0..16).flat_map(move |nth| pair(nth / 4, nth))
+}
+
+#[test]
+fn ambiguous_wildcards_say_what_regular_expressions_say() {
+    let patterns: Vec<_> = ambiguous().collect();
+    let expressions: Vec<_> = patterns
+        .iter()
+        .map(|pattern| Regex::new(&format!("^{}$", pattern.replace('*', ".*"))).unwrap())
+        .collect();
+    let mut set = FilterSet::builder();
+    for (id, pattern) in patterns.iter().enumerate() {
+        set = set.add(id, compile(&format!(r#"{{"s":[{{"wildcard":"{pattern}"}}]}}"#)));
+    }
+    let set = set.build();
+    // All texts of up to eight letters a and b.
+    for length in 0..=8_u32 {
+        for bits in 0..1_u32 << length {
+            let text: String = (0..length).map(|at| if bits >> at & 1 == 0 { 'a' } else { 'b' }).collect();
+            let expected: Vec<_> =
+                (0..patterns.len()).filter(|id| expressions[*id].is_match(&text)).collect();
+            let event = format!(r#"{{"s":"{text}"}}"#);
+            let found: Vec<_> = set.matches_slice(event.as_bytes()).unwrap().into_iter().copied().collect();
+            assert_eq!(found, expected, "{text}");
+            let found: Vec<_> = set.matches_valid_slice(event.as_bytes()).into_iter().copied().collect();
+            assert_eq!(found, expected, "{text}");
+        }
+    }
+}
+
+#[test]
+fn ambiguity_does_not_explode() {
+    // Who backtracks, or builds one automaton of all, does not come back from this.
+    let mut set = FilterSet::builder();
+    for stars in 1..=100 {
+        let pattern = "*a".repeat(stars);
+        set = set.add(stars, compile(&format!(r#"{{"s":[{{"wildcard":"{pattern}*b"}}]}}"#)));
+    }
+    let set = set.build();
+    let miss = format!(r#"{{"s":"{}"}}"#, "a".repeat(20_000));
+    assert!(set.matches_slice(miss.as_bytes()).unwrap().is_empty());
+    let hit = format!(r#"{{"s":"{}b"}}"#, "a".repeat(50));
+    assert_eq!(set.matches_slice(hit.as_bytes()).unwrap().len(), 50);
+}
+
+#[test]
+fn two_conditions_on_a_long_array_are_met_by_one_element_or_not_at_all() {
+    let filter = compile(r#"{"t":{"k":["x"],"v":["wanted"]}}"#);
+    let set = FilterSet::builder().add("one", filter.clone()).build();
+    // Whoever pairs elements with elements would make four hundred million pairs.
+    let elements: String = (0..20_000).map(|nth| format!(r#"{{"k":"x","v":"{nth}"}},"#)).collect();
+    for (last, expected) in [(r#"{"k":"x","v":"wanted"}"#, true), (r#"{"k":"y","v":"wanted"}"#, false)] {
+        let event = format!(r#"{{"t":[{elements}{last}]}}"#);
+        assert_eq!(filter.matches_slice(event.as_bytes()).unwrap(), expected);
+        assert_eq!(set.matches_valid_slice(event.as_bytes()).len(), usize::from(expected));
+        assert_eq!(set.matches_slice(event.as_bytes()).unwrap().len(), usize::from(expected));
+    }
+}
