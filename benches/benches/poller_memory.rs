@@ -88,7 +88,7 @@ async fn submit(poller: &Poller, polls: u64) {
         let (poller, spec) = (poller.clone(), spec.clone());
         tokio::spawn(async move {
             for number in (first..polls).step_by(SUBMITTERS as usize) {
-                let url = format!("https://api.example.com/v1/tenants/7f3a/exports/{number:020}");
+                let url = format!("https://api.example.com/v1/tenants/7f3a/exports/{number:016}");
                 let key = format!("tenant-7f3a/nightly/export-of-everything-there-is/{number:014}");
                 assert_eq!((url.len(), key.len()), (64, 64));
                 let spec = spec.with_url(&url).expect("the URL is valid");

@@ -12,6 +12,20 @@ use crate::store::{PollKey, StoreError};
 ///
 /// That a poll failed, timed out or was cancelled is an outcome, not an error; only
 /// [`background_poll`](crate::Poller::background_poll), which promises a body, turns it into one.
+///
+/// ```
+/// use poller::{ErrorKind, PollSpec, Poller};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let poller = Poller::builder().build().await?;
+/// poller.submit("export-42", PollSpec::parse(r#"{"url": "https://export.invalid"}"#)?).await?;
+/// let other = PollSpec::parse(r#"{"url": "https://export.invalid", "interval": 20}"#)?;
+/// let error = poller.submit("export-42", other).await.unwrap_err();
+/// assert_eq!((error.kind(), error.conflicting_fields()), (ErrorKind::Conflict, &["/interval".to_owned()][..]));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Error {
     kind: Kind,

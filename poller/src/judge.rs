@@ -41,7 +41,7 @@ pub(crate) struct Unmatched {
 }
 
 /// A response that met neither filter. A poll keeps its last one, and the next is compared to it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Miss {
     pub(crate) response: RecordedResponse,
     /// What did not match, on one line.

@@ -35,6 +35,9 @@ pub struct Limits {
     pub per_origin: usize,
     /// Polls open at once; past it, `submit` is refused. 1,000,000.
     pub open_polls: usize,
+    /// Submissions being accepted at once; further calls of `submit` wait for their turn, so that whoever submits goes no
+    /// faster than the store. 4096; 0 counts as 1.
+    pub submitting: usize,
     /// How many of a poll's last attempts are kept. 20.
     pub history: usize,
     /// How often the last attempts of open polls are written to a store that others read, in one batch; `None` never, then
@@ -73,6 +76,7 @@ impl Default for Limits {
             in_flight: 256,
             per_origin: 16,
             open_polls: 1_000_000,
+            submitting: 4096,
             history: 20,
             history_every: Some(Duration::from_secs(3)),
             keep_finished: Duration::from_secs(30 * 24 * 3600),

@@ -15,6 +15,20 @@ use crate::response::RecordedResponse;
 
 /// How a poll ended, with everything that was learnt on the way.
 ///
+/// ```
+/// use poller::{Conclusion, Outcome, TimeoutReason};
+///
+/// let outcome: Outcome = serde_json::from_str(
+///     r#"{"outcome": "timed out", "reason": "deadline", "explanation": "status is \"RUNNING\", expected \"SUCCESS\"",
+///         "attempts": 30, "restarts": 0, "startedAt": "2026-01-01T00:00:00Z", "endedAt": "2026-01-01T00:05:00Z",
+///         "counts": {"200": 29, "timeout": 1}, "history": []}"#,
+/// )?;
+/// assert!(matches!(outcome.conclusion, Conclusion::TimedOut { reason: TimeoutReason::Deadline, .. }));
+/// assert_eq!((outcome.name(), outcome.elapsed().as_secs()), ("timed out", 300));
+/// assert_eq!(outcome.counts.to_string(), "29 × 200, 1 × timeout");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+///
 /// In JSON it is one flat object: `outcome` is its [name](Self::name), `reason`, `response` and `explanation` are there where the
 /// [`Conclusion`] has them.
 #[derive(Clone, Debug, PartialEq)]
@@ -269,6 +283,19 @@ impl fmt::Display for Counts {
 }
 
 /// One request and what came of it.
+///
+/// ```
+/// use poller::{Attempt, AttemptResult, NextReason, Verdict};
+///
+/// let attempt: Attempt = serde_json::from_str(
+///     r#"{"number": 3, "at": "2026-01-01T00:00:20Z", "durationInMicros": 12000, "result": {"status": 503},
+///         "verdict": "unmatched", "note": "HTTP status is 503, expected 200",
+///         "next": {"at": "2026-01-01T00:00:21Z", "why": {"retry": {"try": 2, "limit": 5}}}}"#,
+/// )?;
+/// assert_eq!((attempt.result, attempt.verdict), (AttemptResult::Status(503), Verdict::Unmatched));
+/// assert!(matches!(attempt.next.unwrap().why, NextReason::Retry { r#try: 2, limit: 5 }));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::clock::{Clock, SystemClock};
-use crate::engine::{self, Inbox, Message, Surroundings};
+use crate::engine::{self, Inbox, Message, Shares, Surroundings};
 use crate::error::{Error, Kind};
 use crate::fetch::{Fetch, Guard, HttpClient};
 use crate::handle::Poll;
@@ -57,6 +57,8 @@ pub(crate) struct Shared {
     pub(crate) inbox: Inbox,
     pub(crate) around: Arc<Surroundings>,
     pub(crate) limits: Limits,
+    /// The turns of [`Limits::submitting`].
+    pub(crate) turns: Arc<Semaphore>,
 }
 
 impl Poller {
@@ -174,6 +176,21 @@ impl fmt::Debug for Poller {
 }
 
 /// What a shutdown left behind.
+///
+/// ```
+/// use poller::{ErrorKind, PollSpec, Poller};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let poller = Poller::builder().build().await?;
+/// let spec = PollSpec::parse(r#"{"url": "https://export.invalid"}"#)?;
+/// let poll = poller.submit("export-42", spec).await?;
+/// assert_eq!(poller.shutdown().await.left_open, 1);
+/// // It has no outcome, and in this process gets none any more; a durable store would keep it.
+/// assert_eq!(poll.outcome().await.unwrap_err().kind(), ErrorKind::Shutdown);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ShutdownReport {
@@ -181,7 +198,22 @@ pub struct ShutdownReport {
     pub left_open: usize,
 }
 
-/// The result of a poll that matched, its body as `T`.
+/// The result of a poll that matched, its body as `T`; from [`Poller::background_poll`].
+///
+/// ```
+/// use poller::{Matched, PollSpec, Poller};
+///
+/// #[derive(serde::Deserialize)]
+/// struct Export {
+///     download_url: String,
+/// }
+///
+/// async fn url_of(poller: &Poller, spec: PollSpec) -> Result<String, poller::Error> {
+///     let done: Matched<Export> = poller.background_poll("export-42", spec).await?;
+///     println!("{} after {} attempts in {:?}", done.status, done.attempts, done.elapsed);
+///     Ok(done.value.download_url)
+/// }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Matched<T> {
@@ -218,6 +250,22 @@ impl<T: DeserializeOwned> Matched<T> {
 }
 
 /// Builds a [`Poller`].
+///
+/// ```
+/// use poller::fetch::Guard;
+/// use poller::secret::AllowAll;
+/// use poller::{Limits, Poller};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut limits = Limits::default();
+/// limits.per_origin = 4;
+/// // For a tool whose user writes the specs: this machine may be asked, its environment may be read.
+/// let poller = Poller::builder().limits(limits).guard(Guard::local()).secrets(AllowAll).build().await?;
+/// assert_eq!(poller.stats().open, 0);
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a builder does nothing until `build`"]
 #[derive(Default)]
 pub struct PollerBuilder {
@@ -228,6 +276,7 @@ pub struct PollerBuilder {
     secrets: Option<Arc<dyn SecretResolver>>,
     limits: Limits,
     seed: Option<u64>,
+    coalesce: bool,
 }
 
 impl PollerBuilder {
@@ -267,6 +316,14 @@ impl PollerBuilder {
         self
     }
 
+    /// Whether polls of one scope may share a GET or HEAD that is in flight, where URL, headers and caps are equal; no
+    /// unless told otherwise. Each judges the response by its own filters and waits as long as its own timeouts allow.
+    /// Worth it where many polls ask for one document, each for another part of it.
+    pub fn coalesce(mut self, allowed: bool) -> Self {
+        self.coalesce = allowed;
+        self
+    }
+
     /// Seeds the jitter of retries, for runs that can be repeated.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
@@ -278,7 +335,7 @@ impl PollerBuilder {
     /// # Errors
     /// If the store cannot be read, or a guard is given beside a `fetch` of one's own, which does not know of it.
     pub async fn build(self) -> Result<Poller, Error> {
-        let Self { store, fetch, guard, clock, secrets, limits, seed } = self;
+        let Self { store, fetch, guard, clock, secrets, limits, seed, coalesce } = self;
         let fetch: Arc<dyn Fetch> = match (fetch, guard) {
             (Some(_), Some(_)) => {
                 return Err(Error::configuration(
@@ -289,6 +346,7 @@ impl PollerBuilder {
             (None, guard) => Arc::new(
                 HttpClient::builder()
                     .guard(guard.unwrap_or_else(Guard::public_only))
+                    .idle_per_origin(limits.per_origin)
                     .build()
                     .map_err(|error| Error::configuration(error.to_string()))?,
             ),
@@ -296,6 +354,7 @@ impl PollerBuilder {
         let around = Arc::new(Surroundings {
             store: store.unwrap_or_else(|| Arc::new(MemoryStore::new())),
             fetch,
+            shares: coalesce.then(Shares::default),
             clock: clock.unwrap_or_else(|| Arc::new(SystemClock::new())),
             secrets: secrets.unwrap_or_else(|| Arc::new(DenyAll)),
             observer: Observer::new(),
@@ -306,7 +365,8 @@ impl PollerBuilder {
         let first = around.store.load_open().await?;
         let rng = seed.map_or_else(retry::Rng::from_entropy, retry::Rng::seeded);
         let inbox = engine::spawn(limits.clone(), rng, Arc::clone(&around), first, expected);
-        Ok(Poller { shared: Arc::new(Shared { inbox, around, limits }) })
+        let turns = Arc::new(Semaphore::new(limits.submitting.clamp(1, Semaphore::MAX_PERMITS)));
+        Ok(Poller { shared: Arc::new(Shared { inbox, around, limits, turns }) })
     }
 }
 

@@ -30,7 +30,7 @@ use crate::fetch::Response;
 /// assert_eq!(headers.get("accept"), Some("a, b"));
 /// assert_eq!(headers.iter().count(), 2);
 /// ```
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Headers {
     /// Name and value by turns, each ended by a line break, which neither can hold.
     text: Arc<str>,
@@ -118,7 +118,7 @@ impl Serialize for Headers {
 /// assert_eq!(serde_json::from_str::<RecordedResponse>(&text)?, response);
 /// # Ok::<(), serde_json::Error>(())
 /// ```
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct RecordedResponse {
     status: u16,
     headers: Headers,

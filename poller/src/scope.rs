@@ -66,7 +66,8 @@ impl Scope {
         let key = self.key(key.into())?;
         spec.check(&self.shared.limits)?;
         self.shared.around.fetch.admits(&spec.url()).map_err(Kind::Url)?;
-        let admission = self.ask(|answer| Message::Submit { key: key.clone(), spec, answer }).await??;
+        let turn = Arc::clone(&self.shared.turns).acquire_owned().await.map_err(|_| Kind::Shutdown)?;
+        let admission = self.ask(|answer| Message::Submit { key: key.clone(), spec, answer, turn }).await??;
         let inbox = self.shared.inbox.clone();
         let around = Arc::clone(&self.shared.around);
         Ok(match admission {

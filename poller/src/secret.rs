@@ -78,6 +78,30 @@ impl SecretError {
 ///
 /// A spec may come from somebody who must not read this machine's environment or files; a resolver is where the
 /// embedder says what is allowed. It is called before every request, off the engine's own task, and may block.
+///
+/// ```
+/// use poller::secret::{AllowAll, SecretError, SecretRef, SecretResolver};
+/// use secrecy::SecretString;
+/// use url::Url;
+///
+/// /// One token, for one host.
+/// struct ExportToken;
+///
+/// impl SecretResolver for ExportToken {
+///     fn resolve(&self, reference: &SecretRef, url: &Url) -> Result<SecretString, SecretError> {
+///         match (reference, url.host_str()) {
+///             (SecretRef::Env(name), Some("api.example.com")) if name == "EXPORT_TOKEN" => {
+///                 AllowAll.resolve(reference, url)
+///             }
+///             _ => Err(SecretError::new(format!("{reference} is not for {}", url.host_str().unwrap_or("this URL")))),
+///         }
+///     }
+/// }
+///
+/// let error = ExportToken.resolve(&SecretRef::Env("PATH".into()), &Url::parse("https://evil.example")?).unwrap_err();
+/// assert_eq!(error.to_string(), "env:PATH is not for evil.example");
+/// # Ok::<(), url::ParseError>(())
+/// ```
 pub trait SecretResolver: Send + Sync + 'static {
     /// The secret that `reference` stands for, to be sent to the origin of `url`.
     ///

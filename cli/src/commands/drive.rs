@@ -49,6 +49,7 @@ pub(super) async fn drive(plan: Plan<'_>) -> anyhow::Result<Exit> {
     // Before the first request, so that there is no moment at which Ctrl-C would lose an outcome.
     let mut interrupted = signals::listen(narrator.eraser())?;
     let clock = SystemClock::new();
+    let began = clock.now();
     limits.open_polls = limits.open_polls.max(jobs.len());
     let poller = Poller::builder()
         .clock(clock)
@@ -105,7 +106,7 @@ pub(super) async fn drive(plan: Plan<'_>) -> anyhow::Result<Exit> {
         }
     }
     if polls.len() > 1 {
-        narrator.say(ends.summary());
+        narrator.sum_up(ends.summary(), &poller.stats(), clock.now().since(began));
     }
     drop(narrator);
     Ok(ends.exit())

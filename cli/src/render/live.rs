@@ -151,6 +151,14 @@ impl Narrator {
         }
     }
 
+    /// How it went, at the end: the counts and, for a crowd, what it took.
+    pub(crate) fn sum_up(&self, counts: impl fmt::Display, stats: &Stats, took: Duration) {
+        self.say(counts);
+        if self.is_crowd() {
+            self.say(story::work(stats, took));
+        }
+    }
+
     /// Does `write` while the live line is out of the way: both streams may be the same terminal.
     pub(crate) fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
         match &self.sink {

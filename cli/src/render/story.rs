@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use poller::store::PollKey;
-use poller::{Attempt, AttemptResult, Conclusion, Next, NextReason, Outcome, Timestamp, Verdict};
+use poller::{Attempt, AttemptResult, Conclusion, Next, NextReason, Outcome, Stats, Timestamp, Verdict};
 
 use super::clean;
 use super::terminal::Paint;
@@ -121,6 +121,22 @@ pub(crate) fn summary(counts: &[(&str, u32)]) -> String {
     format!("{}{of_what}{}", count(total, "poll"), parts.join(", "))
 }
 
+/// What it took: `9876 requests in 23s: half within 12ms, 99% within 80ms; 99% began within 3ms of their time`.
+///
+/// It says whether the caps and this machine kept up, which the counts of outcomes do not.
+pub(crate) fn work(stats: &Stats, took: Duration) -> String {
+    let requests = u32::try_from(stats.attempts.total()).unwrap_or(u32::MAX);
+    let mut line = format!("{} in {}", count(requests, "request"), short(took));
+    if stats.request_time.count() > 0 {
+        let within = |share| short(stats.request_time.quantile(share));
+        let _ = write!(line, ": half within {}, 99% within {}", within(0.5), within(0.99));
+    }
+    if stats.lateness.count() > 0 {
+        let _ = write!(line, "; 99% began within {} of their time", short(stats.lateness.quantile(0.99)));
+    }
+    line
+}
+
 /// What the next request waits for, and how long.
 pub(crate) fn coming(next: &Next, wait: Duration) -> String {
     let wait = short(wait);
@@ -212,6 +228,15 @@ mod tests {
         let failed =
             json!({"outcome": "failed", "reason": "gave-up", "response": null, "explanation": "in vain"});
         assert_eq!(outcome(&ended(failed), None, PLAIN), "[     5m] failed after 3 attempts: in vain");
+    }
+
+    #[test]
+    fn what_it_took_is_said_as_far_as_it_is_known() {
+        let mut stats = Stats::default();
+        assert_eq!(work(&stats, Duration::from_secs(2)), "0 requests in 2s");
+        stats.attempts.success = 41;
+        stats.attempts.error = 1;
+        assert_eq!(work(&stats, Duration::from_secs(90)), "42 requests in 1m 30s");
     }
 
     #[test]

@@ -61,8 +61,9 @@ async fn of_a_crowd_only_what_went_wrong_is_told() {
     let ended = run(&["run", "--unbounded", "-"], crowd).await;
     assert_eq!((ended.code, ended.stdout.lines().count()), (Some(1), 21), "{ended:#?}");
     let story: Vec<&str> = ended.stderr.lines().collect();
-    let [first, failed, last] = story[..] else { panic!("{ended:#?}") };
-    assert_eq!((first, last), ("21 polls", "21 polls: 20 matched, 1 failed"));
+    let [first, failed, counts, work] = story[..] else { panic!("{ended:#?}") };
+    assert_eq!((first, counts), ("21 polls", "21 polls: 20 matched, 1 failed"));
+    assert!(work.starts_with("21 requests in ") && work.contains(": half within "), "{work}");
     assert!(failed.contains("/bad: failed after 1 attempt: the failure filter matched"), "{failed}");
     // One fewer, and each attempt and each end is told.
     let few: String = (0..20)

@@ -8,6 +8,7 @@
 mod batch;
 mod crash;
 mod demo;
+mod json;
 mod outcomes;
 mod process;
 mod resume;

@@ -24,15 +24,12 @@ use crate::limits::Limits;
 /// How long a container is that these bytes begin with; `room` is how deep it may be, itself counted.
 pub(super) fn checked(bytes: &[u8], room: usize) -> Scan<usize> {
     let mut check = Check::new(bytes, room);
-    let (blocks, rest) = bytes.as_chunks::<BLOCK>();
-    for (index, block) in blocks.iter().enumerate() {
-        if let Some(end) = check.block(block, index * BLOCK)? {
-            return Ok(end);
-        }
+    let end = check.end()?;
+    // Whatever is not ASCII outside of strings is refused as it is; in strings it has to be UTF-8.
+    if check.seen.has_non_ascii() && std::str::from_utf8(&bytes[..end]).is_err() {
+        return Err(Invalid);
     }
-    let mut last = [b' '; BLOCK];
-    last[..rest.len()].copy_from_slice(rest);
-    check.block(&last, blocks.len() * BLOCK)?.ok_or(Invalid)
+    Ok(end)
 }
 
 /// Tokens of some kind, and what comes after them.
@@ -76,15 +73,19 @@ impl After {
 /// The containers that are open.
 #[derive(Debug)]
 struct Open {
-    /// The innermost 64, the last in the lowest bit: set for objects.
+    /// The innermost of them, up to 64, the last in the lowest bit: set for objects.
     top: u64,
-    /// The others, by 64.
-    outer: [u64; Limits::MAX_DEPTH / 64],
+    /// What `top` was whenever it was full.
+    outer: [u64; Limits::MAX_DEPTH / 64 + 1],
     depth: usize,
     room: usize,
 }
 
 impl Open {
+    fn new(room: usize) -> Self {
+        Self { top: 0, outer: [0; Limits::MAX_DEPTH / 64 + 1], depth: 0, room: room.min(Limits::MAX_DEPTH) }
+    }
+
     #[inline(always)]
     fn is_object(&self) -> bool {
         self.top & 1 == 1
@@ -95,21 +96,24 @@ impl Open {
         if self.depth >= self.room {
             return Err(Invalid);
         }
-        if self.depth.is_multiple_of(64) && self.depth > 0 {
-            self.outer[self.depth / 64 - 1] = self.top;
+        if self.depth.is_multiple_of(64) {
+            self.outer[self.depth / 64] = self.top;
         }
         self.top = self.top << 1 | u64::from(object);
         self.depth += 1;
         Ok(())
     }
 
+    /// Closes the innermost; whether it was the outermost as well.
     #[inline(always)]
-    fn pop(&mut self) {
+    fn pop(&mut self) -> bool {
         self.depth -= 1;
         self.top >>= 1;
-        if self.depth.is_multiple_of(64) && self.depth > 0 {
-            self.top = self.outer[self.depth / 64 - 1];
+        if self.depth.is_multiple_of(64) {
+            self.top = self.outer[self.depth / 64];
+            return self.depth == 0;
         }
+        false
     }
 }
 
@@ -117,6 +121,8 @@ impl Open {
 #[derive(Debug)]
 struct Check<'d> {
     bytes: &'d [u8],
+    /// All bytes so far, put together by "or".
+    seen: Lanes,
     strings: Strings,
     open: Open,
     /// Commas and opening brackets.
@@ -129,7 +135,6 @@ struct Check<'d> {
     scalars: After,
     signs: After,
     leading_zeros: After,
-    digits: After,
     points: After,
     fractions: After,
     /// How many blocks before this one were one number and nothing else.
@@ -141,13 +146,9 @@ impl<'d> Check<'d> {
         let none = After::default();
         Self {
             bytes,
+            seen: Lanes::NONE,
             strings: Strings::default(),
-            open: Open {
-                top: 0,
-                outer: [0; Limits::MAX_DEPTH / 64],
-                depth: 0,
-                room: room.min(Limits::MAX_DEPTH),
-            },
+            open: Open::new(room),
             begun: none,
             opened: none,
             // A value may come first.
@@ -158,17 +159,31 @@ impl<'d> Check<'d> {
             scalars: none,
             signs: none,
             leading_zeros: none,
-            digits: none,
             points: none,
             fractions: none,
             long: 0,
         }
     }
 
+    /// The place after the container.
+    #[inline(always)]
+    fn end(&mut self) -> Scan<usize> {
+        let (blocks, rest) = self.bytes.as_chunks::<BLOCK>();
+        for (index, block) in blocks.iter().enumerate() {
+            if let Some(end) = self.block(block, index * BLOCK)? {
+                return Ok(end);
+            }
+        }
+        let mut last = [b' '; BLOCK];
+        last[..rest.len()].copy_from_slice(rest);
+        self.block(&last, blocks.len() * BLOCK)?.ok_or(Invalid)
+    }
+
     /// The place after the container, if it ends in this block.
     #[inline(always)]
     fn block(&mut self, bytes: &[u8; BLOCK], base: usize) -> Scan<Option<usize>> {
         let block = Block::new(bytes);
+        self.seen = self.seen.or(block.fold(Lanes::or));
         let rare = block.map(|lanes| lanes.within(0, b' ').or(lanes.equal(b'\\'))).fold(Lanes::or).bits();
         if rare == 0 && self.strings.escaped == 0 {
             self.grammar::<false>(block, bytes, base)
@@ -215,28 +230,28 @@ impl<'d> Check<'d> {
         let scalars = !(strings | ends | commas | colons | opening | closing | blanks);
         let (bad_numbers, scalar_starts) = self.numbers(&is, block, scalars, base)?;
 
+        // Whether what a byte is in is an object.
         let mut objects = if self.open.is_object() { !0 } else { 0 };
         let mut brackets = opening | closing;
         let mut end = None;
         let mut seen = !0;
         while brackets != 0 {
             let place = brackets.trailing_zeros();
+            let byte = bytes[place as usize % BLOCK];
+            // The bits that tell braces from brackets, and those that open from those that close.
+            let (object, opens) = (byte & 0x20 != 0, byte & 2 != 0);
             let before = self.open.is_object();
-            let object = bytes[place as usize % BLOCK] & 0x20 != 0;
-            if opening >> place & 1 == 1 {
+            if opens {
                 self.open.push(object)?;
-            } else {
-                if before != object || self.open.depth == 0 {
-                    return Err(Invalid);
-                }
-                self.open.pop();
-                if self.open.depth == 0 {
-                    end = Some(base + place as usize + 1);
-                    seen = !(!1 << place);
-                    break;
-                }
+            } else if before != object {
+                return Err(Invalid);
+            } else if self.open.pop() {
+                end = Some(base + place as usize + 1);
+                seen = !(!1 << place);
+                break;
             }
-            objects ^= if self.open.is_object() != before { !1 << place } else { 0 };
+            let changed = u64::from(self.open.is_object() != before);
+            objects ^= changed.wrapping_neg() & !1 << place;
             brackets &= brackets - 1;
         }
 
@@ -271,11 +286,11 @@ impl<'d> Check<'d> {
         let after_point = self.points.next(points);
         let first = (starts | after_sign) & digits;
         let after_zero = self.leading_zeros.next(is(b'0') & first);
-        let after_digit = self.digits.next(digits);
         let after_fraction = self.fractions.run(after_point, digits);
         let bad = (after_sign | after_point) & !digits
             | after_zero & digits
-            | points & (!after_digit | after_fraction);
+            // A point after a sign or another point is one of the above, after anything else it is in an odd number.
+            | points & (starts | after_fraction);
         let odd = scalars & !(digits | points | signs);
         if odd != 0 {
             self.odd(odd, base)?;

@@ -33,9 +33,6 @@ pub(crate) struct Cursor<'d, const CHECKED: bool> {
 impl<'d, const CHECKED: bool> Cursor<'d, CHECKED> {
     /// Before the one value of a document.
     pub(crate) fn new(bytes: &'d [u8], depth: usize) -> Scan<Self> {
-        if CHECKED && std::str::from_utf8(bytes).is_err() {
-            return Err(Invalid);
-        }
         Ok(Self { bytes, at: 0, room: depth })
     }
 

@@ -5,6 +5,12 @@
 //! no less. `Cursor<false>` trusts the document: it finds the ends of values by their brackets and quotes, and what it
 //! says of a document that is not JSON is unspecified, though never unsafe, a panic or more than linear time.
 //!
+//! ```text
+//!  cursor ── steps ──► scalar      strings, numbers, words, in chunks of 16 bytes
+//!         └─ skips ──► container   checked:  the whole grammar ─┐
+//!                   └► brackets    trusted:  brackets, quotes  ─┴─ in blocks of 64 bytes, as words of bits (lanes)
+//! ```
+//!
 //! An error has no text: whoever needs one reads the document again with [`crate::json`], whose business words are.
 
 mod brackets;
@@ -14,6 +20,8 @@ mod lanes;
 mod raw;
 mod scalar;
 mod strings;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use cursor::{Cursor, Key, Kind};
 pub(crate) use raw::{Raw, unescape};

@@ -10,9 +10,10 @@ use super::{Invalid, Scan};
 pub(super) fn string<const CHECKED: bool>(bytes: &[u8], at: usize) -> Scan<(usize, bool)> {
     // Most keys and strings end in the first chunk, without an escape.
     if let Some(chunk) = chunk::<WIDTH>(bytes, at) {
-        let special = special::<CHECKED>(chunk);
+        let lanes = Lanes::new(chunk);
+        let special = special::<CHECKED>(lanes);
         let length = special.trailing_zeros() as usize;
-        if special != 0 && chunk[length % WIDTH] == b'"' {
+        if special != 0 && chunk[length % WIDTH] == b'"' && !(CHECKED && lanes.has_non_ascii()) {
             return Ok((at + length, false));
         }
     }
@@ -20,11 +21,15 @@ pub(super) fn string<const CHECKED: bool>(bytes: &[u8], at: usize) -> Scan<(usiz
 }
 
 #[inline(never)]
-fn long_string<const CHECKED: bool>(bytes: &[u8], mut at: usize) -> Scan<(usize, bool)> {
+fn long_string<const CHECKED: bool>(bytes: &[u8], start: usize) -> Scan<(usize, bool)> {
+    let mut at = start;
     let mut escaped = false;
+    let mut ascii = true;
     loop {
         if let Some(chunk) = chunk::<WIDTH>(bytes, at) {
-            let special = special::<CHECKED>(chunk);
+            let lanes = Lanes::new(chunk);
+            ascii &= !lanes.has_non_ascii();
+            let special = special::<CHECKED>(lanes);
             if special == 0 {
                 at += WIDTH;
                 continue;
@@ -32,13 +37,19 @@ fn long_string<const CHECKED: bool>(bytes: &[u8], mut at: usize) -> Scan<(usize,
             at += special.trailing_zeros() as usize;
         }
         match bytes.get(at) {
+            Some(b'"') if CHECKED && !ascii && std::str::from_utf8(&bytes[start..at]).is_err() => {
+                return Err(Invalid);
+            }
             Some(b'"') => return Ok((at, escaped)),
             Some(b'\\') => {
                 escaped = true;
                 at += if CHECKED { escape_length(&bytes[at..]).ok_or(Invalid)? } else { 2 };
             }
             Some(..0x20) if CHECKED => return Err(Invalid),
-            Some(_) => at += 1,
+            Some(byte) => {
+                ascii &= byte.is_ascii();
+                at += 1;
+            }
             None => return Err(Invalid),
         }
     }
@@ -46,8 +57,7 @@ fn long_string<const CHECKED: bool>(bytes: &[u8], mut at: usize) -> Scan<(usize,
 
 /// The bytes at which a run of plain characters ends.
 #[inline(always)]
-fn special<const CHECKED: bool>(chunk: &[u8; WIDTH]) -> u16 {
-    let lanes = Lanes::new(chunk);
+fn special<const CHECKED: bool>(lanes: Lanes) -> u16 {
     let special = lanes.equal(b'"').or(lanes.equal(b'\\'));
     if CHECKED { special.or(lanes.within(0, 0x1F)).bits() } else { special.bits() }
 }

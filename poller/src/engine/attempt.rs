@@ -16,7 +16,7 @@ use crate::spec::{Body, PollSpec};
 
 /// Makes the attempt; returns what it brought and when it ended. Its request does not outlive its `cut`.
 pub(super) async fn make(around: Arc<Surroundings>, send: Send) -> (Finding, Timestamp) {
-    let Send { spec, cut, last, .. } = send;
+    let Send { key, spec, cut, last, .. } = send;
     let clock = &around.clock;
     let began = clock.now();
     let exchange = async {
@@ -25,7 +25,10 @@ pub(super) async fn make(around: Arc<Surroundings>, send: Send) -> (Finding, Tim
         if clock.now() >= cut {
             return std::future::pending().await;
         }
-        around.fetch.fetch(request).await
+        match &around.shares {
+            Some(shares) => shares.fetch(key.scope(), request, &*around.fetch).await,
+            None => around.fetch.fetch(request).await,
+        }
     };
     let result = tokio::select! {
         biased;

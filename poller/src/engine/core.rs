@@ -33,6 +33,7 @@ use retry::{RetryOptions, Rng};
 use slotmap::SlotMap;
 
 use super::lanes::{LaneId, Lanes};
+use super::recent::Recent;
 use super::wheel::Wheel;
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind};
@@ -79,6 +80,7 @@ pub(crate) enum Effect {
 #[derive(Debug)]
 pub(crate) struct Send {
     pub(crate) id: PollId,
+    pub(crate) key: PollKey,
     pub(crate) spec: PollSpec,
     pub(crate) number: u32,
     pub(crate) punctuality: Punctuality,
@@ -122,6 +124,7 @@ pub(crate) struct Core {
     polls: SlotMap<PollId, Entry>,
     names: Names,
     specs: SpecPool,
+    recent: Recent,
     schedule: Wheel<PollId>,
     lanes: Lanes<PollId>,
     /// When lanes that are held back may send again.
@@ -213,6 +216,7 @@ impl Core {
             polls: SlotMap::with_key(),
             names: Names::default(),
             specs: SpecPool::new(),
+            recent: Recent::new(),
             schedule: Wheel::new(),
             lanes,
             releases: BTreeSet::new(),
@@ -431,9 +435,14 @@ impl Core {
     }
 
     /// The request of [`Effect::Send`] is over.
-    pub(crate) fn attempted(&mut self, id: PollId, finding: Finding, ended: Timestamp, now: Timestamp) {
+    pub(crate) fn attempted(&mut self, id: PollId, mut finding: Finding, ended: Timestamp, now: Timestamp) {
         let Some(entry) = self.polls.get_mut(id) else { return };
         let Phase::InFlight { began } = entry.phase else { return };
+        if let Finding::Unmatched(unmatched) = &mut finding
+            && !entry.state.last().is_some_and(|last| Arc::ptr_eq(last, &unmatched.miss))
+        {
+            unmatched.miss = self.recent.share(Arc::clone(&unmatched.miss));
+        }
         let lane = entry.lane;
         let span = Span { began, ended };
         let step = entry.state.settle(&entry.spec, finding, span, &mut self.rng, &self.step_limits);
@@ -611,8 +620,8 @@ impl Core {
         let lateness = (number > 1).then(|| since.since(begin.due));
         let punctuality = Punctuality { lateness, held: now.since(since) };
         self.effects.push(Effect::Tell { id, event: Event::Requesting { attempt: number, at: now } });
-        let (spec, last) = (entry.spec.clone(), entry.state.last().cloned());
-        self.effects.push(Effect::Send(Send { id, spec, number, punctuality, cut: begin.cut, last }));
+        let (key, spec, last) = (entry.key.clone(), entry.spec.clone(), entry.state.last().cloned());
+        self.effects.push(Effect::Send(Send { id, key, spec, number, punctuality, cut: begin.cut, last }));
         true
     }
 

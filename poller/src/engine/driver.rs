@@ -7,13 +7,14 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::task::AbortHandle;
 use tracing::Instrument as _;
 
 use super::attempt;
 use super::core::{Admission, Core, Effect, PollId, Send, Ticket};
 use super::lanes::LaneId;
+use super::sharing::Shares;
 use super::upkeep::Upkeep;
 use crate::clock::{BoxFuture, Clock, Timestamp};
 use crate::error::{Error, Kind};
@@ -32,6 +33,8 @@ use crate::store::{Changes, Creation, OpenPolls, PollKey, Store, StoreError, Sto
 pub(crate) struct Surroundings {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) fetch: Arc<dyn Fetch>,
+    /// Where polls may share requests.
+    pub(crate) shares: Option<Shares>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) secrets: Arc<dyn SecretResolver>,
     pub(crate) observer: Observer,
@@ -57,6 +60,8 @@ pub(crate) enum Message {
         key: PollKey,
         spec: PollSpec,
         answer: Answer<Result<Admission, Error>>,
+        /// Kept until it is answered, whether or not somebody still waits for that.
+        turn: OwnedSemaphorePermit,
     },
     /// Send what was missed and what happens from now on; end the feed at once if the poll is gone.
     Watch {
@@ -171,7 +176,7 @@ struct Driver {
     messages: mpsc::UnboundedReceiver<Message>,
     /// Weak, so that the driver itself does not keep its inbox open.
     inbox: mpsc::WeakUnboundedSender<Message>,
-    tickets: HashMap<Ticket, Answer<Result<Admission, Error>>>,
+    tickets: HashMap<Ticket, (Answer<Result<Admission, Error>>, OwnedSemaphorePermit)>,
     next_ticket: u64,
     watchers: HashMap<PollId, Watchers>,
     requests: HashMap<PollId, AbortHandle>,
@@ -278,10 +283,10 @@ impl Driver {
             self.store_calls -= 1;
         }
         match message {
-            Message::Submit { key, spec, answer } => {
+            Message::Submit { key, spec, answer, turn } => {
                 let ticket = Ticket(self.next_ticket);
                 self.next_ticket += 1;
-                self.tickets.insert(ticket, answer);
+                self.tickets.insert(ticket, (answer, turn));
                 self.core.submit(ticket, key, spec, now);
             }
             Message::Watch { id, events } => {
@@ -460,8 +465,9 @@ impl Driver {
                 Effect::Tell { id, event } => self.tell(id, event),
                 Effect::Held { lane, until, by } => self.tell_of_hold(lane, until, by),
                 Effect::Answer { ticket, answer } => {
-                    if let Some(waiting) = self.tickets.remove(&ticket) {
+                    if let Some((waiting, turn)) = self.tickets.remove(&ticket) {
                         reply(waiting, answer);
+                        drop(turn);
                     }
                 }
             }
@@ -473,7 +479,7 @@ impl Driver {
         let Some(inbox) = self.inbox.upgrade() else { return };
         self.around.observer.began(send.punctuality.lateness, send.punctuality.held);
         let id = send.id;
-        let span = trace::request(self.core.key(id), send.number, &send.spec);
+        let span = trace::request(&send.key, send.number, &send.spec);
         let around = Arc::clone(&self.around);
         let exchange = async move {
             let (finding, ended) = attempt::make(around, send).await;
@@ -555,7 +561,7 @@ impl Driver {
         let open = self.core.open() + self.loading.take().map_or(0, |loading| loading.left);
         trace::stopped(open);
         let answers = self.closing.take().map(|closing| closing.answers).unwrap_or_default();
-        for (_, waiting) in self.tickets.drain() {
+        for (_, (waiting, _)) in self.tickets.drain() {
             reply(waiting, Err(Kind::Shutdown.into()));
         }
         // Whoever hears that it has stopped may want to open the same store.

@@ -15,6 +15,8 @@ mod attempt;
 pub(crate) mod core;
 mod driver;
 mod lanes;
+mod recent;
+mod sharing;
 #[cfg(test)]
 mod simulation;
 mod upkeep;
@@ -22,3 +24,4 @@ mod wheel;
 
 pub(crate) use self::core::{Admission, PollId};
 pub(crate) use self::driver::{Inbox, Message, Surroundings, spawn};
+pub(crate) use self::sharing::Shares;

@@ -45,8 +45,9 @@ use crate::clock::BoxFuture;
 /// for every origin of a large fleet of polls, and meet more servers that have closed theirs.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// The most unused connections kept per origin.
-const IDLE_PER_ORIGIN: usize = 4;
+/// The most unused connections kept per origin: as many as there are requests in flight to one, unless told otherwise.
+/// With fewer, polls that are due together would open connections anew each time.
+const IDLE_PER_ORIGIN: usize = 16;
 
 /// How often an HTTP/2 connection is asked whether it still lives, and how long it may take to answer. Without this, one
 /// connection that died silently would swallow all polls of its origin until the system gives it up, minutes later.
@@ -185,6 +186,7 @@ pub struct HttpClientBuilder {
     system_roots: bool,
     user_agent: String,
     idle_timeout: Duration,
+    idle_per_origin: usize,
     fixed: HashMap<String, Vec<IpAddr>>,
 }
 
@@ -196,6 +198,7 @@ impl HttpClientBuilder {
             system_roots: true,
             user_agent: concat!("poll/", env!("CARGO_PKG_VERSION")).to_owned(),
             idle_timeout: IDLE_TIMEOUT,
+            idle_per_origin: IDLE_PER_ORIGIN,
             fixed: HashMap::new(),
         }
     }
@@ -243,6 +246,13 @@ impl HttpClientBuilder {
         self
     }
 
+    /// How many unused connections are kept per origin; 16 unless given, which is what
+    /// [`Limits::per_origin`](crate::Limits::per_origin) is by default.
+    pub fn idle_per_origin(mut self, connections: usize) -> Self {
+        self.idle_per_origin = connections;
+        self
+    }
+
     /// Uses these addresses for a host name instead of asking DNS. The guard judges them as it judges all others.
     pub fn resolve(mut self, host: impl AsRef<str>, addresses: impl IntoIterator<Item = IpAddr>) -> Self {
         // URLs carry host names in lower case.
@@ -260,7 +270,8 @@ impl HttpClientBuilder {
         let user_agent = HeaderValue::try_from(self.user_agent).map_err(Kind::UserAgent)?;
         let trust = tls::trust(self.roots, self.system_roots).map_err(Kind::Tls)?;
         let fixed = Arc::new(self.fixed);
-        let route = |policy| Route::new(policy, &fixed, &trust, self.idle_timeout);
+        let idle = (self.idle_timeout, if self.idle_timeout.is_zero() { 0 } else { self.idle_per_origin });
+        let route = |policy| Route::new(policy, &fixed, &trust, idle);
         let first = route(HopPolicy::first(self.guard.clone()))?;
         let after_public = route(HopPolicy::after_public(self.guard))?;
         let inner = Inner { first, after_public, user_agent, has_roots: trust.has_roots };
@@ -273,7 +284,7 @@ impl Route {
         policy: HopPolicy,
         fixed: &FixedAnswers,
         trust: &tls::Trust,
-        idle_timeout: Duration,
+        (idle_timeout, idle_per_origin): (Duration, usize),
     ) -> Result<Self, ClientError> {
         let resolver = GuardedResolver { policy: policy.clone(), fixed: Arc::clone(fixed) };
         let client = reqwest::Client::builder()
@@ -284,7 +295,7 @@ impl Route {
             .no_proxy()
             .referer(false)
             .pool_idle_timeout(idle_timeout)
-            .pool_max_idle_per_host(if idle_timeout.is_zero() { 0 } else { IDLE_PER_ORIGIN })
+            .pool_max_idle_per_host(idle_per_origin)
             .http2_keep_alive_interval(HTTP2_PING)
             .http2_keep_alive_timeout(HTTP2_PING)
             .http2_keep_alive_while_idle(true)

@@ -14,6 +14,7 @@ mod metrics;
 mod stats;
 pub(crate) mod trace;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use self::metrics::Metrics;
@@ -62,12 +63,14 @@ pub(crate) struct Levels {
 pub(crate) struct Observer {
     tallies: Tallies,
     metrics: Metrics,
+    /// Which operations of the store failed when they were last tried, in the order of [`Operation::ALL`].
+    failing: [AtomicBool; Operation::ALL.len()],
 }
 
 impl Observer {
     /// An observer that counts from zero and reports to the recorder that is installed now.
     pub(crate) fn new() -> Self {
-        Self { tallies: Tallies::default(), metrics: Metrics::new() }
+        Self { tallies: Tallies::default(), metrics: Metrics::new(), failing: Default::default() }
     }
 
     pub(crate) fn stats(&self) -> Stats {
@@ -119,10 +122,13 @@ impl Observer {
             self.tallies.store(took);
         }
         self.metrics.store(operation, took);
+        let failing = &self.failing[operation as usize];
         if let Some(error) = error {
             self.tallies.store_error();
             self.metrics.store_error(operation);
-            trace::store_failed(operation, error);
+            trace::store_failed(operation, error, !failing.swap(true, Ordering::Relaxed));
+        } else if failing.load(Ordering::Relaxed) && failing.swap(false, Ordering::Relaxed) {
+            trace::store_works(operation);
         }
     }
 }

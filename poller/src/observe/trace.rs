@@ -2,8 +2,8 @@
 //!
 //! | level | what |
 //! | --- | --- |
-//! | `WARN` | the store failed, and what is done about it |
-//! | `INFO` | the life of a poll: accepted, ended; of a poller: polls taken over, shutdown |
+//! | `WARN` | the store failed, the first time in a row |
+//! | `INFO` | the life of a poll: accepted, ended; of a poller: polls taken over, shutdown; that the store works again |
 //! | `DEBUG` | each request, a span with one event at its end; hold-backs |
 //!
 //! Fields are named after OpenTelemetry's semantic conventions where those have a name (`http.response.status_code`,
@@ -25,7 +25,7 @@ use crate::store::{PollKey, StoreError};
 const TARGET: &str = "poller";
 
 /// The span of one request.
-pub(crate) fn request(key: Option<&PollKey>, attempt: u32, spec: &PollSpec) -> Span {
+pub(crate) fn request(key: &PollKey, attempt: u32, spec: &PollSpec) -> Span {
     // Parsing the URL is not for free, and mostly nobody listens.
     if !tracing::enabled!(target: TARGET, Level::DEBUG) {
         return Span::none();
@@ -34,8 +34,8 @@ pub(crate) fn request(key: Option<&PollKey>, attempt: u32, spec: &PollSpec) -> S
     debug_span!(
         target: TARGET,
         "request",
-        poll.scope = key.map(PollKey::scope),
-        poll.key = key.map(PollKey::key),
+        poll.scope = key.scope(),
+        poll.key = key.key(),
         poll.attempt = attempt,
         http.request.method = spec.request().method.as_str(),
         url.scheme = url.scheme(),
@@ -138,7 +138,18 @@ pub(crate) fn stopped(open: usize) {
     info!(target: TARGET, open, "stopped; open polls stay in the store");
 }
 
-/// The store failed; the engine tries again, or says so to whoever asked.
-pub(crate) fn store_failed(operation: Operation, error: &StoreError) {
-    warn!(target: TARGET, operation = operation.as_str(), %error, "the store failed");
+/// The store failed; the engine tries again, or says so to whoever asked. A full disk fails many times a second, so only
+/// the `first` failure of a kind in a row is a warning.
+pub(crate) fn store_failed(operation: Operation, error: &StoreError, first: bool) {
+    let operation = operation.as_str();
+    if first {
+        warn!(target: TARGET, operation, %error, "the store failed");
+    } else {
+        debug!(target: TARGET, operation, %error, "the store failed again");
+    }
+}
+
+/// The store does again what it had failed to do.
+pub(crate) fn store_works(operation: Operation) {
+    info!(target: TARGET, operation = operation.as_str(), "the store works again");
 }

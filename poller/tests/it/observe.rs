@@ -61,9 +61,9 @@ impl MakeWriter<'_> for Written {
 }
 
 /// Four polls: one is retried, told to wait, refused and matches, one waits for the hint to its neighbour, one fails,
-/// one is cancelled. The store refuses the first outcome once.
+/// one is cancelled. The store refuses the first outcome twice.
 async fn busy(world: &World) -> Poller {
-    let poller = world.poller().store(Flaky::new(&Arc::new(AtomicU32::new(1)))).build().await.unwrap();
+    let poller = world.poller().store(Flaky::new(&Arc::new(AtomicU32::new(2)))).build().await.unwrap();
     let at = |path: &str| {
         let url = format!("https://api.example.com{path}");
         spec(json!({"url": url, "interval": 10, "timeout": 300,
@@ -159,7 +159,7 @@ async fn metrics_and_statistics_say_the_same_and_are_those_of_the_table() {
     assert_eq!((count("poller_retries_total{}"), stats.retries), (1, 1));
     assert_eq!((count("poller_origins_held_back{}"), stats.held_back), (0, 0));
     assert_eq!((count("poller_hold_backs_total{}"), stats.hold_backs), (1, 1));
-    assert_eq!((count("poller_store_errors_total{operation=finish}"), stats.store_errors), (1, 1));
+    assert_eq!((count("poller_store_errors_total{operation=finish}"), stats.store_errors), (2, 2));
     assert_eq!(count("poller_store_errors_total{operation=create}"), 0);
     assert_eq!((stats.open, stats.in_flight, stats.waiting()), (0, 0, 0));
     assert_eq!((count("poller_polls_open{}"), count("poller_requests_in_flight{}")), (0, 0));
@@ -203,6 +203,9 @@ async fn what_happens_is_traced_in_the_words_of_the_field() {
     has(&["DEBUG poller: attempt ended ", r#"error.type="connect""#]);
     has(&["DEBUG poller: the server asked for patience", r#"poll.key="matching""#, "until="]);
     has(&[" WARN poller: the store failed ", r#"operation="finish""#, "error=the disk is full"]);
+    has(&["DEBUG poller: the store failed again ", r#"operation="finish""#]);
+    has(&[" INFO poller: the store works again ", r#"operation="finish""#]);
+    assert_eq!(text.matches(" WARN ").count(), 1, "one warning, however often it fails:\n{text}");
     has(&[
         " INFO poller: poll ended ",
         r#"poll.key="matching""#,

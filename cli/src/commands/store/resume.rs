@@ -85,6 +85,7 @@ async fn resume(
         store,
         poller: poller.clone(),
         clock,
+        began: clock.now(),
         ends: Ends::new(print),
         narrator,
         terminal,
@@ -137,6 +138,7 @@ struct Run<'a> {
     store: SqliteStore,
     poller: Poller,
     clock: SystemClock,
+    began: Timestamp,
     ends: Ends,
     narrator: Narrator,
     terminal: &'a Terminal,
@@ -325,7 +327,11 @@ impl Run<'_> {
     /// The last words, and the exit code.
     async fn end(self, stopped: bool, cacert: Option<&Path>) -> anyhow::Result<Exit> {
         if self.ends.number() > 1 {
-            self.narrator.say(self.ends.summary());
+            self.narrator.sum_up(
+                self.ends.summary(),
+                &self.poller.stats(),
+                self.clock.now().since(self.began),
+            );
         }
         let left = u32::try_from(self.store.count_open().await.map_err(plain)?).unwrap_or(u32::MAX);
         if left > 0 {

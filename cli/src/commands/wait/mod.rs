@@ -21,6 +21,7 @@ use super::{AlreadyTold, tell_error};
 use crate::args::{TextArg, WaitArgs};
 use crate::exit::Exit;
 use crate::input::Text;
+use crate::render::clean;
 use crate::render::diagnostics::Diagnostics;
 use crate::render::live::Narrator;
 use crate::render::terminal::{Terminal, tell};
@@ -94,7 +95,7 @@ impl Condition {
             Reading::Body { .. } => "body",
         };
         let text = self.node.to_value().to_string();
-        format!("the {what} matches {}", crate::render::clean::excerpt(&text, 120))
+        format!("the {what} matches {}", clean::excerpt(&text, 120))
     }
 }
 
@@ -132,14 +133,14 @@ fn spec(
             Some(condition) => {
                 tell(Diagnostics::new(&condition.text, terminal.stderr_paint).render(diagnostic));
             }
-            None => tell_error(terminal, &anyhow::anyhow!("{}", by_option(diagnostic))),
+            None => tell_error(terminal, &anyhow::anyhow!("{}", by_option(diagnostic, &args.url))),
         }
     }
     decoded.map_err(|_| AlreadyTold.into())
 }
 
 /// A diagnostic of something that has no text of its own, under the name its user knows.
-fn by_option(diagnostic: &Diagnostic) -> String {
+fn by_option(diagnostic: &Diagnostic, url: &str) -> String {
     const OPTIONS: [(&str, &str); 6] = [
         ("/url", "URL"),
         ("/interval", "--every"),
@@ -156,8 +157,19 @@ fn by_option(diagnostic: &Diagnostic) -> String {
             || pointer.to_owned(),
             |(option, rest)| format!("{option} {}", rest.trim_start_matches('/')),
         );
-    let help = diagnostic.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
+    let hint = if pointer == "/url" { url_hint(url) } else { diagnostic.hint().map(str::to_owned) };
+    let help = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
     format!("{}: {}{help}", place.trim_end(), diagnostic.message())
+}
+
+/// What to write instead of a URL that is not accepted; the hints of a spec speak of its members.
+fn url_hint(url: &str) -> Option<String> {
+    if url.contains('@') {
+        // Not repeated: what is before the sign may be a password.
+        return Some("give a user and a password as --header 'authorization: Basic env:NAME'".to_owned());
+    }
+    let whole = url.contains("://");
+    (!whole).then(|| format!("write it whole: http://{0} or https://{0}", clean::excerpt(url, 100)))
 }
 
 fn request(args: &WaitArgs) -> anyhow::Result<Node> {

@@ -1,28 +1,35 @@
 //! The core in a simulated world: a fake clock, a fetch that misbehaves, a store that fails and crashes, all seeded.
 //!
-//! The world carries out the core's effects as the driver would, at times and with results drawn from the seed, and
-//! crashes between any two steps: the core is gone, writes under way happen or not, and some time later a new core goes
-//! on with what the store has. After every step the invariants are checked; at the end, that every acknowledged poll
-//! has exactly one outcome.
+//! The world carries out the core's effects as the driver would, at times and with results drawn from the seed: requests
+//! that fail, hang, hint and are shared, a store that fails, is slow or is away for a while. It shuts down, and it crashes
+//! between any two effects: the core is gone, writes under way happen or not, and some time later a new core goes on with
+//! what the store has. After every step the invariants are checked; at the end, that every acknowledged poll has exactly
+//! one outcome.
+//!
+//! What is checked, besides: no request begins at or after its poll's deadline, before its time, beside another of the same
+//! poll, after the outcome, while a hint holds it, or once a shutdown began; requests announced for the grid are on it; caps
+//! are kept; a request that is due and may be sent is sent; a poll ends at its deadline, or at the first chance after,
+//! and an outcome never changes once it is told.
 //!
 //! `POLLER_SEEDS=10000 cargo test -p poller simulation` runs more seeds; `POLLER_SEED=42` replays one.
+
+mod script;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use retry::Rng;
-use serde_json::json;
 
+use self::script::{Reply, pick, random_reply, random_spec};
 use super::core::{Admission, Core, Effect, PollId, Send, Ticket};
 use crate::clock::Timestamp;
 use crate::event::Event;
-use crate::fetch::{FetchError, FetchErrorKind};
-use crate::judge::{self, Finding, Miss};
+use crate::judge::{self, Finding};
 use crate::limits::Limits;
 use crate::outcome::{Next, NextReason, Outcome, Verdict};
-use crate::response::RecordedResponse;
-use crate::spec::{PollSpec, SpecOptions};
+use crate::schedule::Grid;
+use crate::spec::PollSpec;
 use crate::store::{Creation, PollKey, StoreError, StoredPoll};
 
 const SECOND: u64 = 1_000_000;
@@ -60,8 +67,10 @@ enum Happening {
         outcome: Arc<Outcome>,
         fails: bool,
     },
+    ShutDown,
     Crash,
     Restart,
+    StoreGoesAway,
 }
 
 /// What the world knows of a poll from outside.
@@ -73,9 +82,39 @@ struct Known {
     in_flight: Option<u64>,
     /// What the last attempt of this life said about the next.
     next: Option<Option<Next>>,
-    ever_sent: bool,
+    /// When the engine heard that it is stored.
+    begun: Option<Timestamp>,
+    /// Its outcome is decided, in this life.
+    ending: bool,
+    /// What the request in flight will bring.
+    reply: Option<Reply>,
     /// No request before this, as told in this life.
     held_until: Timestamp,
+}
+
+/// What happened, so that a simulation in which too little does is noticed.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    sent: u32,
+    joined: u32,
+    hung: u32,
+    crashes: u32,
+    /// Of those, the ones between two effects of one step.
+    torn: u32,
+    shutdowns: u32,
+    outages: u32,
+}
+
+impl Counts {
+    fn add(&mut self, more: Self) {
+        self.sent += more.sent;
+        self.joined += more.joined;
+        self.hung += more.hung;
+        self.crashes += more.crashes;
+        self.torn += more.torn;
+        self.shutdowns += more.shutdowns;
+        self.outages += more.outages;
+    }
 }
 
 struct World {
@@ -95,7 +134,10 @@ struct World {
     next_ticket: u64,
     store: HashMap<PollKey, StoredPoll>,
     requests: u64,
-    sent: u64,
+    counts: Counts,
+    shutting_down: bool,
+    /// Until then every call to the store fails.
+    store_away: u64,
     /// Whether writes may still fail: towards the end the store recovers, so that the run can end.
     storms: bool,
 }
@@ -132,7 +174,9 @@ impl World {
             next_ticket: 0,
             store: HashMap::new(),
             requests: 0,
-            sent: 0,
+            counts: Counts::default(),
+            shutting_down: false,
+            store_away: 0,
             storms: true,
             dice,
         };
@@ -151,7 +195,12 @@ impl World {
         }
         for _ in 0..pick(&mut world.dice, 4) {
             let at = world.up_to(150 * SECOND);
-            world.later(at, Happening::Crash);
+            let how = if pick(&mut world.dice, 4) == 0 { Happening::ShutDown } else { Happening::Crash };
+            world.later(at, how);
+        }
+        for _ in 0..pick(&mut world.dice, 3) {
+            let at = world.up_to(150 * SECOND);
+            world.later(at, Happening::StoreGoesAway);
         }
         world
     }
@@ -175,6 +224,9 @@ impl World {
             let wake = self.core.as_ref().and_then(Core::next_wake).map(Timestamp::as_micros);
             let happening = self.agenda.first_key_value().map(|((at, _), _)| *at);
             let Some(next) = [wake, happening].into_iter().flatten().min() else { break };
+            if next > self.now {
+                self.check_promptness();
+            }
             self.now = self.now.max(next);
             self.storms = self.now < 1300 * SECOND;
             assert!(self.now < 10_000 * SECOND, "the world does not come to rest");
@@ -227,6 +279,10 @@ impl World {
                 if life == self.life
                     && let Some(core) = &mut self.core
                 {
+                    let known = &mut self.known[self.ids[&id]];
+                    if known.told.is_none() {
+                        known.begun = Some(now);
+                    }
                     core.created(id, result, now);
                 }
             }
@@ -239,42 +295,21 @@ impl World {
                     core.finished(id, result, now);
                 }
             }
-            Happening::Crash => {
-                if self.core.take().is_none() {
-                    return;
-                }
-                self.life += 1;
-                self.ids.clear();
-                self.tickets.clear();
-                for known in &mut self.known {
-                    known.in_flight = None;
-                    known.next = None;
-                    known.held_until = Timestamp::default();
-                }
-                // A write under way when the process died may or may not have reached the disk.
-                let writes: Vec<_> = self
-                    .agenda
-                    .iter()
-                    .filter(|(_, what)| {
-                        matches!(what, Happening::Created { .. } | Happening::Finished { .. })
-                    })
-                    .map(|(at, _)| *at)
-                    .collect();
-                for at in writes {
-                    let lost = pick(&mut self.dice, 2) == 0;
-                    match self.agenda.remove(&at) {
-                        Some(Happening::Created { poll, fails: false, .. }) if !lost => {
-                            self.create(poll);
-                        }
-                        Some(Happening::Finished { key, outcome, fails: false, .. }) if !lost => {
-                            self.finish(&key, outcome);
-                        }
-                        _ => {}
-                    }
-                }
-                let away = self.up_to(60 * SECOND);
-                self.later(away, Happening::Restart);
+            Happening::StoreGoesAway => {
+                self.counts.outages += 1;
+                self.store_away = self.now + self.dice.up_to(60 * SECOND);
             }
+            Happening::ShutDown => {
+                if let Some(core) = &mut self.core {
+                    self.counts.shutdowns += 1;
+                    self.shutting_down = true;
+                    core.shut_down();
+                    // As long as requests in flight are waited for.
+                    let grace = self.up_to(10 * SECOND);
+                    self.later(grace, Happening::Crash);
+                }
+            }
+            Happening::Crash => self.crash(),
             Happening::Restart => {
                 self.came_up.push(now);
                 let rng = Rng::seeded(self.dice.next_u64());
@@ -294,6 +329,46 @@ impl World {
                 self.core = Some(core);
             }
         }
+    }
+
+    /// The process is gone.
+    fn crash(&mut self) {
+        if self.core.take().is_none() {
+            return;
+        }
+        self.counts.crashes += 1;
+        self.life += 1;
+        self.shutting_down = false;
+        self.ids.clear();
+        self.tickets.clear();
+        for known in &mut self.known {
+            known.in_flight = None;
+            known.next = None;
+            known.ending = false;
+            known.reply = None;
+            known.held_until = Timestamp::default();
+        }
+        // A write under way when the process died may or may not have reached the disk.
+        let writes: Vec<_> = self
+            .agenda
+            .iter()
+            .filter(|(_, what)| matches!(what, Happening::Created { .. } | Happening::Finished { .. }))
+            .map(|(at, _)| *at)
+            .collect();
+        for at in writes {
+            let lost = pick(&mut self.dice, 2) == 0;
+            match self.agenda.remove(&at) {
+                Some(Happening::Created { poll, fails: false, .. }) if !lost => {
+                    self.create(poll);
+                }
+                Some(Happening::Finished { key, outcome, fails: false, .. }) if !lost => {
+                    self.finish(&key, outcome);
+                }
+                _ => {}
+            }
+        }
+        let away = self.up_to(60 * SECOND);
+        self.later(away, Happening::Restart);
     }
 
     fn create(&mut self, poll: StoredPoll) -> Creation {
@@ -317,14 +392,23 @@ impl World {
             core.take_effects(&mut effects);
         }
         for effect in effects {
+            if self.storms && pick(&mut self.dice, 400) == 0 {
+                self.counts.torn += 1;
+                self.crash();
+            }
+            if self.core.is_none() {
+                return;
+            }
             match effect {
                 Effect::Create { id, poll } => {
                     self.ids.insert(id, index(&poll.key));
-                    let (delay, fails) = (self.up_to(SECOND), self.storm(6));
+                    let (delay, fails) = self.store_answers(6);
                     self.later(delay, Happening::Created { life: self.life, id, poll, fails });
                 }
                 Effect::Finish { id, key, outcome } => {
-                    let (delay, fails) = (self.up_to(SECOND), self.storm(3));
+                    let poll = self.ids[&id];
+                    self.known[poll].ending = true;
+                    let (delay, fails) = self.store_answers(3);
                     self.later(delay, Happening::Finished { life: self.life, id, key, outcome, fails });
                 }
                 Effect::Send(request) => self.send(&request),
@@ -366,8 +450,12 @@ impl World {
         }
     }
 
-    fn storm(&mut self, one_in: usize) -> bool {
-        self.storms && pick(&mut self.dice, one_in) == 0
+    /// When the store answers, and whether it fails.
+    fn store_answers(&mut self, fails_one_in: usize) -> (u64, bool) {
+        let slow = self.storms && pick(&mut self.dice, 20) == 0;
+        let delay = self.up_to(if slow { 60 * SECOND } else { SECOND });
+        let away = self.now + delay < self.store_away;
+        (delay, self.storms && (away || pick(&mut self.dice, fails_one_in) == 0))
     }
 
     fn send(&mut self, request: &Send) {
@@ -381,9 +469,21 @@ impl World {
         assert!(known.told.is_none() && stored.outcome.is_none(), "a request after the outcome");
         assert!(now < deadline && cut <= deadline, "a request at or after the deadline");
         assert!(now >= known.held_until, "a request while a hint holds the poll back");
+        assert!(!self.shutting_down, "a request once a shutdown began");
         match known.next {
-            // The first of this life of the process: at the start, or when it came up.
-            None => assert!(now >= stored.created_at),
+            // The first of this life of the process: at the start, or where an earlier one had begun the poll, at its
+            // next tick.
+            None => {
+                let grid = Grid::new(stored.created_at, spec.interval(), spec.timeout());
+                let first = match self.came_up.last() {
+                    Some(&came_up) if came_up > stored.created_at => {
+                        let young = came_up.since(stored.created_at) < spec.interval();
+                        if young { came_up } else { grid.first_after(came_up).unwrap_or(came_up) }
+                    }
+                    _ => stored.created_at,
+                };
+                assert!(now >= first, "the first request before its time");
+            }
             Some(None) => panic!("a request that was not announced"),
             Some(Some(next)) => {
                 assert!(now >= next.at, "a request before its time");
@@ -393,15 +493,20 @@ impl World {
         }
         self.requests += 1;
         known.in_flight = Some(self.requests);
-        known.ever_sent = true;
-        self.sent += 1;
-        let (delay, finding) = self.reply(spec, last.as_ref());
-        let ends = (now + Duration::from_micros(delay)).min(cut);
-        let finding = if now + Duration::from_micros(delay) >= cut {
-            judge::timed_out(cut.since(now))
-        } else {
-            finding
+        self.counts.sent += 1;
+        let (reply, joined) = match self.under_way(poll) {
+            Some(reply) if pick(&mut self.dice, 2) == 0 => (reply, true),
+            _ => (random_reply(&mut self.dice, now), false),
         };
+        self.counts.joined += u32::from(joined);
+        self.counts.hung += u32::from(reply.at >= cut);
+        let ends = reply.at.min(cut);
+        let finding = match reply.brings.clone() {
+            _ if reply.at >= cut => judge::timed_out(cut.since(now)),
+            Ok(response) => judge::judge(spec, response, last.as_ref(), ends.to_system_time()),
+            Err(error) => Finding::Error(error),
+        };
+        self.known[poll].reply = Some(reply);
         let lag = if pick(&mut self.dice, 2) == 0 { 0 } else { self.up_to(crate::clock::micros(LAG)) };
         let delay = ends.as_micros() - self.now + lag;
         let (life, request) = (self.life, self.requests);
@@ -409,36 +514,40 @@ impl World {
         self.later(delay, Happening::Replied { life, id, request, finding, ended: ends });
     }
 
-    fn reply(&mut self, spec: &PollSpec, last: Option<&Arc<Miss>>) -> (u64, Finding) {
-        let delay = match pick(&mut self.dice, 4) {
-            0 => 0,
-            1 => self.up_to(SECOND),
-            2 => self.up_to(40 * SECOND),
-            _ => self.up_to(5 * SECOND),
+    /// The reply to a request in flight that this poll may share: one that asks the same and is not answered.
+    fn under_way(&self, poll: usize) -> Option<Reply> {
+        let same = |other: &usize| {
+            let (mine, theirs) = (&self.specs[poll], &self.specs[*other]);
+            *other != poll && mine.url_text() == theirs.url_text() && mine.request() == theirs.request()
         };
-        let wait = self.up_to(30).to_string();
-        let reset = format!("{wait}s");
-        let (status, headers, body): (u16, Vec<(&str, &str)>, &str) = match pick(&mut self.dice, 40) {
-            0 => (200, vec![], r#"{"status":"SUCCESS"}"#),
-            1 => (200, vec![], r#"{"status":"FAILED"}"#),
-            2..=4 => (429, vec![("retry-after", &wait)], ""),
-            5 => (503, vec![("retry-after", "100000")], ""),
-            6..=7 => (503, vec![("x-reset", &reset)], ""),
-            8..=9 => (500, vec![], "not json"),
-            10..=13 => (401, vec![], "{}"),
-            14..=16 => {
-                return (
-                    delay,
-                    Finding::Error(FetchError::new(FetchErrorKind::Connect, "connection refused")),
-                );
-            }
-            17 => {
-                return (delay, Finding::Error(FetchError::new(FetchErrorKind::NoSuchHost, "no such host")));
-            }
-            _ => (200, vec![], r#"{"status":"PENDING"}"#),
+        let asked = (0..self.specs.len()).filter(same);
+        let mut replies = asked.filter_map(|other| {
+            let known = &self.known[other];
+            known.reply.clone().filter(|reply| known.in_flight.is_some() && reply.at > self.time())
+        });
+        replies.next()
+    }
+
+    /// Before time goes on: nothing that is due and may be sent waits.
+    fn check_promptness(&self) {
+        let now = self.time();
+        if self.core.is_none() || self.shutting_down {
+            return;
+        }
+        let in_flight = |origin: Option<&str>| {
+            let polls = (0..self.specs.len()).filter(|poll| self.known[*poll].in_flight.is_some());
+            polls.filter(|poll| origin.is_none_or(|origin| self.specs[*poll].origin() == origin)).count()
         };
-        let at = (self.time() + Duration::from_micros(delay)).to_system_time();
-        (delay, judge::judge(spec, RecordedResponse::new(status, headers, body), last, at))
+        for (poll, known) in self.known.iter().enumerate() {
+            let Some(Some(next)) = known.next else { continue };
+            let spec = &self.specs[poll];
+            let deadline = self.store[&key(poll)].created_at + spec.timeout();
+            let due = next.at <= now && now < deadline && now >= known.held_until;
+            let waits = due && known.in_flight.is_none() && !known.ending && known.told.is_none();
+            let room = in_flight(None) < self.limits.in_flight
+                && in_flight(Some(spec.origin())) < self.limits.per_origin;
+            assert!(!waits || !room, "poll {poll} is due since {} and not asked though it may be", next.at);
+        }
     }
 
     fn tell(&mut self, poll: usize, event: Event) {
@@ -462,9 +571,9 @@ impl World {
         assert!(known.in_flight.is_none(), "a request in flight after the outcome");
         let deadline = outcome.started_at + self.specs[poll].timeout();
         let ended = outcome.ended_at;
-        // After its deadline a poll ends only where nobody ran it then, and at the first chance.
+        // After its deadline a poll ends only where nobody ran it then or it was not stored yet, and at the first chance.
         assert!(
-            ended <= deadline + LAG || self.came_up.contains(&ended),
+            ended <= deadline + LAG || self.came_up.contains(&ended) || known.begun == Some(ended),
             "ended at {ended}, after the deadline {deadline}, though somebody ran it"
         );
         assert!(outcome.history.len() <= self.limits.history);
@@ -483,48 +592,6 @@ impl World {
     }
 }
 
-fn pick(dice: &mut Rng, sides: usize) -> usize {
-    let sides = u64::try_from(sides).unwrap_or(1).max(1);
-    usize::try_from(dice.up_to(sides - 1)).unwrap_or(0)
-}
-
-fn random_spec(dice: &mut Rng) -> PollSpec {
-    let origin = pick(dice, 3);
-    let token = pick(dice, 2);
-    let interval = 1.0 + dice.up_to(19_000) as f64 / 1000.0;
-    let timeout = 5.0 + dice.up_to(120_000) as f64 / 1000.0;
-    let mut spec = json!({
-        "url": format!("https://host-{origin}.example.com/job"),
-        "interval": interval,
-        "timeout": timeout,
-        "requestInit": {"headers": {"authorization": format!("token-{token}")}},
-        "responseFilter": {"status": [200], "body": {"status": ["SUCCESS"]}},
-        "failureFilter": {"body": {"status": ["FAILED"]}},
-        "requestTimeout": {"durationInMs": 500 + dice.up_to(20_000)},
-    });
-    let backoff = |dice: &mut Rng| {
-        let (limit, least) = (1 + dice.up_to(4), 100 + dice.up_to(3000));
-        json!({"strategy": "backoff", "limit": limit, "minTimeoutInMs": least, "factor": 1.5})
-    };
-    if pick(dice, 2) == 0 {
-        spec["retry"] = json!({"500-599": backoff(dice), "all": backoff(dice)});
-    }
-    if pick(dice, 3) == 0 {
-        spec["retry"] = json!({"503": {"strategy": "headers", "resetHeader": "x-reset",
-            "resetFormat": "iso_8601_duration_openai_variant"}});
-    }
-    if pick(dice, 3) == 0 {
-        spec["requestTimeout"]["retry"] = json!({"limit": 3, "minTimeoutInMs": 200});
-    }
-    if pick(dice, 2) == 0 {
-        spec["giveUp"] = json!(false);
-    }
-    SpecOptions::new()
-        .limits(Limits::unbounded())
-        .parse(&spec.to_string())
-        .expect("the generator writes valid specs")
-}
-
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
 }
@@ -535,18 +602,18 @@ fn every_poll_keeps_its_promises_whatever_happens() {
         Some(seed) => seed..seed + 1,
         None => 0..number("POLLER_SEEDS").unwrap_or(1000),
     };
-    let (mut sent, mut ended) = (0, HashMap::<&str, u32>::new());
+    let (mut total, mut ended) = (Counts::default(), HashMap::<&str, u32>::new());
     for seed in seeds.clone() {
         let result = std::panic::catch_unwind(|| {
             let mut world = World::new(seed);
             world.run();
             let names =
                 world.store.values().filter_map(|poll| poll.outcome.as_ref()).map(|outcome| outcome.name());
-            (world.sent, names.collect::<Vec<_>>())
+            (world.counts, names.collect::<Vec<_>>())
         });
         match result {
-            Ok((requests, names)) => {
-                sent += requests;
+            Ok((counts, names)) => {
+                total.add(counts);
                 names.into_iter().for_each(|name| *ended.entry(name).or_default() += 1);
             }
             Err(panic) => {
@@ -557,7 +624,10 @@ fn every_poll_keeps_its_promises_whatever_happens() {
     }
     // A simulation in which nothing happens would prove nothing.
     if seeds.end - seeds.start >= 1000 {
-        assert!(sent > 10_000, "{sent} requests");
+        let Counts { sent, joined, hung, crashes, torn, shutdowns, outages } = total;
+        assert!(sent > 10_000, "{total:?}");
+        let least = [joined, hung, crashes, torn, shutdowns, outages].into_iter().min();
+        assert!(least > Some(100), "{total:?}");
         for name in ["matched", "failed", "timed out", "cancelled"] {
             assert!(ended.get(name).is_some_and(|count| *count > 100), "{ended:?}");
         }

@@ -1,0 +1,273 @@
+//! How many due polls a second are asked of a local server, beside a bare loop of the same HTTP client; and how late
+//! requests are at half of that rate.
+//!
+//! The server is a process of its own. The bare loop sends a request, reads the response and parses its body, over and
+//! over, as many at once as the poller may have in flight. Both take turns in the same process, some seconds each; the
+//! best of each counts, so that what else the machine does disturbs the least.
+//!
+//! Lateness is from the tick of its grid at which a request was due to the moment its HTTP client was called.
+//!
+//! `cargo bench -p benches --bench poller_rate [-- ROUNDS]`
+
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use poller::fetch::{Fetch, FetchError, Guard, HttpClient, Request, Response};
+use poller::{BoxFuture, Clock as _, Limits, PollSpec, Poller, SpecOptions, SystemClock, Timestamp};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+/// Requests in flight at once.
+const AT_ONCE: usize = 64;
+/// How long one turn takes, and how much of its beginning does not count.
+const TURN: Duration = Duration::from_secs(4);
+const WARM_UP: Duration = Duration::from_secs(1);
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let rounds = arguments.iter().find_map(|argument| argument.parse().ok()).unwrap_or(5);
+    if arguments.iter().any(|argument| argument == "--server") {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        return runtime.expect("a runtime can be built").block_on(serve());
+    }
+    // The bare client takes the process's provider; the poller's brings its own.
+    rustls::crypto::ring::default_provider().install_default().expect("nobody has installed one");
+    let server = Server::start();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.expect("a runtime can be built").block_on(compare(&server, rounds));
+}
+
+async fn compare(server: &Server, rounds: usize) {
+    let (mut bare, mut polled) = (0.0_f64, 0.0_f64);
+    for _ in 0..rounds {
+        bare = bare.max(bare_loop(server).await);
+        polled = polled.max(due_polls(server).await);
+    }
+    println!(
+        "due polls: {polled:.0} a second; bare loop: {bare:.0} a second; {:.1} % of it",
+        100.0 * polled / bare
+    );
+    let late = lateness(server, polled / 2.0).await;
+    println!(
+        "lateness at {:.0} requests a second: p50 {:?}, p99 {:?}, the latest {:?}",
+        late.rate, late.p50, late.p99, late.latest
+    );
+}
+
+/// Requests a second of the HTTP client alone.
+async fn bare_loop(server: &Server) -> f64 {
+    let client = reqwest::Client::builder().no_proxy().build().expect("the client can be built");
+    let (done, over) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+    let loops: Vec<_> = (0..AT_ONCE)
+        .map(|number| {
+            let (client, done, over) = (client.clone(), Arc::clone(&done), Arc::clone(&over));
+            let url = format!("http://{}/v1/exports/{number}", server.address);
+            tokio::spawn(async move {
+                while !over.load(Ordering::Relaxed) {
+                    let response = client.get(&url).send().await.expect("the server answers");
+                    let body = response.bytes().await.expect("the body is whole");
+                    let json: serde_json::Value = serde_json::from_slice(&body).expect("it is JSON");
+                    assert_eq!(json["status"], "PENDING");
+                    done.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+        })
+        .collect();
+    let rate = rate_of(|| done.load(Ordering::Relaxed)).await;
+    over.store(true, Ordering::Relaxed);
+    for task in loops {
+        task.await.expect("the loop did not panic");
+    }
+    rate
+}
+
+/// Requests a second of a poller that has more polls due than it can ask.
+async fn due_polls(server: &Server) -> f64 {
+    let client = HttpClient::builder().guard(Guard::local()).idle_per_origin(AT_ONCE).build();
+    let poller = poller(client.expect("the client can be built")).await;
+    submit(&poller, server, 100_000, Duration::from_secs(1), Duration::ZERO).await;
+    let rate = rate_of(|| poller.stats().attempts.total()).await;
+    poller.shutdown().await;
+    assert_eq!(poller.stats().attempts.error, 0, "every request was answered");
+    rate
+}
+
+async fn rate_of(count: impl Fn() -> u64) -> f64 {
+    let clock = SystemClock::new();
+    clock.sleep_until(clock.now() + WARM_UP).await;
+    let (before, began) = (count(), clock.now());
+    clock.sleep_until(began + (TURN - WARM_UP)).await;
+    (count() - before) as f64 / clock.now().since(began).as_secs_f64()
+}
+
+struct Lateness {
+    rate: f64,
+    p50: Duration,
+    p99: Duration,
+    latest: Duration,
+}
+
+/// How late requests are when this many a second are due, evenly.
+async fn lateness(server: &Server, rate: f64) -> Lateness {
+    const INTERVAL: Duration = Duration::from_secs(2);
+    let polls = (rate * INTERVAL.as_secs_f64()) as u64;
+    let client = HttpClient::builder().guard(Guard::local()).idle_per_origin(AT_ONCE).build();
+    let observed = Observed::new(client.expect("the client can be built"), polls);
+    let poller = poller(observed.clone()).await;
+    // Twice the interval, so that submitting them disturbs less than asking them.
+    let starts = submit(&poller, server, polls, INTERVAL, INTERVAL * 2).await;
+    *observed.starts.lock().expect("nobody panicked") = starts;
+    observed.measuring.store(true, Ordering::Relaxed);
+    let rate = rate_of(|| poller.stats().attempts.total()).await;
+    observed.measuring.store(false, Ordering::Relaxed);
+    poller.shutdown().await;
+    let mut late: Vec<Duration> = {
+        let starts = observed.starts.lock().expect("nobody panicked");
+        let began = observed.began.lock().expect("nobody panicked");
+        let since_tick = |(poll, at): &(u64, Timestamp)| {
+            let micros = at.since(starts[*poll as usize]).as_micros() % INTERVAL.as_micros();
+            Duration::from_micros(micros as u64)
+        };
+        began.iter().map(since_tick).collect()
+    };
+    late.sort_unstable();
+    let at = |share: f64| late[(late.len() as f64 * share) as usize];
+    Lateness { rate, p50: at(0.5), p99: at(0.99), latest: at(0.999_999) }
+}
+
+async fn poller(fetch: impl Fetch) -> Poller {
+    Poller::builder().fetch(fetch).limits(limits()).build().await.expect("an empty store is no problem")
+}
+
+fn limits() -> Limits {
+    let mut limits = Limits::unbounded();
+    (limits.in_flight, limits.per_origin) = (AT_ONCE, AT_ONCE);
+    limits
+}
+
+/// Submits polls, evenly over some time; returns their starts.
+async fn submit(
+    poller: &Poller,
+    server: &Server,
+    polls: u64,
+    interval: Duration,
+    over: Duration,
+) -> Vec<Timestamp> {
+    let text = format!(
+        r#"{{"url": "http://{}/", "interval": {}, "timeout": 3600,
+            "responseFilter": {{"status": [200], "body": {{"status": ["SUCCESS"]}}}},
+            "failureFilter": {{"body": {{"status": ["FAILED", "CANCELLED"]}}}}}}"#,
+        server.address,
+        interval.as_secs_f64()
+    );
+    let spec: PollSpec = SpecOptions::new().limits(limits()).parse(&text).expect("the spec is valid");
+    let clock = SystemClock::new();
+    let began = clock.now();
+    let mut starts = Vec::with_capacity(polls as usize);
+    for number in 0..polls {
+        if number % 100 == 0 {
+            clock.sleep_until(began + over.mul_f64(number as f64 / polls as f64)).await;
+        }
+        let url = format!("http://{}/v1/exports/{number}", server.address);
+        let spec = spec.with_url(&url).expect("the URL is valid");
+        let poll = poller.submit(format!("export-{number}"), spec).await.expect("the poll is accepted");
+        starts.push(Timestamp::from_micros(poll.deadline().as_micros() - 3_600_000_000));
+    }
+    starts
+}
+
+/// A client that notes when it is called, and by which poll.
+#[derive(Clone)]
+struct Observed {
+    client: HttpClient,
+    clock: Arc<Mutex<Option<SystemClock>>>,
+    measuring: Arc<AtomicBool>,
+    starts: Arc<Mutex<Vec<Timestamp>>>,
+    began: Arc<Mutex<Vec<(u64, Timestamp)>>>,
+}
+
+impl Observed {
+    fn new(client: HttpClient, polls: u64) -> Self {
+        Self {
+            client,
+            clock: Arc::default(),
+            measuring: Arc::default(),
+            starts: Arc::default(),
+            began: Arc::new(Mutex::new(Vec::with_capacity(8 * polls as usize))),
+        }
+    }
+}
+
+impl Fetch for Observed {
+    fn fetch(&self, request: Request) -> BoxFuture<'static, Result<Response, FetchError>> {
+        if self.measuring.load(Ordering::Relaxed) {
+            let number = request.url.path().rsplit('/').next().and_then(|number| number.parse().ok());
+            let at = self.clock.lock().expect("nobody panicked").get_or_insert_with(SystemClock::new).now();
+            self.began.lock().expect("nobody panicked").push((number.expect("the path ends so"), at));
+        }
+        self.client.fetch(request)
+    }
+}
+
+/// The server's process; it ends with this value.
+struct Server {
+    process: Child,
+    address: SocketAddr,
+}
+
+impl Server {
+    fn start() -> Self {
+        let program = std::env::current_exe().expect("this program has a path");
+        let mut process = Command::new(program)
+            .arg("--server")
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the server's process starts");
+        let mut line = String::new();
+        let output = process.stdout.take().expect("it was asked for");
+        BufReader::new(output).read_line(&mut line).expect("the server says its address");
+        Self { process, address: line.trim().parse().expect("it is an address") }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // One that has ended by itself need not be ended.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// As little of a server as a client can tell from a whole one.
+async fn serve() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a free port");
+    println!("{}", listener.local_addr().expect("it is bound"));
+    loop {
+        let (connection, _) = listener.accept().await.expect("connections can be accepted");
+        // A client that goes away ends its connection.
+        tokio::spawn(async move { drop(converse(connection).await) });
+    }
+}
+
+async fn converse(mut connection: TcpStream) -> std::io::Result<()> {
+    const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 41\r\n\
+        date: Tue, 24 Nov 2026 19:20:36 GMT\r\n\r\n{\"status\":\"PENDING\",\"progress\":0.5,\"n\":1}";
+    connection.set_nodelay(true)?;
+    let mut buffer = [0; 4096];
+    let mut filled = 0;
+    loop {
+        filled += match connection.read(&mut buffer[filled..]).await? {
+            0 => return Ok(()),
+            read => read,
+        };
+        // A GET has no body, so a request ends with its head.
+        if buffer[..filled].ends_with(b"\r\n\r\n") {
+            filled = 0;
+            connection.write_all(RESPONSE).await?;
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Many at once: submitters that have to wait for their turn, and polls that share a request.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use poller::store::{Creation, MemoryStore, OpenPolls, PollKey, Retention, Store, StoreError, StoredPoll};
+use poller::{BoxFuture, Limits, Outcome};
+use serde_json::json;
+use tokio::sync::{Semaphore, watch};
+
+use crate::world::{Reply, World, pending, spec, success};
+
+/// A memory store whose creations wait until they are let through.
+#[derive(Clone)]
+struct Gated {
+    inner: MemoryStore,
+    gate: Arc<Semaphore>,
+    asked: Arc<watch::Sender<usize>>,
+}
+
+impl Gated {
+    fn new() -> Self {
+        Self { inner: MemoryStore::new(), gate: Arc::new(Semaphore::new(0)), asked: Arc::default() }
+    }
+}
+
+impl Store for Gated {
+    fn create(&self, poll: StoredPoll) -> BoxFuture<'_, Result<Creation, StoreError>> {
+        Box::pin(async {
+            self.asked.send_modify(|asked| *asked += 1);
+            self.gate.acquire().await.expect("the gate is never closed").forget();
+            self.inner.create(poll).await
+        })
+    }
+
+    fn finish(&self, key: PollKey, outcome: Arc<Outcome>) -> BoxFuture<'_, Result<Arc<Outcome>, StoreError>> {
+        self.inner.finish(key, outcome)
+    }
+
+    fn begin_run(&self) -> BoxFuture<'_, Result<usize, StoreError>> {
+        self.inner.begin_run()
+    }
+
+    fn load_open(&self) -> BoxFuture<'_, Result<OpenPolls, StoreError>> {
+        self.inner.load_open()
+    }
+
+    fn get(&self, key: PollKey) -> BoxFuture<'_, Result<Option<StoredPoll>, StoreError>> {
+        self.inner.get(key)
+    }
+
+    fn list(&self) -> BoxFuture<'_, Result<Vec<StoredPoll>, StoreError>> {
+        self.inner.list()
+    }
+
+    fn forget(&self, key: PollKey) -> BoxFuture<'_, Result<bool, StoreError>> {
+        self.inner.forget(key)
+    }
+
+    fn purge(&self, keep: Retention) -> BoxFuture<'_, Result<usize, StoreError>> {
+        self.inner.purge(keep)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_submits_goes_no_faster_than_the_store() {
+    let world = World::sequence([success]);
+    let store = Gated::new();
+    let mut limits = Limits::unbounded();
+    limits.submitting = 2;
+    let poller = world.poller().store(store.clone()).limits(limits).build().await.unwrap();
+    let submitters: Vec<_> = (0..5)
+        .map(|number| {
+            let poller = poller.clone();
+            let spec = spec(json!({"interval": 10, "timeout": 100}));
+            tokio::spawn(async move { poller.submit(format!("job-{number}"), spec).await })
+        })
+        .collect();
+    // The virtual clock goes on only when nothing else can.
+    world.sleep_until(Duration::from_secs(1)).await;
+    assert_eq!(*store.asked.borrow(), 2, "two have their turn");
+    submitters[0].abort();
+    world.sleep_until(Duration::from_secs(2)).await;
+    assert_eq!(*store.asked.borrow(), 2, "who does not wait any more has not had its turn taken");
+    store.gate.add_permits(5);
+    for submitter in submitters.into_iter().skip(1) {
+        assert_eq!(submitter.await.unwrap().unwrap().outcome().await.unwrap().name(), "matched");
+    }
+    assert_eq!(*store.asked.borrow(), 5);
+}
+
+/// Says that export 1 is done, whatever is asked for, in a second.
+fn exports() -> World {
+    World::new(|_, _| Reply::json(200, r#"{"done":1}"#).after(Duration::from_secs(1)))
+}
+
+fn waits_for(export: u32) -> serde_json::Value {
+    json!({"interval": 10, "timeout": 15, "responseFilter": {"body": {"done": export}}, "failureFilter": {"status": [500]}})
+}
+
+#[tokio::test(start_paused = true)]
+async fn polls_of_one_scope_share_a_request_and_judge_it_by_their_own_filters() {
+    let world = exports();
+    let poller = world.poller().coalesce(true).build().await.unwrap();
+    let one = poller.submit("one", spec(waits_for(1))).await.unwrap();
+    let two = poller.submit("two", spec(waits_for(2))).await.unwrap();
+    let other = poller.scope("other").submit("one", spec(waits_for(1))).await.unwrap();
+    let outcomes =
+        (one.outcome().await.unwrap(), other.outcome().await.unwrap(), two.outcome().await.unwrap());
+    assert_eq!(
+        (outcomes.0.name(), outcomes.1.name(), outcomes.2.name()),
+        ("matched", "matched", "timed out")
+    );
+    assert_eq!(world.times(), [0, 0, 10_000], "one request for each scope, and one more for the second poll");
+    assert_eq!(outcomes.2.attempts, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_shared_unless_it_is_asked_for_or_where_the_questions_differ() {
+    let world = exports();
+    let poller = world.poller().build().await.unwrap();
+    for key in ["one", "two"] {
+        poller.submit(key, spec(waits_for(1))).await.unwrap();
+    }
+    world.arrived(2).await;
+
+    let world = exports();
+    let poller = world.poller().coalesce(true).build().await.unwrap();
+    let init = |value: &str| json!({"headers": {"x-tenant": value}});
+    for (key, member, value) in [
+        ("one", "requestInit", init("a")),
+        ("two", "requestInit", init("b")),
+        ("three", "requestInit", json!({"method": "POST", "body": "x"})),
+        ("four", "requestInit", json!({"method": "POST", "body": "x"})),
+        ("five", "url", json!("https://api.example.com/other")),
+    ] {
+        let mut members = waits_for(1);
+        members[member] = value;
+        poller.submit(key, spec(members)).await.unwrap();
+    }
+    world.arrived(5).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poll_that_cannot_wait_leaves_a_shared_request_to_the_others() {
+    let world = World::new(|_, _| success().after(Duration::from_secs(5)));
+    let poller = world.poller().coalesce(true).build().await.unwrap();
+    let hasty = json!({"interval": 60, "timeout": 100, "requestTimeout": {"durationInMs": 1000}});
+    let patient = json!({"interval": 60, "timeout": 100});
+    let hasty = poller.submit("hasty", spec(hasty)).await.unwrap();
+    let patient = poller.submit("patient", spec(patient)).await.unwrap();
+    assert_eq!(patient.outcome().await.unwrap().name(), "matched");
+    assert_eq!(world.times(), [0]);
+    hasty.cancel().await.unwrap();
+    let outcome = hasty.outcome().await.unwrap();
+    assert_eq!(outcome.counts.to_string(), "1 × timeout");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_there_already_is_not_shared() {
+    let world = World::sequence([pending]);
+    let poller = world.poller().coalesce(true).build().await.unwrap();
+    poller.submit("one", spec(json!({"interval": 10, "timeout": 100}))).await.unwrap();
+    world.arrived(1).await;
+    world.sleep_until(Duration::from_secs(1)).await;
+    poller.submit("two", spec(json!({"interval": 10, "timeout": 100}))).await.unwrap();
+    world.arrived(2).await;
+    assert_eq!(world.times(), [0, 1000]);
+}
