@@ -42,23 +42,45 @@
 //! Filters of Trigger.dev and event patterns of EventBridge compile as they are, each in its [`Dialect`], and can be
 //! [converted](Conversion). [`schema`] gives the JSON Schema of a dialect, for editors.
 //!
+//! # Many filters at once
+//!
+//! A [`FilterSet`] holds filters with ids and says which of them match, in a time that grows with those that nearly do and
+//! not with all there are; a [`LiveSet`] is one that changes while others match with it.
+//!
+//! ```
+//! use filter::{Filter, FilterSet};
+//!
+//! let set = FilterSet::builder()
+//!     .add("paid", Filter::parse(r#"{"type": "order.paid"}"#)?)
+//!     .add("large", Filter::parse(r#"{"amount": {"$gte": 1000}}"#)?)
+//!     .build();
+//! assert_eq!(set.matches_slice(br#"{"type": "order.paid", "amount": 1200}"#)?, [&"paid", &"large"]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # How it works
 //!
 //! ```text
-//!  text ──► spanned JSON ──► typed tree ──► program ──► engines
-//!           json::Node       one for all     flat        matches, matches_slice, explain
-//!           keeps places     dialects        arrays
+//!  text ──► spanned JSON ──► typed tree ──► program ──┬──► evaluator: matches, explain
+//!           json::Node       one for all     flat     │
+//!           keeps places     dialects        arrays   └──► index ◄── walk ◄── bytes or value
+//!                                                          of a FilterSet, or of one filter: matches_slice
 //! ```
 //!
 //! Reading reports all errors at once, each with a JSON pointer, a byte span, and help ([`FilterError::diagnostics`]).
 //! What compiles but hardly means what was meant is a [`Warning`]. What an operator means is written down in one
 //! place, which all engines ask, so that they cannot disagree.
 //!
+//! Bytes are walked once, without a tree: what no filter names is passed 64 bytes at a time. For documents that
+//! are known to be valid there are [`Filter::matches_valid_slice`] and its like on sets, which check nothing and stop when
+//! the answer is known.
+//!
 //! # Promises
 //!
 //! - No input, filter or event, panics, overflows the stack, or takes more time than its size times the number of
 //!   conditions. [`Limits`] bound depth, text and regular expressions; past a limit there is an error.
-//! - [`Filter::matches`] allocates nothing, but for arrays in arrays under the event-bridge dialect.
+//! - [`Filter::matches`] allocates nothing, but for arrays in arrays under the event-bridge dialect. On bytes nothing is
+//!   allocated once a thread has matched its first events, but for strings with escapes.
 //! - Numbers are compared exactly, integers within 64 bits and floats alike. Events are read with correctly rounded
 //!   floats by [`Filter::matches_slice`]; serde_json only does that with its `float_roundtrip` feature, so in a `Value`
 //!   that it parsed a float may be off by the last bit.

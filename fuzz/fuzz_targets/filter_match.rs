@@ -3,12 +3,27 @@
 //! The first byte picks the dialect; the filter ends at the first line break, and the event is the rest.
 #![no_main]
 
-use filter::{Dialect, FilterOptions};
+use filter::{Dialect, Filter, FilterOptions, FilterSet};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
 #[path = "../../filter/tests/it/oracle.rs"]
 mod oracle;
+
+const OURS: usize = usize::MAX;
+
+/// A set in which the filter is found by keys: enough others are about the same fields.
+fn among_others(filter: Filter) -> FilterSet<usize> {
+    let mut set = FilterSet::new();
+    for (id, name) in ["a", "b", "c"].iter().flat_map(|name| (0..10).map(move |n| (n, name))) {
+        let other = format!(r#"{{"{name}": [{id}, "{id}", {{"$gt": {id}}}], "a": {{"b": {id}}}}}"#);
+        if let Ok(other) = Filter::parse(&other.replace(r#""a": {"b""#, r#""nested": {"b""#)) {
+            set.insert(set.len(), other);
+        }
+    }
+    set.insert(OURS, filter);
+    set
+}
 
 fuzz_target!(|data: &[u8]| {
     let Some((first, rest)) = data.split_first() else { return };
@@ -21,6 +36,8 @@ fuzz_target!(|data: &[u8]| {
     }
     let Ok(text) = std::str::from_utf8(filter) else { return };
     let Ok(filter) = FilterOptions::new().dialect(dialect).parse(text) else { return };
+    // Whatever the bytes are, this ends.
+    let known_valid = filter.matches_valid_slice(event);
     let answer = filter.matches_slice(event);
     let value = serde_json::from_slice::<Value>(event);
     assert_eq!(answer.is_ok(), value.is_ok(), "{answer:?}, {value:?}");
@@ -33,6 +50,17 @@ fuzz_target!(|data: &[u8]| {
     };
     assert_eq!(answer, Ok(expected), "bytes: {filter} on {value}");
     assert_eq!(filter.matches(&value), expected, "value: {filter} on {value}");
+    // As a document without duplicate keys.
+    assert_eq!(
+        filter.matches_valid_slice(value.to_string().as_bytes()),
+        expected,
+        "known to be valid: {filter}"
+    );
+    let _ = known_valid;
+    let set = among_others(filter.clone());
+    let ids = set.matches_slice(event).unwrap_or_default();
+    assert_eq!(ids.contains(&&OURS), expected, "set: {filter} on {value}");
+    assert_eq!(set.matches(&value), ids, "set on a value: {filter} on {value}");
     let explanation = filter.explain(&value);
     assert_eq!(explanation.matched(), expected, "explain: {filter} on {value}");
     assert_eq!(explanation.summary().is_none(), expected, "{explanation}");

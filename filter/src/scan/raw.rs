@@ -52,6 +52,15 @@ impl<'d> Raw<'d> {
         unescape(Key { raw, escaped: !self.plain && memchr::memchr(b'\\', raw).is_some() })
     }
 
+    /// The same, where it stands in the document as it is.
+    #[inline]
+    fn plain_text(self) -> Option<&'d str> {
+        match self.bytes {
+            [_, text @ .., _] if self.plain => std::str::from_utf8(text).ok(),
+            _ => None,
+        }
+    }
+
     /// The value of a number.
     pub(crate) fn number(self) -> Option<Num> {
         Num::parse(self.bytes)
@@ -132,7 +141,10 @@ impl<'d> Subject for Raw<'d> {
             Kind::Null => see(View::Null),
             Kind::Bool => see(View::Bool(self.bytes.first() == Some(&b't'))),
             Kind::Number => see(self.number().map_or(View::Unrepresentable, View::Number)),
-            Kind::String => see(View::String(&self.text())),
+            Kind::String => match self.plain_text() {
+                Some(text) => see(View::String(text)),
+                None => see(View::String(&self.text())),
+            },
             Kind::Object | Kind::Array => see(View::Object),
         }
     }

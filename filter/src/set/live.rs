@@ -1,7 +1,9 @@
 //! A set that changes while others match with it.
 
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
 
 use super::FilterSet;
 
@@ -25,16 +27,15 @@ use super::FilterSet;
 /// ```
 #[derive(Debug)]
 pub struct LiveSet<Id: Clone + Eq + Hash> {
-    /// Locked for as long as it takes to copy or swap a pointer.
-    current: RwLock<Arc<FilterSet<Id>>>,
+    current: ArcSwap<FilterSet<Id>>,
     /// Held by whoever is changing the set.
     changing: Mutex<()>,
 }
 
 impl<Id: Clone + Eq + Hash> LiveSet<Id> {
-    /// The set as it is now. It does not change; load it anew to see changes.
+    /// The set as it is now. It does not change; load it anew to see changes. Never waits for anybody.
     pub fn load(&self) -> Arc<FilterSet<Id>> {
-        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+        self.current.load_full()
     }
 
     /// Changes the set: `change` is given a copy, which takes the set's place when it returns. If it panics, nothing has
@@ -43,19 +44,14 @@ impl<Id: Clone + Eq + Hash> LiveSet<Id> {
         let _turn = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut set = FilterSet::clone(&self.load());
         let result = change(&mut set);
-        let old = std::mem::replace(
-            &mut *self.current.write().unwrap_or_else(PoisonError::into_inner),
-            Arc::new(set),
-        );
-        // Dropped here, when no lock on it is held: it may be large.
-        drop(old);
+        self.current.store(Arc::new(set));
         result
     }
 }
 
 impl<Id: Clone + Eq + Hash> From<FilterSet<Id>> for LiveSet<Id> {
     fn from(set: FilterSet<Id>) -> Self {
-        Self { current: RwLock::new(Arc::new(set)), changing: Mutex::new(()) }
+        Self { current: ArcSwap::from_pointee(set), changing: Mutex::new(()) }
     }
 }
 

@@ -152,3 +152,77 @@ fn the_last_of_duplicate_keys_counts() {
         assert!(matches.ids(&set).eq(&expected), "{event}");
     }
 }
+
+#[test]
+fn a_filter_is_indexed_unless_nothing_has_to_be_there() {
+    let indexed = [
+        r#"{"a": 1}"#,
+        r#"{"a": [{"$startsWith": "x"}, {"$endsWith": "y"}]}"#,
+        r#"{"a": {"$anythingBut": ["x"]}, "b": {"$gt": 1}}"#,
+        r#"{"a": {"b": {"$exists": false}}}"#,
+        r#"{"$or": [{"a": 1}, {"b": {"$regex": "x"}}]}"#,
+        r#"{"a": {"$includes": 1}}"#,
+        r#"{"a": {"$cidr": "10.0.0.0/8"}}"#,
+        r#"{"a": {"$ignoreCaseEquals": "x"}}"#,
+        r#"{"a": {"$size": 2}}"#,
+    ];
+    let unindexed = [
+        "{}",
+        r#"{"a": {"$exists": false}}"#,
+        r#"{"a": {"$anythingBut": ["x"]}}"#,
+        r#"{"$nor": [{"a": 1}]}"#,
+        r#"{"$or": [{"a": 1}, {"b": {"$exists": false}}]}"#,
+    ];
+    let mut set = FilterSet::new();
+    for text in indexed.into_iter().chain(unindexed) {
+        set.insert(text, Filter::parse(text).unwrap());
+    }
+    assert!(set.unindexed().copied().eq(unindexed));
+    let stats = set.stats();
+    assert_eq!((stats.filters, stats.unindexed), (indexed.len() + unindexed.len(), unindexed.len()));
+    assert!(stats.bytes > 0 && stats.fields >= 3, "{stats}");
+}
+
+#[test]
+fn one_filter_among_many_is_found_by_its_rarest_condition() {
+    // All share the type; were they found by it, all would be checked for every event.
+    let mut set = FilterSet::new();
+    for id in 0..2000_u32 {
+        let text = format!(r#"{{"type": "order", "customer": {{"id": {id}}}, "total": {{"$gte": {id}}}}}"#);
+        set.insert(id, Filter::parse(&text).unwrap());
+    }
+    let event = json!({"type": "order", "customer": {"id": 77}, "total": 1000});
+    assert_eq!(set.matches(&event), [&77]);
+    let exact = set.stats().indexes.into_iter().find(|(kind, _)| *kind == "exact value");
+    assert_eq!(exact.map(|(_, entries)| entries), Some(2000));
+}
+
+#[test]
+fn hostile_events_neither_overflow_the_stack_nor_take_long() {
+    let mut set = FilterSet::new();
+    set.insert(1, Filter::parse(r#"{"a": {"b": {"c": 1}}, "d": {"$contains": "aaaa"}}"#).unwrap());
+    let deep = FilterOptions::new().dialect(Dialect::EventBridge);
+    set.insert(2, deep.parse(r#"{"a": {"b": ["x"], "c": [{"anything-but": "y"}]}}"#).unwrap());
+    for id in 3..40 {
+        set.insert(id, deep.parse(&format!(r#"{{"a": {{"b": ["v{id}", "same"]}}}}"#)).unwrap());
+    }
+    let nested = |open: &str, close: &str, depth: usize| {
+        format!(r#"{{"a":{}1{}}}"#, open.repeat(depth), close.repeat(depth))
+    };
+    for depth in [120, 126, 127, 1000, 200_000] {
+        for (open, close) in [("[", "]"), (r#"{"b":"#, "}"), (r#"[{"b":"#, "}]")] {
+            let event = nested(open, close, depth);
+            let checked = set.matches_slice(event.as_bytes());
+            assert_eq!(checked.is_ok(), serde_json::from_str::<Value>(&event).is_ok(), "{open} {depth}");
+            let _ = set.matches_valid_slice(event.as_bytes());
+            let _ = set.matches_valid_slice(&event.as_bytes()[..event.len() / 2]);
+        }
+    }
+    // The same found again and again is looked at once.
+    let same = vec![json!({"b": "same", "c": "z"}); 20_000];
+    let scalars = vec![json!("same"); 20_000];
+    let event = json!({"a": same, "d": "a".repeat(100_000), "b": scalars});
+    assert_eq!(set.matches(&event).len(), 37);
+    assert_eq!(set.matches_slice(event.to_string().as_bytes()).unwrap().len(), 37);
+    assert_eq!(set.matches(&json!({"a": {"b": vec![json!("same"); 20_000]}})).len(), 37);
+}
