@@ -90,4 +90,7 @@ async fn every_member_is_documented_and_those_that_are_always_there_are() {
     for object in poll(&["forget", "--json", "good", "bad"], "").await {
         holds_to("A poll that was forgotten", &object, &[]);
     }
+    for object in poll(&["purge", "--json"], "").await {
+        holds_to("What was purged", &object, &[]);
+    }
 }

@@ -26,10 +26,15 @@ impl Gated {
 
 impl Store for Gated {
     fn create(&self, poll: StoredPoll) -> BoxFuture<'_, Result<Creation, StoreError>> {
-        Box::pin(async {
-            self.asked.send_modify(|asked| *asked += 1);
-            self.gate.acquire().await.expect("the gate is never closed").forget();
-            self.inner.create(poll).await
+        self.inner.create(poll)
+    }
+
+    fn create_all(&self, polls: Vec<StoredPoll>) -> BoxFuture<'_, Vec<Result<Creation, StoreError>>> {
+        Box::pin(async move {
+            self.asked.send_modify(|asked| *asked += polls.len());
+            let number = u32::try_from(polls.len()).expect("a few");
+            self.gate.acquire_many(number).await.expect("the gate is never closed").forget();
+            self.inner.create_all(polls).await
         })
     }
 
