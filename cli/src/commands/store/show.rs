@@ -131,7 +131,13 @@ impl Page<'_> {
         match &poll.outcome {
             Some(outcome) => timeline(&mut text, poll.created_at, outcome, paint),
             None if self.attempts.is_empty() => text.push_str("\nno attempts have been written yet"),
-            None => attempts(&mut text, poll.created_at, self.attempts, paint),
+            None => {
+                attempts(&mut text, poll.created_at, self.attempts, paint);
+                if self.runner.is_some() {
+                    let note = "as of a few seconds ago: the runner writes them down in batches";
+                    let _ = write!(text, "\n{}", paint.faint(note));
+                }
+            }
         }
         Ok(text)
     }
@@ -151,20 +157,49 @@ impl Page<'_> {
     }
 }
 
+/// The attempts that are kept, and how many there were before the first of them.
 fn attempts(text: &mut String, started: Timestamp, attempts: &[Attempt], paint: Paint) {
+    if let Some(before) =
+        attempts.first().map(|first| first.number.saturating_sub(1)).filter(|before| *before > 0)
+    {
+        let _ = write!(text, "\n… {} before these", story::count(before, "attempt"));
+    }
     for attempt in attempts {
         let _ = write!(text, "\n{}", story::attempt(attempt, started, None, paint));
     }
 }
 
 fn timeline(text: &mut String, started: Timestamp, outcome: &Arc<Outcome>, paint: Paint) {
-    let kept = u32::try_from(outcome.history.len()).unwrap_or(u32::MAX);
-    if outcome.attempts > kept {
-        let _ = write!(text, "\n… {} before these", story::count(outcome.attempts - kept, "attempt"));
-    }
     attempts(text, started, &outcome.history, paint);
     let _ = write!(text, "\n{}", story::outcome(outcome, None, paint));
     if let Some(response) = outcome.response() {
         let _ = write!(text, "\nthe response's body has {} bytes; --json prints it", response.body().len());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn attempts_that_are_not_kept_are_counted() {
+        let attempt = |number: u32| -> Attempt {
+            let text = json!({
+                "number": number, "at": "2026-01-01T00:00:20Z", "durationInMicros": 12_000,
+                "result": {"status": 202}, "verdict": "unmatched", "note": "not yet", "next": null
+            });
+            serde_json::from_value(text).unwrap()
+        };
+        let started = serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap();
+        let mut text = String::new();
+        attempts(&mut text, started, &[attempt(13), attempt(14)], Paint(false));
+        assert_eq!(
+            text,
+            "\n… 12 attempts before these\n[    20s] #13 202 in 12ms: not yet\n[    20s] #14 202 in 12ms: not yet"
+        );
+        text.clear();
+        attempts(&mut text, started, &[attempt(1)], Paint(false));
+        assert!(!text.contains("before"), "{text}");
     }
 }
