@@ -8,6 +8,7 @@
 mod batch;
 mod crash;
 mod demo;
+mod disk;
 mod json;
 mod outcomes;
 mod process;

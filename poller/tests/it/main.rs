@@ -4,6 +4,7 @@
 
 mod corpus;
 mod crowd;
+mod damage;
 mod events;
 mod fetch;
 mod http;

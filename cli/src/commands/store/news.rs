@@ -22,6 +22,8 @@ pub(super) enum News {
     Finished(PollKey, Arc<Outcome>),
     /// A poll could not be read, and has ended for that.
     Unreadable(PollKey, Arc<Outcome>),
+    /// An outcome cannot be written at the moment.
+    Unkept(StoreError),
     /// What other processes did cannot be read at the moment.
     Trouble(StoreError),
 }
@@ -64,7 +66,12 @@ impl Store for Watched {
 
     fn finish(&self, key: PollKey, outcome: Arc<Outcome>) -> BoxFuture<'_, Result<Arc<Outcome>, StoreError>> {
         Box::pin(async move {
-            let kept = self.store.finish(key.clone(), outcome).await?;
+            // It is tried again, and told when it is kept.
+            let kept = self
+                .store
+                .finish(key.clone(), outcome)
+                .await
+                .inspect_err(|error| self.tell(News::Unkept(error.clone())))?;
             self.tell(News::Finished(key, Arc::clone(&kept)));
             Ok(kept)
         })

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 use futures_util::stream::{BoxStream, SelectAll};
 use poller::secret::AllowAll;
-use poller::store::{PollKey, Store as _, StoredPoll};
+use poller::store::{PollKey, Store as _, StoreError, StoredPoll};
 use poller::{
     Accepted, Clock as _, Event, Outcome, Poll, PollSpec, Poller, SqliteStore, SystemClock, Timestamp,
 };
@@ -92,7 +92,8 @@ async fn resume(
         open: HashMap::new(),
         watched: 0,
         events: SelectAll::new(),
-        trouble: None,
+        unread: None,
+        unkept: None,
     };
     let found = match news.try_recv() {
         Ok(News::Begun(open)) => open,
@@ -147,7 +148,9 @@ struct Run<'a> {
     watched: usize,
     events: SelectAll<BoxStream<'static, (usize, Event)>>,
     /// The last that was told of a store that cannot be read.
-    trouble: Option<String>,
+    unread: Option<String>,
+    /// The last that was told of a store that cannot be written.
+    unkept: Option<String>,
 }
 
 impl Run<'_> {
@@ -275,24 +278,24 @@ impl Run<'_> {
                 }
             }
             News::Open(polls) => {
-                self.trouble = None;
+                self.unread = None;
                 if self.all {
                     self.adopt(polls).await;
                 }
             }
             News::Finished(key, outcome) => {
+                self.unkept = None;
                 if let Some(index) = self.open.remove(&key) {
                     self.finish(index, &key, &outcome)?;
                 }
             }
             News::Trouble(error) => {
-                let message = error.to_string();
-                if self.trouble.as_ref() != Some(&message) {
-                    self.narrator.say(format_args!(
-                        "{message}; what others submit or cancel is not noticed until that is mended"
-                    ));
-                    self.trouble = Some(message);
-                }
+                let so = "what others submit or cancel is not noticed until that is mended";
+                tell_once(&self.narrator, &mut self.unread, &error, so);
+            }
+            News::Unkept(error) => {
+                let so = "outcomes wait, and are told when that is mended";
+                tell_once(&self.narrator, &mut self.unkept, &error, so);
             }
         }
         Ok(())
@@ -345,5 +348,14 @@ impl Run<'_> {
             ));
         }
         Ok(if stopped { self.ends.exit().and(Exit::Cancelled) } else { self.ends.exit() })
+    }
+}
+
+/// Says what is wrong with the store, unless that is what was said last.
+fn tell_once(narrator: &Narrator, last: &mut Option<String>, error: &StoreError, so: &str) {
+    let message = error.to_string();
+    if last.as_ref() != Some(&message) {
+        narrator.say(format_args!("{message}; {so}"));
+        *last = Some(message);
     }
 }

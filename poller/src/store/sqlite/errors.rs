@@ -25,6 +25,10 @@ pub(super) fn failure(doing: Doing, path: &Path, error: rusqlite::Error) -> Stor
         Some(ErrorCode::ReadOnly) => {
             "the file or its folder is read-only; the folder must be writable too, for the log beside the file".to_owned()
         }
+        Some(ErrorCode::SystemIoFailure) => format!(
+            "the disk does not do what it should, or a limit on the size of files is reached ({error}); nothing that was \
+             acknowledged is lost: mend that and go on"
+        ),
         Some(ErrorCode::CannotOpen) => "there is no such folder, or no permission".to_owned(),
         Some(ErrorCode::NotADatabase) => "the file is not an SQLite file; name another file for the polls".to_owned(),
         Some(ErrorCode::DatabaseCorrupt) => {

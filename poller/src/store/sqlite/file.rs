@@ -23,6 +23,8 @@ const MIGRATIONS: [&str; 2] = [
 /// How long to wait for another process's transaction.
 const BUSY: Duration = Duration::from_secs(5);
 
+const READ_ONLY: std::ffi::c_int = rusqlite::ffi::SQLITE_READONLY;
+
 /// The statements are few, and none is prepared twice.
 const STATEMENTS: usize = 32;
 
@@ -32,6 +34,10 @@ pub(super) fn connect(path: &Path) -> Result<Connection, StoreError> {
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(open)?;
+    // SQLite opens what it may not write for reading, and fails later, in other words.
+    if connection.is_readonly(rusqlite::MAIN_DB).map_err(open)? {
+        return Err(open(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(READ_ONLY), None)));
+    }
     connection.busy_timeout(BUSY).map_err(open)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.pragma_update(None, "journal_mode", "wal").map_err(open)?;

@@ -55,15 +55,19 @@ struct Raw<'r> {
     created_at: Timestamp,
     restarts: u32,
     is_open: bool,
+    /// Whether the name is the one that was stored.
+    is_named: bool,
 }
 
 impl<'r> Raw<'r> {
     fn read(row: &'r Row<'_>) -> rusqlite::Result<Self> {
         let (run, before, is_open, begun): (i64, i64, bool, i64) =
             (row.get(6)?, row.get(7)?, row.get(8)?, row.get(9)?);
+        let (scope, key) = (lossy(row, 1)?, lossy(row, 2)?);
         Ok(Self {
             id: row.get(0)?,
-            key: PollKey::new(lossy(row, 1)?, lossy(row, 2)?),
+            is_named: matches!((&scope, &key), (Cow::Borrowed(_), Cow::Borrowed(_))),
+            key: PollKey::new(scope, key),
             // A text that is no UTF-8 is no URL either, which is what is complained of then.
             url: row.get_ref(3)?.as_str().unwrap_or_default(),
             spec: row.get(4)?,
@@ -214,7 +218,10 @@ impl Snapshot<'_> {
     }
 
     fn poll(&mut self, raw: Raw<'_>) -> Result<StoredPoll, ReadError> {
-        let Raw { id, key, url, spec, created_at, restarts, is_open } = raw;
+        let Raw { id, key, url, spec, created_at, restarts, is_open, is_named } = raw;
+        if !is_named {
+            return Err(ReadError::Content("it is not UTF-8".to_owned()).of("name", &key));
+        }
         let spec = self.spec(spec, url).map_err(|error| error.of("spec", &key))?;
         let outcome =
             if is_open { None } else { Some(self.outcome(id).map_err(|error| error.of("outcome", &key))?) };

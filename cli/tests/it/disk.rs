@@ -1,0 +1,115 @@
+//! A disk that is full, and one that may only be read: what the commands say, and that nothing is lost.
+//!
+//! The full disk is a limit on the size of files (`RLIMIT_FSIZE`), which the kernel enforces for one process and which can be
+//! lifted while it runs. The shell that starts the binary has the signal ignored that would come with it.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Stdio;
+
+use rustix::process::{Pid, Resource, Rlimit, getuid, prlimit};
+use serde_json::Value;
+use test_support::{Gate, Reply, Script, Server};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+
+use crate::process::finish;
+use crate::store::{Folder, spec};
+
+/// The binary, started by another program that gets it as its first arguments.
+fn through(program: &str, before: &[&str], arguments: &[String]) -> Command {
+    let mut command = Command::new(program);
+    command
+        .args(before)
+        .arg(env!("CARGO_BIN_EXE_poll"))
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+fn limited(folder: &Folder, arguments: &[&str]) -> Command {
+    through("sh", &["-c", "trap '' XFSZ; exec \"$0\" \"$@\""], &folder.arguments(arguments))
+}
+
+/// Lets a process write no file beyond its first `bytes`.
+fn limit(child: &Child, bytes: Option<u64>) {
+    let pid = Pid::from_raw(child.id().unwrap().try_into().unwrap());
+    prlimit(pid, Resource::Fsize, Rlimit { current: bytes, maximum: None }).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_disk_is_full_outcomes_wait_and_are_kept_when_there_is_room() {
+    let gate = Gate::new();
+    let success = Reply::json(r#"{"status":"SUCCESS"}"#).held_by(&gate);
+    let server = Server::start(Script::new().on("/job", [success])).await;
+    let folder = Folder::new();
+    let spec_a = spec("a", &server.url("/job"));
+    folder.poll(&["submit", "--unbounded", "-"], &spec_a).await.expect(0, "a\n");
+    let mut runner = limited(&folder, &["run"]).spawn().unwrap();
+    server.arrived(0).await;
+    limit(&runner, Some(1));
+    gate.open();
+    let mut story = BufReader::new(runner.stderr.take().unwrap()).lines();
+    loop {
+        let line = story.next_line().await.unwrap().expect("the runner goes on");
+        if line.contains("cannot write to") {
+            for part in [&*folder.file(), "nothing that was acknowledged is lost", "outcomes wait"] {
+                assert!(line.contains(part), "expected {part:?} in {line}");
+            }
+            break;
+        }
+    }
+    assert_eq!(folder.state("a").await, "open");
+    limit(&runner, None);
+    let output = runner.wait_with_output().await.unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let outcome: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&outcome["key"], &outcome["outcome"]), (&"a".into(), &"matched".into()));
+    assert_eq!(folder.state("a").await, "matched");
+    assert_eq!(server.requests().len(), 1, "it is not asked again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_written_is_not_acknowledged() {
+    let folder = Folder::new();
+    let nowhere = "http://127.0.0.1:1/job";
+    folder.poll(&["submit", "--unbounded", "-"], spec("a", nowhere)).await.expect(0, "a\n");
+    let arguments = folder.arguments(&["submit", "--unbounded", "-"]);
+    // A quarter of a megabyte: the log has no room for all of them.
+    let script = "trap '' XFSZ; ulimit -f 512; exec \"$0\" \"$@\"";
+    let submit = through("sh", &["-c", script], &arguments).spawn().unwrap();
+    let many: String = (0..2000).map(|number| spec(&format!("b{number}"), nowhere) + "\n").collect();
+    let ended = finish(submit, many).await.telling("cannot write to ").telling("is lost");
+    assert_eq!(ended.code, Some(2), "{ended:#?}");
+    let listed = folder.poll(&["list", "--json"], "").await.stdout;
+    assert_eq!(listed.lines().count(), 1 + ended.stdout.lines().count(), "none or all of a transaction");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_may_only_be_read_is_refused_with_the_reason() {
+    let folder = Folder::new();
+    folder.poll(&["submit", "--unbounded", "-"], spec("a", "http://127.0.0.1:1/job")).await.expect(0, "a\n");
+    let path = std::path::PathBuf::from(folder.file());
+    let mode = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    mode(&path, 0o444);
+    mode(path.parent().unwrap(), 0o555);
+    for arguments in [&["run"][..], &["list"], &["cancel", "a"]] {
+        let arguments = folder.arguments(arguments);
+        // Permissions do not stop the superuser, so the tests run the binary as somebody else where they are run by one.
+        let command = match getuid().is_root() {
+            true => {
+                through("setpriv", &["--reuid=65534", "--regid=65534", "--clear-groups"], &arguments).spawn()
+            }
+            false => through("env", &[], &arguments).spawn(),
+        };
+        let ended = finish(command.unwrap(), "").await.telling("polls.db: ").telling("read-only");
+        assert_eq!(ended.code, Some(2), "{ended:#?}");
+    }
+    mode(path.parent().unwrap(), 0o755);
+    mode(&path, 0o644);
+    assert_eq!(folder.state("a").await, "open", "nothing is lost");
+}
