@@ -20,9 +20,13 @@ pub(super) async fn make(around: Arc<Surroundings>, send: Send) -> (Finding, Tim
     let clock = &around.clock;
     let began = clock.now();
     let exchange = async {
-        let request = request(&around, &spec).await?;
-        // Resolving secrets may have taken until the end; nothing is sent then.
-        if clock.now() >= cut {
+        let (request, now) = if refers(&spec) {
+            (resolved(&around, &spec).await?, clock.now())
+        } else {
+            (build(&*around.secrets, &spec, around.max_body)?, began)
+        };
+        // Getting here, or resolving secrets, may have taken until the end; nothing is sent then.
+        if now >= cut {
             return std::future::pending().await;
         }
         match &around.shares {
@@ -44,15 +48,16 @@ pub(super) async fn make(around: Arc<Surroundings>, send: Send) -> (Finding, Tim
     (finding, ended)
 }
 
-async fn request(around: &Arc<Surroundings>, spec: &PollSpec) -> Result<Request, FetchError> {
-    let init = spec.request();
+/// Whether something of the request has to be looked up.
+fn refers(spec: &PollSpec) -> bool {
     let is_reference = |text: &Text| matches!(text, Text::Reference(_));
-    let refers = init.headers.iter().any(|(_, value)| is_reference(value))
-        || matches!(&init.body, Some(Body::Text(text)) if is_reference(text));
-    if !refers {
-        return build(&*around.secrets, spec, around.max_body);
-    }
-    // A resolver may read files or ask a vault, so it must not hold up the other tasks of this thread.
+    let init = spec.request();
+    init.headers.iter().any(|(_, value)| is_reference(value))
+        || matches!(&init.body, Some(Body::Text(text)) if is_reference(text))
+}
+
+/// A resolver may read files or ask a vault, so it must not hold up the other tasks of this thread.
+async fn resolved(around: &Arc<Surroundings>, spec: &PollSpec) -> Result<Request, FetchError> {
     let (around, spec) = (Arc::clone(around), spec.clone());
     tokio::task::spawn_blocking(move || build(&*around.secrets, &spec, around.max_body))
         .await

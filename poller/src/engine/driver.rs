@@ -238,10 +238,10 @@ impl Driver {
                 }
                 () = alarm.rings() => {}
             }
-            for message in batch.drain(..) {
-                self.handle(message);
-            }
             let now = self.around.clock.now();
+            for message in batch.drain(..) {
+                self.handle(message, now);
+            }
             if self.closing.is_none() {
                 self.core.tick(now);
                 if self.look.is_some_and(|look| look <= now) {
@@ -268,8 +268,7 @@ impl Driver {
         self.stop();
     }
 
-    fn handle(&mut self, message: Message) {
-        let now = self.around.clock.now();
+    fn handle(&mut self, message: Message, now: Timestamp) {
         if matches!(
             message,
             Message::Loaded { .. }
@@ -577,7 +576,9 @@ fn reply<T>(waiting: Answer<T>, answer: T) {
     let _ = waiting.send(answer);
 }
 
-/// A sleep until a time that moves; kept while the time stays the same, since most messages do not change it.
+/// A sleep until a time that moves. Mostly it moves away, with every request that ends; a sleep that is under way is
+/// therefore kept unless it would be too long, and may ring too early: to look once more is cheaper than a new timer
+/// after every message.
 struct Alarm {
     clock: Arc<dyn Clock>,
     sleep: Option<(Timestamp, BoxFuture<'static, ()>)>,
@@ -593,7 +594,7 @@ impl Alarm {
             self.sleep = None;
             return;
         };
-        if self.sleep.as_ref().is_none_or(|(set, _)| *set != at) {
+        if self.sleep.as_ref().is_none_or(|(set, _)| *set > at) {
             self.sleep = Some((at, self.clock.sleep_until(at)));
         }
     }
