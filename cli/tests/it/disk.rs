@@ -3,6 +3,7 @@
 //! The full disk is a limit on the size of files (`RLIMIT_FSIZE`), which the kernel enforces for one process and which can be
 //! lifted while it runs. The shell that starts the binary has the signal ignored that would come with it.
 
+use std::collections::HashSet;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 
@@ -84,7 +85,14 @@ async fn what_cannot_be_written_is_not_acknowledged() {
     let ended = finish(submit, many).await.telling("cannot write to ").telling("is lost");
     assert_eq!(ended.code, Some(2), "{ended:#?}");
     let listed = folder.poll(&["list", "--json"], "").await.stdout;
-    assert_eq!(listed.lines().count(), 1 + ended.stdout.lines().count(), "none or all of a transaction");
+    let kept: HashSet<String> = listed
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["key"].as_str().unwrap().to_owned())
+        .collect();
+    assert!(kept.len() < 2001, "not all of them can have been written");
+    for acknowledged in ended.stdout.lines().chain(["a"]) {
+        assert!(kept.contains(acknowledged), "{acknowledged} was acknowledged and is lost");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
