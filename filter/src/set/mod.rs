@@ -127,8 +127,7 @@ impl<Id: Clone + Eq + Hash> FilterSet<Id> {
         let hash = self.seeds.hash_one(&id);
         let place = self.ids.add(Some(id));
         debug_assert_eq!(rule, place, "rules and ids are numbered alike");
-        let (ids, seeds) = (&self.ids, &self.seeds);
-        self.rules.insert(hash, rule, |other| id_hash(seeds, ids, other));
+        self.rules.insert(hash, rule);
         replaced.is_none()
     }
 
@@ -146,8 +145,7 @@ impl<Id: Clone + Eq + Hash> FilterSet<Id> {
     /// Takes out a rule that is there; gives its place in the order.
     fn take(&mut self, id: &Id, rule: u32) -> u64 {
         let order = self.index.order(rule);
-        let (ids, seeds) = (&self.ids, &self.seeds);
-        self.rules.remove(seeds.hash_one(id), rule, |other| id_hash(seeds, ids, other));
+        self.rules.remove(self.seeds.hash_one(id), rule);
         self.ids.take(rule);
         self.index.remove(rule);
         order
@@ -284,8 +282,4 @@ impl Single {
             Ok(!matches.is_empty())
         })
     }
-}
-
-fn id_hash<Id: Clone + Hash>(seeds: &RandomState, ids: &Arena<Option<Id>>, rule: u32) -> u64 {
-    ids.at(rule).as_ref().map_or(0, |id| seeds.hash_one(id))
 }

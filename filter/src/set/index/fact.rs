@@ -10,8 +10,9 @@ use crate::fragment::Fragment;
 use crate::ops::{Cidr, Leaf, Literal, Num, View};
 use crate::set::store::{List, Text};
 
-/// Something that can be true of the value of a field.
+/// Something that can be true of the value of a field. In one line of the cache: in a large set hardly any is in it already.
 #[derive(Clone, Debug, Default)]
+#[repr(align(64))]
 pub(super) struct Fact {
     pub(super) slot: u32,
     /// By how many patterns, and facts that it is a key of, it is held.

@@ -9,7 +9,7 @@
 
 use super::fact::{Fact, Tag, Test, block_bytes, key_holds, number_bytes};
 use super::level::{Probe, Slot};
-use super::member::{Kind as Part, Member, Members};
+use super::member::{Kind as Part, Member, Members, Waiter};
 use super::ranges::{above, place};
 use super::scratch::Scratch;
 use super::{Index, ROOT};
@@ -179,25 +179,25 @@ impl<S: Scope> Judge<'_, S> {
     #[inline]
     fn wake(&mut self, wake: u32, known: Option<Member>) {
         let index = self.index;
-        let (part, number) = Part::of(wake);
-        match part {
-            Part::Fact => {
+        let (waiter, number) = Waiter::of(wake);
+        match waiter {
+            Waiter::Fact => {
                 if self.fact(number) {
                     self.fact_holds(number, index.facts.at(number));
                 }
             }
-            Part::Pattern => {
+            Waiter::Pattern => {
                 let pattern = index.patterns.at(number);
                 if (pattern.deep || !self.buried) && self.others(&pattern.members, known) {
                     self.scratch.matched.push(number);
                 }
             }
-            Part::Rule => {
+            Waiter::Rule => {
                 if self.others(&index.rules.at(number).members, known) {
                     self.scratch.matched.push(number);
                 }
             }
-            Part::Junction => {}
+            Waiter::WholeRule => self.scratch.matched.push(number),
         }
     }
 
@@ -221,7 +221,6 @@ impl<S: Scope> Judge<'_, S> {
                 let any = junction.patterns.iter().any(|&p| self.all(&self.index.patterns.at(p).members));
                 any == junction.any
             }
-            Part::Rule => false,
         }
     }
 
@@ -253,7 +252,7 @@ impl Index {
     /// The patterns that are not deep and hold for what has no fields.
     pub(in crate::set) fn on_empty(&self, level: u32) -> impl Iterator<Item = u32> {
         let unindexed = self.levels.at(level).unindexed.as_slice().iter();
-        unindexed.map(|&wake| Part::of(wake).1).filter(|&number| {
+        unindexed.map(|&wake| Waiter::of(wake).1).filter(|&number| {
             let pattern = self.patterns.at(number);
             pattern.on_empty && !pattern.deep
         })

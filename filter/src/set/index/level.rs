@@ -155,11 +155,7 @@ impl Index {
             // Once hashed, always hashed, until it is empty: levels seldom shrink.
             parent.few.clear();
         }
-        let (slots, seeds) = (&self.slots, &self.seeds);
-        self.slot_table.insert(hash, number, |other| {
-            let other = slots.at(other);
-            name_hash(seeds, other.level, other.name.as_bytes())
-        });
+        self.slot_table.insert(hash, number);
         number
     }
 
@@ -185,13 +181,8 @@ impl Index {
         if slot.uses > 0 {
             return;
         }
-        let hash_of = |slots: &crate::set::store::Arena<Slot>, seeds: &RandomState, number: u32| {
-            let slot = slots.at(number);
-            name_hash(seeds, slot.level, slot.name.as_bytes())
-        };
-        let hash = hash_of(&self.slots, &self.seeds, number);
-        let (slots, seeds) = (&self.slots, &self.seeds);
-        self.slot_table.remove(hash, number, |other| hash_of(slots, seeds, other));
+        let hash = name_hash(&self.seeds, slot.level, slot.name.as_bytes());
+        self.slot_table.remove(hash, number);
         let level = self.slots.take(number).level;
         let parent = self.levels.at_mut(level);
         parent.children -= 1;

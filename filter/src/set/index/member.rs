@@ -4,26 +4,50 @@ use std::sync::Arc;
 
 use crate::set::store::List;
 
-/// What a number stands for.
+/// What can be a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Fact,
     Pattern,
     Junction,
+}
+
+/// Who waits for something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Waiter {
+    Fact,
+    Pattern,
     Rule,
+    /// A rule that requires nothing else, and needs not be looked at.
+    WholeRule,
 }
 
 const KIND: u32 = 30;
 
-impl Kind {
+fn code(kind: u32, number: u32) -> u32 {
+    assert!(number < 1 << KIND, "invariant: fewer than 2³⁰ parts of a kind fit into memory");
+    kind << KIND | number
+}
+
+fn number(code: u32) -> u32 {
+    code & ((1 << KIND) - 1)
+}
+
+impl Waiter {
     /// Kind and number in one, as lists of whom to wake have them.
     pub(super) fn wake(self, number: u32) -> u32 {
-        Member::new(self, number).0
+        code(self as u32, number)
     }
 
     #[inline]
     pub(super) fn of(wake: u32) -> (Self, u32) {
-        (Member(wake).kind(), Member(wake).number())
+        let waiter = match wake >> KIND {
+            0 => Self::Fact,
+            1 => Self::Pattern,
+            2 => Self::Rule,
+            _ => Self::WholeRule,
+        };
+        (waiter, number(wake))
     }
 }
 
@@ -33,8 +57,7 @@ pub(super) struct Member(u32);
 
 impl Member {
     pub(super) fn new(kind: Kind, number: u32) -> Self {
-        assert!(number < 1 << KIND, "invariant: fewer than 2³⁰ parts of a kind fit into memory");
-        Self((kind as u32) << KIND | number)
+        Self(code(kind as u32, number))
     }
 
     #[inline]
@@ -42,14 +65,13 @@ impl Member {
         match self.0 >> KIND {
             0 => Kind::Fact,
             1 => Kind::Pattern,
-            2 => Kind::Junction,
-            _ => Kind::Rule,
+            _ => Kind::Junction,
         }
     }
 
     #[inline]
     pub(super) fn number(self) -> u32 {
-        self.0 & ((1 << KIND) - 1)
+        number(self.0)
     }
 
     pub(super) fn code(self) -> u32 {
@@ -71,6 +93,14 @@ impl Members {
         self.0.as_slice().iter().map(|&code| Member(code))
     }
 
+    /// The only one, if there is one and no more.
+    pub(super) fn only(&self) -> Option<Member> {
+        match self.0.as_slice() {
+            &[only] => Some(Member(only)),
+            _ => None,
+        }
+    }
+
     pub(super) fn get(&self, place: u8) -> Member {
         Member(
             *self.0.as_slice().get(usize::from(place)).expect("invariant: an access is one of its members"),
@@ -82,8 +112,9 @@ impl Members {
     }
 }
 
-/// What one object must be.
+/// What one object must be. In one line of the cache: in a large set hardly any is in it already.
 #[derive(Clone, Debug, Default)]
+#[repr(align(64))]
 pub(super) struct Pattern {
     pub(super) members: Members,
     pub(super) wakes: List,
@@ -118,4 +149,13 @@ pub(super) struct Rule {
     pub(super) on_empty: bool,
     /// Whether it is `{}`, which holds for null too.
     pub(super) blank: bool,
+}
+
+impl Rule {
+    /// How it waits.
+    pub(super) fn wake(&self, number: u32) -> u32 {
+        // What one of its patterns waits for does not say that a junction holds.
+        let whole = self.members.only().is_some_and(|only| only.kind() != Kind::Junction);
+        if whole && self.access.is_some() { Waiter::WholeRule } else { Waiter::Rule }.wake(number)
+    }
 }

@@ -37,7 +37,7 @@ use fact::{Fact, Key, Tag, Test};
 use foldhash::fast::RandomState;
 pub(super) use judge::{Judge, Scope};
 use level::{Level, Slot};
-use member::{Junction, Kind, Member, Members, Pattern, Rule};
+use member::{Junction, Kind, Member, Members, Pattern, Rule, Waiter};
 use ranges::Bucket;
 pub(super) use scratch::{Held, Scratch};
 
@@ -98,7 +98,7 @@ impl Index {
         let on_empty = program.on_empty(root);
         let blank = root.members.is_empty();
         let rule = self.rules.add(Rule { members, order, access, on_empty, blank });
-        let wake = Kind::Rule.wake(rule);
+        let wake = self.rules.at(rule).wake(rule);
         match access {
             Some(access) => self.wait(self.rules.at(rule).members.get(access), wake),
             None => self.levels.at_mut(ROOT).unindexed.push(wake),
@@ -108,7 +108,7 @@ impl Index {
 
     /// Removes a rule. Takes time linear in its size and in how many others wait where it does.
     pub(super) fn remove(&mut self, rule: u32) {
-        let wake = Kind::Rule.wake(rule);
+        let wake = self.rules.at(rule).wake(rule);
         let Rule { members, access, .. } = self.rules.take(rule);
         match access {
             Some(access) => self.unwait(members.get(access), wake),
@@ -163,7 +163,7 @@ impl Index {
 
     /// The rules that are checked against every event.
     pub(super) fn unindexed(&self) -> impl Iterator<Item = u32> {
-        self.levels.at(ROOT).unindexed.as_slice().iter().map(|&wake| Kind::of(wake).1)
+        self.levels.at(ROOT).unindexed.as_slice().iter().map(|&wake| Waiter::of(wake).1)
     }
 
     /// What a pattern requires, each thing held once more. What always holds is left out, what is there twice stays once.
@@ -306,8 +306,7 @@ impl Index {
         };
         self.hold_slot(slot);
         let number = self.facts.add(fact);
-        let (facts, seeds) = (&self.facts, &self.seeds);
-        self.fact_table.insert(hash, number, |other| fact_hash(seeds, facts.at(other)));
+        self.fact_table.insert(hash, number);
         number
     }
 
@@ -353,11 +352,7 @@ impl Index {
             on_empty,
             ..Pattern::default()
         });
-        let (patterns, seeds) = (&self.patterns, &self.seeds);
-        self.pattern_table.insert(hash, number, |other| {
-            let other = patterns.at(other);
-            pattern_hash(seeds, other.level, other.deep, &other.members)
-        });
+        self.pattern_table.insert(hash, number);
         number
     }
 
@@ -373,11 +368,7 @@ impl Index {
             return number;
         }
         let number = self.junctions.add(Junction { any, patterns: patterns.into(), uses: 1 });
-        let (junctions, seeds) = (&self.junctions, &self.seeds);
-        self.junction_table.insert(hash, number, |other| {
-            let other = junctions.at(other);
-            junction_hash(seeds, other.any, &other.patterns)
-        });
+        self.junction_table.insert(hash, number);
         number
     }
 
@@ -392,7 +383,6 @@ impl Index {
                 let holds = junction.patterns.iter().any(|&p| self.patterns.at(p).on_empty);
                 holds == junction.any
             }
-            Kind::Rule => false,
         }
     }
 
@@ -425,7 +415,6 @@ impl Index {
                 let cost = junction.patterns.iter().map(|&p| self.patterns.at(p).cost).max();
                 (cost.filter(|_| junction.any).unwrap_or(u8::MAX), junction.uses)
             }
-            Kind::Rule => (u8::MAX, 1),
         };
         let shared = u8::try_from(uses.max(1).ilog2()).unwrap_or(u8::MAX);
         if cost == u8::MAX { cost } else { cost.saturating_add(shared).min(u8::MAX - 1) }
@@ -440,7 +429,6 @@ impl Index {
                 self.release_pattern(member.number());
             }
             Kind::Junction => self.release_junction(member.number()),
-            Kind::Rule => {}
         }
     }
 
@@ -450,13 +438,8 @@ impl Index {
         if pattern.uses > 0 {
             return;
         }
-        let hash_of = |patterns: &Arena<Pattern>, seeds: &RandomState, number: u32| {
-            let pattern = patterns.at(number);
-            pattern_hash(seeds, pattern.level, pattern.deep, &pattern.members)
-        };
-        let hash = hash_of(&self.patterns, &self.seeds, number);
-        let (patterns, seeds) = (&self.patterns, &self.seeds);
-        self.pattern_table.remove(hash, number, |other| hash_of(patterns, seeds, other));
+        let hash = pattern_hash(&self.seeds, pattern.level, pattern.deep, &pattern.members);
+        self.pattern_table.remove(hash, number);
         let Pattern { level, members, .. } = self.patterns.take(number);
         members.iter().for_each(|member| self.release(member));
         self.release_level(level);
@@ -468,13 +451,8 @@ impl Index {
         if junction.uses > 0 {
             return;
         }
-        let hash_of = |junctions: &Arena<Junction>, seeds: &RandomState, number: u32| {
-            let junction = junctions.at(number);
-            junction_hash(seeds, junction.any, &junction.patterns)
-        };
-        let hash = hash_of(&self.junctions, &self.seeds, number);
-        let (junctions, seeds) = (&self.junctions, &self.seeds);
-        self.junction_table.remove(hash, number, |other| hash_of(junctions, seeds, other));
+        let hash = junction_hash(&self.seeds, junction.any, &junction.patterns);
+        self.junction_table.remove(hash, number);
         let Junction { patterns, .. } = self.junctions.take(number);
         patterns.iter().for_each(|&pattern| self.release_pattern(pattern));
     }
@@ -485,10 +463,8 @@ impl Index {
         if fact.uses > 0 {
             return;
         }
-        let hash = fact_hash(&self.seeds, self.facts.at(number));
-        let (facts, seeds) = (&self.facts, &self.seeds);
-        self.fact_table.remove(hash, number, |other| fact_hash(seeds, facts.at(other)));
         let fact = self.facts.take(number);
+        self.fact_table.remove(test_hash(&self.seeds, fact.slot, &fact.test), number);
         self.release_slot(fact.slot);
     }
 }
@@ -536,10 +512,6 @@ fn test_hash(seeds: &RandomState, slot: u32, test: &Test) -> u64 {
     hasher.write_u32(slot);
     hasher.write(described.as_bytes());
     hasher.finish()
-}
-
-fn fact_hash(seeds: &RandomState, fact: &Fact) -> u64 {
-    test_hash(seeds, fact.slot, &fact.test)
 }
 
 fn pattern_hash(seeds: &RandomState, level: u32, deep: bool, members: &Members) -> u64 {

@@ -6,7 +6,7 @@
 use super::Index;
 use super::fact::{Key, Tag};
 use super::level::Probe;
-use super::member::{Kind, Member};
+use super::member::{Kind, Member, Waiter};
 use super::plan::{self, Plan};
 use super::ranges::{Bucket, Ends};
 use std::hash::{BuildHasher as _, Hasher as _};
@@ -25,7 +25,6 @@ impl Index {
                     self.wait(access, wake);
                 }
             }
-            Kind::Rule => {}
         }
     }
 
@@ -39,7 +38,6 @@ impl Index {
                     self.unwait(access, wake);
                 }
             }
-            Kind::Rule => {}
         }
     }
 
@@ -56,7 +54,7 @@ impl Index {
         if pattern.listed > 1 {
             return;
         }
-        let wake = Kind::Pattern.wake(number);
+        let wake = Waiter::Pattern.wake(number);
         match pattern.access {
             Some(access) => {
                 let member = pattern.members.get(access);
@@ -76,7 +74,7 @@ impl Index {
         if pattern.listed > 0 {
             return;
         }
-        let wake = Kind::Pattern.wake(number);
+        let wake = Waiter::Pattern.wake(number);
         match pattern.access {
             Some(access) => {
                 let member = pattern.members.get(access);
@@ -154,7 +152,7 @@ impl Index {
                 continue;
             }
             let lead = self.key(slot, key.tag, &key.payload);
-            self.wait_at_fact(lead, Kind::Fact.wake(number));
+            self.wait_at_fact(lead, Waiter::Fact.wake(number));
         }
     }
 
@@ -173,7 +171,7 @@ impl Index {
             // Held once more to find it, and no more than that.
             let lead = self.key(slot, key.tag, &key.payload);
             self.release_fact(lead);
-            self.unwait_at_fact(lead, Kind::Fact.wake(number));
+            self.unwait_at_fact(lead, Waiter::Fact.wake(number));
             self.release_fact(lead);
         }
     }
@@ -221,11 +219,7 @@ impl Index {
             None => {
                 let number = self.buckets.add(Bucket::new(slot, deep, bit, above));
                 let hash = self.bucket_hash(slot, deep, bit, above);
-                let (buckets, seeds) = (&self.buckets, &self.seeds);
-                self.bucket_table.insert(hash, number, |other| {
-                    let bucket = buckets.at(other);
-                    bucket_hash(seeds, bucket.slot, bucket.deep, bucket.bit, bucket.above)
-                });
+                self.bucket_table.insert(hash, number);
                 number
             }
         };
@@ -240,11 +234,7 @@ impl Index {
         bucket.remove(ends, fact);
         if bucket.is_empty() {
             let hash = self.bucket_hash(slot, deep, bit, above);
-            let (buckets, seeds) = (&self.buckets, &self.seeds);
-            self.bucket_table.remove(hash, number, |other| {
-                let bucket = buckets.at(other);
-                bucket_hash(seeds, bucket.slot, bucket.deep, bucket.bit, bucket.above)
-            });
+            self.bucket_table.remove(hash, number);
             self.buckets.take(number);
         }
     }

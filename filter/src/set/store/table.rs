@@ -4,6 +4,9 @@ use super::chunked::Chunked;
 
 /// Numbers by hash, by linear probing. Cloned in constant time; a change copies little, but for growing, which copies
 /// all of it and happens ever more rarely.
+///
+/// Of a hash its upper half is kept, from which the place follows in a table of any capacity: so growing asks nobody for
+/// hashes, and goes through both tables from front to back.
 #[derive(Clone, Debug, Default)]
 pub(in crate::set) struct Table {
     /// The upper half of the hash, and the number plus one: 0 is free.
@@ -18,61 +21,58 @@ impl Table {
     /// A number of this hash that is the right one.
     #[inline]
     pub(in crate::set) fn find(&self, hash: u64, is: impl Fn(u32) -> bool) -> Option<u32> {
-        self.place(hash, is).map(|(_, number)| number)
+        self.place(tag(hash), is).map(|(_, number)| number)
     }
 
     #[inline]
-    fn place(&self, hash: u64, is: impl Fn(u32) -> bool) -> Option<(usize, u32)> {
+    fn place(&self, tag: u32, is: impl Fn(u32) -> bool) -> Option<(usize, u32)> {
         let capacity = self.entries.len();
-        let mut place = home(hash, capacity);
+        let mut place = home(tag, capacity);
         loop {
-            let &(tag, number) = self.entries.get(place)?;
+            let &(other, number) = self.entries.get(place)?;
             let number = number.checked_sub(1)?;
-            if tag == hash as u32 && is(number) {
+            if other == tag && is(number) {
                 return Some((place, number));
             }
             place = if place + 1 == capacity { 0 } else { place + 1 };
         }
     }
 
-    /// Adds a number that is not there. `hash_of` is asked for the hashes of others when the table grows.
-    pub(in crate::set) fn insert(&mut self, hash: u64, number: u32, hash_of: impl Fn(u32) -> u64) {
+    /// Adds a number that is not there.
+    pub(in crate::set) fn insert(&mut self, hash: u64, number: u32) {
         if (self.used + 1) * 8 > self.entries.len() * 7 {
             let capacity = SMALLEST.max(self.entries.len() / 2 * 3);
             let old = std::mem::replace(self, Self { entries: Chunked::filled(capacity), used: 0 });
-            for number in old.entries.iter().filter_map(|&(_, number)| number.checked_sub(1)) {
-                self.put(hash_of(number), number);
+            for &(tag, number) in old.entries.iter().filter(|(_, number)| *number != 0) {
+                self.put((tag, number));
             }
         }
-        self.put(hash, number);
+        self.put((tag(hash), number + 1));
     }
 
-    fn put(&mut self, hash: u64, number: u32) {
+    fn put(&mut self, entry: (u32, u32)) {
         let capacity = self.entries.len();
-        let mut place = home(hash, capacity);
+        let mut place = home(entry.0, capacity);
         while self.entries.get(place).is_some_and(|&(_, taken)| taken != 0) {
             place = if place + 1 == capacity { 0 } else { place + 1 };
         }
-        if let Some(entry) = self.entries.get_mut(place) {
-            *entry = (hash as u32, number + 1);
-            self.used += 1;
-        }
+        self.set(place, entry);
+        self.used += 1;
     }
 
     /// Removes a number that is there; those behind it move up, so that none is cut off from its home.
-    pub(in crate::set) fn remove(&mut self, hash: u64, number: u32, hash_of: impl Fn(u32) -> u64) {
-        let Some((mut hole, _)) = self.place(hash, |other| other == number) else { return };
+    pub(in crate::set) fn remove(&mut self, hash: u64, number: u32) {
+        let Some((mut hole, _)) = self.place(tag(hash), |other| other == number) else { return };
         let capacity = self.entries.len();
         self.used -= 1;
         let mut place = hole;
         loop {
             place = if place + 1 == capacity { 0 } else { place + 1 };
-            let Some(&(tag, next)) = self.entries.get(place) else { break };
-            let Some(next) = next.checked_sub(1) else { break };
-            let from_home = (place + capacity - home(hash_of(next), capacity)) % capacity;
+            let Some(&entry) = self.entries.get(place).filter(|(_, number)| *number != 0) else { break };
+            let from_home = (place + capacity - home(entry.0, capacity)) % capacity;
             let from_hole = (place + capacity - hole) % capacity;
             if from_home >= from_hole {
-                self.set(hole, (tag, next + 1));
+                self.set(hole, entry);
                 hole = place;
             }
         }
@@ -91,10 +91,15 @@ impl Table {
     }
 }
 
+#[inline]
+fn tag(hash: u64) -> u32 {
+    (hash >> 32) as u32
+}
+
 /// Where probing begins: the hash as a fraction of the capacity, which need not be a power of two.
 #[inline]
-fn home(hash: u64, capacity: usize) -> usize {
-    ((u128::from(hash) * capacity as u128) >> 64) as usize
+fn home(tag: u32, capacity: usize) -> usize {
+    ((u64::from(tag) * capacity as u64) >> 32) as usize
 }
 
 #[cfg(test)]
@@ -104,17 +109,19 @@ mod tests {
     #[test]
     fn what_is_there_is_found_and_nothing_else() {
         // Few distinct homes, so that there are long runs, and they wrap around.
-        let hash =
-            |number: u32| u64::from(number % 7).wrapping_mul(0x2492_4924_9249_2492) | u64::from(number);
+        let hash = |number: u32| {
+            u64::from(number % 7).wrapping_mul(0x2492_4924_9249_2492)
+                | u64::from(number) << 32 & 0xFF_FFFF_FFFF
+        };
         let mut table = Table::default();
         let mut present = std::collections::BTreeSet::new();
         for step in 0_u32..4000 {
             let number = step.wrapping_mul(2_654_435_761) % 97;
             if present.remove(&number) {
-                table.remove(hash(number), number, hash);
+                table.remove(hash(number), number);
             } else {
                 present.insert(number);
-                table.insert(hash(number), number, hash);
+                table.insert(hash(number), number);
             }
             for number in 0..97 {
                 let found = table.find(hash(number), |other| other == number);
