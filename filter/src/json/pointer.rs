@@ -24,7 +24,7 @@ impl Pointer {
     pub(crate) fn key(&mut self, key: &str) -> Mark {
         let mark = Mark(self.text.len());
         self.text.push('/');
-        if memchr::memchr2(b'~', b'/', key.as_bytes()).is_none() {
+        if !key.bytes().any(|byte| matches!(byte, b'~' | b'/')) {
             self.text.push_str(key);
             return mark;
         }
