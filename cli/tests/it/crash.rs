@@ -1,8 +1,9 @@
 //! `kill -9` at random points under load, restart, repeat: what was acknowledged is there, what was told stays.
 //!
-//! Each round starts a runner and, beside it, a process that submits; one or both are killed when the server has seen
+//! Each round starts a runner and, beside it, a process that submits and one that cancels; some or all are killed when the server has seen
 //! so many requests, or when so many lines have come out of a pipe. Where, is drawn from a seed. After each round the file
-//! is looked at: every key that was printed is in it, and every poll whose outcome was printed has ended so. In the end a
+//! is looked at: every key that was printed is in it, and every poll whose outcome was printed has ended so. Then polls that
+//! have ended are forgotten or purged, and that is killed too at times. In the end a
 //! runner is left alone and has to bring all of them to an end, and every outcome is compared whole.
 //!
 //! `POLL_KILLS` is the number of rounds, `POLL_SEED` the seed; a failure names both.
@@ -30,6 +31,12 @@ struct Promises {
     acknowledged: BTreeSet<String>,
     /// Outcomes that were printed, by key, without the key.
     told: BTreeMap<String, Value>,
+    /// How polls ended that `cancel` said had ended, by key.
+    ended: BTreeMap<String, String>,
+    /// Keys that somebody was asked to remove: they may be gone, or be as they were.
+    released: BTreeSet<String>,
+    /// Keys that were said to be removed.
+    gone: BTreeSet<String>,
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -48,6 +55,7 @@ async fn nothing_acknowledged_is_lost_and_nothing_told_changes() {
     for round in 0..rounds {
         kills += one_round(round, &server, &folder, &mut dice, &mut promises).await;
         glance(&folder, &promises).await;
+        kills += u32::from(remove(round, &folder, &mut dice, &mut promises).await);
     }
     println!("{kills} processes killed, {} polls acknowledged", promises.acknowledged.len());
     let mut last = start(&folder, &["run", "--quiet"]);
@@ -89,6 +97,7 @@ async fn one_round(
 
     let mut runner = start(folder, &["run", "--quiet"]);
     let beside = submit(folder, &format!("{round}b"), server, dice).await;
+    let cancelling = cancel(folder, dice, promises);
     let kill_beside = dice.u8(..3) == 0;
     let seen = server.requests().len();
     let (requests, told) = (dice.usize(..80), dice.usize(..30));
@@ -125,6 +134,15 @@ async fn one_round(
     };
     kills += u32::from(beside_killed);
     runner.start_kill().unwrap();
+    if let Some(mut child) = cancelling {
+        // Where nobody runs the file any more, it cancels by itself; half of them are killed while they do.
+        if dice.bool() {
+            child.start_kill().unwrap();
+        }
+        let output = child.wait_with_output().await.unwrap();
+        kills += u32::from(output.status.code().is_none());
+        promises.hear_cancel(&String::from_utf8(output.stdout).unwrap());
+    }
     // What was in the pipe when it died had been told.
     while let Some(line) = printed.next_line().await.unwrap() {
         heard.push(line);
@@ -143,6 +161,77 @@ impl Promises {
         let before = self.told.insert(key, Value::Object(outcome));
         assert_eq!(before, None, "told twice: {line}");
     }
+
+    /// `a17: cancelled`, or how it had ended before, with ` already` after it.
+    fn hear_cancel(&mut self, said: &str) {
+        for line in said.lines() {
+            let Some((key, words)) = line.split_once(": ") else { continue };
+            let name = words.strip_suffix(" already").unwrap_or(words);
+            self.ended.insert(key.to_owned(), name.to_owned());
+        }
+    }
+
+    /// Holds what is kept, by key, against what was promised; `as_kept` says of a whole outcome what is kept of it.
+    fn hold<T: PartialEq + std::fmt::Debug>(&self, kept: &BTreeMap<&str, T>, as_kept: impl Fn(&Value) -> T) {
+        let must_be_there = |key: &String| !self.released.contains(key);
+        for key in self.acknowledged.iter().filter(|key| must_be_there(key)) {
+            assert!(kept.contains_key(&**key), "{key} was acknowledged and is not there");
+        }
+        for (key, told) in &self.told {
+            match kept.get(&**key) {
+                Some(kept) => assert_eq!(*kept, as_kept(told), "{key} was told, and has changed"),
+                None => assert!(!must_be_there(key), "{key} was told and is not there"),
+            }
+        }
+        for key in &self.gone {
+            assert!(!kept.contains_key(&**key), "{key} was forgotten and is there");
+        }
+    }
+}
+
+/// Has a poll cancelled that is open as far as is known.
+fn cancel(folder: &Folder, dice: &mut fastrand::Rng, promises: &Promises) -> Option<Child> {
+    let known = |key: &&String| promises.told.contains_key(*key) || promises.released.contains(*key);
+    let open: Vec<&String> = promises.acknowledged.iter().filter(|key| !known(key)).collect();
+    let key = dice.choice(open)?;
+    Some(start(folder, &["cancel", "--quiet", key]))
+}
+
+/// Removes polls that have ended, by name or by number, while nobody runs the file. Whether the process was killed.
+async fn remove(round: u64, folder: &Folder, dice: &mut fastrand::Rng, promises: &mut Promises) -> bool {
+    let by_number = round % 4 == 3;
+    let mut child = if by_number {
+        let polls = SqliteStore::open(folder.file()).unwrap().summaries().await.unwrap();
+        let ended = polls.iter().filter(|poll| poll.ended.is_some()).map(|poll| poll.key.key().to_owned());
+        promises.released.extend(ended);
+        start(folder, &["purge", "--keep", "20"])
+    } else {
+        let told: Vec<String> =
+            promises.told.keys().filter(|key| !promises.released.contains(*key)).take(3).cloned().collect();
+        if told.is_empty() {
+            return false;
+        }
+        promises.released.extend(told.iter().cloned());
+        let mut arguments = vec!["forget", "--quiet"];
+        arguments.extend(told.iter().map(|key| &**key));
+        start(folder, &arguments)
+    };
+    let mut lines = lines(&mut child);
+    let kill = dice.u8(..3) == 0;
+    let mut until = dice.usize(..3);
+    loop {
+        if kill && until == 0 {
+            child.start_kill().unwrap();
+        }
+        until = until.wrapping_sub(1);
+        let Some(line) = lines.next_line().await.unwrap() else { break };
+        if let Some(key) = line.strip_suffix(": forgotten") {
+            promises.gone.insert(key.to_owned());
+        }
+    }
+    let status = child.wait().await.unwrap();
+    assert!(kill || status.success(), "a removal that nobody kills succeeds");
+    status.code().is_none()
 }
 
 async fn submit(folder: &Folder, name: &str, server: &Server, dice: &mut fastrand::Rng) -> Child {
@@ -203,19 +292,15 @@ fn lines(child: &mut Child) -> Lines<BufReader<ChildStdout>> {
 /// Holds the file against what was promised, by the names of the outcomes.
 async fn glance(folder: &Folder, promises: &Promises) {
     let polls = SqliteStore::open(folder.file()).unwrap().summaries().await.unwrap();
-    let kept: BTreeMap<&str, Option<&str>> = polls
+    let kept: BTreeMap<&str, Option<String>> = polls
         .iter()
-        .map(|poll| (poll.key.key(), poll.ended.as_ref().map(|ending| &*ending.outcome)))
+        .map(|poll| (poll.key.key(), poll.ended.as_ref().map(|ending| ending.outcome.clone())))
         .collect();
-    for key in &promises.acknowledged {
-        assert!(kept.contains_key(&**key), "{key} was acknowledged and is not there");
-    }
-    for (key, told) in &promises.told {
-        assert_eq!(
-            kept.get(&**key).copied(),
-            Some(told["outcome"].as_str()),
-            "{key} was told, and has changed"
-        );
+    promises.hold(&kept, |told| told["outcome"].as_str().map(str::to_owned));
+    for (key, name) in &promises.ended {
+        if let Some(kept) = kept.get(&**key) {
+            assert_eq!(kept.as_ref(), Some(name), "cancel said how {key} ended, and that has changed");
+        }
     }
 }
 
@@ -227,10 +312,5 @@ async fn compare(folder: &Folder, promises: &Promises) {
         let Some(outcome) = &poll.outcome else { panic!("{} is still open", poll.key) };
         kept.insert(poll.key.key(), serde_json::to_value(&**outcome).unwrap());
     }
-    for key in &promises.acknowledged {
-        assert!(kept.contains_key(&**key), "{key} was acknowledged and is not there");
-    }
-    for (key, told) in &promises.told {
-        assert_eq!(kept.get(&**key), Some(told), "{key} was told, and has changed");
-    }
+    promises.hold(&kept, Value::clone);
 }
