@@ -29,6 +29,10 @@ pub(crate) struct Args {
     #[arg(long)]
     quick: bool,
 
+    /// Take events from memory as they come, not from a cache as one finds them that have just been received
+    #[arg(long)]
+    pub(crate) cold: bool,
+
     /// Give up a pass after so many seconds, and take the time for the events it has seen
     #[arg(long, value_name = "SECONDS", default_value_t = 15.0)]
     pub(crate) patience: f64,

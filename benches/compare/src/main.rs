@@ -5,8 +5,8 @@
 //!                            readers (serde_json, …)   ──┴─► rounds of passes ─► best ─► tables ─► goals
 //! ```
 //!
-//! One thread, bytes in, ids out. Absolute times are worth little on a machine that others use too; so every engine gives its
-//! passes in turn with the others, the best of each counts, and what is judged is their ratio.
+//! One thread, bytes in, ids out. Absolute times are worth little on a machine that others use too; so the engines give their
+//! passes in turn, the best of each counts, and what is judged is their ratio.
 
 mod args;
 mod arrays;
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
     let text = lots.events();
     let events: Vec<&[u8]> = text.iter().collect();
     println!(
-        "{} events, {} bytes each on average; nanoseconds per event, best of {} passes in turn\n",
+        "{} events, {} bytes each on average; nanoseconds of processor time per event, best of {} passes in turn\n",
         events.len(),
         text.text().len() / events.len(),
         args.rounds()

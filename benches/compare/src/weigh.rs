@@ -77,7 +77,7 @@ fn weigh<M: Matcher>(text: &str) -> ExitCode {
     };
     // Some work is put off until the first event.
     engine.pass(&[event]);
-    print!("{}", start.elapsed().as_nanos());
+    print!("{}", now().saturating_sub(start).as_nanos());
     if let (Some(before), Some(after)) = (before, resident()) {
         print!(" {}", after.saturating_sub(before));
     }
