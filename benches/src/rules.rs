@@ -1,7 +1,7 @@
 //! Many rules over the [city lots](crate::city_lots), and how many events each must match.
 //!
 //! What a rule must match is counted from the rows that the events are written from, by plain maps and
-//! [`glob`](crate::glob), so that no engine is measured by its own answers.
+//! [`crate::glob`], so that no engine is measured by its own answers.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
