@@ -10,7 +10,7 @@
 //! Not gungraun, which needs a runner of the same version installed beside it and keeps its baselines outside of the
 //! repository.
 //!
-//! This program runs itself under callgrind once for each [work](work), which then does its work inside [`counted`]; only what
+//! This program runs itself under callgrind once for each [`work`], which then does its work inside [`counted`]; only what
 //! happens in there is counted.
 
 mod baseline;
