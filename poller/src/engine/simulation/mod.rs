@@ -27,7 +27,7 @@ use crate::clock::Timestamp;
 use crate::event::Event;
 use crate::judge::{self, Finding};
 use crate::limits::Limits;
-use crate::outcome::{Next, NextReason, Outcome, Verdict};
+use crate::outcome::{Conclusion, FailureReason, Next, NextReason, Outcome, Verdict};
 use crate::schedule::Grid;
 use crate::spec::PollSpec;
 use crate::store::{Creation, PollKey, StoreError, StoredPoll};
@@ -82,8 +82,10 @@ struct Known {
     in_flight: Option<u64>,
     /// What the last attempt of this life said about the next.
     next: Option<Option<Next>>,
-    /// When the engine heard that it is stored.
-    begun: Option<Timestamp>,
+    /// When the engine heard that it is stored, each time.
+    begun: Vec<Timestamp>,
+    /// When it began to be run in this life, if it was not restored: its first request is due then.
+    started: Option<Timestamp>,
     /// Its outcome is decided, in this life.
     ending: bool,
     /// What the request in flight will bring.
@@ -280,9 +282,8 @@ impl World {
                     && let Some(core) = &mut self.core
                 {
                     let known = &mut self.known[self.ids[&id]];
-                    if known.told.is_none() {
-                        known.begun = Some(now);
-                    }
+                    known.begun.push(now);
+                    known.started = matches!(result, Ok(Creation::Created)).then_some(now);
                     core.created(id, result, now);
                 }
             }
@@ -344,6 +345,7 @@ impl World {
         for known in &mut self.known {
             known.in_flight = None;
             known.next = None;
+            known.started = None;
             known.ending = false;
             known.reply = None;
             known.held_until = Timestamp::default();
@@ -502,7 +504,8 @@ impl World {
         self.counts.hung += u32::from(reply.at >= cut);
         let ends = reply.at.min(cut);
         let finding = match reply.brings.clone() {
-            _ if reply.at >= cut => judge::timed_out(cut.since(now)),
+            // The last byte may come at the very moment of the cut.
+            _ if reply.at >= cut && pick(&mut self.dice, 4) > 0 => judge::timed_out(cut.since(now)),
             Ok(response) => judge::judge(spec, response, last.as_ref(), ends.to_system_time()),
             Err(error) => Finding::Error(error),
         };
@@ -528,6 +531,13 @@ impl World {
         replies.next()
     }
 
+    /// Whether a hint holds a poll that was not there when the hint came.
+    fn is_held(&self, poll: usize) -> bool {
+        let held = |event: &Event| matches!(event, Event::HeldBack { until, .. } if *until > self.time());
+        let core = self.core.as_ref();
+        core.is_some_and(|core| core.find(&key(poll)).is_some_and(|id| core.missed(id).iter().any(held)))
+    }
+
     /// Before time goes on: nothing that is due and may be sent waits.
     fn check_promptness(&self) {
         let now = self.time();
@@ -539,14 +549,15 @@ impl World {
             polls.filter(|poll| origin.is_none_or(|origin| self.specs[*poll].origin() == origin)).count()
         };
         for (poll, known) in self.known.iter().enumerate() {
-            let Some(Some(next)) = known.next else { continue };
+            let first = (known.next.is_none()).then_some(known.started).flatten();
+            let Some(at) = known.next.flatten().map(|next| next.at).or(first) else { continue };
             let spec = &self.specs[poll];
             let deadline = self.store[&key(poll)].created_at + spec.timeout();
-            let due = next.at <= now && now < deadline && now >= known.held_until;
+            let due = at <= now && now < deadline && now >= known.held_until && !self.is_held(poll);
             let waits = due && known.in_flight.is_none() && !known.ending && known.told.is_none();
             let room = in_flight(None) < self.limits.in_flight
                 && in_flight(Some(spec.origin())) < self.limits.per_origin;
-            assert!(!waits || !room, "poll {poll} is due since {} and not asked though it may be", next.at);
+            assert!(!waits || !room, "poll {poll} is due since {at} and not asked though it may be");
         }
     }
 
@@ -573,9 +584,15 @@ impl World {
         let ended = outcome.ended_at;
         // After its deadline a poll ends only where nobody ran it then or it was not stored yet, and at the first chance.
         assert!(
-            ended <= deadline + LAG || self.came_up.contains(&ended) || known.begun == Some(ended),
+            ended <= deadline + LAG || self.came_up.contains(&ended) || known.begun.contains(&ended),
             "ended at {ended}, after the deadline {deadline}, though somebody ran it"
         );
+        let decided_by_response = match &outcome.conclusion {
+            Conclusion::Matched { .. } => true,
+            Conclusion::Failed { reason, .. } => *reason == FailureReason::FailureFilter,
+            _ => false,
+        };
+        assert!(!decided_by_response || ended < deadline, "a response that came too late counted");
         assert!(outcome.history.len() <= self.limits.history);
         known.told = Some(outcome);
     }
