@@ -59,7 +59,8 @@ async fn every_member_is_documented_and_those_that_are_always_there_are() {
         assert!(!printed.is_empty(), "{arguments:?} prints nothing");
         printed
     };
-    let short = |key: &str| spec(key, &server.url(&format!("/{key}"))).replace("60", "0.3");
+    let short =
+        |key: &str| spec(key, &server.url(&format!("/{key}"))).replace(r#""timeout":60"#, r#""timeout":0.3"#);
     let specs =
         [spec("good", &server.url("/good")), spec("bad", &server.url("/bad")), short("text"), short("bytes")];
     for scope in [&[][..], &["--scope", "s"]] {

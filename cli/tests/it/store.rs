@@ -84,7 +84,7 @@ async fn nothing_is_stored_unless_all_can_be() {
     folder.poll(&["submit", "-"], spec("a", NOWHERE)).await.expect(2, "").telling("interval");
     assert!(!std::fs::exists(folder.file()).unwrap(), "a spec is checked before a file is made");
     folder.poll(&["submit", "--unbounded", "-"], spec("a", NOWHERE)).await.expect(0, "a\n");
-    let other = spec("a", NOWHERE).replace("60", "50");
+    let other = spec("a", NOWHERE).replace(r#""timeout":60"#, r#""timeout":50"#);
     let sealed = spec("c", NOWHERE).replacen(
         '{',
         r#"{"requestInit":{"headers":{"authorization":"Bearer hunter2"}},"#,
