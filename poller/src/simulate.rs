@@ -11,7 +11,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::clock::Timestamp;
-use crate::engine::core::{Core, Effect, PollId, Send, Ticket};
+use crate::engine::PollId;
+use crate::engine::core::Core;
+use crate::engine::effect::{Effect, Send, Ticket};
 use crate::judge;
 use crate::limits::Limits;
 use crate::response::RecordedResponse;

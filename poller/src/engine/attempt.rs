@@ -6,8 +6,8 @@ use http::{HeaderMap, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use super::core::Send;
 use super::driver::Surroundings;
+use super::effect::Send;
 use crate::clock::Timestamp;
 use crate::fetch::{FetchError, FetchErrorKind, Request};
 use crate::judge::{self, Finding};

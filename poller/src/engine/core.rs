@@ -24,81 +24,27 @@
 //! of a poll that nobody watches allocates nothing but what it has to keep.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hashbrown::HashTable;
 use retry::{RetryOptions, Rng};
 use slotmap::SlotMap;
 
+use super::effect::{Admission, Effect, Punctuality, Send, Ticket};
+use super::entry::{Creating, Entry, Finishing, Phase, PollId};
 use super::lanes::{LaneId, Lanes};
+use super::names::Names;
 use super::recent::Recent;
 use super::wheel::Wheel;
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind};
 use crate::event::{Event, HoldSource};
-use crate::history::Record;
-use crate::judge::{Finding, Miss};
+use crate::judge::Finding;
 use crate::limits::Limits;
 use crate::outcome::{Attempt, Conclusion, Outcome};
 use crate::spec::{PollSpec, SpecPool};
 use crate::state::{PollState, Span, StepLimits, Wake};
 use crate::store::{Creation, PollKey, StoreError, StoredPoll};
-
-slotmap::new_key_type! {
-    /// An open poll of this engine; never used twice.
-    pub(crate) struct PollId;
-}
-
-/// One call of `submit` that waits for its answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Ticket(pub(crate) u64);
-
-/// What the driver has to do.
-#[derive(Debug)]
-pub(crate) enum Effect {
-    /// Store a new poll, then call [`Core::created`].
-    Create { id: PollId, poll: StoredPoll },
-    /// Send a request, then call [`Core::attempted`].
-    Send(Send),
-    /// Abandon the request in flight; nothing is to be heard of it again.
-    Abort { id: PollId },
-    /// Store an outcome, then call [`Core::finished`].
-    Finish { id: PollId, key: PollKey, outcome: Arc<Outcome> },
-    /// A request has ended; tell whoever watches the poll.
-    Attempted { id: PollId, number: u32, record: Record },
-    /// Tell whoever watches the poll.
-    Tell { id: PollId, event: Event },
-    /// A lane is held back; tell whoever watches a poll for which [`Core::held_in`] says so.
-    Held { lane: LaneId, until: Timestamp, by: PollId },
-    /// Answer a `submit`.
-    Answer { ticket: Ticket, answer: Result<Admission, Error> },
-}
-
-/// A request to be sent.
-#[derive(Debug)]
-pub(crate) struct Send {
-    pub(crate) id: PollId,
-    pub(crate) key: PollKey,
-    pub(crate) spec: PollSpec,
-    pub(crate) number: u32,
-    pub(crate) punctuality: Punctuality,
-    /// When it is to be cut.
-    pub(crate) cut: Timestamp,
-    /// What the poll's last response was, to which the next is compared.
-    pub(crate) last: Option<Arc<Miss>>,
-}
-
-/// How a request came to begin when it did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Punctuality {
-    /// From when it was due to when the engine came to it. `None` for a first request, which waits for its poll to be
-    /// stored and not for the schedule.
-    pub(crate) lateness: Option<Duration>,
-    /// From then on: how long a cap or a hint held it.
-    pub(crate) held: Duration,
-}
 
 /// A hold-back that is in force.
 #[derive(Debug)]
@@ -106,15 +52,6 @@ struct Hold {
     until: Timestamp,
     /// Whose response asked for it.
     by: PollKey,
-}
-
-/// What a `submit` came to.
-#[derive(Clone, Debug)]
-pub(crate) enum Admission {
-    /// The poll runs.
-    Open { id: PollId, joined: bool, deadline: Timestamp },
-    /// The poll had ended before.
-    Finished { outcome: Arc<Outcome>, deadline: Timestamp },
 }
 
 #[derive(Debug)]
@@ -139,67 +76,6 @@ pub(crate) struct Core {
     /// What was finished while the store is asked for open polls.
     finished_since_look: Option<HashSet<PollKey>>,
     shutting_down: bool,
-}
-
-/// Which poll has which name. The names stand in the polls themselves.
-#[derive(Debug, Default)]
-struct Names {
-    ids: HashTable<PollId>,
-    hasher: RandomState,
-}
-
-#[derive(Debug)]
-struct Entry {
-    key: PollKey,
-    spec: PollSpec,
-    state: PollState,
-    phase: Phase,
-    lane: LaneId,
-}
-
-#[derive(Debug)]
-enum Phase {
-    /// Its creation is being stored.
-    Creating(Box<Creating>),
-    /// In the schedule at `until`.
-    Waiting { until: Timestamp },
-    /// Due, in its lane since then; in the schedule at its deadline.
-    Queued { since: Timestamp },
-    /// A request has been sent.
-    InFlight { began: Timestamp },
-    /// Its outcome is being stored.
-    Finishing(Box<Finishing>),
-}
-
-#[derive(Debug, Default)]
-struct Creating {
-    tickets: Vec<Ticket>,
-    /// It is to end as soon as it is stored.
-    cancelled: bool,
-}
-
-#[derive(Debug)]
-struct Finishing {
-    outcome: Arc<Outcome>,
-    failures: u32,
-    /// After failures: when the store is asked again, and in the schedule then.
-    retry_at: Option<Timestamp>,
-}
-
-impl Entry {
-    /// Whether an entry of the schedule is this poll's present one.
-    fn is_scheduled(&self, at: Timestamp) -> bool {
-        match &self.phase {
-            Phase::Waiting { until } => *until == at,
-            Phase::Queued { .. } => self.state.deadline(&self.spec) == at,
-            Phase::Finishing(finishing) => finishing.retry_at == Some(at),
-            Phase::Creating(_) | Phase::InFlight { .. } => false,
-        }
-    }
-
-    const fn is_in_flight(&self) -> bool {
-        matches!(self.phase, Phase::InFlight { .. })
-    }
 }
 
 impl Core {
@@ -309,9 +185,7 @@ impl Core {
 
     /// The open poll of that name.
     pub(crate) fn find(&self, key: &PollKey) -> Option<PollId> {
-        let Names { ids, hasher } = &self.names;
-        let named = |id: &PollId| self.polls.get(*id).is_some_and(|entry| entry.key == *key);
-        ids.find(hasher.hash_one(key), named).copied()
+        self.names.find(key, &self.polls)
     }
 
     /// Somebody wants this poll to be run.
@@ -521,18 +395,13 @@ impl Core {
         let lane = self.lanes.join(&poll.spec);
         let (key, spec) = (poll.key.clone(), poll.spec.clone());
         let id = self.polls.insert(Entry { key, spec, state, phase, lane });
-        let Self { names: Names { ids, hasher }, polls, .. } = self;
-        let hash_of = |id: &PollId| polls.get(*id).map_or(0, |entry| hasher.hash_one(&entry.key));
-        ids.insert_unique(hasher.hash_one(&poll.key), id, hash_of);
+        self.names.insert(id, &self.polls);
         id
     }
 
     fn remove(&mut self, id: PollId, now: Timestamp) {
         let Some(entry) = self.polls.remove(id) else { return };
-        let Names { ids, hasher } = &mut self.names;
-        if let Ok(named) = ids.find_entry(hasher.hash_one(&entry.key), |present| *present == id) {
-            named.remove();
-        }
+        self.names.remove(id, &entry.key);
         if matches!(entry.phase, Phase::Finishing(_)) {
             self.finishing -= 1;
         }

@@ -11,8 +11,12 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::task::AbortHandle;
 use tracing::Instrument as _;
 
+use super::alarm::Alarm;
+use super::answered::Answered;
 use super::attempt;
-use super::core::{Admission, Core, Effect, PollId, Send, Ticket};
+use super::core::Core;
+use super::effect::{Admission, Effect, Send, Ticket};
+use super::entry::PollId;
 use super::lanes::LaneId;
 use super::sharing::Shares;
 use super::upkeep::Upkeep;
@@ -27,7 +31,7 @@ use crate::observe::{Levels, Observer, Operation, trace};
 use crate::outcome::Outcome;
 use crate::secret::SecretResolver;
 use crate::spec::PollSpec;
-use crate::store::{Changes, Creation, OpenPolls, PollKey, Store, StoreError, StoredPoll};
+use crate::store::{Creation, OpenPolls, PollKey, Store, StoreError, StoredPoll};
 
 /// What the engine works with.
 pub(crate) struct Surroundings {
@@ -64,73 +68,19 @@ pub(crate) enum Message {
         turn: OwnedSemaphorePermit,
     },
     /// Send what was missed and what happens from now on; end the feed at once if the poll is gone.
-    Watch {
-        id: PollId,
-        events: Feeder,
-    },
+    Watch { id: PollId, events: Feeder },
     /// Say how the poll ends; `None` at once if it is gone.
-    Await {
-        id: PollId,
-        answer: Answer<Option<Arc<Outcome>>>,
-    },
+    Await { id: PollId, answer: Answer<Option<Arc<Outcome>>> },
     /// End the poll as cancelled; whether it was open.
-    Cancel {
-        id: PollId,
-        answer: Answer<bool>,
-    },
+    Cancel { id: PollId, answer: Answer<bool> },
     /// Which open poll has this name?
-    Find {
-        key: PollKey,
-        answer: Answer<Option<PollId>>,
-    },
+    Find { key: PollKey, answer: Answer<Option<PollId>> },
     /// Stop, and say how many polls are left open.
-    ShutDown {
-        answer: Answer<usize>,
-    },
-
-    Loaded {
-        result: Result<OpenPolls, StoreError>,
-    },
-    Changed {
-        result: Result<Changes, StoreError>,
-    },
-    Looked {
-        result: Result<Option<StoredPoll>, StoreError>,
-    },
-    Purged {
-        result: Result<usize, StoreError>,
-    },
-    Noted {
-        result: Result<(), StoreError>,
-    },
-    Created {
-        results: Vec<(PollId, Result<Creation, StoreError>)>,
-    },
-    Attempted {
-        id: PollId,
-        finding: Box<Finding>,
-        ended: Timestamp,
-    },
-    Finished {
-        id: PollId,
-        result: Result<Arc<Outcome>, StoreError>,
-    },
-}
-
-impl Message {
-    /// What a store's answer complains of.
-    fn store_error(&self) -> Option<&StoreError> {
-        match self {
-            Self::Loaded { result } => result.as_ref().err(),
-            Self::Changed { result } => result.as_ref().err(),
-            Self::Looked { result } => result.as_ref().err(),
-            Self::Purged { result } => result.as_ref().err(),
-            Self::Noted { result } => result.as_ref().err(),
-            Self::Created { results } => results.iter().find_map(|(_, result)| result.as_ref().err()),
-            Self::Finished { result, .. } => result.as_ref().err(),
-            _ => None,
-        }
-    }
+    ShutDown { answer: Answer<usize> },
+    /// A request has ended.
+    Attempted { id: PollId, finding: Box<Finding>, ended: Timestamp },
+    /// The store has answered.
+    Stored(Answered),
 }
 
 /// Starts the driver on the current runtime. It takes over `expected` open polls, the first of which are given.
@@ -269,18 +219,6 @@ impl Driver {
     }
 
     fn handle(&mut self, message: Message, now: Timestamp) {
-        if matches!(
-            message,
-            Message::Loaded { .. }
-                | Message::Changed { .. }
-                | Message::Looked { .. }
-                | Message::Purged { .. }
-                | Message::Noted { .. }
-                | Message::Created { .. }
-                | Message::Finished { .. }
-        ) {
-            self.store_calls -= 1;
-        }
         match message {
             Message::Submit { key, spec, answer, turn } => {
                 let ticket = Ticket(self.next_ticket);
@@ -319,8 +257,21 @@ impl Driver {
                 let until = now + self.around.grace;
                 self.closing.get_or_insert(Closing { until, answers: Vec::new() }).answers.push(answer);
             }
-            Message::Loaded { result } => self.loaded(result, now),
-            Message::Changed { result } => {
+            Message::Attempted { id, finding, ended } => {
+                self.requests.remove(&id);
+                self.core.attempted(id, *finding, ended, now);
+            }
+            Message::Stored(answered) => self.stored(answered, now),
+        }
+        self.carry_out();
+    }
+
+    /// The store has answered to a call of [`with_store`](Self::with_store).
+    fn stored(&mut self, answered: Answered, now: Timestamp) {
+        self.store_calls -= 1;
+        match answered {
+            Answered::Loaded(result) => self.loaded(result, now),
+            Answered::Changed(result) => {
                 // A store that cannot be read just now is asked again; what it has does not go away.
                 if let (Ok(changes), None) = (result, &self.closing) {
                     self.take_over(changes.open, now);
@@ -333,15 +284,15 @@ impl Driver {
                 self.core.end_look();
                 self.look_again();
             }
-            Message::Purged { result } => self.upkeep.purged(result.unwrap_or(0), now),
+            Answered::Purged(result) => self.upkeep.purged(result.unwrap_or(0), now),
             // What could not be written is written with what comes next, or with the outcome.
-            Message::Noted { .. } => {}
-            Message::Looked { result } => {
+            Answered::Noted(_) => {}
+            Answered::Looked(result) => {
                 if let (Ok(Some(poll)), None) = (result, &self.closing) {
                     self.take_over(OpenPolls::all(vec![poll]), now);
                 }
             }
-            Message::Created { results } => {
+            Answered::Created(results) => {
                 for (id, result) in results {
                     if let Ok(Creation::Created) = result {
                         self.around.observer.created();
@@ -350,11 +301,7 @@ impl Driver {
                     self.core.created(id, result, now);
                 }
             }
-            Message::Attempted { id, finding, ended } => {
-                self.requests.remove(&id);
-                self.core.attempted(id, *finding, ended, now);
-            }
-            Message::Finished { id, result } => {
+            Answered::Finished(id, result) => {
                 if let Ok(outcome) = &result {
                     self.around.observer.finished(outcome);
                     trace::finished(self.core.key(id), outcome);
@@ -362,20 +309,19 @@ impl Driver {
                 self.core.finished(id, result, now);
             }
         }
-        self.carry_out();
     }
 
     /// Does for the store what is due.
     fn keep_up(&mut self, now: Timestamp) {
         if let Some(retention) = self.upkeep.purge(now) {
-            self.with_store(Operation::Changes, move |store| {
-                Box::pin(async move { Message::Purged { result: store.purge(retention).await } })
+            self.with_store(Operation::Purge, move |store| {
+                Box::pin(async move { Answered::Purged(store.purge(retention).await) })
             });
         }
         if let Some(attempted) = self.upkeep.flush(self.core.open(), now) {
             let attempts = attempted.into_iter().filter_map(|id| self.core.attempts(id)).collect();
-            self.with_store(Operation::Changes, move |store| {
-                Box::pin(async move { Message::Noted { result: store.note_attempts(attempts).await } })
+            self.with_store(Operation::NoteAttempts, move |store| {
+                Box::pin(async move { Answered::Noted(store.note_attempts(attempts).await) })
             });
         }
     }
@@ -387,13 +333,13 @@ impl Driver {
         }
         self.core.begin_look();
         self.with_store(Operation::Changes, |store| {
-            Box::pin(async move { Message::Changed { result: store.changes().await } })
+            Box::pin(async move { Answered::Changed(store.changes().await) })
         });
     }
 
     fn load(&mut self) {
-        self.with_store(Operation::Changes, |store| {
-            Box::pin(async move { Message::Loaded { result: store.load_open().await } })
+        self.with_store(Operation::LoadOpen, |store| {
+            Box::pin(async move { Answered::Loaded(store.load_open().await) })
         });
     }
 
@@ -434,8 +380,8 @@ impl Driver {
 
     /// Asks the store for one poll anew, to run it if it is open.
     fn look_at_one(&mut self, key: PollKey) {
-        self.with_store(Operation::Changes, |store| {
-            Box::pin(async move { Message::Looked { result: store.get(key).await } })
+        self.with_store(Operation::Get, |store| {
+            Box::pin(async move { Answered::Looked(store.get(key).await) })
         });
     }
 
@@ -450,9 +396,7 @@ impl Driver {
             match effect {
                 Effect::Create { id, poll } => self.creates.push((id, poll)),
                 Effect::Finish { id, key, outcome } => self.with_store(Operation::Finish, move |store| {
-                    Box::pin(
-                        async move { Message::Finished { id, result: store.finish(key, outcome).await } },
-                    )
+                    Box::pin(async move { Answered::Finished(id, store.finish(key, outcome).await) })
                 }),
                 Effect::Send(request) => self.send(request),
                 Effect::Abort { id } => {
@@ -492,7 +436,7 @@ impl Driver {
     fn with_store(
         &mut self,
         operation: Operation,
-        call: impl FnOnce(Arc<dyn Store>) -> BoxFuture<'static, Message>,
+        call: impl FnOnce(Arc<dyn Store>) -> BoxFuture<'static, Answered>,
     ) {
         let Some(inbox) = self.inbox.upgrade() else { return };
         self.store_calls += 1;
@@ -501,8 +445,8 @@ impl Driver {
         tokio::spawn(async move {
             let asked = around.clock.now();
             let answer = call.await;
-            around.observer.store(operation, around.clock.now().since(asked), answer.store_error());
-            let _ = inbox.send(answer);
+            around.observer.store(operation, around.clock.now().since(asked), answer.error());
+            let _ = inbox.send(Message::Stored(answer));
         });
     }
 
@@ -515,7 +459,7 @@ impl Driver {
         self.with_store(Operation::Create, move |store| {
             Box::pin(async move {
                 let results = store.create_all(polls).await;
-                Message::Created { results: ids.into_iter().zip(results).collect() }
+                Answered::Created(ids.into_iter().zip(results).collect())
             })
         });
     }
@@ -574,38 +518,4 @@ impl Driver {
 /// Answers a call whose caller may have stopped waiting.
 fn reply<T>(waiting: Answer<T>, answer: T) {
     let _ = waiting.send(answer);
-}
-
-/// A sleep until a time that moves. Mostly it moves away, with every request that ends; a sleep that is under way is
-/// therefore kept unless it would be too long, and may ring too early: to look once more is cheaper than a new timer
-/// after every message.
-struct Alarm {
-    clock: Arc<dyn Clock>,
-    sleep: Option<(Timestamp, BoxFuture<'static, ()>)>,
-}
-
-impl Alarm {
-    fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, sleep: None }
-    }
-
-    fn set<const N: usize>(&mut self, times: [Option<Timestamp>; N]) {
-        let Some(at) = times.into_iter().flatten().min() else {
-            self.sleep = None;
-            return;
-        };
-        if self.sleep.as_ref().is_none_or(|(set, _)| *set > at) {
-            self.sleep = Some((at, self.clock.sleep_until(at)));
-        }
-    }
-
-    async fn rings(&mut self) {
-        match &mut self.sleep {
-            Some((_, sleep)) => {
-                sleep.await;
-                self.sleep = None;
-            }
-            None => std::future::pending().await,
-        }
-    }
 }

@@ -11,10 +11,15 @@
 //! A waiting poll is an entry in the schedule, not a task; only requests in flight and calls to the store are tasks.
 //! The engine knows its surroundings by three traits, `Store`, `Fetch` and `Clock`.
 
+mod alarm;
+mod answered;
 mod attempt;
 pub(crate) mod core;
 mod driver;
+pub(crate) mod effect;
+mod entry;
 mod lanes;
+mod names;
 mod recent;
 mod sharing;
 #[cfg(test)]
@@ -22,6 +27,7 @@ mod simulation;
 mod upkeep;
 mod wheel;
 
-pub(crate) use self::core::{Admission, PollId};
 pub(crate) use self::driver::{Inbox, Message, Surroundings, spawn};
+pub(crate) use self::effect::Admission;
+pub(crate) use self::entry::PollId;
 pub(crate) use self::sharing::Shares;

@@ -8,7 +8,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::core::PollId;
+use super::entry::PollId;
 use crate::clock::Timestamp;
 use crate::limits::Limits;
 use crate::store::Retention;

@@ -33,16 +33,36 @@ pub(crate) enum Operation {
     Finish,
     /// What other processes did.
     Changes,
+    /// The polls that were open at the start.
+    LoadOpen,
+    /// One poll, as it is now.
+    Get,
+    /// Keep the last attempts of open polls.
+    NoteAttempts,
+    /// Remove finished polls that need not be kept.
+    Purge,
 }
 
 impl Operation {
-    pub(crate) const ALL: [Self; 3] = [Self::Create, Self::Finish, Self::Changes];
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Create,
+        Self::Finish,
+        Self::Changes,
+        Self::LoadOpen,
+        Self::Get,
+        Self::NoteAttempts,
+        Self::Purge,
+    ];
 
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Create => "create",
             Self::Finish => "finish",
             Self::Changes => "changes",
+            Self::LoadOpen => "load_open",
+            Self::Get => "get",
+            Self::NoteAttempts => "note_attempts",
+            Self::Purge => "purge",
         }
     }
 }
@@ -118,7 +138,7 @@ impl Observer {
 
     /// The store has answered.
     pub(crate) fn store(&self, operation: Operation, took: Duration, error: Option<&StoreError>) {
-        if operation != Operation::Changes {
+        if matches!(operation, Operation::Create | Operation::Finish) {
             self.tallies.store(took);
         }
         self.metrics.store(operation, took);

@@ -130,6 +130,15 @@ async fn metrics_and_statistics_say_the_same_and_are_those_of_the_table() {
         .collect();
     assert_eq!(names, documented, "the table of docs/observability.md is what there is");
 
+    let operations: BTreeSet<&str> = samples
+        .keys()
+        .chain(found.keys())
+        .filter_map(|name| name.split_once("operation=")?.1.strip_suffix('}'))
+        .collect();
+    let documented = TABLE.lines().find_map(|line| line.strip_prefix("| `operation` | ")).unwrap();
+    let documented: BTreeSet<&str> = documented.split('`').skip(1).step_by(2).collect();
+    assert_eq!(operations, documented, "the table names the operations that there are");
+
     let attempts = |status: &str, error: &str| {
         let name = format!("poller_attempts_total{{http_response_status_code={status},error_type={error}}}");
         found.get(&name).copied().unwrap_or_default()
