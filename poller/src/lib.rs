@@ -66,6 +66,7 @@ mod schedule;
 mod scope;
 mod seal;
 pub mod secret;
+mod shutdown;
 #[cfg(any(test, feature = "simulate"))]
 #[doc(hidden)]
 pub mod simulate;
@@ -83,11 +84,12 @@ pub use outcome::{
     Attempt, AttemptResult, Conclusion, Counts, FailureReason, Next, NextReason, Outcome, TimeoutReason,
     Verdict,
 };
-pub use poller::{Matched, Poller, PollerBuilder, ShutdownReport};
+pub use poller::{Matched, Poller, PollerBuilder};
 pub use response::{Headers, RecordedResponse};
 pub use schedule::Grid;
 pub use scope::Scope;
 pub use seal::{SEAL_KEY_VARIABLE, SealKey};
+pub use shutdown::{LeftOpen, ShutdownReport};
 pub use spec::{
     BackoffStrategy, Body, HeadersStrategy, PollSpec, PollSpecBuilder, RequestInit, RequestTimeout,
     ResponseFilter, RetryRule, SpecError, SpecOptions, StatusFilter, Strategy, spec_schema,

@@ -1,7 +1,7 @@
 //! The public face: building a poller, handing it polls, getting their outcomes.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,6 +18,7 @@ use crate::observe::{Observer, Stats};
 use crate::outcome::{Conclusion, Outcome};
 use crate::scope::Scope;
 use crate::secret::{DenyAll, SecretResolver};
+use crate::shutdown::ShutdownReport;
 use crate::spec::PollSpec;
 use crate::store::{MemoryStore, PollKey, Retention, Store, StoredPoll};
 
@@ -59,6 +60,8 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     /// The turns of [`Limits::submitting`].
     pub(crate) turns: Arc<Semaphore>,
+    /// What the engine left when it stopped.
+    left: OnceLock<ShutdownReport>,
 }
 
 impl Poller {
@@ -156,12 +159,15 @@ impl Poller {
     }
 
     /// Stops: no request begins any more, those in flight get [`Limits::grace`], then they are abandoned. Open polls stay
-    /// open in the store; whoever waits for one gets an error.
+    /// open in the store; whoever waits for one gets an error. Says what was left; asked again, it says the same.
     pub async fn shutdown(&self) -> ShutdownReport {
-        let (answer, left_open) = oneshot::channel();
-        // A driver that has stopped already has nothing in flight, and said before what it left.
+        let (answer, report) = oneshot::channel();
+        // A driver that has stopped does not answer any more, and need not: what it left is known.
         let _ = self.shared.inbox.send(Message::ShutDown { answer });
-        ShutdownReport { left_open: left_open.await.unwrap_or(0) }
+        match report.await {
+            Ok(report) => self.shared.left.get_or_init(|| report).clone(),
+            Err(_) => self.shared.left.get().cloned().unwrap_or_default(),
+        }
     }
 
     fn default_scope(&self) -> Scope {
@@ -173,29 +179,6 @@ impl fmt::Debug for Poller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Poller").finish_non_exhaustive()
     }
-}
-
-/// What a shutdown left behind.
-///
-/// ```
-/// use poller::{ErrorKind, PollSpec, Poller};
-///
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let poller = Poller::builder().build().await?;
-/// let spec = PollSpec::parse(r#"{"url": "https://export.invalid"}"#)?;
-/// let poll = poller.submit("export-42", spec).await?;
-/// assert_eq!(poller.shutdown().await.left_open, 1);
-/// // It has no outcome, and in this process gets none any more; a durable store would keep it.
-/// assert_eq!(poll.outcome().await.unwrap_err().kind(), ErrorKind::Shutdown);
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ShutdownReport {
-    /// Polls without an outcome. A durable store keeps them; whoever opens it next goes on with them.
-    pub left_open: usize,
 }
 
 /// The result of a poll that matched, its body as `T`; from [`Poller::background_poll`].
@@ -366,7 +349,7 @@ impl PollerBuilder {
         let rng = seed.map_or_else(retry::Rng::from_entropy, retry::Rng::seeded);
         let inbox = engine::spawn(limits.clone(), rng, Arc::clone(&around), first, expected);
         let turns = Arc::new(Semaphore::new(limits.submitting.clamp(1, Semaphore::MAX_PERMITS)));
-        Ok(Poller { shared: Arc::new(Shared { inbox, around, limits, turns }) })
+        Ok(Poller { shared: Arc::new(Shared { inbox, around, limits, turns, left: OnceLock::new() }) })
     }
 }
 

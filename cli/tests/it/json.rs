@@ -17,7 +17,7 @@ fn table(heading: &str) -> BTreeMap<String, bool> {
 }
 
 #[track_caller]
-fn holds_to(heading: &str, object: &Value, without: &[&str]) {
+pub(crate) fn holds_to(heading: &str, object: &Value, without: &[&str]) {
     let table = table(heading);
     let members = object.as_object().unwrap();
     for name in members.keys() {

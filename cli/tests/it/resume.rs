@@ -5,6 +5,7 @@ use serde_json::Value;
 use test_support::{Gate, Reply, Script, Server};
 use tokio::process::Child;
 
+use crate::json::holds_to;
 use crate::process::{command, finish};
 use crate::signals::{press_until_it_ends, send};
 use crate::store::{Folder, spec};
@@ -19,8 +20,11 @@ fn start(folder: &Folder, arguments: &[&str]) -> Child {
 
 /// Starts `run -` with this specification on its standard input.
 async fn feed(folder: &Folder, spec: &str) -> Child {
+    feed_to(start(folder, &["run", "--unbounded", "-"]), spec).await
+}
+
+async fn feed_to(mut child: Child, spec: &str) -> Child {
     use tokio::io::AsyncWriteExt as _;
-    let mut child = start(folder, &["run", "--unbounded", "-"]);
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(spec.as_bytes()).await.unwrap();
     drop(stdin);
@@ -90,26 +94,45 @@ async fn an_orderly_stop_keeps_what_the_last_requests_bring_and_says_how_to_go_o
     .await;
     let folder = Folder::new();
     let later = spec("later", &server.url("/later")).replace(r#""interval":0.02"#, r#""interval":30"#);
-    let mut child = feed(&folder, &format!("{}\n{later}", spec("last", &server.url("/last")))).await;
-    server.arrived(1).await;
-    send(Signal::TERM, &child);
+    let specs = format!("{}\n{later}", spec("last", &server.url("/last")));
+    let mut child = feed_to(start(&folder, &["run", "--unbounded", "--json", "-"]), &specs).await;
     use tokio::io::{AsyncBufReadExt as _, BufReader};
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    while let Some(line) = lines.next_line().await.unwrap() {
-        if line.contains("SIGTERM: stopping") {
-            break;
+    let mut until = async |part: &str| {
+        let mut told = String::new();
+        while let Some(line) = lines.next_line().await.unwrap() {
+            told.push_str(&line);
+            if line.contains(part) {
+                break;
+            }
         }
-    }
+        told
+    };
+    server.arrived(1).await;
+    until("later: #1 200").await;
+    send(Signal::TERM, &child);
+    until("SIGTERM: stopping").await;
     gate.open();
-    let mut rest = String::new();
-    while let Some(line) = lines.next_line().await.unwrap() {
-        rest.push_str(&line);
-    }
-    assert!(rest.contains("1 poll stays open (later); go on with: poll run --store "), "{rest}");
+    let rest = until("go on with: ").await;
+    assert!(rest.contains("1 request was in flight and ended in time"), "{rest}");
+    assert!(rest.contains("1 poll stays open (later: "), "{rest}");
+    assert!(rest.contains(" left); go on with: poll run --store "), "{rest}");
     let output = child.wait_with_output().await.unwrap();
     assert_eq!(output.status.code(), Some(130));
     let printed = String::from_utf8(output.stdout).unwrap();
-    assert!(printed.starts_with(r#"{"key":"last","outcome":"matched""#), "{printed}");
+    let [ended, left] = printed.lines().collect::<Vec<_>>()[..] else { panic!("{printed}") };
+    assert!(ended.starts_with(r#"{"key":"last","outcome":"matched""#), "{ended}");
+    let left: Value = serde_json::from_str(left).unwrap();
+    holds_to("What a stopped run left", &left, &[]);
+    assert_eq!(
+        (&left["leftOpen"], &left["requestsEnded"], &left["requestsAbandoned"]),
+        (&1.into(), &1.into(), &0.into())
+    );
+    assert_eq!((&left["polls"][0]["key"], &left["polls"][0]["abandoned"]), (&"later".into(), &false.into()));
+    assert!(
+        left["polls"][0]["deadline"].is_string() && left["polls"].as_array().unwrap().len() == 1,
+        "{left}"
+    );
     assert_eq!((folder.state("last").await, folder.state("later").await), ("matched".into(), "open".into()));
 }
 

@@ -42,6 +42,7 @@ use crate::event::{Event, HoldSource};
 use crate::judge::Finding;
 use crate::limits::Limits;
 use crate::outcome::{Attempt, Conclusion, Outcome};
+use crate::shutdown::{self, LeftOpen};
 use crate::spec::{PollSpec, SpecPool};
 use crate::state::{PollState, Span, StepLimits, Wake};
 use crate::store::{Creation, PollKey, StoreError, StoredPoll};
@@ -389,6 +390,12 @@ impl Core {
     /// From here on no request begins and nothing is accepted; what is in flight may still end.
     pub(crate) fn shut_down(&mut self) {
         self.shutting_down = true;
+    }
+
+    /// The polls that are left without an outcome: those whose time is over first.
+    pub(crate) fn left_open(&self) -> Vec<LeftOpen> {
+        let deadline = |entry: &Entry| entry.state.deadline(&entry.spec);
+        shutdown::first(self.polls.values().map(|entry| (deadline(entry), &entry.key, entry.is_in_flight())))
     }
 
     fn insert(&mut self, poll: &StoredPoll, state: PollState, phase: Phase) -> PollId {

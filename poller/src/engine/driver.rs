@@ -30,6 +30,7 @@ use crate::limits::Limits;
 use crate::observe::{Levels, Observer, Operation, trace};
 use crate::outcome::Outcome;
 use crate::secret::SecretResolver;
+use crate::shutdown::ShutdownReport;
 use crate::spec::PollSpec;
 use crate::store::{Creation, OpenPolls, PollKey, Store, StoreError, StoredPoll};
 
@@ -75,8 +76,8 @@ pub(crate) enum Message {
     Cancel { id: PollId, answer: Answer<bool> },
     /// Which open poll has this name?
     Find { key: PollKey, answer: Answer<Option<PollId>> },
-    /// Stop, and say how many polls are left open.
-    ShutDown { answer: Answer<usize> },
+    /// Stop, and say what is left open.
+    ShutDown { answer: Answer<ShutdownReport> },
     /// A request has ended.
     Attempted { id: PollId, finding: Box<Finding>, ended: Timestamp },
     /// The store has answered.
@@ -156,10 +157,14 @@ struct Watchers {
     outcome: Vec<Answer<Option<Arc<Outcome>>>>,
 }
 
-/// A shutdown under way: until when requests in flight may go on, and who wants to know.
+/// A shutdown under way.
 struct Closing {
+    /// How long requests in flight may go on.
     until: Timestamp,
-    answers: Vec<Answer<usize>>,
+    /// How many there were when it began.
+    in_flight: usize,
+    /// Who wants to know what is left.
+    answers: Vec<Answer<ShutdownReport>>,
 }
 
 /// How many messages are handled before the schedule is looked at again.
@@ -255,7 +260,9 @@ impl Driver {
                 }
                 self.core.shut_down();
                 let until = now + self.around.grace;
-                self.closing.get_or_insert(Closing { until, answers: Vec::new() }).answers.push(answer);
+                let in_flight = self.core.in_flight();
+                let closing = Closing { until, in_flight, answers: Vec::new() };
+                self.closing.get_or_insert(closing).answers.push(answer);
             }
             Message::Attempted { id, finding, ended } => {
                 self.requests.remove(&id);
@@ -501,16 +508,24 @@ impl Driver {
         for (_, request) in self.requests.drain() {
             request.abort();
         }
-        let open = self.core.open() + self.loading.take().map_or(0, |loading| loading.left);
-        trace::stopped(open);
-        let answers = self.closing.take().map(|closing| closing.answers).unwrap_or_default();
+        let (answers, in_flight) =
+            self.closing.take().map_or_else(Default::default, |closing| (closing.answers, closing.in_flight));
+        let abandoned = self.core.in_flight();
+        let report = ShutdownReport {
+            left_open: self.core.open() + self.loading.take().map_or(0, |loading| loading.left),
+            // Where all handles are gone, nobody wants to know.
+            first: if answers.is_empty() { Vec::new() } else { self.core.left_open() },
+            ended: in_flight.saturating_sub(abandoned),
+            abandoned,
+        };
+        trace::stopped(&report);
         for (_, (waiting, _)) in self.tickets.drain() {
             reply(waiting, Err(Kind::Shutdown.into()));
         }
         // Whoever hears that it has stopped may want to open the same store.
         drop(self);
         for answer in answers {
-            reply(answer, open);
+            reply(answer, report.clone());
         }
     }
 }

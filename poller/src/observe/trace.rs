@@ -19,6 +19,7 @@ use super::Operation;
 use crate::clock::Timestamp;
 use crate::history::Record;
 use crate::outcome::{AttemptResult, NextReason, Outcome};
+use crate::shutdown::ShutdownReport;
 use crate::spec::PollSpec;
 use crate::store::{PollKey, StoreError};
 
@@ -134,8 +135,9 @@ pub(crate) fn shutting_down(open: usize, in_flight: usize) {
 }
 
 /// The poller has stopped.
-pub(crate) fn stopped(open: usize) {
-    info!(target: TARGET, open, "stopped; open polls stay in the store");
+pub(crate) fn stopped(report: &ShutdownReport) {
+    let ShutdownReport { left_open: open, ended, abandoned, .. } = *report;
+    info!(target: TARGET, open, ended, abandoned, "stopped; open polls stay in the store");
 }
 
 /// The store failed; the engine tries again, or says so to whoever asked. A full disk fails many times a second, so only

@@ -233,18 +233,38 @@ async fn shutdown_waits_for_requests_in_flight_and_begins_none() {
     world.sleep_until(Duration::from_secs(1)).await;
     let (outcome, report) = tokio::join!(poll.outcome(), poller.shutdown());
     assert_eq!((outcome.unwrap().name(), report.left_open), ("matched", 0));
+    assert_eq!((report.ended, report.abandoned, &report.first[..]), (1, 0, &[][..]));
     assert_eq!(millis(world.now()), 4000);
     assert_eq!(poller.submit("other", long()).await.unwrap_err().kind(), ErrorKind::Shutdown);
 }
 
 #[tokio::test(start_paused = true)]
 async fn shutdown_abandons_what_takes_longer_than_the_grace() {
-    let world = World::new(|_, _| Reply::Never);
+    let world = World::new(|_, request| match request.url.path() {
+        "/hangs" => Reply::Never,
+        _ => pending().after(Duration::from_secs(2)),
+    });
     let poller = world.poller().build().await.unwrap();
-    poller.submit("job", long()).await.unwrap();
+    let at = |path: &str, timeout: u64| {
+        spec(json!({"url": format!("https://example.com/{path}"), "interval": 30, "timeout": timeout}))
+    };
+    let hanging = poller.submit("hanging", at("hangs", 300)).await.unwrap();
     world.sleep_until(Duration::from_secs(1)).await;
-    assert_eq!(poller.shutdown().await.left_open, 1);
-    assert_eq!(millis(world.now()), 11_000);
+    let answered = poller.scope("run-17").submit("answered", at("answers", 200)).await.unwrap();
+    world.sleep_until(Duration::from_secs(2)).await;
+    let report = poller.shutdown().await;
+    assert_eq!(millis(world.now()), 12_000);
+    assert_eq!((report.left_open, report.ended, report.abandoned), (2, 1, 1));
+    let left: Vec<_> =
+        report.first.iter().map(|poll| (poll.key.to_string(), poll.deadline, poll.abandoned)).collect();
+    assert_eq!(
+        left,
+        [
+            ("run-17/answered".to_owned(), answered.deadline(), false),
+            ("hanging".to_owned(), hanging.deadline(), true)
+        ]
+    );
+    assert_eq!(poller.shutdown().await, report, "asked again, it says the same");
 }
 
 #[tokio::test(start_paused = true)]

@@ -19,14 +19,17 @@ use futures_util::stream::{BoxStream, SelectAll};
 use poller::secret::AllowAll;
 use poller::store::{PollKey, Store as _, StoreError, StoredPoll};
 use poller::{
-    Accepted, Clock as _, Event, Outcome, Poll, PollSpec, Poller, SqliteStore, SystemClock, Timestamp,
+    Accepted, Clock as _, Event, Outcome, Poll, PollSpec, Poller, ShutdownReport, SqliteStore, SystemClock,
+    Timestamp,
 };
+use serde::Serialize;
 use tokio::sync::oneshot;
 use tokio::time::MissedTickBehavior;
 
 use super::super::ends::{Ends, Print};
 use super::super::specs::{self, Job, Loaded};
-use super::super::{block_on, drive, signals};
+use super::super::{block_on, drive, output, signals};
+use super::list::some_scope;
 use super::news::{News, Watched};
 use super::{Opening, age, check, plain, plainly, quoted, shown};
 use crate::args::RunArgs;
@@ -37,6 +40,7 @@ use crate::render::{clean, story, time};
 
 /// How many submissions wait for the disk at once; they share its syncs.
 const AT_ONCE: usize = 256;
+
 pub(in super::super) fn run(args: &RunArgs, file: &Path, terminal: &Terminal) -> anyhow::Result<Exit> {
     let given = match &args.files[..] {
         [] => None,
@@ -103,8 +107,8 @@ async fn resume(
 
     let mut redraw = tokio::time::interval(drive::REDRAW);
     redraw.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let (stop, mut stopped) = oneshot::channel::<()>();
-    let mut stop = Some(stop);
+    let (stop, mut stopped) = oneshot::channel();
+    let (mut stop, mut left) = (Some(stop), None);
     while stop.is_none() || !run.is_done().await? {
         tokio::select! {
             // What an attempt brought is told before what follows from it.
@@ -112,15 +116,17 @@ async fn resume(
             _ = redraw.tick(), if run.narrator.ticks() => run.narrator.tick(clock.now(), &poller.stats()),
             Some((index, event)) = run.events.next(), if !run.events.is_empty() => run.event(index, &event),
             Some(news) = news.recv() => run.news(news).await?,
-            _ = &mut stopped, if stop.is_none() => break,
+            report = &mut stopped, if stop.is_none() => {
+                left = Some(report.unwrap_or_default());
+                break;
+            }
             signal = &mut interrupted, if stop.is_some() => {
                 let name = signal.unwrap_or("interrupted");
                 run.narrator.say(format_args!("{name}: stopping; again to end at once"));
                 let (poller, stop) = (poller.clone(), stop.take());
-                // The sender goes when the poller has stopped, which is what `stopped` waits for.
                 tokio::spawn(async move {
-                    poller.shutdown().await;
-                    drop(stop);
+                    let report = poller.shutdown().await;
+                    stop.map(|stop| stop.send(report))
                 });
             }
         }
@@ -128,7 +134,10 @@ async fn resume(
     while let Ok(news) = news.try_recv() {
         run.news(news).await?;
     }
-    run.end(stop.is_none(), args.connect.cacert.as_deref()).await
+    if let Some(report) = &left {
+        run.stopped(report, args.report.json).await?;
+    }
+    run.end(left.as_ref(), args.connect.cacert.as_deref()).await
 }
 
 /// A run of a file.
@@ -311,24 +320,31 @@ impl Run<'_> {
         Ok(self.open.is_empty() && (!self.all || self.store.count_open().await.map_err(plain)? == 0))
     }
 
-    /// ` (export-42, export-43, …)`: which polls were left, if they are known here, the first few by name.
-    fn some_open(&self) -> String {
-        const NAMED: usize = 3;
-        let mut open: Vec<_> = self.open.iter().collect();
-        if open.is_empty() {
-            return String::new();
+    /// What a stop has left: told to programs here, to people by [`end`](Self::end).
+    async fn stopped(&self, report: &ShutdownReport, json: bool) -> anyhow::Result<()> {
+        if let Some(requests) = requests_left(report) {
+            self.narrator.say(requests);
         }
-        let few = open.len().min(NAMED);
-        if few < open.len() {
-            open.select_nth_unstable_by_key(few, |(_, index)| **index);
+        if !json {
+            return Ok(());
         }
-        open[..few].sort_unstable_by_key(|(_, index)| **index);
-        let names: Vec<_> = open[..few].iter().map(|(key, _)| clean::excerpt(&key.to_string(), 40)).collect();
-        format!(" ({}{})", names.join(", "), if few < open.len() { ", …" } else { "" })
+        let polls = report.first.iter().map(|poll| LeftLine {
+            key: poll.key.key(),
+            scope: some_scope(&poll.key),
+            deadline: poll.deadline,
+            abandoned: poll.abandoned,
+        });
+        let line = StopLine {
+            left_open: self.store.count_open().await.map_err(plain)?,
+            polls: polls.collect(),
+            requests_ended: report.ended,
+            requests_abandoned: report.abandoned,
+        };
+        self.narrator.aside(|| output::json(&line, self.terminal))
     }
 
     /// The last words, and the exit code.
-    async fn end(self, stopped: bool, cacert: Option<&Path>) -> anyhow::Result<Exit> {
+    async fn end(self, stopped: Option<&ShutdownReport>, cacert: Option<&Path>) -> anyhow::Result<Exit> {
         if self.ends.number() > 1 {
             self.narrator.sum_up(
                 self.ends.summary(),
@@ -343,11 +359,59 @@ impl Run<'_> {
                 "{} stay{} open{}; go on with: poll run --store {}{cacert}",
                 story::count(left, "poll"),
                 if left == 1 { "s" } else { "" },
-                self.some_open(),
+                stopped.map(|report| some_open(report, self.clock.now())).unwrap_or_default(),
                 self.file
             ));
         }
-        Ok(if stopped { self.ends.exit().and(Exit::Cancelled) } else { self.ends.exit() })
+        Ok(if stopped.is_some() { self.ends.exit().and(Exit::Cancelled) } else { self.ends.exit() })
+    }
+}
+
+/// What `--json` says of a stop, on the last line.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StopLine<'a> {
+    left_open: usize,
+    polls: Vec<LeftLine<'a>>,
+    requests_ended: usize,
+    requests_abandoned: usize,
+}
+
+#[derive(Serialize)]
+struct LeftLine<'a> {
+    key: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<&'a str>,
+    deadline: Timestamp,
+    abandoned: bool,
+}
+
+/// `3 requests were in flight: 2 ended, 1 was abandoned`
+fn requests_left(report: &ShutdownReport) -> Option<String> {
+    let in_flight = report.ended + report.abandoned;
+    let were = |number: usize| if number == 1 { "was" } else { "were" };
+    let count = story::count(u32::try_from(in_flight).unwrap_or(u32::MAX), "request");
+    let became = match (report.ended, report.abandoned) {
+        (0, 0) => return None,
+        (_, 0) => "ended in time".to_owned(),
+        (0, _) => format!("took too long; {} abandoned", if in_flight == 1 { "it was" } else { "they were" }),
+        (ended, abandoned) => format!("{ended} ended in time, {abandoned} {} abandoned", were(abandoned)),
+    };
+    let joint = if report.ended > 0 && report.abandoned > 0 { ": " } else { " and " };
+    Some(format!("{count} {} in flight{joint}{became}", were(in_flight)))
+}
+
+/// ` (export-42: 12s left, export-43: 4m left, …)`: which polls were left, those first whose time is over first.
+fn some_open(report: &ShutdownReport, now: Timestamp) -> String {
+    const NAMED: usize = 3;
+    let named = report.first.iter().take(NAMED).map(|poll| {
+        let left = time::countdown(poll.deadline.since(now));
+        format!("{}: {left} left", clean::excerpt(&poll.key.to_string(), 40))
+    });
+    let named: Vec<_> = named.collect();
+    match named.len() {
+        0 => String::new(),
+        few => format!(" ({}{})", named.join(", "), if few < report.left_open { ", …" } else { "" }),
     }
 }
 
@@ -357,5 +421,28 @@ fn tell_once(narrator: &Narrator, last: &mut Option<String>, error: &StoreError,
     if last.as_ref() != Some(&message) {
         narrator.say(format_args!("{message}; {so}"));
         *last = Some(message);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_became_of_requests_is_said_in_one_line() {
+        let said = |ended, abandoned| {
+            let mut report = ShutdownReport::default();
+            (report.ended, report.abandoned) = (ended, abandoned);
+            requests_left(&report)
+        };
+        assert_eq!(said(0, 0), None);
+        for (ended, abandoned, text) in [
+            (1, 0, "1 request was in flight and ended in time"),
+            (0, 1, "1 request was in flight and took too long; it was abandoned"),
+            (0, 2, "2 requests were in flight and took too long; they were abandoned"),
+            (2, 1, "3 requests were in flight: 2 ended in time, 1 was abandoned"),
+        ] {
+            assert_eq!(said(ended, abandoned).as_deref(), Some(text));
+        }
     }
 }
