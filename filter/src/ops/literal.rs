@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::View;
+use super::compare;
 use super::number::Num;
 use super::text::Quoted;
 
@@ -22,7 +23,7 @@ impl Literal {
             (Self::Null, View::Null) => true,
             (Self::Bool(a), View::Bool(b)) => *a == b,
             (Self::Number(a), View::Number(b)) => *a == b,
-            (Self::String(a), View::String(b)) => &**a == b,
+            (Self::String(a), View::String(b)) => compare::equal(a, b),
             _ => false,
         }
     }

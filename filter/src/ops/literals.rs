@@ -7,6 +7,7 @@ use std::cmp::Ordering;
 use std::fmt;
 
 use super::View;
+use super::compare;
 use super::literal::Literal;
 use super::text;
 
@@ -61,7 +62,7 @@ fn compare(literal: &Literal, value: View<'_>) -> Ordering {
     match (literal, value) {
         (Literal::Bool(a), View::Bool(b)) => a.cmp(&b),
         (Literal::Number(a), View::Number(b)) => a.compare(b),
-        (Literal::String(a), View::String(b)) => (**a).cmp(b),
+        (Literal::String(a), View::String(b)) => compare::order(a, b),
         (literal, value) => rank(literal.view()).cmp(&rank(value)),
     }
 }

@@ -6,6 +6,7 @@
 
 mod cidr;
 mod collate;
+mod compare;
 mod fold;
 mod literal;
 mod literals;
@@ -100,8 +101,8 @@ impl Leaf {
 
     fn holds_for_text(&self, text: &str) -> bool {
         match self {
-            Self::StartsWith(prefix) => text.starts_with(&**prefix),
-            Self::EndsWith(suffix) => text.ends_with(&**suffix),
+            Self::StartsWith(prefix) => compare::strip_prefix(text.as_bytes(), prefix).is_some(),
+            Self::EndsWith(suffix) => compare::strip_suffix(text.as_bytes(), suffix).is_some(),
             Self::Contains(part) => part.is_in(text),
             Self::IgnoreCase(expected) => expected.equals(text),
             Self::Regex(pattern) => pattern.is_match(text),

@@ -8,6 +8,7 @@ use std::fmt;
 
 use memchr::memmem;
 
+use super::compare;
 use super::text::Quoted;
 
 /// A compiled wildcard pattern.
@@ -74,11 +75,11 @@ impl Wildcard {
     /// Whether all of `text` fits the pattern; linear in the length of both.
     pub(crate) fn matches(&self, text: &str) -> bool {
         match &self.pieces {
-            Pieces::Whole(whole) => **whole == *text,
+            Pieces::Whole(whole) => compare::equal(whole, text),
             Pieces::Starred { prefix, middle, suffix } => {
                 // Pieces are whole characters of valid UTF-8, so a match of bytes is a match of characters.
-                let Some(rest) = text.as_bytes().strip_prefix(prefix.as_bytes()) else { return false };
-                let Some(mut rest) = rest.strip_suffix(suffix.as_bytes()) else { return false };
+                let Some(rest) = compare::strip_prefix(text.as_bytes(), prefix) else { return false };
+                let Some(mut rest) = compare::strip_suffix(rest, suffix) else { return false };
                 for piece in middle {
                     let Some(at) = piece.find(rest) else { return false };
                     rest = &rest[at + piece.needle().len()..];
