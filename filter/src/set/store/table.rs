@@ -40,7 +40,9 @@ impl Table {
 
     /// Adds a number that is not there.
     pub(in crate::set) fn insert(&mut self, hash: u64, number: u32) {
-        if (self.used + 1) * 8 > self.entries.len() * 7 {
+        // At most two thirds full: a search for what is not there then takes 5 steps on average, at seven eighths it took 32
+        // (Knuth, volume 3, 6.4).
+        if (self.used + 1) * 3 > self.entries.len() * 2 {
             let capacity = SMALLEST.max(self.entries.len() / 2 * 3);
             let old = std::mem::replace(self, Self { entries: Chunked::filled(capacity), used: 0 });
             for &(tag, number) in old.entries.iter().filter(|(_, number)| *number != 0) {
