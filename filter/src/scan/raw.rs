@@ -127,6 +127,7 @@ fn unicode_escape(bytes: &[u8]) -> (char, usize) {
 impl<'d> Subject for Raw<'d> {
     type Elements = Elements<'d>;
 
+    #[inline]
     fn shape(self) -> Shape<Self> {
         match self.kind {
             Kind::Array => Shape::Array(Elements::of(self)),

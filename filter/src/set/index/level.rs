@@ -84,11 +84,7 @@ impl Index {
     /// The field of an object that stands at a level, if any filter names it.
     #[inline]
     pub(in crate::set) fn child(&self, level: u32, name: &[u8]) -> Option<u32> {
-        self.child_of(self.levels.at(level), level, name)
-    }
-
-    #[inline]
-    fn child_of(&self, here: &Level, level: u32, name: &[u8]) -> Option<u32> {
+        let here = self.levels.at(level);
         if here.few.len() != here.children as usize {
             return self.hashed_child(level, name);
         }
@@ -139,10 +135,10 @@ impl Index {
 
     /// The slot of a field, made if it is not there. Held by nothing yet: its first user has to follow.
     pub(super) fn slot(&mut self, level: u32, name: &str) -> u32 {
-        let hash = name_hash(&self.seeds, level, name.as_bytes());
         if let Some(slot) = self.child(level, name.as_bytes()) {
             return slot;
         }
+        let hash = name_hash(&self.seeds, level, name.as_bytes());
         let name = Text::new(name.as_bytes());
         let ends = Ends::of(name.as_bytes());
         let number = self.slots.add(Slot { name, level, ..Slot::default() });
