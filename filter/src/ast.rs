@@ -2,30 +2,31 @@
 //!
 //! Every dialect reads into this one tree, so everything behind it (warnings, compilation, conversion) exists once. Where
 //! dialects differ in meaning the tree says which meaning is meant ([`Reach`], [`Quantifier`]); it never says which
-//! dialect. Arguments are already prepared ([`Leaf`]), since preparing is what finds invalid ones.
+//! dialect. Arguments are already prepared ([`Leaf`]), since preparing is what finds invalid ones; keys and names are those
+//! of the JSON that was read.
 
 use crate::diagnostic::Span;
 use crate::ops::Leaf;
 
 /// An object of members, all of which must hold.
 #[derive(Clone, Debug)]
-pub(crate) struct Pattern {
-    pub(crate) members: Vec<Member>,
+pub(crate) struct Pattern<'n> {
+    pub(crate) members: Vec<Member<'n>>,
 }
 
 /// One member of a pattern.
 #[derive(Clone, Debug)]
-pub(crate) struct Member {
+pub(crate) struct Member<'n> {
     /// The key as it was written, escapes included.
-    pub(crate) key: String,
+    pub(crate) key: &'n str,
     pub(crate) span: Option<Span>,
-    pub(crate) kind: MemberKind,
+    pub(crate) kind: MemberKind<'n>,
 }
 
 #[derive(Clone, Debug)]
-pub(crate) enum MemberKind {
-    Field { name: String, node: Node },
-    Junction { kind: Junction, patterns: Vec<Pattern> },
+pub(crate) enum MemberKind<'n> {
+    Field { name: &'n str, node: Node<'n> },
+    Junction { kind: Junction, patterns: Vec<Pattern<'n>> },
 }
 
 /// How several patterns on one object combine.
@@ -38,19 +39,19 @@ pub(crate) enum Junction {
 
 /// What a field must be.
 #[derive(Clone, Debug)]
-pub(crate) enum Node {
-    Conditions(Conditions),
-    Nested { reach: Reach, pattern: Pattern },
+pub(crate) enum Node<'n> {
+    Conditions(Conditions<'n>),
+    Nested { reach: Reach, pattern: Pattern<'n> },
 }
 
 /// Conditions on one value.
 #[derive(Clone, Debug)]
-pub(crate) struct Conditions {
+pub(crate) struct Conditions<'n> {
     pub(crate) quantifier: Quantifier,
     pub(crate) reach: Reach,
     /// Whether they were written as an array; a single one need not be.
     pub(crate) listed: bool,
-    pub(crate) items: Vec<Condition>,
+    pub(crate) items: Vec<Condition<'n>>,
 }
 
 /// How many of several conditions must hold. None at all satisfy `All`.
@@ -71,43 +72,43 @@ pub(crate) enum Reach {
 
 /// A literal, or tests that must all hold on the same value.
 #[derive(Clone, Debug)]
-pub(crate) struct Condition {
+pub(crate) struct Condition<'n> {
     pub(crate) span: Option<Span>,
     /// A literal is one test for equality, without a key.
-    pub(crate) tests: Vec<Test>,
+    pub(crate) tests: Vec<Test<'n>>,
 }
 
 /// One operator with its argument.
 #[derive(Clone, Debug)]
-pub(crate) struct Test {
+pub(crate) struct Test<'n> {
     /// The operator as it was written; empty for a literal.
-    pub(crate) key: String,
+    pub(crate) key: &'n str,
     pub(crate) span: Option<Span>,
-    pub(crate) kind: TestKind,
+    pub(crate) kind: TestKind<'n>,
 }
 
 #[derive(Clone, Debug)]
-pub(crate) enum TestKind {
+pub(crate) enum TestKind<'n> {
     Leaf(Leaf),
     /// The length of an array, as a number, passes all of these.
-    Size(Vec<Test>),
-    Some(Judge),
-    Every(Judge),
-    All(Vec<Condition>),
-    None(Vec<Condition>),
+    Size(Vec<Test<'n>>),
+    Some(Judge<'n>),
+    Every(Judge<'n>),
+    All(Vec<Condition<'n>>),
+    None(Vec<Condition<'n>>),
     /// Not all of these hold.
-    But(Vec<Test>),
+    But(Vec<Test<'n>>),
     /// None of these holds for a scalar. Unlike `None` it is only ever asked about scalars.
     NoneOf(Vec<Leaf>),
 }
 
 /// What elements of an array are held against.
 #[derive(Clone, Debug)]
-pub(crate) enum Judge {
-    Pattern(Pattern),
+pub(crate) enum Judge<'n> {
+    Pattern(Pattern<'n>),
     /// Any of them.
     Conditions {
         listed: bool,
-        items: Vec<Condition>,
+        items: Vec<Condition<'n>>,
     },
 }

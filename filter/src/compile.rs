@@ -4,19 +4,26 @@
 //! which puts what they own into the arenas, and then added together.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 
 use crate::ast::{self, Junction, MemberKind, Quantifier, Reach, TestKind};
 use crate::ops::{Leaf, Literal, LiteralSet};
-use crate::program::{Arena, Condition, Id, Judge, Member, NameId, Node, Pattern, Program, Run, Test};
+use crate::program::{Arena, Condition, Id, Judge, Member, NameId, Names, Node, Pattern, Program, Run, Test};
 
 /// Flattens a tree; linear in its size.
-pub(crate) fn compile(tree: ast::Pattern) -> Program {
-    let mut compiler = Compiler::default();
+pub(crate) fn compile(tree: ast::Pattern<'_>) -> Program {
+    let mut compiler = Compiler {
+        names: Names::new(),
+        name_ids: HashMap::new(),
+        patterns: Builder::default(),
+        members: Builder::default(),
+        conditions: Builder::default(),
+        tests: Builder::default(),
+        leaves: Builder::default(),
+    };
     let root = compiler.pattern(tree);
     let root = compiler.patterns.add(root.pattern);
     Program {
-        names: compiler.names.into(),
+        names: compiler.names,
         patterns: compiler.patterns.finish(),
         members: compiler.members.finish(),
         conditions: compiler.conditions.finish(),
@@ -26,10 +33,9 @@ pub(crate) fn compile(tree: ast::Pattern) -> Program {
     }
 }
 
-#[derive(Default)]
-struct Compiler {
-    names: Vec<Box<str>>,
-    name_ids: HashMap<String, NameId>,
+struct Compiler<'n> {
+    names: Names,
+    name_ids: HashMap<&'n str, NameId>,
     patterns: Builder<Pattern>,
     members: Builder<Member>,
     conditions: Builder<Condition>,
@@ -43,8 +49,8 @@ struct Compiled {
     absent: bool,
 }
 
-impl Compiler {
-    fn pattern(&mut self, tree: ast::Pattern) -> Compiled {
+impl<'n> Compiler<'n> {
+    fn pattern(&mut self, tree: ast::Pattern<'n>) -> Compiled {
         let mut absent = true;
         let members = self.run(
             tree.members,
@@ -58,7 +64,7 @@ impl Compiler {
         Compiled { pattern: Pattern { members }, absent }
     }
 
-    fn member(&mut self, kind: MemberKind) -> (Member, bool) {
+    fn member(&mut self, kind: MemberKind<'n>) -> (Member, bool) {
         match kind {
             MemberKind::Field { name, node } => {
                 let name = self.name(name);
@@ -80,7 +86,7 @@ impl Compiler {
     }
 
     /// A node, and its answer for a missing field by the event-bridge dialect's rule.
-    fn node(&mut self, node: ast::Node) -> (Node, bool) {
+    fn node(&mut self, node: ast::Node<'n>) -> (Node, bool) {
         match node {
             ast::Node::Conditions(conditions) => match (conditions.reach, conditions.quantifier) {
                 (Reach::Scalars, _) => {
@@ -105,7 +111,7 @@ impl Compiler {
         }
     }
 
-    fn conditions(&mut self, items: Vec<ast::Condition>) -> Run<Condition> {
+    fn conditions(&mut self, items: Vec<ast::Condition<'n>>) -> Run<Condition> {
         self.run(
             items,
             |compiler| &mut compiler.conditions,
@@ -134,7 +140,7 @@ impl Compiler {
     }
 
     /// Conditions of which one suffices. Where many are literals, one condition stands for all of those.
-    fn any_of(&mut self, items: Vec<ast::Condition>) -> Run<Condition> {
+    fn any_of(&mut self, items: Vec<ast::Condition<'n>>) -> Run<Condition> {
         let many = LiteralSet::is_many(items.len())
             && LiteralSet::is_many(items.iter().filter(|item| as_literal(item).is_some()).count());
         if !many {
@@ -144,18 +150,15 @@ impl Compiler {
             items.into_iter().partition(|item| as_literal(item).is_some());
         let set = LiteralSet::new(literals.iter().filter_map(as_literal).cloned().collect());
         let kind = TestKind::Leaf(Leaf::OneOf(set));
-        others.insert(
-            0,
-            ast::Condition { span: None, tests: vec![ast::Test { key: String::new(), span: None, kind }] },
-        );
+        others.insert(0, ast::Condition { span: None, tests: vec![ast::Test { key: "", span: None, kind }] });
         self.conditions(others)
     }
 
-    fn tests(&mut self, tests: Vec<ast::Test>) -> Run<Test> {
+    fn tests(&mut self, tests: Vec<ast::Test<'n>>) -> Run<Test> {
         self.run(tests, |compiler| &mut compiler.tests, |compiler, test| compiler.test(test.kind))
     }
 
-    fn test(&mut self, kind: TestKind) -> Test {
+    fn test(&mut self, kind: TestKind<'n>) -> Test {
         match kind {
             TestKind::Leaf(leaf) => Test::Leaf(self.leaves.add(leaf)),
             TestKind::Size(tests) => Test::Size(self.tests(tests)),
@@ -168,7 +171,7 @@ impl Compiler {
         }
     }
 
-    fn judge(&mut self, judge: ast::Judge) -> Judge {
+    fn judge(&mut self, judge: ast::Judge<'n>) -> Judge {
         match judge {
             ast::Judge::Pattern(pattern) => {
                 let compiled = self.pattern(pattern);
@@ -178,34 +181,29 @@ impl Compiler {
         }
     }
 
-    fn name(&mut self, name: String) -> NameId {
+    fn name(&mut self, name: &'n str) -> NameId {
         // The first names are searched for, which is faster than hashing them.
-        if let Some(place) = self.names.iter().take(FEW_NAMES).position(|known| **known == *name) {
-            return NameId(index(place));
+        if let Some((id, _)) = self.names.iter().take(FEW_NAMES).find(|(_, known)| *known == name) {
+            return id;
         }
-        let next = NameId(index(self.names.len()));
-        if self.names.len() >= FEW_NAMES {
-            match self.name_ids.entry(name.clone()) {
-                Entry::Occupied(known) => return *known.get(),
-                Entry::Vacant(place) => *place.insert(next),
-            };
+        if self.names.len() < FEW_NAMES {
+            return self.names.add(name);
         }
-        self.names.push(name.into());
-        next
+        *self.name_ids.entry(name).or_insert_with(|| self.names.add(name))
     }
 }
 
 /// How many names are kept without hashing them.
 const FEW_NAMES: usize = 8;
 
-fn as_literal(condition: &ast::Condition) -> Option<&Literal> {
+fn as_literal<'c>(condition: &'c ast::Condition<'_>) -> Option<&'c Literal> {
     match condition.tests.as_slice() {
         [ast::Test { kind: TestKind::Leaf(Leaf::Equals(literal)), .. }] => Some(literal),
         _ => None,
     }
 }
 
-fn wants_absence(condition: &ast::Condition) -> bool {
+fn wants_absence(condition: &ast::Condition<'_>) -> bool {
     condition.tests.iter().any(|test| matches!(test.kind, TestKind::Leaf(Leaf::Exists(false))))
 }
 

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use crate::compile::Builder;
 use crate::matcher::Subject;
 use crate::ops::{Leaf, View};
-use crate::program::{Condition, Id, Judge, Member, NameId, Node, Pattern, Program, Run, Test};
+use crate::program::{Condition, Id, Judge, Member, NameId, Names, Node, Pattern, Program, Run, Test};
 
 /// A node and the parts of a program that it refers to, numbered from nought in the order in which they are met: equal
 /// nodes make equal fragments.
@@ -24,7 +24,7 @@ impl Fragment {
         Self {
             node,
             program: Program {
-                names: copy.names.into(),
+                names: copy.names,
                 patterns: copy.patterns.finish(),
                 members: copy.members.finish(),
                 conditions: copy.conditions.finish(),
@@ -77,7 +77,7 @@ impl Fragment {
     pub(crate) fn bytes(&self) -> usize {
         let program = &self.program;
         size_of::<Self>()
-            + size_of_val(&*program.names)
+            + program.names.bytes()
             + program.patterns.bytes()
             + program.members.bytes()
             + program.conditions.bytes()
@@ -95,7 +95,7 @@ impl Program {
 
 struct Copy<'p> {
     from: &'p Program,
-    names: Vec<Box<str>>,
+    names: Names,
     patterns: Builder<Pattern>,
     members: Builder<Member>,
     conditions: Builder<Condition>,
@@ -107,7 +107,7 @@ impl<'p> Copy<'p> {
     fn of(from: &'p Program) -> Self {
         Self {
             from,
-            names: Vec::new(),
+            names: Names::new(),
             patterns: Builder::default(),
             members: Builder::default(),
             conditions: Builder::default(),
@@ -189,8 +189,6 @@ impl<'p> Copy<'p> {
 
     fn name(&mut self, name: NameId) -> NameId {
         // Each use has a name of its own: fragments are small, and rarely name anything.
-        let number = u32::try_from(self.names.len()).expect("invariant: no more names than in the program");
-        self.names.push(self.from.name(name).into());
-        NameId(number)
+        self.names.add(self.from.name(name))
     }
 }

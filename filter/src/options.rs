@@ -52,7 +52,7 @@ impl FilterOptions {
     /// If the text is not JSON, or not a filter of the dialect, or past a limit; with everything that is wrong.
     pub fn parse(&self, text: &str) -> Result<Filter, FilterError> {
         let node = json::parse(text, &self.limits).map_err(FilterError::not_json)?;
-        self.compile(&node)
+        self.build(&node, "", Source::of_json(text))
     }
 
     /// Compiles a filter that was parsed already.
@@ -78,7 +78,10 @@ impl FilterOptions {
     /// # Errors
     /// As [`parse`](Self::parse).
     pub fn compile_at(&self, node: &Node, pointer: &str) -> Result<Filter, FilterError> {
-        let source = Source::new(node, &self.limits, pointer)?;
+        self.build(node, pointer, Source::new(node, &self.limits, pointer)?)
+    }
+
+    fn build(&self, node: &Node, pointer: &str, source: Source) -> Result<Filter, FilterError> {
         let mut context = Context::new(&self.limits, pointer);
         let tree = self.dialect.read(node, &mut context);
         if !context.has_errors() {

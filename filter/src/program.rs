@@ -24,7 +24,7 @@ use crate::ops::Leaf;
 /// A filter, compiled.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Program {
-    pub(crate) names: Box<[Box<str>]>,
+    pub(crate) names: Names,
     pub(crate) patterns: Arena<Pattern>,
     pub(crate) members: Arena<Member>,
     pub(crate) conditions: Arena<Condition>,
@@ -92,6 +92,46 @@ pub(crate) enum Judge {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct NameId(pub(crate) u32);
 
+/// The names of fields, one after the other in one text.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Names {
+    text: String,
+    /// Where each ends.
+    ends: Vec<u32>,
+}
+
+impl Names {
+    /// With room for what most filters name.
+    pub(crate) fn new() -> Self {
+        Self { text: String::with_capacity(32), ends: Vec::with_capacity(4) }
+    }
+
+    pub(crate) fn add(&mut self, name: &str) -> NameId {
+        let id = NameId(u32::try_from(self.ends.len()).expect("invariant: a filter's text is bounded"));
+        self.text.push_str(name);
+        self.ends.push(u32::try_from(self.text.len()).expect("invariant: a filter's text is bounded"));
+        id
+    }
+
+    pub(crate) fn get(&self, NameId(number): NameId) -> &str {
+        let start = number.checked_sub(1).map_or(0, |before| self.ends[before as usize]);
+        &self.text[start as usize..self.ends[number as usize] as usize]
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (NameId, &str)> {
+        (0..).take(self.len()).map(|number| (NameId(number), self.get(NameId(number))))
+    }
+
+    /// The memory that they take, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.text.capacity() + self.ends.capacity() * size_of::<u32>()
+    }
+}
+
 /// The place of a `T` in its arena.
 pub(crate) struct Id<T>(u32, PhantomData<fn() -> T>);
 
@@ -104,7 +144,7 @@ pub(crate) struct Arena<T>(Vec<T>);
 
 impl Program {
     pub(crate) fn name(&self, id: NameId) -> &str {
-        &self.names[id.0 as usize]
+        self.names.get(id)
     }
 }
 

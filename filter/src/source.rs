@@ -16,6 +16,24 @@ pub(crate) struct Source {
 }
 
 impl Source {
+    /// Of a text that has been parsed, so is JSON within the limits.
+    pub(crate) fn of_json(json: &str) -> Self {
+        if !json.bytes().any(|byte| byte.is_ascii_whitespace()) {
+            return Self { text: json.into() };
+        }
+        let mut text = String::with_capacity(json.len());
+        let mut rest = json;
+        while let Some(open) = rest.find('"') {
+            let (between, string) = rest.split_at(open);
+            text.extend(between.split_ascii_whitespace());
+            let length = string_length(string);
+            text.push_str(&string[..length]);
+            rest = &string[length..];
+        }
+        text.extend(rest.split_ascii_whitespace());
+        Self { text: text.into() }
+    }
+
     /// Renders a tree.
     ///
     /// # Errors
@@ -113,6 +131,17 @@ impl PartialEq for Source {
     fn eq(&self, other: &Self) -> bool {
         self.text == other.text || self.to_node().into_value() == other.to_node().into_value()
     }
+}
+
+/// The length of the string that a text begins with, quotes included.
+fn string_length(text: &str) -> usize {
+    let mut escaped = false;
+    let close = text.bytes().skip(1).position(|byte| {
+        let closes = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        closes
+    });
+    close.map_or(text.len(), |place| place + 2)
 }
 
 enum Open<'n> {

@@ -22,15 +22,15 @@ use crate::ops::Leaf;
 use crate::ops::text::Quoted;
 
 /// Why nothing of a pattern can be converted when nothing is known of the arrays in events.
-pub(super) fn refusal(tree: &Pattern) -> FilterError {
+pub(super) fn refusal(tree: &Pattern<'_>) -> FilterError {
     let mut diagnostics = Vec::new();
     refuse(tree, &mut Pointer::default(), &mut diagnostics);
     FilterError::new(diagnostics)
 }
 
-fn refuse(tree: &Pattern, pointer: &mut Pointer, diagnostics: &mut Vec<Diagnostic>) {
+fn refuse<'n>(tree: &Pattern<'n>, pointer: &mut Pointer<'n>, diagnostics: &mut Vec<Diagnostic>) {
     for member in &tree.members {
-        let mark = pointer.key(&member.key);
+        pointer.key(member.key);
         match &member.kind {
             MemberKind::Field { node: Node::Nested { pattern, .. }, .. } => {
                 refuse(pattern, pointer, diagnostics);
@@ -41,21 +41,21 @@ fn refuse(tree: &Pattern, pointer: &mut Pointer, diagnostics: &mut Vec<Diagnosti
                     Quoted(name)
                 );
                 let help = "if no event has an array as an element of an array, convert assuming flat arrays";
-                diagnostics.push(Diagnostic::error(message).at(pointer.as_str()).help(help));
+                diagnostics.push(Diagnostic::error(message).at(pointer.to_string()).help(help));
             }
             MemberKind::Junction { patterns, .. } => {
                 for (index, pattern) in patterns.iter().enumerate() {
-                    let mark = pointer.index(index);
+                    pointer.index(index);
                     refuse(pattern, pointer, diagnostics);
-                    pointer.back(mark);
+                    pointer.back();
                 }
             }
         }
-        pointer.back(mark);
+        pointer.back();
     }
 }
 
-pub(super) fn convert(tree: Pattern) -> Value {
+pub(super) fn convert(tree: Pattern<'_>) -> Value {
     pattern(&tree).filter
 }
 
@@ -65,7 +65,7 @@ struct Converted {
     absent: bool,
 }
 
-fn pattern(tree: &Pattern) -> Converted {
+fn pattern(tree: &Pattern<'_>) -> Converted {
     let mut fields = Map::new();
     let mut clauses = Vec::new();
     let mut absent = true;
@@ -115,7 +115,7 @@ fn pattern(tree: &Pattern) -> Converted {
 }
 
 /// A filter for objects that have a scalar at one of the pattern's paths.
-fn some_scalar(tree: &Pattern) -> Value {
+fn some_scalar(tree: &Pattern<'_>) -> Value {
     let mut paths = Vec::new();
     collect_paths(&tree.members, &mut paths);
     match paths.as_mut_slice() {
@@ -124,7 +124,7 @@ fn some_scalar(tree: &Pattern) -> Value {
     }
 }
 
-fn collect_paths(members: &[Member], paths: &mut Vec<Value>) {
+fn collect_paths(members: &[Member<'_>], paths: &mut Vec<Value>) {
     for member in members {
         match &member.kind {
             MemberKind::Field { name, node: Node::Conditions(_) } => {
@@ -140,7 +140,7 @@ fn collect_paths(members: &[Member], paths: &mut Vec<Value>) {
     }
 }
 
-fn conditions(conditions: &Conditions) -> Value {
+fn conditions(conditions: &Conditions<'_>) -> Value {
     let scalars: Vec<Value> = conditions.items.iter().flat_map(on_scalar).collect();
     let mut any = if scalars.is_empty() { Vec::new() } else { with_elements(scalars) };
     if conditions.items.iter().any(wants_absence) {
@@ -149,7 +149,7 @@ fn conditions(conditions: &Conditions) -> Value {
     Value::Array(any)
 }
 
-fn wants_absence(condition: &Condition) -> bool {
+fn wants_absence(condition: &Condition<'_>) -> bool {
     condition.tests.iter().any(|test| matches!(test.kind, TestKind::Leaf(Leaf::Exists(false))))
 }
 
@@ -165,7 +165,7 @@ fn with_elements(mut conditions: Vec<Value>) -> Vec<Value> {
 }
 
 /// Native conditions of which one holds for a value exactly if it is a scalar that satisfies the condition.
-fn on_scalar(condition: &Condition) -> Vec<Value> {
+fn on_scalar(condition: &Condition<'_>) -> Vec<Value> {
     let mut all = Vec::new();
     for test in &condition.tests {
         match &test.kind {

@@ -6,7 +6,7 @@ use super::{key, leaf, object};
 use crate::ast::{Condition, MemberKind, Node, Pattern, Quantifier, TestKind};
 use crate::ops::Leaf;
 
-pub(super) fn convert(tree: Pattern) -> Value {
+pub(super) fn convert(tree: Pattern<'_>) -> Value {
     let mut members = Map::new();
     for member in tree.members {
         if let MemberKind::Field { name, node } = member.kind {
@@ -17,13 +17,13 @@ pub(super) fn convert(tree: Pattern) -> Value {
                     Quantifier::All => all_of(&all.items),
                 },
             };
-            members.insert(key(&name), node);
+            members.insert(key(name), node);
         }
     }
     Value::Object(members)
 }
 
-fn leaves(condition: &Condition) -> impl Iterator<Item = &Leaf> {
+fn leaves<'c>(condition: &'c Condition<'_>) -> impl Iterator<Item = &'c Leaf> {
     condition.tests.iter().filter_map(|test| match &test.kind {
         TestKind::Leaf(leaf) => Some(leaf),
         _ => None,
@@ -32,7 +32,7 @@ fn leaves(condition: &Condition) -> impl Iterator<Item = &Leaf> {
 
 /// One matcher where no operator is there twice, `$all` where one is, and what holds for everything where nothing is
 /// asked. The member must stay even then: a nested filter without members would hold where one with `[]` does not.
-fn all_of(conditions: &[Condition]) -> Value {
+fn all_of(conditions: &[Condition<'_>]) -> Value {
     let nothing = |leaf: &&Leaf| matches!(leaf, Leaf::AnythingBut(literals) if literals.is_empty());
     let matchers: Vec<Value> =
         conditions.iter().flat_map(leaves).filter(|leaf| !nothing(leaf)).map(as_matcher).collect();

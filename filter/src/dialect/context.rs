@@ -11,9 +11,9 @@ use crate::warning::{Warning, WarningKind};
 
 /// The state of reading one filter.
 #[derive(Debug)]
-pub(crate) struct Context<'l> {
-    pub(crate) pointer: Pointer,
-    limits: &'l Limits,
+pub(crate) struct Context<'n> {
+    pointer: Pointer<'n>,
+    limits: &'n Limits,
     regex_budget: usize,
     /// Whether it was said that the regular expressions are too large.
     regex_refused: bool,
@@ -43,8 +43,8 @@ impl Problem {
     }
 }
 
-impl<'l> Context<'l> {
-    pub(crate) fn new(limits: &'l Limits, pointer: &str) -> Self {
+impl<'n> Context<'n> {
+    pub(crate) fn new(limits: &'n Limits, pointer: &'n str) -> Self {
         Self {
             pointer: Pointer::under(pointer),
             limits,
@@ -72,7 +72,7 @@ impl<'l> Context<'l> {
     }
 
     pub(crate) fn error(&mut self, span: Option<Span>, problem: Problem) {
-        let mut diagnostic = Diagnostic::error(problem.message).at(self.pointer.as_str()).span(span);
+        let mut diagnostic = Diagnostic::error(problem.message).at(self.pointer.to_string()).span(span);
         if let Some(help) = problem.help {
             diagnostic = diagnostic.help(help);
         }
@@ -80,7 +80,7 @@ impl<'l> Context<'l> {
     }
 
     pub(crate) fn warn(&mut self, kind: WarningKind, span: Option<Span>, problem: Problem) {
-        let mut diagnostic = Diagnostic::warning(problem.message).at(self.pointer.as_str()).span(span);
+        let mut diagnostic = Diagnostic::warning(problem.message).at(self.pointer.to_string()).span(span);
         if let Some(help) = problem.help {
             diagnostic = diagnostic.help(help);
         }
@@ -88,23 +88,23 @@ impl<'l> Context<'l> {
     }
 
     /// Runs `read` with the pointer at the member `key`.
-    pub(crate) fn within<T>(&mut self, key: &str, read: impl FnOnce(&mut Self) -> T) -> T {
-        let mark = self.pointer.key(key);
+    pub(crate) fn within<T>(&mut self, key: &'n str, read: impl FnOnce(&mut Self) -> T) -> T {
+        self.pointer.key(key);
         let result = read(self);
-        self.pointer.back(mark);
+        self.pointer.back();
         result
     }
 
     /// Runs `read` with the pointer at the element `index`.
     pub(crate) fn within_index<T>(&mut self, index: usize, read: impl FnOnce(&mut Self) -> T) -> T {
-        let mark = self.pointer.index(index);
+        self.pointer.index(index);
         let result = read(self);
-        self.pointer.back(mark);
+        self.pointer.back();
         result
     }
 
     /// Reads every item of an array, with the pointer at it; leaves out what `read` does.
-    pub(crate) fn each<'n, T>(
+    pub(crate) fn each<T>(
         &mut self,
         items: &'n [Node],
         mut read: impl FnMut(&mut Self, &'n Node) -> Option<T>,
@@ -114,20 +114,9 @@ impl<'l> Context<'l> {
     }
 
     /// The members of an object that count: of those with one key the last. The others are an error, or a warning.
-    pub(crate) fn distinct<'n>(&mut self, members: &'n [Member], duplicates: Duplicates) -> Vec<&'n Member> {
-        let mut seen = HashSet::new();
-        let mut kept: Vec<&Member> = Vec::with_capacity(members.len());
-        for member in members.iter().rev() {
-            // A few are compared faster than they are hashed.
-            let new = if members.len() <= 8 {
-                kept.iter().all(|later| later.key != member.key)
-            } else {
-                seen.insert(member.key.as_str())
-            };
-            if new {
-                kept.push(member);
-                continue;
-            }
+    pub(crate) fn distinct(&mut self, members: &'n [Member], duplicates: Duplicates) -> Distinct<'n> {
+        let hidden = hidden(members);
+        for member in hidden.iter().filter_map(|&place| members.get(place)) {
             self.within(&member.key, |context| {
                 let found = format!("the key {} is there more than once", Quoted(&member.key));
                 match duplicates {
@@ -143,8 +132,7 @@ impl<'l> Context<'l> {
                 }
             });
         }
-        kept.reverse();
-        kept
+        Distinct { members, hidden }
     }
 
     pub(crate) fn literal(&mut self, node: &Node) -> Option<Literal> {
@@ -165,7 +153,7 @@ impl<'l> Context<'l> {
     }
 
     /// The argument of `operator` as a string.
-    pub(crate) fn string<'n>(&mut self, operator: &str, node: &'n Node) -> Option<&'n str> {
+    pub(crate) fn string<'s>(&mut self, operator: &str, node: &'s Node) -> Option<&'s str> {
         if let Kind::String(text) = &node.kind {
             return Some(text);
         }
@@ -302,6 +290,44 @@ impl<'l> Context<'l> {
         self.error(span, problem);
         None
     }
+}
+
+/// The members of an object, of those with one key the last.
+#[derive(Debug)]
+pub(crate) struct Distinct<'n> {
+    members: &'n [Member],
+    /// The places of the others, in ascending order; hardly ever are there any.
+    hidden: Vec<usize>,
+}
+
+impl<'n> Distinct<'n> {
+    pub(crate) fn len(&self) -> usize {
+        self.members.len() - self.hidden.len()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &'n Member> {
+        let counts = |(place, _): &(usize, _)| self.hidden.binary_search(place).is_err();
+        self.members.iter().enumerate().filter(counts).map(|(_, member)| member)
+    }
+
+    /// The only one, if there is one and no more.
+    pub(crate) fn only(&self) -> Option<&'n Member> {
+        if self.len() == 1 { self.iter().next() } else { None }
+    }
+}
+
+/// The places of members whose key comes again further on.
+fn hidden(members: &[Member]) -> Vec<usize> {
+    // A few are compared faster than they are hashed.
+    if members.len() <= 8 {
+        let again = |&place: &usize| members[place + 1..].iter().any(|later| later.key == members[place].key);
+        return (0..members.len()).filter(again).collect();
+    }
+    let mut seen = HashSet::with_capacity(members.len());
+    let mut hidden: Vec<usize> =
+        (0..members.len()).rev().filter(|&place| !seen.insert(members[place].key.as_str())).collect();
+    hidden.reverse();
+    hidden
 }
 
 /// Whether a key may be there twice.

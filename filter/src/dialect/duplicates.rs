@@ -8,7 +8,7 @@ use crate::ops::Num;
 use crate::warning::WarningKind;
 
 /// Warns of every item that says what an earlier one says already; linear in the size of the items, but for sorting keys.
-pub(super) fn warn_of_duplicates(items: &[Node], context: &mut Context<'_>) {
+pub(super) fn warn_of_duplicates<'n>(items: &'n [Node], context: &mut Context<'n>) {
     if items.len() < 2 {
         return;
     }

@@ -29,7 +29,7 @@ pub(crate) const OPERATORS: [&str; 9] = [
     "anything-but",
 ];
 
-pub(super) fn read(node: &Node, context: &mut Context<'_>) -> Pattern {
+pub(super) fn read<'n>(node: &'n Node, context: &mut Context<'n>) -> Pattern<'n> {
     let Kind::Object(members) = &node.kind else {
         let message = format!("found {}, expected a pattern: an object of fields", describe(node));
         context.error(node.span, Problem::new(message).help("write {\"field\": [\"value\"]}"));
@@ -38,22 +38,22 @@ pub(super) fn read(node: &Node, context: &mut Context<'_>) -> Pattern {
     pattern(members, node, context)
 }
 
-fn pattern(members: &[json::Member], node: &Node, context: &mut Context<'_>) -> Pattern {
+fn pattern<'n>(members: &'n [json::Member], node: &'n Node, context: &mut Context<'n>) -> Pattern<'n> {
     if members.is_empty() {
         let problem = Problem::new("an empty pattern, expected at least one field");
         context.error(node.span, problem.help("to ask whether a field is there write [{\"exists\": true}]"));
     }
     let mut read = Vec::with_capacity(members.len());
-    for json in context.distinct(members, Duplicates::LastCounts) {
+    for json in context.distinct(members, Duplicates::LastCounts).iter() {
         let kind = context.within(&json.key, |context| member(json, context));
         if let Some(kind) = kind {
-            read.push(Member { key: json.key.clone(), span: json.key_span, kind });
+            read.push(Member { key: &json.key, span: json.key_span, kind });
         }
     }
     Pattern { members: read }
 }
 
-fn member(json: &json::Member, context: &mut Context<'_>) -> Option<MemberKind> {
+fn member<'n>(json: &'n json::Member, context: &mut Context<'n>) -> Option<MemberKind<'n>> {
     if let ("$or", Kind::Array(items)) = (json.key.as_str(), &json.value.kind)
         && is_or(items)
     {
@@ -64,7 +64,7 @@ fn member(json: &json::Member, context: &mut Context<'_>) -> Option<MemberKind> 
         return Some(MemberKind::Junction { kind: Junction::Or, patterns });
     }
     let node = field(json, context)?;
-    Some(MemberKind::Field { name: json.key.clone(), node })
+    Some(MemberKind::Field { name: &json.key, node })
 }
 
 /// Whether the array under `$or` makes it the combinator: two or more non-empty objects without an operator's name.
@@ -78,7 +78,7 @@ fn is_or(items: &[Node]) -> bool {
     items.len() >= 2 && items.iter().all(is_pattern)
 }
 
-fn field(json: &json::Member, context: &mut Context<'_>) -> Option<Judged> {
+fn field<'n>(json: &'n json::Member, context: &mut Context<'n>) -> Option<Judged<'n>> {
     let node = &json.value;
     match &node.kind {
         Kind::Object(members) => {
@@ -106,7 +106,7 @@ fn field(json: &json::Member, context: &mut Context<'_>) -> Option<Judged> {
 }
 
 /// One of the conditions of a field; `or`: whether that field is called `$or`.
-fn condition(node: &Node, or: bool, context: &mut Context<'_>) -> Option<Condition> {
+fn condition<'n>(node: &'n Node, or: bool, context: &mut Context<'n>) -> Option<Condition<'n>> {
     let members = match &node.kind {
         Kind::Object(members) => members,
         Kind::Array(_) => {
@@ -117,12 +117,12 @@ fn condition(node: &Node, or: bool, context: &mut Context<'_>) -> Option<Conditi
         }
         _ => {
             let leaf = Leaf::Equals(context.literal(node)?);
-            let test = Test { key: String::new(), span: node.span, kind: TestKind::Leaf(leaf) };
+            let test = Test { key: "", span: node.span, kind: TestKind::Leaf(leaf) };
             return Some(Condition { span: node.span, tests: vec![test] });
         }
     };
     let distinct = context.distinct(members, Duplicates::LastCounts);
-    let [member] = distinct.as_slice() else {
+    let Some(member) = distinct.only() else {
         let message = format!("a matcher with {} operators, expected exactly one", distinct.len());
         let help = match distinct.len() {
             0 => "write an operator: {\"exists\": true}",
@@ -132,11 +132,11 @@ fn condition(node: &Node, or: bool, context: &mut Context<'_>) -> Option<Conditi
         return None;
     };
     let kind = context.within(&member.key, |context| operator(member, or, context))?;
-    let test = Test { key: member.key.clone(), span: member.key_span, kind };
+    let test = Test { key: &member.key, span: member.key_span, kind };
     Some(Condition { span: node.span, tests: vec![test] })
 }
 
-fn operator(member: &json::Member, or: bool, context: &mut Context<'_>) -> Option<TestKind> {
+fn operator<'n>(member: &'n json::Member, or: bool, context: &mut Context<'n>) -> Option<TestKind<'n>> {
     let (key, node) = (member.key.as_str(), &member.value);
     let leaf = match key {
         "exactly" => Leaf::Equals(Literal::String(context.string(key, node)?.into())),
@@ -168,7 +168,7 @@ fn operator(member: &json::Member, or: bool, context: &mut Context<'_>) -> Optio
     Some(TestKind::Leaf(leaf))
 }
 
-fn unknown_operator(member: &json::Member, or: bool, context: &mut Context<'_>) {
+fn unknown_operator<'n>(member: &'n json::Member, or: bool, context: &mut Context<'n>) {
     let key = &member.key;
     let problem = Problem::new(format!("unknown operator {}", Quoted(key)));
     let help = if or {
@@ -186,11 +186,11 @@ fn unknown_operator(member: &json::Member, or: bool, context: &mut Context<'_>) 
 
 /// The argument `{"equals-ignore-case": string}` of `prefix` and `suffix`: `None` if it is no object, `Some(None)` if it
 /// is another one.
-fn ignore_case(node: &Node, context: &mut Context<'_>) -> Option<Option<Folded>> {
+fn ignore_case<'n>(node: &'n Node, context: &mut Context<'n>) -> Option<Option<Folded>> {
     let Kind::Object(members) = &node.kind else { return None };
     let members = context.distinct(members, Duplicates::LastCounts);
-    Some(match members.as_slice() {
-        [member] if member.key == "equals-ignore-case" => {
+    Some(match members.only() {
+        Some(member) if member.key == "equals-ignore-case" => {
             context.within(&member.key, |context| context.string(&member.key, &member.value).map(Folded::new))
         }
         _ => {
@@ -203,7 +203,7 @@ fn ignore_case(node: &Node, context: &mut Context<'_>) -> Option<Option<Folded>>
 }
 
 /// `["<", 5]`, or a lower and an upper bound, `[">", 0, "<=", 5]`.
-fn numeric(key: &str, node: &Node, context: &mut Context<'_>) -> Option<Range> {
+fn numeric<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Option<Range> {
     let expected = "an array such as [\">\", 0, \"<=\", 5]";
     let Kind::Array(items) = &node.kind else {
         context.wrong_argument(key, expected, node, None);
@@ -253,12 +253,12 @@ fn numeric(key: &str, node: &Node, context: &mut Context<'_>) -> Option<Range> {
     }
 }
 
-fn comparison<'k>(
-    key: &str,
+fn comparison<'n, 'k>(
+    key: &'n str,
     index: usize,
-    node: &Node,
+    node: &'n Node,
     allowed: &[&'k str],
-    context: &mut Context<'_>,
+    context: &mut Context<'n>,
 ) -> Option<&'k str> {
     context.within_index(index, |context| {
         let found = match &node.kind {
@@ -275,11 +275,11 @@ fn comparison<'k>(
     })
 }
 
-fn bound(key: &str, index: usize, node: &Node, context: &mut Context<'_>) -> Option<Num> {
+fn bound<'n>(key: &'n str, index: usize, node: &'n Node, context: &mut Context<'n>) -> Option<Num> {
     context.within_index(index, |context| context.number(key, node))
 }
 
-fn anything_but(key: &str, node: &Node, context: &mut Context<'_>) -> Option<TestKind> {
+fn anything_but<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Option<TestKind<'n>> {
     let expected =
         "a string, a number, a list of either, or one of prefix, suffix, equals-ignore-case, wildcard";
     match &node.kind {
@@ -311,7 +311,7 @@ fn anything_but(key: &str, node: &Node, context: &mut Context<'_>) -> Option<Tes
         }
         Kind::Object(members) => {
             let members = context.distinct(members, Duplicates::LastCounts);
-            let [member] = members.as_slice() else {
+            let Some(member) = members.only() else {
                 context.wrong_argument(key, expected, node, None);
                 return None;
             };
@@ -325,7 +325,7 @@ fn anything_but(key: &str, node: &Node, context: &mut Context<'_>) -> Option<Tes
 }
 
 /// `anything-but` of an operator with a string or several.
-fn none_of(member: &json::Member, context: &mut Context<'_>) -> Option<TestKind> {
+fn none_of<'n>(member: &'n json::Member, context: &mut Context<'n>) -> Option<TestKind<'n>> {
     let (key, node) = (member.key.as_str(), &member.value);
     if !matches!(key, "prefix" | "suffix" | "equals-ignore-case" | "wildcard") {
         let message = format!(
@@ -352,7 +352,7 @@ fn none_of(member: &json::Member, context: &mut Context<'_>) -> Option<TestKind>
     Some(TestKind::NoneOf(leaves))
 }
 
-fn excluded(key: &str, node: &Node, context: &mut Context<'_>) -> Option<Leaf> {
+fn excluded<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Option<Leaf> {
     let text = context.string(key, node)?;
     if text.is_empty() && matches!(key, "prefix" | "suffix") {
         let message = format!("an empty {key} inside \"anything-but\", expected some text");

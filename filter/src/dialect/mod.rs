@@ -54,7 +54,7 @@ impl Dialect {
     }
 
     /// Reads a filter; what is wrong with it goes to `context`.
-    pub(crate) fn read(self, node: &Node, context: &mut Context<'_>) -> Pattern {
+    pub(crate) fn read<'n>(self, node: &'n Node, context: &mut Context<'n>) -> Pattern<'n> {
         match self {
             Self::Native => native::read(node, context),
             Self::TriggerDev => trigger_dev::read(node, context),

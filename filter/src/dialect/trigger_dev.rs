@@ -32,7 +32,7 @@ pub(crate) const OPERATORS: [&str; 13] = [
     "$not",
 ];
 
-pub(super) fn read(node: &Node, context: &mut Context<'_>) -> Pattern {
+pub(super) fn read<'n>(node: &'n Node, context: &mut Context<'n>) -> Pattern<'n> {
     let Kind::Object(members) = &node.kind else {
         let message = format!("found {}, expected a filter: an object of fields", describe(node));
         context.error(node.span, Problem::new(message).help("write {\"field\": [condition]}"));
@@ -41,18 +41,18 @@ pub(super) fn read(node: &Node, context: &mut Context<'_>) -> Pattern {
     pattern(members, context)
 }
 
-fn pattern(members: &[json::Member], context: &mut Context<'_>) -> Pattern {
+fn pattern<'n>(members: &'n [json::Member], context: &mut Context<'n>) -> Pattern<'n> {
     let mut read = Vec::with_capacity(members.len());
-    for member in context.distinct(members, Duplicates::LastCounts) {
+    for member in context.distinct(members, Duplicates::LastCounts).iter() {
         if let Some(node) = context.within(&member.key, |context| field(member, context)) {
-            let kind = MemberKind::Field { name: member.key.clone(), node };
-            read.push(Member { key: member.key.clone(), span: member.key_span, kind });
+            let kind = MemberKind::Field { name: &member.key, node };
+            read.push(Member { key: &member.key, span: member.key_span, kind });
         }
     }
     Pattern { members: read }
 }
 
-fn field(member: &json::Member, context: &mut Context<'_>) -> Option<Judged> {
+fn field<'n>(member: &'n json::Member, context: &mut Context<'n>) -> Option<Judged<'n>> {
     let node = &member.value;
     match &node.kind {
         Kind::Object(members) => {
@@ -73,7 +73,7 @@ fn field(member: &json::Member, context: &mut Context<'_>) -> Option<Judged> {
     }
 }
 
-fn conditions(items: &[Node], context: &mut Context<'_>) -> Conditions {
+fn conditions<'n>(items: &'n [Node], context: &mut Context<'n>) -> Conditions<'n> {
     let matchers = items.iter().filter(|item| matches!(item.kind, Kind::Object(_))).count();
     let quantifier = if matchers == items.len() { Quantifier::All } else { Quantifier::Any };
     warn_of_duplicates(items, context);
@@ -103,7 +103,7 @@ fn conditions(items: &[Node], context: &mut Context<'_>) -> Conditions {
             _ => {
                 refuse_mixture(of_one_kind, first, item, context)?;
                 let leaf = Leaf::Equals(context.literal(item)?);
-                let test = Test { key: String::new(), span: item.span, kind: TestKind::Leaf(leaf) };
+                let test = Test { key: "", span: item.span, kind: TestKind::Leaf(leaf) };
                 Some(Condition { span: item.span, tests: vec![test] })
             }
         }
@@ -111,7 +111,12 @@ fn conditions(items: &[Node], context: &mut Context<'_>) -> Conditions {
     Conditions { quantifier, reach: Reach::Value, listed: true, items }
 }
 
-fn refuse_mixture(same: bool, first: Option<&Node>, item: &Node, context: &mut Context<'_>) -> Option<()> {
+fn refuse_mixture<'n>(
+    same: bool,
+    first: Option<&Node>,
+    item: &'n Node,
+    context: &mut Context<'n>,
+) -> Option<()> {
     if same {
         return Some(());
     }
@@ -128,7 +133,11 @@ fn refuse_mixture(same: bool, first: Option<&Node>, item: &Node, context: &mut C
     None
 }
 
-fn matcher(members: &[json::Member], node: &Node, context: &mut Context<'_>) -> Option<Condition> {
+fn matcher<'n>(
+    members: &'n [json::Member],
+    node: &'n Node,
+    context: &mut Context<'n>,
+) -> Option<Condition<'n>> {
     if members.is_empty() {
         let problem = Problem::new("an empty object among conditions, expected a matcher");
         context.error(node.span, problem.help("write an operator: {\"$exists\": true}"));
@@ -136,9 +145,9 @@ fn matcher(members: &[json::Member], node: &Node, context: &mut Context<'_>) -> 
     }
     let members = context.distinct(members, Duplicates::LastCounts);
     let mut tests = Vec::with_capacity(1);
-    for member in &members {
+    for member in members.iter() {
         if let Some(kind) = context.within(&member.key, |context| operator(member, context)) {
-            tests.push(Test { key: member.key.clone(), span: member.key_span, kind });
+            tests.push(Test { key: &member.key, span: member.key_span, kind });
         }
     }
     if members.len() > 1 {
@@ -158,7 +167,7 @@ fn matcher(members: &[json::Member], node: &Node, context: &mut Context<'_>) -> 
     if tests.is_empty() { None } else { Some(Condition { span: node.span, tests }) }
 }
 
-fn operator(member: &json::Member, context: &mut Context<'_>) -> Option<TestKind> {
+fn operator<'n>(member: &'n json::Member, context: &mut Context<'n>) -> Option<TestKind<'n>> {
     let (key, node) = (member.key.as_str(), &member.value);
     let leaf = match key {
         "$startsWith" => Leaf::StartsWith(context.string(key, node)?.into()),
@@ -185,7 +194,7 @@ fn operator(member: &json::Member, context: &mut Context<'_>) -> Option<TestKind
     Some(TestKind::Leaf(leaf))
 }
 
-fn unknown_operator(member: &json::Member, context: &mut Context<'_>) {
+fn unknown_operator<'n>(member: &'n json::Member, context: &mut Context<'n>) {
     let key = &member.key;
     let problem = Problem::new(format!("unknown operator {}", Quoted(key)));
     let help =
@@ -202,7 +211,7 @@ fn unknown_operator(member: &json::Member, context: &mut Context<'_>) {
 }
 
 /// A string, number or boolean.
-fn scalar(key: &str, node: &Node, context: &mut Context<'_>) -> Option<Literal> {
+fn scalar<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Option<Literal> {
     if matches!(node.kind, Kind::String(_) | Kind::Number(_) | Kind::Bool(_)) {
         return context.literal(node);
     }
@@ -214,7 +223,7 @@ fn scalar(key: &str, node: &Node, context: &mut Context<'_>) -> Option<Literal> 
     None
 }
 
-fn anything_but(key: &str, node: &Node, context: &mut Context<'_>) -> Option<Vec<Literal>> {
+fn anything_but<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Option<Vec<Literal>> {
     let Kind::Array(items) = &node.kind else {
         return Some(vec![scalar(key, node, context)?]);
     };

@@ -75,14 +75,13 @@ impl Parser<'_> {
     pub(super) fn error(&self, message: impl Into<String>, span: Span) -> JsonError {
         let mut pointer = Pointer::default();
         for frame in &self.open {
-            // The pointer only grows here, so there is nothing to walk back to.
-            let _ = match frame {
+            match frame {
                 Frame::Array { items, .. } => pointer.index(items.len()),
                 Frame::Object { key: Some((key, _)), .. } => pointer.key(key),
-                Frame::Object { key: None, .. } => continue,
-            };
+                Frame::Object { key: None, .. } => {}
+            }
         }
-        JsonError::new(message, span, self.bytes).at(pointer.as_str().to_owned())
+        JsonError::new(message, span, self.bytes).at(pointer.to_string())
     }
 }
 

@@ -1,63 +1,56 @@
-//! JSON pointers (RFC 6901), built while walking down a document.
+//! JSON pointers (RFC 6901), kept while walking down a document.
 
-use std::fmt::Write as _;
+use std::fmt;
 
-/// A JSON pointer that grows by a step on the way down and shrinks on the way up.
+/// The way to where a walk is. It grows by a step on the way down and shrinks on the way up, and is only written out when
+/// there is something to say: of most documents there is not.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Pointer {
-    text: String,
+pub(crate) struct Pointer<'n> {
+    /// Where the document stands in another.
+    prefix: &'n str,
+    steps: Vec<Step<'n>>,
 }
 
-impl Pointer {
+#[derive(Clone, Copy, Debug)]
+enum Step<'n> {
+    Key(&'n str),
+    Index(usize),
+}
+
+impl<'n> Pointer<'n> {
     /// A pointer that begins where a document is embedded in another.
-    pub(crate) fn under(prefix: &str) -> Self {
-        let mut text = String::with_capacity(prefix.len() + 64);
-        text.push_str(prefix);
-        Self { text }
+    pub(crate) fn under(prefix: &'n str) -> Self {
+        Self { prefix, steps: Vec::with_capacity(8) }
     }
 
-    pub(crate) fn as_str(&self) -> &str {
-        &self.text
+    /// One member further down.
+    pub(crate) fn key(&mut self, key: &'n str) {
+        self.steps.push(Step::Key(key));
     }
 
-    /// Calls `inside` with the pointer one member further down.
-    pub(crate) fn key(&mut self, key: &str) -> Mark {
-        let mark = Mark(self.text.len());
-        self.text.push('/');
-        if !key.bytes().any(|byte| matches!(byte, b'~' | b'/')) {
-            self.text.push_str(key);
-            return mark;
-        }
-        for character in key.chars() {
-            match character {
-                '~' => self.text.push_str("~0"),
-                '/' => self.text.push_str("~1"),
-                other => self.text.push(other),
+    /// One element further down.
+    pub(crate) fn index(&mut self, index: usize) {
+        self.steps.push(Step::Index(index));
+    }
+
+    /// One step back up.
+    pub(crate) fn back(&mut self) {
+        self.steps.pop();
+    }
+}
+
+impl fmt::Display for Pointer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.prefix)?;
+        for step in &self.steps {
+            match step {
+                Step::Key(key) => write!(f, "/{}", key.replace('~', "~0").replace('/', "~1"))?,
+                Step::Index(index) => write!(f, "/{index}")?,
             }
         }
-        mark
-    }
-
-    pub(crate) fn index(&mut self, index: usize) -> Mark {
-        let mark = Mark(self.text.len());
-        match u8::try_from(index) {
-            Ok(digit @ 0..10) => self.text.extend(['/', char::from(b'0' + digit)]),
-            // Writing to a String cannot fail.
-            _ => drop(write!(self.text, "/{index}")),
-        }
-        mark
-    }
-
-    /// Back to where the pointer was when `mark` was made.
-    pub(crate) fn back(&mut self, mark: Mark) {
-        self.text.truncate(mark.0);
+        Ok(())
     }
 }
-
-/// The length of a pointer before a step was added.
-#[derive(Debug)]
-#[must_use]
-pub(crate) struct Mark(usize);
 
 #[cfg(test)]
 mod tests {
@@ -66,12 +59,12 @@ mod tests {
     #[test]
     fn escapes_tilde_and_slash_and_walks_back() {
         let mut pointer = Pointer::under("/x");
-        let outer = pointer.key("a/b~c");
-        let inner = pointer.index(3);
-        assert_eq!(pointer.as_str(), "/x/a~1b~0c/3");
-        pointer.back(inner);
-        assert_eq!(pointer.as_str(), "/x/a~1b~0c");
-        pointer.back(outer);
-        assert_eq!(pointer.as_str(), "/x");
+        pointer.key("a/b~c");
+        pointer.index(3);
+        assert_eq!(pointer.to_string(), "/x/a~1b~0c/3");
+        pointer.back();
+        assert_eq!(pointer.to_string(), "/x/a~1b~0c");
+        pointer.back();
+        assert_eq!(pointer.to_string(), "/x");
     }
 }

@@ -88,19 +88,19 @@ impl<'t> Upper<'t> {
         Self::of_types(self.types | other.types)
     }
 
-    pub(super) fn of_tests(tests: &'t [Test]) -> Self {
+    pub(super) fn of_tests(tests: &'t [Test<'_>]) -> Self {
         tests.iter().fold(Self::everything(), |all, test| all.and(&Self::of_test(test)))
     }
 
-    pub(super) fn of_all(conditions: &'t [Condition]) -> Self {
+    pub(super) fn of_all(conditions: &'t [Condition<'_>]) -> Self {
         conditions.iter().fold(Self::everything(), |all, c| all.and(&Self::of_tests(&c.tests)))
     }
 
-    fn of_any(conditions: &'t [Condition]) -> Self {
+    fn of_any(conditions: &'t [Condition<'_>]) -> Self {
         conditions.iter().fold(Self::of_types(0), |any, c| any.or(&Self::of_tests(&c.tests)))
     }
 
-    pub(super) fn of_test(test: &'t Test) -> Self {
+    pub(super) fn of_test(test: &'t Test<'_>) -> Self {
         match &test.kind {
             TestKind::Leaf(leaf) => Self::of_leaf(leaf),
             TestKind::Size(tests) => {
@@ -140,7 +140,7 @@ impl<'t> Upper<'t> {
 }
 
 /// Whether an integer may satisfy tests of a length; only an equality with a fraction is seen through.
-fn holds_an_integer(tests: &[Test]) -> bool {
+fn holds_an_integer(tests: &[Test<'_>]) -> bool {
     !tests.iter().any(|test| {
         matches!(&test.kind, TestKind::Leaf(Leaf::Equals(Literal::Number(Num::Float(number)))) if number.fract() != 0.0)
     })
@@ -164,14 +164,14 @@ impl<'t> Lower<'t> {
     }
 
     /// All tests together. Only what single tests say is seen: of several, the types that all have.
-    fn of_tests(tests: &'t [Test]) -> Self {
+    fn of_tests(tests: &'t [Test<'_>]) -> Self {
         match tests {
             [only] => Self::of_test(only),
             many => Self::of_types(many.iter().fold(EVERYTHING, |all, test| all & Self::of_test(test).types)),
         }
     }
 
-    pub(super) fn of_any(conditions: &'t [Condition]) -> Self {
+    pub(super) fn of_any(conditions: &'t [Condition<'_>]) -> Self {
         let mut any = Self::default();
         for condition in conditions {
             let one = Self::of_tests(&condition.tests);
@@ -197,7 +197,7 @@ impl<'t> Lower<'t> {
         any
     }
 
-    fn of_test(test: &'t Test) -> Self {
+    fn of_test(test: &'t Test<'_>) -> Self {
         match &test.kind {
             TestKind::Leaf(leaf) => Self::of_leaf(leaf),
             TestKind::Size(_) | TestKind::Some(_) | TestKind::Every(_) | TestKind::NoneOf(_) => {

@@ -18,22 +18,28 @@ use crate::warning::WarningKind;
 
 /// Adds what is suspicious about a tree without errors to the context's warnings; linear in the size of the tree, but
 /// for sorting.
-pub(crate) fn check(tree: &Pattern, context: &mut Context<'_>) {
+pub(crate) fn check<'n>(tree: &Pattern<'n>, context: &mut Context<'n>) {
     pattern(tree, context);
 }
 
-fn pattern(tree: &Pattern, context: &mut Context<'_>) {
+fn pattern<'n>(tree: &Pattern<'n>, context: &mut Context<'n>) {
     for member in &tree.members {
-        context.within(&member.key, |context| match &member.kind {
+        context.within(member.key, |context| match &member.kind {
             MemberKind::Field { node, .. } => field(node, member.span, context),
             MemberKind::Junction { kind, patterns } => {
-                junction(*kind, patterns, &member.key, member.span, context);
+                junction(*kind, patterns, member.key, member.span, context);
             }
         });
     }
 }
 
-fn junction(kind: Junction, patterns: &[Pattern], key: &str, span: Option<Span>, context: &mut Context<'_>) {
+fn junction<'n>(
+    kind: Junction,
+    patterns: &[Pattern<'n>],
+    key: &'n str,
+    span: Option<Span>,
+    context: &mut Context<'n>,
+) {
     for (index, one) in patterns.iter().enumerate() {
         context.within_index(index, |context| {
             if one.members.is_empty() {
@@ -63,7 +69,7 @@ fn junction(kind: Junction, patterns: &[Pattern], key: &str, span: Option<Span>,
     }
 }
 
-fn field(node: &Node, span: Option<Span>, context: &mut Context<'_>) {
+fn field<'n>(node: &Node<'n>, span: Option<Span>, context: &mut Context<'n>) {
     match node {
         Node::Nested { pattern: nested, .. } => pattern(nested, context),
         Node::Conditions(all) => match all.quantifier {
@@ -74,7 +80,7 @@ fn field(node: &Node, span: Option<Span>, context: &mut Context<'_>) {
 }
 
 /// Conditions of which one suffices.
-fn any(conditions: &Conditions, span: Option<Span>, context: &mut Context<'_>) {
+fn any<'n>(conditions: &Conditions<'n>, span: Option<Span>, context: &mut Context<'n>) {
     if is_a_literal(&conditions.items) {
         return;
     }
@@ -103,17 +109,17 @@ fn any(conditions: &Conditions, span: Option<Span>, context: &mut Context<'_>) {
 }
 
 /// The commonest conditions of all: there is nothing to say of them.
-fn is_a_literal(conditions: &[Condition]) -> bool {
+fn is_a_literal(conditions: &[Condition<'_>]) -> bool {
     let [Condition { tests, .. }] = conditions else { return false };
     matches!(tests.as_slice(), [Test { kind: TestKind::Leaf(Leaf::Equals(_)), .. }])
 }
 
-fn wants_absence(condition: &Condition) -> bool {
+fn wants_absence(condition: &Condition<'_>) -> bool {
     condition.tests.iter().any(|test| matches!(test.kind, TestKind::Leaf(Leaf::Exists(false))))
 }
 
 /// Matchers that must all hold.
-fn all_of(conditions: &Conditions, span: Option<Span>, context: &mut Context<'_>) {
+fn all_of<'n>(conditions: &Conditions<'n>, span: Option<Span>, context: &mut Context<'n>) {
     if conditions.items.is_empty() {
         let problem = Problem::new("an empty array is no constraint here: any value satisfies it");
         let help = "to ask whether the field is there write [{\"$exists\": true}]";
@@ -129,7 +135,7 @@ fn all_of(conditions: &Conditions, span: Option<Span>, context: &mut Context<'_>
     items(conditions.listed, &conditions.items, context);
 }
 
-fn items(listed: bool, conditions: &[Condition], context: &mut Context<'_>) {
+fn items<'n>(listed: bool, conditions: &[Condition<'n>], context: &mut Context<'n>) {
     for (index, one) in conditions.iter().enumerate() {
         if listed {
             context.within_index(index, |context| condition(one, context));
@@ -139,18 +145,18 @@ fn items(listed: bool, conditions: &[Condition], context: &mut Context<'_>) {
     }
 }
 
-fn condition(condition: &Condition, context: &mut Context<'_>) {
+fn condition<'n>(condition: &Condition<'n>, context: &mut Context<'n>) {
     tests(&condition.tests, condition.span, context);
 }
 
 /// Tests of one value, which must all hold.
-fn tests(tests: &[Test], span: Option<Span>, context: &mut Context<'_>) {
+fn tests<'n>(tests: &[Test<'n>], span: Option<Span>, context: &mut Context<'n>) {
     let mut possible = Upper::everything();
     for test in tests {
         let alone = Upper::of_test(test);
         if alone.is_empty() {
-            context.within(&test.key, |context| {
-                let message = format!("{} never holds for any value", Quoted(&test.key));
+            context.within(test.key, |context| {
+                let message = format!("{} never holds for any value", Quoted(test.key));
                 warn(context, WarningKind::NeverHolds, test.span, &message);
             });
             possible = Upper::everything();
@@ -159,7 +165,7 @@ fn tests(tests: &[Test], span: Option<Span>, context: &mut Context<'_>) {
         possible = possible.and(&alone);
     }
     if possible.is_empty() {
-        let keys: Vec<String> = tests.iter().map(|test| Quoted(&test.key).to_string()).collect();
+        let keys: Vec<String> = tests.iter().map(|test| Quoted(test.key).to_string()).collect();
         let message = match keys.as_slice() {
             [a, b] => format!("no value satisfies both {a} and {b}"),
             several => format!("no value satisfies all of {}", several.join(", ")),
@@ -170,15 +176,15 @@ fn tests(tests: &[Test], span: Option<Span>, context: &mut Context<'_>) {
         if test.key.is_empty() {
             continue;
         }
-        context.within(&test.key, |context| argument(test, context));
+        context.within(test.key, |context| argument(test, context));
     }
 }
 
 /// What an operator's argument holds in turn.
-fn argument(test: &Test, context: &mut Context<'_>) {
+fn argument<'n>(test: &Test<'n>, context: &mut Context<'n>) {
     match &test.kind {
         TestKind::Leaf(Leaf::AnythingBut(literals)) if literals.is_empty() => {
-            let message = format!("{} of nothing always holds", Quoted(&test.key));
+            let message = format!("{} of nothing always holds", Quoted(test.key));
             warn(context, WarningKind::AlwaysHolds, test.span, &message);
         }
         TestKind::Leaf(_) | TestKind::NoneOf(_) => {}
@@ -191,6 +197,6 @@ fn argument(test: &Test, context: &mut Context<'_>) {
     }
 }
 
-fn warn(context: &mut Context<'_>, kind: WarningKind, span: Option<Span>, message: &str) {
+fn warn<'n>(context: &mut Context<'n>, kind: WarningKind, span: Option<Span>, message: &str) {
     context.warn(kind, span, Problem::new(message));
 }

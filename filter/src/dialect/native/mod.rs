@@ -68,31 +68,31 @@ fn role(key: &str) -> Role<'_> {
     }
 }
 
-pub(super) fn read(node: &Node, context: &mut Context<'_>) -> Pattern {
+pub(super) fn read<'n>(node: &'n Node, context: &mut Context<'n>) -> Pattern<'n> {
     pattern(node, context).unwrap_or(Pattern { members: Vec::new() })
 }
 
 /// A filter: an object whose keys are fields and junctions.
-fn pattern(node: &Node, context: &mut Context<'_>) -> Option<Pattern> {
+fn pattern<'n>(node: &'n Node, context: &mut Context<'n>) -> Option<Pattern<'n>> {
     let Kind::Object(members) = &node.kind else {
         let message = format!("found {}, expected a filter: an object of fields", describe(node));
         context.error(node.span, Problem::new(message).help("write {\"field\": condition}"));
         return None;
     };
     let mut read = Vec::with_capacity(members.len());
-    for json in context.distinct(members, Duplicates::Refuse) {
+    for json in context.distinct(members, Duplicates::Refuse).iter() {
         if let Some(kind) = context.within(&json.key, |context| member(json, context)) {
-            read.push(Member { key: json.key.clone(), span: json.key_span, kind });
+            read.push(Member { key: &json.key, span: json.key_span, kind });
         }
     }
     Some(Pattern { members: read })
 }
 
-fn member(json: &json::Member, context: &mut Context<'_>) -> Option<MemberKind> {
+fn member<'n>(json: &'n json::Member, context: &mut Context<'n>) -> Option<MemberKind<'n>> {
     match role(&json.key) {
         Role::Field(name) => {
             let node = field(&json.value, context)?;
-            Some(MemberKind::Field { name: name.to_owned(), node })
+            Some(MemberKind::Field { name, node })
         }
         Role::Junction(kind) => {
             Some(MemberKind::Junction { kind, patterns: junction(&json.key, &json.value, context) })
@@ -110,7 +110,7 @@ fn member(json: &json::Member, context: &mut Context<'_>) -> Option<MemberKind> 
     }
 }
 
-fn unknown_operator(json: &json::Member, context: &mut Context<'_>) {
+fn unknown_operator<'n>(json: &'n json::Member, context: &mut Context<'n>) {
     let key = &json.key;
     let foreign = translation(key).map(str::to_owned);
     let junctions = ["$or", "$and", "$nor"];
@@ -123,7 +123,7 @@ fn unknown_operator(json: &json::Member, context: &mut Context<'_>) {
     context.error(json.key_span, Problem::new(format!("unknown operator {}", Quoted(key))).help(help));
 }
 
-fn junction(key: &str, node: &Node, context: &mut Context<'_>) -> Vec<Pattern> {
+fn junction<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Vec<Pattern<'n>> {
     let Kind::Array(items) = &node.kind else {
         let help = match &node.kind {
             Kind::Object(_) => {
@@ -142,7 +142,7 @@ fn junction(key: &str, node: &Node, context: &mut Context<'_>) -> Vec<Pattern> {
 }
 
 /// What a field must be.
-fn field(node: &Node, context: &mut Context<'_>) -> Option<Judged> {
+fn field<'n>(node: &'n Node, context: &mut Context<'n>) -> Option<Judged<'n>> {
     match &node.kind {
         Kind::Array(items) => {
             let help = "it could never hold: remove the field, or write {\"$size\": 0} for an empty array";
@@ -160,7 +160,7 @@ fn field(node: &Node, context: &mut Context<'_>) -> Option<Judged> {
     }
 }
 
-fn conditions(items: Vec<Condition>, listed: bool) -> Judged {
+fn conditions<'n>(items: Vec<Condition<'n>>, listed: bool) -> Judged<'n> {
     Judged::Conditions(Conditions { quantifier: Quantifier::Any, reach: Reach::Value, listed, items })
 }
 
@@ -170,7 +170,11 @@ fn is_matcher(members: &[json::Member]) -> bool {
         && members.iter().all(|member| matches!(role(&member.key), Role::Operator | Role::Unknown))
 }
 
-fn refuse_mixture(members: &[json::Member], span: Option<Span>, context: &mut Context<'_>) -> Option<()> {
+fn refuse_mixture<'n>(
+    members: &'n [json::Member],
+    span: Option<Span>,
+    context: &mut Context<'n>,
+) -> Option<()> {
     let operator = members.iter().find(|member| matches!(role(&member.key), Role::Operator));
     let field = members.iter().find(|member| matches!(role(&member.key), Role::Field(_) | Role::Junction(_)));
     let (Some(operator), Some(field)) = (operator, field) else { return Some(()) };
@@ -189,7 +193,12 @@ fn refuse_mixture(members: &[json::Member], span: Option<Span>, context: &mut Co
 }
 
 /// The conditions of an array, which must not be empty.
-fn list(items: &[Node], span: Option<Span>, help: &str, context: &mut Context<'_>) -> Option<Vec<Condition>> {
+fn list<'n>(
+    items: &'n [Node],
+    span: Option<Span>,
+    help: &'n str,
+    context: &mut Context<'n>,
+) -> Option<Vec<Condition<'n>>> {
     if items.is_empty() {
         let problem = Problem::new("an empty array, expected at least one condition");
         context.error(span, problem.help(help));
@@ -199,7 +208,7 @@ fn list(items: &[Node], span: Option<Span>, help: &str, context: &mut Context<'_
     Some(context.each(items, |context, item| condition(item, context)))
 }
 
-fn condition(node: &Node, context: &mut Context<'_>) -> Option<Condition> {
+fn condition<'n>(node: &'n Node, context: &mut Context<'n>) -> Option<Condition<'n>> {
     match &node.kind {
         Kind::Object(members) if is_matcher(members) => matcher(node, context),
         Kind::Object(members) => {
@@ -236,24 +245,24 @@ fn what(members: &[json::Member]) -> String {
     }
 }
 
-fn literal(node: &Node, context: &mut Context<'_>) -> Option<Condition> {
+fn literal<'n>(node: &'n Node, context: &mut Context<'n>) -> Option<Condition<'n>> {
     let leaf = Leaf::Equals(context.literal(node)?);
-    let test = Test { key: String::new(), span: node.span, kind: TestKind::Leaf(leaf) };
+    let test = Test { key: "", span: node.span, kind: TestKind::Leaf(leaf) };
     Some(Condition { span: node.span, tests: vec![test] })
 }
 
-fn matcher(node: &Node, context: &mut Context<'_>) -> Option<Condition> {
+fn matcher<'n>(node: &'n Node, context: &mut Context<'n>) -> Option<Condition<'n>> {
     let Kind::Object(members) = &node.kind else { return None };
     let tests = tests(members, context);
     if tests.is_empty() { None } else { Some(Condition { span: node.span, tests }) }
 }
 
-fn tests(members: &[json::Member], context: &mut Context<'_>) -> Vec<Test> {
+fn tests<'n>(members: &'n [json::Member], context: &mut Context<'n>) -> Vec<Test<'n>> {
     let mut tests = Vec::with_capacity(members.len());
-    for member in context.distinct(members, Duplicates::Refuse) {
+    for member in context.distinct(members, Duplicates::Refuse).iter() {
         let kind = context.within(&member.key, |context| operator(member, context));
         if let Some(kind) = kind {
-            tests.push(Test { key: member.key.clone(), span: member.key_span, kind });
+            tests.push(Test { key: &member.key, span: member.key_span, kind });
         }
     }
     tests

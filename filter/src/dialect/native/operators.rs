@@ -9,7 +9,7 @@ use crate::ops::text::Quoted;
 use crate::ops::{IgnoreCase, Leaf, Literal, LiteralSet, Num, Range, Substring};
 
 /// One operator with its argument.
-pub(super) fn operator(member: &json::Member, context: &mut Context<'_>) -> Option<TestKind> {
+pub(super) fn operator<'n>(member: &'n json::Member, context: &mut Context<'n>) -> Option<TestKind<'n>> {
     let (key, node) = (member.key.as_str(), &member.value);
     let leaf = match key {
         "$startsWith" => Leaf::StartsWith(context.string(key, node)?.into()),
@@ -60,7 +60,11 @@ fn range(range: Range) -> Leaf {
 }
 
 /// The two numbers of `$between`.
-pub(in crate::dialect) fn between(key: &str, node: &Node, context: &mut Context<'_>) -> Option<(Num, Num)> {
+pub(in crate::dialect) fn between<'n>(
+    key: &'n str,
+    node: &'n Node,
+    context: &mut Context<'n>,
+) -> Option<(Num, Num)> {
     let Kind::Array(items) = &node.kind else {
         context.wrong_argument(key, "two numbers, [low, high]", node, None);
         return None;
@@ -76,7 +80,7 @@ pub(in crate::dialect) fn between(key: &str, node: &Node, context: &mut Context<
     low.zip(high)
 }
 
-fn refuse_reversed(low: Num, high: Num, node: &Node, context: &mut Context<'_>) -> Option<()> {
+fn refuse_reversed<'n>(low: Num, high: Num, node: &'n Node, context: &mut Context<'n>) -> Option<()> {
     if low.compare(high).is_le() {
         return Some(());
     }
@@ -86,7 +90,7 @@ fn refuse_reversed(low: Num, high: Num, node: &Node, context: &mut Context<'_>) 
 }
 
 /// The argument of an operator that takes one literal.
-fn scalar(key: &str, node: &Node, context: &mut Context<'_>) -> Option<Literal> {
+fn scalar<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Option<Literal> {
     if !matches!(node.kind, Kind::Array(_) | Kind::Object(_)) {
         return context.literal(node);
     }
@@ -103,7 +107,7 @@ fn scalar(key: &str, node: &Node, context: &mut Context<'_>) -> Option<Literal> 
     None
 }
 
-fn anything_but(key: &str, node: &Node, context: &mut Context<'_>) -> Option<TestKind> {
+fn anything_but<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Option<TestKind<'n>> {
     match &node.kind {
         Kind::Array(items) if items.is_empty() => {
             let message = format!("{} with an empty array, expected at least one literal", Quoted(key));
@@ -139,16 +143,12 @@ fn anything_but(key: &str, node: &Node, context: &mut Context<'_>) -> Option<Tes
 const ON_NUMBERS: [&str; 9] =
     ["$gt", "$gte", "$lt", "$lte", "$between", "$anythingBut", "$not", "$all", "$none"];
 
-fn size(key: &str, node: &Node, context: &mut Context<'_>) -> Option<TestKind> {
+fn size<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Option<TestKind<'n>> {
     let expected = "a number, or a matcher of numbers";
     match &node.kind {
         Kind::Number(_) => {
             let leaf = Leaf::Equals(context.literal(node)?);
-            Some(TestKind::Size(vec![Test {
-                key: String::new(),
-                span: node.span,
-                kind: TestKind::Leaf(leaf),
-            }]))
+            Some(TestKind::Size(vec![Test { key: "", span: node.span, kind: TestKind::Leaf(leaf) }]))
         }
         Kind::Object(members) if is_matcher(members) => {
             about_numbers(members, context);
@@ -170,7 +170,7 @@ fn size(key: &str, node: &Node, context: &mut Context<'_>) -> Option<TestKind> {
 }
 
 /// Reports what in a matcher is not about numbers. Unknown operators are reported when the matcher is read.
-fn about_numbers(members: &[json::Member], context: &mut Context<'_>) {
+fn about_numbers<'n>(members: &'n [json::Member], context: &mut Context<'n>) {
     for member in members {
         context.within(&member.key, |context| {
             let key = member.key.as_str();
@@ -193,7 +193,7 @@ fn about_numbers(members: &[json::Member], context: &mut Context<'_>) {
     }
 }
 
-fn about_number(key: &str, node: &Node, context: &mut Context<'_>) {
+fn about_number<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) {
     match &node.kind {
         Kind::Object(members) => about_numbers(members, context),
         Kind::Null | Kind::Bool(_) | Kind::String(_) if ON_NUMBERS.contains(&key) => {
@@ -206,7 +206,7 @@ fn about_number(key: &str, node: &Node, context: &mut Context<'_>) {
 const ADD_ONE: &str = "add a condition, or remove the operator";
 
 /// What the elements of an array are held against.
-fn judge(key: &str, node: &Node, context: &mut Context<'_>) -> Option<Judge> {
+fn judge<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Option<Judge<'n>> {
     match &node.kind {
         Kind::Array(items) => {
             Some(Judge::Conditions { listed: true, items: list(items, node.span, ADD_ONE, context)? })
@@ -227,7 +227,7 @@ fn judge(key: &str, node: &Node, context: &mut Context<'_>) -> Option<Judge> {
     }
 }
 
-fn argument_list(key: &str, node: &Node, context: &mut Context<'_>) -> Option<Vec<Condition>> {
+fn argument_list<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Option<Vec<Condition<'n>>> {
     match &node.kind {
         Kind::Array(items) => list(items, node.span, ADD_ONE, context),
         _ => {
