@@ -9,12 +9,13 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use filter::Filter;
+use retry::strategy::{HeadersStrategy, Strategy};
 use serde_json::{Map, Value};
 
 use crate::fetch::{FetchError, FetchErrorKind};
 use crate::history::Note;
 use crate::response::RecordedResponse;
-use crate::spec::{HeadersStrategy, PollSpec, ResponseFilter, Strategy};
+use crate::spec::{PollSpec, ResponseFilter};
 
 /// What one attempt brought, judged.
 #[derive(Clone, Debug)]
@@ -250,14 +251,14 @@ impl<'a> Seen<'a> {
 
     /// How long until the limit resets, where the response says that it is spent; by the server's own clock.
     fn reset(&self, strategy: &HeadersStrategy, now: SystemTime) -> Option<Duration> {
-        let header = |name: &str| self.response.headers().get(name);
-        let left =
-            strategy.remaining.as_deref().and_then(header).and_then(|left| left.trim().parse::<f64>().ok());
+        let headers = || self.response.headers().iter();
+        // Where the response does not say what is left, or in words of its own, the reset alone counts: a poll that
+        // waits too long is the better mistake than one that asks who has asked for patience.
+        let left = strategy.remaining(headers()).ok().flatten();
         if left.is_some_and(|left| left > 0.0) {
             return None;
         }
-        let server_now = retry::hint::server_time(self.response.headers().iter(), now);
-        let delay = strategy.format.parse(header(&strategy.reset)?, server_now).ok()?;
+        let delay = strategy.reset(headers(), now).ok()??.delay;
         (!delay.is_zero()).then_some(delay)
     }
 }

@@ -86,13 +86,15 @@ pub use outcome::{
 };
 pub use poller::{Matched, Poller, PollerBuilder};
 pub use response::{Headers, RecordedResponse};
+// What a retry rule does is the business of the crate `retry`.
+pub use retry::strategy::{HeadersStrategy, Strategy};
 pub use schedule::Grid;
 pub use scope::Scope;
 pub use seal::{SEAL_KEY_VARIABLE, SealKey};
 pub use shutdown::{LeftOpen, ShutdownReport};
 pub use spec::{
-    BackoffStrategy, Body, HeadersStrategy, PollSpec, PollSpecBuilder, RequestInit, RequestTimeout,
-    ResponseFilter, RetryRule, SpecError, SpecOptions, StatusFilter, Strategy, spec_schema,
+    Body, PollSpec, PollSpecBuilder, RequestInit, RequestTimeout, ResponseFilter, RetryRule, SpecError,
+    SpecOptions, StatusFilter, spec_schema,
 };
 pub use store::{MemoryStore, SqliteStore};
 

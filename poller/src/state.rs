@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use retry::Rng;
+use retry::strategy::{Sequence, Strategy};
 
 use crate::clock::Timestamp;
 use crate::fetch::FetchErrorKind;
@@ -27,7 +28,7 @@ use crate::outcome::{
 };
 use crate::response::RecordedResponse;
 use crate::schedule::Grid;
-use crate::spec::{PollSpec, Strategy};
+use crate::spec::PollSpec;
 
 /// A poll that has no outcome yet. What follows from its spec is not repeated here: there may be a million of them.
 #[derive(Clone, Debug)]
@@ -47,7 +48,8 @@ const NEVER: Timestamp = Timestamp::from_micros(u64::MAX);
 struct Progress {
     /// Attempts in a row that cannot get better.
     hopeless: u32,
-    sequence: Option<Sequence>,
+    /// The retries under way: consecutive tries for the same reason.
+    sequence: Sequence<Cause>,
     counts: Tally,
     history: History,
     last: Option<Arc<Miss>>,
@@ -85,13 +87,7 @@ impl Tally {
     }
 }
 
-/// A retry sequence under way: consecutive tries for the same reason.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Sequence {
-    cause: Cause,
-    tries: u32,
-}
-
+/// What a retry sequence is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cause {
     /// A rule of the spec, for one status: another status starts a sequence of its own.
@@ -300,8 +296,8 @@ impl PollState {
         }
         let backoff = match retry {
             Some(Retry::Backoff(rule)) => match spec.retry().get(rule).map(|rule| &rule.strategy) {
-                Some(Strategy::Backoff(backoff)) => {
-                    self.retry(Cause::Rule(number(rule), status), &backoff.options, span.ended, rng)
+                Some(Strategy::Backoff(options)) => {
+                    self.retry(Cause::Rule(number(rule), status), options, span.ended, rng)
                 }
                 _ => None,
             },
@@ -310,7 +306,7 @@ impl PollState {
         if backoff.is_some() {
             return (None, backoff);
         }
-        self.progress().sequence = None;
+        self.progress().sequence.end();
         let grid = self.grid(spec);
         let wait = match retry {
             // Told to come back at once, over and over, a poll would be a flood.
@@ -348,7 +344,7 @@ impl PollState {
         {
             return Some(next);
         }
-        self.progress().sequence = None;
+        self.progress().sequence.end();
         next_tick(&self.grid(spec), span)
     }
 
@@ -360,15 +356,10 @@ impl PollState {
         ended: Timestamp,
         rng: &mut Rng,
     ) -> Option<Next> {
-        let progress = self.progress();
-        let tries = match progress.sequence {
-            Some(sequence) if sequence.cause == cause => sequence.tries.saturating_add(1),
-            _ => 1,
-        };
+        let tries = self.progress().sequence.failed(cause);
         if !options.allows_another(tries) {
             return None;
         }
-        progress.sequence = Some(Sequence { cause, tries });
         let at = ended + options.delay(tries, rng);
         Some(Next { at, why: NextReason::Retry { r#try: tries + 1, limit: options.limit() } })
     }
@@ -467,4 +458,17 @@ fn number(rule: usize) -> u32 {
 fn next_tick(grid: &Grid, Span { began, ended }: Span) -> Option<Next> {
     let at = if ended > began { grid.first_at_or_after(ended) } else { grid.first_after(began) };
     at.map(|at| Next { at, why: NextReason::Grid })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each of a million polls has the first, and each that was asked once has the second.
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn a_poll_weighs_no_more_than_it_did() {
+        assert!(size_of::<PollState>() <= 32, "{}", size_of::<PollState>());
+        assert!(size_of::<Progress>() <= 96, "{}", size_of::<Progress>());
+    }
 }

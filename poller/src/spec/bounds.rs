@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use filter::Diagnostic;
 use retry::RetryOptions;
+use retry::strategy::Strategy;
 
 use super::fields::child;
-use super::{PollSpec, SpecError, Strategy};
+use super::{PollSpec, SpecError};
 use crate::limits::{FINEST, LONGEST, Limits};
 
 /// What to do about a time out of bounds.
@@ -45,9 +46,9 @@ impl PollSpec {
             check_retry(options, "/requestTimeout/retry", limits, &mut problems);
         }
         for rule in self.retry() {
-            if let Strategy::Backoff(backoff) = &rule.strategy {
+            if let Strategy::Backoff(options) = &rule.strategy {
                 let pointer = child("/retry", &rule.statuses.to_string());
-                check_retry(&backoff.options, &pointer, limits, &mut problems);
+                check_retry(options, &pointer, limits, &mut problems);
             }
         }
         if problems.is_empty() { Ok(()) } else { Err(SpecError::from(problems)) }

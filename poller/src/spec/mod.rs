@@ -35,7 +35,7 @@ use url::Url;
 pub use self::builder::PollSpecBuilder;
 pub use self::request::{Body, RequestInit};
 pub use self::response_filter::{ResponseFilter, StatusFilter};
-pub use self::retry::{BackoffStrategy, HeadersStrategy, RequestTimeout, RetryRule, Strategy};
+pub use self::retry::{RequestTimeout, RetryRule};
 pub use self::schema::spec_schema;
 
 use self::shared::Shared;

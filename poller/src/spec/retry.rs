@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use filter::Filter;
 use retry::RetryOptions;
-use retry::hint::ResetFormat;
 use retry::status::StatusSet;
+use retry::strategy::{HeadersStrategy, Strategy};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
@@ -44,56 +44,29 @@ pub struct RetryRule {
     pub body: Option<Filter>,
 }
 
-/// What a [`RetryRule`] does.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum Strategy {
-    /// Wait by a backoff policy.
-    Backoff(BackoffStrategy),
-    /// Wait as long as headers of the response say.
-    Headers(HeadersStrategy),
-}
-
-/// `"strategy":"backoff"`.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct BackoffStrategy {
-    /// Delays and how many tries one sequence has.
-    pub options: RetryOptions,
-}
-
-/// `"strategy":"headers"`: the names of the headers that say when the limit resets.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct HeadersStrategy {
-    /// The header with the size of the quota; shown, not needed to decide.
-    pub limit: Option<String>,
-    /// The header with what is left. While it says that something is, the strategy does not apply.
-    pub remaining: Option<String>,
-    /// The header with the time of the reset.
-    pub reset: String,
-    /// How that time is written.
-    pub format: ResetFormat,
-}
-
 impl RetryRule {
     fn to_value(&self) -> Value {
         let mut members = match &self.strategy {
-            Strategy::Backoff(backoff) => {
-                let mut members = options_to_members(&backoff.options);
+            Strategy::Backoff(options) => {
+                let mut members = options_to_members(options);
                 members.insert("strategy".into(), "backoff".into());
                 members
             }
-            Strategy::Headers(HeadersStrategy { limit, remaining, reset, format }) => {
+            Strategy::Headers(HeadersStrategy {
+                limit_header,
+                remaining_header,
+                reset_header,
+                reset_format,
+            }) => {
                 let mut members = Map::new();
                 members.insert("strategy".into(), "headers".into());
-                for (name, header) in [("limitHeader", limit), ("remainingHeader", remaining)] {
+                for (name, header) in [("limitHeader", limit_header), ("remainingHeader", remaining_header)] {
                     if let Some(header) = header {
                         members.insert(name.into(), header.as_str().into());
                     }
                 }
-                members.insert("resetHeader".into(), reset.as_str().into());
-                members.insert("resetFormat".into(), format.name().into());
+                members.insert("resetHeader".into(), reset_header.as_str().into());
+                members.insert("resetFormat".into(), reset_format.name().into());
                 members
             }
         };

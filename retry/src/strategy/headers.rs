@@ -11,9 +11,11 @@ use crate::hint::{Hint, HintError, HintSource, ResetFormat, server_time};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HeadersStrategy {
     /// The header with the quota's size. Kept for those who show it; no decision needs it.
-    pub limit_header: String,
-    /// The header with what remains of it.
-    pub remaining_header: String,
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub limit_header: Option<String>,
+    /// The header with what remains of it; without one, the reset alone counts.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub remaining_header: Option<String>,
     /// The header with the moment it is full again.
     pub reset_header: String,
     /// How that is written.
@@ -25,8 +27,9 @@ impl HeadersStrategy {
     /// When to come back, if the headers say that nothing remains. By the server's clock, where it sends its
     /// `Date`.
     ///
-    /// As in Trigger.dev, both headers have to be there and the one has to be zero: with room left, waiting
-    /// is not what the response was about.
+    /// As in Trigger.dev, both headers that are named have to be there and the one has to be zero: with room left, waiting
+    /// is not what the response was about. Callers who see that differently have the two apart, in
+    /// [`remaining`](Self::remaining) and [`reset`](Self::reset).
     ///
     /// # Errors
     /// If one of the two is there and cannot be read.
@@ -35,32 +38,79 @@ impl HeadersStrategy {
         headers: impl IntoIterator<Item = (&'a str, &'a str)>,
         now: SystemTime,
     ) -> Result<Option<Hint>, HintError> {
-        let (mut remaining, mut reset, mut clock) = (None, None, Vec::new());
+        let seen = self.seen(headers);
+        if self.remaining_header.is_some() && seen.reset.is_some() {
+            let Some(remaining) = seen.remaining()? else { return Ok(None) };
+            if remaining > 0.0 {
+                return Ok(None);
+            }
+        }
+        seen.reset(self.reset_format, now)
+    }
+
+    /// What remains of the quota, if the response says so.
+    ///
+    /// # Errors
+    /// If the header is there and is not a number.
+    pub fn remaining<'a>(
+        &self,
+        headers: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Option<f64>, HintError> {
+        self.seen(headers).remaining()
+    }
+
+    /// When the quota is full again, if the response says so, whatever remains of it. By the server's clock, where it
+    /// sends its `Date`.
+    ///
+    /// # Errors
+    /// If the header is there and is not written in the format.
+    pub fn reset<'a>(
+        &self,
+        headers: impl IntoIterator<Item = (&'a str, &'a str)>,
+        now: SystemTime,
+    ) -> Result<Option<Hint>, HintError> {
+        self.seen(headers).reset(self.reset_format, now)
+    }
+
+    fn seen<'a>(&self, headers: impl IntoIterator<Item = (&'a str, &'a str)>) -> Seen<'a> {
+        let mut seen = Seen::default();
         for (name, value) in headers {
-            if name.eq_ignore_ascii_case(&self.remaining_header) {
-                remaining.get_or_insert(value);
+            if self.remaining_header.as_ref().is_some_and(|remaining| name.eq_ignore_ascii_case(remaining)) {
+                seen.remaining.get_or_insert(value);
             }
             if name.eq_ignore_ascii_case(&self.reset_header) {
-                reset.get_or_insert(value);
+                seen.reset.get_or_insert(value);
             }
             if name.eq_ignore_ascii_case("date") || name.eq_ignore_ascii_case("age") {
-                clock.push((name, value));
+                seen.clock.push((name, value));
             }
         }
-        let (Some(remaining), Some(reset)) = (remaining, reset) else { return Ok(None) };
-        if !is_zero(remaining)? {
-            return Ok(None);
-        }
-        let asked = self.reset_format.read(reset, server_time(clock, now))?;
-        Ok(Some(Hint::new(asked, HintSource::Strategy)))
+        seen
     }
 }
 
-fn is_zero(remaining: &str) -> Result<bool, HintError> {
-    let remaining = remaining.trim();
-    match remaining.parse::<f64>() {
-        Ok(left) if left.is_finite() => Ok(left <= 0.0),
-        _ => Err(HintError::new("remaining count", remaining, "a number like 0 or 42")),
+/// The headers that matter, as text.
+#[derive(Default)]
+struct Seen<'a> {
+    remaining: Option<&'a str>,
+    reset: Option<&'a str>,
+    /// What tells the server's clock.
+    clock: Vec<(&'a str, &'a str)>,
+}
+
+impl Seen<'_> {
+    fn remaining(&self) -> Result<Option<f64>, HintError> {
+        let Some(remaining) = self.remaining.map(str::trim) else { return Ok(None) };
+        match remaining.parse::<f64>() {
+            Ok(left) if left.is_finite() => Ok(Some(left)),
+            _ => Err(HintError::new("remaining count", remaining, "a number like 0 or 42")),
+        }
+    }
+
+    fn reset(self, format: ResetFormat, now: SystemTime) -> Result<Option<Hint>, HintError> {
+        let Some(reset) = self.reset else { return Ok(None) };
+        let asked = format.read(reset, server_time(self.clock, now))?;
+        Ok(Some(Hint::new(asked, HintSource::Strategy)))
     }
 }
 
@@ -72,8 +122,8 @@ mod tests {
 
     fn headers() -> HeadersStrategy {
         HeadersStrategy {
-            limit_header: "x-limit".into(),
-            remaining_header: "x-remaining".into(),
+            limit_header: Some("x-limit".into()),
+            remaining_header: Some("x-remaining".into()),
             reset_header: "x-reset".into(),
             reset_format: ResetFormat::UnixTimestamp,
         }
@@ -99,6 +149,27 @@ mod tests {
         }
         assert!(hint(&[("x-remaining", "none"), ("x-reset", "107")]).is_err());
         assert!(hint(&[("x-remaining", "0"), ("x-reset", "soon")]).is_err());
+    }
+
+    #[test]
+    fn without_a_header_for_what_remains_the_reset_alone_counts() {
+        let strategy = HeadersStrategy { remaining_header: None, ..headers() };
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(100);
+        for pairs in [&[("x-reset", "107")][..], &[("x-remaining", "1"), ("x-reset", "107")]] {
+            let hint = strategy.hint(pairs.iter().copied(), now).unwrap();
+            assert_eq!(hint.map(|hint| hint.delay), Some(Duration::from_secs(7)), "{pairs:?}");
+        }
+        assert_eq!(strategy.hint([], now), Ok(None));
+    }
+
+    #[test]
+    fn both_headers_can_be_asked_for_apart() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(100);
+        let pairs = [("x-remaining", "3"), ("x-reset", "107")];
+        assert_eq!(headers().remaining(pairs), Ok(Some(3.0)));
+        assert_eq!(headers().reset(pairs, now).unwrap().unwrap().delay, Duration::from_secs(7));
+        assert_eq!((headers().remaining([]), headers().reset([], now)), (Ok(None), Ok(None)));
+        assert!(headers().remaining([("x-remaining", "few")]).is_err());
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //!   response status ──► ByStatus: first key, in document order, that matches ──► Strategy
 //!                                                                       backoff ──► RetryOptions
 //!                                                                       headers ──► the reset header
-//!   failed try ───────► Sequence: how many with this status, one after the other ──► against the limit
+//!   failed try ───────► Sequence: how many for this cause, one after the other ──► against the limit
 //! ```
 //!
 //! The order of a JSON object's members decides here, so they are kept in a list and not in a map. A strategy
@@ -122,11 +122,12 @@ impl fmt::Display for Strategy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Backoff(options) => Policy::from(options).fmt(f),
-            Self::Headers(strategy) => write!(
-                f,
-                "when {} is 0, until {} ({})",
-                strategy.remaining_header, strategy.reset_header, strategy.reset_format
-            ),
+            Self::Headers(HeadersStrategy { remaining_header, reset_header, reset_format, .. }) => {
+                if let Some(remaining) = remaining_header {
+                    write!(f, "when {remaining} is 0, ")?;
+                }
+                write!(f, "until {reset_header} ({reset_format})")
+            }
         }
     }
 }
@@ -164,7 +165,7 @@ mod tests {
             (r#"{"strategy":"wait"}"#, "unknown variant `wait`"),
             (r#"{"strategy":"backoff","limit":0}"#, "`limit` is 0"),
             (r#"{"strategy":"backoff","retries":2}"#, "unknown field `retries`"),
-            (r#"{"strategy":"headers","limitHeader":"l"}"#, "missing field `remainingHeader`"),
+            (r#"{"strategy":"headers","limitHeader":"l"}"#, "missing field `resetHeader`"),
         ] {
             let err = serde_json::from_str::<Strategy>(text).unwrap_err().to_string();
             assert!(err.contains(part), "{text}: {err}");

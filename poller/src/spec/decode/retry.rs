@@ -7,9 +7,10 @@ use http::HeaderName;
 use retry::RetryOptions;
 use retry::hint::ResetFormat;
 use retry::status::StatusSet;
+use retry::strategy::{HeadersStrategy, Strategy};
 
 use super::super::fields::{Field, Place, child, field, known_members, members};
-use super::super::retry::{BackoffStrategy, HeadersStrategy, RequestTimeout, RetryRule, Strategy};
+use super::super::retry::{RequestTimeout, RetryRule};
 use super::{Decoder, quoted, to_micros};
 
 const RETRY_OPTIONS: [&str; 5] = ["limit", "factor", "minTimeoutInMs", "maxTimeoutInMs", "randomize"];
@@ -159,7 +160,7 @@ impl Decoder<'_> {
         let fields = known_members(place, "an object", &known, &mut self.problems)?;
         let options = self.retry_options(place, &fields);
         let body = self.body_filter(&fields);
-        Some((Strategy::Backoff(BackoffStrategy { options: options? }), body?))
+        Some((Strategy::Backoff(options?), body?))
     }
 
     fn headers_rule(&mut self, place: Place<'_>) -> Option<(Strategy, Option<Filter>)> {
@@ -195,8 +196,12 @@ impl Decoder<'_> {
             None => Some(ResetFormat::default()),
         };
         let body = self.body_filter(&fields);
-        let strategy =
-            HeadersStrategy { limit: limit?, remaining: remaining?, reset: reset??, format: format? };
+        let strategy = HeadersStrategy {
+            limit_header: limit?,
+            remaining_header: remaining?,
+            reset_header: reset??,
+            reset_format: format?,
+        };
         Some((Strategy::Headers(strategy), body?))
     }
 
