@@ -197,10 +197,6 @@ impl<T> Run<T> {
     pub(crate) fn is_empty(self) -> bool {
         self.0 == self.1
     }
-
-    pub(crate) fn len(self) -> usize {
-        (self.1 - self.0) as usize
-    }
 }
 
 // Derived, these would ask the same of `T`.

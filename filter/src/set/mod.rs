@@ -20,6 +20,7 @@ mod store;
 mod walk;
 
 use std::hash::{BuildHasher as _, Hash};
+use std::sync::Arc;
 
 use foldhash::quality::RandomState;
 use serde_json::Value;
@@ -65,6 +66,13 @@ use crate::scan::{Invalid, Scan};
 /// ```
 #[derive(Clone, Debug)]
 pub struct FilterSet<Id: Clone + Eq + Hash> {
+    /// Shared with copies of the set, until one of them changes.
+    parts: Arc<Parts<Id>>,
+}
+
+/// What a set consists of. Copies share its chunks.
+#[derive(Clone, Debug)]
+struct Parts<Id> {
     index: Index,
     /// By the number of its rule: a filter's id.
     ids: Arena<Option<Id>>,
@@ -86,12 +94,14 @@ impl<Id: Clone + Eq + Hash> FilterSet<Id> {
     /// Without any filter.
     pub fn new() -> Self {
         Self {
-            index: Index::new(),
-            ids: Arena::default(),
-            rules: Table::default(),
-            seeds: RandomState::default(),
-            next: 0,
-            depth: Limits::new().depth(),
+            parts: Arc::new(Parts {
+                index: Index::new(),
+                ids: Arena::default(),
+                rules: Table::default(),
+                seeds: RandomState::default(),
+                next: 0,
+                depth: Limits::new().depth(),
+            }),
         }
     }
 
@@ -101,15 +111,7 @@ impl<Id: Clone + Eq + Hash> FilterSet<Id> {
     }
 
     fn set_depth(&mut self, depth: usize) {
-        self.depth = depth;
-    }
-
-    fn id_at(&self, rule: u32) -> Option<&Id> {
-        self.ids.get(rule)?.as_ref()
-    }
-
-    fn find(&self, id: &Id) -> Option<u32> {
-        self.rules.find(self.seeds.hash_one(id), |rule| self.id_at(rule) == Some(id))
+        Arc::make_mut(&mut self.parts).depth = depth;
     }
 
     /// Adds a filter; whether its id is new. A filter that has this id already is replaced, and the new one takes its
@@ -118,42 +120,24 @@ impl<Id: Clone + Eq + Hash> FilterSet<Id> {
     /// Takes time linear in the size of the filter, on average over many; where others share the set, what has to be
     /// copied first.
     pub fn insert(&mut self, id: Id, filter: Filter) -> bool {
-        let replaced = self.find(&id).map(|rule| self.take(&id, rule));
-        let order = replaced.unwrap_or_else(|| {
-            self.next += 1;
-            self.next
-        });
-        let rule = self.index.add(filter.program(), order);
-        let hash = self.seeds.hash_one(&id);
-        let place = self.ids.add(Some(id));
-        debug_assert_eq!(rule, place, "rules and ids are numbered alike");
-        self.rules.insert(hash, rule);
-        replaced.is_none()
+        Arc::make_mut(&mut self.parts).insert(id, &filter)
     }
 
     /// Removes a filter; whether it was there.
     ///
     /// Takes time linear in the size of the filter and in how many others wait for the same condition as it does.
     pub fn remove(&mut self, id: &Id) -> bool {
-        let found = self.find(id);
+        let hash = self.parts.seeds.hash_one(id);
+        let found = self.parts.find(hash, id);
         if let Some(rule) = found {
-            self.take(id, rule);
+            Arc::make_mut(&mut self.parts).take(hash, rule);
         }
         found.is_some()
     }
 
-    /// Takes out a rule that is there; gives its place in the order.
-    fn take(&mut self, id: &Id, rule: u32) -> u64 {
-        let order = self.index.order(rule);
-        self.rules.remove(self.seeds.hash_one(id), rule);
-        self.ids.take(rule);
-        self.index.remove(rule);
-        order
-    }
-
     /// How many filters there are.
     pub fn len(&self) -> usize {
-        self.ids.live()
+        self.parts.ids.live()
     }
 
     /// Whether there is none.
@@ -163,23 +147,23 @@ impl<Id: Clone + Eq + Hash> FilterSet<Id> {
 
     /// Whether there is a filter with this id.
     pub fn contains(&self, id: &Id) -> bool {
-        self.find(id).is_some()
+        self.parts.find(self.parts.seeds.hash_one(id), id).is_some()
     }
 
     /// The ids, in order of insertion.
     pub fn ids(&self) -> impl Iterator<Item = &Id> {
-        let all = self.ids.iter().enumerate().filter(|(_, id)| id.is_some());
+        let all = self.parts.ids.iter().enumerate().filter(|(_, id)| id.is_some());
         self.in_order(all.filter_map(|(rule, _)| u32::try_from(rule).ok()).collect())
     }
 
     /// The filters that are checked against every event, because nothing that they require needs to be there; in order of
     /// insertion.
     pub fn unindexed(&self) -> impl Iterator<Item = &Id> {
-        self.in_order(self.index.unindexed().collect())
+        self.in_order(self.parts.index.unindexed().collect())
     }
 
     fn in_order(&self, mut rules: Vec<u32>) -> impl Iterator<Item = &Id> {
-        rules.sort_by_key(|&rule| self.index.order(rule));
+        rules.sort_by_key(|&rule| self.parts.index.order(rule));
         rules.into_iter().filter_map(|rule| self.id_at(rule))
     }
 
@@ -193,7 +177,7 @@ impl<Id: Clone + Eq + Hash> FilterSet<Id> {
 
     /// The same, into memory that is kept.
     pub fn matches_into(&self, event: &Value, matches: &mut Matches) {
-        walk::walk_tree(&self.index, event, &mut matches.scratch);
+        walk::walk_tree(&self.parts.index, event, &mut matches.scratch);
         self.sort(matches);
     }
 
@@ -216,14 +200,14 @@ impl<Id: Clone + Eq + Hash> FilterSet<Id> {
     /// # Errors
     /// As [`matches_slice`](Self::matches_slice); there are no matches then.
     pub fn matches_slice_into(&self, event: &[u8], matches: &mut Matches) -> Result<(), JsonError> {
-        match walk::walk_bytes::<true>(&self.index, event, self.depth, &mut matches.scratch) {
+        match walk::walk_bytes::<true>(&self.parts.index, event, self.parts.depth, &mut matches.scratch) {
             Ok(()) => {
                 self.sort(matches);
                 Ok(())
             }
             Err(Invalid) => {
                 matches.scratch.matched.clear();
-                Err(json::event_error(event, self.depth))
+                Err(json::event_error(event, self.parts.depth))
             }
         }
     }
@@ -241,7 +225,7 @@ impl<Id: Clone + Eq + Hash> FilterSet<Id> {
 
     /// The same, into memory that is kept; without allocation once that has grown.
     pub fn matches_valid_slice_into(&self, event: &[u8], matches: &mut Matches) {
-        match walk::walk_bytes::<false>(&self.index, event, self.depth, &mut matches.scratch) {
+        match walk::walk_bytes::<false>(&self.parts.index, event, self.parts.depth, &mut matches.scratch) {
             Ok(()) => self.sort(matches),
             Err(Invalid) => matches.scratch.matched.clear(),
         }
@@ -249,16 +233,54 @@ impl<Id: Clone + Eq + Hash> FilterSet<Id> {
 
     fn sort(&self, matches: &mut Matches) {
         if matches.scratch.matched.len() > 1 {
-            matches.scratch.matched.sort_unstable_by_key(|&rule| self.index.order(rule));
+            matches.scratch.matched.sort_unstable_by_key(|&rule| self.parts.index.order(rule));
         }
     }
 
     /// What the set holds and costs; takes time linear in its size.
     pub fn stats(&self) -> SetStats {
-        let mut stats = self.index.stats();
+        let Parts { index, ids, rules, .. } = &*self.parts;
+        let mut stats = index.stats();
         stats.filters = self.len();
-        stats.bytes += self.ids.bytes() + self.rules.bytes() + size_of::<Self>();
+        stats.bytes += ids.bytes() + rules.bytes() + size_of::<Parts<Id>>();
         stats
+    }
+
+    fn id_at(&self, rule: u32) -> Option<&Id> {
+        self.parts.id_at(rule)
+    }
+}
+
+impl<Id: Clone + Eq + Hash> Parts<Id> {
+    fn id_at(&self, rule: u32) -> Option<&Id> {
+        self.ids.get(rule)?.as_ref()
+    }
+
+    fn find(&self, hash: u64, id: &Id) -> Option<u32> {
+        self.rules.find(hash, |rule| self.id_at(rule) == Some(id))
+    }
+
+    fn insert(&mut self, id: Id, filter: &Filter) -> bool {
+        let hash = self.seeds.hash_one(&id);
+        let replaced = self.find(hash, &id).map(|rule| self.take(hash, rule));
+        let order = replaced.unwrap_or_else(|| {
+            self.next += 1;
+            self.next
+        });
+        let rule = self.index.add(filter.program(), order);
+        let place = self.ids.add(Some(id));
+        debug_assert_eq!(rule, place, "rules and ids are numbered alike");
+        self.rules.insert(hash, rule);
+        replaced.is_none()
+    }
+
+    /// Takes out a rule that is there; gives its place in the order.
+    fn take(&mut self, hash: u64, rule: u32) -> u64 {
+        let order = self.index.order(rule);
+        self.rules.remove(hash, rule);
+        self.ids.take(rule);
+        self.index.remove(rule);
+        order
     }
 }
 

@@ -75,6 +75,25 @@ impl Level {
 }
 
 impl Slot {
+    /// One more key is looked up by its tag and length.
+    pub(super) fn add_probe(&mut self, (tag, length): (Tag, u32)) {
+        match self.probes.iter_mut().find(|probe| probe.tag == tag && probe.length == length) {
+            Some(probe) => probe.count += 1,
+            None => self.probes.push(Probe { tag, length, count: 1 }),
+        }
+    }
+
+    /// The same once less.
+    pub(super) fn remove_probe(&mut self, (tag, length): (Tag, u32)) {
+        let alike = |probe: &Probe| probe.tag == tag && probe.length == length;
+        if let Some(place) = self.probes.iter().position(alike) {
+            self.probes[place].count -= 1;
+            if self.probes[place].count == 0 {
+                self.probes.swap_remove(place);
+            }
+        }
+    }
+
     pub(super) fn bytes(&self) -> usize {
         self.name.bytes() + self.direct.bytes() + self.probes.capacity() * size_of::<Probe>()
     }

@@ -51,7 +51,7 @@ use crate::program::{self, Node, Program};
 /// The level of the event itself.
 pub(super) const ROOT: u32 = 0;
 
-/// Rules by what they require. Cloned in constant time.
+/// Rules by what they require. Copies share what does not change.
 #[derive(Clone, Debug)]
 pub(super) struct Index {
     seeds: RandomState,
@@ -67,6 +67,8 @@ pub(super) struct Index {
     pattern_table: Table,
     junction_table: Table,
     bucket_table: Table,
+    /// Members of patterns that are being added; empty otherwise.
+    gathered: Vec<Member>,
 }
 
 impl Index {
@@ -87,6 +89,7 @@ impl Index {
             pattern_table: Table::default(),
             junction_table: Table::default(),
             bucket_table: Table::default(),
+            gathered: Vec::new(),
         }
     }
 
@@ -168,36 +171,34 @@ impl Index {
 
     /// What a pattern requires, each thing held once more. What always holds is left out, what is there twice stays once.
     fn members(&mut self, program: &Program, pattern: &program::Pattern, level: u32) -> Members {
-        let mut members = Vec::with_capacity(pattern.members.len());
-        self.gather(program, pattern, level, &mut members);
-        members.sort_unstable();
-        let mut last = None;
-        members.retain(|&member| {
-            let again = last == Some(member);
-            if again {
+        let start = self.gathered.len();
+        self.gather(program, pattern, level);
+        self.gathered[start..].sort_unstable();
+        let mut kept = start;
+        for place in start..self.gathered.len() {
+            let member = self.gathered[place];
+            if self.gathered[start..kept].last() == Some(&member) {
                 self.release(member);
+            } else {
+                self.gathered[kept] = member;
+                kept += 1;
             }
-            last = Some(member);
-            !again
-        });
-        Members::new(&members)
+        }
+        let members = Members::new(&self.gathered[start..kept]);
+        self.gathered.truncate(start);
+        members
     }
 
-    fn gather(
-        &mut self,
-        program: &Program,
-        pattern: &program::Pattern,
-        level: u32,
-        members: &mut Vec<Member>,
-    ) {
+    fn gather(&mut self, program: &Program, pattern: &program::Pattern, level: u32) {
         for member in &program.members[pattern.members] {
             match member {
                 program::Member::Field { name, node } => {
-                    members.extend(self.field(program, program.name(*name), node, level));
+                    let member = self.field(program, program.name(*name), node, level);
+                    self.gathered.extend(member);
                 }
                 program::Member::Junction { kind: ast::Junction::And, patterns } => {
                     for pattern in &program.patterns[*patterns] {
-                        self.gather(program, pattern, level, members);
+                        self.gather(program, pattern, level);
                     }
                 }
                 program::Member::Junction { kind, patterns } => {
@@ -207,7 +208,7 @@ impl Index {
                         .collect();
                     alternatives.sort_unstable();
                     let junction = self.junction(*kind == ast::Junction::Or, alternatives);
-                    members.push(Member::new(Kind::Junction, junction));
+                    self.gathered.push(Member::new(Kind::Junction, junction));
                 }
             }
         }

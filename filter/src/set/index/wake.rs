@@ -4,8 +4,7 @@
 //! The facts of a slot that are waited for are asked one by one while they are few, which is faster than any lookup.
 
 use super::Index;
-use super::fact::{Key, Tag};
-use super::level::Probe;
+use super::fact::{Fact, Key, Tag};
 use super::member::{Kind, Member, Waiter};
 use super::plan::{self, Plan};
 use super::ranges::{Bucket, Ends};
@@ -107,18 +106,20 @@ impl Index {
     /// Looks for a fact from now on.
     fn activate(&mut self, number: u32) {
         let fact = self.facts.at(number);
-        let (slot, deep) = (fact.slot, u32::from(fact.deep));
-        let slot = self.slots.at_mut(slot);
+        let (deep, probe) = (u32::from(fact.deep), probe_of(fact));
+        let slot = self.slots.at_mut(fact.slot);
         slot.active += 1;
         slot.deep += deep;
-        if slot.keyed {
-            self.add_keys(number);
-        } else {
-            slot.direct.push(number);
-            if slot.active > FEW {
-                slot.keyed = true;
-                let all = std::mem::take(&mut slot.direct);
-                all.as_slice().iter().for_each(|&fact| self.add_keys(fact));
+        match probe {
+            Some(probe) if slot.keyed => slot.add_probe(probe),
+            None if slot.keyed => self.add_keys(number),
+            _ => {
+                slot.direct.push(number);
+                if slot.active > FEW {
+                    slot.keyed = true;
+                    let all = std::mem::take(&mut slot.direct);
+                    all.as_slice().iter().for_each(|&fact| self.add_keys(fact));
+                }
             }
         }
     }
@@ -142,13 +143,13 @@ impl Index {
     fn add_keys(&mut self, number: u32) {
         let fact = self.facts.at(number);
         let slot = fact.slot;
-        if let Some((tag, payload)) = fact.test.key() {
-            return self.add_probe(slot, tag, probe_length(tag, payload));
+        if let Some(probe) = probe_of(fact) {
+            return self.slots.at_mut(slot).add_probe(probe);
         }
         for key in self.keys_of(number) {
             if let Some(ends) = ends(&key) {
                 self.add_range(slot, ends, number);
-                self.add_probe(slot, key.tag, u32::from(ends.bit()));
+                self.slots.at_mut(slot).add_probe((key.tag, u32::from(ends.bit())));
                 continue;
             }
             let lead = self.key(slot, key.tag, &key.payload);
@@ -159,13 +160,13 @@ impl Index {
     fn remove_keys(&mut self, number: u32) {
         let fact = self.facts.at(number);
         let slot = fact.slot;
-        if let Some((tag, payload)) = fact.test.key() {
-            return self.remove_probe(slot, tag, probe_length(tag, payload));
+        if let Some(probe) = probe_of(fact) {
+            return self.slots.at_mut(slot).remove_probe(probe);
         }
         for key in self.keys_of(number) {
             if let Some(ends) = ends(&key) {
                 self.remove_range(slot, ends, number);
-                self.remove_probe(slot, key.tag, u32::from(ends.bit()));
+                self.slots.at_mut(slot).remove_probe((key.tag, u32::from(ends.bit())));
                 continue;
             }
             // Held once more to find it, and no more than that.
@@ -178,24 +179,6 @@ impl Index {
 
     fn keys_of(&self, number: u32) -> Vec<Key> {
         plan::plan(self.facts.at(number)).map(|Plan { keys, .. }| keys).unwrap_or_default()
-    }
-
-    fn add_probe(&mut self, slot: u32, tag: Tag, length: u32) {
-        let probes = &mut self.slots.at_mut(slot).probes;
-        match probes.iter_mut().find(|probe| probe.tag == tag && probe.length == length) {
-            Some(probe) => probe.count += 1,
-            None => probes.push(Probe { tag, length, count: 1 }),
-        }
-    }
-
-    fn remove_probe(&mut self, slot: u32, tag: Tag, length: u32) {
-        let probes = &mut self.slots.at_mut(slot).probes;
-        if let Some(place) = probes.iter().position(|probe| probe.tag == tag && probe.length == length) {
-            probes[place].count -= 1;
-            if probes[place].count == 0 {
-                probes.swap_remove(place);
-            }
-        }
     }
 
     /// The ranges about a slot that part at a bit, with these bits above it.
@@ -243,6 +226,11 @@ impl Index {
 /// The ends of the range that a key stands for, if it stands for one.
 fn ends(key: &Key) -> Option<Ends> {
     (key.tag.kind() == Tag::RANGE).then(|| Ends::from_bytes(&key.payload)).flatten()
+}
+
+/// By what a fact that is a key is looked up.
+fn probe_of(fact: &Fact) -> Option<(Tag, u32)> {
+    fact.test.key().map(|(tag, payload)| (tag, probe_length(tag, payload)))
 }
 
 /// What tells how much of a value has to be looked up.

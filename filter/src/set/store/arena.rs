@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::chunked::Chunked;
 
-/// Items by number. Cloned in constant time; see [`Chunked`].
+/// Items by number. Copies share what does not change; see [`Chunked`].
 #[derive(Clone, Debug)]
 pub(in crate::set) struct Arena<T> {
     items: Chunked<T>,

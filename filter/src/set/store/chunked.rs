@@ -6,17 +6,17 @@ use std::sync::Arc;
 const CHUNK: usize = 1 << BITS;
 const BITS: usize = 9;
 
-/// A vector that is cloned in constant time. Reading an item takes two steps, changing one copies at most the list of
-/// chunks and one chunk.
+/// A vector whose copies share their chunks: cloning it copies the list of those, and changing an item its chunk at most.
+/// Reading one takes two steps.
 #[derive(Clone, Debug)]
 pub(super) struct Chunked<T> {
-    chunks: Arc<Vec<Arc<[T]>>>,
+    chunks: Vec<Arc<[T]>>,
     len: usize,
 }
 
 impl<T> Default for Chunked<T> {
     fn default() -> Self {
-        Self { chunks: Arc::default(), len: 0 }
+        Self { chunks: Vec::new(), len: 0 }
     }
 }
 
@@ -24,10 +24,9 @@ impl<T: Clone + Default> Chunked<T> {
     /// So many default items.
     pub(super) fn filled(len: usize) -> Self {
         let mut chunked = Self::default();
-        let chunks = Arc::make_mut(&mut chunked.chunks);
         while chunked.len < len {
             let size = CHUNK.min(len - chunked.len);
-            chunks.push(std::iter::repeat_with(T::default).take(size).collect());
+            chunked.chunks.push(std::iter::repeat_with(T::default).take(size).collect());
             chunked.len += size;
         }
         chunked
@@ -43,13 +42,12 @@ impl<T: Clone + Default> Chunked<T> {
     }
 
     pub(super) fn get_mut(&mut self, index: usize) -> Option<&mut T> {
-        let chunk = Arc::make_mut(&mut self.chunks).get_mut(index >> BITS)?;
-        Arc::make_mut(chunk).get_mut(index & (CHUNK - 1))
+        Arc::make_mut(self.chunks.get_mut(index >> BITS)?).get_mut(index & (CHUNK - 1))
     }
 
     pub(super) fn push(&mut self, item: T) {
         let (chunk, place) = (self.len >> BITS, self.len & (CHUNK - 1));
-        let chunks = Arc::make_mut(&mut self.chunks);
+        let chunks = &mut self.chunks;
         if chunk == chunks.len() {
             let size = if chunk == 0 { 2 } else { CHUNK };
             chunks.push(std::iter::repeat_with(T::default).take(size).collect());

@@ -2,8 +2,8 @@
 
 use super::chunked::Chunked;
 
-/// Numbers by hash, by linear probing. Cloned in constant time; a change copies little, but for growing, which copies
-/// all of it and happens ever more rarely.
+/// Numbers by hash, by linear probing. Copies share what does not change; a change copies little, but for growing, which
+/// copies all of it and happens ever more rarely.
 ///
 /// Of a hash its upper half is kept, from which the place follows in a table of any capacity: so growing asks nobody for
 /// hashes, and goes through both tables from front to back.
