@@ -12,10 +12,10 @@ use super::super::StoreError;
 use super::errors::{Doing, failure};
 
 /// "poll", so that `file` and other programs can tell what the file is.
-const APPLICATION_ID: i64 = 0x706f_6c6c;
+pub(super) const APPLICATION_ID: i64 = 0x706f_6c6c;
 
 /// Each brings the file from the format of its position to the next.
-const MIGRATIONS: [&str; 2] = [
+pub(super) const MIGRATIONS: [&str; 2] = [
     include_str!("../../../migrations/sqlite/0001_polls.sql"),
     include_str!("../../../migrations/sqlite/0002_specs_and_outcomes.sql"),
 ];

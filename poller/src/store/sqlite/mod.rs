@@ -16,6 +16,8 @@
 mod batch;
 mod errors;
 mod file;
+#[cfg(test)]
+mod killed;
 mod lock;
 mod rows;
 mod summary;
