@@ -14,8 +14,8 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use futures_util::StreamExt as _;
 use futures_util::stream::{BoxStream, SelectAll};
+use futures_util::{FutureExt as _, StreamExt as _};
 use poller::secret::AllowAll;
 use poller::store::{PollKey, Store as _, StoreError, StoredPoll};
 use poller::{
@@ -122,12 +122,16 @@ async fn resume(
             }
             signal = &mut interrupted, if stop.is_some() => {
                 let name = signal.unwrap_or("interrupted");
-                run.narrator.say(format_args!("{name}: stopping; again to end at once"));
                 let (poller, stop) = (poller.clone(), stop.take());
-                tokio::spawn(async move {
+                let mut shutdown = Box::pin(async move {
                     let report = poller.shutdown().await;
                     stop.map(|stop| stop.send(report))
                 });
+                // Told once it has begun, so that a request which ends after the line was in flight for the report too.
+                if (&mut shutdown).now_or_never().is_none() {
+                    tokio::spawn(shutdown);
+                }
+                run.narrator.say(format_args!("{name}: stopping; again to end at once"));
             }
         }
     }
