@@ -4,6 +4,7 @@
 //! a [`Finding`] is decided by the state machine. The order is the specification's: failure filter, response filter,
 //! then, for a response that met neither, the first retry rule that applies and the server's hint.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -14,6 +15,7 @@ use serde_json::{Map, Value};
 
 use crate::fetch::{FetchError, FetchErrorKind};
 use crate::history::Note;
+use crate::mask::Secrets;
 use crate::response::RecordedResponse;
 use crate::spec::{PollSpec, ResponseFilter};
 
@@ -99,7 +101,39 @@ pub(crate) fn judge(
     Finding::Unmatched(Unmatched { miss, retry, hint, hopeless })
 }
 
+/// A finding that tells no secret of the request that was answered, whatever the response sends back.
+pub(crate) fn hide(finding: Finding, spec: &PollSpec, secrets: &Secrets) -> Finding {
+    if secrets.is_empty() {
+        return finding;
+    }
+    let hide = |text: String| match secrets.hide(&text) {
+        Cow::Borrowed(_) => text,
+        Cow::Owned(hidden) => hidden,
+    };
+    match finding {
+        Finding::Failed { response, explanation } => {
+            Finding::Failed { response, explanation: hide(explanation) }
+        }
+        Finding::Unmatched(mut unmatched) => {
+            let miss = &unmatched.miss;
+            // What is told at the end is made then, when the secrets are gone.
+            let quoted = explain(spec, &miss.response);
+            if let (Cow::Borrowed(_), Cow::Borrowed(_)) = (secrets.hide(&quoted), secrets.hide(&miss.note)) {
+                return Finding::Unmatched(unmatched);
+            }
+            let mut response = miss.response.clone();
+            response.set_echoes(true);
+            let note = secrets.hide(&miss.note).into();
+            unmatched.miss = Arc::new(Miss { response, note });
+            Finding::Unmatched(unmatched)
+        }
+        Finding::Matched { .. } | Finding::Error(_) => finding,
+    }
+}
+
 /// In full, why `response` does not meet the response filter of `spec`: for a person, some lines long.
+///
+/// It quotes the response; see [`RecordedResponse::echoes`].
 pub(crate) fn explain(spec: &PollSpec, response: &RecordedResponse) -> String {
     Seen::new(response, spec).explain(spec.response_filter())
 }

@@ -47,7 +47,8 @@
 //! # Limits of this version
 //! Polls run on the tokio runtime on which the poller was built. A poll that another process puts into a file, or
 //! wants cancelled, is noticed within a second; finished polls are kept for
-//! [30 days](Limits::keep_finished) unless they are forgotten.
+//! [30 days](Limits::keep_finished) unless they are forgotten. A response is kept as it came, with a secret that its
+//! server sends back; only what is quoted of it is without ([`secret`]).
 
 mod clock;
 mod engine;
@@ -58,6 +59,7 @@ mod handle;
 mod history;
 mod judge;
 mod limits;
+mod mask;
 mod observe;
 mod outcome;
 mod poller;

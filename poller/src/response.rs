@@ -121,6 +121,9 @@ impl Serialize for Headers {
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct RecordedResponse {
     status: u16,
+    /// Whether it sends back a secret of its request, so that it must not be quoted. Only while its poll is open; part of
+    /// what is compared, so that a poll for which it tells a secret does not share it with one for which it does not.
+    echoes: bool,
     headers: Headers,
     body: Bytes,
 }
@@ -132,7 +135,7 @@ impl RecordedResponse {
         headers: impl IntoIterator<Item = (N, V)>,
         body: impl Into<Bytes>,
     ) -> Self {
-        Self { status, headers: headers.into_iter().collect(), body: body.into() }
+        Self { status, echoes: false, headers: headers.into_iter().collect(), body: body.into() }
     }
 
     /// The status code.
@@ -153,6 +156,15 @@ impl RecordedResponse {
         &self.body
     }
 
+    /// Whether quoting it would tell a secret.
+    pub(crate) const fn echoes(&self) -> bool {
+        self.echoes
+    }
+
+    pub(crate) fn set_echoes(&mut self, echoes: bool) {
+        self.echoes = echoes;
+    }
+
     /// The body as the JSON text that was received; `None` if it is not JSON. Linear in the body's length.
     #[must_use]
     pub fn json(&self) -> Option<&str> {
@@ -167,7 +179,12 @@ impl From<Response> for RecordedResponse {
         let headers = response.headers.iter();
         let headers =
             headers.map(|(name, value)| (Cow::Borrowed(name.as_str()), header_text(value.as_bytes())));
-        Self { status: response.status, headers: joined(headers.collect()), body: response.body }
+        Self {
+            status: response.status,
+            echoes: false,
+            headers: joined(headers.collect()),
+            body: response.body,
+        }
     }
 }
 
@@ -226,7 +243,7 @@ impl<'de> Deserialize<'de> for RecordedResponse {
             (None, None, Some(encoded)) => Bytes::from(BASE64.decode(encoded).map_err(D::Error::custom)?),
             _ => return Err(D::Error::custom("expected one of body, text, base64")),
         };
-        Ok(Self { status, headers: headers.into_iter().collect(), body })
+        Ok(Self { status, echoes: false, headers: headers.into_iter().collect(), body })
     }
 }
 

@@ -4,6 +4,11 @@
 //! Trigger.dev's redacted string, or, in a header whose name says so, plain text. Whatever the form, the text is
 //! reachable only through [`Text::resolve`], at the moment of sending; `Debug`, `Display` and every serialized form
 //! show a placeholder. Equality compares the secrets themselves, and says only yes or no.
+//!
+//! A server may send back what it was sent. What is quoted of a response (what did not match, why a poll failed) is
+//! quoted without the secrets of the request; of words shorter than six letters that cannot be done without blanking
+//! other text too. The response itself is yours, and is kept and passed on as it came: where a server echoes a secret, it
+//! is in the outcome's body and headers, in a durable store in clear, and in the error of a body that does not fit its type.
 
 use std::fmt;
 use std::path::{Path, PathBuf};

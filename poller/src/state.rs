@@ -379,7 +379,10 @@ impl PollState {
         let hopeless = self.progress.as_ref().map_or(0, |progress| progress.hopeless);
         (hopeless >= after).then(|| Conclusion::Failed {
             reason: FailureReason::GaveUp,
-            response: response.cloned(),
+            response: response.cloned().map(|mut response| {
+                response.set_echoes(false);
+                response
+            }),
             explanation: format!(
                 "gave up after {after} attempts in a row that cannot get better: {}",
                 what()
@@ -387,35 +390,45 @@ impl PollState {
         })
     }
 
-    /// `note` is what the last attempt lacked.
     fn time_is_over(&mut self, spec: &PollSpec) -> Conclusion {
-        let last = self.take_last();
+        let missed = self.missed(spec);
         let note = self.progress.as_ref().and_then(|progress| progress.history.last_note());
         // Due for the first time only after its deadline: so it is where it was taken up after it.
         let away = self.attempts == 0 && self.next >= self.deadline(spec);
-        let explanation = match (&last, note) {
-            (Some(last), _) => judge::explain(spec, last),
+        let explanation = match (missed, note) {
+            (Some(missed), _) => missed,
             (None, Some(note)) => format!("no attempt brought a response; the last one: {note}"),
             (None, None) if away => "the deadline passed while no process ran the poll".to_owned(),
             (None, None) => "no response came before the deadline".to_owned(),
         };
         let reason = if away { TimeoutReason::WhileAway } else { TimeoutReason::Deadline };
-        Conclusion::TimedOut { reason, response: last, explanation }
+        Conclusion::TimedOut { reason, response: self.take_last(), explanation }
     }
 
     fn hint_past_deadline(&mut self, spec: &PollSpec, wait: Duration) -> Conclusion {
         let asked = format!("the server asked to wait {wait:?}, which is past the deadline");
-        let last = self.take_last();
-        let explanation = match &last {
-            Some(last) => format!("{asked}\n{}", judge::explain(spec, last)),
+        let explanation = match self.missed(spec) {
+            Some(missed) => format!("{asked}\n{missed}"),
             None => asked,
         };
-        Conclusion::TimedOut { reason: TimeoutReason::HintPastDeadline, response: last, explanation }
+        let reason = TimeoutReason::HintPastDeadline;
+        Conclusion::TimedOut { reason, response: self.take_last(), explanation }
+    }
+
+    /// What the last response lacked, in full, where it can be quoted; on one line, where it tells a secret.
+    fn missed(&self, spec: &PollSpec) -> Option<String> {
+        let last = self.last()?;
+        let told =
+            if last.response.echoes() { last.note.to_string() } else { judge::explain(spec, &last.response) };
+        Some(told)
     }
 
     fn take_last(&mut self) -> Option<RecordedResponse> {
         let last = self.progress.as_mut()?.last.take()?;
-        Some(Arc::try_unwrap(last).map_or_else(|shared| shared.response.clone(), |last| last.response))
+        let mut response =
+            Arc::try_unwrap(last).map_or_else(|shared| shared.response.clone(), |last| last.response);
+        response.set_echoes(false);
+        Some(response)
     }
 
     fn describe(&self, finding: &Finding, late: bool) -> (AttemptResult, Verdict, Option<Note>) {

@@ -121,3 +121,36 @@ async fn no_command_shows_a_secret() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_server_sends_back_is_told_without_the_secrets_and_printed_as_it_is() {
+    let server = Server::start(Script::from_fn(|_, received| {
+        let sent: Vec<_> = received.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+        Reply::json(json!({"status": sent, "body": String::from_utf8_lossy(&received.body)}).to_string())
+    }))
+    .await;
+    let folder = Folder::new();
+    let sent = spec("echo", &server.url("/"), 0.2).replace(r#"["FAILED"]"#, r#"["never"]"#);
+    let run = async |arguments: &[&str], input: &str| {
+        let mut command = command(arguments);
+        command.env("POLL_SEAL_KEY", "ab".repeat(32)).env("TOKEN", SECRETS[2]).env("BODY", SECRETS[4]);
+        finish(command.spawn().unwrap(), input).await
+    };
+    let told = |text: &str| {
+        assert!(text.contains("[secret]"), "nothing is quoted: {text}");
+        for secret in SECRETS {
+            assert!(!text.contains(secret), "{secret} is told: {text}");
+        }
+    };
+    let ended = run(&["run", "--store", &folder.file(), "--unbounded", "--json", "-"], &sent).await;
+    assert_eq!(ended.code, Some(124), "{ended:#?}");
+    told(&ended.stderr);
+    let outcome: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    let body = outcome["response"]["body"].to_string();
+    for secret in &SECRETS[..5] {
+        assert!(body.contains(secret), "the response is the user's: {body}");
+    }
+    told(&outcome["history"].to_string());
+    told(&outcome["explanation"].to_string());
+    told(&run(&["show", "--store", &folder.file(), "echo"], "").await.stdout);
+}

@@ -11,6 +11,7 @@ use super::effect::Send;
 use crate::clock::Timestamp;
 use crate::fetch::{FetchError, FetchErrorKind, Request};
 use crate::judge::{self, Finding};
+use crate::mask::Secrets;
 use crate::secret::{SecretResolver, Text};
 use crate::spec::{Body, PollSpec};
 
@@ -19,12 +20,15 @@ pub(super) async fn make(around: Arc<Surroundings>, send: Send) -> (Finding, Tim
     let Send { key, spec, cut, last, .. } = send;
     let clock = &around.clock;
     let began = clock.now();
+    // Those that are sent, which may come back.
+    let mut secrets = Secrets::default();
     let exchange = async {
-        let (request, now) = if refers(&spec) {
+        let ((request, sent), now) = if refers(&spec) {
             (resolved(&around, &spec).await?, clock.now())
         } else {
             (build(&*around.secrets, &spec, around.max_body)?, began)
         };
+        secrets = sent;
         // Getting here, or resolving secrets, may have taken until the end; nothing is sent then.
         if now >= cut {
             return std::future::pending().await;
@@ -45,7 +49,7 @@ pub(super) async fn make(around: Arc<Surroundings>, send: Send) -> (Finding, Tim
         Some(Err(error)) => Finding::Error(error),
         None => judge::timed_out(cut.since(began)),
     };
-    (finding, ended)
+    (judge::hide(finding, &spec, &secrets), ended)
 }
 
 /// Whether something of the request has to be looked up.
@@ -57,19 +61,25 @@ fn refers(spec: &PollSpec) -> bool {
 }
 
 /// A resolver may read files or ask a vault, so it must not hold up the other tasks of this thread.
-async fn resolved(around: &Arc<Surroundings>, spec: &PollSpec) -> Result<Request, FetchError> {
+async fn resolved(around: &Arc<Surroundings>, spec: &PollSpec) -> Result<(Request, Secrets), FetchError> {
     let (around, spec) = (Arc::clone(around), spec.clone());
     tokio::task::spawn_blocking(move || build(&*around.secrets, &spec, around.max_body))
         .await
         .unwrap_or_else(|_| Err(FetchError::new(FetchErrorKind::Secret, "the secret resolver panicked")))
 }
 
-fn build(secrets: &dyn SecretResolver, spec: &PollSpec, max_body: u64) -> Result<Request, FetchError> {
+/// The request, and what of it is secret.
+fn build(
+    resolver: &dyn SecretResolver,
+    spec: &PollSpec,
+    max_body: u64,
+) -> Result<(Request, Secrets), FetchError> {
+    let mut secrets = Secrets::default();
     let init = spec.request();
     let url = spec.url();
     let mut headers = HeaderMap::with_capacity(init.headers.len());
     for (name, text) in &init.headers {
-        let resolved = resolve(text, secrets, &url)?;
+        let resolved = resolve(text, resolver, &url, &mut secrets)?;
         let mut value = HeaderValue::from_bytes(resolved.expose_secret().as_bytes()).map_err(|_| {
             let message =
                 format!("the secret for the header {name} has a line break or another control character");
@@ -79,16 +89,29 @@ fn build(secrets: &dyn SecretResolver, spec: &PollSpec, max_body: u64) -> Result
         headers.insert(name, value);
     }
     let body = match &init.body {
-        Some(Body::Text(text)) => Some(resolve(text, secrets, &url)?.expose_secret().to_owned().into()),
+        Some(Body::Text(text)) => {
+            Some(resolve(text, resolver, &url, &mut secrets)?.expose_secret().to_owned().into())
+        }
         Some(Body::Bytes(bytes)) => Some(bytes.clone()),
         None => None,
     };
     let mut request = Request::new(init.method.clone(), url, max_body);
     request.headers = headers;
     request.body = body;
-    Ok(request)
+    Ok((request, secrets))
 }
 
-fn resolve(text: &Text, secrets: &dyn SecretResolver, url: &Url) -> Result<SecretString, FetchError> {
-    text.resolve(secrets, url).map_err(|error| FetchError::new(FetchErrorKind::Secret, error.to_string()))
+fn resolve(
+    text: &Text,
+    resolver: &dyn SecretResolver,
+    url: &Url,
+    secrets: &mut Secrets,
+) -> Result<SecretString, FetchError> {
+    let resolved = text
+        .resolve(resolver, url)
+        .map_err(|error| FetchError::new(FetchErrorKind::Secret, error.to_string()))?;
+    if !matches!(text, Text::Plain(_)) {
+        secrets.add(resolved.expose_secret());
+    }
+    Ok(resolved)
 }

@@ -202,3 +202,98 @@ async fn no_secret_is_in_any_outlet() {
     assert!(stored.contains("leak-by-query"), "what is read is the store");
     nowhere(&stored, &SECRETS, "store");
 }
+
+/// A long secret, of which a quote shows only the beginning.
+const LONG: &str = "leak-at-length-0123456789-0123456789-0123456789-0123456789-0123456789-0123456789-0123456789-0123456789-end";
+
+#[tokio::test]
+async fn what_a_server_sends_back_is_quoted_without_the_secrets_and_kept_as_it_is() {
+    // Every header and the body, where filters look, and in a header of its own.
+    let server = Server::start(Script::from_fn(|_, received| {
+        let header = |name: &str| {
+            received.headers.iter().find(|(sent, _)| sent == name).map_or("", |(_, value)| value)
+        };
+        let body = String::from_utf8_lossy(&received.body);
+        let sent: Vec<_> = received.headers.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+        let echo = json!({
+            "status": header("authorization"), "cookie": header("cookie"), "all": sent,
+            "nested": {"key": header("x-api-key"), "body": body, "token": header("x-token")},
+            "signed": header("x-signed"), "long": header("x-long"),
+        });
+        let reply = Reply::json(echo.to_string()).header("x-echo", header("x-token"));
+        match received.path.split('/').nth(1) {
+            Some("unauthorized") => reply.status(401),
+            Some("limited") => reply.status(429).header("retry-after", "1000"),
+            _ => reply,
+        }
+    }))
+    .await;
+    let filter = json!({
+        "status": ["SUCCESS"], "cookie": ["x"], "nested": {"key": ["x"], "body": ["x"], "token": ["x"]},
+        "signed": ["x"], "long": ["x"], "all": [{"$includes": "x"}],
+    });
+    let members = json!({
+        "timeout": 0.1,
+        "requestInit": {"headers": {"x-long": {"__redactedString": true, "strings": ["", ""], "interpolations": [LONG]}}},
+        "responseFilter": {"headers": {"x-echo": ["x"]}, "body": filter},
+    });
+    let failing = json!({
+        "failureFilter": {
+            "headers": {"x-echo": [{"$exists": true}]},
+            "body": {"status": [{"$exists": true}], "long": [{"$exists": true}], "nested": {"body": [{"$exists": true}]}},
+        }
+    });
+    let written = Written::default();
+    let _subscriber = written.listen(tracing::Level::TRACE);
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open_sealed(
+        folder.path().join("polls.db"),
+        Some(SealKey::parse(&"ab".repeat(32)).unwrap()),
+    );
+    let client = HttpClient::builder().guard(Guard::local()).system_roots(false).build().unwrap();
+    let poller = Poller::builder()
+        .fetch(client)
+        .limits(Limits::unbounded())
+        .secrets(Vault)
+        .store(store.unwrap())
+        .build()
+        .await
+        .unwrap();
+    for (name, path, also, ending) in [
+        ("header", "/pending", json!({}), "timed out"),
+        (
+            "body",
+            "/pending",
+            json!({"responseFilter": {"headers": {"x-echo": [{"$exists": true}]}}}),
+            "timed out",
+        ),
+        ("failed", "/pending", failing, "failed"),
+        ("gave-up", "/unauthorized", json!({"timeout": 30}), "failed"),
+        ("hinted", "/limited", json!({}), "timed out"),
+    ] {
+        let mut members = members.clone();
+        merge(&mut members, &also);
+        let poll = poller.submit(name, spec(&server.url(path), &members)).await.unwrap();
+        let mut told = String::new();
+        let mut events = poll.events();
+        while let Some(event) = events.next().await {
+            let _ = writeln!(told, "{event:?}");
+        }
+        let outcome = poll.outcome().await.unwrap();
+        assert_eq!(outcome.name(), ending, "{name}: {outcome:?}");
+        let _ = writeln!(told, "{outcome:?} {:?}", outcome.explanation());
+        assert!(told.contains("[secret]"), "nothing was quoted of {name}: {told}");
+        nowhere(&told, &SECRETS, "what is told");
+        nowhere(&told, &["leak-at-length"], "what is told");
+        // It is the user's data, and the same from the store as from the engine.
+        let response = outcome.response().unwrap();
+        let body = String::from_utf8_lossy(response.body());
+        for secret in SECRETS.iter().filter(|secret| **secret != "leak-by-password").chain([&LONG]) {
+            assert!(body.contains(secret), "{secret} is not in the body of {name}: {body}");
+        }
+        assert_eq!(response.headers().get("x-echo"), Some("leak-by-reference"));
+        let stored = poller.get(name).await.unwrap().unwrap().outcome.unwrap();
+        assert_eq!(stored, outcome);
+    }
+    nowhere(&written.text(), &SECRETS, "log");
+}
