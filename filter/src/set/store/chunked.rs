@@ -2,10 +2,6 @@
 
 use std::sync::Arc;
 
-/// Items to a chunk, but for the first, which grows up to it, so that small vectors are small.
-const CHUNK: usize = 1 << BITS;
-const BITS: usize = 9;
-
 /// A vector whose copies share their chunks: cloning it copies the list of those, and changing an item its chunk at most.
 /// Reading one takes two steps.
 #[derive(Clone, Debug)]
@@ -20,12 +16,19 @@ impl<T> Default for Chunked<T> {
     }
 }
 
+impl<T> Chunked<T> {
+    /// Items to a chunk, but for the first, which grows up to it, so that small vectors are small. A chunk is of 32 KiB or
+    /// somewhat more: copied in a microsecond, and few enough that their counts and their list stay in the cache.
+    const CHUNK: usize = 1 << Self::BITS;
+    const BITS: u32 = 15 - size_of::<T>().next_power_of_two().ilog2();
+}
+
 impl<T: Clone + Default> Chunked<T> {
     /// So many default items.
     pub(super) fn filled(len: usize) -> Self {
         let mut chunked = Self::default();
         while chunked.len < len {
-            let size = CHUNK.min(len - chunked.len);
+            let size = Self::CHUNK.min(len - chunked.len);
             chunked.chunks.push(std::iter::repeat_with(T::default).take(size).collect());
             chunked.len += size;
         }
@@ -38,21 +41,21 @@ impl<T: Clone + Default> Chunked<T> {
 
     #[inline]
     pub(super) fn get(&self, index: usize) -> Option<&T> {
-        self.chunks.get(index >> BITS)?.get(index & (CHUNK - 1))
+        self.chunks.get(index >> Self::BITS)?.get(index & (Self::CHUNK - 1))
     }
 
     pub(super) fn get_mut(&mut self, index: usize) -> Option<&mut T> {
-        Arc::make_mut(self.chunks.get_mut(index >> BITS)?).get_mut(index & (CHUNK - 1))
+        Arc::make_mut(self.chunks.get_mut(index >> Self::BITS)?).get_mut(index & (Self::CHUNK - 1))
     }
 
     pub(super) fn push(&mut self, item: T) {
-        let (chunk, place) = (self.len >> BITS, self.len & (CHUNK - 1));
+        let (chunk, place) = (self.len >> Self::BITS, self.len & (Self::CHUNK - 1));
         let chunks = &mut self.chunks;
         if chunk == chunks.len() {
-            let size = if chunk == 0 { 2 } else { CHUNK };
+            let size = if chunk == 0 { 2 } else { Self::CHUNK };
             chunks.push(std::iter::repeat_with(T::default).take(size).collect());
         } else if place == chunks[chunk].len() {
-            let grown = (place * 2).min(CHUNK);
+            let grown = (place * 2).min(Self::CHUNK);
             let fill = std::iter::repeat_with(T::default).take(grown - place);
             chunks[chunk] = chunks[chunk].iter().cloned().chain(fill).collect();
         }
