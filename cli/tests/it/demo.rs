@@ -8,7 +8,7 @@ use crate::process::run;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_demo_ends_well_and_prints_only_the_body() {
-    let ended = tokio::time::timeout(Duration::from_secs(15), run(&["demo"], "")).await.unwrap();
+    let ended = tokio::time::timeout(Duration::from_secs(60), run(&["demo"], "")).await.unwrap();
     let ended = ended
         .expect(
             0,

@@ -21,7 +21,7 @@ fn spec(url: &str) -> String {
 }
 
 fn short_spec(url: &str) -> String {
-    spec(url).replace("\"timeout\":10,", "\"timeout\":0.5,")
+    spec(url).replace("\"timeout\":10,", "\"timeout\":1.5,")
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -126,11 +126,13 @@ async fn no_command_shows_a_secret() {
 async fn what_a_server_sends_back_is_told_without_the_secrets_and_printed_as_it_is() {
     let server = Server::start(Script::from_fn(|_, received| {
         let sent: Vec<_> = received.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
-        Reply::json(json!({"status": sent, "body": String::from_utf8_lossy(&received.body)}).to_string())
+        let echo = json!({"status": sent, "body": String::from_utf8_lossy(&received.body)});
+        // Longer than the poll has time: it ends with this response.
+        Reply::json(echo.to_string()).status(202).header("retry-after", "1000")
     }))
     .await;
     let folder = Folder::new();
-    let sent = spec("echo", &server.url("/"), 0.2).replace(r#"["FAILED"]"#, r#"["never"]"#);
+    let sent = spec("echo", &server.url("/"), 60.0).replace(r#"["FAILED"]"#, r#"["never"]"#);
     let run = async |arguments: &[&str], input: &str| {
         let mut command = command(arguments);
         command.env("POLL_SEAL_KEY", "ab".repeat(32)).env("TOKEN", SECRETS[2]).env("BODY", SECRETS[4]);

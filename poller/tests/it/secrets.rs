@@ -223,8 +223,8 @@ async fn what_a_server_sends_back_is_quoted_without_the_secrets_and_kept_as_it_i
         let reply = Reply::json(echo.to_string()).header("x-echo", header("x-token"));
         match received.path.split('/').nth(1) {
             Some("unauthorized") => reply.status(401),
-            Some("limited") => reply.status(429).header("retry-after", "1000"),
-            _ => reply,
+            // Longer than its poll has time: it ends with this response.
+            _ => reply.status(202).header("retry-after", "1000"),
         }
     }))
     .await;
@@ -233,7 +233,6 @@ async fn what_a_server_sends_back_is_quoted_without_the_secrets_and_kept_as_it_i
         "signed": ["x"], "long": ["x"], "all": [{"$includes": "x"}],
     });
     let members = json!({
-        "timeout": 0.1,
         "requestInit": {"headers": {"x-long": {"__redactedString": true, "strings": ["", ""], "interpolations": [LONG]}}},
         "responseFilter": {"headers": {"x-echo": ["x"]}, "body": filter},
     });
@@ -260,16 +259,15 @@ async fn what_a_server_sends_back_is_quoted_without_the_secrets_and_kept_as_it_i
         .await
         .unwrap();
     for (name, path, also, ending) in [
-        ("header", "/pending", json!({}), "timed out"),
+        ("header", "/later", json!({}), "timed out"),
         (
             "body",
-            "/pending",
+            "/later",
             json!({"responseFilter": {"headers": {"x-echo": [{"$exists": true}]}}}),
             "timed out",
         ),
-        ("failed", "/pending", failing, "failed"),
-        ("gave-up", "/unauthorized", json!({"timeout": 30}), "failed"),
-        ("hinted", "/limited", json!({}), "timed out"),
+        ("failed", "/later", failing, "failed"),
+        ("gave-up", "/unauthorized", json!({}), "failed"),
     ] {
         let mut members = members.clone();
         merge(&mut members, &also);
