@@ -98,10 +98,11 @@ impl SqliteStore {
         let mut connection = file::connect(path)?;
         file::migrate(&mut connection, path)?;
         let seat = Arc::new(Seat::new(path.to_owned()));
+        let (reads, last) = worker::in_turn();
         Ok(Self {
             inner: Arc::new(Inner {
-                writer: Writer::spawn(connection, &seat)?,
-                reader: Reader::spawn(Rows::new(file::connect(path)?, seal_key.clone()), path)?,
+                writer: Writer::spawn(connection, &seat, last)?,
+                reader: Reader::spawn(Rows::new(file::connect(path)?, seal_key.clone()), path, reads)?,
                 seat,
                 seal_key,
                 seen: AtomicI64::new(0),

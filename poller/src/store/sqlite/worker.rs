@@ -3,6 +3,9 @@
 //! The writer takes everything that waits into one transaction. A write that changes nothing (its poll is there already,
 //! or is not) is an answer, not an error; an error of the database rolls all of the transaction back, and everyone in it
 //! gets that error: nobody is told of a success that was not synced.
+//!
+//! The writer's connection is the last of the two to be closed. Whoever is last writes the log back into the file and
+//! removes it; two that close at the same moment would each find the other there, and leave it.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak, mpsc};
@@ -128,7 +131,11 @@ pub(super) struct Writer {
 
 impl Writer {
     /// The thread does not keep the seat: it goes with the store, and the file can then be run by others at once.
-    pub(super) fn spawn(mut connection: Connection, seat: &Arc<Seat>) -> Result<Self, StoreError> {
+    pub(super) fn spawn(
+        mut connection: Connection,
+        seat: &Arc<Seat>,
+        others: ClosedAfter,
+    ) -> Result<Self, StoreError> {
         let (queue, waiting) = mpsc::channel::<Waiting>();
         let path = seat.path().to_owned();
         let (shown, seat) = (path.clone(), Arc::downgrade(seat));
@@ -152,6 +159,7 @@ impl Writer {
                     }
                 }
             }
+            others.wait();
         })?;
         Ok(Self { path, queue })
     }
@@ -188,6 +196,29 @@ fn commit(
     Ok(results)
 }
 
+/// Held by who has a connection open.
+pub(super) struct Open {
+    _held: mpsc::Sender<()>,
+}
+
+/// Waits until a connection is closed.
+pub(super) struct ClosedAfter {
+    held: mpsc::Receiver<()>,
+}
+
+impl ClosedAfter {
+    fn wait(self) {
+        // Nothing is ever sent: it ends with the sender.
+        let _ = self.held.recv();
+    }
+}
+
+/// A connection that is open as long as the first is held, and who closes his own after it.
+pub(super) fn in_turn() -> (Open, ClosedAfter) {
+    let (_held, held) = mpsc::channel();
+    (Open { _held }, ClosedAfter { held })
+}
+
 type Read = Box<dyn FnOnce(&mut Rows) + Send>;
 
 #[derive(Clone, Debug)]
@@ -197,12 +228,14 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn spawn(mut rows: Rows, path: &Path) -> Result<Self, StoreError> {
+    pub(super) fn spawn(mut rows: Rows, path: &Path, open: Open) -> Result<Self, StoreError> {
         let (queue, waiting) = mpsc::channel::<Read>();
         thread("poll-store-reader", move || {
             for read in waiting {
                 read(&mut rows);
             }
+            drop(rows);
+            drop(open);
         })?;
         Ok(Self { path: path.to_owned(), queue })
     }
