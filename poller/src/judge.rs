@@ -101,30 +101,44 @@ pub(crate) fn judge(
     Finding::Unmatched(Unmatched { miss, retry, hint, hopeless })
 }
 
-/// A finding that tells no secret of the request that was answered, whatever the response sends back.
-pub(crate) fn hide(finding: Finding, spec: &PollSpec, secrets: &Secrets) -> Finding {
+/// A finding that tells no secret of the request that was answered, whatever the response sends back. `previous` is what
+/// [`judge`] was given.
+pub(crate) fn hide(
+    finding: Finding,
+    spec: &PollSpec,
+    secrets: &Secrets,
+    previous: Option<&Arc<Miss>>,
+) -> Finding {
     if secrets.is_empty() {
         return finding;
     }
-    let hide = |text: String| match secrets.hide(&text) {
-        Cow::Borrowed(_) => text,
-        Cow::Owned(hidden) => hidden,
-    };
     match finding {
         Finding::Failed { response, explanation } => {
-            Finding::Failed { response, explanation: hide(explanation) }
+            let explanation = secrets.hide(&explanation).into_owned();
+            Finding::Failed { response, explanation }
         }
         Finding::Unmatched(mut unmatched) => {
             let miss = &unmatched.miss;
-            // What is told at the end is made then, when the secrets are gone.
-            let quoted = explain(spec, &miss.response);
-            if let (Cow::Borrowed(_), Cow::Borrowed(_)) = (secrets.hide(&quoted), secrets.hide(&miss.note)) {
-                return Finding::Unmatched(unmatched);
+            // What lacks the same as the one before tells what that one told.
+            let same = previous.filter(|previous| Arc::ptr_eq(&previous.note, &miss.note));
+            let (echoes, note) = match same {
+                Some(previous) => (previous.response.echoes(), None),
+                None => {
+                    // What is told at the end is made then, when the secrets are gone.
+                    let told = explain(spec, &miss.response);
+                    let note = match secrets.hide(&miss.note) {
+                        Cow::Borrowed(_) => None,
+                        Cow::Owned(hidden) => Some(Note::from(hidden)),
+                    };
+                    (note.is_some() || matches!(secrets.hide(&told), Cow::Owned(_)), note)
+                }
+            };
+            if echoes {
+                let mut response = miss.response.clone();
+                response.set_echoes(true);
+                let note = note.unwrap_or_else(|| Arc::clone(&miss.note));
+                unmatched.miss = Arc::new(Miss { response, note });
             }
-            let mut response = miss.response.clone();
-            response.set_echoes(true);
-            let note = secrets.hide(&miss.note).into();
-            unmatched.miss = Arc::new(Miss { response, note });
             Finding::Unmatched(unmatched)
         }
         Finding::Matched { .. } | Finding::Error(_) => finding,
@@ -346,6 +360,30 @@ mod tests {
             judge(respond("2", r#"{"status":"SUCCESS"}"#), Some(&later)),
             Finding::Matched { .. }
         ));
+    }
+
+    #[test]
+    fn a_response_that_echoes_a_secret_is_told_without_it_time_and_again() {
+        let spec: PollSpec =
+            r#"{"url":"https://a.test","responseFilter":{"body":{"status":["SUCCESS"]}}}"#.parse().unwrap();
+        let mut secrets = Secrets::default();
+        secrets.add("Bearer tell-nobody");
+        let judge = |date: &str, body: &str, previous: Option<&Arc<Miss>>| {
+            let response = RecordedResponse::new(200, [("date", date)], body.to_owned());
+            let finding = judge(&spec, response, previous, SystemTime::UNIX_EPOCH);
+            miss(hide(finding, &spec, &secrets, previous))
+        };
+        let first = judge("1", r#"{"status":"tell-nobody"}"#, None);
+        assert_eq!(
+            (&*first.note, first.response.echoes()),
+            (r#"status is "[secret]", expected "SUCCESS""#, true)
+        );
+        let second = judge("2", r#"{"status":"tell-nobody"}"#, Some(&first));
+        assert!(Arc::ptr_eq(&second.note, &first.note) && second.response.echoes(), "it is not read again");
+        let third = judge("3", r#"{"status":"PENDING"}"#, Some(&second));
+        assert!(!third.response.echoes() && third.note.contains("PENDING"), "{third:?}");
+        let fourth = judge("4", r#"{"status":"PENDING"}"#, Some(&third));
+        assert!(Arc::ptr_eq(&fourth.note, &third.note) && !fourth.response.echoes());
     }
 
     #[test]

@@ -477,11 +477,12 @@ fn next_tick(grid: &Grid, Span { began, ended }: Span) -> Option<Next> {
 mod tests {
     use super::*;
 
-    /// Each of a million polls has the first, and each that was asked once has the second.
+    /// Each of a million polls has the first, and each that was asked once has the others.
     #[test]
     #[cfg(target_pointer_width = "64")]
     fn a_poll_weighs_no_more_than_it_did() {
         assert!(size_of::<PollState>() <= 32, "{}", size_of::<PollState>());
         assert!(size_of::<Progress>() <= 96, "{}", size_of::<Progress>());
+        assert!(size_of::<Miss>() <= 72, "{}", size_of::<Miss>());
     }
 }

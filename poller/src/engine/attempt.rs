@@ -49,7 +49,7 @@ pub(super) async fn make(around: Arc<Surroundings>, send: Send) -> (Finding, Tim
         Some(Err(error)) => Finding::Error(error),
         None => judge::timed_out(cut.since(began)),
     };
-    (judge::hide(finding, &spec, &secrets), ended)
+    (judge::hide(finding, &spec, &secrets, last.as_ref()), ended)
 }
 
 /// Whether something of the request has to be looked up.
