@@ -4,24 +4,56 @@
 //! no bracket, a backslash escapes the next byte, and brackets of one kind pair among themselves, so that the other kind
 //! need not be looked at.
 
-use super::lanes::{BLOCK, Block, Lanes};
+use super::lanes::{BLOCK, Block, Lanes, WIDTH};
 use super::strings::Strings;
 
 /// How long a container is that these bytes begin with.
 pub(super) fn length(bytes: &[u8]) -> Option<usize> {
-    let open = *bytes.first()?;
-    Count::new(open, if open == b'{' { b'}' } else { b']' }, 0).end(bytes)
+    let object = bytes.first() == Some(&b'{');
+    // Most arrays in arrays begin with several brackets.
+    let opened = bytes.iter().take_while(|&&byte| byte == if object { b'{' } else { b'[' }).count();
+    let end = if object {
+        Count::<true>::new(opened).end(&bytes[opened..])
+    } else {
+        Count::<false>::new(opened).end(&bytes[opened..])
+    };
+    Some(opened + end?)
 }
 
 /// How long the rest of a container is, from behind a value in it.
 pub(super) fn rest(bytes: &[u8], close: u8) -> Option<usize> {
-    Count::new(if close == b'}' { b'{' } else { b'[' }, close, 1).end(bytes)
+    if close == b'}' { near::<true>(bytes) } else { near::<false>(bytes) }
 }
 
-/// What is known before a block.
-struct Count {
-    open: u8,
-    close: u8,
+/// Most objects end soon after the last value that was wanted.
+#[inline]
+fn near<const OBJECT: bool>(bytes: &[u8]) -> Option<usize> {
+    let (open, close) = (open(OBJECT), close(OBJECT));
+    if let Some(chunk) = bytes.first_chunk::<WIDTH>() {
+        let lanes = Lanes::new(chunk);
+        let closes = lanes.equal(close).bits();
+        if closes != 0 {
+            let before = (closes & closes.wrapping_neg()) - 1;
+            let notable = lanes.equal(open).or(lanes.equal(b'\\')).bits() & before;
+            let quotes = lanes.equal(b'"').bits() & before;
+            if notable == 0 && quotes.count_ones().is_multiple_of(2) {
+                return Some(closes.trailing_zeros() as usize + 1);
+            }
+        }
+    }
+    Count::<OBJECT>::new(1).end(bytes)
+}
+
+const fn open(object: bool) -> u8 {
+    if object { b'{' } else { b'[' }
+}
+
+const fn close(object: bool) -> u8 {
+    if object { b'}' } else { b']' }
+}
+
+/// What is known before a block; of objects or of arrays.
+struct Count<const OBJECT: bool> {
     /// Containers of this kind that are open.
     depth: usize,
     /// An odd number of quotes in blocks without brackets, lane by lane; `strings` does not know of them yet.
@@ -29,12 +61,12 @@ struct Count {
     strings: Strings,
 }
 
-impl Count {
-    fn new(open: u8, close: u8, depth: usize) -> Self {
-        Self { open, close, depth, quotes: Lanes::NONE, strings: Strings::default() }
+impl<const OBJECT: bool> Count<OBJECT> {
+    fn new(depth: usize) -> Self {
+        Self { depth, quotes: Lanes::NONE, strings: Strings::default() }
     }
 
-    #[inline(always)]
+    #[inline]
     fn end(mut self, bytes: &[u8]) -> Option<usize> {
         let (blocks, rest) = bytes.as_chunks::<BLOCK>();
         for (index, block) in blocks.iter().enumerate() {
@@ -52,8 +84,11 @@ impl Count {
     fn block(&mut self, bytes: &[u8; BLOCK]) -> Option<usize> {
         let block = Block::new(bytes);
         let quotes = block.map(|lanes| lanes.equal(b'"'));
-        let notable =
-            block.map(|lanes| lanes.equal(self.open).or(lanes.equal(self.close)).or(lanes.equal(b'\\')));
+        // Between the two brackets lies the backslash, and with the braces' bit between the two braces, beside the bar.
+        let notable = block.map(|lanes| match OBJECT {
+            true => lanes.lower().within(b'{', b'}'),
+            false => lanes.within(b'[', b']'),
+        });
         if notable.fold(Lanes::or).bits() == 0 && self.strings.escaped == 0 {
             self.quotes = self.quotes.xor(quotes.fold(Lanes::xor));
             return None;
@@ -69,8 +104,8 @@ impl Count {
         self.quotes = Lanes::NONE;
         let escapes = self.strings.escapes(block.map(|lanes| lanes.equal(b'\\')).bits());
         let inside = self.strings.inside(quotes & !escapes.escaped);
-        let opens = block.map(|lanes| lanes.equal(self.open)).bits() & !inside;
-        let mut closes = block.map(|lanes| lanes.equal(self.close)).bits() & !inside;
+        let opens = block.map(|lanes| lanes.equal(open(OBJECT))).bits() & !inside;
+        let mut closes = block.map(|lanes| lanes.equal(close(OBJECT))).bits() & !inside;
         let (opened, closed) = (opens.count_ones() as usize, closes.count_ones() as usize);
         if closed >= self.depth {
             let mut depth = self.depth;

@@ -37,6 +37,14 @@ impl Lanes {
         Self(above.min(u8x16::splat(high - low)).simd_eq(above))
     }
 
+    /// Which bytes are no ASCII, or control characters.
+    #[inline(always)]
+    pub(super) fn beyond_printable(self) -> Self {
+        // With the upper bit flipped, these are the bytes below what a space becomes.
+        let flipped = self.0 ^ u8x16::splat(0x80);
+        Self(flipped.min(u8x16::splat(0x9F)).simd_eq(flipped))
+    }
+
     /// The bytes with the bit set that makes letters lower case.
     #[inline(always)]
     pub(super) fn lower(self) -> Self {
@@ -121,6 +129,14 @@ mod tests {
             let mut bytes = [b'a'; WIDTH];
             bytes[usize::from(byte) % WIDTH] = byte;
             assert_eq!(Lanes::new(&bytes).has_non_ascii(), !byte.is_ascii());
+        }
+    }
+
+    #[test]
+    fn printable_is_told_from_all_else() {
+        for byte in 0..=u8::MAX {
+            let bits = Lanes::new(&[byte; WIDTH]).beyond_printable().bits();
+            assert_eq!(bits, if (b' '..=0x7F).contains(&byte) { 0 } else { u16::MAX }, "{byte}");
         }
     }
 

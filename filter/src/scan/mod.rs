@@ -23,7 +23,7 @@ mod strings;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use cursor::{Cursor, Key, Kind};
+pub(crate) use cursor::{Cursor, Key, Kind, Member};
 pub(crate) use raw::{Raw, unescape};
 
 /// The document is not JSON, or nests too deeply.

@@ -62,6 +62,36 @@ fn special<const CHECKED: bool>(lanes: Lanes) -> u16 {
     if CHECKED { special.or(lanes.within(0, 0x1F)).bits() } else { special.bits() }
 }
 
+/// How many bytes [`plain_ends`] looks at: more than most members of an object take.
+pub(super) const SHORT: usize = 2 * WIDTH;
+
+/// One bit for each byte that is a quote, or anything that strings of plain characters do not have.
+#[inline(always)]
+pub(super) fn plain_ends<const CHECKED: bool>(chunk: &[u8; SHORT]) -> u32 {
+    let (halves, _) = chunk.as_chunks::<WIDTH>();
+    let [low, high] = [0, 1].map(|half| {
+        let lanes = Lanes::new(&halves[half]);
+        let ends = lanes.equal(b'"').or(lanes.equal(b'\\'));
+        u32::from(if CHECKED { ends.or(lanes.beyond_printable()).bits() } else { ends.bits() })
+    });
+    low | high << WIDTH
+}
+
+/// One bit for each byte that can stand after a number.
+#[inline(always)]
+pub(super) fn number_ends(chunk: &[u8; SHORT]) -> u32 {
+    let (halves, _) = chunk.as_chunks::<WIDTH>();
+    let [low, high] = [0, 1].map(|half| u32::from(after_number(Lanes::new(&halves[half])).bits()));
+    low | high << WIDTH
+}
+
+/// Commas, closing brackets and blanks.
+#[inline(always)]
+fn after_number(lanes: Lanes) -> Lanes {
+    // A brace differs from its bracket in one bit.
+    lanes.equal(b',').or(lanes.lower().equal(b'}')).or(lanes.within(0, b' '))
+}
+
 /// The end of a number.
 #[inline(always)]
 pub(super) fn number<const CHECKED: bool>(bytes: &[u8], at: usize) -> Scan<usize> {
@@ -72,9 +102,7 @@ pub(super) fn number<const CHECKED: bool>(bytes: &[u8], at: usize) -> Scan<usize
 #[inline(always)]
 fn trusted_number(bytes: &[u8], mut at: usize) -> usize {
     while let Some(chunk) = chunk::<WIDTH>(bytes, at) {
-        let lanes = Lanes::new(chunk);
-        let ends =
-            lanes.equal(b',').or(lanes.equal(b'}')).or(lanes.equal(b']')).or(lanes.within(0, b' ')).bits();
+        let ends = after_number(Lanes::new(chunk)).bits();
         if ends != 0 {
             return at + ends.trailing_zeros() as usize;
         }

@@ -13,7 +13,7 @@ const FEW: usize = 6;
 
 /// A place where objects can stand.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Level {
+pub(in crate::set) struct Level {
     /// How many patterns and slots it has; the root has one more.
     pub(super) uses: u32,
     /// The field whose value stands here.
@@ -22,6 +22,8 @@ pub(super) struct Level {
     pub(super) children: u32,
     /// Those slots, while they are few.
     few: Vec<Child>,
+    /// A bit for each of their names, and perhaps for names that are gone.
+    names: u64,
     /// The patterns or rules that are checked for every object.
     pub(super) unindexed: List,
 }
@@ -103,7 +105,26 @@ impl Index {
     /// The field of an object that stands at a level, if any filter names it.
     #[inline]
     pub(in crate::set) fn child(&self, level: u32, name: &[u8]) -> Option<u32> {
-        let here = self.levels.at(level);
+        self.child_at(self.levels.at(level), level, name)
+    }
+
+    /// A level by its number.
+    #[inline]
+    pub(in crate::set) fn level(&self, level: u32) -> &Level {
+        self.levels.at(level)
+    }
+
+    /// The same as [`child`](Self::child), for who has the level at hand.
+    #[inline]
+    pub(in crate::set) fn child_at(&self, here: &Level, level: u32, name: &[u8]) -> Option<u32> {
+        // Most fields are named by nobody.
+        if here.names & name_bit(name) == 0 {
+            return None;
+        }
+        self.named_child(here, level, name)
+    }
+
+    fn named_child(&self, here: &Level, level: u32, name: &[u8]) -> Option<u32> {
         if here.few.len() != here.children as usize {
             return self.hashed_child(level, name);
         }
@@ -136,8 +157,8 @@ impl Index {
 
     /// How many fields filters name at a level.
     #[inline]
-    pub(in crate::set) fn children(&self, level: u32) -> u32 {
-        self.levels.at(level).children
+    pub(in crate::set) fn children(level: &Level) -> u32 {
+        level.children
     }
 
     /// The level inside a field's value, if filters look there.
@@ -164,6 +185,7 @@ impl Index {
         let parent = self.levels.at_mut(level);
         parent.uses += 1;
         parent.children += 1;
+        parent.names |= name_bit(self.slots.at(number).name.as_bytes());
         if parent.children as usize <= FEW && parent.few.len() + 1 == parent.children as usize {
             parent.few.push(Child { ends, slot: number });
         } else {
@@ -202,6 +224,9 @@ impl Index {
         let parent = self.levels.at_mut(level);
         parent.children -= 1;
         parent.few.retain(|child| child.slot != number);
+        if parent.children == 0 {
+            parent.names = 0;
+        }
         self.release_level(level);
     }
 
@@ -248,6 +273,13 @@ impl Ends {
     fn is_all(self) -> bool {
         self.len <= 2 * size_of::<u64>()
     }
+}
+
+/// One of 64 bits for a name, by its length and its ends: what few names are told from most others by.
+#[inline]
+fn name_bit(name: &[u8]) -> u64 {
+    let [first, last] = [name.first(), name.last()].map(|byte| u64::from(byte.copied().unwrap_or_default()));
+    1 << ((5 * first ^ last ^ (name.len() as u64) << 3) % 64)
 }
 
 fn name_hash(seeds: &RandomState, level: u32, name: &[u8]) -> u64 {

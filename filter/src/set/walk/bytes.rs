@@ -2,8 +2,8 @@
 //! JSON.
 
 use super::Union;
-use crate::scan::{Cursor, Key, Kind, Raw, Scan, unescape};
-use crate::set::index::{Held, Index, Judge, ROOT, Scope, Scratch};
+use crate::scan::{Cursor, Key, Kind, Member, Raw, Scan, unescape};
+use crate::set::index::{Held, Index, Judge, Level, ROOT, Scope, Scratch};
 
 /// Leaves the rules that match in `scratch.matched`.
 ///
@@ -43,23 +43,19 @@ impl<const CHECKED: bool> Walk<'_, CHECKED> {
     fn object(&mut self, level: u32, buried: bool) -> Scan<Inside> {
         let (from, seen) = (self.scratch.matched.len(), self.scratch.seen.len());
         let stamp = self.scratch.stamp();
-        let mut missing = self.index.children(level);
+        let here = self.index.level(level);
+        let mut missing = Index::children(here);
         let mut inside = 0;
         if self.cursor.open(b'}')? {
             loop {
-                let key = self.cursor.key()?;
-                let mut open = 0;
-                match self.child(level, key) {
-                    Some(slot) => {
-                        let new;
-                        (new, open) = self.field(slot, stamp)?;
-                        missing -= u32::from(new);
-                    }
-                    None => {
-                        let kind = self.cursor.kind()?;
-                        self.cursor.skip(kind)?;
-                    }
-                }
+                let (new, open) = match self.cursor.short_member() {
+                    Some(member) => match self.index.child_at(here, level, member.key.raw) {
+                        Some(slot) => self.field(slot, stamp, member)?,
+                        None => self.pass(member)?,
+                    },
+                    None => self.any_member(here, level, stamp)?,
+                };
+                missing -= u32::from(new);
                 if !CHECKED && missing == 0 {
                     inside = open + 1;
                     break;
@@ -86,20 +82,36 @@ impl<const CHECKED: bool> Walk<'_, CHECKED> {
         Ok(())
     }
 
-    fn child(&self, level: u32, key: Key<'_>) -> Option<u32> {
-        if key.escaped {
-            return self.index.child(level, unescape(key).as_bytes());
+    /// Passes a member that no filter names.
+    #[inline(always)]
+    fn pass(&mut self, member: Member<'_>) -> Scan<(bool, Inside)> {
+        if !member.passed {
+            self.cursor.skip(member.kind)?;
         }
-        self.index.child(level, key.raw)
+        Ok((false, 0))
+    }
+
+    /// A member that is not [short](Cursor::short_member).
+    #[inline(never)]
+    fn any_member(&mut self, here: &Level, level: u32, stamp: u64) -> Scan<(bool, Inside)> {
+        let member = self.cursor.any_member()?;
+        let child = match member.key {
+            Key { escaped: true, .. } => self.index.child_at(here, level, unescape(member.key).as_bytes()),
+            Key { raw, escaped: false } => self.index.child_at(here, level, raw),
+        };
+        match child {
+            Some(slot) => self.field(slot, stamp, member),
+            None => self.pass(member),
+        }
     }
 
     /// Walks the value of a field; whether the object has not had it before.
-    fn field(&mut self, slot: u32, stamp: u64) -> Scan<(bool, Inside)> {
-        let kind = self.cursor.kind()?;
-        let start = self.cursor.at();
+    fn field(&mut self, slot: u32, stamp: u64, member: Member<'_>) -> Scan<(bool, Inside)> {
+        let Member { kind, start, passed, .. } = member;
         let from = self.scratch.matched.len();
-        let (mut inside, mut plain) = (0, false);
+        let (mut inside, mut plain) = (0, passed);
         match (kind, self.index.inner(slot)) {
+            _ if passed => {}
             (Kind::Object, Some(level)) => {
                 inside = self.object(level, false)?;
                 // What is asked of the object as a whole needs all of it.
