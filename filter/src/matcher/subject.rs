@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::ops::{Num, View};
+use crate::ops::{Chars, Num, View};
 
 /// A JSON value. Cheap to copy.
 pub(crate) trait Subject: Copy {
@@ -42,7 +42,7 @@ impl<'v> Subject for &'v Value {
             Value::Null => View::Null,
             Value::Bool(bool) => View::Bool(*bool),
             Value::Number(number) => Num::new(number).map_or(View::Unrepresentable, View::Number),
-            Value::String(text) => View::String(text),
+            Value::String(text) => View::String(Chars::Str(text)),
             Value::Object(_) | Value::Array(_) => View::Object,
         })
     }

@@ -20,14 +20,14 @@ pub(super) fn strip_suffix<'t>(text: &'t [u8], suffix: &str) -> Option<&'t [u8]>
 
 /// Whether two texts are the same.
 #[inline]
-pub(super) fn equal(held: &str, text: &str) -> bool {
-    held.len() == text.len() && (held.is_empty() || held == text)
+pub(super) fn equal(held: &str, text: &[u8]) -> bool {
+    held.len() == text.len() && (held.is_empty() || held.as_bytes() == text)
 }
 
 /// By code point, which is the order of the bytes.
 #[inline]
-pub(super) fn order(held: &str, text: &str) -> Ordering {
-    if held.is_empty() { 0.cmp(&text.len()) } else { held.cmp(text) }
+pub(super) fn order(held: &str, text: &[u8]) -> Ordering {
+    if held.is_empty() { 0.cmp(&text.len()) } else { held.as_bytes().cmp(text) }
 }
 
 #[cfg(test)]
@@ -41,8 +41,8 @@ mod tests {
             for text in texts {
                 assert_eq!(strip_prefix(text.as_bytes(), held), text.strip_prefix(held).map(str::as_bytes));
                 assert_eq!(strip_suffix(text.as_bytes(), held), text.strip_suffix(held).map(str::as_bytes));
-                assert_eq!(equal(held, text), held == text);
-                assert_eq!(order(held, text), held.cmp(text));
+                assert_eq!(equal(held, text.as_bytes()), held == text);
+                assert_eq!(order(held, text.as_bytes()), held.cmp(text));
             }
         }
     }

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use super::View;
 use super::compare;
 use super::number::Num;
 use super::text::Quoted;
+use super::{Chars, View};
 
 /// A scalar written in a filter.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,7 +23,7 @@ impl Literal {
             (Self::Null, View::Null) => true,
             (Self::Bool(a), View::Bool(b)) => *a == b,
             (Self::Number(a), View::Number(b)) => *a == b,
-            (Self::String(a), View::String(b)) => compare::equal(a, b),
+            (Self::String(a), View::String(b)) => compare::equal(a, b.bytes()),
             _ => false,
         }
     }
@@ -34,7 +34,7 @@ impl Literal {
             Self::Null => View::Null,
             Self::Bool(bool) => View::Bool(*bool),
             Self::Number(number) => View::Number(*number),
-            Self::String(text) => View::String(text),
+            Self::String(text) => View::String(Chars::Str(text)),
         }
     }
 }

@@ -4,9 +4,11 @@
 //! that value, and it answers; so engines that agree on what a value is cannot disagree on what an operator means. What
 //! needs an array's elements is said as a [`Fold`], which an engine runs over whatever elements it has.
 
+mod chars;
 mod cidr;
 mod collate;
 mod compare;
+mod decimal;
 mod fold;
 mod literal;
 mod literals;
@@ -19,6 +21,7 @@ use std::fmt;
 
 use memchr::memmem;
 
+pub(crate) use chars::Chars;
 pub(crate) use cidr::{Cidr, CidrError, address};
 pub(crate) use collate::{IgnoreCase, is_plain};
 pub(crate) use fold::{Folded, fold_into};
@@ -37,7 +40,7 @@ pub(crate) enum View<'a> {
     Null,
     Bool(bool),
     Number(Num),
-    String(&'a str),
+    String(Chars<'a>),
     Object,
     /// A number that is beyond f64. No JSON text that this crate reads has one; no operator on numbers holds for it.
     Unrepresentable,
@@ -99,15 +102,16 @@ impl Leaf {
         }
     }
 
-    fn holds_for_text(&self, text: &str) -> bool {
+    fn holds_for_text(&self, text: Chars<'_>) -> bool {
+        let bytes = text.bytes();
         match self {
-            Self::StartsWith(prefix) => compare::strip_prefix(text.as_bytes(), prefix).is_some(),
-            Self::EndsWith(suffix) => compare::strip_suffix(text.as_bytes(), suffix).is_some(),
-            Self::Contains(part) => part.is_in(text),
+            Self::StartsWith(prefix) => compare::strip_prefix(bytes, prefix).is_some(),
+            Self::EndsWith(suffix) => compare::strip_suffix(bytes, suffix).is_some(),
+            Self::Contains(part) => part.is_in(bytes),
             Self::IgnoreCase(expected) => expected.equals(text),
-            Self::Regex(pattern) => pattern.is_match(text),
-            Self::Wildcard(pattern) => pattern.matches(text),
-            Self::Cidr(block) => block.contains(text),
+            Self::Regex(pattern) => pattern.is_match(&text.text()),
+            Self::Wildcard(pattern) => pattern.matches(bytes),
+            Self::Cidr(block) => block.contains(&text.text()),
             Self::FoldedEquals(expected) => expected.equals(text),
             Self::FoldedPrefix(prefix) => prefix.is_prefix_of(text),
             Self::FoldedSuffix(suffix) => suffix.is_suffix_of(text),
@@ -174,8 +178,8 @@ impl Substring {
         Self(Box::new((text.into(), memmem::Finder::new(text.as_bytes()).into_owned())))
     }
 
-    pub(crate) fn is_in(&self, text: &str) -> bool {
-        self.0.1.find(text.as_bytes()).is_some()
+    pub(crate) fn is_in(&self, text: &[u8]) -> bool {
+        self.0.1.find(text).is_some()
     }
 
     pub(crate) fn text(&self) -> &str {

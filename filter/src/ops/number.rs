@@ -7,6 +7,8 @@ use std::fmt;
 
 use serde_json::Number;
 
+use super::decimal::Decimal;
+
 /// 2⁶³ and 2⁶⁴: the first floats beyond i64 and u64. Both are exact.
 const TWO_63: f64 = 9_223_372_036_854_775_808.0;
 const TWO_64: f64 = 18_446_744_073_709_551_616.0;
@@ -36,7 +38,7 @@ impl Num {
 
     /// The number that the text of a JSON number stands for; `None` if it is beyond f64.
     pub(crate) fn parse(text: &[u8]) -> Option<Self> {
-        if let Some(number) = Self::short(text) {
+        if let Some(number) = Decimal::read(text).and_then(Decimal::number) {
             return Some(number);
         }
         if text.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'-')) {
@@ -51,34 +53,13 @@ impl Num {
         fast_float2::parse(text).ok().and_then(Self::from_f64)
     }
 
-    /// The same for what most texts are: integers of up to 16 digits, and decimals of up to 15.
-    fn short(text: &[u8]) -> Option<Self> {
-        /// Exact, as is every integer of 15 digits, so that their quotient is rounded once, correctly (Clinger 1990).
-        const POWERS: [f64; 15] =
-            [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14];
-        let (negative, digits) = match text {
-            [b'-', digits @ ..] => (true, digits),
-            digits => (false, digits),
-        };
-        if digits.is_empty() || digits.len() > 16 {
-            return None;
-        }
-        let mut value = 0_i64;
-        let mut fraction = None;
-        for (place, byte) in digits.iter().enumerate() {
-            match byte {
-                b'0'..=b'9' => value = value * 10 + i64::from(byte - b'0'),
-                b'.' if fraction.is_none() && place > 0 => fraction = Some(digits.len() - place - 1),
-                _ => return None,
-            }
-        }
-        if negative {
-            value = -value;
-        }
-        match fraction {
-            None => Some(Self::Int(value)),
-            Some(0) => None,
-            Some(places) => Self::from_f64(value as f64 / POWERS.get(places)?),
+    /// The nearest f64.
+    #[inline]
+    pub(crate) fn nearest(self) -> f64 {
+        match self {
+            Self::Int(int) => int as f64,
+            Self::Big(big) => big as f64,
+            Self::Float(float) => float,
         }
     }
 

@@ -11,7 +11,7 @@ use super::scalar::hex4;
 use super::{Invalid, Scan};
 use crate::limits::Limits;
 use crate::matcher::{Shape, Subject};
-use crate::ops::{Num, View};
+use crate::ops::{Chars, Num, View};
 
 /// The bytes of one value.
 #[derive(Clone, Copy, Debug)]
@@ -52,11 +52,11 @@ impl<'d> Raw<'d> {
         unescape(Key { raw, escaped: !self.plain && memchr::memchr(b'\\', raw).is_some() })
     }
 
-    /// The same, where it stands in the document as it is.
+    /// Its bytes, where it stands in the document as it is.
     #[inline]
-    fn plain_text(self) -> Option<&'d str> {
+    fn plain_text(self) -> Option<&'d [u8]> {
         match self.bytes {
-            [_, text @ .., _] if self.plain => std::str::from_utf8(text).ok(),
+            [_, text @ .., _] if self.plain => Some(text),
             _ => None,
         }
     }
@@ -143,8 +143,8 @@ impl<'d> Subject for Raw<'d> {
             Kind::Bool => see(View::Bool(self.bytes.first() == Some(&b't'))),
             Kind::Number => see(self.number().map_or(View::Unrepresentable, View::Number)),
             Kind::String => match self.plain_text() {
-                Some(text) => see(View::String(text)),
-                None => see(View::String(&self.text())),
+                Some(bytes) => see(View::String(Chars::Bytes(bytes))),
+                None => see(View::String(Chars::Str(&self.text()))),
             },
             Kind::Object | Kind::Array => see(View::Object),
         }

@@ -187,9 +187,9 @@ pub(super) fn block_bytes(block: &Cidr) -> [u8; 17] {
 /// Whether a key that decides by itself holds for a scalar, without looking it up.
 pub(super) fn key_holds(tag: Tag, payload: &[u8], view: View<'_>) -> bool {
     match (tag.kind(), view) {
-        (Tag::TEXT, View::String(text)) => text.as_bytes() == payload,
-        (Tag::PREFIX, View::String(text)) => text.as_bytes().starts_with(payload),
-        (Tag::SUFFIX, View::String(text)) => text.as_bytes().ends_with(payload),
+        (Tag::TEXT, View::String(text)) => text.bytes() == payload,
+        (Tag::PREFIX, View::String(text)) => text.bytes().starts_with(payload),
+        (Tag::SUFFIX, View::String(text)) => text.bytes().ends_with(payload),
         (Tag::NUMBER, View::Number(number)) => number_bytes(number) == *payload,
         (Tag::TRUE, View::Bool(true)) | (Tag::FALSE, View::Bool(false)) | (Tag::NULL, View::Null) => true,
         _ => false,

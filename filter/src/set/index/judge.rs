@@ -15,7 +15,7 @@ use super::scratch::Scratch;
 use super::{Index, ROOT};
 use crate::matcher::evaluate::{holds, scalars};
 use crate::matcher::{Shape, Subject};
-use crate::ops::{Cidr, View, address, fold_into, is_plain};
+use crate::ops::{Chars, Cidr, View, address, fold_into, is_plain};
 use crate::scan::Kind;
 
 /// The fields of an object, all of which have been met.
@@ -354,9 +354,9 @@ impl Finder<'_> {
         }
     }
 
-    fn text(&mut self, probe: &Probe, text: &str) {
+    fn text(&mut self, probe: &Probe, text: Chars<'_>) {
         let (tag, length) = (probe.tag, probe.length as usize);
-        let bytes = text.as_bytes();
+        let bytes = text.bytes();
         match tag.kind() {
             Tag::TEXT => self.key(tag, bytes),
             Tag::PREFIX => {
@@ -382,16 +382,16 @@ impl Finder<'_> {
                 self.key(tag, &folded);
                 *self.text = folded;
             }
-            Tag::LOWER if is_plain(text) => {
+            Tag::LOWER if is_plain(bytes) => {
                 let mut lower = std::mem::take(self.text);
                 lower.clear();
                 lower.extend(bytes.iter().map(u8::to_ascii_lowercase));
                 self.key(tag, &lower);
                 *self.text = lower;
             }
-            Tag::EXOTIC if !is_plain(text) => self.key(tag, &[]),
+            Tag::EXOTIC if !is_plain(bytes) => self.key(tag, &[]),
             Tag::ANY_TEXT | Tag::PRESENT => self.key(tag, &[]),
-            Tag::CIDR_V4 | Tag::CIDR_V6 => self.address(probe, text),
+            Tag::CIDR_V4 | Tag::CIDR_V6 => self.address(probe, &text.text()),
             _ => {}
         }
     }

@@ -110,11 +110,7 @@ pub(super) fn above(bit: u8, place: u64) -> u64 {
 /// Where a number stands in the order of the nearest f64.
 #[inline]
 pub(super) fn place(number: Num) -> u64 {
-    let float = match number {
-        Num::Int(int) => int as f64,
-        Num::Big(big) => big as f64,
-        Num::Float(float) => float,
-    };
+    let float = number.nearest();
     // Negative floats are ordered backwards by their bits; zero has no sign here.
     let bits = (float + 0.0).to_bits();
     if bits >> 63 == 1 { !bits } else { bits | 1 << 63 }

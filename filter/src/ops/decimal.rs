@@ -1,0 +1,178 @@
+//! Numbers as most are written, digits with a point perhaps, read without a general parser.
+//!
+//! A decimal of more than 15 digits is no quotient of two numbers that f64 holds exactly. It is multiplied by the
+//! reciprocal of the power of ten instead, which is known to 63 bits; what that leaves unknown nearly never matters for the 53
+//! bits of the result (after Lemire, Number parsing at a gigabyte per second, 2021). Where it does, a general parser is asked.
+
+use super::number::Num;
+
+/// So many digits always fit into 64 bits.
+const MOST: usize = 19;
+
+/// A number of up to [`MOST`] digits.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Decimal {
+    negative: bool,
+    digits: u64,
+    /// How many of the digits are behind the point; `None` if there is no point.
+    places: Option<usize>,
+}
+
+impl Decimal {
+    /// What a text stands for, if it is written like this.
+    #[inline]
+    pub(super) fn read(text: &[u8]) -> Option<Self> {
+        let (negative, text) = match text {
+            [b'-', digits @ ..] => (true, digits),
+            digits => (false, digits),
+        };
+        if text.len() > MOST + 1 {
+            return None;
+        }
+        let mut digits = 0;
+        let rest = read_digits(text, &mut digits);
+        let places = match rest {
+            [] if !text.is_empty() && text.len() <= MOST => None,
+            [b'.', fraction @ ..] if rest.len() < text.len() && !fraction.is_empty() => {
+                if !read_digits(fraction, &mut digits).is_empty() {
+                    return None;
+                }
+                Some(fraction.len())
+            }
+            _ => return None,
+        };
+        Some(Self { negative, digits, places })
+    }
+
+    /// Its value, if that is certain.
+    #[inline]
+    pub(super) fn number(self) -> Option<Num> {
+        let Some(places) = self.places else {
+            let int = i64::try_from(self.digits).ok()?;
+            return Some(Num::Int(if self.negative { -int } else { int }));
+        };
+        let float = quotient(self.digits, places)?;
+        Num::from_f64(if self.negative { -float } else { float })
+    }
+}
+
+/// Appends the digits that a text begins with to a number; what is left of the text. Too many of them wrap around.
+#[inline(always)]
+fn read_digits<'t>(mut text: &'t [u8], number: &mut u64) -> &'t [u8] {
+    while let Some((eight, rest)) = text.split_first_chunk() {
+        let Some(value) = eight_digits(*eight) else { break };
+        *number = number.wrapping_mul(100_000_000).wrapping_add(value);
+        text = rest;
+    }
+    while let [digit @ b'0'..=b'9', rest @ ..] = text {
+        *number = number.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
+        text = rest;
+    }
+    text
+}
+
+/// Eight digits at once, as lanes of one word.
+#[inline(always)]
+fn eight_digits(bytes: [u8; 8]) -> Option<u64> {
+    const ZEROS: u64 = 0x3030_3030_3030_3030;
+    let word = u64::from_le_bytes(bytes);
+    // The upper half of a digit is 3, and stays that when 6 is added.
+    let upper = 0xF0F0_F0F0_F0F0_F0F0;
+    if word & upper != ZEROS || word.wrapping_add(0x0606_0606_0606_0606) & upper != ZEROS {
+        return None;
+    }
+    let word = word - ZEROS;
+    // Two digits in each lane of 16 bits, four in each of 32, eight.
+    let word = (word * 10 + (word >> 8)) & 0x00FF_00FF_00FF_00FF;
+    let word = (word * 100 + (word >> 16)) & 0x0000_FFFF_0000_FFFF;
+    Some((word * 10_000 + (word >> 32)) & 0xFFFF_FFFF)
+}
+
+/// `2^shift / 5^n`, rounded down, at least 2⁶² and less than 2⁶³; and the shift. Not for n = 0.
+const RECIPROCALS: [(u64, i32); MOST + 1] = {
+    let mut reciprocals = [(0, 0); MOST + 1];
+    let mut power: u128 = 1;
+    let mut n = 1;
+    while n <= MOST {
+        power *= 5;
+        let shift = 62 + (128 - power.leading_zeros());
+        reciprocals[n] = (((1 << shift) / power) as u64, shift as i32);
+        n += 1;
+    }
+    reciprocals
+};
+
+/// `digits / 10^places`, rounded to the nearest f64, if it is clear which that is.
+#[inline]
+fn quotient(digits: u64, places: usize) -> Option<f64> {
+    if digits == 0 {
+        return Some(0.0);
+    }
+    let &(reciprocal, shift) = RECIPROCALS.get(places).filter(|_| places > 0)?;
+    let zeros = digits.leading_zeros();
+    let product = u128::from(digits << zeros) * u128::from(reciprocal);
+    // Below 2⁶³. The digits times what the reciprocal lacks is less than one, and so is what is cut off here.
+    let least = (product >> 64) as i64;
+    let float = least as f64;
+    if float != (least + 2) as f64 {
+        return None;
+    }
+    let exponent = 64 - zeros as i32 - shift - places as i32;
+    // Far from the ends of f64, so that multiplying by a power of two is exact.
+    Some(float * f64::from_bits(((1023 + exponent) as u64) << 52))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{Decimal, Num};
+
+    fn read(text: &str) -> Option<Num> {
+        Decimal::read(text.as_bytes()).and_then(Decimal::number)
+    }
+
+    #[test]
+    fn other_forms_are_left_alone() {
+        for text in
+            ["", "-", ".", "-.", "1.", ".5", "1e3", "1.5e3", "1.2.3", "12345678901234567890", "+1", "1 "]
+        {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn most_are_certain() {
+        let texts = (0..10_000_u64).map(|n| {
+            let digits = n.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 10;
+            format!("{}.{:014}", digits % 180, digits % 100_000_000_000_000)
+        });
+        let uncertain = texts.filter(|text| read(text).is_none()).count();
+        assert!(uncertain < 200, "{uncertain} of 10000");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_is_what_the_standard_library_reads(text in "-?(0|[1-9][0-9]{0,18})(\\.[0-9]{1,18})?") {
+            if let Some(number) = read(&text) {
+                let expected = match text.parse() {
+                    Ok(int) => Num::Int(int),
+                    Err(_) => Num::from_f64(text.parse().unwrap()).unwrap(),
+                };
+                prop_assert_eq!(number, expected);
+            }
+        }
+
+        /// Where rounding is closest: halfway between two neighbours, and a little beside.
+        #[test]
+        fn halves_are_rounded_right(whole in 1_u64 << 52..1 << 53, places in 1_usize..4, off in -1_i64..2) {
+            let digits = (whole * 10 + 5) as i64 * 10_i64.pow(places as u32 - 1) + off;
+            let text = digits.to_string();
+            let (front, back) = text.split_at(text.len() - places);
+            let text = format!("{front}.{back}");
+            if let Some(number) = read(&text) {
+                prop_assert_eq!(number, Num::from_f64(text.parse().unwrap()).unwrap());
+            }
+        }
+    }
+}
