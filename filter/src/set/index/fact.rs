@@ -173,6 +173,17 @@ pub(super) fn number_bytes(number: Num) -> [u8; 9] {
     bytes
 }
 
+/// The number that has these bytes.
+pub(super) fn number_of(bytes: &[u8]) -> Option<Num> {
+    let (&kind, bits) = bytes.split_first()?;
+    let bits = u64::from_le_bytes(bits.try_into().ok()?);
+    match kind {
+        0 => Some(Num::Int(bits as i64)),
+        1 => Some(Num::Big(bits)),
+        _ => Some(Num::Float(f64::from_bits(bits))),
+    }
+}
+
 /// Equal blocks, and only those, have equal bytes; the first is the number of bits.
 pub(super) fn block_bytes(block: &Cidr) -> [u8; 17] {
     let mut bytes = [0; 17];

@@ -7,6 +7,7 @@
 //!
 //! Judging an object last, and not while its fields are met, makes the last of duplicate keys count.
 
+use super::direct::{Direct, Ends};
 use super::fact::{Fact, Tag, Test, block_bytes, key_holds, number_bytes};
 use super::level::{Probe, Slot};
 use super::member::{Kind as Part, Member, Members, Waiter};
@@ -96,22 +97,46 @@ impl<S: Scope> Judge<'_, S> {
     /// Asks the facts of a slot one by one.
     fn ask(&mut self, slot: &Slot, value: S::Value) {
         let index = self.index;
-        let facts = slot.direct.as_slice();
-        if !matches!(value.shape(), Shape::Array(_) | Shape::Object) {
-            return value.with_view(|view| {
-                for &number in facts {
-                    let fact = index.facts.at(number);
-                    if holds_for_scalar(fact, view) {
-                        self.fact_holds(number, fact);
+        if matches!(value.shape(), Shape::Array(_) | Shape::Object) {
+            for direct in &slot.direct {
+                let fact = index.facts.at(direct.fact);
+                if holds_for(fact, value) {
+                    self.fact_holds(direct.fact, fact);
+                }
+            }
+            return;
+        }
+        value.with_view(|view| match view {
+            View::String(text) => {
+                let ends = Ends::of(text.bytes());
+                slot.direct
+                    .iter()
+                    .filter(|direct| direct.admits(ends))
+                    .for_each(|direct| self.ask_one(direct, view));
+            }
+            View::Number(number) => {
+                let nearest = number.nearest();
+                for direct in &slot.direct {
+                    match direct.verdict(nearest) {
+                        None => self.ask_one(direct, view),
+                        Some(true) => self.fact_holds(direct.fact, index.facts.at(direct.fact)),
+                        Some(false) => {}
                     }
                 }
-            });
-        }
-        for &number in facts {
-            let fact = index.facts.at(number);
-            if holds_for(fact, value) {
-                self.fact_holds(number, fact);
             }
+            _ => slot
+                .direct
+                .iter()
+                .filter(|direct| direct.is_open())
+                .for_each(|direct| self.ask_one(direct, view)),
+        });
+    }
+
+    #[inline]
+    fn ask_one(&mut self, direct: &Direct, view: View<'_>) {
+        let fact = self.index.facts.at(direct.fact);
+        if holds_for_scalar(fact, view) {
+            self.fact_holds(direct.fact, fact);
         }
     }
 
@@ -294,7 +319,7 @@ fn holds_for<V: Subject>(fact: &Fact, value: V) -> bool {
     }
 }
 
-fn holds_for_scalar(fact: &Fact, view: View<'_>) -> bool {
+pub(super) fn holds_for_scalar(fact: &Fact, view: View<'_>) -> bool {
     match &fact.test {
         Test::Key(_) => fact.test.key().is_some_and(|(tag, payload)| key_holds(tag, payload, view)),
         Test::Leaf(leaf) => leaf.holds(view),

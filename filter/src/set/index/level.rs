@@ -5,6 +5,7 @@ use std::hash::{BuildHasher as _, Hasher as _};
 use foldhash::fast::RandomState;
 
 use super::Index;
+use super::direct::Direct;
 use super::fact::Tag;
 use crate::set::store::{List, Text};
 
@@ -45,7 +46,7 @@ pub(super) struct Slot {
     /// How many facts there are about it, and one for the level inside.
     uses: u32,
     /// The facts that are waited for, while they are few: they are asked one by one.
-    pub(super) direct: List,
+    pub(super) direct: Vec<Direct>,
     /// Whether they are found by their keys instead.
     pub(super) keyed: bool,
     /// How many facts are waited for.
@@ -97,7 +98,9 @@ impl Slot {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.name.bytes() + self.direct.bytes() + self.probes.capacity() * size_of::<Probe>()
+        self.name.bytes()
+            + self.direct.capacity() * size_of::<Direct>()
+            + self.probes.capacity() * size_of::<Probe>()
     }
 }
 

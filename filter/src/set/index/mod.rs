@@ -19,6 +19,7 @@
 //!
 //! What always holds: whatever is held by nothing any more is gone, so that a set does not remember what it once held.
 
+mod direct;
 mod fact;
 mod judge;
 mod level;
@@ -130,7 +131,7 @@ impl Index {
     pub(super) fn stats(&self) -> SetStats {
         let mut indexes: BTreeMap<&'static str, usize> = BTreeMap::new();
         for slot in self.slots.iter() {
-            *indexes.entry("asked one by one").or_default() += slot.direct.as_slice().len();
+            *indexes.entry("asked one by one").or_default() += slot.direct.len();
             for probe in &slot.probes {
                 *indexes.entry(probe.tag.name()).or_default() += probe.count as usize;
             }

@@ -4,6 +4,7 @@
 //! The facts of a slot that are waited for are asked one by one while they are few, which is faster than any lookup.
 
 use super::Index;
+use super::direct::Direct;
 use super::fact::{Fact, Key, Tag};
 use super::member::{Kind, Member, Waiter};
 use super::plan::{self, Plan};
@@ -11,7 +12,7 @@ use super::ranges::{Bucket, Ends};
 use std::hash::{BuildHasher as _, Hasher as _};
 
 /// Up to this many facts of a slot are asked one by one.
-const FEW: u32 = 8;
+const FEW: u32 = 16;
 
 impl Index {
     /// Wakes somebody whenever a member holds.
@@ -114,11 +115,11 @@ impl Index {
             Some(probe) if slot.keyed => slot.add_probe(probe),
             None if slot.keyed => self.add_keys(number),
             _ => {
-                slot.direct.push(number);
+                slot.direct.push(Direct::new(number, fact));
                 if slot.active > FEW {
                     slot.keyed = true;
                     let all = std::mem::take(&mut slot.direct);
-                    all.as_slice().iter().for_each(|&fact| self.add_keys(fact));
+                    all.iter().for_each(|direct| self.add_keys(direct.fact));
                 }
             }
         }
@@ -135,7 +136,7 @@ impl Index {
             let slot = self.slots.at_mut(at);
             slot.keyed = slot.active > 0;
         } else {
-            slot.direct.remove(number);
+            slot.direct.retain(|direct| direct.fact != number);
         }
     }
 
