@@ -30,11 +30,11 @@ impl Decimal {
             return None;
         }
         let mut digits = 0;
-        let rest = read_digits(text, &mut digits);
+        let rest = few_digits(text, &mut digits);
         let places = match rest {
             [] if !text.is_empty() && text.len() <= MOST => None,
             [b'.', fraction @ ..] if rest.len() < text.len() && !fraction.is_empty() => {
-                if !read_digits(fraction, &mut digits).is_empty() {
+                if !many_digits(fraction, &mut digits).is_empty() {
                     return None;
                 }
                 Some(fraction.len())
@@ -58,17 +58,29 @@ impl Decimal {
 
 /// Appends the digits that a text begins with to a number; what is left of the text. Too many of them wrap around.
 #[inline(always)]
-fn read_digits<'t>(mut text: &'t [u8], number: &mut u64) -> &'t [u8] {
-    while let Some((eight, rest)) = text.split_first_chunk() {
-        let Some(value) = eight_digits(*eight) else { break };
-        *number = number.wrapping_mul(100_000_000).wrapping_add(value);
-        text = rest;
-    }
+fn few_digits<'t>(mut text: &'t [u8], number: &mut u64) -> &'t [u8] {
     while let [digit @ b'0'..=b'9', rest @ ..] = text {
         *number = number.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
         text = rest;
     }
     text
+}
+
+/// The same, for what are mostly eight or more.
+#[inline(always)]
+fn many_digits<'t>(mut text: &'t [u8], number: &mut u64) -> &'t [u8] {
+    while let Some((eight, rest)) = text.split_first_chunk() {
+        let Some(value) = eight_digits(*eight) else { break };
+        *number = number.wrapping_mul(100_000_000).wrapping_add(value);
+        text = rest;
+    }
+    if let Some((&[a, b, c, d], rest)) = text.split_first_chunk()
+        && let Some(value) = eight_digits([b'0', b'0', b'0', b'0', a, b, c, d])
+    {
+        *number = number.wrapping_mul(10_000).wrapping_add(value);
+        text = rest;
+    }
+    few_digits(text, number)
 }
 
 /// Eight digits at once, as lanes of one word.

@@ -85,11 +85,9 @@ impl<const OBJECT: bool> Count<OBJECT> {
         let block = Block::new(bytes);
         let quotes = block.map(|lanes| lanes.equal(b'"'));
         // Between the two brackets lies the backslash, and with the braces' bit between the two braces, beside the bar.
-        let notable = block.map(|lanes| match OBJECT {
-            true => lanes.lower().within(b'{', b'}'),
-            false => lanes.within(b'[', b']'),
-        });
-        if notable.fold(Lanes::or).bits() == 0 && self.strings.escaped == 0 {
+        let above = block.map(|lanes| if OBJECT { lanes.lower() } else { lanes }.above(open(OBJECT)));
+        let notable = above.fold(Lanes::least).is_within(close(OBJECT) - open(OBJECT));
+        if !notable && self.strings.escaped == 0 {
             self.quotes = self.quotes.xor(quotes.fold(Lanes::xor));
             return None;
         }

@@ -37,6 +37,24 @@ impl Lanes {
         Self(above.min(u8x16::splat(high - low)).simd_eq(above))
     }
 
+    /// How far each byte is above one, around the end.
+    #[inline(always)]
+    pub(super) fn above(self, low: u8) -> Self {
+        Self(self.0 - u8x16::splat(low))
+    }
+
+    /// The lesser of each two bytes.
+    #[inline(always)]
+    pub(super) fn least(self, other: Self) -> Self {
+        Self(self.0.min(other.0))
+    }
+
+    /// Whether any byte is not greater than one.
+    #[inline(always)]
+    pub(super) fn is_within(self, high: u8) -> bool {
+        self.least(Self(u8x16::splat(high))).0.simd_eq(self.0).to_bitmask() != 0
+    }
+
     /// Which bytes are no ASCII, or control characters.
     #[inline(always)]
     pub(super) fn beyond_printable(self) -> Self {

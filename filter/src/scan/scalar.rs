@@ -68,21 +68,22 @@ pub(super) const SHORT: usize = 2 * WIDTH;
 /// One bit for each byte that is a quote, or anything that strings of plain characters do not have.
 #[inline(always)]
 pub(super) fn plain_ends<const CHECKED: bool>(chunk: &[u8; SHORT]) -> u32 {
-    let (halves, _) = chunk.as_chunks::<WIDTH>();
-    let [low, high] = [0, 1].map(|half| {
-        let lanes = Lanes::new(&halves[half]);
+    bits(chunk, |lanes| {
         let ends = lanes.equal(b'"').or(lanes.equal(b'\\'));
-        u32::from(if CHECKED { ends.or(lanes.beyond_printable()).bits() } else { ends.bits() })
-    });
-    low | high << WIDTH
+        if CHECKED { ends.or(lanes.beyond_printable()) } else { ends }
+    })
 }
 
 /// One bit for each byte that can stand after a number.
 #[inline(always)]
 pub(super) fn number_ends(chunk: &[u8; SHORT]) -> u32 {
-    let (halves, _) = chunk.as_chunks::<WIDTH>();
-    let [low, high] = [0, 1].map(|half| u32::from(after_number(Lanes::new(&halves[half])).bits()));
-    low | high << WIDTH
+    bits(chunk, after_number)
+}
+
+#[inline(always)]
+fn bits(chunk: &[u8; SHORT], ask: impl Fn(Lanes) -> Lanes) -> u32 {
+    let ([low, high], _) = chunk.as_chunks::<WIDTH>() else { return 0 };
+    u32::from(ask(Lanes::new(low)).bits()) | u32::from(ask(Lanes::new(high)).bits()) << WIDTH
 }
 
 /// Commas, closing brackets and blanks.
