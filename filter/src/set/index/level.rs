@@ -282,7 +282,7 @@ impl Ends {
 #[inline]
 fn name_bit(name: &[u8]) -> u64 {
     let [first, last] = [name.first(), name.last()].map(|byte| u64::from(byte.copied().unwrap_or_default()));
-    1 << ((5 * first ^ last ^ (name.len() as u64) << 3) % 64)
+    1 << (((5 * first) ^ last ^ ((name.len() as u64) << 3)) % 64)
 }
 
 fn name_hash(seeds: &RandomState, level: u32, name: &[u8]) -> u64 {
