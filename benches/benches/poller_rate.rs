@@ -3,7 +3,8 @@
 //!
 //! The server is a process of its own. The bare loop sends a request, reads the response and parses its body, over and
 //! over, as many at once as the poller may have in flight. Both take turns in the same process, some seconds each; the
-//! best of each counts, so that what else the machine does disturbs the least.
+//! best of each counts, so that what else the machine does disturbs the least. How much of the processor each takes for a
+//! request is told too, which depends less on that.
 //!
 //! Lateness is from the tick of its grid at which a request was due to the moment its HTTP client was called.
 //!
@@ -42,16 +43,22 @@ fn main() {
 }
 
 async fn compare(server: &Server, rounds: usize) {
-    let (mut bare, mut polled) = (0.0_f64, 0.0_f64);
+    let (mut bare, mut polled) = (Rate::default(), Rate::default());
     for _ in 0..rounds {
-        bare = bare.max(bare_loop(server).await);
-        polled = polled.max(due_polls(server).await);
+        bare = bare.or_better(bare_loop(server).await);
+        polled = polled.or_better(due_polls(server).await);
     }
     println!(
-        "due polls: {polled:.0} a second; bare loop: {bare:.0} a second; {:.1} % of it",
-        100.0 * polled / bare
+        "due polls: {:.0} a second; bare loop: {:.0} a second; {:.1} % of it",
+        polled.a_second,
+        bare.a_second,
+        100.0 * polled.a_second / bare.a_second
     );
-    let late = lateness(server, polled / 2.0).await;
+    println!(
+        "processor time of the client's process: {:.1} µs a request; bare loop: {:.1} µs",
+        polled.processor, bare.processor
+    );
+    let late = lateness(server, polled.a_second / 2.0).await;
     println!(
         "lateness at {:.0} requests a second: p50 {:?}, p99 {:?}, the latest {:?}",
         late.rate, late.p50, late.p99, late.latest
@@ -59,7 +66,7 @@ async fn compare(server: &Server, rounds: usize) {
 }
 
 /// Requests a second of the HTTP client alone.
-async fn bare_loop(server: &Server) -> f64 {
+async fn bare_loop(server: &Server) -> Rate {
     let client = reqwest::Client::builder().no_proxy().build().expect("the client can be built");
     let (done, over) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
     let loops: Vec<_> = (0..AT_ONCE)
@@ -86,7 +93,7 @@ async fn bare_loop(server: &Server) -> f64 {
 }
 
 /// Requests a second of a poller that has more polls due than it can ask.
-async fn due_polls(server: &Server) -> f64 {
+async fn due_polls(server: &Server) -> Rate {
     let client = HttpClient::builder().guard(Guard::local()).idle_per_origin(AT_ONCE).build();
     let poller = poller(client.expect("the client can be built")).await;
     submit(&poller, server, 100_000, Duration::from_secs(1), Duration::ZERO).await;
@@ -96,12 +103,44 @@ async fn due_polls(server: &Server) -> f64 {
     rate
 }
 
-async fn rate_of(count: impl Fn() -> u64) -> f64 {
+async fn rate_of(count: impl Fn() -> u64) -> Rate {
     let clock = SystemClock::new();
     clock.sleep_until(clock.now() + WARM_UP).await;
-    let (before, began) = (count(), clock.now());
+    let (before, used, began) = (count(), processor_time(), clock.now());
     clock.sleep_until(began + (TURN - WARM_UP)).await;
-    (count() - before) as f64 / clock.now().since(began).as_secs_f64()
+    let (requests, used) = ((count() - before) as f64, processor_time() - used);
+    Rate {
+        a_second: requests / clock.now().since(began).as_secs_f64(),
+        processor: used.as_secs_f64() * 1e6 / requests,
+    }
+}
+
+/// What a turn came to.
+#[derive(Clone, Copy)]
+struct Rate {
+    a_second: f64,
+    /// Microseconds of processor time a request, the server's left out.
+    processor: f64,
+}
+
+impl Default for Rate {
+    fn default() -> Self {
+        Self { a_second: 0.0, processor: f64::INFINITY }
+    }
+}
+
+impl Rate {
+    fn or_better(self, other: Self) -> Self {
+        Self { a_second: self.a_second.max(other.a_second), processor: self.processor.min(other.processor) }
+    }
+}
+
+/// What this process has used of the processor.
+fn processor_time() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").expect("this is Linux");
+    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
+    let ticks: u64 = fields[11..13].iter().map(|ticks| ticks.parse::<u64>().expect("it is a number")).sum();
+    Duration::from_millis(ticks * 10)
 }
 
 struct Lateness {
@@ -122,7 +161,7 @@ async fn lateness(server: &Server, rate: f64) -> Lateness {
     let starts = submit(&poller, server, polls, INTERVAL, INTERVAL * 2).await;
     *observed.starts.lock().expect("nobody panicked") = starts;
     observed.measuring.store(true, Ordering::Relaxed);
-    let rate = rate_of(|| poller.stats().attempts.total()).await;
+    let rate = rate_of(|| poller.stats().attempts.total()).await.a_second;
     observed.measuring.store(false, Ordering::Relaxed);
     poller.shutdown().await;
     let mut late: Vec<Duration> = {

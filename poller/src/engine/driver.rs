@@ -279,6 +279,7 @@ impl Driver {
         match answered {
             Answered::Loaded(result) => self.loaded(result, now),
             Answered::Changed(result) => {
+                let more = result.as_ref().is_ok_and(|changes| !changes.open.last);
                 // A store that cannot be read just now is asked again; what it has does not go away.
                 if let (Ok(changes), None) = (result, &self.closing) {
                     self.take_over(changes.open, now);
@@ -289,7 +290,11 @@ impl Driver {
                     }
                 }
                 self.core.end_look();
-                self.look_again();
+                if more {
+                    self.look = Some(now);
+                } else {
+                    self.look_again();
+                }
             }
             Answered::Purged(result) => self.upkeep.purged(result.unwrap_or(0), now),
             // What could not be written is written with what comes next, or with the outcome.

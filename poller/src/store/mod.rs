@@ -145,14 +145,20 @@ impl OpenPolls {
     }
 }
 
-/// What other processes did to a store.
-#[derive(Clone, Debug, Default)]
+/// What other processes did to a store. Nothing, by default.
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Changes {
-    /// Polls that were created.
+    /// Polls that were created; the rest is asked for at once where these are not the [last](OpenPolls::last).
     pub open: OpenPolls,
     /// Open polls that are to be cancelled.
     pub cancelling: Vec<PollKey>,
+}
+
+impl Default for Changes {
+    fn default() -> Self {
+        Self { open: OpenPolls::all(Vec::new()), cancelling: Vec::new() }
+    }
 }
 
 /// Which finished polls are kept: those that ended since a moment, and of them so many as ended last.

@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use poller::secret::AllowAll;
-use poller::store::{Creation, OpenPolls, PollKey, Retention, Store, StoreError, StoredPoll};
+use poller::store::{Changes, Creation, OpenPolls, PollKey, Retention, Store, StoreError, StoredPoll};
 use poller::{
-    Accepted, BoxFuture, Conclusion, ErrorKind, Event, Limits, MemoryStore, Outcome, TimeoutReason, Verdict,
+    Accepted, BoxFuture, Clock as _, Conclusion, ErrorKind, Event, Limits, MemoryStore, Outcome, SystemClock,
+    TimeoutReason, Timestamp, Verdict,
 };
 use serde_json::json;
 
@@ -409,4 +410,74 @@ async fn an_outcome_is_told_only_once_the_store_has_it() {
         "the decision is as old as it is"
     );
     assert_eq!(world.sent().len(), 1, "the request is not made again");
+}
+
+/// A memory store of which others see to it that a poll is found in it each time somebody looks, once an hour at most.
+struct Pages {
+    inner: Flaky,
+    left: AtomicU32,
+    created_at: Timestamp,
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+impl Store for Pages {
+    fn create(&self, poll: StoredPoll) -> BoxFuture<'_, Result<Creation, StoreError>> {
+        self.inner.create(poll)
+    }
+
+    fn finish(&self, key: PollKey, outcome: Arc<Outcome>) -> BoxFuture<'_, Result<Arc<Outcome>, StoreError>> {
+        self.inner.finish(key, outcome)
+    }
+
+    fn begin_run(&self) -> BoxFuture<'_, Result<usize, StoreError>> {
+        self.inner.begin_run()
+    }
+
+    fn load_open(&self) -> BoxFuture<'_, Result<OpenPolls, StoreError>> {
+        self.inner.load_open()
+    }
+
+    fn changes_every(&self) -> Option<Duration> {
+        Some(HOUR)
+    }
+
+    fn changes(&self) -> BoxFuture<'_, Result<Changes, StoreError>> {
+        let left = self.left.fetch_sub(1, Ordering::Relaxed) - 1;
+        let spec = spec(json!({"interval": 10, "timeout": 7200}));
+        let key = PollKey::new("", format!("their {left}"));
+        let mut changes = Changes::default();
+        changes.open = OpenPolls::all(vec![StoredPoll::new(key, spec, self.created_at)]);
+        changes.open.last = left == 0;
+        Box::pin(std::future::ready(Ok(changes)))
+    }
+
+    fn get(&self, key: PollKey) -> BoxFuture<'_, Result<Option<StoredPoll>, StoreError>> {
+        self.inner.get(key)
+    }
+
+    fn list(&self) -> BoxFuture<'_, Result<Vec<StoredPoll>, StoreError>> {
+        self.inner.list()
+    }
+
+    fn forget(&self, key: PollKey) -> BoxFuture<'_, Result<bool, StoreError>> {
+        self.inner.forget(key)
+    }
+
+    fn purge(&self, keep: Retention) -> BoxFuture<'_, Result<usize, StoreError>> {
+        self.inner.purge(keep)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_others_submit_is_asked_for_until_nothing_is_left_and_then_no_sooner_than_the_store_says() {
+    let world = World::sequence([pending]);
+    let inner = Flaky::new(&Arc::default());
+    let created_at = SystemClock::new().now() + HOUR;
+    let _poller =
+        world.poller().store(Pages { inner, left: AtomicU32::new(3), created_at }).build().await.unwrap();
+    world.arrived(3).await;
+    let times = world.times();
+    assert!(times[0] >= 3_600_000, "{times:?}");
+    assert!(times[2] < 3_600_000 + 1000, "{times:?}");
 }

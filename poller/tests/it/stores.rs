@@ -231,6 +231,45 @@ async fn a_file_is_loaded_page_by_page_and_what_came_meanwhile_is_told_later() {
     assert_eq!(changes.open.polls.iter().map(|poll| poll.key.key()).collect::<Vec<_>>(), ["later"]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_others_do_to_a_file_is_told_whatever_was_told_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let (ours, theirs) =
+        (SqliteStore::open(file(&folder)).unwrap(), SqliteStore::open(file(&folder)).unwrap());
+    let ended = outcome(b"done").await;
+    ours.begin_run().await.unwrap();
+    assert!(load(&ours).await.is_empty());
+    let told = async || {
+        let changes = ours.changes().await.unwrap();
+        let names = |keys: Vec<PollKey>| keys.iter().map(|key| key.key().to_owned()).collect::<Vec<_>>();
+        assert!(changes.open.last);
+        let open = changes.open.polls.into_iter().map(|poll| poll.key).collect();
+        (names(open), names(changes.cancelling))
+    };
+    let (none, a, b) = (Vec::<String>::new, || vec!["a".to_owned()], || vec!["b".to_owned()]);
+    assert_eq!(told().await, (none(), none()));
+    assert_eq!(told().await, (none(), none()), "nothing has changed");
+    theirs.create(poll("a", 1)).await.unwrap();
+    assert_eq!(told().await, (a(), none()));
+    assert_eq!(told().await, (none(), none()), "each once");
+    theirs.ask_to_cancel(key("a")).await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(told().await, (none(), a()), "until it has ended");
+    }
+    ours.finish(key("a"), Arc::clone(&ended)).await.unwrap();
+    assert_eq!(told().await, (none(), none()));
+    ours.create(poll("b", 1)).await.unwrap();
+    theirs.ask_to_cancel(key("b")).await.unwrap();
+    assert_eq!(told().await, (b(), b()), "both at once");
+    ours.finish(key("b"), ended).await.unwrap();
+    assert_eq!(told().await, (none(), none()));
+    // Another run is told of everything again, though the file is as it was.
+    theirs.create(poll("b2", 1)).await.unwrap();
+    assert_eq!(told().await.0, ["b2"]);
+    ours.begin_run().await.unwrap();
+    assert_eq!(told().await.0, ["b2"]);
+}
+
 /// All open polls that this run has not been given yet.
 async fn load(store: &dyn Store) -> Vec<StoredPoll> {
     let mut polls = Vec::new();

@@ -31,7 +31,7 @@ use std::time::Duration;
 use self::batch::{Ended, Which};
 pub use self::lock::Runner;
 use self::lock::{RunnerLock, Seat, Taken};
-use self::rows::Rows;
+use self::rows::{Loaded, Rows};
 pub use self::summary::{Ending, Summary};
 use self::worker::{Change, Reader, Writer};
 use super::{Changes, Creation, OpenPolls, PollKey, Retention, Store, StoreError, StoredPoll};
@@ -78,7 +78,12 @@ struct Inner {
     reader: Reader,
     /// The number of the last poll that the runner was told of.
     seen: AtomicI64,
+    /// The file's [version](rows::Rows::version) when it was last found to have nothing more for the runner.
+    settled: AtomicI64,
 }
+
+/// No version of a file.
+const UNSETTLED: i64 = -1;
 
 impl SqliteStore {
     /// Opens the file, or makes it. Specs with inline secrets are refused for want of a key to seal them.
@@ -106,6 +111,7 @@ impl SqliteStore {
                 seat,
                 seal_key,
                 seen: AtomicI64::new(0),
+                settled: AtomicI64::new(UNSETTLED),
             }),
         })
     }
@@ -194,11 +200,16 @@ impl SqliteStore {
         self.inner.reader.run(|file| file.count_open()).await
     }
 
-    /// The next open polls that the runner has not been told of. Those that cannot be read are ended as failed first.
+    /// The next open polls that the runner has not been told of.
     async fn load_unseen(&self) -> Result<OpenPolls, StoreError> {
+        let seen = self.inner.seen.load(Ordering::Relaxed);
+        let loaded = self.inner.reader.run(move |file| file.open_after(seen, PAGE)).await?;
+        self.told(loaded).await
+    }
+
+    /// What the runner is told of polls that were read. Those that cannot be gone on with are ended as failed first.
+    async fn told(&self, loaded: Loaded) -> Result<OpenPolls, StoreError> {
         let inner = &self.inner;
-        let seen = inner.seen.load(Ordering::Relaxed);
-        let loaded = inner.reader.run(move |file| file.open_after(seen, PAGE)).await?;
         let mut unreadable = Vec::with_capacity(loaded.unreadable.len());
         for (number, key, outcome) in loaded.unreadable {
             let ended = Box::new(Ended::new(&outcome)?);
@@ -297,6 +308,7 @@ impl Store for SqliteStore {
             self.inner.reader.run(move |file| file.check_seals(seal_key.as_ref())).await?;
             self.inner.writer.change(Change::BeginRun).await?;
             self.inner.seen.store(0, Ordering::Relaxed);
+            self.inner.settled.store(UNSETTLED, Ordering::Relaxed);
             self.count_open().await
         })
     }
@@ -311,8 +323,24 @@ impl Store for SqliteStore {
 
     fn changes(&self) -> BoxFuture<'_, Result<Changes, StoreError>> {
         Box::pin(async move {
-            let open = self.load_unseen().await?;
-            let cancelling = self.inner.reader.run(|file| file.cancelling()).await?;
+            let inner = &self.inner;
+            let (seen, settled) = (inner.seen.load(Ordering::Relaxed), inner.settled.load(Ordering::Relaxed));
+            let look = move |rows: &mut Rows| {
+                // Before what is read, so that a change in between is looked at twice and not never.
+                let version = rows.version()?;
+                if version == settled {
+                    return Ok(None);
+                }
+                rows.read(|file| Ok(Some((version, file.open_after(seen, PAGE)?, file.cancelling()?))))
+            };
+            let Some((version, loaded, cancelling)) = inner.reader.run_on(look).await? else {
+                return Ok(Changes::default());
+            };
+            let open = self.told(loaded).await?;
+            // A poll that is to be cancelled may not run here yet; it is named until it has ended.
+            if open.last && cancelling.is_empty() {
+                inner.settled.store(version, Ordering::Relaxed);
+            }
             Ok(Changes { open, cancelling })
         })
     }

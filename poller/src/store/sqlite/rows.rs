@@ -98,6 +98,12 @@ impl Rows {
         Self { connection, specs: StoredSpecs::new(seal_key) }
     }
 
+    /// A number that is another one once anybody has committed anything by another connection. It looks at no page of the
+    /// file, only at what all connections share about it.
+    pub(super) fn version(&self) -> Result<i64, ReadError> {
+        Ok(self.connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?)
+    }
+
     /// Reads as if nothing else went on meanwhile.
     pub(super) fn read<T>(
         &mut self,

@@ -240,13 +240,22 @@ impl Reader {
         Ok(Self { path: path.to_owned(), queue })
     }
 
+    /// Reads as if nothing else went on meanwhile.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         read: impl FnOnce(&mut Snapshot<'_>) -> Result<T, ReadError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.run_on(move |rows| rows.read(read)).await
+    }
+
+    /// The same, for who takes the snapshot only where there is something to read.
+    pub(super) async fn run_on<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&mut Rows) -> Result<T, ReadError> + Send + 'static,
+    ) -> Result<T, StoreError> {
         let (answer, result) = oneshot::channel();
         let read: Read = Box::new(move |rows| {
-            let _ = answer.send(rows.read(read));
+            let _ = answer.send(read(rows));
         });
         self.queue.send(read).map_err(|_| stopped(&self.path))?;
         match result.await.map_err(|_| stopped(&self.path))? {
