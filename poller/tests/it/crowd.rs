@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use poller::store::{Creation, MemoryStore, OpenPolls, PollKey, Retention, Store, StoreError, StoredPoll};
+use poller::store::{Creation, MemoryStore, PollKey, Store, StoreError, StoredPoll};
 use poller::{BoxFuture, Limits, Outcome};
 use serde_json::json;
 use tokio::sync::{Semaphore, watch};
 
+use crate::around::rest_to_inner;
 use crate::world::{Reply, World, pending, spec, success};
 
 /// A memory store whose creations wait until they are let through.
@@ -42,29 +43,7 @@ impl Store for Gated {
         self.inner.finish(key, outcome)
     }
 
-    fn begin_run(&self) -> BoxFuture<'_, Result<usize, StoreError>> {
-        self.inner.begin_run()
-    }
-
-    fn load_open(&self) -> BoxFuture<'_, Result<OpenPolls, StoreError>> {
-        self.inner.load_open()
-    }
-
-    fn get(&self, key: PollKey) -> BoxFuture<'_, Result<Option<StoredPoll>, StoreError>> {
-        self.inner.get(key)
-    }
-
-    fn list(&self) -> BoxFuture<'_, Result<Vec<StoredPoll>, StoreError>> {
-        self.inner.list()
-    }
-
-    fn forget(&self, key: PollKey) -> BoxFuture<'_, Result<bool, StoreError>> {
-        self.inner.forget(key)
-    }
-
-    fn purge(&self, keep: Retention) -> BoxFuture<'_, Result<usize, StoreError>> {
-        self.inner.purge(keep)
-    }
+    rest_to_inner!();
 }
 
 #[tokio::test(start_paused = true)]

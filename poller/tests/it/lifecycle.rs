@@ -5,13 +5,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use poller::secret::AllowAll;
-use poller::store::{Changes, Creation, OpenPolls, PollKey, Retention, Store, StoreError, StoredPoll};
+use poller::store::{Changes, Creation, OpenPolls, PollKey, Store, StoreError, StoredPoll};
 use poller::{
     Accepted, BoxFuture, Clock as _, Conclusion, ErrorKind, Event, Limits, MemoryStore, Outcome, SystemClock,
     TimeoutReason, Timestamp, Verdict,
 };
 use serde_json::json;
 
+use crate::around::rest_to_inner;
 use crate::world::{Reply, World, millis, pending, run, spec, success};
 
 fn long() -> poller::PollSpec {
@@ -371,29 +372,7 @@ impl Store for Flaky {
         self.inner.finish(key, outcome)
     }
 
-    fn begin_run(&self) -> BoxFuture<'_, Result<usize, StoreError>> {
-        self.inner.begin_run()
-    }
-
-    fn load_open(&self) -> BoxFuture<'_, Result<OpenPolls, StoreError>> {
-        self.inner.load_open()
-    }
-
-    fn get(&self, key: PollKey) -> BoxFuture<'_, Result<Option<StoredPoll>, StoreError>> {
-        self.inner.get(key)
-    }
-
-    fn list(&self) -> BoxFuture<'_, Result<Vec<StoredPoll>, StoreError>> {
-        self.inner.list()
-    }
-
-    fn forget(&self, key: PollKey) -> BoxFuture<'_, Result<bool, StoreError>> {
-        self.inner.forget(key)
-    }
-
-    fn purge(&self, keep: Retention) -> BoxFuture<'_, Result<usize, StoreError>> {
-        self.inner.purge(keep)
-    }
+    rest_to_inner!();
 }
 
 #[tokio::test(start_paused = true)]
@@ -430,14 +409,6 @@ impl Store for Pages {
         self.inner.finish(key, outcome)
     }
 
-    fn begin_run(&self) -> BoxFuture<'_, Result<usize, StoreError>> {
-        self.inner.begin_run()
-    }
-
-    fn load_open(&self) -> BoxFuture<'_, Result<OpenPolls, StoreError>> {
-        self.inner.load_open()
-    }
-
     fn changes_every(&self) -> Option<Duration> {
         Some(HOUR)
     }
@@ -452,21 +423,7 @@ impl Store for Pages {
         Box::pin(std::future::ready(Ok(changes)))
     }
 
-    fn get(&self, key: PollKey) -> BoxFuture<'_, Result<Option<StoredPoll>, StoreError>> {
-        self.inner.get(key)
-    }
-
-    fn list(&self) -> BoxFuture<'_, Result<Vec<StoredPoll>, StoreError>> {
-        self.inner.list()
-    }
-
-    fn forget(&self, key: PollKey) -> BoxFuture<'_, Result<bool, StoreError>> {
-        self.inner.forget(key)
-    }
-
-    fn purge(&self, keep: Retention) -> BoxFuture<'_, Result<usize, StoreError>> {
-        self.inner.purge(keep)
-    }
+    rest_to_inner!();
 }
 
 #[tokio::test(start_paused = true)]

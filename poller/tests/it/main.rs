@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+mod around;
 mod corpus;
 mod crowd;
 mod damage;

@@ -72,6 +72,12 @@ impl Level {
         Self { uses: 1, ..Self::default() }
     }
 
+    /// How many fields filters name here.
+    #[inline]
+    pub(in crate::set) fn children(&self) -> u32 {
+        self.children
+    }
+
     pub(super) fn bytes(&self) -> usize {
         self.few.capacity() * size_of::<Child>() + self.unindexed.bytes()
     }
@@ -156,12 +162,6 @@ impl Index {
     /// Whether filters look only inside a field's value, and not at the value as a whole.
     pub(in crate::set) fn only_inner(&self, slot: u32) -> bool {
         self.slots.at(slot).uses == 1
-    }
-
-    /// How many fields filters name at a level.
-    #[inline]
-    pub(in crate::set) fn children(level: &Level) -> u32 {
-        level.children
     }
 
     /// The level inside a field's value, if filters look there.

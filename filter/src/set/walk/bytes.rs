@@ -44,7 +44,7 @@ impl<const CHECKED: bool> Walk<'_, CHECKED> {
         let (from, seen) = (self.scratch.matched.len(), self.scratch.seen.len());
         let stamp = self.scratch.stamp();
         let here = self.index.level(level);
-        let mut missing = Index::children(here);
+        let mut missing = here.children();
         let mut inside = 0;
         if self.cursor.open(b'}')? {
             loop {
