@@ -14,7 +14,7 @@ use super::failure::{Phase, authority, classify};
 use super::{FetchError, FetchErrorKind};
 
 /// Reads the whole body of `response`, which came from `url`.
-pub(super) async fn read(mut response: reqwest::Response, url: &Url, cap: u64) -> Result<Bytes, FetchError> {
+pub(super) async fn read(response: &mut reqwest::Response, url: &Url, cap: u64) -> Result<Bytes, FetchError> {
     // Known only for bodies that are there and not compressed: neither HEAD nor gzip has a length here.
     if response.content_length().is_some_and(|length| length > cap) {
         return Err(too_large(url, cap));

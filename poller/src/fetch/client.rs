@@ -116,38 +116,50 @@ impl Fetch for HttpClient {
     }
 
     fn fetch(&self, request: Request) -> BoxFuture<'static, Result<Response, FetchError>> {
-        let inner = Arc::clone(&self.inner);
-        Box::pin(async move { inner.fetch(request, false).await })
+        Box::pin(Arc::clone(&self.inner).fetch(request, false))
     }
 }
 
 impl Inner {
     /// `after_public` says whether a public server has already had a say in where the request goes.
-    async fn fetch(&self, request: Request, mut after_public: bool) -> Result<Response, FetchError> {
-        let mut hop = request;
+    ///
+    /// A future is made for every request, and what it keeps while it waits is kept once: an `async fn` would have room for
+    /// its arguments beside the variables that they become, and for whatever was lent before it waited.
+    fn fetch(
+        self: Arc<Self>,
+        mut hop: Request,
+        mut after_public: bool,
+    ) -> impl Future<Output = Result<Response, FetchError>> + Send + 'static {
         for name in [HOST, CONTENT_LENGTH, CONNECTION, TRANSFER_ENCODING] {
             hop.headers.remove(name);
         }
-        for _ in 0..=MAX_REDIRECTS {
-            let mut response = self.send(&hop, after_public).await?;
-            let status = response.status();
-            let Some(target) = redirect::target(&hop.url, status, response.headers())? else {
-                let headers = std::mem::take(response.headers_mut());
-                let body = body::read(response, &hop.url, hop.max_body).await?;
-                return Ok(Response::new(status.as_u16(), headers, body));
-            };
-            // An address that cannot be told counts as public: that is the stricter reading.
-            after_public |= response.remote_addr().is_none_or(|address| ranges::is_public(address.ip()));
-            hop = redirect::follow(hop, status, target)?;
+        async move {
+            for _ in 0..=MAX_REDIRECTS {
+                let sent = self.send(&hop, after_public)?;
+                let mut response = sent.await.map_err(|error| classify(&error, &hop.url, Phase::Head))?;
+                let status = response.status();
+                let Some(target) = redirect::target(&hop.url, status, response.headers())? else {
+                    let body = body::read(&mut response, &hop.url, hop.max_body).await?;
+                    let headers = std::mem::take(response.headers_mut());
+                    return Ok(Response::new(status.as_u16(), headers, body));
+                };
+                // An address that cannot be told counts as public: that is the stricter reading.
+                after_public |= response.remote_addr().is_none_or(|address| ranges::is_public(address.ip()));
+                hop = redirect::follow(hop, status, target)?;
+            }
+            Err(redirect::refused(format!(
+                "more than {MAX_REDIRECTS} redirects, the last one to {}; it may be a loop",
+                authority(&hop.url)
+            )))
         }
-        Err(redirect::refused(format!(
-            "more than {MAX_REDIRECTS} redirects, the last one to {}; it may be a loop",
-            authority(&hop.url)
-        )))
     }
 
-    /// Sends one hop and waits for the head of its response.
-    async fn send(&self, hop: &Request, after_public: bool) -> Result<reqwest::Response, FetchError> {
+    /// Sends one hop; what it returns waits for the head of the response.
+    fn send(
+        &self,
+        hop: &Request,
+        after_public: bool,
+    ) -> Result<impl Future<Output = reqwest::Result<reqwest::Response>> + use<>, FetchError> {
         let route = if after_public { &self.after_public } else { &self.first };
         route.policy.check_url(&hop.url).map_err(|refusal| refused_hop(&refusal))?;
         if hop.url.scheme() == "https" && !self.has_roots {
@@ -165,7 +177,7 @@ impl Inner {
         headers.entry(USER_AGENT).or_insert_with(|| self.user_agent.clone());
         headers.entry(ACCEPT).or_insert(HeaderValue::from_static("application/json, */*;q=0.1"));
         *request.body_mut() = hop.body.clone().map(Into::into);
-        route.client.execute(request).await.map_err(|error| classify(&error, &hop.url, Phase::Head))
+        Ok(route.client.execute(request))
     }
 }
 
@@ -360,6 +372,15 @@ mod tests {
     use http::Method;
     use test_support::{Reply, Server};
 
+    /// Small pieces of memory are handed out fast, larger ones are searched for; one is needed for each request.
+    #[test]
+    fn an_exchange_needs_little_room() {
+        let client = HttpClient::builder().build().unwrap();
+        let request = Request::new(Method::GET, "http://127.0.0.1/".parse().unwrap(), 100);
+        let room = size_of_val(&Arc::clone(&client.inner).fetch(request, false));
+        assert!(room <= 1024, "{room} bytes");
+    }
+
     /// No machine that runs tests has a public address to redirect from, so the chain is entered half-way.
     #[tokio::test]
     async fn after_a_public_hop_local_addresses_are_out_of_reach() {
@@ -372,12 +393,12 @@ mod tests {
         for host in ["127.0.0.1", "internal.test", "localhost"] {
             let url: Url = server.url_as(host, "/").parse().unwrap();
             let request = Request::new(Method::GET, url, 100);
-            let error = client.inner.fetch(request.clone(), true).await.unwrap_err();
+            let error = Arc::clone(&client.inner).fetch(request.clone(), true).await.unwrap_err();
             assert_eq!(error.kind(), FetchErrorKind::Redirect, "{host}: {error}");
             assert!(error.to_string().contains("a public server may not redirect there"), "{host}: {error}");
             assert_eq!(server.requests().len(), 0, "{host}");
         }
         let direct = Request::new(Method::GET, server.url("/").parse().unwrap(), 100);
-        assert_eq!(client.inner.fetch(direct, false).await.unwrap().status, 200);
+        assert_eq!(Arc::clone(&client.inner).fetch(direct, false).await.unwrap().status, 200);
     }
 }
