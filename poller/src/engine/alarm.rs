@@ -1,4 +1,4 @@
-//! When the driver has to look at its schedule, if nobody says anything before.
+//! When to look at the time again, if nothing else happens before: the driver at its schedule, a courier at its request.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use crate::clock::{BoxFuture, Clock, Timestamp};
 
 /// A sleep until a time that moves. Mostly it moves away, with every request that ends; a sleep that is under way is
 /// therefore kept unless it would be too long, and may ring too early: to look once more is cheaper than a new timer
-/// after every message.
+/// every time.
 pub(super) struct Alarm {
     clock: Arc<dyn Clock>,
     sleep: Option<(Timestamp, BoxFuture<'static, ()>)>,
@@ -37,6 +37,17 @@ impl Alarm {
                 self.sleep = None;
             }
             None => std::future::pending().await,
+        }
+    }
+
+    /// Waits until this time, and not less.
+    pub(super) async fn reaches(&mut self, at: Timestamp) {
+        loop {
+            self.set([Some(at)]);
+            self.rings().await;
+            if self.clock.now() >= at {
+                return;
+            }
         }
     }
 }

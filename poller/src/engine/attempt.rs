@@ -6,6 +6,7 @@ use http::{HeaderMap, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
+use super::alarm::Alarm;
 use super::driver::Surroundings;
 use super::effect::Send;
 use crate::clock::Timestamp;
@@ -16,7 +17,7 @@ use crate::secret::{SecretResolver, Text};
 use crate::spec::{Body, PollSpec};
 
 /// Makes the attempt; returns what it brought and when it ended. Its request does not outlive its `cut`.
-pub(super) async fn make(around: Arc<Surroundings>, send: Send) -> (Finding, Timestamp) {
+pub(super) async fn make(around: Arc<Surroundings>, send: Send, alarm: &mut Alarm) -> (Finding, Timestamp) {
     let Send { key, spec, cut, last, .. } = send;
     let clock = &around.clock;
     let began = clock.now();
@@ -41,7 +42,7 @@ pub(super) async fn make(around: Arc<Surroundings>, send: Send) -> (Finding, Tim
     let result = tokio::select! {
         biased;
         result = exchange => Some(result),
-        () = clock.sleep_until(cut) => None,
+        () = alarm.reaches(cut) => None,
     };
     let ended = clock.now();
     let finding = match result {

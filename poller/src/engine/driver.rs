@@ -1,6 +1,6 @@
 //! The one task that feeds the core and carries out what it decides.
 //!
-//! The driver never waits for a request or for the store: both are tasks that send their result back as a message.
+//! The driver never waits for a request or for the store: tasks do, and send the result back as a message.
 //! It stops when it is told to, or when the last handle to it is gone; open polls stay open in the store.
 
 use std::collections::HashMap;
@@ -8,13 +8,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
-use tokio::task::AbortHandle;
-use tracing::Instrument as _;
 
 use super::alarm::Alarm;
 use super::answered::Answered;
-use super::attempt;
 use super::core::Core;
+use super::couriers::{Couriers, Order};
 use super::effect::{Admission, Effect, Send, Ticket};
 use super::entry::PollId;
 use super::lanes::LaneId;
@@ -79,7 +77,7 @@ pub(crate) enum Message {
     /// Stop, and say what is left open.
     ShutDown { answer: Answer<ShutdownReport> },
     /// A request has ended.
-    Attempted { id: PollId, finding: Box<Finding>, ended: Timestamp },
+    Attempted { id: PollId, finding: Finding, ended: Timestamp },
     /// The store has answered.
     Stored(Answered),
 }
@@ -105,7 +103,7 @@ pub(crate) fn spawn(
         tickets: HashMap::new(),
         next_ticket: 0,
         watchers: HashMap::new(),
-        requests: HashMap::new(),
+        couriers: Couriers::default(),
         closing: None,
         store_calls: 0,
         look: None,
@@ -130,7 +128,7 @@ struct Driver {
     tickets: HashMap<Ticket, (Answer<Result<Admission, Error>>, OwnedSemaphorePermit)>,
     next_ticket: u64,
     watchers: HashMap<PollId, Watchers>,
-    requests: HashMap<PollId, AbortHandle>,
+    couriers: Couriers,
     closing: Option<Closing>,
     /// Calls to the store that have not been answered.
     store_calls: usize,
@@ -265,8 +263,8 @@ impl Driver {
                 self.closing.get_or_insert(closing).answers.push(answer);
             }
             Message::Attempted { id, finding, ended } => {
-                self.requests.remove(&id);
-                self.core.attempted(id, *finding, ended, now);
+                self.couriers.back(id);
+                self.core.attempted(id, finding, ended, now);
             }
             Message::Stored(answered) => self.stored(answered, now),
         }
@@ -411,11 +409,7 @@ impl Driver {
                     Box::pin(async move { Answered::Finished(id, store.finish(key, outcome).await) })
                 }),
                 Effect::Send(request) => self.send(request),
-                Effect::Abort { id } => {
-                    if let Some(request) = self.requests.remove(&id) {
-                        request.abort();
-                    }
-                }
+                Effect::Abort { id } => self.couriers.abandon(id),
                 Effect::Attempted { id, number, record } => self.attempted(id, number, record),
                 Effect::Tell { id, event } => self.tell(id, event),
                 Effect::Held { lane, until, by } => self.tell_of_hold(lane, until, by),
@@ -433,16 +427,9 @@ impl Driver {
     fn send(&mut self, send: Send) {
         let Some(inbox) = self.inbox.upgrade() else { return };
         self.around.observer.began(send.punctuality.lateness, send.punctuality.held);
-        let id = send.id;
         let span = trace::request(&send.key, send.number, &send.spec);
         let around = Arc::clone(&self.around);
-        let exchange = async move {
-            let (finding, ended) = attempt::make(around, send).await;
-            // Where the driver has stopped, the poll stays open in the store.
-            let _ = inbox.send(Message::Attempted { id, finding: Box::new(finding), ended });
-        };
-        let task = tokio::spawn(exchange.instrument(span));
-        self.requests.insert(id, task.abort_handle());
+        self.couriers.send(Order { send, span, around, inbox });
     }
 
     fn with_store(
@@ -510,9 +497,6 @@ impl Driver {
     /// Abandons what is in flight. Whoever still waits for an answer learns from its closed channel that there will be
     /// none.
     fn stop(mut self) {
-        for (_, request) in self.requests.drain() {
-            request.abort();
-        }
         let (answers, in_flight) =
             self.closing.take().map_or_else(Default::default, |closing| (closing.answers, closing.in_flight));
         let abandoned = self.core.in_flight();

@@ -5,7 +5,7 @@
 //!                               ▲  │                │
 //!                  completions  │  └────effects◄────┘
 //!                               │       │
-//!                     tasks: one per request in flight, one per store call
+//!                     tasks: a courier per request in flight, one per store call
 //! ```
 //!
 //! A waiting poll is an entry in the schedule, not a task; only requests in flight and calls to the store are tasks.
@@ -15,6 +15,7 @@ mod alarm;
 mod answered;
 mod attempt;
 pub(crate) mod core;
+mod couriers;
 mod driver;
 pub(crate) mod effect;
 mod entry;

@@ -1,7 +1,7 @@
 //! Keys, cancelling, joining, restarting: what happens around the requests.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use poller::secret::AllowAll;
@@ -137,6 +137,27 @@ async fn cancelling_in_flight_abandons_the_request() {
     world.sleep_until(Duration::from_secs(200)).await;
     assert_eq!(world.sent().len(), 1);
     assert_eq!(world.sent()[0].ended, None);
+}
+
+/// Each request could have a task of its own, but tasks are dear.
+#[tokio::test(start_paused = true)]
+async fn one_task_makes_one_request_after_another_unless_it_was_abandoned() {
+    let tasks = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&tasks);
+    let world = World::new(move |number, _| {
+        seen.lock().unwrap().push(tokio::task::id());
+        if number == 2 { Reply::Never } else { pending() }
+    });
+    let poller = world.poller().build().await.unwrap();
+    for (key, until) in [("a", 15), ("b", 17), ("c", 29)] {
+        let poll = poller.submit(key, long()).await.unwrap();
+        world.sleep_until(Duration::from_secs(until)).await;
+        poll.cancel().await.unwrap();
+    }
+    assert_eq!(world.times(), [0, 10_000, 15_000, 17_000, 27_000]);
+    let tasks = tasks.lock().unwrap();
+    assert_eq!((tasks[1], tasks[2], tasks[4]), (tasks[0], tasks[0], tasks[3]));
+    assert_ne!(tasks[3], tasks[2], "that one was out for good");
 }
 
 #[tokio::test(start_paused = true)]

@@ -72,6 +72,20 @@ async fn a_response_after_the_deadline_does_not_count() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_request_is_cut_at_its_own_time_whatever_that_of_the_one_before_was() {
+    let world = World::new(|number, _| if matches!(number, 1 | 4) { Reply::Never } else { success() });
+    let poller = world.poller().build().await.unwrap();
+    let mut took = Vec::new();
+    for (key, secs) in [("a", 5), ("longer", 20), ("b", 30), ("shorter", 12)] {
+        let request_timeout = json!({"durationInMs": secs * 1000});
+        let spec = spec(json!({"interval": 10, "timeout": 60, "requestTimeout": request_timeout}));
+        let outcome = poller.submit(key, spec).await.unwrap().outcome().await.unwrap();
+        took.push(outcome.history.iter().map(|attempt| millis(attempt.duration)).collect::<Vec<_>>());
+    }
+    assert_eq!(took, [vec![0], vec![20_000, 0], vec![0], vec![12_000, 0]]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_request_that_takes_too_long_is_tried_again_at_the_next_tick() {
     let world = World::new(|number, _| if number == 0 { Reply::Never } else { success() });
     run(&world, spec(json!({"interval": 10, "timeout": 60, "requestTimeout": {"durationInMs": 12_000}})))
