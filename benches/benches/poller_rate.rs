@@ -2,9 +2,10 @@
 //! requests are at half of that rate.
 //!
 //! The server is a process of its own. The bare loop sends a request, reads the response and parses its body, over and
-//! over, as many at once as the poller may have in flight. Both take turns in the same process, some seconds each; the
-//! best of each counts, so that what else the machine does disturbs the least. How much of the processor each takes for a
-//! request is told too, which depends less on that.
+//! over, as many at once as the poller may have in flight. Both stand ready in the same process and take turns of two
+//! seconds, one resting while the other works, so that whatever else the machine does, and however fast it is just now,
+//! meets both; what counts is the median over all rounds, of the rates, and of one's share of the other in each. How much
+//! of the processor each takes for a request is told too.
 //!
 //! Lateness is from the tick of its grid at which a request was due to the moment its HTTP client was called.
 //!
@@ -21,16 +22,18 @@ use poller::fetch::{Fetch, FetchError, Guard, HttpClient, Request, Response};
 use poller::{BoxFuture, Clock as _, Limits, PollSpec, Poller, SpecOptions, SystemClock, Timestamp};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 /// Requests in flight at once.
 const AT_ONCE: usize = 64;
 /// How long one turn takes, and how much of its beginning does not count.
-const TURN: Duration = Duration::from_secs(4);
-const WARM_UP: Duration = Duration::from_secs(1);
+const TURN: Duration = Duration::from_secs(2);
+const WARM_UP: Duration = Duration::from_millis(500);
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let rounds = arguments.iter().find_map(|argument| argument.parse().ok()).unwrap_or(5);
+    let rounds = arguments.iter().find_map(|argument| argument.parse().ok()).unwrap_or(20).max(1);
     if arguments.iter().any(|argument| argument == "--server") {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         return runtime.expect("a runtime can be built").block_on(serve());
@@ -43,71 +46,106 @@ fn main() {
 }
 
 async fn compare(server: &Server, rounds: usize) {
-    let (mut bare, mut polled) = (Rate::default(), Rate::default());
+    let (bare, polled) = (Gate::new(false), Gate::new(false));
+    let (loops, done) = bare_loop(server, &bare);
+    let client = HttpClient::builder().guard(Guard::local()).idle_per_origin(AT_ONCE).build();
+    let client = client.expect("the client can be built");
+    let poller = poller(Gated { client, gate: polled.subscribe() }).await;
+    // More than it can ask.
+    submit(&poller, server, 100_000, Duration::from_secs(1), Duration::ZERO).await;
+    let mut turns = Vec::new();
     for _ in 0..rounds {
-        bare = bare.or_better(bare_loop(server).await);
-        polled = polled.or_better(due_polls(server).await);
+        let bare = turn(&bare, || done.load(Ordering::Relaxed)).await;
+        let polled = turn(&polled, || poller.stats().attempts.total()).await;
+        turns.push((polled, bare));
     }
+    drop(bare);
+    for task in loops {
+        task.await.expect("the loop did not panic");
+    }
+    polled.send_replace(true);
+    poller.shutdown().await;
+    assert_eq!(poller.stats().attempts.error, 0, "every request was answered");
+
+    let median = |figure: fn(&(Rate, Rate)) -> f64| {
+        let mut figures: Vec<f64> = turns.iter().map(figure).collect();
+        figures.sort_unstable_by(f64::total_cmp);
+        figures[figures.len() / 2]
+    };
+    let polled_a_second = median(|(polled, _)| polled.a_second);
     println!(
-        "due polls: {:.0} a second; bare loop: {:.0} a second; {:.1} % of it",
-        polled.a_second,
-        bare.a_second,
-        100.0 * polled.a_second / bare.a_second
+        "due polls: {polled_a_second:.0} a second; bare loop: {:.0} a second; {:.1} % of it",
+        median(|(_, bare)| bare.a_second),
+        median(|(polled, bare)| 100.0 * polled.a_second / bare.a_second)
     );
     println!(
-        "processor time of the client's process: {:.1} µs a request; bare loop: {:.1} µs",
-        polled.processor, bare.processor
+        "processor time of the client's process: {:.1} µs a request; bare loop: {:.1} µs; {:.2} times as much",
+        median(|(polled, _)| polled.processor),
+        median(|(_, bare)| bare.processor),
+        median(|(polled, bare)| polled.processor / bare.processor)
     );
-    let late = lateness(server, polled.a_second / 2.0).await;
+    let late = lateness(server, polled_a_second / 2.0).await;
     println!(
         "lateness at {:.0} requests a second: p50 {:?}, p99 {:?}, the latest {:?}",
         late.rate, late.p50, late.p99, late.latest
     );
 }
 
-/// Requests a second of the HTTP client alone.
-async fn bare_loop(server: &Server) -> Rate {
+/// Open while those behind it may send requests.
+type Gate = watch::Sender<bool>;
+
+/// What is done in one turn.
+async fn turn(gate: &Gate, count: impl Fn() -> u64) -> Rate {
+    gate.send_replace(true);
+    let rate = rate_of(TURN, WARM_UP, count).await;
+    gate.send_replace(false);
+    rate
+}
+
+/// The HTTP client alone, while the gate is open and until it is gone; and how many requests it has made.
+fn bare_loop(server: &Server, gate: &Gate) -> (Vec<JoinHandle<()>>, Arc<AtomicU64>) {
     let client = reqwest::Client::builder().no_proxy().build().expect("the client can be built");
-    let (done, over) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
-    let loops: Vec<_> = (0..AT_ONCE)
-        .map(|number| {
-            let (client, done, over) = (client.clone(), Arc::clone(&done), Arc::clone(&over));
-            let url = format!("http://{}/v1/exports/{number}", server.address);
-            tokio::spawn(async move {
-                while !over.load(Ordering::Relaxed) {
-                    let response = client.get(&url).send().await.expect("the server answers");
-                    let body = response.bytes().await.expect("the body is whole");
-                    let json: serde_json::Value = serde_json::from_slice(&body).expect("it is JSON");
-                    assert_eq!(json["status"], "PENDING");
-                    done.fetch_add(1, Ordering::Relaxed);
-                }
-            })
+    let done = Arc::new(AtomicU64::new(0));
+    let looping = |number| {
+        let (client, done, mut gate) = (client.clone(), Arc::clone(&done), gate.subscribe());
+        let url = format!("http://{}/v1/exports/{number}", server.address);
+        tokio::spawn(async move {
+            while gate.wait_for(|open| *open).await.is_ok() {
+                let response = client.get(&url).send().await.expect("the server answers");
+                let body = response.bytes().await.expect("the body is whole");
+                let json: serde_json::Value = serde_json::from_slice(&body).expect("it is JSON");
+                assert_eq!(json["status"], "PENDING");
+                done.fetch_add(1, Ordering::Relaxed);
+            }
         })
-        .collect();
-    let rate = rate_of(|| done.load(Ordering::Relaxed)).await;
-    over.store(true, Ordering::Relaxed);
-    for task in loops {
-        task.await.expect("the loop did not panic");
+    };
+    ((0..AT_ONCE).map(looping).collect(), done)
+}
+
+/// A client that sends while its gate is open.
+struct Gated {
+    client: HttpClient,
+    gate: watch::Receiver<bool>,
+}
+
+impl Fetch for Gated {
+    fn fetch(&self, request: Request) -> BoxFuture<'static, Result<Response, FetchError>> {
+        if *self.gate.borrow() {
+            return self.client.fetch(request);
+        }
+        let (client, mut gate) = (self.client.clone(), self.gate.clone());
+        Box::pin(async move {
+            gate.wait_for(|open| *open).await.expect("it is opened before it goes");
+            client.fetch(request).await
+        })
     }
-    rate
 }
 
-/// Requests a second of a poller that has more polls due than it can ask.
-async fn due_polls(server: &Server) -> Rate {
-    let client = HttpClient::builder().guard(Guard::local()).idle_per_origin(AT_ONCE).build();
-    let poller = poller(client.expect("the client can be built")).await;
-    submit(&poller, server, 100_000, Duration::from_secs(1), Duration::ZERO).await;
-    let rate = rate_of(|| poller.stats().attempts.total()).await;
-    poller.shutdown().await;
-    assert_eq!(poller.stats().attempts.error, 0, "every request was answered");
-    rate
-}
-
-async fn rate_of(count: impl Fn() -> u64) -> Rate {
+async fn rate_of(turn: Duration, warm_up: Duration, count: impl Fn() -> u64) -> Rate {
     let clock = SystemClock::new();
-    clock.sleep_until(clock.now() + WARM_UP).await;
+    clock.sleep_until(clock.now() + warm_up).await;
     let (before, used, began) = (count(), processor_time(), clock.now());
-    clock.sleep_until(began + (TURN - WARM_UP)).await;
+    clock.sleep_until(began + (turn - warm_up)).await;
     let (requests, used) = ((count() - before) as f64, processor_time() - used);
     Rate {
         a_second: requests / clock.now().since(began).as_secs_f64(),
@@ -121,18 +159,6 @@ struct Rate {
     a_second: f64,
     /// Microseconds of processor time a request, the server's left out.
     processor: f64,
-}
-
-impl Default for Rate {
-    fn default() -> Self {
-        Self { a_second: 0.0, processor: f64::INFINITY }
-    }
-}
-
-impl Rate {
-    fn or_better(self, other: Self) -> Self {
-        Self { a_second: self.a_second.max(other.a_second), processor: self.processor.min(other.processor) }
-    }
 }
 
 /// What this process has used of the processor.
@@ -161,7 +187,8 @@ async fn lateness(server: &Server, rate: f64) -> Lateness {
     let starts = submit(&poller, server, polls, INTERVAL, INTERVAL * 2).await;
     *observed.starts.lock().expect("nobody panicked") = starts;
     observed.measuring.store(true, Ordering::Relaxed);
-    let rate = rate_of(|| poller.stats().attempts.total()).await.a_second;
+    let (turn, warm_up) = (INTERVAL * 2, INTERVAL / 2);
+    let rate = rate_of(turn, warm_up, || poller.stats().attempts.total()).await.a_second;
     observed.measuring.store(false, Ordering::Relaxed);
     poller.shutdown().await;
     let mut late: Vec<Duration> = {
