@@ -3,6 +3,8 @@
 //! The benchmarks themselves are in `benches/` (`cargo bench -p benches`), the comparison with other tools in
 //! `compare/`, which is a workspace of its own.
 
+#![forbid(unsafe_code)]
+
 pub mod city_lots;
 pub mod glob;
 pub mod groups;

@@ -3,6 +3,8 @@
 //! `args` says what can be asked, `commands` does it, `input` reads, `render` writes for people, `exit` lists the
 //! exit codes. Results go to standard output; everything else goes to standard error.
 
+#![forbid(unsafe_code)]
+
 mod args;
 mod commands;
 mod exit;

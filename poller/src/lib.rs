@@ -50,6 +50,8 @@
 //! [30 days](Limits::keep_finished) unless they are forgotten. A response is kept as it came, with a secret that its
 //! server sends back; only what is quoted of it is without ([`secret`]).
 
+#![forbid(unsafe_code)]
+
 mod clock;
 mod engine;
 mod error;

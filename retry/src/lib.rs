@@ -133,6 +133,8 @@
 //! Without `blocking` and `tokio` nothing here reads a clock: times come in as arguments, header text and
 //! statuses as plain values, randomness from a seedable [`Rng`].
 
+#![forbid(unsafe_code)]
+
 mod backoff;
 #[cfg(feature = "blocking")]
 pub mod blocking;

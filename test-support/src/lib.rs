@@ -25,6 +25,8 @@
 //! protocol. It speaks just enough of it: one request at a time per connection, keep-alive, bodies by
 //! `content-length`. For the few faults that only HTTP/2 has there is an [`Http2Server`]. A mistake in a test's set-up panics; this package is only ever a dev-dependency.
 
+#![forbid(unsafe_code)]
+
 mod http2;
 mod log;
 mod port;

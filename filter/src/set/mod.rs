@@ -177,7 +177,7 @@ impl<Id: Clone + Eq + Hash> FilterSet<Id> {
 
     /// The same, into memory that is kept.
     pub fn matches_into(&self, event: &Value, matches: &mut Matches) {
-        walk::walk_tree(&self.parts.index, event, &mut matches.scratch);
+        walk::walk_tree(&self.parts.index, event, &mut matches.scratch, &self.expect());
         self.sort(matches);
     }
 
@@ -200,7 +200,13 @@ impl<Id: Clone + Eq + Hash> FilterSet<Id> {
     /// # Errors
     /// As [`matches_slice`](Self::matches_slice); there are no matches then.
     pub fn matches_slice_into(&self, event: &[u8], matches: &mut Matches) -> Result<(), JsonError> {
-        match walk::walk_bytes::<true>(&self.parts.index, event, self.parts.depth, &mut matches.scratch) {
+        match walk::walk_bytes::<true>(
+            &self.parts.index,
+            event,
+            self.parts.depth,
+            &mut matches.scratch,
+            &self.expect(),
+        ) {
             Ok(()) => {
                 self.sort(matches);
                 Ok(())
@@ -225,10 +231,21 @@ impl<Id: Clone + Eq + Hash> FilterSet<Id> {
 
     /// The same, into memory that is kept; without allocation once that has grown.
     pub fn matches_valid_slice_into(&self, event: &[u8], matches: &mut Matches) {
-        match walk::walk_bytes::<false>(&self.parts.index, event, self.parts.depth, &mut matches.scratch) {
+        match walk::walk_bytes::<false>(
+            &self.parts.index,
+            event,
+            self.parts.depth,
+            &mut matches.scratch,
+            &self.expect(),
+        ) {
             Ok(()) => self.sort(matches),
             Err(Invalid) => matches.scratch.matched.clear(),
         }
+    }
+
+    /// Fetches the ids of rules that are likely to match.
+    fn expect(&self) -> impl Fn(u32) {
+        |rule| self.parts.ids.prefetch(rule)
     }
 
     fn sort(&self, matches: &mut Matches) {
@@ -300,7 +317,7 @@ impl Single {
     /// Whether the filter matches a document; see [`walk::walk_bytes`].
     pub(crate) fn matches<const CHECKED: bool>(&self, event: &[u8], depth: usize) -> Scan<bool> {
         matches::with_memory(|matches| {
-            walk::walk_bytes::<CHECKED>(&self.index, event, depth, &mut matches.scratch)?;
+            walk::walk_bytes::<CHECKED>(&self.index, event, depth, &mut matches.scratch, &|_| ())?;
             Ok(!matches.is_empty())
         })
     }

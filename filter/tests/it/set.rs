@@ -197,6 +197,46 @@ fn one_filter_among_many_is_found_by_its_rarest_condition() {
     assert_eq!(exact.map(|(_, entries)| entries), Some(2000));
 }
 
+/// So many that what is likely to be looked at is fetched ahead, by hints that go out of date here.
+#[test]
+fn a_large_set_answers_as_its_filters_do() {
+    const RULES: usize = 30_000;
+    let filter = |number: usize| {
+        let (lot, street) = (number / 2, number % 7);
+        let text = match number % 3 {
+            0 => format!(r#"{{"at": {{"lot": ["lot {lot}"], "street": ["s{street}"]}}}}"#),
+            1 => format!(r#"{{"at": {{"lot": [{{"$startsWith": "lot {lot}"}}], "odd": [true]}}}}"#),
+            _ => format!(r#"{{"at": {{"lot": [{{"$endsWith": "t {lot}"}}]}}, "kind": ["k{street}"]}}"#),
+        };
+        Filter::parse(&text).unwrap()
+    };
+    let mut filters: Vec<(usize, Filter)> = (0..RULES).map(|number| (number, filter(number))).collect();
+    let mut set = FilterSet::new();
+    for (id, filter) in &filters {
+        set.insert(*id, filter.clone());
+    }
+    let event = |number: usize| {
+        let (lot, street) = (number * 37 % (RULES / 2), number % 7);
+        let object =
+            json!({"lot": format!("lot {lot}"), "street": format!("s{street}"), "odd": number % 2 == 1});
+        json!({"kind": format!("k{}", number % 5), "at": [object, {"lot": "lot 1"}]})
+    };
+    let agrees = |set: &FilterSet<usize>, filters: &[(usize, Filter)]| -> usize {
+        let of = |number| {
+            let answer = answer(set, &event(number));
+            assert_eq!(answer, expected(filters, &event(number)), "event {number}");
+            answer.len()
+        };
+        (0..6).map(of).sum()
+    };
+    assert!(agrees(&set, &filters) > 6);
+    for id in (0..RULES).filter(|id| id % 5 < 3) {
+        set.remove(&id);
+    }
+    filters.retain(|(id, _)| id % 5 >= 3);
+    assert!(agrees(&set, &filters) > 2);
+}
+
 #[test]
 fn hostile_events_neither_overflow_the_stack_nor_take_long() {
     let mut set = FilterSet::new();

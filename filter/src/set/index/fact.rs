@@ -6,9 +6,10 @@
 
 use std::sync::Arc;
 
+use super::member::Wakes;
 use crate::fragment::Fragment;
 use crate::ops::{Cidr, Leaf, Literal, Num, View};
-use crate::set::store::{List, Text};
+use crate::set::store::Text;
 
 /// Something that can be true of the value of a field. In one line of the cache: in a large set hardly any is in it already.
 #[derive(Clone, Debug, Default)]
@@ -25,7 +26,7 @@ pub(super) struct Fact {
     pub(super) on_missing: bool,
     pub(super) test: Test,
     /// Whom to tell where it holds.
-    pub(super) wakes: List,
+    pub(super) wakes: Wakes,
 }
 
 #[derive(Clone, Debug)]

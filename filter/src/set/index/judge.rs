@@ -7,10 +7,11 @@
 //!
 //! Judging an object last, and not while its fields are met, makes the last of duplicate keys count.
 
+use super::ahead::Expect;
 use super::direct::{Direct, Ends};
 use super::fact::{Fact, Tag, Test, block_bytes, key_holds, number_bytes};
 use super::level::{Probe, Slot};
-use super::member::{Kind as Part, Member, Members, Waiter};
+use super::member::{Kind as Part, Member, Members, Waiter, Wake};
 use super::ranges::{above, place};
 use super::scratch::Scratch;
 use super::{Index, ROOT};
@@ -34,6 +35,7 @@ pub(in crate::set) struct Judge<'a, S> {
     pub(in crate::set) index: &'a Index,
     pub(in crate::set) scratch: &'a mut Scratch,
     pub(in crate::set) scope: S,
+    pub(in crate::set) expect: Expect<'a>,
     /// Whether it stands in an array in an array, where only deep patterns look.
     pub(in crate::set) buried: bool,
 }
@@ -50,6 +52,9 @@ impl<S: Scope> Judge<'_, S> {
     /// Appends the patterns of a level that hold, once each, to those that matched; the fields met are from `seen` on.
     pub(in crate::set) fn object(&mut self, level: u32, seen: usize) {
         let from = self.scratch.matched.len();
+        if !self.scratch.sought.is_empty() {
+            self.index.fetch_found(self.scratch, self.expect);
+        }
         for at in seen..self.scratch.seen.len() {
             let slot = self.scratch.seen[at];
             self.field(slot);
@@ -202,9 +207,12 @@ impl<S: Scope> Judge<'_, S> {
 
     /// Sees whether somebody who waited holds, of whom one member is known to.
     #[inline]
-    fn wake(&mut self, wake: u32, known: Option<Member>) {
+    fn wake(&mut self, wake: Wake, known: Option<Member>) {
         let index = self.index;
-        let (waiter, number) = Waiter::of(wake);
+        if wake.other().is_some_and(|other| !self.member(other)) {
+            return;
+        }
+        let (waiter, number) = wake.waiter();
         match waiter {
             Waiter::Fact => {
                 if self.fact(number) {
@@ -277,7 +285,7 @@ impl Index {
     /// The patterns that are not deep and hold for what has no fields.
     pub(in crate::set) fn on_empty(&self, level: u32) -> impl Iterator<Item = u32> {
         let unindexed = self.levels.at(level).unindexed.as_slice().iter();
-        unindexed.map(|&wake| Waiter::of(wake).1).filter(|&number| {
+        unindexed.map(|&wake| wake.waiter().1).filter(|&number| {
             let pattern = self.patterns.at(number);
             pattern.on_empty && !pattern.deep
         })

@@ -7,7 +7,8 @@ use foldhash::fast::RandomState;
 use super::Index;
 use super::direct::Direct;
 use super::fact::Tag;
-use crate::set::store::{List, Text};
+use super::member::Wakes;
+use crate::set::store::Text;
 
 /// Up to this many children of a level are compared one by one; more are hashed.
 const FEW: usize = 6;
@@ -26,7 +27,7 @@ pub(in crate::set) struct Level {
     /// A bit for each of their names, and perhaps for names that are gone.
     names: u64,
     /// The patterns or rules that are checked for every object.
-    pub(super) unindexed: List,
+    pub(super) unindexed: Wakes,
 }
 
 /// A slot, and what tells most other names from its name.

@@ -19,6 +19,7 @@
 //!
 //! What always holds: whatever is held by nothing any more is gone, so that a set does not remember what it once held.
 
+mod ahead;
 mod direct;
 mod fact;
 mod judge;
@@ -34,12 +35,14 @@ use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::sync::Arc;
 
+use ahead::Ahead;
+pub(super) use ahead::Expect;
 use fact::{Fact, Key, Tag, Test};
 use foldhash::fast::RandomState;
 pub(super) use judge::{Judge, Scope};
 pub(super) use level::Level;
 use level::Slot;
-use member::{Junction, Kind, Member, Members, Pattern, Rule, Waiter};
+use member::{Junction, Kind, Member, Members, Pattern, Place, Rule, Wake};
 use ranges::Bucket;
 pub(super) use scratch::{Held, Scratch};
 
@@ -65,7 +68,7 @@ pub(super) struct Index {
     rules: Arena<Rule>,
     buckets: Arena<Bucket>,
     slot_table: Table,
-    fact_table: Table,
+    fact_table: Table<Ahead>,
     pattern_table: Table,
     junction_table: Table,
     bucket_table: Table,
@@ -103,9 +106,13 @@ impl Index {
         let on_empty = program.on_empty(root);
         let blank = root.members.is_empty();
         let rule = self.rules.add(Rule { members, order, access, on_empty, blank });
-        let wake = self.rules.at(rule).wake(rule);
-        match access {
-            Some(access) => self.wait(self.rules.at(rule).members.get(access), wake),
+        let Rule { members, .. } = self.rules.at(rule);
+        let wake = Wake::new(self.rules.at(rule).waiter(), rule, self.other(members, access));
+        match access.map(|access| members.get(access)) {
+            Some(access) => {
+                self.wait(access, wake);
+                self.look_ahead(access, rule);
+            }
             None => self.levels.at_mut(ROOT).unindexed.push(wake),
         }
         rule
@@ -113,11 +120,11 @@ impl Index {
 
     /// Removes a rule. Takes time linear in its size and in how many others wait where it does.
     pub(super) fn remove(&mut self, rule: u32) {
-        let wake = self.rules.at(rule).wake(rule);
+        let wake = Wake::new(self.rules.at(rule).waiter(), rule, None);
         let Rule { members, access, .. } = self.rules.take(rule);
         match access {
             Some(access) => self.unwait(members.get(access), wake),
-            None => self.levels.at_mut(ROOT).unindexed.remove(wake),
+            None => self.levels.at_mut(ROOT).unindexed.remove(|other| other.is_of(wake)),
         }
         members.iter().for_each(|member| self.release(member));
     }
@@ -168,7 +175,7 @@ impl Index {
 
     /// The rules that are checked against every event.
     pub(super) fn unindexed(&self) -> impl Iterator<Item = u32> {
-        self.levels.at(ROOT).unindexed.as_slice().iter().map(|&wake| Waiter::of(wake).1)
+        self.levels.at(ROOT).unindexed.as_slice().iter().map(|&wake| wake.waiter().1)
     }
 
     /// What a pattern requires, each thing held once more. What always holds is left out, what is there twice stays once.
@@ -390,15 +397,22 @@ impl Index {
     }
 
     /// The member to wait at, and what that costs; `None` if there is none that something must be there for.
-    fn access(&self, members: &Members) -> (Option<u8>, u8) {
-        let mut best: (Option<u8>, u8) = (None, u8::MAX);
+    fn access(&self, members: &Members) -> (Option<Place>, u8) {
+        let mut best: (Option<Place>, u8) = (None, u8::MAX);
         for (place, member) in members.iter().enumerate().take(usize::from(u8::MAX)) {
             let cost = self.cost(member);
             if cost < best.1 {
-                best = (u8::try_from(place).ok(), cost);
+                best = (Place::new(place), cost);
             }
         }
         best
+    }
+
+    /// The member that is expected to hold least often of those that are not the access.
+    fn other(&self, members: &Members, access: Option<Place>) -> Option<Member> {
+        let all = members.iter().enumerate();
+        let others = all.filter(|&(place, _)| access.is_none_or(|access| place != access.index()));
+        others.map(|(_, member)| member).min_by_key(|&member| self.cost(member))
     }
 
     /// In how many halvings fewer it is expected to wake somebody in vain than what always holds; `u8::MAX` where it

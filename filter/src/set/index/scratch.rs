@@ -17,6 +17,10 @@ pub(in crate::set) struct Scratch {
     /// What a value has been found by, while it is being looked at.
     pub(super) found: Vec<u32>,
     pub(super) text: Vec<u8>,
+    /// Hashes of keys that will be looked up, and of which nothing has been fetched yet but the entry.
+    pub(super) sought: Vec<u64>,
+    /// Facts that are being fetched.
+    pub(super) facts: Vec<u32>,
 }
 
 /// What is known of the value of a field.
@@ -42,6 +46,7 @@ impl Scratch {
         }
         self.seen.clear();
         self.matched.clear();
+        self.sought.clear();
     }
 
     /// A stamp for another object.

@@ -6,7 +6,7 @@
 use super::Index;
 use super::direct::Direct;
 use super::fact::{Fact, Key, Tag};
-use super::member::{Kind, Member, Waiter};
+use super::member::{Kind, Member, Pattern, Waiter, Wake};
 use super::plan::{self, Plan};
 use super::ranges::{Bucket, Ends};
 use std::hash::{BuildHasher as _, Hasher as _};
@@ -16,7 +16,7 @@ const FEW: u32 = 16;
 
 impl Index {
     /// Wakes somebody whenever a member holds.
-    pub(super) fn wait(&mut self, member: Member, wake: u32) {
+    pub(super) fn wait(&mut self, member: Member, wake: Wake) {
         match member.kind() {
             Kind::Fact => self.wait_at_fact(member.number(), wake),
             Kind::Pattern => self.patterns.at_mut(member.number()).wakes.push(wake),
@@ -29,10 +29,10 @@ impl Index {
     }
 
     /// The same no more.
-    pub(super) fn unwait(&mut self, member: Member, wake: u32) {
+    pub(super) fn unwait(&mut self, member: Member, wake: Wake) {
         match member.kind() {
             Kind::Fact => self.unwait_at_fact(member.number(), wake),
-            Kind::Pattern => self.patterns.at_mut(member.number()).wakes.remove(wake),
+            Kind::Pattern => self.patterns.at_mut(member.number()).wakes.remove(|other| other.is_of(wake)),
             Kind::Junction => {
                 for access in self.accesses(member.number()) {
                     self.unwait(access, wake);
@@ -54,16 +54,12 @@ impl Index {
         if pattern.listed > 1 {
             return;
         }
-        let wake = Waiter::Pattern.wake(number);
-        match pattern.access {
-            Some(access) => {
-                let member = pattern.members.get(access);
-                self.wait(member, wake);
-            }
-            None => {
-                let level = pattern.level;
-                self.levels.at_mut(level).unindexed.push(wake);
-            }
+        let (access, level) = (pattern.access, pattern.level);
+        let Pattern { members, .. } = self.patterns.at(number);
+        let wake = Wake::new(Waiter::Pattern, number, self.other(members, access));
+        match access.map(|access| members.get(access)) {
+            Some(access) => self.wait(access, wake),
+            None => self.levels.at_mut(level).unindexed.push(wake),
         }
     }
 
@@ -74,7 +70,7 @@ impl Index {
         if pattern.listed > 0 {
             return;
         }
-        let wake = Waiter::Pattern.wake(number);
+        let wake = Wake::new(Waiter::Pattern, number, None);
         match pattern.access {
             Some(access) => {
                 let member = pattern.members.get(access);
@@ -82,12 +78,12 @@ impl Index {
             }
             None => {
                 let level = pattern.level;
-                self.levels.at_mut(level).unindexed.remove(wake);
+                self.levels.at_mut(level).unindexed.remove(|other| other.is_of(wake));
             }
         }
     }
 
-    fn wait_at_fact(&mut self, number: u32, wake: u32) {
+    fn wait_at_fact(&mut self, number: u32, wake: Wake) {
         let fact = self.facts.at_mut(number);
         let first = fact.wakes.is_empty();
         fact.wakes.push(wake);
@@ -96,9 +92,9 @@ impl Index {
         }
     }
 
-    fn unwait_at_fact(&mut self, number: u32, wake: u32) {
+    fn unwait_at_fact(&mut self, number: u32, wake: Wake) {
         let fact = self.facts.at_mut(number);
-        fact.wakes.remove(wake);
+        fact.wakes.remove(|other| other.is_of(wake));
         if fact.wakes.is_empty() {
             self.deactivate(number);
         }
@@ -154,7 +150,7 @@ impl Index {
                 continue;
             }
             let lead = self.key(slot, key.tag, &key.payload);
-            self.wait_at_fact(lead, Waiter::Fact.wake(number));
+            self.wait_at_fact(lead, Wake::new(Waiter::Fact, number, None));
         }
     }
 
@@ -173,7 +169,7 @@ impl Index {
             // Held once more to find it, and no more than that.
             let lead = self.key(slot, key.tag, &key.payload);
             self.release_fact(lead);
-            self.unwait_at_fact(lead, Waiter::Fact.wake(number));
+            self.unwait_at_fact(lead, Wake::new(Waiter::Fact, number, None));
             self.release_fact(lead);
         }
     }

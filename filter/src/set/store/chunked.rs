@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use super::prefetch::prefetch;
+
 /// A vector whose copies share their chunks: cloning it copies the list of those, and changing an item its chunk at most.
 /// Reading one takes two steps.
 #[derive(Clone, Debug)]
@@ -24,15 +26,14 @@ impl<T> Chunked<T> {
 }
 
 impl<T: Clone + Default> Chunked<T> {
-    /// So many default items.
-    pub(super) fn filled(len: usize) -> Self {
-        let mut chunked = Self::default();
-        while chunked.len < len {
-            let size = Self::CHUNK.min(len - chunked.len);
-            chunked.chunks.push(std::iter::repeat_with(T::default).take(size).collect());
-            chunked.len += size;
+    /// Adds default items until there are `least`, in whole chunks but for the last one of `most`.
+    #[inline]
+    pub(super) fn fill_to(&mut self, least: usize, most: usize) {
+        while self.len < least {
+            let size = Self::CHUNK.min(most - self.len);
+            self.chunks.push(std::iter::repeat_with(T::default).take(size).collect());
+            self.len += size;
         }
-        chunked
     }
 
     pub(super) fn len(&self) -> usize {
@@ -42,6 +43,14 @@ impl<T: Clone + Default> Chunked<T> {
     #[inline]
     pub(super) fn get(&self, index: usize) -> Option<&T> {
         self.chunks.get(index >> Self::BITS)?.get(index & (Self::CHUNK - 1))
+    }
+
+    /// Has the processor fetch an item that is wanted soon.
+    #[inline]
+    pub(super) fn prefetch(&self, index: usize) {
+        if let Some(item) = self.get(index) {
+            prefetch(item);
+        }
     }
 
     pub(super) fn get_mut(&mut self, index: usize) -> Option<&mut T> {
@@ -61,6 +70,15 @@ impl<T: Clone + Default> Chunked<T> {
         }
         Arc::make_mut(&mut chunks[chunk])[place] = item;
         self.len += 1;
+    }
+
+    /// Gives each item away, and the memory of a chunk when all of its items are gone.
+    pub(super) fn into_each(self, mut take: impl FnMut(T)) {
+        let mut left = self.len;
+        for chunk in self.chunks {
+            chunk.iter().take(left).cloned().for_each(&mut take);
+            left = left.saturating_sub(chunk.len());
+        }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &T> {

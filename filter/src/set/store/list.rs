@@ -1,29 +1,35 @@
-//! A list of numbers that is mostly short.
+//! A list that is mostly short.
 
 use std::sync::Arc;
 
-/// How many are held in place.
-const FEW: usize = 3;
+use super::prefetch::prefetch;
 
-/// Numbers in no particular order, in 16 bytes; a few of them take no memory of their own.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::set) enum List {
-    Few { len: u8, numbers: [u32; FEW] },
-    Many(Arc<Vec<u32>>),
+/// Items in no particular order. Up to `FEW` of them take no memory of their own; more are one step away.
+#[derive(Clone, Debug)]
+pub(in crate::set) enum List<T, const FEW: usize> {
+    Few {
+        len: u8,
+        items: [T; FEW],
+    },
+    /// The first `len` of the items; the others are room.
+    Many {
+        len: u32,
+        items: Arc<[T]>,
+    },
 }
 
-impl Default for List {
+impl<T: Copy + Default, const FEW: usize> Default for List<T, FEW> {
     fn default() -> Self {
-        Self::Few { len: 0, numbers: [0; FEW] }
+        Self::Few { len: 0, items: [T::default(); FEW] }
     }
 }
 
-impl List {
+impl<T: Copy + Default, const FEW: usize> List<T, FEW> {
     #[inline]
-    pub(in crate::set) fn as_slice(&self) -> &[u32] {
+    pub(in crate::set) fn as_slice(&self) -> &[T] {
         match self {
-            Self::Few { len, numbers } => numbers.get(..usize::from(*len)).unwrap_or_default(),
-            Self::Many(numbers) => numbers,
+            Self::Few { len, items } => items.get(..usize::from(*len)).unwrap_or_default(),
+            Self::Many { len, items } => items.get(..*len as usize).unwrap_or_default(),
         }
     }
 
@@ -31,41 +37,55 @@ impl List {
         self.as_slice().is_empty()
     }
 
-    pub(in crate::set) fn push(&mut self, number: u32) {
-        match self {
-            Self::Few { len, numbers } => match numbers.get_mut(usize::from(*len)) {
-                Some(place) => {
-                    *place = number;
-                    *len += 1;
-                }
-                None => {
-                    let mut many = numbers.to_vec();
-                    many.push(number);
-                    *self = Self::Many(Arc::new(many));
-                }
-            },
-            Self::Many(numbers) => Arc::make_mut(numbers).push(number),
+    /// Has the processor fetch what is not held in place.
+    #[inline]
+    pub(in crate::set) fn prefetch(&self) {
+        if let Self::Many { items, .. } = self {
+            items.first().inspect(|first| prefetch(*first));
         }
     }
 
-    /// Removes a number, once; linear in the length.
-    pub(in crate::set) fn remove(&mut self, number: u32) {
-        let Some(place) = self.as_slice().iter().position(|&other| other == number) else { return };
+    pub(in crate::set) fn push(&mut self, item: T) {
         match self {
-            Self::Few { .. } => {
-                *self = self
-                    .as_slice()
-                    .iter()
-                    .enumerate()
-                    .filter(|&(at, _)| at != place)
-                    .map(|(_, &n)| n)
-                    .collect();
-            }
-            Self::Many(numbers) => {
-                Arc::make_mut(numbers).swap_remove(place);
-                if numbers.len() <= FEW {
-                    *self = numbers.iter().copied().collect();
+            Self::Few { len, items } => match items.get_mut(usize::from(*len)) {
+                Some(place) => {
+                    *place = item;
+                    *len += 1;
                 }
+                None => {
+                    let items = items.iter().copied().chain([item]);
+                    let room = std::iter::repeat_n(T::default(), FEW.saturating_sub(1));
+                    *self = Self::Many { len: FEW as u32 + 1, items: items.chain(room).collect() };
+                }
+            },
+            Self::Many { len, items } => {
+                let place = *len as usize;
+                if place == items.len() {
+                    let room = std::iter::repeat_n(T::default(), place);
+                    *items = items.iter().copied().chain(room).collect();
+                }
+                Arc::make_mut(items)[place] = item;
+                *len = u32::try_from(place + 1).expect("invariant: fewer than 2³² parts fit into memory");
+            }
+        }
+    }
+
+    /// Removes an item, once; linear in the length.
+    pub(in crate::set) fn remove(&mut self, is: impl Fn(T) -> bool) {
+        let Some(place) = self.as_slice().iter().position(|&item| is(item)) else { return };
+        let last = self.as_slice().len() - 1;
+        match self {
+            Self::Few { len, items } => {
+                items.swap(place, last);
+                *len -= 1;
+            }
+            Self::Many { items, .. } if last <= FEW || last * 4 < items.len() => {
+                let kept = self.as_slice().iter().enumerate().filter(|&(at, _)| at != place);
+                *self = kept.map(|(_, &item)| item).collect();
+            }
+            Self::Many { len, items } => {
+                Arc::make_mut(items).swap(place, last);
+                *len -= 1;
             }
         }
     }
@@ -73,16 +93,24 @@ impl List {
     /// The memory that it owns, in bytes.
     pub(in crate::set) fn bytes(&self) -> usize {
         match self {
-            Self::Many(numbers) => numbers.capacity() * size_of::<u32>() + 5 * size_of::<usize>(),
+            Self::Many { items, .. } => size_of_val::<[T]>(items) + 2 * size_of::<usize>(),
             Self::Few { .. } => 0,
         }
     }
 }
 
-impl FromIterator<u32> for List {
-    fn from_iter<I: IntoIterator<Item = u32>>(numbers: I) -> Self {
+impl<T: Copy + Default + PartialEq, const FEW: usize> PartialEq for List<T, FEW> {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_slice() == other.as_slice()
+    }
+}
+
+impl<T: Copy + Default + Eq, const FEW: usize> Eq for List<T, FEW> {}
+
+impl<T: Copy + Default, const FEW: usize> FromIterator<T> for List<T, FEW> {
+    fn from_iter<I: IntoIterator<Item = T>>(items: I) -> Self {
         let mut list = Self::default();
-        numbers.into_iter().for_each(|number| list.push(number));
+        items.into_iter().for_each(|item| list.push(item));
         list
     }
 }
@@ -93,15 +121,15 @@ mod tests {
 
     #[test]
     fn grows_and_shrinks() {
-        assert_eq!(size_of::<List>(), 16);
-        let mut list = List::default();
-        for number in 0..6 {
+        let mut list = List::<u32, 5>::default();
+        assert_eq!(size_of_val(&list), 24);
+        for number in 0..40 {
             list.push(number);
             assert_eq!(list.as_slice().len(), number as usize + 1);
         }
-        for number in [3, 0, 5, 1, 2, 4] {
+        for number in (20..40).chain(0..20).rev() {
             assert!(list.as_slice().contains(&number));
-            list.remove(number);
+            list.remove(|other| other == number);
             assert!(!list.as_slice().contains(&number));
         }
         assert_eq!(list, List::default());

@@ -7,6 +7,7 @@
 mod arena;
 mod chunked;
 mod list;
+mod prefetch;
 mod table;
 mod text;
 

@@ -3,7 +3,7 @@
 
 use super::Union;
 use crate::scan::{Cursor, Key, Kind, Member, Raw, Scan, unescape};
-use crate::set::index::{Held, Index, Judge, Level, ROOT, Scope, Scratch};
+use crate::set::index::{Expect, Held, Index, Judge, Level, ROOT, Scope, Scratch};
 
 /// Leaves the rules that match in `scratch.matched`.
 ///
@@ -13,9 +13,10 @@ pub(in crate::set) fn walk<const CHECKED: bool>(
     bytes: &[u8],
     depth: usize,
     scratch: &mut Scratch,
+    expect: Expect<'_>,
 ) -> Scan<()> {
     scratch.prepare(index.slots());
-    let mut walk = Walk::<CHECKED> { index, bytes, cursor: Cursor::new(bytes, depth)?, scratch };
+    let mut walk = Walk::<CHECKED> { index, bytes, cursor: Cursor::new(bytes, depth)?, scratch, expect };
     match walk.cursor.kind()? {
         Kind::Object => {
             walk.object(ROOT, false)?;
@@ -33,6 +34,7 @@ struct Walk<'a, const CHECKED: bool> {
     bytes: &'a [u8],
     cursor: Cursor<'a, CHECKED>,
     scratch: &'a mut Scratch,
+    expect: Expect<'a>,
 }
 
 /// How many objects the cursor still stands inside of which nothing more needs to be known.
@@ -68,7 +70,8 @@ impl<const CHECKED: bool> Walk<'_, CHECKED> {
         }
         let inner = self.scratch.matched.len();
         let scope = Fields { bytes: self.bytes, stamp };
-        Judge { index: self.index, scratch: self.scratch, scope, buried }.object(level, seen);
+        Judge { index: self.index, scratch: self.scratch, scope, expect: self.expect, buried }
+            .object(level, seen);
         if inner > from {
             self.scratch.matched.drain(from..inner);
         }
@@ -124,7 +127,12 @@ impl<const CHECKED: bool> Walk<'_, CHECKED> {
             _ => self.cursor.skip(kind)?,
         }
         let list = (from, self.scratch.matched.len());
-        let held = Held { stamp, kind, plain, start, end: self.cursor.at(), list };
+        let end = self.cursor.at();
+        if kind == Kind::String && plain {
+            let text = self.bytes.get(start + 1..end - 1).unwrap_or_default();
+            self.index.anticipate(slot, text, self.scratch);
+        }
+        let held = Held { stamp, kind, plain, start, end, list };
         Ok((self.scratch.hold(slot, held), inside))
     }
 

@@ -5,13 +5,13 @@ use serde_json::{Map, Value};
 use super::Union;
 use crate::matcher::evaluate::Leaves;
 use crate::scan::Kind;
-use crate::set::index::{Held, Index, Judge, ROOT, Scope, Scratch};
+use crate::set::index::{Expect, Held, Index, Judge, ROOT, Scope, Scratch};
 
 /// Leaves the rules that match in `scratch.matched`.
-pub(in crate::set) fn walk(index: &Index, event: &Value, scratch: &mut Scratch) {
+pub(in crate::set) fn walk(index: &Index, event: &Value, scratch: &mut Scratch, expect: Expect<'_>) {
     scratch.prepare(index.slots());
     match event {
-        Value::Object(fields) => Walk { index, scratch }.object(ROOT, fields, false),
+        Value::Object(fields) => Walk { index, scratch, expect }.object(ROOT, fields, false),
         other => scratch.matched.extend(index.without_fields(other.is_null())),
     }
 }
@@ -19,6 +19,7 @@ pub(in crate::set) fn walk(index: &Index, event: &Value, scratch: &mut Scratch) 
 struct Walk<'a> {
     index: &'a Index,
     scratch: &'a mut Scratch,
+    expect: Expect<'a>,
 }
 
 impl Walk<'_> {
@@ -44,7 +45,8 @@ impl Walk<'_> {
             }
         }
         let inner = self.scratch.matched.len();
-        Judge { index, scratch: self.scratch, scope: Fields { fields, stamp }, buried }.object(level, seen);
+        Judge { index, scratch: self.scratch, scope: Fields { fields, stamp }, expect: self.expect, buried }
+            .object(level, seen);
         self.scratch.matched.drain(from..inner);
     }
 
@@ -56,6 +58,9 @@ impl Walk<'_> {
                 Value::Array(items) => self.array(level, items),
                 _ => {}
             }
+        }
+        if let Value::String(text) = value {
+            self.index.anticipate(slot, text.as_bytes(), self.scratch);
         }
         let list = (from, self.scratch.matched.len());
         self.scratch.hold(slot, Held { stamp, kind: kind(value), plain: false, start: 0, end: 0, list });
