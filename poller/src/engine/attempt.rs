@@ -1,6 +1,9 @@
 //! One attempt: secrets resolved, the request sent, its time kept, its response judged.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use http::{HeaderMap, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
@@ -17,7 +20,25 @@ use crate::secret::{SecretResolver, Text};
 use crate::spec::{Body, PollSpec};
 
 /// Makes the attempt; returns what it brought and when it ended. Its request does not outlive its `cut`.
+///
+/// A client that panics has failed, and the poll goes on: nobody else would come to end the attempt.
 pub(super) async fn make(around: Arc<Surroundings>, send: Send, alarm: &mut Alarm) -> (Finding, Timestamp) {
+    let clock = Arc::clone(&around.clock);
+    let mut exchange = pin!(exchange(around, send, alarm));
+    let made = std::future::poll_fn(|context| {
+        // It is not polled again, and what it shares with others is whole after every step, or behind a lock.
+        match catch_unwind(AssertUnwindSafe(|| exchange.as_mut().poll(context))) {
+            Ok(poll) => poll.map(Some),
+            Err(_) => Poll::Ready(None),
+        }
+    });
+    made.await.unwrap_or_else(|| {
+        let message = "the client panicked; why, is in what the process has written to its standard error";
+        (Finding::Error(FetchError::new(FetchErrorKind::Panicked, message)), clock.now())
+    })
+}
+
+async fn exchange(around: Arc<Surroundings>, send: Send, alarm: &mut Alarm) -> (Finding, Timestamp) {
     let Send { key, spec, cut, last, .. } = send;
     let clock = &around.clock;
     let began = clock.now();

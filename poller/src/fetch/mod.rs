@@ -111,6 +111,8 @@ pub enum FetchErrorKind {
     Secret,
     /// What came back is not HTTP.
     Protocol,
+    /// The client panicked: a defect of it, or of what judges its responses.
+    Panicked,
 }
 
 impl FetchErrorKind {
@@ -131,11 +133,12 @@ impl FetchErrorKind {
             Self::Blocked => "blocked",
             Self::Secret => "secret",
             Self::Protocol => "protocol",
+            Self::Panicked => "panicked",
         }
     }
 
     /// All of them, each at the place of its [code](Self::code).
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::Connect,
         Self::NoSuchHost,
         Self::Dns,
@@ -149,6 +152,7 @@ impl FetchErrorKind {
         Self::Blocked,
         Self::Secret,
         Self::Protocol,
+        Self::Panicked,
     ];
 
     /// A number for it, inside this process only.
@@ -158,7 +162,7 @@ impl FetchErrorKind {
 
     /// The kind of a code; numbers that are none stand for the last.
     pub(crate) fn from_code(code: u8) -> Self {
-        Self::ALL.get(usize::from(code)).copied().unwrap_or(Self::Protocol)
+        Self::ALL.get(usize::from(code)).copied().unwrap_or(Self::Panicked)
     }
 
     /// Whether asking again cannot help unless somebody changes something first; such attempts count towards `giveUp`.

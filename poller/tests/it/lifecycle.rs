@@ -45,6 +45,15 @@ async fn a_poll_that_did_not_match_is_an_error_of_background_poll_that_carries_t
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_client_that_panics_has_failed_and_the_poll_goes_on() {
+    let world = World::sequence([|| panic!("a defect of the client"), pending, success]);
+    let poller = world.poller().build().await.unwrap();
+    let outcome = poller.submit("job", long()).await.unwrap().outcome().await.unwrap();
+    assert_eq!((outcome.name(), world.times()), ("matched", vec![0, 10_000, 20_000]));
+    assert_eq!(outcome.counts.to_string(), "2 × 200, 1 × panicked");
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_same_key_and_spec_is_the_same_poll() {
     let world = World::sequence([pending, success]);
     let poller = world.poller().build().await.unwrap();
