@@ -89,9 +89,12 @@ fn goals(report: &Report) -> Vec<Goal> {
         goal(row, "quamina-rs", 1.0 / 4.0, ratio(ours(row), quamina(row)));
     }
     goal(MILLION, "quamina-rs", 1.0 / 3.0, ratio(ours(MILLION), quamina(MILLION)));
-    let weight = report.weight_of(MILLION, KnownValid::NAME);
-    goal(MILLION, "B per rule", 256.0, weight.and_then(|weight| weight.bytes));
-    goal(MILLION, "µs per rule to build", 1.5, weight.map(|weight| weight.nanoseconds / 1000.0));
+    let weight = |engine| report.weight_of(MILLION, engine);
+    goal(MILLION, "B per rule", 256.0, weight(KnownValid::NAME).and_then(|weight| weight.bytes));
+    // 1.5 µs a rule, where quamina takes 10.9: of a machine, only the ratio can be compared with another's.
+    let built = |engine| weight(engine).map(|weight| weight.nanoseconds);
+    let building = ratio(built(KnownValid::NAME), built(QuaminaRs::NAME));
+    goal(&format!("{MILLION}, building"), "quamina-rs", 1.5 / 10.9, building);
     let above = |best: &dyn Fn(&str) -> Option<f64>| Some(best(MILLION)? - best("exact2/1000")?);
     goal("exact2, 10⁶ above 10³", "quamina-rs", 1.0 / 3.0, ratio(above(&ours), above(&quamina)));
     goal("mixed/100000", "quamina-rs", 1.0 / 5.0, ratio(ours("mixed/100000"), quamina("mixed/100000")));
