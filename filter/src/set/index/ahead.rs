@@ -12,7 +12,6 @@
 //!
 //! Nothing here has a say in what is found: what is fetched in vain, or not fetched, costs time and nothing else.
 
-use super::fact::Tag;
 use super::member::{Kind, Member};
 use super::scratch::Scratch;
 use super::{Index, test_hash};
@@ -70,15 +69,8 @@ impl Index {
             return;
         }
         for probe in &slot.probes {
-            let length = probe.length as usize;
-            let payload = match probe.tag.kind() {
-                Tag::TEXT => Some(text),
-                Tag::PREFIX => text.get(..length),
-                Tag::SUFFIX => text.len().checked_sub(length).and_then(|from| text.get(from..)),
-                _ => None,
-            };
-            if let Some(payload) = payload {
-                let hash = self.key_hash(number, probe.tag, payload);
+            if let Some(part) = probe.part(text) {
+                let hash = self.key_hash(number, probe.tag, part);
                 self.fact_table.prefetch(hash);
                 scratch.sought.push(hash);
             }

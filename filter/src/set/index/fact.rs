@@ -29,6 +29,8 @@ pub(super) struct Fact {
     pub(super) wakes: Wakes,
 }
 
+const _: () = assert!(size_of::<Fact>() == 64);
+
 #[derive(Clone, Debug)]
 pub(super) enum Test {
     /// A key's [tag](Tag) and its payload.

@@ -391,15 +391,9 @@ impl Finder<'_> {
         let (tag, length) = (probe.tag, probe.length as usize);
         let bytes = text.bytes();
         match tag.kind() {
-            Tag::TEXT => self.key(tag, bytes),
-            Tag::PREFIX => {
-                if let Some(prefix) = bytes.get(..length) {
-                    self.key(tag, prefix);
-                }
-            }
-            Tag::SUFFIX => {
-                if let Some(suffix) = bytes.len().checked_sub(length).and_then(|from| bytes.get(from..)) {
-                    self.key(tag, suffix);
+            Tag::TEXT | Tag::PREFIX | Tag::SUFFIX => {
+                if let Some(part) = probe.part(bytes) {
+                    self.key(tag, part);
                 }
             }
             Tag::GRAM => {

@@ -67,6 +67,20 @@ pub(super) struct Probe {
     pub(super) count: u32,
 }
 
+impl Probe {
+    /// What of a text is looked up, where that is a part of it and there is one of that length.
+    #[inline]
+    pub(super) fn part<'t>(&self, text: &'t [u8]) -> Option<&'t [u8]> {
+        let length = self.length as usize;
+        match self.tag.kind() {
+            Tag::TEXT => Some(text),
+            Tag::PREFIX => text.get(..length),
+            Tag::SUFFIX => text.len().checked_sub(length).and_then(|from| text.get(from..)),
+            _ => None,
+        }
+    }
+}
+
 impl Level {
     /// The level of the event, which is never released.
     pub(super) fn root() -> Self {

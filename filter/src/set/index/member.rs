@@ -202,6 +202,8 @@ pub(super) struct Pattern {
     pub(super) on_empty: bool,
 }
 
+const _: () = assert!(size_of::<Pattern>() == 64);
+
 /// Patterns on one object of which any must hold, or none.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Junction {
