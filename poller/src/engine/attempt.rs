@@ -33,7 +33,7 @@ pub(super) async fn make(around: Arc<Surroundings>, send: Send, alarm: &mut Alar
         }
     });
     made.await.unwrap_or_else(|| {
-        let message = "the client panicked; why, is in what the process has written to its standard error";
+        let message = "the client panicked; its reason is on the standard error of the process";
         (Finding::Error(FetchError::new(FetchErrorKind::Panicked, message)), clock.now())
     })
 }
