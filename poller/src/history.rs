@@ -63,6 +63,10 @@ pub(crate) struct Rhythm {
 const VERDICT: u8 = 0b11;
 const NEXT: u8 = 0b1100;
 const NEXT_SHIFT: u8 = 2;
+/// Why the next is when it is; 0 where there is none.
+const GRID: u8 = 1;
+const RETRY: u8 = 2;
+const HINT: u8 = 3;
 const HAS_NOTE: u8 = 0b1_0000;
 /// The note is not that of the last record that had one.
 const NEW_NOTE: u8 = 0b10_0000;
@@ -79,14 +83,14 @@ impl History {
 
     /// Adds an attempt that was due at `due`, which is what the one before said of its next, and drops the oldest beyond
     /// `most`.
-    pub(crate) fn push(&mut self, record: Record, due: Timestamp, rhythm: Rhythm, most: usize) {
+    pub(crate) fn push(&mut self, record: &Record, due: Timestamp, rhythm: Rhythm, most: usize) {
         if most == 0 {
             return;
         }
         while self.len() >= most {
             self.drop_first(rhythm);
         }
-        let Record { at, duration, result, verdict, note, next } = record;
+        let Record { at, duration, result, verdict, ref note, next } = *record;
         let mut flags = match verdict {
             Verdict::Matched => 0,
             Verdict::Failed => 1,
@@ -95,15 +99,15 @@ impl History {
         };
         flags |= match next.map(|next| next.why) {
             None => 0,
-            Some(NextReason::Grid) => 1,
-            Some(NextReason::Retry { .. }) => 2,
-            Some(NextReason::Hint) => 3,
+            Some(NextReason::Grid) => GRID,
+            Some(NextReason::Retry { .. }) => RETRY,
+            Some(NextReason::Hint) => HINT,
         } << NEXT_SHIFT;
         if let Some(note) = note {
             flags |= HAS_NOTE;
-            if self.note.as_ref() != Some(&note) {
+            if self.note.as_ref() != Some(note) {
                 flags |= NEW_NOTE;
-                if let Some(before) = self.note.replace(note) {
+                if let Some(before) = self.note.replace(Arc::clone(note)) {
                     self.earlier.get_or_insert_default().push_back(before);
                 }
             }
@@ -140,18 +144,18 @@ impl History {
         let mut notes = self.earlier.iter().flat_map(|earlier| earlier.iter()).chain(&self.note);
         let mut note = None;
         (0..self.len).map(move |position| {
-            let (flags, mut record) = reader.record();
-            if flags & NEW_NOTE != 0 {
+            let raw = reader.raw();
+            if raw.flags & NEW_NOTE != 0 {
                 note = notes.next();
             }
-            record.note = note.filter(|_| flags & HAS_NOTE != 0).cloned();
+            let record = raw.record(note.filter(|_| raw.flags & HAS_NOTE != 0).cloned());
             record.into_attempt(last.saturating_sub(self.len - 1 - position))
         })
     }
 
     fn drop_first(&mut self, rhythm: Rhythm) {
         let mut reader = Reader::new(&self.records, rhythm);
-        let (flags, _) = reader.record();
+        let flags = reader.raw().flags;
         self.len -= 1;
         if self.len == 0 {
             self.records.clear();
@@ -161,7 +165,14 @@ impl History {
             let begins = reader.due + Duration::from_micros(reader.number());
             first.number(micros(begins.since(rhythm.start)));
             let rest = reader.position;
-            self.records.splice(..rest, first.bytes().iter().copied());
+            match rest.checked_sub(first.len) {
+                // There is mostly room for it where the two were.
+                Some(from) => {
+                    self.records[from..rest].copy_from_slice(first.bytes());
+                    self.records.drain(..from);
+                }
+                None => drop(self.records.splice(..rest, first.bytes().iter().copied())),
+            }
         }
         if flags & NEW_NOTE != 0 {
             self.drop_note(rhythm);
@@ -173,7 +184,7 @@ impl History {
         let mut reader = Reader::new(&self.records, rhythm);
         for _ in 0..self.len {
             let begins = reader.position;
-            let (flags, _) = reader.record();
+            let flags = self.records[begins];
             if flags & HAS_NOTE != 0 {
                 if flags & NEW_NOTE == 0 {
                     self.records[begins] |= NEW_NOTE;
@@ -181,6 +192,7 @@ impl History {
                 }
                 break;
             }
+            reader.raw();
         }
         match &mut self.earlier {
             Some(earlier) => {
@@ -263,45 +275,64 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn small(&mut self) -> u32 {
-        u32::try_from(self.number()).unwrap_or(u32::MAX)
-    }
-
-    /// The flags of the next record, and the record without its note.
-    fn record(&mut self) -> (u8, Record) {
+    /// The next record, as it is written.
+    fn raw(&mut self) -> Raw {
         let flags = self.byte();
         let at = self.due + Duration::from_micros(self.number());
-        let duration = Duration::from_micros(self.number());
-        let result = match self.number() {
+        let (took, result) = (self.number(), self.number());
+        let reason = (flags & NEXT) >> NEXT_SHIFT;
+        let (mut next, mut retry) = (None, (0, 0));
+        if reason != 0 {
+            let usual = at + self.interval;
+            let shift = self.number();
+            next = Some(match shift & 1 {
+                0 => usual + Duration::from_micros(shift >> 1),
+                _ => Timestamp::from_micros(usual.as_micros().saturating_sub(shift >> 1)),
+            });
+            if reason == RETRY {
+                retry = (self.number(), self.number());
+            }
+        }
+        self.due = next.unwrap_or(at);
+        Raw { flags, at, took, result, next, retry }
+    }
+}
+
+/// A record in numbers.
+struct Raw {
+    flags: u8,
+    at: Timestamp,
+    /// In microseconds.
+    took: u64,
+    result: u64,
+    next: Option<Timestamp>,
+    /// Where a retry is next: its try, and their limit.
+    retry: (u64, u64),
+}
+
+impl Raw {
+    fn record(&self, note: Option<Note>) -> Record {
+        let result = match self.result {
             error if error >= ERRORS_FROM => {
                 let code = u8::try_from(error - ERRORS_FROM).unwrap_or(u8::MAX);
                 AttemptResult::Error(FetchErrorKind::from_code(code))
             }
             status => AttemptResult::Status(u16::try_from(status).unwrap_or(u16::MAX)),
         };
-        let verdict = match flags & VERDICT {
+        let verdict = match self.flags & VERDICT {
             0 => Verdict::Matched,
             1 => Verdict::Failed,
             2 => Verdict::Unmatched,
             _ => Verdict::Error,
         };
-        let reason = (flags & NEXT) >> NEXT_SHIFT;
-        let next = (reason != 0).then(|| {
-            let usual = at + self.interval;
-            let shift = self.number();
-            let at = match shift & 1 {
-                0 => usual + Duration::from_micros(shift >> 1),
-                _ => Timestamp::from_micros(usual.as_micros().saturating_sub(shift >> 1)),
-            };
-            let why = match reason {
-                1 => NextReason::Grid,
-                2 => NextReason::Retry { r#try: self.small(), limit: self.small() },
-                _ => NextReason::Hint,
-            };
-            Next { at, why }
-        });
-        self.due = next.map_or(at, |next: Next| next.at);
-        (flags, Record { at, duration, result, verdict, note: None, next })
+        let small = |number| u32::try_from(number).unwrap_or(u32::MAX);
+        let why = match (self.flags & NEXT) >> NEXT_SHIFT {
+            GRID => NextReason::Grid,
+            RETRY => NextReason::Retry { r#try: small(self.retry.0), limit: small(self.retry.1) },
+            _ => NextReason::Hint,
+        };
+        let next = self.next.map(|at| Next { at, why });
+        Record { at: self.at, duration: Duration::from_micros(self.took), result, verdict, note, next }
     }
 }
 
@@ -353,7 +384,7 @@ mod tests {
                 });
                 // Only the last attempt of a poll has no next.
                 record.next = next.filter(|_| number + 1 < count);
-                history.push(record.clone(), due, rhythm, most);
+                history.push(&record, due, rhythm, most);
                 due = next.map_or(due, |next| next.at);
                 let number = number as u32 + 1;
                 kept.push_back(record.into_attempt(number));
@@ -385,7 +416,7 @@ mod tests {
                 note: Some(r#"status is "PENDING", expected "SUCCESS""#.into()),
                 next: Some(Next { at: due + rhythm.interval, why: NextReason::Grid }),
             };
-            history.push(record, due, rhythm, 20);
+            history.push(&record, due, rhythm, 20);
         }
         assert!(history.records.len() <= 20 * 10 + 5, "{}", history.records.len());
         assert!(

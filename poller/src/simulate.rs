@@ -119,9 +119,6 @@ impl World {
     fn carry_out(&mut self, now: Timestamp) {
         loop {
             self.core.take_effects(&mut self.effects);
-            if self.effects.is_empty() {
-                return;
-            }
             for effect in self.effects.drain(..) {
                 match effect {
                     Effect::Send(send) => {
@@ -138,6 +135,9 @@ impl World {
                     | Effect::Held { .. }
                     | Effect::Answer { .. } => {}
                 }
+            }
+            if self.created.is_empty() && self.finished.is_empty() {
+                return;
             }
             for id in self.created.drain(..) {
                 self.core.created(id, Ok(Creation::Created), now);

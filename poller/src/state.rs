@@ -250,7 +250,7 @@ impl PollState {
         let due = std::mem::replace(&mut self.next, next.map_or(NEVER, |next| next.at));
         let record = Record { at: began, duration: ended.since(began), result, verdict, note, next };
         let rhythm = self.rhythm(spec);
-        self.progress().history.push(record.clone(), due, rhythm, limits.history);
+        self.progress().history.push(&record, due, rhythm, limits.history);
         Step { record, end, hold }
     }
 

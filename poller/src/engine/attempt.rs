@@ -18,13 +18,19 @@ use crate::judge::{self, Finding};
 use crate::mask::Secrets;
 use crate::secret::{SecretResolver, Text};
 use crate::spec::{Body, PollSpec};
+use crate::store::PollKey;
 
 /// Makes the attempt; returns what it brought and when it ended. Its request does not outlive its `cut`.
 ///
 /// A client that panics has failed, and the poll goes on: nobody else would come to end the attempt.
-pub(super) async fn make(around: Arc<Surroundings>, send: Send, alarm: &mut Alarm) -> (Finding, Timestamp) {
+pub(super) async fn make(
+    around: Arc<Surroundings>,
+    send: Send,
+    shared_as: Option<PollKey>,
+    alarm: &mut Alarm,
+) -> (Finding, Timestamp) {
     let clock = Arc::clone(&around.clock);
-    let mut exchange = pin!(exchange(around, send, alarm));
+    let mut exchange = pin!(exchange(around, send, shared_as, alarm));
     let made = std::future::poll_fn(|context| {
         // It is not polled again, and what it shares with others is whole after every step, or behind a lock.
         match catch_unwind(AssertUnwindSafe(|| exchange.as_mut().poll(context))) {
@@ -38,8 +44,13 @@ pub(super) async fn make(around: Arc<Surroundings>, send: Send, alarm: &mut Alar
     })
 }
 
-async fn exchange(around: Arc<Surroundings>, send: Send, alarm: &mut Alarm) -> (Finding, Timestamp) {
-    let Send { key, spec, cut, last, .. } = send;
+async fn exchange(
+    around: Arc<Surroundings>,
+    send: Send,
+    shared_as: Option<PollKey>,
+    alarm: &mut Alarm,
+) -> (Finding, Timestamp) {
+    let Send { spec, cut, last, .. } = send;
     let clock = &around.clock;
     let began = clock.now();
     // Those that are sent, which may come back.
@@ -55,8 +66,8 @@ async fn exchange(around: Arc<Surroundings>, send: Send, alarm: &mut Alarm) -> (
         if now >= cut {
             return std::future::pending().await;
         }
-        match &around.shares {
-            Some(shares) => shares.fetch(key.scope(), request, &*around.fetch).await,
+        match around.shares.as_ref().zip(shared_as) {
+            Some((shares, key)) => shares.fetch(key.scope(), request, &*around.fetch).await,
             None => around.fetch.fetch(request).await,
         }
     };

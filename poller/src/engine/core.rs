@@ -496,8 +496,8 @@ impl Core {
         let lateness = (number > 1).then(|| since.since(begin.due));
         let punctuality = Punctuality { lateness, held: now.since(since) };
         self.effects.push(Effect::Tell { id, event: Event::Requesting { attempt: number, at: now } });
-        let (key, spec, last) = (entry.key.clone(), entry.spec.clone(), entry.state.last().cloned());
-        self.effects.push(Effect::Send(Send { id, key, spec, number, punctuality, cut: begin.cut, last }));
+        let (spec, last) = (entry.spec.clone(), entry.state.last().cloned());
+        self.effects.push(Effect::Send(Send { id, spec, number, punctuality, cut: begin.cut, last }));
         true
     }
 

@@ -29,6 +29,7 @@ use super::attempt;
 use super::driver::{Inbox, Message, Surroundings};
 use super::effect::Send;
 use super::entry::PollId;
+use crate::store::PollKey;
 
 /// How many are kept while there is nothing for them to do: as many as there are requests in flight by default. They
 /// take some kilobytes each.
@@ -37,6 +38,8 @@ const KEPT: usize = 256;
 /// One attempt to be made, and what is needed for it.
 pub(super) struct Order {
     pub(super) send: Send,
+    /// The poll, where those of its scope may share requests.
+    pub(super) shared_as: Option<PollKey>,
     pub(super) span: Span,
     pub(super) around: Arc<Surroundings>,
     /// Where its result goes.
@@ -90,10 +93,11 @@ impl Courier {
         let received = Arc::clone(&orders);
         let task = tokio::spawn(async move {
             loop {
-                let Order { send, span, around, inbox } = poll_fn(|context| received.poll(context)).await;
+                let Order { send, shared_as, span, around, inbox } =
+                    poll_fn(|context| received.poll(context)).await;
                 let id = send.id;
                 let attempt = async {
-                    let (finding, ended) = attempt::make(around, send, &mut alarm).await;
+                    let (finding, ended) = attempt::make(around, send, shared_as, &mut alarm).await;
                     // Where the driver has stopped, the poll stays open in the store.
                     let _ = inbox.send(Message::Attempted { id, finding, ended });
                 };

@@ -427,9 +427,11 @@ impl Driver {
     fn send(&mut self, send: Send) {
         let Some(inbox) = self.inbox.upgrade() else { return };
         self.around.observer.began(send.punctuality.lateness, send.punctuality.held);
-        let span = trace::request(&send.key, send.number, &send.spec);
+        let key = self.core.key(send.id);
+        let span = trace::request(key, send.number, &send.spec);
         let around = Arc::clone(&self.around);
-        self.couriers.send(Order { send, span, around, inbox });
+        let shared_as = key.filter(|_| around.shares.is_some()).cloned();
+        self.couriers.send(Order { send, shared_as, span, around, inbox });
     }
 
     fn with_store(

@@ -42,7 +42,6 @@ pub(crate) enum Effect {
 #[derive(Debug)]
 pub(crate) struct Send {
     pub(crate) id: PollId,
-    pub(crate) key: PollKey,
     pub(crate) spec: PollSpec,
     pub(crate) number: u32,
     pub(crate) punctuality: Punctuality,

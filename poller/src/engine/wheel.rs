@@ -6,7 +6,7 @@
 //! Hierarchical Timing Wheels", SOSP 1987).
 //!
 //! ```text
-//!  level 0    64 slots of  1.02 ms ─► ready (a heap): due in the present slot or before
+//!  level 0    64 slots of  1.02 ms ─► present: one slot, sorted; what comes too late for its slot: ready, a heap
 //!  level 1    64 slots of 65.5 ms       ▲ each slot, when its time begins, goes to finer ones
 //!  level 2    64 slots of  4.19 s       │
 //!  level 3    64 slots of   268 s       │ … up to the end of time
@@ -35,19 +35,18 @@ const LEVELS: usize = ((64 - FINEST_BITS).div_ceil(SLOT_BITS)) as usize;
 
 #[derive(Debug)]
 pub(crate) struct Wheel<T> {
-    levels: [Level<T>; LEVELS],
+    /// Which slots of each level hold something, and which levels do: asked for every entry, so kept together.
+    used: [u64; LEVELS],
+    in_use: u16,
+    levels: [[Slot<T>; SLOTS]; LEVELS],
+    /// The rest of the slot that is now, the last first.
+    present: Vec<(Timestamp, T)>,
+    /// What came for the slot that is now, or an earlier one, when it was there.
     ready: BinaryHeap<Reverse<(Timestamp, T)>>,
     /// The slot of level 0 that is now, counted from the beginning of time. All before it are empty.
     now: u64,
     len: usize,
     stale: usize,
-}
-
-#[derive(Debug)]
-struct Level<T> {
-    /// Which slots hold something.
-    used: u64,
-    slots: [Slot<T>; SLOTS],
 }
 
 #[derive(Debug)]
@@ -63,9 +62,16 @@ impl<T> Slot<T> {
 
 impl<T: Ord + Copy> Wheel<T> {
     pub(crate) fn new() -> Self {
-        let level = || Level { used: 0, slots: [const { Slot::EMPTY }; SLOTS] };
-        let levels = std::array::from_fn(|_| level());
-        Self { levels, ready: BinaryHeap::new(), now: 0, len: 0, stale: 0 }
+        Self {
+            used: [0; LEVELS],
+            in_use: 0,
+            levels: [const { [const { Slot::EMPTY }; SLOTS] }; LEVELS],
+            present: Vec::new(),
+            ready: BinaryHeap::new(),
+            now: 0,
+            len: 0,
+            stale: 0,
+        }
     }
 
     pub(crate) fn insert(&mut self, at: Timestamp, what: T) {
@@ -82,65 +88,96 @@ impl<T: Ord + Copy> Wheel<T> {
         // The highest group of bits in which the two differ says how far ahead it is.
         let level = (63 - (tick ^ self.now).leading_zeros()) / SLOT_BITS;
         let slot = (tick >> (level * SLOT_BITS)) as usize % SLOTS;
-        let level = &mut self.levels[level as usize];
-        level.used |= 1 << slot;
-        let slot = &mut level.slots[slot];
+        self.in_use |= 1 << level;
+        self.used[level as usize] |= 1 << slot;
+        let slot = &mut self.levels[level as usize][slot];
         slot.first = slot.first.min(at);
         slot.entries.push((at, what));
     }
 
+    /// The first of those whose slot has come.
+    fn first_present(&self) -> Option<Timestamp> {
+        let present = self.present.last().map(|(at, _)| *at);
+        let ready = self.ready.peek().map(|Reverse((at, _))| *at);
+        match (present, ready) {
+            (Some(present), Some(ready)) => Some(present.min(ready)),
+            (present, ready) => present.or(ready),
+        }
+    }
+
     /// When to look again: not after the first entry, and exactly then unless that one is stale.
     pub(crate) fn next(&self) -> Option<Timestamp> {
-        if let Some(Reverse((at, _))) = self.ready.peek() {
-            return Some(*at);
-        }
-        let level = self.levels.iter().find(|level| level.used != 0)?;
-        Some(level.slots[level.used.trailing_zeros() as usize].first)
+        self.first_present().or_else(|| {
+            let (level, slot) = self.first_used()?;
+            Some(self.levels[level][slot].first)
+        })
+    }
+
+    /// The level and slot of the first entry whose slot has not come.
+    fn first_used(&self) -> Option<(usize, usize)> {
+        let level = (self.in_use != 0).then(|| self.in_use.trailing_zeros() as usize)?;
+        Some((level, self.used[level].trailing_zeros() as usize))
     }
 
     /// Takes the first entry that is due at `now`.
     pub(crate) fn pop_due(&mut self, now: Timestamp) -> Option<(Timestamp, T)> {
         loop {
-            match self.ready.peek() {
-                Some(Reverse((at, _))) if *at <= now => {
-                    let Reverse(entry) = self.ready.pop()?;
-                    self.len -= 1;
-                    return Some(entry);
-                }
-                Some(_) => return None,
-                None => self.advance(now.as_micros() >> FINEST_BITS)?,
-            }
+            let present = match (self.present.last(), self.ready.peek()) {
+                (Some(present), Some(Reverse(ready))) => present < ready,
+                (present, None) => present.is_some(),
+                (None, Some(_)) => false,
+            };
+            let entry = if present {
+                self.present.pop_if(|(at, _)| *at <= now)
+            } else if self.ready.peek().is_some_and(|Reverse((at, _))| *at <= now) {
+                self.ready.pop().map(|Reverse(entry)| entry)
+            } else if self.ready.is_empty() {
+                self.advance(now.as_micros() >> FINEST_BITS)?;
+                continue;
+            } else {
+                None
+            };
+            self.len -= usize::from(entry.is_some());
+            return entry;
         }
     }
 
-    /// Goes on to the next slot in use, if its time has begun at `tick`.
+    /// Goes on to the next slot in use, if its time has begun at `tick`. All that was present has been taken.
     fn advance(&mut self, tick: u64) -> Option<()> {
-        let found = self.levels.iter().position(|level| level.used != 0);
-        let Some(level) = found else {
+        let Some((level, slot)) = self.first_used() else {
             self.now = self.now.max(tick);
             return None;
         };
-        let slot = self.levels[level].used.trailing_zeros();
         let shift = level as u32 * SLOT_BITS;
         // The slots of a level share what lies above it with the present.
         let above = self.now.checked_shr(shift + SLOT_BITS).unwrap_or(0);
-        let begins = (above.checked_shl(SLOT_BITS).unwrap_or(0) | u64::from(slot)) << shift;
+        let begins = (above.checked_shl(SLOT_BITS).unwrap_or(0) | slot as u64) << shift;
         if begins > tick {
             return None;
         }
         self.now = begins;
-        self.levels[level].used &= !(1 << slot);
-        let slot = &mut self.levels[level].slots[slot as usize];
-        slot.first = Timestamp::from_micros(u64::MAX);
-        let mut entries = std::mem::take(&mut slot.entries);
-        for (at, what) in entries.drain(..) {
-            self.place(at, what);
-        }
+        self.vacate(level, slot);
+        let entries = &mut self.levels[level][slot].entries;
         if level == 0 {
-            // Small, and used again in 65 ms; the room of larger ones is given back.
-            self.levels[level].slots[slot_of(begins)].entries = entries;
+            // Small, and used again in 65 ms: each gets the other's room.
+            std::mem::swap(entries, &mut self.present);
+            self.present.sort_unstable_by(|a, b| b.cmp(a));
+        } else {
+            // The room of larger ones is given back.
+            for (at, what) in std::mem::take(entries) {
+                self.place(at, what);
+            }
         }
         Some(())
+    }
+
+    /// Says that a slot holds nothing, or soon will not.
+    fn vacate(&mut self, level: usize, slot: usize) {
+        self.used[level] &= !(1 << slot);
+        if self.used[level] == 0 {
+            self.in_use &= !(1 << level);
+        }
+        self.levels[level][slot].first = Timestamp::from_micros(u64::MAX);
     }
 
     /// Says that an entry that is in here no longer holds. Whether it is time to [`sweep`](Self::sweep).
@@ -156,17 +193,18 @@ impl<T: Ord + Copy> Wheel<T> {
 
     /// Drops the entries that do not hold.
     pub(crate) fn sweep(&mut self, mut holds: impl FnMut(Timestamp, T) -> bool) {
+        self.present.retain(|(at, what)| holds(*at, *what));
         self.ready.retain(|Reverse((at, what))| holds(*at, *what));
-        self.len = self.ready.len();
-        for level in &mut self.levels {
-            for (number, slot) in level.slots.iter_mut().enumerate() {
-                slot.entries.retain(|(at, what)| holds(*at, *what));
-                slot.entries.shrink_to_fit();
-                if slot.entries.is_empty() {
-                    level.used &= !(1 << number);
-                    slot.first = Timestamp::from_micros(u64::MAX);
+        self.len = self.present.len() + self.ready.len();
+        for level in 0..LEVELS {
+            for slot in 0..SLOTS {
+                let entries = &mut self.levels[level][slot].entries;
+                entries.retain(|(at, what)| holds(*at, *what));
+                entries.shrink_to_fit();
+                self.len += entries.len();
+                if entries.is_empty() {
+                    self.vacate(level, slot);
                 }
-                self.len += slot.entries.len();
             }
         }
         self.stale = 0;
@@ -175,10 +213,6 @@ impl<T: Ord + Copy> Wheel<T> {
 
 /// Fewer stale entries than this are not worth a sweep.
 const FEW: usize = 1024;
-
-const fn slot_of(tick: u64) -> usize {
-    tick as usize % SLOTS
-}
 
 #[cfg(test)]
 mod tests {

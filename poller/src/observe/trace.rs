@@ -26,7 +26,7 @@ use crate::store::{PollKey, StoreError};
 const TARGET: &str = "poller";
 
 /// The span of one request.
-pub(crate) fn request(key: &PollKey, attempt: u32, spec: &PollSpec) -> Span {
+pub(crate) fn request(key: Option<&PollKey>, attempt: u32, spec: &PollSpec) -> Span {
     // Parsing the URL is not for free, and mostly nobody listens.
     if !tracing::enabled!(target: TARGET, Level::DEBUG) {
         return Span::none();
@@ -35,8 +35,8 @@ pub(crate) fn request(key: &PollKey, attempt: u32, spec: &PollSpec) -> Span {
     debug_span!(
         target: TARGET,
         "request",
-        poll.scope = key.scope(),
-        poll.key = key.key(),
+        poll.scope = key.map(PollKey::scope),
+        poll.key = key.map(PollKey::key),
         poll.attempt = attempt,
         http.request.method = spec.request().method.as_str(),
         url.scheme = url.scheme(),

@@ -82,7 +82,6 @@ impl<'a> Seen<'a> {
     fn collect(headers: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let mut seen = Self::default();
         for (name, value) in headers {
-            let value = value.trim();
             let slot = match name.len() {
                 3 if name.eq_ignore_ascii_case("age") => &mut seen.age,
                 4 if name.eq_ignore_ascii_case("date") => &mut seen.date,
@@ -92,12 +91,12 @@ impl<'a> Seen<'a> {
                 19 if name.eq_ignore_ascii_case("ratelimit-remaining") => &mut seen.remaining,
                 19 if name.eq_ignore_ascii_case("x-ms-retry-after-ms") => &mut seen.x_ms_retry_after_ms,
                 9 if name.eq_ignore_ascii_case("ratelimit") => {
-                    seen.add_quotas(value);
+                    seen.add_quotas(value.trim());
                     continue;
                 }
                 _ => continue,
             };
-            slot.get_or_insert(value);
+            slot.get_or_insert_with(|| value.trim());
         }
         seen
     }
