@@ -33,7 +33,7 @@ use slotmap::SlotMap;
 use super::effect::{Admission, Effect, Punctuality, Send, Ticket};
 use super::entry::{Creating, Entry, Finishing, Phase, PollId};
 use super::lanes::{LaneId, Lanes};
-use super::names::Names;
+use super::names::{Names, Place};
 use super::recent::Recent;
 use super::wheel::Wheel;
 use crate::clock::Timestamp;
@@ -54,6 +54,9 @@ struct Hold {
     /// Whose response asked for it.
     by: PollKey,
 }
+
+/// How many polls room is made for before they are there: some 100 bytes each.
+const MOST_EXPECTED: usize = 1 << 20;
 
 #[derive(Debug)]
 pub(crate) struct Core {
@@ -186,7 +189,14 @@ impl Core {
 
     /// The open poll of that name.
     pub(crate) fn find(&self, key: &PollKey) -> Option<PollId> {
-        self.names.find(key, &self.polls)
+        self.names.find(key, self.names.place(key), &self.polls)
+    }
+
+    /// Makes room for polls that will be adopted. So many are said to come: that is believed up to a point.
+    pub(crate) fn expect(&mut self, polls: usize) {
+        let more = polls.min(MOST_EXPECTED);
+        self.polls.reserve(more);
+        self.names.reserve(more, &self.polls);
     }
 
     /// Somebody wants this poll to be run.
@@ -194,7 +204,8 @@ impl Core {
         if self.shutting_down {
             return self.answer(ticket, Err(Kind::Shutdown.into()));
         }
-        if let Some(id) = self.find(&key) {
+        let place = self.names.place(&key);
+        if let Some(id) = self.names.find(&key, place, &self.polls) {
             let Some(entry) = self.polls.get_mut(id) else { return };
             let fields = entry.spec.differences(&spec);
             if !fields.is_empty() {
@@ -212,7 +223,7 @@ impl Core {
         }
         let poll = StoredPoll::new(key, self.specs.share(spec), now);
         let creating = Creating { tickets: vec![ticket], cancelled: false };
-        let id = self.insert(&poll, PollState::new(now), Phase::Creating(Box::new(creating)));
+        let id = self.insert(&poll, place, PollState::new(now), Phase::Creating(Box::new(creating)));
         self.effects.push(Effect::Create { id, poll });
     }
 
@@ -281,10 +292,13 @@ impl Core {
         for mut poll in polls.into_iter().filter(|poll| poll.outcome.is_none()) {
             if self.finished_since_look.as_ref().is_some_and(|finished| finished.contains(&poll.key)) {
                 doubtful.push(poll.key);
-            } else if self.find(&poll.key).is_none() {
+                continue;
+            }
+            let place = self.names.place(&poll.key);
+            if self.names.find(&poll.key, place, &self.polls).is_none() {
                 poll.spec = self.specs.share(poll.spec);
                 let state = PollState::resumed(&poll.spec, poll.created_at, poll.restarts, now);
-                let id = self.insert(&poll, state, Phase::Queued { since: now });
+                let id = self.insert(&poll, place, state, Phase::Queued { since: now });
                 self.look_at(id, now);
             }
         }
@@ -398,11 +412,11 @@ impl Core {
         shutdown::first(self.polls.values().map(|entry| (deadline(entry), &entry.key, entry.is_in_flight())))
     }
 
-    fn insert(&mut self, poll: &StoredPoll, state: PollState, phase: Phase) -> PollId {
+    fn insert(&mut self, poll: &StoredPoll, place: Place, state: PollState, phase: Phase) -> PollId {
         let lane = self.lanes.join(&poll.spec);
         let (key, spec) = (poll.key.clone(), poll.spec.clone());
         let id = self.polls.insert(Entry { key, spec, state, phase, lane });
-        self.names.insert(id, &self.polls);
+        self.names.insert(id, place, &self.polls);
         id
     }
 

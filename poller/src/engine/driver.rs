@@ -92,10 +92,12 @@ pub(crate) fn spawn(
 ) -> Inbox {
     let (inbox, messages) = mpsc::unbounded_channel();
     let upkeep = Upkeep::new(&limits, around.store.keeps_attempts(), around.clock.now());
+    let mut core = Core::new(limits, rng);
+    core.expect(expected);
     let driver = Driver {
         upkeep,
         creates: Vec::new(),
-        core: Core::new(limits, rng),
+        core,
         effects: Vec::new(),
         around,
         messages,

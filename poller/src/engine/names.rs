@@ -19,18 +19,32 @@ pub(super) struct Names {
     hasher: RandomState,
 }
 
+/// Where a name is looked for, and put where it is not there yet.
+#[derive(Clone, Copy)]
+pub(super) struct Place(u64);
+
 impl Names {
+    pub(super) fn place(&self, key: &PollKey) -> Place {
+        Place(self.hasher.hash_one(key))
+    }
+
     /// The open poll of that name.
-    pub(super) fn find(&self, key: &PollKey, polls: &SlotMap<PollId, Entry>) -> Option<PollId> {
+    pub(super) fn find(&self, key: &PollKey, place: Place, polls: &SlotMap<PollId, Entry>) -> Option<PollId> {
         let named = |id: &PollId| polls.get(*id).is_some_and(|entry| entry.key == *key);
-        self.ids.find(self.hasher.hash_one(key), named).copied()
+        self.ids.find(place.0, named).copied()
     }
 
     /// Takes in a poll of `polls` whose name no other has.
-    pub(super) fn insert(&mut self, id: PollId, polls: &SlotMap<PollId, Entry>) {
+    pub(super) fn insert(&mut self, id: PollId, place: Place, polls: &SlotMap<PollId, Entry>) {
         let Self { ids, hasher } = self;
         let hash_of = |id: &PollId| polls.get(*id).map_or(0, |entry| hasher.hash_one(&entry.key));
-        ids.insert_unique(hash_of(&id), id, hash_of);
+        ids.insert_unique(place.0, id, hash_of);
+    }
+
+    /// Makes room for so many more than `polls`. To grow is to look at every poll and its name again.
+    pub(super) fn reserve(&mut self, more: usize, polls: &SlotMap<PollId, Entry>) {
+        let Self { ids, hasher } = self;
+        ids.reserve(more, |id| polls.get(*id).map_or(0, |entry| hasher.hash_one(&entry.key)));
     }
 
     /// The poll `id`, which had this name, is gone.

@@ -122,8 +122,10 @@ impl PollSpec {
 
     /// Scheme, host and port of the URL, the port left out where it is the scheme's own.
     pub(crate) fn origin(&self) -> &str {
-        let host = self.url.find("://").map_or(0, |scheme| scheme + 3);
-        let end = self.url[host..].find(['/', '?', '#']).map_or(self.url.len(), |length| host + length);
+        // The first colon is that of "://".
+        let host = self.url.find(':').map_or(0, |scheme| scheme + 3);
+        let ends = |byte: u8| matches!(byte, b'/' | b'?' | b'#');
+        let end = self.url.bytes().skip(host).position(ends).map_or(self.url.len(), |length| host + length);
         &self.url[..end]
     }
 
