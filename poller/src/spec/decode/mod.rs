@@ -46,7 +46,7 @@ const DEFAULT_TIMEOUT: u64 = 600;
 const DEFAULT_GIVE_UP: NonZeroU32 = NonZeroU32::new(5).expect("invariant: five is not zero");
 
 /// Longer than any server takes, and short enough to keep a million of them.
-const LONGEST_URL: usize = 8 << 10;
+pub(super) const LONGEST_URL: usize = 8 << 10;
 
 pub(super) fn spec(
     node: &json::Node,
