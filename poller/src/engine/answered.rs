@@ -1,9 +1,14 @@
 //! What the store has answered to one of the driver's calls.
 //!
 //! One type for all of them, apart from what anybody else may send: the driver counts the calls that are under way, and
-//! so must know an answer of the store when it sees one.
+//! so must know an answer of the store when it sees one. For the same reason there is one for every call, whatever the
+//! store does with it.
 
+use std::iter::repeat_with;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+
+use futures_util::FutureExt as _;
 
 use super::entry::PollId;
 use crate::outcome::Outcome;
@@ -27,7 +32,28 @@ pub(crate) enum Answered {
     Finished(PollId, Result<Arc<Outcome>, StoreError>),
 }
 
+/// What comes of a call. Where the store panics in it, it has failed; nobody else would say that it is over.
+pub(super) async fn made<T>(call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    // What panicked is not asked for anything more. The store is asked again, as anybody may who shares it.
+    AssertUnwindSafe(call).catch_unwind().await.unwrap_or_else(|_| {
+        Err(StoreError::new("the store panicked; its reason is on the standard error of the process"))
+    })
+}
+
 impl Answered {
+    /// The answers for new polls: one for each, also where the store gave fewer.
+    pub(super) fn created(
+        ids: Vec<PollId>,
+        results: Result<Vec<Result<Creation, StoreError>>, StoreError>,
+    ) -> Self {
+        let (results, error) = match results {
+            Ok(results) => (results, StoreError::new("the store does not say whether it has kept the poll")),
+            Err(error) => (Vec::new(), error),
+        };
+        let results = results.into_iter().chain(repeat_with(|| Err(error.clone())));
+        Self::Created(ids.into_iter().zip(results).collect())
+    }
+
     /// What the store complains of.
     pub(super) fn error(&self) -> Option<&StoreError> {
         match self {

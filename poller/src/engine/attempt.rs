@@ -1,10 +1,9 @@
 //! One attempt: secrets resolved, the request sent, its time kept, its response judged.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::task::Poll;
 
+use futures_util::FutureExt as _;
 use http::{HeaderMap, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
@@ -30,15 +29,9 @@ pub(super) async fn make(
     alarm: &mut Alarm,
 ) -> (Finding, Timestamp) {
     let clock = Arc::clone(&around.clock);
-    let mut exchange = pin!(exchange(around, send, shared_as, alarm));
-    let made = std::future::poll_fn(|context| {
-        // It is not polled again, and what it shares with others is whole after every step, or behind a lock.
-        match catch_unwind(AssertUnwindSafe(|| exchange.as_mut().poll(context))) {
-            Ok(poll) => poll.map(Some),
-            Err(_) => Poll::Ready(None),
-        }
-    });
-    made.await.unwrap_or_else(|| {
+    // It is not polled again, and what it shares with others is whole after every step, or behind a lock.
+    let made = AssertUnwindSafe(exchange(around, send, shared_as, alarm)).catch_unwind();
+    made.await.unwrap_or_else(|_| {
         let message = "the client panicked; its reason is on the standard error of the process";
         (Finding::Error(FetchError::new(FetchErrorKind::Panicked, message)), clock.now())
     })

@@ -31,9 +31,9 @@ use super::effect::Send;
 use super::entry::PollId;
 use crate::store::PollKey;
 
-/// How many are kept while there is nothing for them to do: as many as there are requests in flight by default. They
-/// take some kilobytes each.
-const KEPT: usize = 256;
+/// The most that are kept while there is nothing for them to do, however many requests may be in flight. They take some
+/// kilobytes each.
+const MOST_KEPT: usize = 4096;
 
 /// One attempt to be made, and what is needed for it.
 pub(super) struct Order {
@@ -47,13 +47,19 @@ pub(super) struct Order {
 }
 
 /// All of them, by what they do.
-#[derive(Default)]
 pub(super) struct Couriers {
     idle: Vec<Courier>,
+    /// How many of those are kept.
+    kept: usize,
     out: HashMap<PollId, Courier>,
 }
 
 impl Couriers {
+    /// For so many requests in flight.
+    pub(super) fn new(in_flight: usize) -> Self {
+        Self { idle: Vec::new(), kept: in_flight.min(MOST_KEPT), out: HashMap::new() }
+    }
+
     /// Has an attempt made; [`Message::Attempted`] follows.
     pub(super) fn send(&mut self, order: Order) {
         let id = order.send.id;
@@ -67,7 +73,7 @@ impl Couriers {
     /// The attempt for this poll has ended.
     pub(super) fn back(&mut self, id: PollId) {
         if let Some(courier) = self.out.remove(&id)
-            && self.idle.len() < KEPT
+            && self.idle.len() < self.kept
         {
             self.idle.push(courier);
         }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::alarm::Alarm;
-use super::answered::Answered;
+use super::answered::{Answered, made};
 use super::core::Core;
 use super::couriers::{Couriers, Order};
 use super::effect::{Admission, Effect, Send, Ticket};
@@ -18,7 +18,7 @@ use super::entry::PollId;
 use super::lanes::LaneId;
 use super::sharing::Shares;
 use super::upkeep::Upkeep;
-use crate::clock::{BoxFuture, Clock, Timestamp};
+use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, Kind};
 use crate::event::{Event, Feeder};
 use crate::fetch::Fetch;
@@ -92,6 +92,7 @@ pub(crate) fn spawn(
 ) -> Inbox {
     let (inbox, messages) = mpsc::unbounded_channel();
     let upkeep = Upkeep::new(&limits, around.store.keeps_attempts(), around.clock.now());
+    let couriers = Couriers::new(limits.in_flight);
     let mut core = Core::new(limits, rng);
     core.expect(expected);
     let driver = Driver {
@@ -105,7 +106,7 @@ pub(crate) fn spawn(
         tickets: HashMap::new(),
         next_ticket: 0,
         watchers: HashMap::new(),
-        couriers: Couriers::default(),
+        couriers,
         closing: None,
         store_calls: 0,
         look: None,
@@ -326,15 +327,19 @@ impl Driver {
     /// Does for the store what is due.
     fn keep_up(&mut self, now: Timestamp) {
         if let Some(retention) = self.upkeep.purge(now) {
-            self.with_store(Operation::Purge, move |store| {
-                Box::pin(async move { Answered::Purged(store.purge(retention).await) })
-            });
+            self.with_store(
+                Operation::Purge,
+                move |store| async move { store.purge(retention).await },
+                Answered::Purged,
+            );
         }
         if let Some(attempted) = self.upkeep.flush(self.core.open(), now) {
             let attempts = attempted.into_iter().filter_map(|id| self.core.attempts(id)).collect();
-            self.with_store(Operation::NoteAttempts, move |store| {
-                Box::pin(async move { Answered::Noted(store.note_attempts(attempts).await) })
-            });
+            self.with_store(
+                Operation::NoteAttempts,
+                move |store| async move { store.note_attempts(attempts).await },
+                Answered::Noted,
+            );
         }
     }
 
@@ -344,15 +349,15 @@ impl Driver {
             return self.load();
         }
         self.core.begin_look();
-        self.with_store(Operation::Changes, |store| {
-            Box::pin(async move { Answered::Changed(store.changes().await) })
-        });
+        self.with_store(Operation::Changes, |store| async move { store.changes().await }, Answered::Changed);
     }
 
     fn load(&mut self) {
-        self.with_store(Operation::LoadOpen, |store| {
-            Box::pin(async move { Answered::Loaded(store.load_open().await) })
-        });
+        self.with_store(
+            Operation::LoadOpen,
+            |store| async move { store.load_open().await },
+            Answered::Loaded,
+        );
     }
 
     /// Some of the polls that were open at the start have been read.
@@ -392,9 +397,7 @@ impl Driver {
 
     /// Asks the store for one poll anew, to run it if it is open.
     fn look_at_one(&mut self, key: PollKey) {
-        self.with_store(Operation::Get, |store| {
-            Box::pin(async move { Answered::Looked(store.get(key).await) })
-        });
+        self.with_store(Operation::Get, |store| async move { store.get(key).await }, Answered::Looked);
     }
 
     fn look_again(&mut self) {
@@ -407,9 +410,11 @@ impl Driver {
         for effect in effects.drain(..) {
             match effect {
                 Effect::Create { id, poll } => self.creates.push((id, poll)),
-                Effect::Finish { id, key, outcome } => self.with_store(Operation::Finish, move |store| {
-                    Box::pin(async move { Answered::Finished(id, store.finish(key, outcome).await) })
-                }),
+                Effect::Finish { id, key, outcome } => self.with_store(
+                    Operation::Finish,
+                    move |store| async move { store.finish(key, outcome).await },
+                    move |result| Answered::Finished(id, result),
+                ),
                 Effect::Send(request) => self.send(request),
                 Effect::Abort { id } => self.couriers.abandon(id),
                 Effect::Attempted { id, number, record } => self.attempted(id, number, record),
@@ -436,18 +441,22 @@ impl Driver {
         self.couriers.send(Order { send, shared_as, span, around, inbox });
     }
 
-    fn with_store(
+    /// Asks the store for something; [`stored`](Self::stored) follows.
+    fn with_store<T, C>(
         &mut self,
         operation: Operation,
-        call: impl FnOnce(Arc<dyn Store>) -> BoxFuture<'static, Answered>,
-    ) {
+        call: impl FnOnce(Arc<dyn Store>) -> C + std::marker::Send + 'static,
+        answered: impl FnOnce(Result<T, StoreError>) -> Answered + std::marker::Send + 'static,
+    ) where
+        C: Future<Output = Result<T, StoreError>> + std::marker::Send,
+        T: std::marker::Send,
+    {
         let Some(inbox) = self.inbox.upgrade() else { return };
         self.store_calls += 1;
-        let call = call(Arc::clone(&self.around.store));
         let around = Arc::clone(&self.around);
         tokio::spawn(async move {
             let asked = around.clock.now();
-            let answer = call.await;
+            let answer = answered(made(call(Arc::clone(&around.store))).await);
             around.observer.store(operation, around.clock.now().since(asked), answer.error());
             let _ = inbox.send(Message::Stored(answer));
         });
@@ -459,12 +468,11 @@ impl Driver {
             return;
         }
         let (ids, polls): (Vec<_>, Vec<_>) = self.creates.drain(..).unzip();
-        self.with_store(Operation::Create, move |store| {
-            Box::pin(async move {
-                let results = store.create_all(polls).await;
-                Answered::Created(ids.into_iter().zip(results).collect())
-            })
-        });
+        self.with_store(
+            Operation::Create,
+            move |store| async move { Ok(store.create_all(polls).await) },
+            move |results| Answered::created(ids, results),
+        );
     }
 
     fn attempted(&mut self, id: PollId, number: u32, record: Record) {

@@ -231,12 +231,7 @@ impl PollSpec {
             return if same { Vec::new() } else { vec!["/url".to_owned()] };
         }
         let mut pointers = Vec::new();
-        differing(
-            &canonical(&self.to_value()),
-            &canonical(&other.to_value()),
-            &mut String::new(),
-            &mut pointers,
-        );
+        differing(&canonical(&self.to_value()), &canonical(&other.to_value()), "", &mut pointers);
         pointers.extend(self.shared.request.differing_secrets(&other.shared.request));
         // The order of retry rules has a meaning that the canonical map does not show.
         if pointers.is_empty() && self.shared.retry != other.shared.retry {
@@ -430,24 +425,16 @@ fn canonical(value: &Value) -> Value {
 }
 
 /// Collects the pointers at which two values differ, descending through objects only.
-fn differing(a: &Value, b: &Value, pointer: &mut String, pointers: &mut Vec<String>) {
+fn differing(a: &Value, b: &Value, pointer: &str, pointers: &mut Vec<String>) {
     match (a, b) {
         (Value::Object(a), Value::Object(b)) => {
             let names: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
             for name in names {
-                let length = pointer.len();
-                pointer.push('/');
-                pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
-                differing(
-                    a.get(name).unwrap_or(&Value::Null),
-                    b.get(name).unwrap_or(&Value::Null),
-                    pointer,
-                    pointers,
-                );
-                pointer.truncate(length);
+                let (a, b) = (a.get(name).unwrap_or(&Value::Null), b.get(name).unwrap_or(&Value::Null));
+                differing(a, b, &fields::child(pointer, name), pointers);
             }
         }
         (a, b) if a == b => {}
-        _ => pointers.push(pointer.clone()),
+        _ => pointers.push(pointer.to_owned()),
     }
 }

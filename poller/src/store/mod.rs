@@ -217,6 +217,10 @@ impl StoreError {
 ///
 /// Every method may be called at any time from any task. A future that has returned `Ok` has made its change as
 /// durable as the store ever makes it; one that was dropped may or may not have made it.
+///
+/// Where a future panics, the engine takes that for an error of the store, and does what it does after any: a poll that was to be
+/// created is refused, an outcome is stored later. A call that somebody else makes, such as
+/// [`Poller::list`](crate::Poller::list), panics in its caller.
 pub trait Store: Send + Sync + 'static {
     /// Keeps a new poll, unless one of that name is there.
     fn create(&self, poll: StoredPoll) -> BoxFuture<'_, Result<Creation, StoreError>>;

@@ -468,3 +468,90 @@ async fn what_others_submit_is_asked_for_until_nothing_is_left_and_then_no_soone
     assert!(times[0] >= 3_600_000, "{times:?}");
     assert!(times[2] < 3_600_000 + 1000, "{times:?}");
 }
+
+/// A memory store that panics in the first call of each kind: before it returns a future, or in the future.
+#[derive(Default)]
+struct Panicking {
+    inner: MemoryStore,
+    created: AtomicU32,
+    finished: AtomicU32,
+    looked: Arc<AtomicU32>,
+}
+
+fn is_first(calls: &AtomicU32) -> bool {
+    calls.fetch_add(1, Ordering::Relaxed) == 0
+}
+
+impl Store for Panicking {
+    fn create(&self, poll: StoredPoll) -> BoxFuture<'_, Result<Creation, StoreError>> {
+        assert!(!is_first(&self.created), "a defect of the store");
+        self.inner.create(poll)
+    }
+
+    fn finish(&self, key: PollKey, outcome: Arc<Outcome>) -> BoxFuture<'_, Result<Arc<Outcome>, StoreError>> {
+        Box::pin(async move {
+            assert!(!is_first(&self.finished), "a defect of the store");
+            self.inner.finish(key, outcome).await
+        })
+    }
+
+    fn changes_every(&self) -> Option<Duration> {
+        Some(Duration::from_secs(1))
+    }
+
+    fn changes(&self) -> BoxFuture<'_, Result<Changes, StoreError>> {
+        assert!(!is_first(&self.looked), "a defect of the store");
+        Box::pin(std::future::ready(Ok(Changes::default())))
+    }
+
+    rest_to_inner!();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_panics_has_failed_and_is_asked_again() {
+    let world = World::sequence([pending, success]);
+    let store = Panicking::default();
+    let looked = Arc::clone(&store.looked);
+    let poller = world.poller().store(store).build().await.unwrap();
+    let error = poller.submit("job", long()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Store);
+    assert!(error.to_string().contains("the store panicked"), "{error}");
+    let poll = poller.submit("job", long()).await.unwrap();
+    assert_eq!(poll.accepted(), Accepted::Created);
+    let outcome = poll.outcome().await.unwrap();
+    assert_eq!((outcome.name(), world.times()), ("matched", vec![0, 10_000]));
+    assert!(millis(world.now()) > 10_000, "the outcome was stored the second time: {:?}", world.now());
+    assert!(looked.load(Ordering::Relaxed) > 1, "what others did is asked for again");
+    let report = poller.shutdown().await;
+    assert_eq!(report.left_open, 0);
+}
+
+/// A memory store that says nothing of what it creates.
+struct Silent {
+    inner: MemoryStore,
+}
+
+impl Store for Silent {
+    fn create(&self, poll: StoredPoll) -> BoxFuture<'_, Result<Creation, StoreError>> {
+        self.inner.create(poll)
+    }
+
+    fn create_all(&self, _: Vec<StoredPoll>) -> BoxFuture<'_, Vec<Result<Creation, StoreError>>> {
+        Box::pin(std::future::ready(Vec::new()))
+    }
+
+    fn finish(&self, key: PollKey, outcome: Arc<Outcome>) -> BoxFuture<'_, Result<Arc<Outcome>, StoreError>> {
+        self.inner.finish(key, outcome)
+    }
+
+    rest_to_inner!();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_answers_for_fewer_polls_than_it_was_given_has_not_kept_the_others() {
+    let poller = World::sequence([pending]).poller().store(Silent { inner: MemoryStore::new() });
+    let poller = poller.build().await.unwrap();
+    let error = poller.submit("job", long()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Store);
+    assert!(error.to_string().contains("does not say whether it has kept the poll"), "{error}");
+}
