@@ -9,8 +9,8 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::alarm::Alarm;
-use super::driver::Surroundings;
 use super::effect::Send;
+use super::surroundings::Surroundings;
 use crate::clock::Timestamp;
 use crate::fetch::{FetchError, FetchErrorKind, Request};
 use crate::judge::{self, Finding};

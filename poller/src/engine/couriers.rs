@@ -26,9 +26,10 @@ use tracing::{Instrument as _, Span};
 
 use super::alarm::Alarm;
 use super::attempt;
-use super::driver::{Inbox, Message, Surroundings};
 use super::effect::Send;
 use super::entry::PollId;
+use super::message::{Inbox, Message};
+use super::surroundings::Surroundings;
 use crate::store::PollKey;
 
 /// The most that are kept while there is nothing for them to do, however many requests may be in flight. They take some

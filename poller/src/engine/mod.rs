@@ -20,15 +20,19 @@ mod driver;
 pub(crate) mod effect;
 mod entry;
 mod lanes;
+mod message;
 mod names;
 mod recent;
 mod sharing;
 #[cfg(test)]
 mod simulation;
+mod surroundings;
 mod upkeep;
 mod wheel;
 
-pub(crate) use self::driver::{Inbox, Message, Surroundings, spawn};
+pub(crate) use self::driver::spawn;
 pub(crate) use self::effect::Admission;
 pub(crate) use self::entry::PollId;
+pub(crate) use self::message::{Inbox, Message};
 pub(crate) use self::sharing::Shares;
+pub(crate) use self::surroundings::Surroundings;

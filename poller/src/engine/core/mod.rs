@@ -23,6 +23,8 @@
 //! A million polls of one kind are one spec, so an entry here is little more than a name, a URL and two times. A step
 //! of a poll that nobody watches allocates nothing but what it has to keep.
 
+mod view;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,11 +40,10 @@ use super::recent::Recent;
 use super::wheel::Wheel;
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind};
-use crate::event::{Event, HoldSource};
+use crate::event::Event;
 use crate::judge::Finding;
 use crate::limits::Limits;
-use crate::outcome::{Attempt, Conclusion, Outcome};
-use crate::shutdown::{self, LeftOpen};
+use crate::outcome::{Conclusion, Outcome};
 use crate::spec::{PollSpec, SpecPool};
 use crate::state::{PollState, Span, StepLimits, Wake};
 use crate::store::{Creation, PollKey, StoreError, StoredPoll};
@@ -120,76 +121,6 @@ impl Core {
     pub(crate) fn next_wake(&self) -> Option<Timestamp> {
         let release = self.releases.first().map(|(at, _)| *at);
         [self.schedule.next(), release].into_iter().flatten().min()
-    }
-
-    /// Polls that have no outcome yet.
-    pub(crate) fn open(&self) -> usize {
-        self.polls.len()
-    }
-
-    pub(crate) const fn in_flight(&self) -> usize {
-        self.lanes.in_flight()
-    }
-
-    /// How many outcomes are decided but not stored yet.
-    pub(crate) const fn finishing(&self) -> usize {
-        self.finishing
-    }
-
-    /// How many lanes a hint holds back.
-    pub(crate) fn held_back(&self) -> usize {
-        self.holds.len()
-    }
-
-    /// The name of an open poll and its last attempts, oldest first.
-    pub(crate) fn attempts(&self, id: PollId) -> Option<(PollKey, Vec<Attempt>)> {
-        let entry = self.polls.get(id)?;
-        let attempts = entry.state.history(&entry.spec, entry.is_in_flight());
-        Some((entry.key.clone(), attempts.collect()))
-    }
-
-    /// What somebody who watches an open poll from now on has missed: the attempts that are kept, oldest first, the
-    /// request in flight, the hold-back in force.
-    pub(crate) fn missed(&self, id: PollId) -> Vec<Event> {
-        let Some(entry) = self.polls.get(id) else { return Vec::new() };
-        let attempts = entry.state.history(&entry.spec, entry.is_in_flight());
-        let mut events: Vec<Event> = attempts.map(Event::Attempted).collect();
-        if let Phase::InFlight { began } = entry.phase {
-            events.push(Event::Requesting { attempt: entry.state.attempt(), at: began });
-        }
-        events.extend(self.held_in(entry.lane, id));
-        events
-    }
-
-    /// That a hold-back of this lane keeps the poll from its next request, if it does.
-    pub(crate) fn held_in(&self, lane: LaneId, id: PollId) -> Option<Event> {
-        let hold = self.holds.get(&lane)?;
-        let entry = self.polls.get(id).filter(|entry| entry.lane == lane)?;
-        let waits = matches!(entry.phase, Phase::Waiting { .. } | Phase::Queued { .. });
-        let deadline = entry.state.deadline(&entry.spec);
-        entry.state.due().filter(|due| waits && *due < hold.until && *due < deadline)?;
-        let by = if hold.by == entry.key { HoldSource::Own } else { HoldSource::Neighbour(hold.by.clone()) };
-        Some(Event::HeldBack { until: hold.until, by })
-    }
-
-    /// The name of an open poll.
-    pub(crate) fn key(&self, id: PollId) -> Option<&PollKey> {
-        self.polls.get(id).map(|entry| &entry.key)
-    }
-
-    /// When an open poll ends at the latest.
-    pub(crate) fn deadline(&self, id: PollId) -> Option<Timestamp> {
-        self.polls.get(id).map(|entry| entry.state.deadline(&entry.spec))
-    }
-
-    /// Whether the poll is still open.
-    pub(crate) fn is_open(&self, id: PollId) -> bool {
-        self.polls.contains_key(id)
-    }
-
-    /// The open poll of that name.
-    pub(crate) fn find(&self, key: &PollKey) -> Option<PollId> {
-        self.names.find(key, self.names.place(key), &self.polls)
     }
 
     /// Makes room for polls that will be adopted. So many are said to come: that is believed up to a point.
@@ -404,12 +335,6 @@ impl Core {
     /// From here on no request begins and nothing is accepted; what is in flight may still end.
     pub(crate) fn shut_down(&mut self) {
         self.shutting_down = true;
-    }
-
-    /// The polls that are left without an outcome: those whose time is over first.
-    pub(crate) fn left_open(&self) -> Vec<LeftOpen> {
-        let deadline = |entry: &Entry| entry.state.deadline(&entry.spec);
-        shutdown::first(self.polls.values().map(|entry| (deadline(entry), &entry.key, entry.is_in_flight())))
     }
 
     fn insert(&mut self, poll: &StoredPoll, place: Place, state: PollState, phase: Phase) -> PollId {

@@ -1,0 +1,192 @@
+//! What the driver asks of the store, and what follows from its answers.
+//!
+//! Every call is a task, which answers by a message; the driver counts those that are under way. Polls that were open at
+//! the start are read some at a time, and afterwards the store is asked now and then for what other processes did.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::super::answered::{Answered, made};
+use super::super::entry::PollId;
+use super::super::message::{Answer, Message, reply};
+use super::Driver;
+use crate::clock::Timestamp;
+use crate::observe::{Operation, trace};
+use crate::store::{Creation, OpenPolls, PollKey, Store, StoreError};
+
+/// Open polls are read some at a time, and those that were read run meanwhile.
+pub(super) struct Loading {
+    /// How many are still to come.
+    pub(super) left: usize,
+    /// Who asked for a poll that may be among them.
+    pub(super) finds: Vec<(PollKey, Answer<Option<PollId>>)>,
+}
+
+/// When a store that failed while polls were loaded is asked again.
+const RELOAD: Duration = Duration::from_millis(500);
+
+impl Driver {
+    /// The store has answered to a call of [`with_store`](Self::with_store).
+    pub(super) fn stored(&mut self, answered: Answered, now: Timestamp) {
+        self.store_calls -= 1;
+        match answered {
+            Answered::Loaded(result) => self.loaded(result, now),
+            Answered::Changed(result) => {
+                let more = result.as_ref().is_ok_and(|changes| !changes.open.last);
+                // A store that cannot be read just now is asked again; what it has does not go away.
+                if let (Ok(changes), None) = (result, &self.closing) {
+                    self.take_over(changes.open, now);
+                    for key in changes.cancelling {
+                        if let Some(id) = self.core.find(&key) {
+                            self.core.cancel(id, now);
+                        }
+                    }
+                }
+                self.core.end_look();
+                if more {
+                    self.look = Some(now);
+                } else {
+                    self.look_again();
+                }
+            }
+            Answered::Purged(result) => self.upkeep.purged(result.unwrap_or(0), now),
+            // What could not be written is written with what comes next, or with the outcome.
+            Answered::Noted(_) => {}
+            Answered::Looked(result) => {
+                if let (Ok(Some(poll)), None) = (result, &self.closing) {
+                    self.take_over(OpenPolls::all(vec![poll]), now);
+                }
+            }
+            Answered::Created(results) => {
+                for (id, result) in results {
+                    if let Ok(Creation::Created) = result {
+                        self.around.observer.created();
+                        trace::created(self.core.key(id), self.core.deadline(id));
+                    }
+                    self.core.created(id, result, now);
+                }
+            }
+            Answered::Finished(id, result) => {
+                if let Ok(outcome) = &result {
+                    self.around.observer.finished(outcome);
+                    trace::finished(self.core.key(id), outcome);
+                }
+                self.core.finished(id, result, now);
+            }
+        }
+    }
+
+    /// Does for the store what is due.
+    pub(super) fn keep_up(&mut self, now: Timestamp) {
+        if let Some(retention) = self.upkeep.purge(now) {
+            self.with_store(
+                Operation::Purge,
+                move |store| async move { store.purge(retention).await },
+                Answered::Purged,
+            );
+        }
+        if let Some(attempted) = self.upkeep.flush(self.core.open(), now) {
+            let attempts = attempted.into_iter().filter_map(|id| self.core.attempts(id)).collect();
+            self.with_store(
+                Operation::NoteAttempts,
+                move |store| async move { store.note_attempts(attempts).await },
+                Answered::Noted,
+            );
+        }
+    }
+
+    /// Asks the store for open polls.
+    pub(super) fn look(&mut self) {
+        if self.loading.is_some() {
+            return self.load();
+        }
+        self.core.begin_look();
+        self.with_store(Operation::Changes, |store| async move { store.changes().await }, Answered::Changed);
+    }
+
+    fn load(&mut self) {
+        self.with_store(
+            Operation::LoadOpen,
+            |store| async move { store.load_open().await },
+            Answered::Loaded,
+        );
+    }
+
+    /// Some of the polls that were open at the start have been read.
+    pub(super) fn loaded(&mut self, result: Result<OpenPolls, StoreError>, now: Timestamp) {
+        let Some(loading) = self.loading.as_mut().filter(|_| self.closing.is_none()) else { return };
+        match result {
+            Ok(open) => {
+                loading.left = loading.left.saturating_sub(open.polls.len() + open.unreadable.len());
+                let last = open.last;
+                if !last {
+                    // They are read while these are taken over.
+                    self.load();
+                }
+                self.take_over(open, now);
+                if last {
+                    self.core.end_look();
+                    self.look_again();
+                    for (key, answer) in self.loading.take().map(|loading| loading.finds).unwrap_or_default()
+                    {
+                        reply(answer, self.core.find(&key));
+                    }
+                }
+            }
+            Err(_) => self.look = Some(now + RELOAD),
+        }
+    }
+
+    fn take_over(&mut self, open: OpenPolls, now: Timestamp) {
+        for (key, outcome) in &open.unreadable {
+            self.around.observer.finished(outcome);
+            trace::finished(Some(key), outcome);
+        }
+        for key in self.core.adopt(open.polls, now) {
+            self.look_at_one(key);
+        }
+    }
+
+    /// Asks the store for one poll anew, to run it if it is open.
+    fn look_at_one(&mut self, key: PollKey) {
+        self.with_store(Operation::Get, |store| async move { store.get(key).await }, Answered::Looked);
+    }
+
+    fn look_again(&mut self) {
+        self.look = self.around.store.changes_every().map(|period| self.around.clock.now() + period);
+    }
+
+    /// Asks the store for something; [`stored`](Self::stored) follows.
+    pub(super) fn with_store<T, C>(
+        &mut self,
+        operation: Operation,
+        call: impl FnOnce(Arc<dyn Store>) -> C + Send + 'static,
+        answered: impl FnOnce(Result<T, StoreError>) -> Answered + Send + 'static,
+    ) where
+        C: Future<Output = Result<T, StoreError>> + Send,
+        T: Send,
+    {
+        let Some(inbox) = self.inbox.upgrade() else { return };
+        self.store_calls += 1;
+        let around = Arc::clone(&self.around);
+        tokio::spawn(async move {
+            let asked = around.clock.now();
+            let answer = answered(made(call(Arc::clone(&around.store))).await);
+            around.observer.store(operation, around.clock.now().since(asked), answer.error());
+            let _ = inbox.send(Message::Stored(answer));
+        });
+    }
+
+    /// Has the polls stored that came since the last time, in one call: it is answered by one message.
+    pub(super) fn create(&mut self) {
+        if self.creates.is_empty() {
+            return;
+        }
+        let (ids, polls): (Vec<_>, Vec<_>) = self.creates.drain(..).unzip();
+        self.with_store(
+            Operation::Create,
+            move |store| async move { Ok(store.create_all(polls).await) },
+            move |results| Answered::created(ids, results),
+        );
+    }
+}

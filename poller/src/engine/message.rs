@@ -1,0 +1,55 @@
+//! What the driver can be told: by handles, by couriers, and by the calls to the store that it has made.
+//!
+//! Whoever wants an answer sends the place for it along, and may stop waiting for it.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+
+use super::answered::Answered;
+use super::effect::Admission;
+use super::entry::PollId;
+use crate::clock::Timestamp;
+use crate::error::Error;
+use crate::event::Feeder;
+use crate::judge::Finding;
+use crate::outcome::Outcome;
+use crate::shutdown::ShutdownReport;
+use crate::spec::PollSpec;
+use crate::store::PollKey;
+
+/// Where messages to the driver go.
+pub(crate) type Inbox = mpsc::UnboundedSender<Message>;
+
+pub(super) type Answer<T> = oneshot::Sender<T>;
+
+/// What the driver can be told.
+pub(crate) enum Message {
+    /// Run this poll.
+    Submit {
+        key: PollKey,
+        spec: PollSpec,
+        answer: Answer<Result<Admission, Error>>,
+        /// Kept until it is answered, whether or not somebody still waits for that.
+        turn: OwnedSemaphorePermit,
+    },
+    /// Send what was missed and what happens from now on; end the feed at once if the poll is gone.
+    Watch { id: PollId, events: Feeder },
+    /// Say how the poll ends; `None` at once if it is gone.
+    Await { id: PollId, answer: Answer<Option<Arc<Outcome>>> },
+    /// End the poll as cancelled; whether it was open.
+    Cancel { id: PollId, answer: Answer<bool> },
+    /// Which open poll has this name?
+    Find { key: PollKey, answer: Answer<Option<PollId>> },
+    /// Stop, and say what is left open.
+    ShutDown { answer: Answer<ShutdownReport> },
+    /// A request has ended.
+    Attempted { id: PollId, finding: Finding, ended: Timestamp },
+    /// The store has answered.
+    Stored(Answered),
+}
+
+/// Answers a call whose caller may have stopped waiting.
+pub(super) fn reply<T>(waiting: Answer<T>, answer: T) {
+    let _ = waiting.send(answer);
+}
