@@ -1,14 +1,13 @@
 //! A vector in chunks.
 
-use std::sync::Arc;
-
+use super::chunk::Chunk;
 use super::prefetch::prefetch;
 
 /// A vector whose copies share their chunks: cloning it copies the list of those, and changing an item its chunk at most.
 /// Reading one takes two steps.
 #[derive(Clone, Debug)]
 pub(super) struct Chunked<T> {
-    chunks: Vec<Arc<[T]>>,
+    chunks: Vec<Chunk<T>>,
     len: usize,
 }
 
@@ -23,6 +22,10 @@ impl<T> Chunked<T> {
     /// somewhat more: copied in a microsecond, and few enough that their counts and their list stay in the cache.
     const CHUNK: usize = 1 << Self::BITS;
     const BITS: u32 = 15 - size_of::<T>().next_power_of_two().ilog2();
+
+    /// So many chunks come from the heap. What a vector has beyond is in regions: then it takes half a megabyte, and large
+    /// pages pay.
+    const SMALL: usize = 16;
 }
 
 impl<T: Clone + Default> Chunked<T> {
@@ -31,7 +34,7 @@ impl<T: Clone + Default> Chunked<T> {
     pub(super) fn fill_to(&mut self, least: usize, most: usize) {
         while self.len < least {
             let size = Self::CHUNK.min(most - self.len);
-            self.chunks.push(std::iter::repeat_with(T::default).take(size).collect());
+            self.chunks.push(Chunk::new(size, self.chunks.len() >= Self::SMALL, |_| T::default()));
             self.len += size;
         }
     }
@@ -54,7 +57,7 @@ impl<T: Clone + Default> Chunked<T> {
     }
 
     pub(super) fn get_mut(&mut self, index: usize) -> Option<&mut T> {
-        Arc::make_mut(self.chunks.get_mut(index >> Self::BITS)?).get_mut(index & (Self::CHUNK - 1))
+        self.chunks.get_mut(index >> Self::BITS)?.make_mut().get_mut(index & (Self::CHUNK - 1))
     }
 
     pub(super) fn push(&mut self, item: T) {
@@ -62,13 +65,13 @@ impl<T: Clone + Default> Chunked<T> {
         let chunks = &mut self.chunks;
         if chunk == chunks.len() {
             let size = if chunk == 0 { 2 } else { Self::CHUNK };
-            chunks.push(std::iter::repeat_with(T::default).take(size).collect());
+            chunks.push(Chunk::new(size, chunk >= Self::SMALL, |_| T::default()));
         } else if place == chunks[chunk].len() {
+            let old = &chunks[chunk];
             let grown = (place * 2).min(Self::CHUNK);
-            let fill = std::iter::repeat_with(T::default).take(grown - place);
-            chunks[chunk] = chunks[chunk].iter().cloned().chain(fill).collect();
+            chunks[chunk] = Chunk::new(grown, false, |at| old.get(at).cloned().unwrap_or_default());
         }
-        Arc::make_mut(&mut chunks[chunk])[place] = item;
+        chunks[chunk].make_mut()[place] = item;
         self.len += 1;
     }
 
@@ -87,9 +90,8 @@ impl<T: Clone + Default> Chunked<T> {
 
     /// The memory that it takes, in bytes, without what items own.
     pub(super) fn bytes(&self) -> usize {
-        let items: usize =
-            self.chunks.iter().map(|chunk| size_of_val::<[T]>(chunk) + 2 * size_of::<usize>()).sum();
-        items + self.chunks.capacity() * size_of::<Arc<[T]>>()
+        let items: usize = self.chunks.iter().map(Chunk::bytes).sum();
+        items + self.chunks.capacity() * size_of::<Chunk<T>>()
     }
 }
 

@@ -5,9 +5,11 @@
 //! it touches and that another copy still uses.
 
 mod arena;
+mod chunk;
 mod chunked;
 mod list;
 mod prefetch;
+mod region;
 mod table;
 mod text;
 
