@@ -1,4 +1,4 @@
-//! The last attempts of one poll, packed: about ten bytes each instead of eighty.
+//! The last attempts of one poll, packed: about six bytes each instead of eighty.
 //!
 //! An open poll keeps its last attempts (20 unless told otherwise), and a process may have a million polls, so this is
 //! most of what a poll that has been asked for a while weighs. Written one after the other, as numbers of variable
@@ -6,11 +6,13 @@
 //!
 //! ```text
 //!  flags │ began, after it was due │ took │ status or error │ next, after one interval more │ try, limit
-//!          (the first: after start)                         └─ where there is one ─────────┘└─ retries ┘
+//!          (the first: after start)         └─ unless as     └─ where there is one, and not ┘└─ retries ┘
+//!                                              before ───────┘   an interval after this was due
 //! ```
 //!
-//! When an attempt was due is what the one before says of the next, and that is mostly an interval later, so both are
-//! small numbers. What did not match is mostly the same from one attempt to the next; each such text is kept once for all the
+//! When an attempt was due is what the one before says of the next, so that when it began is a small number. Mostly it
+//! brings what the one before brought, and the next is due an interval later: then `flags` says so, and there is no number.
+//! What did not match is mostly the same from one attempt to the next; each such text is kept once for all the
 //! attempts in a row that share it, and `flags` says where another begins.
 
 use std::collections::VecDeque;
@@ -46,6 +48,8 @@ impl Record {
 pub(crate) struct History {
     records: Vec<u8>,
     len: u32,
+    /// What the last attempt brought, as it is written.
+    last: u32,
     /// The text of the last run of records with one.
     note: Option<Note>,
     /// Those of the runs before it, oldest first; boxed, since most polls have none.
@@ -70,6 +74,13 @@ const HINT: u8 = 3;
 const HAS_NOTE: u8 = 0b1_0000;
 /// The note is not that of the last record that had one.
 const NEW_NOTE: u8 = 0b10_0000;
+/// It brought what the record before it brought.
+const SAME_RESULT: u8 = 0b100_0000;
+/// The next is an interval after what the beginning counts from.
+const USUAL_NEXT: u8 = 0b1000_0000;
+
+/// How many times as much room as is needed there is made at most, however many attempts are kept.
+const AHEAD: usize = 8;
 
 impl History {
     pub(crate) const fn len(&self) -> usize {
@@ -112,30 +123,34 @@ impl History {
                 }
             }
         }
-        let from = if self.len == 0 { rhythm.start } else { due };
-        let mut packed = Packed::new(flags);
-        packed.number(micros(at.since(from)));
-        packed.number(micros(duration));
-        packed.number(match result {
-            AttemptResult::Status(status) => u64::from(status),
-            AttemptResult::Error(kind) => ERRORS_FROM + u64::from(kind.code()),
-        });
-        if let Some(next) = next {
-            let usual = at + rhythm.interval;
-            // The sign is the lowest bit.
-            let (late, early) = (micros(next.at.since(usual)), micros(usual.since(next.at)));
-            packed.number(if early > 0 { early << 1 | 1 } else { late << 1 });
-            if let NextReason::Retry { r#try, limit } = next.why {
-                packed.number(r#try.into());
-                packed.number(limit.into());
-            }
-        }
+        let raw = Raw {
+            flags,
+            at,
+            took: micros(duration),
+            result: match result {
+                AttemptResult::Status(status) => u32::from(status),
+                AttemptResult::Error(kind) => ERRORS_FROM + u32::from(kind.code()),
+            },
+            next: next.map(|next| next.at),
+            retry: match next.map(|next| next.why) {
+                Some(NextReason::Retry { r#try, limit }) => (r#try, limit),
+                _ => (0, 0),
+            },
+        };
+        let (from, before) = if self.len == 0 { (rhythm.start, None) } else { (due, Some(self.last)) };
+        let packed = raw.packed(from, before, rhythm.interval);
         if self.records.capacity() - self.records.len() < packed.len {
-            // Twice as much as there is, as vectors grow, would leave half of it empty in a million polls.
-            self.records.reserve_exact(packed.len.max(self.records.len() / 4));
+            // From the second on as much as all that are kept will need, going by those that are there. To grow step by step,
+            // as vectors do, would leave behind, of each of a million polls, pieces of memory too small for any other.
+            let least = self.records.len() + packed.len;
+            let whole = if self.len == 0 { least } else { least.saturating_mul(most) / (self.len() + 1) };
+            // What allocators give: eight bytes less than a multiple of sixteen.
+            let capacity = (whole.clamp(least, least * AHEAD) + 8).next_multiple_of(16) - 8;
+            self.records.reserve_exact(capacity - self.records.len());
         }
         self.records.extend_from_slice(packed.bytes());
         self.len += 1;
+        self.last = raw.result;
     }
 
     /// The attempts, oldest first; the last one has this number.
@@ -160,10 +175,8 @@ impl History {
         if self.len == 0 {
             self.records.clear();
         } else {
-            // The second becomes the first, whose beginning counts from the start.
-            let mut first = Packed::new(reader.byte());
-            let begins = reader.due + Duration::from_micros(reader.number());
-            first.number(micros(begins.since(rhythm.start)));
+            // The second becomes the first, whose beginning counts from the start, and which has none before it.
+            let first = reader.raw().packed(rhythm.start, None, rhythm.interval);
             let rest = reader.position;
             match rest.checked_sub(first.len) {
                 // There is mostly room for it where the two were.
@@ -207,7 +220,7 @@ impl History {
 }
 
 /// Errors follow the statuses, which are u16.
-const ERRORS_FROM: u64 = 1 << 16;
+const ERRORS_FROM: u32 = 1 << 16;
 
 /// One record as it is written.
 struct Packed {
@@ -249,12 +262,14 @@ struct Reader<'a> {
     position: usize,
     /// What the beginning of the next record counts from.
     due: Timestamp,
+    /// What the record before it brought.
+    result: u32,
     interval: Duration,
 }
 
 impl<'a> Reader<'a> {
     const fn new(records: &'a [u8], Rhythm { start, interval }: Rhythm) -> Self {
-        Self { records, position: 0, due: start, interval }
+        Self { records, position: 0, due: start, result: 0, interval }
     }
 
     fn byte(&mut self) -> u8 {
@@ -275,26 +290,34 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The next record, as it is written.
+    fn small(&mut self) -> u32 {
+        u32::try_from(self.number()).unwrap_or(u32::MAX)
+    }
+
+    /// The next record.
     fn raw(&mut self) -> Raw {
-        let flags = self.byte();
+        let written = self.byte();
+        let flags = written & !(SAME_RESULT | USUAL_NEXT);
         let at = self.due + Duration::from_micros(self.number());
-        let (took, result) = (self.number(), self.number());
+        let took = self.number();
+        if written & SAME_RESULT == 0 {
+            self.result = self.small();
+        }
         let reason = (flags & NEXT) >> NEXT_SHIFT;
-        let (mut next, mut retry) = (None, (0, 0));
-        if reason != 0 {
-            let usual = at + self.interval;
-            let shift = self.number();
-            next = Some(match shift & 1 {
+        let next = if reason == 0 {
+            None
+        } else if written & USUAL_NEXT != 0 {
+            Some(self.due + self.interval)
+        } else {
+            let (usual, shift) = (at + self.interval, self.number());
+            Some(match shift & 1 {
                 0 => usual + Duration::from_micros(shift >> 1),
                 _ => Timestamp::from_micros(usual.as_micros().saturating_sub(shift >> 1)),
-            });
-            if reason == RETRY {
-                retry = (self.number(), self.number());
-            }
-        }
+            })
+        };
+        let retry = if reason == RETRY { (self.small(), self.small()) } else { (0, 0) };
         self.due = next.unwrap_or(at);
-        Raw { flags, at, took, result, next, retry }
+        Raw { flags, at, took, result: self.result, next, retry }
     }
 }
 
@@ -304,13 +327,41 @@ struct Raw {
     at: Timestamp,
     /// In microseconds.
     took: u64,
-    result: u64,
+    result: u32,
     next: Option<Timestamp>,
     /// Where a retry is next: its try, and their limit.
-    retry: (u64, u64),
+    retry: (u32, u32),
 }
 
 impl Raw {
+    /// As it is written behind a record that says that this one is due at `from`, and that brought `before`.
+    fn packed(&self, from: Timestamp, before: Option<u32>, interval: Duration) -> Packed {
+        let Self { mut flags, at, took, result, next, retry } = *self;
+        if before == Some(result) {
+            flags |= SAME_RESULT;
+        }
+        if next == Some(from + interval) {
+            flags |= USUAL_NEXT;
+        }
+        let mut packed = Packed::new(flags);
+        packed.number(micros(at.since(from)));
+        packed.number(took);
+        if flags & SAME_RESULT == 0 {
+            packed.number(result.into());
+        }
+        if let Some(next) = next.filter(|_| flags & USUAL_NEXT == 0) {
+            let usual = at + interval;
+            // The sign is the lowest bit.
+            let (late, early) = (micros(next.since(usual)), micros(usual.since(next)));
+            packed.number(if early > 0 { early << 1 | 1 } else { late << 1 });
+        }
+        if (flags & NEXT) >> NEXT_SHIFT == RETRY {
+            packed.number(retry.0.into());
+            packed.number(retry.1.into());
+        }
+        packed
+    }
+
     fn record(&self, note: Option<Note>) -> Record {
         let result = match self.result {
             error if error >= ERRORS_FROM => {
@@ -325,10 +376,9 @@ impl Raw {
             2 => Verdict::Unmatched,
             _ => Verdict::Error,
         };
-        let small = |number| u32::try_from(number).unwrap_or(u32::MAX);
         let why = match (self.flags & NEXT) >> NEXT_SHIFT {
             GRID => NextReason::Grid,
-            RETRY => NextReason::Retry { r#try: small(self.retry.0), limit: small(self.retry.1) },
+            RETRY => NextReason::Retry { r#try: self.retry.0, limit: self.retry.1 },
             _ => NextReason::Hint,
         };
         let next = self.next.map(|at| Next { at, why });
@@ -344,6 +394,7 @@ mod tests {
     fn record() -> impl Strategy<Value = Record> {
         let result = prop_oneof![
             (100_u16..1000).prop_map(AttemptResult::Status),
+            Just(AttemptResult::Status(200)),
             (0_u8..13).prop_map(|code| AttemptResult::Error(FetchErrorKind::from_code(code))),
         ];
         let verdict = prop_oneof![
@@ -379,8 +430,10 @@ mod tests {
             let count = records.len();
             for (number, mut record) in records.into_iter().enumerate() {
                 record.at = due + Duration::from_micros(record.at.as_micros());
-                let next = record.next.map(|next| Next {
-                    at: record.at + Duration::from_micros(next.at.as_micros()), ..next
+                let next = record.next.map(|next| match next.at.as_micros() {
+                    // As it mostly is: an interval after this one was due.
+                    after if after % 2 == 0 => Next { at: due + rhythm.interval, ..next },
+                    after => Next { at: record.at + Duration::from_micros(after), ..next },
                 });
                 // Only the last attempt of a poll has no next.
                 record.next = next.filter(|_| number + 1 < count);
@@ -418,7 +471,7 @@ mod tests {
             };
             history.push(&record, due, rhythm, 20);
         }
-        assert!(history.records.len() <= 20 * 10 + 5, "{}", history.records.len());
+        assert!(history.records.len() <= 20 * 6 + 10, "{}", history.records.len());
         assert!(
             history.records.capacity() <= history.records.len() * 5 / 4 + 20 && history.earlier.is_none()
         );

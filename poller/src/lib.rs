@@ -74,6 +74,7 @@ mod shutdown;
 #[cfg(any(test, feature = "simulate"))]
 #[doc(hidden)]
 pub mod simulate;
+mod slab;
 mod spec;
 mod state;
 pub mod store;

@@ -18,6 +18,7 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 use crate::clock::Timestamp;
+use crate::slab::Slab;
 use crate::spec::PollSpec;
 
 /// The polls that share an origin and credentials. Used again once they have all left.
@@ -60,42 +61,6 @@ struct Lane<T> {
     held_until: Timestamp,
     /// Whether it stands in `ready` or in `blocked` of its origin.
     listed: bool,
-}
-
-/// Things by number; the numbers of those that are gone are given again.
-#[derive(Debug)]
-struct Slab<T> {
-    items: Vec<Option<T>>,
-    free: Vec<u32>,
-}
-
-impl<T> Slab<T> {
-    const fn new() -> Self {
-        Self { items: Vec::new(), free: Vec::new() }
-    }
-
-    fn insert(&mut self, item: T) -> u32 {
-        if let Some(number) = self.free.pop() {
-            self.items[number as usize] = Some(item);
-            return number;
-        }
-        self.items.push(Some(item));
-        u32::try_from(self.items.len() - 1).expect("invariant: there are no more lanes than polls")
-    }
-
-    fn get(&self, number: u32) -> Option<&T> {
-        self.items.get(number as usize)?.as_ref()
-    }
-
-    fn get_mut(&mut self, number: u32) -> Option<&mut T> {
-        self.items.get_mut(number as usize)?.as_mut()
-    }
-
-    fn remove(&mut self, number: u32) -> Option<T> {
-        let item = self.items.get_mut(number as usize)?.take()?;
-        self.free.push(number);
-        Some(item)
-    }
 }
 
 impl<T> Lanes<T> {
@@ -389,7 +354,7 @@ mod tests {
         }
         assert!(lanes.next(NOW).is_none());
         assert_eq!((lanes.lane_of.len(), lanes.origin_of.len()), (0, 0));
-        assert!(lanes.lanes.items.len() <= 2 && lanes.origins.items.len() <= 1);
+        assert!(lanes.lanes.places() <= 2 && lanes.origins.places() <= 1);
     }
 
     #[test]

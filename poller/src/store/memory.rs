@@ -2,19 +2,19 @@
 //!
 //! Clones share what they keep, so a poller can be shut down and another be built on the same polls.
 //!
-//! Polls stand in boxes behind a table of pointers, found by their own key: a table of polls by key would hold each key
-//! twice and leave half its room, sized for whole polls, empty.
+//! Polls stand one beside the other, and a table of their numbers finds them by their own key: a table of polls by key would
+//! hold each key twice and leave half its room, sized for whole polls, empty; a box for each takes room of its own.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hashbrown::HashTable;
-use hashbrown::hash_table::Entry;
 
 use super::{Creation, OpenPolls, PollKey, Retention, Store, StoreError, StoredPoll};
 use crate::clock::{BoxFuture, Timestamp};
 use crate::outcome::Outcome;
+use crate::slab::Slab;
 
 /// Keeps polls in memory.
 ///
@@ -35,19 +35,48 @@ pub struct MemoryStore {
 
 #[derive(Debug, Default)]
 struct Polls {
-    table: HashTable<Box<StoredPoll>>,
+    polls: Slab<StoredPoll>,
+    /// Their numbers, by their keys.
+    numbers: HashTable<u32>,
     hasher: RandomState,
     has_run: bool,
 }
 
 impl Polls {
-    fn entry(&mut self, key: &PollKey) -> Entry<'_, Box<StoredPoll>> {
-        let hasher = &self.hasher;
-        self.table.entry(hasher.hash_one(key), |poll| poll.key == *key, |poll| hasher.hash_one(&poll.key))
+    fn number(&self, key: &PollKey) -> Option<u32> {
+        let named = |number: &u32| self.polls.get(*number).is_some_and(|poll| poll.key == *key);
+        self.numbers.find(self.hasher.hash_one(key), named).copied()
     }
 
     fn get(&self, key: &PollKey) -> Option<&StoredPoll> {
-        self.table.find(self.hasher.hash_one(key), |poll| poll.key == *key).map(|poll| &**poll)
+        self.polls.get(self.number(key)?)
+    }
+
+    fn get_mut(&mut self, key: &PollKey) -> Option<&mut StoredPoll> {
+        self.polls.get_mut(self.number(key)?)
+    }
+
+    /// Takes in a poll whose name no other has.
+    fn insert(&mut self, poll: StoredPoll) {
+        let Self { polls, numbers, hasher, .. } = self;
+        let hash = hasher.hash_one(&poll.key);
+        let number = polls.insert(poll);
+        let hash_of = |number: &u32| polls.get(*number).map_or(0, |poll| hasher.hash_one(&poll.key));
+        numbers.insert_unique(hash, number, hash_of);
+    }
+
+    /// Removes the polls that are not to be kept, and says how many.
+    fn retain(&mut self, mut keep: impl FnMut(&StoredPoll) -> bool) -> usize {
+        let Self { polls, numbers, .. } = self;
+        let before = numbers.len();
+        numbers.retain(|number| {
+            let kept = polls.get(*number).is_some_and(&mut keep);
+            if !kept {
+                polls.remove(*number);
+            }
+            kept
+        });
+        before - numbers.len()
     }
 }
 
@@ -59,7 +88,7 @@ impl MemoryStore {
     }
 
     fn polls(&self) -> MutexGuard<'_, Polls> {
-        // Each change is a single insert or remove, so even a panic while locked leaves the table whole.
+        // No change stops half way: what it calls does not panic.
         self.polls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -70,21 +99,18 @@ fn ready<'a, T: Send + 'a>(result: T) -> BoxFuture<'a, Result<T, StoreError>> {
 
 impl Store for MemoryStore {
     fn create(&self, poll: StoredPoll) -> BoxFuture<'_, Result<Creation, StoreError>> {
-        match self.polls().entry(&poll.key) {
-            Entry::Occupied(present) => ready(Creation::Exists(present.get().clone())),
-            Entry::Vacant(place) => {
-                place.insert(Box::new(poll));
-                ready(Creation::Created)
-            }
+        let mut polls = self.polls();
+        if let Some(present) = polls.get(&poll.key) {
+            return ready(Creation::Exists(Box::new(present.clone())));
         }
+        polls.insert(poll);
+        ready(Creation::Created)
     }
 
     fn finish(&self, key: PollKey, outcome: Arc<Outcome>) -> BoxFuture<'_, Result<Arc<Outcome>, StoreError>> {
-        match self.polls().entry(&key) {
-            Entry::Occupied(mut present) => {
-                ready(Arc::clone(present.get_mut().outcome.get_or_insert(outcome)))
-            }
-            Entry::Vacant(_) => Box::pin(std::future::ready(Err(StoreError::new(format!(
+        match self.polls().get_mut(&key) {
+            Some(present) => ready(Arc::clone(present.outcome.get_or_insert(outcome))),
+            None => Box::pin(std::future::ready(Err(StoreError::new(format!(
                 "the poll {key} is not in the store"
             ))))),
         }
@@ -94,14 +120,14 @@ impl Store for MemoryStore {
         let mut polls = self.polls();
         // What was created before the first run has not been run before it.
         let again = u32::from(std::mem::replace(&mut polls.has_run, true));
-        let open = polls.table.iter_mut().filter(|poll| poll.outcome.is_none());
+        let open = polls.polls.iter_mut().filter(|poll| poll.outcome.is_none());
         ready(open.map(|poll| poll.restarts = poll.restarts.saturating_add(again)).count())
     }
 
     fn load_open(&self) -> BoxFuture<'_, Result<OpenPolls, StoreError>> {
         let polls = self.polls();
-        let open = polls.table.iter().filter(|poll| poll.outcome.is_none());
-        ready(OpenPolls::all(open.map(|poll| StoredPoll::clone(poll)).collect()))
+        let open = polls.polls.iter().filter(|poll| poll.outcome.is_none());
+        ready(OpenPolls::all(open.cloned().collect()))
     }
 
     fn get(&self, key: PollKey) -> BoxFuture<'_, Result<Option<StoredPoll>, StoreError>> {
@@ -109,35 +135,35 @@ impl Store for MemoryStore {
     }
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<StoredPoll>, StoreError>> {
-        let mut polls: Vec<StoredPoll> =
-            self.polls().table.iter().map(|poll| StoredPoll::clone(poll)).collect();
+        let mut polls: Vec<StoredPoll> = self.polls().polls.iter().cloned().collect();
         polls.sort_by(|a, b| (a.created_at, &a.key).cmp(&(b.created_at, &b.key)));
         ready(polls)
     }
 
     fn forget(&self, key: PollKey) -> BoxFuture<'_, Result<bool, StoreError>> {
         let mut polls = self.polls();
-        match polls.entry(&key) {
-            Entry::Occupied(present) if present.get().outcome.is_some() => {
-                present.remove();
-                ready(true)
-            }
-            _ => ready(false),
+        let Some(number) = polls.number(&key) else { return ready(false) };
+        if polls.polls.get(number).is_none_or(|poll| poll.outcome.is_none()) {
+            return ready(false);
         }
+        let hash = polls.hasher.hash_one(&key);
+        if let Ok(place) = polls.numbers.find_entry(hash, |present| *present == number) {
+            place.remove();
+        }
+        polls.polls.remove(number);
+        ready(true)
     }
 
     fn purge(&self, keep: Retention) -> BoxFuture<'_, Result<usize, StoreError>> {
         let mut polls = self.polls();
         let ended = |poll: &StoredPoll| poll.outcome.as_ref().map(|outcome| outcome.ended_at);
         let mut since = keep.since;
-        let mut times: Vec<Timestamp> = polls.table.iter().filter_map(|poll| ended(poll)).collect();
+        let mut times: Vec<Timestamp> = polls.polls.iter().filter_map(ended).collect();
         if let Some(excess) = times.len().checked_sub(keep.most).filter(|excess| *excess > 0) {
             // As a store in memory is fast, all go at once; those that ended in the same microsecond stay together.
             let (_, last, _) = times.select_nth_unstable(excess - 1);
             since = since.max(*last + Duration::from_micros(1));
         }
-        let before = polls.table.len();
-        polls.table.retain(|poll| ended(poll).is_none_or(|at| at >= since));
-        ready(before - polls.table.len())
+        ready(polls.retain(|poll| ended(poll).is_none_or(|at| at >= since)))
     }
 }
