@@ -10,10 +10,11 @@
 //!                        texts, by what the entries say
 //! ```
 //!
-//! Nothing here has a say in what is found: what is fetched in vain, or not fetched, costs time and nothing else.
+//! What an entry says of pattern and rule has no say in what is found: what is fetched in vain, or not fetched, costs time
+//! and nothing else. The entry itself is the one that the lookup would find, so it is found once.
 
 use super::member::{Kind, Member};
-use super::scratch::Scratch;
+use super::scratch::{Scratch, Sought, SoughtAt};
 use super::{Index, test_hash};
 
 /// Is told of rules that are likely to match, so that what is kept of them elsewhere can be fetched.
@@ -55,44 +56,48 @@ impl Index {
         }
     }
 
-    /// A text has been met that will be looked up once the object is judged which has it.
+    /// A text has been met that will be looked up once the object is judged which has it. Gives where its keys are among those
+    /// sought.
     #[inline]
-    pub(in crate::set) fn anticipate(&self, slot: u32, text: &[u8], scratch: &mut Scratch) {
-        if self.fact_table.is_large() {
-            self.fetch_entries(slot, text, scratch);
-        }
+    pub(in crate::set) fn anticipate(
+        &self,
+        slot: u32,
+        text: &[u8],
+        scratch: &mut Scratch,
+    ) -> Option<SoughtAt> {
+        if self.fact_table.is_large() { self.fetch_entries(slot, text, scratch) } else { None }
     }
 
-    fn fetch_entries(&self, number: u32, text: &[u8], scratch: &mut Scratch) {
+    fn fetch_entries(&self, number: u32, text: &[u8], scratch: &mut Scratch) -> Option<SoughtAt> {
         let slot = self.slots.at(number);
         if !slot.keyed {
-            return;
+            return None;
         }
-        for probe in &slot.probes {
-            if let Some(part) = probe.part(text) {
-                let hash = self.key_hash(number, probe.tag, part);
-                self.fact_table.prefetch(hash);
-                scratch.sought.push(hash);
-            }
+        let place = u32::try_from(scratch.sought.len()).ok()?.checked_add(1)?;
+        for (probe, part) in slot.parts(text) {
+            let hash = self.key_hash(number, probe.tag, part);
+            self.fact_table.prefetch(hash);
+            scratch.sought.push(Sought { hash, fact: None });
         }
+        SoughtAt::new(place)
     }
 
     /// All texts have been met: fetches what their keys lead to.
     pub(super) fn fetch_found(&self, scratch: &mut Scratch, expect: Expect<'_>) {
-        let facts = &mut scratch.facts;
-        facts.clear();
-        for hash in scratch.sought.drain(..) {
-            if let Some((fact, ahead)) = self.fact_table.peek(hash) {
+        let Some(new) = scratch.sought.get_mut(scratch.found_of_sought..) else { return };
+        for sought in &mut *new {
+            if let Some((fact, ahead)) = self.fact_table.peek(sought.hash) {
                 self.facts.prefetch(fact);
                 self.patterns.prefetch(ahead.pattern);
                 if ahead.rule != Ahead::NOTHING {
                     expect(ahead.rule);
                 }
-                facts.push(fact);
+                sought.fact = Some(fact);
             }
         }
-        for &fact in &*facts {
+        for fact in new.iter().filter_map(|sought| sought.fact) {
             self.facts.at(fact).wakes.prefetch();
         }
+        scratch.found_of_sought = scratch.sought.len();
     }
 }

@@ -13,7 +13,7 @@ use super::fact::{Fact, Tag, Test, block_bytes, key_holds, number_bytes};
 use super::level::{Probe, Slot};
 use super::member::{Kind as Part, Member, Members, Waiter, Wake};
 use super::ranges::{above, place};
-use super::scratch::Scratch;
+use super::scratch::{Mark, Scratch, Sought, SoughtAt};
 use super::{Index, ROOT};
 use crate::matcher::evaluate::{holds, scalars};
 use crate::matcher::{Shape, Subject};
@@ -49,13 +49,13 @@ enum Place {
 }
 
 impl<S: Scope> Judge<'_, S> {
-    /// Appends the patterns of a level that hold, once each, to those that matched; the fields met are from `seen` on.
-    pub(in crate::set) fn object(&mut self, level: u32, seen: usize) {
+    /// Appends the patterns of a level that hold, once each, to those that matched; the object began at the mark.
+    pub(in crate::set) fn object(&mut self, level: u32, began: Mark) {
         let from = self.scratch.matched.len();
         if !self.scratch.sought.is_empty() {
             self.index.fetch_found(self.scratch, self.expect);
         }
-        for at in seen..self.scratch.seen.len() {
+        for at in began.seen..self.scratch.seen.len() {
             let slot = self.scratch.seen[at];
             self.field(slot);
         }
@@ -63,7 +63,7 @@ impl<S: Scope> Judge<'_, S> {
         for &wake in index.levels.at(level).unindexed.as_slice() {
             self.wake(wake, None);
         }
-        self.scratch.seen.truncate(seen);
+        self.scratch.forget(began);
         self.scratch.sort_matched(from);
     }
 
@@ -71,6 +71,7 @@ impl<S: Scope> Judge<'_, S> {
         let index = self.index;
         let slot = index.slots.at(number);
         let Some(held) = self.scratch.held(number, self.scope.stamp()) else { return };
+        let sought = held.sought;
         if slot.inner != ROOT {
             match held.kind {
                 Kind::Object | Kind::Array => {
@@ -93,7 +94,7 @@ impl<S: Scope> Judge<'_, S> {
         }
         let Some(value) = self.scope.value(index, self.scratch, number) else { return };
         if slot.keyed {
-            self.look_up(number, slot, value);
+            self.look_up(number, slot, value, sought);
         } else {
             self.ask(slot, value);
         }
@@ -146,11 +147,12 @@ impl<S: Scope> Judge<'_, S> {
     }
 
     /// Looks a value up by its keys.
-    fn look_up(&mut self, number: u32, slot: &Slot, value: S::Value) {
+    fn look_up(&mut self, number: u32, slot: &Slot, value: S::Value, sought_at: Option<SoughtAt>) {
         let mut found = std::mem::take(&mut self.scratch.found);
         found.clear();
-        let mut finder =
-            Finder { index: self.index, slot: number, found: &mut found, text: &mut self.scratch.text };
+        let Scratch { text, sought, .. } = &mut *self.scratch;
+        let sought = sought_at.and_then(|at| sought.get(at.get() as usize - 1..)).unwrap_or_default().iter();
+        let mut finder = Finder { index: self.index, slot: number, found: &mut found, text, sought };
         let mut again = false;
         match value.shape() {
             Shape::Null | Shape::Scalar => value.with_view(|view| {
@@ -344,6 +346,8 @@ struct Finder<'a> {
     slot: u32,
     found: &'a mut Vec<u32>,
     text: &'a mut Vec<u8>,
+    /// The keys of the value, where it is a text that was anticipated.
+    sought: std::slice::Iter<'a, Sought>,
 }
 
 impl Finder<'_> {
@@ -393,7 +397,7 @@ impl Finder<'_> {
         match tag.kind() {
             Tag::TEXT | Tag::PREFIX | Tag::SUFFIX => {
                 if let Some(part) = probe.part(bytes) {
-                    self.key(tag, part);
+                    self.part(tag, part);
                 }
             }
             Tag::GRAM => {
@@ -446,6 +450,17 @@ impl Finder<'_> {
         if let Some(fact) = self.index.find_key(hash, self.slot, tag, payload) {
             self.found.push(fact << 1 | SURE);
         }
+    }
+
+    /// A part of the text as it is, which may have been anticipated.
+    fn part(&mut self, tag: Tag, part: &[u8]) {
+        let Some(&Sought { hash, fact }) = self.sought.next() else { return self.key(tag, part) };
+        let Some(likely) = fact else { return };
+        let fact = match self.index.has_key(likely, self.slot, tag, part) {
+            true => Some(likely),
+            false => self.index.find_key(hash, self.slot, tag, part),
+        };
+        self.found.extend(fact.map(|fact| fact << 1 | SURE));
     }
 
     /// Keeps what has been found from growing with a value that repeats itself.

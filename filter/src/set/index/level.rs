@@ -99,6 +99,13 @@ impl Level {
 }
 
 impl Slot {
+    /// What of a text that is the field's value is looked up as it is, in the order of the probes.
+    #[inline]
+    pub(super) fn parts<'t>(&self, text: &'t [u8]) -> impl Iterator<Item = (&Probe, &'t [u8])> {
+        let probes = self.probes.iter().filter(|probe| !probe.tag.is_element());
+        probes.filter_map(|probe| Some((probe, probe.part(text)?)))
+    }
+
     /// One more key is looked up by its tag and length.
     pub(super) fn add_probe(&mut self, (tag, length): (Tag, u32)) {
         match self.probes.iter_mut().find(|probe| probe.tag == tag && probe.length == length) {

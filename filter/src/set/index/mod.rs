@@ -322,10 +322,13 @@ impl Index {
 
     #[inline]
     fn find_key(&self, hash: u64, slot: u32, tag: Tag, payload: &[u8]) -> Option<u32> {
-        self.fact_table.find(hash, |number| {
-            let fact = self.facts.at(number);
-            fact.slot == slot && fact.test.key().is_some_and(|(t, p)| t == tag && p == payload)
-        })
+        self.fact_table.find(hash, |number| self.has_key(number, slot, tag, payload))
+    }
+
+    #[inline]
+    fn has_key(&self, fact: u32, slot: u32, tag: Tag, payload: &[u8]) -> bool {
+        let fact = self.facts.at(fact);
+        fact.slot == slot && fact.test.key().is_some_and(|(t, p)| t == tag && p == payload)
     }
 
     #[inline]

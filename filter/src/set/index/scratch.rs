@@ -1,5 +1,7 @@
 //! What is remembered while one event is walked; its memory is kept for the next.
 
+use std::num::NonZeroU32;
+
 use crate::scan::Kind;
 
 /// A walk's memory. It serves any set: what an earlier walk has left is told by its stamps.
@@ -17,10 +19,26 @@ pub(in crate::set) struct Scratch {
     /// What a value has been found by, while it is being looked at.
     pub(super) found: Vec<u32>,
     pub(super) text: Vec<u8>,
-    /// Hashes of keys that will be looked up, and of which nothing has been fetched yet but the entry.
-    pub(super) sought: Vec<u64>,
-    /// Facts that are being fetched.
-    pub(super) facts: Vec<u32>,
+    /// Keys that will be looked up, of texts in the objects being walked.
+    pub(super) sought: Vec<Sought>,
+    /// Of so many of those it is known where they lead; of the others, nothing has been fetched yet but the entry.
+    pub(super) found_of_sought: usize,
+}
+
+/// A key that will be looked up.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sought {
+    pub(super) hash: u64,
+    /// The fact that is most likely to have it; if none, no fact has it.
+    pub(super) fact: Option<u32>,
+}
+
+/// How much was there when an object began.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::set) struct Mark {
+    pub(in crate::set) matched: usize,
+    pub(super) seen: usize,
+    pub(super) sought: usize,
 }
 
 /// What is known of the value of a field.
@@ -33,20 +51,50 @@ pub(in crate::set) struct Held {
     /// Where its bytes are.
     pub(in crate::set) start: usize,
     pub(in crate::set) end: usize,
+    /// Where its keys are among those sought, one for each probe that looks up a part of it, if they are there.
+    pub(in crate::set) sought: Option<SoughtAt>,
     /// Where the patterns are that hold inside it.
     pub(in crate::set) list: (usize, usize),
 }
+
+/// An index into what is sought, and one more.
+pub(in crate::set) type SoughtAt = NonZeroU32;
 
 impl Scratch {
     /// Makes room for the slots of a set.
     pub(in crate::set) fn prepare(&mut self, slots: usize) {
         if self.held.len() < slots {
-            let empty = Held { stamp: 0, kind: Kind::Null, plain: false, start: 0, end: 0, list: (0, 0) };
+            let empty = Held {
+                stamp: 0,
+                kind: Kind::Null,
+                plain: false,
+                start: 0,
+                end: 0,
+                sought: None,
+                list: (0, 0),
+            };
             self.held.resize(slots, empty);
         }
         self.seen.clear();
         self.matched.clear();
         self.sought.clear();
+        self.found_of_sought = 0;
+    }
+
+    /// Where an object begins.
+    #[inline]
+    pub(in crate::set) fn mark(&self) -> Mark {
+        Mark { matched: self.matched.len(), seen: self.seen.len(), sought: self.sought.len() }
+    }
+
+    /// Forgets what has been met since; what matched stays.
+    #[inline]
+    pub(super) fn forget(&mut self, mark: Mark) {
+        self.seen.truncate(mark.seen);
+        if self.found_of_sought > mark.sought {
+            self.sought.truncate(mark.sought);
+            self.found_of_sought = mark.sought;
+        }
     }
 
     /// A stamp for another object.

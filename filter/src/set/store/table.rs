@@ -61,7 +61,7 @@ impl<H: Copy + Default> Table<H> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn place(&self, tag: u32, is: impl Fn(u32) -> bool) -> Option<(usize, u32)> {
         let capacity = self.entries.len();
         let mut place = home(tag, capacity);

@@ -43,7 +43,7 @@ type Inside = u32;
 impl<const CHECKED: bool> Walk<'_, CHECKED> {
     /// Walks the object that the cursor stands before, and appends the patterns of its level that hold.
     fn object(&mut self, level: u32, buried: bool) -> Scan<Inside> {
-        let (from, seen) = (self.scratch.matched.len(), self.scratch.seen.len());
+        let began = self.scratch.mark();
         let stamp = self.scratch.stamp();
         let here = self.index.level(level);
         let mut missing = here.children();
@@ -71,9 +71,9 @@ impl<const CHECKED: bool> Walk<'_, CHECKED> {
         let inner = self.scratch.matched.len();
         let scope = Fields { bytes: self.bytes, stamp };
         Judge { index: self.index, scratch: self.scratch, scope, expect: self.expect, buried }
-            .object(level, seen);
-        if inner > from {
-            self.scratch.matched.drain(from..inner);
+            .object(level, began);
+        if inner > began.matched {
+            self.scratch.matched.drain(began.matched..inner);
         }
         Ok(inside)
     }
@@ -128,11 +128,12 @@ impl<const CHECKED: bool> Walk<'_, CHECKED> {
         }
         let list = (from, self.scratch.matched.len());
         let end = self.cursor.at();
+        let mut sought = None;
         if kind == Kind::String && plain {
             let text = self.bytes.get(start + 1..end - 1).unwrap_or_default();
-            self.index.anticipate(slot, text, self.scratch);
+            sought = self.index.anticipate(slot, text, self.scratch);
         }
-        let held = Held { stamp, kind, plain, start, end, list };
+        let held = Held { stamp, kind, plain, start, end, sought, list };
         Ok((self.scratch.hold(slot, held), inside))
     }
 

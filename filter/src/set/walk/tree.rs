@@ -26,7 +26,7 @@ impl Walk<'_> {
     /// Appends the patterns of a level that hold for an object. Recurses as filters nest, not as values do.
     fn object(&mut self, level: u32, fields: &Map<String, Value>, buried: bool) {
         let index = self.index;
-        let (from, seen) = (self.scratch.matched.len(), self.scratch.seen.len());
+        let began = self.scratch.mark();
         let stamp = self.scratch.stamp();
         match index.few_children(level) {
             Some(slots) => {
@@ -46,8 +46,8 @@ impl Walk<'_> {
         }
         let inner = self.scratch.matched.len();
         Judge { index, scratch: self.scratch, scope: Fields { fields, stamp }, expect: self.expect, buried }
-            .object(level, seen);
-        self.scratch.matched.drain(from..inner);
+            .object(level, began);
+        self.scratch.matched.drain(began.matched..inner);
     }
 
     fn field(&mut self, slot: u32, stamp: u64, value: &Value) {
@@ -59,11 +59,13 @@ impl Walk<'_> {
                 _ => {}
             }
         }
-        if let Value::String(text) = value {
-            self.index.anticipate(slot, text.as_bytes(), self.scratch);
-        }
+        let sought = match value {
+            Value::String(text) => self.index.anticipate(slot, text.as_bytes(), self.scratch),
+            _ => None,
+        };
         let list = (from, self.scratch.matched.len());
-        self.scratch.hold(slot, Held { stamp, kind: kind(value), plain: false, start: 0, end: 0, list });
+        self.scratch
+            .hold(slot, Held { stamp, kind: kind(value), plain: false, start: 0, end: 0, sought, list });
     }
 
     /// Appends the patterns of a level that hold for some element.
