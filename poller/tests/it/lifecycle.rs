@@ -555,3 +555,20 @@ async fn a_store_that_answers_for_fewer_polls_than_it_was_given_has_not_kept_the
     assert_eq!(error.kind(), ErrorKind::Store);
     assert!(error.to_string().contains("does not say whether it has kept the poll"), "{error}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_falls_due_while_a_shutdown_waits_is_not_looked_at() {
+    let world =
+        World::new(|_, request| if request.url.path() == "/stuck" { Reply::Never } else { pending() });
+    let poller = world.poller().build().await.unwrap();
+    let stuck = long().with_url("https://api.example.com/stuck").unwrap();
+    let (_stuck, _due) =
+        (poller.submit("stuck", stuck).await.unwrap(), poller.submit("due", long()).await.unwrap());
+    world.arrived(2).await;
+    world.sleep_until(Duration::from_secs(5)).await;
+    // The other is due in the midst of the grace. Who then looked at it without doing anything would do so all the time, and
+    // this clock goes on only where everybody waits.
+    let report = poller.shutdown().await;
+    assert_eq!((report.left_open, report.abandoned, world.sent().len()), (2, 1, 2));
+    assert_eq!(millis(world.now()), 15_000);
+}

@@ -117,12 +117,11 @@ impl Driver {
         let mut batch = Vec::with_capacity(BATCH);
         let mut alarm = Alarm::new(Arc::clone(&self.around.clock));
         loop {
-            alarm.set([
-                self.core.next_wake(),
-                self.look,
-                self.upkeep.next(),
-                self.closing.as_ref().map(|closing| closing.until),
-            ]);
+            // What is not done any more is not waited for either: its time may have come, and would come for ever.
+            alarm.set(match &self.closing {
+                Some(closing) => [Some(closing.until), None, None],
+                None => [self.core.next_wake(), self.look, self.upkeep.next()],
+            });
             tokio::select! {
                 biased;
                 received = self.messages.recv_many(&mut batch, BATCH) => {
