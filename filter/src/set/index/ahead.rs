@@ -20,7 +20,7 @@ use super::{Index, test_hash};
 /// Is told of rules that are likely to match, so that what is kept of them elsewhere can be fetched.
 pub(in crate::set) type Expect<'a> = &'a dyn Fn(u32);
 
-/// What comes after a key: its first pattern and its first rule, of which either may be gone.
+/// What comes after a key: a pattern, and the rule if there is only one; either may be gone.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ahead {
     pattern: u32,
@@ -38,7 +38,7 @@ impl Default for Ahead {
 }
 
 impl Index {
-    /// Notes with the key that leads to a rule where it leads to, unless it leads to others too.
+    /// Notes with the key that leads to a rule where it leads to.
     pub(super) fn look_ahead(&mut self, mut access: Member, rule: u32) {
         let mut pattern = Ahead::NOTHING;
         while access.kind() == Kind::Pattern {
@@ -49,7 +49,12 @@ impl Index {
         }
         if access.kind() == Kind::Fact {
             let fact = self.facts.at(access.number());
-            if fact.wakes.as_slice().len() == 1 && fact.test.key().is_some() {
+            let rule = match fact.wakes.as_slice().len() {
+                1 => rule,
+                2 => Ahead::NOTHING,
+                _ => return,
+            };
+            if fact.test.key().is_some() {
                 let hash = test_hash(&self.seeds, fact.slot, &fact.test);
                 self.fact_table.hint(hash, access.number(), Ahead { pattern, rule });
             }
@@ -77,7 +82,7 @@ impl Index {
         for (probe, part) in slot.parts(text) {
             let hash = self.key_hash(number, probe.tag, part);
             self.fact_table.prefetch(hash);
-            scratch.sought.push(Sought { hash, fact: None });
+            scratch.sought.push(Sought { hash, fact: None, many: false });
         }
         SoughtAt::new(place)
     }
@@ -93,9 +98,11 @@ impl Index {
                     expect(ahead.rule);
                 }
                 sought.fact = Some(fact);
+                sought.many = ahead.rule == Ahead::NOTHING;
             }
         }
-        for fact in new.iter().filter_map(|sought| sought.fact) {
+        // Only now, since this waits for the facts.
+        for fact in new.iter().filter(|sought| sought.many).filter_map(|sought| sought.fact) {
             self.facts.at(fact).wakes.prefetch();
         }
         scratch.found_of_sought = scratch.sought.len();

@@ -454,7 +454,7 @@ impl Finder<'_> {
 
     /// A part of the text as it is, which may have been anticipated.
     fn part(&mut self, tag: Tag, part: &[u8]) {
-        let Some(&Sought { hash, fact }) = self.sought.next() else { return self.key(tag, part) };
+        let Some(&Sought { hash, fact, .. }) = self.sought.next() else { return self.key(tag, part) };
         let Some(likely) = fact else { return };
         let fact = match self.index.has_key(likely, self.slot, tag, part) {
             true => Some(likely),

@@ -31,6 +31,8 @@ pub(super) struct Sought {
     pub(super) hash: u64,
     /// The fact that is most likely to have it; if none, no fact has it.
     pub(super) fact: Option<u32>,
+    /// Whether more may wait for that fact than it has in place.
+    pub(super) many: bool,
 }
 
 /// How much was there when an object began.

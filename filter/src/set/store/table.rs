@@ -2,16 +2,28 @@
 
 use super::chunked::Chunked;
 
-/// Numbers by hash, by linear probing. Copies share what does not change; a change copies little, but for growing, which
-/// copies all of it and happens ever more rarely.
+/// Numbers by hash, by linear probing in order of the hashes. Copies share what does not change; a change copies little, but
+/// for growing, which copies all of it and happens ever more rarely.
 ///
 /// Of a hash its upper half is kept, from which the place follows in a table of any capacity: so growing asks nobody for
-/// hashes, and goes through both tables from front to back.
+/// hashes, and goes through both tables from front to back. Since what is there is in order, a search for what is not there ends as
+/// soon as one for what is (Amble and Knuth, "Ordered hash tables", 1974): in a full table after 2 steps on average, not 5.
 #[derive(Clone, Debug)]
 pub(in crate::set) struct Table<H = ()> {
-    /// The upper half of the hash, and the number plus one: 0 is free.
-    entries: Chunked<(u32, u32, H)>,
+    /// As many as the capacity, and those that the last ones have pushed over the end.
+    entries: Chunked<Entry<H>>,
+    capacity: usize,
     used: usize,
+}
+
+/// A number that is there, or nothing; by `mark`, the greatest first, which in a run puts nothing last.
+#[derive(Clone, Copy, Debug, Default)]
+struct Entry<H> {
+    /// The complement of the hash's upper half.
+    mark: u32,
+    /// The number plus one; 0 is nothing.
+    number: u32,
+    hint: H,
 }
 
 /// So many entries are a quarter of a megabyte.
@@ -22,7 +34,7 @@ const SMALLEST: usize = 8;
 
 impl<H> Default for Table<H> {
     fn default() -> Self {
-        Self { entries: Chunked::default(), used: 0 }
+        Self { entries: Chunked::default(), capacity: 0, used: 0 }
     }
 }
 
@@ -30,121 +42,109 @@ impl<H: Copy + Default> Table<H> {
     /// A number of this hash that is the right one.
     #[inline]
     pub(in crate::set) fn find(&self, hash: u64, is: impl Fn(u32) -> bool) -> Option<u32> {
-        self.place(tag(hash), is).map(|(_, number)| number)
+        self.place(hash, is).map(|(_, entry)| entry.number - 1)
     }
 
     /// What is most likely to be found by this hash, with its hint.
     #[inline]
     pub(in crate::set) fn peek(&self, hash: u64) -> Option<(u32, H)> {
-        let (place, number) = self.place(tag(hash), |_| true)?;
-        self.entries.get(place).map(|&(_, _, hint)| (number, hint))
+        self.place(hash, |_| true).map(|(_, entry)| (entry.number - 1, entry.hint))
     }
 
     /// Whether it is larger than what a core has of caches.
     #[inline]
     pub(in crate::set) fn is_large(&self) -> bool {
-        self.entries.len() > LARGE
+        self.capacity > LARGE
     }
 
     /// Has the processor fetch what a search for this hash begins with.
     #[inline]
     pub(in crate::set) fn prefetch(&self, hash: u64) {
-        self.entries.prefetch(home(tag(hash), self.entries.len()));
+        self.entries.prefetch(home(mark(hash), self.capacity));
     }
 
     /// Changes the hint of a number that is there.
     pub(in crate::set) fn hint(&mut self, hash: u64, number: u32, hint: H) {
-        if let Some((place, _)) = self.place(tag(hash), |other| other == number)
+        if let Some((place, _)) = self.place(hash, |other| other == number)
             && let Some(entry) = self.entries.get_mut(place)
         {
-            entry.2 = hint;
+            entry.hint = hint;
         }
     }
 
     #[inline(always)]
-    fn place(&self, tag: u32, is: impl Fn(u32) -> bool) -> Option<(usize, u32)> {
-        let capacity = self.entries.len();
-        let mut place = home(tag, capacity);
+    fn place(&self, hash: u64, is: impl Fn(u32) -> bool) -> Option<(usize, &Entry<H>)> {
+        let mark = mark(hash);
+        let mut place = home(mark, self.capacity);
         loop {
-            let &(other, number, _) = self.entries.get(place)?;
-            let number = number.checked_sub(1)?;
-            if other == tag && is(number) {
-                return Some((place, number));
+            let entry = self.entries.get(place)?;
+            if entry.mark == mark {
+                if is(entry.number.checked_sub(1)?) {
+                    return Some((place, entry));
+                }
+            } else if entry.mark < mark {
+                return None;
             }
-            place = if place + 1 == capacity { 0 } else { place + 1 };
+            place += 1;
         }
     }
 
     /// Adds a number that is not there.
     pub(in crate::set) fn insert(&mut self, hash: u64, number: u32) {
-        // At most two thirds full: a search for what is not there then takes 5 steps on average, at seven eighths it took 32
-        // (Knuth, volume 3, 6.4).
-        if (self.used + 1) * 3 > self.entries.len() * 2 {
+        // At most two thirds full: a search then takes 2 steps on average (Knuth, volume 3, 6.4).
+        if (self.used + 1) * 3 > self.capacity * 2 {
             self.grow();
         }
-        let capacity = self.entries.len();
-        self.put((tag(hash), number + 1, H::default()), capacity);
+        let mark = mark(hash);
+        let mut entry = Entry { mark, number: number + 1, hint: H::default() };
+        let mut place = home(mark, self.capacity);
+        while self.entries.get(place).is_some_and(|other| other.number != 0 && other.mark >= mark) {
+            place += 1;
+        }
+        // What follows makes room.
+        while entry.number != 0 {
+            std::mem::swap(self.at(place), &mut entry);
+            place += 1;
+        }
         self.used += 1;
     }
 
     /// Moves everything to a larger table. That goes through both from front to back, and gives the old one's memory to the
     /// new one as it goes.
     fn grow(&mut self) {
-        let (small, large) = (self.entries.len(), SMALLEST.max(self.entries.len() / 2 * 3));
-        let old = std::mem::take(&mut self.entries);
-        // Those that have been pushed over the end, to the front, belong to the end.
-        let mut last = Vec::new();
-        let mut place = 0;
-        old.into_each(|entry| {
-            if entry.1 == 0 {
-                // Nothing is there.
-            } else if home(entry.0, small) > place {
-                last.push(entry);
-            } else {
-                self.put(entry, large);
+        self.capacity = SMALLEST.max(self.capacity / 2 * 3);
+        let mut next = 0;
+        std::mem::take(&mut self.entries).into_each(|entry| {
+            if entry.number != 0 {
+                next = next.max(home(entry.mark, self.capacity));
+                *self.at(next) = entry;
+                next += 1;
             }
-            place += 1;
         });
-        self.entries.fill_to(large, large);
-        last.into_iter().for_each(|entry| self.put(entry, large));
+        self.entries.fill_to(self.capacity, self.capacity);
     }
 
-    /// Puts an entry where there is room in a table that is to have this capacity.
-    fn put(&mut self, entry: (u32, u32, H), capacity: usize) {
-        let mut place = home(entry.0, capacity);
-        loop {
-            self.entries.fill_to(place + 1, capacity);
-            if self.entries.get(place).is_none_or(|&(_, taken, _)| taken == 0) {
-                break;
-            }
-            place = if place + 1 == capacity { 0 } else { place + 1 };
+    /// An entry to be changed, for which room is made at the end.
+    fn at(&mut self, place: usize) -> &mut Entry<H> {
+        self.entries.fill_to((place + 1).min(self.capacity), self.capacity);
+        if self.entries.len() == place {
+            self.entries.push(Entry::default());
         }
-        self.set(place, entry);
+        self.entries.get_mut(place).expect("invariant: no place is left out")
     }
 
     /// Removes a number that is there; those behind it move up, so that none is cut off from its home.
     pub(in crate::set) fn remove(&mut self, hash: u64, number: u32) {
-        let Some((mut hole, _)) = self.place(tag(hash), |other| other == number) else { return };
-        let capacity = self.entries.len();
+        let Some((mut hole, _)) = self.place(hash, |other| other == number) else { return };
         self.used -= 1;
-        let mut place = hole;
-        loop {
-            place = if place + 1 == capacity { 0 } else { place + 1 };
-            let Some(&entry) = self.entries.get(place).filter(|(_, number, _)| *number != 0) else { break };
-            let from_home = (place + capacity - home(entry.0, capacity)) % capacity;
-            let from_hole = (place + capacity - hole) % capacity;
-            if from_home >= from_hole {
-                self.set(hole, entry);
-                hole = place;
-            }
+        while let Some(&next) = self.entries.get(hole + 1)
+            && next.number != 0
+            && home(next.mark, self.capacity) <= hole
+        {
+            *self.at(hole) = next;
+            hole += 1;
         }
-        self.set(hole, (0, 0, H::default()));
-    }
-
-    fn set(&mut self, place: usize, entry: (u32, u32, H)) {
-        if let Some(old) = self.entries.get_mut(place) {
-            *old = entry;
-        }
+        *self.at(hole) = Entry::default();
     }
 
     /// The memory that it takes, in bytes.
@@ -154,14 +154,14 @@ impl<H: Copy + Default> Table<H> {
 }
 
 #[inline]
-fn tag(hash: u64) -> u32 {
-    (hash >> 32) as u32
+fn mark(hash: u64) -> u32 {
+    !((hash >> 32) as u32)
 }
 
-/// Where probing begins: the hash as a fraction of the capacity, which need not be a power of two.
+/// Where a search begins: the hash as a fraction of the capacity, which need not be a power of two.
 #[inline]
-fn home(tag: u32, capacity: usize) -> usize {
-    ((u64::from(tag) * capacity as u64) >> 32) as usize
+fn home(mark: u32, capacity: usize) -> usize {
+    ((u64::from(!mark) * capacity as u64) >> 32) as usize
 }
 
 #[cfg(test)]
@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn what_is_there_is_found_and_nothing_else() {
-        // Few distinct homes, so that there are long runs, and they wrap around.
+        // Few distinct homes, so that there are long runs, the last beyond the end.
         let hash = |number: u32| {
             u64::from(number % 7).wrapping_mul(0x2492_4924_9249_2492)
                 | u64::from(number) << 32 & 0xFF_FFFF_FFFF
