@@ -7,8 +7,8 @@ use std::time::Duration;
 use poller::secret::AllowAll;
 use poller::store::{Changes, Creation, OpenPolls, PollKey, Store, StoreError, StoredPoll};
 use poller::{
-    Accepted, BoxFuture, Clock as _, Conclusion, ErrorKind, Event, Limits, MemoryStore, Outcome, SystemClock,
-    TimeoutReason, Timestamp, Verdict,
+    Accepted, Attempt, BoxFuture, Clock as _, Conclusion, ErrorKind, Event, Limits, MemoryStore, Outcome,
+    SystemClock, TimeoutReason, Timestamp, Verdict,
 };
 use serde_json::json;
 
@@ -524,6 +524,68 @@ async fn a_store_that_panics_has_failed_and_is_asked_again() {
     assert!(looked.load(Ordering::Relaxed) > 1, "what others did is asked for again");
     let report = poller.shutdown().await;
     assert_eq!(report.left_open, 0);
+}
+
+/// A memory store that others read, and that notes what is written to it.
+#[derive(Clone, Default)]
+struct Noting {
+    inner: MemoryStore,
+    written: Arc<Mutex<Vec<&'static str>>>,
+}
+
+impl Noting {
+    fn note(&self, what: &'static str) {
+        self.written.lock().unwrap().push(what);
+    }
+}
+
+impl Store for Noting {
+    fn create(&self, poll: StoredPoll) -> BoxFuture<'_, Result<Creation, StoreError>> {
+        self.note("create");
+        self.inner.create(poll)
+    }
+
+    fn finish(&self, key: PollKey, outcome: Arc<Outcome>) -> BoxFuture<'_, Result<Arc<Outcome>, StoreError>> {
+        self.note("finish");
+        self.inner.finish(key, outcome)
+    }
+
+    fn keeps_attempts(&self) -> bool {
+        true
+    }
+
+    fn note_attempts(&self, _: Vec<(PollKey, Vec<Attempt>)>) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.note("attempts");
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    rest_to_inner!();
+}
+
+/// What is written of a poll that matches at its fourth attempt.
+async fn written_of_four_attempts(history_every: Option<Duration>) -> Vec<&'static str> {
+    let world = World::sequence([pending, pending, pending, success]);
+    let store = Noting::default();
+    let mut limits = Limits::unbounded();
+    limits.history_every = history_every;
+    let poller = world.poller().store(store.clone()).limits(limits).build().await.unwrap();
+    let outcome = poller.submit("job", long()).await.unwrap().outcome().await.unwrap();
+    assert_eq!((outcome.name(), world.sent().len()), ("matched", 4));
+    let written = store.written.lock().unwrap();
+    written.clone()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_does_not_match_writes_nothing() {
+    assert_eq!(written_of_four_attempts(None).await, ["create", "finish"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn attempts_are_written_in_batches_no_more_often_than_asked_for() {
+    // Attempts are 10 s apart.
+    let every = |seconds| written_of_four_attempts(Some(Duration::from_secs(seconds)));
+    assert_eq!(every(25).await, ["create", "attempts", "finish"]);
+    assert_eq!(every(3).await, ["create", "attempts", "attempts", "attempts", "finish"]);
 }
 
 /// A memory store that says nothing of what it creates.
