@@ -14,5 +14,6 @@ mod observe;
 mod schedule;
 mod schema;
 mod secrets;
+mod store_calls;
 mod stores;
 mod world;

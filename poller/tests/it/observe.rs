@@ -13,7 +13,7 @@ use serde_json::json;
 use tracing::Dispatch;
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::lifecycle::Flaky;
+use crate::store_calls::Flaky;
 use crate::world::{Reply, World, pending, spec, success};
 
 const TABLE: &str = include_str!("../../../docs/observability.md");
