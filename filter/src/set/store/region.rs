@@ -5,7 +5,8 @@
 //! with pages of 2 MiB it knows. Systems give those to whoever asks for them, and only for memory that is aligned to them.
 //! So chunks of 32 KiB are cut out of regions of 2 MiB.
 //!
-//! Against a million rules of two exact fields an event takes a quarter less time for it (`benches/compare`, `exact2/1000000`).
+//! Against a million rules of two exact fields (`exact2/1000000` of `benches/compare`) an event took 541 to 580 ns with it and
+//! 730 to 762 without, both built into one program.
 #![expect(unsafe_code, reason = "memory that is cut out of a larger piece cannot be had otherwise")]
 
 use std::alloc::{Layout, alloc, dealloc};
