@@ -5,7 +5,7 @@
 //! store does with it.
 
 use std::iter::repeat_with;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
@@ -35,9 +35,16 @@ pub(crate) enum Answered {
 /// What comes of a call. Where the store panics in it, it has failed; nobody else would say that it is over.
 pub(super) async fn made<T>(call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     // What panicked is not asked for anything more. The store is asked again, as anybody may who shares it.
-    AssertUnwindSafe(call).catch_unwind().await.unwrap_or_else(|_| {
-        Err(StoreError::new("the store panicked; its reason is on the standard error of the process"))
-    })
+    AssertUnwindSafe(call).catch_unwind().await.unwrap_or_else(|_| Err(panicked()))
+}
+
+/// What the store says of itself at once. A panic would end the driver, which asks.
+pub(super) fn said<T>(call: impl FnOnce() -> T) -> Result<T, StoreError> {
+    catch_unwind(AssertUnwindSafe(call)).map_err(|_| panicked())
+}
+
+fn panicked() -> StoreError {
+    StoreError::new("the store panicked; its reason is on the standard error of the process")
 }
 
 impl Answered {

@@ -117,6 +117,7 @@ struct Panicking {
     inner: MemoryStore,
     created: AtomicU32,
     finished: AtomicU32,
+    asked_how_often: AtomicU32,
     looked: Arc<AtomicU32>,
 }
 
@@ -138,6 +139,7 @@ impl Store for Panicking {
     }
 
     fn changes_every(&self) -> Option<Duration> {
+        assert!(!is_first(&self.asked_how_often), "a defect of the store");
         Some(Duration::from_secs(1))
     }
 

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::answered::{Answered, made};
+use super::super::answered::{Answered, made, said};
 use super::super::entry::PollId;
 use super::super::message::{Answer, Message, reply};
 use super::Driver;
@@ -22,7 +22,7 @@ pub(super) struct Loading {
     pub(super) finds: Vec<(PollKey, Answer<Option<PollId>>)>,
 }
 
-/// When a store that failed while polls were loaded is asked again.
+/// When a store that failed while polls were loaded, or when it was asked how often it changes, is asked again.
 const RELOAD: Duration = Duration::from_millis(500);
 
 impl Driver {
@@ -152,8 +152,14 @@ impl Driver {
         self.with_store(Operation::Get, |store| async move { store.get(key).await }, Answered::Looked);
     }
 
+    /// Asks for what other processes do when the store says. One that panics is asked soon: it may have much to tell.
     fn look_again(&mut self) {
-        self.look = self.around.store.changes_every().map(|period| self.around.clock.now() + period);
+        let period = said(|| self.around.store.changes_every());
+        let now = self.around.clock.now();
+        if let Err(error) = &period {
+            self.around.observer.store(Operation::Changes, Duration::ZERO, Some(error));
+        }
+        self.look = period.unwrap_or(Some(RELOAD)).map(|period| now + period);
     }
 
     /// Asks the store for something; [`stored`](Self::stored) follows.
