@@ -63,6 +63,36 @@ async fn an_outcome_is_told_only_once_the_store_has_it() {
     assert_eq!(world.sent().len(), 1, "the request is not made again");
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_outcome_that_could_not_be_stored_is_stored_during_a_shutdown() {
+    // By then the store has failed once, and the next try is a second away; or so often that it is most of a minute away.
+    for (failed, wait) in [(1, 0), (6, 40)] {
+        let world = World::sequence([success]);
+        let failures_left = Arc::new(AtomicU32::new(failed + 2));
+        let poller = world.poller().store(Flaky::new(&failures_left)).build().await.unwrap();
+        let poll = poller.submit("job", long()).await.unwrap();
+        world.sleep_until(Duration::from_secs(wait) + Duration::from_millis(1)).await;
+        assert!(failures_left.load(Ordering::Relaxed) > 0);
+        let began = world.now();
+        let (outcome, report) = tokio::join!(poll.outcome(), poller.shutdown());
+        assert_eq!((outcome.unwrap().name(), report.left_open), ("matched", 0));
+        assert!(world.now() - began < Duration::from_secs(10), "{:?}", world.now() - began);
+        assert_eq!((failures_left.load(Ordering::Relaxed), world.sent().len()), (0, 1));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_never_works_again_holds_a_shutdown_up_for_the_grace() {
+    let world = World::sequence([success]);
+    let failures_left = Arc::new(AtomicU32::new(u32::MAX));
+    let poller = world.poller().store(Flaky::new(&failures_left)).build().await.unwrap();
+    let poll = poller.submit("job", long()).await.unwrap();
+    world.arrived(1).await;
+    let (outcome, report) = tokio::join!(poll.outcome(), poller.shutdown());
+    assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Shutdown);
+    assert_eq!((report.left_open, report.first.len(), millis(world.now())), (1, 1, 10_000));
+}
+
 /// A memory store of which others see to it that a poll is found in it each time somebody looks, once an hour at most.
 struct Pages {
     inner: Flaky,

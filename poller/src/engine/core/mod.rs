@@ -18,7 +18,8 @@
 //! - the first request waits until the creation is stored, and an outcome is stored before it is told;
 //! - a poll has at most one request in flight, and none once it is finishing;
 //! - every poll that is waiting, queued or awaiting a store's recovery has one entry in the schedule that holds, a poll
-//!   in flight none: its request ends by itself, at the deadline at the latest.
+//!   in flight none: its request ends by itself, at the deadline at the latest;
+//! - in a shutdown only those that await a store's recovery have one: nobody else is looked at any more.
 //!
 //! A million polls of one kind are one spec, so an entry here is little more than a name, a URL and two times. A step
 //! of a poll that nobody watches allocates nothing but what it has to keep.
@@ -332,9 +333,27 @@ impl Core {
         }
     }
 
-    /// From here on no request begins and nothing is accepted; what is in flight may still end.
+    /// From here on no request begins and nothing is accepted; what is in flight may still end. Nothing falls due any
+    /// more but outcomes that the store failed to keep. There is little time left for those, so it is asked at once, and
+    /// then again as after a first failure.
     pub(crate) fn shut_down(&mut self) {
-        self.shutting_down = true;
+        if std::mem::replace(&mut self.shutting_down, true) {
+            return;
+        }
+        self.schedule = Wheel::new();
+        self.releases.clear();
+        if self.finishing == 0 {
+            return;
+        }
+        for (id, entry) in &mut self.polls {
+            if let Phase::Finishing(finishing) = &mut entry.phase
+                && finishing.retry_at.take().is_some()
+            {
+                finishing.failures = 0;
+                let (key, outcome) = (entry.key.clone(), Arc::clone(&finishing.outcome));
+                self.effects.push(Effect::Finish { id, key, outcome });
+            }
+        }
     }
 
     fn insert(&mut self, poll: &StoredPoll, place: Place, state: PollState, phase: Phase) -> PollId {
@@ -360,7 +379,8 @@ impl Core {
 
     /// The present entry of some poll in the schedule no longer holds.
     fn forsake(&mut self) {
-        if self.schedule.forsake() {
+        // In a shutdown it is not there any more.
+        if !self.shutting_down && self.schedule.forsake() {
             let polls = &self.polls;
             self.schedule.sweep(|at, id| polls.get(id).is_some_and(|entry| entry.is_scheduled(at)));
         }
@@ -380,16 +400,19 @@ impl Core {
         }
     }
 
-    /// Puts a poll that is neither in flight nor in the schedule where it belongs: it waits, sends, queues or ends.
+    /// Puts a poll that is neither in flight nor in the schedule where it belongs: it waits, sends, queues or ends. In a
+    /// shutdown it waits for whoever goes on with it.
     fn look_at(&mut self, id: PollId, now: Timestamp) {
         let Some(entry) = self.polls.get_mut(id) else { return };
         let until = entry.state.wake_at(&entry.spec);
-        if until > now {
+        if self.shutting_down || until > now {
             entry.phase = Phase::Waiting { until };
-            self.schedule.insert(until, id);
+            if !self.shutting_down {
+                self.schedule.insert(until, id);
+            }
             return;
         }
-        if !self.shutting_down && self.lanes.admits(entry.lane, now) && self.send(id, now, now) {
+        if self.lanes.admits(entry.lane, now) && self.send(id, now, now) {
             return;
         }
         let Some(entry) = self.polls.get_mut(id) else { return };

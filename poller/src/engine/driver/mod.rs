@@ -117,9 +117,10 @@ impl Driver {
         let mut batch = Vec::with_capacity(BATCH);
         let mut alarm = Alarm::new(Arc::clone(&self.around.clock));
         loop {
-            // What is not done any more is not waited for either: its time may have come, and would come for ever.
+            // In a shutdown the core wakes for outcomes that could not be stored. What is not done any more is not waited
+            // for either: its time may have come, and would come for ever.
             alarm.set(match &self.closing {
-                Some(closing) => [Some(closing.until), None, None],
+                Some(closing) => [self.core.next_wake(), Some(closing.until), None],
                 None => [self.core.next_wake(), self.look, self.upkeep.next()],
             });
             tokio::select! {
@@ -135,8 +136,8 @@ impl Driver {
             for message in batch.drain(..) {
                 self.handle(message, now);
             }
+            self.core.tick(now);
             if self.closing.is_none() {
-                self.core.tick(now);
                 if self.look.is_some_and(|look| look <= now) {
                     self.look = None;
                     self.look();
