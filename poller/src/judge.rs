@@ -9,7 +9,7 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use filter::Filter;
+use filter::{Explanation, Filter};
 use retry::strategy::{HeadersStrategy, Strategy};
 use serde_json::{Map, Value};
 
@@ -67,9 +67,12 @@ const HOPELESS: [u16; 5] = [400, 401, 403, 405, 410];
 ///
 /// While a job goes on, most of its responses say what the one before said. One that equals the `previous` in all that
 /// filters look at is therefore not read again: it lacks what that one lacked.
+///
+/// The finding tells none of the `secrets` of the request that was answered, whatever the response sends back.
 pub(crate) fn judge(
     spec: &PollSpec,
-    response: RecordedResponse,
+    mut response: RecordedResponse,
+    secrets: &Secrets,
     previous: Option<&Arc<Miss>>,
     now: SystemTime,
 ) -> Finding {
@@ -79,7 +82,7 @@ pub(crate) fn judge(
         if let Some(filter) = spec.failure_filter()
             && seen.meets(filter)
         {
-            let explanation = format!("the failure filter matched: {}", seen.why(filter));
+            let explanation = format!("the failure filter matched: {}", secrets.hide(&seen.why(filter)));
             return Finding::Failed { response, explanation };
         }
         if seen.meets(spec.response_filter()) {
@@ -87,13 +90,14 @@ pub(crate) fn judge(
         }
     }
     let status = response.status();
-    let note = match unchanged {
-        Some(previous) => Arc::clone(&previous.note),
-        None => seen.miss(spec.response_filter()).into(),
+    let (note, echoes) = match unchanged {
+        Some(previous) => (Arc::clone(&previous.note), previous.response.echoes()),
+        None => Lack::new(&seen, spec.response_filter()).without(secrets),
     };
     let retry = seen.retry(spec, now);
     let hint = retry::hint::from_response(status, response.headers().iter(), now).map(|hint| hint.delay);
     let hopeless = HOPELESS.contains(&status) && !expects(spec, status);
+    response.set_echoes(echoes);
     let miss = match unchanged {
         Some(previous) if previous.response == response => Arc::clone(previous),
         _ => Arc::new(Miss { response, note }),
@@ -101,55 +105,11 @@ pub(crate) fn judge(
     Finding::Unmatched(Unmatched { miss, retry, hint, hopeless })
 }
 
-/// A finding that tells no secret of the request that was answered, whatever the response sends back. `previous` is what
-/// [`judge`] was given.
-pub(crate) fn hide(
-    finding: Finding,
-    spec: &PollSpec,
-    secrets: &Secrets,
-    previous: Option<&Arc<Miss>>,
-) -> Finding {
-    if secrets.is_empty() {
-        return finding;
-    }
-    match finding {
-        Finding::Failed { response, explanation } => {
-            let explanation = secrets.hide(&explanation).into_owned();
-            Finding::Failed { response, explanation }
-        }
-        Finding::Unmatched(mut unmatched) => {
-            let miss = &unmatched.miss;
-            // What lacks the same as the one before tells what that one told.
-            let same = previous.filter(|previous| Arc::ptr_eq(&previous.note, &miss.note));
-            let (echoes, note) = match same {
-                Some(previous) => (previous.response.echoes(), None),
-                None => {
-                    // What is told at the end is made then, when the secrets are gone.
-                    let told = explain(spec, &miss.response);
-                    let note = match secrets.hide(&miss.note) {
-                        Cow::Borrowed(_) => None,
-                        Cow::Owned(hidden) => Some(Note::from(hidden)),
-                    };
-                    (note.is_some() || matches!(secrets.hide(&told), Cow::Owned(_)), note)
-                }
-            };
-            if echoes {
-                let mut response = miss.response.clone();
-                response.set_echoes(true);
-                let note = note.unwrap_or_else(|| Arc::clone(&miss.note));
-                unmatched.miss = Arc::new(Miss { response, note });
-            }
-            Finding::Unmatched(unmatched)
-        }
-        Finding::Matched { .. } | Finding::Error(_) => finding,
-    }
-}
-
 /// In full, why `response` does not meet the response filter of `spec`: for a person, some lines long.
 ///
 /// It quotes the response; see [`RecordedResponse::echoes`].
 pub(crate) fn explain(spec: &PollSpec, response: &RecordedResponse) -> String {
-    Seen::new(response, spec).explain(spec.response_filter())
+    Lack::new(&Seen::new(response, spec), spec.response_filter()).in_full()
 }
 
 /// Whether the spec itself speaks of this status, so that it is part of the plan and not a dead end.
@@ -215,44 +175,6 @@ impl<'a> Seen<'a> {
             && filter.body.as_ref().is_none_or(body)
     }
 
-    /// What of `filter` is not met, on one line, the coarsest part first.
-    fn miss(&self, filter: &ResponseFilter) -> String {
-        if let Some(accepted) = &filter.status
-            && !accepted.accepts(self.response.status())
-        {
-            return format!("HTTP status is {}, expected {accepted}", self.response.status());
-        }
-        if let Some(filter) = &filter.headers
-            && let Some(miss) = filter.explain(self.headers()).summary()
-        {
-            return format!("header {miss}");
-        }
-        let Some(filter) = &filter.body else { return String::new() };
-        match self.parsed() {
-            Ok(body) => filter.explain(body).summary().unwrap_or_default(),
-            Err(error) => self.not_json(error),
-        }
-    }
-
-    /// Each part of `filter` and what was found for it.
-    fn explain(&self, filter: &ResponseFilter) -> String {
-        let mut parts = Vec::new();
-        if let Some(accepted) = &filter.status {
-            let held = if accepted.accepts(self.response.status()) { "holds" } else { "does not hold" };
-            parts.push(format!("HTTP status {held}: it is {}, expected {accepted}", self.response.status()));
-        }
-        if let Some(filter) = &filter.headers {
-            parts.push(format!("headers:\n{}", indented(&filter.explain(self.headers()).to_string())));
-        }
-        if let Some(filter) = &filter.body {
-            parts.push(match self.parsed() {
-                Ok(body) => format!("body:\n{}", indented(&filter.explain(body).to_string())),
-                Err(error) => self.not_json(error),
-            });
-        }
-        parts.join("\n")
-    }
-
     /// Which conditions made `filter` hold, on one line.
     fn why(&self, filter: &ResponseFilter) -> String {
         let mut parts = Vec::new();
@@ -311,6 +233,88 @@ impl<'a> Seen<'a> {
     }
 }
 
+/// What a response lacks, told on one line and in full from one look.
+struct Lack<'a> {
+    seen: &'a Seen<'a>,
+    filter: &'a ResponseFilter,
+    headers: OnceCell<Explanation>,
+    body: OnceCell<Result<Explanation, String>>,
+}
+
+impl<'a> Lack<'a> {
+    const fn new(seen: &'a Seen<'a>, filter: &'a ResponseFilter) -> Self {
+        Self { seen, filter, headers: OnceCell::new(), body: OnceCell::new() }
+    }
+
+    fn headers(&self, filter: &Filter) -> &Explanation {
+        self.headers.get_or_init(|| filter.explain(self.seen.headers()))
+    }
+
+    fn body(&self, filter: &Filter) -> Result<&Explanation, &String> {
+        let explained = || match self.seen.parsed() {
+            Ok(body) => Ok(filter.explain(body)),
+            Err(error) => Err(self.seen.not_json(error)),
+        };
+        self.body.get_or_init(explained).as_ref()
+    }
+
+    /// What is not met, on one line, the coarsest part first.
+    fn note(&self) -> String {
+        let status = self.seen.response.status();
+        if let Some(accepted) = &self.filter.status
+            && !accepted.accepts(status)
+        {
+            return format!("HTTP status is {status}, expected {accepted}");
+        }
+        if let Some(filter) = &self.filter.headers
+            && let Some(miss) = self.headers(filter).summary()
+        {
+            return format!("header {miss}");
+        }
+        match self.filter.body.as_ref().map(|filter| self.body(filter)) {
+            Some(Ok(explained)) => explained.summary().unwrap_or_default(),
+            Some(Err(not_json)) => not_json.clone(),
+            None => String::new(),
+        }
+    }
+
+    /// Each part of the filter and what was found for it.
+    fn in_full(&self) -> String {
+        let status = self.seen.response.status();
+        let mut parts = Vec::new();
+        if let Some(accepted) = &self.filter.status {
+            let held = if accepted.accepts(status) { "holds" } else { "does not hold" };
+            parts.push(format!("HTTP status {held}: it is {status}, expected {accepted}"));
+        }
+        if let Some(filter) = &self.filter.headers {
+            parts.push(format!("headers:\n{}", indented(&self.headers(filter).to_string())));
+        }
+        if let Some(filter) = &self.filter.body {
+            parts.push(match self.body(filter) {
+                Ok(explained) => format!("body:\n{}", indented(&explained.to_string())),
+                Err(not_json) => not_json.clone(),
+            });
+        }
+        parts.join("\n")
+    }
+
+    /// The note without the secrets, and whether there are any in it or in what may be told at the end: that is made
+    /// then, when the secrets are gone.
+    fn without(&self, secrets: &Secrets) -> (Note, bool) {
+        let note = self.note();
+        if secrets.is_empty() {
+            return (note.into(), false);
+        }
+        match secrets.hide(&note) {
+            Cow::Owned(hidden) => (hidden.into(), true),
+            Cow::Borrowed(_) => {
+                let echoes = matches!(secrets.hide(&self.in_full()), Cow::Owned(_));
+                (note.into(), echoes)
+            }
+        }
+    }
+}
+
 /// The finding for a request that was cut because its time was over.
 pub(crate) fn timed_out(limit: Duration) -> Finding {
     let limit = Duration::from_millis(u64::try_from(limit.as_micros().div_ceil(1000)).unwrap_or(u64::MAX));
@@ -344,8 +348,9 @@ mod tests {
         let spec: PollSpec =
             r#"{"url":"https://a.test","responseFilter":{"body":{"status":["SUCCESS"]}}}"#.parse().unwrap();
         let respond = |date: &str, body: &str| RecordedResponse::new(200, [("date", date)], body.to_owned());
-        let judge =
-            |response, previous: Option<&Arc<Miss>>| judge(&spec, response, previous, SystemTime::UNIX_EPOCH);
+        let judge = |response, previous: Option<&Arc<Miss>>| {
+            judge(&spec, response, &Secrets::default(), previous, SystemTime::UNIX_EPOCH)
+        };
 
         let first = miss(judge(respond("1", r#"{"status":"A"}"#), None));
         let later = judge(respond("2", r#"{"status":"A"}"#), Some(&first));
@@ -370,8 +375,7 @@ mod tests {
         secrets.add("Bearer tell-nobody");
         let judge = |date: &str, body: &str, previous: Option<&Arc<Miss>>| {
             let response = RecordedResponse::new(200, [("date", date)], body.to_owned());
-            let finding = judge(&spec, response, previous, SystemTime::UNIX_EPOCH);
-            miss(hide(finding, &spec, &secrets, previous))
+            miss(judge(&spec, response, &secrets, previous, SystemTime::UNIX_EPOCH))
         };
         let first = judge("1", r#"{"status":"tell-nobody"}"#, None);
         assert_eq!(
@@ -380,6 +384,8 @@ mod tests {
         );
         let second = judge("2", r#"{"status":"tell-nobody"}"#, Some(&first));
         assert!(Arc::ptr_eq(&second.note, &first.note) && second.response.echoes(), "it is not read again");
+        let again = judge("2", r#"{"status":"tell-nobody"}"#, Some(&second));
+        assert!(Arc::ptr_eq(&again, &second), "what is the same in all is kept once");
         let third = judge("3", r#"{"status":"PENDING"}"#, Some(&second));
         assert!(!third.response.echoes() && third.note.contains("PENDING"), "{third:?}");
         let fourth = judge("4", r#"{"status":"PENDING"}"#, Some(&third));
@@ -392,7 +398,7 @@ mod tests {
             r#"{"url":"https://a.test","responseFilter":{"headers":{"x-state":["done"]}}}"#.parse().unwrap();
         let judge = |state: &str, previous: Option<&Arc<Miss>>| {
             let response = RecordedResponse::new(200, [("x-state", state)], "");
-            judge(&spec, response, previous, SystemTime::UNIX_EPOCH)
+            judge(&spec, response, &Secrets::default(), previous, SystemTime::UNIX_EPOCH)
         };
         let first = miss(judge("busy", None));
         assert!(matches!(judge("done", Some(&first)), Finding::Matched { .. }));

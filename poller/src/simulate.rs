@@ -16,6 +16,7 @@ use crate::engine::core::Core;
 use crate::engine::effect::{Effect, Send, Ticket};
 use crate::judge;
 use crate::limits::Limits;
+use crate::mask::Secrets;
 use crate::response::RecordedResponse;
 use crate::spec::PollSpec;
 use crate::store::{Creation, PollKey};
@@ -90,8 +91,13 @@ pub fn run(plan: &Plan) -> Report {
         }
         while let Some(reply) = world.replies.pop_front_if(|reply| reply.at <= now) {
             let Send { id, spec, last, .. } = reply.send;
-            let finding =
-                judge::judge(&spec, world.response.clone(), last.as_ref(), reply.at.to_system_time());
+            let finding = judge::judge(
+                &spec,
+                world.response.clone(),
+                &Secrets::default(),
+                last.as_ref(),
+                reply.at.to_system_time(),
+            );
             drop((spec, last));
             world.core.attempted(id, finding, reply.at, now);
             world.carry_out(now);

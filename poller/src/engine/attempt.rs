@@ -71,11 +71,13 @@ async fn exchange(
     };
     let ended = clock.now();
     let finding = match result {
-        Some(Ok(response)) => judge::judge(&spec, response.into(), last.as_ref(), ended.to_system_time()),
+        Some(Ok(response)) => {
+            judge::judge(&spec, response.into(), &secrets, last.as_ref(), ended.to_system_time())
+        }
         Some(Err(error)) => Finding::Error(error),
         None => judge::timed_out(cut.since(began)),
     };
-    (judge::hide(finding, &spec, &secrets, last.as_ref()), ended)
+    (finding, ended)
 }
 
 /// Whether something of the request has to be looked up.
