@@ -31,6 +31,9 @@ struct Key {
     credentials: u64,
 }
 
+/// For how many who wait a lane keeps room once they are gone.
+const ROOM: usize = 4096;
+
 #[derive(Debug)]
 pub(crate) struct Lanes<T> {
     most: usize,
@@ -159,6 +162,9 @@ impl<T> Lanes<T> {
             if lane.held_until <= now
                 && let Some(who) = lane.waiting.pop_front()
             {
+                if lane.waiting.is_empty() {
+                    lane.waiting.shrink_to(ROOM);
+                }
                 self.list(id, now);
                 return Some((id, who));
             }
@@ -355,6 +361,19 @@ mod tests {
         assert!(lanes.next(NOW).is_none());
         assert_eq!((lanes.lane_of.len(), lanes.origin_of.len()), (0, 0));
         assert!(lanes.lanes.places() <= 2 && lanes.origins.places() <= 1);
+    }
+
+    #[test]
+    fn what_a_crowd_took_is_given_back() {
+        let mut lanes = lanes(1, 1);
+        let lane = join(&mut lanes, 1, 1);
+        for _ in 0..10 * ROOM {
+            lanes.enqueue(lane, 1, NOW);
+        }
+        while let Some((lane, _)) = lanes.next(NOW) {
+            lanes.decline(lane);
+        }
+        assert!(lanes.lanes.get_mut(lane.0).unwrap().waiting.capacity() <= ROOM);
     }
 
     #[test]

@@ -60,6 +60,9 @@ struct Hold {
 /// How many polls room is made for before they are there: some 100 bytes each.
 const MOST_EXPECTED: usize = 1 << 20;
 
+/// For how many effects room is kept: more than one batch of messages brings.
+const EFFECTS: usize = 8192;
+
 #[derive(Debug)]
 pub(crate) struct Core {
     limits: Limits,
@@ -115,6 +118,8 @@ impl Core {
     /// What has to be done since this was last asked, in order. `effects` is used again for what comes next.
     pub(crate) fn take_effects(&mut self, effects: &mut Vec<Effect>) {
         effects.clear();
+        // A burst, such as a million deadlines in one second, needs hundreds of megabytes, and only once.
+        effects.shrink_to(EFFECTS);
         std::mem::swap(&mut self.effects, effects);
     }
 
