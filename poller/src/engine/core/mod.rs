@@ -22,8 +22,8 @@
 //! - in a shutdown only those that await a store's recovery have one: nobody else is looked at any more.
 //!
 //! A million polls of one kind are one spec, so an entry here is little more than a name, a URL and two times. A step
-//! of a poll that nobody watches allocates nothing but what it has to keep.
-
+//! mod moves;
+mod moves;
 mod view;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -33,10 +33,10 @@ use std::time::Duration;
 use retry::{RetryOptions, Rng};
 use slotmap::SlotMap;
 
-use super::effect::{Admission, Effect, Punctuality, Send, Ticket};
-use super::entry::{Creating, Entry, Finishing, Phase, PollId};
+use super::effect::{Admission, Effect, Ticket};
+use super::entry::{Creating, Entry, Phase, PollId};
 use super::lanes::{LaneId, Lanes};
-use super::names::{Names, Place};
+use super::names::Names;
 use super::recent::Recent;
 use super::wheel::Wheel;
 use crate::clock::Timestamp;
@@ -46,7 +46,7 @@ use crate::judge::Finding;
 use crate::limits::Limits;
 use crate::outcome::{Conclusion, Outcome};
 use crate::spec::{PollSpec, SpecPool};
-use crate::state::{PollState, Span, StepLimits, Wake};
+use crate::state::{PollState, Span, StepLimits};
 use crate::store::{Creation, PollKey, StoreError, StoredPoll};
 
 /// A hold-back that is in force.
@@ -197,15 +197,6 @@ impl Core {
         self.remove(id, now);
         for ticket in tickets {
             self.answer(ticket, answer.clone());
-        }
-    }
-
-    /// Begins a poll that is stored now.
-    fn start(&mut self, id: PollId, cancelled: bool, now: Timestamp) {
-        if cancelled {
-            self.end(id, Conclusion::Cancelled, now);
-        } else {
-            self.look_at(id, now);
         }
     }
 
@@ -361,123 +352,8 @@ impl Core {
         }
     }
 
-    fn insert(&mut self, poll: &StoredPoll, place: Place, state: PollState, phase: Phase) -> PollId {
-        let lane = self.lanes.join(&poll.spec);
-        let (key, spec) = (poll.key.clone(), poll.spec.clone());
-        let id = self.polls.insert(Entry { key, spec, state, phase, lane });
-        self.names.insert(id, place, &self.polls);
-        id
-    }
-
-    fn remove(&mut self, id: PollId, now: Timestamp) {
-        let Some(entry) = self.polls.remove(id) else { return };
-        self.names.remove(id, &entry.key);
-        if matches!(entry.phase, Phase::Finishing(_)) {
-            self.finishing -= 1;
-        }
-        self.lanes.leave(entry.lane, now);
-    }
-
     fn answer(&mut self, ticket: Ticket, answer: Result<Admission, Error>) {
         self.effects.push(Effect::Answer { ticket, answer });
-    }
-
-    /// The present entry of some poll in the schedule no longer holds.
-    fn forsake(&mut self) {
-        // In a shutdown it is not there any more.
-        if !self.shutting_down && self.schedule.forsake() {
-            let polls = &self.polls;
-            self.schedule.sweep(|at, id| polls.get(id).is_some_and(|entry| entry.is_scheduled(at)));
-        }
-    }
-
-    /// An entry of the schedule has come up.
-    fn woken(&mut self, id: PollId, at: Timestamp, now: Timestamp) {
-        let Some(entry) = self.polls.get_mut(id).filter(|entry| entry.is_scheduled(at)) else {
-            return self.schedule.met_stale();
-        };
-        if let Phase::Finishing(finishing) = &mut entry.phase {
-            finishing.retry_at = None;
-            let (key, outcome) = (entry.key.clone(), Arc::clone(&finishing.outcome));
-            self.effects.push(Effect::Finish { id, key, outcome });
-        } else {
-            self.look_at(id, now);
-        }
-    }
-
-    /// Puts a poll that is neither in flight nor in the schedule where it belongs: it waits, sends, queues or ends. In a
-    /// shutdown it waits for whoever goes on with it.
-    fn look_at(&mut self, id: PollId, now: Timestamp) {
-        let Some(entry) = self.polls.get_mut(id) else { return };
-        let until = entry.state.wake_at(&entry.spec);
-        if self.shutting_down || until > now {
-            entry.phase = Phase::Waiting { until };
-            if !self.shutting_down {
-                self.schedule.insert(until, id);
-            }
-            return;
-        }
-        if self.lanes.admits(entry.lane, now) && self.send(id, now, now) {
-            return;
-        }
-        let Some(entry) = self.polls.get_mut(id) else { return };
-        let deadline = entry.state.deadline(&entry.spec);
-        entry.phase = Phase::Queued { since: now };
-        if now < deadline {
-            self.schedule.insert(deadline, id);
-            self.lanes.enqueue(entry.lane, id, now);
-            self.dispatch(now);
-        } else if let Wake::End(conclusion) = entry.state.wake(&entry.spec, now) {
-            self.end(id, conclusion, now);
-        }
-    }
-
-    /// Sends as many of the requests that are queued as the caps allow.
-    fn dispatch(&mut self, now: Timestamp) {
-        while !self.shutting_down
-            && let Some((lane, id)) = self.lanes.next(now)
-        {
-            // Whoever was cancelled, or ended, while it stood in the lane is not in it any more.
-            let queued = self.polls.get(id).and_then(|entry| match entry.phase {
-                Phase::Queued { since } => Some(since),
-                _ => None,
-            });
-            if queued.is_some_and(|since| self.send(id, since, now)) {
-                self.forsake();
-            } else {
-                self.lanes.decline(lane);
-            }
-        }
-    }
-
-    /// Sends the request of a poll that is due, and was looked at `since`, if it is before its deadline. Whether it did.
-    fn send(&mut self, id: PollId, since: Timestamp, now: Timestamp) -> bool {
-        let Some(entry) = self.polls.get_mut(id) else { return false };
-        if now >= entry.state.deadline(&entry.spec) {
-            return false;
-        }
-        let Wake::Begin(begin) = entry.state.wake(&entry.spec, now) else { return false };
-        entry.phase = Phase::InFlight { began: now };
-        self.lanes.begin(entry.lane);
-        let number = begin.attempt;
-        let lateness = (number > 1).then(|| since.since(begin.due));
-        let punctuality = Punctuality { lateness, held: now.since(since) };
-        self.effects.push(Effect::Tell { id, event: Event::Requesting { attempt: number, at: now } });
-        let (spec, last) = (entry.spec.clone(), entry.state.last().cloned());
-        self.effects.push(Effect::Send(Send { id, spec, number, punctuality, cut: begin.cut, last }));
-        true
-    }
-
-    /// Decides the outcome of a poll that has no request in flight any more, and has it stored.
-    fn end(&mut self, id: PollId, conclusion: Conclusion, now: Timestamp) {
-        let Some(entry) = self.polls.get_mut(id) else { return };
-        let abandoned = entry.is_in_flight() && matches!(conclusion, Conclusion::Cancelled);
-        let outcome = Arc::new(entry.state.outcome(&entry.spec, conclusion, abandoned, now));
-        let finishing = Finishing { outcome: Arc::clone(&outcome), failures: 0, retry_at: None };
-        entry.phase = Phase::Finishing(Box::new(finishing));
-        self.finishing += 1;
-        let key = entry.key.clone();
-        self.effects.push(Effect::Finish { id, key, outcome });
     }
 }
 

@@ -1,0 +1,148 @@
+//! How a poll gets from one phase to the next, whatever it was that moved it.
+//!
+//! An input of the core says what has happened; where a poll belongs after that is decided here, so that the schedule
+//! and the lanes are in step with its phase wherever it came from.
+
+use std::sync::Arc;
+
+use super::super::effect::{Effect, Punctuality, Send};
+use super::super::entry::{Entry, Finishing, Phase, PollId};
+use super::super::names::Place;
+use super::Core;
+use crate::clock::Timestamp;
+use crate::event::Event;
+use crate::outcome::Conclusion;
+use crate::state::{PollState, Wake};
+use crate::store::StoredPoll;
+
+impl Core {
+    pub(super) fn insert(
+        &mut self,
+        poll: &StoredPoll,
+        place: Place,
+        state: PollState,
+        phase: Phase,
+    ) -> PollId {
+        let lane = self.lanes.join(&poll.spec);
+        let (key, spec) = (poll.key.clone(), poll.spec.clone());
+        let id = self.polls.insert(Entry { key, spec, state, phase, lane });
+        self.names.insert(id, place, &self.polls);
+        id
+    }
+
+    pub(super) fn remove(&mut self, id: PollId, now: Timestamp) {
+        let Some(entry) = self.polls.remove(id) else { return };
+        self.names.remove(id, &entry.key);
+        if matches!(entry.phase, Phase::Finishing(_)) {
+            self.finishing -= 1;
+        }
+        self.lanes.leave(entry.lane, now);
+    }
+
+    /// Begins a poll that is stored now.
+    pub(super) fn start(&mut self, id: PollId, cancelled: bool, now: Timestamp) {
+        if cancelled {
+            self.end(id, Conclusion::Cancelled, now);
+        } else {
+            self.look_at(id, now);
+        }
+    }
+
+    /// The present entry of some poll in the schedule no longer holds.
+    pub(super) fn forsake(&mut self) {
+        // In a shutdown it is not there any more.
+        if !self.shutting_down && self.schedule.forsake() {
+            let polls = &self.polls;
+            self.schedule.sweep(|at, id| polls.get(id).is_some_and(|entry| entry.is_scheduled(at)));
+        }
+    }
+
+    /// An entry of the schedule has come up.
+    pub(super) fn woken(&mut self, id: PollId, at: Timestamp, now: Timestamp) {
+        let Some(entry) = self.polls.get_mut(id).filter(|entry| entry.is_scheduled(at)) else {
+            return self.schedule.met_stale();
+        };
+        if let Phase::Finishing(finishing) = &mut entry.phase {
+            finishing.retry_at = None;
+            let (key, outcome) = (entry.key.clone(), Arc::clone(&finishing.outcome));
+            self.effects.push(Effect::Finish { id, key, outcome });
+        } else {
+            self.look_at(id, now);
+        }
+    }
+
+    /// Puts a poll that is neither in flight nor in the schedule where it belongs: it waits, sends, queues or ends. In a
+    /// shutdown it waits for whoever goes on with it.
+    pub(super) fn look_at(&mut self, id: PollId, now: Timestamp) {
+        let Some(entry) = self.polls.get_mut(id) else { return };
+        let until = entry.state.wake_at(&entry.spec);
+        if self.shutting_down || until > now {
+            entry.phase = Phase::Waiting { until };
+            if !self.shutting_down {
+                self.schedule.insert(until, id);
+            }
+            return;
+        }
+        if self.lanes.admits(entry.lane, now) && self.send(id, now, now) {
+            return;
+        }
+        let Some(entry) = self.polls.get_mut(id) else { return };
+        let deadline = entry.state.deadline(&entry.spec);
+        entry.phase = Phase::Queued { since: now };
+        if now < deadline {
+            self.schedule.insert(deadline, id);
+            self.lanes.enqueue(entry.lane, id, now);
+            self.dispatch(now);
+        } else if let Wake::End(conclusion) = entry.state.wake(&entry.spec, now) {
+            self.end(id, conclusion, now);
+        }
+    }
+
+    /// Sends as many of the requests that are queued as the caps allow.
+    pub(super) fn dispatch(&mut self, now: Timestamp) {
+        while !self.shutting_down
+            && let Some((lane, id)) = self.lanes.next(now)
+        {
+            // Whoever was cancelled, or ended, while it stood in the lane is not in it any more.
+            let queued = self.polls.get(id).and_then(|entry| match entry.phase {
+                Phase::Queued { since } => Some(since),
+                _ => None,
+            });
+            if queued.is_some_and(|since| self.send(id, since, now)) {
+                self.forsake();
+            } else {
+                self.lanes.decline(lane);
+            }
+        }
+    }
+
+    /// Sends the request of a poll that is due, and was looked at `since`, if it is before its deadline. Whether it did.
+    fn send(&mut self, id: PollId, since: Timestamp, now: Timestamp) -> bool {
+        let Some(entry) = self.polls.get_mut(id) else { return false };
+        if now >= entry.state.deadline(&entry.spec) {
+            return false;
+        }
+        let Wake::Begin(begin) = entry.state.wake(&entry.spec, now) else { return false };
+        entry.phase = Phase::InFlight { began: now };
+        self.lanes.begin(entry.lane);
+        let number = begin.attempt;
+        let lateness = (number > 1).then(|| since.since(begin.due));
+        let punctuality = Punctuality { lateness, held: now.since(since) };
+        self.effects.push(Effect::Tell { id, event: Event::Requesting { attempt: number, at: now } });
+        let (spec, last) = (entry.spec.clone(), entry.state.last().cloned());
+        self.effects.push(Effect::Send(Send { id, spec, number, punctuality, cut: begin.cut, last }));
+        true
+    }
+
+    /// Decides the outcome of a poll that has no request in flight any more, and has it stored.
+    pub(super) fn end(&mut self, id: PollId, conclusion: Conclusion, now: Timestamp) {
+        let Some(entry) = self.polls.get_mut(id) else { return };
+        let abandoned = entry.is_in_flight() && matches!(conclusion, Conclusion::Cancelled);
+        let outcome = Arc::new(entry.state.outcome(&entry.spec, conclusion, abandoned, now));
+        let finishing = Finishing { outcome: Arc::clone(&outcome), failures: 0, retry_at: None };
+        entry.phase = Phase::Finishing(Box::new(finishing));
+        self.finishing += 1;
+        let key = entry.key.clone();
+        self.effects.push(Effect::Finish { id, key, outcome });
+    }
+}
