@@ -248,6 +248,30 @@ async fn the_attempts_of_an_open_poll_are_shown_beside_its_runner() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn when_a_command_has_ended_the_file_has_everything() {
+    let server = Server::start(Script::from(Reply::json(r#"{"status":"SUCCESS"}"#))).await;
+    let folder = Folder::new();
+    let specs = ["a", "b", "c"].map(|key| spec(key, &server.url("/job")));
+    folder.poll(&["submit", "--unbounded", "-"], specs[0].clone() + &specs[1]).await;
+    for arguments in [
+        &["list"][..],
+        &["show", "a"],
+        &["show", "none"],
+        &["cancel", "a"],
+        &["run", "--unbounded", "-"],
+        &["run"],
+        &["forget", "a"],
+        &["purge"],
+    ] {
+        folder.poll(arguments, &specs[2]).await;
+        let files = std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name());
+        let mut files: Vec<_> = files.filter(|file| file != "polls.db-runner").collect();
+        files.sort();
+        assert_eq!(files, ["polls.db"], "after {arguments:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_name_that_is_misspelt_leaves_no_file_and_a_file_of_others_is_refused() {
     let folder = Folder::new();
     for arguments in [&["list"][..], &["show", "a"], &["cancel", "a"], &["forget", "a"], &["run"]] {

@@ -8,8 +8,8 @@ use std::time::Duration;
 use poller::store::{PollKey, Runner, Store as _, StoreError, Summary};
 use poller::{Clock as _, SqliteStore, SystemClock};
 
-use super::super::{block_on, output};
-use super::{Opening, find, plain, quoted, shown};
+use super::super::output;
+use super::{Opening, find, on_store, plain, quoted, shown};
 use crate::args::CancelArgs;
 use crate::exit::Exit;
 use crate::render::story;
@@ -21,12 +21,13 @@ const PACE: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(in super::super) fn run(args: &CancelArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
-    block_on(cancel(args, terminal))
+    on_store(&args.polls.store.file.path, Opening::MustExist, async |store| {
+        cancel(args, store, terminal).await
+    })
 }
 
-async fn cancel(args: &CancelArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
+async fn cancel(args: &CancelArgs, store: SqliteStore, terminal: &Terminal) -> anyhow::Result<Exit> {
     let file = &args.polls.store.file.path;
-    let store = super::open(file, Opening::MustExist)?;
     let polls = find(&store, &args.polls, terminal).await?;
     let was_open = |poll: &Summary| poll.ended.is_none();
     for poll in polls.iter().filter(|poll| was_open(poll)) {

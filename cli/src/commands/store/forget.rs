@@ -1,16 +1,19 @@
 //! `poll forget KEY…`: removes finished polls, all that were named or none.
 
+use poller::SqliteStore;
 use poller::store::Store as _;
 use serde::Serialize;
 
-use super::super::{AlreadyTold, block_on, output, tell_error};
-use super::{Opening, find, named, plain, quoted, shown};
+use super::super::{AlreadyTold, output, tell_error};
+use super::{Opening, find, named, on_store, plain, quoted, shown};
 use crate::args::ForgetArgs;
 use crate::exit::Exit;
 use crate::render::terminal::Terminal;
 
 pub(in super::super) fn run(args: &ForgetArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
-    block_on(forget(args, terminal))
+    on_store(&args.polls.store.file.path, Opening::MustExist, async |store| {
+        forget(args, store, terminal).await
+    })
 }
 
 #[derive(Serialize)]
@@ -21,9 +24,8 @@ struct Line<'a> {
     forgotten: bool,
 }
 
-async fn forget(args: &ForgetArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
+async fn forget(args: &ForgetArgs, store: SqliteStore, terminal: &Terminal) -> anyhow::Result<Exit> {
     let file = &args.polls.store.file.path;
-    let store = super::open(file, Opening::MustExist)?;
     let polls = find(&store, &args.polls, terminal).await?;
     let mut open = polls.iter().filter(|poll| poll.ended.is_none()).peekable();
     if open.peek().is_some() {

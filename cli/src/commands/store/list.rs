@@ -4,22 +4,21 @@ use std::fmt::Write as _;
 
 use console::measure_text_width;
 use poller::store::{PollKey, Runner, Summary};
-use poller::{Clock as _, SystemClock, Timestamp};
+use poller::{Clock as _, SqliteStore, SystemClock, Timestamp};
 use serde::Serialize;
 
-use super::super::{block_on, output};
-use super::{Opening, age, plain, quoted, shown};
+use super::super::output;
+use super::{Opening, age, on_store, plain, quoted, shown};
 use crate::args::ListArgs;
 use crate::exit::Exit;
 use crate::render::terminal::{Paint, Terminal, tell};
 use crate::render::{story, time};
 
 pub(in super::super) fn run(args: &ListArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
-    block_on(list(args, terminal))
+    on_store(&args.file.path, Opening::MustExist, async |store| list(args, store, terminal).await)
 }
 
-async fn list(args: &ListArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
-    let store = super::open(&args.file.path, Opening::MustExist)?;
+async fn list(args: &ListArgs, store: SqliteStore, terminal: &Terminal) -> anyhow::Result<Exit> {
     let mut polls = store.summaries().await.map_err(plain)?;
     if let Some(scope) = &args.scope {
         polls.retain(|poll| poll.key.scope() == scope);

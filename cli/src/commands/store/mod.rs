@@ -23,11 +23,12 @@ use std::time::Duration;
 
 use poller::fetch::{Fetch as _, HttpClient};
 use poller::store::{PollKey, Store as _, StoreError, Summary};
-use poller::{ErrorKind, SealKey, SqliteStore};
+use poller::{Clock as _, ErrorKind, SealKey, SqliteStore, SystemClock};
 
 use super::specs::Job;
-use super::{AlreadyTold, tell_error};
+use super::{AlreadyTold, block_on, tell_error};
 use crate::args::NamedArgs;
+use crate::exit::Exit;
 use crate::render::clean;
 use crate::render::terminal::Terminal;
 
@@ -37,6 +38,29 @@ enum Opening {
     MayBeNew,
     /// A command that only looks must not leave a file behind where a name was misspelt.
     MustExist,
+}
+
+/// How long a file may take to be closed before the process ends anyway: nothing is lost then, it is only not tidied up.
+const CLOSING: Duration = Duration::from_secs(2);
+
+/// Runs a command on the store in this file. The file is closed in the end, so that nothing but it is left, and a copy of
+/// it has everything.
+fn on_store(
+    file: &Path,
+    opening: Opening,
+    command: impl AsyncFnOnce(SqliteStore) -> anyhow::Result<Exit>,
+) -> anyhow::Result<Exit> {
+    block_on(async {
+        let store = open(file, opening)?;
+        let closed = store.closed();
+        let result = command(store).await;
+        let clock = SystemClock::new();
+        tokio::select! {
+            () = closed => {}
+            () = clock.sleep_until(clock.now() + CLOSING) => {}
+        }
+        result
+    })
 }
 
 /// The store in this file.

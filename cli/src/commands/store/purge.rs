@@ -1,18 +1,18 @@
 //! `poll purge`: removes finished polls by age and number, a few at a time, so that a runner beside it is not held up.
 
 use poller::store::{Retention, Store as _};
-use poller::{Clock as _, SystemClock};
+use poller::{Clock as _, SqliteStore, SystemClock};
 use serde::Serialize;
 
-use super::super::{block_on, output};
-use super::{Opening, plain};
+use super::super::output;
+use super::{Opening, on_store, plain};
 use crate::args::PurgeArgs;
 use crate::exit::Exit;
 use crate::render::story;
 use crate::render::terminal::Terminal;
 
 pub(in super::super) fn run(args: &PurgeArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
-    block_on(purge(args, terminal))
+    on_store(&args.file.path, Opening::MustExist, async |store| purge(args, store, terminal).await)
 }
 
 #[derive(Serialize)]
@@ -20,8 +20,7 @@ struct Line {
     removed: usize,
 }
 
-async fn purge(args: &PurgeArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
-    let store = super::open(&args.file.path, Opening::MustExist)?;
+async fn purge(args: &PurgeArgs, store: SqliteStore, terminal: &Terminal) -> anyhow::Result<Exit> {
     let since = SystemClock::new().now().before(args.older_than);
     let keep = Retention::new(since, args.keep.unwrap_or(usize::MAX));
     let mut removed = 0;

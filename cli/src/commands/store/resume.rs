@@ -28,10 +28,10 @@ use tokio::time::MissedTickBehavior;
 
 use super::super::ends::{Ends, Print};
 use super::super::specs::{self, Job, Loaded};
-use super::super::{block_on, drive, output, signals};
+use super::super::{drive, output, signals};
 use super::list::some_scope;
 use super::news::{News, Watched};
-use super::{Opening, age, check, plain, plainly, quoted, shown};
+use super::{Opening, age, check, on_store, plain, plainly, quoted, shown};
 use crate::args::RunArgs;
 use crate::exit::Exit;
 use crate::render::live::{FEW, Narrator};
@@ -46,17 +46,17 @@ pub(in super::super) fn run(args: &RunArgs, file: &Path, terminal: &Terminal) ->
         [] => None,
         files => Some(specs::load(files, args.unbounded, args.report.quiet, terminal)?),
     };
-    block_on(resume(args, file, given, terminal))
+    let opening = if given.is_some() { Opening::MayBeNew } else { Opening::MustExist };
+    on_store(file, opening, async |store| resume(args, file, given, store, terminal).await)
 }
 
 async fn resume(
     args: &RunArgs,
     file: &Path,
     given: Option<Loaded>,
+    store: SqliteStore,
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
-    let opening = if given.is_some() { Opening::MayBeNew } else { Opening::MustExist };
-    let store = super::open(file, opening)?;
     let scope = args.scope.as_deref().unwrap_or("");
     let client = drive::client(args.connect.cacert.as_deref())?;
     if let Some(Loaded { jobs, .. }) = &given {

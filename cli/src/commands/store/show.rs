@@ -4,23 +4,22 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use poller::store::{PollKey, Runner, Store as _, StoredPoll, Summary};
-use poller::{Attempt, Clock as _, Outcome, PollSpec, SystemClock, Timestamp};
+use poller::{Attempt, Clock as _, Outcome, PollSpec, SqliteStore, SystemClock, Timestamp};
 use serde::Serialize;
 
-use super::super::{block_on, output};
-use super::{Opening, age, no_such_poll, plain, quoted, shown};
+use super::super::output;
+use super::{Opening, age, no_such_poll, on_store, plain, quoted, shown};
 use crate::args::ShowArgs;
 use crate::exit::Exit;
 use crate::render::terminal::{Paint, Terminal};
 use crate::render::{charset, clean, story, time};
 
 pub(in super::super) fn run(args: &ShowArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
-    block_on(show(args, terminal))
+    on_store(&args.store.file.path, Opening::MustExist, async |store| show(args, store, terminal).await)
 }
 
-async fn show(args: &ShowArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
+async fn show(args: &ShowArgs, store: SqliteStore, terminal: &Terminal) -> anyhow::Result<Exit> {
     let file = &args.store.file.path;
-    let store = super::open(file, Opening::MustExist)?;
     let key = PollKey::new(args.store.scope(), args.key.as_str());
     let Some(summary) = store.summary(key.clone()).await.map_err(plain)? else {
         return Err(no_such_poll(&key, file));

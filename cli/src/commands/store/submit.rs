@@ -8,8 +8,8 @@ use poller::{Clock as _, SqliteStore, SystemClock, Timestamp};
 use serde::Serialize;
 
 use super::super::specs::{self, Job, Loaded};
-use super::super::{block_on, drive, output};
-use super::{Opening, check, plain, quoted};
+use super::super::{drive, output};
+use super::{Opening, check, on_store, plain, quoted};
 use crate::args::SubmitArgs;
 use crate::exit::Exit;
 use crate::render::story;
@@ -20,11 +20,17 @@ const AT_ONCE: usize = 1024;
 
 pub(in super::super) fn run(args: &SubmitArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     let Loaded { jobs, .. } = specs::load(&args.files, args.unbounded, args.each.quiet, terminal)?;
-    block_on(submit(args, jobs, terminal))
+    on_store(&args.store.file.path, Opening::MayBeNew, async |store| {
+        submit(args, jobs, store, terminal).await
+    })
 }
 
-async fn submit(args: &SubmitArgs, jobs: Vec<Job>, terminal: &Terminal) -> anyhow::Result<Exit> {
-    let store = super::open(&args.store.file.path, Opening::MayBeNew)?;
+async fn submit(
+    args: &SubmitArgs,
+    jobs: Vec<Job>,
+    store: SqliteStore,
+    terminal: &Terminal,
+) -> anyhow::Result<Exit> {
     let scope = args.store.scope();
     check(&store, scope, &jobs, args.fresh, &drive::client(None)?, terminal).await?;
     let now = SystemClock::new().now();

@@ -116,6 +116,30 @@ impl SqliteStore {
         })
     }
 
+    /// Waits until the file is closed: the last clone of this store has gone, and what was asked of it is done. Unless other
+    /// processes have the file open, its log is then written back into it, so that a copy of the file has everything. The
+    /// future does not keep the store open.
+    ///
+    /// ```
+    /// # use poller::{Poller, SqliteStore};
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// # let folder = std::env::temp_dir().join(format!("poller-doc-closed-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&folder).unwrap();
+    /// let store = SqliteStore::open(folder.join("polls.db"))?;
+    /// let closed = store.closed();
+    /// let poller = Poller::builder().store(store).build().await?;
+    /// poller.shutdown().await;
+    /// drop(poller);
+    /// closed.await;
+    /// assert!(!folder.join("polls.db-wal").exists());
+    /// # std::fs::remove_dir_all(&folder).unwrap();
+    /// # Ok::<(), poller::Error>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn closed(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.inner.writer.closed()
+    }
+
     /// Asks whoever runs the file to cancel a poll, now or when somebody next does. Says whether the poll was open.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak, mpsc};
 
 use rusqlite::{Connection, TransactionBehavior};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::super::{PollKey, StoreError, StoredPoll};
 use super::batch::{Batch, Ended, Which};
@@ -127,6 +127,8 @@ impl Waiting {
 pub(super) struct Writer {
     path: PathBuf,
     queue: mpsc::Sender<Waiting>,
+    /// Nothing is ever sent: it ends with the thread.
+    closed: watch::Receiver<()>,
 }
 
 impl Writer {
@@ -137,6 +139,7 @@ impl Writer {
         others: ClosedAfter,
     ) -> Result<Self, StoreError> {
         let (queue, waiting) = mpsc::channel::<Waiting>();
+        let (open, closed) = watch::channel(());
         let path = seat.path().to_owned();
         let (shown, seat) = (path.clone(), Arc::downgrade(seat));
         thread("poll-store-writer", move || {
@@ -160,8 +163,16 @@ impl Writer {
                 }
             }
             others.wait();
+            drop(connection);
+            drop(open);
         })?;
-        Ok(Self { path, queue })
+        Ok(Self { path, queue, closed })
+    }
+
+    /// Waits until both connections are closed. Who waits does not keep them open.
+    pub(super) fn closed(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut closed = self.closed.clone();
+        async move { drop(closed.changed().await) }
     }
 
     /// Returns, once that is on the disk, which of the polls were there before: their positions and names.
