@@ -51,7 +51,8 @@ pub struct Limits {
     pub max_body: u64,
     /// How far the hint on one poll's 429 or 503 may hold back the others of its origin and credentials. 60 s.
     pub hold_back: Duration,
-    /// How long requests in flight may go on once a shutdown began. 10 s.
+    /// How long requests in flight may go on once a shutdown began, and outcomes that the store failed to keep are tried
+    /// again. 10 s.
     pub grace: Duration,
     /// The longest cache key and scope name, in bytes each. 512.
     pub key_len: usize,

@@ -158,8 +158,9 @@ impl Poller {
         }
     }
 
-    /// Stops: no request begins any more, those in flight get [`Limits::grace`], then they are abandoned. Open polls stay
-    /// open in the store; whoever waits for one gets an error. Says what was left; asked again, it says the same.
+    /// Stops: no request begins any more, those in flight get [`Limits::grace`], then they are abandoned. For as long, an
+    /// outcome that the store failed to keep is tried again. Open polls stay open in the store; whoever waits for one gets
+    /// an error. Says what was left; asked again, it says the same.
     pub async fn shutdown(&self) -> ShutdownReport {
         let (answer, report) = oneshot::channel();
         // A driver that has stopped does not answer any more, and need not: what it left is known.
