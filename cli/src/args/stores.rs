@@ -60,7 +60,7 @@ pub(crate) struct NamedArgs {
     pub(crate) each: EachArgs,
 }
 
-/// Store polls for whoever runs the file
+/// Put polls into a file, for `poll run --store` to run
 ///
 /// Stores the polls and returns, once they are on disk; it makes no request. They are run by `poll run --store FILE`,
 /// by one that is running already (it notices within a second) or by the next. Their time runs from now on, whether
@@ -119,7 +119,7 @@ pub(crate) struct ListArgs {
     #[command(flatten)]
     pub(crate) file: FileArgs,
 
-    /// List this scope only
+    /// List this scope only; '' is the default scope
     #[arg(long, value_name = "NAME", value_parser = values::scope)]
     pub(crate) scope: Option<String>,
 
@@ -130,7 +130,7 @@ pub(crate) struct ListArgs {
 /// Show one poll: its spec, its state, what each attempt brought
 ///
 /// Prints the state; the spec in full, with defaults filled in and secrets left out; and the timeline: when each attempt
-/// was made (counted from when the poll was accepted), its status, how long it took, what did not match, when the next
+/// ended (counted from when the poll was accepted), its status, how long it took, what did not match, when the next
 /// was due. The last 20 attempts are kept. Those of an open poll are written by its runner every few seconds, unless more
 /// than 10,000 polls are open; then they come with the outcome.
 #[derive(Debug, Args)]
@@ -162,8 +162,8 @@ pub(crate) struct ShowArgs {
 #[command(after_long_help = "\
 Examples:
   poll cancel export-42 --store polls.db
-  poll list --store polls.db --json | jq -r 'select(.state == \"open\") | .key' \\
-    | xargs poll cancel --store polls.db
+  poll list --store polls.db --scope '' --json | jq -r 'select(.state == \"open\") | .key' \\
+    | tr '\\n' '\\0' | xargs -0 poll cancel --store polls.db
 
 Exit codes:
   0 all are cancelled
@@ -182,8 +182,8 @@ pub(crate) struct CancelArgs {
 #[command(after_long_help = "\
 Examples:
   poll forget export-42 --store polls.db
-  poll list --store polls.db --json | jq -r 'select(.state == \"matched\") | .key' \\
-    | xargs poll forget --store polls.db
+  poll list --store polls.db --scope '' --json | jq -r 'select(.state == \"matched\") | .key' \\
+    | tr '\\n' '\\0' | xargs -0 poll forget --store polls.db
 
 Exit codes:
   0 all are forgotten, 2 a poll is open or there is none of that key (none is forgotten then),

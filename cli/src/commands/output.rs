@@ -41,6 +41,11 @@ pub(super) fn json(value: &impl Serialize, terminal: &Terminal) -> anyhow::Resul
     write_line(on_one_line(&line), terminal)
 }
 
+/// The key of a poll, which scripts take as it is.
+pub(super) fn key(key: &PollKey, terminal: &Terminal) -> anyhow::Result<()> {
+    write_line(key.key().to_owned(), terminal)
+}
+
 /// Text for people and scripts; it holds foreign text only where that was made safe.
 pub(super) fn text(text: &str) -> anyhow::Result<()> {
     write(format!("{text}\n").as_bytes())

@@ -2,6 +2,9 @@
 //!
 //! The second is handled here and not by whoever waits for the first: an orderly end that hangs must not be able to
 //! hold up the person who presses Ctrl-C again.
+//!
+//! A limit on the size of files (`ulimit -f`) ends a process by a signal, without a word, unless that is taken here: then
+//! the write fails like on a full disk.
 
 use std::io;
 
@@ -25,6 +28,18 @@ pub(crate) fn listen(
         std::process::exit(i32::from(Exit::Cancelled.code()));
     });
     Ok(receiver)
+}
+
+/// From now on, a write beyond the limit on the size of files is an error and not the end of the process. Where the signal
+/// cannot be taken, it stays as it is.
+pub(super) fn survive_file_limits() {
+    #[cfg(all(unix, not(any(target_arch = "mips", target_arch = "mips64"))))]
+    {
+        /// The number of SIGXFSZ on every system we know but Linux on MIPS.
+        const XFSZ: i32 = 25;
+        // Once it is taken it stays taken; nobody has to listen.
+        let _ = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::from_raw(XFSZ));
+    }
 }
 
 #[cfg(unix)]

@@ -1,7 +1,7 @@
 //! A disk that is full, and one that may only be read: what the commands say, and that nothing is lost.
 //!
 //! The full disk is a limit on the size of files (`RLIMIT_FSIZE`), which the kernel enforces for one process and which can be
-//! lifted while it runs. The shell that starts the binary has the signal ignored that would come with it.
+//! lifted while it runs.
 
 use std::collections::HashSet;
 use std::os::unix::fs::PermissionsExt as _;
@@ -30,10 +30,6 @@ fn through(program: &str, before: &[&str], arguments: &[String]) -> Command {
     command
 }
 
-fn limited(folder: &Folder, arguments: &[&str]) -> Command {
-    through("sh", &["-c", "trap '' XFSZ; exec \"$0\" \"$@\""], &folder.arguments(arguments))
-}
-
 /// Lets a process write no file beyond its first `bytes`.
 fn limit(child: &Child, bytes: Option<u64>) {
     let pid = Pid::from_raw(child.id().unwrap().try_into().unwrap());
@@ -48,7 +44,7 @@ async fn where_the_disk_is_full_outcomes_wait_and_are_kept_when_there_is_room() 
     let folder = Folder::new();
     let spec_a = spec("a", &server.url("/job"));
     folder.poll(&["submit", "--unbounded", "-"], &spec_a).await.expect(0, "a\n");
-    let mut runner = limited(&folder, &["run"]).spawn().unwrap();
+    let mut runner = through("env", &[], &folder.arguments(&["run"])).spawn().unwrap();
     server.arrived(0).await;
     limit(&runner, Some(1));
     gate.open();
@@ -79,7 +75,7 @@ async fn what_cannot_be_written_is_not_acknowledged() {
     folder.poll(&["submit", "--unbounded", "-"], spec("a", nowhere)).await.expect(0, "a\n");
     let arguments = folder.arguments(&["submit", "--unbounded", "-"]);
     // A quarter of a megabyte: the log has no room for all of them.
-    let script = "trap '' XFSZ; ulimit -f 512; exec \"$0\" \"$@\"";
+    let script = "ulimit -f 512; exec \"$0\" \"$@\"";
     let submit = through("sh", &["-c", script], &arguments).spawn().unwrap();
     let many: String = (0..2000).map(|number| spec(&format!("b{number}"), nowhere) + "\n").collect();
     let ended = finish(submit, many).await.telling("cannot write to ").telling("is lost");
@@ -105,7 +101,7 @@ async fn a_file_that_may_only_be_read_is_refused_with_the_reason() {
     };
     mode(&path, 0o444);
     mode(path.parent().unwrap(), 0o555);
-    for arguments in [&["run"][..], &["list"], &["cancel", "a"]] {
+    let stopped = async |arguments: &[&str]| {
         let arguments = folder.arguments(arguments);
         // Permissions do not stop the superuser, so the tests run the binary as somebody else where they are run by one.
         let command = match getuid().is_root() {
@@ -114,9 +110,15 @@ async fn a_file_that_may_only_be_read_is_refused_with_the_reason() {
             }
             false => through("env", &[], &arguments).spawn(),
         };
-        let ended = finish(command.unwrap(), "").await.telling("polls.db: ").telling("read-only");
+        let ended = finish(command.unwrap(), "").await;
         assert_eq!(ended.code, Some(2), "{ended:#?}");
+        ended
+    };
+    for arguments in [&["run"][..], &["list"], &["cancel", "a"]] {
+        stopped(arguments).await.telling("polls.db: ").telling("read-only");
     }
+    mode(path.parent().unwrap(), 0o000);
+    stopped(&["list"]).await.telling("polls.db: there is no such folder, or no permission");
     mode(path.parent().unwrap(), 0o755);
     mode(&path, 0o644);
     assert_eq!(folder.state("a").await, "open", "nothing is lost");

@@ -272,6 +272,25 @@ async fn when_a_command_has_ended_the_file_has_everything() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whatever_its_name_a_store_is_a_file() {
+    let folder = Folder::new();
+    for name in [":memory:", "file:polls?mode=memory", "-"] {
+        let poll = async |arguments: &[&str], input: &str| {
+            let store = format!("--store={name}");
+            let arguments: Vec<&str> = arguments.iter().copied().chain([&*store]).collect();
+            finish(command(&arguments).current_dir(folder.path()).spawn().unwrap(), input).await
+        };
+        poll(&["submit", "--unbounded", "-"], &spec("a", NOWHERE)).await.expect(0, "a\n");
+        poll(&["list"], "").await.telling("1 poll: 1 open");
+        assert!(std::fs::exists(folder.path().join(name)).unwrap(), "{name}");
+    }
+    run(&["list", "--store", folder.path().to_str().unwrap()], "")
+        .await
+        .expect(2, "")
+        .telling("it is a folder; name a file in it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_name_that_is_misspelt_leaves_no_file_and_a_file_of_others_is_refused() {
     let folder = Folder::new();
     for arguments in [&["list"][..], &["show", "a"], &["cancel", "a"], &["forget", "a"], &["run"]] {

@@ -26,7 +26,7 @@ use poller::store::{PollKey, Store as _, StoreError, Summary};
 use poller::{Clock as _, ErrorKind, SealKey, SqliteStore, SystemClock};
 
 use super::specs::Job;
-use super::{AlreadyTold, block_on, tell_error};
+use super::{AlreadyTold, block_on, signals, tell_error};
 use crate::args::NamedArgs;
 use crate::exit::Exit;
 use crate::render::clean;
@@ -51,6 +51,7 @@ fn on_store(
     command: impl AsyncFnOnce(SqliteStore) -> anyhow::Result<Exit>,
 ) -> anyhow::Result<Exit> {
     block_on(async {
+        signals::survive_file_limits();
         let store = open(file, opening)?;
         let closed = store.closed();
         let result = command(store).await;
@@ -65,7 +66,8 @@ fn on_store(
 
 /// The store in this file.
 fn open(file: &Path, opening: Opening) -> anyhow::Result<SqliteStore> {
-    if opening == Opening::MustExist && !file.exists() {
+    // Where that cannot be found out, opening it says why.
+    if opening == Opening::MustExist && matches!(file.try_exists(), Ok(false)) {
         anyhow::bail!(
             "there is no store at {}; `poll submit --store FILE SPEC` or `poll run --store FILE SPEC` makes one",
             file.display()

@@ -46,7 +46,7 @@ async fn submit(
             let (key, scope) = (key.key(), super::list::some_scope(&key));
             output::json(&Line { key, scope, submitted: put, deadline }, terminal)?;
         } else {
-            output::text(key.key())?;
+            output::key(&key, terminal)?;
         }
     }
     if !args.each.quiet {

@@ -29,6 +29,7 @@ pub(super) fn failure(doing: Doing, path: &Path, error: rusqlite::Error) -> Stor
             "the disk does not do what it should, or a limit on the size of files is reached ({error}); nothing that was \
              acknowledged is lost: mend that and go on"
         ),
+        Some(ErrorCode::CannotOpen) if path.is_dir() => "it is a folder; name a file in it".to_owned(),
         Some(ErrorCode::CannotOpen) => "there is no such folder, or no permission".to_owned(),
         Some(ErrorCode::NotADatabase) => "the file is not an SQLite file; name another file for the polls".to_owned(),
         Some(ErrorCode::DatabaseCorrupt) => {

@@ -33,7 +33,9 @@ pub(super) fn connect(path: &Path) -> Result<Connection, StoreError> {
     let open = |error| failure(Doing::Open, path, error);
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(open)?;
+    // SQLite takes `:memory:` and what begins with `file:` for something else than a file of that name, unless a folder
+    // stands before it.
+    let connection = Connection::open_with_flags(Path::new(".").join(path), flags).map_err(open)?;
     // SQLite opens what it may not write for reading, and fails later, in other words.
     if connection.is_readonly(rusqlite::MAIN_DB).map_err(open)? {
         return Err(open(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(READ_ONLY), None)));
