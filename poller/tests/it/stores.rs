@@ -327,10 +327,29 @@ async fn one_process_runs_a_file_and_others_may_look_at_it() {
     let other = SqliteStore::open(file(&folder)).unwrap();
     let error = other.begin_run().await.unwrap_err().to_string();
     assert!(error.contains(&format!("is run by process {}", std::process::id())), "{error}");
+    #[cfg(unix)]
+    {
+        let link = folder.path().join("link.db");
+        std::os::unix::fs::symlink(file(&folder), &link).unwrap();
+        let linked = SqliteStore::open(link).unwrap();
+        let error = linked.begin_run().await.unwrap_err().to_string();
+        assert!(error.contains("link.db is run by process "), "{error}");
+    }
     other.create(poll("a", 1)).await.unwrap();
     assert_eq!(runner.list().await.unwrap().len(), 1, "what one writes the other sees");
     drop(runner);
     other.begin_run().await.unwrap();
+}
+
+#[tokio::test]
+async fn who_looks_at_a_file_does_not_wait_for_who_writes() {
+    let folder = tempfile::tempdir().unwrap();
+    SqliteStore::open(file(&folder)).unwrap().create(poll("a", 1)).await.unwrap();
+    let writer = rusqlite::Connection::open(file(&folder)).unwrap();
+    writer.execute_batch("BEGIN IMMEDIATE").unwrap();
+    // Who waited would give up after some seconds.
+    assert_eq!(SqliteStore::open(file(&folder)).unwrap().list().await.unwrap().len(), 1);
+    drop(writer);
 }
 
 #[tokio::test]

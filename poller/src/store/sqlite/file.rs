@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use super::super::StoreError;
 use super::errors::{Doing, failure};
@@ -47,10 +47,34 @@ pub(super) fn connect(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-/// Makes the file one of ours, in today's format.
+/// Makes the file one of ours, in today's format. One that is that already is only read: whoever wants to look at it does
+/// not wait for those who write.
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
     let open = |error| failure(Doing::Open, path, error);
+    let known = MIGRATIONS.len();
+    let reading = connection.transaction_with_behavior(TransactionBehavior::Deferred).map_err(open)?;
+    if format(&reading, path)? == known {
+        return Ok(());
+    }
+    reading.finish().map_err(open)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(open)?;
+    // Another process may have been faster.
+    let done = format(&transaction, path)?;
+    if done < known {
+        for migration in &MIGRATIONS[done..] {
+            transaction.execute_batch(migration).map_err(open)?;
+        }
+        transaction
+            .pragma_update(None, "user_version", i64::try_from(known).unwrap_or(i64::MAX))
+            .map_err(open)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(open)?;
+    }
+    transaction.commit().map_err(open)
+}
+
+/// Which format the file has; 0 for one that is empty.
+fn format(transaction: &Transaction<'_>, path: &Path) -> Result<usize, StoreError> {
+    let open = |error| failure(Doing::Open, path, error);
     let pragma =
         |name: &str| transaction.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(open);
     let (version, owner) = (pragma("user_version")?, pragma("application_id")?);
@@ -63,21 +87,12 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), St
         )));
     }
     let known = MIGRATIONS.len();
-    let done = usize::try_from(version).unwrap_or(usize::MAX);
-    if done > known {
+    let format = usize::try_from(version).unwrap_or(usize::MAX);
+    if format > known {
         return Err(StoreError::new(format!(
             "{} was written by a newer version (format {version}, this version knows {known}); use that version",
             path.display()
         )));
     }
-    if done < known {
-        for migration in &MIGRATIONS[done..] {
-            transaction.execute_batch(migration).map_err(open)?;
-        }
-        transaction
-            .pragma_update(None, "user_version", i64::try_from(known).unwrap_or(i64::MAX))
-            .map_err(open)?;
-        transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(open)?;
-    }
-    transaction.commit().map_err(open)
+    Ok(format)
 }

@@ -2,7 +2,8 @@
 //!
 //! The lock is an advisory lock of the operating system on a file beside the store, so it goes when its process does,
 //! even by `kill -9`. The file stays; it holds the number of the process that has, or had, the lock. A lock inside the
-//! database was rejected: it would have to be renewed, and would outlive a crash.
+//! database was rejected: it would have to be renewed, and would outlive a crash. A store that is reached by a link has the
+//! lock of the file that the link leads to, as it has that file's log.
 //!
 //! Whether somebody has the lock can only be found out by taking a shared one for a moment, since the number in the file
 //! may be that of a dead process. Whoever wants to run the file may meet such a moment, and therefore tries again.
@@ -47,7 +48,7 @@ pub(super) enum Taken {
 }
 
 impl RunnerLock {
-    pub(super) fn take(store: &Path) -> Result<Taken, StoreError> {
+    fn take(store: &Path, lock: &Path) -> Result<Taken, StoreError> {
         let failed = |error: io::Error| {
             StoreError::with_source(
                 format!("cannot lock {} to run its polls: {error}", store.display()),
@@ -59,7 +60,7 @@ impl RunnerLock {
             .write(true)
             .create(true)
             .truncate(false)
-            .open(lock_path(store))
+            .open(lock)
             .map_err(failed)?;
         match file.try_lock() {
             Ok(()) => {}
@@ -73,11 +74,11 @@ impl RunnerLock {
     }
 
     /// Who has the lock of this store now.
-    pub(super) fn find(store: &Path) -> Result<Option<Runner>, StoreError> {
+    fn find(store: &Path, lock: &Path) -> Result<Option<Runner>, StoreError> {
         let failed = |error: io::Error| {
             StoreError::with_source(format!("cannot find out who runs {}: {error}", store.display()), error)
         };
-        let mut file = match File::open(lock_path(store)) {
+        let mut file = match File::open(lock) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed(error)),
@@ -94,12 +95,15 @@ impl RunnerLock {
 #[derive(Debug)]
 pub(super) struct Seat {
     store: PathBuf,
+    lock: PathBuf,
     ours: Mutex<Option<RunnerLock>>,
 }
 
 impl Seat {
-    pub(super) const fn new(store: PathBuf) -> Self {
-        Self { store, ours: Mutex::new(None) }
+    /// The file is there.
+    pub(super) fn new(store: PathBuf) -> Self {
+        let lock = lock_path(&store);
+        Self { store, lock, ours: Mutex::new(None) }
     }
 
     /// The file whose polls are run.
@@ -121,14 +125,19 @@ impl Seat {
         if self.is_ours() {
             return Ok(Some(Runner { process: Some(std::process::id()) }));
         }
-        RunnerLock::find(&self.store)
+        RunnerLock::find(&self.store, &self.lock)
+    }
+
+    /// Takes the lock for as long as what is returned is held.
+    pub(super) fn lock(&self) -> Result<Taken, StoreError> {
+        RunnerLock::take(&self.store, &self.lock)
     }
 
     /// Takes it for as long as this process lives, unless somebody else has it, who is returned then.
     pub(super) fn take(&self) -> Result<Option<Runner>, StoreError> {
         let mut ours = self.ours();
         if ours.is_none() {
-            match RunnerLock::take(&self.store)? {
+            match self.lock()? {
                 Taken::Ours(lock) => *ours = Some(lock),
                 Taken::Theirs(runner) => return Ok(Some(runner)),
             }
@@ -150,7 +159,8 @@ fn holder(file: &mut File) -> Runner {
 }
 
 fn lock_path(store: &Path) -> PathBuf {
-    let mut name = store.as_os_str().to_owned();
+    let file = store.canonicalize().unwrap_or_else(|_| store.to_owned());
+    let mut name = file.into_os_string();
     name.push("-runner");
     PathBuf::from(name)
 }

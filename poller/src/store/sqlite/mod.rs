@@ -30,7 +30,7 @@ use std::time::Duration;
 
 use self::batch::{Ended, Which};
 pub use self::lock::Runner;
-use self::lock::{RunnerLock, Seat, Taken};
+use self::lock::{Seat, Taken};
 use self::rows::{Loaded, Rows};
 pub use self::summary::{Ending, Summary};
 use self::worker::{Change, Reader, Writer};
@@ -183,7 +183,7 @@ impl SqliteStore {
         if self.inner.seat.is_ours() {
             return Ok(None);
         }
-        let Taken::Ours(_until_the_end) = RunnerLock::take(self.inner.seat.path())? else { return Ok(None) };
+        let Taken::Ours(_until_the_end) = self.inner.seat.lock()? else { return Ok(None) };
         let Some(summary) = self.summary(key.clone()).await? else {
             return Err(StoreError::new(format!("the poll {key} is not in the store")));
         };
