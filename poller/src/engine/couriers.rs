@@ -28,7 +28,7 @@ use super::alarm::Alarm;
 use super::attempt;
 use super::effect::Send;
 use super::entry::PollId;
-use super::message::{Inbox, Message};
+use super::message::{Backdoor, Message, report};
 use super::surroundings::Surroundings;
 use crate::store::PollKey;
 
@@ -44,7 +44,7 @@ pub(super) struct Order {
     pub(super) span: Span,
     pub(super) around: Arc<Surroundings>,
     /// Where its result goes.
-    pub(super) inbox: Inbox,
+    pub(super) inbox: Backdoor,
 }
 
 /// All of them, by what they do.
@@ -106,7 +106,7 @@ impl Courier {
                 let attempt = async {
                     let (finding, ended) = attempt::make(around, send, shared_as, &mut alarm).await;
                     // Where the driver has stopped, the poll stays open in the store.
-                    let _ = inbox.send(Message::Attempted { id, finding, ended });
+                    report(&inbox, Message::Attempted { id, finding, ended });
                 };
                 attempt.instrument(span).await;
             }

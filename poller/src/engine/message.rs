@@ -18,8 +18,11 @@ use crate::shutdown::ShutdownReport;
 use crate::spec::PollSpec;
 use crate::store::PollKey;
 
-/// Where messages to the driver go.
+/// Where messages to the driver go. The driver lives as long as somebody has one.
 pub(crate) type Inbox = mpsc::UnboundedSender<Message>;
+
+/// The same for those that work for the driver: they do not keep it alive. One that is busy has some of them at all times.
+pub(super) type Backdoor = mpsc::WeakUnboundedSender<Message>;
 
 pub(super) type Answer<T> = oneshot::Sender<T>;
 
@@ -47,6 +50,13 @@ pub(crate) enum Message {
     Attempted { id: PollId, finding: Finding, ended: Timestamp },
     /// The store has answered.
     Stored(Answered),
+}
+
+/// Tells the driver what was done for it. Where it has stopped, nobody wants to know.
+pub(super) fn report(inbox: &Backdoor, message: Message) {
+    if let Some(inbox) = inbox.upgrade() {
+        let _ = inbox.send(message);
+    }
 }
 
 /// Answers a call whose caller may have stopped waiting.

@@ -174,6 +174,24 @@ async fn dropping_handles_cancels_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn without_a_handle_the_engine_stops_however_busy_it_is() {
+    let world = World::new(|_, _| pending().after(Duration::from_secs(8)));
+    let poller = world.poller().build().await.unwrap();
+    // From 5 s on, a request of one or the other is under way at all times.
+    let first = poller.submit("first", long()).await.unwrap();
+    world.sleep_until(Duration::from_secs(5)).await;
+    let second = poller.submit("second", long()).await.unwrap();
+    world.sleep_until(Duration::from_secs(12)).await;
+    drop((first, poller));
+    world.sleep_until(Duration::from_secs(17)).await;
+    assert_eq!(world.times(), [0, 5000, 10_000, 15_000], "one handle is enough");
+    drop(second);
+    world.sleep_until(Duration::from_secs(60)).await;
+    assert_eq!(world.sent().len(), 4);
+    assert_eq!(world.sent()[3].ended, None, "what was under way is abandoned");
+}
+
+#[tokio::test(start_paused = true)]
 async fn events_tell_every_attempt_and_end_with_the_outcome() {
     let world = World::sequence([pending, || Reply::json(500, ""), success]);
     let poller = world.poller().build().await.unwrap();

@@ -18,7 +18,7 @@ use super::couriers::{Couriers, Order};
 use super::effect::{Admission, Effect, Send, Ticket};
 use super::entry::PollId;
 use super::lanes::LaneId;
-use super::message::{Answer, Inbox, Message, reply};
+use super::message::{Answer, Backdoor, Inbox, Message, reply};
 use super::surroundings::Surroundings;
 use super::upkeep::Upkeep;
 use crate::clock::Timestamp;
@@ -75,8 +75,8 @@ struct Driver {
     effects: Vec<Effect>,
     around: Arc<Surroundings>,
     messages: mpsc::UnboundedReceiver<Message>,
-    /// Weak, so that the driver itself does not keep its inbox open.
-    inbox: mpsc::WeakUnboundedSender<Message>,
+    /// For those that work for it.
+    inbox: Backdoor,
     tickets: HashMap<Ticket, (Answer<Result<Admission, Error>>, OwnedSemaphorePermit)>,
     next_ticket: u64,
     watchers: HashMap<PollId, Watchers>,
@@ -240,7 +240,7 @@ impl Driver {
     }
 
     fn send(&mut self, send: Send) {
-        let Some(inbox) = self.inbox.upgrade() else { return };
+        let inbox = self.inbox.clone();
         self.around.observer.began(send.punctuality.lateness, send.punctuality.held);
         let key = self.core.key(send.id);
         let span = trace::request(key, send.number, &send.spec);

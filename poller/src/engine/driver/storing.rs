@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::super::answered::{Answered, made, said};
 use super::super::entry::PollId;
-use super::super::message::{Answer, Message, reply};
+use super::super::message::{Answer, Message, reply, report};
 use super::Driver;
 use crate::clock::Timestamp;
 use crate::observe::{Operation, trace};
@@ -172,14 +172,14 @@ impl Driver {
         C: Future<Output = Result<T, StoreError>> + Send,
         T: Send,
     {
-        let Some(inbox) = self.inbox.upgrade() else { return };
+        let inbox = self.inbox.clone();
         self.store_calls += 1;
         let around = Arc::clone(&self.around);
         tokio::spawn(async move {
             let asked = around.clock.now();
             let answer = answered(made(call(Arc::clone(&around.store))).await);
             around.observer.store(operation, around.clock.now().since(asked), answer.error());
-            let _ = inbox.send(Message::Stored(answer));
+            report(&inbox, Message::Stored(answer));
         });
     }
 
