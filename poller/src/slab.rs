@@ -41,6 +41,12 @@ impl<T> Slab<T> {
         Some(item)
     }
 
+    /// Takes all of them out.
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = T> {
+        self.free.clear();
+        self.items.drain(..).flatten()
+    }
+
     /// How many there have been at once.
     #[cfg(test)]
     pub(crate) fn places(&self) -> usize {

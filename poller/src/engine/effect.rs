@@ -61,9 +61,9 @@ pub(crate) struct Punctuality {
     pub(crate) held: Duration,
 }
 
-/// One call of `submit` that waits for its answer.
+/// One call of `submit` that waits for its answer. It is answered once, and the number may then be given to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Ticket(pub(crate) u64);
+pub(crate) struct Ticket(pub(crate) u32);
 
 /// What a `submit` came to.
 #[derive(Clone, Debug)]

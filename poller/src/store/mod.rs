@@ -225,8 +225,9 @@ pub trait Store: Send + Sync + 'static {
     /// Keeps a new poll, unless one of that name is there.
     fn create(&self, poll: StoredPoll) -> BoxFuture<'_, Result<Creation, StoreError>>;
 
-    /// Keeps new polls, as [`create`](Self::create) does each; answers in their order. One after the other, unless the
-    /// store can do better.
+    /// Keeps new polls for the one who runs them, as [`create`](Self::create) does each; answers in their order. Those that
+    /// were created need not be among the [`changes`](Self::changes) of this run. One after the other, unless the store can
+    /// do better.
     fn create_all(&self, polls: Vec<StoredPoll>) -> BoxFuture<'_, Vec<Result<Creation, StoreError>>> {
         Box::pin(async move {
             let mut results = Vec::with_capacity(polls.len());
@@ -235,6 +236,12 @@ pub trait Store: Send + Sync + 'static {
             }
             results
         })
+    }
+
+    /// Whether one call of [`create_all`](Self::create_all) waits for the end of another, so that it is better to gather
+    /// polls for the next meanwhile. Asked once. No, by default.
+    fn creates_in_turn(&self) -> bool {
+        false
     }
 
     /// Keeps the outcome of an open poll. If it has one already, nothing changes and that one is returned: an outcome

@@ -68,6 +68,33 @@ async fn a_key_is_created_once() {
 }
 
 #[tokio::test]
+async fn of_many_polls_at_once_each_is_created_or_was_there() {
+    for Subject { name, store, .. } in subjects() {
+        for present in ["p00", "p40", "p99"] {
+            store.create(poll(present, 1)).await.unwrap();
+        }
+        let other = poll("q", 2).spec.with_url("https://example.com/other").unwrap();
+        let mut polls: Vec<_> = (0..100).rev().map(|number| poll(&format!("p{number:02}"), 2)).collect();
+        polls.push(StoredPoll::new(key("p50"), other.clone(), Timestamp::from_micros(3_000_000)));
+        polls.push(StoredPoll::new(key("q"), other.clone(), Timestamp::from_micros(3_000_000)));
+        let keys: Vec<_> = polls.iter().map(|poll| poll.key.key().to_owned()).collect();
+        let results = store.create_all(polls).await;
+        assert_eq!(results.len(), 102, "{name}");
+        let mut present = Vec::new();
+        for (result, asked) in results.into_iter().zip(keys) {
+            if let Creation::Exists(poll) = result.unwrap() {
+                assert_eq!(poll.key.key(), asked, "{name}: in their order");
+                present.push((asked, poll.created_at.as_micros() / 1_000_000));
+            }
+        }
+        let expected = [("p99", 1), ("p40", 1), ("p00", 1), ("p50", 2)];
+        assert_eq!(present, expected.map(|(key, second)| (key.to_owned(), second)), "{name}");
+        assert_eq!(store.list().await.unwrap().len(), 101, "{name}");
+        assert_eq!(store.get(key("q")).await.unwrap().unwrap().spec, other, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn of_many_who_create_the_same_poll_one_does() {
     for Subject { name, store, .. } in subjects() {
         let tries = (0..100).map(|second| {
@@ -268,6 +295,33 @@ async fn what_others_do_to_a_file_is_told_whatever_was_told_before() {
     assert_eq!(told().await.0, ["b2"]);
     ours.begin_run().await.unwrap();
     assert_eq!(told().await.0, ["b2"]);
+}
+
+#[tokio::test]
+async fn what_the_runner_has_created_is_not_read_back_and_what_others_have_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let (ours, theirs) =
+        (SqliteStore::open(file(&folder)).unwrap(), SqliteStore::open(file(&folder)).unwrap());
+    ours.begin_run().await.unwrap();
+    assert!(load(&ours).await.is_empty());
+    let many = |letter: char| (0..50).map(|number| poll(&format!("{letter}{number}"), 1)).collect::<Vec<_>>();
+    for (own, other) in [('a', "x"), ('b', "y")] {
+        ours.create_all(many(own)).await;
+        theirs.create(poll(other, 1)).await.unwrap();
+    }
+    ours.create_all(many('c')).await;
+    let mut told = Vec::new();
+    loop {
+        let open = ours.changes().await.unwrap().open;
+        told.extend(open.polls.into_iter().map(|poll| poll.key.key().to_owned()));
+        if open.last {
+            break;
+        }
+    }
+    assert_eq!(told, ["x", "y"]);
+    // Another run has created none of them.
+    ours.begin_run().await.unwrap();
+    assert_eq!(load(&ours).await.len(), 152);
 }
 
 /// All open polls that this run has not been given yet.

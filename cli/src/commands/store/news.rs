@@ -64,6 +64,10 @@ impl Store for Watched {
         self.store.create_all(polls)
     }
 
+    fn creates_in_turn(&self) -> bool {
+        self.store.creates_in_turn()
+    }
+
     fn finish(&self, key: PollKey, outcome: Arc<Outcome>) -> BoxFuture<'_, Result<Arc<Outcome>, StoreError>> {
         Box::pin(async move {
             // It is tried again, and told when it is kept.

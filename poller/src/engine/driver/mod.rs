@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
-use self::storing::Loading;
+use self::storing::{Creates, Loading};
 use super::alarm::Alarm;
 use super::answered::Answered;
 use super::core::Core;
@@ -29,7 +29,8 @@ use crate::limits::Limits;
 use crate::observe::{Levels, Operation, trace};
 use crate::outcome::Outcome;
 use crate::shutdown::ShutdownReport;
-use crate::store::{OpenPolls, StoredPoll};
+use crate::slab::Slab;
+use crate::store::OpenPolls;
 
 /// Starts the driver on the current runtime. It takes over `expected` open polls, the first of which are given.
 pub(crate) fn spawn(
@@ -46,14 +47,13 @@ pub(crate) fn spawn(
     core.expect(expected);
     let driver = Driver {
         upkeep,
-        creates: Vec::new(),
+        creates: Creates::new(around.store.creates_in_turn()),
         core,
         effects: Vec::new(),
         around,
         messages,
         inbox: inbox.downgrade(),
-        tickets: HashMap::new(),
-        next_ticket: 0,
+        tickets: Slab::new(),
         watchers: HashMap::new(),
         couriers,
         closing: None,
@@ -68,8 +68,7 @@ pub(crate) fn spawn(
 
 struct Driver {
     core: Core,
-    /// New polls that the store is to be given.
-    creates: Vec<(PollId, StoredPoll)>,
+    creates: Creates,
     upkeep: Upkeep,
     /// Empty between calls; kept for its room.
     effects: Vec<Effect>,
@@ -77,8 +76,8 @@ struct Driver {
     messages: mpsc::UnboundedReceiver<Message>,
     /// For those that work for it.
     inbox: Backdoor,
-    tickets: HashMap<Ticket, (Answer<Result<Admission, Error>>, OwnedSemaphorePermit)>,
-    next_ticket: u64,
+    /// Who waits for the answer to a submission, by the numbers of their tickets.
+    tickets: Slab<(Answer<Result<Admission, Error>>, OwnedSemaphorePermit)>,
     watchers: HashMap<PollId, Watchers>,
     couriers: Couriers,
     closing: Option<Closing>,
@@ -165,9 +164,7 @@ impl Driver {
     fn handle(&mut self, message: Message, now: Timestamp) {
         match message {
             Message::Submit { key, spec, answer, turn } => {
-                let ticket = Ticket(self.next_ticket);
-                self.next_ticket += 1;
-                self.tickets.insert(ticket, (answer, turn));
+                let ticket = Ticket(self.tickets.insert((answer, turn)));
                 self.core.submit(ticket, key, spec, now);
             }
             Message::Watch { id, events } => {
@@ -215,9 +212,11 @@ impl Driver {
     fn carry_out(&mut self) {
         let mut effects = std::mem::take(&mut self.effects);
         self.core.take_effects(&mut effects);
+        // Given back together: each time by itself, everyone who waits for one is looked for.
+        let mut turns: Option<OwnedSemaphorePermit> = None;
         for effect in effects.drain(..) {
             match effect {
-                Effect::Create { id, poll } => self.creates.push((id, poll)),
+                Effect::Create { id, poll } => self.creates.push(id, poll),
                 Effect::Finish { id, key, outcome } => self.with_store(
                     Operation::Finish,
                     move |store| async move { store.finish(key, outcome).await },
@@ -229,9 +228,12 @@ impl Driver {
                 Effect::Tell { id, event } => self.tell(id, event),
                 Effect::Held { lane, until, by } => self.tell_of_hold(lane, until, by),
                 Effect::Answer { ticket, answer } => {
-                    if let Some((waiting, turn)) = self.tickets.remove(&ticket) {
+                    if let Some((waiting, turn)) = self.tickets.remove(ticket.0) {
                         reply(waiting, answer);
-                        drop(turn);
+                        match &mut turns {
+                            Some(turns) => turns.merge(turn),
+                            None => turns = Some(turn),
+                        }
                     }
                 }
             }
@@ -294,7 +296,7 @@ impl Driver {
             abandoned,
         };
         trace::stopped(&report);
-        for (_, (waiting, _)) in self.tickets.drain() {
+        for (waiting, _) in self.tickets.drain() {
             reply(waiting, Err(Kind::Shutdown.into()));
         }
         // Whoever hears that it has stopped may want to open the same store.

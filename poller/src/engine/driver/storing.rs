@@ -12,7 +12,7 @@ use super::super::message::{Answer, Message, reply, report};
 use super::Driver;
 use crate::clock::Timestamp;
 use crate::observe::{Operation, trace};
-use crate::store::{Creation, OpenPolls, PollKey, Store, StoreError};
+use crate::store::{Creation, OpenPolls, PollKey, Store, StoreError, StoredPoll};
 
 /// Open polls are read some at a time, and those that were read run meanwhile.
 pub(super) struct Loading {
@@ -21,6 +21,31 @@ pub(super) struct Loading {
     /// Who asked for a poll that may be among them.
     pub(super) finds: Vec<(PollKey, Answer<Option<PollId>>)>,
 }
+
+/// New polls on their way to the store.
+pub(super) struct Creates {
+    /// Whether a call would wait there for the one before.
+    in_turn: bool,
+    /// Those that it has not been given yet.
+    ids: Vec<PollId>,
+    polls: Vec<StoredPoll>,
+    /// How many calls are under way.
+    calls: usize,
+}
+
+impl Creates {
+    pub(super) const fn new(in_turn: bool) -> Self {
+        Self { in_turn, ids: Vec::new(), polls: Vec::new(), calls: 0 }
+    }
+
+    pub(super) fn push(&mut self, id: PollId, poll: StoredPoll) {
+        self.ids.push(id);
+        self.polls.push(poll);
+    }
+}
+
+/// So many new polls are given to the store whatever it is doing.
+const MANY: usize = 1024;
 
 /// When a store that failed while polls were loaded, or when it was asked how often it changes, is asked again.
 const RELOAD: Duration = Duration::from_millis(500);
@@ -58,6 +83,9 @@ impl Driver {
                 }
             }
             Answered::Created(results) => {
+                self.creates.calls -= 1;
+                // Before all that follows from the answers, so that the store has something to do meanwhile.
+                self.create();
                 for (id, result) in results {
                     if let Ok(Creation::Created) = result {
                         self.around.observer.created();
@@ -183,12 +211,16 @@ impl Driver {
         });
     }
 
-    /// Has the polls stored that came since the last time, in one call: it is answered by one message.
+    /// Has the polls stored that came since the last time, in one call: it is answered by one message. Where the store would
+    /// have them wait for the call that is under way, they wait here, until they are [many](MANY): each call of its own, and
+    /// each transaction, costs what it costs.
     pub(super) fn create(&mut self) {
-        if self.creates.is_empty() {
+        let Creates { in_turn, ids, polls, calls } = &mut self.creates;
+        if ids.is_empty() || (*in_turn && *calls > 0 && ids.len() < MANY) {
             return;
         }
-        let (ids, polls): (Vec<_>, Vec<_>) = self.creates.drain(..).unzip();
+        *calls += 1;
+        let (ids, polls) = (std::mem::take(ids), std::mem::take(polls));
         self.with_store(
             Operation::Create,
             move |store| async move { Ok(store.create_all(polls).await) },

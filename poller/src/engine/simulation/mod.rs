@@ -130,7 +130,7 @@ struct World {
     known: Vec<Known>,
     ids: HashMap<PollId, usize>,
     tickets: HashMap<Ticket, usize>,
-    next_ticket: u64,
+    next_ticket: u32,
     store: HashMap<PollKey, StoredPoll>,
     requests: u64,
     counts: Counts,

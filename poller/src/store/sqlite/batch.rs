@@ -4,11 +4,14 @@
 //! polls a spec has is counted up or down at the end, once for each spec, and those that nobody has any more go.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock, Weak};
 
+use rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::super::{PollKey, StoreError, StoredPoll};
+use super::lock::Seat;
+use super::worker::New;
 use crate::clock::Timestamp;
 use crate::outcome::Outcome;
 
@@ -49,12 +52,44 @@ impl Ended {
     }
 }
 
+/// How many new polls are kept by one statement, where there are so many.
+const TOGETHER: usize = 32;
+
+/// What such a statement is given of each poll.
+const VALUES: usize = 5;
+
+/// The statement that keeps so many.
+static CREATE_TOGETHER: LazyLock<String> = LazyLock::new(|| {
+    let rows: Vec<String> = (0..TOGETHER)
+        .map(|row| {
+            let values: Vec<String> =
+                (0..VALUES).map(|value| format!("?{}", 2 + row * VALUES + value)).collect();
+            format!("(?1, {})", values.join(", "))
+        })
+        .collect();
+    format!("INSERT INTO polls (run, spec, scope, key, url, created_at) VALUES {}", rows.join(", "))
+});
+
+/// What came of new polls.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    /// Those that were there before: their positions and names.
+    pub(super) present: Vec<(usize, PollKey)>,
+    /// The numbers of the first and the last that were new. No other poll has one between them.
+    pub(super) numbers: Option<(i64, i64)>,
+}
+
+impl Kept {
+    fn add(&mut self, first: i64, last: i64) {
+        self.numbers = Some((self.numbers.map_or(first, |(before, _)| before), last));
+    }
+}
+
 /// A transaction that is being filled.
 #[derive(Debug)]
 pub(super) struct Batch<'c> {
     connection: &'c Connection,
-    /// Whether a process runs the file now.
-    is_run: bool,
+    seat: &'c Weak<Seat>,
     run: Option<i64>,
     /// The numbers of specs, by where their texts are: the changes of the batch keep those alive.
     specs: HashMap<*const u8, i64>,
@@ -63,21 +98,74 @@ pub(super) struct Batch<'c> {
 }
 
 impl<'c> Batch<'c> {
-    pub(super) fn new(connection: &'c Connection, is_run: bool) -> Self {
-        Self { connection, is_run, run: None, specs: HashMap::new(), uses: HashMap::new() }
+    pub(super) fn new(connection: &'c Connection, seat: &'c Weak<Seat>) -> Self {
+        Self { connection, seat, run: None, specs: HashMap::new(), uses: HashMap::new() }
+    }
+
+    /// Keeps those that are new.
+    pub(super) fn create(&mut self, new: &New) -> rusqlite::Result<Kept> {
+        let run = self.run()?;
+        let specs = new.texts().iter().map(|text| self.spec(text)).collect::<rusqlite::Result<Vec<_>>>()?;
+        let mut kept = Kept::default();
+        for (polls, begin) in new.polls().chunks(TOGETHER).zip((0..).step_by(TOGETHER)) {
+            if self.create_together(polls, &specs, run)? {
+                let last = self.connection.last_insert_rowid();
+                kept.add(last - (TOGETHER as i64 - 1), last);
+                continue;
+            }
+            for ((poll, text), position) in polls.iter().zip(begin..) {
+                if self.create_one(poll, specs[*text], run)? {
+                    let number = self.connection.last_insert_rowid();
+                    kept.add(number, number);
+                } else {
+                    kept.present.push((position, poll.key.clone()));
+                }
+            }
+        }
+        let mut uses = vec![0; specs.len()];
+        new.polls().iter().for_each(|(_, text)| uses[*text] += 1);
+        kept.present.iter().for_each(|(position, _)| uses[new.polls()[*position].1] -= 1);
+        for (spec, more) in specs.into_iter().zip(uses) {
+            *self.uses.entry(spec).or_default() += more;
+        }
+        Ok(kept)
+    }
+
+    /// Keeps polls by one statement, which opens each index once and takes numbers for all of them at once. Whether it
+    /// did: where they are not [so many](TOGETHER), or one of them is there already, nothing has happened.
+    fn create_together(
+        &self,
+        polls: &[(StoredPoll, usize)],
+        specs: &[i64],
+        run: i64,
+    ) -> rusqlite::Result<bool> {
+        if polls.len() != TOGETHER {
+            return Ok(false);
+        }
+        let mut insert = self.connection.prepare_cached(&CREATE_TOGETHER)?;
+        insert.raw_bind_parameter(1, run)?;
+        for ((poll, text), first) in polls.iter().zip((2..).step_by(VALUES)) {
+            insert.raw_bind_parameter(first, specs[*text])?;
+            insert.raw_bind_parameter(first + 1, poll.key.scope())?;
+            insert.raw_bind_parameter(first + 2, poll.key.key())?;
+            insert.raw_bind_parameter(first + 3, poll.spec.url_text())?;
+            insert.raw_bind_parameter(first + 4, micros(poll.created_at))?;
+        }
+        match insert.raw_execute() {
+            Ok(_) => Ok(true),
+            Err(error) if error.sqlite_extended_error_code() == Some(SQLITE_CONSTRAINT_UNIQUE) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether it was new.
-    pub(super) fn create(&mut self, poll: &StoredPoll, spec: &Arc<str>) -> rusqlite::Result<bool> {
-        let (run, spec) = (self.run()?, self.spec(spec)?);
+    fn create_one(&self, poll: &StoredPoll, spec: i64, run: i64) -> rusqlite::Result<bool> {
         let mut insert = self.connection.prepare_cached(
-            "INSERT INTO polls (scope, key, url, spec, created_at, run) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
+            "INSERT INTO polls (run, spec, scope, key, url, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
              ON CONFLICT (scope, key) DO NOTHING",
         )?;
         let (scope, key, url) = (poll.key.scope(), poll.key.key(), poll.spec.url_text());
-        let created = insert.execute(params![scope, key, url, spec, micros(poll.created_at), run])? > 0;
-        *self.uses.entry(spec).or_default() += i64::from(created);
-        Ok(created)
+        Ok(insert.execute(params![run, spec, scope, key, url, micros(poll.created_at)])? > 0)
     }
 
     /// Whether it was open.
@@ -201,7 +289,9 @@ impl<'c> Batch<'c> {
         }
         let begun: i64 =
             self.connection.prepare_cached("SELECT begun FROM runs")?.query_row([], |row| row.get(0))?;
-        let run = if self.is_run { begun } else { begun + 1 };
+        // Whether a process runs the file now.
+        let is_run = self.seat.upgrade().is_some_and(|seat| seat.is_taken());
+        let run = if is_run { begun } else { begun + 1 };
         self.run = Some(run);
         Ok(run)
     }

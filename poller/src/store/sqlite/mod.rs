@@ -21,19 +21,21 @@ mod killed;
 mod lock;
 mod rows;
 mod summary;
+mod told;
 mod worker;
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use self::batch::{Ended, Which};
+use self::batch::{Ended, Kept, Which};
 pub use self::lock::Runner;
 use self::lock::{Seat, Taken};
 use self::rows::{Loaded, Rows};
 pub use self::summary::{Ending, Summary};
-use self::worker::{Change, Reader, Writer};
+use self::told::{Gap, Told};
+use self::worker::{Change, New, Reader, Writer};
 use super::{Changes, Creation, OpenPolls, PollKey, Retention, Store, StoreError, StoredPoll};
 use crate::clock::{BoxFuture, Clock as _, SystemClock, Timestamp};
 use crate::outcome::{Attempt, Conclusion, Counts, Outcome};
@@ -76,10 +78,16 @@ struct Inner {
     seal_key: Option<SealKey>,
     writer: Writer,
     reader: Reader,
-    /// The number of the last poll that the runner was told of.
-    seen: AtomicI64,
+    told: Mutex<Told>,
     /// The file's [version](rows::Rows::version) when it was last found to have nothing more for the runner.
     settled: AtomicI64,
+}
+
+impl Inner {
+    fn told(&self) -> MutexGuard<'_, Told> {
+        // Nothing in it panics half-way through a change.
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// No version of a file.
@@ -110,7 +118,7 @@ impl SqliteStore {
                 reader: Reader::spawn(Rows::new(file::connect(path)?, seal_key.clone()), path, reads)?,
                 seat,
                 seal_key,
-                seen: AtomicI64::new(0),
+                told: Mutex::default(),
                 settled: AtomicI64::new(UNSETTLED),
             }),
         })
@@ -226,13 +234,13 @@ impl SqliteStore {
 
     /// The next open polls that the runner has not been told of.
     async fn load_unseen(&self) -> Result<OpenPolls, StoreError> {
-        let seen = self.inner.seen.load(Ordering::Relaxed);
-        let loaded = self.inner.reader.run(move |file| file.open_after(seen, PAGE)).await?;
-        self.told(loaded).await
+        let gap = self.inner.told().next();
+        let loaded = self.inner.reader.run(move |file| file.open_in(gap, PAGE)).await?;
+        self.tell(gap, loaded).await
     }
 
     /// What the runner is told of polls that were read. Those that cannot be gone on with are ended as failed first.
-    async fn told(&self, loaded: Loaded) -> Result<OpenPolls, StoreError> {
+    async fn tell(&self, gap: Gap, loaded: Loaded) -> Result<OpenPolls, StoreError> {
         let inner = &self.inner;
         let mut unreadable = Vec::with_capacity(loaded.unreadable.len());
         for (number, key, outcome) in loaded.unreadable {
@@ -241,8 +249,9 @@ impl SqliteStore {
             inner.writer.change(Change::Finish { which: Which::Numbered(number), ended }).await?;
             unreadable.push((key, Arc::new(outcome)));
         }
-        inner.seen.fetch_max(loaded.last, Ordering::Relaxed);
-        Ok(OpenPolls { polls: loaded.open, unreadable, last: loaded.rows < PAGE })
+        let whole = loaded.rows < PAGE;
+        let last = inner.told().pass(gap, loaded.last, whole);
+        Ok(OpenPolls { polls: loaded.open, unreadable, last })
     }
 
     /// What is there instead of a poll that was not created.
@@ -276,27 +285,34 @@ impl SqliteStore {
 impl Store for SqliteStore {
     fn create(&self, poll: StoredPoll) -> BoxFuture<'_, Result<Creation, StoreError>> {
         Box::pin(async move {
-            let result = self.create_all(vec![poll]).await.pop();
-            result.expect("invariant: each poll has a result")
+            let mut new = New::default();
+            new.push(poll, |spec| self.stored(spec))?;
+            match self.inner.writer.create(new).await?.present.pop() {
+                Some((_, key)) => self.present(key).await,
+                None => Ok(Creation::Created),
+            }
         })
     }
 
     fn create_all(&self, polls: Vec<StoredPoll>) -> BoxFuture<'_, Vec<Result<Creation, StoreError>>> {
         Box::pin(async move {
-            let mut results: Vec<Result<Creation, StoreError>> = Vec::with_capacity(polls.len());
-            let (mut new, mut positions) = (Vec::with_capacity(polls.len()), Vec::with_capacity(polls.len()));
-            for (position, poll) in polls.into_iter().enumerate() {
-                results.push(Ok(Creation::Created));
-                match self.stored(&poll.spec) {
-                    Ok(spec) => {
-                        new.push((poll, spec));
-                        positions.push(position);
-                    }
+            let run = self.inner.told().run();
+            let mut results = vec![Ok(Creation::Created); polls.len()];
+            let mut sorted: Vec<_> = polls.into_iter().enumerate().collect();
+            // The order in which an index takes them best: neighbours stand on one page.
+            sorted.sort_by(|(_, one), (_, other)| one.key.cmp(&other.key));
+            let (mut new, mut positions) = (New::default(), Vec::with_capacity(sorted.len()));
+            for (position, poll) in sorted {
+                match new.push(poll, |spec| self.stored(spec)) {
+                    Ok(()) => positions.push(position),
                     Err(error) => results[position] = Err(error),
                 }
             }
             match self.inner.writer.create(new).await {
-                Ok(present) => {
+                Ok(Kept { present, numbers }) => {
+                    if let Some((first, last)) = numbers {
+                        self.inner.told().made(run, first, last);
+                    }
                     for (position, key) in present {
                         results[positions[position]] = self.present(key).await;
                     }
@@ -309,6 +325,10 @@ impl Store for SqliteStore {
             }
             results
         })
+    }
+
+    fn creates_in_turn(&self) -> bool {
+        true
     }
 
     fn finish(&self, key: PollKey, outcome: Arc<Outcome>) -> BoxFuture<'_, Result<Arc<Outcome>, StoreError>> {
@@ -331,7 +351,7 @@ impl Store for SqliteStore {
             let seal_key = self.inner.seal_key.clone();
             self.inner.reader.run(move |file| file.check_seals(seal_key.as_ref())).await?;
             self.inner.writer.change(Change::BeginRun).await?;
-            self.inner.seen.store(0, Ordering::Relaxed);
+            self.inner.told().begin_run();
             self.inner.settled.store(UNSETTLED, Ordering::Relaxed);
             self.count_open().await
         })
@@ -348,19 +368,19 @@ impl Store for SqliteStore {
     fn changes(&self) -> BoxFuture<'_, Result<Changes, StoreError>> {
         Box::pin(async move {
             let inner = &self.inner;
-            let (seen, settled) = (inner.seen.load(Ordering::Relaxed), inner.settled.load(Ordering::Relaxed));
+            let (gap, settled) = (inner.told().next(), inner.settled.load(Ordering::Relaxed));
             let look = move |rows: &mut Rows| {
                 // Before what is read, so that a change in between is looked at twice and not never.
                 let version = rows.version()?;
                 if version == settled {
                     return Ok(None);
                 }
-                rows.read(|file| Ok(Some((version, file.open_after(seen, PAGE)?, file.cancelling()?))))
+                rows.read(|file| Ok(Some((version, file.open_in(gap, PAGE)?, file.cancelling()?))))
             };
             let Some((version, loaded, cancelling)) = inner.reader.run_on(look).await? else {
                 return Ok(Changes::default());
             };
-            let open = self.told(loaded).await?;
+            let open = self.tell(gap, loaded).await?;
             // A poll that is to be cancelled may not run here yet; it is named until it has ended.
             if open.last && cancelling.is_empty() {
                 inner.settled.store(version, Ordering::Relaxed);

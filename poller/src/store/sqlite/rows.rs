@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, Row, params};
 
 use super::super::{PollKey, StoredPoll};
+use super::told::Gap;
 use crate::clock::Timestamp;
 use crate::outcome::{Attempt, Conclusion, Counts, FailureReason, Outcome};
 use crate::seal::SealKey;
@@ -145,14 +146,15 @@ impl Snapshot<'_> {
         Ok(polls)
     }
 
-    /// Up to `most` open polls with numbers above `seen`, in their order. One that cannot be read gets an outcome that
-    /// says so.
-    pub(super) fn open_after(&mut self, seen: i64, most: usize) -> Result<Loaded, ReadError> {
+    /// Up to `most` of the open polls whose numbers are in the gap, in their order. One that cannot be read gets an outcome
+    /// that says so.
+    pub(super) fn open_in(&mut self, gap: Gap, most: usize) -> Result<Loaded, ReadError> {
         let mut statement = self.connection.prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM polls, runs WHERE ended_at IS NULL AND id > ?1 ORDER BY id LIMIT ?2"
+            "SELECT {COLUMNS} FROM polls, runs WHERE ended_at IS NULL AND id > ?1 AND id < ?2 ORDER BY id LIMIT ?3"
         ))?;
-        let mut rows = statement.query(params![seen, i64::try_from(most).unwrap_or(i64::MAX)])?;
-        let mut loaded = Loaded { last: seen, ..Loaded::default() };
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let mut rows = statement.query(params![gap.after, gap.before, most])?;
+        let mut loaded = Loaded { last: gap.after, ..Loaded::default() };
         while let Some(row) = rows.next()? {
             let raw = Raw::read(row)?;
             let (id, created_at, restarts) = (raw.id, raw.created_at, raw.restarts);

@@ -14,11 +14,12 @@ use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{oneshot, watch};
 
 use super::super::{PollKey, StoreError, StoredPoll};
-use super::batch::{Batch, Ended, Which};
+use super::batch::{Batch, Ended, Kept, Which};
 use super::errors::{Doing, failure};
 use super::lock::Seat;
 use super::rows::{ReadError, Rows, Snapshot};
 use crate::clock::Timestamp;
+use crate::spec::PollSpec;
 
 /// The most polls in one transaction, or hardly more: enough to share a sync, not so many that the first waits long for the last.
 const BATCH: usize = 4096;
@@ -65,43 +66,61 @@ impl Change {
     }
 }
 
-/// A new poll and the text of its spec.
-type New = (StoredPoll, Arc<str>);
+/// New polls and the texts of their specs.
+#[derive(Debug, Default)]
+pub(super) struct New {
+    polls: Vec<(StoredPoll, usize)>,
+    /// Polls that follow one another mostly share one. They need not all be different.
+    texts: Vec<Arc<str>>,
+}
+
+impl New {
+    /// One more; `text` says what its spec is as text.
+    pub(super) fn push(
+        &mut self,
+        poll: StoredPoll,
+        text: impl FnOnce(&PollSpec) -> Result<Arc<str>, StoreError>,
+    ) -> Result<(), StoreError> {
+        if !self.polls.last().is_some_and(|(last, _)| last.spec.shares_with(&poll.spec)) {
+            self.texts.push(text(&poll.spec)?);
+        }
+        self.polls.push((poll, self.texts.len() - 1));
+        Ok(())
+    }
+
+    /// Each poll, and the position of its text.
+    pub(super) fn polls(&self) -> &[(StoredPoll, usize)] {
+        &self.polls
+    }
+
+    pub(super) fn texts(&self) -> &[Arc<str>] {
+        &self.texts
+    }
+}
 
 /// What waits for the next transaction.
 enum Waiting {
-    Create { polls: Vec<New>, answer: Answer<Vec<(usize, PollKey)>> },
+    Create { new: New, answer: Answer<Kept> },
     Change { change: Change, answer: Answer<usize> },
 }
 
 /// What came of it.
 enum Done {
-    /// Positions of those that were not created, because they are there already.
-    Created {
-        present: Vec<usize>,
-    },
+    Created(Kept),
     Changed(usize),
 }
 
 impl Waiting {
     fn len(&self) -> usize {
         match self {
-            Self::Create { polls, .. } => polls.len(),
+            Self::Create { new, .. } => new.polls.len(),
             Self::Change { .. } => 1,
         }
     }
 
     fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<Done> {
         match self {
-            Self::Create { polls, .. } => {
-                let mut present = Vec::new();
-                for (position, (poll, spec)) in polls.iter().enumerate() {
-                    if !batch.create(poll, spec)? {
-                        present.push(position);
-                    }
-                }
-                Ok(Done::Created { present })
-            }
+            Self::Create { new, .. } => batch.create(new).map(Done::Created),
             Self::Change { change, .. } => change.apply(batch).map(Done::Changed),
         }
     }
@@ -109,14 +128,11 @@ impl Waiting {
     /// Whoever asked may have stopped waiting; the change is made all the same.
     fn answer(self, result: Result<Done, StoreError>) {
         match (self, result) {
-            (Self::Create { polls, answer }, Ok(Done::Created { present })) => {
-                let named = |position: usize| (position, polls[position].0.key.clone());
-                let _ = answer.send(Ok(present.into_iter().map(named).collect()));
-            }
+            (Self::Create { answer, .. }, Ok(Done::Created(kept))) => drop(answer.send(Ok(kept))),
             (Self::Change { answer, .. }, Ok(Done::Changed(polls))) => drop(answer.send(Ok(polls))),
             (Self::Create { answer, .. }, Err(error)) => drop(answer.send(Err(error))),
             (Self::Change { answer, .. }, Err(error)) => drop(answer.send(Err(error))),
-            (Self::Create { .. }, Ok(Done::Changed(_))) | (Self::Change { .. }, Ok(Done::Created { .. })) => {
+            (Self::Create { .. }, Ok(Done::Changed(_))) | (Self::Change { .. }, Ok(Done::Created(_))) => {
                 unreachable!("invariant: results are in the order of what was applied")
             }
         }
@@ -175,9 +191,9 @@ impl Writer {
         async move { drop(closed.changed().await) }
     }
 
-    /// Returns, once that is on the disk, which of the polls were there before: their positions and names.
-    pub(super) async fn create(&self, polls: Vec<New>) -> Result<Vec<(usize, PollKey)>, StoreError> {
-        self.run(|answer| Waiting::Create { polls, answer }).await
+    /// Returns, once that is on the disk, what came of it.
+    pub(super) async fn create(&self, new: New) -> Result<Kept, StoreError> {
+        self.run(|answer| Waiting::Create { new, answer }).await
     }
 
     /// Returns how many polls were changed, once that is on the disk.
@@ -198,8 +214,7 @@ fn commit(
     seat: &Weak<Seat>,
 ) -> rusqlite::Result<Vec<Done>> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let creates = waiting.iter().any(|waiting| matches!(waiting, Waiting::Create { .. }));
-    let mut batch = Batch::new(&transaction, creates && seat.upgrade().is_some_and(|seat| seat.is_taken()));
+    let mut batch = Batch::new(&transaction, seat);
     let results =
         waiting.iter().map(|waiting| waiting.apply(&mut batch)).collect::<rusqlite::Result<Vec<_>>>()?;
     batch.complete()?;
