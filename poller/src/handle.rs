@@ -6,10 +6,11 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use crate::clock::{BoxFuture, Timestamp};
-use crate::engine::{Inbox, Message, PollId, Surroundings};
+use crate::engine::{Message, PollId};
 use crate::error::{Error, Kind};
 use crate::event::{self, Events};
 use crate::outcome::Outcome;
+use crate::poller::Shared;
 use crate::store::{PollKey, StoredPoll};
 
 /// A poll that was submitted. Dropping it cancels nothing.
@@ -38,8 +39,7 @@ pub struct Poll {
     accepted: Accepted,
     deadline: Timestamp,
     state: State,
-    inbox: Inbox,
-    around: Arc<Surroundings>,
+    shared: Arc<Shared>,
 }
 
 #[derive(Clone)]
@@ -66,21 +66,19 @@ impl Poll {
         id: PollId,
         accepted: Accepted,
         deadline: Timestamp,
-        inbox: Inbox,
-        around: Arc<Surroundings>,
+        shared: Arc<Shared>,
     ) -> Self {
-        Self { key, accepted, deadline, state: State::Open(id), inbox, around }
+        Self { key, accepted, deadline, state: State::Open(id), shared }
     }
 
     pub(crate) fn finished(
         key: PollKey,
         outcome: Arc<Outcome>,
         deadline: Timestamp,
-        inbox: Inbox,
-        around: Arc<Surroundings>,
+        shared: Arc<Shared>,
     ) -> Self {
         let accepted = Accepted::AlreadyFinished;
-        Self { key, accepted, deadline, state: State::Finished(outcome), inbox, around }
+        Self { key, accepted, deadline, state: State::Finished(outcome), shared }
     }
 
     /// The key it was submitted with.
@@ -114,7 +112,7 @@ impl Poll {
             State::Open(id) => {
                 let (feeder, feed) = event::feed();
                 // Where the driver is gone the feeder is dropped, and the stream ends.
-                let _ = self.inbox.send(Message::Watch { id: *id, events: feeder });
+                let _ = self.shared.inbox.send(Message::Watch { id: *id, events: feeder });
                 Events::of_open(feed, self.stored_outcome())
             }
         }
@@ -148,13 +146,13 @@ impl Poll {
 
     async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Message) -> Result<T, Error> {
         let (sender, answer) = oneshot::channel();
-        self.inbox.send(message(sender)).map_err(|_| Kind::Shutdown)?;
+        self.shared.inbox.send(message(sender)).map_err(|_| Kind::Shutdown)?;
         Ok(answer.await.map_err(|_| Kind::Shutdown)?)
     }
 
     /// The outcome of a poll that the engine no longer has.
     fn stored_outcome(&self) -> BoxFuture<'static, Result<Arc<Outcome>, Error>> {
-        let (around, key) = (Arc::clone(&self.around), self.key.clone());
+        let (around, key) = (Arc::clone(&self.shared.around), self.key.clone());
         Box::pin(async move {
             match around.store.get(key.clone()).await? {
                 Some(StoredPoll { outcome: Some(outcome), .. }) => Ok(outcome),

@@ -1,12 +1,13 @@
 //! The public face: building a poller, handing it polls, getting their outcomes.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use tokio::sync::{Semaphore, oneshot};
+use url::Url;
 
 use crate::clock::{Clock, SystemClock};
 use crate::engine::{self, Inbox, Message, Shares, Surroundings};
@@ -16,7 +17,7 @@ use crate::handle::Poll;
 use crate::limits::Limits;
 use crate::observe::{Observer, Stats};
 use crate::outcome::{Conclusion, Outcome};
-use crate::scope::Scope;
+use crate::scope::{self, Scope};
 use crate::secret::{DenyAll, SecretResolver};
 use crate::shutdown::ShutdownReport;
 use crate::spec::PollSpec;
@@ -60,8 +61,24 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     /// The turns of [`Limits::submitting`].
     pub(crate) turns: Arc<Semaphore>,
+    /// The origin that was admitted last: the next poll mostly asks the same.
+    admitted: RwLock<Box<str>>,
     /// What the engine left when it stopped.
     left: OnceLock<ShutdownReport>,
+}
+
+impl Shared {
+    /// Whether the origin of a poll may be asked. To parse a URL anew for that would cost more than all else about it.
+    pub(crate) fn admit(&self, spec: &PollSpec) -> Result<(), Error> {
+        let origin = spec.origin();
+        if **self.admitted.read().unwrap_or_else(PoisonError::into_inner) == *origin {
+            return Ok(());
+        }
+        let url = Url::parse(origin).expect("invariant: the origin of a URL is one");
+        self.around.fetch.admits(&url).map_err(Kind::Url)?;
+        *self.admitted.write().unwrap_or_else(PoisonError::into_inner) = origin.into();
+        Ok(())
+    }
 }
 
 impl Poller {
@@ -83,7 +100,7 @@ impl Poller {
     /// If the key is not valid, the poll exists with another spec, the store fails, the poller is full or shutting
     /// down.
     pub async fn submit(&self, key: impl Into<String>, spec: PollSpec) -> Result<Poll, Error> {
-        self.default_scope().submit(key, spec).await
+        scope::submit(&self.shared, "", key.into(), spec).await
     }
 
     /// Runs a poll to its end and returns the body that matched, as `T`.
@@ -350,7 +367,16 @@ impl PollerBuilder {
         let rng = seed.map_or_else(retry::Rng::from_entropy, retry::Rng::seeded);
         let inbox = engine::spawn(limits.clone(), rng, Arc::clone(&around), first, expected);
         let turns = Arc::new(Semaphore::new(limits.submitting.clamp(1, Semaphore::MAX_PERMITS)));
-        Ok(Poller { shared: Arc::new(Shared { inbox, around, limits, turns, left: OnceLock::new() }) })
+        Ok(Poller {
+            shared: Arc::new(Shared {
+                inbox,
+                around,
+                limits,
+                turns,
+                admitted: RwLock::default(),
+                left: OnceLock::new(),
+            }),
+        })
     }
 }
 

@@ -63,22 +63,7 @@ impl Scope {
     /// If the key or the name of the scope is not valid, the poll exists with another spec, the store fails, the poller is
     /// full or shutting down.
     pub async fn submit(&self, key: impl Into<String>, spec: PollSpec) -> Result<Poll, Error> {
-        let key = self.key(key.into())?;
-        spec.check(&self.shared.limits)?;
-        self.shared.around.fetch.admits(&spec.url()).map_err(Kind::Url)?;
-        let turn = Arc::clone(&self.shared.turns).acquire_owned().await.map_err(|_| Kind::Shutdown)?;
-        let admission = self.ask(|answer| Message::Submit { key: key.clone(), spec, answer, turn }).await??;
-        let inbox = self.shared.inbox.clone();
-        let around = Arc::clone(&self.shared.around);
-        Ok(match admission {
-            Admission::Open { id, joined, deadline } => {
-                let accepted = if joined { Accepted::Joined } else { Accepted::Created };
-                Poll::open(key, id, accepted, deadline, inbox, around)
-            }
-            Admission::Finished { outcome, deadline } => {
-                Poll::finished(key, outcome, deadline, inbox, around)
-            }
-        })
+        submit(&self.shared, &self.name, key.into(), spec).await
     }
 
     /// Runs a poll to its end and returns the body that matched, as `T`; see
@@ -122,10 +107,12 @@ impl Scope {
     pub async fn cancel(&self, key: impl Into<String>) -> Result<Arc<Outcome>, Error> {
         let key = PollKey::new(&self.name, key.into());
         let found = self.ask(|answer| Message::Find { key: key.clone(), answer }).await?;
-        let (inbox, around) = (self.shared.inbox.clone(), Arc::clone(&self.shared.around));
         let accepted = Accepted::Joined;
         match found {
-            Some(id) => Poll::open(key, id, accepted, Timestamp::default(), inbox, around).cancel().await,
+            Some(id) => {
+                let shared = Arc::clone(&self.shared);
+                Poll::open(key, id, accepted, Timestamp::default(), shared).cancel().await
+            }
             None => match self.shared.around.store.get(key.clone()).await? {
                 Some(StoredPoll { outcome: Some(outcome), .. }) => Ok(outcome),
                 _ => Err(Kind::NotFound { key }.into()),
@@ -142,25 +129,51 @@ impl Scope {
     }
 
     async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Message) -> Result<T, Error> {
-        let (sender, answer) = oneshot::channel();
-        self.shared.inbox.send(message(sender)).map_err(|_| Kind::Shutdown)?;
-        Ok(answer.await.map_err(|_| Kind::Shutdown)?)
+        ask(&self.shared, message).await
     }
+}
 
-    fn key(&self, key: String) -> Result<PollKey, Error> {
-        let longest = self.shared.limits.key_len;
-        let scope = &self.name;
-        let problem = if key.is_empty() {
-            "the cache key is empty, expected a name for the poll".to_owned()
-        } else if key.len() > longest || scope.len() > longest {
-            format!("the cache key or its scope is longer than {longest} bytes")
-        } else if key.contains(char::is_control) || scope.contains(char::is_control) {
-            format!("the cache key {key:?} or its scope {scope:?} has a control character")
-        } else {
-            return Ok(PollKey::new(scope, key));
-        };
-        Err(Kind::Key { message: problem }.into())
-    }
+/// Runs a poll of a scope and returns once it is durable.
+pub(crate) async fn submit(
+    shared: &Arc<Shared>,
+    scope: &str,
+    key: String,
+    spec: PollSpec,
+) -> Result<Poll, Error> {
+    let key = checked(shared, scope, &key)?;
+    spec.check(&shared.limits)?;
+    shared.admit(&spec)?;
+    let turn = Arc::clone(&shared.turns).acquire_owned().await.map_err(|_| Kind::Shutdown)?;
+    let admission = ask(shared, |answer| Message::Submit { key: key.clone(), spec, answer, turn }).await??;
+    let shared = Arc::clone(shared);
+    Ok(match admission {
+        Admission::Open { id, joined, deadline } => {
+            let accepted = if joined { Accepted::Joined } else { Accepted::Created };
+            Poll::open(key, id, accepted, deadline, shared)
+        }
+        Admission::Finished { outcome, deadline } => Poll::finished(key, outcome, deadline, shared),
+    })
+}
+
+async fn ask<T>(shared: &Shared, message: impl FnOnce(oneshot::Sender<T>) -> Message) -> Result<T, Error> {
+    let (sender, answer) = oneshot::channel();
+    shared.inbox.send(message(sender)).map_err(|_| Kind::Shutdown)?;
+    Ok(answer.await.map_err(|_| Kind::Shutdown)?)
+}
+
+/// The name of a poll that is to be created, if it may have it.
+fn checked(shared: &Shared, scope: &str, key: &str) -> Result<PollKey, Error> {
+    let longest = shared.limits.key_len;
+    let problem = if key.is_empty() {
+        "the cache key is empty, expected a name for the poll".to_owned()
+    } else if key.len() > longest || scope.len() > longest {
+        format!("the cache key or its scope is longer than {longest} bytes")
+    } else if key.contains(char::is_control) || scope.contains(char::is_control) {
+        format!("the cache key {key:?} or its scope {scope:?} has a control character")
+    } else {
+        return Ok(PollKey::new(scope, key));
+    };
+    Err(Kind::Key { message: problem }.into())
 }
 
 impl fmt::Debug for Scope {

@@ -35,7 +35,7 @@ impl Entry {
             Phase::Waiting { until } => *until == at,
             Phase::Queued { .. } => self.state.deadline(&self.spec) == at,
             Phase::Finishing(finishing) => finishing.retry_at == Some(at),
-            Phase::Creating(_) | Phase::InFlight { .. } => false,
+            Phase::Creating(..) | Phase::InFlight { .. } => false,
         }
     }
 
@@ -48,8 +48,8 @@ impl Entry {
 /// Where a poll is on its way.
 #[derive(Debug)]
 pub(super) enum Phase {
-    /// Its creation is being stored.
-    Creating(Box<Creating>),
+    /// Its creation is being stored, for this ticket and perhaps more.
+    Creating(Ticket, Option<Box<Joined>>),
     /// In the schedule at `until`.
     Waiting { until: Timestamp },
     /// Due, in its lane since then; in the schedule at its deadline.
@@ -60,9 +60,9 @@ pub(super) enum Phase {
     Finishing(Box<Finishing>),
 }
 
-/// Who waits for a creation to be stored.
+/// What came to a poll while its creation was being stored.
 #[derive(Debug, Default)]
-pub(super) struct Creating {
+pub(super) struct Joined {
     pub(super) tickets: Vec<Ticket>,
     /// It is to end as soon as it is stored.
     pub(super) cancelled: bool,

@@ -45,6 +45,8 @@ pub(crate) struct Lanes<T> {
     origin_of: HashMap<u64, u32>,
     ready: VecDeque<LaneId>,
     hasher: RandomState,
+    /// The spec that joined last, and its lane: the next of a hundred thousand is mostly of the same.
+    last: Option<(PollSpec, LaneId)>,
 }
 
 #[derive(Debug)]
@@ -78,11 +80,25 @@ impl<T> Lanes<T> {
             origin_of: HashMap::new(),
             ready: VecDeque::new(),
             hasher: RandomState::new(),
+            last: None,
         }
     }
 
     /// The lane of a spec's polls, for one more of them.
     pub(crate) fn join(&mut self, spec: &PollSpec) -> LaneId {
+        if let Some((last, id)) = &self.last
+            && last.shares_origin_with(spec)
+            && let Some(lane) = self.lanes.get_mut(id.0)
+        {
+            lane.polls += 1;
+            return *id;
+        }
+        let id = self.look_up(spec);
+        self.last = Some((spec.clone(), id));
+        id
+    }
+
+    fn look_up(&mut self, spec: &PollSpec) -> LaneId {
         let mut credentials = self.hasher.build_hasher();
         spec.request().hash_credentials(&mut credentials);
         let origin = self.hasher.hash_one(spec.origin());
@@ -230,6 +246,7 @@ impl<T> Lanes<T> {
             .is_some_and(|lane| lane.polls == 0 && !lane.listed && lane.held_until <= now);
         if let Some(Lane { key, origin: number, .. }) = idle.then(|| self.lanes.remove(id.0)).flatten() {
             self.lane_of.remove(&key);
+            self.last.take_if(|(_, last)| *last == id);
             if let Some(origin) = self.origins.get_mut(number) {
                 origin.lanes = origin.lanes.saturating_sub(1);
                 if origin.lanes == 0 {

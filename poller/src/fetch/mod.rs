@@ -216,13 +216,14 @@ impl FetchError {
 
 /// How requests are sent.
 pub trait Fetch: Send + Sync + 'static {
-    /// Whether a request for `url` could ever be sent, as far as the URL itself tells: asked when a poll is submitted, so
-    /// that one that never can is refused instead of failing later. Says yes unless overridden.
+    /// Whether a request to `origin` could ever be sent, as far as the URL itself tells: asked when a poll is submitted, so
+    /// that one that never can is refused instead of failing later; not asked again for the next poll of the same origin.
+    /// A URL's path and query are left out. Says yes unless overridden.
     ///
     /// # Errors
     /// Why not.
-    fn admits(&self, url: &Url) -> Result<(), FetchError> {
-        let _ = url;
+    fn admits(&self, origin: &Url) -> Result<(), FetchError> {
+        let _ = origin;
         Ok(())
     }
 

@@ -129,6 +129,20 @@ impl PollSpec {
         &self.url[..end]
     }
 
+    /// Whether the two share everything but the URL, as those that were made from one another do. Equal ones need not.
+    pub(crate) fn shares_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
+    /// Whether the two share everything but the path and query of the URL.
+    pub(crate) fn shares_origin_with(&self, other: &Self) -> bool {
+        self.shares_with(other) && {
+            let origin = self.origin();
+            let rest = other.url.strip_prefix(origin);
+            rest.is_some_and(|rest| matches!(rest.as_bytes().first(), None | Some(b'/' | b'?' | b'#')))
+        }
+    }
+
     /// The time between two ticks.
     #[must_use]
     pub fn interval(&self) -> Duration {

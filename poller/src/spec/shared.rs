@@ -111,13 +111,17 @@ impl SpecPool {
     pub(crate) fn share(&mut self, mut spec: PollSpec) -> PollSpec {
         let hash = spec.shared.hash;
         let mut equal = None;
-        self.known.find(hash, |known| match known.upgrade() {
-            Some(known) if Arc::ptr_eq(&known, &spec.shared) || known.same(&spec.shared) => {
-                equal = Some(known);
-                true
+        let found = self.known.find(hash, |known| {
+            // Mostly it is the very same. A count that all threads have in use is not for looking only.
+            if Weak::as_ptr(known) == Arc::as_ptr(&spec.shared) {
+                return true;
             }
-            _ => false,
+            equal = known.upgrade().filter(|known| known.same(&spec.shared));
+            equal.is_some()
         });
+        if found.is_some() && equal.is_none() {
+            return spec;
+        }
         if let Some(known) = equal {
             spec.shared = known;
             return spec;

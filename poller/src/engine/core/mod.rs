@@ -27,6 +27,7 @@ mod moves;
 mod view;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,7 +35,7 @@ use retry::{RetryOptions, Rng};
 use slotmap::SlotMap;
 
 use super::effect::{Admission, Effect, Ticket};
-use super::entry::{Creating, Entry, Phase, PollId};
+use super::entry::{Entry, Phase, PollId};
 use super::lanes::{LaneId, Lanes};
 use super::names::Names;
 use super::recent::Recent;
@@ -150,7 +151,7 @@ impl Core {
             }
             let deadline = entry.state.deadline(&entry.spec);
             return match &mut entry.phase {
-                Phase::Creating(creating) => creating.tickets.push(ticket),
+                Phase::Creating(_, joined) => joined.get_or_insert_default().tickets.push(ticket),
                 _ => self.answer(ticket, Ok(Admission::Open { id, joined: true, deadline })),
             };
         }
@@ -159,20 +160,21 @@ impl Core {
             return self.answer(ticket, Err(Kind::Full { limit }.into()));
         }
         let poll = StoredPoll::new(key, self.specs.share(spec), now);
-        let creating = Creating { tickets: vec![ticket], cancelled: false };
-        let id = self.insert(&poll, place, PollState::new(now), Phase::Creating(Box::new(creating)));
+        let id = self.insert(&poll, place, PollState::new(now), Phase::Creating(ticket, None));
         self.effects.push(Effect::Create { id, poll });
     }
 
     /// The store has answered to [`Effect::Create`].
     pub(crate) fn created(&mut self, id: PollId, result: Result<Creation, StoreError>, now: Timestamp) {
         let Some(entry) = self.polls.get_mut(id) else { return };
-        let Phase::Creating(creating) = &mut entry.phase else { return };
-        let Creating { tickets, cancelled } = std::mem::take(&mut **creating);
+        let Phase::Creating(first, joined) = &mut entry.phase else { return };
+        let (first, joined) = (*first, joined.take());
+        let cancelled = joined.as_ref().is_some_and(|joined| joined.cancelled);
+        let tickets = iter::once(first).chain(joined.into_iter().flat_map(|joined| joined.tickets));
         let deadline = entry.state.deadline(&entry.spec);
         let answer = match result {
             Ok(Creation::Created) => {
-                for (position, ticket) in tickets.into_iter().enumerate() {
+                for (position, ticket) in tickets.enumerate() {
                     self.answer(ticket, Ok(Admission::Open { id, joined: position > 0, deadline }));
                 }
                 return self.start(id, cancelled, now);
@@ -291,7 +293,7 @@ impl Core {
         // At the deadline the poll has ended, though nobody may have looked at it yet.
         let over = now >= entry.state.deadline(&entry.spec);
         match &mut entry.phase {
-            Phase::Creating(creating) => creating.cancelled = true,
+            Phase::Creating(_, joined) => joined.get_or_insert_default().cancelled = true,
             Phase::Finishing(_) => {}
             _ if over => {}
             Phase::Waiting { .. } | Phase::Queued { .. } => {
