@@ -22,7 +22,8 @@
 //! - in a shutdown only those that await a store's recovery have one: nobody else is looked at any more.
 //!
 //! A million polls of one kind are one spec, so an entry here is little more than a name, a URL and two times. A step
-//! mod moves;
+//! of a poll that nobody watches allocates nothing but what it has to keep.
+
 mod moves;
 mod view;
 
