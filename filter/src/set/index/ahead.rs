@@ -108,3 +108,52 @@ impl Index {
         scratch.found_of_sought = scratch.sought.len();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::super::fact::Tag;
+    use super::{Index, Scratch};
+    use crate::Filter;
+    use crate::set::walk::walk_bytes;
+
+    /// What is fetched ahead is found by half of a hash, so that it may be another's with the same half.
+    #[test]
+    fn keys_that_share_half_of_a_hash_are_told_apart() {
+        let mut index = Index::new();
+        let mut rules = HashMap::new();
+        let add = |index: &mut Index, rules: &mut HashMap<String, u32>, text: String| {
+            let filter = Filter::parse(&format!(r#"{{"a": "{text}"}}"#)).expect("it is a filter");
+            rules.entry(text).or_insert_with(|| index.add(filter.program(), 0));
+        };
+        // As many as make a large set.
+        for number in 0.. {
+            if index.fact_table.is_large() {
+                break;
+            }
+            add(&mut index, &mut rules, format!("filler {number}"));
+        }
+        let slot = index.child(super::super::ROOT, b"a").expect("filters name it");
+        // Of 2ⁿ hashes 2²ⁿ⁻³³ pairs share 32 bits, on average: of these, 32.
+        let mut halves = HashMap::new();
+        let mut pairs = Vec::new();
+        for number in 0..1 << 19 {
+            let text = format!("text {number}");
+            let hash = index.key_hash(slot, Tag::TEXT, text.as_bytes());
+            if let Some(other) = halves.insert(hash >> 32, number) {
+                pairs.push([format!("text {other}"), text]);
+            }
+        }
+        assert!(!pairs.is_empty());
+        for text in pairs.iter().flatten() {
+            add(&mut index, &mut rules, text.clone());
+        }
+        let mut scratch = Scratch::default();
+        for text in pairs.iter().flatten() {
+            let event = format!(r#"{{"a": "{text}"}}"#);
+            assert!(walk_bytes::<true>(&index, event.as_bytes(), 128, &mut scratch, &|_| ()).is_ok());
+            assert_eq!(scratch.matched, [rules[text]], "{text}");
+        }
+    }
+}
