@@ -31,7 +31,7 @@ fn set_of(rules: &[String]) -> FilterSet<usize> {
     build(&rules.iter().map(|rule| compile(rule)).collect::<Vec<_>>())
 }
 
-/// Both modes on bytes, and values.
+/// Both modes on bytes, one event at a time and all in one call, and values.
 fn match_all(c: &mut Criterion, group: &str, name: BenchmarkId, set: &FilterSet<usize>) {
     let events: Vec<Vec<u8>> = CityLots::sample(EVENTS).events().iter().map(<[u8]>::to_vec).collect();
     let values: Vec<Value> =
@@ -49,6 +49,16 @@ fn match_all(c: &mut Criterion, group: &str, name: BenchmarkId, set: &FilterSet<
         });
     });
     known_valid.finish();
+
+    let mut batch = c.benchmark_group(format!("{group}/known-valid, in a batch"));
+    batch.throughput(Throughput::Elements(events.len() as u64));
+    batch.bench_function(name.clone(), |b| {
+        b.iter(|| {
+            let events = events.iter().map(|event| black_box(&**event));
+            set.matches_valid_slices(events, |matches| _ = black_box(matches));
+        });
+    });
+    batch.finish();
 
     let mut validating = c.benchmark_group(format!("{group}/validating"));
     validating.throughput(Throughput::Elements(events.len() as u64));

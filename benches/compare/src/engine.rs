@@ -1,7 +1,7 @@
 //! What is compared: something that is given events and says which rules match.
 
 use crate::args::Args;
-use crate::ours::{KnownValid, Validating};
+use crate::ours::{Batches, KnownValid, Validating};
 use crate::quamina_rs::QuaminaRs;
 
 /// Something that matches events, or does a part of that work.
@@ -28,6 +28,7 @@ pub(crate) trait Matcher: Engine + Sized + 'static {
 pub(crate) fn matchers(rules: &[String], args: &Args) -> Vec<Box<dyn Engine>> {
     let mut engines = Vec::new();
     add::<KnownValid>(rules, args, &mut engines);
+    add::<Batches>(rules, args, &mut engines);
     add::<Validating>(rules, args, &mut engines);
     add::<QuaminaRs>(rules, args, &mut engines);
     engines

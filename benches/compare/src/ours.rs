@@ -1,4 +1,4 @@
-//! Our own: a `FilterSet` that validates, and one that is told that its documents are valid.
+//! Our own: a `FilterSet` that validates, one that is told that its documents are valid, and that one given many at once.
 
 use filter::{Dialect, FilterOptions, FilterSet, Matches};
 
@@ -9,6 +9,9 @@ pub(crate) struct Validating(Set);
 
 /// The set that may stop once the answer is known.
 pub(crate) struct KnownValid(Set);
+
+/// The same, given many documents at once.
+pub(crate) struct Batches(Set);
 
 struct Set {
     set: FilterSet<u32>,
@@ -47,10 +50,14 @@ impl Set {
         self.set.matches_valid_slice_into(event, &mut self.matches);
     }
 
-    /// What a user does with the answer at the least: looks at each id.
     fn take(&self) -> u64 {
-        self.matches.ids(&self.set).map(|id| u64::from(std::hint::black_box(*id) != u32::MAX)).sum()
+        looked_at(&self.matches, &self.set)
     }
+}
+
+/// What a user does with the answer at the least: looks at each id.
+fn looked_at(matches: &Matches, set: &FilterSet<u32>) -> u64 {
+    matches.ids(set).map(|id| u64::from(std::hint::black_box(*id) != u32::MAX)).sum()
 }
 
 impl Matcher for Validating {
@@ -104,6 +111,36 @@ impl Engine for KnownValid {
 
     fn count(&mut self, events: &[&[u8]]) -> Option<Vec<u64>> {
         Some(self.0.count(events, Set::ask_known_valid))
+    }
+}
+
+impl Matcher for Batches {
+    const NAME: &'static str = "filter, known-valid, in batches";
+
+    fn build<'a>(rules: impl Iterator<Item = &'a str>) -> Result<Self, String> {
+        Set::build(rules).map(Self)
+    }
+}
+
+impl Engine for Batches {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn pass(&mut self, events: &[&[u8]]) -> u64 {
+        let Set { set, .. } = &self.0;
+        let mut matches = 0;
+        set.matches_valid_slices(events.iter().copied(), |found| matches += looked_at(found, set));
+        matches
+    }
+
+    fn count(&mut self, events: &[&[u8]]) -> Option<Vec<u64>> {
+        let Set { set, rules, .. } = &self.0;
+        let mut counts = vec![0; *rules];
+        set.matches_valid_slices(events.iter().copied(), |found| {
+            found.ids(set).for_each(|id| counts[*id as usize] += 1);
+        });
+        Some(counts)
     }
 }
 

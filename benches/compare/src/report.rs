@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::engine::Matcher as _;
-use crate::ours::{KnownValid, Validating};
+use crate::ours::{Batches, KnownValid, Validating};
 use crate::published;
 use crate::quamina_rs::QuaminaRs;
 
@@ -103,7 +103,7 @@ impl Report {
 
     /// Whether an engine of ours has answered wrongly.
     pub(crate) fn ours_is_wrong(&self) -> bool {
-        let ours = [KnownValid::NAME, Validating::NAME];
+        let ours = [KnownValid::NAME, Batches::NAME, Validating::NAME];
         self.cells
             .iter()
             .any(|cell| ours.contains(&cell.engine) && matches!(cell.counts, Some(Counts::Differ { .. })))
@@ -116,7 +116,7 @@ impl Report {
                 rows.push(&cell.row);
             }
         }
-        let engines = [KnownValid::NAME, Validating::NAME, QuaminaRs::NAME];
+        let engines = [KnownValid::NAME, Batches::NAME, Validating::NAME, QuaminaRs::NAME];
         let is_engine = |cell: &&Cell| engines.contains(&cell.engine);
         self.print_engines(rows.iter().filter(|row| !row.starts_with("array")));
         for row in ["SINGLE", "LATE"] {
@@ -132,11 +132,12 @@ impl Report {
     }
 
     fn print_engines<'a>(&self, rows: impl Iterator<Item = &'a &'a str>) {
-        let mut table = Table::new(["rules", "known-valid", "validating", "quamina-rs", "event-ruler*"]);
+        let mut table = Table::new(["rules", "known-valid", "in batches", "validating", "quamina-rs", "event-ruler*"]);
         for row in rows {
             table.row([
                 (*row).to_owned(),
                 number(self.best(row, KnownValid::NAME)),
+                number(self.best(row, Batches::NAME)),
                 number(self.best(row, Validating::NAME)),
                 number(self.best(row, QuaminaRs::NAME)),
                 number(self.event_ruler(row)),

@@ -11,6 +11,7 @@
 //! here is that events nest: a filter's part about one nested object is a pattern of its own, found for that object,
 //! and then is one thing that can hold in the object around it.
 
+mod batch;
 mod builder;
 mod index;
 mod live;

@@ -27,6 +27,18 @@ fn answer(set: &FilterSet<usize>, event: &Value) -> Vec<usize> {
     let of_valid: Vec<usize> = set.matches_valid_slice(text.as_bytes()).into_iter().copied().collect();
     assert_eq!(of_bytes, of_value, "bytes: {text}");
     assert_eq!(of_valid, of_value, "known to be valid: {text}");
+    // Between others, from which nothing may be left over.
+    let events = ["{}", &text, "[]", "{", r#"{"a":"x","b":[{"c":1}]}"#].map(str::as_bytes);
+    let alone = |event: &[u8]| set.matches_slice(event).ok().map(|ids| ids.into_iter().copied().collect());
+    let mut of_many: Vec<Option<Vec<usize>>> = Vec::new();
+    set.matches_slices(events, |found| {
+        of_many.push(found.ok().map(|matches| matches.ids(set).copied().collect()));
+    });
+    assert_eq!(of_many, events.map(alone), "among others: {text}");
+    let valid = [&text, "[]", &text].map(str::as_bytes);
+    let mut of_many: Vec<Option<Vec<usize>>> = Vec::new();
+    set.matches_valid_slices(valid, |matches| of_many.push(Some(matches.ids(set).copied().collect())));
+    assert_eq!(of_many, valid.map(alone), "known to be valid, among others: {text}");
     of_value
 }
 
@@ -146,10 +158,16 @@ fn the_last_of_duplicate_keys_counts() {
         (r#"{"a":{"b":1},"a":1}"#, vec![1]),
         (r#"{"a":{"b":1},"a":{"b":1,"b":2}}"#, vec![3]),
         (r#"{"a":[{"b":1}],"a":[{"b":2},{"b":1}]}"#, vec![2, 3]),
+        (r#"{"a":{"b":1},"a":[{"b":2}]}"#, vec![3]),
+        (r#"{"a":[{"b":1}],"a":{"b":2}}"#, vec![3]),
+        (r#"{"a":{"b":1},"a":{"c":1}}"#, vec![]),
         (r#"{"\u0061":{"\u0062":1}}"#, vec![2]),
     ] {
         set.matches_slice_into(event.as_bytes(), &mut matches).unwrap();
         assert!(matches.ids(&set).eq(&expected), "{event}");
+        set.matches_slices([event.as_bytes()], |found| {
+            assert!(found.unwrap().ids(&set).eq(&expected), "{event}, among others");
+        });
     }
 }
 

@@ -62,6 +62,14 @@ pub(crate) fn all() -> Vec<Work> {
         work("set/exact2 10000", || set(&many("exact2", 10_000), false)),
         work("set/mixed 10000", || set(&many("mixed", 10_000), false)),
         work("set/wild 100", || set(&many("wild", 100), false)),
+        work("set/exact2 10000, in a batch", || {
+            let set = build(&many("exact2", 10_000));
+            let events = events();
+            warm(Box::new(move || {
+                let events = events.iter().map(|event| black_box(&**event));
+                set.matches_valid_slices(events, |matches| _ = black_box(matches));
+            }))
+        }),
         work("set/exact2 10000, by value", || {
             let set = build(&many("exact2", 10_000));
             let events = values();

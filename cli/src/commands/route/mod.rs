@@ -34,12 +34,7 @@ pub(super) fn run(args: &RouteArgs, terminal: &Terminal) -> anyhow::Result<Exit>
     let rules = Arc::new(rules);
     let mut told = Told::new();
     let worker = || {
-        let mut worker = Worker {
-            rules: Arc::clone(&rules),
-            matches: Matches::new(),
-            path: events.to_owned(),
-            terminal: *terminal,
-        };
+        let worker = Worker { rules: Arc::clone(&rules), path: events.to_owned(), terminal: *terminal };
         move |chunk: &Chunk| worker.answer(chunk)
     };
     let sink = |event| {
@@ -61,29 +56,34 @@ pub(super) fn run(args: &RouteArgs, terminal: &Terminal) -> anyhow::Result<Exit>
 /// Routes chunks of events.
 struct Worker {
     rules: Arc<Rules>,
-    matches: Matches,
     path: PathBuf,
     terminal: Terminal,
 }
 
 impl Worker {
-    fn answer(&mut self, chunk: &Chunk) -> Answer {
+    fn answer(&self, chunk: &Chunk) -> Answer {
         let mut answer = Answer::default();
-        for line in chunk.lines() {
-            if let Err(error) = self.rules.set.matches_slice_into(line.content, &mut self.matches) {
-                answer.not_json(&self.path, line.number, &error, &self.terminal);
-                continue;
+        let lines: Vec<_> = chunk.lines().collect();
+        let mut numbers = lines.iter().map(|line| line.number);
+        self.rules.set.matches_slices(lines.iter().map(|line| line.content), |found| {
+            let Some(number) = numbers.next() else { return };
+            match found {
+                Ok(matches) => self.list(matches, &mut answer),
+                Err(error) => answer.not_json(&self.path, number, &error, &self.terminal),
             }
-            answer.matched += u64::from(!self.matches.is_empty());
-            answer.results.push(b'[');
-            for (nth, id) in self.matches.ids(&self.rules.set).enumerate() {
-                if nth > 0 {
-                    answer.results.push(b',');
-                }
-                answer.results.extend_from_slice(self.rules.ids.text(*id).as_bytes());
-            }
-            answer.results.extend_from_slice(b"]\n");
-        }
+        });
         answer
+    }
+
+    fn list(&self, matches: &Matches, answer: &mut Answer) {
+        answer.matched += u64::from(!matches.is_empty());
+        answer.results.push(b'[');
+        for (nth, id) in matches.ids(&self.rules.set).enumerate() {
+            if nth > 0 {
+                answer.results.push(b',');
+            }
+            answer.results.extend_from_slice(self.rules.ids.text(*id).as_bytes());
+        }
+        answer.results.extend_from_slice(b"]\n");
     }
 }

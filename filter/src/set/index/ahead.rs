@@ -61,6 +61,12 @@ impl Index {
         }
     }
 
+    /// Whether it is worth while to fetch anything ahead.
+    #[inline]
+    pub(in crate::set) fn is_large(&self) -> bool {
+        self.fact_table.is_large()
+    }
+
     /// A text has been met that will be looked up once the object is judged which has it. Gives where its keys are among those
     /// sought.
     #[inline]
@@ -70,7 +76,7 @@ impl Index {
         text: &[u8],
         scratch: &mut Scratch,
     ) -> Option<SoughtAt> {
-        if self.fact_table.is_large() { self.fetch_entries(slot, text, scratch) } else { None }
+        if self.is_large() { self.fetch_entries(slot, text, scratch) } else { None }
     }
 
     fn fetch_entries(&self, number: u32, text: &[u8], scratch: &mut Scratch) -> Option<SoughtAt> {
@@ -88,7 +94,7 @@ impl Index {
     }
 
     /// All texts have been met: fetches what their keys lead to.
-    pub(super) fn fetch_found(&self, scratch: &mut Scratch, expect: Expect<'_>) {
+    pub(in crate::set) fn fetch_found(&self, scratch: &mut Scratch, expect: Expect<'_>) {
         let Some(new) = scratch.sought.get_mut(scratch.found_of_sought..) else { return };
         for sought in &mut *new {
             if let Some((fact, ahead)) = self.fact_table.peek(sought.hash) {

@@ -13,7 +13,7 @@ use super::fact::{Fact, Tag, Test, block_bytes, key_holds, number_bytes};
 use super::level::{Probe, Slot};
 use super::member::{Kind as Part, Member, Members, Waiter, Wake};
 use super::ranges::{above, place};
-use super::scratch::{Mark, Scratch, Sought, SoughtAt};
+use super::scratch::{Mark, Pending, Scratch, Sought, SoughtAt};
 use super::{Index, ROOT};
 use crate::matcher::evaluate::{holds, scalars};
 use crate::matcher::{Shape, Subject};
@@ -55,7 +55,22 @@ impl<S: Scope> Judge<'_, S> {
         if !self.scratch.sought.is_empty() {
             self.index.fetch_found(self.scratch, self.expect);
         }
-        for at in began.seen..self.scratch.seen.len() {
+        self.fields(level, (began.seen, self.scratch.seen.len()));
+        self.scratch.forget(began);
+        self.scratch.sort_matched(from);
+    }
+
+    /// The same for an object that was put off.
+    pub(in crate::set) fn put_off(&mut self, object: Pending) {
+        let from = self.scratch.matched.len();
+        self.fields(object.level, object.seen);
+        self.scratch.sort_matched(from);
+        self.scratch.settle(object, from);
+    }
+
+    #[inline(always)]
+    fn fields(&mut self, level: u32, seen: (usize, usize)) {
+        for at in seen.0..seen.1 {
             let slot = self.scratch.seen[at];
             self.field(slot);
         }
@@ -63,8 +78,6 @@ impl<S: Scope> Judge<'_, S> {
         for &wake in index.levels.at(level).unindexed.as_slice() {
             self.wake(wake, None);
         }
-        self.scratch.forget(began);
-        self.scratch.sort_matched(from);
     }
 
     fn field(&mut self, number: u32) {

@@ -23,6 +23,19 @@ pub(in crate::set) struct Scratch {
     pub(super) sought: Vec<Sought>,
     /// Of so many of those it is known where they lead; of the others, nothing has been fetched yet but the entry.
     pub(super) found_of_sought: usize,
+    /// Objects that have been walked and are judged later, from the inside out.
+    pub(in crate::set) pending: Vec<Pending>,
+}
+
+/// An object that has been walked. What it has is still there: no other object of its level has been walked since.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::set) struct Pending {
+    pub(super) level: u32,
+    pub(in crate::set) stamp: u64,
+    /// Where the slots that it has are among those seen; others may be among them.
+    pub(super) seen: (usize, usize),
+    /// The slot of which it is the value, and where it begins.
+    value_of: Option<(u32, usize)>,
 }
 
 /// A key that will be looked up.
@@ -33,6 +46,14 @@ pub(super) struct Sought {
     pub(super) fact: Option<u32>,
     /// Whether more may wait for that fact than it has in place.
     pub(super) many: bool,
+}
+
+impl Pending {
+    /// Whether it is still the value of its slot: of duplicate keys the last counts.
+    fn is_held(&self, held: &[Held]) -> bool {
+        self.value_of
+            .is_none_or(|(slot, start)| held.get(slot as usize).is_some_and(|held| held.start == start))
+    }
 }
 
 /// How much was there when an object began.
@@ -81,6 +102,34 @@ impl Scratch {
         self.matched.clear();
         self.sought.clear();
         self.found_of_sought = 0;
+        self.pending.clear();
+    }
+
+    /// Leaves an object that has been walked for later.
+    pub(in crate::set) fn put_off(&mut self, level: u32, began: Mark, stamp: u64) {
+        // No more than one for each slot, but for those whose keys are there again.
+        if self.pending.len() > 2 * self.held.len() {
+            let held = &self.held;
+            self.pending.retain(|object| object.is_held(held));
+        }
+        let seen = (began.seen, self.seen.len());
+        self.pending.push(Pending { level, stamp, seen, value_of: None });
+    }
+
+    /// The object put off last is the value of a slot.
+    pub(in crate::set) fn put_off_value_of(&mut self, slot: u32, start: usize) {
+        if let Some(last) = self.pending.last_mut() {
+            last.value_of = Some((slot, start));
+        }
+    }
+
+    /// What has matched since a place is what holds inside an object that was put off.
+    pub(super) fn settle(&mut self, object: Pending, from: usize) {
+        if let Some((slot, _)) = object.value_of
+            && object.is_held(&self.held)
+        {
+            self.held[slot as usize].list = (from, self.matched.len());
+        }
     }
 
     /// Where an object begins.

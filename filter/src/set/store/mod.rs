@@ -15,5 +15,6 @@ mod text;
 
 pub(super) use arena::Arena;
 pub(super) use list::List;
+pub(super) use prefetch::prefetch;
 pub(super) use table::Table;
 pub(super) use text::Text;

@@ -7,7 +7,7 @@
     target_arch = "x86_64",
     expect(unsafe_code, reason = "no safe function of the standard library does it")
 )]
-pub(super) fn prefetch<T>(item: &T) {
+pub(in crate::set) fn prefetch<T>(item: &T) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};

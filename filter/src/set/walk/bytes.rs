@@ -15,8 +15,43 @@ pub(in crate::set) fn walk<const CHECKED: bool>(
     scratch: &mut Scratch,
     expect: Expect<'_>,
 ) -> Scan<()> {
+    walk_document::<CHECKED, true>(index, bytes, depth, scratch, expect)
+}
+
+/// The first half of a walk: objects are put off, but for those in arrays. What they need is being fetched meanwhile, if the
+/// set is large.
+pub(in crate::set) fn begin<const CHECKED: bool>(
+    index: &Index,
+    bytes: &[u8],
+    depth: usize,
+    scratch: &mut Scratch,
+    expect: Expect<'_>,
+) -> Scan<()> {
+    walk_document::<CHECKED, false>(index, bytes, depth, scratch, expect)
+}
+
+/// The second half: leaves the rules that match in `scratch.matched`.
+pub(in crate::set) fn finish(index: &Index, bytes: &[u8], scratch: &mut Scratch, expect: Expect<'_>) {
+    let mut rules = 0;
+    for at in 0..scratch.pending.len() {
+        let object = scratch.pending[at];
+        rules = scratch.matched.len();
+        let scope = Fields { bytes, stamp: object.stamp };
+        Judge { index, scratch, scope, expect, buried: false }.put_off(object);
+    }
+    scratch.matched.drain(..rules);
+}
+
+fn walk_document<const CHECKED: bool, const AT_ONCE: bool>(
+    index: &Index,
+    bytes: &[u8],
+    depth: usize,
+    scratch: &mut Scratch,
+    expect: Expect<'_>,
+) -> Scan<()> {
     scratch.prepare(index.slots());
-    let mut walk = Walk::<CHECKED> { index, bytes, cursor: Cursor::new(bytes, depth)?, scratch, expect };
+    let cursor = Cursor::new(bytes, depth)?;
+    let mut walk = Walk::<CHECKED, AT_ONCE> { index, bytes, cursor, scratch, expect, arrays: 0 };
     match walk.cursor.kind()? {
         Kind::Object => {
             walk.object(ROOT, false)?;
@@ -29,18 +64,22 @@ pub(in crate::set) fn walk<const CHECKED: bool>(
     if CHECKED { walk.cursor.end() } else { Ok(()) }
 }
 
-struct Walk<'a, const CHECKED: bool> {
+/// A walk that judges objects `AT_ONCE` when it has walked them, or puts them off.
+struct Walk<'a, const CHECKED: bool, const AT_ONCE: bool> {
     index: &'a Index,
     bytes: &'a [u8],
     cursor: Cursor<'a, CHECKED>,
     scratch: &'a mut Scratch,
     expect: Expect<'a>,
+    /// How many arrays it is in that have objects of a level: of those there may be many, each of which takes the place of the
+    /// one before, so that they cannot be put off.
+    arrays: u32,
 }
 
 /// How many objects the cursor still stands inside of which nothing more needs to be known.
 type Inside = u32;
 
-impl<const CHECKED: bool> Walk<'_, CHECKED> {
+impl<const CHECKED: bool, const AT_ONCE: bool> Walk<'_, CHECKED, AT_ONCE> {
     /// Walks the object that the cursor stands before, and appends the patterns of its level that hold.
     fn object(&mut self, level: u32, buried: bool) -> Scan<Inside> {
         let began = self.scratch.mark();
@@ -68,6 +107,10 @@ impl<const CHECKED: bool> Walk<'_, CHECKED> {
                 }
             }
         }
+        if self.puts_off() {
+            self.scratch.put_off(level, began, stamp);
+            return Ok(inside);
+        }
         let inner = self.scratch.matched.len();
         let scope = Fields { bytes: self.bytes, stamp };
         Judge { index: self.index, scratch: self.scratch, scope, expect: self.expect, buried }
@@ -76,6 +119,11 @@ impl<const CHECKED: bool> Walk<'_, CHECKED> {
             self.scratch.matched.drain(began.matched..inner);
         }
         Ok(inside)
+    }
+
+    #[inline(always)]
+    fn puts_off(&self) -> bool {
+        !AT_ONCE && self.arrays == 0
     }
 
     fn leave(&mut self, inside: Inside) -> Scan<()> {
@@ -117,6 +165,9 @@ impl<const CHECKED: bool> Walk<'_, CHECKED> {
             _ if passed => {}
             (Kind::Object, Some(level)) => {
                 inside = self.object(level, false)?;
+                if self.puts_off() {
+                    self.scratch.put_off_value_of(slot, start);
+                }
                 // What is asked of the object as a whole needs all of it.
                 if !self.index.only_inner(slot) {
                     self.leave(std::mem::take(&mut inside))?;
@@ -140,8 +191,14 @@ impl<const CHECKED: bool> Walk<'_, CHECKED> {
     /// Walks the array that the cursor stands before, and appends the patterns of a level that hold for some element.
     fn array(&mut self, level: u32) -> Scan<()> {
         let mut union = Union::new(self.scratch);
+        if !AT_ONCE {
+            self.arrays += 1;
+        }
         if self.elements(level, false, &mut union)? {
             self.scratch.matched.extend(self.index.on_empty(level));
+        }
+        if !AT_ONCE {
+            self.arrays -= 1;
         }
         self.scratch.sort_matched(union.from);
         Ok(())
