@@ -201,7 +201,7 @@ impl<Id: Clone + Eq + Hash> FilterSet<Id> {
     /// # Errors
     /// As [`matches_slice`](Self::matches_slice); there are no matches then.
     pub fn matches_slice_into(&self, event: &[u8], matches: &mut Matches) -> Result<(), JsonError> {
-        match walk::walk_bytes::<true>(
+        match walk::walk_bytes::<true, true>(
             &self.parts.index,
             event,
             self.parts.depth,
@@ -232,7 +232,7 @@ impl<Id: Clone + Eq + Hash> FilterSet<Id> {
 
     /// The same, into memory that is kept; without allocation once that has grown.
     pub fn matches_valid_slice_into(&self, event: &[u8], matches: &mut Matches) {
-        match walk::walk_bytes::<false>(
+        match walk::walk_bytes::<false, true>(
             &self.parts.index,
             event,
             self.parts.depth,
@@ -318,7 +318,7 @@ impl Single {
     /// Whether the filter matches a document; see [`walk::walk_bytes`].
     pub(crate) fn matches<const CHECKED: bool>(&self, event: &[u8], depth: usize) -> Scan<bool> {
         matches::with_memory(|matches| {
-            walk::walk_bytes::<CHECKED>(&self.index, event, depth, &mut matches.scratch, &|_| ())?;
+            walk::walk_bytes::<CHECKED, true>(&self.index, event, depth, &mut matches.scratch, &|_| ())?;
             Ok(!matches.is_empty())
         })
     }

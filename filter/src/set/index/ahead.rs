@@ -61,12 +61,6 @@ impl Index {
         }
     }
 
-    /// Whether it is worth while to fetch anything ahead.
-    #[inline]
-    pub(in crate::set) fn is_large(&self) -> bool {
-        self.fact_table.is_large()
-    }
-
     /// A text has been met that will be looked up once the object is judged which has it. Gives where its keys are among those
     /// sought.
     #[inline]
@@ -76,7 +70,7 @@ impl Index {
         text: &[u8],
         scratch: &mut Scratch,
     ) -> Option<SoughtAt> {
-        if self.is_large() { self.fetch_entries(slot, text, scratch) } else { None }
+        if self.fact_table.is_large() { self.fetch_entries(slot, text, scratch) } else { None }
     }
 
     fn fetch_entries(&self, number: u32, text: &[u8], scratch: &mut Scratch) -> Option<SoughtAt> {
@@ -158,7 +152,7 @@ mod tests {
         let mut scratch = Scratch::default();
         for text in pairs.iter().flatten() {
             let event = format!(r#"{{"a": "{text}"}}"#);
-            assert!(walk_bytes::<true>(&index, event.as_bytes(), 128, &mut scratch, &|_| ()).is_ok());
+            assert!(walk_bytes::<true, true>(&index, event.as_bytes(), 128, &mut scratch, &|_| ()).is_ok());
             assert_eq!(scratch.matched, [rules[text]], "{text}");
         }
     }

@@ -5,44 +5,11 @@ use super::Union;
 use crate::scan::{Cursor, Key, Kind, Member, Raw, Scan, unescape};
 use crate::set::index::{Expect, Held, Index, Judge, Level, ROOT, Scope, Scratch};
 
-/// Leaves the rules that match in `scratch.matched`.
+/// Leaves the rules that match in `scratch.matched`, or `AT_ONCE` is false and this is the first half of it, after which what is
+/// needed has to be [fetched](Index::fetch_found) and [`finish`] called: objects are put off then, but for those in arrays.
 ///
 /// Of a document that is not `CHECKED`, only as much is read as it takes to know the answer.
-pub(in crate::set) fn walk<const CHECKED: bool>(
-    index: &Index,
-    bytes: &[u8],
-    depth: usize,
-    scratch: &mut Scratch,
-    expect: Expect<'_>,
-) -> Scan<()> {
-    walk_document::<CHECKED, true>(index, bytes, depth, scratch, expect)
-}
-
-/// The first half of a walk: objects are put off, but for those in arrays. What they need is being fetched meanwhile, if the
-/// set is large.
-pub(in crate::set) fn begin<const CHECKED: bool>(
-    index: &Index,
-    bytes: &[u8],
-    depth: usize,
-    scratch: &mut Scratch,
-    expect: Expect<'_>,
-) -> Scan<()> {
-    walk_document::<CHECKED, false>(index, bytes, depth, scratch, expect)
-}
-
-/// The second half: leaves the rules that match in `scratch.matched`.
-pub(in crate::set) fn finish(index: &Index, bytes: &[u8], scratch: &mut Scratch, expect: Expect<'_>) {
-    let mut rules = 0;
-    for at in 0..scratch.pending.len() {
-        let object = scratch.pending[at];
-        rules = scratch.matched.len();
-        let scope = Fields { bytes, stamp: object.stamp };
-        Judge { index, scratch, scope, expect, buried: false }.put_off(object);
-    }
-    scratch.matched.drain(..rules);
-}
-
-fn walk_document<const CHECKED: bool, const AT_ONCE: bool>(
+pub(in crate::set) fn walk<const CHECKED: bool, const AT_ONCE: bool>(
     index: &Index,
     bytes: &[u8],
     depth: usize,
@@ -62,6 +29,18 @@ fn walk_document<const CHECKED: bool, const AT_ONCE: bool>(
         }
     }
     if CHECKED { walk.cursor.end() } else { Ok(()) }
+}
+
+/// The second half: leaves the rules that match in `scratch.matched`.
+pub(in crate::set) fn finish(index: &Index, bytes: &[u8], scratch: &mut Scratch, expect: Expect<'_>) {
+    let mut rules = 0;
+    for at in 0..scratch.pending.len() {
+        let object = scratch.pending[at];
+        rules = scratch.matched.len();
+        let scope = Fields { bytes, stamp: object.stamp };
+        Judge { index, scratch, scope, expect, buried: false }.put_off(object);
+    }
+    scratch.matched.drain(..rules);
 }
 
 /// A walk that judges objects `AT_ONCE` when it has walked them, or puts them off.

@@ -3,7 +3,7 @@
 mod bytes;
 mod tree;
 
-pub(super) use bytes::{begin as begin_bytes, finish as finish_bytes, walk as walk_bytes};
+pub(super) use bytes::{finish as finish_bytes, walk as walk_bytes};
 pub(super) use tree::walk as walk_tree;
 
 use super::index::Scratch;
