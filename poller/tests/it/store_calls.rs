@@ -168,6 +168,10 @@ impl Store for Panicking {
         })
     }
 
+    fn creates_in_turn(&self) -> bool {
+        panic!("a defect of the store");
+    }
+
     fn changes_every(&self) -> Option<Duration> {
         assert!(!is_first(&self.asked_how_often), "a defect of the store");
         Some(Duration::from_secs(1))

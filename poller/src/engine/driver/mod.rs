@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use self::storing::{Creates, Loading};
 use super::alarm::Alarm;
-use super::answered::Answered;
+use super::answered::{Answered, said};
 use super::core::Core;
 use super::couriers::{Couriers, Order};
 use super::effect::{Admission, Effect, Send, Ticket};
@@ -47,7 +47,7 @@ pub(crate) fn spawn(
     core.expect(expected);
     let driver = Driver {
         upkeep,
-        creates: Creates::new(around.store.creates_in_turn()),
+        creates: Creates::new(said(|| around.store.creates_in_turn()).unwrap_or(false)),
         core,
         effects: Vec::new(),
         around,
