@@ -8,6 +8,7 @@ mod crowd;
 mod damage;
 mod events;
 mod fetch;
+mod files;
 mod http;
 mod lifecycle;
 mod observe;

@@ -1,0 +1,407 @@
+//! What is particular to the store in a file.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use poller::store::{Creation, PollKey, Store, StoredPoll};
+use poller::{
+    Accepted, Conclusion, FailureReason, Outcome, PollSpec, Poller, SealKey, SqliteStore, Timestamp,
+};
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::stores::{key, load, outcome, poll};
+use crate::world::{World, pending, spec, success};
+
+#[tokio::test]
+async fn a_file_is_loaded_page_by_page_and_what_came_meanwhile_is_told_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(file(&folder)).unwrap();
+    let many = 5000;
+    let creating = (0..many).map(|number| {
+        let store = store.clone();
+        tokio::spawn(async move { store.create(poll(&format!("p{number}"), number)).await.unwrap() })
+    });
+    for created in creating.collect::<Vec<_>>() {
+        created.await.unwrap();
+    }
+    assert_eq!(store.begin_run().await.unwrap() as u64, many);
+    let first = store.load_open().await.unwrap();
+    assert!(!first.last && (first.polls.len() as u64) < many);
+    store.create(poll("late", 1)).await.unwrap();
+    let rest = load(&store).await;
+    let mut keys: Vec<_> = first.polls.iter().chain(&rest).map(|poll| poll.key.clone()).collect();
+    keys.sort();
+    keys.dedup();
+    assert_eq!(keys.len() as u64, many + 1, "each once");
+    store.create(poll("later", 1)).await.unwrap();
+    let changes = store.changes().await.unwrap();
+    assert_eq!(changes.open.polls.iter().map(|poll| poll.key.key()).collect::<Vec<_>>(), ["later"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_others_do_to_a_file_is_told_whatever_was_told_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let (ours, theirs) =
+        (SqliteStore::open(file(&folder)).unwrap(), SqliteStore::open(file(&folder)).unwrap());
+    let ended = outcome(b"done").await;
+    ours.begin_run().await.unwrap();
+    assert!(load(&ours).await.is_empty());
+    let told = async || {
+        let changes = ours.changes().await.unwrap();
+        let names = |keys: Vec<PollKey>| keys.iter().map(|key| key.key().to_owned()).collect::<Vec<_>>();
+        assert!(changes.open.last);
+        let open = changes.open.polls.into_iter().map(|poll| poll.key).collect();
+        (names(open), names(changes.cancelling))
+    };
+    let (none, a, b) = (Vec::<String>::new, || vec!["a".to_owned()], || vec!["b".to_owned()]);
+    assert_eq!(told().await, (none(), none()));
+    assert_eq!(told().await, (none(), none()), "nothing has changed");
+    theirs.create(poll("a", 1)).await.unwrap();
+    assert_eq!(told().await, (a(), none()));
+    assert_eq!(told().await, (none(), none()), "each once");
+    theirs.ask_to_cancel(key("a")).await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(told().await, (none(), a()), "until it has ended");
+    }
+    ours.finish(key("a"), Arc::clone(&ended)).await.unwrap();
+    assert_eq!(told().await, (none(), none()));
+    ours.create(poll("b", 1)).await.unwrap();
+    theirs.ask_to_cancel(key("b")).await.unwrap();
+    assert_eq!(told().await, (b(), b()), "both at once");
+    ours.finish(key("b"), ended).await.unwrap();
+    assert_eq!(told().await, (none(), none()));
+    // Another run is told of everything again, though the file is as it was.
+    theirs.create(poll("b2", 1)).await.unwrap();
+    assert_eq!(told().await.0, ["b2"]);
+    ours.begin_run().await.unwrap();
+    assert_eq!(told().await.0, ["b2"]);
+}
+
+#[tokio::test]
+async fn what_the_runner_has_created_is_not_read_back_and_what_others_have_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let (ours, theirs) =
+        (SqliteStore::open(file(&folder)).unwrap(), SqliteStore::open(file(&folder)).unwrap());
+    ours.begin_run().await.unwrap();
+    assert!(load(&ours).await.is_empty());
+    let many = |letter: char| (0..50).map(|number| poll(&format!("{letter}{number}"), 1)).collect::<Vec<_>>();
+    for (own, other) in [('a', "x"), ('b', "y")] {
+        ours.create_all(many(own)).await;
+        theirs.create(poll(other, 1)).await.unwrap();
+    }
+    ours.create_all(many('c')).await;
+    let mut told = Vec::new();
+    loop {
+        let open = ours.changes().await.unwrap().open;
+        told.extend(open.polls.into_iter().map(|poll| poll.key.key().to_owned()));
+        if open.last {
+            break;
+        }
+    }
+    assert_eq!(told, ["x", "y"]);
+    // Another run has created none of them.
+    ours.begin_run().await.unwrap();
+    assert_eq!(load(&ours).await.len(), 152);
+}
+
+fn file(folder: &TempDir) -> std::path::PathBuf {
+    folder.path().join("polls.db")
+}
+
+/// Engine and file together run in real time: a store's threads are unknown to a virtual clock.
+fn fast(path: &str) -> PollSpec {
+    spec(json!({"url": format!("https://example.com/{path}"), "interval": 0.02, "timeout": 60}))
+}
+
+#[tokio::test]
+async fn an_open_poll_goes_on_in_the_next_process_with_its_start_and_deadline() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::new(|number, _| if number < 6 { pending() } else { success() });
+    let before = world.poller().store(SqliteStore::open(file(&folder)).unwrap()).build().await.unwrap();
+    let poll = before.submit("job", fast("job")).await.unwrap();
+    let deadline = poll.deadline();
+    world.arrived(3).await;
+    assert_eq!(before.shutdown().await.left_open, 1);
+    drop((before, poll));
+    let made = world.sent().len();
+
+    let after = world.poller().store(SqliteStore::open(file(&folder)).unwrap()).build().await.unwrap();
+    let poll = after.submit("job", fast("job")).await.unwrap();
+    assert_eq!((poll.accepted(), poll.deadline()), (Accepted::Joined, deadline));
+    let outcome = poll.outcome().await.unwrap();
+    assert_eq!((outcome.name(), outcome.restarts), ("matched", 1));
+    assert_eq!(usize::try_from(outcome.attempts).unwrap(), world.sent().len() - made);
+    // And once it has ended, its outcome is there for whoever asks, without a request.
+    after.shutdown().await;
+    drop((after, poll));
+    let made = world.sent().len();
+    let later = world.poller().store(SqliteStore::open(file(&folder)).unwrap()).build().await.unwrap();
+    let poll = later.submit("job", fast("job")).await.unwrap();
+    assert_eq!((poll.accepted(), poll.outcome().await.unwrap()), (Accepted::AlreadyFinished, outcome));
+    assert_eq!(world.sent().len(), made);
+}
+
+#[tokio::test]
+async fn one_process_runs_a_file_and_others_may_look_at_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let runner = SqliteStore::open(file(&folder)).unwrap();
+    runner.begin_run().await.unwrap();
+    let other = SqliteStore::open(file(&folder)).unwrap();
+    let error = other.begin_run().await.unwrap_err().to_string();
+    assert!(error.contains(&format!("is run by process {}", std::process::id())), "{error}");
+    #[cfg(unix)]
+    {
+        let link = folder.path().join("link.db");
+        std::os::unix::fs::symlink(file(&folder), &link).unwrap();
+        let linked = SqliteStore::open(link).unwrap();
+        let error = linked.begin_run().await.unwrap_err().to_string();
+        assert!(error.contains("link.db is run by process "), "{error}");
+    }
+    other.create(poll("a", 1)).await.unwrap();
+    assert_eq!(runner.list().await.unwrap().len(), 1, "what one writes the other sees");
+    drop(runner);
+    other.begin_run().await.unwrap();
+}
+
+#[tokio::test]
+async fn who_looks_at_a_file_does_not_wait_for_who_writes() {
+    let folder = tempfile::tempdir().unwrap();
+    SqliteStore::open(file(&folder)).unwrap().create(poll("a", 1)).await.unwrap();
+    let writer = rusqlite::Connection::open(file(&folder)).unwrap();
+    writer.execute_batch("BEGIN IMMEDIATE").unwrap();
+    // Who waited would give up after some seconds.
+    assert_eq!(SqliteStore::open(file(&folder)).unwrap().list().await.unwrap().len(), 1);
+    drop(writer);
+}
+
+#[tokio::test]
+async fn who_runs_a_file_can_be_asked_and_asking_hinders_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let runner = SqliteStore::open(file(&folder)).unwrap();
+    let other = SqliteStore::open(file(&folder)).unwrap();
+    assert_eq!(other.runner().unwrap(), None);
+    let asking = {
+        let other = other.clone();
+        tokio::task::spawn_blocking(move || while other.runner().unwrap().is_none() {})
+    };
+    runner.begin_run().await.unwrap();
+    asking.await.unwrap();
+    for store in [&runner, &other] {
+        assert_eq!(store.runner().unwrap().and_then(|runner| runner.process), Some(std::process::id()));
+    }
+    drop(runner);
+    assert_eq!(other.runner().unwrap(), None);
+}
+
+#[tokio::test]
+async fn where_nobody_runs_the_file_a_poll_is_cancelled_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let runner = SqliteStore::open(file(&folder)).unwrap();
+    runner.create(poll("a", 1)).await.unwrap();
+    runner.begin_run().await.unwrap();
+    let other = SqliteStore::open(file(&folder)).unwrap();
+    let now = Timestamp::from_micros(5_000_000);
+    for store in [&runner, &other] {
+        assert_eq!(store.cancel_unrun(key("a"), now).await.unwrap(), None, "somebody runs it");
+    }
+    drop(runner);
+    let outcome = other.cancel_unrun(key("a"), now).await.unwrap().unwrap();
+    assert_eq!((outcome.name(), outcome.restarts, outcome.elapsed().as_secs()), ("cancelled", 0, 4));
+    assert_eq!(other.get(key("a")).await.unwrap().unwrap().outcome, Some(Arc::clone(&outcome)));
+    let again = other.cancel_unrun(key("a"), Timestamp::from_micros(9_000_000)).await.unwrap();
+    assert_eq!(again, Some(outcome), "an outcome never changes");
+    let error = other.cancel_unrun(key("b"), now).await.unwrap_err().to_string();
+    assert_eq!(error, "the poll run-17/b is not in the store");
+}
+
+#[tokio::test]
+async fn a_glance_needs_neither_key_nor_readable_specs() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = SealKey::parse(&"a".repeat(64)).unwrap();
+    let store = SqliteStore::open_sealed(file(&folder), Some(key)).unwrap();
+    let sealed = spec(json!({"timeout": 60, "requestInit": {"headers": {"authorization": "hunter2"}}}));
+    let name = |name: &str| PollKey::new("", name);
+    for (second, poll_key) in [(1, name("ended")), (2, name("sealed")), (3, name("broken"))] {
+        store
+            .create(StoredPoll::new(poll_key, sealed.clone(), Timestamp::from_micros(second * 1_000_000)))
+            .await
+            .unwrap();
+    }
+    store.finish(name("ended"), outcome(b"[1, 2]").await).await.unwrap();
+    store.ask_to_cancel(name("sealed")).await.unwrap();
+    let raw = rusqlite::Connection::open(file(&folder)).unwrap();
+    raw.execute("INSERT INTO specs (text, polls) VALUES ('{', 1)", []).unwrap();
+    raw.execute("UPDATE polls SET spec = (SELECT id FROM specs WHERE text = '{') WHERE key = 'broken'", [])
+        .unwrap();
+
+    let store = SqliteStore::open(file(&folder)).unwrap();
+    assert_eq!(store.count_open().await.unwrap(), 2);
+    let all = store.summaries().await.unwrap();
+    let names: Vec<_> = all.iter().map(|summary| summary.key.key()).collect();
+    assert_eq!(names, ["sealed", "broken", "ended"], "open ones first");
+    let [waiting, broken, ended] = &all[..] else { panic!("{all:?}") };
+    assert!(waiting.cancelling && waiting.ended.is_none());
+    assert_eq!(waiting.deadline, Some(Timestamp::from_micros(62_000_000)));
+    assert_eq!(broken.deadline, None);
+    let ending = ended.ended.as_ref().unwrap();
+    assert_eq!((&*ending.outcome, ending.attempts), ("matched", 2));
+    assert_eq!(store.summary(name("ended")).await.unwrap().as_ref(), Some(ended));
+    assert_eq!(store.summary(name("none")).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn what_others_submit_and_cancel_is_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::sequence([pending]);
+    let poller = world.poller().store(SqliteStore::open(file(&folder)).unwrap()).build().await.unwrap();
+    let other = SqliteStore::open(file(&folder)).unwrap();
+    let create = async |name: &str| {
+        let poll = StoredPoll::new(PollKey::new("", name), fast(name), world.timestamp());
+        assert!(matches!(other.create(poll).await.unwrap(), Creation::Created));
+    };
+    create("theirs").await;
+    world.arrived(1).await;
+    assert_eq!(world.sent()[0].path, "/theirs");
+    let poll = poller.submit("theirs", fast("theirs")).await.unwrap();
+    assert_eq!(poll.accepted(), Accepted::Joined);
+    // One that was not noticed yet is joined as well.
+    create("new").await;
+    assert_eq!(poller.submit("new", fast("new")).await.unwrap().accepted(), Accepted::Joined);
+
+    assert!(other.ask_to_cancel(PollKey::new("", "theirs")).await.unwrap());
+    assert_eq!(poll.outcome().await.unwrap().name(), "cancelled");
+    assert!(!other.ask_to_cancel(PollKey::new("", "theirs")).await.unwrap(), "it is open no more");
+    assert!(other.get(PollKey::new("", "theirs")).await.unwrap().unwrap().outcome.is_some());
+}
+
+#[tokio::test]
+async fn files_that_are_no_store_are_refused_with_the_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |path: &Path| SqliteStore::open(path).unwrap_err().to_string();
+
+    let text = folder.path().join("text");
+    std::fs::write(&text, "these are no polls, and there are enough words to fill a page header").unwrap();
+    assert!(refused(&text).contains("is not an SQLite file"), "{}", refused(&text));
+
+    let foreign = folder.path().join("foreign");
+    rusqlite::Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE users (name)").unwrap();
+    assert!(refused(&foreign).contains("of another program"), "{}", refused(&foreign));
+
+    let newer = folder.path().join("newer");
+    drop(SqliteStore::open(&newer).unwrap());
+    rusqlite::Connection::open(&newer).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    assert!(refused(&newer).contains("newer version (format 99"), "{}", refused(&newer));
+
+    let nowhere = folder.path().join("no/such/folder/polls.db");
+    assert!(refused(&nowhere).contains("no such folder"), "{}", refused(&nowhere));
+}
+
+#[tokio::test]
+async fn a_file_of_format_1_is_brought_up_to_date() {
+    let folder = tempfile::tempdir().unwrap();
+    let fixture = concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/stores/format-1.db");
+    std::fs::copy(fixture, file(&folder)).unwrap();
+    let seal_key = SealKey::parse(&"ab".repeat(32)).unwrap();
+    let store = SqliteStore::open_sealed(file(&folder), Some(seal_key)).unwrap();
+    let named = |name: &str| PollKey::new("", name);
+
+    let matched = store.get(named("matched")).await.unwrap().unwrap().outcome.unwrap();
+    assert_eq!(matched.response().unwrap().body(), "{\"status\": \"SUCCESS\",\n \"n\": 1.0}");
+    assert_eq!((matched.attempts, matched.history.len()), (3, 3));
+    let ending = store.summary(named("matched")).await.unwrap().unwrap().ended.unwrap();
+    assert_eq!((&*ending.outcome, ending.attempts, ending.at), ("matched", 3, matched.ended_at));
+
+    assert_eq!(store.begin_run().await.unwrap(), 6);
+    let open = store.load_open().await.unwrap();
+    let found: Vec<_> = open.polls.iter().map(|poll| (poll.key.key(), poll.restarts)).collect();
+    // Format 1 counted a restart when a poll was loaded.
+    assert_eq!(found, [("open", 3), ("alike", 1), ("sealed", 1), ("cancelling", 1)]);
+    assert_eq!(open.polls[0].spec.url_text(), "https://api.example.com/v1/exports/42?full=%22yes%22");
+    assert_eq!(open.polls[0].spec.retry().len(), 3);
+    assert_eq!(open.polls[1].spec.differences(&open.polls[0].spec), ["/url"]);
+    assert_eq!(open.polls[2].spec.request().headers.len(), 1, "its secret can be opened");
+    assert_eq!(store.changes().await.unwrap().cancelling, [named("cancelling")]);
+    let unreadable: Vec<_> = open.unreadable.iter().map(|(key, _)| key.to_string()).collect();
+    assert_eq!(unreadable, ["unreadable", "run-17/no JSON"]);
+    drop(store);
+    // Numbers are not used again, though the polls that had them are gone.
+    let raw = rusqlite::Connection::open(file(&folder)).unwrap();
+    let number: i64 =
+        raw.query_row("SELECT seq FROM sqlite_sequence WHERE name = 'polls'", [], |row| row.get(0)).unwrap();
+    assert_eq!(number, 40);
+    let unused: i64 = raw
+        .query_row(
+            "SELECT count(*) FROM specs WHERE polls != (SELECT count(*) FROM polls WHERE spec = specs.id)",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    assert_eq!(unused, 0, "uses of specs are counted");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stored_poll_that_cannot_be_read_fails_and_stops_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(file(&folder)).unwrap();
+    store.create(poll("a", 1)).await.unwrap();
+    store.create(poll("b", 1)).await.unwrap();
+    let raw = rusqlite::Connection::open(file(&folder)).unwrap();
+    raw.execute_batch(
+        "INSERT INTO specs (text, polls) VALUES ('{\"from\":\"the future\"}', 1);
+         UPDATE polls SET spec = (SELECT max(id) FROM specs) WHERE key = 'a'",
+    )
+    .unwrap();
+    store.begin_run().await.unwrap();
+    let open = store.load_open().await.unwrap();
+    assert_eq!(open.polls.iter().map(|poll| poll.key.key()).collect::<Vec<_>>(), ["b"]);
+    let [(ended, outcome)] = &open.unreadable[..] else { panic!("{open:?}") };
+    assert_eq!(*ended, key("a"));
+    let text: String = raw.query_row("SELECT outcome FROM outcomes", [], |row| row.get(0)).unwrap();
+    assert_eq!(serde_json::from_str::<Outcome>(&text).unwrap(), **outcome, "it is stored before it is told");
+    let Conclusion::Failed { reason, explanation, .. } = &outcome.conclusion else { panic!("{outcome:?}") };
+    assert_eq!(*reason, FailureReason::Unreadable);
+    assert!(explanation.contains("\"from\""), "{explanation}");
+}
+
+#[tokio::test]
+async fn inline_secrets_are_sealed_or_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = || {
+        spec(json!({"interval": 0.02, "timeout": 60,
+            "requestInit": {"headers": {"authorization": "Bearer hunter2"}, "body": {"__redactedString": true,
+                "strings": ["pin=", ""], "interpolations": ["hunter2"]}}}))
+    };
+    let world = World::sequence([pending]);
+    let poller = world.poller().store(SqliteStore::open(file(&folder)).unwrap()).build().await.unwrap();
+    let error = poller.submit("job", secret()).await.unwrap_err().to_string();
+    let refusal = SqliteStore::open(file(&folder)).unwrap().admits(&secret()).unwrap_err().to_string();
+    assert!(error.ends_with(&refusal), "{error}");
+    for way_out in ["/requestInit/headers/authorization, /requestInit/body", "POLL_SEAL_KEY", "env:NAME"] {
+        assert!(error.contains(way_out), "{error}");
+    }
+    poller.shutdown().await;
+    drop(poller);
+
+    let key = |digit: &str| Some(SealKey::parse(&digit.repeat(64)).unwrap());
+    let sealed = |digit: &str| SqliteStore::open_sealed(file(&folder), key(digit));
+    let poller = world.poller().store(sealed("a").unwrap()).build().await.unwrap();
+    poller.submit("job", secret()).await.unwrap();
+    poller.shutdown().await;
+    drop(poller);
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        // The files beside the store go when its last connection does, which may be now.
+        let Ok(bytes) = std::fs::read(entry.unwrap().path()) else { continue };
+        assert!(!bytes.windows(7).any(|window| window == b"hunter2"), "a secret is on the disk in clear");
+    }
+    // Without the key, or with another, nothing is run and nothing is lost.
+    for store in [SqliteStore::open(file(&folder)), sealed("b")] {
+        let error = Poller::builder().store(store.unwrap()).build().await.unwrap_err().to_string();
+        assert!(error.contains("seal"), "{error}");
+    }
+    let poller = world.poller().store(sealed("a").unwrap()).build().await.unwrap();
+    let poll = poller.submit("job", secret()).await.unwrap();
+    assert_eq!(poll.accepted(), Accepted::Joined, "it is the same spec, secrets included");
+    world.arrived(world.sent().len() + 1).await;
+    assert_eq!(world.sent().last().unwrap().headers["authorization"], "Bearer hunter2");
+}
