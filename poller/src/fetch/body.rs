@@ -8,23 +8,29 @@
 //! the piece is a view of the connection's read buffer, and a kept outcome of forty bytes would keep all of it alive.
 
 use bytes::Bytes;
+use http_body_util::BodyExt as _;
+use hyper::body::Body as _;
 use url::Url;
 
 use super::failure::{Phase, authority, classify};
+use super::route::ResponseBody;
 use super::{FetchError, FetchErrorKind};
 
-/// Reads the whole body of `response`, which came from `url`.
-pub(super) async fn read(response: &mut reqwest::Response, url: &Url, cap: u64) -> Result<Bytes, FetchError> {
+/// Reads the whole of a body that comes from `url`.
+pub(super) async fn read(incoming: &mut ResponseBody, url: &Url, cap: u64) -> Result<Bytes, FetchError> {
     // Known only for bodies that are there and not compressed: neither HEAD nor gzip has a length here.
-    if response.content_length().is_some_and(|length| length > cap) {
+    if incoming.size_hint().exact().is_some_and(|length| length > cap) {
         return Err(too_large(url, cap));
     }
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| classify(&error, url, Phase::Body))? {
-        if !fits(body.len(), chunk.len(), cap) {
+    while let Some(frame) = incoming.frame().await {
+        let frame = frame.map_err(|error| classify(&*error, url, Phase::Body))?;
+        // Trailers are none of the body.
+        let Ok(piece) = frame.into_data() else { continue };
+        if !fits(body.len(), piece.len(), cap) {
             return Err(too_large(url, cap));
         }
-        body.extend_from_slice(&chunk);
+        body.extend_from_slice(&piece);
     }
     body.shrink_to_fit();
     Ok(body.into())

@@ -29,14 +29,18 @@ use std::time::Duration;
 use http::header::{
     ACCEPT, CONNECTION, CONTENT_LENGTH, HOST, HeaderValue, InvalidHeaderValue, TRANSFER_ENCODING, USER_AGENT,
 };
+use http_body_util::Full;
+use hyper_util::client::legacy::Error;
+use hyper_util::client::legacy::connect::HttpInfo;
 use rustls::RootCertStore;
 use url::Url;
 
-use super::failure::{Phase, authority, classify, refused_hop};
+use super::failure::{Phase, authority, classify, refused_hop, unsendable};
 use super::guard::Guard;
 use super::ranges;
 use super::redirect::{self, MAX_REDIRECTS};
-use super::resolve::{FixedAnswers, GuardedResolver, HopPolicy};
+use super::resolve::{GuardedResolver, HopPolicy};
+use super::route::{self, Idle, ResponseBody, Route};
 use super::tls::{self, PemProblem};
 use super::{Fetch, FetchError, FetchErrorKind, Request, Response, body};
 use crate::clock::BoxFuture;
@@ -48,10 +52,6 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 /// The most unused connections kept per origin: as many as there are requests in flight to one, unless told otherwise.
 /// With fewer, polls that are due together would open connections anew each time.
 const IDLE_PER_ORIGIN: usize = 16;
-
-/// How often an HTTP/2 connection is asked whether it still lives, and how long it may take to answer. Without this, one
-/// connection that died silently would swallow all polls of its origin until the system gives it up, minutes later.
-const HTTP2_PING: Duration = Duration::from_secs(10);
 
 /// A [`Fetch`] over HTTP/1.1 and HTTP/2 with connection reuse, TLS and a [`Guard`]. Clones share everything.
 ///
@@ -88,18 +88,11 @@ struct Inner {
     has_roots: bool,
 }
 
-/// A connection pool and the policy that every connection in it has passed.
-#[derive(Clone, Debug)]
-struct Route {
-    policy: HopPolicy,
-    client: reqwest::Client,
-}
-
 impl HttpClient {
     /// A client that asks public addresses only and trusts the system's certificates.
     ///
     /// # Errors
-    /// If the TLS or HTTP library cannot be set up.
+    /// If TLS cannot be set up.
     pub fn new() -> Result<Self, ClientError> {
         Self::builder().build()
     }
@@ -112,7 +105,7 @@ impl HttpClient {
 
 impl Fetch for HttpClient {
     fn admits(&self, url: &Url) -> Result<(), FetchError> {
-        self.inner.first.policy.check_url(url).map_err(|refusal| refused_hop(&refusal))
+        self.inner.first.check(url).map_err(|refusal| refused_hop(&refusal))
     }
 
     fn fetch(&self, request: Request) -> BoxFuture<'static, Result<Response, FetchError>> {
@@ -139,12 +132,13 @@ impl Inner {
                 let mut response = sent.await.map_err(|error| classify(&error, &hop.url, Phase::Head))?;
                 let status = response.status();
                 let Some(target) = redirect::target(&hop.url, status, response.headers())? else {
-                    let body = body::read(&mut response, &hop.url, hop.max_body).await?;
+                    let body = body::read(response.body_mut(), &hop.url, hop.max_body).await?;
                     let headers = std::mem::take(response.headers_mut());
                     return Ok(Response::new(status.as_u16(), headers, body));
                 };
+                let peer = response.extensions().get::<HttpInfo>().map(HttpInfo::remote_addr);
                 // An address that cannot be told counts as public: that is the stricter reading.
-                after_public |= response.remote_addr().is_none_or(|address| ranges::is_public(address.ip()));
+                after_public |= peer.is_none_or(|address| ranges::is_public(address.ip()));
                 hop = redirect::follow(hop, status, target)?;
             }
             Err(redirect::refused(format!(
@@ -159,9 +153,9 @@ impl Inner {
         &self,
         hop: &Request,
         after_public: bool,
-    ) -> Result<impl Future<Output = reqwest::Result<reqwest::Response>> + use<>, FetchError> {
+    ) -> Result<impl Future<Output = Result<http::Response<ResponseBody>, Error>> + use<>, FetchError> {
         let route = if after_public { &self.after_public } else { &self.first };
-        route.policy.check_url(&hop.url).map_err(|refusal| refused_hop(&refusal))?;
+        route.check(&hop.url).map_err(|refusal| refused_hop(&refusal))?;
         if hop.url.scheme() == "https" && !self.has_roots {
             return Err(FetchError::new(
                 FetchErrorKind::Certificate,
@@ -169,15 +163,16 @@ impl Inner {
                  (often the package ca-certificates) or name a PEM file (--cacert)",
             ));
         }
-        let mut request = reqwest::Request::new(hop.method.clone(), hop.url.clone());
+        let mut request = http::Request::new(Full::new(hop.body.clone().unwrap_or_default()));
+        *request.method_mut() = hop.method.clone();
+        *request.uri_mut() = route::uri(&hop.url).ok_or_else(|| unsendable(&hop.url))?;
         let headers = request.headers_mut();
         headers.clone_from(&hop.headers);
         // Any of them may hold a secret: kept out of debug output, and out of HTTP/2's compression tables.
         headers.values_mut().for_each(|value| value.set_sensitive(true));
         headers.entry(USER_AGENT).or_insert_with(|| self.user_agent.clone());
         headers.entry(ACCEPT).or_insert(HeaderValue::from_static("application/json, */*;q=0.1"));
-        *request.body_mut() = hop.body.clone().map(Into::into);
-        Ok(route.client.execute(request))
+        Ok(route.send(request))
     }
 }
 
@@ -277,43 +272,20 @@ impl HttpClientBuilder {
     /// Having none is not an error until https is asked for: http works without.
     ///
     /// # Errors
-    /// If the user agent is not a header value, or the TLS or HTTP library cannot be set up.
+    /// If the user agent is not a header value, or TLS cannot be set up.
     pub fn build(self) -> Result<HttpClient, ClientError> {
         let user_agent = HeaderValue::try_from(self.user_agent).map_err(Kind::UserAgent)?;
         let trust = tls::trust(self.roots, self.system_roots).map_err(Kind::Tls)?;
         let fixed = Arc::new(self.fixed);
-        let idle = (self.idle_timeout, if self.idle_timeout.is_zero() { 0 } else { self.idle_per_origin });
-        let route = |policy| Route::new(policy, &fixed, &trust, idle);
-        let first = route(HopPolicy::first(self.guard.clone()))?;
-        let after_public = route(HopPolicy::after_public(self.guard))?;
+        let idle = Idle { timeout: self.idle_timeout, per_origin: self.idle_per_origin };
+        let route = |policy| {
+            let resolver = GuardedResolver { policy, fixed: Arc::clone(&fixed) };
+            Route::new(resolver, trust.config.clone(), idle)
+        };
+        let first = route(HopPolicy::first(self.guard.clone()));
+        let after_public = route(HopPolicy::after_public(self.guard));
         let inner = Inner { first, after_public, user_agent, has_roots: trust.has_roots };
         Ok(HttpClient { inner: Arc::new(inner) })
-    }
-}
-
-impl Route {
-    fn new(
-        policy: HopPolicy,
-        fixed: &FixedAnswers,
-        trust: &tls::Trust,
-        (idle_timeout, idle_per_origin): (Duration, usize),
-    ) -> Result<Self, ClientError> {
-        let resolver = GuardedResolver { policy: policy.clone(), fixed: Arc::clone(fixed) };
-        let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(trust.config.clone())
-            .dns_resolver(Arc::new(resolver))
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .no_proxy()
-            .referer(false)
-            .pool_idle_timeout(idle_timeout)
-            .pool_max_idle_per_host(idle_per_origin)
-            .http2_keep_alive_interval(HTTP2_PING)
-            .http2_keep_alive_timeout(HTTP2_PING)
-            .http2_keep_alive_while_idle(true)
-            .build()
-            .map_err(Kind::Client)?;
-        Ok(Self { policy, client })
     }
 }
 
@@ -335,7 +307,6 @@ enum Kind {
     Pem(PemProblem),
     UserAgent(InvalidHeaderValue),
     Tls(rustls::Error),
-    Client(reqwest::Error),
 }
 
 impl From<Kind> for ClientError {
@@ -350,7 +321,6 @@ impl fmt::Display for ClientError {
             Kind::Pem(problem) => problem.fmt(f),
             Kind::UserAgent(_) => f.write_str("the user agent has characters that a header cannot carry"),
             Kind::Tls(_) => f.write_str("TLS could not be set up"),
-            Kind::Client(_) => f.write_str("the HTTP client could not be set up"),
         }
     }
 }
@@ -361,7 +331,6 @@ impl std::error::Error for ClientError {
             Kind::Pem(problem) => problem.source(),
             Kind::UserAgent(error) => Some(error),
             Kind::Tls(error) => Some(error),
-            Kind::Client(error) => Some(error),
         }
     }
 }

@@ -4,12 +4,13 @@
 //! passed on: the chain is searched for the cause that tells most (name, then certificate, then socket, then protocol),
 //! and the sentence is written here, about the host and port that the user wrote.
 //!
-//! `hyper` and `rustls` are named here for their error types, in the versions that `reqwest` uses. Should those part
-//! ways one day, downcasts stop finding anything, and the tests of resets and certificates fail.
+//! `rustls` is named here for its error type, in the version that `hyper-rustls` uses. Should those part ways one day,
+//! downcasts stop finding anything, and the tests of certificates fail.
 
 use std::error::Error;
 use std::io;
 
+use hyper_util::client::legacy;
 use rustls::{AlertDescription, CertificateError};
 use url::Url;
 
@@ -32,8 +33,9 @@ pub(super) fn authority(url: &Url) -> String {
 }
 
 /// Classifies and describes an error of the HTTP client.
-pub(super) fn classify(error: &reqwest::Error, url: &Url, phase: Phase) -> FetchError {
+pub(super) fn classify(error: &(dyn Error + 'static), url: &Url, phase: Phase) -> FetchError {
     let place = authority(url);
+    let connecting = find::<legacy::Error>(error).is_some_and(legacy::Error::is_connect);
     if let Some(unresolved) = find::<Unresolved>(error) {
         return unresolved_name(unresolved);
     }
@@ -56,23 +58,26 @@ pub(super) fn classify(error: &reqwest::Error, url: &Url, phase: Phase) -> Fetch
         return failure;
     }
     if let Some(io) = find::<io::Error>(error) {
-        return broken_socket(io, &place, error.is_connect());
+        return broken_socket(io, &place, connecting);
     }
     if http.is_some() {
         return reset(format!("{place} broke off the exchange before the last byte"));
     }
-    if error.is_builder() {
-        return FetchError::new(
-            FetchErrorKind::Protocol,
-            format!(
-                "the URL of {place} cannot be sent; percent-encode what is unusual in its path and query"
-            ),
-        );
-    }
-    if error.is_connect() {
+    if connecting {
         return FetchError::new(FetchErrorKind::Connect, format!("no connection to {place} could be made"));
     }
     FetchError::new(FetchErrorKind::Protocol, format!("the exchange with {place} could not be carried out"))
+}
+
+/// A URL that no request line can carry.
+pub(super) fn unsendable(url: &Url) -> FetchError {
+    FetchError::new(
+        FetchErrorKind::Protocol,
+        format!(
+            "the URL of {} cannot be sent; percent-encode what is unusual in its path and query",
+            authority(url)
+        ),
+    )
 }
 
 /// A hop that the policy refuses before anybody is asked.

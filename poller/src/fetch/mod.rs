@@ -10,6 +10,7 @@ mod guard;
 mod ranges;
 mod redirect;
 mod resolve;
+mod route;
 mod tls;
 
 use std::fmt;

@@ -14,12 +14,15 @@ use std::collections::HashMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use dns_lookup::{AddrInfoHints, LookupError, LookupErrorKind, SockType};
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use hyper_util::client::legacy::connect::dns::Name;
+use tower_service::Service;
 use url::{Host, Url};
 
 use super::guard::{Forbidden, Guard};
+use crate::clock::BoxFuture;
 
 /// Answers given by whoever made the client, instead of DNS.
 pub(super) type FixedAnswers = Arc<HashMap<String, Vec<IpAddr>>>;
@@ -136,14 +139,21 @@ impl GuardedResolver {
     }
 }
 
-impl Resolve for GuardedResolver {
-    fn resolve(&self, name: Name) -> Resolving {
+impl Service<Name> for GuardedResolver {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = Unresolved;
+    type Future = BoxFuture<'static, Result<Self::Response, Unresolved>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Unresolved>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
         let lookup = self.clone().addresses(name.as_str().to_owned());
         Box::pin(async move {
-            let addresses = lookup.await?;
             // Port 0 stands for the URL's own port.
-            let addresses: Addrs = Box::new(addresses.into_iter().map(|address| SocketAddr::new(address, 0)));
-            Ok(addresses)
+            let sockets = lookup.await?.into_iter().map(|address| SocketAddr::new(address, 0));
+            Ok(sockets.collect::<Vec<_>>().into_iter())
         })
     }
 }

@@ -53,11 +53,10 @@ pub(super) fn trust(extra: RootCertStore, system: bool) -> Result<Trust, rustls:
     }
     let has_roots = !roots.is_empty();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
+    let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Trust { config, has_roots })
 }
 
