@@ -1,10 +1,10 @@
-//! How many due polls a second are asked of a local server, beside a bare loop of the same HTTP client; and how late
-//! requests are at half of that rate.
+//! How many due polls a second are asked of a local server, beside bare loops of reqwest and of the poller's own HTTP
+//! client; and how late requests are at half of that rate.
 //!
-//! The server is a process of its own. The bare loop sends a request, reads the response and parses its body, over and
-//! over, as many at once as the poller may have in flight. Both stand ready in the same process and take turns of two
-//! seconds, one resting while the other works, so that whatever else the machine does, and however fast it is just now,
-//! meets both; what counts is the median over all rounds, of the rates, and of one's share of the other in each. How much
+//! The server is a process of its own. A bare loop sends a request, reads the response and parses its body, over and
+//! over, as many at once as the poller may have in flight. All stand ready in the same process and take turns of two
+//! seconds, the others resting while one works, so that whatever else the machine does, and however fast it is just now,
+//! meets all; what counts is the median over all rounds, of the rates, and of one's share of another in each. How much
 //! of the processor each takes for a request is told too.
 //!
 //! Lateness is from the tick of its grid at which a request was due to the moment its HTTP client was called.
@@ -46,43 +46,59 @@ fn main() {
 }
 
 async fn compare(server: &Server, rounds: usize) {
-    let (bare, polled) = (Gate::new(false), Gate::new(false));
-    let (loops, done) = bare_loop(server, &bare);
+    let polled = Gate::new(false);
+    let client = reqwest::Client::builder().no_proxy().build().expect("the client can be built");
+    let reqwest = BareLoop::new(server, move |url| {
+        let client = client.clone();
+        async move {
+            let response = client.get(url).send().await.expect("the server answers");
+            response.bytes().await.expect("the body is whole")
+        }
+    });
     let client = HttpClient::builder().guard(Guard::local()).idle_per_origin(AT_ONCE).build();
     let client = client.expect("the client can be built");
+    let own = client.clone();
+    let own = BareLoop::new(server, move |url| {
+        let url = url.parse().expect("the URL is valid");
+        let exchange = own.fetch(Request::new(http::Method::GET, url, 1 << 20));
+        async { exchange.await.expect("the server answers").body }
+    });
     let poller = poller(Gated { client, gate: polled.subscribe() }).await;
     // More than it can ask.
     submit(&poller, server, 100_000, Duration::from_secs(1), Duration::ZERO).await;
     let mut turns = Vec::new();
     for _ in 0..rounds {
-        let bare = turn(&bare, || done.load(Ordering::Relaxed)).await;
+        let (reqwest, own) = (reqwest.turn().await, own.turn().await);
         let polled = turn(&polled, || poller.stats().attempts.total()).await;
-        turns.push((polled, bare));
+        turns.push(Round { polled, reqwest, own });
     }
-    drop(bare);
-    for task in loops {
-        task.await.expect("the loop did not panic");
-    }
+    reqwest.end().await;
+    own.end().await;
     polled.send_replace(true);
     poller.shutdown().await;
     assert_eq!(poller.stats().attempts.error, 0, "every request was answered");
 
-    let median = |figure: fn(&(Rate, Rate)) -> f64| {
+    let median = |figure: fn(&Round) -> f64| {
         let mut figures: Vec<f64> = turns.iter().map(figure).collect();
         figures.sort_unstable_by(f64::total_cmp);
         figures[figures.len() / 2]
     };
-    let polled_a_second = median(|(polled, _)| polled.a_second);
+    let polled_a_second = median(|round| round.polled.a_second);
     println!(
-        "due polls: {polled_a_second:.0} a second; bare loop: {:.0} a second; {:.1} % of it",
-        median(|(_, bare)| bare.a_second),
-        median(|(polled, bare)| 100.0 * polled.a_second / bare.a_second)
+        "due polls: {polled_a_second:.0} a second, {:.1} µs of processor each",
+        median(|round| round.polled.processor)
     );
     println!(
-        "processor time of the client's process: {:.1} µs a request; bare loop: {:.1} µs; {:.2} times as much",
-        median(|(polled, _)| polled.processor),
-        median(|(_, bare)| bare.processor),
-        median(|(polled, bare)| polled.processor / bare.processor)
+        "bare loop of reqwest: {:.0} a second, {:.1} µs each; due polls reach {:.1} % of it",
+        median(|round| round.reqwest.a_second),
+        median(|round| round.reqwest.processor),
+        median(|round| 100.0 * round.polled.a_second / round.reqwest.a_second)
+    );
+    println!(
+        "bare loop of the poller's client: {:.0} a second, {:.1} µs each; due polls reach {:.1} % of it",
+        median(|round| round.own.a_second),
+        median(|round| round.own.processor),
+        median(|round| 100.0 * round.polled.a_second / round.own.a_second)
     );
     let late = lateness(server, polled_a_second / 2.0).await;
     println!(
@@ -102,24 +118,56 @@ async fn turn(gate: &Gate, count: impl Fn() -> u64) -> Rate {
     rate
 }
 
-/// The HTTP client alone, while the gate is open and until it is gone; and how many requests it has made.
-fn bare_loop(server: &Server, gate: &Gate) -> (Vec<JoinHandle<()>>, Arc<AtomicU64>) {
-    let client = reqwest::Client::builder().no_proxy().build().expect("the client can be built");
-    let done = Arc::new(AtomicU64::new(0));
-    let looping = |number| {
-        let (client, done, mut gate) = (client.clone(), Arc::clone(&done), gate.subscribe());
-        let url = format!("http://{}/v1/exports/{number}", server.address);
-        tokio::spawn(async move {
-            while gate.wait_for(|open| *open).await.is_ok() {
-                let response = client.get(&url).send().await.expect("the server answers");
-                let body = response.bytes().await.expect("the body is whole");
-                let json: serde_json::Value = serde_json::from_slice(&body).expect("it is JSON");
-                assert_eq!(json["status"], "PENDING");
-                done.fetch_add(1, Ordering::Relaxed);
-            }
-        })
-    };
-    ((0..AT_ONCE).map(looping).collect(), done)
+/// What the turns of one round came to.
+struct Round {
+    polled: Rate,
+    reqwest: Rate,
+    own: Rate,
+}
+
+/// An HTTP client alone, which asks while its gate is open.
+struct BareLoop {
+    gate: Gate,
+    tasks: Vec<JoinHandle<()>>,
+    done: Arc<AtomicU64>,
+}
+
+impl BareLoop {
+    /// `ask` asks a URL and returns the body.
+    fn new<A, B: AsRef<[u8]> + Send>(
+        server: &Server,
+        ask: impl Fn(String) -> A + Clone + Send + 'static,
+    ) -> Self
+    where
+        A: Future<Output = B> + Send,
+    {
+        let (gate, done) = (Gate::new(false), Arc::new(AtomicU64::new(0)));
+        let looping = |number| {
+            let (ask, done, mut gate) = (ask.clone(), Arc::clone(&done), gate.subscribe());
+            let url = format!("http://{}/v1/exports/{number}", server.address);
+            tokio::spawn(async move {
+                while gate.wait_for(|open| *open).await.is_ok() {
+                    let body = ask(url.clone()).await;
+                    let json: serde_json::Value = serde_json::from_slice(body.as_ref()).expect("it is JSON");
+                    assert_eq!(json["status"], "PENDING");
+                    done.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+        };
+        let tasks = (0..AT_ONCE).map(looping).collect();
+        Self { gate, tasks, done }
+    }
+
+    async fn turn(&self) -> Rate {
+        turn(&self.gate, || self.done.load(Ordering::Relaxed)).await
+    }
+
+    async fn end(self) {
+        drop(self.gate);
+        for task in self.tasks {
+            task.await.expect("the loop did not panic");
+        }
+    }
 }
 
 /// A client that sends while its gate is open.

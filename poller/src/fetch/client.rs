@@ -26,6 +26,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Method;
 use http::header::{
     ACCEPT, CONNECTION, CONTENT_LENGTH, HOST, HeaderValue, InvalidHeaderValue, TRANSFER_ENCODING, USER_AGENT,
 };
@@ -172,6 +173,10 @@ impl Inner {
         headers.values_mut().for_each(|value| value.set_sensitive(true));
         headers.entry(USER_AGENT).or_insert_with(|| self.user_agent.clone());
         headers.entry(ACCEPT).or_insert(HeaderValue::from_static("application/json, */*;q=0.1"));
+        // Otherwise some servers ask for a length (411); the Fetch standard has it too.
+        if hop.body.is_none() && matches!(hop.method, Method::POST | Method::PUT | Method::PATCH) {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
         Ok(route.send(request))
     }
 }
@@ -338,7 +343,6 @@ impl std::error::Error for ClientError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::Method;
     use test_support::{Reply, Server};
 
     /// Small pieces of memory are handed out fast, larger ones are searched for; one is needed for each request.

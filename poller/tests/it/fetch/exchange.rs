@@ -57,6 +57,25 @@ async fn only_the_headers_that_are_due_are_sent() {
     assert_eq!(full.connection, bare.connection, "the connection is reused");
 }
 
+/// Some servers want a length (411), as a method that usually brings a body leaves them to wonder whether one comes.
+#[tokio::test]
+async fn a_body_that_is_missing_has_a_length_where_one_is_expected() {
+    let server = Server::start(Reply::new(204)).await;
+    let client = client();
+    let expected = [
+        (Method::GET, None),
+        (Method::DELETE, None),
+        (Method::POST, Some("0")),
+        (Method::PUT, Some("0")),
+        (Method::PATCH, Some("0")),
+    ];
+    for (number, (method, length)) in expected.into_iter().enumerate() {
+        client.fetch(request(method.clone(), &server.url("/"))).await.unwrap();
+        assert_eq!(server.arrived(number).await.header("content-length"), length, "{method}");
+    }
+    assert_eq!(server.connections(), 1);
+}
+
 #[tokio::test]
 async fn responses_without_a_body_are_responses() {
     let script = Script::new()
