@@ -67,6 +67,8 @@
 //!                                                          of a FilterSet, or of one filter: matches_slice
 //! ```
 //!
+//! Filters of nothing but fields and strings, the commonest of large sets, are read from text to program at once.
+//!
 //! Reading reports all errors at once, each with a JSON pointer, a byte span, and help ([`FilterError::diagnostics`]).
 //! What compiles but hardly means what was meant is a [`Warning`]. What an operator means is written down in one
 //! place, which all engines ask, so that they cannot disagree.
@@ -113,6 +115,7 @@ mod lint;
 mod matcher;
 mod ops;
 mod options;
+mod plain;
 mod program;
 mod scan;
 mod schema;

@@ -19,7 +19,7 @@ impl Source {
     /// Of a text that has been parsed, so is JSON within the limits.
     pub(crate) fn of_json(json: &str) -> Self {
         if !json.bytes().any(|byte| byte.is_ascii_whitespace()) {
-            return Self { text: json.into() };
+            return Self::of_compact(json);
         }
         let mut text = String::with_capacity(json.len());
         let mut rest = json;
@@ -32,6 +32,11 @@ impl Source {
         }
         text.extend(rest.split_ascii_whitespace());
         Self { text: text.into() }
+    }
+
+    /// The same of one that is known to have no whitespace but in strings.
+    pub(crate) fn of_compact(json: &str) -> Self {
+        Self { text: json.into() }
     }
 
     /// Renders a tree.

@@ -11,9 +11,6 @@ use super::compare;
 use super::literal::Literal;
 use super::text;
 
-/// Up to this many literals are compared one by one.
-const FEW: usize = 8;
-
 /// Literals in the order in which they were written.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct LiteralSet {
@@ -23,10 +20,13 @@ pub(crate) struct LiteralSet {
 }
 
 impl LiteralSet {
+    /// Up to this many literals are compared one by one.
+    pub(crate) const FEW: usize = 8;
+
     pub(crate) fn new(listed: Vec<Literal>) -> Self {
         let mut sorted = Vec::new();
         // Filters have fewer than 2³² parts: their text is shorter than that.
-        if listed.len() > FEW
+        if Self::is_many(listed.len())
             && let Ok(count) = u32::try_from(listed.len())
         {
             sorted.extend(0..count);
@@ -53,7 +53,7 @@ impl LiteralSet {
 
     /// Whether there are so many that they are searched together.
     pub(crate) fn is_many(count: usize) -> bool {
-        count > FEW
+        count > Self::FEW
     }
 }
 

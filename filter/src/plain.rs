@@ -1,0 +1,342 @@
+//! The commonest filters, read at once: objects of fields, each of which must be a string or one of a few.
+//!
+//! ```text
+//!  text ─► plain ──────────────────────────────► program
+//!            └ anything else ─► tree ─► … ─► compile ┘
+//! ```
+//!
+//! Sets of a million filters are mostly of these, and most of what building one took was making trees to be thrown away. Here
+//! there are none, and so no pointers, messages and warnings either: whatever is not plain, be it an operator, an escape or a
+//! mistake, is left to the readers that know all of the language, from the beginning of the text. That is soon found, since
+//! what is plain is small.
+//!
+//! What always holds: what is read here has no warnings, and is the program that they would make, number by number.
+
+use crate::compile::Builder;
+use crate::dialect::Dialect;
+use crate::limits::Limits;
+use crate::ops::{Leaf, Literal, LiteralSet};
+use crate::program::{Condition, Member, NameId, Names, Node, Pattern, Program, Run, Test};
+
+/// Levels of objects and arrays; each is a call within a call.
+const DEPTH: usize = 8;
+
+/// Different names, which are compared one by one.
+const NAMES: usize = 8;
+
+/// A filter that was read.
+pub(crate) struct Plain {
+    pub(crate) program: Program,
+    /// Whether its text has no whitespace but in strings.
+    pub(crate) compact: bool,
+}
+
+/// Reads a filter if it is plain; takes time linear in the length of its text.
+pub(crate) fn read(dialect: Dialect, text: &str, limits: &Limits) -> Option<Plain> {
+    if text.len() > limits.text_bytes() {
+        return None;
+    }
+    let mut reader = Reader {
+        dialect,
+        text,
+        at: 0,
+        compact: true,
+        names: Names::new(),
+        gathered: Vec::with_capacity(4),
+        patterns: Builder::default(),
+        members: Builder::default(),
+        conditions: Builder::default(),
+        tests: Builder::default(),
+        leaves: Builder::default(),
+    };
+    reader.expect(b'{')?;
+    let root = reader.pattern(limits.depth().min(DEPTH))?;
+    let root = reader.patterns.add(root);
+    if reader.next().is_some() {
+        return None;
+    }
+    Some(Plain {
+        compact: reader.compact,
+        program: Program {
+            names: reader.names,
+            patterns: reader.patterns.finish(),
+            members: reader.members.finish(),
+            conditions: reader.conditions.finish(),
+            tests: reader.tests.finish(),
+            leaves: reader.leaves.finish(),
+            root,
+        },
+    })
+}
+
+struct Reader<'t> {
+    dialect: Dialect,
+    text: &'t str,
+    at: usize,
+    compact: bool,
+    names: Names,
+    /// Members of the objects that are open.
+    gathered: Vec<Member>,
+    patterns: Builder<Pattern>,
+    members: Builder<Member>,
+    conditions: Builder<Condition>,
+    tests: Builder<Test>,
+    leaves: Builder<Leaf>,
+}
+
+impl<'t> Reader<'t> {
+    /// The rest of an object that is not empty; `depth`: how many levels there may be from here on.
+    fn pattern(&mut self, depth: usize) -> Option<Pattern> {
+        let inside = depth.checked_sub(1)?;
+        let start = self.gathered.len();
+        loop {
+            self.expect(b'"')?;
+            let name = self.name()?;
+            // A key that is there twice is a mistake, or nearly one.
+            let again =
+                |member: &Member| matches!(member, Member::Field { name: other, .. } if *other == name);
+            if self.gathered[start..].iter().any(again) {
+                return None;
+            }
+            self.expect(b':')?;
+            let node = self.field(inside)?;
+            self.gathered.push(Member::Field { name, node });
+            match self.next()? {
+                b',' => {}
+                b'}' => break,
+                _ => return None,
+            }
+        }
+        Some(Pattern { members: self.members.extend(self.gathered.drain(start..)) })
+    }
+
+    /// What a field must be.
+    fn field(&mut self, depth: usize) -> Option<Node> {
+        let scalars = match self.dialect {
+            Dialect::EventBridge => true,
+            Dialect::Native | Dialect::TriggerDev => false,
+        };
+        match self.next()? {
+            b'{' => {
+                let pattern = self.pattern(depth)?;
+                let pattern = self.patterns.add(pattern);
+                Some(if scalars {
+                    Node::NestedScalars { pattern, absent: false }
+                } else {
+                    Node::Nested(pattern)
+                })
+            }
+            b'[' => {
+                depth.checked_sub(1)?;
+                let conditions = self.strings()?;
+                Some(if scalars {
+                    Node::Scalars { conditions, absent: false }
+                } else {
+                    Node::Any(conditions)
+                })
+            }
+            b'"' if self.dialect == Dialect::Native => {
+                let text = self.string()?;
+                Some(Node::Any(self.any_of(&[text])))
+            }
+            _ => None,
+        }
+    }
+
+    /// The rest of an array of strings, all of them different, which is not empty.
+    fn strings(&mut self) -> Option<Run<Condition>> {
+        let mut texts = [""; LiteralSet::FEW];
+        let mut count = 0;
+        loop {
+            self.expect(b'"')?;
+            let text = self.string()?;
+            if texts[..count].contains(&text) {
+                return None;
+            }
+            *texts.get_mut(count)? = text;
+            count += 1;
+            match self.next()? {
+                b',' => {}
+                b']' => return Some(self.any_of(&texts[..count])),
+                _ => return None,
+            }
+        }
+    }
+
+    fn any_of(&mut self, texts: &[&str]) -> Run<Condition> {
+        let Self { conditions, tests, leaves, .. } = self;
+        conditions.extend(texts.iter().map(|&text| {
+            let leaf = leaves.add(Leaf::Equals(Literal::String(text.into())));
+            Condition { tests: tests.extend([Test::Leaf(leaf)]) }
+        }))
+    }
+
+    /// The rest of a key that is a field's name in every dialect.
+    fn name(&mut self) -> Option<NameId> {
+        let name = self.string()?;
+        if let Some((id, _)) = self.names.iter().find(|(_, known)| *known == name) {
+            return Some(id);
+        }
+        (!name.starts_with('$') && self.names.len() < NAMES).then(|| self.names.add(name))
+    }
+
+    /// The rest of a string without escapes.
+    #[inline]
+    fn string(&mut self) -> Option<&'t str> {
+        let rest = &self.text[self.at..];
+        let length = rest.bytes().position(|byte| matches!(byte, b'"' | b'\\' | ..0x20))?;
+        let (string, rest) = (&rest[..length], &rest[length..]);
+        self.at += length + 1;
+        rest.starts_with('"').then_some(string)
+    }
+
+    /// The next byte that is no whitespace.
+    #[inline]
+    fn next(&mut self) -> Option<u8> {
+        loop {
+            let byte = *self.text.as_bytes().get(self.at)?;
+            self.at += 1;
+            match byte {
+                b' ' | b'\t' | b'\n' | b'\r' => self.compact = false,
+                _ => return Some(byte),
+            }
+        }
+    }
+
+    #[inline]
+    fn expect(&mut self, byte: u8) -> Option<()> {
+        (self.next()? == byte).then_some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::strategy::ValueTree as _;
+    use proptest::test_runner::TestRunner;
+
+    use super::{DEPTH, read};
+    use crate::dialect::Dialect;
+    use crate::limits::Limits;
+    use crate::options::FilterOptions;
+
+    /// Whether it is read here; then it is read as it is by way of a tree.
+    fn check(dialect: Dialect, text: &str, limits: Limits) -> bool {
+        let Some(plain) = read(dialect, text, &limits) else { return false };
+        let options = FilterOptions::new().dialect(dialect).limits(limits);
+        let filter = options.parse_tree(text).unwrap_or_else(|error| panic!("{text:?}: {error}"));
+        assert_eq!(&plain.program, filter.program(), "{text:?}");
+        assert_eq!(filter.warnings(), [], "{text:?}");
+        assert_eq!(options.parse(text).unwrap().source().as_str(), filter.source().as_str(), "{text:?}");
+        true
+    }
+
+    #[test]
+    fn what_is_plain_is_read_here_and_nothing_else() {
+        const NATIVE: usize = 0;
+        const TRIGGER_DEV: usize = 1;
+        let eight = r#""a":["1","2","3","4","5","6","7","8"#;
+        let fields = r#""a":["1"],"b":["1"],"c":["1"],"d":["1"],"e":["1"],"f":["1"],"g":["1"],"h":["1"]"#;
+        let nested = |levels: usize| format!("{}[\"x\"]{}", "{\"a\":".repeat(levels), "}".repeat(levels));
+        let all: &[usize] = &[NATIVE, TRIGGER_DEV, 2];
+        let none: &[usize] = &[];
+        for (text, dialects) in [
+            (r#"{"a":["x"]}"#, all),
+            (r#"{"a":{"b":["x"],"a":["x","y z","é"]}, "b":[""]}"#, all),
+            (" {\n\"a\" : [ \"x\" , \"\" ]\t}\r\n", all),
+            (r#"{"a":"x","b":["x"]}"#, &[NATIVE]),
+            (&format!("{{{eight}\"]}}"), all),
+            (&format!("{{{eight}\",\"9\"]}}"), none),
+            (&format!("{{{fields}}}"), all),
+            (&format!("{{{fields},\"i\":[\"1\"]}}"), none),
+            (&nested(DEPTH - 1), all),
+            (&nested(DEPTH), none),
+            ("", none),
+            ("{}", none),
+            ("[]", none),
+            (r#"{"a":{}}"#, none),
+            (r#"{"a":[]}"#, none),
+            (r#"{"a":["x","x"]}"#, none),
+            (r#"{"a":["x"],"a":["y"]}"#, none),
+            (r#"{"$or":["x"]}"#, none),
+            (r#"{"$$a":["x"]}"#, none),
+            (r#"{"a":["\u0078"]}"#, none),
+            (r#"{"a":[1]}"#, none),
+            (r#"{"a":[["x"]]}"#, none),
+            (r#"{"a":[{"exists":true}]}"#, none),
+            (r#"{"a":["x"]"#, none),
+            (r#"{"a":["x"]}}"#, none),
+            (r#"{"a":["x",]}"#, none),
+            (r#"{"a":["x"],}"#, none),
+            (r#"{"a":["x"]é}"#, none),
+            ("{\"a\":[\"\n\"]}", none),
+        ] {
+            for (place, dialect) in Dialect::ALL.into_iter().enumerate() {
+                let plain = check(dialect, text, Limits::new());
+                assert_eq!(plain, dialects.contains(&place), "{text:?} in {dialect}");
+            }
+        }
+    }
+
+    #[test]
+    fn limits_are_kept() {
+        let text = r#"{"a":{"b":["x"]}}"#;
+        assert!(check(Dialect::Native, text, Limits::new().with_depth(3).with_text_bytes(text.len())));
+        assert!(!check(Dialect::Native, text, Limits::new().with_depth(2)));
+        assert!(!check(Dialect::Native, text, Limits::new().with_text_bytes(text.len() - 1)));
+    }
+
+    fn string() -> impl Strategy<Value = String> {
+        let plain = ["a", "b", "c d", "é", "", "prefix", "exists"].map(|text| format!("\"{text}\""));
+        let special = ["$or", "$gt", "$$a", r"a\n", r"\u0061"].map(|text| format!("\"{text}\""));
+        prop_oneof![12 => proptest::sample::select(plain.to_vec()), 1 => proptest::sample::select(special.to_vec())]
+    }
+
+    /// Texts of filters, or nearly so: some have a byte too few or another one.
+    fn text() -> impl Strategy<Value = String> {
+        let joined = |parts: Vec<String>| parts.join(",");
+        let other =
+            proptest::sample::select(&["1", "null", "[]", "{}", r#"{"exists":true}"#, r#"{"$gt":1}"#]);
+        let scalars = prop_oneof![9 => string(), 1 => other.prop_map(str::to_owned)];
+        let space = || prop_oneof![9 => Just(""), 1 => Just(" "), 1 => Just("\n")];
+        let array = vec(scalars, 0..4).prop_map(move |items| format!("[{}]", joined(items)));
+        let value = prop_oneof![4 => array, 1 => string()];
+        let object = value.prop_recursive(4, 16, 4, move |inner| {
+            let member =
+                (string(), space(), inner).prop_map(|(key, space, value)| format!("{key}:{space}{value}"));
+            (vec(member, 0..4), space())
+                .prop_map(move |(members, space)| format!("{{{}{space}}}", joined(members)))
+        });
+        let change =
+            prop_oneof![4 => Just(None), 1 => (any::<prop::sample::Index>(), "[{}:,\"a ]?").prop_map(Some)];
+        (object, change).prop_map(|(text, change)| {
+            let mut characters: Vec<String> = text.chars().map(String::from).collect();
+            if let Some((place, new)) = change {
+                let place = place.index(characters.len());
+                characters[place] = new;
+            }
+            characters.concat()
+        })
+    }
+
+    #[test]
+    fn a_good_part_of_the_texts_are_plain() {
+        let mut runner = TestRunner::deterministic();
+        let mut read =
+            || check(Dialect::Native, &text().new_tree(&mut runner).unwrap().current(), Limits::new());
+        let plain = (0..1000).filter(|_| read()).count();
+        assert!((100..800).contains(&plain), "{plain} of 1000");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn it_is_the_program_that_all_others_come_to(text in text()) {
+            for dialect in Dialect::ALL {
+                check(dialect, &text, Limits::new());
+            }
+        }
+    }
+}
