@@ -1,5 +1,6 @@
 //! Filters being gathered for a set.
 
+use std::collections::VecDeque;
 use std::hash::Hash;
 
 use super::FilterSet;
@@ -21,18 +22,34 @@ use crate::limits::Limits;
 #[derive(Clone, Debug)]
 pub struct FilterSetBuilder<Id: Clone + Eq + Hash> {
     set: FilterSet<Id>,
+    /// Filters that are inserted once a few more have come: what that looks at in a large set is in no cache, and has been
+    /// fetched by then.
+    coming: VecDeque<(Id, Filter)>,
 }
+
+/// So many filters are to come: they take longer than memory does.
+const AHEAD: usize = 4;
 
 impl<Id: Clone + Eq + Hash> FilterSetBuilder<Id> {
     pub(super) fn new() -> Self {
-        Self { set: FilterSet::new() }
+        Self { set: FilterSet::new(), coming: VecDeque::with_capacity(AHEAD + 1) }
     }
 
     /// Adds a filter. One that has this id already is replaced, and the new one takes its place in the order.
     #[must_use]
     pub fn add(mut self, id: Id, filter: Filter) -> Self {
-        self.set.insert(id, filter);
+        self.expect(id, filter);
         self
+    }
+
+    fn expect(&mut self, id: Id, filter: Filter) {
+        self.set.foresee(&id, &filter);
+        self.coming.push_back((id, filter));
+        if self.coming.len() > AHEAD
+            && let Some((id, filter)) = self.coming.pop_front()
+        {
+            self.set.insert(id, filter);
+        }
     }
 
     /// Sets how deeply events may be nested that are given as bytes; the other limits are about filters, and have been
@@ -44,7 +61,10 @@ impl<Id: Clone + Eq + Hash> FilterSetBuilder<Id> {
     }
 
     /// The set.
-    pub fn build(self) -> FilterSet<Id> {
+    pub fn build(mut self) -> FilterSet<Id> {
+        for (id, filter) in self.coming {
+            self.set.insert(id, filter);
+        }
         self.set
     }
 }
@@ -52,7 +72,7 @@ impl<Id: Clone + Eq + Hash> FilterSetBuilder<Id> {
 impl<Id: Clone + Eq + Hash> Extend<(Id, Filter)> for FilterSetBuilder<Id> {
     fn extend<I: IntoIterator<Item = (Id, Filter)>>(&mut self, filters: I) {
         for (id, filter) in filters {
-            self.set.insert(id, filter);
+            self.expect(id, filter);
         }
     }
 }

@@ -124,6 +124,12 @@ impl<Id: Clone + Eq + Hash> FilterSet<Id> {
         Arc::make_mut(&mut self.parts).insert(id, &filter)
     }
 
+    /// A filter will be inserted soon: has the processor fetch what that begins with.
+    fn foresee(&self, id: &Id, filter: &Filter) {
+        self.parts.rules.prefetch(self.parts.seeds.hash_one(id));
+        self.parts.index.foresee(filter.program());
+    }
+
     /// Removes a filter; whether it was there.
     ///
     /// Takes time linear in the size of the filter and in how many others wait for the same condition as it does.

@@ -286,3 +286,21 @@ fn hostile_events_neither_overflow_the_stack_nor_take_long() {
     assert_eq!(set.matches_slice(event.to_string().as_bytes()).unwrap().len(), 37);
     assert_eq!(set.matches(&json!({"a": {"b": vec![json!("same"); 20_000]}})).len(), 37);
 }
+
+/// Gathered, a filter is inserted later than it is added; what that comes to is the same.
+#[test]
+fn what_is_gathered_is_inserted_in_its_order() {
+    let filter = |n: usize| Filter::parse(&format!(r#"{{"n":["{}"],"k":["{}"]}}"#, n % 3, n % 2)).unwrap();
+    let event = json!({"n": "1", "k": "1"});
+    for count in 0..40 {
+        let (mut set, mut builder) = (FilterSet::new(), FilterSet::builder());
+        for n in 0..count {
+            set.insert(n * 7 % 11, filter(n));
+            builder = builder.add(n * 7 % 11, filter(n));
+        }
+        let built = builder.build();
+        assert_eq!(built.len(), set.len());
+        assert_eq!(answer(&built, &event), answer(&set, &event));
+        assert!(built.ids().eq(set.ids()));
+    }
+}

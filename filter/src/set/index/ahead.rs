@@ -10,12 +10,15 @@
 //!                        texts, by what the entries say
 //! ```
 //!
+//! The same goes for adding filters, of which a builder knows the next ones.
+//!
 //! What an entry says of pattern and rule has no say in what is found: what is fetched in vain, or not fetched, costs time
 //! and nothing else. The entry itself is the one that the lookup would find, so it is found once.
 
 use super::member::{Kind, Member};
 use super::scratch::{Scratch, Sought, SoughtAt};
-use super::{Index, test_hash};
+use super::{Index, ROOT, only_leaf, simple, test_hash};
+use crate::program::{self, Node, Program};
 
 /// Is told of rules that are likely to match, so that what is kept of them elsewhere can be fetched.
 pub(in crate::set) type Expect<'a> = &'a dyn Fn(u32);
@@ -57,6 +60,33 @@ impl Index {
             if fact.test.key().is_some() {
                 let hash = test_hash(&self.seeds, fact.slot, &fact.test);
                 self.fact_table.hint(hash, access.number(), Ahead { pattern, rule });
+            }
+        }
+    }
+
+    /// A filter will be added soon: fetches the entries of its keys.
+    pub(in crate::set) fn foresee(&self, program: &Program) {
+        if self.fact_table.is_large() {
+            self.foresee_pattern(program, &program.patterns[program.root], ROOT);
+        }
+    }
+
+    fn foresee_pattern(&self, program: &Program, pattern: &program::Pattern, level: u32) {
+        for member in &program.members[pattern.members] {
+            let program::Member::Field { name, node } = member else { continue };
+            let Some(slot) = self.child(level, program.name(*name).as_bytes()) else { continue };
+            match *node {
+                Node::Nested(pattern) | Node::NestedScalars { pattern, .. } => {
+                    if let Some(inner) = self.inner(slot) {
+                        self.foresee_pattern(program, &program.patterns[pattern], inner);
+                    }
+                }
+                _ => {
+                    let deep = matches!(node, Node::Scalars { .. });
+                    if let Some((tag, payload)) = only_leaf(program, node).and_then(simple) {
+                        self.fact_table.prefetch(self.key_hash(slot, tag.deep(deep), &payload));
+                    }
+                }
             }
         }
     }

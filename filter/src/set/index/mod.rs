@@ -47,7 +47,7 @@ use ranges::Bucket;
 pub(super) use scratch::{Held, Scratch};
 
 use super::stats::SetStats;
-use super::store::{Arena, Table};
+use super::store::{Arena, Late, Table};
 use crate::ast;
 use crate::fragment::Fragment;
 use crate::ops::{Leaf, Literal};
@@ -69,7 +69,7 @@ pub(super) struct Index {
     buckets: Arena<Bucket>,
     slot_table: Table,
     fact_table: Table<Ahead>,
-    pattern_table: Table,
+    pattern_table: Late,
     junction_table: Table,
     bucket_table: Table,
     /// Members of patterns that are being added; empty otherwise.
@@ -91,7 +91,7 @@ impl Index {
             buckets: Arena::default(),
             slot_table: Table::default(),
             fact_table: Table::default(),
-            pattern_table: Table::default(),
+            pattern_table: Late::default(),
             junction_table: Table::default(),
             bucket_table: Table::default(),
             gathered: Vec::new(),
@@ -258,19 +258,7 @@ impl Index {
 
     fn condition(&mut self, program: &Program, node: &Node, slot: u32) -> u32 {
         let deep = matches!(node, Node::Scalars { .. } | Node::NestedScalars { .. });
-        let only = match *node {
-            Node::Any(run) | Node::All(run) | Node::Scalars { conditions: run, absent: false } => {
-                match &program.conditions[run] {
-                    [only] => match &program.tests[only.tests] {
-                        [program::Test::Leaf(leaf)] => Some(&program.leaves[*leaf]),
-                        _ => None,
-                    },
-                    _ => None,
-                }
-            }
-            _ => None,
-        };
-        match only {
+        match only_leaf(program, node) {
             Some(leaf) => match simple(leaf) {
                 Some((tag, payload)) => self.key(slot, tag.deep(deep), &payload),
                 None => self.fact(slot, deep, Test::Leaf(Box::new(leaf.clone()))),
@@ -343,11 +331,13 @@ impl Index {
     fn pattern(&mut self, program: &Program, pattern: &program::Pattern, level: u32, deep: bool) -> u32 {
         let members = self.members(program, pattern, level);
         let hash = pattern_hash(&self.seeds, level, deep, &members);
-        let found = self.pattern_table.find(hash, |number| {
+        // What has a member that nobody else has, is new.
+        let new = members.iter().any(|member| self.uses(member) == 1);
+        let alike = |number| {
             let other = self.patterns.at(number);
             other.level == level && other.deep == deep && other.members == members
-        });
-        if let Some(number) = found {
+        };
+        if !new && let Some(number) = self.pattern_table.find(hash, alike) {
             members.iter().for_each(|member| self.release(member));
             self.patterns.at_mut(number).uses += 1;
             return number;
@@ -421,23 +411,26 @@ impl Index {
     /// In how many halvings fewer it is expected to wake somebody in vain than what always holds; `u8::MAX` where it
     /// holds for nothing too.
     fn cost(&self, member: Member) -> u8 {
-        let (cost, uses) = match member.kind() {
-            Kind::Fact => {
-                let fact = self.facts.at(member.number());
-                (fact.cost, fact.uses)
-            }
-            Kind::Pattern => {
-                let pattern = self.patterns.at(member.number());
-                (pattern.cost.min(plan::EVERY), pattern.uses)
-            }
+        let cost = match member.kind() {
+            Kind::Fact => self.facts.at(member.number()).cost,
+            Kind::Pattern => self.patterns.at(member.number()).cost.min(plan::EVERY),
             Kind::Junction => {
                 let junction = self.junctions.at(member.number());
                 let cost = junction.patterns.iter().map(|&p| self.patterns.at(p).cost).max();
-                (cost.filter(|_| junction.any).unwrap_or(u8::MAX), junction.uses)
+                cost.filter(|_| junction.any).unwrap_or(u8::MAX)
             }
         };
-        let shared = u8::try_from(uses.max(1).ilog2()).unwrap_or(u8::MAX);
+        let shared = u8::try_from(self.uses(member).max(1).ilog2()).unwrap_or(u8::MAX);
         if cost == u8::MAX { cost } else { cost.saturating_add(shared).min(u8::MAX - 1) }
+    }
+
+    /// How often a member is held.
+    fn uses(&self, member: Member) -> u32 {
+        match member.kind() {
+            Kind::Fact => self.facts.at(member.number()).uses,
+            Kind::Pattern => self.patterns.at(member.number()).uses,
+            Kind::Junction => self.junctions.at(member.number()).uses,
+        }
     }
 
     /// Holds a member once less; what is held by nothing any more goes.
@@ -486,6 +479,18 @@ impl Index {
         let fact = self.facts.take(number);
         self.fact_table.remove(test_hash(&self.seeds, fact.slot, &fact.test), number);
         self.release_slot(fact.slot);
+    }
+}
+
+/// What a field must be, if that is one thing.
+fn only_leaf<'p>(program: &'p Program, node: &Node) -> Option<&'p Leaf> {
+    let (Node::Any(run) | Node::All(run) | Node::Scalars { conditions: run, absent: false }) = *node else {
+        return None;
+    };
+    let [only] = &program.conditions[run] else { return None };
+    match program.tests[only.tests] {
+        [program::Test::Leaf(leaf)] => Some(&program.leaves[leaf]),
+        _ => None,
     }
 }
 

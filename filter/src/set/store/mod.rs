@@ -7,6 +7,7 @@
 mod arena;
 mod chunk;
 mod chunked;
+mod late;
 mod list;
 mod prefetch;
 mod region;
@@ -14,6 +15,7 @@ mod table;
 mod text;
 
 pub(super) use arena::Arena;
+pub(super) use late::Late;
 pub(super) use list::List;
 pub(super) use prefetch::prefetch;
 pub(super) use table::Table;
