@@ -5,9 +5,13 @@
 
 use std::collections::HashMap;
 
+use smallvec::SmallVec;
+
 use crate::ast::{self, Junction, MemberKind, Quantifier, Reach, TestKind};
 use crate::ops::{Leaf, Literal, LiteralSet};
-use crate::program::{Arena, Condition, Id, Judge, Member, NameId, Names, Node, Pattern, Program, Run, Test};
+use crate::program::{
+    Arena, Condition, Id, Judge, Member, NameId, Names, Node, Part, Pattern, Program, Run, Test,
+};
 
 /// Flattens a tree; linear in its size.
 pub(crate) fn compile(tree: ast::Pattern<'_>) -> Program {
@@ -120,7 +124,7 @@ impl<'n> Compiler<'n> {
     }
 
     /// Compiles items that are to lie next to each other.
-    fn run<A, T>(
+    fn run<A, T: Part>(
         &mut self,
         items: Vec<A>,
         arena: impl Fn(&mut Self) -> &mut Builder<T>,
@@ -133,7 +137,7 @@ impl<'n> Compiler<'n> {
             && let Some(only) = items.next()
         {
             let only = compile(self, only);
-            return arena(self).extend([only]);
+            return arena(self).one(only);
         }
         let compiled: Vec<T> = items.map(|item| compile(self, item)).collect();
         arena(self).extend(compiled)
@@ -208,19 +212,35 @@ fn wants_absence(condition: &ast::Condition<'_>) -> bool {
 }
 
 /// An arena being filled.
-pub(crate) struct Builder<T>(Vec<T>);
+pub(crate) struct Builder<T: Part>(SmallVec<T::Few>);
 
-impl<T> Default for Builder<T> {
+impl<T: Part> Default for Builder<T> {
     fn default() -> Self {
-        Self(Vec::new())
+        Self(SmallVec::new())
     }
 }
 
-impl<T> Builder<T> {
+impl<T: Part> Builder<T> {
     pub(crate) fn add(&mut self, item: T) -> Id<T> {
         let id = Id::new(index(self.0.len()));
         self.0.push(item);
         id
+    }
+
+    /// A run of one.
+    pub(crate) fn one(&mut self, item: T) -> Run<T> {
+        let start = index(self.0.len());
+        self.0.push(item);
+        Run::new(start, start + 1)
+    }
+
+    pub(crate) fn extend_from_slice(&mut self, items: &[T]) -> Run<T>
+    where
+        T: Copy,
+    {
+        let start = index(self.0.len());
+        self.0.extend_from_slice(items);
+        Run::new(start, index(self.0.len()))
     }
 
     pub(crate) fn extend(&mut self, items: impl IntoIterator<Item = T>) -> Run<T> {

@@ -12,6 +12,8 @@
 //!
 //! What always holds: what is read here has no warnings, and is the program that they would make, number by number.
 
+use smallvec::SmallVec;
+
 use crate::compile::Builder;
 use crate::dialect::Dialect;
 use crate::limits::Limits;
@@ -42,7 +44,8 @@ pub(crate) fn read(dialect: Dialect, text: &str, limits: &Limits) -> Option<Plai
         at: 0,
         compact: true,
         names: Names::new(),
-        gathered: Vec::with_capacity(4),
+        known: SmallVec::new(),
+        gathered: SmallVec::new(),
         patterns: Builder::default(),
         members: Builder::default(),
         conditions: Builder::default(),
@@ -75,8 +78,10 @@ struct Reader<'t> {
     at: usize,
     compact: bool,
     names: Names,
+    /// The same, with their numbers.
+    known: SmallVec<[(&'t str, NameId); NAMES]>,
     /// Members of the objects that are open.
-    gathered: Vec<Member>,
+    gathered: SmallVec<[Member; 4]>,
     patterns: Builder<Pattern>,
     members: Builder<Member>,
     conditions: Builder<Condition>,
@@ -107,7 +112,9 @@ impl<'t> Reader<'t> {
                 _ => return None,
             }
         }
-        Some(Pattern { members: self.members.extend(self.gathered.drain(start..)) })
+        let members = self.members.extend_from_slice(&self.gathered[start..]);
+        self.gathered.truncate(start);
+        Some(Pattern { members })
     }
 
     /// What a field must be.
@@ -145,19 +152,17 @@ impl<'t> Reader<'t> {
 
     /// The rest of an array of strings, all of them different, which is not empty.
     fn strings(&mut self) -> Option<Run<Condition>> {
-        let mut texts = [""; LiteralSet::FEW];
-        let mut count = 0;
+        let mut texts: SmallVec<[&str; LiteralSet::FEW]> = SmallVec::new();
         loop {
             self.expect(b'"')?;
             let text = self.string()?;
-            if texts[..count].contains(&text) {
+            if texts.len() == LiteralSet::FEW || texts.contains(&text) {
                 return None;
             }
-            *texts.get_mut(count)? = text;
-            count += 1;
+            texts.push(text);
             match self.next()? {
                 b',' => {}
-                b']' => return Some(self.any_of(&texts[..count])),
+                b']' => return Some(self.any_of(&texts)),
                 _ => return None,
             }
         }
@@ -165,19 +170,28 @@ impl<'t> Reader<'t> {
 
     fn any_of(&mut self, texts: &[&str]) -> Run<Condition> {
         let Self { conditions, tests, leaves, .. } = self;
-        conditions.extend(texts.iter().map(|&text| {
+        let mut condition = |text: &str| {
             let leaf = leaves.add(Leaf::Equals(Literal::String(text.into())));
-            Condition { tests: tests.extend([Test::Leaf(leaf)]) }
-        }))
+            Condition { tests: tests.one(Test::Leaf(leaf)) }
+        };
+        match texts {
+            [text] => conditions.one(condition(text)),
+            texts => conditions.extend(texts.iter().map(|&text| condition(text))),
+        }
     }
 
     /// The rest of a key that is a field's name in every dialect.
     fn name(&mut self) -> Option<NameId> {
         let name = self.string()?;
-        if let Some((id, _)) = self.names.iter().find(|(_, known)| *known == name) {
-            return Some(id);
+        if let Some((_, id)) = self.known.iter().find(|(known, _)| *known == name) {
+            return Some(*id);
         }
-        (!name.starts_with('$') && self.names.len() < NAMES).then(|| self.names.add(name))
+        if name.starts_with('$') || self.known.len() == NAMES {
+            return None;
+        }
+        let id = self.names.add(name);
+        self.known.push((name, id));
+        Some(id)
     }
 
     /// The rest of a string without escapes.

@@ -18,6 +18,8 @@
 use std::marker::PhantomData;
 use std::ops::Index;
 
+use smallvec::SmallVec;
+
 use crate::ast::Junction;
 use crate::ops::Leaf;
 
@@ -39,14 +41,14 @@ pub(crate) struct Pattern {
     pub(crate) members: Run<Member>,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Member {
     Field { name: NameId, node: Node },
     Junction { kind: Junction, patterns: Run<Pattern> },
 }
 
 /// What a field must be.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Node {
     /// Any of the conditions holds for the value.
     Any(Run<Condition>),
@@ -97,13 +99,13 @@ pub(crate) struct NameId(pub(crate) u32);
 pub(crate) struct Names {
     text: String,
     /// Where each ends.
-    ends: Vec<u32>,
+    ends: SmallVec<[u32; 4]>,
 }
 
 impl Names {
     /// With room for what most filters name.
     pub(crate) fn new() -> Self {
-        Self { text: String::with_capacity(32), ends: Vec::with_capacity(4) }
+        Self { text: String::with_capacity(32), ends: SmallVec::new() }
     }
 
     pub(crate) fn add(&mut self, name: &str) -> NameId {
@@ -128,7 +130,8 @@ impl Names {
 
     /// The memory that they take, in bytes.
     pub(crate) fn bytes(&self) -> usize {
-        self.text.capacity() + self.ends.capacity() * size_of::<u32>()
+        let ends = if self.ends.spilled() { self.ends.capacity() * size_of::<u32>() } else { 0 };
+        self.text.capacity() + ends
     }
 }
 
@@ -140,7 +143,33 @@ pub(crate) struct Run<T>(u32, u32, PhantomData<fn() -> T>);
 
 /// All `T`s of a program.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Arena<T>(Vec<T>);
+pub(crate) struct Arena<T: Part>(SmallVec<T::Few>);
+
+/// What a program has arenas of.
+pub(crate) trait Part: Sized {
+    /// So many take no memory of their own: what a filter of two fields that are strings has, the commonest in large sets.
+    type Few: smallvec::Array<Item = Self>;
+}
+
+impl Part for Pattern {
+    type Few = [Self; 2];
+}
+
+impl Part for Member {
+    type Few = [Self; 3];
+}
+
+impl Part for Condition {
+    type Few = [Self; 2];
+}
+
+impl Part for Test {
+    type Few = [Self; 2];
+}
+
+impl Part for Leaf {
+    type Few = [Self; 2];
+}
 
 impl Program {
     pub(crate) fn name(&self, id: NameId) -> &str {
@@ -148,8 +177,8 @@ impl Program {
     }
 }
 
-impl<T> Arena<T> {
-    pub(crate) fn new(mut items: Vec<T>) -> Self {
+impl<T: Part> Arena<T> {
+    pub(crate) fn new(mut items: SmallVec<T::Few>) -> Self {
         // A few items too many are cheaper than moving those there are.
         if items.capacity() > 4 * items.len().max(1) {
             items.shrink_to_fit();
@@ -161,13 +190,13 @@ impl<T> Arena<T> {
         self.0.iter()
     }
 
-    /// The memory that the items take, in bytes, without what they own.
+    /// The memory that the items take beside the arena, in bytes, without what they own.
     pub(crate) fn bytes(&self) -> usize {
-        self.0.capacity() * size_of::<T>()
+        if self.0.spilled() { self.0.capacity() * size_of::<T>() } else { 0 }
     }
 }
 
-impl<T> Index<Id<T>> for Arena<T> {
+impl<T: Part> Index<Id<T>> for Arena<T> {
     type Output = T;
 
     fn index(&self, id: Id<T>) -> &T {
@@ -175,7 +204,7 @@ impl<T> Index<Id<T>> for Arena<T> {
     }
 }
 
-impl<T> Index<Run<T>> for Arena<T> {
+impl<T: Part> Index<Run<T>> for Arena<T> {
     type Output = [T];
 
     fn index(&self, run: Run<T>) -> &[T] {
