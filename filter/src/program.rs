@@ -116,8 +116,9 @@ impl Names {
     }
 
     pub(crate) fn get(&self, NameId(number): NameId) -> &str {
-        let start = number.checked_sub(1).map_or(0, |before| self.ends[before as usize]);
-        &self.text[start as usize..self.ends[number as usize] as usize]
+        let ends = self.ends.as_slice();
+        let start = number.checked_sub(1).map_or(0, |before| ends[before as usize]);
+        &self.text[start as usize..ends[number as usize] as usize]
     }
 
     pub(crate) fn len(&self) -> usize {

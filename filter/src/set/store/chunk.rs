@@ -114,11 +114,17 @@ impl<T: Clone> Chunk<T> {
     pub(super) fn make_mut(&mut self) -> &mut [T] {
         // `Acquire`: whatever others did with the items before they let go of them, is done.
         if self.head().holders.load(Ordering::Acquire) != 1 {
-            *self = Self::new(self.len, self.head().in_region, |at| self[at].clone());
+            self.unshare();
         }
         // SAFETY: all items are initialized, and nobody else has them: only through `self` could there come to be more
         // that do, and that is borrowed.
         unsafe { slice::from_raw_parts_mut(self.items(), self.len) }
+    }
+
+    /// Apart from the above, which is inlined for it: most chunks that change are shared with nobody.
+    #[cold]
+    fn unshare(&mut self) {
+        *self = Self::new(self.len, self.head().in_region, |at| self[at].clone());
     }
 }
 
