@@ -14,7 +14,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 pub(crate) use events::{
     CheckArgs, ConvertArgs, ExplainArgs, FilterArgs, Kind, MatchArgs, RouteArgs, SchemaArgs,
 };
-pub(crate) use polls::{DemoArgs, RunArgs, WaitArgs};
+pub(crate) use polls::{ConnectArgs, DemoArgs, RunArgs, WaitArgs};
 pub(crate) use stores::{CancelArgs, ForgetArgs, ListArgs, NamedArgs, PurgeArgs, ShowArgs, SubmitArgs};
 pub(crate) use values::TextArg;
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use poller::Limits;
 
 use super::events::dialect;
 use super::values::{self, HeaderArg, TextArg};
@@ -26,6 +27,18 @@ pub(crate) struct ConnectArgs {
     /// Trust the certificates in this PEM file, besides the system's
     #[arg(long, value_name = "FILE")]
     pub(crate) cacert: Option<PathBuf>,
+
+    /// Refuse bodies larger than this once decompressed, say 20MiB or 500k; without it, 10MiB
+    #[arg(long, value_name = "SIZE", value_parser = values::size)]
+    pub(crate) max_body: Option<u64>,
+}
+
+impl ConnectArgs {
+    /// These limits, but for what was asked for.
+    pub(crate) fn bound(&self, mut limits: Limits) -> Limits {
+        limits.max_body = self.max_body.unwrap_or(limits.max_body);
+        limits
+    }
 }
 
 /// Watch a poll work against a job server on this machine

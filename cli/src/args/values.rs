@@ -1,4 +1,4 @@
-//! The small languages inside arguments: durations, text or `@file`, header lines.
+//! The small languages inside arguments: durations, sizes, text or `@file`, header lines.
 //!
 //! Parsing is pure; only [`TextArg::read`] and [`HeaderArg::resolve`] touch files or the environment, and they do it
 //! when the command runs, so that `--help` and argument errors never depend on either. Secrets arrive by reference
@@ -55,6 +55,42 @@ pub(crate) fn poll_duration(text: &str) -> Result<Duration, String> {
         return Err("shorter than 100ms, the least there is".to_owned());
     }
     Ok(duration)
+}
+
+/// Reads `20MiB`, `1.5M`, `500k`, `10MB`; a plain number counts bytes. A letter alone is a power of 1024, as it is for
+/// curl and dd: whoever means the other kind gets a little more than he asked for, and not less.
+pub(crate) fn size(text: &str) -> Result<u64, String> {
+    const EXPECTED: &str = "expected a size such as 20MiB, 1.5G or 500k (k, M, G and KiB, MiB, GiB are \
+        powers of 1024; kB, MB, GB of 1000; a plain number is bytes)";
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let (whole, part) = number.split_once('.').unwrap_or((number, "0"));
+    if whole.is_empty() || part.is_empty() || part.contains('.') {
+        return Err(EXPECTED.to_owned());
+    }
+    let unit = unit.trim_start();
+    let scale: u64 = match &*unit.to_ascii_lowercase() {
+        "" | "b" if number.contains('.') => {
+            return Err(format!("\"{text}\" is no whole number of bytes; {EXPECTED}"));
+        }
+        "" | "b" => 1,
+        "k" | "kib" => 1 << 10,
+        "m" | "mib" => 1 << 20,
+        "g" | "gib" => 1 << 30,
+        "kb" => 1_000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        _ => return Err(format!("unknown unit \"{unit}\"; {EXPECTED}")),
+    };
+    // More decimals than that count for less than a byte.
+    let part = &part[..part.len().min(10)];
+    let scaled = |digits: &str| digits.parse::<u64>().ok()?.checked_mul(scale);
+    let part = scaled(part).zip(10_u64.checked_pow(part.len() as u32)).map(|(part, of)| part / of);
+    scaled(whole)
+        .zip(part)
+        .and_then(|(whole, part)| whole.checked_add(part))
+        .ok_or_else(|| "more bytes than can be counted".to_owned())
 }
 
 /// A name for a scope, as the poller accepts it.
@@ -210,6 +246,52 @@ mod tests {
         }
         assert!(duration("5y").is_err_and(|message| message.contains("\"y\"") && message.contains("1.5m")));
         assert!(poll_duration("99ms").is_err());
+    }
+
+    #[test]
+    fn sizes_read_as_people_write_them() {
+        for (text, bytes) in [
+            ("0", 0),
+            ("1048577", 1_048_577),
+            ("7b", 7),
+            ("500k", 512_000),
+            ("20MiB", 20 << 20),
+            ("20 mib", 20 << 20),
+            ("20M", 20 << 20),
+            ("20MB", 20_000_000),
+            ("1.5G", 3 << 29),
+            ("0.1kB", 100),
+            ("0.0009765625k", 1),
+            ("1.00000000000000000000009G", 1 << 30),
+        ] {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        assert_eq!(size("10MiB"), Ok(poller::Limits::default().max_body), "the help of --max-body says so");
+    }
+
+    #[test]
+    fn what_is_no_size_is_refused_with_an_example() {
+        for text in [
+            "",
+            "k",
+            "-5k",
+            ".5M",
+            "5.M",
+            "1..5M",
+            "1.5.5M",
+            "1e6",
+            "0x10",
+            "5 5",
+            "1.5",
+            "1.5b",
+            "5 parsecs",
+        ] {
+            assert!(size(text).is_err_and(|message| message.contains("20MiB")), "{text}");
+        }
+        assert!(size("5T").is_err_and(|message| message.contains("\"T\"")));
+        for text in ["99999999999999999999", "99999999999G"] {
+            assert!(size(text).is_err_and(|message| message.contains("counted")), "{text}");
+        }
     }
 
     #[test]

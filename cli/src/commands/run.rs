@@ -18,7 +18,7 @@ pub(super) fn run(args: &RunArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     let print = if args.report.json || specs > 1 { Print::Outcomes } else { Print::Body };
     let narrator = Narrator::new(terminal, args.report.quiet);
     introduce(&jobs, &narrator);
-    let limits = specs::limits(args.unbounded);
+    let limits = args.connect.bound(specs::limits(args.unbounded));
     let plan = Plan { jobs, print, limits, cacert: args.connect.cacert.as_deref(), narrator, terminal };
     super::block_on(drive::drive(plan))
 }

@@ -95,7 +95,8 @@ async fn an_orderly_stop_keeps_what_the_last_requests_bring_and_says_how_to_go_o
     let folder = Folder::new();
     let later = spec("later", &server.url("/later")).replace(r#""interval":0.02"#, r#""interval":30"#);
     let specs = format!("{}\n{later}", spec("last", &server.url("/last")));
-    let mut child = feed_to(start(&folder, &["run", "--unbounded", "--json", "-"]), &specs).await;
+    let mut child =
+        feed_to(start(&folder, &["run", "--unbounded", "--json", "--max-body", "1k", "-"]), &specs).await;
     use tokio::io::{AsyncBufReadExt as _, BufReader};
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     let mut until = async |part: &str| {
@@ -117,6 +118,7 @@ async fn an_orderly_stop_keeps_what_the_last_requests_bring_and_says_how_to_go_o
     assert!(rest.contains("1 request was in flight and ended in time"), "{rest}");
     assert!(rest.contains("1 poll stays open (later: "), "{rest}");
     assert!(rest.contains(" left); go on with: poll run --store "), "{rest}");
+    assert!(rest.ends_with("polls.db --max-body 1024"), "{rest}");
     let output = child.wait_with_output().await.unwrap();
     assert_eq!(output.status.code(), Some(130));
     let printed = String::from_utf8(output.stdout).unwrap();

@@ -88,6 +88,25 @@ async fn mistakes_are_shown_where_they_stand() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn bodies_may_be_as_large_as_is_said_and_no_larger() {
+    let large = format!("\"{}\"", "x".repeat((10 << 20) - 1));
+    let server = serve([Reply::json(&*large), Reply::json("{}")]).await;
+    let url = server.url("/job");
+    run(&["wait", &url, "--every", "100ms"], "")
+        .await
+        .expect(0, "{}")
+        .telling("larger than the cap of 10485760 bytes")
+        .telling("raise the cap (--max-body, ");
+    let server = serve([Reply::json(&*large)]).await;
+    let url = server.url("/job");
+    let ended = run(&["wait", &url, "--max-body", "10485761"], "").await;
+    assert!(ended.code == Some(0) && ended.stdout == large, "{:?} {}", ended.code, ended.stderr);
+    let server = serve([Reply::json("[ 1, 2, 3 ]"), Reply::json("[1, 2, 3]")]).await;
+    let spec = format!(r#"{{"url":"{}","interval":0.1,"timeout":60}}"#, server.url("/job"));
+    run(&["run", "--unbounded", "--max-body", "0.01kB", "-"], spec).await.expect(0, "[1, 2, 3]");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_is_trusted_when_it_is_named() {
     let authority = Authority::new();
     let server =

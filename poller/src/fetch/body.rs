@@ -46,7 +46,7 @@ fn too_large(url: &Url, cap: u64) -> FetchError {
         FetchErrorKind::BodyTooLarge,
         format!(
             "the body from {} is larger than the cap of {cap} bytes (counted after decompression); \
-             raise the limit on body size if such bodies are expected",
+             if such bodies are expected, raise the cap (--max-body, Limits::max_body)",
             authority(url)
         ),
     )

@@ -32,7 +32,7 @@ use super::super::{drive, output, signals};
 use super::list::some_scope;
 use super::news::{News, Watched};
 use super::{Opening, age, check, on_store, plain, plainly, quoted, shown};
-use crate::args::RunArgs;
+use crate::args::{ConnectArgs, RunArgs};
 use crate::exit::Exit;
 use crate::render::live::{FEW, Narrator};
 use crate::render::terminal::Terminal;
@@ -66,7 +66,7 @@ async fn resume(
     let mut interrupted = signals::listen(narrator.eraser())?;
     let clock = SystemClock::new();
     // What is given was checked when it was read; what the file has open was accepted once, and is not refused now.
-    let mut limits = specs::limits(true);
+    let mut limits = args.connect.bound(specs::limits(true));
     limits.open_polls = limits.open_polls.max(given.as_ref().map_or(0, |given| given.jobs.len()));
     let (watched, mut news) = Watched::new(store.clone());
     let poller = Poller::builder()
@@ -141,7 +141,7 @@ async fn resume(
     if let Some(report) = &left {
         run.stopped(report, args.report.json).await?;
     }
-    run.end(left.as_ref(), args.connect.cacert.as_deref()).await
+    run.end(left.as_ref(), &args.connect).await
 }
 
 /// A run of a file.
@@ -348,7 +348,7 @@ impl Run<'_> {
     }
 
     /// The last words, and the exit code.
-    async fn end(self, stopped: Option<&ShutdownReport>, cacert: Option<&Path>) -> anyhow::Result<Exit> {
+    async fn end(self, stopped: Option<&ShutdownReport>, connect: &ConnectArgs) -> anyhow::Result<Exit> {
         if self.ends.number() > 1 {
             self.narrator.sum_up(
                 self.ends.summary(),
@@ -358,13 +358,16 @@ impl Run<'_> {
         }
         let left = u32::try_from(self.store.count_open().await.map_err(plain)?).unwrap_or(u32::MAX);
         if left > 0 {
-            let cacert = cacert.map(|path| format!(" --cacert {}", quoted(path))).unwrap_or_default();
+            let cacert = connect.cacert.as_ref().map(|path| format!(" --cacert {}", quoted(path)));
+            let max_body = connect.max_body.map(|bytes| format!(" --max-body {bytes}"));
             self.narrator.say(format_args!(
-                "{} stay{} open{}; go on with: poll run --store {}{cacert}",
+                "{} stay{} open{}; go on with: poll run --store {}{}{}",
                 story::count(left, "poll"),
                 if left == 1 { "s" } else { "" },
                 stopped.map(|report| some_open(report, self.clock.now())).unwrap_or_default(),
-                self.file
+                self.file,
+                cacert.unwrap_or_default(),
+                max_body.unwrap_or_default()
             ));
         }
         Ok(if stopped.is_some() { self.ends.exit().and(Exit::Cancelled) } else { self.ends.exit() })

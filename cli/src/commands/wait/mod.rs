@@ -45,7 +45,7 @@ pub(super) fn run(args: &WaitArgs, terminal: &Terminal) -> anyhow::Result<Exit> 
     let plan = Plan {
         jobs: vec![Job { key, spec }],
         print,
-        limits: specs::limits(true),
+        limits: args.connect.bound(specs::limits(true)),
         cacert: args.connect.cacert.as_deref(),
         narrator,
         terminal,

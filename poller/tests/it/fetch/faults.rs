@@ -90,7 +90,7 @@ async fn the_cap_counts_unpacked_bytes() {
         assert_eq!(
             message,
             "the body from SERVER is larger than the cap of 100000 bytes (counted after decompression); \
-             raise the limit on body size if such bodies are expected"
+             if such bodies are expected, raise the cap (--max-body, Limits::max_body)"
         );
     }
 }
