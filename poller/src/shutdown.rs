@@ -34,7 +34,12 @@ pub struct ShutdownReport {
     /// Of those, the ones whose time is over first, in that order: at most [`LISTED`](Self::LISTED). Polls that had not
     /// been read from the store yet are counted and not among them.
     pub first: Vec<LeftOpen>,
-    /// Requests that were in flight when the shutdown began and ended before it did. What they brought counts.
+    /// Of those left open, the ones whose outcome was decided, but the store failed to keep it, or had not answered, when
+    /// the [grace](crate::Limits::grace) was over. Nobody was told of it; whoever goes on with them asks again, if
+    /// their time is not over and the store has not kept it after all.
+    pub unkept: usize,
+    /// Requests that were in flight when the shutdown began and ended before it did. What they brought counts, but for
+    /// outcomes that are [unkept](Self::unkept).
     pub ended: usize,
     /// Requests that took longer than the [grace](crate::Limits::grace) and were abandoned. Their polls are open, and
     /// whoever goes on with them asks again.
@@ -64,11 +69,22 @@ pub struct LeftOpen {
     pub deadline: Timestamp,
     /// Whether its request was abandoned.
     pub abandoned: bool,
+    /// Whether its outcome was decided and [not kept](ShutdownReport::unkept).
+    pub unkept: bool,
+}
+
+/// Where a poll was when it was left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stopped {
+    /// On its way to its next request, or to the store for the first time.
+    Before,
+    InFlight,
+    Finishing,
 }
 
 /// Of all these, the [`ShutdownReport::LISTED`] whose time is over first, in that order, by name where that is the same.
 /// Only so many names are kept at a time.
-pub(crate) fn first<'a>(open: impl Iterator<Item = (Timestamp, &'a PollKey, bool)>) -> Vec<LeftOpen> {
+pub(crate) fn first<'a>(open: impl Iterator<Item = (Timestamp, &'a PollKey, Stopped)>) -> Vec<LeftOpen> {
     let mut first = BinaryHeap::with_capacity(ShutdownReport::LISTED + 1);
     for poll in open {
         if first.len() < ShutdownReport::LISTED || first.peek().is_some_and(|last| poll < *last) {
@@ -78,8 +94,12 @@ pub(crate) fn first<'a>(open: impl Iterator<Item = (Timestamp, &'a PollKey, bool
             first.pop();
         }
     }
-    let named =
-        |(deadline, key, abandoned): (_, &PollKey, _)| LeftOpen { key: key.clone(), deadline, abandoned };
+    let named = |(deadline, key, stopped): (_, &PollKey, _)| LeftOpen {
+        key: key.clone(),
+        deadline,
+        abandoned: stopped == Stopped::InFlight,
+        unkept: stopped == Stopped::Finishing,
+    };
     first.into_sorted_vec().into_iter().map(named).collect()
 }
 
@@ -92,13 +112,16 @@ mod tests {
         // Each deadline twice, in an order that is neither theirs nor the reverse.
         let keys: Vec<_> = (0..1000).map(|n| PollKey::new("", format!("poll-{n:03}"))).collect();
         let deadline = |n: usize| Timestamp::from_micros(n as u64 * 7919 % 1000 / 2);
-        let all = || keys.iter().enumerate().map(|(n, key)| (deadline(n), key, n % 3 == 0));
+        let stopped = |n: usize| [Stopped::Before, Stopped::InFlight, Stopped::Finishing][n % 3];
+        let all = || keys.iter().enumerate().map(|(n, key)| (deadline(n), key, stopped(n)));
         let mut sorted: Vec<_> = all().collect();
         sorted.sort_unstable();
         let named = first(all());
         assert_eq!(named.len(), ShutdownReport::LISTED);
-        for (named, (deadline, key, abandoned)) in named.iter().zip(sorted) {
-            assert_eq!((named.deadline, &named.key, named.abandoned), (deadline, key, abandoned));
+        for (named, (deadline, key, stopped)) in named.iter().zip(sorted) {
+            assert_eq!((named.deadline, &named.key), (deadline, key));
+            let (in_flight, finishing) = (stopped == Stopped::InFlight, stopped == Stopped::Finishing);
+            assert_eq!((named.abandoned, named.unkept), (in_flight, finishing));
         }
         assert_eq!(first(all().take(3)).len(), 3);
     }

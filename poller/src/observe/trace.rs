@@ -136,8 +136,8 @@ pub(crate) fn shutting_down(open: usize, in_flight: usize) {
 
 /// The poller has stopped.
 pub(crate) fn stopped(report: &ShutdownReport) {
-    let ShutdownReport { left_open: open, ended, abandoned, .. } = *report;
-    info!(target: TARGET, open, ended, abandoned, "stopped; open polls stay in the store");
+    let ShutdownReport { left_open: open, unkept, ended, abandoned, .. } = *report;
+    info!(target: TARGET, open, unkept, ended, abandoned, "stopped; open polls stay in the store");
 }
 
 /// The store failed; the engine tries again, or says so to whoever asked. A full disk fails many times a second, so only

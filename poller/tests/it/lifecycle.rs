@@ -298,7 +298,7 @@ async fn shutdown_abandons_what_takes_longer_than_the_grace() {
     world.sleep_until(Duration::from_secs(2)).await;
     let report = poller.shutdown().await;
     assert_eq!(millis(world.now()), 12_000);
-    assert_eq!((report.left_open, report.ended, report.abandoned), (2, 1, 1));
+    assert_eq!((report.left_open, report.unkept, report.ended, report.abandoned), (2, 0, 1, 1));
     let left: Vec<_> =
         report.first.iter().map(|poll| (poll.key.to_string(), poll.deadline, poll.abandoned)).collect();
     assert_eq!(

@@ -222,7 +222,7 @@ async fn what_happens_is_traced_in_the_words_of_the_field() {
         "poll.attempts=4",
         "http.response.status_code=200",
     ]);
-    has(&[" INFO poller: stopped", "open=0", "ended=0", "abandoned=0"]);
+    has(&[" INFO poller: stopped", "open=0", "unkept=0", "ended=0", "abandoned=0"]);
 }
 
 #[tokio::test]

@@ -75,22 +75,28 @@ async fn an_outcome_that_could_not_be_stored_is_stored_during_a_shutdown() {
         assert!(failures_left.load(Ordering::Relaxed) > 0);
         let began = world.now();
         let (outcome, report) = tokio::join!(poll.outcome(), poller.shutdown());
-        assert_eq!((outcome.unwrap().name(), report.left_open), ("matched", 0));
+        assert_eq!((outcome.unwrap().name(), report.left_open, report.unkept), ("matched", 0, 0));
         assert!(world.now() - began < Duration::from_secs(10), "{:?}", world.now() - began);
         assert_eq!((failures_left.load(Ordering::Relaxed), world.sent().len()), (0, 1));
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_never_works_again_holds_a_shutdown_up_for_the_grace() {
-    let world = World::sequence([success]);
+async fn a_store_that_never_works_again_holds_a_shutdown_up_for_the_grace_and_what_it_did_not_keep_is_counted()
+ {
+    let world = World::new(|_, request| if request.url.path() == "/pending" { pending() } else { success() });
     let failures_left = Arc::new(AtomicU32::new(u32::MAX));
     let poller = world.poller().store(Flaky::new(&failures_left)).build().await.unwrap();
     let poll = poller.submit("job", long()).await.unwrap();
-    world.arrived(1).await;
+    let pending = long().with_url("https://api.example.com/pending").unwrap();
+    let _pending = poller.submit("pending", pending).await.unwrap();
+    world.arrived(2).await;
     let (outcome, report) = tokio::join!(poll.outcome(), poller.shutdown());
     assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Shutdown);
-    assert_eq!((report.left_open, report.first.len(), millis(world.now())), (1, 1, 10_000));
+    assert_eq!((report.left_open, report.unkept, millis(world.now())), (2, 1, 10_000));
+    let left: Vec<_> = report.first.iter().map(|poll| (poll.key.key(), poll.unkept)).collect();
+    assert_eq!(left, [("job", true), ("pending", false)]);
+    assert_eq!((report.abandoned, failures_left.load(Ordering::Relaxed) < u32::MAX), (0, true));
 }
 
 /// A memory store of which others see to it that a poll is found in it each time somebody looks, once an hour at most.

@@ -329,6 +329,9 @@ impl Run<'_> {
         if let Some(requests) = requests_left(report) {
             self.narrator.say(requests);
         }
+        if let Some(outcomes) = outcomes_unkept(report) {
+            self.narrator.say(outcomes);
+        }
         if !json {
             return Ok(());
         }
@@ -337,10 +340,12 @@ impl Run<'_> {
             scope: some_scope(&poll.key),
             deadline: poll.deadline,
             abandoned: poll.abandoned,
+            unkept: poll.unkept,
         });
         let line = StopLine {
             left_open: self.store.count_open().await.map_err(plain)?,
             polls: polls.collect(),
+            outcomes_unkept: report.unkept,
             requests_ended: report.ended,
             requests_abandoned: report.abandoned,
         };
@@ -380,6 +385,7 @@ impl Run<'_> {
 struct StopLine<'a> {
     left_open: usize,
     polls: Vec<LeftLine<'a>>,
+    outcomes_unkept: usize,
     requests_ended: usize,
     requests_abandoned: usize,
 }
@@ -391,6 +397,7 @@ struct LeftLine<'a> {
     scope: Option<&'a str>,
     deadline: Timestamp,
     abandoned: bool,
+    unkept: bool,
 }
 
 /// `3 requests were in flight: 2 ended, 1 was abandoned`
@@ -406,6 +413,13 @@ fn requests_left(report: &ShutdownReport) -> Option<String> {
     };
     let joint = if report.ended > 0 && report.abandoned > 0 { ": " } else { " and " };
     Some(format!("{count} {} in flight{joint}{became}", were(in_flight)))
+}
+
+/// `1 outcome could not be kept; its poll is open still`
+fn outcomes_unkept(report: &ShutdownReport) -> Option<String> {
+    let count = story::count(u32::try_from(report.unkept).unwrap_or(u32::MAX), "outcome");
+    let so = if report.unkept == 1 { "its poll is" } else { "their polls are" };
+    (report.unkept > 0).then(|| format!("{count} could not be kept in time; {so} open still"))
 }
 
 /// ` (export-42: 12s left, export-43: 4m left, …)`: which polls were left, those first whose time is over first.
@@ -450,6 +464,22 @@ mod tests {
             (2, 1, "3 requests were in flight: 2 ended in time, 1 was abandoned"),
         ] {
             assert_eq!(said(ended, abandoned).as_deref(), Some(text));
+        }
+    }
+
+    #[test]
+    fn outcomes_that_could_not_be_kept_are_said() {
+        let said = |unkept| {
+            let mut report = ShutdownReport::default();
+            report.unkept = unkept;
+            outcomes_unkept(&report)
+        };
+        assert_eq!(said(0), None);
+        for (unkept, text) in [
+            (1, "1 outcome could not be kept in time; its poll is open still"),
+            (2, "2 outcomes could not be kept in time; their polls are open still"),
+        ] {
+            assert_eq!(said(unkept).as_deref(), Some(text));
         }
     }
 }

@@ -6,7 +6,7 @@ use super::Core;
 use crate::clock::Timestamp;
 use crate::event::{Event, HoldSource};
 use crate::outcome::Attempt;
-use crate::shutdown::{self, LeftOpen};
+use crate::shutdown::{self, LeftOpen, Stopped};
 use crate::store::PollKey;
 
 impl Core {
@@ -83,6 +83,11 @@ impl Core {
     /// The polls that are left without an outcome: those whose time is over first.
     pub(crate) fn left_open(&self) -> Vec<LeftOpen> {
         let deadline = |entry: &Entry| entry.state.deadline(&entry.spec);
-        shutdown::first(self.polls.values().map(|entry| (deadline(entry), &entry.key, entry.is_in_flight())))
+        let stopped = |entry: &Entry| match entry.phase {
+            Phase::InFlight { .. } => Stopped::InFlight,
+            Phase::Finishing(_) => Stopped::Finishing,
+            Phase::Creating(..) | Phase::Waiting { .. } | Phase::Queued { .. } => Stopped::Before,
+        };
+        shutdown::first(self.polls.values().map(|entry| (deadline(entry), &entry.key, stopped(entry))))
     }
 }

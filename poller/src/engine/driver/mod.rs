@@ -292,6 +292,7 @@ impl Driver {
             left_open: self.core.open() + self.loading.take().map_or(0, |loading| loading.left),
             // Where all handles are gone, nobody wants to know.
             first: if answers.is_empty() { Vec::new() } else { self.core.left_open() },
+            unkept: self.core.finishing(),
             ended: in_flight.saturating_sub(abandoned),
             abandoned,
         };
