@@ -294,12 +294,13 @@ mod tests {
         assert_eq!(wheel.next(), Some(at(70_000_001)));
     }
 
+    fn largest<T>(wheel: &Wheel<T>) -> Option<usize> {
+        let slots = wheel.levels.iter().flatten().map(|slot| slot.entries.capacity());
+        slots.chain([wheel.present.capacity(), wheel.ready.capacity()]).max()
+    }
+
     #[test]
     fn what_a_burst_took_is_given_back() {
-        let largest = |wheel: &Wheel<u32>| {
-            let slots = wheel.levels.iter().flatten().map(|slot| slot.entries.capacity());
-            slots.chain([wheel.present.capacity(), wheel.ready.capacity()]).max()
-        };
         let burst = 100_000;
         let mut wheel = Wheel::new();
         for start in [1_000_000, 31_000_000, 61_000_500] {
@@ -315,6 +316,16 @@ mod tests {
             assert_eq!(std::iter::from_fn(|| wheel.pop_due(at(start))).count() as u32, 2 * burst - 1);
             assert!(largest(&wheel) <= Some(ROOM), "{:?}", largest(&wheel));
         }
+    }
+
+    #[test]
+    fn what_was_swept_takes_no_room() {
+        let mut wheel = Wheel::new();
+        for number in 0..10_000_u64 {
+            wheel.insert(at(70_000_000 + number % 2), number);
+        }
+        wheel.sweep(|_, number| number == 7);
+        assert_eq!((wheel.len, largest(&wheel)), (1, Some(1)));
     }
 
     #[test]

@@ -375,6 +375,18 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_micros(1_000_000);
 
     #[test]
+    fn what_a_burst_of_effects_took_is_given_back() {
+        let mut core = Core::new(Limits::default(), Rng::seeded(1));
+        for number in 0..10 * EFFECTS {
+            core.answer(Ticket(number as u32), Err(Kind::Shutdown.into()));
+        }
+        let mut effects = effects(&mut core);
+        assert_eq!(effects.len(), 10 * EFFECTS);
+        core.take_effects(&mut effects);
+        assert!(core.effects.capacity() <= EFFECTS && effects.is_empty());
+    }
+
+    #[test]
     fn a_store_that_was_asked_before_a_poll_ended_does_not_bring_it_back() {
         let mut core = Core::new(Limits::default(), Rng::seeded(1));
         let spec = PollSpec::parse(r#"{"url": "https://example.com"}"#).unwrap();
