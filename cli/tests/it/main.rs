@@ -17,4 +17,5 @@ mod secrets;
 mod signals;
 mod store;
 mod streams;
+mod terminal;
 mod wait;
