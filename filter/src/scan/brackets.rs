@@ -5,6 +5,7 @@
 //! need not be looked at.
 
 use super::lanes::{BLOCK, Block, Lanes, WIDTH};
+use super::machine::{Baseline, Machine as _};
 use super::strings::Strings;
 
 /// How long a container is that these bytes begin with.
@@ -101,7 +102,7 @@ impl<const OBJECT: bool> Count<OBJECT> {
         }
         self.quotes = Lanes::NONE;
         let escapes = self.strings.escapes(block.map(|lanes| lanes.equal(b'\\')).bits());
-        let inside = self.strings.inside(quotes & !escapes.escaped);
+        let inside = self.strings.inside(Baseline.parity(quotes & !escapes.escaped));
         let opens = block.map(|lanes| lanes.equal(open(OBJECT))).bits() & !inside;
         let mut closes = block.map(|lanes| lanes.equal(close(OBJECT))).bits() & !inside;
         let (opened, closed) = (opens.count_ones() as usize, closes.count_ones() as usize);

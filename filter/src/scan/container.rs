@@ -15,7 +15,10 @@
 //! it is in. The former is a shift ([`After`]); the latter is found by going through the brackets one by one.
 //! What a document rarely has is looked at byte by byte: escapes, words, exponents, very long numbers.
 
-use super::lanes::{BLOCK, Block, Lanes};
+use super::lanes::BLOCK;
+#[cfg(target_arch = "x86_64")]
+use super::machine::avx2::Avx2;
+use super::machine::{Baseline, Machine};
 use super::scalar;
 use super::strings::Strings;
 use super::{Invalid, Scan};
@@ -23,10 +26,20 @@ use crate::limits::Limits;
 
 /// How long a container is that these bytes begin with; `room` is how deep it may be, itself counted.
 pub(super) fn checked(bytes: &[u8], room: usize) -> Scan<usize> {
-    let mut check = Check::new(bytes, room);
+    #[cfg(target_arch = "x86_64")]
+    if let Some(machine) = Avx2::detected() {
+        return machine.checked(bytes, room);
+    }
+    checked_by(Baseline, bytes, room)
+}
+
+/// The same with the instructions of this machine.
+#[inline(always)]
+pub(super) fn checked_by(machine: impl Machine, bytes: &[u8], room: usize) -> Scan<usize> {
+    let mut check = Check::new(machine, bytes, room);
     let end = check.end()?;
     // Whatever is not ASCII outside of strings is refused as it is; in strings it has to be UTF-8.
-    if check.seen.has_non_ascii() && std::str::from_utf8(&bytes[..end]).is_err() {
+    if machine.has_non_ascii(check.seen) && std::str::from_utf8(&bytes[..end]).is_err() {
         return Err(Invalid);
     }
     Ok(end)
@@ -119,10 +132,11 @@ impl Open {
 
 /// What is known before a block.
 #[derive(Debug)]
-struct Check<'d> {
+struct Check<'d, M: Machine> {
+    machine: M,
     bytes: &'d [u8],
     /// All bytes so far, put together by "or".
-    seen: Lanes,
+    seen: M::Block,
     strings: Strings,
     open: Open,
     /// Commas and opening brackets.
@@ -141,12 +155,14 @@ struct Check<'d> {
     long: usize,
 }
 
-impl<'d> Check<'d> {
-    fn new(bytes: &'d [u8], room: usize) -> Self {
+impl<'d, M: Machine> Check<'d, M> {
+    #[inline(always)]
+    fn new(machine: M, bytes: &'d [u8], room: usize) -> Self {
         let none = After::default();
         Self {
+            machine,
             bytes,
-            seen: Lanes::NONE,
+            seen: machine.block(&[0; BLOCK]),
             strings: Strings::default(),
             open: Open::new(room),
             begun: none,
@@ -182,10 +198,9 @@ impl<'d> Check<'d> {
     /// The place after the container, if it ends in this block.
     #[inline(always)]
     fn block(&mut self, bytes: &[u8; BLOCK], base: usize) -> Scan<Option<usize>> {
-        let block = Block::new(bytes);
-        self.seen = self.seen.or(block.fold(Lanes::or));
-        let rare = block.map(|lanes| lanes.within(0, b' ').or(lanes.equal(b'\\'))).fold(Lanes::or).bits();
-        if rare == 0 && self.strings.escaped == 0 {
+        let block = self.machine.block(bytes);
+        self.seen = self.machine.or(self.seen, block);
+        if !self.machine.has_rare(block) && self.strings.escaped == 0 {
             self.grammar::<false>(block, bytes, base)
         } else {
             self.grammar::<true>(block, bytes, base)
@@ -195,11 +210,12 @@ impl<'d> Check<'d> {
     #[inline(always)]
     fn grammar<const RARE: bool>(
         &mut self,
-        block: Block,
+        block: M::Block,
         bytes: &[u8; BLOCK],
         base: usize,
     ) -> Scan<Option<usize>> {
-        let is = |byte| block.map(|lanes: Lanes| lanes.equal(byte)).bits();
+        let machine = self.machine;
+        let is = |byte| machine.equal(block, byte);
         let mut quotes = is(b'"');
         let mut blanks = 0;
         let mut escaping = 0;
@@ -207,16 +223,12 @@ impl<'d> Check<'d> {
             let escapes = self.strings.escapes(is(b'\\'));
             quotes &= !escapes.escaped;
             escaping = escapes.escaping;
-            blanks = block
-                .map(|lanes| {
-                    lanes.equal(b' ').or(lanes.equal(b'\n')).or(lanes.equal(b'\r')).or(lanes.equal(b'\t'))
-                })
-                .bits();
+            blanks = is(b' ') | is(b'\n') | is(b'\r') | is(b'\t');
         }
-        let strings = self.strings.inside(quotes);
+        let strings = self.strings.inside(machine.parity(quotes));
         if RARE {
             blanks &= !strings;
-            if block.map(|lanes| lanes.within(0, 0x1F)).bits() & strings != 0 {
+            if machine.within(block, 0, 0x1F) & strings != 0 {
                 return Err(Invalid);
             }
             self.escapes(escaping & strings, base)?;
@@ -225,8 +237,9 @@ impl<'d> Check<'d> {
         let commas = is(b',') & !strings;
         let colons = is(b':') & !strings;
         // A brace differs from its bracket in one bit.
-        let opening = block.map(|lanes| lanes.lower().equal(b'{')).bits() & !strings;
-        let closing = block.map(|lanes| lanes.lower().equal(b'}')).bits() & !strings;
+        let lower = machine.lower(block);
+        let opening = machine.equal(lower, b'{') & !strings;
+        let closing = machine.equal(lower, b'}') & !strings;
         let scalars = !(strings | ends | commas | colons | opening | closing | blanks);
         let (bad_numbers, scalar_starts) = self.numbers(&is, block, scalars, base)?;
 
@@ -274,11 +287,11 @@ impl<'d> Check<'d> {
     fn numbers(
         &mut self,
         is: &impl Fn(u8) -> u64,
-        block: Block,
+        block: M::Block,
         scalars: u64,
         base: usize,
     ) -> Scan<(u64, u64)> {
-        let digits = block.map(|lanes| lanes.within(b'0', b'9')).bits() & scalars;
+        let digits = self.machine.within(block, b'0', b'9') & scalars;
         let points = is(b'.') & scalars;
         let starts = scalars & !self.scalars.next(scalars);
         let signs = is(b'-') & starts;

@@ -1,8 +1,8 @@
 //! Many bytes compared at once: the bytes of a chunk as lanes, and the answers as one bit for each, the first byte lowest.
 //!
 //! `wide` makes of this the instructions that the target is sure to have: SSE2 on x86-64, NEON on 64-bit Arm, words
-//! elsewhere. The standard library's own intrinsics can only be called through `unsafe`, and choosing wider ones at run time
-//! is not worth that: with AVX2 checking a document takes a tenth less, since most of it is arithmetic on the bits.
+//! elsewhere. Wider ones, which have to be found at run time and called through `unsafe`, are for checking containers only
+//! (see [`machine`](super::machine)): strings and members are mostly shorter than what is here.
 
 use wide::u8x16;
 
@@ -114,6 +114,13 @@ impl Block {
     pub(super) fn fold(self, join: impl Fn(Lanes, Lanes) -> Lanes) -> Lanes {
         let [a, b, c, d] = self.0;
         join(join(a, b), join(c, d))
+    }
+
+    /// The bytes of both, put together by "or".
+    #[inline(always)]
+    pub(super) fn or(self, other: Self) -> Self {
+        let ([a, b, c, d], [e, f, g, h]) = (self.0, other.0);
+        Self([a.or(e), b.or(f), c.or(g), d.or(h)])
     }
 
     /// One bit for each byte that is meant.

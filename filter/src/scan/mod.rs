@@ -8,7 +8,7 @@
 //! ```text
 //!  cursor ── steps ──► scalar      strings, numbers, words, in chunks of 16 bytes
 //!         └─ skips ──► container   checked:  the whole grammar ─┐
-//!                   └► brackets    trusted:  brackets, quotes  ─┴─ in blocks of 64 bytes, as words of bits (lanes)
+//!                   └► brackets    trusted:  brackets, quotes  ─┴─ in blocks of 64 bytes, as words of bits (lanes, machine)
 //! ```
 //!
 //! An error has no text: whoever needs one reads the document again with [`crate::json`], whose business words are.
@@ -17,6 +17,7 @@ mod brackets;
 mod container;
 mod cursor;
 mod lanes;
+mod machine;
 mod raw;
 mod scalar;
 mod strings;

@@ -24,15 +24,11 @@ pub(super) struct Escapes {
 }
 
 impl Strings {
-    /// Which bytes stand in strings, from the opening quote to before the closing one.
+    /// Which bytes stand in strings, from the opening quote to before the closing one; of each byte it is given whether an odd
+    /// number of quotes is in the block up to it, itself included.
     #[inline(always)]
-    pub(super) fn inside(&mut self, quotes: u64) -> u64 {
-        // For each bit whether an odd number of quotes is set up to it, itself included.
-        let mut inside = quotes;
-        for shift in [1, 2, 4, 8, 16, 32] {
-            inside ^= inside << shift;
-        }
-        inside ^= self.inside;
+    pub(super) fn inside(&mut self, parity: u64) -> u64 {
+        let inside = parity ^ self.inside;
         self.inside = (inside as i64 >> 63) as u64;
         inside
     }

@@ -4,7 +4,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::{Cursor, Kind, Raw, Scan};
+use super::machine::Baseline;
+use super::{Cursor, Kind, Raw, Scan, container};
 use crate::json::{self, Node};
 use crate::limits::Limits;
 
@@ -86,6 +87,28 @@ proptest! {
     fn values_begin_and_end_where_they_do(document in document()) {
         check(&document.to_string());
         check(&format!(" {document:#}\n"));
+    }
+
+    /// Of documents that are JSON, or nearly: whatever instructions the processor has, it says what those of every processor
+    /// say, and what serde_json says.
+    #[test]
+    fn all_instructions_agree(
+        document in document(),
+        changes in vec((any::<prop::sample::Index>(), proptest::sample::select(&b"[]{}\"\\,:1-.e nt\n\x1f\xff\xc3"[..])), 0..3),
+        room in prop_oneof![Just(127_usize), 0_usize..8],
+    ) {
+        let mut bytes = format!("[{document},{document:#}]").into_bytes();
+        for (place, byte) in changes {
+            let place = place.index(bytes.len());
+            bytes[place] = byte;
+        }
+        bytes[0] = b'[';
+        let end = container::checked_by(Baseline, &bytes, room);
+        prop_assert_eq!(container::checked(&bytes, room), end);
+        if room == 127 {
+            let valid = serde_json::from_slice::<Value>(&bytes).is_ok();
+            prop_assert_eq!(end == Ok(bytes.len()), valid, "{}", String::from_utf8_lossy(&bytes));
+        }
     }
 
     #[test]

@@ -1,0 +1,140 @@
+//! AVX2 and what came with it in x86-64-v3: 32 bytes at once, bits counted, cleared and multiplied by single instructions.
+
+#![expect(unsafe_code, reason = "instructions that a processor may lack cannot be had otherwise")]
+
+use std::arch::is_x86_feature_detected as has;
+use std::arch::x86_64::{
+    __m256i, _mm_clmulepi64_si128, _mm_cvtsi64_si128, _mm_cvtsi128_si64, _mm_set1_epi8, _mm256_cmpeq_epi8,
+    _mm256_loadu_si256, _mm256_min_epu8, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8,
+    _mm256_sub_epi8,
+};
+use std::sync::LazyLock;
+
+use super::Machine;
+use crate::scan::lanes::BLOCK;
+use crate::scan::{Scan, container};
+
+/// The proof that the processor has AVX2, BMI, LZCNT, POPCNT and PCLMULQDQ.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::scan) struct Avx2(());
+
+impl Avx2 {
+    /// Whether this processor has all of them.
+    #[inline]
+    pub(in crate::scan) fn detected() -> Option<Self> {
+        static DETECTED: LazyLock<bool> = LazyLock::new(|| {
+            has!("avx2")
+                && has!("bmi1")
+                && has!("bmi2")
+                && has!("lzcnt")
+                && has!("popcnt")
+                && has!("pclmulqdq")
+        });
+        DETECTED.then_some(Self(()))
+    }
+
+    /// [`container::checked`] with these instructions: what is inlined into a function is compiled for what that may use.
+    pub(in crate::scan) fn checked(self, bytes: &[u8], room: usize) -> Scan<usize> {
+        #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt,pclmulqdq")]
+        fn checked(machine: Avx2, bytes: &[u8], room: usize) -> Scan<usize> {
+            container::checked_by(machine, bytes, room)
+        }
+        // SAFETY: `self` exists only where `detected` has found these features.
+        unsafe { checked(self, bytes, room) }
+    }
+
+    #[inline(always)]
+    fn bits(self, [low, high]: [__m256i; 2]) -> u64 {
+        // SAFETY: `self` proves AVX2.
+        let (low, high) = unsafe { (_mm256_movemask_epi8(low) as u32, _mm256_movemask_epi8(high) as u32) };
+        u64::from(low) | u64::from(high) << 32
+    }
+
+    #[inline(always)]
+    fn all(self, byte: u8) -> __m256i {
+        // SAFETY: `self` proves AVX2.
+        unsafe { _mm256_set1_epi8(byte as i8) }
+    }
+
+    #[inline(always)]
+    fn equal_lanes(self, lanes: __m256i, byte: u8) -> __m256i {
+        // SAFETY: `self` proves AVX2.
+        unsafe { _mm256_cmpeq_epi8(lanes, self.all(byte)) }
+    }
+
+    #[inline(always)]
+    fn lanes_within(self, lanes: __m256i, low: u8, high: u8) -> __m256i {
+        // SAFETY: `self` proves AVX2.
+        unsafe {
+            let above = _mm256_sub_epi8(lanes, self.all(low));
+            _mm256_cmpeq_epi8(_mm256_min_epu8(above, self.all(high - low)), above)
+        }
+    }
+
+    #[inline(always)]
+    fn rare_lanes(self, lanes: __m256i) -> __m256i {
+        self.or_lanes(self.lanes_within(lanes, 0, b' '), self.equal_lanes(lanes, b'\\'))
+    }
+
+    #[inline(always)]
+    fn or_lanes(self, one: __m256i, other: __m256i) -> __m256i {
+        // SAFETY: `self` proves AVX2.
+        unsafe { _mm256_or_si256(one, other) }
+    }
+}
+
+/// Closures are not compiled for what their surroundings may use until they are inlined, so there are none here.
+impl Machine for Avx2 {
+    type Block = [__m256i; 2];
+
+    #[inline(always)]
+    fn block(self, bytes: &[u8; BLOCK]) -> Self::Block {
+        let (halves, _) = bytes.as_chunks::<32>();
+        // SAFETY: `self` proves AVX2, and 32 bytes are read of 32.
+        unsafe {
+            [_mm256_loadu_si256(halves[0].as_ptr().cast()), _mm256_loadu_si256(halves[1].as_ptr().cast())]
+        }
+    }
+
+    #[inline(always)]
+    fn equal(self, [low, high]: Self::Block, byte: u8) -> u64 {
+        self.bits([self.equal_lanes(low, byte), self.equal_lanes(high, byte)])
+    }
+
+    #[inline(always)]
+    fn within(self, [a, b]: Self::Block, low: u8, high: u8) -> u64 {
+        self.bits([self.lanes_within(a, low, high), self.lanes_within(b, low, high)])
+    }
+
+    #[inline(always)]
+    fn lower(self, [low, high]: Self::Block) -> Self::Block {
+        [self.or_lanes(low, self.all(0x20)), self.or_lanes(high, self.all(0x20))]
+    }
+
+    #[inline(always)]
+    fn or(self, one: Self::Block, other: Self::Block) -> Self::Block {
+        [self.or_lanes(one[0], other[0]), self.or_lanes(one[1], other[1])]
+    }
+
+    #[inline(always)]
+    fn has_non_ascii(self, block: Self::Block) -> bool {
+        self.bits(block) != 0
+    }
+
+    #[inline(always)]
+    fn has_rare(self, [low, high]: Self::Block) -> bool {
+        let rare = self.or_lanes(self.rare_lanes(low), self.rare_lanes(high));
+        // SAFETY: `self` proves AVX2.
+        unsafe { _mm256_movemask_epi8(rare) != 0 }
+    }
+
+    #[inline(always)]
+    fn parity(self, bits: u64) -> u64 {
+        // A product without carries by all ones adds up, at each place, the bits up to it.
+        // SAFETY: `self` proves PCLMULQDQ; SSE2 is there on all of x86-64.
+        unsafe {
+            let product = _mm_clmulepi64_si128::<0>(_mm_cvtsi64_si128(bits as i64), _mm_set1_epi8(-1));
+            _mm_cvtsi128_si64(product) as u64
+        }
+    }
+}
