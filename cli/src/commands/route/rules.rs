@@ -13,6 +13,8 @@ use std::thread;
 
 use filter::json::{self, Kind, Node};
 use filter::{Diagnostic, Dialect, Filter, FilterOptions, FilterSet, Limits, Span};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::id::{Ids, Meaning};
 use crate::commands::AlreadyTold;
@@ -88,6 +90,16 @@ struct Rule {
     line: u32,
 }
 
+/// A rule that has both its members, once each, and no other.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Members<'l> {
+    #[serde(borrow)]
+    id: &'l RawValue,
+    #[serde(borrow)]
+    filter: &'l RawValue,
+}
+
 /// What is wrong, with spans into the whole text.
 #[derive(Debug, Default)]
 struct Findings {
@@ -102,12 +114,29 @@ impl Part {
         let mut start = range.start;
         for line in text[range].split_inclusive('\n') {
             part.lines += 1;
-            if !line.trim_ascii().is_empty() {
+            if !line.trim_ascii().is_empty() && !part.flawless_line(line, start, &options) {
                 part.line(line.trim_end_matches(['\n', '\r']), start, &options);
             }
             start += line.len();
         }
         part
+    }
+
+    /// Takes a line of which nothing has to be told; whether it was one. Nobody asks what stands where in such a line, so that no
+    /// tree is made of it: loading a million rules takes a third less of the processor.
+    fn flawless_line(&mut self, line: &str, start: usize, options: &FilterOptions) -> bool {
+        // To serde, an array of two would do as well.
+        if !line.trim_ascii_start().starts_with('{') {
+            return false;
+        }
+        let Ok(Members { id, filter }) = serde_json::from_str(line) else { return false };
+        let Ok(filter) = options.parse(filter.get()) else { return false };
+        let id = id.get();
+        let meaning = json::parse(id, &Limits::new()).ok().as_ref().and_then(Meaning::of);
+        let Some(meaning) = meaning.filter(|_| filter.warnings().is_empty()) else { return false };
+        let id_start = start + (id.as_ptr().addr() - line.as_ptr().addr());
+        self.rules.push(Rule { id: id_start..id_start + id.len(), meaning, filter, line: self.lines });
+        true
     }
 
     fn line(&mut self, line: &str, start: usize, options: &FilterOptions) {
