@@ -140,8 +140,9 @@ impl Part {
     }
 
     fn line(&mut self, line: &str, start: usize, options: &FilterOptions) {
-        // The filter has its own limit on its length; the line may have an id besides.
-        let node = match json::parse(line, &Limits::new().with_text_bytes(usize::MAX)) {
+        // The filter has its own limits; the line has an id besides, and an object around both.
+        let limits = Limits::new().with_depth(Limits::new().depth() + 1).with_text_bytes(usize::MAX);
+        let node = match json::parse(line, &limits) {
             Ok(node) => node,
             Err(error) => return self.findings.errors.push(not_json(&error, start)),
         };
@@ -282,4 +283,24 @@ fn not_json(error: &filter::JsonError, start: usize) -> Diagnostic {
 fn shifted(diagnostic: &Diagnostic, start: usize) -> Diagnostic {
     let span = diagnostic.location().map(|span| Span { start: start + span.start, end: start + span.end });
     diagnostic.clone().span(span)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_ways_to_read_a_line_take_filters_as_deep_as_the_limit() {
+        let options = FilterOptions::new();
+        let most = Limits::new().depth();
+        for (depth, taken) in [(most, true), (most + 1, false)] {
+            let nested = format!("{}[\"x\"]{}", "{\"a\":".repeat(depth - 1), "}".repeat(depth - 1));
+            let line = format!("{{\"id\":1,\"filter\":{nested}}}");
+            let mut part = Part::default();
+            assert_eq!(part.flawless_line(&line, 0, &options), taken, "{depth}");
+            let mut part = Part::default();
+            part.line(&line, 0, &options);
+            assert_eq!((part.rules.len() == 1, part.findings.errors.is_empty()), (taken, taken), "{depth}");
+        }
+    }
 }
