@@ -8,9 +8,8 @@
 //!
 //! What always holds:
 //!
-//! - One call sends one request per hop and no more. The library's retries are off, its redirects are off (they are
-//!   followed here, where each hop can be guarded and the user's headers dropped), and there are no proxies, cookies or
-//!   referers that nobody asked for.
+//! - One call sends one request per hop and no more. The library below knows no redirects (they are followed here, where
+//!   each hop can be guarded and the user's headers dropped), and no proxies, cookies or referers that nobody asked for.
 //! - A kept-alive connection that the server has closed is found closed before use, and a new one is opened. If the close
 //!   crosses the request on the wire, the attempt fails, visibly, as [`Reset`](super::FetchErrorKind::Reset): nobody can
 //!   know whether the server acted on it, and sending it again would be a request that no schedule accounts for. Only a

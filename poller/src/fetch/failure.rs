@@ -71,11 +71,15 @@ pub(super) fn classify(error: &(dyn Error + 'static), url: &Url, phase: Phase) -
 
 /// A URL that no request line can carry.
 pub(super) fn unsendable(url: &Url) -> FetchError {
+    /// Of a URI of the crate `http`.
+    const LONGEST: usize = 65_534;
     FetchError::new(
         FetchErrorKind::Protocol,
         format!(
-            "the URL of {} cannot be sent; percent-encode what is unusual in its path and query",
-            authority(url)
+            "the URL of {} cannot be sent: it has {} bytes, and no more than {LONGEST} fit a request line; \
+             if it is shorter, percent-encode what is unusual in its path and query",
+            authority(url),
+            url.as_str().len()
         ),
     )
 }

@@ -92,7 +92,7 @@ impl Route {
     }
 }
 
-/// The URL as a request carries it. Of what a [`Url`] may hold, some is longer than a request line should be.
+/// The URL as a request carries it; none if it cannot, as a very long one.
 pub(super) fn uri(url: &Url) -> Option<Uri> {
     Uri::try_from(url.as_str()).ok()
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use http::Method;
-use poller::fetch::{Fetch as _, Guard, HttpClient};
+use poller::fetch::{Fetch as _, FetchErrorKind, Guard, HttpClient};
 use test_support::{Gate, Reply, Script, Server};
 
 use super::{client, get, request, with_headers};
@@ -74,6 +74,22 @@ async fn a_body_that_is_missing_has_a_length_where_one_is_expected() {
         assert_eq!(server.arrived(number).await.header("content-length"), length, "{method}");
     }
     assert_eq!(server.connections(), 1);
+}
+
+#[tokio::test]
+async fn a_url_that_is_too_long_is_an_error_that_does_not_show_it() {
+    let server = Server::start(Reply::new(204)).await;
+    let url = |length: usize| {
+        let start = server.url("/?s3cret=");
+        format!("{start}{}", "x".repeat(length - start.len()))
+    };
+    assert_eq!(get(&client(), &url(65_534)).await.unwrap().status, 204);
+    let error = get(&client(), &url(65_535)).await.unwrap_err();
+    assert_eq!(error.kind(), FetchErrorKind::Protocol);
+    let message = error.to_string();
+    assert!(message.contains("it has 65535 bytes, and no more than 65534 fit"), "{message}");
+    assert!(!message.contains("s3cret"), "{message}");
+    assert_eq!(server.requests().len(), 1);
 }
 
 #[tokio::test]
