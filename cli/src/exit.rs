@@ -6,7 +6,7 @@
 
 use std::process::ExitCode;
 
-use poller::{Conclusion, Outcome};
+use poller::{Outcome, OutcomeKind};
 
 /// What the process tells its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,11 +50,11 @@ impl Exit {
 
 impl From<&Outcome> for Exit {
     fn from(outcome: &Outcome) -> Self {
-        match outcome.conclusion {
-            Conclusion::Matched { .. } => Self::Success,
-            Conclusion::TimedOut { .. } => Self::TimedOut,
-            Conclusion::Cancelled => Self::Cancelled,
-            // `Conclusion` may grow; an outcome this version does not know is not a success.
+        match outcome.kind {
+            OutcomeKind::Matched { .. } => Self::Success,
+            OutcomeKind::TimedOut { .. } => Self::TimedOut,
+            OutcomeKind::Cancelled => Self::Cancelled,
+            // `OutcomeKind` may grow; an outcome this version does not know is not a success.
             _ => Self::Negative,
         }
     }

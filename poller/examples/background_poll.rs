@@ -48,7 +48,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                     attempt.note.unwrap_or_default()
                 );
             }
-            Event::Finished(outcome) => println!("{} after {:?}", outcome.name(), outcome.elapsed()),
+            Event::Outcome(outcome) => println!("{} after {:?}", outcome.name(), outcome.elapsed()),
             _ => {}
         }
     }

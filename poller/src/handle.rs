@@ -34,7 +34,7 @@ use crate::store::{PollKey, StoredPoll};
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Poll {
+pub struct PollHandle {
     key: PollKey,
     accepted: Accepted,
     deadline: Timestamp,
@@ -45,7 +45,7 @@ pub struct Poll {
 #[derive(Clone)]
 enum State {
     Open(PollId),
-    Finished(Arc<Outcome>),
+    Outcome(Arc<Outcome>),
 }
 
 /// What became of a submission.
@@ -60,7 +60,7 @@ pub enum Accepted {
     AlreadyFinished,
 }
 
-impl Poll {
+impl PollHandle {
     pub(crate) fn open(
         key: PollKey,
         id: PollId,
@@ -78,7 +78,7 @@ impl Poll {
         shared: Arc<Shared>,
     ) -> Self {
         let accepted = Accepted::AlreadyFinished;
-        Self { key, accepted, deadline, state: State::Finished(outcome), shared }
+        Self { key, accepted, deadline, state: State::Outcome(outcome), shared }
     }
 
     /// The key it was submitted with.
@@ -108,11 +108,11 @@ impl Poll {
     /// What happens to it, from what is kept of the past to the outcome; see [`Events`].
     pub fn events(&self) -> Events {
         match &self.state {
-            State::Finished(outcome) => Events::of_finished(outcome),
+            State::Outcome(outcome) => Events::of_finished(outcome),
             State::Open(id) => {
                 let (feeder, feed) = event::feed();
                 // Where the driver is gone the feeder is dropped, and the stream ends.
-                let _ = self.shared.inbox.send(Message::Watch { id: *id, events: feeder });
+                let _ = self.shared.driver.send(Message::Watch { id: *id, events: feeder });
                 Events::of_open(feed, self.stored_outcome())
             }
         }
@@ -124,7 +124,7 @@ impl Poll {
     /// If the poller shuts down first, or the store fails.
     pub async fn outcome(&self) -> Result<Arc<Outcome>, Error> {
         let id = match &self.state {
-            State::Finished(outcome) => return Ok(Arc::clone(outcome)),
+            State::Outcome(outcome) => return Ok(Arc::clone(outcome)),
             State::Open(id) => *id,
         };
         match self.ask(|answer| Message::Await { id, answer }).await? {
@@ -146,15 +146,15 @@ impl Poll {
 
     async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Message) -> Result<T, Error> {
         let (sender, answer) = oneshot::channel();
-        self.shared.inbox.send(message(sender)).map_err(|_| Kind::Shutdown)?;
+        self.shared.driver.send(message(sender)).map_err(|_| Kind::Shutdown)?;
         Ok(answer.await.map_err(|_| Kind::Shutdown)?)
     }
 
     /// The outcome of a poll that the engine no longer has.
     fn stored_outcome(&self) -> BoxFuture<'static, Result<Arc<Outcome>, Error>> {
-        let (around, key) = (Arc::clone(&self.shared.around), self.key.clone());
+        let (deps, key) = (Arc::clone(&self.shared.deps), self.key.clone());
         Box::pin(async move {
-            match around.store.get(key.clone()).await? {
+            match deps.store.get(key.clone()).await? {
                 Some(StoredPoll { outcome: Some(outcome), .. }) => Ok(outcome),
                 // It was forgotten since, or is still open while the engine has stopped.
                 Some(_) => Err(Kind::Shutdown.into()),
@@ -164,9 +164,9 @@ impl Poll {
     }
 }
 
-impl fmt::Debug for Poll {
+impl fmt::Debug for PollHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Poll")
+        f.debug_struct("PollHandle")
             .field("key", &self.key)
             .field("accepted", &self.accepted)
             .finish_non_exhaustive()

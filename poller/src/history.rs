@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use crate::clock::{Timestamp, micros};
 use crate::fetch::FetchErrorKind;
-use crate::outcome::{Attempt, AttemptResult, Next, NextReason, Verdict};
+use crate::outcome::{Attempt, AttemptResult, JudgementKind, Next, NextReason};
 
 /// What an attempt lacked, on one line. Shared between the attempts, and polls, that lacked the same.
 pub(crate) type Note = Arc<str>;
@@ -32,15 +32,15 @@ pub(crate) struct Record {
     pub(crate) at: Timestamp,
     pub(crate) duration: Duration,
     pub(crate) result: AttemptResult,
-    pub(crate) verdict: Verdict,
+    pub(crate) judgement: JudgementKind,
     pub(crate) note: Option<Note>,
     pub(crate) next: Option<Next>,
 }
 
 impl Record {
     pub(crate) fn into_attempt(self, number: u32) -> Attempt {
-        let Self { at, duration, result, verdict, note, next } = self;
-        Attempt { number, at, duration, result, verdict, note: note.as_deref().map(Into::into), next }
+        let Self { at, duration, result, judgement, note, next } = self;
+        Attempt { number, at, duration, result, judgement, note: note.as_deref().map(Into::into), next }
     }
 }
 
@@ -101,12 +101,12 @@ impl History {
         while self.len() >= most {
             self.drop_first(rhythm);
         }
-        let Record { at, duration, result, verdict, ref note, next } = *record;
-        let mut flags = match verdict {
-            Verdict::Matched => 0,
-            Verdict::Failed => 1,
-            Verdict::Unmatched => 2,
-            Verdict::Error => 3,
+        let Record { at, duration, result, judgement, ref note, next } = *record;
+        let mut flags = match judgement {
+            JudgementKind::Matched => 0,
+            JudgementKind::Failed => 1,
+            JudgementKind::Unmatched => 2,
+            JudgementKind::Error => 3,
         };
         flags |= match next.map(|next| next.why) {
             None => 0,
@@ -370,11 +370,11 @@ impl Raw {
             }
             status => AttemptResult::Status(u16::try_from(status).unwrap_or(u16::MAX)),
         };
-        let verdict = match self.flags & VERDICT {
-            0 => Verdict::Matched,
-            1 => Verdict::Failed,
-            2 => Verdict::Unmatched,
-            _ => Verdict::Error,
+        let judgement = match self.flags & VERDICT {
+            0 => JudgementKind::Matched,
+            1 => JudgementKind::Failed,
+            2 => JudgementKind::Unmatched,
+            _ => JudgementKind::Error,
         };
         let why = match (self.flags & NEXT) >> NEXT_SHIFT {
             GRID => NextReason::Grid,
@@ -382,7 +382,7 @@ impl Raw {
             _ => NextReason::Hint,
         };
         let next = self.next.map(|at| Next { at, why });
-        Record { at: self.at, duration: Duration::from_micros(self.took), result, verdict, note, next }
+        Record { at: self.at, duration: Duration::from_micros(self.took), result, judgement, note, next }
     }
 }
 
@@ -397,11 +397,11 @@ mod tests {
             Just(AttemptResult::Status(200)),
             (0_u8..13).prop_map(|code| AttemptResult::Error(FetchErrorKind::from_code(code))),
         ];
-        let verdict = prop_oneof![
-            Just(Verdict::Matched),
-            Just(Verdict::Failed),
-            Just(Verdict::Unmatched),
-            Just(Verdict::Error)
+        let judgement = prop_oneof![
+            Just(JudgementKind::Matched),
+            Just(JudgementKind::Failed),
+            Just(JudgementKind::Unmatched),
+            Just(JudgementKind::Error)
         ];
         let why = prop_oneof![
             Just(NextReason::Grid),
@@ -409,12 +409,12 @@ mod tests {
             (1..u32::MAX, 1..u32::MAX).prop_map(|(r#try, limit)| NextReason::Retry { r#try, limit }),
         ];
         let note = proptest::option::of("[ab]");
-        (0..1_u64 << 40, 0..1_u64 << 40, result, verdict, note, (0..1_u64 << 50, why)).prop_map(
-            |(late, took, result, verdict, note, (after, why))| Record {
+        (0..1_u64 << 40, 0..1_u64 << 40, result, judgement, note, (0..1_u64 << 50, why)).prop_map(
+            |(late, took, result, judgement, note, (after, why))| Record {
                 at: Timestamp::from_micros(late),
                 duration: Duration::from_micros(took),
                 result,
-                verdict,
+                judgement,
                 note: note.map(Into::into),
                 next: Some(Next { at: Timestamp::from_micros(after), why }),
             },
@@ -465,7 +465,7 @@ mod tests {
                 at: due + Duration::from_micros(700),
                 duration: Duration::from_millis(80),
                 result: AttemptResult::Status(200),
-                verdict: Verdict::Unmatched,
+                judgement: JudgementKind::Unmatched,
                 note: Some(r#"status is "PENDING", expected "SUCCESS""#.into()),
                 next: Some(Next { at: due + rhythm.interval, why: NextReason::Grid }),
             };

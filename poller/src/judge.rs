@@ -1,7 +1,7 @@
 //! What a response means for its poll: the only place where filters, retry rules and hints meet a response.
 //!
 //! Judging is pure and does not know the poll's history, so it runs wherever the response arrived; what follows from
-//! a [`Finding`] is decided by the state machine. The order is the specification's: failure filter, response filter,
+//! a [`Judgement`] is decided by the state machine. The order is the specification's: failure filter, response filter,
 //! then, for a response that met neither, the first retry rule that applies and the server's hint.
 
 use std::borrow::Cow;
@@ -21,7 +21,7 @@ use crate::spec::{PollSpec, ResponseFilter};
 
 /// What one attempt brought, judged.
 #[derive(Clone, Debug)]
-pub(crate) enum Finding {
+pub(crate) enum Judgement {
     /// The failure filter was met.
     Failed { response: RecordedResponse, explanation: String },
     /// The response filter was met.
@@ -34,7 +34,7 @@ pub(crate) enum Finding {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Unmatched {
-    pub(crate) miss: Arc<Miss>,
+    pub(crate) response: Arc<UnmatchedResponse>,
     /// What the first retry rule that applies makes of it.
     pub(crate) retry: Option<Retry>,
     /// How long the server asked to be left alone.
@@ -45,7 +45,7 @@ pub(crate) struct Unmatched {
 
 /// A response that met neither filter. A poll keeps its last one, and the next is compared to it.
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Miss {
+pub(crate) struct UnmatchedResponse {
     pub(crate) response: RecordedResponse,
     /// What did not match, on one line.
     pub(crate) note: Note,
@@ -68,48 +68,48 @@ const HOPELESS: [u16; 5] = [400, 401, 403, 405, 410];
 /// While a job goes on, most of its responses say what the one before said. One that equals the `previous` in all that
 /// filters look at is therefore not read again: it lacks what that one lacked.
 ///
-/// The finding tells none of the `secrets` of the request that was answered, whatever the response sends back.
+/// The judgement tells none of the `secrets` of the request that was answered, whatever the response sends back.
 pub(crate) fn judge(
     spec: &PollSpec,
     mut response: RecordedResponse,
     secrets: &Secrets,
-    previous: Option<&Arc<Miss>>,
+    previous: Option<&Arc<UnmatchedResponse>>,
     now: SystemTime,
-) -> Finding {
-    let seen = Seen::new(&response, spec);
-    let unchanged = previous.filter(|previous| seen.equals(&previous.response));
+) -> Judgement {
+    let view = ResponseView::new(&response, spec);
+    let unchanged = previous.filter(|previous| view.equals(&previous.response));
     if unchanged.is_none() {
         if let Some(filter) = spec.failure_filter()
-            && seen.meets(filter)
+            && view.meets(filter)
         {
-            let explanation = format!("the failure filter matched: {}", secrets.hide(&seen.why(filter)));
-            return Finding::Failed { response, explanation };
+            let explanation = format!("the failure filter matched: {}", secrets.hide(&view.why(filter)));
+            return Judgement::Failed { response, explanation };
         }
-        if seen.meets(spec.response_filter()) {
-            return Finding::Matched { response };
+        if view.meets(spec.response_filter()) {
+            return Judgement::Matched { response };
         }
     }
     let status = response.status();
     let (note, echoes) = match unchanged {
         Some(previous) => (Arc::clone(&previous.note), previous.response.echoes()),
-        None => Lack::new(&seen, spec.response_filter()).without(secrets),
+        None => UnmetConditions::new(&view, spec.response_filter()).without(secrets),
     };
-    let retry = seen.retry(spec, now);
+    let retry = view.retry(spec, now);
     let hint = retry::hint::from_response(status, response.headers().iter(), now).map(|hint| hint.delay);
     let hopeless = HOPELESS.contains(&status) && !expects(spec, status);
     response.set_echoes(echoes);
-    let miss = match unchanged {
+    let kept = match unchanged {
         Some(previous) if previous.response == response => Arc::clone(previous),
-        _ => Arc::new(Miss { response, note }),
+        _ => Arc::new(UnmatchedResponse { response, note }),
     };
-    Finding::Unmatched(Unmatched { miss, retry, hint, hopeless })
+    Judgement::Unmatched(Unmatched { response: kept, retry, hint, hopeless })
 }
 
 /// In full, why `response` does not meet the response filter of `spec`: for a person, some lines long.
 ///
 /// It quotes the response; see [`RecordedResponse::echoes`].
 pub(crate) fn explain(spec: &PollSpec, response: &RecordedResponse) -> String {
-    Lack::new(&Seen::new(response, spec), spec.response_filter()).in_full()
+    UnmetConditions::new(&ResponseView::new(response, spec), spec.response_filter()).in_full()
 }
 
 /// Whether the spec itself speaks of this status, so that it is part of the plan and not a dead end.
@@ -122,7 +122,7 @@ fn expects(spec: &PollSpec, status: u16) -> bool {
 }
 
 /// A response in the forms that filters look at, each made only if some filter needs it.
-struct Seen<'a> {
+struct ResponseView<'a> {
     response: &'a RecordedResponse,
     looks_at_headers: bool,
     headers: OnceCell<Value>,
@@ -130,7 +130,7 @@ struct Seen<'a> {
     body: OnceCell<Result<Value, serde_json::Error>>,
 }
 
-impl<'a> Seen<'a> {
+impl<'a> ResponseView<'a> {
     fn new(response: &'a RecordedResponse, spec: &PollSpec) -> Self {
         let filters = || spec.failure_filter().into_iter().chain([spec.response_filter()]);
         Self {
@@ -234,42 +234,42 @@ impl<'a> Seen<'a> {
 }
 
 /// What a response lacks, told on one line and in full from one look.
-struct Lack<'a> {
-    seen: &'a Seen<'a>,
+struct UnmetConditions<'a> {
+    view: &'a ResponseView<'a>,
     filter: &'a ResponseFilter,
     headers: OnceCell<Explanation>,
     body: OnceCell<Result<Explanation, String>>,
 }
 
-impl<'a> Lack<'a> {
-    const fn new(seen: &'a Seen<'a>, filter: &'a ResponseFilter) -> Self {
-        Self { seen, filter, headers: OnceCell::new(), body: OnceCell::new() }
+impl<'a> UnmetConditions<'a> {
+    const fn new(view: &'a ResponseView<'a>, filter: &'a ResponseFilter) -> Self {
+        Self { view, filter, headers: OnceCell::new(), body: OnceCell::new() }
     }
 
     fn headers(&self, filter: &Filter) -> &Explanation {
-        self.headers.get_or_init(|| filter.explain(self.seen.headers()))
+        self.headers.get_or_init(|| filter.explain(self.view.headers()))
     }
 
     fn body(&self, filter: &Filter) -> Result<&Explanation, &String> {
-        let explained = || match self.seen.parsed() {
+        let explained = || match self.view.parsed() {
             Ok(body) => Ok(filter.explain(body)),
-            Err(error) => Err(self.seen.not_json(error)),
+            Err(error) => Err(self.view.not_json(error)),
         };
         self.body.get_or_init(explained).as_ref()
     }
 
     /// What is not met, on one line, the coarsest part first.
     fn note(&self) -> String {
-        let status = self.seen.response.status();
+        let status = self.view.response.status();
         if let Some(accepted) = &self.filter.status
             && !accepted.accepts(status)
         {
             return format!("HTTP status is {status}, expected {accepted}");
         }
         if let Some(filter) = &self.filter.headers
-            && let Some(miss) = self.headers(filter).summary()
+            && let Some(unmet) = self.headers(filter).summary()
         {
-            return format!("header {miss}");
+            return format!("header {unmet}");
         }
         match self.filter.body.as_ref().map(|filter| self.body(filter)) {
             Some(Ok(explained)) => explained.summary().unwrap_or_default(),
@@ -280,7 +280,7 @@ impl<'a> Lack<'a> {
 
     /// Each part of the filter and what was found for it.
     fn in_full(&self) -> String {
-        let status = self.seen.response.status();
+        let status = self.view.response.status();
         let mut parts = Vec::new();
         if let Some(accepted) = &self.filter.status {
             let held = if accepted.accepts(status) { "holds" } else { "does not hold" };
@@ -315,10 +315,10 @@ impl<'a> Lack<'a> {
     }
 }
 
-/// The finding for a request that was cut because its time was over.
-pub(crate) fn timed_out(limit: Duration) -> Finding {
+/// The judgement for a request that was cut because its time was over.
+pub(crate) fn timed_out(limit: Duration) -> Judgement {
     let limit = Duration::from_millis(u64::try_from(limit.as_micros().div_ceil(1000)).unwrap_or(u64::MAX));
-    Finding::Error(FetchError::new(FetchErrorKind::Timeout, format!("no whole response within {limit:?}")))
+    Judgement::Error(FetchError::new(FetchErrorKind::Timeout, format!("no whole response within {limit:?}")))
 }
 
 fn indented(text: &str) -> String {
@@ -329,16 +329,16 @@ fn indented(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn note(finding: &Finding) -> &Note {
-        match finding {
-            Finding::Unmatched(unmatched) => &unmatched.miss.note,
+    fn note(judgement: &Judgement) -> &Note {
+        match judgement {
+            Judgement::Unmatched(unmatched) => &unmatched.response.note,
             other => panic!("{other:?}"),
         }
     }
 
-    fn miss(finding: Finding) -> Arc<Miss> {
-        match finding {
-            Finding::Unmatched(unmatched) => unmatched.miss,
+    fn unmatched(judgement: Judgement) -> Arc<UnmatchedResponse> {
+        match judgement {
+            Judgement::Unmatched(unmatched) => unmatched.response,
             other => panic!("{other:?}"),
         }
     }
@@ -348,22 +348,22 @@ mod tests {
         let spec: PollSpec =
             r#"{"url":"https://a.test","responseFilter":{"body":{"status":["SUCCESS"]}}}"#.parse().unwrap();
         let respond = |date: &str, body: &str| RecordedResponse::new(200, [("date", date)], body.to_owned());
-        let judge = |response, previous: Option<&Arc<Miss>>| {
+        let judge = |response, previous: Option<&Arc<UnmatchedResponse>>| {
             judge(&spec, response, &Secrets::default(), previous, SystemTime::UNIX_EPOCH)
         };
 
-        let first = miss(judge(respond("1", r#"{"status":"A"}"#), None));
+        let first = unmatched(judge(respond("1", r#"{"status":"A"}"#), None));
         let later = judge(respond("2", r#"{"status":"A"}"#), Some(&first));
         assert!(Arc::ptr_eq(note(&later), &first.note));
-        let later = miss(later);
+        let later = unmatched(later);
         assert_eq!(later.response.headers().get("date"), Some("2"), "what is kept is the last response");
-        assert!(Arc::ptr_eq(&miss(judge(respond("2", r#"{"status":"A"}"#), Some(&later))), &later));
+        assert!(Arc::ptr_eq(&unmatched(judge(respond("2", r#"{"status":"A"}"#), Some(&later))), &later));
 
         let changed = judge(respond("2", r#"{"status":"B"}"#), Some(&later));
         assert_eq!(&**note(&changed), r#"status is "B", expected "SUCCESS""#);
         assert!(matches!(
             judge(respond("2", r#"{"status":"SUCCESS"}"#), Some(&later)),
-            Finding::Matched { .. }
+            Judgement::Matched { .. }
         ));
     }
 
@@ -373,9 +373,9 @@ mod tests {
             r#"{"url":"https://a.test","responseFilter":{"body":{"status":["SUCCESS"]}}}"#.parse().unwrap();
         let mut secrets = Secrets::default();
         secrets.add("Bearer tell-nobody");
-        let judge = |date: &str, body: &str, previous: Option<&Arc<Miss>>| {
+        let judge = |date: &str, body: &str, previous: Option<&Arc<UnmatchedResponse>>| {
             let response = RecordedResponse::new(200, [("date", date)], body.to_owned());
-            miss(judge(&spec, response, &secrets, previous, SystemTime::UNIX_EPOCH))
+            unmatched(judge(&spec, response, &secrets, previous, SystemTime::UNIX_EPOCH))
         };
         let first = judge("1", r#"{"status":"tell-nobody"}"#, None);
         assert_eq!(
@@ -396,11 +396,11 @@ mod tests {
     fn a_header_that_a_filter_looks_at_is_not_passed_over() {
         let spec: PollSpec =
             r#"{"url":"https://a.test","responseFilter":{"headers":{"x-state":["done"]}}}"#.parse().unwrap();
-        let judge = |state: &str, previous: Option<&Arc<Miss>>| {
+        let judge = |state: &str, previous: Option<&Arc<UnmatchedResponse>>| {
             let response = RecordedResponse::new(200, [("x-state", state)], "");
             judge(&spec, response, &Secrets::default(), previous, SystemTime::UNIX_EPOCH)
         };
-        let first = miss(judge("busy", None));
-        assert!(matches!(judge("done", Some(&first)), Finding::Matched { .. }));
+        let first = unmatched(judge("busy", None));
+        assert!(matches!(judge("done", Some(&first)), Judgement::Matched { .. }));
     }
 }

@@ -82,12 +82,12 @@ pub mod store;
 pub use clock::{BoxFuture, Clock, SystemClock, Timestamp};
 pub use error::{Error, ErrorKind};
 pub use event::{Event, Events, HoldSource};
-pub use handle::{Accepted, Poll};
+pub use handle::{Accepted, PollHandle};
 pub use limits::Limits;
 pub use observe::{AttemptCounts, OutcomeCounts, Stats, Timings};
 pub use outcome::{
-    Attempt, AttemptResult, Conclusion, Counts, FailureReason, Next, NextReason, Outcome, TimeoutReason,
-    Verdict,
+    Attempt, AttemptResult, Counts, FailureReason, JudgementKind, Next, NextReason, Outcome, OutcomeKind,
+    TimeoutReason,
 };
 pub use poller::{Matched, Poller, PollerBuilder};
 pub use response::{Headers, RecordedResponse};

@@ -16,26 +16,26 @@ use crate::response::RecordedResponse;
 /// How a poll ended, with everything that was learnt on the way.
 ///
 /// ```
-/// use poller::{Conclusion, Outcome, TimeoutReason};
+/// use poller::{OutcomeKind, Outcome, TimeoutReason};
 ///
 /// let outcome: Outcome = serde_json::from_str(
 ///     r#"{"outcome": "timed out", "reason": "deadline", "explanation": "status is \"RUNNING\", expected \"SUCCESS\"",
 ///         "attempts": 30, "restarts": 0, "startedAt": "2026-01-01T00:00:00Z", "endedAt": "2026-01-01T00:05:00Z",
 ///         "counts": {"200": 29, "timeout": 1}, "history": []}"#,
 /// )?;
-/// assert!(matches!(outcome.conclusion, Conclusion::TimedOut { reason: TimeoutReason::Deadline, .. }));
+/// assert!(matches!(outcome.kind, OutcomeKind::TimedOut { reason: TimeoutReason::Deadline, .. }));
 /// assert_eq!((outcome.name(), outcome.elapsed().as_secs()), ("timed out", 300));
 /// assert_eq!(outcome.counts.to_string(), "29 × 200, 1 × timeout");
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 ///
 /// In JSON it is one flat object: `outcome` is its [name](Self::name), `reason`, `response` and `explanation` are there where the
-/// [`Conclusion`] has them.
+/// [`OutcomeKind`] has them.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Outcome {
     /// The way it ended.
-    pub conclusion: Conclusion,
+    pub kind: OutcomeKind,
     /// Requests made, over all restarts that are known of.
     pub attempts: u32,
     /// How often a process went on with a poll that an earlier process had begun.
@@ -60,32 +60,34 @@ impl Outcome {
     /// The name of the outcome: `matched`, `failed`, `timed out` or `cancelled`.
     #[must_use]
     pub const fn name(&self) -> &'static str {
-        match self.conclusion {
-            Conclusion::Matched { .. } => "matched",
-            Conclusion::Failed { .. } => "failed",
-            Conclusion::TimedOut { .. } => "timed out",
-            Conclusion::Cancelled => "cancelled",
+        match self.kind {
+            OutcomeKind::Matched { .. } => "matched",
+            OutcomeKind::Failed { .. } => "failed",
+            OutcomeKind::TimedOut { .. } => "timed out",
+            OutcomeKind::Cancelled => "cancelled",
         }
     }
 
     /// The response the outcome rests on: the one that matched or failed, or the last before the time was over.
     #[must_use]
     pub const fn response(&self) -> Option<&RecordedResponse> {
-        match &self.conclusion {
-            Conclusion::Matched { response } => Some(response),
-            Conclusion::Failed { response, .. } | Conclusion::TimedOut { response, .. } => response.as_ref(),
-            Conclusion::Cancelled => None,
+        match &self.kind {
+            OutcomeKind::Matched { response } => Some(response),
+            OutcomeKind::Failed { response, .. } | OutcomeKind::TimedOut { response, .. } => {
+                response.as_ref()
+            }
+            OutcomeKind::Cancelled => None,
         }
     }
 
     /// Why a poll failed or ran out of time, in words; `None` for the other outcomes.
     #[must_use]
     pub fn explanation(&self) -> Option<&str> {
-        match &self.conclusion {
-            Conclusion::Failed { explanation, .. } | Conclusion::TimedOut { explanation, .. } => {
+        match &self.kind {
+            OutcomeKind::Failed { explanation, .. } | OutcomeKind::TimedOut { explanation, .. } => {
                 Some(explanation)
             }
-            Conclusion::Matched { .. } | Conclusion::Cancelled => None,
+            OutcomeKind::Matched { .. } | OutcomeKind::Cancelled => None,
         }
     }
 }
@@ -93,7 +95,7 @@ impl Outcome {
 /// The four ways a poll can end.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub enum Conclusion {
+pub enum OutcomeKind {
     /// A response met the response filter.
     Matched {
         /// That response.
@@ -125,7 +127,7 @@ pub enum Conclusion {
 /// buffer first, which cannot hold a body verbatim.
 mod wire {
     use super::{
-        Attempt, Conclusion, Counts, Deserialize, Deserializer, FailureReason, Outcome, RecordedResponse,
+        Attempt, Counts, Deserialize, Deserializer, FailureReason, Outcome, OutcomeKind, RecordedResponse,
         Serialize, Serializer, TimeoutReason, Timestamp,
     };
     use serde::de::{DeserializeOwned, Error, IntoDeserializer as _};
@@ -135,10 +137,10 @@ mod wire {
         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
             let mut map = serializer.serialize_struct("Outcome", 10)?;
             map.serialize_field("outcome", self.name())?;
-            match &self.conclusion {
-                Conclusion::Failed { reason, .. } => map.serialize_field("reason", reason)?,
-                Conclusion::TimedOut { reason, .. } => map.serialize_field("reason", reason)?,
-                Conclusion::Matched { .. } | Conclusion::Cancelled => {}
+            match &self.kind {
+                OutcomeKind::Failed { reason, .. } => map.serialize_field("reason", reason)?,
+                OutcomeKind::TimedOut { reason, .. } => map.serialize_field("reason", reason)?,
+                OutcomeKind::Matched { .. } | OutcomeKind::Cancelled => {}
             }
             if let Some(explanation) = self.explanation() {
                 map.serialize_field("explanation", explanation)?;
@@ -175,20 +177,20 @@ mod wire {
         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
             let flat = Flat::deserialize(deserializer)?;
             let explanation = flat.explanation.unwrap_or_default();
-            let conclusion = match flat.outcome.as_str() {
+            let kind = match flat.outcome.as_str() {
                 "matched" => {
                     let response = flat.response.ok_or_else(|| D::Error::missing_field("response"))?;
-                    Conclusion::Matched { response }
+                    OutcomeKind::Matched { response }
                 }
                 "failed" => {
                     let reason = reason::<FailureReason, D::Error>(flat.reason)?;
-                    Conclusion::Failed { reason, response: flat.response, explanation }
+                    OutcomeKind::Failed { reason, response: flat.response, explanation }
                 }
                 "timed out" => {
                     let reason = reason::<TimeoutReason, D::Error>(flat.reason)?;
-                    Conclusion::TimedOut { reason, response: flat.response, explanation }
+                    OutcomeKind::TimedOut { reason, response: flat.response, explanation }
                 }
-                "cancelled" => Conclusion::Cancelled,
+                "cancelled" => OutcomeKind::Cancelled,
                 other => {
                     return Err(D::Error::unknown_variant(
                         other,
@@ -197,7 +199,7 @@ mod wire {
                 }
             };
             Ok(Self {
-                conclusion,
+                kind,
                 attempts: flat.attempts,
                 restarts: flat.restarts,
                 started_at: flat.started_at,
@@ -285,14 +287,14 @@ impl fmt::Display for Counts {
 /// One request and what came of it.
 ///
 /// ```
-/// use poller::{Attempt, AttemptResult, NextReason, Verdict};
+/// use poller::{Attempt, AttemptResult, NextReason, JudgementKind};
 ///
 /// let attempt: Attempt = serde_json::from_str(
 ///     r#"{"number": 3, "at": "2026-01-01T00:00:20Z", "durationInMicros": 12000, "result": {"status": 503},
 ///         "verdict": "unmatched", "note": "HTTP status is 503, expected 200",
 ///         "next": {"at": "2026-01-01T00:00:21Z", "why": {"retry": {"try": 2, "limit": 5}}}}"#,
 /// )?;
-/// assert_eq!((attempt.result, attempt.verdict), (AttemptResult::Status(503), Verdict::Unmatched));
+/// assert_eq!((attempt.result, attempt.judgement), (AttemptResult::Status(503), JudgementKind::Unmatched));
 /// assert!(matches!(attempt.next.unwrap().why, NextReason::Retry { r#try: 2, limit: 5 }));
 /// # Ok::<(), serde_json::Error>(())
 /// ```
@@ -310,7 +312,8 @@ pub struct Attempt {
     /// What came back.
     pub result: AttemptResult,
     /// What it meant for the poll.
-    pub verdict: Verdict,
+    #[serde(rename = "verdict")]
+    pub judgement: JudgementKind,
     /// What did not match, or what went wrong, on one line; never a body.
     pub note: Option<Box<str>>,
     /// When the next request is due, and why then. `None` when there will be none.
@@ -341,7 +344,7 @@ impl fmt::Display for AttemptResult {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
-pub enum Verdict {
+pub enum JudgementKind {
     /// The response filter was met: the poll is done.
     Matched,
     /// The failure filter was met: the poll has failed.

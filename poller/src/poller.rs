@@ -10,13 +10,13 @@ use tokio::sync::{Semaphore, oneshot};
 use url::Url;
 
 use crate::clock::{Clock, SystemClock};
-use crate::engine::{self, Inbox, Message, Shares, Surroundings};
+use crate::engine::{self, Coalescer, Deps, DriverHandle, Message};
 use crate::error::{Error, Kind};
 use crate::fetch::{Fetch, Guard, HttpClient};
-use crate::handle::Poll;
+use crate::handle::PollHandle;
 use crate::limits::Limits;
 use crate::observe::{Observer, Stats};
-use crate::outcome::{Conclusion, Outcome};
+use crate::outcome::{Outcome, OutcomeKind};
 use crate::scope::{self, Scope};
 use crate::secret::{DenyAll, SecretResolver};
 use crate::shutdown::ShutdownReport;
@@ -26,7 +26,7 @@ use crate::store::{MemoryStore, PollKey, Retention, Store, StoredPoll};
 /// Runs polls in the background. Cheap to clone; all clones share one engine.
 ///
 /// The engine lives on the tokio runtime that [`build`](PollerBuilder::build) was called on. It stops with
-/// [`shutdown`](Self::shutdown), or when the last `Poller`, [`Scope`] and [`Poll`] is dropped; polls that are open then
+/// [`shutdown`](Self::shutdown), or when the last `Poller`, [`Scope`] and [`PollHandle`] is dropped; polls that are open then
 /// stay open in their store.
 ///
 /// ```no_run
@@ -56,8 +56,8 @@ pub struct Poller {
 
 /// What all handles of a poller share.
 pub(crate) struct Shared {
-    pub(crate) inbox: Inbox,
-    pub(crate) around: Arc<Surroundings>,
+    pub(crate) driver: DriverHandle,
+    pub(crate) deps: Arc<Deps>,
     pub(crate) limits: Limits,
     /// The turns of [`Limits::submitting`].
     pub(crate) turns: Arc<Semaphore>,
@@ -75,7 +75,7 @@ impl Shared {
             return Ok(());
         }
         let url = Url::parse(origin).expect("invariant: the origin of a URL is one");
-        self.around.fetch.admits(&url).map_err(Kind::Url)?;
+        self.deps.fetch.admits(&url).map_err(Kind::Url)?;
         *self.admitted.write().unwrap_or_else(PoisonError::into_inner) = origin.into();
         Ok(())
     }
@@ -99,7 +99,7 @@ impl Poller {
     /// # Errors
     /// If the key is not valid, the poll exists with another spec, the store fails, the poller is full or shutting
     /// down.
-    pub async fn submit(&self, key: impl Into<String>, spec: PollSpec) -> Result<Poll, Error> {
+    pub async fn submit(&self, key: impl Into<String>, spec: PollSpec) -> Result<PollHandle, Error> {
         scope::submit(&self.shared, "", key.into(), spec).await
     }
 
@@ -131,7 +131,7 @@ impl Poller {
     /// # Errors
     /// If the store fails.
     pub async fn list(&self) -> Result<Vec<StoredPoll>, Error> {
-        Ok(self.shared.around.store.list().await?)
+        Ok(self.shared.deps.store.list().await?)
     }
 
     /// Cancels the poll of that key in the default scope and returns its outcome, which is another one where that was
@@ -155,7 +155,7 @@ impl Poller {
     /// What this poller has done so far and has under way: counts, and how late requests were.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.shared.around.observer.stats()
+        self.shared.deps.observer.stats()
     }
 
     /// Removes finished polls of all scopes now: those that ended longer than `age` ago, and of the others all but the
@@ -164,11 +164,11 @@ impl Poller {
     /// # Errors
     /// If the store fails; what was removed until then is gone.
     pub async fn purge(&self, age: Duration, most: usize) -> Result<usize, Error> {
-        let around = &self.shared.around;
-        let keep = Retention::new(around.clock.now().before(age), most);
+        let deps = &self.shared.deps;
+        let keep = Retention::new(deps.clock.now().before(age), most);
         let mut removed = 0;
         loop {
-            match around.store.purge(keep).await? {
+            match deps.store.purge(keep).await? {
                 0 => return Ok(removed),
                 some => removed += some,
             }
@@ -181,7 +181,7 @@ impl Poller {
     pub async fn shutdown(&self) -> ShutdownReport {
         let (answer, report) = oneshot::channel();
         // A driver that has stopped does not answer any more, and need not: what it left is known.
-        let _ = self.shared.inbox.send(Message::ShutDown { answer });
+        let _ = self.shared.driver.send(Message::ShutDown { answer });
         match report.await {
             Ok(report) => self.shared.left.get_or_init(|| report).clone(),
             Err(_) => self.shared.left.get().cloned().unwrap_or_default(),
@@ -232,7 +232,7 @@ pub struct Matched<T> {
 
 impl<T: DeserializeOwned> Matched<T> {
     pub(crate) fn from_outcome(key: &PollKey, outcome: &Arc<Outcome>) -> Result<Self, Error> {
-        let Conclusion::Matched { response } = &outcome.conclusion else {
+        let OutcomeKind::Matched { response } = &outcome.kind else {
             return Err(Kind::NotMatched { key: key.clone(), outcome: Arc::clone(outcome) }.into());
         };
         let value = serde_json::from_slice(response.body()).map_err(|source| Kind::Decode {
@@ -352,25 +352,25 @@ impl PollerBuilder {
                     .map_err(|error| Error::configuration(error.to_string()))?,
             ),
         };
-        let around = Arc::new(Surroundings {
+        let deps = Arc::new(Deps {
             store: store.unwrap_or_else(|| Arc::new(MemoryStore::new())),
             fetch,
-            shares: coalesce.then(Shares::default),
+            coalescer: coalesce.then(Coalescer::default),
             clock: clock.unwrap_or_else(|| Arc::new(SystemClock::new())),
             secrets: secrets.unwrap_or_else(|| Arc::new(DenyAll)),
             observer: Observer::new(),
             max_body: limits.max_body,
             grace: limits.grace,
         });
-        let expected = around.store.begin_run().await?;
-        let first = around.store.load_open().await?;
+        let expected = deps.store.begin_run().await?;
+        let first = deps.store.load_open().await?;
         let rng = seed.map_or_else(retry::Rng::from_entropy, retry::Rng::seeded);
-        let inbox = engine::spawn(limits.clone(), rng, Arc::clone(&around), first, expected);
+        let driver = engine::spawn(limits.clone(), rng, Arc::clone(&deps), first, expected);
         let turns = Arc::new(Semaphore::new(limits.submitting.clamp(1, Semaphore::MAX_PERMITS)));
         Ok(Poller {
             shared: Arc::new(Shared {
-                inbox,
-                around,
+                driver,
+                deps,
                 limits,
                 turns,
                 admitted: RwLock::default(),

@@ -10,9 +10,9 @@ use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 
 use crate::clock::Timestamp;
-use crate::engine::{Admission, Message};
+use crate::engine::{Message, Submitted};
 use crate::error::{Error, Kind};
-use crate::handle::{Accepted, Poll};
+use crate::handle::{Accepted, PollHandle};
 use crate::outcome::Outcome;
 use crate::poller::{Matched, Shared};
 use crate::spec::PollSpec;
@@ -62,7 +62,7 @@ impl Scope {
     /// # Errors
     /// If the key or the name of the scope is not valid, the poll exists with another spec, the store fails, the poller is
     /// full or shutting down.
-    pub async fn submit(&self, key: impl Into<String>, spec: PollSpec) -> Result<Poll, Error> {
+    pub async fn submit(&self, key: impl Into<String>, spec: PollSpec) -> Result<PollHandle, Error> {
         submit(&self.shared, &self.name, key.into(), spec).await
     }
 
@@ -87,7 +87,7 @@ impl Scope {
     /// # Errors
     /// If the store fails.
     pub async fn get(&self, key: impl Into<String>) -> Result<Option<StoredPoll>, Error> {
-        Ok(self.shared.around.store.get(PollKey::new(&self.name, key.into())).await?)
+        Ok(self.shared.deps.store.get(PollKey::new(&self.name, key.into())).await?)
     }
 
     /// The polls of this scope, oldest first. Takes time and memory linear in all polls of the store.
@@ -95,7 +95,7 @@ impl Scope {
     /// # Errors
     /// If the store fails.
     pub async fn list(&self) -> Result<Vec<StoredPoll>, Error> {
-        let mut polls = self.shared.around.store.list().await?;
+        let mut polls = self.shared.deps.store.list().await?;
         polls.retain(|poll| poll.key.scope() == self.name);
         Ok(polls)
     }
@@ -111,9 +111,9 @@ impl Scope {
         match found {
             Some(id) => {
                 let shared = Arc::clone(&self.shared);
-                Poll::open(key, id, accepted, Timestamp::default(), shared).cancel().await
+                PollHandle::open(key, id, accepted, Timestamp::default(), shared).cancel().await
             }
-            None => match self.shared.around.store.get(key.clone()).await? {
+            None => match self.shared.deps.store.get(key.clone()).await? {
                 Some(StoredPoll { outcome: Some(outcome), .. }) => Ok(outcome),
                 _ => Err(Kind::NotFound { key }.into()),
             },
@@ -125,7 +125,7 @@ impl Scope {
     /// # Errors
     /// If the store fails.
     pub async fn forget(&self, key: impl Into<String>) -> Result<bool, Error> {
-        Ok(self.shared.around.store.forget(PollKey::new(&self.name, key.into())).await?)
+        Ok(self.shared.deps.store.forget(PollKey::new(&self.name, key.into())).await?)
     }
 
     async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Message) -> Result<T, Error> {
@@ -139,7 +139,7 @@ pub(crate) async fn submit(
     scope: &str,
     key: String,
     spec: PollSpec,
-) -> Result<Poll, Error> {
+) -> Result<PollHandle, Error> {
     let key = checked(shared, scope, &key)?;
     spec.check(&shared.limits)?;
     shared.admit(&spec)?;
@@ -147,17 +147,17 @@ pub(crate) async fn submit(
     let admission = ask(shared, |answer| Message::Submit { key: key.clone(), spec, answer, turn }).await??;
     let shared = Arc::clone(shared);
     Ok(match admission {
-        Admission::Open { id, joined, deadline } => {
+        Submitted::Open { id, joined, deadline } => {
             let accepted = if joined { Accepted::Joined } else { Accepted::Created };
-            Poll::open(key, id, accepted, deadline, shared)
+            PollHandle::open(key, id, accepted, deadline, shared)
         }
-        Admission::Finished { outcome, deadline } => Poll::finished(key, outcome, deadline, shared),
+        Submitted::Finished { outcome, deadline } => PollHandle::finished(key, outcome, deadline, shared),
     })
 }
 
 async fn ask<T>(shared: &Shared, message: impl FnOnce(oneshot::Sender<T>) -> Message) -> Result<T, Error> {
     let (sender, answer) = oneshot::channel();
-    shared.inbox.send(message(sender)).map_err(|_| Kind::Shutdown)?;
+    shared.driver.send(message(sender)).map_err(|_| Kind::Shutdown)?;
     Ok(answer.await.map_err(|_| Kind::Shutdown)?)
 }
 

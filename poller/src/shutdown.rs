@@ -37,9 +37,9 @@ pub struct ShutdownReport {
     /// Of those left open, the ones whose outcome was decided, but the store failed to keep it, or had not answered, when
     /// the [grace](crate::Limits::grace) was over. Nobody was told of it; whoever goes on with them asks again, if
     /// their time is not over and the store has not kept it after all.
-    pub unkept: usize,
+    pub unsaved: usize,
     /// Requests that were in flight when the shutdown began and ended before it did. What they brought counts, but for
-    /// outcomes that are [unkept](Self::unkept).
+    /// outcomes that are [unsaved](Self::unsaved).
     pub ended: usize,
     /// Requests that took longer than the [grace](crate::Limits::grace) and were abandoned. Their polls are open, and
     /// whoever goes on with them asks again.
@@ -69,8 +69,8 @@ pub struct LeftOpen {
     pub deadline: Timestamp,
     /// Whether its request was abandoned.
     pub abandoned: bool,
-    /// Whether its outcome was decided and [not kept](ShutdownReport::unkept).
-    pub unkept: bool,
+    /// Whether its outcome was decided and [not kept](ShutdownReport::unsaved).
+    pub unsaved: bool,
 }
 
 /// Where a poll was when it was left.
@@ -79,7 +79,7 @@ pub(crate) enum Stopped {
     /// On its way to its next request, or to the store for the first time.
     Before,
     InFlight,
-    Finishing,
+    Saving,
 }
 
 /// Of all these, the [`ShutdownReport::LISTED`] whose time is over first, in that order, by name where that is the same.
@@ -98,7 +98,7 @@ pub(crate) fn first<'a>(open: impl Iterator<Item = (Timestamp, &'a PollKey, Stop
         key: key.clone(),
         deadline,
         abandoned: stopped == Stopped::InFlight,
-        unkept: stopped == Stopped::Finishing,
+        unsaved: stopped == Stopped::Saving,
     };
     first.into_sorted_vec().into_iter().map(named).collect()
 }
@@ -112,7 +112,7 @@ mod tests {
         // Each deadline twice, in an order that is neither theirs nor the reverse.
         let keys: Vec<_> = (0..1000).map(|n| PollKey::new("", format!("poll-{n:03}"))).collect();
         let deadline = |n: usize| Timestamp::from_micros(n as u64 * 7919 % 1000 / 2);
-        let stopped = |n: usize| [Stopped::Before, Stopped::InFlight, Stopped::Finishing][n % 3];
+        let stopped = |n: usize| [Stopped::Before, Stopped::InFlight, Stopped::Saving][n % 3];
         let all = || keys.iter().enumerate().map(|(n, key)| (deadline(n), key, stopped(n)));
         let mut sorted: Vec<_> = all().collect();
         sorted.sort_unstable();
@@ -120,8 +120,8 @@ mod tests {
         assert_eq!(named.len(), ShutdownReport::LISTED);
         for (named, (deadline, key, stopped)) in named.iter().zip(sorted) {
             assert_eq!((named.deadline, &named.key), (deadline, key));
-            let (in_flight, finishing) = (stopped == Stopped::InFlight, stopped == Stopped::Finishing);
-            assert_eq!((named.abandoned, named.unkept), (in_flight, finishing));
+            let (in_flight, unsaved) = (stopped == Stopped::InFlight, stopped == Stopped::Saving);
+            assert_eq!((named.abandoned, named.unsaved), (in_flight, unsaved));
         }
         assert_eq!(first(all().take(3)).len(), 3);
     }

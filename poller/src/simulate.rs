@@ -1,4 +1,4 @@
-//! The engine's core at full speed: as many polls as wanted through as long as wanted, with nothing real around it.
+//! The engine's core at full speed: as many polls as wanted through as long as wanted, with nothing real deps it.
 //!
 //! For benchmarks, behind the feature `simulate`, and no part of the public interface. The core, the state machines and
 //! the judging are those that run in production; only the clock, the store and the network are played. Every response
@@ -13,7 +13,7 @@ use bytes::Bytes;
 use crate::clock::Timestamp;
 use crate::engine::PollId;
 use crate::engine::core::Core;
-use crate::engine::effect::{Effect, Send, Ticket};
+use crate::engine::effect::{Effect, StartRequest, Ticket};
 use crate::judge;
 use crate::limits::Limits;
 use crate::mask::Secrets;
@@ -49,7 +49,7 @@ pub struct Report {
 
 struct Reply {
     at: Timestamp,
-    send: Send,
+    send: StartRequest,
 }
 
 /// Runs all polls of `plan` to their end.
@@ -91,8 +91,8 @@ pub fn run(plan: &Plan) -> Report {
             submitted += 1;
         }
         while let Some(reply) = world.replies.pop_front_if(|reply| reply.at <= now) {
-            let Send { id, spec, last, .. } = reply.send;
-            let finding = judge::judge(
+            let StartRequest { id, spec, last, .. } = reply.send;
+            let judgement = judge::judge(
                 &spec,
                 world.response.clone(),
                 &Secrets::default(),
@@ -100,7 +100,7 @@ pub fn run(plan: &Plan) -> Report {
                 reply.at.to_system_time(),
             );
             drop((spec, last));
-            world.core.attempted(id, finding, reply.at, now);
+            world.core.attempted(id, judgement, reply.at, now);
             world.carry_out(now);
         }
         world.core.tick(now);
@@ -128,14 +128,14 @@ impl World {
             self.core.take_effects(&mut self.effects);
             for effect in self.effects.drain(..) {
                 match effect {
-                    Effect::Send(send) => {
+                    Effect::StartRequest(send) => {
                         self.report.requests += 1;
                         let late = send.punctuality.lateness.unwrap_or_default() + send.punctuality.held;
                         self.report.latest = self.report.latest.max(late);
                         self.replies.push_back(Reply { at: (now + self.latency).min(send.cut), send });
                     }
                     Effect::Create { id, .. } => self.created.push(id),
-                    Effect::Finish { id, outcome, .. } => self.finished.push((id, outcome)),
+                    Effect::SaveOutcome { id, outcome, .. } => self.finished.push((id, outcome)),
                     Effect::Abort { .. }
                     | Effect::Attempted { .. }
                     | Effect::Tell { .. }
@@ -151,7 +151,7 @@ impl World {
             }
             for (id, outcome) in self.finished.drain(..) {
                 self.report.outcomes += 1;
-                self.core.finished(id, Ok(outcome), now);
+                self.core.outcome_saved(id, Ok(outcome), now);
             }
         }
     }

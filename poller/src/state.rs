@@ -1,16 +1,16 @@
 //! The state machine of one poll: pure, without clock, I/O or randomness of its own.
 //!
 //! ```text
-//!            due                    finding: not yet
+//!            due                    judgement: not yet
 //!  waiting ───────► in flight ────────────────────────► waiting
-//!     │                 │  finding: matched, failed, gave up, hint past the deadline
+//!     │                 │  judgement: matched, failed, gave up, hint past the deadline
 //!     │ deadline,       │  deadline, cancel
 //!     │ cancel          ▼
-//!     └─────────────► ended (a Conclusion; nothing follows)
+//!     └─────────────► ended (a OutcomeKind; nothing follows)
 //! ```
 //!
 //! What always holds: a request begins only when the poll is due and before its deadline; the next request is never
-//! before the one in flight has ended; after the conclusion there is no request.
+//! before the one in flight has ended; after the kind there is no request.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,10 +21,10 @@ use retry::strategy::{Sequence, Strategy};
 use crate::clock::Timestamp;
 use crate::fetch::FetchErrorKind;
 use crate::history::{History, Note, Record, Rhythm};
-use crate::judge::{self, Finding, Miss, Retry, Unmatched};
+use crate::judge::{self, Judgement, Retry, Unmatched, UnmatchedResponse};
 use crate::outcome::{
-    Attempt, AttemptResult, Conclusion, Counts, FailureReason, Next, NextReason, Outcome, TimeoutReason,
-    Verdict,
+    Attempt, AttemptResult, Counts, FailureReason, JudgementKind, Next, NextReason, Outcome, OutcomeKind,
+    TimeoutReason,
 };
 use crate::response::RecordedResponse;
 use crate::schedule::Grid;
@@ -52,7 +52,7 @@ struct Progress {
     sequence: Sequence<Cause>,
     counts: Tally,
     history: History,
-    last: Option<Arc<Miss>>,
+    last: Option<Arc<UnmatchedResponse>>,
 }
 
 /// How often each result came. Most polls see one kind of result until they end, so the first needs no list.
@@ -108,16 +108,16 @@ pub(crate) struct Begin {
 pub(crate) enum Wake {
     Begin(Begin),
     Wait,
-    End(Conclusion),
+    End(OutcomeKind),
 }
 
-/// What follows from a finding.
+/// What follows from a judgement.
 #[derive(Clone, Debug)]
 pub(crate) struct Step {
     /// The attempt as it went into the history.
     pub(crate) record: Record,
     /// How the poll ended, if it did.
-    pub(crate) end: Option<Conclusion>,
+    pub(crate) end: Option<OutcomeKind>,
     /// Until when the other polls of the same origin and credentials should hold back.
     pub(crate) hold: Option<Timestamp>,
 }
@@ -174,7 +174,7 @@ impl PollState {
     }
 
     /// The last response that met no filter.
-    pub(crate) fn last(&self) -> Option<&Arc<Miss>> {
+    pub(crate) fn last(&self) -> Option<&Arc<UnmatchedResponse>> {
         self.progress.as_ref()?.last.as_ref()
     }
 
@@ -212,7 +212,7 @@ impl PollState {
     pub(crate) fn settle(
         &mut self,
         spec: &PollSpec,
-        finding: Finding,
+        judgement: Judgement,
         span: Span,
         rng: &mut Rng,
         limits: &StepLimits,
@@ -221,23 +221,23 @@ impl PollState {
         // A response whose last byte came at the deadline or later does not count, whatever it says.
         let deadline = self.deadline(spec);
         let late = ended >= deadline;
-        let (result, verdict, note) = self.describe(&finding, late);
+        let (result, kind, note) = self.describe(&judgement, late);
         self.progress().counts.count(result);
         let mut hold = None;
-        let (end, next) = match finding {
+        let (end, next) = match judgement {
             _ if late => (Some(self.time_is_over(spec)), None),
-            Finding::Matched { response } => (Some(Conclusion::Matched { response }), None),
-            Finding::Failed { response, explanation } => {
+            Judgement::Matched { response } => (Some(OutcomeKind::Matched { response }), None),
+            Judgement::Failed { response, explanation } => {
                 let reason = FailureReason::FailureFilter;
-                (Some(Conclusion::Failed { reason, response: Some(response), explanation }), None)
+                (Some(OutcomeKind::Failed { reason, response: Some(response), explanation }), None)
             }
-            Finding::Unmatched(unmatched) => {
-                if matches!(unmatched.miss.response.status(), 429 | 503) {
+            Judgement::Unmatched(unmatched) => {
+                if matches!(unmatched.response.response.status(), 429 | 503) {
                     hold = unmatched.hint.map(|hint| ended + hint.min(limits.hold_back));
                 }
                 self.unmatched(spec, unmatched, span, rng, limits)
             }
-            Finding::Error(error) => {
+            Judgement::Error(error) => {
                 let hopeless = error.kind().is_hopeless();
                 self.track_hopeless(hopeless);
                 match self.give_up(spec, || error.to_string(), None) {
@@ -248,7 +248,7 @@ impl PollState {
         };
         let next = next.filter(|next| end.is_none() && next.at < deadline);
         let due = std::mem::replace(&mut self.next, next.map_or(NEVER, |next| next.at));
-        let record = Record { at: began, duration: ended.since(began), result, verdict, note, next };
+        let record = Record { at: began, duration: ended.since(began), result, judgement: kind, note, next };
         let rhythm = self.rhythm(spec);
         self.progress().history.push(&record, due, rhythm, limits.history);
         Step { record, end, hold }
@@ -262,12 +262,12 @@ impl PollState {
     pub(crate) fn outcome(
         &self,
         spec: &PollSpec,
-        conclusion: Conclusion,
+        kind: OutcomeKind,
         in_flight: bool,
         now: Timestamp,
     ) -> Outcome {
         Outcome {
-            conclusion,
+            kind,
             attempts: self.attempts,
             restarts: self.restarts,
             started_at: self.start,
@@ -284,13 +284,13 @@ impl PollState {
         span: Span,
         rng: &mut Rng,
         limits: &StepLimits,
-    ) -> (Option<Conclusion>, Option<Next>) {
-        let Unmatched { miss, retry, hint, hopeless } = unmatched;
-        let status = miss.response.status();
+    ) -> (Option<OutcomeKind>, Option<Next>) {
+        let Unmatched { response: kept, retry, hint, hopeless } = unmatched;
+        let status = kept.response.status();
         self.track_hopeless(hopeless);
         let gave_up =
-            self.give_up(spec, || format!("HTTP status is {status}: {}", miss.note), Some(&miss.response));
-        self.progress().last = Some(miss);
+            self.give_up(spec, || format!("HTTP status is {status}: {}", kept.note), Some(&kept.response));
+        self.progress().last = Some(kept);
         if let Some(end) = gave_up {
             return (Some(end), None);
         }
@@ -374,10 +374,10 @@ impl PollState {
         spec: &PollSpec,
         what: impl FnOnce() -> String,
         response: Option<&RecordedResponse>,
-    ) -> Option<Conclusion> {
+    ) -> Option<OutcomeKind> {
         let after = spec.give_up()?.get();
         let hopeless = self.progress.as_ref().map_or(0, |progress| progress.hopeless);
-        (hopeless >= after).then(|| Conclusion::Failed {
+        (hopeless >= after).then(|| OutcomeKind::Failed {
             reason: FailureReason::GaveUp,
             response: response.cloned().map(|mut response| {
                 response.set_echoes(false);
@@ -390,7 +390,7 @@ impl PollState {
         })
     }
 
-    fn time_is_over(&mut self, spec: &PollSpec) -> Conclusion {
+    fn time_is_over(&mut self, spec: &PollSpec) -> OutcomeKind {
         let missed = self.missed(spec);
         let note = self.progress.as_ref().and_then(|progress| progress.history.last_note());
         // Due for the first time only after its deadline: so it is where it was taken up after it.
@@ -402,17 +402,17 @@ impl PollState {
             (None, None) => "no response came before the deadline".to_owned(),
         };
         let reason = if away { TimeoutReason::WhileAway } else { TimeoutReason::Deadline };
-        Conclusion::TimedOut { reason, response: self.take_last(), explanation }
+        OutcomeKind::TimedOut { reason, response: self.take_last(), explanation }
     }
 
-    fn hint_past_deadline(&mut self, spec: &PollSpec, wait: Duration) -> Conclusion {
+    fn hint_past_deadline(&mut self, spec: &PollSpec, wait: Duration) -> OutcomeKind {
         let asked = format!("the server asked to wait {wait:?}, which is past the deadline");
         let explanation = match self.missed(spec) {
             Some(missed) => format!("{asked}\n{missed}"),
             None => asked,
         };
         let reason = TimeoutReason::HintPastDeadline;
-        Conclusion::TimedOut { reason, response: self.take_last(), explanation }
+        OutcomeKind::TimedOut { reason, response: self.take_last(), explanation }
     }
 
     /// What the last response lacked, in full, where it can be quoted; on one line, where it tells a secret.
@@ -431,26 +431,26 @@ impl PollState {
         Some(response)
     }
 
-    fn describe(&self, finding: &Finding, late: bool) -> (AttemptResult, Verdict, Option<Note>) {
-        match finding {
-            Finding::Matched { response } | Finding::Failed { response, .. } if late => {
+    fn describe(&self, judgement: &Judgement, late: bool) -> (AttemptResult, JudgementKind, Option<Note>) {
+        match judgement {
+            Judgement::Matched { response } | Judgement::Failed { response, .. } if late => {
                 let note = Some(self.note("the response came after the deadline"));
-                (AttemptResult::Status(response.status()), Verdict::Unmatched, note)
+                (AttemptResult::Status(response.status()), JudgementKind::Unmatched, note)
             }
-            Finding::Matched { response } => {
-                (AttemptResult::Status(response.status()), Verdict::Matched, None)
+            Judgement::Matched { response } => {
+                (AttemptResult::Status(response.status()), JudgementKind::Matched, None)
             }
-            Finding::Failed { response, explanation } => {
+            Judgement::Failed { response, explanation } => {
                 let note = Some(self.note(explanation));
-                (AttemptResult::Status(response.status()), Verdict::Failed, note)
+                (AttemptResult::Status(response.status()), JudgementKind::Failed, note)
             }
-            Finding::Unmatched(Unmatched { miss, .. }) => {
-                let note = Some(Arc::clone(&miss.note));
-                (AttemptResult::Status(miss.response.status()), Verdict::Unmatched, note)
+            Judgement::Unmatched(Unmatched { response: kept, .. }) => {
+                let note = Some(Arc::clone(&kept.note));
+                (AttemptResult::Status(kept.response.status()), JudgementKind::Unmatched, note)
             }
-            Finding::Error(error) => {
+            Judgement::Error(error) => {
                 let note = Some(self.note(error.message()));
-                (AttemptResult::Error(error.kind()), Verdict::Error, note)
+                (AttemptResult::Error(error.kind()), JudgementKind::Error, note)
             }
         }
     }
@@ -483,6 +483,6 @@ mod tests {
     fn a_poll_weighs_no_more_than_it_did() {
         assert!(size_of::<PollState>() <= 32, "{}", size_of::<PollState>());
         assert!(size_of::<Progress>() <= 96, "{}", size_of::<Progress>());
-        assert!(size_of::<Miss>() <= 72, "{}", size_of::<Miss>());
+        assert!(size_of::<UnmatchedResponse>() <= 72, "{}", size_of::<UnmatchedResponse>());
     }
 }

@@ -81,7 +81,7 @@ pub(super) async fn drive(plan: Plan<'_>) -> anyhow::Result<Exit> {
             event = events.next() => match event {
                 Some((index, event)) => {
                     narrator.event(index, &event);
-                    if let (Event::Finished(outcome), Some(poll)) = (&event, polls.get(index)) {
+                    if let (Event::Outcome(outcome), Some(poll)) = (&event, polls.get(index)) {
                         ends.take(poll.poll_key(), outcome, &narrator, terminal)?;
                     }
                 }
@@ -93,7 +93,7 @@ pub(super) async fn drive(plan: Plan<'_>) -> anyhow::Result<Exit> {
                     narrator.say(format_args!("{name}: cancelling; again to end at once"));
                     // All at once, or the last of many would go on asking while the first are being stopped. A poll
                     // that has ended meanwhile keeps its outcome.
-                    try_join_all(polls.iter().map(poller::Poll::cancel)).await?;
+                    try_join_all(polls.iter().map(poller::PollHandle::cancel)).await?;
                 }
             },
             _ = redraw.tick(), if narrator.ticks() => narrator.tick(clock.now(), &poller.stats()),

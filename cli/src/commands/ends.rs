@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use poller::store::PollKey;
-use poller::{Conclusion, Outcome};
+use poller::{Outcome, OutcomeKind};
 
 use super::output;
 use crate::exit::Exit;
@@ -47,9 +47,9 @@ impl Ends {
         if let Some((_, count)) = self.counts.iter_mut().find(|(name, _)| *name == outcome.name()) {
             *count += 1;
         }
-        match (self.print, &outcome.conclusion) {
+        match (self.print, &outcome.kind) {
             (Print::Outcomes, _) => narrator.aside(|| output::outcome(key, outcome, terminal)),
-            (Print::Body, Conclusion::Matched { response }) => {
+            (Print::Body, OutcomeKind::Matched { response }) => {
                 narrator.aside(|| output::body(response.body(), terminal))
             }
             (Print::Body, _) => Ok(()),

@@ -77,14 +77,14 @@ fn write_for_people(
     let paint = terminal.stdout_paint;
     let text = explanation.to_string();
     let text = clean::block(&text);
-    // The first line is the verdict, the rest its reasons.
+    // The first line is the judgement, the rest its reasons.
     let mut lines = text.lines();
-    let verdict = lines.next().unwrap_or_default();
+    let judgement = lines.next().unwrap_or_default();
     write!(output, "{}: ", paint.strong(format_args!("{name}:{line}")))?;
     if explanation.matched() {
-        writeln!(output, "{}", paint.good(verdict))?;
+        writeln!(output, "{}", paint.good(judgement))?;
     } else {
-        writeln!(output, "{}", paint.bad(verdict))?;
+        writeln!(output, "{}", paint.bad(judgement))?;
     }
     lines.try_for_each(|line| {
         let painted = match line.trim_start().chars().next() {

@@ -14,7 +14,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use poller::{Attempt, Conclusion, Event, HoldSource, Outcome, Stats, Timestamp};
+use poller::{Attempt, Event, HoldSource, Outcome, OutcomeKind, Stats, Timestamp};
 
 use super::tally::Tally;
 use super::terminal::{Paint, Terminal, tell};
@@ -107,10 +107,10 @@ impl Narrator {
     pub(crate) fn event(&mut self, poll: usize, event: &Event) {
         let (several, crowd) = (self.polls.len() > 1, self.is_crowd());
         let Some(watched) = self.polls.get_mut(poll) else { return };
-        if let Event::Finished(outcome) = event {
+        if let Event::Outcome(outcome) = event {
             self.tally.end(watched.started, watched.deadline, outcome);
         }
-        if crowd && !matches!(event, Event::Finished(outcome) if went_wrong(outcome)) {
+        if crowd && !matches!(event, Event::Outcome(outcome) if went_wrong(outcome)) {
             return;
         }
         let line = watched.take(event, several, self.paint);
@@ -135,7 +135,7 @@ impl Narrator {
                 }
             }
             // The live line shows attempts as they come; an end is worth keeping on the screen.
-            (Sink::Live(bar), Some(line)) if matches!(event, Event::Finished(_)) => {
+            (Sink::Live(bar), Some(line)) if matches!(event, Event::Outcome(_)) => {
                 bar.suspend(|| tell(line));
             }
             _ => {}
@@ -226,7 +226,7 @@ impl Drop for Narrator {
 
 /// Whether an end is one that somebody may have to look after.
 const fn went_wrong(outcome: &Outcome) -> bool {
-    !matches!(outcome.conclusion, Conclusion::Matched { .. } | Conclusion::Cancelled)
+    !matches!(outcome.kind, OutcomeKind::Matched { .. } | OutcomeKind::Cancelled)
 }
 
 impl Watched {
@@ -259,7 +259,7 @@ impl Watched {
                 self.last = Some(attempt.clone());
                 Some(line)
             }
-            Event::Finished(outcome) => {
+            Event::Outcome(outcome) => {
                 self.asking = false;
                 Some(story::outcome(outcome, label, paint))
             }

@@ -7,7 +7,9 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use poller::store::PollKey;
-use poller::{Attempt, AttemptResult, Conclusion, Next, NextReason, Outcome, Stats, Timestamp, Verdict};
+use poller::{
+    Attempt, AttemptResult, JudgementKind, Next, NextReason, Outcome, OutcomeKind, Stats, Timestamp,
+};
 
 use super::clean;
 use super::terminal::Paint;
@@ -37,12 +39,12 @@ pub(crate) fn attempt(attempt: &Attempt, started: Timestamp, label: Option<&str>
 pub(crate) fn outcome(outcome: &Outcome, label: Option<&str>, paint: Paint) -> String {
     let mut line = prefix(outcome.elapsed(), label, paint);
     let attempts = count(outcome.attempts, "attempt");
-    let _ = match &outcome.conclusion {
-        Conclusion::Matched { response } => {
+    let _ = match &outcome.kind {
+        OutcomeKind::Matched { response } => {
             write!(line, "{}: {} after {attempts}", paint.good("matched"), response.status())
         }
-        Conclusion::Cancelled => write!(line, "{} after {attempts}", paint.caution("cancelled")),
-        Conclusion::TimedOut { .. } if !outcome.counts.is_empty() => {
+        OutcomeKind::Cancelled => write!(line, "{} after {attempts}", paint.caution("cancelled")),
+        OutcomeKind::TimedOut { .. } if !outcome.counts.is_empty() => {
             write!(line, "{} after {attempts} ({})", paint.bad("timed out"), outcome.counts)
         }
         _ => write!(line, "{} after {attempts}", paint.bad(outcome.name())),
@@ -150,10 +152,10 @@ pub(crate) fn coming(next: &Next, wait: Duration) -> String {
 /// The status or the kind of error, coloured by what it means.
 pub(crate) fn result(attempt: &Attempt, paint: Paint) -> String {
     let text = attempt.result;
-    match attempt.verdict {
-        Verdict::Matched => paint.good(text).to_string(),
-        Verdict::Failed => paint.bad(text).to_string(),
-        Verdict::Error => paint.caution(text).to_string(),
+    match attempt.judgement {
+        JudgementKind::Matched => paint.good(text).to_string(),
+        JudgementKind::Failed => paint.bad(text).to_string(),
+        JudgementKind::Error => paint.caution(text).to_string(),
         _ => match text {
             AttemptResult::Status(400..) => paint.caution(text).to_string(),
             _ => text.to_string(),

@@ -130,7 +130,7 @@ async fn an_orderly_stop_keeps_what_the_last_requests_bring_and_says_how_to_go_o
         (&left["leftOpen"], &left["requestsEnded"], &left["requestsAbandoned"]),
         (&1.into(), &1.into(), &0.into())
     );
-    assert_eq!((&left["outcomesUnkept"], &left["polls"][0]["unkept"]), (&0.into(), &false.into()));
+    assert_eq!((&left["outcomesUnkept"], &left["polls"][0]["unsaved"]), (&0.into(), &false.into()));
     assert_eq!((&left["polls"][0]["key"], &left["polls"][0]["abandoned"]), (&"later".into(), &false.into()));
     assert!(
         left["polls"][0]["deadline"].is_string() && left["polls"].as_array().unwrap().len() == 1,

@@ -8,12 +8,12 @@ use http::{HeaderMap, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use super::alarm::Alarm;
-use super::effect::Send;
-use super::surroundings::Surroundings;
+use super::deps::Deps;
+use super::effect::StartRequest;
+use super::timer::Timer;
 use crate::clock::Timestamp;
 use crate::fetch::{FetchError, FetchErrorKind, Request};
-use crate::judge::{self, Finding};
+use crate::judge::{self, Judgement};
 use crate::mask::Secrets;
 use crate::secret::{SecretResolver, Text};
 use crate::spec::{Body, PollSpec};
@@ -23,61 +23,61 @@ use crate::store::PollKey;
 ///
 /// A client that panics has failed, and the poll goes on: nobody else would come to end the attempt.
 pub(super) async fn make(
-    around: Arc<Surroundings>,
-    send: Send,
+    deps: Arc<Deps>,
+    send: StartRequest,
     shared_as: Option<PollKey>,
-    alarm: &mut Alarm,
-) -> (Finding, Timestamp) {
-    let clock = Arc::clone(&around.clock);
+    timer: &mut Timer,
+) -> (Judgement, Timestamp) {
+    let clock = Arc::clone(&deps.clock);
     // It is not polled again, and what it shares with others is whole after every step, or behind a lock.
-    let made = AssertUnwindSafe(exchange(around, send, shared_as, alarm)).catch_unwind();
+    let made = AssertUnwindSafe(exchange(deps, send, shared_as, timer)).catch_unwind();
     made.await.unwrap_or_else(|_| {
         let message = "the client panicked; its reason is on the standard error of the process";
-        (Finding::Error(FetchError::new(FetchErrorKind::Panicked, message)), clock.now())
+        (Judgement::Error(FetchError::new(FetchErrorKind::Panicked, message)), clock.now())
     })
 }
 
 async fn exchange(
-    around: Arc<Surroundings>,
-    send: Send,
+    deps: Arc<Deps>,
+    send: StartRequest,
     shared_as: Option<PollKey>,
-    alarm: &mut Alarm,
-) -> (Finding, Timestamp) {
-    let Send { spec, cut, last, .. } = send;
-    let clock = &around.clock;
+    timer: &mut Timer,
+) -> (Judgement, Timestamp) {
+    let StartRequest { spec, cut, last, .. } = send;
+    let clock = &deps.clock;
     let began = clock.now();
     // Those that are sent, which may come back.
     let mut secrets = Secrets::default();
     let exchange = async {
         let ((request, sent), now) = if refers(&spec) {
-            (resolved(&around, &spec).await?, clock.now())
+            (resolved(&deps, &spec).await?, clock.now())
         } else {
-            (build(&*around.secrets, &spec, around.max_body)?, began)
+            (build(&*deps.secrets, &spec, deps.max_body)?, began)
         };
         secrets = sent;
         // Getting here, or resolving secrets, may have taken until the end; nothing is sent then.
         if now >= cut {
             return std::future::pending().await;
         }
-        match around.shares.as_ref().zip(shared_as) {
-            Some((shares, key)) => shares.fetch(key.scope(), request, &*around.fetch).await,
-            None => around.fetch.fetch(request).await,
+        match deps.coalescer.as_ref().zip(shared_as) {
+            Some((shares, key)) => shares.fetch(key.scope(), request, &*deps.fetch).await,
+            None => deps.fetch.fetch(request).await,
         }
     };
     let result = tokio::select! {
         biased;
         result = exchange => Some(result),
-        () = alarm.reaches(cut) => None,
+        () = timer.reaches(cut) => None,
     };
     let ended = clock.now();
-    let finding = match result {
+    let judgement = match result {
         Some(Ok(response)) => {
             judge::judge(&spec, response.into(), &secrets, last.as_ref(), ended.to_system_time())
         }
-        Some(Err(error)) => Finding::Error(error),
+        Some(Err(error)) => Judgement::Error(error),
         None => judge::timed_out(cut.since(began)),
     };
-    (finding, ended)
+    (judgement, ended)
 }
 
 /// Whether something of the request has to be looked up.
@@ -89,9 +89,9 @@ fn refers(spec: &PollSpec) -> bool {
 }
 
 /// A resolver may read files or ask a vault, so it must not hold up the other tasks of this thread.
-async fn resolved(around: &Arc<Surroundings>, spec: &PollSpec) -> Result<(Request, Secrets), FetchError> {
-    let (around, spec) = (Arc::clone(around), spec.clone());
-    tokio::task::spawn_blocking(move || build(&*around.secrets, &spec, around.max_body))
+async fn resolved(deps: &Arc<Deps>, spec: &PollSpec) -> Result<(Request, Secrets), FetchError> {
+    let (deps, spec) = (Arc::clone(deps), spec.clone());
+    tokio::task::spawn_blocking(move || build(&*deps.secrets, &spec, deps.max_body))
         .await
         .unwrap_or_else(|_| Err(FetchError::new(FetchErrorKind::Secret, "the secret resolver panicked")))
 }

@@ -6,13 +6,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::admission::QueueId;
 use super::entry::PollId;
-use super::lanes::LaneId;
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::event::Event;
 use crate::history::Record;
-use crate::judge::Miss;
+use crate::judge::UnmatchedResponse;
 use crate::outcome::Outcome;
 use crate::spec::PollSpec;
 use crate::store::{PollKey, StoredPoll};
@@ -23,24 +23,24 @@ pub(crate) enum Effect {
     /// Store a new poll, then call [`Core::created`].
     Create { id: PollId, poll: StoredPoll },
     /// Send a request, then call [`Core::attempted`].
-    Send(Send),
+    StartRequest(StartRequest),
     /// Abandon the request in flight; nothing is to be heard of it again.
     Abort { id: PollId },
-    /// Store an outcome, then call [`Core::finished`].
-    Finish { id: PollId, key: PollKey, outcome: Arc<Outcome> },
+    /// Store an outcome, then call [`Core::outcome_saved`].
+    SaveOutcome { id: PollId, key: PollKey, outcome: Arc<Outcome> },
     /// A request has ended; tell whoever watches the poll.
     Attempted { id: PollId, number: u32, record: Record },
     /// Tell whoever watches the poll.
     Tell { id: PollId, event: Event },
     /// A lane is held back; tell whoever watches a poll for which [`Core::held_in`] says so.
-    Held { lane: LaneId, until: Timestamp, by: PollId },
+    Held { queue: QueueId, until: Timestamp, by: PollId },
     /// Answer a `submit`.
-    Answer { ticket: Ticket, answer: Result<Admission, Error> },
+    Answer { ticket: Ticket, answer: Result<Submitted, Error> },
 }
 
 /// A request to be sent.
 #[derive(Debug)]
-pub(crate) struct Send {
+pub(crate) struct StartRequest {
     pub(crate) id: PollId,
     pub(crate) spec: PollSpec,
     pub(crate) number: u32,
@@ -48,7 +48,7 @@ pub(crate) struct Send {
     /// When it is to be cut.
     pub(crate) cut: Timestamp,
     /// What the poll's last response was, to which the next is compared.
-    pub(crate) last: Option<Arc<Miss>>,
+    pub(crate) last: Option<Arc<UnmatchedResponse>>,
 }
 
 /// How a request came to begin when it did.
@@ -67,7 +67,7 @@ pub(crate) struct Ticket(pub(crate) u32);
 
 /// What a `submit` came to.
 #[derive(Clone, Debug)]
-pub(crate) enum Admission {
+pub(crate) enum Submitted {
     /// The poll runs.
     Open { id: PollId, joined: bool, deadline: Timestamp },
     /// The poll had ended before.

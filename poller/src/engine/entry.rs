@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
+use super::admission::QueueId;
 use super::effect::Ticket;
-use super::lanes::LaneId;
 use crate::clock::Timestamp;
 use crate::outcome::Outcome;
 use crate::spec::PollSpec;
@@ -25,7 +25,7 @@ pub(super) struct Entry {
     pub(super) spec: PollSpec,
     pub(super) state: PollState,
     pub(super) phase: Phase,
-    pub(super) lane: LaneId,
+    pub(super) queue: QueueId,
 }
 
 impl Entry {
@@ -34,7 +34,7 @@ impl Entry {
         match &self.phase {
             Phase::Waiting { until } => *until == at,
             Phase::Queued { .. } => self.state.deadline(&self.spec) == at,
-            Phase::Finishing(finishing) => finishing.retry_at == Some(at),
+            Phase::Saving(unsaved) => unsaved.retry_at == Some(at),
             Phase::Creating(..) | Phase::InFlight { .. } => false,
         }
     }
@@ -57,7 +57,7 @@ pub(super) enum Phase {
     /// A request has been sent.
     InFlight { began: Timestamp },
     /// Its outcome is being stored.
-    Finishing(Box<Finishing>),
+    Saving(Box<UnsavedOutcome>),
 }
 
 /// What came to a poll while its creation was being stored.
@@ -70,7 +70,7 @@ pub(super) struct Joined {
 
 /// An outcome on its way to the store.
 #[derive(Debug)]
-pub(super) struct Finishing {
+pub(super) struct UnsavedOutcome {
     pub(super) outcome: Arc<Outcome>,
     /// How often the store failed to keep it.
     pub(super) failures: u32,

@@ -1,4 +1,4 @@
-//! What the driver can be told: by handles, by couriers, and by the calls to the store that it has made.
+//! What the driver can be told: by handles, by workers, and by the calls to the store that it has made.
 //!
 //! Whoever wants an answer sends the place for it along, and may stop waiting for it.
 
@@ -6,23 +6,23 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
-use super::answered::Answered;
-use super::effect::Admission;
+use super::effect::Submitted;
 use super::entry::PollId;
+use super::store_reply::StoreReply;
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::event::Feeder;
-use crate::judge::Finding;
+use crate::judge::Judgement;
 use crate::outcome::Outcome;
 use crate::shutdown::ShutdownReport;
 use crate::spec::PollSpec;
 use crate::store::PollKey;
 
 /// Where messages to the driver go. The driver lives as long as somebody has one.
-pub(crate) type Inbox = mpsc::UnboundedSender<Message>;
+pub(crate) type DriverHandle = mpsc::UnboundedSender<Message>;
 
 /// The same for those that work for the driver: they do not keep it alive. One that is busy has some of them at all times.
-pub(super) type Backdoor = mpsc::WeakUnboundedSender<Message>;
+pub(super) type WeakDriverHandle = mpsc::WeakUnboundedSender<Message>;
 
 pub(super) type Answer<T> = oneshot::Sender<T>;
 
@@ -32,7 +32,7 @@ pub(crate) enum Message {
     Submit {
         key: PollKey,
         spec: PollSpec,
-        answer: Answer<Result<Admission, Error>>,
+        answer: Answer<Result<Submitted, Error>>,
         /// Kept until it is answered, whether or not somebody still waits for that.
         turn: OwnedSemaphorePermit,
     },
@@ -47,15 +47,15 @@ pub(crate) enum Message {
     /// Stop, and say what is left open.
     ShutDown { answer: Answer<ShutdownReport> },
     /// A request has ended.
-    Attempted { id: PollId, finding: Finding, ended: Timestamp },
+    Attempted { id: PollId, judgement: Judgement, ended: Timestamp },
     /// The store has answered.
-    Stored(Answered),
+    Stored(StoreReply),
 }
 
 /// Tells the driver what was done for it. Where it has stopped, nobody wants to know.
-pub(super) fn report(inbox: &Backdoor, message: Message) {
-    if let Some(inbox) = inbox.upgrade() {
-        let _ = inbox.send(message);
+pub(super) fn report(driver: &WeakDriverHandle, message: Message) {
+    if let Some(driver) = driver.upgrade() {
+        let _ = driver.send(message);
     }
 }
 

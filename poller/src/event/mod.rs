@@ -19,7 +19,7 @@ use crate::clock::Timestamp;
 use crate::outcome::{Attempt, Next, NextReason, Outcome};
 use crate::store::PollKey;
 
-/// One step in the life of a poll. [`Finished`](Event::Finished) is the last, always.
+/// One step in the life of a poll. [`Finished`](Event::Outcome) is the last, always.
 ///
 /// ```text
 ///  Requesting ─► Attempted ─┬───────────────────────────┬─► Requesting ─► …
@@ -54,7 +54,7 @@ use crate::store::PollKey;
 ///         Event::RetryScheduled { r#try, limit, .. } => format!("try {try} of {limit} follows"),
 ///         Event::HeldBack { until, by } => format!("held back until {until} by {by:?}"),
 ///         Event::Lagged { missed } => format!("{missed} events were too fast for me"),
-///         Event::Finished(outcome) => outcome.name().to_owned(),
+///         Event::Outcome(outcome) => outcome.name().to_owned(),
 ///         _ => continue,
 ///     });
 /// }
@@ -100,7 +100,7 @@ pub enum Event {
         missed: u64,
     },
     /// The outcome is decided and stored.
-    Finished(Arc<Outcome>),
+    Outcome(Arc<Outcome>),
 }
 
 /// Whose response holds a poll back.

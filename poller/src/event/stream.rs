@@ -13,11 +13,11 @@ use crate::clock::BoxFuture;
 use crate::error::Error;
 use crate::outcome::Outcome;
 
-/// The events of one poll, as a [`Stream`]; made by [`Poll::events`](crate::Poll::events). Dropping it cancels nothing.
+/// The events of one poll, as a [`Stream`]; made by [`PollHandle::events`](crate::PollHandle::events). Dropping it cancels nothing.
 ///
 /// # What it gives
 /// The attempts that are kept, the request in flight and a hold-back that is in force; then everything as it happens;
-/// last [`Event::Finished`], and nothing after it. Watching a poll that has ended gives its history and its outcome. When
+/// last [`Event::Outcome`], and nothing after it. Watching a poll that has ended gives its history and its outcome. When
 /// the poller shuts down first, the stream ends without an outcome.
 ///
 /// # A slow watcher
@@ -38,7 +38,7 @@ use crate::outcome::Outcome;
 /// while let Some(event) = events.next().await {
 ///     last = Some(event);
 /// }
-/// assert!(matches!(last, Some(Event::Finished(outcome)) if outcome.name() == "cancelled"));
+/// assert!(matches!(last, Some(Event::Outcome(outcome)) if outcome.name() == "cancelled"));
 /// # Ok(())
 /// # }
 /// ```
@@ -73,7 +73,7 @@ fn replay(outcome: &Arc<Outcome>) -> VecDeque<Event> {
         let following = Event::following(attempt);
         std::iter::once(Event::Attempted(attempt.clone())).chain(following)
     });
-    attempts.chain([Event::Finished(Arc::clone(outcome))]).collect()
+    attempts.chain([Event::Outcome(Arc::clone(outcome))]).collect()
 }
 
 impl Stream for Events {

@@ -5,7 +5,7 @@
 //! and the sentence is written here, about the host and port that the user wrote.
 //!
 //! `rustls` is named here for its error type, in the version that `hyper-rustls` uses. Should those part ways one day,
-//! downcasts stop finding anything, and the tests of certificates fail.
+//! downcasts stop judgement anything, and the tests of certificates fail.
 
 use std::error::Error;
 use std::io;

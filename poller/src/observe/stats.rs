@@ -10,7 +10,7 @@ use hdrhistogram::Histogram;
 use super::Levels;
 use crate::clock::micros;
 use crate::history::Record;
-use crate::outcome::{AttemptResult, Conclusion, NextReason, Outcome};
+use crate::outcome::{AttemptResult, NextReason, Outcome, OutcomeKind};
 
 /// What a poller has done since it was built, and has under way; from [`Poller::stats`](crate::Poller::stats).
 ///
@@ -270,11 +270,11 @@ impl Tallies {
     }
 
     pub(super) fn finished(&self, outcome: &Outcome) {
-        let kind = match outcome.conclusion {
-            Conclusion::Matched { .. } => 0,
-            Conclusion::Failed { .. } => 1,
-            Conclusion::TimedOut { .. } => 2,
-            Conclusion::Cancelled => 3,
+        let kind = match outcome.kind {
+            OutcomeKind::Matched { .. } => 0,
+            OutcomeKind::Failed { .. } => 1,
+            OutcomeKind::TimedOut { .. } => 2,
+            OutcomeKind::Cancelled => 3,
         };
         one_more(&self.outcomes[kind]);
     }

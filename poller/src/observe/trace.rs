@@ -63,7 +63,7 @@ pub(crate) fn attempted(key: Option<&PollKey>, number: u32, attempt: &Record) {
             http.response.status_code = status,
             "error.type" = error,
             duration = attempt.duration.as_secs_f64(),
-            verdict = ?attempt.verdict,
+            judgement = ?attempt.judgement,
             next.at = attempt.next.map(|next| tracing::field::display(next.at)),
             next.why = attempt.next.map(|next| why(next.why))
         },
@@ -136,8 +136,8 @@ pub(crate) fn shutting_down(open: usize, in_flight: usize) {
 
 /// The poller has stopped.
 pub(crate) fn stopped(report: &ShutdownReport) {
-    let ShutdownReport { left_open: open, unkept, ended, abandoned, .. } = *report;
-    info!(target: TARGET, open, unkept, ended, abandoned, "stopped; open polls stay in the store");
+    let ShutdownReport { left_open: open, unsaved, ended, abandoned, .. } = *report;
+    info!(target: TARGET, open, unsaved, ended, abandoned, "stopped; open polls stay in the store");
 }
 
 /// The store failed; the engine tries again, or says so to whoever asked. A full disk fails many times a second, so only

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use poller::fetch::Response;
-use poller::{Event, HoldSource, Poll};
+use poller::{Event, HoldSource, PollHandle};
 use serde_json::json;
 
 use crate::world::{Reply, World, millis, pending, spec, success};
 
 /// The story of a poll in words, with times in milliseconds since the world began.
-async fn story(world: &World, poll: &Poll) -> Vec<String> {
+async fn story(world: &World, poll: &PollHandle) -> Vec<String> {
     let began = world.timestamp();
     let at = |time: poller::Timestamp| millis(time.since(began));
     let mut events = poll.events();
@@ -24,7 +24,7 @@ async fn story(world: &World, poll: &Poll) -> Vec<String> {
             Event::HeldBack { until, by: HoldSource::Neighbour(key) } => {
                 format!("hint to {key} until {}", at(until))
             }
-            Event::Finished(outcome) => outcome.name().to_owned(),
+            Event::Outcome(outcome) => outcome.name().to_owned(),
             other => format!("{other:?}"),
         });
     }
@@ -133,7 +133,7 @@ async fn a_slow_watcher_misses_the_oldest_is_told_so_and_gets_the_outcome() {
         2 * 501,
         "each event but the first, which came before the watcher, is either there or counted"
     );
-    assert!(matches!(rest.last(), Some(Event::Finished(outcome)) if outcome.name() == "matched"));
+    assert!(matches!(rest.last(), Some(Event::Outcome(outcome)) if outcome.name() == "matched"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use poller::store::{Creation, PollKey, Store, StoredPoll};
 use poller::{
-    Accepted, Conclusion, FailureReason, Outcome, PollSpec, Poller, SealKey, SqliteStore, Timestamp,
+    Accepted, FailureReason, Outcome, OutcomeKind, PollSpec, Poller, SealKey, SqliteStore, Timestamp,
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -359,7 +359,7 @@ async fn a_stored_poll_that_cannot_be_read_fails_and_stops_no_other() {
     assert_eq!(*ended, key("a"));
     let text: String = raw.query_row("SELECT outcome FROM outcomes", [], |row| row.get(0)).unwrap();
     assert_eq!(serde_json::from_str::<Outcome>(&text).unwrap(), **outcome, "it is stored before it is told");
-    let Conclusion::Failed { reason, explanation, .. } = &outcome.conclusion else { panic!("{outcome:?}") };
+    let OutcomeKind::Failed { reason, explanation, .. } = &outcome.kind else { panic!("{outcome:?}") };
     assert_eq!(*reason, FailureReason::Unreadable);
     assert!(explanation.contains("\"from\""), "{explanation}");
 }

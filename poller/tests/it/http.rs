@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use poller::fetch::{Guard, HttpClient};
 use poller::{
-    AttemptResult, Conclusion, ErrorKind, Event, FailureReason, Limits, Outcome, PollSpec, Poller,
-    SpecOptions, Verdict,
+    AttemptResult, ErrorKind, Event, FailureReason, JudgementKind, Limits, Outcome, OutcomeKind, PollSpec,
+    Poller, SpecOptions,
 };
 use serde_json::json;
 use test_support::{ClosedPort, End, Gate, Reply, Script, Server};
@@ -67,7 +67,7 @@ async fn matched_after_everything_that_can_go_wrong() {
     ))
     .await;
     let outcome = run(&server, json!({})).await;
-    let Conclusion::Matched { response } = &outcome.conclusion else { panic!("{outcome:?}") };
+    let OutcomeKind::Matched { response } = &outcome.kind else { panic!("{outcome:?}") };
     assert_eq!(response.json(), Some(body), "the JSON is handed back as it was received");
     assert_eq!(results(&outcome), ["200", "500", "reset", "200", "404", "200", "reset", "protocol", "200"]);
     let notes: Vec<&str> = outcome.history.iter().filter_map(|attempt| attempt.note.as_deref()).collect();
@@ -109,9 +109,7 @@ async fn failed_by_the_failure_filter() {
     ))
     .await;
     let outcome = run(&server, json!({})).await;
-    let Conclusion::Failed { reason, response, explanation } = &outcome.conclusion else {
-        panic!("{outcome:?}")
-    };
+    let OutcomeKind::Failed { reason, response, explanation } = &outcome.kind else { panic!("{outcome:?}") };
     assert_eq!(*reason, FailureReason::FailureFilter);
     assert_eq!(response.as_ref().unwrap().json(), Some(r#"{"status":"FAILED","reason":"codec"}"#));
     assert_eq!(explanation, r#"the failure filter matched: status is "FAILED""#);
@@ -122,9 +120,7 @@ async fn failed_by_the_failure_filter() {
 async fn timed_out_with_no_request_begun_after_the_deadline() {
     let server = Server::start(Reply::json(r#"{"status":"PENDING"}"#)).await;
     let outcome = run(&server, json!({"interval": 0.2, "timeout": 1.6})).await;
-    let Conclusion::TimedOut { response, explanation, .. } = &outcome.conclusion else {
-        panic!("{outcome:?}")
-    };
+    let OutcomeKind::TimedOut { response, explanation, .. } = &outcome.kind else { panic!("{outcome:?}") };
     assert_eq!(response.as_ref().unwrap().json(), Some(r#"{"status":"PENDING"}"#));
     assert!(explanation.contains("SUCCESS"), "{explanation}");
     let deadline = outcome.started_at + Duration::from_millis(1600);
@@ -165,7 +161,7 @@ async fn a_stalled_body_is_cut_at_the_deadline() {
     let server = Server::start(Reply::json(r#"{"status":"SUCCESS"}"#).stall_after(5)).await;
     let outcome = run(&server, json!({"timeout": 1})).await;
     assert_eq!((outcome.name(), outcome.attempts), ("timed out", 1));
-    assert_eq!(outcome.history[0].verdict, Verdict::Error);
+    assert_eq!(outcome.history[0].judgement, JudgementKind::Error);
 }
 
 #[tokio::test]
@@ -191,7 +187,7 @@ async fn a_body_over_the_cap_is_a_failed_attempt_that_tells_the_cap() {
     let attempt = loop {
         match events.next().await.unwrap() {
             Event::Attempted(attempt) => break attempt,
-            Event::Finished(outcome) => panic!("{outcome:?}"),
+            Event::Outcome(outcome) => panic!("{outcome:?}"),
             _ => {}
         }
     };
@@ -264,7 +260,7 @@ async fn events_of_a_real_poll_are_told_in_order() {
     while let Some(event) = events.next().await {
         match event {
             Event::Attempted(attempt) => attempts.push(attempt.result),
-            Event::Finished(outcome) => assert_eq!(outcome.name(), "matched"),
+            Event::Outcome(outcome) => assert_eq!(outcome.name(), "matched"),
             _ => {}
         }
     }

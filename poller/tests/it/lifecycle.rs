@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use poller::secret::AllowAll;
-use poller::{Accepted, Conclusion, ErrorKind, Event, Limits, MemoryStore, TimeoutReason, Verdict};
+use poller::{Accepted, ErrorKind, Event, JudgementKind, Limits, MemoryStore, OutcomeKind, TimeoutReason};
 use serde_json::json;
 
 use crate::world::{Reply, World, millis, pending, run, spec, success};
@@ -200,19 +200,22 @@ async fn events_tell_every_attempt_and_end_with_the_outcome() {
     let mut attempts = Vec::new();
     let outcome = loop {
         match events.next().await.expect("the outcome comes last") {
-            Event::Attempted(attempt) => attempts.push((attempt.number, attempt.verdict)),
-            Event::Finished(outcome) => break outcome,
+            Event::Attempted(attempt) => attempts.push((attempt.number, attempt.judgement)),
+            Event::Outcome(outcome) => break outcome,
             _ => {}
         }
     };
-    assert_eq!(attempts, [(1, Verdict::Unmatched), (2, Verdict::Unmatched), (3, Verdict::Matched)]);
+    assert_eq!(
+        attempts,
+        [(1, JudgementKind::Unmatched), (2, JudgementKind::Unmatched), (3, JudgementKind::Matched)]
+    );
     assert!(events.next().await.is_none());
     assert_eq!(outcome.history[1].note.as_deref(), Some("HTTP status is 500, expected 200"));
     // A late watcher learns the same from what was stored.
     let mut late = poll.events();
     let mut seen = Vec::new();
     while let Some(event) = late.next().await {
-        seen.push(matches!(event, Event::Finished(_)));
+        seen.push(matches!(event, Event::Outcome(_)));
     }
     assert_eq!(seen, [false, false, false, true]);
 }
@@ -264,7 +267,7 @@ async fn a_deadline_that_passed_while_nobody_ran_ends_the_poll_at_once() {
     world.sleep_until(Duration::from_secs(500)).await;
     let after = world.poller().store(store).build().await.unwrap();
     let outcome = after.submit("job", long()).await.unwrap().outcome().await.unwrap();
-    let Conclusion::TimedOut { reason, .. } = outcome.conclusion else { panic!("{outcome:?}") };
+    let OutcomeKind::TimedOut { reason, .. } = outcome.kind else { panic!("{outcome:?}") };
     assert_eq!(reason, TimeoutReason::WhileAway);
     assert!(world.times().len() <= 1);
 }
@@ -298,7 +301,7 @@ async fn shutdown_abandons_what_takes_longer_than_the_grace() {
     world.sleep_until(Duration::from_secs(2)).await;
     let report = poller.shutdown().await;
     assert_eq!(millis(world.now()), 12_000);
-    assert_eq!((report.left_open, report.unkept, report.ended, report.abandoned), (2, 0, 1, 1));
+    assert_eq!((report.left_open, report.unsaved, report.ended, report.abandoned), (2, 0, 1, 1));
     let left: Vec<_> =
         report.first.iter().map(|poll| (poll.key.to_string(), poll.deadline, poll.abandoned)).collect();
     assert_eq!(

@@ -205,7 +205,7 @@ async fn what_happens_is_traced_in_the_words_of_the_field() {
         "poll.attempt=1",
         "http.response.status_code=500",
         "duration=",
-        "verdict=Unmatched",
+        "judgement=Unmatched",
         "next.at=",
         r#"next.why="retry""#,
     ]);
@@ -222,7 +222,7 @@ async fn what_happens_is_traced_in_the_words_of_the_field() {
         "poll.attempts=4",
         "http.response.status_code=200",
     ]);
-    has(&[" INFO poller: stopped", "open=0", "unkept=0", "ended=0", "abandoned=0"]);
+    has(&[" INFO poller: stopped", "open=0", "unsaved=0", "ended=0", "abandoned=0"]);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use poller::fetch::{FetchError, FetchErrorKind};
-use poller::{Conclusion, FailureReason, NextReason, TimeoutReason};
+use poller::{FailureReason, NextReason, OutcomeKind, TimeoutReason};
 use serde_json::json;
 
 use crate::world::{Reply, World, millis, pending, run, spec, success};
@@ -15,7 +15,7 @@ async fn requests_are_made_exactly_on_the_grid_until_the_deadline() {
     let grid: Vec<u64> = (0..30).map(|tick| tick * 10_000).collect();
     assert_eq!(world.times(), grid);
     assert_eq!(millis(outcome.elapsed()), 300_000);
-    let Conclusion::TimedOut { reason, response, explanation } = &outcome.conclusion else {
+    let OutcomeKind::TimedOut { reason, response, explanation } = &outcome.kind else {
         panic!("{outcome:?}")
     };
     assert_eq!(*reason, TimeoutReason::Deadline);
@@ -30,7 +30,7 @@ async fn a_match_ends_the_poll_at_once() {
     let world = World::sequence([pending, pending, success]);
     let outcome = run(&world, spec(json!({"interval": 10, "timeout": 300}))).await;
     assert_eq!(world.times(), [0, 10_000, 20_000]);
-    let Conclusion::Matched { response } = &outcome.conclusion else { panic!("{outcome:?}") };
+    let OutcomeKind::Matched { response } = &outcome.kind else { panic!("{outcome:?}") };
     assert_eq!(response.json(), Some(r#"{"status":"SUCCESS"}"#));
     assert_eq!(millis(outcome.elapsed()), 20_000);
 }
@@ -166,7 +166,7 @@ async fn a_hint_holds_back_to_the_first_tick_at_or_after_it() {
 async fn a_hint_past_the_deadline_ends_the_poll_at_once() {
     let world = World::sequence([pending, || Reply::json(503, "").header("retry-after", "3600")]);
     let outcome = run(&world, spec(json!({"interval": 10, "timeout": 300}))).await;
-    let Conclusion::TimedOut { reason, explanation, .. } = &outcome.conclusion else { panic!("{outcome:?}") };
+    let OutcomeKind::TimedOut { reason, explanation, .. } = &outcome.kind else { panic!("{outcome:?}") };
     assert_eq!(*reason, TimeoutReason::HintPastDeadline);
     assert!(explanation.contains("3600s"), "{explanation}");
     assert_eq!(millis(outcome.elapsed()), 10_000);
@@ -191,9 +191,7 @@ async fn what_cannot_get_better_is_given_up() {
     let world = World::sequence([|| Reply::json(401, r#"{"error":"no"}"#)]);
     let outcome = run(&world, spec(json!({"interval": 10, "timeout": 300}))).await;
     assert_eq!(world.times(), [0, 10_000, 20_000, 30_000, 40_000]);
-    let Conclusion::Failed { reason, response, explanation } = &outcome.conclusion else {
-        panic!("{outcome:?}")
-    };
+    let OutcomeKind::Failed { reason, response, explanation } = &outcome.kind else { panic!("{outcome:?}") };
     assert_eq!(*reason, FailureReason::GaveUp);
     assert_eq!(response.as_ref().unwrap().status(), 401);
     assert!(explanation.starts_with("gave up after 5 attempts in a row"), "{explanation}");
@@ -244,7 +242,7 @@ async fn errors_without_a_status_wait_for_the_next_tick() {
 async fn the_failure_filter_is_asked_first() {
     let world = World::sequence([|| Reply::json(200, r#"{"status":"SUCCESS","error":"quota"}"#)]);
     let outcome = run(&world, spec(json!({"failureFilter": {"body": {"error": [{"$exists": true}]}}}))).await;
-    let Conclusion::Failed { reason, explanation, .. } = &outcome.conclusion else { panic!("{outcome:?}") };
+    let OutcomeKind::Failed { reason, explanation, .. } = &outcome.kind else { panic!("{outcome:?}") };
     assert_eq!(*reason, FailureReason::FailureFilter);
     assert!(explanation.contains("error"), "{explanation}");
 }

@@ -75,7 +75,7 @@ async fn an_outcome_that_could_not_be_stored_is_stored_during_a_shutdown() {
         assert!(failures_left.load(Ordering::Relaxed) > 0);
         let began = world.now();
         let (outcome, report) = tokio::join!(poll.outcome(), poller.shutdown());
-        assert_eq!((outcome.unwrap().name(), report.left_open, report.unkept), ("matched", 0, 0));
+        assert_eq!((outcome.unwrap().name(), report.left_open, report.unsaved), ("matched", 0, 0));
         assert!(world.now() - began < Duration::from_secs(10), "{:?}", world.now() - began);
         assert_eq!((failures_left.load(Ordering::Relaxed), world.sent().len()), (0, 1));
     }
@@ -93,8 +93,8 @@ async fn a_store_that_never_works_again_holds_a_shutdown_up_for_the_grace_and_wh
     world.arrived(2).await;
     let (outcome, report) = tokio::join!(poll.outcome(), poller.shutdown());
     assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Shutdown);
-    assert_eq!((report.left_open, report.unkept, millis(world.now())), (2, 1, 10_000));
-    let left: Vec<_> = report.first.iter().map(|poll| (poll.key.key(), poll.unkept)).collect();
+    assert_eq!((report.left_open, report.unsaved, millis(world.now())), (2, 1, 10_000));
+    let left: Vec<_> = report.first.iter().map(|poll| (poll.key.key(), poll.unsaved)).collect();
     assert_eq!(left, [("job", true), ("pending", false)]);
     assert_eq!((report.abandoned, failures_left.load(Ordering::Relaxed) < u32::MAX), (0, true));
 }

@@ -7,7 +7,7 @@ mod server;
 
 use std::env;
 
-use poller::{Attempt, AttemptResult, NextReason, PollSpec, SpecOptions, Verdict};
+use poller::{Attempt, AttemptResult, JudgementKind, NextReason, PollSpec, SpecOptions};
 
 use self::server::JobServer;
 use super::drive::{self, Plan};
@@ -69,15 +69,17 @@ fn spec(text: &str) -> anyhow::Result<PollSpec> {
 /// What an attempt teaches.
 fn comment(attempt: &Attempt) -> Option<&'static str> {
     let hinted = attempt.next.is_some_and(|next| matches!(next.why, NextReason::Hint));
-    Some(match (attempt.verdict, attempt.result) {
-        (Verdict::Matched, _) => "The response filter holds: the poll is done, and this body is its result.",
+    Some(match (attempt.judgement, attempt.result) {
+        (JudgementKind::Matched, _) => {
+            "The response filter holds: the poll is done, and this body is its result."
+        }
         (_, AttemptResult::Status(429)) if hinted => {
             "Too many requests, says the server, and names a time in Retry-After. The poll keeps to it."
         }
         (_, AttemptResult::Status(500..)) => {
             "The server has failed, not the job. The poll goes on at the next tick; its deadline still stands."
         }
-        (Verdict::Unmatched, AttemptResult::Status(200)) => {
+        (JudgementKind::Unmatched, AttemptResult::Status(200)) => {
             "No match, and no failure either: the job is not finished. The poll asks again."
         }
         _ => return None,

@@ -41,9 +41,9 @@ pub(super) struct Rules {
 pub(super) fn load(path: &Path, dialect: Dialect, terminal: &Terminal) -> anyhow::Result<Rules> {
     let text = Text::read(path)?;
     let parts = read_parts(text.as_str(), dialect);
-    let mut findings = Findings::default();
-    let rules = join(text.as_str(), parts, &mut findings);
-    findings.tell(&text, terminal)?;
+    let mut judgements = Findings::default();
+    let rules = join(text.as_str(), parts, &mut judgements);
+    judgements.tell(&text, terminal)?;
     if rules.set.is_empty() {
         tell(format_args!("{}: no rules in {}", terminal.stderr_paint.caution("warning"), text.name()));
     }
@@ -76,7 +76,7 @@ fn read_parts(text: &str, dialect: Dialect) -> Vec<Part> {
 #[derive(Debug, Default)]
 struct Part {
     rules: Vec<Rule>,
-    findings: Findings,
+    judgements: Findings,
     lines: u32,
 }
 
@@ -144,7 +144,7 @@ impl Part {
         let limits = Limits::new().with_depth(Limits::new().depth() + 1).with_text_bytes(usize::MAX);
         let node = match json::parse(line, &limits) {
             Ok(node) => node,
-            Err(error) => return self.findings.errors.push(not_json(&error, start)),
+            Err(error) => return self.judgements.errors.push(not_json(&error, start)),
         };
         let mut wrong = Vec::new();
         let (id, filter) = members(&node, &mut wrong);
@@ -153,7 +153,7 @@ impl Part {
             Some(Err(error)) => wrong.extend_from_slice(error.diagnostics()),
             Some(Ok(filter)) if wrong.is_empty() => {
                 for warning in filter.warnings() {
-                    self.findings.warnings.push(shifted(warning.diagnostic(), start));
+                    self.judgements.warnings.push(shifted(warning.diagnostic(), start));
                 }
                 if let Some((span, meaning)) = id {
                     let id = start + span.start..start + span.end;
@@ -162,7 +162,7 @@ impl Part {
             }
             Some(Ok(_)) | None => {}
         }
-        self.findings.errors.extend(wrong.iter().map(|diagnostic| shifted(diagnostic, start)));
+        self.judgements.errors.extend(wrong.iter().map(|diagnostic| shifted(diagnostic, start)));
     }
 }
 
@@ -205,15 +205,15 @@ fn members<'n>(node: &'n Node, wrong: &mut Vec<Diagnostic>) -> (Option<(Span, Me
 }
 
 /// Puts the parts together; looks for ids that are given twice, in whatever parts they are.
-fn join(text: &str, parts: Vec<Part>, findings: &mut Findings) -> Rules {
+fn join(text: &str, parts: Vec<Part>, judgements: &mut Findings) -> Rules {
     let count = parts.iter().map(|part| part.rules.len()).sum();
     let mut lines_of: HashMap<Meaning, u32> = HashMap::with_capacity(count);
     let mut set = FilterSet::builder();
     let mut ids = Ids::default();
     let mut lines_before = 0;
     for part in parts {
-        findings.errors.extend(part.findings.errors);
-        findings.warnings.extend(part.findings.warnings);
+        judgements.errors.extend(part.judgements.errors);
+        judgements.warnings.extend(part.judgements.warnings);
         for rule in part.rules {
             let line = lines_before + rule.line;
             let id = &text[rule.id.clone()];
@@ -227,13 +227,13 @@ fn join(text: &str, parts: Vec<Part>, findings: &mut Findings) -> Rules {
                     let message = format!("the id {id} is given twice, on line {first} and on line {line}");
                     let span = Span { start: rule.id.start, end: rule.id.end };
                     let help = "give each rule an id of its own";
-                    findings.errors.push(Diagnostic::error(message).at("/id").span(Some(span)).help(help));
+                    judgements.errors.push(Diagnostic::error(message).at("/id").span(Some(span)).help(help));
                 }
             }
         }
         lines_before += part.lines;
     }
-    findings.errors.sort_by_key(|error| error.location().map(|span| span.start));
+    judgements.errors.sort_by_key(|error| error.location().map(|span| span.start));
     Rules { set: set.build(), ids }
 }
 
@@ -300,7 +300,7 @@ mod tests {
             assert_eq!(part.flawless_line(&line, 0, &options), taken, "{depth}");
             let mut part = Part::default();
             part.line(&line, 0, &options);
-            assert_eq!((part.rules.len() == 1, part.findings.errors.is_empty()), (taken, taken), "{depth}");
+            assert_eq!((part.rules.len() == 1, part.judgements.errors.is_empty()), (taken, taken), "{depth}");
         }
     }
 }

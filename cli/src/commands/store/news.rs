@@ -23,7 +23,7 @@ pub(super) enum News {
     /// A poll could not be read, and has ended for that.
     Unreadable(PollKey, Arc<Outcome>),
     /// An outcome cannot be written at the moment.
-    Unkept(StoreError),
+    Unsaved(StoreError),
     /// What other processes did cannot be read at the moment.
     Trouble(StoreError),
 }
@@ -75,7 +75,7 @@ impl Store for Watched {
                 .store
                 .finish(key.clone(), outcome)
                 .await
-                .inspect_err(|error| self.tell(News::Unkept(error.clone())))?;
+                .inspect_err(|error| self.tell(News::Unsaved(error.clone())))?;
             self.tell(News::Finished(key, Arc::clone(&kept)));
             Ok(kept)
         })

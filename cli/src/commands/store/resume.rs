@@ -19,8 +19,8 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use poller::secret::AllowAll;
 use poller::store::{PollKey, Store as _, StoreError, StoredPoll};
 use poller::{
-    Accepted, Clock as _, Event, Outcome, Poll, PollSpec, Poller, ShutdownReport, SqliteStore, SystemClock,
-    Timestamp,
+    Accepted, Clock as _, Event, Outcome, PollHandle, PollSpec, Poller, ShutdownReport, SqliteStore,
+    SystemClock, Timestamp,
 };
 use serde::Serialize;
 use tokio::sync::oneshot;
@@ -97,7 +97,7 @@ async fn resume(
         watched: 0,
         events: SelectAll::new(),
         unread: None,
-        unkept: None,
+        unsaved: None,
     };
     let found = match news.try_recv() {
         Ok(News::Begun(open)) => open,
@@ -163,7 +163,7 @@ struct Run<'a> {
     /// The last that was told of a store that cannot be read.
     unread: Option<String>,
     /// The last that was told of a store that cannot be written.
-    unkept: Option<String>,
+    unsaved: Option<String>,
 }
 
 impl Run<'_> {
@@ -213,7 +213,7 @@ impl Run<'_> {
     }
 
     /// Takes up a poll that was given.
-    async fn take(&mut self, poll: &Poll, spec: &PollSpec) -> anyhow::Result<()> {
+    async fn take(&mut self, poll: &PollHandle, spec: &PollSpec) -> anyhow::Result<()> {
         let now = self.clock.now();
         let started = Timestamp::from_micros(
             u64::try_from(spec.timeout().as_micros())
@@ -268,7 +268,7 @@ impl Run<'_> {
         self.watched - 1
     }
 
-    fn follow(&mut self, index: usize, poll: &Poll) {
+    fn follow(&mut self, index: usize, poll: &PollHandle) {
         if poll.accepted() != Accepted::AlreadyFinished {
             self.events.push(poll.events().map(move |event| (index, event)).boxed());
         }
@@ -276,7 +276,7 @@ impl Run<'_> {
 
     fn event(&mut self, index: usize, event: &Event) {
         // The end is told once, when it comes with the news.
-        if !matches!(event, Event::Finished(_)) {
+        if !matches!(event, Event::Outcome(_)) {
             self.narrator.event(index, event);
         }
     }
@@ -297,7 +297,7 @@ impl Run<'_> {
                 }
             }
             News::Finished(key, outcome) => {
-                self.unkept = None;
+                self.unsaved = None;
                 if let Some(index) = self.open.remove(&key) {
                     self.finish(index, &key, &outcome)?;
                 }
@@ -306,16 +306,16 @@ impl Run<'_> {
                 let so = "what others submit or cancel is not noticed until that is mended";
                 tell_once(&self.narrator, &mut self.unread, &error, so);
             }
-            News::Unkept(error) => {
+            News::Unsaved(error) => {
                 let so = "outcomes wait, and are told when that is mended";
-                tell_once(&self.narrator, &mut self.unkept, &error, so);
+                tell_once(&self.narrator, &mut self.unsaved, &error, so);
             }
         }
         Ok(())
     }
 
     fn finish(&mut self, index: usize, key: &PollKey, outcome: &Arc<Outcome>) -> anyhow::Result<()> {
-        self.narrator.event(index, &Event::Finished(Arc::clone(outcome)));
+        self.narrator.event(index, &Event::Outcome(Arc::clone(outcome)));
         self.ends.take(key, outcome, &self.narrator, self.terminal)
     }
 
@@ -340,12 +340,12 @@ impl Run<'_> {
             scope: some_scope(&poll.key),
             deadline: poll.deadline,
             abandoned: poll.abandoned,
-            unkept: poll.unkept,
+            unsaved: poll.unsaved,
         });
         let line = StopLine {
             left_open: self.store.count_open().await.map_err(plain)?,
             polls: polls.collect(),
-            outcomes_unkept: report.unkept,
+            outcomes_unkept: report.unsaved,
             requests_ended: report.ended,
             requests_abandoned: report.abandoned,
         };
@@ -397,7 +397,7 @@ struct LeftLine<'a> {
     scope: Option<&'a str>,
     deadline: Timestamp,
     abandoned: bool,
-    unkept: bool,
+    unsaved: bool,
 }
 
 /// `3 requests were in flight: 2 ended, 1 was abandoned`
@@ -417,9 +417,9 @@ fn requests_left(report: &ShutdownReport) -> Option<String> {
 
 /// `1 outcome could not be kept; its poll is open still`
 fn outcomes_unkept(report: &ShutdownReport) -> Option<String> {
-    let count = story::count(u32::try_from(report.unkept).unwrap_or(u32::MAX), "outcome");
-    let so = if report.unkept == 1 { "its poll is" } else { "their polls are" };
-    (report.unkept > 0).then(|| format!("{count} could not be kept in time; {so} open still"))
+    let count = story::count(u32::try_from(report.unsaved).unwrap_or(u32::MAX), "outcome");
+    let so = if report.unsaved == 1 { "its poll is" } else { "their polls are" };
+    (report.unsaved > 0).then(|| format!("{count} could not be kept in time; {so} open still"))
 }
 
 /// ` (export-42: 12s left, export-43: 4m left, …)`: which polls were left, those first whose time is over first.
@@ -469,17 +469,17 @@ mod tests {
 
     #[test]
     fn outcomes_that_could_not_be_kept_are_said() {
-        let said = |unkept| {
+        let said = |unsaved| {
             let mut report = ShutdownReport::default();
-            report.unkept = unkept;
+            report.unsaved = unsaved;
             outcomes_unkept(&report)
         };
         assert_eq!(said(0), None);
-        for (unkept, text) in [
+        for (unsaved, text) in [
             (1, "1 outcome could not be kept in time; its poll is open still"),
             (2, "2 outcomes could not be kept in time; their polls are open still"),
         ] {
-            assert_eq!(said(unkept).as_deref(), Some(text));
+            assert_eq!(said(unsaved).as_deref(), Some(text));
         }
     }
 }

@@ -7,7 +7,7 @@
 //! ```text
 //!  submit ─► creating ─► waiting ◄──────────► queued ─► in flight
 //!               │           │  due, may not      │          │
-//!               │ refused   │  send yet          │          │ finding
+//!               │ refused   │  send yet          │          │ judgement
 //!               ▼           └───────► finishing ◄┴──────────┘
 //!              gone                       │ outcome stored, then told
 //!                                         ▼
@@ -24,8 +24,8 @@
 //! A million polls of one kind are one spec, so an entry here is little more than a name, a URL and two times. A step
 //! of a poll that nobody watches allocates nothing but what it has to keep.
 
-mod moves;
-mod view;
+mod queries;
+mod transitions;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::iter;
@@ -35,18 +35,18 @@ use std::time::Duration;
 use retry::{RetryOptions, Rng};
 use slotmap::SlotMap;
 
-use super::effect::{Admission, Effect, Ticket};
+use super::admission::{AdmissionControl, QueueId};
+use super::effect::{Effect, Submitted, Ticket};
 use super::entry::{Entry, Phase, PollId};
-use super::lanes::{LaneId, Lanes};
-use super::names::Names;
-use super::recent::Recent;
+use super::interner::Interner;
+use super::key_index::KeyIndex;
 use super::wheel::Wheel;
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind};
 use crate::event::Event;
-use crate::judge::Finding;
+use crate::judge::Judgement;
 use crate::limits::Limits;
-use crate::outcome::{Conclusion, Outcome};
+use crate::outcome::{Outcome, OutcomeKind};
 use crate::spec::{PollSpec, SpecPool};
 use crate::state::{PollState, Span, StepLimits};
 use crate::store::{Creation, PollKey, StoreError, StoredPoll};
@@ -70,20 +70,20 @@ pub(crate) struct Core {
     limits: Limits,
     step_limits: StepLimits,
     polls: SlotMap<PollId, Entry>,
-    names: Names,
+    key_index: KeyIndex,
     specs: SpecPool,
-    recent: Recent,
+    interner: Interner,
     schedule: Wheel<PollId>,
-    lanes: Lanes<PollId>,
+    admission: AdmissionControl<PollId>,
     /// When lanes that are held back may send again.
-    releases: BTreeSet<(Timestamp, LaneId)>,
+    releases: BTreeSet<(Timestamp, QueueId)>,
     /// The hold-backs in force; few, and only kept to be told of.
-    holds: HashMap<LaneId, Hold>,
+    holds: HashMap<QueueId, Hold>,
     rng: Rng,
     store_retry: RetryOptions,
     effects: Vec<Effect>,
     /// Outcomes that are decided but not stored yet.
-    finishing: usize,
+    unsaved: usize,
     /// What was finished while the store is asked for open polls.
     finished_since_look: Option<HashSet<PollKey>>,
     shutting_down: bool,
@@ -91,7 +91,7 @@ pub(crate) struct Core {
 
 impl Core {
     pub(crate) fn new(limits: Limits, rng: Rng) -> Self {
-        let lanes = Lanes::new(limits.in_flight, limits.per_origin);
+        let admission = AdmissionControl::new(limits.in_flight, limits.per_origin);
         let step_limits = StepLimits {
             history: limits.history,
             hold_back: limits.hold_back,
@@ -101,17 +101,17 @@ impl Core {
             limits,
             step_limits,
             polls: SlotMap::with_key(),
-            names: Names::default(),
+            key_index: KeyIndex::default(),
             specs: SpecPool::new(),
-            recent: Recent::new(),
+            interner: Interner::new(),
             schedule: Wheel::new(),
-            lanes,
+            admission,
             releases: BTreeSet::new(),
             holds: HashMap::new(),
             rng,
             store_retry: RetryOptions::default(),
             effects: Vec::new(),
-            finishing: 0,
+            unsaved: 0,
             finished_since_look: None,
             shutting_down: false,
         }
@@ -135,7 +135,7 @@ impl Core {
     pub(crate) fn expect(&mut self, polls: usize) {
         let more = polls.min(MOST_EXPECTED);
         self.polls.reserve(more);
-        self.names.reserve(more, &self.polls);
+        self.key_index.reserve(more, &self.polls);
     }
 
     /// Somebody wants this poll to be run.
@@ -143,8 +143,8 @@ impl Core {
         if self.shutting_down {
             return self.answer(ticket, Err(Kind::Shutdown.into()));
         }
-        let place = self.names.place(&key);
-        if let Some(id) = self.names.find(&key, place, &self.polls) {
+        let place = self.key_index.place(&key);
+        if let Some(id) = self.key_index.find(&key, place, &self.polls) {
             let Some(entry) = self.polls.get_mut(id) else { return };
             let fields = entry.spec.differences(&spec);
             if !fields.is_empty() {
@@ -153,7 +153,7 @@ impl Core {
             let deadline = entry.state.deadline(&entry.spec);
             return match &mut entry.phase {
                 Phase::Creating(_, joined) => joined.get_or_insert_default().tickets.push(ticket),
-                _ => self.answer(ticket, Ok(Admission::Open { id, joined: true, deadline })),
+                _ => self.answer(ticket, Ok(Submitted::Open { id, joined: true, deadline })),
             };
         }
         let limit = self.limits.open_polls;
@@ -176,21 +176,21 @@ impl Core {
         let answer = match result {
             Ok(Creation::Created) => {
                 for (position, ticket) in tickets.enumerate() {
-                    self.answer(ticket, Ok(Admission::Open { id, joined: position > 0, deadline }));
+                    self.answer(ticket, Ok(Submitted::Open { id, joined: position > 0, deadline }));
                 }
                 return self.start(id, cancelled, now);
             }
             Ok(Creation::Exists(present)) => match (entry.spec.differences(&present.spec), present.outcome) {
                 (fields, _) if !fields.is_empty() => Err(Kind::Conflict { key: present.key, fields }.into()),
                 (_, Some(outcome)) => {
-                    Ok(Admission::Finished { outcome, deadline: present.created_at + present.spec.timeout() })
+                    Ok(Submitted::Finished { outcome, deadline: present.created_at + present.spec.timeout() })
                 }
                 // An earlier process left it, or another created it, and nobody has told of it yet: it is ours to run.
                 (_, None) => {
                     entry.state = PollState::resumed(&entry.spec, present.created_at, present.restarts, now);
                     let deadline = entry.state.deadline(&entry.spec);
                     for ticket in tickets {
-                        self.answer(ticket, Ok(Admission::Open { id, joined: true, deadline }));
+                        self.answer(ticket, Ok(Submitted::Open { id, joined: true, deadline }));
                     }
                     return self.start(id, cancelled, now);
                 }
@@ -216,7 +216,7 @@ impl Core {
 
     /// Runs polls that an earlier process left open or another created, unless they run already.
     ///
-    /// What the store said may be older than what has been finished here since it was asked. Names of polls of which that
+    /// What the store said may be older than what has been finished here since it was asked. Keys of polls of which that
     /// may be so are returned and not run: the store has to be asked again.
     pub(crate) fn adopt(&mut self, polls: Vec<StoredPoll>, now: Timestamp) -> Vec<PollKey> {
         let mut doubtful = Vec::new();
@@ -225,8 +225,8 @@ impl Core {
                 doubtful.push(poll.key);
                 continue;
             }
-            let place = self.names.place(&poll.key);
-            if self.names.find(&poll.key, place, &self.polls).is_none() {
+            let place = self.key_index.place(&poll.key);
+            if self.key_index.find(&poll.key, place, &self.polls).is_none() {
                 poll.spec = self.specs.share(poll.spec);
                 let state = PollState::resumed(&poll.spec, poll.created_at, poll.restarts, now);
                 let id = self.insert(&poll, place, state, Phase::Queued { since: now });
@@ -238,13 +238,13 @@ impl Core {
 
     /// Does everything that is due.
     pub(crate) fn tick(&mut self, now: Timestamp) {
-        while let Some((at, lane)) = self.releases.first().copied()
+        while let Some((at, queue)) = self.releases.first().copied()
             && at <= now
         {
             self.releases.pop_first();
-            self.lanes.release(lane, now);
-            if self.holds.get(&lane).is_some_and(|hold| hold.until <= now) {
-                self.holds.remove(&lane);
+            self.admission.release(queue, now);
+            if self.holds.get(&queue).is_some_and(|hold| hold.until <= now) {
+                self.holds.remove(&queue);
             }
         }
         // Those that waited for a hold to end come before those that are due only now.
@@ -254,35 +254,41 @@ impl Core {
         }
     }
 
-    /// The request of [`Effect::Send`] is over.
-    pub(crate) fn attempted(&mut self, id: PollId, mut finding: Finding, ended: Timestamp, now: Timestamp) {
+    /// The request of [`Effect::StartRequest`] is over.
+    pub(crate) fn attempted(
+        &mut self,
+        id: PollId,
+        mut judgement: Judgement,
+        ended: Timestamp,
+        now: Timestamp,
+    ) {
         let Some(entry) = self.polls.get_mut(id) else { return };
         let Phase::InFlight { began } = entry.phase else { return };
-        if let Finding::Unmatched(unmatched) = &mut finding
-            && !entry.state.last().is_some_and(|last| Arc::ptr_eq(last, &unmatched.miss))
+        if let Judgement::Unmatched(unmatched) = &mut judgement
+            && !entry.state.last().is_some_and(|last| Arc::ptr_eq(last, &unmatched.response))
         {
-            unmatched.miss = self.recent.share(Arc::clone(&unmatched.miss));
+            unmatched.response = self.interner.share(Arc::clone(&unmatched.response));
         }
-        let lane = entry.lane;
+        let queue = entry.queue;
         let span = Span { began, ended };
-        let step = entry.state.settle(&entry.spec, finding, span, &mut self.rng, &self.step_limits);
-        self.lanes.end(lane);
+        let step = entry.state.settle(&entry.spec, judgement, span, &mut self.rng, &self.step_limits);
+        self.admission.end(queue);
         let number = entry.state.attempt();
         self.effects.push(Effect::Attempted { id, number, record: step.record });
         let held = match step.hold {
-            Some(until) if self.lanes.hold(lane, until) => {
-                self.releases.insert((until, lane));
-                self.holds.insert(lane, Hold { until, by: entry.key.clone() });
-                self.effects.push(Effect::Held { lane, until, by: id });
+            Some(until) if self.admission.hold(queue, until) => {
+                self.releases.insert((until, queue));
+                self.holds.insert(queue, Hold { until, by: entry.key.clone() });
+                self.effects.push(Effect::Held { queue, until, by: id });
                 true
             }
             _ => false,
         };
         match step.end {
-            Some(conclusion) => self.end(id, conclusion, ended),
+            Some(kind) => self.end(id, kind, ended),
             None => self.look_at(id, now),
         }
-        if !held && let Some(event) = self.held_in(lane, id) {
+        if !held && let Some(event) = self.held_in(queue, id) {
             self.effects.push(Effect::Tell { id, event });
         }
         self.dispatch(now);
@@ -295,38 +301,43 @@ impl Core {
         let over = now >= entry.state.deadline(&entry.spec);
         match &mut entry.phase {
             Phase::Creating(_, joined) => joined.get_or_insert_default().cancelled = true,
-            Phase::Finishing(_) => {}
+            Phase::Saving(_) => {}
             _ if over => {}
             Phase::Waiting { .. } | Phase::Queued { .. } => {
-                self.end(id, Conclusion::Cancelled, now);
+                self.end(id, OutcomeKind::Cancelled, now);
                 self.forsake();
             }
             Phase::InFlight { .. } => {
-                self.lanes.end(entry.lane);
+                self.admission.end(entry.queue);
                 self.effects.push(Effect::Abort { id });
-                self.end(id, Conclusion::Cancelled, now);
+                self.end(id, OutcomeKind::Cancelled, now);
                 self.dispatch(now);
             }
         }
     }
 
-    /// The store has answered to [`Effect::Finish`]: with the outcome that it keeps, which is the one that is told.
-    pub(crate) fn finished(&mut self, id: PollId, result: Result<Arc<Outcome>, StoreError>, now: Timestamp) {
+    /// The store has answered to [`Effect::SaveOutcome`]: with the outcome that it keeps, which is the one that is told.
+    pub(crate) fn outcome_saved(
+        &mut self,
+        id: PollId,
+        result: Result<Arc<Outcome>, StoreError>,
+        now: Timestamp,
+    ) {
         match result {
             Ok(outcome) => {
                 if let (Some(finished), Some(entry)) = (&mut self.finished_since_look, self.polls.get(id)) {
                     finished.insert(entry.key.clone());
                 }
                 self.remove(id, now);
-                self.effects.push(Effect::Tell { id, event: Event::Finished(outcome) });
+                self.effects.push(Effect::Tell { id, event: Event::Outcome(outcome) });
             }
             Err(_) => {
-                let Some(Entry { phase: Phase::Finishing(finishing), .. }) = self.polls.get_mut(id) else {
+                let Some(Entry { phase: Phase::Saving(unsaved), .. }) = self.polls.get_mut(id) else {
                     return;
                 };
-                finishing.failures = finishing.failures.saturating_add(1);
-                let at = now + self.store_retry.delay(finishing.failures, &mut self.rng);
-                finishing.retry_at = Some(at);
+                unsaved.failures = unsaved.failures.saturating_add(1);
+                let at = now + self.store_retry.delay(unsaved.failures, &mut self.rng);
+                unsaved.retry_at = Some(at);
                 self.schedule.insert(at, id);
             }
         }
@@ -341,21 +352,21 @@ impl Core {
         }
         self.schedule = Wheel::new();
         self.releases.clear();
-        if self.finishing == 0 {
+        if self.unsaved == 0 {
             return;
         }
         for (id, entry) in &mut self.polls {
-            if let Phase::Finishing(finishing) = &mut entry.phase
-                && finishing.retry_at.take().is_some()
+            if let Phase::Saving(unsaved) = &mut entry.phase
+                && unsaved.retry_at.take().is_some()
             {
-                finishing.failures = 0;
-                let (key, outcome) = (entry.key.clone(), Arc::clone(&finishing.outcome));
-                self.effects.push(Effect::Finish { id, key, outcome });
+                unsaved.failures = 0;
+                let (key, outcome) = (entry.key.clone(), Arc::clone(&unsaved.outcome));
+                self.effects.push(Effect::SaveOutcome { id, key, outcome });
             }
         }
     }
 
-    fn answer(&mut self, ticket: Ticket, answer: Result<Admission, Error>) {
+    fn answer(&mut self, ticket: Ticket, answer: Result<Submitted, Error>) {
         self.effects.push(Effect::Answer { ticket, answer });
     }
 }
@@ -397,11 +408,11 @@ mod tests {
         core.created(id, Ok(Creation::Created), NOW);
         core.begin_look();
         let response = RecordedResponse::from(Response::new(200, http::HeaderMap::new(), ""));
-        core.attempted(id, Finding::Matched { response }, NOW, NOW);
-        let Some(Effect::Finish { outcome, .. }) = effects(&mut core).pop() else {
+        core.attempted(id, Judgement::Matched { response }, NOW, NOW);
+        let Some(Effect::SaveOutcome { outcome, .. }) = effects(&mut core).pop() else {
             panic!("its outcome is stored")
         };
-        core.finished(id, Ok(outcome), NOW);
+        core.outcome_saved(id, Ok(outcome), NOW);
         effects(&mut core);
 
         assert_eq!(core.adopt(vec![poll.clone()], NOW), [PollKey::new("", "a")]);

@@ -11,16 +11,16 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use self::storing::{Creates, Loading};
-use super::alarm::Alarm;
-use super::answered::{Answered, said};
+use super::admission::QueueId;
 use super::core::Core;
-use super::couriers::{Couriers, Order};
-use super::effect::{Admission, Effect, Send, Ticket};
+use super::deps::Deps;
+use super::effect::{Effect, StartRequest, Submitted, Ticket};
 use super::entry::PollId;
-use super::lanes::LaneId;
-use super::message::{Answer, Backdoor, Inbox, Message, reply};
-use super::surroundings::Surroundings;
-use super::upkeep::Upkeep;
+use super::maintenance::Maintenance;
+use super::message::{Answer, DriverHandle, Message, WeakDriverHandle, reply};
+use super::store_reply::{StoreReply, catch_panic_now};
+use super::timer::Timer;
+use super::workers::{Job, Workers};
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind};
 use crate::event::{Event, Feeder};
@@ -36,26 +36,26 @@ use crate::store::OpenPolls;
 pub(crate) fn spawn(
     limits: Limits,
     rng: retry::Rng,
-    around: Arc<Surroundings>,
+    deps: Arc<Deps>,
     first: OpenPolls,
     expected: usize,
-) -> Inbox {
-    let (inbox, messages) = mpsc::unbounded_channel();
-    let upkeep = Upkeep::new(&limits, around.store.keeps_attempts(), around.clock.now());
-    let couriers = Couriers::new(limits.in_flight);
+) -> DriverHandle {
+    let (handle, messages) = mpsc::unbounded_channel();
+    let maintenance = Maintenance::new(&limits, deps.store.keeps_attempts(), deps.clock.now());
+    let workers = Workers::new(limits.in_flight);
     let mut core = Core::new(limits, rng);
     core.expect(expected);
     let driver = Driver {
-        upkeep,
-        creates: Creates::new(said(|| around.store.creates_in_turn()).unwrap_or(false)),
+        maintenance,
+        creates: Creates::new(catch_panic_now(|| deps.store.creates_in_turn()).unwrap_or(false)),
         core,
         effects: Vec::new(),
-        around,
+        deps,
         messages,
-        inbox: inbox.downgrade(),
+        driver: handle.downgrade(),
         tickets: Slab::new(),
         watchers: HashMap::new(),
-        couriers,
+        workers,
         closing: None,
         store_calls: 0,
         look: None,
@@ -63,23 +63,23 @@ pub(crate) fn spawn(
     };
     trace::restored(expected);
     tokio::spawn(driver.run(first));
-    inbox
+    handle
 }
 
 struct Driver {
     core: Core,
     creates: Creates,
-    upkeep: Upkeep,
+    maintenance: Maintenance,
     /// Empty between calls; kept for its room.
     effects: Vec<Effect>,
-    around: Arc<Surroundings>,
+    deps: Arc<Deps>,
     messages: mpsc::UnboundedReceiver<Message>,
     /// For those that work for it.
-    inbox: Backdoor,
+    driver: WeakDriverHandle,
     /// Who waits for the answer to a submission, by the numbers of their tickets.
-    tickets: Slab<(Answer<Result<Admission, Error>>, OwnedSemaphorePermit)>,
+    tickets: Slab<(Answer<Result<Submitted, Error>>, OwnedSemaphorePermit)>,
     watchers: HashMap<PollId, Watchers>,
-    couriers: Couriers,
+    workers: Workers,
     closing: Option<Closing>,
     /// Calls to the store that have not been answered.
     store_calls: usize,
@@ -111,16 +111,16 @@ const BATCH: usize = 1024;
 impl Driver {
     async fn run(mut self, first: OpenPolls) {
         self.core.begin_look();
-        self.loaded(Ok(first), self.around.clock.now());
+        self.loaded(Ok(first), self.deps.clock.now());
         self.carry_out();
         let mut batch = Vec::with_capacity(BATCH);
-        let mut alarm = Alarm::new(Arc::clone(&self.around.clock));
+        let mut timer = Timer::new(Arc::clone(&self.deps.clock));
         loop {
             // In a shutdown the core wakes for outcomes that could not be stored. What is not done any more is not waited
             // for either: its time may have come, and would come for ever.
-            alarm.set(match &self.closing {
+            timer.set(match &self.closing {
                 Some(closing) => [self.core.next_wake(), Some(closing.until), None],
-                None => [self.core.next_wake(), self.look, self.upkeep.next()],
+                None => [self.core.next_wake(), self.look, self.maintenance.next()],
             });
             tokio::select! {
                 biased;
@@ -129,9 +129,9 @@ impl Driver {
                         break;
                     }
                 }
-                () = alarm.rings() => {}
+                () = timer.rings() => {}
             }
-            let now = self.around.clock.now();
+            let now = self.deps.clock.now();
             for message in batch.drain(..) {
                 self.handle(message, now);
             }
@@ -145,14 +145,13 @@ impl Driver {
             }
             self.carry_out();
             self.create();
-            self.around.observer.levels(Levels {
+            self.deps.observer.levels(Levels {
                 open: self.core.open(),
                 in_flight: self.core.in_flight(),
                 held_back: self.core.held_back(),
             });
             if let Some(closing) = &self.closing {
-                let settled =
-                    self.core.in_flight() == 0 && self.core.finishing() == 0 && self.store_calls == 0;
+                let settled = self.core.in_flight() == 0 && self.core.unsaved() == 0 && self.store_calls == 0;
                 if settled || now >= closing.until {
                     break;
                 }
@@ -195,16 +194,16 @@ impl Driver {
                     trace::shutting_down(self.core.open(), self.core.in_flight());
                 }
                 self.core.shut_down();
-                let until = now + self.around.grace;
+                let until = now + self.deps.grace;
                 let in_flight = self.core.in_flight();
                 let closing = Closing { until, in_flight, answers: Vec::new() };
                 self.closing.get_or_insert(closing).answers.push(answer);
             }
-            Message::Attempted { id, finding, ended } => {
-                self.couriers.back(id);
-                self.core.attempted(id, finding, ended, now);
+            Message::Attempted { id, judgement, ended } => {
+                self.workers.back(id);
+                self.core.attempted(id, judgement, ended, now);
             }
-            Message::Stored(answered) => self.stored(answered, now),
+            Message::Stored(reply) => self.stored(reply, now),
         }
         self.carry_out();
     }
@@ -217,16 +216,16 @@ impl Driver {
         for effect in effects.drain(..) {
             match effect {
                 Effect::Create { id, poll } => self.creates.push(id, poll),
-                Effect::Finish { id, key, outcome } => self.with_store(
+                Effect::SaveOutcome { id, key, outcome } => self.with_store(
                     Operation::Finish,
                     move |store| async move { store.finish(key, outcome).await },
-                    move |result| Answered::Finished(id, result),
+                    move |result| StoreReply::OutcomeSaved(id, result),
                 ),
-                Effect::Send(request) => self.send(request),
-                Effect::Abort { id } => self.couriers.abandon(id),
+                Effect::StartRequest(request) => self.send(request),
+                Effect::Abort { id } => self.workers.abandon(id),
                 Effect::Attempted { id, number, record } => self.attempted(id, number, record),
                 Effect::Tell { id, event } => self.tell(id, event),
-                Effect::Held { lane, until, by } => self.tell_of_hold(lane, until, by),
+                Effect::Held { queue, until, by } => self.report_hold(queue, until, by),
                 Effect::Answer { ticket, answer } => {
                     if let Some((waiting, turn)) = self.tickets.remove(ticket.0) {
                         reply(waiting, answer);
@@ -241,19 +240,19 @@ impl Driver {
         self.effects = effects;
     }
 
-    fn send(&mut self, send: Send) {
-        let inbox = self.inbox.clone();
-        self.around.observer.began(send.punctuality.lateness, send.punctuality.held);
+    fn send(&mut self, send: StartRequest) {
+        let driver = self.driver.clone();
+        self.deps.observer.began(send.punctuality.lateness, send.punctuality.held);
         let key = self.core.key(send.id);
         let span = trace::request(key, send.number, &send.spec);
-        let around = Arc::clone(&self.around);
-        let shared_as = key.filter(|_| around.shares.is_some()).cloned();
-        self.couriers.send(Order { send, shared_as, span, around, inbox });
+        let deps = Arc::clone(&self.deps);
+        let shared_as = key.filter(|_| deps.coalescer.is_some()).cloned();
+        self.workers.send(Job { send, shared_as, span, deps, driver });
     }
 
     fn attempted(&mut self, id: PollId, number: u32, record: Record) {
-        self.upkeep.attempted(id, self.around.clock.now());
-        self.around.observer.attempted(&record);
+        self.maintenance.attempted(id, self.deps.clock.now());
+        self.deps.observer.attempted(&record);
         trace::attempted(self.core.key(id), number, &record);
         if self.watchers.contains_key(&id) {
             self.tell(id, Event::Attempted(record.into_attempt(number)));
@@ -263,7 +262,7 @@ impl Driver {
     fn tell(&mut self, id: PollId, event: Event) {
         let Some(watchers) = self.watchers.get_mut(&id) else { return };
         watchers.events.retain(|watcher| watcher.send(event.clone()));
-        if let Event::Finished(outcome) = event {
+        if let Event::Outcome(outcome) = event {
             for waiting in std::mem::take(&mut watchers.outcome) {
                 reply(waiting, Some(Arc::clone(&outcome)));
             }
@@ -271,12 +270,12 @@ impl Driver {
         }
     }
 
-    /// Looked up among the polls that are watched, which are few, and not in the lane, which may be long.
-    fn tell_of_hold(&mut self, lane: LaneId, until: Timestamp, by: PollId) {
-        self.around.observer.hold_back();
+    /// Looked up among the polls that are watched, which are few, and not in the queue, which may be long.
+    fn report_hold(&mut self, queue: QueueId, until: Timestamp, by: PollId) {
+        self.deps.observer.hold_back();
         trace::hold_back(self.core.key(by), until);
         for (id, watchers) in &mut self.watchers {
-            if let Some(event) = self.core.held_in(lane, *id) {
+            if let Some(event) = self.core.held_in(queue, *id) {
                 watchers.events.retain(|watcher| watcher.send(event.clone()));
             }
         }
@@ -292,7 +291,7 @@ impl Driver {
             left_open: self.core.open() + self.loading.take().map_or(0, |loading| loading.left),
             // Where all handles are gone, nobody wants to know.
             first: if answers.is_empty() { Vec::new() } else { self.core.left_open() },
-            unkept: self.core.finishing(),
+            unsaved: self.core.unsaved(),
             ended: in_flight.saturating_sub(abandoned),
             abandoned,
         };

@@ -6,9 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::answered::{Answered, made, said};
 use super::super::entry::PollId;
 use super::super::message::{Answer, Message, reply, report};
+use super::super::store_reply::{StoreReply, catch_panic, catch_panic_now};
 use super::Driver;
 use crate::clock::Timestamp;
 use crate::observe::{Operation, trace};
@@ -52,11 +52,11 @@ const RELOAD: Duration = Duration::from_millis(500);
 
 impl Driver {
     /// The store has answered to a call of [`with_store`](Self::with_store).
-    pub(super) fn stored(&mut self, answered: Answered, now: Timestamp) {
+    pub(super) fn stored(&mut self, reply: StoreReply, now: Timestamp) {
         self.store_calls -= 1;
-        match answered {
-            Answered::Loaded(result) => self.loaded(result, now),
-            Answered::Changed(result) => {
+        match reply {
+            StoreReply::Loaded(result) => self.loaded(result, now),
+            StoreReply::Changed(result) => {
                 let more = result.as_ref().is_ok_and(|changes| !changes.open.last);
                 // A store that cannot be read just now is asked again; what it has does not go away.
                 if let (Ok(changes), None) = (result, &self.closing) {
@@ -74,51 +74,51 @@ impl Driver {
                     self.look_again();
                 }
             }
-            Answered::Purged(result) => self.upkeep.purged(result.unwrap_or(0), now),
+            StoreReply::Purged(result) => self.maintenance.purged(result.unwrap_or(0), now),
             // What could not be written is written with what comes next, or with the outcome.
-            Answered::Noted(_) => {}
-            Answered::Looked(result) => {
+            StoreReply::Noted(_) => {}
+            StoreReply::Looked(result) => {
                 if let (Ok(Some(poll)), None) = (result, &self.closing) {
                     self.take_over(OpenPolls::all(vec![poll]), now);
                 }
             }
-            Answered::Created(results) => {
+            StoreReply::Created(results) => {
                 self.creates.calls -= 1;
                 // Before all that follows from the answers, so that the store has something to do meanwhile.
                 self.create();
                 for (id, result) in results {
                     if let Ok(Creation::Created) = result {
-                        self.around.observer.created();
+                        self.deps.observer.created();
                         trace::created(self.core.key(id), self.core.deadline(id));
                     }
                     self.core.created(id, result, now);
                 }
             }
-            Answered::Finished(id, result) => {
+            StoreReply::OutcomeSaved(id, result) => {
                 if let Ok(outcome) = &result {
-                    self.around.observer.finished(outcome);
+                    self.deps.observer.finished(outcome);
                     trace::finished(self.core.key(id), outcome);
                 }
-                self.core.finished(id, result, now);
+                self.core.outcome_saved(id, result, now);
             }
         }
     }
 
     /// Does for the store what is due.
     pub(super) fn keep_up(&mut self, now: Timestamp) {
-        if let Some(retention) = self.upkeep.purge(now) {
+        if let Some(retention) = self.maintenance.purge(now) {
             self.with_store(
                 Operation::Purge,
                 move |store| async move { store.purge(retention).await },
-                Answered::Purged,
+                StoreReply::Purged,
             );
         }
-        if let Some(attempted) = self.upkeep.flush(self.core.open(), now) {
+        if let Some(attempted) = self.maintenance.flush(self.core.open(), now) {
             let attempts = attempted.into_iter().filter_map(|id| self.core.attempts(id)).collect();
             self.with_store(
                 Operation::NoteAttempts,
                 move |store| async move { store.note_attempts(attempts).await },
-                Answered::Noted,
+                StoreReply::Noted,
             );
         }
     }
@@ -129,14 +129,18 @@ impl Driver {
             return self.load();
         }
         self.core.begin_look();
-        self.with_store(Operation::Changes, |store| async move { store.changes().await }, Answered::Changed);
+        self.with_store(
+            Operation::Changes,
+            |store| async move { store.changes().await },
+            StoreReply::Changed,
+        );
     }
 
     fn load(&mut self) {
         self.with_store(
             Operation::LoadOpen,
             |store| async move { store.load_open().await },
-            Answered::Loaded,
+            StoreReply::Loaded,
         );
     }
 
@@ -167,7 +171,7 @@ impl Driver {
 
     fn take_over(&mut self, open: OpenPolls, now: Timestamp) {
         for (key, outcome) in &open.unreadable {
-            self.around.observer.finished(outcome);
+            self.deps.observer.finished(outcome);
             trace::finished(Some(key), outcome);
         }
         for key in self.core.adopt(open.polls, now) {
@@ -177,15 +181,15 @@ impl Driver {
 
     /// Asks the store for one poll anew, to run it if it is open.
     fn look_at_one(&mut self, key: PollKey) {
-        self.with_store(Operation::Get, |store| async move { store.get(key).await }, Answered::Looked);
+        self.with_store(Operation::Get, |store| async move { store.get(key).await }, StoreReply::Looked);
     }
 
     /// Asks for what other processes do when the store says. One that panics is asked soon: it may have much to tell.
     fn look_again(&mut self) {
-        let period = said(|| self.around.store.changes_every());
-        let now = self.around.clock.now();
+        let period = catch_panic_now(|| self.deps.store.changes_every());
+        let now = self.deps.clock.now();
         if let Err(error) = &period {
-            self.around.observer.store(Operation::Changes, Duration::ZERO, Some(error));
+            self.deps.observer.store(Operation::Changes, Duration::ZERO, Some(error));
         }
         self.look = period.unwrap_or(Some(RELOAD)).map(|period| now + period);
     }
@@ -195,19 +199,19 @@ impl Driver {
         &mut self,
         operation: Operation,
         call: impl FnOnce(Arc<dyn Store>) -> C + Send + 'static,
-        answered: impl FnOnce(Result<T, StoreError>) -> Answered + Send + 'static,
+        to_reply: impl FnOnce(Result<T, StoreError>) -> StoreReply + Send + 'static,
     ) where
         C: Future<Output = Result<T, StoreError>> + Send,
         T: Send,
     {
-        let inbox = self.inbox.clone();
+        let driver = self.driver.clone();
         self.store_calls += 1;
-        let around = Arc::clone(&self.around);
+        let deps = Arc::clone(&self.deps);
         tokio::spawn(async move {
-            let asked = around.clock.now();
-            let answer = answered(made(call(Arc::clone(&around.store))).await);
-            around.observer.store(operation, around.clock.now().since(asked), answer.error());
-            report(&inbox, Message::Stored(answer));
+            let asked = deps.clock.now();
+            let answer = to_reply(catch_panic(call(Arc::clone(&deps.store))).await);
+            deps.observer.store(operation, deps.clock.now().since(asked), answer.error());
+            report(&driver, Message::Stored(answer));
         });
     }
 
@@ -224,7 +228,7 @@ impl Driver {
         self.with_store(
             Operation::Create,
             move |store| async move { Ok(store.create_all(polls).await) },
-            move |results| Answered::created(ids, results),
+            move |results| StoreReply::created(ids, results),
         );
     }
 }

@@ -18,14 +18,14 @@ use retry::Rng;
 
 use self::script::{Reply, pick, random_reply, random_spec};
 use super::core::Core;
-use super::effect::{Admission, Effect, Send, Ticket};
+use super::effect::{Effect, StartRequest, Submitted, Ticket};
 use super::entry::PollId;
 use crate::clock::Timestamp;
 use crate::event::Event;
-use crate::judge::{self, Finding};
+use crate::judge::{self, Judgement};
 use crate::limits::Limits;
 use crate::mask::Secrets;
-use crate::outcome::{Next, Outcome, Verdict};
+use crate::outcome::{JudgementKind, Next, Outcome};
 use crate::spec::PollSpec;
 use crate::store::{Creation, PollKey, StoreError, StoredPoll};
 
@@ -48,7 +48,7 @@ enum Happening {
         life: u32,
         id: PollId,
         request: u64,
-        finding: Box<Finding>,
+        judgement: Box<Judgement>,
         ended: Timestamp,
     },
     Created {
@@ -263,14 +263,14 @@ impl World {
                     core.cancel(id, now);
                 }
             }
-            Happening::Replied { life, id, request, finding, ended } => {
+            Happening::Replied { life, id, request, judgement, ended } => {
                 let Some(poll) = self.ids.get(&id).copied() else { return };
                 if life != self.life || self.known[poll].in_flight != Some(request) {
                     return;
                 }
                 self.known[poll].in_flight = None;
                 if let Some(core) = &mut self.core {
-                    core.attempted(id, *finding, ended, now);
+                    core.attempted(id, *judgement, ended, now);
                 }
             }
             Happening::Created { life, id, poll, fails } => {
@@ -292,7 +292,7 @@ impl World {
                 if life == self.life
                     && let Some(core) = &mut self.core
                 {
-                    core.finished(id, result, now);
+                    core.outcome_saved(id, result, now);
                 }
             }
             Happening::StoreGoesAway => {
@@ -406,13 +406,13 @@ impl World {
                     let (delay, fails) = self.store_answers(6);
                     self.later(delay, Happening::Created { life: self.life, id, poll, fails });
                 }
-                Effect::Finish { id, key, outcome } => {
+                Effect::SaveOutcome { id, key, outcome } => {
                     let poll = self.ids[&id];
                     self.known[poll].ending = true;
                     let (delay, fails) = self.store_answers(3);
                     self.later(delay, Happening::Finished { life: self.life, id, key, outcome, fails });
                 }
-                Effect::Send(request) => self.send(&request),
+                Effect::StartRequest(request) => self.send(&request),
                 Effect::Abort { id } => {
                     let poll = self.ids[&id];
                     assert!(self.known[poll].in_flight.take().is_some(), "only what is in flight is aborted");
@@ -421,9 +421,9 @@ impl World {
                     self.tell(self.ids[&id], Event::Attempted(record.into_attempt(number)));
                 }
                 Effect::Tell { id, event } => self.tell(self.ids[&id], event),
-                Effect::Held { lane, .. } => {
+                Effect::Held { queue, .. } => {
                     for (id, poll) in self.ids.clone() {
-                        if let Some(event) = self.core.as_ref().and_then(|core| core.held_in(lane, id)) {
+                        if let Some(event) = self.core.as_ref().and_then(|core| core.held_in(queue, id)) {
                             self.tell(poll, event);
                         }
                     }
@@ -431,11 +431,11 @@ impl World {
                 Effect::Answer { ticket, answer } => {
                     let poll = self.tickets.remove(&ticket).expect("each ticket is answered once");
                     match answer {
-                        Ok(Admission::Open { .. }) => {
+                        Ok(Submitted::Open { .. }) => {
                             assert!(self.store.contains_key(&key(poll)), "acknowledged before it was stored");
                             self.known[poll].acknowledged = true;
                         }
-                        Ok(Admission::Finished { outcome, .. }) => self.told(poll, outcome),
+                        Ok(Submitted::Finished { outcome, .. }) => self.told(poll, outcome),
                         Err(_) => {}
                     }
                 }
@@ -452,8 +452,8 @@ impl World {
         (delay, self.storms && (away || pick(&mut self.dice, fails_one_in) == 0))
     }
 
-    fn send(&mut self, request: &Send) {
-        let Send { id, ref spec, cut, ref last, .. } = *request;
+    fn send(&mut self, request: &StartRequest) {
+        let StartRequest { id, ref spec, cut, ref last, .. } = *request;
         let poll = self.ids[&id];
         let now = self.time();
         self.check_request(poll, request);
@@ -467,20 +467,20 @@ impl World {
         self.counts.joined += u32::from(joined);
         self.counts.hung += u32::from(reply.at >= cut);
         let ends = reply.at.min(cut);
-        let finding = match reply.brings.clone() {
+        let judgement = match reply.brings.clone() {
             // The last byte may come at the very moment of the cut.
             _ if reply.at >= cut && pick(&mut self.dice, 4) > 0 => judge::timed_out(cut.since(now)),
             Ok(response) => {
                 judge::judge(spec, response, &Secrets::default(), last.as_ref(), ends.to_system_time())
             }
-            Err(error) => Finding::Error(error),
+            Err(error) => Judgement::Error(error),
         };
         self.known[poll].reply = Some(reply);
         let lag = if pick(&mut self.dice, 2) == 0 { 0 } else { self.up_to(crate::clock::micros(LAG)) };
         let delay = ends.as_micros() - self.now + lag;
         let (life, request) = (self.life, self.requests);
-        let finding = Box::new(finding);
-        self.later(delay, Happening::Replied { life, id, request, finding, ended: ends });
+        let judgement = Box::new(judgement);
+        self.later(delay, Happening::Replied { life, id, request, judgement, ended: ends });
     }
 
     /// The reply to a request in flight that this poll may share: one that asks the same and is not answered.
@@ -501,11 +501,11 @@ impl World {
         match event {
             Event::Requesting { .. } => {}
             Event::Attempted(attempt) => {
-                assert!(attempt.verdict != Verdict::Matched || attempt.next.is_none());
+                assert!(attempt.judgement != JudgementKind::Matched || attempt.next.is_none());
                 self.known[poll].next = Some(attempt.next);
             }
             Event::HeldBack { until, .. } => self.known[poll].held_until = until,
-            Event::Finished(outcome) => self.told(poll, outcome),
+            Event::Outcome(outcome) => self.told(poll, outcome),
             Event::RetryScheduled { .. } | Event::Lagged { .. } => panic!("the engine does not tell these"),
         }
     }

@@ -9,15 +9,15 @@ use std::sync::Arc;
 
 use super::{LAG, World, key};
 use crate::engine::core::Core;
-use crate::engine::effect::Send;
+use crate::engine::effect::StartRequest;
 use crate::event::Event;
-use crate::outcome::{Conclusion, FailureReason, NextReason, Outcome};
+use crate::outcome::{FailureReason, NextReason, Outcome, OutcomeKind};
 use crate::schedule::Grid;
 
 impl World {
     /// A request of this poll begins now.
-    pub(super) fn check_request(&self, poll: usize, request: &Send) {
-        let Send { spec, cut, .. } = request;
+    pub(super) fn check_request(&self, poll: usize, request: &StartRequest) {
+        let StartRequest { spec, cut, .. } = request;
         let now = self.time();
         let stored = &self.store[&key(poll)];
         let deadline = stored.created_at + spec.timeout();
@@ -106,9 +106,9 @@ impl World {
             ended <= deadline + LAG || self.came_up.contains(&ended) || known.begun.contains(&ended),
             "ended at {ended}, after the deadline {deadline}, though somebody ran it"
         );
-        let decided_by_response = match &outcome.conclusion {
-            Conclusion::Matched { .. } => true,
-            Conclusion::Failed { reason, .. } => *reason == FailureReason::FailureFilter,
+        let decided_by_response = match &outcome.kind {
+            OutcomeKind::Matched { .. } => true,
+            OutcomeKind::Failed { reason, .. } => *reason == FailureReason::FailureFilter,
             _ => false,
         };
         assert!(!decided_by_response || ended < deadline, "a response that came too late counted");

@@ -38,7 +38,7 @@ use self::told::{Gap, Told};
 use self::worker::{Change, New, Reader, Writer};
 use super::{Changes, Creation, OpenPolls, PollKey, Retention, Store, StoreError, StoredPoll};
 use crate::clock::{BoxFuture, Clock as _, SystemClock, Timestamp};
-use crate::outcome::{Attempt, Conclusion, Counts, Outcome};
+use crate::outcome::{Attempt, Counts, Outcome, OutcomeKind};
 use crate::seal::SealKey;
 use crate::spec::PollSpec;
 
@@ -196,7 +196,7 @@ impl SqliteStore {
             return Err(StoreError::new(format!("the poll {key} is not in the store")));
         };
         let outcome = Outcome {
-            conclusion: Conclusion::Cancelled,
+            kind: OutcomeKind::Cancelled,
             attempts: 0,
             restarts: summary.restarts,
             started_at: summary.created_at,

@@ -8,7 +8,7 @@ use rusqlite::{Connection, Row, params};
 use super::super::{PollKey, StoredPoll};
 use super::told::Gap;
 use crate::clock::Timestamp;
-use crate::outcome::{Attempt, Conclusion, Counts, FailureReason, Outcome};
+use crate::outcome::{Attempt, Counts, FailureReason, Outcome, OutcomeKind};
 use crate::seal::SealKey;
 use crate::spec::{PollSpec, SpecError, StoredSpecs};
 
@@ -275,11 +275,7 @@ impl ReadError {
 
 fn unreadable(message: String, created_at: Timestamp, restarts: u32) -> Outcome {
     Outcome {
-        conclusion: Conclusion::Failed {
-            reason: FailureReason::Unreadable,
-            response: None,
-            explanation: message,
-        },
+        kind: OutcomeKind::Failed { reason: FailureReason::Unreadable, response: None, explanation: message },
         attempts: 0,
         restarts,
         started_at: created_at,

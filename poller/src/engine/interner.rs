@@ -8,7 +8,7 @@
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
-use crate::judge::Miss;
+use crate::judge::UnmatchedResponse;
 
 /// Places in the table, as a power of two.
 const PLACES: usize = 256;
@@ -17,27 +17,27 @@ const PLACES: usize = 256;
 const LARGEST: usize = 4 << 10;
 
 #[derive(Debug)]
-pub(crate) struct Recent {
-    places: Box<[Option<Arc<Miss>>]>,
+pub(crate) struct Interner {
+    places: Box<[Option<Arc<UnmatchedResponse>>]>,
     hasher: RandomState,
 }
 
-impl Recent {
+impl Interner {
     pub(crate) fn new() -> Self {
         Self { places: vec![None; PLACES].into(), hasher: RandomState::new() }
     }
 
     /// The copy that others have of the same, or this one.
-    pub(crate) fn share(&mut self, miss: Arc<Miss>) -> Arc<Miss> {
-        if miss.response.body().len() > LARGEST {
-            return miss;
+    pub(crate) fn share(&mut self, unmatched: Arc<UnmatchedResponse>) -> Arc<UnmatchedResponse> {
+        if unmatched.response.body().len() > LARGEST {
+            return unmatched;
         }
-        let place = self.hasher.hash_one(&*miss) as usize % PLACES;
+        let place = self.hasher.hash_one(&*unmatched) as usize % PLACES;
         match &mut self.places[place] {
-            Some(present) if *present == miss => Arc::clone(present),
+            Some(present) if *present == unmatched => Arc::clone(present),
             other => {
-                *other = Some(Arc::clone(&miss));
-                miss
+                *other = Some(Arc::clone(&unmatched));
+                unmatched
             }
         }
     }
@@ -48,27 +48,30 @@ mod tests {
     use super::*;
     use crate::response::RecordedResponse;
 
-    fn miss(note: &str, body: &str) -> Arc<Miss> {
+    fn unmatched(note: &str, body: &str) -> Arc<UnmatchedResponse> {
         let response = RecordedResponse::new(200, [("a", "b")], body.to_owned());
-        Arc::new(Miss { response, note: note.into() })
+        Arc::new(UnmatchedResponse { response, note: note.into() })
     }
 
     #[test]
     fn what_is_the_same_is_kept_once() {
-        let mut recent = Recent::new();
-        let first = recent.share(miss("no", "{}"));
-        assert!(Arc::ptr_eq(&recent.share(miss("no", "{}")), &first));
-        assert!(!Arc::ptr_eq(&recent.share(miss("not at all", "{}")), &first), "the filters were others");
+        let mut interner = Interner::new();
+        let first = interner.share(unmatched("no", "{}"));
+        assert!(Arc::ptr_eq(&interner.share(unmatched("no", "{}")), &first));
+        assert!(
+            !Arc::ptr_eq(&interner.share(unmatched("not at all", "{}")), &first),
+            "the filters were others"
+        );
         let large = "x".repeat(LARGEST + 1);
-        let first = recent.share(miss("no", &large));
-        assert!(!Arc::ptr_eq(&recent.share(miss("no", &large)), &first));
+        let first = interner.share(unmatched("no", &large));
+        assert!(!Arc::ptr_eq(&interner.share(unmatched("no", &large)), &first));
     }
 
     #[test]
     fn it_never_grows() {
-        let mut recent = Recent::new();
-        let all: Vec<_> = (0..10 * PLACES).map(|n| recent.share(miss("no", &n.to_string()))).collect();
-        let kept = all.iter().filter(|miss| Arc::strong_count(miss) > 1).count();
+        let mut interner = Interner::new();
+        let all: Vec<_> = (0..10 * PLACES).map(|n| interner.share(unmatched("no", &n.to_string()))).collect();
+        let kept = all.iter().filter(|unmatched| Arc::strong_count(unmatched) > 1).count();
         assert!((1..=PLACES).contains(&kept), "{kept}");
     }
 }

@@ -23,7 +23,7 @@ type UnderWay = HashMap<Question, WeakShared<Asking>>;
 
 /// What is under way.
 #[derive(Debug, Default)]
-pub(crate) struct Shares {
+pub(crate) struct Coalescer {
     exchanges: Mutex<UnderWay>,
 }
 
@@ -57,7 +57,7 @@ impl Question {
     }
 }
 
-impl Shares {
+impl Coalescer {
     /// The answer to a request of a poll in `scope`, from a request that is under way where there is one.
     pub(super) async fn fetch(
         &self,
@@ -90,7 +90,7 @@ impl Shares {
 
 /// One poll that waits for an answer. The last to go takes the question with it.
 struct Waiting<'a> {
-    shares: &'a Shares,
+    shares: &'a Coalescer,
     question: Question,
     exchange: Option<Shared<Asking>>,
 }
@@ -141,7 +141,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_request_serves_all_who_wait_and_none_who_come_after() {
-        let shares = Shares::default();
+        let shares = Coalescer::default();
         let ask = || question("a", Method::GET, "https://a.test/1", "k").unwrap();
         let mut asked = 0;
         let mut join = |answer: oneshot::Receiver<u16>| {
@@ -171,7 +171,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_request_for_which_nobody_waits_is_abandoned() {
-        let shares = Shares::default();
+        let shares = Coalescer::default();
         let (mut watch, answer) = oneshot::channel::<u16>();
         let ask = question("a", Method::GET, "https://a.test/1", "k").unwrap();
         let waiting = shares.join(ask, || {

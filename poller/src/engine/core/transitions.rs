@@ -5,13 +5,13 @@
 
 use std::sync::Arc;
 
-use super::super::effect::{Effect, Punctuality, Send};
-use super::super::entry::{Entry, Finishing, Phase, PollId};
-use super::super::names::Place;
+use super::super::effect::{Effect, Punctuality, StartRequest};
+use super::super::entry::{Entry, Phase, PollId, UnsavedOutcome};
+use super::super::key_index::Place;
 use super::Core;
 use crate::clock::Timestamp;
 use crate::event::Event;
-use crate::outcome::Conclusion;
+use crate::outcome::OutcomeKind;
 use crate::state::{PollState, Wake};
 use crate::store::StoredPoll;
 
@@ -23,26 +23,26 @@ impl Core {
         state: PollState,
         phase: Phase,
     ) -> PollId {
-        let lane = self.lanes.join(&poll.spec);
+        let queue = self.admission.join(&poll.spec);
         let (key, spec) = (poll.key.clone(), poll.spec.clone());
-        let id = self.polls.insert(Entry { key, spec, state, phase, lane });
-        self.names.insert(id, place, &self.polls);
+        let id = self.polls.insert(Entry { key, spec, state, phase, queue });
+        self.key_index.insert(id, place, &self.polls);
         id
     }
 
     pub(super) fn remove(&mut self, id: PollId, now: Timestamp) {
         let Some(entry) = self.polls.remove(id) else { return };
-        self.names.remove(id, &entry.key);
-        if matches!(entry.phase, Phase::Finishing(_)) {
-            self.finishing -= 1;
+        self.key_index.remove(id, &entry.key);
+        if matches!(entry.phase, Phase::Saving(_)) {
+            self.unsaved -= 1;
         }
-        self.lanes.leave(entry.lane, now);
+        self.admission.leave(entry.queue, now);
     }
 
     /// Begins a poll that is stored now.
     pub(super) fn start(&mut self, id: PollId, cancelled: bool, now: Timestamp) {
         if cancelled {
-            self.end(id, Conclusion::Cancelled, now);
+            self.end(id, OutcomeKind::Cancelled, now);
         } else {
             self.look_at(id, now);
         }
@@ -62,10 +62,10 @@ impl Core {
         let Some(entry) = self.polls.get_mut(id).filter(|entry| entry.is_scheduled(at)) else {
             return self.schedule.met_stale();
         };
-        if let Phase::Finishing(finishing) = &mut entry.phase {
-            finishing.retry_at = None;
-            let (key, outcome) = (entry.key.clone(), Arc::clone(&finishing.outcome));
-            self.effects.push(Effect::Finish { id, key, outcome });
+        if let Phase::Saving(unsaved) = &mut entry.phase {
+            unsaved.retry_at = None;
+            let (key, outcome) = (entry.key.clone(), Arc::clone(&unsaved.outcome));
+            self.effects.push(Effect::SaveOutcome { id, key, outcome });
         } else {
             self.look_at(id, now);
         }
@@ -83,7 +83,7 @@ impl Core {
             }
             return;
         }
-        if self.lanes.admits(entry.lane, now) && self.send(id, now, now) {
+        if self.admission.admits(entry.queue, now) && self.send(id, now, now) {
             return;
         }
         let Some(entry) = self.polls.get_mut(id) else { return };
@@ -91,17 +91,17 @@ impl Core {
         entry.phase = Phase::Queued { since: now };
         if now < deadline {
             self.schedule.insert(deadline, id);
-            self.lanes.enqueue(entry.lane, id, now);
+            self.admission.enqueue(entry.queue, id, now);
             self.dispatch(now);
-        } else if let Wake::End(conclusion) = entry.state.wake(&entry.spec, now) {
-            self.end(id, conclusion, now);
+        } else if let Wake::End(kind) = entry.state.wake(&entry.spec, now) {
+            self.end(id, kind, now);
         }
     }
 
     /// Sends as many of the requests that are queued as the caps allow.
     pub(super) fn dispatch(&mut self, now: Timestamp) {
         while !self.shutting_down
-            && let Some((lane, id)) = self.lanes.next(now)
+            && let Some((queue, id)) = self.admission.next(now)
         {
             // Whoever was cancelled, or ended, while it stood in the lane is not in it any more.
             let queued = self.polls.get(id).and_then(|entry| match entry.phase {
@@ -111,7 +111,7 @@ impl Core {
             if queued.is_some_and(|since| self.send(id, since, now)) {
                 self.forsake();
             } else {
-                self.lanes.decline(lane);
+                self.admission.decline(queue);
             }
         }
     }
@@ -124,25 +124,32 @@ impl Core {
         }
         let Wake::Begin(begin) = entry.state.wake(&entry.spec, now) else { return false };
         entry.phase = Phase::InFlight { began: now };
-        self.lanes.begin(entry.lane);
+        self.admission.begin(entry.queue);
         let number = begin.attempt;
         let lateness = (number > 1).then(|| since.since(begin.due));
         let punctuality = Punctuality { lateness, held: now.since(since) };
         self.effects.push(Effect::Tell { id, event: Event::Requesting { attempt: number, at: now } });
         let (spec, last) = (entry.spec.clone(), entry.state.last().cloned());
-        self.effects.push(Effect::Send(Send { id, spec, number, punctuality, cut: begin.cut, last }));
+        self.effects.push(Effect::StartRequest(StartRequest {
+            id,
+            spec,
+            number,
+            punctuality,
+            cut: begin.cut,
+            last,
+        }));
         true
     }
 
     /// Decides the outcome of a poll that has no request in flight any more, and has it stored.
-    pub(super) fn end(&mut self, id: PollId, conclusion: Conclusion, now: Timestamp) {
+    pub(super) fn end(&mut self, id: PollId, kind: OutcomeKind, now: Timestamp) {
         let Some(entry) = self.polls.get_mut(id) else { return };
-        let abandoned = entry.is_in_flight() && matches!(conclusion, Conclusion::Cancelled);
-        let outcome = Arc::new(entry.state.outcome(&entry.spec, conclusion, abandoned, now));
-        let finishing = Finishing { outcome: Arc::clone(&outcome), failures: 0, retry_at: None };
-        entry.phase = Phase::Finishing(Box::new(finishing));
-        self.finishing += 1;
+        let abandoned = entry.is_in_flight() && matches!(kind, OutcomeKind::Cancelled);
+        let outcome = Arc::new(entry.state.outcome(&entry.spec, kind, abandoned, now));
+        let unsaved = UnsavedOutcome { outcome: Arc::clone(&outcome), failures: 0, retry_at: None };
+        entry.phase = Phase::Saving(Box::new(unsaved));
+        self.unsaved += 1;
         let key = entry.key.clone();
-        self.effects.push(Effect::Finish { id, key, outcome });
+        self.effects.push(Effect::SaveOutcome { id, key, outcome });
     }
 }

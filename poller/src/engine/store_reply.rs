@@ -15,7 +15,7 @@ use crate::outcome::Outcome;
 use crate::store::{Changes, Creation, OpenPolls, StoreError, StoredPoll};
 
 /// An answer of the store.
-pub(crate) enum Answered {
+pub(crate) enum StoreReply {
     /// Some of the polls that were open at the start.
     Loaded(Result<OpenPolls, StoreError>),
     /// What other processes did.
@@ -29,17 +29,19 @@ pub(crate) enum Answered {
     /// New polls are kept, each for itself.
     Created(Vec<(PollId, Result<Creation, StoreError>)>),
     /// An outcome is kept: this one, or the one that was there before.
-    Finished(PollId, Result<Arc<Outcome>, StoreError>),
+    OutcomeSaved(PollId, Result<Arc<Outcome>, StoreError>),
 }
 
 /// What comes of a call. Where the store panics in it, it has failed; nobody else would say that it is over.
-pub(super) async fn made<T>(call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+pub(super) async fn catch_panic<T>(
+    call: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
     // What panicked is not asked for anything more. The store is asked again, as anybody may who shares it.
     AssertUnwindSafe(call).catch_unwind().await.unwrap_or_else(|_| Err(panicked()))
 }
 
 /// What the store says of itself at once. A panic would end the driver, which asks.
-pub(super) fn said<T>(call: impl FnOnce() -> T) -> Result<T, StoreError> {
+pub(super) fn catch_panic_now<T>(call: impl FnOnce() -> T) -> Result<T, StoreError> {
     catch_unwind(AssertUnwindSafe(call)).map_err(|_| panicked())
 }
 
@@ -47,7 +49,7 @@ fn panicked() -> StoreError {
     StoreError::new("the store panicked; its reason is on the standard error of the process")
 }
 
-impl Answered {
+impl StoreReply {
     /// The answers for new polls: one for each, also where the store gave fewer.
     pub(super) fn created(
         ids: Vec<PollId>,
@@ -70,7 +72,7 @@ impl Answered {
             Self::Purged(result) => result.as_ref().err(),
             Self::Noted(result) => result.as_ref().err(),
             Self::Created(results) => results.iter().find_map(|(_, result)| result.as_ref().err()),
-            Self::Finished(_, result) => result.as_ref().err(),
+            Self::OutcomeSaved(_, result) => result.as_ref().err(),
         }
     }
 }

@@ -22,7 +22,7 @@ const MANY: usize = 10_000;
 
 /// What is to be done when.
 #[derive(Debug)]
-pub(super) struct Upkeep {
+pub(super) struct Maintenance {
     age: Duration,
     most: usize,
     purge_at: Option<Timestamp>,
@@ -33,7 +33,7 @@ pub(super) struct Upkeep {
     attempted: HashSet<PollId>,
 }
 
-impl Upkeep {
+impl Maintenance {
     /// `keeps_attempts`: whether the store has a place for the attempts of open polls.
     pub(super) fn new(limits: &Limits, keeps_attempts: bool, now: Timestamp) -> Self {
         let keeps_all = limits.keep_finished == Duration::MAX && limits.finished_polls == usize::MAX;
@@ -92,48 +92,48 @@ mod tests {
 
     #[test]
     fn what_need_not_be_kept_is_removed_bit_by_bit_and_then_looked_for_each_minute() {
-        let mut upkeep = Upkeep::new(&limits(), false, NOW);
-        let retention = upkeep.purge(NOW).unwrap();
+        let mut maintenance = Maintenance::new(&limits(), false, NOW);
+        let retention = maintenance.purge(NOW).unwrap();
         assert_eq!(NOW.since(retention.since), Duration::from_secs(30 * 24 * 3600));
-        assert_eq!(upkeep.next(), None, "one removal at a time");
-        upkeep.purged(500, NOW);
-        assert_eq!(upkeep.next(), Some(NOW + BREATH));
-        assert!(upkeep.purge(NOW).is_none());
-        assert!(upkeep.purge(NOW + BREATH).is_some());
-        upkeep.purged(0, NOW);
-        assert_eq!(upkeep.next(), Some(NOW + PURGE));
+        assert_eq!(maintenance.next(), None, "one removal at a time");
+        maintenance.purged(500, NOW);
+        assert_eq!(maintenance.next(), Some(NOW + BREATH));
+        assert!(maintenance.purge(NOW).is_none());
+        assert!(maintenance.purge(NOW + BREATH).is_some());
+        maintenance.purged(0, NOW);
+        assert_eq!(maintenance.next(), Some(NOW + PURGE));
     }
 
     #[test]
     fn where_everything_is_kept_there_is_nothing_to_do() {
         let mut limits = limits();
         limits.keep_finished = Duration::MAX;
-        assert_eq!(Upkeep::new(&limits, true, NOW).next(), None);
+        assert_eq!(Maintenance::new(&limits, true, NOW).next(), None);
         limits.finished_polls = 5;
-        assert!(Upkeep::new(&limits, true, NOW).next().is_some());
+        assert!(Maintenance::new(&limits, true, NOW).next().is_some());
     }
 
     #[test]
     fn attempts_are_written_together_and_not_of_too_many_polls() {
         let id = PollId::default();
-        let mut upkeep = Upkeep::new(&limits(), true, NOW);
-        upkeep.purge(NOW).unwrap();
-        upkeep.attempted(id, NOW);
-        upkeep.attempted(id, NOW + Duration::from_secs(1));
+        let mut maintenance = Maintenance::new(&limits(), true, NOW);
+        maintenance.purge(NOW).unwrap();
+        maintenance.attempted(id, NOW);
+        maintenance.attempted(id, NOW + Duration::from_secs(1));
         let due = NOW + limits().history_every.unwrap();
-        assert_eq!(upkeep.next(), Some(due));
-        assert_eq!(upkeep.flush(1, due), Some(HashSet::from([id])));
-        assert_eq!((upkeep.next(), upkeep.flush(1, due)), (None, None));
-        upkeep.attempted(id, due);
-        assert_eq!(upkeep.flush(MANY + 1, due + Duration::from_secs(60)), None);
+        assert_eq!(maintenance.next(), Some(due));
+        assert_eq!(maintenance.flush(1, due), Some(HashSet::from([id])));
+        assert_eq!((maintenance.next(), maintenance.flush(1, due)), (None, None));
+        maintenance.attempted(id, due);
+        assert_eq!(maintenance.flush(MANY + 1, due + Duration::from_secs(60)), None);
         for (mut limits, keeps) in [(limits(), false), (limits(), true)] {
             if keeps {
                 limits.history_every = None;
             }
-            let mut upkeep = Upkeep::new(&limits, keeps, NOW);
-            upkeep.purge(NOW).unwrap();
-            upkeep.attempted(id, NOW);
-            assert_eq!(upkeep.next(), None, "nobody asked for it");
+            let mut maintenance = Maintenance::new(&limits, keeps, NOW);
+            maintenance.purge(NOW).unwrap();
+            maintenance.attempted(id, NOW);
+            assert_eq!(maintenance.next(), None, "nobody asked for it");
         }
     }
 }

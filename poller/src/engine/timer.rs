@@ -1,4 +1,4 @@
-//! When to look at the time again, if nothing else happens before: the driver at its schedule, a courier at its request.
+//! When to look at the time again, if nothing else happens before: the driver at its schedule, a worker at its request.
 
 use std::sync::Arc;
 
@@ -7,13 +7,13 @@ use crate::clock::{BoxFuture, Clock, Timestamp};
 /// A sleep until a time that moves. Mostly it moves away, with every request that ends; a sleep that is under way is
 /// therefore kept unless it would be too long, and may ring too early: to look once more is cheaper than a new timer
 /// every time.
-pub(super) struct Alarm {
+pub(super) struct Timer {
     clock: Arc<dyn Clock>,
     sleep: Option<(Timestamp, BoxFuture<'static, ()>)>,
 }
 
-impl Alarm {
-    /// An alarm that is not set.
+impl Timer {
+    /// An timer that is not set.
     pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
         Self { clock, sleep: None }
     }

@@ -13,7 +13,7 @@ use crate::store::PollKey;
 
 /// The ids of all open polls, found by the names that the polls have.
 #[derive(Debug, Default)]
-pub(super) struct Names {
+pub(super) struct KeyIndex {
     ids: HashTable<PollId>,
     /// Keyed at random: names come from outside.
     hasher: RandomState,
@@ -23,7 +23,7 @@ pub(super) struct Names {
 #[derive(Clone, Copy)]
 pub(super) struct Place(u64);
 
-impl Names {
+impl KeyIndex {
     pub(super) fn place(&self, key: &PollKey) -> Place {
         Place(self.hasher.hash_one(key))
     }

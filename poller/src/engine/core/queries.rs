@@ -1,7 +1,7 @@
 //! What can be seen of the core, for those who watch polls, ask for them or count them. Nothing here changes it.
 
+use super::super::admission::QueueId;
 use super::super::entry::{Entry, Phase, PollId};
-use super::super::lanes::LaneId;
 use super::Core;
 use crate::clock::Timestamp;
 use crate::event::{Event, HoldSource};
@@ -16,12 +16,12 @@ impl Core {
     }
 
     pub(crate) const fn in_flight(&self) -> usize {
-        self.lanes.in_flight()
+        self.admission.in_flight()
     }
 
     /// How many outcomes are decided but not stored yet.
-    pub(crate) const fn finishing(&self) -> usize {
-        self.finishing
+    pub(crate) const fn unsaved(&self) -> usize {
+        self.unsaved
     }
 
     /// How many lanes a hint holds back.
@@ -45,14 +45,14 @@ impl Core {
         if let Phase::InFlight { began } = entry.phase {
             events.push(Event::Requesting { attempt: entry.state.attempt(), at: began });
         }
-        events.extend(self.held_in(entry.lane, id));
+        events.extend(self.held_in(entry.queue, id));
         events
     }
 
     /// That a hold-back of this lane keeps the poll from its next request, if it does.
-    pub(crate) fn held_in(&self, lane: LaneId, id: PollId) -> Option<Event> {
-        let hold = self.holds.get(&lane)?;
-        let entry = self.polls.get(id).filter(|entry| entry.lane == lane)?;
+    pub(crate) fn held_in(&self, queue: QueueId, id: PollId) -> Option<Event> {
+        let hold = self.holds.get(&queue)?;
+        let entry = self.polls.get(id).filter(|entry| entry.queue == queue)?;
         let waits = matches!(entry.phase, Phase::Waiting { .. } | Phase::Queued { .. });
         let deadline = entry.state.deadline(&entry.spec);
         entry.state.due().filter(|due| waits && *due < hold.until && *due < deadline)?;
@@ -77,7 +77,7 @@ impl Core {
 
     /// The open poll of that name.
     pub(crate) fn find(&self, key: &PollKey) -> Option<PollId> {
-        self.names.find(key, self.names.place(key), &self.polls)
+        self.key_index.find(key, self.key_index.place(key), &self.polls)
     }
 
     /// The polls that are left without an outcome: those whose time is over first.
@@ -85,7 +85,7 @@ impl Core {
         let deadline = |entry: &Entry| entry.state.deadline(&entry.spec);
         let stopped = |entry: &Entry| match entry.phase {
             Phase::InFlight { .. } => Stopped::InFlight,
-            Phase::Finishing(_) => Stopped::Finishing,
+            Phase::Saving(_) => Stopped::Saving,
             Phase::Creating(..) | Phase::Waiting { .. } | Phase::Queued { .. } => Stopped::Before,
         };
         shutdown::first(self.polls.values().map(|entry| (deadline(entry), &entry.key, stopped(entry))))

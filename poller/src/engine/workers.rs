@@ -1,18 +1,18 @@
 //! The tasks that make the attempts. Each makes one after another, for whichever poll is next.
 //!
 //! ```text
-//!            order: one request             the attempt is made, its result sent
-//!  driver ─────────────────────► courier ────────────────────────────────────────► driver
+//!            job: one request             the attempt is made, its result sent
+//!  driver ─────────────────────► worker ────────────────────────────────────────► driver
 //!                                  ▲  idle                                            │
 //!                                  └────────────────── back ◄─────────────────────────┘
 //! ```
 //!
 //! A task of its own for every request, with a timer of its own, would cost more than the rest of what the engine does
-//! for it: a task takes a large piece of memory, and more of the allocator's time than of the scheduler's. So a courier
-//! that is back waits for the next order, and leaves its timer set: the next request is cut later than the last, mostly.
+//! for it: a task takes a large piece of memory, and more of the allocator's time than of the scheduler's. So a worker
+//! that is back waits for the next job, and leaves its timer set: the next request is cut later than the last, mostly.
 //!
 //! What always holds:
-//! - a courier is out for one poll at most;
+//! - a worker is out for one poll at most;
 //! - one that is dropped here is gone, and the request it is out for with it;
 //! - one that is idle keeps nothing of the engine, so that a store can be opened anew once the engine has stopped.
 
@@ -24,12 +24,12 @@ use std::task::{Context, Poll, Waker};
 use tokio::task::AbortHandle;
 use tracing::{Instrument as _, Span};
 
-use super::alarm::Alarm;
 use super::attempt;
-use super::effect::Send;
+use super::deps::Deps;
+use super::effect::StartRequest;
 use super::entry::PollId;
-use super::message::{Backdoor, Message, report};
-use super::surroundings::Surroundings;
+use super::message::{Message, WeakDriverHandle, report};
+use super::timer::Timer;
 use crate::store::PollKey;
 
 /// The most that are kept while there is nothing for them to do, however many requests may be in flight. They take some
@@ -37,46 +37,46 @@ use crate::store::PollKey;
 const MOST_KEPT: usize = 4096;
 
 /// One attempt to be made, and what is needed for it.
-pub(super) struct Order {
-    pub(super) send: Send,
+pub(super) struct Job {
+    pub(super) send: StartRequest,
     /// The poll, where those of its scope may share requests.
     pub(super) shared_as: Option<PollKey>,
     pub(super) span: Span,
-    pub(super) around: Arc<Surroundings>,
+    pub(super) deps: Arc<Deps>,
     /// Where its result goes.
-    pub(super) inbox: Backdoor,
+    pub(super) driver: WeakDriverHandle,
 }
 
 /// All of them, by what they do.
-pub(super) struct Couriers {
-    idle: Vec<Courier>,
+pub(super) struct Workers {
+    idle: Vec<Worker>,
     /// How many of those are kept.
     kept: usize,
-    out: HashMap<PollId, Courier>,
+    out: HashMap<PollId, Worker>,
 }
 
-impl Couriers {
+impl Workers {
     /// For so many requests in flight.
     pub(super) fn new(in_flight: usize) -> Self {
         Self { idle: Vec::new(), kept: in_flight.min(MOST_KEPT), out: HashMap::new() }
     }
 
     /// Has an attempt made; [`Message::Attempted`] follows.
-    pub(super) fn send(&mut self, order: Order) {
-        let id = order.send.id;
-        let courier = match self.idle.pop() {
-            Some(courier) => courier.takes(order),
-            None => Courier::starts(order),
+    pub(super) fn send(&mut self, job: Job) {
+        let id = job.send.id;
+        let worker = match self.idle.pop() {
+            Some(worker) => worker.assign(job),
+            None => Worker::spawn(job),
         };
-        self.out.insert(id, courier);
+        self.out.insert(id, worker);
     }
 
     /// The attempt for this poll has ended.
     pub(super) fn back(&mut self, id: PollId) {
-        if let Some(courier) = self.out.remove(&id)
+        if let Some(worker) = self.out.remove(&id)
             && self.idle.len() < self.kept
         {
-            self.idle.push(courier);
+            self.idle.push(worker);
         }
     }
 
@@ -87,73 +87,73 @@ impl Couriers {
 }
 
 /// One task, which ends with this value.
-struct Courier {
-    orders: Arc<Orders>,
+struct Worker {
+    slot: Arc<JobSlot>,
     task: AbortHandle,
 }
 
-impl Courier {
-    fn starts(order: Order) -> Self {
-        let mut alarm = Alarm::new(Arc::clone(&order.around.clock));
-        let orders = Arc::new(Orders::default());
-        orders.put(order);
-        let received = Arc::clone(&orders);
+impl Worker {
+    fn spawn(job: Job) -> Self {
+        let mut timer = Timer::new(Arc::clone(&job.deps.clock));
+        let slot = Arc::new(JobSlot::default());
+        slot.put(job);
+        let job_slot = Arc::clone(&slot);
         let task = tokio::spawn(async move {
             loop {
-                let Order { send, shared_as, span, around, inbox } =
-                    poll_fn(|context| received.poll(context)).await;
+                let Job { send, shared_as, span, deps, driver } =
+                    poll_fn(|context| job_slot.poll(context)).await;
                 let id = send.id;
                 let attempt = async {
-                    let (finding, ended) = attempt::make(around, send, shared_as, &mut alarm).await;
+                    let (judgement, ended) = attempt::make(deps, send, shared_as, &mut timer).await;
                     // Where the driver has stopped, the poll stays open in the store.
-                    report(&inbox, Message::Attempted { id, finding, ended });
+                    report(&driver, Message::Attempted { id, judgement, ended });
                 };
                 attempt.instrument(span).await;
             }
         });
-        Self { orders, task: task.abort_handle() }
+        Self { slot, task: task.abort_handle() }
     }
 
-    fn takes(self, order: Order) -> Self {
-        self.orders.put(order);
+    fn assign(self, job: Job) -> Self {
+        self.slot.put(job);
         self
     }
 }
 
-impl Drop for Courier {
+impl Drop for Worker {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-/// Where a courier finds its next order. A channel would have room for dozens, and so would take more than the courier.
+/// Where a worker finds its next job. A channel would have room for dozens, and so would take more than the worker.
 #[derive(Default)]
-struct Orders(Mutex<Waiting>);
+struct JobSlot(Mutex<Waiting>);
 
 #[derive(Default)]
 struct Waiting {
-    order: Option<Order>,
-    courier: Option<Waker>,
+    job: Option<Job>,
+    worker: Option<Waker>,
 }
 
-impl Orders {
-    fn put(&self, order: Order) {
-        let courier = {
+impl JobSlot {
+    fn put(&self, job: Job) {
+        let worker = {
             let mut waiting = self.waiting();
-            waiting.order = Some(order);
-            waiting.courier.take()
+            waiting.job = Some(job);
+            waiting.worker.take()
         };
-        if let Some(courier) = courier {
-            courier.wake();
+        if let Some(worker) = worker {
+            worker.wake();
         }
     }
 
-    fn poll(&self, context: &Context<'_>) -> Poll<Order> {
+    fn poll(&self, context: &Context<'_>) -> Poll<Job> {
         let mut waiting = self.waiting();
-        match waiting.order.take() {
-            Some(order) => Poll::Ready(order),
+        match waiting.job.take() {
+            Some(job) => Poll::Ready(job),
             None => {
-                waiting.courier = Some(context.waker().clone());
+                waiting.worker = Some(context.waker().clone());
                 Poll::Pending
             }
         }
