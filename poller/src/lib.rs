@@ -81,7 +81,7 @@ pub mod store;
 
 pub use clock::{BoxFuture, Clock, SystemClock, Timestamp};
 pub use error::{Error, ErrorKind};
-pub use event::{Event, Events, HoldSource};
+pub use event::{Event, Events, HoldSource, PollerEvent, PollerEvents, StoreOperation};
 pub use handle::{Accepted, PollHandle};
 pub use limits::Limits;
 pub use observe::{AttemptCounts, OutcomeCounts, Stats, Timings};

@@ -12,6 +12,7 @@ use url::Url;
 use crate::clock::{Clock, SystemClock};
 use crate::engine::{self, Coalescer, Deps, DriverHandle, Message};
 use crate::error::{Error, Kind};
+use crate::event::{self, PollerEvents, Subscriber};
 use crate::fetch::{Fetch, Guard, HttpClient};
 use crate::handle::PollHandle;
 use crate::limits::Limits;
@@ -175,6 +176,16 @@ impl Poller {
         }
     }
 
+    /// The events of all polls from now on: first those that are open ([`PollerEvent::Opened`](crate::PollerEvent::Opened)),
+    /// then beginnings, requests, attempts and outcomes of every poll, and trouble with the store; see [`PollerEvents`]. A
+    /// poll that ended before this call is not among them; [`PollerBuilder::build_with_events`] misses none.
+    pub fn events(&self) -> PollerEvents {
+        let (subscriber, events) = event::subscription();
+        // A driver that has stopped drops the subscriber, and the stream ends.
+        let _ = self.shared.driver.send(Message::Subscribe(subscriber));
+        events
+    }
+
     /// Stops: no request begins any more, those in flight get [`Limits::grace`], then they are abandoned. For as long, an
     /// outcome that the store failed to keep is tried again. Open polls stay open in the store; whoever waits for one gets
     /// an error. Says what was left; asked again, it says the same.
@@ -336,6 +347,19 @@ impl PollerBuilder {
     /// # Errors
     /// If the store cannot be read, or a guard is given beside a `fetch` of one's own, which does not know of it.
     pub async fn build(self) -> Result<Poller, Error> {
+        self.build_for(None).await
+    }
+
+    /// As [`build`](Self::build), with the events of all polls from the first that is loaded, so that no outcome is missed.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build).
+    pub async fn build_with_events(self) -> Result<(Poller, PollerEvents), Error> {
+        let (subscriber, events) = event::subscription();
+        Ok((self.build_for(Some(subscriber)).await?, events))
+    }
+
+    async fn build_for(self, subscriber: Option<Subscriber>) -> Result<Poller, Error> {
         let Self { store, fetch, guard, clock, secrets, limits, seed, coalesce } = self;
         let fetch: Arc<dyn Fetch> = match (fetch, guard) {
             (Some(_), Some(_)) => {
@@ -365,7 +389,7 @@ impl PollerBuilder {
         let expected = deps.store.begin_run().await?;
         let first = deps.store.load_open().await?;
         let rng = seed.map_or_else(retry::Rng::from_entropy, retry::Rng::seeded);
-        let driver = engine::spawn(limits.clone(), rng, Arc::clone(&deps), first, expected);
+        let driver = engine::spawn(limits.clone(), rng, Arc::clone(&deps), first, expected, subscriber);
         let turns = Arc::new(Semaphore::new(limits.submitting.clamp(1, Semaphore::MAX_PERMITS)));
         Ok(Poller {
             shared: Arc::new(Shared {

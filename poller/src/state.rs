@@ -155,6 +155,14 @@ impl PollState {
         state
     }
 
+    pub(crate) const fn start(&self) -> Timestamp {
+        self.start
+    }
+
+    pub(crate) const fn restarts(&self) -> u32 {
+        self.restarts
+    }
+
     fn grid(&self, spec: &PollSpec) -> Grid {
         Grid::new(self.start, spec.interval(), spec.timeout())
     }

@@ -11,7 +11,7 @@ use super::entry::PollId;
 use super::store_reply::StoreReply;
 use crate::clock::Timestamp;
 use crate::error::Error;
-use crate::event::Feeder;
+use crate::event::{Feeder, Subscriber};
 use crate::judge::Judgement;
 use crate::outcome::Outcome;
 use crate::shutdown::ShutdownReport;
@@ -38,6 +38,8 @@ pub(crate) enum Message {
     },
     /// Send what was missed and what happens from now on; end the feed at once if the poll is gone.
     Watch { id: PollId, events: Feeder },
+    /// Send the polls that are open and the events of all polls from now on.
+    Subscribe(Subscriber),
     /// Say how the poll ends; `None` at once if it is gone.
     Await { id: PollId, answer: Answer<Option<Arc<Outcome>>> },
     /// End the poll as cancelled; whether it was open.
@@ -49,7 +51,7 @@ pub(crate) enum Message {
     /// A request has ended.
     Attempted { id: PollId, judgement: Judgement, ended: Timestamp },
     /// The store has answered.
-    Stored(StoreReply),
+    Stored { reply: StoreReply, recovered: bool },
 }
 
 /// Tells the driver what was done for it. Where it has stopped, nobody wants to know.

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 
 use super::entry::PollId;
+use crate::observe::Operation;
 use crate::outcome::Outcome;
 use crate::store::{Changes, Creation, OpenPolls, StoreError, StoredPoll};
 
@@ -61,6 +62,19 @@ impl StoreReply {
         };
         let results = results.into_iter().chain(repeat_with(|| Err(error.clone())));
         Self::Created(ids.into_iter().zip(results).collect())
+    }
+
+    /// The call that this replies to.
+    pub(super) const fn operation(&self) -> Operation {
+        match self {
+            Self::Loaded(_) => Operation::LoadOpen,
+            Self::Changed(_) => Operation::Changes,
+            Self::Looked(_) => Operation::Get,
+            Self::Purged(_) => Operation::Purge,
+            Self::Noted(_) => Operation::NoteAttempts,
+            Self::Created(_) => Operation::Create,
+            Self::OutcomeSaved(..) => Operation::Finish,
+        }
     }
 
     /// What the store complains of.

@@ -9,11 +9,14 @@
 //! out, for live and replayed attempts alike, so that the engine does not have to send it.
 
 mod feed;
+mod poller_events;
 mod stream;
 
 use std::sync::Arc;
 
 pub(crate) use self::feed::{Feed, Feeder, feed};
+pub use self::poller_events::{PollerEvent, PollerEvents, StoreOperation};
+pub(crate) use self::poller_events::{Subscriber, subscription};
 pub use self::stream::Events;
 use crate::clock::Timestamp;
 use crate::outcome::{Attempt, Next, NextReason, Outcome};

@@ -24,9 +24,14 @@ use crate::history::Record;
 use crate::outcome::Outcome;
 use crate::store::StoreError;
 
-/// What the engine wants of its store, as it is named in metrics and logs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Operation {
+/// A call of the engine to its store, by the name that metrics and logs give it.
+///
+/// ```
+/// assert_eq!(poller::StoreOperation::Finish.as_str(), "finish");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Operation {
     /// Keep a new poll.
     Create,
     /// Keep an outcome.
@@ -54,7 +59,9 @@ impl Operation {
         Self::Purge,
     ];
 
-    pub(crate) const fn as_str(self) -> &'static str {
+    /// The name in metrics and logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Create => "create",
             Self::Finish => "finish",
@@ -136,8 +143,8 @@ impl Observer {
         self.metrics.finished(outcome);
     }
 
-    /// The store has answered.
-    pub(crate) fn store(&self, operation: Operation, took: Duration, error: Option<&StoreError>) {
+    /// The store has answered. Returns whether this operation succeeded after it had failed.
+    pub(crate) fn store(&self, operation: Operation, took: Duration, error: Option<&StoreError>) -> bool {
         if matches!(operation, Operation::Create | Operation::Finish) {
             self.tallies.store(took);
         }
@@ -147,8 +154,12 @@ impl Observer {
             self.tallies.store_error();
             self.metrics.store_error(operation);
             trace::store_failed(operation, error, !failing.swap(true, Ordering::Relaxed));
-        } else if failing.load(Ordering::Relaxed) && failing.swap(false, Ordering::Relaxed) {
+            return false;
+        }
+        let recovered = failing.load(Ordering::Relaxed) && failing.swap(false, Ordering::Relaxed);
+        if recovered {
             trace::store_works(operation);
         }
+        recovered
     }
 }

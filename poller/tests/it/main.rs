@@ -12,6 +12,7 @@ mod files;
 mod http;
 mod lifecycle;
 mod observe;
+mod poller_events;
 mod schedule;
 mod schema;
 mod secrets;

@@ -4,7 +4,7 @@ use super::super::admission::QueueId;
 use super::super::entry::{Entry, Phase, PollId};
 use super::Core;
 use crate::clock::Timestamp;
-use crate::event::{Event, HoldSource};
+use crate::event::{Event, HoldSource, PollerEvent};
 use crate::outcome::Attempt;
 use crate::shutdown::{self, LeftOpen, Stopped};
 use crate::store::PollKey;
@@ -60,6 +60,17 @@ impl Core {
         Some(Event::HeldBack { until: hold.until, by })
     }
 
+    /// That an open poll has begun, as subscribers receive it.
+    pub(crate) fn opened(&self, id: PollId) -> Option<PollerEvent> {
+        self.polls.get(id).map(opened)
+    }
+
+    /// The same for all polls that the store has.
+    pub(crate) fn all_opened(&self) -> impl Iterator<Item = PollerEvent> {
+        let stored = |entry: &&Entry| !matches!(entry.phase, Phase::Creating(..));
+        self.polls.values().filter(stored).map(opened)
+    }
+
     /// The name of an open poll.
     pub(crate) fn key(&self, id: PollId) -> Option<&PollKey> {
         self.polls.get(id).map(|entry| &entry.key)
@@ -89,5 +100,15 @@ impl Core {
             Phase::Creating(..) | Phase::Waiting { .. } | Phase::Queued { .. } => Stopped::Before,
         };
         shutdown::first(self.polls.values().map(|entry| (deadline(entry), &entry.key, stopped(entry))))
+    }
+}
+
+fn opened(entry: &Entry) -> PollerEvent {
+    PollerEvent::Opened {
+        key: entry.key.clone(),
+        spec: entry.spec.clone(),
+        started_at: entry.state.start(),
+        deadline: entry.state.deadline(&entry.spec),
+        restarts: entry.state.restarts(),
     }
 }

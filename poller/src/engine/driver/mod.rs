@@ -4,6 +4,7 @@
 //! It stops when it is told to, or when the last handle to it is gone; open polls stay open in the store.
 
 mod storing;
+mod subscribers;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use self::storing::{Creates, Loading};
+use self::subscribers::Subscribers;
 use super::admission::QueueId;
 use super::core::Core;
 use super::deps::Deps;
@@ -23,10 +25,10 @@ use super::timer::Timer;
 use super::workers::{Job, Workers};
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind};
-use crate::event::{Event, Feeder};
+use crate::event::{Event, Feeder, PollerEvent, Subscriber};
 use crate::history::Record;
 use crate::limits::Limits;
-use crate::observe::{Levels, Operation, trace};
+use crate::observe::{Levels, trace};
 use crate::outcome::Outcome;
 use crate::shutdown::ShutdownReport;
 use crate::slab::Slab;
@@ -39,6 +41,7 @@ pub(crate) fn spawn(
     deps: Arc<Deps>,
     first: OpenPolls,
     expected: usize,
+    subscriber: Option<Subscriber>,
 ) -> DriverHandle {
     let (handle, messages) = mpsc::unbounded_channel();
     let maintenance = Maintenance::new(&limits, deps.store.keeps_attempts(), deps.clock.now());
@@ -55,6 +58,7 @@ pub(crate) fn spawn(
         driver: handle.downgrade(),
         tickets: Slab::new(),
         watchers: HashMap::new(),
+        subscribers: Subscribers::new(subscriber, expected),
         workers,
         closing: None,
         store_calls: 0,
@@ -79,6 +83,7 @@ struct Driver {
     /// Who waits for the answer to a submission, by the numbers of their tickets.
     tickets: Slab<(Answer<Result<Submitted, Error>>, OwnedSemaphorePermit)>,
     watchers: HashMap<PollId, Watchers>,
+    subscribers: Subscribers,
     workers: Workers,
     closing: Option<Closing>,
     /// Calls to the store that have not been answered.
@@ -174,6 +179,10 @@ impl Driver {
                     self.watchers.entry(id).or_default().events.push(events);
                 }
             }
+            Message::Subscribe(subscriber) => {
+                let opened = self.core.all_opened();
+                self.subscribers.add(subscriber, self.core.open(), opened);
+            }
             Message::Await { id, answer } => {
                 if self.core.is_open(id) {
                     self.watchers.entry(id).or_default().outcome.push(answer);
@@ -203,7 +212,7 @@ impl Driver {
                 self.workers.back(id);
                 self.core.attempted(id, judgement, ended, now);
             }
-            Message::Stored(reply) => self.stored(reply, now),
+            Message::Stored { reply, recovered } => self.stored(reply, recovered, now),
         }
         self.carry_out();
     }
@@ -217,7 +226,6 @@ impl Driver {
             match effect {
                 Effect::Create { id, poll } => self.creates.push(id, poll),
                 Effect::SaveOutcome { id, key, outcome } => self.with_store(
-                    Operation::Finish,
                     move |store| async move { store.finish(key, outcome).await },
                     move |result| StoreReply::OutcomeSaved(id, result),
                 ),
@@ -254,12 +262,17 @@ impl Driver {
         self.maintenance.attempted(id, self.deps.clock.now());
         self.deps.observer.attempted(&record);
         trace::attempted(self.core.key(id), number, &record);
-        if self.watchers.contains_key(&id) {
+        if self.watchers.contains_key(&id) || self.subscribers.want_details() {
             self.tell(id, Event::Attempted(record.into_attempt(number)));
         }
     }
 
     fn tell(&mut self, id: PollId, event: Event) {
+        if self.subscribers.want_details()
+            && let Some(key) = self.core.key(id)
+        {
+            self.subscribers.send(|| PollerEvent::Poll { key: key.clone(), event: event.clone() });
+        }
         let Some(watchers) = self.watchers.get_mut(&id) else { return };
         watchers.events.retain(|watcher| watcher.send(event.clone()));
         if let Event::Outcome(outcome) = event {
@@ -273,7 +286,11 @@ impl Driver {
     /// Looked up among the polls that are watched, which are few, and not in the queue, which may be long.
     fn report_hold(&mut self, queue: QueueId, until: Timestamp, by: PollId) {
         self.deps.observer.hold_back();
-        trace::hold_back(self.core.key(by), until);
+        let key = self.core.key(by);
+        trace::hold_back(key, until);
+        if let Some(by) = key {
+            self.subscribers.send(|| PollerEvent::OriginHeldBack { until, by: by.clone() });
+        }
         for (id, watchers) in &mut self.watchers {
             if let Some(event) = self.core.held_in(queue, *id) {
                 watchers.events.retain(|watcher| watcher.send(event.clone()));

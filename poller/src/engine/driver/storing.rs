@@ -11,6 +11,7 @@ use super::super::message::{Answer, Message, reply, report};
 use super::super::store_reply::{StoreReply, catch_panic, catch_panic_now};
 use super::Driver;
 use crate::clock::Timestamp;
+use crate::event::PollerEvent;
 use crate::observe::{Operation, trace};
 use crate::store::{Creation, OpenPolls, PollKey, Store, StoreError, StoredPoll};
 
@@ -52,8 +53,14 @@ const RELOAD: Duration = Duration::from_millis(500);
 
 impl Driver {
     /// The store has answered to a call of [`with_store`](Self::with_store).
-    pub(super) fn stored(&mut self, reply: StoreReply, now: Timestamp) {
+    pub(super) fn stored(&mut self, reply: StoreReply, recovered: bool, now: Timestamp) {
         self.store_calls -= 1;
+        let operation = reply.operation();
+        if recovered {
+            self.subscribers.send(|| PollerEvent::StoreRecovered { operation });
+        } else if let Some(error) = reply.error() {
+            self.subscribers.send(|| PollerEvent::StoreFailed { operation, error: error.clone() });
+        }
         match reply {
             StoreReply::Loaded(result) => self.loaded(result, now),
             StoreReply::Changed(result) => {
@@ -92,12 +99,17 @@ impl Driver {
                         trace::created(self.core.key(id), self.core.deadline(id));
                     }
                     self.core.created(id, result, now);
+                    self.report_opened(id);
                 }
             }
             StoreReply::OutcomeSaved(id, result) => {
                 if let Ok(outcome) = &result {
                     self.deps.observer.finished(outcome);
-                    trace::finished(self.core.key(id), outcome);
+                    let key = self.core.key(id);
+                    trace::finished(key, outcome);
+                    if let Some(key) = key {
+                        self.subscribers.outcome(key, outcome);
+                    }
                 }
                 self.core.outcome_saved(id, result, now);
             }
@@ -107,16 +119,11 @@ impl Driver {
     /// Does for the store what is due.
     pub(super) fn keep_up(&mut self, now: Timestamp) {
         if let Some(retention) = self.maintenance.purge(now) {
-            self.with_store(
-                Operation::Purge,
-                move |store| async move { store.purge(retention).await },
-                StoreReply::Purged,
-            );
+            self.with_store(move |store| async move { store.purge(retention).await }, StoreReply::Purged);
         }
         if let Some(attempted) = self.maintenance.flush(self.core.open(), now) {
             let attempts = attempted.into_iter().filter_map(|id| self.core.attempts(id)).collect();
             self.with_store(
-                Operation::NoteAttempts,
                 move |store| async move { store.note_attempts(attempts).await },
                 StoreReply::Noted,
             );
@@ -129,19 +136,11 @@ impl Driver {
             return self.load();
         }
         self.core.begin_look();
-        self.with_store(
-            Operation::Changes,
-            |store| async move { store.changes().await },
-            StoreReply::Changed,
-        );
+        self.with_store(|store| async move { store.changes().await }, StoreReply::Changed);
     }
 
     fn load(&mut self) {
-        self.with_store(
-            Operation::LoadOpen,
-            |store| async move { store.load_open().await },
-            StoreReply::Loaded,
-        );
+        self.with_store(|store| async move { store.load_open().await }, StoreReply::Loaded);
     }
 
     /// Some of the polls that were open at the start have been read.
@@ -169,19 +168,38 @@ impl Driver {
         }
     }
 
+    /// Tells subscribers that a poll has begun, if it is open.
+    fn report_opened(&mut self, id: PollId) {
+        if !self.subscribers.is_empty()
+            && let Some(opened) = self.core.opened(id)
+        {
+            self.subscribers.send(|| opened.clone());
+        }
+    }
+
     fn take_over(&mut self, open: OpenPolls, now: Timestamp) {
         for (key, outcome) in &open.unreadable {
             self.deps.observer.finished(outcome);
             trace::finished(Some(key), outcome);
+            self.subscribers.outcome(key, outcome);
         }
+        let new = |poll: &&StoredPoll| poll.outcome.is_none() && self.core.find(&poll.key).is_none();
+        let keys: Vec<_> = if self.subscribers.is_empty() {
+            Vec::new()
+        } else {
+            open.polls.iter().filter(new).map(|poll| poll.key.clone()).collect()
+        };
         for key in self.core.adopt(open.polls, now) {
             self.look_at_one(key);
+        }
+        for id in keys.iter().filter_map(|key| self.core.find(key)).collect::<Vec<_>>() {
+            self.report_opened(id);
         }
     }
 
     /// Asks the store for one poll anew, to run it if it is open.
     fn look_at_one(&mut self, key: PollKey) {
-        self.with_store(Operation::Get, |store| async move { store.get(key).await }, StoreReply::Looked);
+        self.with_store(|store| async move { store.get(key).await }, StoreReply::Looked);
     }
 
     /// Asks for what other processes do when the store says. One that panics is asked soon: it may have much to tell.
@@ -190,6 +208,8 @@ impl Driver {
         let now = self.deps.clock.now();
         if let Err(error) = &period {
             self.deps.observer.store(Operation::Changes, Duration::ZERO, Some(error));
+            let failed = || PollerEvent::StoreFailed { operation: Operation::Changes, error: error.clone() };
+            self.subscribers.send(failed);
         }
         self.look = period.unwrap_or(Some(RELOAD)).map(|period| now + period);
     }
@@ -197,7 +217,6 @@ impl Driver {
     /// Asks the store for something; [`stored`](Self::stored) follows.
     pub(super) fn with_store<T, C>(
         &mut self,
-        operation: Operation,
         call: impl FnOnce(Arc<dyn Store>) -> C + Send + 'static,
         to_reply: impl FnOnce(Result<T, StoreError>) -> StoreReply + Send + 'static,
     ) where
@@ -209,9 +228,10 @@ impl Driver {
         let deps = Arc::clone(&self.deps);
         tokio::spawn(async move {
             let asked = deps.clock.now();
-            let answer = to_reply(catch_panic(call(Arc::clone(&deps.store))).await);
-            deps.observer.store(operation, deps.clock.now().since(asked), answer.error());
-            report(&driver, Message::Stored(answer));
+            let reply = to_reply(catch_panic(call(Arc::clone(&deps.store))).await);
+            let took = deps.clock.now().since(asked);
+            let recovered = deps.observer.store(reply.operation(), took, reply.error());
+            report(&driver, Message::Stored { reply, recovered });
         });
     }
 
@@ -226,7 +246,6 @@ impl Driver {
         *calls += 1;
         let (ids, polls) = (std::mem::take(ids), std::mem::take(polls));
         self.with_store(
-            Operation::Create,
             move |store| async move { Ok(store.create_all(polls).await) },
             move |results| StoreReply::created(ids, results),
         );
