@@ -1,4 +1,4 @@
-//! Retrying on a thread: connecting to a server that takes a moment to start.
+//! Retrying on a thread: connecting to a server that starts late.
 //!
 //! `cargo run -p retry --features blocking --example blocking`
 
@@ -10,7 +10,7 @@ use retry::Policy;
 use retry::run::{Retry, Retrying};
 
 fn main() -> anyhow::Result<()> {
-    // A port that is free, and that nothing listens on until the third try.
+    // A free port; the server listens from the third try on.
     let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
 
     let policy =

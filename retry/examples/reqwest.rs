@@ -1,6 +1,6 @@
-//! Retrying HTTP requests with reqwest, minding what the server says about when to come back.
+//! Retrying HTTP requests with reqwest, with the server's hints.
 //!
-//! A little server on loopback answers 503 with `Retry-After`, then 429 with `RateLimit`, then 200.
+//! A test server on loopback answers 503 with `Retry-After`, then 429 with `RateLimit`, then 200.
 //!
 //! `cargo run -p retry --features tokio --example reqwest`
 
@@ -12,7 +12,7 @@ use retry::{Failure, Policy};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-/// An error, and what it means for retrying: read off the response while there is one.
+/// An error and its classification, which needs the response's headers.
 #[derive(Debug)]
 struct Failed {
     error: reqwest::Error,
@@ -64,14 +64,14 @@ async fn main() -> anyhow::Result<()> {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "the program's one reading of the wall clock; the library is told it"
+    reason = "the program reads the wall clock once; the library takes it as an argument"
 )]
 fn now() -> SystemTime {
     SystemTime::now()
 }
 
-/// Plain HTTP to loopback needs no roots; reqwest without a provider of its own wants to be given one all the
-/// same. Its own retries are off: two of them, one inside the other, multiply.
+/// Plain HTTP to loopback needs no root certificates, but reqwest without a default provider requires one. Its own retries
+/// are off, since nested retries multiply.
 fn client() -> anyhow::Result<reqwest::Client> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(provider)

@@ -1,4 +1,4 @@
-//! Retrying in tokio, with a budget and a breaker that all calls share, and a way to cancel.
+//! Retrying on tokio, with a shared budget, a shared breaker and a cancellation.
 //!
 //! `cargo run -p retry --features tokio --example tokio`
 

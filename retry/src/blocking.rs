@@ -1,7 +1,7 @@
 //! The standard library's clock, and retrying on it. Feature `blocking`.
 //!
-//! The one module of the crate that reads a clock and sleeps on a thread; everything else is told the time.
-//! All [`StdClock`]s count from the same moment, so that budgets and breakers can be shared between runs.
+//! Only this module reads the standard clock and puts threads to sleep; the others take the time as an argument. All
+//! [`StdClock`]s have the same zero, so that runs can share budgets and breakers.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -42,7 +42,7 @@ impl<K, N> Retry<'_, K, N> {
     /// [`run_with`](Self::run_with) the standard library's clock.
     ///
     /// # Errors
-    /// With the last error, and the reason why there was no further try.
+    /// With the last error and the reason to give up.
     pub fn run<T, E>(self, operation: impl FnMut(u32) -> Result<T, E>) -> Result<T, RetryError<E>>
     where
         K: Classify<E>,
@@ -52,7 +52,7 @@ impl<K, N> Retry<'_, K, N> {
     }
 }
 
-/// Calls `operation` until it succeeds or `policy` says to stop; every error is worth another try.
+/// Calls `operation` until it succeeds or `policy` gives up. Every error is retried.
 ///
 /// ```
 /// use retry::Policy;
@@ -65,7 +65,7 @@ impl<K, N> Retry<'_, K, N> {
 /// ```
 ///
 /// # Errors
-/// With the last error, and the reason why there was no further try.
+/// With the last error and the reason to give up.
 pub fn retry<T, E>(policy: &Policy, mut operation: impl FnMut() -> Result<T, E>) -> Result<T, RetryError<E>> {
     Retry::new(policy).run(|_| operation())
 }

@@ -1,4 +1,4 @@
-//! The decision: after a failed try, another one (when?) or the end (why?).
+//! The decision after a failed try: retry after a delay, or give up for a reason.
 //!
 //! ```text
 //!   permanent? ──► give up            no try left? ──► give up
@@ -7,19 +7,18 @@
 //!   otherwise ──► retry after delay
 //! ```
 //!
-//! A pure function of its arguments. What always holds of its answer: a delay is never past the policy's
-//! maximum, the try after it never begins at or past a limit of time, and the last try is followed by no
-//! delay.
+//! A pure function. A delay never exceeds the policy's maximum, the next try never begins at or past a time limit, and no
+//! delay follows the last try.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::hint::{self, Hint};
+use crate::humanize::Humanized;
 use crate::policy::{Hints, Policy};
-use crate::words::InWords;
 use crate::{Backoff, Failure, FailureKind, Jitter, Rng};
 
-/// How far a sequence of tries has come.
+/// The progress of a sequence of tries.
 ///
 /// ```
 /// use retry::Progress;
@@ -31,10 +30,10 @@ use crate::{Backoff, Failure, FailureKind, Jitter, Rng};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Progress {
-    tries: u32,
-    elapsed: Duration,
-    previous: Option<Duration>,
-    time_left: Option<Duration>,
+    pub(crate) tries: u32,
+    pub(crate) elapsed: Duration,
+    pub(crate) previous: Option<Duration>,
+    pub(crate) time_left: Option<Duration>,
 }
 
 impl Progress {
@@ -49,20 +48,19 @@ impl Progress {
         self
     }
 
-    /// The time until a deadline that is not the policy's: the caller's own, or that of a request being
-    /// served.
+    /// The time until the caller's own deadline, or that of the request it serves.
     pub const fn time_left(mut self, left: Duration) -> Self {
         self.time_left = Some(left);
         self
     }
 
-    /// How many tries were made.
+    /// The number of tries made.
     #[must_use]
     pub const fn tries(&self) -> u32 {
         self.tries
     }
 
-    /// How long ago the first began.
+    /// The time since the first try began.
     #[must_use]
     pub const fn elapsed(&self) -> Duration {
         self.elapsed
@@ -72,28 +70,28 @@ impl Progress {
 /// What to do after a failed try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// Try again after this long.
+    /// Try again after this delay.
     RetryAfter(Duration),
-    /// Stop, and say why.
+    /// Stop, for this reason.
     GiveUp(GiveUp),
 }
 
-/// Why there is no further try. `Display` says it in words, with the numbers.
+/// The reason to give up. `Display` states it with its numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum GiveUp {
-    /// The failure will be the same next time.
+    /// The failure is permanent.
     Permanent,
     /// All tries are used up.
     Attempts {
-        /// How many were made.
+        /// The number of tries made.
         made: u32,
     },
     /// The next try would begin at or after the policy's maximum elapsed time.
     Elapsed {
-        /// How much time had passed.
+        /// The time since the first try began.
         elapsed: Duration,
-        /// The delay that there was no time for.
+        /// The delay for which too little time was left.
         delay: Duration,
         /// The policy's limit.
         limit: Duration,
@@ -102,23 +100,23 @@ pub enum GiveUp {
     Deadline {
         /// The time left until it.
         left: Duration,
-        /// The delay that there was no time for.
+        /// The delay for which too little time was left.
         delay: Duration,
     },
-    /// The server asked for more patience than the policy has.
+    /// The server asked for a longer wait than the policy allows.
     HintTooLong {
-        /// How long it asked for.
+        /// The requested wait.
         asked: Duration,
         /// The longest delay allowed.
         longest: Duration,
     },
-    /// The headers that a strategy goes by do not ask for another try.
+    /// The response headers that a strategy reads do not ask for another try.
     NoHint,
-    /// The retry budget is spent: too many tries fail just now.
+    /// The retry budget is spent: too many calls fail at present.
     Budget,
-    /// The circuit breaker is open: the service is known to be down.
+    /// The circuit breaker is open.
     BreakerOpen {
-        /// How long until it lets a try through again.
+        /// The time until it admits a try.
         retry_in: Duration,
     },
     /// The caller cancelled.
@@ -134,23 +132,28 @@ impl fmt::Display for GiveUp {
             Self::Elapsed { elapsed, delay, limit } => write!(
                 f,
                 "{} after {} would reach the limit of {}",
-                InWords(*delay),
-                InWords(*elapsed),
-                InWords(*limit)
+                Humanized(*delay),
+                Humanized(*elapsed),
+                Humanized(*limit)
             ),
             Self::Deadline { left, delay } => {
-                write!(f, "{} until the deadline leave no time to wait {}", InWords(*left), InWords(*delay))
+                write!(
+                    f,
+                    "{} until the deadline leave no time to wait {}",
+                    Humanized(*left),
+                    Humanized(*delay)
+                )
             }
             Self::HintTooLong { asked, longest } => write!(
                 f,
                 "the server asks to wait {}, longer than the {} allowed",
-                InWords(*asked),
-                InWords(*longest)
+                Humanized(*asked),
+                Humanized(*longest)
             ),
             Self::NoHint => f.write_str("the response does not ask for another try"),
             Self::Budget => f.write_str("the retry budget is spent"),
             Self::BreakerOpen { retry_in } => {
-                write!(f, "the circuit breaker is open for another {}", InWords(*retry_in))
+                write!(f, "the circuit breaker is open for another {}", Humanized(*retry_in))
             }
             Self::Cancelled => f.write_str("cancelled"),
         }
@@ -207,8 +210,8 @@ impl Policy {
 
     /// The least delay that honours a hint.
     ///
-    /// A policy with jitter adds up to a tenth: a server under load gives everyone the same moment, and would
-    /// have everyone back in it.
+    /// A policy with jitter adds up to a tenth: a server under load sends the same time to all clients, and they would all
+    /// return at once.
     fn at_least(&self, hint: Hint, rng: &mut Rng) -> Result<Duration, GiveUp> {
         let longest = self.max_delay().unwrap_or(hint::LONGEST);
         let asked = hint.raw.clamped_to(Duration::MAX);
@@ -230,7 +233,7 @@ impl Policy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hint::{Asked, HintSource};
+    use crate::hint::{HintSource, Requested};
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -239,7 +242,7 @@ mod tests {
     }
 
     fn hinted(secs: u64) -> Failure {
-        let hint = Hint::new(Asked::Wait(Duration::from_secs(secs)), HintSource::Caller);
+        let hint = Hint::new(Requested::Wait(Duration::from_secs(secs)), HintSource::Caller);
         Failure::throttled().with_hint(Some(hint))
     }
 
@@ -252,13 +255,13 @@ mod tests {
     }
 
     #[test]
-    fn permanent_ends_it_whatever_else() {
+    fn a_permanent_failure_gives_up_despite_a_hint() {
         let failure = Failure::permanent().with_hint(hinted(1).hint());
         assert_eq!(decide(policy(), failure, Progress::new(1, SECOND)), Err(GiveUp::Permanent));
     }
 
     #[test]
-    fn the_try_after_a_delay_begins_before_every_limit() {
+    fn the_next_try_begins_before_every_time_limit() {
         let failure = Failure::transient();
         let limited = policy().max_elapsed(10 * SECOND);
         let at = |elapsed| Progress::new(1, elapsed);
@@ -304,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn reasons_in_words() {
+    fn reasons_are_displayed() {
         for (reason, words) in [
             (GiveUp::Attempts { made: 1 }, "only one try is allowed"),
             (GiveUp::Attempts { made: 3 }, "all 3 tries are used up"),

@@ -1,12 +1,12 @@
-//! The one error that describing a policy can give.
+//! [`PolicyError`]: the error of every builder here.
 //!
-//! It names the field as the wire format spells it, what was found there and what would have been accepted,
-//! so that a program can underline the field and a person can mend it. The kind stays private: new reasons to
-//! refuse a policy must not break those who match on it.
+//! It names the field, the value found and the values accepted, so that a program can mark the field and a person can
+//! correct it. There is no public kind: a new check must not break code that matches on one.
 
+use std::borrow::Cow;
 use std::fmt;
 
-/// Why a policy or a set of retry options was refused.
+/// A refused policy, set of retry options, budget or breaker.
 ///
 /// ```
 /// use retry::RetryOptions;
@@ -17,29 +17,33 @@ use std::fmt;
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct PolicyError {
-    field: &'static str,
+    field: Cow<'static, str>,
     found: String,
     expected: String,
 }
 
 impl PolicyError {
-    pub(crate) fn new(field: &'static str, found: impl fmt::Display, expected: impl Into<String>) -> Self {
-        Self { field, found: found.to_string(), expected: expected.into() }
+    pub(crate) fn new(
+        field: impl Into<Cow<'static, str>>,
+        found: impl fmt::Display,
+        expected: impl Into<String>,
+    ) -> Self {
+        Self { field: field.into(), found: found.to_string(), expected: expected.into() }
     }
 
-    /// The field that was refused, spelt as in the serialised form (`minTimeoutInMs`).
+    /// The refused field, spelt as in the serialised form (`minTimeoutInMs`).
     #[must_use]
     pub fn field(&self) -> &str {
-        self.field
+        &self.field
     }
 
-    /// What the field held, as text.
+    /// The refused value, as text.
     #[must_use]
     pub fn found(&self) -> &str {
         &self.found
     }
 
-    /// What the field may hold, as a fragment that fits after "expected".
+    /// The accepted values, as a fragment that fits after "expected".
     #[must_use]
     pub fn expected(&self) -> &str {
         &self.expected

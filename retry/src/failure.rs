@@ -1,13 +1,13 @@
-//! [`Failure`]: what went wrong, as far as retrying cares.
+//! [`Failure`]: the classification of an error.
 //!
-//! Four kinds are all that any decision here asks for; which error is which is the caller's knowledge. For
-//! HTTP there is a table, because everyone needs it and most get 408 or 425 wrong.
+//! Decisions here distinguish four kinds; only the caller knows the kind of its errors. For HTTP statuses there is a table,
+//! because every client needs one and many have 408 or 425 wrong.
 
 use std::time::SystemTime;
 
 use crate::hint::{self, Hint};
 
-/// A failed try: its kind, and what the server said about coming back.
+/// A failed try: its kind, and the server's hint.
 ///
 /// A classifier may also give a `bool`: `true` for a transient failure, `false` for a permanent one.
 ///
@@ -27,17 +27,17 @@ pub struct Failure {
     hint: Option<Hint>,
 }
 
-/// The kinds of failure that decisions tell apart.
+/// The kinds of failure that decisions distinguish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FailureKind {
-    /// May be gone next time: a reset connection, a 503.
+    /// May succeed next time: a reset connection, a 503.
     Transient,
-    /// The try took too long. As transient, but dearer to a [budget](crate::budget::Budget): it may still be
-    /// running over there.
+    /// The try took too long. As transient, but it costs a [budget](crate::budget::Budget) more: the server may still be
+    /// working on it.
     Timeout,
-    /// The server asked for less: a 429.
+    /// The server asked for fewer requests: a 429.
     Throttled,
-    /// Will be the same next time: a 404, a malformed request.
+    /// Will fail again: a 404, a malformed request.
     Permanent,
 }
 
@@ -47,33 +47,33 @@ impl Failure {
         Self { kind, hint: None }
     }
 
-    /// May be gone next time.
+    /// A failure that may succeed next time.
     pub const fn transient() -> Self {
         Self::new(FailureKind::Transient)
     }
 
-    /// The try took too long.
+    /// A try that took too long.
     pub const fn timeout() -> Self {
         Self::new(FailureKind::Timeout)
     }
 
-    /// The server asked for less.
+    /// The server asked for fewer requests.
     pub const fn throttled() -> Self {
         Self::new(FailureKind::Throttled)
     }
 
-    /// Will be the same next time.
+    /// A failure that will occur again.
     pub const fn permanent() -> Self {
         Self::new(FailureKind::Permanent)
     }
 
-    /// With what the server said about coming back.
+    /// Adds the server's hint.
     pub const fn with_hint(mut self, hint: Option<Hint>) -> Self {
         self.hint = hint;
         self
     }
 
-    /// A response that is a failure, as retrying sees it:
+    /// Classifies an HTTP response that is a failure:
     ///
     /// | status | kind |
     /// | --- | --- |
@@ -83,8 +83,7 @@ impl Failure {
     /// | anything else | permanent |
     ///
     /// The statuses are those of AWS's standard mode (500, 502, 503, 504) and of Google's guidance (408, 429,
-    /// 5xx), with 425 as RFC 8470 asks; of the other 5xx, none gets better by itself. Hints are read from the
-    /// headers of any of them.
+    /// 5xx), with 425 as RFC 8470 asks; the other 5xx persist. Hints are read from the headers of every response.
     pub fn from_response<'a>(
         status: u16,
         headers: impl IntoIterator<Item = (&'a str, &'a str)>,
@@ -100,13 +99,13 @@ impl Failure {
         Self { kind, hint }
     }
 
-    /// What kind of failure it is.
+    /// The kind of failure.
     #[must_use]
     pub const fn kind(&self) -> FailureKind {
         self.kind
     }
 
-    /// What the server said about coming back.
+    /// The server's hint.
     #[must_use]
     pub const fn hint(&self) -> Option<Hint> {
         self.hint

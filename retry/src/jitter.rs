@@ -1,13 +1,11 @@
-//! [`Jitter`]: how a delay is spread so that clients which failed together do not come back together.
+//! [`Jitter`]: random spread of delays, so that clients that fail together do not retry together.
 //!
-//! Each kind is a uniform draw from an interval around the backoff's delay, so one pair of numbers, the
-//! interval, describes it fully: [`Jitter::apply`] draws from it and [`Jitter::bounds`] reports it, and the
-//! two cannot drift apart. The cap is applied to the result as well as to what goes in: nothing here gives
-//! more than it.
+//! Each kind is a uniform draw from an interval around the backoff's delay. [`Jitter::apply`] draws from the interval and
+//! [`Jitter::bounds`] reports it, so the two cannot differ. No result exceeds the cap.
 
 use crate::{Rng, nanos};
 
-/// How each delay is spread around what the backoff says.
+/// How each delay is spread around the backoff's delay.
 ///
 /// With `d` for the backoff's delay, already cut to the maximum delay `cap`:
 ///
@@ -20,9 +18,8 @@ use crate::{Rng, nanos};
 /// | `Around { ratio }` | d·(1−ratio) … d·(1+ratio), its upper end cut to `cap` | | gRPC's connection backoff (0.2) |
 ///
 /// AWS's three are from Marc Brooker, "Exponential Backoff and Jitter" (AWS Architecture Blog, 2015), which
-/// also finds that `Full` makes clients do the least work in total; it is the default. `Plus` never asks
-/// sooner than the backoff says but, once `d` reaches the cap, gives the cap each time: clients that long in
-/// trouble come back together.
+/// also finds that `Full` makes clients do the least work in total; it is the default. `Plus` never retries sooner than the
+/// backoff's delay but, once `d` reaches the cap, always gives the cap: clients in a long outage retry together.
 ///
 /// ```
 /// use retry::{Jitter, Policy};
@@ -38,17 +35,17 @@ use crate::{Rng, nanos};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(
     feature = "schema",
-    schemars(description = "How each delay is spread around what the backoff says.")
+    schemars(description = "How each delay is spread around the backoff's delay.")
 )]
 pub enum Jitter {
-    /// The delay as it is. Only for a client that is alone.
+    /// The delay unchanged. Only for a single client.
     None,
-    /// Anything from nothing to the delay.
+    /// From zero to the delay.
     #[default]
     Full,
-    /// From half the delay to all of it.
+    /// From half the delay to the delay.
     Equal,
-    /// From the delay to twice it.
+    /// From the delay to twice the delay.
     Plus,
     /// From a share below the delay to the same share above it.
     Around {
@@ -69,15 +66,14 @@ impl Jitter {
         low.saturating_add(rng.up_to(high.saturating_sub(low))).min(cap)
     }
 
-    /// The least and the most that [`apply`](Self::apply) can give.
+    /// The least and the most that [`apply`](Self::apply) can return.
     pub(crate) fn bounds(self, delay: u64, cap: u64) -> (u64, u64) {
         let (low, high) = self.interval(delay, cap);
         (low, high.min(cap))
     }
 
-    /// The interval drawn from. Only `Plus` reaches past the cap: Trigger.dev's formula draws first and cuts
-    /// then, which is why its delays pile up at the cap. For `Around` the interval itself is cut, and the
-    /// draw stays even.
+    /// The interval to draw from. Only `Plus` exceeds the cap: Trigger.dev's formula draws first and caps then, so its
+    /// delays pile up at the cap. For `Around` the interval is capped, and the draw stays uniform.
     #[inline]
     fn interval(self, delay: u64, cap: u64) -> (u64, u64) {
         match self {
@@ -107,7 +103,7 @@ mod tests {
     ];
 
     #[test]
-    fn bounds_are_what_the_table_says() {
+    fn bounds_match_the_table() {
         for (jitter, bounds) in
             ALL.into_iter().zip([(100, 100), (0, 100), (50, 100), (100, 150), (80, 120), (0, 150)])
         {

@@ -1,4 +1,4 @@
-//! When to try again, when to stop, and how to be told by the server: decided as data and pure functions.
+//! Retries: policies as data, server hints, budgets and circuit breakers, decided by pure functions.
 //!
 //! ```
 //! use retry::Policy;
@@ -28,9 +28,9 @@
 //!
 //! | | |
 //! | --- | --- |
-//! | [`Policy`] | how the delay grows ([`Backoff`]), is spread ([`Jitter`]) and is limited; data, read from JSON, said in words |
+//! | [`Policy`] | how the delay grows ([`Backoff`]), is spread ([`Jitter`]) and is limited; data, JSON, readable text |
 //! | [`Policy::delays`], [`Policy::preview`] | its delays as an iterator; their bounds and totals |
-//! | [`Policy::decide`] | one decision: retry after so long, or give up and why |
+//! | [`Policy::decide`] | one decision: retry after a delay, or give up for a reason |
 //! | [`RetryOptions`] | the five numbers of Trigger.dev's retries |
 //! | [`hint`] | `Retry-After`, `retry-after-ms`, `RateLimit` and the like, in one parser |
 //! | [`status`], [`strategy`] | `429`, `5xx`, `500-599`; strategies by status |
@@ -42,20 +42,19 @@
 //!
 //! | situation | policy |
 //! | --- | --- |
-//! | a remote call, in doubt | [`Policy::exponential`] with the default full jitter, a cap, and 3 to 5 tries |
-//! | very many clients of one contended thing | [`Policy::decorrelated`] |
-//! | a connection pool that hands out dead connections | [`FirstRetry::AtOnce`] |
-//! | waiting for something that takes a known time | [`Policy::fixed`] with [`Jitter::Around`] |
+//! | a remote call | [`Policy::exponential`] with the default full jitter, a cap, and 3 to 5 tries |
+//! | very many clients of one contended resource | [`Policy::decorrelated`] |
+//! | a connection pool with dead connections | [`FirstRetry::AtOnce`] |
+//! | polling with a known duration | [`Policy::fixed`] with [`Jitter::Around`] |
 //! | a user waits | few tries, a [deadline](run::Retry::within) |
-//! | a background job | more tries, a longer cap; a [budget](budget::Budget) all the more |
+//! | a background job | more tries, a longer cap, a [budget](budget::Budget) |
 //!
-//! And, whatever the policy:
+//! With every policy:
 //!
-//! - Retry only what may be repeated, and only failures that may pass ([`Failure::from_response`] knows the
-//!   statuses).
+//! - Retry only idempotent operations, and only transient failures ([`Failure::from_response`] knows the statuses).
 //! - Retry in one layer. Three layers of four tries are 64 calls to the lowest.
 //! - Share a [`budget::Budget`] among all calls to a service, so that retries stay a small share of its load.
-//! - Wait as long as the server says.
+//! - Wait at least as long as the server says.
 //!
 //! That is the advice of AWS ("Timeouts, retries, and backoff with jitter", Amazon Builders' Library;
 //! "Exponential Backoff And Jitter", Architecture Blog, 2015) and of Google ("Addressing Cascading Failures"
@@ -65,8 +64,7 @@
 //!
 //! # What delays look like
 //!
-//! The policy at the top, as [`Policy::preview`] draws it; dots end where the shortest delay does, blocks
-//! where the longest does:
+//! [`Policy::preview`] of the first policy above; dots end at the shortest delay, blocks at the longest:
 //!
 //! ```
 //! # use retry::{Jitter, Policy};
@@ -92,8 +90,7 @@
 //! # Ok::<(), retry::PolicyError>(())
 //! ```
 //!
-//! Without jitter, the first delays of each backoff, with one second to start from and, for the linear one,
-//! to add:
+//! The first delays of each backoff in seconds, without jitter, from one second (the linear one adds one second):
 //!
 //! | retry | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | source |
 //! | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
@@ -104,21 +101,21 @@
 //! | exponential, 2 | 1 | 2 | 4 | 8 | 16 | 32 | 60 | 60 (capped) | AWS SDKs; gRPC's connections have 1.6 |
 //! | decorrelated, at most | 3 | 9 | 27 | 60 | 60 | 60 | 60 | 60 (capped) | Brooker 2015 |
 //!
-//! The formulas stand with [`Backoff`] and [`Jitter`], each with its source.
+//! [`Backoff`] and [`Jitter`] have the formulas with their sources.
 //!
-//! # What always holds
+//! # Guarantees
 //!
-//! - No delay is past the maximum delay, jitter and hints included.
-//! - No try begins at or past a limit of time, and nothing is waited for that would lead there.
+//! - No delay exceeds the maximum delay, jitter and hints included.
+//! - No try begins at or past a time limit, and no wait leads there.
 //! - Nothing waits after the last try. Limits count tries, the first included.
 //! - No input overflows or panics. Delays saturate at 2^64 nanoseconds, 584 years.
 //! - The same seed gives the same delays, on every platform and in every version.
-//! - What is asked once per failed try allocates nothing.
+//! - A decision after a failed try allocates nothing.
 //!
 //! # When not to use it
 //!
-//! If the client already retries (the AWS SDKs, gRPC, many database drivers), use its settings and not both.
-//! To make something happen at certain times, use a scheduler. To wait for a lock in memory, spin or park.
+//! If the client already retries (the AWS SDKs, gRPC, many database drivers), use its settings instead. For periodic work use
+//! a scheduler. To wait for a lock in memory, spin or park.
 //!
 //! # Features
 //!
@@ -130,8 +127,8 @@
 //! | `tokio` | | tokio's clock, and running on it | tokio |
 //! | `tower` | | a `tower::retry::Policy` | tower |
 //!
-//! Without `blocking` and `tokio` nothing here reads a clock: times come in as arguments, header text and
-//! statuses as plain values, randomness from a seedable [`Rng`].
+//! Without `blocking` and `tokio` nothing here reads a clock: times are arguments, header text and statuses are plain
+//! values, randomness comes from a seedable [`Rng`].
 
 #![forbid(unsafe_code)]
 
@@ -144,27 +141,28 @@ mod decide;
 mod error;
 mod failure;
 pub mod hint;
+mod humanize;
 mod jitter;
-#[cfg(feature = "serde")]
-mod millis;
+mod lock;
 mod nanos;
 mod options;
 mod policy;
 mod rng;
 pub mod run;
+#[cfg(feature = "serde")]
+mod scalar;
 pub mod status;
 pub mod strategy;
 #[cfg(feature = "tokio")]
 pub mod tokio;
 #[cfg(feature = "tower")]
 pub mod tower;
-mod words;
 
 pub use backoff::{Backoff, Delays};
 pub use decide::{Decision, GiveUp, Progress};
 pub use error::PolicyError;
 pub use failure::{Failure, FailureKind};
 pub use jitter::Jitter;
-pub use options::{RetryOptions, RetryOptionsBuilder};
+pub use options::{OptionBounds, OptionValue, RetryOptions, RetryOptionsBuilder};
 pub use policy::{Attempts, FirstRetry, Hints, Policy, PolicyBuilder, Preview, Step};
 pub use rng::Rng;

@@ -1,9 +1,8 @@
-//! Delays as whole nanoseconds in a `u64`, and the few operations on them; every one saturates.
+//! Delays as whole nanoseconds in a `u64`, with saturating operations.
 //!
-//! A `u64` of nanoseconds reaches 584 years, which no delay needs to exceed, and makes "no overflow for any
-//! input" a property of four short functions instead of something each formula has to argue. `Duration`
-//! arithmetic was the alternative: its operators panic, its checked forms are several times slower, and its
-//! `mul_f64` panics on the very inputs (infinities, NaN) that high attempt numbers produce.
+//! A `u64` of nanoseconds reaches 584 years. With it, four short functions guarantee that no input overflows, and no formula
+//! has to. `Duration` arithmetic was the alternative: its operators panic, its checked forms are several times slower, and
+//! its `mul_f64` panics on infinities and NaN, which high attempt numbers produce.
 
 use std::time::Duration;
 

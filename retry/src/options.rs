@@ -1,10 +1,9 @@
-//! [`RetryOptions`]: the five numbers that Trigger.dev calls by that name.
+//! [`RetryOptions`]: the five retry options of Trigger.dev, with its member names, defaults and formula.
 //!
-//! They are the part of a retry policy that people write by hand into a poll or a fetch, so they have their
-//! own type with their own spelling; the [`Policy`](crate::Policy) made from them behaves the same. What
-//! always holds: an existing value is valid, so nothing that takes one has to check it again, and no delay it
-//! gives exceeds `max_timeout`.
+//! People write them by hand into a poll or a fetch. The [`Policy`](crate::Policy) made from them behaves the same. A value
+//! of the type is always valid, and none of its delays exceeds `max_timeout`.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::{Jitter, PolicyError, Rng, nanos};
@@ -40,11 +39,23 @@ use crate::{Jitter, PolicyError, Rng, nanos};
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(try_from = "wire::Options", into = "wire::Options"))]
+#[cfg_attr(feature = "serde", serde(remote = "Self"))] // the derived `deserialize` is private; `wire` adds the checks
+#[cfg_attr(feature = "serde", serde(rename_all = "camelCase", deny_unknown_fields, default))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    schemars(description = "Exponential backoff: how often to try, and the delays in between.")
+)]
 pub struct RetryOptions {
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     limit: u32,
+    #[cfg_attr(feature = "schema", schemars(range(min = 1.0)))]
     factor: f64,
+    #[cfg_attr(feature = "serde", serde(rename = "minTimeoutInMs", with = "crate::scalar::millis"))]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::scalar::Millis"))]
     min_timeout: Duration,
+    #[cfg_attr(feature = "serde", serde(rename = "maxTimeoutInMs", with = "crate::scalar::millis"))]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::scalar::Millis"))]
     max_timeout: Duration,
     randomize: bool,
 }
@@ -174,78 +185,143 @@ impl RetryOptionsBuilder {
     /// If `limit` is 0 (the first try counts), or `factor` is below 1 or not finite (delays would shrink, or
     /// mean nothing). A first delay above the maximum is accepted: the maximum wins.
     pub fn build(self) -> Result<RetryOptions, PolicyError> {
-        let RetryOptions { limit, factor, .. } = self.options;
-        if limit == 0 {
-            return Err(PolicyError::new("limit", limit, "at least 1, since the first try counts"));
+        self.options.checked()
+    }
+}
+
+impl RetryOptions {
+    fn checked(self) -> Result<Self, PolicyError> {
+        if self.limit == 0 {
+            return Err(PolicyError::new("limit", 0, "at least 1, since the first try counts"));
         }
-        if !(factor.is_finite() && factor >= 1.0) {
-            return Err(PolicyError::new("factor", factor, "a finite number of at least 1"));
+        if !(self.factor.is_finite() && self.factor >= 1.0) {
+            return Err(PolicyError::new("factor", self.factor, "a finite number of at least 1"));
         }
-        Ok(self.options)
+        Ok(self)
+    }
+
+    /// The names of the members in serialised form.
+    pub const MEMBERS: [&'static str; 5] =
+        ["limit", "factor", "minTimeoutInMs", "maxTimeoutInMs", "randomize"];
+
+    /// Reads the options from the members of a document, for readers that report every error with its place. With serde,
+    /// deserialise instead.
+    ///
+    /// ```
+    /// use retry::{OptionBounds, OptionValue, RetryOptions};
+    ///
+    /// let members = [("limit", OptionValue::Number(0.0)), ("randomize", OptionValue::Other("\"yes\""))];
+    /// let errors = RetryOptions::from_members(members, &OptionBounds::default()).unwrap_err();
+    /// let fields: Vec<&str> = errors.iter().map(|error| error.field()).collect();
+    /// assert_eq!(fields, ["limit", "randomize"]);
+    /// assert_eq!(errors[1].expected(), "true or false");
+    /// ```
+    ///
+    /// # Errors
+    /// One per refused member, in their order: unknown, of the wrong type, or outside `bounds`.
+    pub fn from_members<'a>(
+        members: impl IntoIterator<Item = (&'a str, OptionValue<'a>)>,
+        bounds: &OptionBounds,
+    ) -> Result<Self, Vec<PolicyError>> {
+        let (mut options, mut errors) = (Self::default(), Vec::new());
+        for (name, value) in members {
+            if let Err(expected) = options.set(name, value, bounds) {
+                errors.push(PolicyError::new(name.to_owned(), value, expected));
+            }
+        }
+        if errors.is_empty() { Ok(options) } else { Err(errors) }
+    }
+
+    /// Sets one member, or says what was expected.
+    fn set(&mut self, name: &str, value: OptionValue<'_>, bounds: &OptionBounds) -> Result<(), String> {
+        let number = if let OptionValue::Number(number) = value { Some(number) } else { None };
+        match name {
+            "limit" => {
+                let most = bounds.max_tries;
+                let whole =
+                    number.filter(|limit| limit.fract() == 0.0 && (1.0..=f64::from(most)).contains(limit));
+                self.limit = whole.ok_or_else(|| match most {
+                    u32::MAX => "a whole number from 1: all tries count, the first too".to_owned(),
+                    _ => format!("a whole number from 1 to {most}: all tries count, the first too"),
+                })? as u32;
+            }
+            "factor" => {
+                let factor = number.ok_or("a number of at least 1")?;
+                self.factor = factor;
+                self.clone().checked().map_err(|error| error.expected().to_owned())?;
+            }
+            "minTimeoutInMs" | "maxTimeoutInMs" => {
+                let delay = number.and_then(|millis| Duration::try_from_secs_f64(millis / 1e3).ok());
+                let delay = delay.ok_or("a number of milliseconds")?;
+                if delay < bounds.min_delay {
+                    return Err(format!("at least {} ms", bounds.min_delay.as_millis()));
+                }
+                *(if name == "minTimeoutInMs" { &mut self.min_timeout } else { &mut self.max_timeout }) =
+                    delay;
+            }
+            "randomize" => {
+                let OptionValue::Bool(randomize) = value else { return Err("true or false".to_owned()) };
+                self.randomize = randomize;
+            }
+            _ => return Err(format!("one of {}", Self::MEMBERS.join(", "))),
+        }
+        Ok(())
+    }
+}
+
+/// A member's value, for [`RetryOptions::from_members`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum OptionValue<'a> {
+    /// A number.
+    Number(f64),
+    /// `true` or `false`.
+    Bool(bool),
+    /// A value of any other type, as the document has it.
+    Other(&'a str),
+}
+
+impl fmt::Display for OptionValue<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(f),
+            Self::Bool(value) => value.fmt(f),
+            Self::Other(text) => f.write_str(text),
+        }
+    }
+}
+
+/// Bounds that a program sets for the options it accepts. None by default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OptionBounds {
+    /// The highest `limit`.
+    pub max_tries: u32,
+    /// The shortest delay.
+    pub min_delay: Duration,
+}
+
+impl Default for OptionBounds {
+    fn default() -> Self {
+        Self { max_tries: u32::MAX, min_delay: Duration::ZERO }
     }
 }
 
 #[cfg(feature = "serde")]
 mod wire {
-    //! The JSON form. Kept apart from the type so that reading goes through the same checks as building.
+    //! The derived reading and writing, and the checks after reading.
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
     use super::RetryOptions;
-    use crate::PolicyError;
-    use crate::millis::Millis;
 
-    #[derive(serde::Serialize, serde::Deserialize)]
-    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-    #[serde(rename = "RetryOptions", rename_all = "camelCase", deny_unknown_fields, default)]
-    pub(super) struct Options {
-        #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
-        limit: u32,
-        #[cfg_attr(feature = "schema", schemars(range(min = 1.0)))]
-        factor: f64,
-        min_timeout_in_ms: Millis,
-        max_timeout_in_ms: Millis,
-        randomize: bool,
-    }
-
-    impl Default for Options {
-        fn default() -> Self {
-            RetryOptions::default().into()
+    impl Serialize for RetryOptions {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            Self::serialize(self, serializer)
         }
     }
 
-    impl From<RetryOptions> for Options {
-        fn from(o: RetryOptions) -> Self {
-            Self {
-                limit: o.limit,
-                factor: o.factor,
-                min_timeout_in_ms: Millis(o.min_timeout),
-                max_timeout_in_ms: Millis(o.max_timeout),
-                randomize: o.randomize,
-            }
-        }
-    }
-
-    #[cfg(feature = "schema")]
-    impl schemars::JsonSchema for RetryOptions {
-        fn schema_name() -> std::borrow::Cow<'static, str> {
-            Options::schema_name()
-        }
-
-        fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-            Options::json_schema(generator)
-        }
-    }
-
-    impl TryFrom<Options> for RetryOptions {
-        type Error = PolicyError;
-
-        fn try_from(o: Options) -> Result<Self, PolicyError> {
-            Self::builder()
-                .limit(o.limit)
-                .factor(o.factor)
-                .min_timeout(o.min_timeout_in_ms.0)
-                .max_timeout(o.max_timeout_in_ms.0)
-                .randomize(o.randomize)
-                .build()
+    impl<'de> Deserialize<'de> for RetryOptions {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            Self::deserialize(deserializer)?.checked().map_err(D::Error::custom)
         }
     }
 }
@@ -299,6 +375,39 @@ mod tests {
             assert_eq!(plain().factor(factor).build().unwrap_err().field(), "factor");
         }
         assert_eq!(plain().limit(0).build().unwrap_err().field(), "limit");
+    }
+
+    #[test]
+    fn members_are_read_with_all_their_errors() {
+        use OptionValue::{Bool, Number, Other};
+        let bounds = OptionBounds { max_tries: 100, min_delay: Duration::from_millis(5) };
+        let members = [
+            ("limit", Number(3.0)),
+            ("factor", Number(2.0)),
+            ("minTimeoutInMs", Number(5.5)),
+            ("maxTimeoutInMs", Number(9.0)),
+            ("randomize", Bool(false)),
+        ];
+        let options = RetryOptions::from_members(members, &bounds).unwrap();
+        let built = plain().limit(3).factor(2.0).min_timeout(Duration::from_micros(5500));
+        assert_eq!(options, built.max_timeout(Duration::from_millis(9)).build().unwrap());
+        assert_eq!(RetryOptions::from_members([], &bounds), Ok(RetryOptions::default()));
+
+        for (name, value, expected) in [
+            ("limit", Number(101.0), "a whole number from 1 to 100: all tries count, the first too"),
+            ("limit", Number(1.5), "a whole number from 1 to 100: all tries count, the first too"),
+            ("factor", Number(0.5), "a finite number of at least 1"),
+            ("factor", Bool(true), "a number of at least 1"),
+            ("minTimeoutInMs", Number(4.0), "at least 5 ms"),
+            ("maxTimeoutInMs", Number(f64::NAN), "a number of milliseconds"),
+            ("randomize", Other("null"), "true or false"),
+            ("retries", Number(1.0), "one of limit, factor, minTimeoutInMs, maxTimeoutInMs, randomize"),
+        ] {
+            let errors = RetryOptions::from_members([(name, value), ("limit", Number(0.0))], &bounds);
+            let errors = errors.unwrap_err();
+            assert_eq!((errors[0].field(), errors[0].expected()), (name, expected));
+            assert_eq!((errors.len(), errors[1].found()), (2, "0"));
+        }
     }
 
     #[cfg(feature = "serde")]

@@ -1,15 +1,15 @@
 //! The randomness behind jitter: small, seedable, the same on every platform and in every version.
 //!
-//! Jitter needs draws that are even and cheap; it does not need secrecy. SplitMix64 (Steele, Lea and Flood,
-//! "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014) is eight bytes of state, passes BigCrush,
-//! and has no bad seeds. It is written out here, instead of taken from a crate, because a seeded sequence of
-//! delays is part of what this crate promises: another crate's next release must not change it.
+//! Jitter needs uniform, cheap draws, and no secrecy. SplitMix64 (Steele, Lea and Flood, "Fast Splittable Pseudorandom
+//! Number Generators", OOPSLA 2014) has eight bytes of state, passes BigCrush, and has no bad seeds. It is written out here,
+//! because this crate promises the same delays for the same seed in every version; a dependency's next release could change
+//! them.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 /// A generator of random numbers for jitter. Not for secrets.
 ///
-/// The same seed gives the same numbers for ever, so a test can pin every delay of a policy.
+/// The same seed gives the same numbers in every version, so a test can pin every delay of a policy.
 ///
 /// ```
 /// use retry::Rng;
@@ -24,7 +24,7 @@ pub struct Rng {
 }
 
 impl Rng {
-    /// A generator whose numbers follow from `seed` alone. Every seed is as good as another.
+    /// A generator whose numbers depend on `seed` alone. No seed is worse than another.
     #[must_use]
     pub const fn seeded(seed: u64) -> Self {
         Self { state: seed }
@@ -50,9 +50,8 @@ impl Rng {
 
     /// A number from 0 to `max`, both included.
     ///
-    /// Multiplies and keeps the high half (Lemire, "Fast Random Integer Generation in an Interval", 2019)
-    /// without the rejection step: the unevenness that leaves is below `max`/2^64, far under what any jitter
-    /// could show.
+    /// Multiplies and keeps the high half (Lemire, "Fast Random Integer Generation in an Interval", 2019) without the
+    /// rejection step: the bias is below `max`/2^64, which jitter cannot show.
     #[inline]
     pub const fn up_to(&mut self, max: u64) -> u64 {
         // (2^64 − 1) · (max + 1) < 2^128, so the product cannot overflow, and its high half is at most `max`.

@@ -1,6 +1,6 @@
 //! Tokio's clock, and retrying on it. Feature `tokio`.
 //!
-//! Tokio's clock can be paused, so tests of code that retries take no time; the standard library's could not.
+//! Tokio's clock can be paused, so tests of retrying code take no time.
 
 use std::future::Future;
 use std::sync::OnceLock;
@@ -11,7 +11,7 @@ use ::tokio::time::{self, Instant};
 use crate::Policy;
 use crate::run::{Classify, Clock, Notify, Retry, RetryError, Sleep};
 
-/// Tokio's monotonic clock. All of them count from the same moment.
+/// Tokio's monotonic clock. All timers have the same zero.
 ///
 /// ```
 /// use retry::{run::{Clock, Sleep}, tokio::TokioTimer};
@@ -29,8 +29,8 @@ pub struct TokioTimer;
 impl Clock for TokioTimer {
     #[expect(clippy::disallowed_methods, reason = "this is the clock module of the crate for tokio")]
     fn now(&self) -> Duration {
-        // A paused clock shows the time at which it was paused, which is before the time of the first call.
-        // Hence a zero well in the past: time before zero would stand still.
+        // The zero lies in the past: a paused clock shows the time of its pause, before the first call of this function,
+        // and times before zero would all be zero.
         static ZERO: OnceLock<Instant> = OnceLock::new();
         let zero = *ZERO.get_or_init(|| {
             let now = Instant::now();
@@ -56,7 +56,7 @@ impl<K, N> Retry<'_, K, N> {
     /// [`run_async_with`](Self::run_async_with) tokio's clock. Needs a runtime with time enabled.
     ///
     /// # Errors
-    /// With the last error, and the reason why there was no further try.
+    /// With the last error and the reason to give up.
     pub async fn run_tokio<T, E, F>(self, operation: impl FnMut(u32) -> F) -> Result<T, RetryError<E>>
     where
         F: Future<Output = Result<T, E>>,
@@ -66,8 +66,7 @@ impl<K, N> Retry<'_, K, N> {
         self.run_async_with(&TokioTimer, operation).await
     }
 
-    /// [`run_async_mut_with`](Self::run_async_mut_with) tokio's clock: for async closures that change what
-    /// they borrow.
+    /// [`run_async_mut_with`](Self::run_async_mut_with) tokio's clock, for async closures that change what they borrow.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
@@ -84,7 +83,7 @@ impl<K, N> Retry<'_, K, N> {
     /// ```
     ///
     /// # Errors
-    /// With the last error, and the reason why there was no further try.
+    /// With the last error and the reason to give up.
     pub async fn run_tokio_mut<T, E>(
         self,
         operation: impl AsyncFnMut(u32) -> Result<T, E>,
@@ -97,8 +96,7 @@ impl<K, N> Retry<'_, K, N> {
     }
 }
 
-/// Calls `operation` and awaits it until it succeeds or `policy` says to stop; every error is worth another
-/// try.
+/// Calls and awaits `operation` until it succeeds or `policy` gives up. Every error is retried.
 ///
 /// ```
 /// use retry::Policy;
@@ -117,7 +115,7 @@ impl<K, N> Retry<'_, K, N> {
 /// ```
 ///
 /// # Errors
-/// With the last error, and the reason why there was no further try.
+/// With the last error and the reason to give up.
 pub async fn retry<T, E, F>(policy: &Policy, mut operation: impl FnMut() -> F) -> Result<T, RetryError<E>>
 where
     F: Future<Output = Result<T, E>>,

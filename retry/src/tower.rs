@@ -1,8 +1,7 @@
 //! An adapter for `tower::retry`. Feature `tower`.
 //!
-//! Tower clones its policy for each request and then asks the clone after each response, so all that a
-//! sequence of tries has to remember lives in the clone: cloning a [`TowerPolicy`] starts afresh, and what is
-//! shared is behind an `Arc`.
+//! Tower clones its policy for each request and asks the clone after each response. The clone therefore holds the state of
+//! the request's tries: cloning a [`TowerPolicy`] starts a new sequence, and shared parts are behind an `Arc`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,9 +14,8 @@ use crate::{Failure, Policy, Rng};
 
 /// A [`Policy`] as a `tower::retry::Policy`.
 ///
-/// The classifier sees the whole result and says what kind of failure it is, or nothing for a success.
-/// Requests are cloned for each try. A breaker does not go in here, since tower asks a policy only
-/// afterwards; it belongs around the service.
+/// The classifier gets the whole result and returns the failure, or `None` for a success. Requests are cloned for each try. A
+/// breaker belongs around the service, since tower asks a policy only after the response.
 ///
 /// ```
 /// # #[cfg(feature = "tokio")]
@@ -57,7 +55,7 @@ struct Shared<S, C> {
 }
 
 impl<S: Sleep, C> TowerPolicy<S, C> {
-    /// Retries by `policy`, sleeping on `timer`, what `classify` calls a failure.
+    /// Retries failures, as classified by `classify`, by `policy`; sleeps on `timer`.
     pub fn new<Res, E>(policy: Policy, timer: S, classify: C) -> Self
     where
         C: Fn(&Result<Res, E>) -> Option<Failure>,
@@ -82,14 +80,14 @@ impl<S: Sleep, C> TowerPolicy<S, C> {
     /// A new sequence of tries, begun now, with jitter of its own.
     fn fresh(shared: Arc<Shared<S, C>>, budget: Option<Arc<Budget>>, seeds: Arc<AtomicU64>) -> Self {
         let seed = seeds.fetch_add(1, Ordering::Relaxed);
-        // Neighbouring seeds, sent once through the generator, start in unrelated places.
+        // One step of the generator separates neighbouring seeds.
         let rng = Rng::seeded(Rng::seeded(seed).next_u64());
         let session = Session::new(rng, shared.timer.now());
         Self { shared, budget, seeds, session }
     }
 }
 
-/// For the same policy; the clone's sequence of tries begins now.
+/// The clone starts a new sequence of tries.
 impl<S: Sleep, C> Clone for TowerPolicy<S, C> {
     fn clone(&self) -> Self {
         Self::fresh(Arc::clone(&self.shared), self.budget.clone(), Arc::clone(&self.seeds))
@@ -116,15 +114,16 @@ where
     fn retry(&mut self, _: &mut Req, result: &mut Result<Res, E>) -> Option<S::Sleep> {
         let Shared { policy, timer, classify } = &*self.shared;
         let rules = Rules { policy, budget: self.budget.as_deref(), breaker: None, within: None };
-        let (leave, now) = (self.session.made(), timer.now());
+        let now = timer.now();
+        self.session.count_try();
         match classify(result) {
             None => {
-                self.session.succeeded(&rules, leave, now);
+                self.session.succeeded(&rules, None, now);
                 None
             }
+            // The reason to give up is dropped: tower returns the result as it is.
             Some(failure) => {
-                // Why there is no further try shows in the result, which tower hands on as it is.
-                self.session.failed(&rules, leave, &failure, now).ok().map(|delay| timer.sleep(delay))
+                self.session.failed(&rules, None, &failure, now).ok().map(|delay| timer.sleep(delay))
             }
         }
     }

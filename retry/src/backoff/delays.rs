@@ -1,4 +1,4 @@
-//! [`Delays`]: the delays of a policy, one after the other.
+//! [`Delays`]: the delays of a policy as an iterator.
 
 use std::iter::FusedIterator;
 use std::time::Duration;
@@ -7,12 +7,10 @@ use super::Shape;
 use crate::policy::{Attempts, FirstRetry, Policy};
 use crate::{Jitter, Rng, nanos};
 
-/// The delays between the tries of one sequence, from [`Policy::delays`]: one fewer than the tries, for
-/// nothing waits after the last.
+/// The delays between the tries of one sequence, from [`Policy::delays`]: one fewer than the tries.
 ///
-/// It ends when the attempts are used up, or before the delay with which the waiting alone would reach the
-/// policy's maximum elapsed time. It owns what it needs, allocates nothing, and each step takes constant time
-/// (logarithmic in the attempt for exponential ones).
+/// It ends when the attempts are used up, or before the sum of the delays would reach the policy's maximum elapsed time. It
+/// borrows and allocates nothing; a step takes constant time (logarithmic in the attempt for exponential backoffs).
 ///
 /// ```
 /// use retry::{Jitter, Policy};
@@ -28,12 +26,12 @@ pub struct Delays {
     shape: Shape,
     jitter: Jitter,
     cap: u64,
-    /// Retries still allowed; none: no end.
+    /// Retries still allowed; `None` without a limit.
     left: Option<u32>,
-    /// The next retry's place in the backoff; 0 for a first retry that comes at once.
+    /// The next retry's index in the backoff; 0 for a first retry at once.
     k: u32,
     previous: Option<u64>,
-    /// Waiting must stay below this.
+    /// The sum of the further delays stays below this.
     budget: Option<u64>,
     rng: Rng,
 }
@@ -58,8 +56,7 @@ impl Delays {
         }
     }
 
-    /// The same delays, with jitter drawn by `seed` from here on: the same seed, the same delays, on every
-    /// platform and for ever.
+    /// Draws jitter from `seed` from here on. The same seed gives the same delays on every platform and in every version.
     ///
     /// ```
     /// use retry::Policy;

@@ -1,13 +1,12 @@
 //! [`Backoff`]: how the delay grows from one try to the next.
 //!
 //! ```text
-//!   Backoff (what a person wrote) ──compile──► Shape (nanoseconds) ──► delay k, before or after jitter
+//!   Backoff (public, validated) ──compile──► Shape (nanoseconds) ──► delay k, before or after jitter
 //!                                                  └─► Delays: the same as an iterator
 //! ```
 //!
-//! What always holds: delay k is a function of k alone (and, for decorrelated jitter, of the delay before),
-//! so that a policy can be asked about any attempt without having lived through those before; and no k
-//! overflows.
+//! Delay k is a function of k alone (and, for decorrelated jitter, of the delay before), so a policy can compute the delay of
+//! any attempt directly. No k overflows.
 
 mod delays;
 mod shape;
@@ -27,7 +26,7 @@ pub(crate) use shape::Shape;
 /// | `Exponential` | `initial · factor^(k−1)` | anything remote; the usual choice |
 /// | `Fibonacci` | `unit · F(k)`, with F = 1, 1, 2, 3, 5, … | as exponential with factor 1.618, a gentler start |
 /// | `Decorrelated` | random, from `base` to `factor` times the delay before | many clients of one contended thing |
-/// | `List` | the k-th, then the last again | delays that someone has decided on |
+/// | `List` | the k-th, then the last again | delays set by hand |
 ///
 /// `Decorrelated` is Brooker's `min(cap, random(base, previous·3))`, which starts from `previous = base` (AWS
 /// Architecture Blog, 2015). It draws its own delays, so no [`Jitter`](crate::Jitter) goes with it.
@@ -44,43 +43,63 @@ pub(crate) use shape::Shape;
 /// # Ok::<(), retry::PolicyError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "camelCase", deny_unknown_fields))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(description = "How the delay grows."))]
 #[non_exhaustive]
 pub enum Backoff {
     /// The same delay each time.
     Fixed {
         /// The delay.
+        #[cfg_attr(feature = "serde", serde(rename = "delayInMs", with = "crate::scalar::millis"))]
+        #[cfg_attr(feature = "schema", schemars(with = "crate::scalar::Millis"))]
         delay: Duration,
     },
     /// Grows by the same amount each time.
     Linear {
         /// The first delay.
+        #[cfg_attr(feature = "serde", serde(rename = "initialInMs", with = "crate::scalar::millis"))]
+        #[cfg_attr(feature = "schema", schemars(with = "crate::scalar::Millis"))]
         initial: Duration,
-        /// What each further one adds.
+        /// The amount that each further delay adds.
+        #[cfg_attr(feature = "serde", serde(rename = "stepInMs", with = "crate::scalar::millis"))]
+        #[cfg_attr(feature = "schema", schemars(with = "crate::scalar::Millis"))]
         step: Duration,
     },
     /// Grows by the same factor each time.
     Exponential {
         /// The first delay.
+        #[cfg_attr(feature = "serde", serde(rename = "initialInMs", with = "crate::scalar::millis"))]
+        #[cfg_attr(feature = "schema", schemars(with = "crate::scalar::Millis"))]
         initial: Duration,
-        /// What each further one is multiplied by: finite, at least 1.
+        /// The factor between two delays: finite, at least 1.
+        #[cfg_attr(feature = "schema", schemars(range(min = 1.0)))]
         factor: f64,
     },
     /// Grows as the Fibonacci numbers do.
     Fibonacci {
         /// The first delay, and the second.
+        #[cfg_attr(feature = "serde", serde(rename = "unitInMs", with = "crate::scalar::millis"))]
+        #[cfg_attr(feature = "schema", schemars(with = "crate::scalar::Millis"))]
         unit: Duration,
     },
-    /// Each delay is drawn from an interval that depends on the one before.
+    /// Each delay is drawn from an interval that depends on the delay before.
     Decorrelated {
         /// The least delay.
+        #[cfg_attr(feature = "serde", serde(rename = "baseInMs", with = "crate::scalar::millis"))]
+        #[cfg_attr(feature = "schema", schemars(with = "crate::scalar::Millis"))]
         base: Duration,
-        /// The interval's upper end is this times the delay before: finite, at least 1. AWS uses 3.
+        /// The interval ends at this factor times the delay before: finite, at least 1. AWS uses 3.
+        #[cfg_attr(feature = "schema", schemars(range(min = 1.0)))]
         factor: f64,
     },
-    /// Delays as listed; when they run out, the last repeats as long as attempts remain. Shared, so that
-    /// cloning does not copy them.
+    /// Delays as listed; after the last, the last repeats as long as attempts remain. Shared, so that clones do not copy
+    /// the list.
     List {
         /// The delays; at least one.
+        #[cfg_attr(feature = "serde", serde(rename = "delaysInMs", with = "crate::scalar::millis_list"))]
+        #[cfg_attr(feature = "schema", schemars(with = "Vec<crate::scalar::Millis>", length(min = 1)))]
         delays: Arc<[Duration]>,
     },
 }

@@ -1,4 +1,4 @@
-//! A [`Backoff`] compiled to nanoseconds: the formulas, and nothing else.
+//! The formulas: a [`Backoff`] compiled to nanoseconds.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,7 +36,7 @@ impl From<&Backoff> for Shape {
 }
 
 impl Shape {
-    /// Delay `k`, from 1, before jitter and cap. Decorrelated jitter has none but its base.
+    /// Delay `k`, from 1, before jitter and cap; for decorrelated backoff the base.
     #[inline]
     fn plain(&self, k: u32) -> u64 {
         let steps = k.saturating_sub(1);
@@ -71,7 +71,7 @@ impl Shape {
         jitter.bounds(self.plain(k).min(cap), cap)
     }
 
-    /// The least delay that the backoff itself can ask for, for checking the cap against.
+    /// The least delay of the backoff, against which the cap is checked.
     pub(crate) fn least(&self) -> u64 {
         match self {
             Self::List(delays) => delays.iter().copied().map(nanos::of).min().unwrap_or(0),
@@ -80,13 +80,12 @@ impl Shape {
     }
 }
 
-/// The upper end of the interval that a decorrelated delay is drawn from: at least its base, which rounding
-/// might miss.
+/// The upper end of the interval for a decorrelated delay. At least the base, which rounding could miss.
 fn decorrelated_end(base: u64, factor: f64, previous: Option<u64>) -> u64 {
     nanos::scale(previous.unwrap_or(base), factor).max(base)
 }
 
-/// F(1) to F(93), all that fit a `u64`.
+/// F(1) to F(93): the Fibonacci numbers that fit a `u64`.
 const FIBONACCI: [u64; 93] = {
     let mut numbers = [1; 93];
     let mut i = 2;

@@ -1,11 +1,11 @@
-//! [`BreakerBuilder`]: from numbers to a checked [`Breaker`].
+//! [`BreakerBuilder`]: the settings of a [`Breaker`], and their checks.
 
 use std::time::Duration;
 
 use super::{Breaker, Rules, Trip};
 use crate::{PolicyError, nanos};
 
-/// Sets when a [`Breaker`] opens, and for how long; [`build`](Self::build) checks it.
+/// The settings of a [`Breaker`]; [`build`](Self::build) checks them.
 ///
 /// ```
 /// use retry::breaker::Breaker;
@@ -39,26 +39,25 @@ impl BreakerBuilder {
         self
     }
 
-    /// Opens when at least this share of the answers within `window` are failures, once there are `at_least`
-    /// of them.
+    /// Opens when at least this share of the results within `window` are failures, once there are `at_least` results.
     pub const fn failure_rate(mut self, ratio: f64, at_least: u32, window: Duration) -> Self {
         self.trip = Trip::Rate { ratio, at_least, window: nanos::of(window) };
         self
     }
 
-    /// How long it stays open before it lets probes through.
+    /// How long the breaker stays open before it admits probes.
     pub const fn open_for(mut self, time: Duration) -> Self {
         self.open_for = time;
         self
     }
 
-    /// How many tries it lets through then; it closes when all of them have worked.
+    /// The number of probes; the breaker closes when all of them succeed.
     pub const fn probes(mut self, probes: u32) -> Self {
         self.probes = probes;
         self
     }
 
-    /// The breaker, if the numbers make sense.
+    /// Checks the settings and builds the breaker.
     ///
     /// # Errors
     /// If a count or a time is zero, or the ratio is not above 0 and at most 1.
@@ -87,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nonsense_is_refused_by_name() {
+    fn errors_name_the_field() {
         let second = Duration::from_secs(1);
         for (builder, field) in [
             (Breaker::builder().consecutive_failures(0), "consecutiveFailures"),

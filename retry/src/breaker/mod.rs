@@ -1,4 +1,4 @@
-//! [`Breaker`]: stops asking a service that is down.
+//! [`Breaker`]: stops calls to a service that is down.
 //!
 //! ```text
 //!            failures reach the threshold              open_for has passed
@@ -8,36 +8,33 @@
 //!     └─────────────────────────────────────────────── all probes succeed ─────┘
 //! ```
 //!
-//! Where a [budget](crate::budget) limits retries, a breaker limits tries of every kind: open, it refuses at
-//! once, which spares the service the load and the caller the wait. After a while it lets a few tries through
-//! as probes, and they decide (Nygard, "Release It!", 2007; the half-open rule is that of Polly and
-//! Failsafe).
+//! A [budget](crate::budget) limits retries; a breaker limits all tries. An open breaker refuses at once, which saves the
+//! service load and the caller time. Later it admits a few tries as probes, and their results close or reopen it (Nygard,
+//! "Release It!", 2007; the half-open rule is that of Polly and Failsafe).
 //!
-//! # What always holds
-//! - Each permit is answered once or not at all; one that is dropped unanswered (a cancelled call) frees its
-//!   place.
-//! - An answer counts only in the period it was asked in: a slow try from before the breaker opened neither
-//!   closes nor reopens it.
-//! - While half-open, no more than `probes` tries are under way at once.
+//! # Invariants
+//! - A permit reports at most one result. A permit dropped without a result (a cancelled call) frees its place.
+//! - A result counts only in the period of its permit: a slow try from before the opening neither closes nor reopens the
+//!   breaker.
+//! - While half-open, at most `probes` tries run at once.
 //!
 //! # Concurrency
-//! While closed, which is nearly always, asking is one atomic load, and with a threshold of consecutive
-//! failures so is reporting a success. Everything else takes a mutex for a few instructions; nothing waits or
-//! allocates under it. Time is an argument, as for the budget.
+//! While closed, a permit costs one atomic load; with a threshold of consecutive failures, so does a success. All else takes
+//! a mutex for a few instructions, without waiting or allocation under it. Time is an argument, as for the budget.
 
 mod builder;
 mod permit;
 mod window;
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 pub use builder::BreakerBuilder;
 pub use permit::{BreakerOpen, BreakerPermit};
 use window::Window;
 
-use crate::nanos;
+use crate::{lock::lock, nanos};
 
 /// A circuit breaker, shared by all calls to one service. See the [module docs](self).
 ///
@@ -58,10 +55,10 @@ use crate::nanos;
 #[derive(Debug)]
 pub struct Breaker {
     rules: Rules,
-    /// The period, times two, plus one unless closed: all that asking a closed breaker needs.
+    /// Twice the period number, plus one unless closed: a closed breaker issues permits from it without the lock.
     period: AtomicU64,
-    /// Failures in a row while closed.
-    in_a_row: AtomicU32,
+    /// Consecutive failures while closed.
+    consecutive_failures: AtomicU32,
     inner: Mutex<Inner>,
 }
 
@@ -91,23 +88,23 @@ enum State {
     HalfOpen { under_way: u32, succeeded: u32 },
 }
 
-/// What a [`Breaker`] does at present.
+/// The state of a [`Breaker`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BreakerState {
-    /// Lets every try through.
+    /// Admits every try.
     Closed,
-    /// Lets none through.
+    /// Admits no try.
     Open {
-        /// How long until it lets probes through.
+        /// The time until it admits probes.
         retry_in: Duration,
     },
-    /// Lets a few through, to see.
+    /// Admits a few tries as probes.
     HalfOpen,
 }
 
 impl Breaker {
-    /// Starts from: 5 consecutive failures, open for 30 s, 1 probe.
+    /// The defaults: 5 consecutive failures, open for 30 s, 1 probe.
     pub fn builder() -> BreakerBuilder {
         BreakerBuilder::default()
     }
@@ -116,12 +113,12 @@ impl Breaker {
         Self {
             rules,
             period: AtomicU64::new(0),
-            in_a_row: AtomicU32::new(0),
+            consecutive_failures: AtomicU32::new(0),
             inner: Mutex::new(Inner { state: State::Closed, window: Window::default() }),
         }
     }
 
-    /// Asks for leave to try at `now`.
+    /// Acquires a permit for a try at `now`.
     ///
     /// # Errors
     /// If the breaker is open.
@@ -151,7 +148,7 @@ impl Breaker {
         Ok(self.permit(self.period.load(Ordering::Acquire) >> 1))
     }
 
-    /// What it does at `now`, for metrics.
+    /// The state at `now`, for metrics.
     #[must_use]
     pub fn state(&self, now: Duration) -> BreakerState {
         match self.lock().state {
@@ -165,21 +162,19 @@ impl Breaker {
     }
 
     const fn permit(&self, period: u64) -> BreakerPermit<'_> {
-        BreakerPermit { breaker: self, period, answered: false }
+        BreakerPermit { breaker: self, period, reported: false }
     }
 
-    /// A panic cannot happen under the lock, and if it did, the state would still be one of those drawn
-    /// above.
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.inner)
     }
 
-    /// Begins a new period.
+    /// Enters a state, which begins a new period.
     fn enter(&self, inner: &mut Inner, state: State) {
         inner.state = state;
         let next = (self.period.load(Ordering::Relaxed) >> 1).wrapping_add(1);
         let open = u64::from(!matches!(state, State::Closed));
-        self.in_a_row.store(0, Ordering::Relaxed);
+        self.consecutive_failures.store(0, Ordering::Relaxed);
         inner.window = Window::default();
         self.period.store(next << 1 | open, Ordering::Release);
     }
@@ -187,7 +182,11 @@ impl Breaker {
     fn report(&self, period: u64, succeeded: bool, now: Duration) {
         let consecutive = matches!(self.rules.trip, Trip::Consecutive(_));
         let current = self.period.load(Ordering::Acquire);
-        if succeeded && consecutive && current == period << 1 && self.in_a_row.load(Ordering::Relaxed) == 0 {
+        if succeeded
+            && consecutive
+            && current == period << 1
+            && self.consecutive_failures.load(Ordering::Relaxed) == 0
+        {
             return;
         }
         let mut inner = self.lock();
@@ -197,7 +196,7 @@ impl Breaker {
         let now = nanos::of(now);
         let next = match &mut inner.state {
             State::Closed if succeeded && consecutive => {
-                self.in_a_row.store(0, Ordering::Relaxed);
+                self.consecutive_failures.store(0, Ordering::Relaxed);
                 None
             }
             State::Closed => self.trips(&mut inner, succeeded, now).then(|| self.opened(now)),
@@ -218,11 +217,11 @@ impl Breaker {
         State::Open { until: now.saturating_add(self.rules.open_for) }
     }
 
-    /// Whether this answer, while closed, opens the breaker.
+    /// Whether this result opens the closed breaker.
     fn trips(&self, inner: &mut Inner, succeeded: bool, now: u64) -> bool {
         match self.rules.trip {
             Trip::Consecutive(limit) => {
-                self.in_a_row.fetch_add(1, Ordering::Relaxed).saturating_add(1) >= limit
+                self.consecutive_failures.fetch_add(1, Ordering::Relaxed).saturating_add(1) >= limit
             }
             Trip::Rate { ratio, at_least, window } => {
                 let (all, failed) = inner.window.count(succeeded, now, window);
@@ -231,10 +230,10 @@ impl Breaker {
         }
     }
 
-    /// Frees a probe's place.
+    /// Frees the place of a probe.
     fn abandon(&self, period: u64) {
         if self.period.load(Ordering::Acquire) == period << 1 {
-            return; // closed: there are no places
+            return; // a closed breaker has no places
         }
         let mut inner = self.lock();
         if self.period.load(Ordering::Relaxed) >> 1 == period
@@ -264,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn only_failures_in_a_row_open_it() {
+    fn only_consecutive_failures_open_it() {
         let breaker = breaker(3, 1);
         for _ in 0..10 {
             breaker.try_acquire(at(0)).unwrap().failed(at(0));
@@ -286,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_probes_than_allowed_and_all_must_work() {
+    fn all_probes_must_succeed() {
         let breaker = breaker(1, 2);
         open(&breaker, 0);
         let first = breaker.try_acquire(at(10)).unwrap();
@@ -308,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_from_another_period_do_not_count() {
+    fn results_from_another_period_do_not_count() {
         let breaker = breaker(1, 1);
         let slow_failure = breaker.try_acquire(at(0)).unwrap();
         let slow_success = breaker.try_acquire(at(0)).unwrap();
@@ -321,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_opens_it_once_there_is_enough_to_judge() {
+    fn a_rate_opens_it_after_the_least_number_of_results() {
         let rate = Breaker::builder().failure_rate(0.5, 10, at(10)).open_for(at(10)).build().unwrap();
         let report = |ok: bool, secs| {
             let permit = rate.try_acquire(at(secs)).unwrap();
@@ -335,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_forgets_what_is_older_than_its_window() {
+    fn results_older_than_the_window_do_not_count() {
         let rate = Breaker::builder().failure_rate(0.5, 4, at(10)).build().unwrap();
         for secs in (0..200).step_by(5) {
             rate.try_acquire(at(secs)).unwrap().failed(at(secs));
@@ -344,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn threads_agree_on_one_opening() {
+    fn threads_open_it_once() {
         let breaker = breaker(100, 1);
         std::thread::scope(|scope| {
             for _ in 0..4 {

@@ -1,19 +1,19 @@
-//! [`BreakerPermit`] and [`BreakerOpen`]: the two answers of a breaker that is asked.
+//! [`BreakerPermit`] and [`BreakerOpen`]: the results of [`Breaker::try_acquire`].
 
 use std::fmt;
 use std::time::Duration;
 
 use super::Breaker;
-use crate::words::InWords;
+use crate::humanize::Humanized;
 
-/// The breaker is open, or half-open with all its probes under way.
+/// The breaker is open, or half-open with all its probes running.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BreakerOpen {
     pub(super) retry_in: Duration,
 }
 
 impl BreakerOpen {
-    /// How long until a try may be let through; zero if that depends on the probes under way.
+    /// The time until the breaker admits a try; zero if that depends on running probes.
     #[must_use]
     pub const fn retry_in(&self) -> Duration {
         self.retry_in
@@ -25,39 +25,38 @@ impl fmt::Display for BreakerOpen {
         if self.retry_in.is_zero() {
             return f.write_str("the circuit breaker waits for its probes");
         }
-        write!(f, "the circuit breaker is open for another {}", InWords(self.retry_in))
+        write!(f, "the circuit breaker is open for another {}", Humanized(self.retry_in))
     }
 }
 
 impl std::error::Error for BreakerOpen {}
 
-/// Leave for one try; say how it went. Dropped without that, it counts as never asked for.
+/// A permit for one try, which reports the result. A permit dropped without a result does not count.
 #[derive(Debug)]
-#[must_use = "report how the try went"]
+#[must_use = "report the result"]
 pub struct BreakerPermit<'a> {
     pub(super) breaker: &'a Breaker,
     pub(super) period: u64,
-    pub(super) answered: bool,
+    pub(super) reported: bool,
 }
 
 impl BreakerPermit<'_> {
-    /// The try worked.
+    /// Reports a success.
     pub fn succeeded(mut self, now: Duration) {
-        self.answered = true;
+        self.reported = true;
         self.breaker.report(self.period, true, now);
     }
 
-    /// The service failed. A failure that says nothing about the service (a malformed request) is better not
-    /// reported.
+    /// Reports a failure of the service. Do not report failures of the request, such as malformed input.
     pub fn failed(mut self, now: Duration) {
-        self.answered = true;
+        self.reported = true;
         self.breaker.report(self.period, false, now);
     }
 }
 
 impl Drop for BreakerPermit<'_> {
     fn drop(&mut self) {
-        if !self.answered {
+        if !self.reported {
             self.breaker.abandon(self.period);
         }
     }

@@ -1,14 +1,14 @@
-//! The answers of the last while, for a breaker that goes by their rate.
+//! [`Window`]: the recent results, for a breaker with a failure rate.
 //!
-//! Ten buckets of a tenth of the window each, so that the oldest tenth falls out at a time: constant memory
-//! and time, where remembering each answer would need a queue as long as the traffic is heavy.
+//! Ten buckets hold a tenth of the window each; the oldest bucket expires as a whole. This takes constant memory and time. A
+//! queue of single results was the alternative; its length grows with the traffic.
 
 const BUCKETS: usize = 10;
 
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Window {
     buckets: [Bucket; BUCKETS],
-    /// The number of the newest bucket, counted from the clock's zero.
+    /// The number of the newest bucket since the clock's zero.
     newest: u64,
 }
 
@@ -19,8 +19,8 @@ struct Bucket {
 }
 
 impl Window {
-    /// Counts an answer at `now`; gives all answers in the window, and those that failed. An answer older
-    /// than the newest, which threads can produce, counts with the newest.
+    /// Counts a result at `now`, and returns the numbers of results and of failures in the window. A result older than the
+    /// newest bucket, which racing threads can produce, counts in the newest.
     pub(super) fn count(&mut self, succeeded: bool, now: u64, window: u64) -> (u32, u32) {
         let number = now / (window / BUCKETS as u64).max(1);
         let passed = number.saturating_sub(self.newest);

@@ -1,9 +1,9 @@
-//! [`BudgetBuilder`]: from numbers to a checked [`Budget`].
+//! [`BudgetBuilder`]: the settings of a [`Budget`], and their checks.
 
 use super::{Budget, Rules, thousandths};
 use crate::PolicyError;
 
-/// Sets a [`Budget`]'s numbers, in tokens, to three decimals; [`build`](Self::build) checks them.
+/// The settings of a [`Budget`], in tokens with three decimals; [`build`](Self::build) checks them.
 ///
 /// ```
 /// use retry::budget::Budget;
@@ -28,40 +28,38 @@ impl Default for BudgetBuilder {
 }
 
 impl BudgetBuilder {
-    /// What it starts with, and can hold. Default: 500.
+    /// The tokens at the start, and the most it holds. Default: 500.
     pub const fn capacity(mut self, tokens: f64) -> Self {
         self.capacity = tokens;
         self
     }
 
-    /// What a retry takes. Default: 5. A retry after a timeout takes twice as much unless
-    /// [`timeout_cost`](Self::timeout_cost) says otherwise.
+    /// The cost of a retry. Default: 5.
     pub const fn retry_cost(mut self, tokens: f64) -> Self {
         self.retry_cost = tokens;
         self
     }
 
-    /// What a retry after a timeout takes. Default: twice the cost of another.
+    /// The cost of a retry after a timeout. Default: twice [`retry_cost`](Self::retry_cost).
     pub const fn timeout_cost(mut self, tokens: f64) -> Self {
         self.timeout_cost = Some(tokens);
         self
     }
 
-    /// What a success without retry gives. Default: 1. Together with the cost this is the share of retries
-    /// that a working service sees at most: 1 in 5, by default.
+    /// The gain of a success without retry. Default: 1. Gain divided by cost bounds the share of retries in the load of a
+    /// working service: by default 1 in 5.
     pub const fn success_gain(mut self, tokens: f64) -> Self {
         self.success_gain = tokens;
         self
     }
 
-    /// What comes in each second whatever happens, so that a client with little traffic is never left
-    /// without. Default: 5.
+    /// The gain per second, so that a client with little traffic can retry again after an outage. Default: 5.
     pub const fn per_second(mut self, tokens: f64) -> Self {
         self.per_second = tokens;
         self
     }
 
-    /// The budget, if the numbers make sense.
+    /// Checks the settings and builds the budget.
     ///
     /// # Errors
     /// If a number is negative or not finite, a retry costs nothing, or the capacity is below what one retry
@@ -104,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nonsense_is_refused_by_name() {
+    fn errors_name_the_field() {
         for (builder, field) in [
             (Budget::builder().retry_cost(0.0), "retryCost"),
             (Budget::builder().timeout_cost(-1.0), "timeoutCost"),

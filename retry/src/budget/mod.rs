@@ -1,11 +1,10 @@
-//! [`Budget`]: how much retrying a client as a whole may do.
+//! [`Budget`]: the limit of retries for all calls of a client together.
 //!
-//! A policy limits the tries of one call. When a service is down, every call fails, and policies alone
-//! multiply the load on it by their number of tries exactly when it can bear least; if callers of callers
-//! retry too, by a power of that. A budget shared by all calls to a service stops this: retries take tokens
-//! out, successes put some back, and when there are none, calls fail after their first try.
+//! A policy limits the tries of one call. When a service is down, every call fails, and policies alone multiply its load by
+//! their number of tries; retries in several layers multiply each other. A budget shared by all calls to a service prevents
+//! this: a retry takes tokens, a success returns some, and without tokens a call fails after its first try.
 //!
-//! Two published budgets are the same bucket with different numbers:
+//! Two published budgets are the same token bucket with different numbers:
 //!
 //! | | AWS SDKs, standard mode | gRPC A6 |
 //! | --- | --- | --- |
@@ -15,19 +14,17 @@
 //! | a success without retry | +1 | +`tokenRatio` |
 //! | a success after a retry | + what that retry took | +`tokenRatio` |
 //!
-//! Neither comes back but by successes, so a client with little traffic that once ran dry stays unable to
-//! retry for a long time. Finagle's budget therefore has a minimum of retries per second; [`Budget::default`]
-//! does too: AWS's numbers and one retry's worth per second.
+//! Both refill only by successes, so a client with little traffic cannot retry for a long time after an outage. Finagle's
+//! budget therefore has a minimum of retries per second. [`Budget::default`] combines AWS's numbers with one retry per
+//! second.
 //!
 //! # Concurrency
-//! Tokens are one atomic number, in thousandths, and the time of the last refill another; every operation is
-//! a compare-and-swap loop on them without a lock. Time is an argument: [`Duration`] since any moment, as
-//! long as all who share a budget mean the same one (a clock that starts with the process will do). Time that
+//! The tokens are one atomic number, in thousandths, and the time of the last refill another; operations are
+//! compare-and-swap loops. Time is an argument: a [`Duration`] since a zero that all users of the budget share. Time that
 //! runs backwards refills nothing.
 //!
-//! A first try never asks the budget, so no call is refused because of it. A retry that is abandoned half-way
-//! keeps what it took, because the server has seen it; one that is given up before it began gives it back,
-//! unless its future was simply dropped.
+//! A first try takes no tokens, so the budget never refuses a call. A retry that was cancelled while running keeps its
+//! tokens, because the server has seen it; a retry cancelled during its wait returns them, unless its future was dropped.
 
 mod builder;
 
@@ -39,8 +36,7 @@ pub use builder::BudgetBuilder;
 
 use crate::{FailureKind, PolicyError, nanos};
 
-/// A bucket of tokens that retries are paid from, shared by all calls to one service. See the [module
-/// docs](self).
+/// A token bucket that pays for retries, shared by all calls to one service. See the [module docs](self).
 ///
 /// ```
 /// use retry::{FailureKind, budget::Budget};
@@ -52,7 +48,7 @@ use crate::{FailureKind, PolicyError, nanos};
 /// assert!(first.is_some());
 /// assert!(budget.try_retry(FailureKind::Transient, now).is_some());
 /// assert!(budget.try_retry(FailureKind::Transient, now).is_none()); // spent
-/// budget.succeeded(first, now);                                     // the retry was worth it: its tokens come back
+/// budget.succeeded(first, now);                                     // a successful retry returns its tokens
 /// assert!(budget.try_retry(FailureKind::Transient, now).is_some());
 /// # Ok::<(), retry::PolicyError>(())
 /// ```
@@ -76,7 +72,7 @@ struct Rules {
     refill: u64,
 }
 
-/// What a retry took out of a [`Budget`]; hand it back to [`Budget::succeeded`] if the retry works.
+/// The tokens that a retry took from a [`Budget`]; pass it to [`Budget::succeeded`] if the retry succeeds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Withdrawal {
@@ -86,7 +82,7 @@ pub struct Withdrawal {
 const THOUSANDTHS: f64 = 1e3;
 
 impl Default for Budget {
-    /// As [`Budget::aws_standard`], and 5 tokens a second, which is one retry's worth.
+    /// As [`Budget::aws_standard`], with 5 tokens per second, the cost of one retry.
     fn default() -> Self {
         Self::new(Rules { refill: 5_000, ..Rules::AWS_STANDARD })
     }
@@ -110,16 +106,16 @@ impl Budget {
         Self { rules, tokens: AtomicU64::new(rules.capacity), refilled: AtomicU64::new(0) }
     }
 
-    /// The retry quota of the AWS SDKs' standard mode: 500 tokens; 5 a retry, 10 after a timeout; a retry
-    /// that works gives back what it took, a success without retry 1.
+    /// The retry quota of the AWS SDKs' standard mode: 500 tokens; a retry costs 5, after a timeout 10; a successful retry
+    /// returns its cost, a success without retry 1.
     #[must_use]
     pub const fn aws_standard() -> Self {
         Self::new(Rules::AWS_STANDARD)
     }
 
-    /// gRPC's retry throttling (proposal A6): `max_tokens` to start with, a failure costs 1, a success gives
-    /// `token_ratio`, and there are retries while more than half is left. Like the proposal, it takes
-    /// `token_ratio` to three decimals.
+    /// gRPC's retry throttling (proposal A6): it starts with `max_tokens`; a failure costs 1, a success returns
+    /// `token_ratio`, and retries are allowed while more than half is left. As in the proposal, `token_ratio` has three
+    /// decimals.
     ///
     /// # Errors
     /// If `max_tokens` is not above 0 and at most 1000, or `token_ratio` not above 0: the bounds of the
@@ -144,13 +140,13 @@ impl Budget {
         }))
     }
 
-    /// Starts from the default's numbers.
+    /// The settings of [`Budget::default`].
     pub fn builder() -> BudgetBuilder {
         BudgetBuilder::default()
     }
 
-    /// Records a failed try and asks to pay for another; nothing, if the budget does not allow it. A
-    /// permanent failure is not to be retried and gets nothing, at no cost.
+    /// Records a failed try and pays for a retry; `None` if the budget does not allow it. A permanent failure costs nothing
+    /// and gets no retry.
     pub fn try_retry(&self, failure: FailureKind, now: Duration) -> Option<Withdrawal> {
         let amount = match failure {
             FailureKind::Permanent => return None,
@@ -168,8 +164,8 @@ impl Budget {
         allowed.then_some(Withdrawal { amount })
     }
 
-    /// Records a failed try that will not be retried, for a reason other than the budget. Only gRPC's rules
-    /// charge for it; a permanent failure costs nothing.
+    /// Records a failed try without a retry, for a reason other than the budget. Only gRPC's rules charge for it; a
+    /// permanent failure costs nothing.
     pub fn failed(&self, failure: FailureKind, now: Duration) {
         if failure == FailureKind::Permanent || self.rules.failure_cost == 0 {
             return;
@@ -178,7 +174,7 @@ impl Budget {
         self.change(|tokens| tokens.saturating_sub(self.rules.failure_cost));
     }
 
-    /// Records a success: of a first try, or of the retry that `withdrawal` paid for.
+    /// Records the success of a first try, or of the retry that `withdrawal` paid for.
     pub fn succeeded(&self, withdrawal: Option<Withdrawal>, now: Duration) {
         self.refill(now);
         let gain = match withdrawal {
@@ -188,21 +184,20 @@ impl Budget {
         self.change(|tokens| tokens.saturating_add(gain).min(self.rules.capacity));
     }
 
-    /// Undoes a withdrawal for a retry that was not made after all: cancelled, or out of time, during the
-    /// wait for it.
+    /// Returns the tokens of a retry that was not made: cancelled, or out of time, during its wait.
     pub fn give_back(&self, withdrawal: Withdrawal) {
         self.change(|tokens| tokens.saturating_add(withdrawal.amount).min(self.rules.capacity));
     }
 
-    /// The tokens there are at `now`, for metrics.
+    /// The tokens at `now`, for metrics.
     #[must_use]
     pub fn tokens(&self, now: Duration) -> f64 {
         self.refill(now);
         self.tokens.load(Ordering::Relaxed) as f64 / THOUSANDTHS
     }
 
-    /// Adds what has come in since the last refill. Whoever moves the time forward adds the tokens for it, so
-    /// none is added twice; the time moves by whole thousandths, so none is lost to rounding.
+    /// Adds the tokens gained since the last refill. The thread that moves the refill time adds the tokens for it, so none is
+    /// added twice. The time moves by whole thousandths, so rounding loses none.
     fn refill(&self, now: Duration) {
         if self.rules.refill == 0 {
             return;
@@ -213,7 +208,7 @@ impl Budget {
             let gained = u128::from(now - last) * rate / NANOS_PER_SEC;
             let used = gained * NANOS_PER_SEC / rate;
             let (Ok(gained), Ok(used)) = (u64::try_from(gained), u64::try_from(used)) else {
-                // More than a bucket can hold, after an idle age: full, as of now.
+                // A gain past a u64: the bucket is full.
                 self.refilled.store(now, Ordering::Relaxed);
                 return self.change(|_| self.rules.capacity);
             };
@@ -228,7 +223,7 @@ impl Budget {
         }
     }
 
-    /// Relaxed is enough: the number guards no other memory.
+    /// Relaxed suffices: the number guards no other memory.
     fn change(&self, mut with: impl FnMut(u64) -> u64) {
         let mut tokens = self.tokens.load(Ordering::Relaxed);
         loop {
@@ -312,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn refills_to_the_thousandth_and_no_further_than_full() {
+    fn refills_are_exact_and_stop_at_the_capacity() {
         let budget = Budget::builder().capacity(10.0).retry_cost(5.0).per_second(3.0).build().unwrap();
         assert_eq!(retries(&budget, FailureKind::Transient, T0), 2);
         // A thousand steps of a millisecond give as much as one step of a second.
@@ -326,14 +321,14 @@ mod tests {
     }
 
     #[test]
-    fn absurd_rates_do_not_overflow() {
+    fn huge_rates_do_not_overflow() {
         let budget = Budget::builder().capacity(1e300).retry_cost(1e299).per_second(1e300).build().unwrap();
         assert!(budget.try_retry(FailureKind::Timeout, Duration::MAX).is_some());
         budget.succeeded(None, Duration::MAX);
     }
 
     #[test]
-    fn threads_share_it_to_the_token() {
+    fn threads_share_it_exactly() {
         let budget = Budget::aws_standard();
         let total: usize = std::thread::scope(|scope| {
             let threads: Vec<_> =

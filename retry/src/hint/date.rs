@@ -1,16 +1,16 @@
-//! Calendar moments in header text: ISO 8601 and HTTP dates, as nanoseconds since the Unix epoch.
+//! Dates in header text: ISO 8601 and HTTP dates, as nanoseconds since the Unix epoch.
 //!
-//! ISO 8601 is read here because the profile needed is one page, and a calendar crate would be the largest
-//! dependency of this one. HTTP dates have three historic spellings and go to `httpdate`.
+//! The ISO 8601 parser is written here: the subset is one page, and a calendar crate would be the largest dependency. HTTP
+//! dates have three historic forms and go to `httpdate`.
 
-use super::asked::{NANOS_PER_SEC, since_epoch};
+use super::requested::{NANOS_PER_SEC, since_epoch};
 
 /// An HTTP date in any of its three forms (RFC 9110, section 5.6.7).
 pub(super) fn http(text: &str) -> Option<i128> {
     httpdate::parse_http_date(text).ok().map(since_epoch)
 }
 
-/// An ISO 8601 moment: a calendar date, then optionally `T` or a space and a time with optional seconds,
+/// An ISO 8601 time: a calendar date, then optionally `T` or a space and a time with optional seconds,
 /// fraction and offset (`Z`, `±hh`, `±hhmm`, `±hh:mm`). Without an offset it is UTC. 24:00 is the end of the
 /// day; second 60, a leap second, is the first of the next minute.
 pub(super) fn iso_8601(text: &str) -> Option<i128> {
@@ -58,7 +58,7 @@ fn offset(rest: &mut Cursor<'_>) -> Option<i64> {
     } else if rest.eat(b'-') {
         -1
     } else {
-        // `Z`, or no offset at all: both are UTC.
+        // `Z` and no offset both mean UTC.
         let _ = rest.eat(b'Z') || rest.eat(b'z');
         return Some(0);
     };
@@ -94,7 +94,7 @@ impl Cursor<'_> {
         Some(digits.iter().fold(0, |number, digit| number * 10 + i64::from(digit - b'0')))
     }
 
-    /// A point or comma and any number of digits, as nanoseconds, finer digits dropped; nothing is zero.
+    /// A point or comma and digits, as nanoseconds; finer digits are dropped. Without a point, zero.
     fn fraction(&mut self) -> Option<i128> {
         if !(self.eat(b'.') || self.eat(b',')) {
             return Some(0);
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn iso_moments() {
+    fn iso_times() {
         for (text, expected) in [
             ("1970-01-01", 0),
             ("1970-01-01T00:00:01Z", 1),
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn not_moments() {
+    fn malformed_iso_times() {
         for text in [
             "",
             "2026",

@@ -1,8 +1,8 @@
-//! Why a header's text is not a hint.
+//! [`HintError`]: a malformed hint header.
 
 use std::fmt;
 
-/// A header that should say when to come back could not be read.
+/// A hint header could not be read.
 ///
 /// ```
 /// use retry::hint::ResetFormat;
@@ -19,7 +19,7 @@ pub struct HintError {
     expected: &'static str,
 }
 
-/// How much of the offending text is kept: enough to recognise it, little enough for a log line.
+/// The kept part of the text: long enough to recognise it, short enough for a log line.
 const KEPT: usize = 80;
 
 impl HintError {
@@ -31,7 +31,7 @@ impl HintError {
         Self { what, found, expected }
     }
 
-    /// What was being read: a header's name, or "reset time".
+    /// The value being read: a header's name, or "reset time".
     #[must_use]
     pub fn what(&self) -> &str {
         self.what
@@ -43,7 +43,7 @@ impl HintError {
         &self.found
     }
 
-    /// What would have been accepted, as a fragment that fits after "expected".
+    /// The accepted form, as a fragment that fits after "expected".
     #[must_use]
     pub fn expected(&self) -> &str {
         self.expected

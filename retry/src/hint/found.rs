@@ -1,31 +1,30 @@
-//! [`Hint`]: what reading a response comes to.
+//! [`Hint`]: the result of reading a response's headers.
 
 use std::time::Duration;
 
-use super::{Asked, HintError};
+use super::{HintError, Requested};
 
-/// What a server said about when to come back.
+/// A server's request to retry at a certain time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Hint {
-    /// How long the server asked for, unclamped; the past is possible.
-    pub raw: Asked,
-    /// How long to wait: `raw`, with the past as zero, and at most [`LONGEST`](super::LONGEST).
+    /// The requested wait, unclamped; it may be in the past.
+    pub raw: Requested,
+    /// The delay: `raw`, with the past as zero, at most [`LONGEST`](super::LONGEST).
     pub delay: Duration,
-    /// Where it was said.
+    /// The header it came from.
     pub source: HintSource,
 }
 
 impl Hint {
-    /// A hint of `raw` from `source`, clamped. For hints that came by another way than headers, such as
-    /// gRPC's `grpc-retry-pushback-ms` trailer.
+    /// A hint of `raw` from `source`, clamped. For hints that no header carries, such as a field of the body.
     #[must_use]
-    pub fn new(raw: Asked, source: HintSource) -> Self {
+    pub fn new(raw: Requested, source: HintSource) -> Self {
         Self { raw, delay: raw.clamped(), source }
     }
 }
 
-/// The header a [`Hint`] was read from, most exact first.
+/// The header of a [`Hint`], the most precise first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum HintSource {
@@ -64,12 +63,12 @@ impl HintSource {
     }
 }
 
-/// All that [`read`](super::read) found.
+/// The result of [`read`](super::read).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reading {
-    /// The hint that counts.
+    /// The hint.
     pub hint: Option<Hint>,
-    /// Headers that should have been hints, or should have corrected one, and could not be read.
+    /// The hint headers, and headers that correct a hint, that were malformed.
     pub problems: Vec<HintError>,
 }

@@ -1,39 +1,38 @@
-//! What a server says about when to come back, read in one place.
+//! Hints: the response headers in which a server says when to retry.
 //!
 //! ```text
-//!   header text ──► number, date or list ──► Asked (signed, as sent) ──► Hint { raw, delay, source }
+//!   header text ──► number, date or list ──► Requested (as sent)   ──► Hint { raw, delay, source }
 //!                                               │ past → zero
 //!                    now, corrected by Date ────┘ beyond LONGEST → LONGEST
 //! ```
 //!
 //! # Rules
 //!
-//! * **Which header.** The most exact wins: `retry-after-ms`, `x-ms-retry-after-ms`, `Retry-After`,
-//!   `RateLimit`, `RateLimit-Reset`. One that cannot be read is passed over, and [`read`] reports it. Of a
-//!   header sent twice, the first counts, except that `RateLimit` is a list and all of its members do. That
-//!   `Retry-After` comes before the `RateLimit` fields is what the IETF draft asks for.
-//! * **Which moment.** Relative values count from now. Absolute ones (an HTTP date, a Unix time) were made by
-//!   the server's clock, so they are compared with the server's own `Date`, plus `Age` if a cache kept the
-//!   response; without a usable `Date`, with `now`. A wrong clock on either side then cancels out.
-//! * **Past, negative.** Means "at once": [`Hint::delay`] is zero and [`Hint::raw`] says how far in the past.
-//! * **Absurd.** Anything beyond [`LONGEST`] is cut to it in `delay`; `raw` keeps what was asked.
-//! * **Quotas.** A `RateLimit` member counts only when nothing remains of it; of several, the longest wait. A
-//!   `RateLimit-Reset` counts unless `RateLimit-Remaining` says that something remains. On a response from a
-//!   cache (its `Age` is not zero) neither counts, as the draft asks.
+//! * **Precedence.** The most precise header wins: `retry-after-ms`, `x-ms-retry-after-ms`, `Retry-After`,
+//!   `RateLimit`, `RateLimit-Reset`. A malformed header is skipped, and [`read`] reports it. Of a
+//!   repeated header the first counts; of the list `RateLimit` all members count. The IETF
+//!   draft puts `Retry-After` before the `RateLimit` fields.
+//! * **Absolute times** (an HTTP date, a Unix time) come from the server's clock, so they are compared with the server's
+//!   `Date`, plus `Age` for a cached response; without a valid `Date`, with `now`. A wrong clock on either side cancels out.
+//! * **Past times and negative numbers** mean "at once": [`Hint::delay`] is zero and [`Hint::raw`] has the distance.
+//! * **Long waits** are cut to [`LONGEST`] in `delay`; `raw` keeps the requested wait.
+//! * **Quotas.** A `RateLimit` member counts only if nothing remains of it; of several, the longest wait. A
+//!   `RateLimit-Reset` counts unless `RateLimit-Remaining` is above zero. On a cached response (`Age` above zero) neither
+//!   counts, as the draft says.
 //!
 //! Parsing is pure: `now` is an argument, headers are pairs of strings, and no input panics.
 
-mod asked;
 mod date;
 mod error;
 mod found;
 mod number;
 mod rate_limit;
+mod requested;
 mod reset;
 mod response;
 
-pub use asked::{Asked, LONGEST};
 pub use error::HintError;
 pub use found::{Hint, HintSource, Reading};
+pub use requested::{LONGEST, Requested};
 pub use reset::ResetFormat;
 pub use response::{from_headers, from_response, read, server_time};

@@ -1,11 +1,9 @@
-//! Decimal numbers in header text, read exactly.
+//! Exact decimal numbers in header text.
 //!
-//! Going through `f64` was the alternative: it takes `inf`, `nan` and `1e9`, and loses nanoseconds on a Unix
-//! time. Here the text is digits with at most one point and a sign, the unit is applied while reading, and a
-//! number too large to hold saturates, because the rule for absurd values is to clamp them and not to fail.
+//! Parsing as `f64` was the alternative: it accepts `inf`, `nan` and `1e9`, and loses nanoseconds of a Unix time. Here a
+//! number is digits with at most one point and a sign; it saturates, because huge values are to be clamped and not refused.
 
-/// A number times `unit` nanoseconds, or nothing if `text` is not one. Digits finer than a nanosecond are
-/// dropped.
+/// A number times `unit` nanoseconds; `None` if `text` is no number. Digits finer than a nanosecond are dropped.
 pub(super) fn decimal(text: &str, unit: i128) -> Option<i128> {
     let (negative, unsigned) = match text.as_bytes().first()? {
         b'-' => (true, &text[1..]),
@@ -32,7 +30,7 @@ pub(super) fn decimal(text: &str, unit: i128) -> Option<i128> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hint::asked::{NANOS_PER_MILLI, NANOS_PER_SEC};
+    use crate::hint::requested::{NANOS_PER_MILLI, NANOS_PER_SEC};
 
     #[test]
     fn reads_exactly() {

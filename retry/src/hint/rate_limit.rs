@@ -1,7 +1,6 @@
-//! The IETF's `RateLimit` field: a list of quotas, each with what remains and when it is full again.
+//! The IETF's `RateLimit` field: a list of quotas, each with its remaining units and its reset time.
 //!
-//! The draft (draft-ietf-httpapi-ratelimit-headers) has changed its syntax on the way; servers in the field
-//! send all:
+//! The draft (draft-ietf-httpapi-ratelimit-headers) has changed its syntax; servers send all three forms:
 //!
 //! ```text
 //! -08 and later   RateLimit: "minute";r=0;t=12, "day";r=900;t=40000
@@ -9,21 +8,20 @@
 //! -06 and before  RateLimit-Limit: 100 / RateLimit-Remaining: 0 / RateLimit-Reset: 12
 //! ```
 //!
-//! Both forms of the one field are read here, leniently: an unknown parameter is skipped, as structured
-//! fields (RFC 9651) intend. What makes a member a hint is that nothing remains of it: a quota with room left
-//! says nothing about waiting, whenever it resets.
+//! This module reads the two forms of the single field. Unknown parameters are skipped, as structured fields (RFC 9651)
+//! intend. A member is a hint only if nothing remains of it: a quota with remaining units asks for no wait.
 
-use super::asked::NANOS_PER_SEC;
 use super::number::decimal;
+use super::requested::NANOS_PER_SEC;
 
-/// What one `RateLimit` line says.
+/// The content of one `RateLimit` line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Quotas {
     /// No member could be read.
     Unreadable,
-    /// Something remains of each, or the exhausted ones do not say when they reset.
+    /// Units remain of each quota, or no exhausted quota has a reset time.
     Room,
-    /// Nothing remains of at least one; the longest of their resets, in nanoseconds from now.
+    /// The longest reset of the exhausted quotas, in nanoseconds from now.
     Exhausted(i128),
 }
 
@@ -74,8 +72,7 @@ impl Quota {
     }
 }
 
-/// Splits at `separator`, except between double quotes; a backslash inside quotes takes the next character
-/// along.
+/// Splits at `separator`, except between double quotes; inside quotes a backslash escapes the next character.
 fn outside_quotes(text: &str, separator: char) -> impl Iterator<Item = &str> {
     let (mut quoted, mut escaped) = (false, false);
     text.split(move |c: char| {

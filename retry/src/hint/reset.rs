@@ -1,15 +1,14 @@
-//! [`ResetFormat`]: the four ways a rate-limit header spells the moment its quota is full again.
+//! [`ResetFormat`]: the formats of a rate-limit header's reset time.
 //!
-//! The names are Trigger.dev's, whose `headers` strategy has a `resetFormat` member. Where its parser lets
-//! things pass, this one does not: `parseInt("12abc")` is 12 there, an empty duration is zero; here both are
-//! errors, because a wait made of half a number is worse than the fallback the caller has for none.
+//! The names are those of `resetFormat` in Trigger.dev's `headers` strategy. Its parser reads `12abc` as 12 and an empty
+//! duration as zero; here both are errors, because the caller's fallback is better than a wait read from half a number.
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
-use super::asked::{Asked, NANOS_PER_MILLI, NANOS_PER_SEC, since_epoch};
 use super::number::decimal;
+use super::requested::{NANOS_PER_MILLI, NANOS_PER_SEC, Requested, since_epoch};
 use super::{HintError, date};
 
 /// How the value of a reset header is written.
@@ -18,8 +17,8 @@ use super::{HintError, date};
 /// | --- | --- | --- |
 /// | `unix_timestamp` (default) | `1767225600` | seconds since 1970 |
 /// | `unix_timestamp_in_ms` | `1767225600000` | milliseconds since 1970 |
-/// | `iso_8601` | `2026-01-01T00:00:00Z` | a moment; without an offset it is UTC |
-/// | `iso_8601_duration_openai_variant` | `1h2m3.5s`, `6ms` | that long from now |
+/// | `iso_8601` | `2026-01-01T00:00:00Z` | a time; without an offset it is UTC |
+/// | `iso_8601_duration_openai_variant` | `1h2m3.5s`, `6ms` | from now |
 ///
 /// ```
 /// use retry::hint::ResetFormat;
@@ -44,7 +43,7 @@ pub enum ResetFormat {
     /// Milliseconds since 1970.
     #[cfg_attr(feature = "serde", serde(rename = "unix_timestamp_in_ms"))]
     UnixTimestampInMs,
-    /// A moment as ISO 8601 writes it: date, time, offset.
+    /// An ISO 8601 time: date, time, offset.
     #[cfg_attr(feature = "serde", serde(rename = "iso_8601"))]
     Iso8601,
     /// A duration like `1d2h3m4.5s` or `6ms`: numbers with units from days down, each unit at most once. This
@@ -58,7 +57,7 @@ impl ResetFormat {
     pub const ALL: [Self; 4] =
         [Self::UnixTimestamp, Self::UnixTimestampInMs, Self::Iso8601, Self::Iso8601DurationOpenaiVariant];
 
-    /// The name it has on the wire.
+    /// The name in serialised form.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -69,23 +68,21 @@ impl ResetFormat {
         }
     }
 
-    /// How long to wait from `now` until the reset: zero if it has passed, at most
-    /// [`LONGEST`](super::LONGEST).
+    /// The wait from `now` until the reset: zero if it has passed, at most [`LONGEST`](super::LONGEST).
     ///
-    /// Pass [`server_time`](super::server_time) as `now` to be safe from a clock that is wrong on either
-    /// side.
+    /// Pass [`server_time`](super::server_time) as `now`, so that a wrong clock on either side cancels out.
     ///
     /// # Errors
     /// If `text`, apart from spaces around it, is not in this format.
     pub fn parse(&self, text: &str, now: SystemTime) -> Result<Duration, HintError> {
-        self.read(text, now).map(Asked::clamped)
+        self.read(text, now).map(Requested::clamped)
     }
 
     /// As [`parse`](Self::parse), before clamping. Linear in the length of `text`.
     ///
     /// # Errors
     /// The same.
-    pub fn read(&self, text: &str, now: SystemTime) -> Result<Asked, HintError> {
+    pub fn read(&self, text: &str, now: SystemTime) -> Result<Requested, HintError> {
         let trimmed = text.trim();
         let nanos = match self {
             Self::UnixTimestamp => {
@@ -97,7 +94,7 @@ impl ResetFormat {
             Self::Iso8601 => date::iso_8601(trimmed).map(|at| at - since_epoch(now)),
             Self::Iso8601DurationOpenaiVariant => units(trimmed),
         };
-        nanos.map(Asked::from_nanos).ok_or_else(|| HintError::new("reset time", trimmed, self.example()))
+        nanos.map(Requested::from_nanos).ok_or_else(|| HintError::new("reset time", trimmed, self.example()))
     }
 
     const fn example(self) -> &'static str {
@@ -110,8 +107,7 @@ impl ResetFormat {
     }
 }
 
-/// The units, largest first. Order matters in reading too: each must come after the one before it in this
-/// list.
+/// The units, largest first, which is also their required order in text.
 const UNITS: [(&str, i128); 8] = [
     ("d", 86_400 * NANOS_PER_SEC),
     ("h", 3_600 * NANOS_PER_SEC),
@@ -191,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_in_the_format_is_an_error() {
+    fn other_formats_are_errors() {
         let duration = ResetFormat::Iso8601DurationOpenaiVariant;
         for text in ["", "5", "s", "1x", "d1", "1 d", "1dd", "1s1s", "1s1m", "1ms1s", "-1s", "PT1S", "1..5s"]
         {
@@ -206,19 +202,19 @@ mod tests {
     }
 
     #[test]
-    fn past_is_zero_and_absurd_is_cut() {
+    fn past_times_are_zero_and_long_waits_are_cut() {
         for (format, past, absurd) in [
             (ResetFormat::UnixTimestamp, "1767225599", "99999999999999999999999999"),
             (ResetFormat::UnixTimestampInMs, "-1", "99999999999999999999999999"),
             (ResetFormat::Iso8601, "1999-12-31", "9999-12-31"),
         ] {
             assert_eq!(format.parse(past, now()), Ok(Duration::ZERO));
-            assert!(matches!(format.read(past, now()), Ok(Asked::Past(_))));
+            assert!(matches!(format.read(past, now()), Ok(Requested::Past(_))));
             assert_eq!(format.parse(absurd, now()), Ok(LONGEST));
         }
         let years = ResetFormat::Iso8601DurationOpenaiVariant;
         assert_eq!(years.parse("99999999999999999999d", now()), Ok(LONGEST));
-        assert_eq!(years.read("400d", now()), Ok(Asked::Wait(Duration::from_secs(400 * 86_400))));
+        assert_eq!(years.read("400d", now()), Ok(Requested::Wait(Duration::from_secs(400 * 86_400))));
     }
 
     #[test]

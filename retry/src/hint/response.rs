@@ -2,9 +2,9 @@
 
 use std::time::SystemTime;
 
-use super::asked::{Asked, NANOS_PER_MILLI, NANOS_PER_SEC, since_epoch};
 use super::number::decimal;
 use super::rate_limit::{Quotas, quotas};
+use super::requested::{NANOS_PER_MILLI, NANOS_PER_SEC, Requested, since_epoch};
 use super::{Hint, HintError, HintSource, Reading, date};
 
 /// The hint in a response's headers, if there is one. Names may be of any case; `now` is this side's clock.
@@ -41,30 +41,31 @@ pub fn from_response<'a>(
 /// The server's clock at the moment `now` on this side: its `Date`, plus `Age` if a cache kept the response;
 /// without a usable `Date`, `now` itself. For use with [`ResetFormat`](super::ResetFormat).
 pub fn server_time<'a>(headers: impl IntoIterator<Item = (&'a str, &'a str)>, now: SystemTime) -> SystemTime {
-    let ahead = Seen::collect(headers).server_now(now, &mut Vec::new()).saturating_sub(since_epoch(now));
-    match Asked::from_nanos(ahead) {
-        Asked::Wait(ahead) => now.checked_add(ahead),
-        Asked::Past(behind) => now.checked_sub(behind),
+    let ahead =
+        HintHeaders::collect(headers).server_now(now, &mut Vec::new()).saturating_sub(since_epoch(now));
+    match Requested::from_nanos(ahead) {
+        Requested::Wait(ahead) => now.checked_add(ahead),
+        Requested::Past(behind) => now.checked_sub(behind),
     }
     .unwrap_or(now)
 }
 
-/// As [`from_response`], with what could not be read. `status` may be unknown. Linear in the length of the
-/// headers; allocates only for problems.
+/// As [`from_response`], with the malformed headers. `status` may be unknown. Linear in the length of the headers;
+/// allocates only for malformed headers.
 pub fn read<'a>(
     status: Option<u16>,
     headers: impl IntoIterator<Item = (&'a str, &'a str)>,
     now: SystemTime,
 ) -> Reading {
-    let seen = Seen::collect(headers);
+    let seen = HintHeaders::collect(headers);
     let mut problems = Vec::new();
     let hint = seen.find(status, now, &mut problems).map(|(asked, source)| Hint::new(asked, source));
     Reading { hint, problems }
 }
 
-/// The headers that matter, as text.
+/// The hint headers, as text.
 #[derive(Default)]
-struct Seen<'a> {
+struct HintHeaders<'a> {
     retry_after_ms: Option<&'a str>,
     x_ms_retry_after_ms: Option<&'a str>,
     retry_after: Option<&'a str>,
@@ -78,7 +79,7 @@ struct Seen<'a> {
 const MILLIS_EXPECTED: &str = "a number of milliseconds";
 const SECONDS_EXPECTED: &str = "a number of seconds";
 
-impl<'a> Seen<'a> {
+impl<'a> HintHeaders<'a> {
     fn collect(headers: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let mut seen = Self::default();
         for (name, value) in headers {
@@ -121,7 +122,7 @@ impl<'a> Seen<'a> {
         status: Option<u16>,
         now: SystemTime,
         problems: &mut Vec<HintError>,
-    ) -> Option<(Asked, HintSource)> {
+    ) -> Option<(Requested, HintSource)> {
         let millis = [
             (self.retry_after_ms, HintSource::RetryAfterMs),
             (self.x_ms_retry_after_ms, HintSource::XMsRetryAfterMs),
@@ -129,17 +130,17 @@ impl<'a> Seen<'a> {
         for (text, source) in millis {
             let Some(text) = text else { continue };
             match decimal(text, NANOS_PER_MILLI) {
-                Some(nanos) => return Some((Asked::from_nanos(nanos), source)),
+                Some(nanos) => return Some((Requested::from_nanos(nanos), source)),
                 None => problems.push(HintError::new(source.name(), text, MILLIS_EXPECTED)),
             }
         }
         if let Some(text) = self.retry_after {
             if let Some(nanos) = decimal(text, NANOS_PER_SEC) {
-                return Some((Asked::from_nanos(nanos), HintSource::RetryAfterSeconds));
+                return Some((Requested::from_nanos(nanos), HintSource::RetryAfterSeconds));
             }
             if let Some(at) = date::http(text) {
                 let wait = at.saturating_sub(self.server_now(now, problems));
-                return Some((Asked::from_nanos(wait), HintSource::RetryAfterDate));
+                return Some((Requested::from_nanos(wait), HintSource::RetryAfterDate));
             }
             problems.push(HintError::new("Retry-After", text, "a number of seconds or an HTTP date"));
         }
@@ -148,7 +149,7 @@ impl<'a> Seen<'a> {
         }
         match self.rate_limit {
             Some((Quotas::Exhausted(wait), _)) => {
-                return Some((Asked::from_nanos(wait), HintSource::RateLimit));
+                return Some((Requested::from_nanos(wait), HintSource::RateLimit));
             }
             Some((Quotas::Unreadable, line)) => {
                 problems.push(HintError::new("RateLimit", line, "members like \"name\";r=0;t=30"));
@@ -158,12 +159,17 @@ impl<'a> Seen<'a> {
         self.reset(status, now, problems).map(|asked| (asked, HintSource::RateLimitReset))
     }
 
-    /// Whether the response lay in a cache for a while, and its quotas are of then.
+    /// Whether the response comes from a cache, so that its quotas are out of date.
     fn is_cached(&self) -> bool {
         self.age.and_then(|text| decimal(text, 1)).is_some_and(|secs| secs > 0)
     }
 
-    fn reset(&self, status: Option<u16>, now: SystemTime, problems: &mut Vec<HintError>) -> Option<Asked> {
+    fn reset(
+        &self,
+        status: Option<u16>,
+        now: SystemTime,
+        problems: &mut Vec<HintError>,
+    ) -> Option<Requested> {
         let text = self.reset?;
         let remaining = self.remaining.and_then(|text| {
             let number = decimal(text, 1);
@@ -183,16 +189,15 @@ impl<'a> Seen<'a> {
             problems.push(HintError::new("RateLimit-Reset", text, SECONDS_EXPECTED));
             return None;
         };
-        // Nobody means 31 years from now, so a number this large is a date: of 2001 or later, in seconds or,
-        // a thousand times larger, in milliseconds.
+        // A number of 31 years or more is a Unix time, in seconds or, a thousand times larger, in milliseconds.
         const UNIX_SECONDS: i128 = 1_000_000_000 * NANOS_PER_SEC;
         const UNIX_MILLIS: i128 = 1000 * UNIX_SECONDS;
         let at = match nanos {
             UNIX_MILLIS.. => nanos / 1000,
             UNIX_SECONDS.. => nanos,
-            _ => return Some(Asked::from_nanos(nanos)),
+            _ => return Some(Requested::from_nanos(nanos)),
         };
-        Some(Asked::from_nanos(at.saturating_sub(self.server_now(now, problems))))
+        Some(Requested::from_nanos(at.saturating_sub(self.server_now(now, problems))))
     }
 
     /// Nanoseconds since the epoch by the server's clock.
@@ -243,12 +248,12 @@ mod tests {
         ] {
             let hint = from_headers([(name, value)], now()).unwrap();
             assert_eq!((hint.delay.as_millis(), hint.source), (millis, source), "{name}");
-            assert_eq!(hint.raw, Asked::Wait(hint.delay), "{name}");
+            assert_eq!(hint.raw, Requested::Wait(hint.delay), "{name}");
         }
     }
 
     #[test]
-    fn the_most_exact_readable_one_counts() {
+    fn the_most_precise_valid_header_counts() {
         let all = [
             ("ratelimit-reset", "6"),
             ("ratelimit", "\"a\";r=0;t=5"),
@@ -277,20 +282,20 @@ mod tests {
     }
 
     #[test]
-    fn past_and_absurd_follow_the_rule() {
+    fn past_times_are_zero_and_long_waits_are_cut() {
         let hint = from_headers([("Retry-After", "-5")], now()).unwrap();
-        assert_eq!((hint.raw, hint.delay), (Asked::Past(5 * SECOND), Duration::ZERO));
+        assert_eq!((hint.raw, hint.delay), (Requested::Past(5 * SECOND), Duration::ZERO));
         let hint = from_headers([("Retry-After", "Sun, 06 Nov 1994 08:49:36 GMT")], now()).unwrap();
-        assert_eq!((hint.raw, hint.delay), (Asked::Past(SECOND), Duration::ZERO));
+        assert_eq!((hint.raw, hint.delay), (Requested::Past(SECOND), Duration::ZERO));
         let year = Duration::from_secs(31_536_000);
         let hint = from_headers([("Retry-After", "31536000")], now()).unwrap();
-        assert_eq!((hint.raw, hint.delay), (Asked::Wait(year), LONGEST));
+        assert_eq!((hint.raw, hint.delay), (Requested::Wait(year), LONGEST));
         let hint = from_headers([("Retry-After", "9".repeat(300).as_str())], now()).unwrap();
-        assert_eq!((hint.raw, hint.delay), (Asked::Wait(Duration::MAX), LONGEST));
+        assert_eq!((hint.raw, hint.delay), (Requested::Wait(Duration::MAX), LONGEST));
     }
 
     #[test]
-    fn a_quota_with_room_is_no_reason_to_wait() {
+    fn only_spent_quotas_ask_for_a_wait() {
         assert_eq!(delay(&[("RateLimit", "\"day\";r=5;t=3600")]), None);
         assert_eq!(delay(&[("RateLimit-Reset", "60"), ("RateLimit-Remaining", "3")]), None);
         assert_eq!(delay(&[("RateLimit-Reset", "60"), ("RateLimit-Remaining", "0")]), Some(60 * SECOND));
@@ -312,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reset_that_is_a_date_is_one() {
+    fn a_large_reset_is_a_unix_time() {
         assert_eq!(delay(&[("RateLimit-Reset", "1000000007")]), Some(LONGEST));
         let then = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
         for text in ["1000000007", "1000000007000"] {
@@ -321,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_reported() {
+    fn malformed_headers_are_reported() {
         let headers = [
             ("retry-after-ms", "1s"),
             ("x-ms-retry-after-ms", ""),

@@ -1,7 +1,4 @@
-//! [`PolicyBuilder`]: from numbers to a checked [`Policy`].
-//!
-//! Every check is here, and reading JSON goes through them too, so the rules for a policy are written once. A
-//! refused policy names the field as the wire spells it.
+//! [`PolicyBuilder`]: the settings of a [`Policy`], and every check of them. Reading JSON goes through the same checks.
 
 use std::time::Duration;
 
@@ -9,9 +6,9 @@ use super::{Attempts, FirstRetry, Hints, Policy};
 use crate::backoff::Shape;
 use crate::{Backoff, Jitter, PolicyError, nanos};
 
-/// Sets what a [`Policy`] consists of; [`build`](Self::build) checks it.
+/// The settings of a [`Policy`]; [`build`](Self::build) checks them.
 ///
-/// | | if left out |
+/// | | default |
 /// | --- | --- |
 /// | jitter | [`Jitter::Full`]; for decorrelated jitter and lists [`Jitter::None`] |
 /// | attempts | 5; for a list, one more than it has delays |
@@ -31,19 +28,19 @@ use crate::{Backoff, Jitter, PolicyError, nanos};
 #[must_use = "a builder does nothing until `build`"]
 pub struct PolicyBuilder {
     backoff: Backoff,
-    jitter: Option<Jitter>,
-    attempts: Option<u32>,
-    unlimited: bool,
-    max_delay: Option<Duration>,
-    max_elapsed: Option<Duration>,
+    pub(super) jitter: Option<Jitter>,
+    /// The inner `None` is zero attempts, which [`build`](Self::build) refuses.
+    pub(super) attempts: Option<Option<Attempts>>,
+    pub(super) max_delay: Option<Duration>,
+    pub(super) max_elapsed: Option<Duration>,
     first_retry: FirstRetry,
     hints: Hints,
 }
 
-/// The tries a policy has if it does not say: as many as [`RetryOptions`](crate::RetryOptions) by default.
+/// The default of [`RetryOptions`](crate::RetryOptions) too.
 const DEFAULT_ATTEMPTS: u32 = 5;
 
-/// The longest delay of a growing backoff that does not say.
+/// The default for backoffs that grow.
 const DEFAULT_MAX_DELAY: Duration = Duration::from_secs(60);
 
 impl PolicyBuilder {
@@ -52,7 +49,6 @@ impl PolicyBuilder {
             backoff,
             jitter: None,
             attempts: None,
-            unlimited: false,
             max_delay: None,
             max_elapsed: None,
             first_retry: FirstRetry::AfterDelay,
@@ -66,27 +62,25 @@ impl PolicyBuilder {
         self
     }
 
-    /// How many tries there may be, the first included.
+    /// The limit of tries, the first included.
     pub const fn max_attempts(mut self, tries: u32) -> Self {
-        self.attempts = Some(tries);
-        self.unlimited = false;
+        self.attempts = Some(Attempts::at_most(tries));
         self
     }
 
-    /// Lets the number of tries be without limit.
+    /// Removes the limit of tries.
     pub const fn unlimited_attempts(mut self) -> Self {
-        self.attempts = None;
-        self.unlimited = true;
+        self.attempts = Some(Some(Attempts::Unlimited));
         self
     }
 
-    /// The longest delay. It holds after jitter, and for hints.
+    /// The longest delay, jitter and hints included.
     pub const fn max_delay(mut self, delay: Duration) -> Self {
         self.max_delay = Some(delay);
         self
     }
 
-    /// How long after the first try began another may begin: every try begins sooner than this.
+    /// Every try begins sooner than this after the first.
     pub const fn max_elapsed(mut self, elapsed: Duration) -> Self {
         self.max_elapsed = Some(elapsed);
         self
@@ -98,18 +92,17 @@ impl PolicyBuilder {
         self
     }
 
-    /// What to make of a server's hints.
+    /// How to use server hints.
     pub const fn hints(mut self, hints: Hints) -> Self {
         self.hints = hints;
         self
     }
 
-    /// The policy, if it makes sense.
+    /// Checks the settings and builds the policy.
     ///
     /// # Errors
-    /// - A backoff that starts from zero: it would never grow, and a client that retries without pause is
-    ///   what backoff is there to prevent. A list may hold zeros; [`FirstRetry::AtOnce`] is the usual reason
-    ///   for one.
+    /// - A backoff that starts from zero: it would never grow, and the client would retry without pause. A list may contain
+    ///   zeros; for a first retry without delay use [`FirstRetry::AtOnce`].
     /// - A factor below 1 or not finite; a jitter ratio outside 0 to 1; jitter on top of decorrelated jitter.
     /// - An empty list; zero attempts (the first try counts); a maximum elapsed time of zero.
     /// - A maximum delay, given or by default, below the backoff's first delay.
@@ -147,16 +140,13 @@ impl PolicyBuilder {
     }
 
     fn checked_attempts(&self) -> Result<Attempts, PolicyError> {
-        if self.unlimited {
-            return Ok(Attempts::Unlimited);
-        }
         let default = match &self.backoff {
             Backoff::List { delays } => u32::try_from(delays.len()).unwrap_or(u32::MAX).saturating_add(1),
             _ => DEFAULT_ATTEMPTS,
         };
-        let tries = self.attempts.unwrap_or(default);
-        Attempts::at_most(tries)
-            .ok_or_else(|| PolicyError::new("maxAttempts", tries, "at least 1, since the first try counts"))
+        self.attempts
+            .unwrap_or(Attempts::at_most(default))
+            .ok_or_else(|| PolicyError::new("maxAttempts", 0, "at least 1, since the first try counts"))
     }
 
     fn checked_max_delay(&self) -> Result<Option<Duration>, PolicyError> {
@@ -219,7 +209,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn what_is_left_out() {
+    fn defaults() {
         let policy = Policy::exponential(SECOND, 2.0).build().unwrap();
         assert_eq!((policy.jitter(), policy.max_delay()), (Jitter::Full, Some(DEFAULT_MAX_DELAY)));
         assert_eq!(policy.attempts(), Attempts::at_most(5).unwrap());
@@ -231,14 +221,14 @@ mod tests {
     }
 
     #[test]
-    fn the_last_word_on_attempts_counts() {
+    fn the_last_setting_of_attempts_counts() {
         let builder = Policy::fixed(SECOND).max_attempts(0);
         assert_eq!(builder.clone().unlimited_attempts().build().unwrap().attempts(), Attempts::Unlimited);
         assert_eq!(builder.unlimited_attempts().max_attempts(0).build().unwrap_err().field(), "maxAttempts");
     }
 
     #[test]
-    fn nonsense_is_refused_by_name() {
+    fn errors_name_the_field() {
         let zero = Duration::ZERO;
         let around = |ratio| Policy::fixed(SECOND).jitter(Jitter::Around { ratio });
         for (builder, field) in [

@@ -1,9 +1,9 @@
-//! A policy in one line of words, for logs, help texts and people who did not write it.
+//! A policy in one line of text, for logs and help texts.
 
 use std::fmt;
 
 use super::{Attempts, FirstRetry, Hints, Policy};
-use crate::words::InWords;
+use crate::humanize::Humanized;
 use crate::{Backoff, Jitter};
 
 impl fmt::Display for Policy {
@@ -13,7 +13,7 @@ impl fmt::Display for Policy {
         }
         backoff(&self.backoff, f)?;
         if let Some(max) = self.max_delay {
-            write!(f, ", up to {}", InWords(max))?;
+            write!(f, ", up to {}", Humanized(max))?;
         }
         match self.jitter {
             Jitter::None => {}
@@ -28,7 +28,7 @@ impl fmt::Display for Policy {
             Attempts::Unlimited => f.write_str("; any number of tries")?,
         }
         if let Some(elapsed) = self.max_elapsed {
-            write!(f, " within {}", InWords(elapsed))?;
+            write!(f, " within {}", Humanized(elapsed))?;
         }
         match self.hints {
             Hints::Obey => Ok(()),
@@ -40,21 +40,21 @@ impl fmt::Display for Policy {
 
 fn backoff(backoff: &Backoff, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match backoff {
-        Backoff::Fixed { delay } => write!(f, "{} each time", InWords(*delay)),
+        Backoff::Fixed { delay } => write!(f, "{} each time", Humanized(*delay)),
         Backoff::Linear { initial, step } => {
-            write!(f, "{}, then {} longer each time", InWords(*initial), InWords(*step))
+            write!(f, "{}, then {} longer each time", Humanized(*initial), Humanized(*step))
         }
         Backoff::Exponential { initial, factor } => {
-            write!(f, "{}, then {factor} times longer each time", InWords(*initial))
+            write!(f, "{}, then {factor} times longer each time", Humanized(*initial))
         }
-        Backoff::Fibonacci { unit } => write!(f, "{} times 1, 1, 2, 3, 5 and so on", InWords(*unit)),
+        Backoff::Fibonacci { unit } => write!(f, "{} times 1, 1, 2, 3, 5 and so on", Humanized(*unit)),
         Backoff::Decorrelated { base, factor } => {
-            write!(f, "at random from {} to {factor} times the delay before", InWords(*base))
+            write!(f, "at random from {} to {factor} times the delay before", Humanized(*base))
         }
         Backoff::List { delays } => {
             for (i, delay) in delays.iter().take(SHOWN).enumerate() {
                 let comma = if i == 0 { "" } else { ", " };
-                write!(f, "{comma}{}", InWords(*delay))?;
+                write!(f, "{comma}{}", Humanized(*delay))?;
             }
             if delays.len() > SHOWN {
                 write!(f, " and {} more", delays.len() - SHOWN)?;
@@ -64,7 +64,7 @@ fn backoff(backoff: &Backoff, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     }
 }
 
-/// How much of a list fits a line.
+/// The listed delays that fit a line.
 const SHOWN: usize = 8;
 
 fn percent(ratio: f64) -> f64 {
@@ -77,7 +77,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn in_words() {
+    fn policies_are_displayed() {
         let ms = Duration::from_millis;
         for (policy, words) in [
             (Policy::fixed(ms(250)).jitter(Jitter::None), "250 ms each time; at most 5 tries"),

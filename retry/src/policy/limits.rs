@@ -1,14 +1,13 @@
-//! The limits of a policy that are a choice and not a number, each an enum with plain names.
+//! The settings of a policy that are choices, each an enum.
 //!
-//! A `0` or `None` in such places is what makes other crates' policies hard to read: does zero attempts mean
-//! none or no limit, does a delay of zero mean at once or not set? Here each meaning has a word, in code and
-//! on the wire.
+//! Other crates use `0` or `None` there, which is ambiguous: zero attempts may mean none or no limit, a zero delay may mean
+//! at once or not set. Here each meaning has a name, in code and in JSON.
 
 use std::num::NonZeroU32;
 
-/// How many tries a sequence may have, the first included.
+/// The limit of tries of a sequence, the first included.
 ///
-/// On the wire: a number, or `"unlimited"`.
+/// In JSON: a number, or `"unlimited"`.
 ///
 /// ```
 /// use retry::Attempts;
@@ -19,17 +18,20 @@ use std::num::NonZeroU32;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Attempts {
-    /// This many tries, the first included.
+    /// At most this many tries, the first included.
     AtMost(NonZeroU32),
-    /// No limit of their number; the elapsed time, a deadline or the caller ends the sequence.
+    /// No limit; the elapsed time, a deadline or the caller ends the sequence.
     Unlimited,
 }
 
 impl Attempts {
-    /// `AtMost(tries)`, unless that is zero: there is always a first try.
+    /// `AtMost(tries)`; `None` for zero, since there is always a first try.
     #[must_use]
-    pub fn at_most(tries: u32) -> Option<Self> {
-        NonZeroU32::new(tries).map(Self::AtMost)
+    pub const fn at_most(tries: u32) -> Option<Self> {
+        match NonZeroU32::new(tries) {
+            Some(tries) => Some(Self::AtMost(tries)),
+            None => None,
+        }
     }
 
     /// Whether there may be another try after `made`.
@@ -59,30 +61,27 @@ impl Attempts {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(description = "When the first retry comes."))]
 pub enum FirstRetry {
-    /// Without delay, jitter or not; the backoff starts with the second retry. For failures that are usually
-    /// gone at once, such as a pooled connection that the server had closed.
+    /// Without delay; the backoff starts with the second retry. For failures that a second try usually avoids, such as a
+    /// pooled connection that the server has closed.
     AtOnce,
     /// After the backoff's first delay.
     #[default]
     AfterDelay,
 }
 
-/// What to make of a server's [hint](crate::hint) about when to come back.
+/// How to use a server's [hint](crate::hint) about when to retry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "camelCase"))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(
-    feature = "schema",
-    schemars(description = "What to make of a server's hint about when to come back.")
-)]
+#[cfg_attr(feature = "schema", schemars(description = "How to use a server's hint about when to retry."))]
 pub enum Hints {
-    /// Never come back sooner; if that is later than the maximum delay, give up. To ask again anyway would be
-    /// a request that the server has announced it will refuse.
+    /// Never retry sooner; give up if the wait exceeds the maximum. An earlier request would be one that the server has
+    /// announced to refuse.
     #[default]
     Obey,
-    /// Never come back sooner, but wait no longer than the maximum delay.
+    /// Wait as long as the hint says, but no longer than the maximum.
     Cap,
-    /// As if there were none.
+    /// Ignore hints.
     Ignore,
 }

@@ -1,14 +1,14 @@
-//! [`Policy`]: when to try again and when to stop, as data.
+//! [`Policy`]: when to retry and when to stop, as data.
 //!
 //! ```text
 //!   Policy::exponential(…) ─► PolicyBuilder ──build──► Policy ──► delays()   an iterator
 //!                 JSON ─► wire ──────┘ (same checks)     ├──────► preview()  bounds and totals
 //!                                                        ├──────► decide()   one decision
-//!                                                        └──────► Display    in words
+//!                                                        └──────► Display    for people
 //! ```
 //!
-//! What always holds: a policy that exists has been checked, so nothing that takes one can fail because of
-//! it. It holds no state and reads no clock; what happened so far comes in with each question.
+//! Every policy has passed the builder's checks, so no function that takes one can fail because of it. A policy has no state
+//! and reads no clock; each call gets the progress as an argument.
 
 mod builder;
 mod display;
@@ -26,10 +26,9 @@ pub use preview::{Preview, Step};
 use crate::backoff::Shape;
 use crate::{Backoff, Delays, Jitter, RetryOptions, Rng, nanos};
 
-/// When to try again, and when to stop.
+/// When to retry, and when to stop.
 ///
-/// Made by a builder that checks it, or read from JSON (feature `serde`; feature `schema` has a JSON Schema
-/// of it):
+/// Made by a builder that checks it, or read from JSON (feature `serde`; feature `schema` adds a JSON Schema):
 ///
 /// ```json
 /// {
@@ -43,7 +42,7 @@ use crate::{Backoff, Delays, Jitter, RetryOptions, Rng, nanos};
 /// }
 /// ```
 ///
-/// Only `backoff` has to be given. [`PolicyBuilder`] says what the others are if left out.
+/// Only `backoff` is required. [`PolicyBuilder`] lists the defaults of the others.
 ///
 /// ```
 /// use retry::Policy;
@@ -63,6 +62,7 @@ use crate::{Backoff, Delays, Jitter, RetryOptions, Rng, nanos};
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(try_from = "wire::Form", into = "wire::Form"))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Policy {
     backoff: Backoff,
     jitter: Jitter,
@@ -104,7 +104,7 @@ impl Policy {
         Self::builder(Backoff::Decorrelated { base, factor: 3.0 })
     }
 
-    /// Delays as listed. Unless told otherwise, there are as many retries as delays.
+    /// Delays as listed. By default there are as many retries as delays.
     pub fn list(delays: impl IntoIterator<Item = Duration>) -> PolicyBuilder {
         Self::builder(Backoff::List { delays: delays.into_iter().collect() })
     }
@@ -115,26 +115,25 @@ impl Policy {
         &self.backoff
     }
 
-    /// How each delay is spread. Always [`Jitter::None`] for decorrelated jitter, which spreads on its own.
+    /// How each delay is spread. Always [`Jitter::None`] for decorrelated backoff, which is random itself.
     #[must_use]
     pub const fn jitter(&self) -> Jitter {
         self.jitter
     }
 
-    /// How many tries a sequence may have.
+    /// The limit of tries.
     #[must_use]
     pub const fn attempts(&self) -> Attempts {
         self.attempts
     }
 
-    /// The longest delay, jitter included; none only for fixed delays and lists, which say themselves how
-    /// long.
+    /// The longest delay, jitter included. `None` only for fixed delays and lists, whose delays are explicit.
     #[must_use]
     pub const fn max_delay(&self) -> Option<Duration> {
         self.max_delay
     }
 
-    /// How long after the first try began the last one may begin, exclusive.
+    /// The limit, exclusive, from the beginning of the first try to the beginning of the last.
     #[must_use]
     pub const fn max_elapsed(&self) -> Option<Duration> {
         self.max_elapsed
@@ -146,41 +145,41 @@ impl Policy {
         self.first_retry
     }
 
-    /// What is made of a server's hints.
+    /// How server hints are used.
     #[must_use]
     pub const fn hints(&self) -> Hints {
         self.hints
     }
 
-    /// The delays of one sequence. Jitter is drawn from entropy, or, with [`Delays::seeded`], from a seed.
+    /// The delays of one sequence, with jitter from entropy or, with [`Delays::seeded`], from a seed.
     #[must_use]
     pub fn delays(&self) -> Delays {
         Delays::new(self, Rng::from_entropy())
     }
 
-    /// The delays of one sequence, drawn with a generator of your own.
+    /// The delays of one sequence, with jitter from `rng`.
     #[must_use]
     pub fn delays_with(&self, rng: Rng) -> Delays {
         Delays::new(self, rng)
     }
 
-    /// The delay before retry `retry`, from 1 (0 is taken as 1), whether or not there may be one. `previous`
-    /// is the delay before that; only decorrelated jitter looks at it, and without it takes its base.
+    /// The delay before retry number `retry`, from 1 (0 counts as 1), whether or not the limits allow that retry.
+    /// `previous` is the delay before it; only decorrelated backoff uses it, and takes its base without it.
     pub fn delay(&self, retry: u32, previous: Option<Duration>, rng: &mut Rng) -> Duration {
         let Some(k) = self.place(retry) else { return Duration::ZERO };
         let shape = Shape::from(&self.backoff);
-        // A first retry at once is no delay that the next could grow from.
+        // After a first retry at once, growth starts from the base.
         let previous = if k == 1 { None } else { previous.map(nanos::of) };
         Duration::from_nanos(shape.draw(k, previous, self.jitter, self.cap(), rng))
     }
 
-    /// What to expect: each delay's least and most, and the totals.
+    /// The bounds of each delay, and the totals.
     #[must_use]
     pub const fn preview(&self) -> Preview<'_> {
         Preview::new(self)
     }
 
-    /// The place of a retry in the backoff, from 1; none for a first retry that comes at once.
+    /// The index of a retry in the backoff, from 1; `None` for a first retry at once.
     fn place(&self, retry: u32) -> Option<u32> {
         match self.first_retry {
             FirstRetry::AfterDelay => Some(retry.max(1)),
@@ -188,21 +187,21 @@ impl Policy {
         }
     }
 
-    /// The maximum delay in nanoseconds; what a `u64` holds, if there is none.
+    /// The maximum delay in nanoseconds; `u64::MAX` without one.
     pub(crate) fn cap(&self) -> u64 {
         self.max_delay.map_or(u64::MAX, nanos::of)
     }
 }
 
-/// Five tries, from one second, 1.8 times longer each time, up to a minute, each times 1 to 2: as
-/// [`RetryOptions`]' defaults.
+/// The defaults of [`RetryOptions`]: five tries, from one second, 1.8 times longer each time, up to a minute, with "plus"
+/// jitter.
 impl Default for Policy {
     fn default() -> Self {
         Self::from(&RetryOptions::default())
     }
 }
 
-/// The policy that behaves as the options do: the same delays from the same generator.
+/// The policy with the same behaviour as the options: the same generator gives the same delays.
 ///
 /// ```
 /// use retry::{Policy, RetryOptions, Rng};
@@ -216,8 +215,7 @@ impl From<&RetryOptions> for Policy {
     fn from(options: &RetryOptions) -> Self {
         let least = options.min_timeout().min(options.max_timeout());
         let backoff = if least.is_zero() {
-            // Zero grows to nothing, and options may say zero: then every retry comes at once, which a policy
-            // has no exponential for, but a list.
+            // Options may start from zero; every retry then comes at once. An exponential policy may not, a list may.
             Backoff::List { delays: [Duration::ZERO].into() }
         } else {
             Backoff::Exponential { initial: least, factor: options.factor() }
@@ -225,7 +223,7 @@ impl From<&RetryOptions> for Policy {
         Self {
             backoff,
             jitter: if options.randomize() { Jitter::Plus } else { Jitter::None },
-            // Options that exist have a limit of at least 1.
+            // The limit of valid options is at least 1.
             attempts: Attempts::at_most(options.limit()).unwrap_or(Attempts::Unlimited),
             max_delay: Some(options.max_timeout()),
             max_elapsed: None,

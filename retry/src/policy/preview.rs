@@ -1,17 +1,17 @@
-//! [`Preview`]: what a policy will do, before it does it.
+//! [`Preview`]: the bounds of a policy's delays.
 //!
-//! Bounds come from the same intervals that delays are drawn from, so a preview is exact and not a
-//! simulation. It is computed step by step when asked, so that a policy without a limit can be previewed too.
+//! The bounds are those of the intervals that delays are drawn from, so a preview is exact and no simulation. Steps are
+//! computed lazily, so a policy without a limit has a preview too.
 
 use std::fmt;
 use std::time::Duration;
 
 use super::{Attempts, Policy};
 use crate::backoff::Shape;
+use crate::humanize::Humanized;
 use crate::nanos;
-use crate::words::InWords;
 
-/// What a [`Policy`] will do: each delay's least and most, and how long it waits altogether.
+/// The bounds of each delay of a [`Policy`], and of their total.
 ///
 /// `Display` draws it as a table.
 ///
@@ -35,11 +35,11 @@ pub struct Preview<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Step {
-    /// Which retry the delay comes before, from 1.
+    /// The number of the retry that follows the delay, from 1.
     pub retry: u32,
-    /// The least it can be.
+    /// The shortest delay possible.
     pub least: Duration,
-    /// The most it can be.
+    /// The longest delay possible.
     pub most: Duration,
 }
 
@@ -48,8 +48,8 @@ impl<'a> Preview<'a> {
         Self { policy }
     }
 
-    /// Each delay's bounds, in order; without end if the attempts are unlimited. The maximum elapsed time is
-    /// not applied: when it strikes depends on how long the tries take.
+    /// The bounds of each delay, in order; endless if the attempts are unlimited. The maximum elapsed time is not applied,
+    /// since it depends on how long the tries take.
     pub fn steps(&self) -> impl Iterator<Item = Step> + use<'a> {
         let policy = self.policy;
         let shape = Shape::from(&policy.backoff);
@@ -71,11 +71,10 @@ impl<'a> Preview<'a> {
         })
     }
 
-    /// The longest that all the delays together can be, not counting the tries: at most the policy's maximum
-    /// elapsed time. Nothing if neither attempts nor elapsed time are limited.
+    /// The longest possible sum of the delays, without the tries: at most the policy's maximum elapsed time. `None` if
+    /// neither attempts nor elapsed time are limited.
     ///
-    /// Exact up to 1,000 retries; each beyond is taken at the maximum delay, and the sum stops at what a
-    /// [`Duration`] holds.
+    /// Exact up to 1,000 retries; each further retry counts with the maximum delay. The sum saturates.
     #[must_use]
     pub fn worst_case_total(&self) -> Option<Duration> {
         let limit = self.policy.max_elapsed;
@@ -89,8 +88,7 @@ impl<'a> Preview<'a> {
         Some(limit.map_or(total, |limit| total.min(limit)))
     }
 
-    /// The shortest that all the delays together can be. As [`worst_case_total`](Self::worst_case_total), but
-    /// with each retry past 1,000 counted as nothing; nothing if the attempts are unlimited.
+    /// The shortest possible sum of the delays; retries past 1,000 count as zero. `None` if the attempts are unlimited.
     #[must_use]
     pub fn best_case_total(&self) -> Option<Duration> {
         let Attempts::AtMost(_) = self.policy.attempts else { return None };
@@ -100,17 +98,17 @@ impl<'a> Preview<'a> {
     }
 }
 
-/// How many steps a total adds up one by one.
+/// The steps that a total sums exactly.
 const COUNTED: usize = 1_000;
 
-/// How many rows the table has; a longer one tells nobody more.
+/// The most rows of the table.
 const ROWS: usize = 20;
 
 /// The width of the longest bar.
 const BAR: u128 = 40;
 
-/// One row per delay: its bounds, the most that has been waited by then, and a bar from the least (`·`) to
-/// the most (`█`), in proportion to the longest delay shown.
+/// One row per delay: its bounds, the longest total wait so far, and a bar from the least (`·`) to the most (`█`),
+/// proportional to the longest delay shown.
 impl fmt::Display for Preview<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let steps: Vec<Step> = self.steps().take(ROWS).collect();
@@ -125,9 +123,9 @@ impl fmt::Display for Preview<'_> {
                 f,
                 "{:>5}  {:>9}  {:>9}  {:>9}  {}{}",
                 step.retry,
-                InWords(step.least).to_string(),
-                InWords(step.most).to_string(),
-                InWords(Duration::from_nanos(by_then)).to_string(),
+                Humanized(step.least).to_string(),
+                Humanized(step.most).to_string(),
+                Humanized(Duration::from_nanos(by_then)).to_string(),
                 "·".repeat(from),
                 "█".repeat(to.saturating_sub(from)),
             )?;
@@ -142,7 +140,7 @@ impl fmt::Display for Preview<'_> {
             }
         }
         match self.worst_case_total() {
-            Some(total) => write!(f, "waits at most {} in total", InWords(total)),
+            Some(total) => write!(f, "waits at most {} in total", Humanized(total)),
             None => f.write_str("waits without limit"),
         }
     }

@@ -1,23 +1,18 @@
-//! A policy as JSON. Its own types, so that the format can stay put while the code moves, and so that reading
-//! goes through the builder's checks.
+//! A policy's serialised form: [`Form`] has the members, and reading goes through the builder's checks.
 //!
-//! Everything is tagged by name; nothing is untagged or flattened, because the errors of those say only that
-//! no variant matched.
+//! Every choice is tagged by name. Untagged and flattened forms would report only that no variant matched.
 
-use std::fmt;
-
-use serde::de::{self, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Attempts, FirstRetry, Hints, Policy};
-use crate::millis::Millis;
+use crate::scalar::{self, Millis, Scalar};
 use crate::{Backoff, Jitter, PolicyError};
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename = "Policy", rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(super) struct Form {
-    backoff: BackoffForm,
+    backoff: Backoff,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     jitter: Option<Jitter>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -32,55 +27,10 @@ pub(super) struct Form {
     hints: Hints,
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(rename = "Backoff", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-enum BackoffForm {
-    Fixed {
-        delay_in_ms: Millis,
-    },
-    Linear {
-        initial_in_ms: Millis,
-        step_in_ms: Millis,
-    },
-    Exponential {
-        initial_in_ms: Millis,
-        #[cfg_attr(feature = "schema", schemars(range(min = 1.0)))]
-        factor: f64,
-    },
-    Fibonacci {
-        unit_in_ms: Millis,
-    },
-    Decorrelated {
-        base_in_ms: Millis,
-        #[cfg_attr(feature = "schema", schemars(range(min = 1.0)))]
-        factor: f64,
-    },
-    List {
-        #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
-        delays_in_ms: Vec<Millis>,
-    },
-}
-
 impl From<Policy> for Form {
     fn from(policy: Policy) -> Self {
         Self {
-            backoff: match policy.backoff {
-                Backoff::Fixed { delay } => BackoffForm::Fixed { delay_in_ms: Millis(delay) },
-                Backoff::Linear { initial, step } => {
-                    BackoffForm::Linear { initial_in_ms: Millis(initial), step_in_ms: Millis(step) }
-                }
-                Backoff::Exponential { initial, factor } => {
-                    BackoffForm::Exponential { initial_in_ms: Millis(initial), factor }
-                }
-                Backoff::Fibonacci { unit } => BackoffForm::Fibonacci { unit_in_ms: Millis(unit) },
-                Backoff::Decorrelated { base, factor } => {
-                    BackoffForm::Decorrelated { base_in_ms: Millis(base), factor }
-                }
-                Backoff::List { delays } => {
-                    BackoffForm::List { delays_in_ms: delays.iter().copied().map(Millis).collect() }
-                }
-            },
+            backoff: policy.backoff,
             jitter: Some(policy.jitter),
             max_attempts: Some(policy.attempts),
             max_delay_in_ms: policy.max_delay.map(Millis),
@@ -95,37 +45,12 @@ impl TryFrom<Form> for Policy {
     type Error = PolicyError;
 
     fn try_from(form: Form) -> Result<Self, PolicyError> {
-        let mut builder = Self::builder(match form.backoff {
-            BackoffForm::Fixed { delay_in_ms } => Backoff::Fixed { delay: delay_in_ms.0 },
-            BackoffForm::Linear { initial_in_ms, step_in_ms } => {
-                Backoff::Linear { initial: initial_in_ms.0, step: step_in_ms.0 }
-            }
-            BackoffForm::Exponential { initial_in_ms, factor } => {
-                Backoff::Exponential { initial: initial_in_ms.0, factor }
-            }
-            BackoffForm::Fibonacci { unit_in_ms } => Backoff::Fibonacci { unit: unit_in_ms.0 },
-            BackoffForm::Decorrelated { base_in_ms, factor } => {
-                Backoff::Decorrelated { base: base_in_ms.0, factor }
-            }
-            BackoffForm::List { delays_in_ms } => {
-                Backoff::List { delays: delays_in_ms.into_iter().map(|Millis(delay)| delay).collect() }
-            }
-        });
-        if let Some(jitter) = form.jitter {
-            builder = builder.jitter(jitter);
-        }
-        builder = match form.max_attempts {
-            Some(Attempts::AtMost(tries)) => builder.max_attempts(tries.get()),
-            Some(Attempts::Unlimited) => builder.unlimited_attempts(),
-            None => builder,
-        };
-        if let Some(Millis(delay)) = form.max_delay_in_ms {
-            builder = builder.max_delay(delay);
-        }
-        if let Some(Millis(elapsed)) = form.max_elapsed_in_ms {
-            builder = builder.max_elapsed(elapsed);
-        }
-        builder.first_retry(form.first_retry).hints(form.hints).build()
+        let mut builder = Self::builder(form.backoff).first_retry(form.first_retry).hints(form.hints);
+        builder.jitter = form.jitter;
+        builder.attempts = form.max_attempts.map(Some);
+        builder.max_delay = form.max_delay_in_ms.map(|Millis(delay)| delay);
+        builder.max_elapsed = form.max_elapsed_in_ms.map(|Millis(elapsed)| elapsed);
+        builder.build()
     }
 }
 
@@ -140,57 +65,36 @@ impl Serialize for Attempts {
 
 impl<'de> Deserialize<'de> for Attempts {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(NumberOrUnlimited)
+        scalar::deserialize(deserializer)
     }
 }
 
-struct NumberOrUnlimited;
+impl Scalar for Attempts {
+    const EXPECTED: &'static str =
+        "a number of tries, the first included, from 1 to 4294967295, or \"unlimited\"";
 
-impl Visitor<'_> for NumberOrUnlimited {
-    type Value = Attempts;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a number of tries, the first included, from 1 to 4294967295, or \"unlimited\"")
+    fn from_whole(tries: u64) -> Option<Self> {
+        u32::try_from(tries).ok().and_then(Self::at_most)
     }
 
-    fn visit_u64<E: de::Error>(self, tries: u64) -> Result<Attempts, E> {
-        u32::try_from(tries)
-            .ok()
-            .and_then(Attempts::at_most)
-            .ok_or_else(|| E::invalid_value(Unexpected::Unsigned(tries), &self))
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Attempts, E> {
-        match text {
-            "unlimited" => Ok(Attempts::Unlimited),
-            other => Err(E::invalid_value(Unexpected::Str(other), &self)),
-        }
+    fn from_text(text: &str) -> Result<Self, String> {
+        if text == "unlimited" { Ok(Self::Unlimited) } else { Err(String::new()) }
     }
 }
 
 #[cfg(feature = "schema")]
 mod schema {
-    //! The parts of the schema that no derive can know.
+    //! The schemas that a derive cannot know.
 
     use std::borrow::Cow;
 
     use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-    use super::{Attempts, Form, Policy};
-
-    impl JsonSchema for Policy {
-        fn schema_name() -> Cow<'static, str> {
-            Cow::Borrowed("Policy")
-        }
-
-        fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-            Form::json_schema(generator)
-        }
-    }
+    use super::Attempts;
 
     impl JsonSchema for Attempts {
         fn schema_name() -> Cow<'static, str> {
-            Cow::Borrowed("Attempts")
+            "Attempts".into()
         }
 
         fn json_schema(_: &mut SchemaGenerator) -> Schema {

@@ -1,15 +1,15 @@
-//! Running on a thread.
+//! The runner for threads.
 
 use std::ops::ControlFlow;
 
-use super::course::Course;
+use super::state::RunState;
 use super::{Classify, Notify, Retry, RetryError, Wait};
 
 impl<K, N> Retry<'_, K, N> {
-    /// Calls `operation` until it succeeds or there is a reason to stop, waiting on `clock` in between.
+    /// Calls `operation` until it succeeds or the run gives up, and waits on `clock` between the tries.
     ///
     /// # Errors
-    /// With the last error, and the reason why there was no further try.
+    /// With the last error and the reason to give up.
     pub fn run_with<T, E>(
         self,
         clock: &impl Wait,
@@ -19,14 +19,13 @@ impl<K, N> Retry<'_, K, N> {
         K: Classify<E>,
         N: Notify<E>,
     {
-        let mut course = Course::new(self, clock.now());
+        let mut state = RunState::new(self, clock.now());
         loop {
-            let leave = course.begin(clock.now())?;
-            let result = operation(leave.number);
-            match course.done(leave, result, clock.now()) {
+            let result = operation(state.begin(clock.now())?);
+            match state.finished(result, clock.now()) {
                 ControlFlow::Break(result) => return result,
                 ControlFlow::Continue(delay) if delay.is_zero() => {}
-                ControlFlow::Continue(delay) => clock.wait(delay, course.cancel()),
+                ControlFlow::Continue(delay) => clock.wait(delay, state.cancel()),
             }
         }
     }

@@ -1,18 +1,19 @@
-//! [`Cancel`]: a signal that ends waits, for threads and futures alike.
+//! [`Cancel`]: a signal that ends the waits of threads and of futures.
 //!
-//! A flag, a condition variable for threads that wait, and a list of wakers for futures. Written out here
-//! because the alternatives are a runtime's token, which threads cannot wait on, or two kinds of signal for
-//! one purpose.
+//! It consists of a flag, a condition variable for threads and a list of wakers for futures. A runtime's cancellation token
+//! was the alternative; threads cannot wait on it.
 
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-/// A signal to stop retrying. Clones are the same signal; it is given once and stays given.
+use crate::lock::lock;
+
+/// A signal to stop retrying. Clones share the signal, which is set once and stays set.
 ///
 /// ```
 /// use retry::{GiveUp, Policy, run::{Cancel, Retry}};
@@ -37,7 +38,7 @@ pub struct Cancel {
 
 #[derive(Default)]
 struct Shared {
-    given: AtomicBool,
+    cancelled: AtomicBool,
     waiting: Mutex<Waiting>,
     changed: Condvar,
 }
@@ -49,18 +50,18 @@ struct Waiting {
 }
 
 impl Cancel {
-    /// A signal not yet given.
+    /// A signal that is not set.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Gives the signal. Further calls do nothing.
+    /// Sets the signal. Further calls do nothing.
     pub fn cancel(&self) {
-        // Set under the lock: whoever checks the flag under it and then waits cannot miss the wake-up.
+        // Set under the lock: a waiter that checks the flag under it cannot miss the wake-up.
         let wakers = {
             let mut waiting = self.lock();
-            self.shared.given.store(true, Ordering::Release);
+            self.shared.cancelled.store(true, Ordering::Release);
             std::mem::take(&mut waiting.wakers)
         };
         self.shared.changed.notify_all();
@@ -68,27 +69,26 @@ impl Cancel {
         wakers.into_iter().for_each(|(_, waker)| waker.wake());
     }
 
-    /// Whether the signal was given.
+    /// Whether the signal is set.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.shared.given.load(Ordering::Acquire)
+        self.shared.cancelled.load(Ordering::Acquire)
     }
 
-    /// Is ready when the signal is given.
+    /// A future that is ready when the signal is set.
     pub fn cancelled(&self) -> Cancelled {
         Cancelled { cancel: self.clone(), id: None }
     }
 
-    /// Returns when the signal is given, or `delay` has passed. For implementing [`Wait`](super::Wait).
+    /// Returns when the signal is set, or `delay` has passed. For implementations of [`Wait`](super::Wait).
     pub fn wait_timeout(&self, delay: Duration) {
         let waiting = self.lock();
-        // The result says which of the two it was; callers ask `is_cancelled`.
+        // The result is dropped: callers check `is_cancelled`.
         drop(self.shared.changed.wait_timeout_while(waiting, delay, |_| !self.is_cancelled()));
     }
 
-    /// Nothing can panic under this lock but an allocation, and the list is sound even then.
     fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.shared.waiting)
     }
 }
 
@@ -98,7 +98,7 @@ impl fmt::Debug for Cancel {
     }
 }
 
-/// A future that is ready when a [`Cancel`] is given; from [`Cancel::cancelled`].
+/// A future that is ready when a [`Cancel`] is set; from [`Cancel::cancelled`].
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
 pub struct Cancelled {
@@ -135,12 +135,12 @@ impl Future for Cancelled {
 impl Drop for Cancelled {
     fn drop(&mut self) {
         if let Some(id) = self.id {
-            let gone = {
+            let removed = {
                 let mut waiting = self.cancel.lock();
                 let index = waiting.wakers.iter().position(|(known, _)| *known == id);
                 index.map(|index| waiting.wakers.swap_remove(index))
             };
-            drop(gone); // after the lock: dropping a waker may run anything
+            drop(removed); // after the lock: dropping a waker may run anything
         }
     }
 }
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn forgets_those_who_left() {
+    fn dropped_waiters_are_removed() {
         let (cancel, counter) = (Cancel::new(), Arc::new(Counter::default()));
         for _ in 0..100 {
             assert!(poll(&mut cancel.cancelled(), &counter).is_pending());

@@ -1,16 +1,15 @@
-//! What a run asks the caller about errors, and what it tells about retries.
+//! The hooks of a run: [`Classify`] for errors, [`Notify`] for retries.
 //!
-//! Traits with one type for "nothing given" and one for "a closure", so that a run without them costs nothing
-//! and needs no type annotations, and a run with them is not boxed. They are public because they appear in
-//! bounds; nobody needs to implement them.
+//! Each trait has one type for "not set" and one for a closure, so that a run without hooks costs nothing and needs no type
+//! annotations, and a run with hooks is not boxed. The traits are public because bounds name them; callers pass closures.
 
 use std::time::Duration;
 
 use crate::Failure;
 
-/// Says what kind of failure an error is.
+/// Classifies errors.
 pub trait Classify<E> {
-    /// The failure that `error` is.
+    /// The failure that `error` stands for.
     fn classify(&mut self, error: &E) -> Failure;
 }
 
@@ -18,7 +17,7 @@ pub trait Classify<E> {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct All;
 
-/// As a closure says; made by [`Retry::classify`](super::Retry::classify).
+/// A closure; made by [`Retry::classify`](super::Retry::classify).
 #[derive(Clone, Debug)]
 pub struct By<F>(pub(super) F);
 
@@ -34,17 +33,17 @@ impl<E, F: FnMut(&E) -> Failure> Classify<E> for By<F> {
     }
 }
 
-/// Is told of each retry.
+/// Receives each retry.
 pub trait Notify<E> {
-    /// A try has failed, and there will be another.
+    /// A try has failed and will be repeated.
     fn notify(&mut self, retrying: &Retrying<'_, E>);
 }
 
-/// Nobody is told.
+/// No notifications.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Silent;
 
-/// A closure is told; made by [`Retry::notify`](super::Retry::notify).
+/// A closure; made by [`Retry::notify`](super::Retry::notify).
 #[derive(Clone, Debug)]
 pub struct Tell<F>(pub(super) F);
 
@@ -58,7 +57,7 @@ impl<E, F: FnMut(&Retrying<'_, E>)> Notify<E> for Tell<F> {
     }
 }
 
-/// A failed try that will be followed by another.
+/// A failed try that will be repeated.
 ///
 /// ```
 /// # #[cfg(feature = "blocking")] {
@@ -66,23 +65,23 @@ impl<E, F: FnMut(&Retrying<'_, E>)> Notify<E> for Tell<F> {
 /// use std::time::Duration;
 ///
 /// let policy = Policy::list([Duration::from_millis(1)]).build().unwrap();
-/// let mut told = Vec::new();
+/// let mut log = Vec::new();
 /// let result = Retry::new(&policy)
-///     .notify(|r: &Retrying<'_, &str>| told.push(format!("try {}: {}, again in {:?}", r.tries, r.error, r.delay)))
+///     .notify(|r: &Retrying<'_, &str>| log.push(format!("try {}: {}, again in {:?}", r.tries, r.error, r.delay)))
 ///     .run(|_| Err::<(), _>("refused"));
 /// assert!(result.is_err());
-/// assert_eq!(told, ["try 1: refused, again in 1ms"]);
+/// assert_eq!(log, ["try 1: refused, again in 1ms"]);
 /// # }
 /// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Retrying<'a, E> {
-    /// What failed.
+    /// The error of the failed try.
     pub error: &'a E,
-    /// How many tries were made.
+    /// The tries made so far.
     pub tries: u32,
-    /// How long until the next.
+    /// The delay before the next try.
     pub delay: Duration,
-    /// How long ago the first began.
+    /// The time since the first try began.
     pub elapsed: Duration,
 }

@@ -1,8 +1,7 @@
-//! Time as the runners see it.
+//! The clocks that runners use.
 //!
-//! A moment is a [`Duration`] since some fixed moment, which one does not matter, because
-//! `std::time::Instant` cannot be made up: a test could not hand one in without reading the real clock. All
-//! clocks that share a budget or a breaker have to count from the same moment.
+//! A time is a [`Duration`] since an arbitrary fixed zero. `std::time::Instant` was the alternative; a test cannot construct
+//! one without reading the real clock. All clocks that share a budget or a breaker must have the same zero.
 
 use std::future::Future;
 use std::time::Duration;
@@ -23,7 +22,7 @@ pub trait Wait: Clock {
 
 /// A clock that a future can wait on.
 ///
-/// For tokio there is a ready one behind the feature of that name; for another runtime it is a few lines:
+/// Feature `tokio` has one for tokio; for another runtime it takes a few lines:
 ///
 /// ```
 /// use retry::run::{Clock, Sleep};
@@ -51,11 +50,10 @@ pub trait Wait: Clock {
 /// }
 /// ```
 pub trait Sleep: Clock {
-    /// What [`sleep`](Self::sleep) returns. An associated type, so that whether a run is `Send` follows from
-    /// it.
+    /// The future of [`sleep`](Self::sleep). An associated type, so that a run is `Send` if this is.
     type Sleep: Future<Output = ()>;
 
-    /// Is ready when `delay` has passed.
+    /// A future that is ready when `delay` has passed.
     fn sleep(&self, delay: Duration) -> Self::Sleep;
 }
 

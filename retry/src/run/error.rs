@@ -1,15 +1,15 @@
-//! What is left when a run has failed.
+//! [`RetryError`]: the error of a run.
 
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
 use crate::GiveUp;
-use crate::words::InWords;
+use crate::humanize::Humanized;
 
-/// A run that did not succeed: the last error, and why there was no further try.
+/// The error of a run: the last error of the operation, and the reason to give up.
 ///
-/// There is no last error if no try was made, because the breaker was open or the run was cancelled before.
+/// There is no last error if no try was made: the breaker was open, or the run was already cancelled.
 ///
 /// ```
 /// # #[cfg(feature = "blocking")] {
@@ -37,7 +37,7 @@ impl<E> RetryError<E> {
         Self { last, reason, tries, elapsed }
     }
 
-    /// Why there was no further try.
+    /// Why the run gave up.
     #[must_use]
     pub const fn reason(&self) -> GiveUp {
         self.reason
@@ -55,27 +55,27 @@ impl<E> RetryError<E> {
         self.last
     }
 
-    /// How many tries were made.
+    /// The number of tries.
     #[must_use]
     pub const fn tries(&self) -> u32 {
         self.tries
     }
 
-    /// From the beginning of the first try to the end of the run.
+    /// The time from the beginning of the first try to the end of the run.
     #[must_use]
     pub const fn elapsed(&self) -> Duration {
         self.elapsed
     }
 }
 
-/// Says why it ended and after how much; the last error is the [`source`](Error::source).
+/// States the reason, the tries and the time; the last error is the [`source`](Error::source).
 impl<E> fmt::Display for RetryError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { reason, tries, elapsed, .. } = self;
         match tries {
             0 => write!(f, "not tried: {reason}"),
-            1 => write!(f, "gave up after 1 try in {}: {reason}", InWords(*elapsed)),
-            _ => write!(f, "gave up after {tries} tries in {}: {reason}", InWords(*elapsed)),
+            1 => write!(f, "gave up after 1 try in {}: {reason}", Humanized(*elapsed)),
+            _ => write!(f, "gave up after {tries} tries in {}: {reason}", Humanized(*elapsed)),
         }
     }
 }
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn says_why() {
+    fn display_states_the_reason() {
         let second = Duration::from_secs(1);
         let err = RetryError::new(Some(fmt::Error), GiveUp::Permanent, 1, second);
         assert_eq!(err.to_string(), "gave up after 1 try in 1 s: the failure is permanent");

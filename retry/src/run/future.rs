@@ -1,9 +1,8 @@
-//! Running in a future, whatever polls it.
+//! The runners for futures, on any executor.
 //!
-//! Two runners with one body. The first takes a closure that returns a future, of one type, so the compiler
-//! can see that the run is `Send` and lets it be spawned. The second takes an async closure that lends what
-//! it has borrowed to each of its futures; these are of a type per call, and for those the compiler cannot
-//! yet prove it (rust-lang/rust#110338). Only the second would do for everything, if it were not for that.
+//! There are two, with one body. The first takes a closure that returns futures of one type, so the compiler can prove the
+//! run `Send` and the run can be spawned. The second takes an async closure, whose futures borrow from it and have a type
+//! per call; for those the compiler cannot prove `Send` yet (rust-lang/rust#110338). Without that bug the second would do.
 
 use std::future::{Future, poll_fn};
 use std::ops::ControlFlow;
@@ -11,21 +10,34 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use super::course::Course;
+use super::state::RunState;
 use super::{Cancel, Classify, Notify, Retry, RetryError, Sleep};
 
+/// The body of both runners. A macro, because no trait bound covers both kinds of closure.
+macro_rules! run {
+    ($retry:ident, $timer:ident, $operation:ident) => {{
+        let mut state = RunState::new($retry, $timer.now());
+        loop {
+            let result = $operation(state.begin($timer.now())?).await;
+            match state.finished(result, $timer.now()) {
+                ControlFlow::Break(result) => return result,
+                ControlFlow::Continue(delay) => sleep($timer, delay, state.cancel()).await,
+            }
+        }
+    }};
+}
+
 impl<K, N> Retry<'_, K, N> {
-    /// Calls `operation` and awaits it until it succeeds or there is a reason to stop, sleeping on `timer` in
-    /// between.
+    /// Calls and awaits `operation` until it succeeds or the run gives up, and sleeps on `timer` between the tries.
     ///
-    /// Any closure that returns a future will do, async ones too, as long as they neither change what they
-    /// borrow nor own (`async move`) what their futures borrow; for those that do, there is
-    /// [`run_async_mut_with`](Self::run_async_mut_with). The run is `Send` if its parts are.
+    /// `operation` is any closure that returns a future, or an async closure that neither changes what it borrows nor owns
+    /// (`async move`) what its futures borrow; for such closures use [`run_async_mut_with`](Self::run_async_mut_with). The
+    /// run is `Send` if its parts are.
     ///
-    /// Dropping the future ends the run at once, the try under way included; nothing is left behind.
+    /// Dropping the future ends the run at once, with the current try.
     ///
     /// # Errors
-    /// With the last error, and the reason why there was no further try.
+    /// With the last error and the reason to give up.
     pub async fn run_async_with<T, E, F>(
         self,
         timer: &impl Sleep,
@@ -36,22 +48,14 @@ impl<K, N> Retry<'_, K, N> {
         K: Classify<E>,
         N: Notify<E>,
     {
-        let mut course = Course::new(self, timer.now());
-        loop {
-            let leave = course.begin(timer.now())?;
-            let result = operation(leave.number).await;
-            match course.done(leave, result, timer.now()) {
-                ControlFlow::Break(result) => return result,
-                ControlFlow::Continue(delay) => sleep(timer, delay, course.cancel()).await,
-            }
-        }
+        run!(self, timer, operation)
     }
 
-    /// As [`run_async_with`](Self::run_async_with), for an async closure that changes what it has borrowed
-    /// from around it. Such a run can be awaited, but not spawned on a runtime that wants `Send`.
+    /// As [`run_async_with`](Self::run_async_with), for an async closure that changes what it borrows. Such a run can be
+    /// awaited, but not spawned on a runtime that wants `Send`.
     ///
     /// # Errors
-    /// With the last error, and the reason why there was no further try.
+    /// With the last error and the reason to give up.
     pub async fn run_async_mut_with<T, E>(
         self,
         timer: &impl Sleep,
@@ -61,20 +65,11 @@ impl<K, N> Retry<'_, K, N> {
         K: Classify<E>,
         N: Notify<E>,
     {
-        let mut course = Course::new(self, timer.now());
-        loop {
-            let leave = course.begin(timer.now())?;
-            let result = operation(leave.number).await;
-            match course.done(leave, result, timer.now()) {
-                ControlFlow::Break(result) => return result,
-                ControlFlow::Continue(delay) => sleep(timer, delay, course.cancel()).await,
-            }
-        }
+        run!(self, timer, operation)
     }
 }
 
-/// Ready when `delay` has passed or `cancel` is given; without a delay, at once, whatever the timer makes of
-/// zero.
+/// Sleeps until `delay` has passed or `cancel` is set. A zero delay never reaches the timer, which might yield for it.
 async fn sleep(timer: &impl Sleep, delay: Duration, cancel: Option<&Cancel>) {
     if delay.is_zero() {
         return;

@@ -1,29 +1,27 @@
-//! Running an operation until it works, by a policy.
+//! Runners: they call an operation until it succeeds or the policy gives up.
 //!
 //! ```text
-//!   Retry (what was asked for) ──► Course ──► Session (what has happened) ◄── now
-//!      │                                         begin ──► leave for a try, or give up
-//!      ├─ run_with(clock, op)                    failed ─► wait this long, or give up
-//!      └─ run_async_with(timer, op)              succeeded
+//!   Retry (the settings) ──► RunState ──► Session (the state machine) ◄── now
+//!      │                                    begin     ─► the next try, or give up
+//!      ├─ run_with(clock, op)               failed    ─► wait this long, or give up
+//!      └─ run_async_with(timer, op)         succeeded
 //! ```
 //!
-//! Both runners are the same few lines around one session; all that differs is how they wait. Neither knows a
-//! runtime: time comes through [`Clock`] and one of two traits beneath it, [`Wait`] for threads and [`Sleep`]
-//! for futures. Feature `blocking` has a [`Wait`] for the standard library's clock, feature `tokio` a
-//! [`Sleep`] for tokio's.
+//! The runners differ only in how they wait. None depends on a runtime: time comes through [`Clock`] and one of two traits
+//! on top of it, [`Wait`] for threads and [`Sleep`] for futures. Feature `blocking` has a [`Wait`] for the standard
+//! library's clock, feature `tokio` a [`Sleep`] for tokio's.
 //!
-//! What always holds: an operation is called at least once unless the breaker or a cancellation came first;
-//! nothing waits after the last try; the error of the last try is handed back, with the reason why there was
-//! no other.
+//! An operation is called at least once, unless the breaker is open or the run is cancelled. Nothing waits after the last
+//! try. The last error is returned with the reason to give up.
 
 mod blocking;
 mod cancel;
 mod classify;
 mod clock;
-mod course;
 mod error;
 mod future;
 pub(crate) mod session;
+mod state;
 
 use std::time::Duration;
 
@@ -37,21 +35,21 @@ use crate::breaker::Breaker;
 use crate::budget::Budget;
 use crate::{Failure, Policy, Rng};
 
-/// An operation's retries, ready to run.
+/// The settings of a run.
 ///
 /// | | |
 /// | --- | --- |
-/// | [`classify`](Self::classify) | which errors are worth another try; without it, all are |
-/// | [`notify`](Self::notify) | is told of each retry, before the wait |
+/// | [`classify`](Self::classify) | which errors to retry; all by default |
+/// | [`notify`](Self::notify) | a callback for each retry, before the wait |
 /// | [`within`](Self::within) | a deadline for this run, besides the policy's |
-/// | [`budget`](Self::budget), [`breaker`](Self::breaker) | shared with other runs |
+/// | [`budget`](Self::budget), [`breaker`](Self::breaker) | limits shared with other runs |
 /// | [`cancel`](Self::cancel) | ends a wait at once |
 /// | [`seed`](Self::seed) | makes the jitter repeatable |
 ///
-/// Then one of the runners: [`run_with`](Self::run_with) and [`run_async_with`](Self::run_async_with) take a
-/// clock, `run` (feature `blocking`) and `run_tokio` (feature `tokio`) bring one; `run_async_mut_with` and
-/// `run_tokio_mut` are for async closures that change what they borrow. The operation gets the number of the
-/// try, from 1, and may borrow whatever is around it, mutably too:
+/// The runners [`run_with`](Self::run_with) and [`run_async_with`](Self::run_async_with) take a clock; `run` (feature
+/// `blocking`) and `run_tokio` (feature `tokio`) bring their own. `run_async_mut_with` and `run_tokio_mut` are for async
+/// closures that change what they borrow. The operation gets the number of the try, from 1, and may borrow its
+/// surroundings, also mutably:
 ///
 /// ```
 /// # #[cfg(feature = "blocking")] {
@@ -72,7 +70,7 @@ use crate::{Failure, Policy, Rng};
 /// # }
 /// ```
 #[derive(Clone, Debug)]
-#[must_use = "nothing happens until it is run"]
+#[must_use = "a run starts with one of the `run` methods"]
 pub struct Retry<'a, K = All, N = Silent> {
     rules: Rules<'a>,
     classify: K,
@@ -82,7 +80,7 @@ pub struct Retry<'a, K = All, N = Silent> {
 }
 
 impl<'a> Retry<'a> {
-    /// Retries by `policy`, after every error, with jitter from entropy.
+    /// Retries every error by `policy`, with jitter from entropy.
     pub fn new(policy: &'a Policy) -> Self {
         Self {
             rules: Rules { policy, budget: None, breaker: None, within: None },
@@ -95,9 +93,8 @@ impl<'a> Retry<'a> {
 }
 
 impl<'a, K, N> Retry<'a, K, N> {
-    /// Says of each error what kind of failure it is: a [`Failure`], a [`FailureKind`](crate::FailureKind),
-    /// or a `bool` that is `true` if another try may help. The closure's argument needs its type written out:
-    /// `|err: &MyError| …`.
+    /// Classifies each error: as a [`Failure`], a [`FailureKind`](crate::FailureKind), or a `bool` that is `true` if
+    /// another try may help. The closure's argument needs an explicit type: `|err: &MyError| …`.
     pub fn classify<E, R: Into<Failure>>(
         self,
         mut classify: impl FnMut(&E) -> R,
@@ -106,7 +103,7 @@ impl<'a, K, N> Retry<'a, K, N> {
         Retry { rules: self.rules, classify, notify: self.notify, cancel: self.cancel, rng: self.rng }
     }
 
-    /// Is called before each wait, with what failed and how long the wait is: for logs and metrics.
+    /// Calls `notify` before each wait, with the error and the delay: for logs and metrics.
     pub fn notify<E>(
         self,
         notify: impl FnMut(&Retrying<'_, E>),
@@ -115,27 +112,26 @@ impl<'a, K, N> Retry<'a, K, N> {
         Retry { rules, classify, notify: Tell(notify), cancel, rng }
     }
 
-    /// Every try begins sooner than this after the first. The policy's own limit stays; the nearer one
-    /// counts.
+    /// Every try begins sooner than this after the first. The policy's own limit stays in force.
     pub const fn within(mut self, time: Duration) -> Self {
         self.rules.within = Some(time);
         self
     }
 
-    /// Pays each retry from this budget; when that is spent, there is none.
+    /// Pays each retry from this budget; a spent budget ends the run.
     pub const fn budget(mut self, budget: &'a Budget) -> Self {
         self.rules.budget = Some(budget);
         self
     }
 
-    /// Asks this breaker before each try, the first included, and tells it how the try went. Permanent
-    /// failures are not told: they are about the request and not about the service.
+    /// Asks this breaker before each try, the first included, and reports the result to it. Permanent failures are not
+    /// reported: they are about the request and not about the service.
     pub const fn breaker(mut self, breaker: &'a Breaker) -> Self {
         self.rules.breaker = Some(breaker);
         self
     }
 
-    /// Ends the run when cancelled: a wait at once, a try that is under way when it is done.
+    /// Ends the run when cancelled: a wait at once, a running try when it finishes.
     pub const fn cancel(mut self, cancel: &'a Cancel) -> Self {
         self.cancel = Some(cancel);
         self

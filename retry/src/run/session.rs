@@ -1,10 +1,8 @@
-//! [`Session`]: what has happened in one sequence of tries. A state machine that is told the time and never
-//! waits.
+//! [`Session`]: the state machine of one sequence of tries. It takes the time as an argument and never waits.
 //!
-//! The policy, the budget and the breaker meet here and nowhere else, in this order: a failure is told to the
-//! breaker; the policy says whether there may be another try, and when; only then is the budget asked, so
-//! that a retry which would not happen anyway takes no tokens. The runners and the tower adapter all go
-//! through it.
+//! Policy, budget and breaker meet only here, in this order: the breaker hears of a failure; the policy decides whether and
+//! when to retry; then the budget pays, so a retry that the policy refuses takes no tokens. The runners and the tower
+//! adapter share it.
 
 use std::time::Duration;
 
@@ -13,7 +11,7 @@ use crate::breaker::{Breaker, BreakerPermit};
 use crate::budget::{Budget, Withdrawal};
 use crate::{Failure, FailureKind, GiveUp, Policy, Progress, Rng};
 
-/// What a session goes by. Not part of it, so that a session borrows nothing.
+/// The rules of a session. Separate from it, so that a session borrows nothing.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules<'a> {
     pub(crate) policy: &'a Policy,
@@ -31,40 +29,37 @@ pub(crate) struct Session {
     rng: Rng,
 }
 
-/// Leave for one try.
-#[derive(Debug)]
-pub(crate) struct Leave<'a> {
-    pub(crate) number: u32,
-    permit: Option<BreakerPermit<'a>>,
-}
-
 impl Session {
     pub(crate) const fn new(rng: Rng, now: Duration) -> Self {
         Self { started: now, tries: 0, previous: None, paid: None, rng }
     }
 
-    /// Asks for leave to try. Limits of time are checked again, since a wait may have taken longer than it
-    /// should have.
-    pub(crate) fn begin<'a>(&mut self, rules: &Rules<'a>, now: Duration) -> Result<Leave<'a>, GiveUp> {
+    /// The tries begun so far.
+    pub(crate) const fn tries(&self) -> u32 {
+        self.tries
+    }
+
+    /// Begins a try, with the breaker's permit. Checks the time limits again, since a wait may take longer than asked.
+    pub(crate) fn begin<'a>(
+        &mut self,
+        rules: &Rules<'a>,
+        now: Duration,
+    ) -> Result<Option<BreakerPermit<'a>>, GiveUp> {
         if self.tries > 0 {
             self.in_time(rules, now)?;
         }
-        let permit = match rules.breaker.map(|breaker| breaker.try_acquire(now)).transpose() {
-            Ok(permit) => permit,
-            Err(open) => return Err(GiveUp::BreakerOpen { retry_in: open.retry_in() }),
-        };
-        self.tries = self.tries.saturating_add(1);
-        Ok(Leave { number: self.tries, permit })
+        let permit = rules.breaker.map(|breaker| breaker.try_acquire(now)).transpose();
+        let permit = permit.map_err(|open| GiveUp::BreakerOpen { retry_in: open.retry_in() })?;
+        self.count_try();
+        Ok(permit)
     }
 
-    /// Counts a try that someone else has made.
-    #[cfg(feature = "tower")]
-    pub(crate) const fn made(&mut self) -> Leave<'static> {
+    /// Counts a try. For callers that begin tries themselves.
+    pub(crate) const fn count_try(&mut self) {
         self.tries = self.tries.saturating_add(1);
-        Leave { number: self.tries, permit: None }
     }
 
-    /// The try that was waited for will not be made.
+    /// Returns the tokens for a retry that will not be made.
     pub(crate) fn abandoned(&mut self, rules: &Rules<'_>) {
         if let (Some(budget), Some(paid)) = (rules.budget, self.paid.take()) {
             budget.give_back(paid);
@@ -82,8 +77,8 @@ impl Session {
         }
     }
 
-    pub(crate) fn succeeded(&mut self, rules: &Rules<'_>, leave: Leave<'_>, now: Duration) {
-        if let Some(permit) = leave.permit {
+    pub(crate) fn succeeded(&mut self, rules: &Rules<'_>, permit: Option<BreakerPermit<'_>>, now: Duration) {
+        if let Some(permit) = permit {
             permit.succeeded(now);
         }
         if let Some(budget) = rules.budget {
@@ -91,16 +86,16 @@ impl Session {
         }
     }
 
-    /// How long to wait before the next try, or why there is none.
+    /// The delay before the next try, or the reason to give up.
     pub(crate) fn failed(
         &mut self,
         rules: &Rules<'_>,
-        leave: Leave<'_>,
+        permit: Option<BreakerPermit<'_>>,
         failure: &Failure,
         now: Duration,
     ) -> Result<Duration, GiveUp> {
-        // A permit that is dropped counts as never asked for: a permanent failure is no news of the service.
-        if let Some(permit) = leave.permit
+        // A dropped permit does not count: a permanent failure says nothing about the service.
+        if let Some(permit) = permit
             && failure.kind() != FailureKind::Permanent
         {
             permit.failed(now);
@@ -129,13 +124,8 @@ impl Session {
         now: Duration,
     ) -> Result<Duration, GiveUp> {
         let elapsed = self.elapsed(now);
-        let mut progress = Progress::new(self.tries, elapsed);
-        if let Some(previous) = self.previous {
-            progress = progress.previous_delay(previous);
-        }
-        if let Some(within) = rules.within {
-            progress = progress.time_left(within.saturating_sub(elapsed));
-        }
+        let time_left = rules.within.map(|within| within.saturating_sub(elapsed));
+        let progress = Progress { tries: self.tries, elapsed, previous: self.previous, time_left };
         rules.policy.delay_or_give_up(failure, &progress, &mut self.rng)
     }
 

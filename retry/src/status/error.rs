@@ -1,4 +1,4 @@
-//! Why a status pattern was refused.
+//! [`StatusError`]: a refused status pattern.
 
 use std::fmt;
 
@@ -28,7 +28,7 @@ impl StatusError {
         Self { found: found.to_owned(), kind }
     }
 
-    /// The pattern that was refused; of a comma list, the one item.
+    /// The refused pattern; of a comma list, the single item.
     #[must_use]
     pub fn found(&self) -> &str {
         &self.found

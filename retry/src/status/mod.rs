@@ -1,13 +1,12 @@
-//! HTTP status patterns, and choosing by them.
+//! HTTP status patterns.
 //!
 //! ```text
 //!   text ──► StatusPattern   429 · 500-599 · 5xx · 50x · all
-//!        └─► StatusSet       comma list of those; what one key of a strategy map holds
+//!        └─► StatusSet       comma list of patterns; a key of a strategy map
 //! ```
 //!
-//! What always holds: a pattern that exists can match at least one status from 100 to 999, so a misspelt key
-//! is an error where it is written and not a strategy that silently never applies. Statuses are plain `u16`s;
-//! this crate knows no HTTP client.
+//! Every pattern matches at least one status from 100 to 999, so a misspelt key is an error and not a strategy that never
+//! applies. Statuses are plain `u16`s; this crate depends on no HTTP client.
 
 mod error;
 mod pattern;

@@ -1,7 +1,7 @@
-//! [`StatusPattern`]: one status, or a run of them, as people write it.
+//! [`StatusPattern`]: one status, or a range of them.
 //!
-//! Every form is a closed interval, so matching is two comparisons; the form is kept beside it only to write
-//! the pattern back as it was meant (`5xx`, not `500-599`).
+//! Every form is a closed interval, so matching is two comparisons. The form is kept only to write the pattern back as it
+//! was (`5xx`, not `500-599`).
 
 use std::fmt;
 use std::str::FromStr;
@@ -47,8 +47,8 @@ enum Form {
     All,
 }
 
-/// The statuses a server can send: three digits, the first not zero (RFC 9110, section 15). Codes from 600
-/// are not defined, but some servers send them, and a client has to be able to say what it does then.
+/// Statuses have three digits, the first not zero (RFC 9110, section 15). Statuses from 600 are undefined, but some servers
+/// send them, and patterns must be able to match them.
 const LOWEST: u16 = 100;
 const HIGHEST: u16 = 999;
 
@@ -59,7 +59,7 @@ impl StatusPattern {
     /// Matches one status.
     ///
     /// # Errors
-    /// If no response can have it: it is below 100 or above 999.
+    /// If it is below 100 or above 999.
     pub fn exact(status: u16) -> Result<Self, StatusError> {
         Self::between(status, status, Form::One, &status.to_string())
     }
@@ -82,14 +82,14 @@ impl StatusPattern {
         }
     }
 
-    /// Whether `status` is one of those meant.
+    /// Whether the pattern covers `status`.
     #[must_use]
     pub const fn matches(&self, status: u16) -> bool {
         self.first <= status && status <= self.last
     }
 
-    /// Whether this is the pattern `all`. A range that happens to cover everything is not: who writes `all`
-    /// means "whatever it is", who writes a range has thought of those statuses.
+    /// Whether this is the pattern `all`. A range that covers every status is not: `all` means "any status", a range names
+    /// statuses.
     #[must_use]
     pub const fn is_all(&self) -> bool {
         matches!(self.form, Form::All)
@@ -124,8 +124,8 @@ impl FromStr for StatusPattern {
     }
 }
 
-/// Digits only: `u16::from_str` would also take a sign. Numbers past a `u16` cannot match and come back as
-/// its maximum, which the range check then refuses.
+/// Digits only: `u16::from_str` also accepts a sign. A number past a `u16` becomes the maximum, which the range check
+/// refuses.
 fn number(text: &str) -> Option<u16> {
     if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
         return None;
@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn matches_what_it_says() {
+    fn patterns_match_their_statuses() {
         for (text, inside, outside) in [
             ("429", &[429][..], &[428, 430][..]),
             ("500-599", &[500, 550, 599], &[499, 600]),
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn is_written_back_as_it_was_meant() {
+    fn patterns_round_trip() {
         for text in ["429", "500-599", "5xx", "50x", "all"] {
             assert_eq!(text.parse::<StatusPattern>().unwrap().to_string(), text);
         }
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_match_is_refused() {
+    fn invalid_patterns_are_refused() {
         for (text, reason) in [
             ("", "is empty"),
             ("  ", "is empty"),

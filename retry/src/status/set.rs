@@ -1,11 +1,11 @@
-//! [`StatusSet`]: a comma list of patterns, which is what one key of a strategy map holds.
+//! [`StatusSet`]: a comma list of patterns, as the keys of a strategy map.
 
 use std::fmt;
 use std::str::FromStr;
 
 use super::{StatusError, StatusPattern};
 
-/// Several [`StatusPattern`]s; it matches where one of them does. Never empty when parsed.
+/// Several [`StatusPattern`]s; a status matches if one of them matches. Never empty when parsed.
 ///
 /// ```
 /// use retry::status::StatusSet;
@@ -22,7 +22,7 @@ pub struct StatusSet {
 }
 
 impl StatusSet {
-    /// Whether one of the patterns matches `status`. Linear in their number.
+    /// Whether a pattern matches `status`. Linear in the number of patterns.
     #[must_use]
     pub fn matches(&self, status: u16) -> bool {
         self.patterns.iter().any(|pattern| pattern.matches(status))
@@ -34,7 +34,7 @@ impl StatusSet {
         self.patterns.iter().any(StatusPattern::is_all)
     }
 
-    /// The patterns, in the order they were written.
+    /// The patterns, in their order.
     pub fn patterns(&self) -> &[StatusPattern] {
         &self.patterns
     }

@@ -1,11 +1,33 @@
-//! Patterns and sets as strings on the wire; a bare number is accepted for one status.
+//! Patterns and sets in serialised form: text, or a bare number for one status.
 
-use std::fmt;
-
-use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{StatusPattern, StatusSet};
+use crate::scalar::{self, Scalar};
+
+impl Scalar for StatusPattern {
+    const EXPECTED: &'static str = "a status pattern like 429, \"500-599\", \"5xx\", \"50x\" or \"all\"";
+
+    fn from_whole(status: u64) -> Option<Self> {
+        Self::exact(u16::try_from(status).ok()?).ok()
+    }
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        text.parse::<Self>().map_err(|error| error.to_string())
+    }
+}
+
+impl Scalar for StatusSet {
+    const EXPECTED: &'static str = "a comma list of status patterns like \"408,429,5xx\"";
+
+    fn from_whole(status: u64) -> Option<Self> {
+        StatusPattern::from_whole(status).map(Self::from)
+    }
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        text.parse::<Self>().map_err(|error| error.to_string())
+    }
+}
 
 impl Serialize for StatusPattern {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -21,49 +43,13 @@ impl Serialize for StatusSet {
 
 impl<'de> Deserialize<'de> for StatusPattern {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(PatternText)
+        scalar::deserialize(deserializer)
     }
 }
 
 impl<'de> Deserialize<'de> for StatusSet {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(SetText)
-    }
-}
-
-struct PatternText;
-
-impl Visitor<'_> for PatternText {
-    type Value = StatusPattern;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a status pattern like 429, \"500-599\", \"5xx\", \"50x\" or \"all\"")
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<StatusPattern, E> {
-        text.parse().map_err(E::custom)
-    }
-
-    fn visit_u64<E: de::Error>(self, status: u64) -> Result<StatusPattern, E> {
-        StatusPattern::exact(u16::try_from(status).unwrap_or(u16::MAX)).map_err(E::custom)
-    }
-}
-
-struct SetText;
-
-impl Visitor<'_> for SetText {
-    type Value = StatusSet;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a comma list of status patterns like \"408,429,5xx\"")
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<StatusSet, E> {
-        text.parse().map_err(E::custom)
-    }
-
-    fn visit_u64<E: de::Error>(self, status: u64) -> Result<StatusSet, E> {
-        PatternText.visit_u64(status).map(StatusSet::from)
+        scalar::deserialize(deserializer)
     }
 }
 
@@ -92,7 +78,7 @@ mod schema {
 
     impl JsonSchema for StatusPattern {
         fn schema_name() -> Cow<'static, str> {
-            Cow::Borrowed("StatusPattern")
+            "StatusPattern".into()
         }
 
         fn json_schema(_: &mut SchemaGenerator) -> Schema {
@@ -102,7 +88,7 @@ mod schema {
 
     impl JsonSchema for StatusSet {
         fn schema_name() -> Cow<'static, str> {
-            Cow::Borrowed("StatusSet")
+            "StatusSet".into()
         }
 
         fn json_schema(_: &mut SchemaGenerator) -> Schema {

@@ -1,9 +1,9 @@
-//! [`ByStatus`]: values by status pattern, the first that matches counting.
+//! [`ByStatus`]: values by status pattern; the first matching entry counts.
 
 use super::Strategy;
 use crate::status::StatusSet;
 
-/// Values by status pattern, in the order they were written.
+/// Values by status pattern, in order.
 ///
 /// ```
 /// use retry::strategy::ByStatus;
@@ -29,13 +29,13 @@ impl<S> Default for ByStatus<S> {
 }
 
 impl<S> ByStatus<S> {
-    /// Nothing for any status.
+    /// No entries.
     #[must_use]
     pub const fn new() -> Self {
         Self { entries: Vec::new() }
     }
 
-    /// Adds a value for the statuses that no earlier entry covers.
+    /// Adds a value for `statuses`. Earlier entries take precedence.
     pub fn push(&mut self, statuses: StatusSet, value: S) {
         self.entries.push((statuses, value));
     }
@@ -46,13 +46,12 @@ impl<S> ByStatus<S> {
         self.applicable(status).next()
     }
 
-    /// The values of all entries that cover `status`, in order: for callers whose values have conditions of
-    /// their own.
+    /// The values of all entries that cover `status`, in order, for values with further conditions.
     pub fn applicable(&self, status: u16) -> impl Iterator<Item = &S> {
         self.entries.iter().filter(move |(statuses, _)| statuses.matches(status)).map(|(_, value)| value)
     }
 
-    /// Every entry, in order.
+    /// The entries, in order.
     pub fn entries(&self) -> &[(StatusSet, S)] {
         &self.entries
     }

@@ -1,38 +1,36 @@
-//! [`HeadersStrategy`]: waiting until the moment that a response's own headers name.
+//! [`HeadersStrategy`]: waiting until the time that response headers state.
 
 use std::time::SystemTime;
 
 use crate::hint::{Hint, HintError, HintSource, ResetFormat, server_time};
 
-/// Which headers say that a quota is used up, and until when.
+/// The names of the headers with a quota and its reset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "camelCase", deny_unknown_fields))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HeadersStrategy {
-    /// The header with the quota's size. Kept for those who show it; no decision needs it.
+    /// The header with the quota's size. For display; no decision uses it.
     #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub limit_header: Option<String>,
-    /// The header with what remains of it; without one, the reset alone counts.
+    /// The header with the remaining units; without it, the reset alone counts.
     #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub remaining_header: Option<String>,
-    /// The header with the moment it is full again.
+    /// The header with the reset time.
     pub reset_header: String,
-    /// How that is written.
+    /// The format of the reset time.
     #[cfg_attr(feature = "serde", serde(default))]
     pub reset_format: ResetFormat,
 }
 
 impl HeadersStrategy {
-    /// When to come back, if the headers say that nothing remains. By the server's clock, where it sends its
-    /// `Date`.
+    /// The wait until the reset, if nothing remains. By the server's clock, if the response has a `Date`.
     ///
-    /// As in Trigger.dev, both headers that are named have to be there and the one has to be zero: with room left, waiting
-    /// is not what the response was about. Callers who see that differently have the two apart, in
+    /// As in Trigger.dev, both named headers must be present and the remaining units must be zero. For other rules use
     /// [`remaining`](Self::remaining) and [`reset`](Self::reset).
     ///
     /// # Errors
-    /// If one of the two is there and cannot be read.
+    /// If one of the two headers is malformed.
     pub fn hint<'a>(
         &self,
         headers: impl IntoIterator<Item = (&'a str, &'a str)>,
@@ -48,10 +46,10 @@ impl HeadersStrategy {
         seen.reset(self.reset_format, now)
     }
 
-    /// What remains of the quota, if the response says so.
+    /// The remaining units, if the response states them.
     ///
     /// # Errors
-    /// If the header is there and is not a number.
+    /// If the header is not a number.
     pub fn remaining<'a>(
         &self,
         headers: impl IntoIterator<Item = (&'a str, &'a str)>,
@@ -59,11 +57,11 @@ impl HeadersStrategy {
         self.seen(headers).remaining()
     }
 
-    /// When the quota is full again, if the response says so, whatever remains of it. By the server's clock, where it
-    /// sends its `Date`.
+    /// The wait until the reset, if the response states it, whatever remains. By the server's clock, if the response has a
+    /// `Date`.
     ///
     /// # Errors
-    /// If the header is there and is not written in the format.
+    /// If the header is not in the format.
     pub fn reset<'a>(
         &self,
         headers: impl IntoIterator<Item = (&'a str, &'a str)>,
@@ -72,8 +70,8 @@ impl HeadersStrategy {
         self.seen(headers).reset(self.reset_format, now)
     }
 
-    fn seen<'a>(&self, headers: impl IntoIterator<Item = (&'a str, &'a str)>) -> Seen<'a> {
-        let mut seen = Seen::default();
+    fn seen<'a>(&self, headers: impl IntoIterator<Item = (&'a str, &'a str)>) -> QuotaHeaders<'a> {
+        let mut seen = QuotaHeaders::default();
         for (name, value) in headers {
             if self.remaining_header.as_ref().is_some_and(|remaining| name.eq_ignore_ascii_case(remaining)) {
                 seen.remaining.get_or_insert(value);
@@ -89,16 +87,16 @@ impl HeadersStrategy {
     }
 }
 
-/// The headers that matter, as text.
+/// The values of the named headers.
 #[derive(Default)]
-struct Seen<'a> {
+struct QuotaHeaders<'a> {
     remaining: Option<&'a str>,
     reset: Option<&'a str>,
-    /// What tells the server's clock.
+    /// The headers of the server's clock.
     clock: Vec<(&'a str, &'a str)>,
 }
 
-impl Seen<'_> {
+impl QuotaHeaders<'_> {
     fn remaining(&self) -> Result<Option<f64>, HintError> {
         let Some(remaining) = self.remaining.map(str::trim) else { return Ok(None) };
         match remaining.parse::<f64>() {
@@ -135,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_count_only_when_nothing_remains() {
+    fn a_reset_counts_only_if_nothing_remains() {
         let wait = Ok(Some(Duration::from_secs(7)));
         assert_eq!(hint(&[("X-Remaining", " 0 "), ("x-reset", "107")]), wait);
         assert_eq!(hint(&[("x-remaining", "0.0"), ("x-reset", "107")]), wait);
@@ -152,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_header_for_what_remains_the_reset_alone_counts() {
+    fn without_a_remaining_header_the_reset_alone_counts() {
         let strategy = HeadersStrategy { remaining_header: None, ..headers() };
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(100);
         for pairs in [&[("x-reset", "107")][..], &[("x-remaining", "1"), ("x-reset", "107")]] {
@@ -163,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn both_headers_can_be_asked_for_apart() {
+    fn both_headers_can_be_read_separately() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(100);
         let pairs = [("x-remaining", "3"), ("x-reset", "107")];
         assert_eq!(headers().remaining(pairs), Ok(Some(3.0)));

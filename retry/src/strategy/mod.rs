@@ -4,11 +4,11 @@
 //!   response status ──► ByStatus: first key, in document order, that matches ──► Strategy
 //!                                                                       backoff ──► RetryOptions
 //!                                                                       headers ──► the reset header
-//!   failed try ───────► Sequence: how many for this cause, one after the other ──► against the limit
+//!   failed try ───────► Sequence: consecutive tries for one cause ──► compared with the limit
 //! ```
 //!
-//! The order of a JSON object's members decides here, so they are kept in a list and not in a map. A strategy
-//! may be wrapped in a type of the caller's (with a body filter, say): [`ByStatus`] is generic.
+//! The order of a JSON object's members decides, so they are kept in a list and not in a map. [`ByStatus`] is generic, so
+//! that a caller can wrap strategies in its own type, for example with a body filter.
 
 mod by_status;
 mod headers;
@@ -24,10 +24,9 @@ pub use sequence::Sequence;
 use crate::hint::HintError;
 use crate::{Decision, GiveUp, Policy, RetryOptions, Rng};
 
-/// How to go on after a response with a certain status.
+/// The strategy after a response with a certain status.
 ///
-/// On the wire an object with a member `strategy`, `"backoff"` or `"headers"`, beside the members of what it
-/// holds.
+/// In JSON an object with a member `strategy`, `"backoff"` or `"headers"`, and the members of that strategy.
 ///
 /// ```
 /// # #[cfg(feature = "serde")] {
@@ -52,21 +51,20 @@ use crate::{Decision, GiveUp, Policy, RetryOptions, Rng};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(
     feature = "schema",
-    schemars(description = "How to go on after a response with a certain status.")
+    schemars(description = "The strategy after a response with a certain status.")
 )]
 pub enum Strategy {
     /// Exponential backoff.
     Backoff(RetryOptions),
-    /// The moment that the response's headers name.
+    /// Until the time that the response headers state.
     Headers(HeadersStrategy),
 }
 
 impl Strategy {
-    /// Whether and when to try again, after `tries` tries of the present [`Sequence`], the failed one
-    /// included.
+    /// Decides after `tries` tries of the current [`Sequence`], the failed one included.
     ///
     /// # Errors
-    /// If the response has the headers that a strategy goes by, and they cannot be read.
+    /// If the response has the headers that the strategy reads, and they are malformed.
     pub fn decide<'a>(
         &self,
         tries: u32,
@@ -87,8 +85,7 @@ impl Strategy {
     }
 }
 
-/// Everything Trigger.dev's `FetchRetryOptions` says: strategies by status, and options for failures without
-/// one.
+/// Trigger.dev's `FetchRetryOptions`: strategies by status, and options for failures without a status.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "camelCase", deny_unknown_fields))]
@@ -97,17 +94,17 @@ impl Strategy {
 #[cfg_attr(
     feature = "schema",
     schemars(
-        description = "Strategies by status, and options for failures without one, as in Trigger.dev's FetchRetryOptions."
+        description = "Trigger.dev's FetchRetryOptions: strategies by status, and options for failures without a status."
     )
 )]
 pub struct FetchRetryOptions<S = Strategy> {
     /// After a response, by its status.
     #[cfg_attr(feature = "serde", serde(default))]
     pub by_status: ByStatus<S>,
-    /// After a try that took too long.
+    /// After a timed-out try.
     #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub timeout: Option<RetryOptions>,
-    /// After a connection that failed.
+    /// After a failed connection.
     #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub connection_error: Option<RetryOptions>,
 }

@@ -1,10 +1,10 @@
-//! [`Sequence`]: what the limit of [`RetryOptions`](crate::RetryOptions) counts.
+//! [`Sequence`]: the tries that the limit of [`RetryOptions`](crate::RetryOptions) counts.
 
-/// The tries of one sequence: those that failed for the same cause, one after the other.
+/// A sequence of consecutive tries that failed for the same cause.
 ///
-/// A limit counts the tries of one sequence, the first included. A failure for another cause starts a new one, of which
-/// it is the first try. What a cause is, `C` says: for responses by their status it is the status, and no status (the
-/// connection failed) is a cause of its own; where each rule has a limit of its own, the rule is part of it.
+/// A limit counts the tries of one sequence, the first included. A failure for another cause starts a new sequence, as its
+/// first try. The caller chooses the type `C` of causes: by default the status, with `None` for a failed connection. Where
+/// each rule has its own limit, the rule is part of the cause.
 ///
 /// ```
 /// use retry::strategy::Sequence;
@@ -20,32 +20,32 @@
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sequence<C = Option<u16>> {
-    /// Why the last try failed; none before the first.
+    /// The cause of the last failure; `None` before the first.
     cause: Option<C>,
     tries: u32,
 }
 
 impl<C> Sequence<C> {
-    /// None yet.
+    /// An empty sequence.
     #[must_use]
     pub const fn new() -> Self {
         Self { cause: None, tries: 0 }
     }
 
-    /// The tries of the present sequence.
+    /// The number of tries in the current sequence.
     #[must_use]
     pub const fn tries(&self) -> u32 {
         self.tries
     }
 
-    /// Ends the sequence: the next failure is the first of a new one, whatever its cause.
+    /// Ends the sequence: the next failure starts a new one, whatever its cause.
     pub fn end(&mut self) {
         *self = Self::new();
     }
 }
 
 impl<C: PartialEq> Sequence<C> {
-    /// Counts a failed try, and says how many there are now in its sequence.
+    /// Counts a failed try, and returns the number of tries in its sequence.
     pub fn failed(&mut self, cause: C) -> u32 {
         if self.cause.as_ref() != Some(&cause) {
             *self = Self { cause: Some(cause), tries: 0 };

@@ -1,4 +1,4 @@
-//! What is asked once per failed try takes no memory: delays, decisions, hints, budgets, breakers.
+//! Delays, decisions, hints, budgets and breakers allocate nothing per failed try.
 
 use std::hint::black_box;
 use std::time::{Duration, SystemTime};
@@ -50,7 +50,7 @@ fn nothing_is_allocated_per_try() {
 }
 
 #[test]
-fn a_run_that_works_at_once_allocates_nothing() {
+fn a_run_that_succeeds_at_once_allocates_nothing() {
     let (policy, budget, clock) = (Policy::default(), Budget::default(), VirtualClock::default());
     let count = allocations(|| {
         let run = Retry::new(&policy).seed(1).budget(&budget).classify(|_: &()| true);

@@ -1,5 +1,4 @@
-//! What rivals got wrong, each as a test that it is not wrong here. `docs/retry.md` has the same table with
-//! the reports.
+//! Known defects of similar crates, each with a test that it is absent here. `docs/retry.md` has the table with the reports.
 
 use std::time::{Duration, SystemTime};
 
@@ -71,8 +70,7 @@ fn high_attempts_give_the_cap() {
     assert!(endless.delays().take(1_000).all(|delay| delay > Duration::from_secs(1 << 33)));
 }
 
-/// es-toolkit 1901, redis-js 1342, pinot 9158: a sleep after the last try, before an error that was certain.
-/// backon 23: the longest delay is waited for, and then there is no try.
+/// es-toolkit 1901, redis-js 1342, pinot 9158, backon 23: a sleep after the last try.
 #[test]
 fn nothing_waits_after_the_last_try() {
     let clock = VirtualClock::default();
@@ -82,8 +80,7 @@ fn nothing_waits_after_the_last_try() {
     assert_eq!(clock.now(), 2 * SECOND);
 }
 
-/// A limit of elapsed time that is checked after sleeping, not before: the sleep, and often a try, happen
-/// past it.
+/// A limit of elapsed time that is checked after the sleep: the sleep, and often a try, happen past it.
 #[test]
 fn no_wait_leads_past_the_deadline() {
     let clock = VirtualClock::default();
@@ -107,8 +104,7 @@ fn retry_after_counts_as_seconds_and_as_a_date() {
     }
 }
 
-/// A date compared with this side's clock alone: a clock that is an hour fast waits not at all, an hour slow,
-/// an hour.
+/// A date compared with the local clock alone: a clock one hour fast does not wait, a clock one hour slow waits an hour.
 #[test]
 fn a_wrong_clock_does_not_shift_a_date() {
     let headers =
@@ -119,10 +115,10 @@ fn a_wrong_clock_does_not_shift_a_date() {
     }
 }
 
-/// retry4j 36 and many: whether the first retry comes at once, and what a delay of zero means, is a matter of
-/// luck. Here a backoff from zero is refused, and a first retry at once is a word.
+/// retry4j 36 and others: the meaning of a zero delay is unclear. Here a backoff from zero is refused, and a first retry at
+/// once is an explicit setting.
 #[test]
-fn zero_delays_are_said_in_words() {
+fn zero_delays_are_explicit() {
     assert_eq!(Policy::exponential(Duration::ZERO, 2.0).build().unwrap_err().field(), "initialInMs");
     let delays = |first| {
         let policy = Policy::exponential(SECOND, 2.0).jitter(Jitter::None).first_retry(first).max_attempts(4);
@@ -141,8 +137,7 @@ fn the_first_delay_is_not_the_factor() {
     assert_eq!(millis, [50, 100, 200, 400]);
 }
 
-/// The same crates disagree on whether a number of retries or of tries is meant. Tries, the first included,
-/// everywhere.
+/// Crates disagree on whether a limit counts retries or tries. Here every limit counts tries, the first included.
 #[test]
 fn limits_count_the_first_try() {
     let clock = VirtualClock::default();
@@ -153,10 +148,10 @@ fn limits_count_the_first_try() {
     assert_eq!(Attempts::at_most(0), None);
 }
 
-/// Budgets that only successes fill (AWS, gRPC) starve a client with little traffic after one outage;
-/// Finagle's minimum of retries per second is the remedy.
+/// Budgets that only successes refill (AWS, gRPC) block a client with little traffic after an outage; Finagle's minimum of
+/// retries per second prevents it.
 #[test]
-fn a_spent_budget_comes_back_without_traffic() {
+fn a_spent_budget_refills_without_traffic() {
     let budget = Budget::default();
     let kind = FailureKind::Transient;
     while budget.try_retry(kind, SECOND).is_some() {}
@@ -164,7 +159,7 @@ fn a_spent_budget_comes_back_without_traffic() {
     assert!(budget.try_retry(kind, 2 * SECOND).is_some());
 }
 
-/// A percentage of no traffic is nothing: the first call of a quiet client must still be allowed a retry.
+/// A percentage of no traffic is zero: the first call of a quiet client must still be allowed a retry.
 #[test]
 fn a_new_budget_allows_the_first_retry() {
     for budget in [Budget::default(), Budget::aws_standard(), Budget::grpc(10.0, 0.1).unwrap()] {
@@ -183,7 +178,7 @@ fn fractions_of_a_token_are_kept() {
     assert_eq!(allowed, 6);
 }
 
-/// A policy without a budget multiplies an outage by its tries; with one, the load stays near that of the
+/// Without a budget an outage multiplies the load by the number of tries; with a budget the load stays near that of the
 /// first tries.
 #[test]
 fn a_budget_bounds_the_load_of_an_outage() {

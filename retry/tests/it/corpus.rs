@@ -1,8 +1,8 @@
-//! The cases in `testdata/retry`: what servers send, and what people get wrong.
+//! The cases in `testdata/retry`: headers of real servers, and malformed policies.
 
 use std::time::{Duration, SystemTime};
 
-use retry::hint::{Asked, from_headers};
+use retry::hint::{Requested, from_headers};
 use retry::strategy::ByStatus;
 use retry::{Policy, RetryOptions};
 use serde::Deserialize;
@@ -36,8 +36,8 @@ fn hints_as_servers_send_them() {
         let headers = case.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let found = from_headers(headers, now).map(|hint| Expected {
             raw: match hint.raw {
-                Asked::Wait(wait) => i64::try_from(wait.as_millis()).unwrap(),
-                Asked::Past(past) => -i64::try_from(past.as_millis()).unwrap(),
+                Requested::Wait(wait) => i64::try_from(wait.as_millis()).unwrap(),
+                Requested::Past(past) => -i64::try_from(past.as_millis()).unwrap(),
             },
             delay: u64::try_from(hint.delay.as_millis()).unwrap(),
             source: hint.source.name().to_owned(),
@@ -63,7 +63,7 @@ fn refused<T: DeserializeOwned>(cases: &[(String, String)]) {
 }
 
 #[test]
-fn what_is_refused_says_why() {
+fn errors_of_malformed_policies_state_the_reason() {
     let bad: Bad = serde_json::from_str(include_str!("../../../testdata/retry/bad-policies.json")).unwrap();
     refused::<Policy>(&bad.policies);
     refused::<RetryOptions>(&bad.options);

@@ -1,7 +1,7 @@
 //! Each jitter's distribution against its formula.
 //!
 //! Kolmogorov and Smirnov's test: the largest gap between the drawn and the stated distribution, times √n, is
-//! below 1.95 in 999 of 1000 samples that do follow it. Seeds are fixed, so a test that passes keeps passing.
+//! below 1.95 for 999 of 1000 samples of the stated distribution. Seeds are fixed, so a test that passes keeps passing.
 
 use std::time::Duration;
 
@@ -92,7 +92,7 @@ fn decorrelated_with_another_factor() {
     assert_uniform("factor 1.5", &draws(Policy::builder(backoff), 1, None), 100.0 * MS, 150.0 * MS);
 }
 
-/// What jitter is for: of many clients that failed at one moment, few come back in any one.
+/// Of many clients that fail together, few retry together.
 #[test]
 fn full_jitter_spreads_a_herd_and_plus_at_the_cap_does_not() {
     let busiest = |jitter| {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use retry::hint::{Asked, Hint, HintSource};
+use retry::hint::{Hint, HintSource, Requested};
 use retry::run::Retry;
 use retry::{
     Attempts, Backoff, Decision, Failure, FailureKind, FirstRetry, GiveUp, Hints, Jitter, Policy, Progress,
@@ -65,7 +65,7 @@ fn jitter() -> impl Strategy<Value = Jitter> {
     ]
 }
 
-/// A policy of any valid description, and nothing for an invalid one.
+/// A policy from any settings; `None` for invalid settings.
 fn built() -> impl Strategy<Value = Option<Policy>> {
     (
         backoff(),
@@ -101,7 +101,7 @@ fn policy() -> BoxedStrategy<Policy> {
 }
 
 fn failure() -> BoxedStrategy<Failure> {
-    let asked = prop_oneof![duration().prop_map(Asked::Wait), duration().prop_map(Asked::Past)];
+    let asked = prop_oneof![duration().prop_map(Requested::Wait), duration().prop_map(Requested::Past)];
     let kind = prop::sample::select(vec![
         FailureKind::Transient,
         FailureKind::Timeout,
@@ -194,7 +194,7 @@ proptest! {
         oversleeps in prop_oneof![Just(Duration::ZERO), duration()], within in prop::option::of(duration()),
         seed: u64,
     ) {
-        let clock = VirtualClock::that_oversleeps(oversleeps);
+        let clock = VirtualClock::oversleeping(oversleeps);
         let mut begun = Vec::new();
         let mut outcomes = failures.into_iter();
         let mut retry = Retry::new(&policy).classify(|failure: &Failure| *failure).seed(seed);
@@ -227,7 +227,7 @@ proptest! {
     }
 
     #[test]
-    fn words_never_fail(policy in policy()) {
+    fn display_never_fails(policy in policy()) {
         prop_assert!(!policy.to_string().is_empty());
         prop_assert!(policy.preview().to_string().starts_with("retry"));
     }

@@ -1,9 +1,9 @@
-//! Whatever a server sends, reading it neither panics nor gives a wait past the stated longest.
+//! No header text panics or gives a wait above the documented longest.
 
 use std::time::{Duration, SystemTime};
 
 use proptest::prelude::*;
-use retry::hint::{Asked, LONGEST, ResetFormat, from_headers, read, server_time};
+use retry::hint::{LONGEST, Requested, ResetFormat, from_headers, read, server_time};
 use retry::status::{StatusPattern, StatusSet};
 
 use crate::cases;
@@ -55,7 +55,7 @@ proptest! {
         if let Some(hint) = reading.hint {
             prop_assert!(hint.delay <= LONGEST);
             prop_assert_eq!(hint.delay, hint.raw.clamped());
-            prop_assert_eq!(hint.delay.is_zero(), matches!(hint.raw, Asked::Past(_) | Asked::Wait(Duration::ZERO)));
+            prop_assert_eq!(hint.delay.is_zero(), matches!(hint.raw, Requested::Past(_) | Requested::Wait(Duration::ZERO)));
         }
         for problem in &reading.problems {
             prop_assert!(problem.to_string().contains("expected") && problem.found().chars().count() <= 81);

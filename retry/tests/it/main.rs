@@ -1,4 +1,4 @@
-//! The crate from outside: what it promises, over the whole domain, and against what its rivals got wrong.
+//! Tests of the public API: its guarantees over the whole domain, and the known defects of similar crates.
 //!
 //! No test sleeps: threads wait on a clock that is moved by hand, futures on tokio's paused one.
 
@@ -18,7 +18,7 @@ mod virtual_clock;
 
 use proptest::test_runner::Config;
 
-/// How many cases each property is tried on: 256, or what `RETRY_CASES` says.
+/// The number of cases per property: 256, or `RETRY_CASES`.
 fn cases() -> Config {
     let cases = std::env::var("RETRY_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(256);
     Config { cases, ..Config::default() }

@@ -32,17 +32,17 @@ fn closures_may_borrow_and_use_the_question_mark() {
 }
 
 #[test]
-fn errors_are_classified_and_told() {
+fn errors_are_classified_and_notified() {
     let clock = VirtualClock::default();
-    let (policy, mut told) = (policy(), Vec::new());
+    let (policy, mut seen) = (policy(), Vec::new());
     let err = Retry::new(&policy)
         .classify(|status: &u16| Failure::from_response(*status, [], std::time::SystemTime::UNIX_EPOCH))
-        .notify(|retrying: &Retrying<'_, u16>| told.push((*retrying.error, retrying.tries, retrying.delay)))
+        .notify(|retrying: &Retrying<'_, u16>| seen.push((*retrying.error, retrying.tries, retrying.delay)))
         .run_with(&clock, |n| Err::<(), _>([500, 429, 404][n as usize - 1]))
         .unwrap_err();
     assert_eq!((err.reason(), err.last(), err.tries()), (GiveUp::Permanent, Some(&404), 3));
     assert_eq!(err.elapsed(), 3 * SECOND);
-    assert_eq!(told, [(500, 1, SECOND), (429, 2, 2 * SECOND)]);
+    assert_eq!(seen, [(500, 1, SECOND), (429, 2, 2 * SECOND)]);
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn a_first_retry_at_once_does_not_wait() {
 }
 
 #[test]
-fn a_deadline_of_the_run_counts_besides_the_policys() {
+fn a_deadline_of_the_run_applies_besides_the_policys() {
     let clock = VirtualClock::default();
     let policy = policy();
     let err = Retry::new(&policy).within(3 * SECOND).run_with(&clock, |_| Err::<(), _>(())).unwrap_err();
@@ -63,8 +63,8 @@ fn a_deadline_of_the_run_counts_besides_the_policys() {
 }
 
 #[test]
-fn a_wait_that_took_too_long_is_not_followed_by_a_try() {
-    let clock = VirtualClock::that_oversleeps(60 * SECOND);
+fn no_try_follows_a_wait_past_the_deadline() {
+    let clock = VirtualClock::oversleeping(60 * SECOND);
     let policy = policy();
     let err = Retry::new(&policy).within(10 * SECOND).run_with(&clock, |_| Err::<(), _>("down")).unwrap_err();
     assert_eq!((err.tries(), err.last()), (1, Some(&"down")));
@@ -103,7 +103,7 @@ fn cancelling_from_another_thread_ends_a_real_wait_at_once() {
 }
 
 #[test]
-fn an_open_breaker_refuses_at_once_and_lets_a_probe_through_later() {
+fn an_open_breaker_refuses_at_once_and_admits_a_probe_later() {
     let (clock, policy) = (VirtualClock::default(), policy());
     let breaker = Breaker::builder().consecutive_failures(2).open_for(60 * SECOND).build().unwrap();
     let run = |ok: bool| {
@@ -131,7 +131,7 @@ fn permanent_failures_do_not_open_a_breaker() {
 }
 
 #[test]
-fn a_spent_budget_ends_it_and_a_success_pays_back() {
+fn a_spent_budget_ends_a_run_and_a_success_returns_tokens() {
     let (clock, policy) = (VirtualClock::default(), policy());
     let budget = Budget::builder().capacity(10.0).per_second(0.0).build().unwrap();
     let run = |works_at: u32| {
@@ -147,7 +147,7 @@ fn a_spent_budget_ends_it_and_a_success_pays_back() {
 }
 
 #[test]
-fn a_wait_that_is_cancelled_gives_its_tokens_back() {
+fn a_cancelled_wait_returns_its_tokens() {
     let (clock, policy, cancel) = (VirtualClock::default(), policy(), Cancel::new());
     let budget = Budget::aws_standard();
     let run = Retry::new(&policy).budget(&budget).cancel(&cancel);

@@ -37,7 +37,7 @@ async fn async_closures_may_borrow_mutably() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn closures_that_return_futures_do_too() {
+async fn closures_that_return_futures_run() {
     let tries = AtomicU32::new(0);
     let result = retry::tokio::retry(&policy(), || async {
         let made = tries.fetch_add(1, Ordering::Relaxed) + 1;
@@ -95,7 +95,7 @@ async fn a_dropped_run_leaves_nothing_behind() {
     cancel.cancel();
 }
 
-/// A service that answers with what it is given, in order, and counts.
+/// A service that returns the given answers in order, and counts the calls.
 fn answers(
     answers: &'static [Result<u16, &'static str>],
 ) -> (impl Service<(), Response = u16, Error = &'static str, Future: Send> + Clone, Arc<AtomicU32>) {
@@ -117,7 +117,7 @@ fn classify(result: &Result<u16, &'static str>) -> Option<Failure> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn tower_retries_what_is_called_a_failure() {
+async fn tower_retries_classified_failures() {
     let before = TokioTimer.now();
     let (service, count) = answers(&[Err("reset"), Ok(503), Ok(200)]);
     let retries = TowerPolicy::new(policy(), TokioTimer, classify);
@@ -126,7 +126,7 @@ async fn tower_retries_what_is_called_a_failure() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn tower_hands_on_the_last_result() {
+async fn tower_returns_the_last_result() {
     let (service, count) = answers(&[Ok(500)]);
     let mut service = tower::retry::Retry::new(TowerPolicy::new(policy(), TokioTimer, classify), service);
     // Each request has all its tries: what one has used up is not another's.

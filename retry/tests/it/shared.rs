@@ -1,4 +1,4 @@
-//! Budget and breaker against models so simple that they can be seen to be right.
+//! Budget and breaker against simple models.
 
 use std::time::Duration;
 
@@ -29,9 +29,9 @@ fn act() -> impl Strategy<Value = Act> {
 proptest! {
     #![proptest_config(cases())]
 
-    /// Tokens as whole thousandths, one after the other: what the atomic one must amount to.
+    /// The model counts tokens in whole thousandths, sequentially.
     #[test]
-    fn a_budget_is_its_model(acts in prop::collection::vec(act(), 0..200), rate in 0..20_000_u64) {
+    fn a_budget_agrees_with_its_model(acts in prop::collection::vec(act(), 0..200), rate in 0..20_000_u64) {
         let per_second = rate as f64 / 1000.0;
         let budget = Budget::builder()
             .capacity(20.0).retry_cost(5.0).success_gain(1.5).per_second(per_second).build().unwrap();
@@ -39,7 +39,7 @@ proptest! {
         let mut paid = Vec::new();
         for act in acts {
             let now = Duration::from_millis(ms);
-            // All that has come in by now, less what had come in before.
+            // The total refill by now, less the refill so far.
             let due = ms * rate / 1000;
             tokens = (tokens + due - millis).min(20_000);
             millis = due;
@@ -69,9 +69,9 @@ proptest! {
         }
     }
 
-    /// A breaker that is asked and answered one try at a time.
+    /// One try at a time.
     #[test]
-    fn a_breaker_is_its_model(
+    fn a_breaker_agrees_with_its_model(
         acts in prop::collection::vec((0..4_000_u64, prop::option::of(any::<bool>())), 0..100),
         limit in 1..4_u32, probes in 1..4_u32,
     ) {

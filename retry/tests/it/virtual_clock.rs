@@ -1,4 +1,4 @@
-//! A clock that only moves when something waits on it, or is told to.
+//! A clock that moves only by waits and by `advance`.
 
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
@@ -14,7 +14,7 @@ pub(crate) struct VirtualClock {
 }
 
 impl VirtualClock {
-    pub(crate) fn that_oversleeps(oversleeps: Duration) -> Self {
+    pub(crate) fn oversleeping(oversleeps: Duration) -> Self {
         Self { oversleeps, ..Self::default() }
     }
 

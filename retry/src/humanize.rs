@@ -1,14 +1,13 @@
-//! Durations as a person would say them: the largest unit that leaves a readable number, and no false
-//! precision.
+//! Durations for people: in the largest unit that gives a readable number, without false precision.
 
 use std::fmt;
 use std::time::Duration;
 
 /// Writes a duration with its two largest units (`1 min 30 s`), or as a decimal below a minute (`1.5 s`,
 /// `250 ms`).
-pub(crate) struct InWords(pub(crate) Duration);
+pub(crate) struct Humanized(pub(crate) Duration);
 
-impl fmt::Display for InWords {
+impl fmt::Display for Humanized {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let nanos = self.0.as_nanos();
         match nanos {
@@ -56,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn says_it_shortly() {
+    fn durations_are_short() {
         for (nanos, words) in [
             (0, "0 s"),
             (999, "999 ns"),
@@ -71,8 +70,8 @@ mod tests {
             (3_661_000_000_000, "1 h 1 min"),
             (90_000_000_000_000, "1 d 1 h"),
         ] {
-            assert_eq!(InWords(Duration::from_nanos(nanos)).to_string(), words);
+            assert_eq!(Humanized(Duration::from_nanos(nanos)).to_string(), words);
         }
-        assert!(InWords(Duration::MAX).to_string().ends_with(" h"));
+        assert!(Humanized(Duration::MAX).to_string().ends_with(" h"));
     }
 }

@@ -1,42 +1,40 @@
-//! [`Asked`]: how long a server asked to be left alone, before anyone judges whether that is sensible.
+//! [`Requested`]: the wait that a server asks for, as sent.
 //!
-//! Inside this module time is an `i128` of nanoseconds, which holds the difference of any two moments that
-//! any header can name, so that the parsers need no checks of their own; turning it into an [`Asked`]
-//! saturates.
+//! The parsers compute in `i128` nanoseconds, which hold the difference of any two times a header can state, and need no
+//! overflow checks. The conversion to [`Requested`] saturates.
 
 use std::time::{Duration, SystemTime};
 
-/// The longest delay that a hint is taken at its word for: one day. A server that asks for more is more
-/// likely to have sent the wrong unit than to mean it, and a client that must wait longer should decide so
-/// from [`Hint::raw`](super::Hint::raw).
+/// The longest delay of a hint: one day. A longer request is probably in the wrong unit; a client that must wait longer can
+/// use [`Hint::raw`](super::Hint::raw).
 pub const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How long the server asked to wait, as sent.
+/// The wait that the server asks for, as sent.
 ///
 /// ```
-/// use retry::hint::{Asked, LONGEST};
+/// use retry::hint::{Requested, LONGEST};
 /// use std::time::Duration;
 ///
-/// assert_eq!(Asked::Wait(Duration::from_secs(7)).clamped(), Duration::from_secs(7));
-/// assert_eq!(Asked::Wait(Duration::MAX).clamped(), LONGEST);
-/// assert_eq!(Asked::Past(Duration::from_secs(7)).clamped(), Duration::ZERO);
+/// assert_eq!(Requested::Wait(Duration::from_secs(7)).clamped(), Duration::from_secs(7));
+/// assert_eq!(Requested::Wait(Duration::MAX).clamped(), LONGEST);
+/// assert_eq!(Requested::Past(Duration::from_secs(7)).clamped(), Duration::ZERO);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Asked {
-    /// This long from now; zero is "at once".
+pub enum Requested {
+    /// A wait from now; zero means "at once".
     Wait(Duration),
-    /// The moment named was this long ago. Never zero.
+    /// A time this long ago. Never zero.
     Past(Duration),
 }
 
-impl Asked {
-    /// The delay to keep: zero for the past, at most [`LONGEST`].
+impl Requested {
+    /// The delay: zero for the past, at most [`LONGEST`].
     #[must_use]
     pub fn clamped(self) -> Duration {
         self.clamped_to(LONGEST)
     }
 
-    /// The delay to keep: zero for the past, at most `longest`.
+    /// The delay: zero for the past, at most `longest`.
     #[must_use]
     pub fn clamped_to(self, longest: Duration) -> Duration {
         match self {
@@ -81,16 +79,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn any_distance_is_a_duration() {
-        assert_eq!(Asked::from_nanos(0), Asked::Wait(Duration::ZERO));
-        assert_eq!(Asked::from_nanos(-1), Asked::Past(Duration::from_nanos(1)));
-        assert_eq!(Asked::from_nanos(i128::MAX), Asked::Wait(Duration::MAX));
-        assert_eq!(Asked::from_nanos(i128::MIN), Asked::Past(Duration::MAX));
-        assert_eq!(Asked::from_nanos(signed(Duration::MAX)), Asked::Wait(Duration::MAX));
+    fn any_difference_is_a_duration() {
+        assert_eq!(Requested::from_nanos(0), Requested::Wait(Duration::ZERO));
+        assert_eq!(Requested::from_nanos(-1), Requested::Past(Duration::from_nanos(1)));
+        assert_eq!(Requested::from_nanos(i128::MAX), Requested::Wait(Duration::MAX));
+        assert_eq!(Requested::from_nanos(i128::MIN), Requested::Past(Duration::MAX));
+        assert_eq!(Requested::from_nanos(signed(Duration::MAX)), Requested::Wait(Duration::MAX));
     }
 
     #[test]
-    fn moments_before_the_epoch_are_negative() {
+    fn times_before_the_epoch_are_negative() {
         let before = SystemTime::UNIX_EPOCH - Duration::from_secs(2);
         assert_eq!(since_epoch(before), -2 * NANOS_PER_SEC);
     }
