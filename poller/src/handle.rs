@@ -1,17 +1,15 @@
-//! The handle to one poll: the way to its events and its outcome, and to cancel it.
+//! The handle of one poll: its events, its outcome, and cancelling it.
 
 use std::fmt;
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
-
-use crate::clock::{BoxFuture, Timestamp};
-use crate::engine::{Message, PollId};
-use crate::error::{Error, Kind};
+use crate::clock::Timestamp;
+use crate::engine::{Message, PollId, Submitted};
+use crate::error::Error;
 use crate::event::{self, Events};
 use crate::outcome::Outcome;
-use crate::poller::Shared;
-use crate::store::{PollKey, StoredPoll};
+use crate::runtime::Runtime;
+use crate::store::PollKey;
 
 /// A poll that was submitted. Dropping it cancels nothing.
 ///
@@ -39,7 +37,7 @@ pub struct PollHandle {
     accepted: Accepted,
     deadline: Timestamp,
     state: State,
-    shared: Arc<Shared>,
+    runtime: Arc<Runtime>,
 }
 
 #[derive(Clone)]
@@ -48,7 +46,7 @@ enum State {
     Outcome(Arc<Outcome>),
 }
 
-/// What became of a submission.
+/// How a submission was accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Accepted {
@@ -56,29 +54,20 @@ pub enum Accepted {
     Created,
     /// The poll was running already.
     Joined,
-    /// The poll had ended before; its stored outcome is at hand.
+    /// The poll had finished before; its stored outcome is the result.
     AlreadyFinished,
 }
 
 impl PollHandle {
-    pub(crate) fn open(
-        key: PollKey,
-        id: PollId,
-        accepted: Accepted,
-        deadline: Timestamp,
-        shared: Arc<Shared>,
-    ) -> Self {
-        Self { key, accepted, deadline, state: State::Open(id), shared }
-    }
-
-    pub(crate) fn finished(
-        key: PollKey,
-        outcome: Arc<Outcome>,
-        deadline: Timestamp,
-        shared: Arc<Shared>,
-    ) -> Self {
-        let accepted = Accepted::AlreadyFinished;
-        Self { key, accepted, deadline, state: State::Outcome(outcome), shared }
+    pub(crate) fn new(key: PollKey, submitted: Submitted, runtime: Arc<Runtime>) -> Self {
+        let (accepted, deadline, state) = match submitted {
+            Submitted::Open { id, joined: false, deadline } => (Accepted::Created, deadline, State::Open(id)),
+            Submitted::Open { id, joined: true, deadline } => (Accepted::Joined, deadline, State::Open(id)),
+            Submitted::Finished { outcome, deadline } => {
+                (Accepted::AlreadyFinished, deadline, State::Outcome(outcome))
+            }
+        };
+        Self { key, accepted, deadline, state, runtime }
     }
 
     /// The key it was submitted with.
@@ -93,27 +82,28 @@ impl PollHandle {
         &self.key
     }
 
-    /// Whether it is new, joined or had ended before.
+    /// Whether the poll is new, was running, or had finished before.
     #[must_use]
     pub const fn accepted(&self) -> Accepted {
         self.accepted
     }
 
-    /// When it ends at the latest.
+    /// The latest time at which it ends.
     #[must_use]
     pub const fn deadline(&self) -> Timestamp {
         self.deadline
     }
 
-    /// What happens to it, from what is kept of the past to the outcome; see [`Events`].
+    /// The events of the poll, from the attempts that are kept to the outcome; see [`Events`].
     pub fn events(&self) -> Events {
         match &self.state {
             State::Outcome(outcome) => Events::of_finished(outcome),
             State::Open(id) => {
                 let (feeder, feed) = event::feed();
-                // Where the driver is gone the feeder is dropped, and the stream ends.
-                let _ = self.shared.driver.send(Message::Watch { id: *id, events: feeder });
-                Events::of_open(feed, self.stored_outcome())
+                // A driver that has stopped drops the feeder, and the stream ends.
+                let _ = self.runtime.driver.send(Message::Watch { id: *id, events: feeder });
+                let (runtime, key) = (Arc::clone(&self.runtime), self.key.clone());
+                Events::of_open(feed, Box::pin(async move { runtime.stored_outcome(key).await }))
             }
         }
     }
@@ -123,44 +113,21 @@ impl PollHandle {
     /// # Errors
     /// If the poller shuts down first, or the store fails.
     pub async fn outcome(&self) -> Result<Arc<Outcome>, Error> {
-        let id = match &self.state {
-            State::Outcome(outcome) => return Ok(Arc::clone(outcome)),
-            State::Open(id) => *id,
-        };
-        match self.ask(|answer| Message::Await { id, answer }).await? {
-            Some(outcome) => Ok(outcome),
-            None => self.stored_outcome().await,
+        match &self.state {
+            State::Outcome(outcome) => Ok(Arc::clone(outcome)),
+            State::Open(id) => self.runtime.outcome(&self.key, *id).await,
         }
     }
 
-    /// Ends the poll as cancelled, and returns its outcome: another one where that was decided first.
+    /// Ends the poll as cancelled and returns its outcome, which is another one if that was decided first.
     ///
     /// # Errors
     /// If the poller shuts down first, or the store fails.
     pub async fn cancel(&self) -> Result<Arc<Outcome>, Error> {
-        if let State::Open(id) = self.state {
-            self.ask(|answer| Message::Cancel { id, answer }).await?;
+        match &self.state {
+            State::Outcome(outcome) => Ok(Arc::clone(outcome)),
+            State::Open(id) => self.runtime.cancel(&self.key, *id).await,
         }
-        self.outcome().await
-    }
-
-    async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Message) -> Result<T, Error> {
-        let (sender, answer) = oneshot::channel();
-        self.shared.driver.send(message(sender)).map_err(|_| Kind::Shutdown)?;
-        Ok(answer.await.map_err(|_| Kind::Shutdown)?)
-    }
-
-    /// The outcome of a poll that the engine no longer has.
-    fn stored_outcome(&self) -> BoxFuture<'static, Result<Arc<Outcome>, Error>> {
-        let (deps, key) = (Arc::clone(&self.shared.deps), self.key.clone());
-        Box::pin(async move {
-            match deps.store.get(key.clone()).await? {
-                Some(StoredPoll { outcome: Some(outcome), .. }) => Ok(outcome),
-                // It was forgotten since, or is still open while the engine has stopped.
-                Some(_) => Err(Kind::Shutdown.into()),
-                None => Err(Kind::NotFound { key }.into()),
-            }
-        })
     }
 }
 

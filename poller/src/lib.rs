@@ -52,6 +52,7 @@
 
 #![forbid(unsafe_code)]
 
+mod background_poll;
 mod clock;
 mod engine;
 mod error;
@@ -66,6 +67,7 @@ mod observe;
 mod outcome;
 mod poller;
 mod response;
+mod runtime;
 mod schedule;
 mod scope;
 mod seal;
@@ -79,6 +81,7 @@ mod spec;
 mod state;
 pub mod store;
 
+pub use background_poll::Matched;
 pub use clock::{BoxFuture, Clock, SystemClock, Timestamp};
 pub use error::{Error, ErrorKind};
 pub use event::{Event, Events, HoldSource, PollerEvent, PollerEvents, StoreOperation};
@@ -89,7 +92,7 @@ pub use outcome::{
     Attempt, AttemptResult, Counts, FailureReason, JudgementKind, Next, NextReason, Outcome, OutcomeKind,
     TimeoutReason,
 };
-pub use poller::{Matched, Poller, PollerBuilder};
+pub use poller::{Poller, PollerBuilder};
 pub use response::{Headers, RecordedResponse};
 // What a retry rule does is the business of the crate `retry`.
 pub use retry::strategy::{HeadersStrategy, Strategy};

@@ -1,28 +1,24 @@
 //! The public face: building a poller, handing it polls, getting their outcomes.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use serde::de::DeserializeOwned;
-use tokio::sync::{Semaphore, oneshot};
-use url::Url;
-
 use crate::clock::{Clock, SystemClock};
-use crate::engine::{self, Coalescer, Deps, DriverHandle, Message};
-use crate::error::{Error, Kind};
+use crate::engine::{self, Coalescer, Deps, Message};
+use crate::error::Error;
 use crate::event::{self, PollerEvents, Subscriber};
 use crate::fetch::{Fetch, Guard, HttpClient};
 use crate::handle::PollHandle;
 use crate::limits::Limits;
 use crate::observe::{Observer, Stats};
-use crate::outcome::{Outcome, OutcomeKind};
-use crate::scope::{self, Scope};
+use crate::outcome::Outcome;
+use crate::runtime::Runtime;
+use crate::scope::Scope;
 use crate::secret::{DenyAll, SecretResolver};
 use crate::shutdown::ShutdownReport;
 use crate::spec::PollSpec;
-use crate::store::{MemoryStore, PollKey, Retention, Store, StoredPoll};
+use crate::store::{MemoryStore, Retention, Store, StoredPoll};
 
 /// Runs polls in the background. Cheap to clone; all clones share one engine.
 ///
@@ -52,34 +48,7 @@ use crate::store::{MemoryStore, PollKey, Retention, Store, StoredPoll};
 /// ```
 #[derive(Clone)]
 pub struct Poller {
-    shared: Arc<Shared>,
-}
-
-/// What all handles of a poller share.
-pub(crate) struct Shared {
-    pub(crate) driver: DriverHandle,
-    pub(crate) deps: Arc<Deps>,
-    pub(crate) limits: Limits,
-    /// The turns of [`Limits::submitting`].
-    pub(crate) turns: Arc<Semaphore>,
-    /// The origin that was admitted last: the next poll mostly asks the same.
-    admitted: RwLock<Box<str>>,
-    /// What the engine left when it stopped.
-    left: OnceLock<ShutdownReport>,
-}
-
-impl Shared {
-    /// Whether the origin of a poll may be asked. To parse a URL anew for that would cost more than all else about it.
-    pub(crate) fn admit(&self, spec: &PollSpec) -> Result<(), Error> {
-        let origin = spec.origin();
-        if **self.admitted.read().unwrap_or_else(PoisonError::into_inner) == *origin {
-            return Ok(());
-        }
-        let url = Url::parse(origin).expect("invariant: the origin of a URL is one");
-        self.deps.fetch.admits(&url).map_err(Kind::Url)?;
-        *self.admitted.write().unwrap_or_else(PoisonError::into_inner) = origin.into();
-        Ok(())
-    }
+    runtime: Arc<Runtime>,
 }
 
 impl Poller {
@@ -91,7 +60,7 @@ impl Poller {
     /// The polls of one scope (a run, a tenant), in which keys need to be unique.
     #[must_use]
     pub fn scope(&self, name: impl Into<String>) -> Scope {
-        Scope::new(Arc::clone(&self.shared), name.into())
+        Scope::new(Arc::clone(&self.runtime), name.into())
     }
 
     /// Runs a poll and returns once it is durable. The same key and spec again is the same poll: it is joined while it
@@ -101,22 +70,7 @@ impl Poller {
     /// If the key is not valid, the poll exists with another spec, the store fails, the poller is full or shutting
     /// down.
     pub async fn submit(&self, key: impl Into<String>, spec: PollSpec) -> Result<PollHandle, Error> {
-        scope::submit(&self.shared, "", key.into(), spec).await
-    }
-
-    /// Runs a poll to its end and returns the body that matched, as `T`.
-    ///
-    /// Dropping the returned future does not cancel the poll.
-    ///
-    /// # Errors
-    /// As [`submit`](Self::submit); and if the poll ended in another way than a match, or its body does not fit `T`.
-    /// Both carry the [outcome](Error::outcome).
-    pub async fn background_poll<T: DeserializeOwned>(
-        &self,
-        key: impl Into<String>,
-        spec: PollSpec,
-    ) -> Result<Matched<T>, Error> {
-        self.default_scope().background_poll(key, spec).await
+        self.default_scope().submit(key, spec).await
     }
 
     /// The poll of that key in the default scope, open or finished, as the store has it.
@@ -132,7 +86,7 @@ impl Poller {
     /// # Errors
     /// If the store fails.
     pub async fn list(&self) -> Result<Vec<StoredPoll>, Error> {
-        Ok(self.shared.deps.store.list().await?)
+        Ok(self.runtime.deps.store.list().await?)
     }
 
     /// Cancels the poll of that key in the default scope and returns its outcome, which is another one where that was
@@ -156,7 +110,7 @@ impl Poller {
     /// What this poller has done so far and has under way: counts, and how late requests were.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.shared.deps.observer.stats()
+        self.runtime.deps.observer.stats()
     }
 
     /// Removes finished polls of all scopes now: those that ended longer than `age` ago, and of the others all but the
@@ -165,7 +119,7 @@ impl Poller {
     /// # Errors
     /// If the store fails; what was removed until then is gone.
     pub async fn purge(&self, age: Duration, most: usize) -> Result<usize, Error> {
-        let deps = &self.shared.deps;
+        let deps = &self.runtime.deps;
         let keep = Retention::new(deps.clock.now().before(age), most);
         let mut removed = 0;
         loop {
@@ -182,7 +136,7 @@ impl Poller {
     pub fn events(&self) -> PollerEvents {
         let (subscriber, events) = event::subscription();
         // A driver that has stopped drops the subscriber, and the stream ends.
-        let _ = self.shared.driver.send(Message::Subscribe(subscriber));
+        let _ = self.runtime.driver.send(Message::Subscribe(subscriber));
         events
     }
 
@@ -190,16 +144,10 @@ impl Poller {
     /// outcome that the store failed to keep is tried again. Open polls stay open in the store; whoever waits for one gets
     /// an error. Says what was left; asked again, it says the same.
     pub async fn shutdown(&self) -> ShutdownReport {
-        let (answer, report) = oneshot::channel();
-        // A driver that has stopped does not answer any more, and need not: what it left is known.
-        let _ = self.shared.driver.send(Message::ShutDown { answer });
-        match report.await {
-            Ok(report) => self.shared.left.get_or_init(|| report).clone(),
-            Err(_) => self.shared.left.get().cloned().unwrap_or_default(),
-        }
+        self.runtime.shutdown().await
     }
 
-    fn default_scope(&self) -> Scope {
+    pub(crate) fn default_scope(&self) -> Scope {
         self.scope("")
     }
 }
@@ -207,57 +155,6 @@ impl Poller {
 impl fmt::Debug for Poller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Poller").finish_non_exhaustive()
-    }
-}
-
-/// The result of a poll that matched, its body as `T`; from [`Poller::background_poll`].
-///
-/// ```
-/// use poller::{Matched, PollSpec, Poller};
-///
-/// #[derive(serde::Deserialize)]
-/// struct Export {
-///     download_url: String,
-/// }
-///
-/// async fn url_of(poller: &Poller, spec: PollSpec) -> Result<String, poller::Error> {
-///     let done: Matched<Export> = poller.background_poll("export-42", spec).await?;
-///     println!("{} after {} attempts in {:?}", done.status, done.attempts, done.elapsed);
-///     Ok(done.value.download_url)
-/// }
-/// ```
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Matched<T> {
-    /// The body.
-    pub value: T,
-    /// The body as received.
-    pub body: Bytes,
-    /// The status of the response.
-    pub status: u16,
-    /// Requests made.
-    pub attempts: u32,
-    /// From acceptance to outcome.
-    pub elapsed: Duration,
-}
-
-impl<T: DeserializeOwned> Matched<T> {
-    pub(crate) fn from_outcome(key: &PollKey, outcome: &Arc<Outcome>) -> Result<Self, Error> {
-        let OutcomeKind::Matched { response } = &outcome.kind else {
-            return Err(Kind::NotMatched { key: key.clone(), outcome: Arc::clone(outcome) }.into());
-        };
-        let value = serde_json::from_slice(response.body()).map_err(|source| Kind::Decode {
-            key: key.clone(),
-            outcome: Arc::clone(outcome),
-            source: Arc::new(source),
-        })?;
-        Ok(Self {
-            value,
-            body: response.body().clone(),
-            status: response.status(),
-            attempts: outcome.attempts,
-            elapsed: outcome.elapsed(),
-        })
     }
 }
 
@@ -390,17 +287,7 @@ impl PollerBuilder {
         let first = deps.store.load_open().await?;
         let rng = seed.map_or_else(retry::Rng::from_entropy, retry::Rng::seeded);
         let driver = engine::spawn(limits.clone(), rng, Arc::clone(&deps), first, expected, subscriber);
-        let turns = Arc::new(Semaphore::new(limits.submitting.clamp(1, Semaphore::MAX_PERMITS)));
-        Ok(Poller {
-            shared: Arc::new(Shared {
-                driver,
-                deps,
-                limits,
-                turns,
-                admitted: RwLock::default(),
-                left: OnceLock::new(),
-            }),
-        })
+        Ok(Poller { runtime: Arc::new(Runtime::new(driver, deps, limits)) })
     }
 }
 
