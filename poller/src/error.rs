@@ -1,4 +1,4 @@
-//! What can go wrong besides a poll itself: a spec, a store, a poller that is shutting down.
+//! Errors of the poller itself, as opposed to the outcomes of polls.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,10 +8,10 @@ use crate::outcome::Outcome;
 use crate::spec::SpecError;
 use crate::store::{PollKey, StoreError};
 
-/// Why a poller could not do what was asked.
+/// Why a call of the poller failed.
 ///
-/// That a poll failed, timed out or was cancelled is an outcome, not an error; only
-/// [`background_poll`](crate::Poller::background_poll), which promises a body, turns it into one.
+/// A poll that failed, timed out or was cancelled has an outcome, which is no error; only
+/// [`background_poll`](crate::Poller::background_poll), which promises a body, returns it as one.
 ///
 /// ```
 /// use poller::{ErrorKind, PollSpec, Poller};
@@ -46,13 +46,13 @@ pub(crate) enum Kind {
     Configuration { message: String },
 }
 
-/// What kind of thing went wrong.
+/// The kind of an [`Error`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The spec, or the key given for it, is not valid, or its URL leads where the poller must not go.
+    /// The spec or its key is invalid, or the guard refuses its URL.
     Spec,
-    /// A poll of that key with another spec is there.
+    /// A poll with this key and another spec exists.
     Conflict,
     /// The store failed.
     Store,
@@ -60,18 +60,18 @@ pub enum ErrorKind {
     Full,
     /// The poller is shutting down.
     Shutdown,
-    /// There is no poll of that key.
+    /// No poll with this key exists.
     NotFound,
-    /// The poll ended in another way than a match.
+    /// The poll ended without a match.
     NotMatched,
-    /// The body that matched does not fit the type asked for; the stored outcome stays matched.
+    /// The body that matched cannot be deserialized into the requested type; the stored outcome stays matched.
     Decode,
-    /// The poller cannot be built like this.
+    /// The settings of the builder contradict each other.
     Configuration,
 }
 
 impl Error {
-    /// What kind of error this is.
+    /// The kind of the error.
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
         match self.kind {
@@ -87,7 +87,7 @@ impl Error {
         }
     }
 
-    /// The outcome, where the poll has one all the same.
+    /// The outcome of the poll, for [`NotMatched`](ErrorKind::NotMatched) and [`Decode`](ErrorKind::Decode).
     #[must_use]
     pub const fn outcome(&self) -> Option<&Arc<Outcome>> {
         match &self.kind {
@@ -105,7 +105,7 @@ impl Error {
         }
     }
 
-    /// A poller that cannot be built like this, and why.
+    /// An error of kind [`Configuration`](ErrorKind::Configuration) with this message.
     #[must_use]
     pub fn configuration(message: impl Into<String>) -> Self {
         Kind::Configuration { message: message.into() }.into()

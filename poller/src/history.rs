@@ -1,19 +1,17 @@
-//! The last attempts of one poll, packed: about six bytes each instead of eighty.
+//! The last attempts of one poll, packed into about six bytes each instead of eighty.
 //!
-//! An open poll keeps its last attempts (20 unless told otherwise), and a process may have a million polls, so this is
-//! most of what a poll that has been asked for a while weighs. Written one after the other, as numbers of variable
-//! length:
+//! An open poll keeps its last attempts (20 by default) and a process may have a million polls, so the history is most of
+//! the memory of a poll. A record is a byte of flags and variable-length numbers (LEB128):
 //!
 //! ```text
-//!  flags │ began, after it was due │ took │ status or error │ next, after one interval more │ try, limit
-//!          (the first: after start)         └─ unless as     └─ where there is one, and not ┘└─ retries ┘
-//!                                              before ───────┘   an interval after this was due
+//!  flags │ start − due │ duration │ status or error │ next due − (due + interval) │ try, limit
+//!          first record:            unless SAME_RESULT  unless USUAL_NEXT or no       retries
+//!          start − poll start                           next request                 only
 //! ```
 //!
-//! When an attempt was due is what the one before says of the next, so that when it began is a small number. Mostly it
-//! brings what the one before brought, and the next is due an interval later: then `flags` says so, and there is no number.
-//! What did not match is mostly the same from one attempt to the next; each such text is kept once for all the
-//! attempts in a row that share it, and `flags` says where another begins.
+//! The due time of a record is the `next` of the record before it, so the first number is small. Most records repeat the
+//! result of the one before and are followed by the next tick; the flags say so and both numbers are left out. Consecutive
+//! records mostly share their note, so a run of records keeps one copy and `NEW_NOTE` marks the start of the next run.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -23,10 +21,10 @@ use crate::clock::{Timestamp, micros};
 use crate::fetch::FetchErrorKind;
 use crate::outcome::{Attempt, AttemptResult, JudgementKind, Next, NextReason};
 
-/// What an attempt lacked, on one line. Shared between the attempts, and polls, that lacked the same.
+/// The unmet conditions of an attempt on one line. Attempts and polls with an equal note share one copy.
 pub(crate) type Note = Arc<str>;
 
-/// One attempt, as it is put in.
+/// One attempt before packing.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Record {
     pub(crate) at: Timestamp,
@@ -48,38 +46,38 @@ impl Record {
 pub(crate) struct History {
     records: Vec<u8>,
     len: u32,
-    /// What the last attempt brought, as it is written.
+    /// The packed result of the last record.
     last: u32,
-    /// The text of the last run of records with one.
+    /// The note of the last run.
     note: Option<Note>,
-    /// Those of the runs before it, oldest first; boxed, since most polls have none.
+    /// The notes of earlier runs, oldest first; boxed because most polls have none.
     #[expect(clippy::box_collection, reason = "a pointer instead of four words, in each of a million polls")]
     earlier: Option<Box<VecDeque<Note>>>,
 }
 
-/// What the times of a history count from: the same for all of its life.
+/// The reference points of all times in a history; constant for one poll.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rhythm {
     pub(crate) start: Timestamp,
     pub(crate) interval: Duration,
 }
 
-const VERDICT: u8 = 0b11;
+const JUDGEMENT: u8 = 0b11;
 const NEXT: u8 = 0b1100;
 const NEXT_SHIFT: u8 = 2;
-/// Why the next is when it is; 0 where there is none.
+/// The reason of the next due time; 0 without a next request.
 const GRID: u8 = 1;
 const RETRY: u8 = 2;
 const HINT: u8 = 3;
 const HAS_NOTE: u8 = 0b1_0000;
-/// The note is not that of the last record that had one.
+/// The note differs from that of the last record with a note.
 const NEW_NOTE: u8 = 0b10_0000;
-/// It brought what the record before it brought.
+/// The result equals that of the record before.
 const SAME_RESULT: u8 = 0b100_0000;
-/// The next is an interval after what the beginning counts from.
+/// The next request is due one interval after this one was.
 const USUAL_NEXT: u8 = 0b1000_0000;
 
-/// How many times as much room as is needed there is made at most, however many attempts are kept.
+/// The largest ratio of reserved to needed capacity, whatever number of attempts is kept.
 const AHEAD: usize = 8;
 
 impl History {
@@ -87,13 +85,12 @@ impl History {
         self.len as usize
     }
 
-    /// The text of the last attempt that had one.
+    /// The note of the last attempt with a note.
     pub(crate) fn last_note(&self) -> Option<&Note> {
         self.note.as_ref()
     }
 
-    /// Adds an attempt that was due at `due`, which is what the one before said of its next, and drops the oldest beyond
-    /// `most`.
+    /// Adds an attempt that was due at `due`, the `next` of the record before it, and drops the oldest beyond `most`.
     pub(crate) fn push(&mut self, record: &Record, due: Timestamp, rhythm: Rhythm, most: usize) {
         if most == 0 {
             return;
@@ -140,11 +137,12 @@ impl History {
         let (from, before) = if self.len == 0 { (rhythm.start, None) } else { (due, Some(self.last)) };
         let packed = raw.packed(from, before, rhythm.interval);
         if self.records.capacity() - self.records.len() < packed.len {
-            // From the second on as much as all that are kept will need, going by those that are there. To grow step by step,
-            // as vectors do, would leave behind, of each of a million polls, pieces of memory too small for any other.
+            // From the second record on, reserve for all records that will be kept, extrapolated from the present ones.
+            // Doubling, as vectors do, would fragment the heap: each of a million polls would leave pieces too small for
+            // any other allocation.
             let least = self.records.len() + packed.len;
             let whole = if self.len == 0 { least } else { least.saturating_mul(most) / (self.len() + 1) };
-            // What allocators give: eight bytes less than a multiple of sixteen.
+            // Allocator size classes: a multiple of sixteen less a header of eight bytes.
             let capacity = (whole.clamp(least, least * AHEAD) + 8).next_multiple_of(16) - 8;
             self.records.reserve_exact(capacity - self.records.len());
         }
@@ -153,7 +151,7 @@ impl History {
         self.last = raw.result;
     }
 
-    /// The attempts, oldest first; the last one has this number.
+    /// The attempts, oldest first; `last` is the number of the last one.
     pub(crate) fn attempts(&self, rhythm: Rhythm, last: u32) -> impl Iterator<Item = Attempt> {
         let mut reader = Reader::new(&self.records, rhythm);
         let mut notes = self.earlier.iter().flat_map(|earlier| earlier.iter()).chain(&self.note);
@@ -175,11 +173,11 @@ impl History {
         if self.len == 0 {
             self.records.clear();
         } else {
-            // The second becomes the first, whose beginning counts from the start, and which has none before it.
+            // The second record becomes the first: its start counts from the start of the poll, without a predecessor.
             let first = reader.raw().packed(rhythm.start, None, rhythm.interval);
             let rest = reader.position;
             match rest.checked_sub(first.len) {
-                // There is mostly room for it where the two were.
+                // The rewritten record mostly fits into the space of the two.
                 Some(from) => {
                     self.records[from..rest].copy_from_slice(first.bytes());
                     self.records.drain(..from);
@@ -192,7 +190,7 @@ impl History {
         }
     }
 
-    /// The record that began the oldest run of notes is gone: the run begins with the next one of it, or is gone too.
+    /// After the first record of the oldest run was dropped: moves the start of the run to its next record, or drops the run.
     fn drop_note(&mut self, rhythm: Rhythm) {
         let mut reader = Reader::new(&self.records, rhythm);
         for _ in 0..self.len {
@@ -219,17 +217,17 @@ impl History {
     }
 }
 
-/// Errors follow the statuses, which are u16.
+/// Errors are numbered after the statuses, which are u16.
 const ERRORS_FROM: u32 = 1 << 16;
 
-/// One record as it is written.
+/// One packed record.
 struct Packed {
     bytes: [u8; Self::MOST],
     len: usize,
 }
 
 impl Packed {
-    /// Flags and six numbers.
+    /// One byte of flags and six numbers.
     const MOST: usize = 1 + 6 * 10;
 
     fn new(flags: u8) -> Self {
@@ -238,7 +236,7 @@ impl Packed {
         Self { bytes, len: 1 }
     }
 
-    /// Seven bits a byte, the lowest first; the highest bit says that more follow.
+    /// LEB128: seven bits per byte, lowest first; the highest bit marks that more follow.
     fn number(&mut self, mut number: u64) {
         while number >= 0x80 {
             self.push(number as u8 | 0x80);
@@ -260,9 +258,9 @@ impl Packed {
 struct Reader<'a> {
     records: &'a [u8],
     position: usize,
-    /// What the beginning of the next record counts from.
+    /// The due time of the next record.
     due: Timestamp,
-    /// What the record before it brought.
+    /// The result of the record before.
     result: u32,
     interval: Duration,
 }
@@ -321,20 +319,20 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A record in numbers.
+/// A record as numbers.
 struct Raw {
     flags: u8,
     at: Timestamp,
-    /// In microseconds.
+    /// The duration in microseconds.
     took: u64,
     result: u32,
     next: Option<Timestamp>,
-    /// Where a retry is next: its try, and their limit.
+    /// If a retry is next: its try and the limit of tries.
     retry: (u32, u32),
 }
 
 impl Raw {
-    /// As it is written behind a record that says that this one is due at `from`, and that brought `before`.
+    /// The packed form behind a record with the result `before` whose `next` is `from`.
     fn packed(&self, from: Timestamp, before: Option<u32>, interval: Duration) -> Packed {
         let Self { mut flags, at, took, result, next, retry } = *self;
         if before == Some(result) {
@@ -370,7 +368,7 @@ impl Raw {
             }
             status => AttemptResult::Status(u16::try_from(status).unwrap_or(u16::MAX)),
         };
-        let judgement = match self.flags & VERDICT {
+        let judgement = match self.flags & JUDGEMENT {
             0 => JudgementKind::Matched,
             1 => JudgementKind::Failed,
             2 => JudgementKind::Unmatched,

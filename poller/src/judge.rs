@@ -1,8 +1,8 @@
-//! What a response means for its poll: the only place where filters, retry rules and hints meet a response.
+//! Judges responses: the only place where filters, retry rules and hints are applied to a response.
 //!
-//! Judging is pure and does not know the poll's history, so it runs wherever the response arrived; what follows from
-//! a [`Judgement`] is decided by the state machine. The order is the specification's: failure filter, response filter,
-//! then, for a response that met neither, the first retry rule that applies and the server's hint.
+//! Judging is pure and independent of the poll's history, so it runs in the worker that received the response; the state
+//! machine decides what follows from a [`Judgement`]. The order is that of the specification: failure filter, response
+//! filter, then, if neither matched, the first retry rule that applies and the server's hint.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -19,56 +19,56 @@ use crate::mask::Secrets;
 use crate::response::RecordedResponse;
 use crate::spec::{PollSpec, ResponseFilter};
 
-/// What one attempt brought, judged.
+/// The judged result of one attempt.
 #[derive(Clone, Debug)]
 pub(crate) enum Judgement {
-    /// The failure filter was met.
+    /// The failure filter matched.
     Failed { response: RecordedResponse, explanation: String },
-    /// The response filter was met.
+    /// The response filter matched.
     Matched { response: RecordedResponse },
-    /// A whole response that met neither.
+    /// A complete response that neither filter matched.
     Unmatched(Unmatched),
-    /// No whole response.
+    /// No complete response.
     Error(FetchError),
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct Unmatched {
     pub(crate) response: Arc<UnmatchedResponse>,
-    /// What the first retry rule that applies makes of it.
+    /// The first retry rule that applies.
     pub(crate) retry: Option<Retry>,
-    /// How long the server asked to be left alone.
+    /// The delay that the server asked for.
     pub(crate) hint: Option<Duration>,
-    /// Whether asking again cannot help.
+    /// Whether another request cannot succeed.
     pub(crate) hopeless: bool,
 }
 
-/// A response that met neither filter. A poll keeps its last one, and the next is compared to it.
+/// A response that neither filter matched. A poll keeps the last one and compares the next to it.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(crate) struct UnmatchedResponse {
     pub(crate) response: RecordedResponse,
-    /// What did not match, on one line.
+    /// The unmet conditions on one line.
     pub(crate) note: Note,
 }
 
 /// A retry rule that applies to a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Retry {
-    /// By the backoff options of the rule with this index.
+    /// Backoff by the options of the rule with this index.
     Backoff(usize),
-    /// When the response's own headers say.
+    /// After the delay that the headers of the response name.
     Headers(Duration),
 }
 
-/// Statuses that stay what they are until somebody changes the request or the server.
+/// Statuses that repeat until the request or the server is changed.
 const HOPELESS: [u16; 5] = [400, 401, 403, 405, 410];
 
 /// Judges a response that arrived at `now`. Linear in its size and the size of the filters.
 ///
-/// While a job goes on, most of its responses say what the one before said. One that equals the `previous` in all that
-/// filters look at is therefore not read again: it lacks what that one lacked.
+/// Most responses of a running job repeat the one before. A response that equals `previous` in every part that the
+/// filters read is not parsed again, and shares its note.
 ///
-/// The judgement tells none of the `secrets` of the request that was answered, whatever the response sends back.
+/// The judgement never quotes the `secrets` of the request, even if the response echoes them.
 pub(crate) fn judge(
     spec: &PollSpec,
     mut response: RecordedResponse,
@@ -92,7 +92,7 @@ pub(crate) fn judge(
     let status = response.status();
     let (note, echoes) = match unchanged {
         Some(previous) => (Arc::clone(&previous.note), previous.response.echoes()),
-        None => UnmetConditions::new(&view, spec.response_filter()).without(secrets),
+        None => UnmetConditions::new(&view, spec.response_filter()).redacted(secrets),
     };
     let retry = view.retry(spec, now);
     let hint = retry::hint::from_response(status, response.headers().iter(), now).map(|hint| hint.delay);
@@ -105,14 +105,14 @@ pub(crate) fn judge(
     Judgement::Unmatched(Unmatched { response: kept, retry, hint, hopeless })
 }
 
-/// In full, why `response` does not meet the response filter of `spec`: for a person, some lines long.
+/// Why the response filter of `spec` does not match `response`, in several lines for a person.
 ///
-/// It quotes the response; see [`RecordedResponse::echoes`].
+/// The text quotes the response; see [`RecordedResponse::echoes`].
 pub(crate) fn explain(spec: &PollSpec, response: &RecordedResponse) -> String {
     UnmetConditions::new(&ResponseView::new(response, spec), spec.response_filter()).in_full()
 }
 
-/// Whether the spec itself speaks of this status, so that it is part of the plan and not a dead end.
+/// Whether the spec names this status, which then is an expected state of the job and not hopeless.
 fn expects(spec: &PollSpec, status: u16) -> bool {
     let listed =
         |filter: &ResponseFilter| filter.status.as_ref().is_some_and(|listed| listed.accepts(status));
@@ -121,7 +121,7 @@ fn expects(spec: &PollSpec, status: u16) -> bool {
         || spec.retry().iter().any(|rule| !rule.statuses.is_all() && rule.statuses.matches(status))
 }
 
-/// A response in the forms that filters look at, each made only if some filter needs it.
+/// A response in the forms that filters read, each built only if a filter needs it.
 struct ResponseView<'a> {
     response: &'a RecordedResponse,
     looks_at_headers: bool,
@@ -142,11 +142,11 @@ impl<'a> ResponseView<'a> {
         }
     }
 
-    /// Whether no filter could tell this response from `other`.
+    /// Whether every filter of the spec gives the same answer for `other`.
     fn equals(&self, other: &RecordedResponse) -> bool {
         let (headers, others) = (self.response.headers(), other.headers());
         let same_headers = headers == others;
-        // The type of a body that is not JSON is named in the note.
+        // The note names the content type of a body that is not JSON.
         let same_kind = || same_headers || headers.get("content-type") == others.get("content-type");
         self.response.status() == other.status()
             && (!self.looks_at_headers || same_headers)
@@ -175,7 +175,7 @@ impl<'a> ResponseView<'a> {
             && filter.body.as_ref().is_none_or(body)
     }
 
-    /// Which conditions made `filter` hold, on one line.
+    /// The conditions that made `filter` match, on one line.
     fn why(&self, filter: &ResponseFilter) -> String {
         let mut parts = Vec::new();
         if filter.status.is_some() {
@@ -219,11 +219,11 @@ impl<'a> ResponseView<'a> {
         })
     }
 
-    /// How long until the limit resets, where the response says that it is spent; by the server's own clock.
+    /// The time until the rate limit resets, by the clock of the server, if the limit is exhausted.
     fn reset(&self, strategy: &HeadersStrategy, now: SystemTime) -> Option<Duration> {
         let headers = || self.response.headers().iter();
-        // Where the response does not say what is left, or in words of its own, the reset alone counts: a poll that
-        // waits too long is the better mistake than one that asks who has asked for patience.
+        // Without a readable remaining count the reset alone decides: waiting too long is a smaller mistake than
+        // ignoring a rate limit.
         let left = strategy.remaining(headers()).ok().flatten();
         if left.is_some_and(|left| left > 0.0) {
             return None;
@@ -233,7 +233,7 @@ impl<'a> ResponseView<'a> {
     }
 }
 
-/// What a response lacks, told on one line and in full from one look.
+/// The conditions that a response does not meet, evaluated once for the one-line note and the full text.
 struct UnmetConditions<'a> {
     view: &'a ResponseView<'a>,
     filter: &'a ResponseFilter,
@@ -258,7 +258,7 @@ impl<'a> UnmetConditions<'a> {
         self.body.get_or_init(explained).as_ref()
     }
 
-    /// What is not met, on one line, the coarsest part first.
+    /// The first unmet part on one line: status, then headers, then body.
     fn note(&self) -> String {
         let status = self.view.response.status();
         if let Some(accepted) = &self.filter.status
@@ -278,7 +278,7 @@ impl<'a> UnmetConditions<'a> {
         }
     }
 
-    /// Each part of the filter and what was found for it.
+    /// Each part of the filter with the value found.
     fn in_full(&self) -> String {
         let status = self.view.response.status();
         let mut parts = Vec::new();
@@ -298,9 +298,9 @@ impl<'a> UnmetConditions<'a> {
         parts.join("\n")
     }
 
-    /// The note without the secrets, and whether there are any in it or in what may be told at the end: that is made
-    /// then, when the secrets are gone.
-    fn without(&self, secrets: &Secrets) -> (Note, bool) {
+    /// The redacted note, and whether the note or the full text contains a secret: the full text is built when the poll
+    /// ends, when the secrets are no longer at hand.
+    fn redacted(&self, secrets: &Secrets) -> (Note, bool) {
         let note = self.note();
         if secrets.is_empty() {
             return (note.into(), false);
@@ -315,7 +315,7 @@ impl<'a> UnmetConditions<'a> {
     }
 }
 
-/// The judgement for a request that was cut because its time was over.
+/// The judgement for a request that exceeded its timeout.
 pub(crate) fn timed_out(limit: Duration) -> Judgement {
     let limit = Duration::from_millis(u64::try_from(limit.as_micros().div_ceil(1000)).unwrap_or(u64::MAX));
     Judgement::Error(FetchError::new(FetchErrorKind::Timeout, format!("no whole response within {limit:?}")))

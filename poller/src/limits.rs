@@ -1,7 +1,7 @@
-//! What a poller accepts and how much it does at once; every bound is an option with a default.
+//! The bounds of a poller: what it accepts and how much it does at once, each with a default.
 //!
-//! Limits guard whoever runs the poller against whoever writes the specs. They are checked when a spec is read and
-//! when it is submitted, never when a stored poll is loaded: changed limits must not refuse what was accepted.
+//! Limits protect the operator of a poller from the authors of specs. They are checked when a spec is read and when it is
+//! submitted, never when a stored poll is loaded: changed limits must not refuse an accepted poll.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -25,42 +25,42 @@ pub struct Limits {
     pub timeout: RangeInclusive<Duration>,
     /// The shortest `minTimeoutInMs` of a retry. 100 ms: a retry may be faster than the interval, but no flood.
     pub retry_delay: Duration,
-    /// The most tries a retry sequence may ask for. 100.
+    /// The largest number of tries that a retry sequence may ask for. 100.
     pub retry_tries: u32,
-    /// How long a request may take when its spec does not say. 30 s.
+    /// The timeout of a request whose spec names none. 30 s.
     pub request_timeout: Duration,
     /// Requests in flight at once. 256; 0 counts as 1.
     pub in_flight: usize,
     /// Requests in flight at once to one origin (scheme, host and port). 16; 0 counts as 1.
     pub per_origin: usize,
-    /// Polls open at once; past it, `submit` is refused. 1,000,000.
+    /// Polls open at once; beyond it `submit` is an error. 1,000,000.
     pub open_polls: usize,
-    /// Submissions being accepted at once; further calls of `submit` wait for their turn, so that whoever submits goes no
-    /// faster than the store. 4096; 0 counts as 1.
+    /// Submissions that wait for the store at once; further calls of `submit` wait for a permit, so that callers cannot
+    /// outrun the store. 4096; 0 counts as 1.
     pub submitting: usize,
-    /// How many of a poll's last attempts are kept. 20.
+    /// The number of attempts that are kept of a poll. 20.
     pub history: usize,
-    /// How often the last attempts of open polls are written to a store that others read, in one batch; `None` never, then
-    /// they are stored with the outcome only, as with more than 10,000 open polls. 3 s.
+    /// The interval at which the attempts of open polls are written, in one batch, to a store that other processes read.
+    /// With `None`, and with more than 10,000 open polls, they are stored with the outcome only. 3 s.
     pub history_every: Option<Duration>,
-    /// How long finished polls are kept; [`Duration::MAX`] keeps them all. 30 days.
+    /// The time for which finished polls are kept; [`Duration::MAX`] keeps all. 30 days.
     pub keep_finished: Duration,
-    /// How many finished polls are kept, those that ended last; `usize::MAX`, which is the default, keeps them all.
+    /// The number of finished polls that are kept, the latest first; the default `usize::MAX` keeps all.
     pub finished_polls: usize,
-    /// The most bytes a response body may have, after decompression. 10 MiB.
+    /// The largest response body in bytes, after decompression. 10 MiB.
     pub max_body: u64,
-    /// How far the hint on one poll's 429 or 503 may hold back the others of its origin and credentials. 60 s.
+    /// The longest time for which a hint on a 429 or 503 of one poll holds back other polls with the same origin and
+    /// credentials. 60 s.
     pub hold_back: Duration,
-    /// How long requests in flight may go on once a shutdown began, and outcomes that the store failed to keep are tried
-    /// again. 10 s.
+    /// The time that a shutdown gives to requests in flight and to outcomes that the store failed to keep. 10 s.
     pub grace: Duration,
     /// The longest cache key and scope name, in bytes each. 512.
     pub key_len: usize,
-    /// What filters inside a spec may be.
+    /// The limits of the filters in a spec.
     pub filter: filter::Limits,
 }
 
-/// No schedule is finer than this, whatever the limits say.
+/// The shortest interval and timeout, whatever the limits are.
 pub(crate) const FINEST: Duration = Duration::from_millis(10);
 
 /// "No upper bound": a hundred years, so that every deadline is a date that can be written.
@@ -92,7 +92,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// For what a store holds: it was accepted once, and changed limits do not refuse it.
+    /// The limits for specs read from a store, which were accepted before and must not be refused.
     pub(crate) fn stored() -> Self {
         let filter = filter::Limits::new()
             .with_depth(filter::Limits::MAX_DEPTH)
@@ -101,8 +101,8 @@ impl Limits {
         Self { key_len: usize::MAX, filter, ..Self::unbounded() }
     }
 
-    /// The defaults, but with the bounds on interval, timeout and retries lifted as far as they go (0.01 s to a
-    /// hundred years): for someone who writes the specs himself.
+    /// The defaults with the widest bounds on interval, timeout and retries (0.01 s to a hundred years), for programs whose
+    /// users write their own specs.
     #[must_use]
     pub fn unbounded() -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! What a poll came to, and what each of its attempts brought.
+//! The outcome of a poll and the results of its attempts.
 //!
 //! A poll has exactly one [`Outcome`], ever. It is plain data that a store keeps and a tool reads: `Serialize` and
 //! `Deserialize` are each other's inverse.
@@ -13,7 +13,7 @@ use crate::clock::Timestamp;
 use crate::fetch::FetchErrorKind;
 use crate::response::RecordedResponse;
 
-/// How a poll ended, with everything that was learnt on the way.
+/// How a poll ended, with its counts and last attempts.
 ///
 /// ```
 /// use poller::{OutcomeKind, Outcome, TimeoutReason};
@@ -29,29 +29,29 @@ use crate::response::RecordedResponse;
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 ///
-/// In JSON it is one flat object: `outcome` is its [name](Self::name), `reason`, `response` and `explanation` are there where the
-/// [`OutcomeKind`] has them.
+/// In JSON it is one flat object: `outcome` is the [name](Self::name); `reason`, `response` and `explanation` are present if
+/// the [`OutcomeKind`] has them.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Outcome {
-    /// The way it ended.
+    /// Matched, failed, timed out or cancelled, with the details of each.
     pub kind: OutcomeKind,
-    /// Requests made, over all restarts that are known of.
+    /// The number of requests made, over all known restarts.
     pub attempts: u32,
-    /// How often a process went on with a poll that an earlier process had begun.
+    /// How often a process continued the poll after another had run it.
     pub restarts: u32,
     /// When the poll was accepted.
     pub started_at: Timestamp,
     /// When the outcome was decided.
     pub ended_at: Timestamp,
-    /// How often each status and each error came.
+    /// The number of attempts per status and per error.
     pub counts: Counts,
     /// The last attempts, oldest first.
     pub history: Vec<Attempt>,
 }
 
 impl Outcome {
-    /// From acceptance to decision.
+    /// The time from acceptance to decision.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.ended_at.since(self.started_at)
@@ -68,7 +68,7 @@ impl Outcome {
         }
     }
 
-    /// The response the outcome rests on: the one that matched or failed, or the last before the time was over.
+    /// The response that decided the outcome; for a timeout, the last response.
     #[must_use]
     pub const fn response(&self) -> Option<&RecordedResponse> {
         match &self.kind {
@@ -80,7 +80,7 @@ impl Outcome {
         }
     }
 
-    /// Why a poll failed or ran out of time, in words; `None` for the other outcomes.
+    /// The reason of a failure or timeout in words; `None` for the other outcomes.
     #[must_use]
     pub fn explanation(&self) -> Option<&str> {
         match &self.kind {
@@ -96,30 +96,30 @@ impl Outcome {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum OutcomeKind {
-    /// A response met the response filter.
+    /// A response matched the response filter.
     Matched {
         /// That response.
         response: RecordedResponse,
     },
-    /// The job failed, or asking for it cannot succeed.
+    /// The job failed, or no request can succeed.
     Failed {
-        /// What decided it.
+        /// The cause.
         reason: FailureReason,
-        /// The response that decided it, if it was one.
+        /// The response that decided it, if there was one.
         response: Option<RecordedResponse>,
-        /// In words: what matched the failure filter, or what cannot get better.
+        /// The cause in words: the conditions of the failure filter that held, or the error that repeats.
         explanation: String,
     },
     /// The deadline came first.
     TimedOut {
-        /// How the time ran out.
+        /// The cause.
         reason: TimeoutReason,
-        /// The last response there was.
+        /// The last response, if there was one.
         response: Option<RecordedResponse>,
-        /// In words: what the last attempt lacked.
+        /// The unmet conditions of the last attempt in words.
         explanation: String,
     },
-    /// Somebody cancelled it.
+    /// The poll was cancelled.
     Cancelled,
 }
 
@@ -216,12 +216,12 @@ mod wire {
     }
 }
 
-/// What made a poll fail.
+/// The cause of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum FailureReason {
-    /// A response met the failure filter.
+    /// A response matched the failure filter.
     FailureFilter,
     /// Too many attempts in a row that could not get better (`giveUp`).
     GaveUp,
@@ -229,7 +229,7 @@ pub enum FailureReason {
     Unreadable,
 }
 
-/// How a poll ran out of time.
+/// The cause of a timeout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -242,7 +242,7 @@ pub enum TimeoutReason {
     WhileAway,
 }
 
-/// How often each status and each kind of error came.
+/// The number of attempts per status and per kind of error.
 ///
 /// ```
 /// use poller::Counts;
@@ -284,7 +284,7 @@ impl fmt::Display for Counts {
     }
 }
 
-/// One request and what came of it.
+/// One request and its result.
 ///
 /// ```
 /// use poller::{Attempt, AttemptResult, NextReason, JudgementKind};
@@ -302,32 +302,32 @@ impl fmt::Display for Counts {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Attempt {
-    /// Counts from 1.
+    /// The number of the attempt, from 1.
     pub number: u32,
-    /// When the request began.
+    /// The time at which the request began.
     pub at: Timestamp,
-    /// To the last byte of the response, or to the error, in microseconds.
+    /// The time to the last byte of the response or to the error; microseconds in JSON.
     #[serde(rename = "durationInMicros", with = "micros")]
     pub duration: Duration,
-    /// What came back.
+    /// The status or error.
     pub result: AttemptResult,
-    /// What it meant for the poll.
+    /// The judgement of the response; `verdict` in JSON.
     #[serde(rename = "verdict")]
     pub judgement: JudgementKind,
-    /// What did not match, or what went wrong, on one line; never a body.
+    /// The unmet conditions or the error on one line; never a body.
     pub note: Option<Box<str>>,
-    /// When the next request is due, and why then. `None` when there will be none.
+    /// The due time of the next request and its reason; `None` if there is no next request.
     pub next: Option<Next>,
 }
 
-/// What a request brought: a status, or an error without one.
+/// The result of a request: a status, or an error without a status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum AttemptResult {
-    /// A whole response with this status.
+    /// A complete response with this status.
     Status(u16),
-    /// No whole response.
+    /// No complete response.
     Error(FetchErrorKind),
 }
 
@@ -340,33 +340,33 @@ impl fmt::Display for AttemptResult {
     }
 }
 
-/// What an attempt meant for its poll.
+/// The judgement of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum JudgementKind {
-    /// The response filter was met: the poll is done.
+    /// The response filter matched: the poll is done.
     Matched,
-    /// The failure filter was met: the poll has failed.
+    /// The failure filter matched: the poll has failed.
     Failed,
-    /// A whole response that met neither filter.
+    /// A complete response that neither filter matched.
     Unmatched,
-    /// No whole response.
+    /// No complete response.
     Error,
 }
 
-/// When the next request is due, and what set that time.
+/// The due time of the next request and its reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Next {
-    /// The time.
+    /// The due time.
     pub at: Timestamp,
-    /// What set it.
+    /// The reason.
     pub why: NextReason,
 }
 
-/// What set the time of the next request.
+/// The reason for the due time of the next request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -375,12 +375,12 @@ pub enum NextReason {
     Grid,
     /// A retry strategy repeats the attempt.
     Retry {
-        /// Which try of its sequence the next request is; the first request counts as 1.
+        /// The number of the next request within its retry sequence; the first request counts as 1.
         r#try: u32,
-        /// How many tries the sequence may have.
+        /// The maximum number of tries of the sequence.
         limit: u32,
     },
-    /// The server asked for patience.
+    /// A hint of the server, such as `Retry-After`.
     Hint,
 }
 

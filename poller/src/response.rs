@@ -1,8 +1,8 @@
-//! A response as it is kept: status, headers and body in as little memory as they need.
+//! A recorded response: status, headers and body in little memory.
 //!
-//! A poll keeps its last response until its end, and there may be a million of them; so headers are one text and not a
-//! map of strings, and clones share it. The JSON body of a response stays byte for byte what it was (white space around
-//! it aside), through `Serialize` and back.
+//! A poll keeps its last response until its end, and there may be a million polls; so the headers are one shared text and not
+//! a map of strings. A JSON body stays byte for byte the same (but for surrounding white space) through `Serialize` and
+//! back.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -19,9 +19,9 @@ use serde_json::value::RawValue;
 
 use crate::fetch::Response;
 
-/// Headers by name: names in lower case and in their order, each once.
+/// Headers with lower-case names, sorted, each name once.
 ///
-/// Line breaks and NUL, which HTTP forbids in them, are kept as spaces (RFC 9110, 5.5).
+/// Line breaks and NUL, which HTTP forbids in values, are stored as spaces (RFC 9110, 5.5).
 ///
 /// ```
 /// use poller::Headers;
@@ -32,26 +32,26 @@ use crate::fetch::Response;
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Headers {
-    /// Name and value by turns, each ended by a line break, which neither can hold.
+    /// Alternating names and values, each ended by a line break, which neither can contain.
     text: Arc<str>,
 }
 
 impl Headers {
-    /// The value of a header; its name in lower case. Linear in the length of all.
+    /// The value of the header with this lower-case name. Linear in the total length.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         self.iter().find(|(present, _)| *present == name).map(|(_, value)| value)
     }
 
-    /// Each name with its value, in order of the names.
+    /// The names and values, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         let mut rest = &*self.text;
         std::iter::from_fn(move || line(&mut rest).zip(line(&mut rest)))
     }
 }
 
-/// Takes the first line. Every response is searched for a handful of headers, and a search for a `char` takes several
-/// times as long on lines as short as these.
+/// Takes the first line. By bytes, because a search for a `char` takes several times as long on lines this short, and every
+/// response is searched for a handful of headers.
 fn line<'a>(rest: &mut &'a str) -> Option<&'a str> {
     let (line, after) = rest.split_at(memchr::memchr(b'\n', rest.as_bytes())?);
     *rest = &after[1..];
@@ -76,7 +76,8 @@ impl<N: AsRef<str>, V: AsRef<str>> FromIterator<(N, V)> for Headers {
     }
 }
 
-/// Headers of names in lower case, in any order; repeated ones are joined in theirs (RFC 9110, 5.3).
+/// Headers from unsorted pairs with lower-case names; the values of a repeated name are joined in their order (RFC 9110,
+/// 5.3).
 fn joined(mut pairs: Vec<(Cow<'_, str>, Cow<'_, str>)>) -> Headers {
     pairs.sort_by(|(a, _), (b, _)| a.cmp(b));
     let length = pairs.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
@@ -112,9 +113,9 @@ impl Serialize for Headers {
     }
 }
 
-/// A response as it is kept: repeated headers joined, the body byte for byte.
+/// A recorded response: repeated headers joined, the body byte for byte.
 ///
-/// In JSON a body that is JSON stands verbatim under `body`, other text under `text`, anything else under `base64`.
+/// Serialized, a JSON body is verbatim under `body`, other text is under `text`, and other bytes are under `base64`.
 ///
 /// ```
 /// use poller::RecordedResponse;
@@ -129,8 +130,8 @@ impl Serialize for Headers {
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct RecordedResponse {
     status: u16,
-    /// Whether it sends back a secret of its request, so that it must not be quoted. Only while its poll is open; part of
-    /// what is compared, so that a poll for which it tells a secret does not share it with one for which it does not.
+    /// Whether it contains a secret of its request and must not be quoted. Only while its poll is open; part of equality,
+    /// so that polls with different secrets do not share a response.
     echoes: bool,
     headers: Headers,
     body: Bytes,
@@ -164,7 +165,7 @@ impl RecordedResponse {
         &self.body
     }
 
-    /// Whether quoting it would tell a secret.
+    /// Whether quoting it would reveal a secret.
     pub(crate) const fn echoes(&self) -> bool {
         self.echoes
     }
@@ -181,9 +182,9 @@ impl RecordedResponse {
 }
 
 impl From<Response> for RecordedResponse {
-    /// Header bytes that are not UTF-8 are read as Latin-1, as HTTP/1.1 used to define them.
+    /// Header bytes that are not UTF-8 are read as Latin-1, as HTTP/1.1 originally defined them.
     fn from(response: Response) -> Self {
-        // The names and values of a `HeaderMap` have been checked.
+        // A `HeaderMap` has checked its names and values.
         let headers = response.headers.iter();
         let headers =
             headers.map(|(name, value)| (Cow::Borrowed(name.as_str()), header_text(value.as_bytes())));
@@ -196,7 +197,7 @@ impl From<Response> for RecordedResponse {
     }
 }
 
-/// A header value as text: UTF-8 where it is, otherwise Latin-1, so that no header is lost to filters.
+/// A header value as text: UTF-8 if valid, otherwise Latin-1, so that filters see every header.
 pub(crate) fn header_text(bytes: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(bytes) {
         Ok(text) => Cow::Borrowed(text),
@@ -240,7 +241,7 @@ impl<'de> Deserialize<'de> for RecordedResponse {
             text: Option<String>,
             base64: Option<String>,
         }
-        // A body may be the JSON value null, which an Option would take for absence.
+        // A body may be the JSON value null, which `Option` would read as absent.
         fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawValue>>, D::Error> {
             Box::<RawValue>::deserialize(deserializer).map(Some)
         }

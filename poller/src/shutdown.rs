@@ -1,14 +1,14 @@
-//! What a shutdown leaves behind, as it is told.
+//! The report of a shutdown.
 //!
-//! There may be a million polls open, so those that are named are bounded: the ones whose time is over first, for they are
-//! the ones for which somebody may have to hurry. All of them are counted.
+//! A million polls may be open, so the report counts all of them and names at most [`ShutdownReport::LISTED`], those with the
+//! earliest deadlines, which need another runner soonest.
 
 use std::collections::BinaryHeap;
 
 use crate::clock::Timestamp;
 use crate::store::PollKey;
 
-/// What a shutdown left behind.
+/// What a shutdown left open.
 ///
 /// ```
 /// use poller::{ErrorKind, PollSpec, Poller};
@@ -29,25 +29,25 @@ use crate::store::PollKey;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ShutdownReport {
-    /// Polls without an outcome. A durable store keeps them; whoever opens it next goes on with them.
+    /// The number of polls without an outcome. A durable store keeps them, and the next runner of the store continues them.
     pub left_open: usize,
-    /// Of those, the ones whose time is over first, in that order: at most [`LISTED`](Self::LISTED). Polls that had not
-    /// been read from the store yet are counted and not among them.
+    /// The open polls with the earliest deadlines, in that order, at most [`LISTED`](Self::LISTED). Polls that were not yet
+    /// read from the store are counted above and not listed.
     pub first: Vec<LeftOpen>,
-    /// Of those left open, the ones whose outcome was decided, but the store failed to keep it, or had not answered, when
-    /// the [grace](crate::Limits::grace) was over. Nobody was told of it; whoever goes on with them asks again, if
-    /// their time is not over and the store has not kept it after all.
+    /// The number of open polls whose outcome was decided but not stored when the [grace](crate::Limits::grace) period
+    /// ended, because the store failed or had not answered. No caller received that outcome. The next runner asks again,
+    /// unless the deadline has passed or the store has the outcome after all.
     pub unsaved: usize,
-    /// Requests that were in flight when the shutdown began and ended before it did. What they brought counts, but for
-    /// outcomes that are [unsaved](Self::unsaved).
+    /// The number of requests in flight at the beginning that ended during the shutdown. Their results count, except for
+    /// [unsaved](Self::unsaved) outcomes.
     pub ended: usize,
-    /// Requests that took longer than the [grace](crate::Limits::grace) and were abandoned. Their polls are open, and
-    /// whoever goes on with them asks again.
+    /// The number of requests that took longer than the [grace](crate::Limits::grace) period and were abandoned. Their polls
+    /// are open, and the next runner repeats the requests.
     pub abandoned: usize,
 }
 
 impl ShutdownReport {
-    /// How many polls are named at most.
+    /// The maximum number of listed polls.
     pub const LISTED: usize = 100;
 }
 
@@ -65,25 +65,25 @@ impl ShutdownReport {
 pub struct LeftOpen {
     /// Its name.
     pub key: PollKey,
-    /// When it ends, whether or not somebody runs it then.
+    /// Its deadline, which passes even while no process runs the poll.
     pub deadline: Timestamp,
     /// Whether its request was abandoned.
     pub abandoned: bool,
-    /// Whether its outcome was decided and [not kept](ShutdownReport::unsaved).
+    /// Whether its outcome was decided and [not stored](ShutdownReport::unsaved).
     pub unsaved: bool,
 }
 
-/// Where a poll was when it was left.
+/// The phase of a poll when the engine stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Stopped {
-    /// On its way to its next request, or to the store for the first time.
+    /// Waiting for its next request, or for its creation to be stored.
     Before,
     InFlight,
     Saving,
 }
 
-/// Of all these, the [`ShutdownReport::LISTED`] whose time is over first, in that order, by name where that is the same.
-/// Only so many names are kept at a time.
+/// The [`ShutdownReport::LISTED`] polls with the earliest deadlines, ordered by deadline and key. A bounded heap, so that
+/// memory does not grow with the number of open polls.
 pub(crate) fn first<'a>(open: impl Iterator<Item = (Timestamp, &'a PollKey, Stopped)>) -> Vec<LeftOpen> {
     let mut first = BinaryHeap::with_capacity(ShutdownReport::LISTED + 1);
     for poll in open {
@@ -108,8 +108,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_many_those_are_named_whose_time_is_over_first() {
-        // Each deadline twice, in an order that is neither theirs nor the reverse.
+    fn the_polls_with_the_earliest_deadlines_are_listed() {
+        // Each deadline occurs twice, in neither ascending nor descending order.
         let keys: Vec<_> = (0..1000).map(|n| PollKey::new("", format!("poll-{n:03}"))).collect();
         let deadline = |n: usize| Timestamp::from_micros(n as u64 * 7919 % 1000 / 2);
         let stopped = |n: usize| [Stopped::Before, Stopped::InFlight, Stopped::Saving][n % 3];

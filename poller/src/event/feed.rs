@@ -1,11 +1,11 @@
 //! A bounded queue of events from the engine to one watcher.
 //!
-//! What always holds: sending takes constant time and never waits, so a slow watcher cannot hold up the engine; at most
-//! [`CAPACITY`] events wait, so it cannot grow the process either. When they are too many the oldest go and are counted:
-//! a watcher that comes back wants to know what is the case now. The last event, the outcome, is never dropped.
+//! What always holds: sending takes constant time and never waits, so a slow watcher cannot delay the engine; at most
+//! [`CAPACITY`] events wait, so it cannot grow the process. Beyond that the oldest events are dropped and counted, because a
+//! late watcher needs the present state most. The last event, the outcome, is never dropped.
 //!
-//! Why not tokio's channels: a bounded `mpsc` drops what is newest, `broadcast` reserves all its places at once, and
-//! there may be a million watchers, nearly all of whose queues are empty.
+//! Tokio's channels do not fit: a bounded `mpsc` drops the newest, `broadcast` allocates its whole buffer at once, and there
+//! may be a million watchers, nearly all with empty queues.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Waker};
 
 use super::Event;
 
-/// How many events wait for a watcher at most.
+/// The maximum number of events that wait for a watcher.
 pub(super) const CAPACITY: usize = 128;
 
 /// A queue of events: the engine's end and the watcher's.
@@ -25,20 +25,20 @@ pub(crate) fn feed() -> (Feeder, Feed) {
 #[derive(Debug, Default)]
 struct Shared {
     waiting: VecDeque<Event>,
-    /// How many were dropped since the watcher was last told.
+    /// The number of events dropped since the last [`Event::Lagged`].
     missed: u64,
     waker: Option<Waker>,
-    /// The engine sends no more.
+    /// The engine sends no more events.
     ended: bool,
-    /// The watcher has gone.
+    /// The watcher was dropped.
     abandoned: bool,
 }
 
-/// Where the engine puts events.
+/// The engine's end.
 #[derive(Debug)]
 pub(crate) struct Feeder(Arc<Mutex<Shared>>);
 
-/// Where the watcher takes them.
+/// The watcher's end.
 #[derive(Debug)]
 pub(crate) struct Feed(Arc<Mutex<Shared>>);
 
@@ -48,7 +48,7 @@ fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
 }
 
 impl Feeder {
-    /// Queues an event; whether somebody still wants it.
+    /// Queues an event. Returns false once the watcher was dropped.
     pub(crate) fn send(&self, event: Event) -> bool {
         let waker = {
             let mut shared = lock(&self.0);
@@ -62,7 +62,7 @@ impl Feeder {
             shared.waiting.push_back(event);
             shared.waker.take()
         };
-        // Outside the lock: whoever is woken takes it at once.
+        // Outside the lock, because the woken task takes it at once.
         if let Some(waker) = waker {
             waker.wake();
         }
@@ -84,7 +84,7 @@ impl Drop for Feeder {
 }
 
 impl Feed {
-    /// The next event; `None` when the engine sends no more. Where events were dropped, [`Event::Lagged`] stands for them.
+    /// The next event; `None` when the engine sends no more. [`Event::Lagged`] replaces dropped events.
     pub(super) fn poll_next(&self, context: &Context<'_>) -> Poll<Option<Event>> {
         let mut shared = lock(&self.0);
         if shared.missed > 0 {
@@ -108,7 +108,7 @@ impl Drop for Feed {
             shared.abandoned = true;
             std::mem::take(&mut shared.waiting)
         };
-        // Events hold responses; they are freed here and not while the engine might wait for the lock.
+        // Freed outside the lock: events hold responses, and the engine may be waiting for the lock.
         drop(waiting);
     }
 }
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_slow_watcher_missed_is_counted_and_the_latest_are_there() {
+    fn a_slow_watcher_gets_the_count_of_dropped_events_and_the_latest_ones() {
         let (feeder, feed) = feed();
         for round in 0..CAPACITY + 10 {
             feeder.send(event(round));
@@ -155,11 +155,11 @@ mod tests {
         for round in 10..CAPACITY + 10 {
             assert_eq!(number(next(&feed)), u32::try_from(round).unwrap());
         }
-        assert!(next(&feed).is_pending(), "and it is told once");
+        assert!(next(&feed).is_pending(), "and the count comes once");
     }
 
     #[test]
-    fn who_has_gone_is_fed_no_more() {
+    fn sending_to_a_dropped_watcher_returns_false() {
         let (feeder, feed) = feed();
         drop(feed);
         assert!(!feeder.send(event(1)));

@@ -1,12 +1,13 @@
-//! What happens to a poll, as told to whoever watches it.
+//! Events for watchers: those of one poll, and those of all polls of a poller.
 //!
 //! ```text
-//!  engine ─► feed (bounded, per watcher) ─► Events (a Stream): replay, live, and what follows from an attempt
+//!  engine ─┬─► feed (bounded, per watcher) ─► Events (a Stream): replay, live, and events derived from attempts
+//!          └─► poller_events ───────────────► PollerEvents (a Stream): all polls, and store trouble
 //! ```
 //!
-//! The engine tells what it decides: a request begins, it ended, somebody else's hint holds the poll back, the poll has
-//! ended. That a retry is scheduled or the poll's own hint is heeded stands in the attempt itself; [`Events`] spells it
-//! out, for live and replayed attempts alike, so that the engine does not have to send it.
+//! The engine sends its decisions: a request begins, a request ended, another poll's hint holds this one back, the poll has
+//! its outcome. A scheduled retry and the poll's own hint are part of the attempt; [`Events`] derives their events from it,
+//! for live and replayed attempts alike, so that the engine does not send them.
 
 mod feed;
 mod poller_events;
@@ -22,14 +23,14 @@ use crate::clock::Timestamp;
 use crate::outcome::{Attempt, Next, NextReason, Outcome};
 use crate::store::PollKey;
 
-/// One step in the life of a poll. [`Finished`](Event::Outcome) is the last, always.
+/// One step in the life of a poll. [`Outcome`](Event::Outcome) is always the last.
 ///
 /// ```text
 ///  Requesting ─► Attempted ─┬───────────────────────────┬─► Requesting ─► …
 ///                           ├─► RetryScheduled ─────────┤
 ///                           ├─► HeldBack (own, or a     ┘
 ///                           │            neighbour's)
-///                           └─► Finished
+///                           └─► Outcome
 /// ```
 ///
 /// ```
@@ -56,7 +57,7 @@ use crate::store::PollKey;
 ///         Event::Attempted(attempt) => format!("it brought {}", attempt.result),
 ///         Event::RetryScheduled { r#try, limit, .. } => format!("try {try} of {limit} follows"),
 ///         Event::HeldBack { until, by } => format!("held back until {until} by {by:?}"),
-///         Event::Lagged { missed } => format!("{missed} events were too fast for me"),
+///         Event::Lagged { missed } => format!("{missed} events were dropped"),
 ///         Event::Outcome(outcome) => outcome.name().to_owned(),
 ///         _ => continue,
 ///     });
@@ -78,47 +79,47 @@ pub enum Event {
         /// When.
         at: Timestamp,
     },
-    /// A request ended; says what came, what it lacked and what is next.
+    /// A request ended, with its result, its unmet conditions and the next due time.
     Attempted(Attempt),
-    /// A retry rule, or the retry of request timeouts, repeats the attempt that has just ended.
+    /// A retry rule, or the retry of request timeouts, repeats the attempt.
     RetryScheduled {
-        /// When the next request is due.
+        /// The due time of the next request.
         at: Timestamp,
-        /// Which try of its sequence that is; the first request counts as 1.
+        /// The number of that request within its retry sequence; the first counts as 1.
         r#try: u32,
-        /// How many tries the sequence may have.
+        /// The maximum number of tries of the sequence.
         limit: u32,
     },
-    /// A server asked for patience, and the next request waits for it.
+    /// The next request waits, because a server asked for a delay.
     HeldBack {
         /// No request begins before this.
         until: Timestamp,
-        /// Whose response asked.
+        /// The poll whose response asked for it.
         by: HoldSource,
     },
-    /// The watcher was too slow: so many events are missing here. What they said is in the numbers of the attempts that
-    /// follow and in the outcome's history. See [`Events`] for the rule.
+    /// This many events are missing here, because the watcher was too slow. The attempts that follow and the history of the
+    /// outcome make up for them. See [`Events`] for the rule.
     Lagged {
-        /// How many.
+        /// The number of dropped events.
         missed: u64,
     },
-    /// The outcome is decided and stored.
+    /// The outcome, decided and stored.
     Outcome(Arc<Outcome>),
 }
 
-/// Whose response holds a poll back.
+/// The poll whose response holds a poll back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HoldSource {
-    /// The poll's own.
+    /// The poll itself.
     Own,
-    /// That of another poll of the same origin and credentials, which got a 429 or 503. Its key may name another scope:
-    /// whoever shows events to strangers leaves it out.
+    /// Another poll with the same origin and credentials, which got a 429 or 503. Its key may belong to another scope: do
+    /// not show it to users of this one.
     Neighbour(PollKey),
 }
 
 impl Event {
-    /// What an attempt says about the next one, as an event of its own; `None` if the next tick is simply the next.
+    /// The event derived from the next due time of an attempt; `None` if that is the next tick.
     fn following(attempt: &Attempt) -> Option<Self> {
         let Next { at, why } = attempt.next?;
         match why {

@@ -1,4 +1,4 @@
-//! The events of one poll as a stream: first what is kept of the past, then what happens, last the outcome.
+//! The events of one poll as a stream: kept attempts first, then live events, then the outcome.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -16,14 +16,13 @@ use crate::outcome::Outcome;
 /// The events of one poll, as a [`Stream`]; made by [`PollHandle::events`](crate::PollHandle::events). Dropping it cancels nothing.
 ///
 /// # What it gives
-/// The attempts that are kept, the request in flight and a hold-back that is in force; then everything as it happens;
-/// last [`Event::Outcome`], and nothing after it. Watching a poll that has ended gives its history and its outcome. When
-/// the poller shuts down first, the stream ends without an outcome.
+/// The kept attempts, the request in flight and the hold-back in force; then live events; last [`Event::Outcome`]. A
+/// finished poll gives its history and its outcome. If the poller shuts down first, the stream ends without an outcome.
 ///
 /// # A slow watcher
-/// At most 128 events wait to be taken. When there are more the oldest are dropped, and in their place
-/// [`Event::Lagged`] says how many: no watcher slows a poll down or makes the process grow. `Finished` is never dropped,
-/// so whoever only waits for that may take its time. Several streams of one poll do not affect each other.
+/// At most 128 events wait. Beyond that the oldest are dropped and replaced by [`Event::Lagged`] with their number, so that
+/// no watcher slows a poll down or grows the process. `Outcome` is never dropped. Several streams of one poll are
+/// independent.
 ///
 /// ```
 /// use poller::{Event, PollSpec, Poller};
@@ -44,20 +43,20 @@ use crate::outcome::Outcome;
 /// ```
 #[must_use = "a stream does nothing unless polled"]
 pub struct Events {
-    /// What comes before anything else from the engine.
+    /// Events to give before the next one of the engine.
     ready: VecDeque<Event>,
     live: Option<Feed>,
-    /// Where the outcome is when the engine no longer has the poll.
+    /// Reads the outcome from the store, if the engine no longer has the poll.
     fallback: Option<BoxFuture<'static, Result<Arc<Outcome>, Error>>>,
 }
 
 impl Events {
-    /// Those of a poll that has ended.
+    /// The events of a finished poll.
     pub(crate) fn of_finished(outcome: &Arc<Outcome>) -> Self {
         Self { ready: replay(outcome), live: None, fallback: None }
     }
 
-    /// Those that the engine sends; if it sends none at all, `outcome` says how the poll had ended before.
+    /// The events that the engine sends; if it sends none, the history and the result of `outcome`.
     pub(crate) fn of_open(feed: Feed, outcome: BoxFuture<'static, Result<Arc<Outcome>, Error>>) -> Self {
         Self { ready: VecDeque::new(), live: Some(feed), fallback: Some(outcome) }
     }
@@ -97,7 +96,7 @@ impl Stream for Events {
                     None => this.live = None,
                 }
             }
-            // The engine sent nothing: the poll had ended before it was watched, or the engine has stopped.
+            // The engine sent nothing: the poll finished before it was watched, or the engine has stopped.
             let Some(fallback) = &mut this.fallback else { return Poll::Ready(None) };
             let outcome = ready!(fallback.as_mut().poll(context));
             this.fallback = None;

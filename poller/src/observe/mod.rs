@@ -1,14 +1,13 @@
-//! What a poller tells about itself: to whoever asks ([`Stats`]), to a recorder of metrics, to a subscriber of tracing.
+//! Observability of a poller: statistics ([`Stats`]), metrics and traces.
 //!
 //! ```text
 //!  driver ─► Observer ─┬─► tallies ─► Poller::stats
-//!                      ├─► metrics  (the facade of the crate `metrics`; nothing where no recorder is installed)
-//!                      └─► trace    (spans and events of target `poller`; nothing where nobody listens)
+//!                      ├─► metrics  (the facade of the crate `metrics`; no cost without a recorder)
+//!                      └─► trace    (spans and events of target `poller`; no cost without a subscriber)
 //! ```
 //!
-//! The engine calls one observer at the places where something happens; the three outlets are here, so that what they say
-//! agrees and none of them is known elsewhere. No outlet is handed a URL beyond its host and port, a header, a body or a
-//! secret: what is not passed in cannot leak.
+//! The engine calls one observer; only this module knows the three outputs, so that they agree. No output receives a header,
+//! a body, a secret, or more of a URL than its host and port: a value that is not passed in cannot leak.
 
 mod metrics;
 mod stats;
@@ -32,19 +31,19 @@ use crate::store::StoreError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Operation {
-    /// Keep a new poll.
+    /// Stores new polls.
     Create,
-    /// Keep an outcome.
+    /// Stores an outcome.
     Finish,
-    /// What other processes did.
+    /// Reads the changes of other processes.
     Changes,
-    /// The polls that were open at the start.
+    /// Loads the polls that were open at the start.
     LoadOpen,
-    /// One poll, as it is now.
+    /// Reads one poll.
     Get,
-    /// Keep the last attempts of open polls.
+    /// Stores the last attempts of open polls.
     NoteAttempts,
-    /// Remove finished polls that need not be kept.
+    /// Removes finished polls by the limits of retention.
     Purge,
 }
 
@@ -74,28 +73,28 @@ impl Operation {
     }
 }
 
-/// How much there is now.
+/// The current number of polls and requests by state.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Levels {
     /// Polls without an outcome.
     pub(crate) open: usize,
     /// Requests sent and not answered.
     pub(crate) in_flight: usize,
-    /// Origins, each with the credentials used there, that a hint holds back.
+    /// Pairs of origin and credentials that a hint holds back.
     pub(crate) held_back: usize,
 }
 
-/// Takes note of what happens; every method takes constant time and none waits.
+/// Records events of the engine; every method takes constant time and none waits.
 #[derive(Debug)]
 pub(crate) struct Observer {
     tallies: Tallies,
     metrics: Metrics,
-    /// Which operations of the store failed when they were last tried, in the order of [`Operation::ALL`].
+    /// Whether the last call of each operation failed, in the order of [`Operation::ALL`].
     failing: [AtomicBool; Operation::ALL.len()],
 }
 
 impl Observer {
-    /// An observer that counts from zero and reports to the recorder that is installed now.
+    /// An observer that counts from zero and reports to the metrics recorder installed at this moment.
     pub(crate) fn new() -> Self {
         Self { tallies: Tallies::default(), metrics: Metrics::new(), failing: Default::default() }
     }
@@ -104,19 +103,19 @@ impl Observer {
         self.tallies.read()
     }
 
-    /// How much there is of everything, after something has changed.
+    /// The numbers after a change.
     pub(crate) fn levels(&self, levels: Levels) {
         self.tallies.levels(levels);
         self.metrics.levels(levels);
     }
 
-    /// A poll is new and stored.
+    /// A new poll was stored.
     pub(crate) fn created(&self) {
         self.tallies.created();
         self.metrics.created();
     }
 
-    /// A request begins; `None` for one that no schedule was kept for.
+    /// A request begins; `lateness` is `None` for a first request, which waits for the store and not for the schedule.
     pub(crate) fn began(&self, lateness: Option<Duration>, held: Duration) {
         if let Some(lateness) = lateness {
             self.tallies.lateness(lateness);
@@ -125,7 +124,7 @@ impl Observer {
         self.metrics.held(held);
     }
 
-    /// A request has ended.
+    /// A request ended.
     pub(crate) fn attempted(&self, attempt: &Record) {
         self.tallies.attempted(attempt);
         self.metrics.attempted(attempt);
@@ -137,13 +136,13 @@ impl Observer {
         self.metrics.hold_back();
     }
 
-    /// An outcome is stored.
+    /// An outcome was stored.
     pub(crate) fn finished(&self, outcome: &Outcome) {
         self.tallies.finished(outcome);
         self.metrics.finished(outcome);
     }
 
-    /// The store has answered. Returns whether this operation succeeded after it had failed.
+    /// A call to the store ended. Returns whether the operation succeeded after a failure.
     pub(crate) fn store(&self, operation: Operation, took: Duration, error: Option<&StoreError>) -> bool {
         if matches!(operation, Operation::Create | Operation::Finish) {
             self.tallies.store(took);

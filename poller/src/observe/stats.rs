@@ -1,4 +1,4 @@
-//! Figures of a poller since it was built, for whoever has no recorder of metrics.
+//! Statistics of a poller since it was built, without a metrics recorder.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -12,10 +12,10 @@ use crate::clock::micros;
 use crate::history::Record;
 use crate::outcome::{AttemptResult, NextReason, Outcome, OutcomeKind};
 
-/// What a poller has done since it was built, and has under way; from [`Poller::stats`](crate::Poller::stats).
+/// Counts and latencies of a poller since it was built; from [`Poller::stats`](crate::Poller::stats).
 ///
-/// A snapshot: the figures are read one after the other while the engine goes on, so they may differ by what happens in
-/// between. Reading takes microseconds and holds nobody up.
+/// A snapshot: the engine continues while the fields are read, so they may be of slightly different moments. Reading takes
+/// microseconds and blocks nothing.
 ///
 /// ```
 /// use poller::{PollSpec, Poller};
@@ -36,29 +36,30 @@ use crate::outcome::{AttemptResult, NextReason, Outcome, OutcomeKind};
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Polls without an outcome, now.
+    /// Polls without an outcome at present.
     pub open: usize,
-    /// Requests that have been sent and not answered, now.
+    /// Requests in flight at present.
     pub in_flight: usize,
-    /// Origins that a 429 or 503 holds back, now; the same origin with other credentials counts by itself.
+    /// Origins that a 429 or 503 holds back at present, counted per origin and credentials.
     pub held_back: usize,
-    /// Polls accepted as new; those taken over from the store are not among them.
+    /// New polls accepted; polls loaded from the store do not count.
     pub created: u64,
-    /// Requests that ended, by what they brought.
+    /// Requests that ended, by result.
     pub attempts: AttemptCounts,
-    /// Of those, the ones that a retry rule repeats.
+    /// Requests that ended and that a retry rule repeats.
     pub retries: u64,
     /// Outcomes stored, by their kind.
     pub outcomes: OutcomeCounts,
-    /// How often a 429 or 503 held back an origin, or held it back longer.
+    /// The number of 429 and 503 responses that began or extended the hold-back of an origin.
     pub hold_backs: u64,
-    /// Calls to the store that failed. A failed outcome is stored again later and counts each time.
+    /// Failed calls to the store; storing an outcome is repeated and counts each time.
     pub store_errors: u64,
-    /// How long after it was due each request began; first requests and the time that caps and hints took left out.
+    /// The delay from due time to start of each request, without first requests and without time spent waiting for caps
+    /// and hints.
     pub lateness: Timings,
-    /// How long requests took, to the last byte or the error.
+    /// The duration of requests, to the last byte or the error.
     pub request_time: Timings,
-    /// How long the store took to make a creation or an outcome durable.
+    /// The time that the store took to make a creation or an outcome durable.
     pub store_time: Timings,
 }
 
@@ -92,12 +93,12 @@ pub struct AttemptCounts {
     pub client_error: u64,
     /// 5xx.
     pub server_error: u64,
-    /// No whole response: refused, timed out, cut off, …; and statuses outside of 1xx to 5xx.
+    /// No complete response (refused, timed out, cut off, …), and statuses outside of 1xx to 5xx.
     pub error: u64,
 }
 
 impl AttemptCounts {
-    /// All of them.
+    /// The sum.
     #[must_use]
     pub const fn total(&self) -> u64 {
         self.informational
@@ -109,7 +110,7 @@ impl AttemptCounts {
     }
 }
 
-/// Polls by how they ended.
+/// Polls by outcome.
 ///
 /// ```
 /// # use poller::OutcomeCounts;
@@ -123,23 +124,23 @@ impl AttemptCounts {
 pub struct OutcomeCounts {
     /// A response matched.
     pub matched: u64,
-    /// The failure filter matched, or asking could not succeed.
+    /// The failure filter matched, or no request could succeed.
     pub failed: u64,
     /// The deadline came first.
     pub timed_out: u64,
-    /// Somebody cancelled it.
+    /// The poll was cancelled.
     pub cancelled: u64,
 }
 
 impl OutcomeCounts {
-    /// All of them.
+    /// The sum.
     #[must_use]
     pub const fn total(&self) -> u64 {
         self.matched + self.failed + self.timed_out + self.cancelled
     }
 }
 
-/// How durations were distributed: to the microsecond below 256 µs, to 1 % above.
+/// A distribution of durations: exact to the microsecond below 256 µs, to 1 % above.
 ///
 /// ```
 /// # use poller::Timings;
@@ -151,26 +152,25 @@ impl OutcomeCounts {
 pub struct Timings(Histogram<u64>);
 
 impl Timings {
-    /// How many there were.
+    /// The number of durations.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.0.len()
     }
 
-    /// The mean; zero where there were none.
+    /// The mean; zero if there are none.
     #[must_use]
     pub fn mean(&self) -> Duration {
         Duration::try_from_secs_f64(self.0.mean() / 1e6).unwrap_or_default()
     }
 
-    /// The duration that the share `q` of them did not exceed: `quantile(0.99)` is the 99th percentile. `q` is clamped to
-    /// 0 to 1; zero where there were none.
+    /// The quantile `q`: `quantile(0.99)` is the 99th percentile. `q` is clamped to 0..=1; zero if there are no durations.
     #[must_use]
     pub fn quantile(&self, q: f64) -> Duration {
         Duration::from_micros(self.0.value_at_quantile(q))
     }
 
-    /// The longest.
+    /// The longest duration.
     #[must_use]
     pub fn max(&self) -> Duration {
         Duration::from_micros(self.0.max())
@@ -194,7 +194,7 @@ impl fmt::Debug for Timings {
     }
 }
 
-/// The figures as they grow. Written by the engine, read by anybody.
+/// The running counters, written by the engine and read from any thread.
 #[derive(Debug, Default)]
 pub(super) struct Tallies {
     open: AtomicUsize,
@@ -213,14 +213,14 @@ pub(super) struct Tallies {
     store_time: Recording,
 }
 
-/// A distribution that is being recorded. The lock is held for nanoseconds, and nearly always by the engine alone.
+/// A distribution under a lock that is held for nanoseconds, nearly always by the engine alone.
 #[derive(Debug, Default)]
 struct Recording(Mutex<Timings>);
 
 impl Recording {
     fn take(&self, duration: Duration) {
         let mut timings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // It grows as needed, so it takes any value; a statistic would be no reason to stop for.
+        // The histogram resizes itself, so any value fits; an error would be no reason to stop the engine.
         let _ = timings.0.record(micros(duration));
     }
 
