@@ -7,10 +7,10 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Kind};
+use crate::job::PollSpec;
 use crate::outcome::{Outcome, OutcomeKind};
 use crate::poller::Poller;
 use crate::scope::Scope;
-use crate::spec::PollSpec;
 use crate::store::PollKey;
 
 impl Poller {

@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::fetch::FetchError;
+use crate::job::SpecError;
 use crate::outcome::Outcome;
-use crate::spec::SpecError;
 use crate::store::{PollKey, StoreError};
 
 /// Why a call of the poller failed.

@@ -15,9 +15,9 @@ use serde_json::{Map, Value};
 
 use crate::fetch::{FetchError, FetchErrorKind};
 use crate::history::Note;
-use crate::mask::Secrets;
+use crate::job::{PollSpec, ResponseFilter};
+use crate::redact::Secrets;
 use crate::response::RecordedResponse;
-use crate::spec::{PollSpec, ResponseFilter};
 
 /// The judged result of one attempt.
 #[derive(Clone, Debug)]

@@ -60,12 +60,13 @@ mod event;
 pub mod fetch;
 mod handle;
 mod history;
+mod job;
 mod judge;
 mod limits;
-mod mask;
 mod observe;
 mod outcome;
 mod poller;
+mod redact;
 mod response;
 mod runtime;
 mod schedule;
@@ -77,7 +78,6 @@ mod shutdown;
 #[doc(hidden)]
 pub mod simulate;
 mod slab;
-mod spec;
 mod state;
 pub mod store;
 
@@ -95,15 +95,15 @@ pub use outcome::{
 pub use poller::{Poller, PollerBuilder};
 pub use response::{Headers, RecordedResponse};
 // What a retry rule does is the business of the crate `retry`.
+pub use job::{
+    Body, PollSpec, PollSpecBuilder, RequestInit, RequestTimeout, ResponseFilter, RetryRule, SpecError,
+    SpecOptions, StatusFilter, spec_schema,
+};
 pub use retry::strategy::{HeadersStrategy, Strategy};
 pub use schedule::Grid;
 pub use scope::Scope;
 pub use seal::{SEAL_KEY_VARIABLE, SealKey};
 pub use shutdown::{LeftOpen, ShutdownReport};
-pub use spec::{
-    Body, PollSpec, PollSpecBuilder, RequestInit, RequestTimeout, ResponseFilter, RetryRule, SpecError,
-    SpecOptions, StatusFilter, spec_schema,
-};
 pub use store::{MemoryStore, SqliteStore};
 
 /// The README's examples, compiled and run with the doc-tests.

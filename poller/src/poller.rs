@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::event::{self, PollerEvents, Subscriber};
 use crate::fetch::{Fetch, Guard, HttpClient};
 use crate::handle::PollHandle;
+use crate::job::PollSpec;
 use crate::limits::Limits;
 use crate::observe::{Observer, Stats};
 use crate::outcome::Outcome;
@@ -17,7 +18,6 @@ use crate::runtime::Runtime;
 use crate::scope::Scope;
 use crate::secret::{DenyAll, SecretResolver};
 use crate::shutdown::ShutdownReport;
-use crate::spec::PollSpec;
 use crate::store::{MemoryStore, Retention, Store, StoredPoll};
 
 /// Runs polls in the background. Cheap to clone; all clones share one engine.

@@ -11,10 +11,10 @@ use url::Url;
 
 use crate::engine::{Deps, DriverHandle, Message, PollId, Submitted};
 use crate::error::{Error, Kind};
+use crate::job::PollSpec;
 use crate::limits::Limits;
 use crate::outcome::Outcome;
 use crate::shutdown::ShutdownReport;
-use crate::spec::PollSpec;
 use crate::store::{PollKey, StoredPoll};
 
 /// The engine and what a submission is checked against.

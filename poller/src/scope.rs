@@ -7,9 +7,9 @@ use std::sync::Arc;
 use crate::engine::Message;
 use crate::error::{Error, Kind};
 use crate::handle::PollHandle;
+use crate::job::PollSpec;
 use crate::outcome::Outcome;
 use crate::runtime::Runtime;
-use crate::spec::PollSpec;
 use crate::store::{PollKey, StoredPoll};
 
 /// The polls of one scope (a run, a tenant), in which keys are unique; made by [`Poller::scope`](crate::Poller::scope).

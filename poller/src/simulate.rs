@@ -14,11 +14,11 @@ use crate::clock::Timestamp;
 use crate::engine::PollId;
 use crate::engine::core::Core;
 use crate::engine::effect::{Effect, StartRequest, Ticket};
+use crate::job::PollSpec;
 use crate::judge;
 use crate::limits::Limits;
-use crate::mask::Secrets;
+use crate::redact::Secrets;
 use crate::response::RecordedResponse;
-use crate::spec::PollSpec;
 use crate::store::{Creation, PollKey};
 
 /// What is simulated.

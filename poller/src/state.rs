@@ -21,6 +21,7 @@ use retry::strategy::{Sequence, Strategy};
 use crate::clock::Timestamp;
 use crate::fetch::FetchErrorKind;
 use crate::history::{History, Note, Record, Rhythm};
+use crate::job::PollSpec;
 use crate::judge::{self, Judgement, Retry, Unmatched, UnmatchedResponse};
 use crate::outcome::{
     Attempt, AttemptResult, Counts, FailureReason, JudgementKind, Next, NextReason, Outcome, OutcomeKind,
@@ -28,7 +29,6 @@ use crate::outcome::{
 };
 use crate::response::RecordedResponse;
 use crate::schedule::Grid;
-use crate::spec::PollSpec;
 
 /// A poll that has no outcome yet. What follows from its spec is not repeated here: there may be a million of them.
 #[derive(Clone, Debug)]

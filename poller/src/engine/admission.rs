@@ -18,8 +18,8 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 use crate::clock::Timestamp;
+use crate::job::PollSpec;
 use crate::slab::Slab;
-use crate::spec::PollSpec;
 
 /// The polls that share an origin and credentials. Used again once they have all left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

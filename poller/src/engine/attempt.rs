@@ -13,10 +13,10 @@ use super::effect::StartRequest;
 use super::timer::Timer;
 use crate::clock::Timestamp;
 use crate::fetch::{FetchError, FetchErrorKind, Request};
+use crate::job::{Body, PollSpec};
 use crate::judge::{self, Judgement};
-use crate::mask::Secrets;
+use crate::redact::Secrets;
 use crate::secret::{SecretResolver, Text};
-use crate::spec::{Body, PollSpec};
 use crate::store::PollKey;
 
 /// Makes the attempt; returns what it brought and when it ended. Its request does not outlive its `cut`.

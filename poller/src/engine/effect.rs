@@ -12,9 +12,9 @@ use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::event::Event;
 use crate::history::Record;
+use crate::job::PollSpec;
 use crate::judge::UnmatchedResponse;
 use crate::outcome::Outcome;
-use crate::spec::PollSpec;
 use crate::store::{PollKey, StoredPoll};
 
 /// What the driver has to do.

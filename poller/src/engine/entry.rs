@@ -8,8 +8,8 @@ use std::sync::Arc;
 use super::admission::QueueId;
 use super::effect::Ticket;
 use crate::clock::Timestamp;
+use crate::job::PollSpec;
 use crate::outcome::Outcome;
-use crate::spec::PollSpec;
 use crate::state::PollState;
 use crate::store::PollKey;
 

@@ -12,10 +12,10 @@ use super::store_reply::StoreReply;
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::event::{Feeder, Subscriber};
+use crate::job::PollSpec;
 use crate::judge::Judgement;
 use crate::outcome::Outcome;
 use crate::shutdown::ShutdownReport;
-use crate::spec::PollSpec;
 use crate::store::PollKey;
 
 /// Where messages to the driver go. The driver lives as long as somebody has one.

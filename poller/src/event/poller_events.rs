@@ -20,8 +20,8 @@ use tokio::sync::mpsc;
 
 use super::Event;
 use crate::clock::Timestamp;
+use crate::job::PollSpec;
 use crate::observe::Operation;
-use crate::spec::PollSpec;
 use crate::store::{PollKey, StoreError};
 
 /// How many requests and attempts wait for a subscriber at most.

@@ -18,9 +18,9 @@ use tracing::{Level, Span, debug, debug_span, info, warn};
 use super::Operation;
 use crate::clock::Timestamp;
 use crate::history::Record;
+use crate::job::PollSpec;
 use crate::outcome::{AttemptResult, NextReason, Outcome};
 use crate::shutdown::ShutdownReport;
-use crate::spec::PollSpec;
 use crate::store::{PollKey, StoreError};
 
 const TARGET: &str = "poller";

@@ -13,8 +13,8 @@ use std::time::Duration;
 pub use self::memory::MemoryStore;
 pub use self::sqlite::{Ending, Runner, SqliteStore, Summary};
 use crate::clock::{BoxFuture, Timestamp};
+use crate::job::PollSpec;
 use crate::outcome::{Attempt, Outcome};
-use crate::spec::PollSpec;
 
 /// What names a poll: a key that is unique inside its scope. Cheap to clone: copies share one text.
 ///

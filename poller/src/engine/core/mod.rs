@@ -44,10 +44,10 @@ use super::wheel::Wheel;
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind};
 use crate::event::Event;
+use crate::job::{PollSpec, SpecPool};
 use crate::judge::Judgement;
 use crate::limits::Limits;
 use crate::outcome::{Outcome, OutcomeKind};
-use crate::spec::{PollSpec, SpecPool};
 use crate::state::{PollState, Span, StepLimits};
 use crate::store::{Creation, PollKey, StoreError, StoredPoll};
 

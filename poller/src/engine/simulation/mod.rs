@@ -22,11 +22,11 @@ use super::effect::{Effect, StartRequest, Submitted, Ticket};
 use super::entry::PollId;
 use crate::clock::Timestamp;
 use crate::event::Event;
+use crate::job::PollSpec;
 use crate::judge::{self, Judgement};
 use crate::limits::Limits;
-use crate::mask::Secrets;
 use crate::outcome::{JudgementKind, Next, Outcome};
-use crate::spec::PollSpec;
+use crate::redact::Secrets;
 use crate::store::{Creation, PollKey, StoreError, StoredPoll};
 
 const SECOND: u64 = 1_000_000;

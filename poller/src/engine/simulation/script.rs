@@ -8,9 +8,9 @@ use serde_json::json;
 use super::SECOND;
 use crate::clock::Timestamp;
 use crate::fetch::{FetchError, FetchErrorKind};
+use crate::job::{PollSpec, SpecOptions};
 use crate::limits::Limits;
 use crate::response::RecordedResponse;
-use crate::spec::{PollSpec, SpecOptions};
 
 /// What a server does with a request, and when it is done.
 #[derive(Clone, Debug)]

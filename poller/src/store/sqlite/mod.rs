@@ -38,9 +38,9 @@ use self::told::{Gap, Told};
 use self::worker::{Change, New, Reader, Writer};
 use super::{Changes, Creation, OpenPolls, PollKey, Retention, Store, StoreError, StoredPoll};
 use crate::clock::{BoxFuture, Clock as _, SystemClock, Timestamp};
+use crate::job::PollSpec;
 use crate::outcome::{Attempt, Counts, Outcome, OutcomeKind};
 use crate::seal::SealKey;
-use crate::spec::PollSpec;
 
 /// How often the runner looks for what other processes did: what they submit or cancel is noticed within a second.
 const LOOK: Duration = Duration::from_millis(500);

@@ -8,9 +8,9 @@ use rusqlite::{Connection, Row, params};
 use super::super::{PollKey, StoredPoll};
 use super::told::Gap;
 use crate::clock::Timestamp;
+use crate::job::{PollSpec, SpecError, StoredSpecs};
 use crate::outcome::{Attempt, Counts, FailureReason, Outcome, OutcomeKind};
 use crate::seal::SealKey;
-use crate::spec::{PollSpec, SpecError, StoredSpecs};
 
 /// Why rows could not be read.
 #[derive(Debug)]

@@ -19,7 +19,7 @@ use super::errors::{Doing, failure};
 use super::lock::Seat;
 use super::rows::{ReadError, Rows, Snapshot};
 use crate::clock::Timestamp;
-use crate::spec::PollSpec;
+use crate::job::PollSpec;
 
 /// The most polls in one transaction, or hardly more: enough to share a sync, not so many that the first waits long for the last.
 const BATCH: usize = 4096;
