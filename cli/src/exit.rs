@@ -1,30 +1,29 @@
-//! The exit codes, which are part of the interface: scripts branch on them.
+//! The exit codes. They are part of the interface, because scripts branch on them.
 //!
-//! Each command documents its codes in `--help`; this is the one list they are taken from. A poll that ran out of
-//! time ends like `timeout(1)` (124), one that was interrupted like a shell reports Ctrl-C (130); `match`, `explain`
-//! and `check` follow grep (0, 1, 2). There is no other code: a panic would be a defect, not an interface.
+//! Each command documents its codes in `--help`; this is the complete list. A timeout uses the code of `timeout(1)`
+//! (124), an interruption the code of shells for Ctrl-C (130); `match`, `explain` and `check` follow grep (0, 1, 2).
 
 use std::process::ExitCode;
 
 use poller::{Outcome, OutcomeKind};
 
-/// What the process tells its caller.
+/// The result of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// Matched; nothing to complain about.
+    /// Matched, or no errors found.
     Success,
-    /// The job failed; nothing matched; a file has errors.
+    /// The job failed, no event matched, or a file has errors.
     Negative,
-    /// The command could not do what it was asked: bad arguments, a bad spec, an unreadable file.
+    /// The command could not run: bad arguments, a bad spec, an unreadable file.
     Error,
-    /// The time ran out first.
+    /// The poll timed out.
     TimedOut,
-    /// Ctrl-C or SIGTERM came first.
+    /// Interrupted by Ctrl-C or SIGTERM.
     Cancelled,
 }
 
 impl Exit {
-    /// The number the process ends with.
+    /// The exit code of the process.
     pub(crate) const fn code(self) -> u8 {
         match self {
             Self::Success => 0,
@@ -35,7 +34,7 @@ impl Exit {
         }
     }
 
-    /// The code for two results at once: the first present of 2, 130, 1, 124, 0.
+    /// Combines two results: the first of 2, 130, 1, 124, 0 that occurs.
     pub(crate) fn and(self, other: Self) -> Self {
         let rank = |exit| match exit {
             Self::Error => 0,
@@ -54,7 +53,7 @@ impl From<&Outcome> for Exit {
             OutcomeKind::Matched { .. } => Self::Success,
             OutcomeKind::TimedOut { .. } => Self::TimedOut,
             OutcomeKind::Cancelled => Self::Cancelled,
-            // `OutcomeKind` may grow; an outcome this version does not know is not a success.
+            // `OutcomeKind` is non-exhaustive; an unknown outcome is not a success.
             _ => Self::Negative,
         }
     }
@@ -71,12 +70,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_gravest_result_wins_whatever_the_order() {
+    fn the_most_severe_result_wins_in_any_order() {
         let order = [Exit::Error, Exit::Cancelled, Exit::Negative, Exit::TimedOut, Exit::Success];
-        for (rank, graver) in order.iter().enumerate() {
+        for (rank, severe) in order.iter().enumerate() {
             for milder in &order[rank..] {
-                assert_eq!(graver.and(*milder), *graver);
-                assert_eq!(milder.and(*graver), *graver);
+                assert_eq!(severe.and(*milder), *severe);
+                assert_eq!(milder.and(*severe), *severe);
             }
         }
         assert_eq!(order.map(Exit::code), [2, 130, 1, 124, 0]);

@@ -1,7 +1,7 @@
 //! The `poll` binary: background polls and event filters from the command line.
 //!
-//! `args` says what can be asked, `commands` does it, `input` reads, `render` writes for people, `exit` lists the
-//! exit codes. Results go to standard output; everything else goes to standard error.
+//! `args` defines the command line, `commands` runs it, `input` reads, `render` writes for people, `exit` lists the exit
+//! codes. Results go to standard output; everything else goes to standard error.
 
 #![forbid(unsafe_code)]
 

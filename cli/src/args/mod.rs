@@ -1,29 +1,28 @@
 //! The command line: its commands, their options, and the help that teaches them.
 //!
-//! Help is written for someone who has never seen the program: what the command is for, the options, examples that
-//! work when pasted, and the exit codes. `-h` is the short form, `--help` the whole. The texts are part of the
-//! interface and kept by snapshots in `tests/cmd`.
+//! Help is written for a first-time user: the purpose of a command, its options, examples that can be pasted, and the exit
+//! codes. `-h` prints the short form, `--help` all of it. Snapshots in `tests/cmd` cover the texts.
 
-mod events;
+mod filters;
 mod polls;
 mod stores;
 mod values;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-pub(crate) use events::{
+pub(crate) use filters::{
     CheckArgs, ConvertArgs, ExplainArgs, FilterArgs, Kind, MatchArgs, RouteArgs, SchemaArgs,
 };
 pub(crate) use polls::{ConnectArgs, DemoArgs, RunArgs, WaitArgs};
-pub(crate) use stores::{CancelArgs, ForgetArgs, ListArgs, NamedArgs, PurgeArgs, ShowArgs, SubmitArgs};
+pub(crate) use stores::{CancelArgs, ForgetArgs, KeysArgs, ListArgs, PurgeArgs, ShowArgs, SubmitArgs};
 pub(crate) use values::TextArg;
 
 /// Poll a URL until its JSON says done.
 ///
-/// A background poll asks a URL again and again, on a steady grid, until a response matches a filter, a response
-/// matches a failure filter, or the time is up. The filters work on their own too: `match` is grep for JSON events,
-/// `route` holds them against many filters at once, `explain` says why an event does or does not match, `check` finds
-/// mistakes before they run.
+/// A background poll requests a URL at a fixed interval until a response matches a filter, a response matches a
+/// failure filter, or the timeout is reached. Filters are useful on their own too: `match` is grep for JSON events,
+/// `route` matches events against many filters at once, `explain` shows why an event does or does not match, `check`
+/// finds errors in filters and specs before they run.
 #[derive(Debug, Parser)]
 #[command(
     name = "poll",
@@ -38,7 +37,7 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
 
-    /// Colour what people read: auto, always or never
+    /// Colour the output: auto, always or never
     ///
     /// `auto` colours on a terminal, unless NO_COLOR is set or TERM is `dumb`.
     #[arg(
@@ -56,11 +55,11 @@ pub(crate) struct Cli {
 const TOP: &str = "\
 Start here:
   poll demo
-      a job server on this machine, polled before your eyes
+      a poll against a job server on this machine, with comments
   poll wait https://api.example.com/jobs/42 --until '{\"status\": [\"SUCCESS\"]}'
-      asks every ten seconds until the job is done, then prints what came back
+      requests the URL every ten seconds until the job is done, then prints the body
   poll run --store polls.db export.json
-      the same from a file; after Ctrl-C or a crash, `poll run --store polls.db` goes on
+      the same from a file; after Ctrl-C or a crash, `poll run --store polls.db` continues
   poll match -f '{\"level\": [\"error\", \"fatal\"]}' app.jsonl
       grep for JSON: the lines that match
 
@@ -68,15 +67,15 @@ A filter is JSON in the shape of what it matches: {\"status\": [\"SUCCESS\", \"D
 field status equals one of the two; {\"progress\": {\"$gte\": 50}} uses an operator. Several fields
 must all hold.
 
-Results go to standard output and nothing else does; the story goes to standard error.
+Results go to standard output and nothing else does; progress and errors go to standard error.
 
 Exit codes of demo, run and wait:
   0    a response matched
-  1    the job failed: the failure filter matched, or asking cannot succeed
-  2    the command could not do its work: bad arguments, a bad spec, a file that cannot be read
-  124  the time was up first
+  1    the job failed: the failure filter matched, or further requests cannot succeed
+  2    the command could not run: bad arguments, a bad spec, a file that cannot be read
+  124  the poll timed out
   130  cancelled by Ctrl-C or SIGTERM; with --store, stopped: the polls stay open
-Exit codes of the others are those of grep: 0, 1, and 2 for errors.";
+The other commands use the exit codes of grep: 0, 1, and 2 for errors.";
 
 /// When to colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -86,7 +85,7 @@ pub(crate) enum ColorChoice {
     Never,
 }
 
-/// The commands; what each is for stands at its arguments, where clap takes it from.
+/// The commands. clap takes the description of each from its arguments.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Demo(DemoArgs),
@@ -117,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn every_command_teaches_by_example_and_names_its_exit_codes() {
+    fn every_command_has_examples_and_exit_codes() {
         for command in Cli::command().get_subcommands_mut() {
             let help = command.render_long_help().to_string();
             assert!(help.contains("Examples:"), "{}", command.get_name());

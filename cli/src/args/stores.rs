@@ -1,14 +1,15 @@
-//! The arguments of the commands that work on a store, the file in which polls survive: `submit`, `list`, `show`,
-//! `cancel`, `forget` and `purge`. `run --store` is with the commands that poll.
+//! The arguments of the commands that work on a store, the file that keeps polls across processes: `submit`, `list`,
+//! `show`, `cancel`, `forget` and `purge`. `run --store` is in [`polls`](super::polls).
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 
+use super::polls::LimitsArgs;
 use super::values;
 
-/// Which file is meant.
+/// The file.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct FileArgs {
     /// The file that keeps the polls
@@ -16,40 +17,40 @@ pub(crate) struct FileArgs {
     pub(crate) path: PathBuf,
 }
 
-/// Which polls are meant.
+/// The file and the scope of the keys.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct StoreArgs {
     #[command(flatten)]
     pub(crate) file: FileArgs,
 
-    /// The scope of the keys; without it, the default scope
+    /// The scope of the keys; the default scope if omitted
     #[arg(long, value_name = "NAME", value_parser = values::scope)]
     pub(crate) scope: Option<String>,
 }
 
 impl StoreArgs {
-    /// The scope; the default one is the empty one.
+    /// The scope; the default scope is the empty string.
     pub(crate) fn scope(&self) -> &str {
         self.scope.as_deref().unwrap_or("")
     }
 }
 
-/// What to print, for every command that works on a store.
+/// What to print, for the commands that work on a store.
 #[derive(Clone, Copy, Debug, Args)]
-pub(crate) struct EachArgs {
+pub(crate) struct OutputArgs {
     /// Print one JSON object per poll
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// Say nothing on standard error but errors
+    /// Print only errors on standard error
     #[arg(short, long)]
     pub(crate) quiet: bool,
 }
 
-/// Polls by their keys, for the commands that do something to them.
+/// The polls to act on, by key.
 #[derive(Clone, Debug, Args)]
-pub(crate) struct NamedArgs {
-    /// Keys of polls
+pub(crate) struct KeysArgs {
+    /// The keys of the polls
     #[arg(required = true, value_name = "KEY")]
     pub(crate) keys: Vec<String>,
 
@@ -57,18 +58,17 @@ pub(crate) struct NamedArgs {
     pub(crate) store: StoreArgs,
 
     #[command(flatten)]
-    pub(crate) each: EachArgs,
+    pub(crate) each: OutputArgs,
 }
 
-/// Put polls into a file, for `poll run --store` to run
+/// Store polls in a file for `poll run --store`
 ///
-/// Stores the polls and returns, once they are on disk; it makes no request. They are run by `poll run --store FILE`,
-/// by one that is running already (it notices within a second) or by the next. Their time runs from now on, whether
-/// somebody runs them or not.
+/// Stores the polls, returns when they are on disk, and makes no requests. A running `poll run --store FILE` starts them
+/// within a second; otherwise the next one does. Their timeouts start now, even if no process runs the file.
 ///
-/// All specs are checked before any is stored. A key is stored once: the same spec again changes nothing, another spec
-/// under the same key is an error. The key is the spec's cacheKey or, without one, a digest of the spec. The key of each
-/// poll is printed when the poll is on disk.
+/// All specs are checked before any is stored. Submitting the same spec again changes nothing; a different spec with
+/// the same key is an error. The key is the spec's cacheKey or, without one, a digest of the spec. The key of each poll
+/// is printed when the poll is on disk.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -76,12 +76,12 @@ Examples:
   key=$(poll submit --store polls.db export.json) && poll run --store polls.db
   jq -c '{cacheKey: .id, url, timeout: 600}' jobs.json | poll submit --store polls.db -
 
-Secrets: a spec that names a secret ({\"$secret\": \"env:NAME\"}) is stored as it is. A secret that
-stands in a spec is sealed with the key in POLL_SEAL_KEY (openssl rand -hex 32 makes one), and
-refused without it.
+Secrets: a spec that refers to a secret ({\"$secret\": \"env:NAME\"}) is stored unchanged. A spec that
+contains a secret is sealed with the key in POLL_SEAL_KEY (generate one by openssl rand -hex 32) and
+rejected without it.
 
 Exit codes:
-  0 all are stored, 2 a spec is wrong, a key is taken by another spec, the store cannot be used")]
+  0 all are stored, 2 a spec is invalid, a key belongs to another spec, the store cannot be used")]
 pub(crate) struct SubmitArgs {
     /// Files of specs; `-` is standard input
     #[arg(required = true, value_name = "SPEC")]
@@ -90,31 +90,30 @@ pub(crate) struct SubmitArgs {
     #[command(flatten)]
     pub(crate) store: StoreArgs,
 
-    /// Forget finished polls of the same keys first, so that they are asked anew
+    /// Forget finished polls with the same keys first, so that they run again
     #[arg(long)]
     pub(crate) fresh: bool,
 
-    /// Lift the limits on interval (10 to 300 s) and timeout (30 to 3600 s)
-    #[arg(long)]
-    pub(crate) unbounded: bool,
+    #[command(flatten)]
+    pub(crate) limits: LimitsArgs,
 
     #[command(flatten)]
-    pub(crate) each: EachArgs,
+    pub(crate) each: OutputArgs,
 }
 
 /// List the polls of a store
 ///
-/// Open polls first. STATE is open, cancelling (somebody wants it cancelled, and nobody has done so yet), or the outcome:
-/// matched, failed, timed out, cancelled. WHEN is the time that is left to an open poll, or how long ago a poll ended. The
-/// attempts of an open poll are counted when it ends; `poll show` has the last of them. Works
-/// beside a running `poll run --store` and needs no key for sealed secrets, which it does not read.
+/// Open polls come first. STATE is open, cancelling (cancellation is requested and not done yet), or the outcome:
+/// matched, failed, timed out, cancelled. WHEN is the time left of an open poll, or the time since a poll ended. ATTEMPTS
+/// is known when a poll has ended; `poll show` lists the latest attempts of an open poll. Works beside a running
+/// `poll run --store` and needs no key for sealed secrets, since it does not read them.
 #[derive(Debug, Args)]
 #[command(after_long_help = r#"Examples:
   poll list --store polls.db
   poll list --store polls.db --json | jq -r 'select(.state == "failed") | .key'
 
 Exit codes:
-  0 listed, be it nothing; 2 the store cannot be read"#)]
+  0 listed, even if the list is empty; 2 the store cannot be read"#)]
 pub(crate) struct ListArgs {
     #[command(flatten)]
     pub(crate) file: FileArgs,
@@ -124,15 +123,15 @@ pub(crate) struct ListArgs {
     pub(crate) scope: Option<String>,
 
     #[command(flatten)]
-    pub(crate) each: EachArgs,
+    pub(crate) each: OutputArgs,
 }
 
-/// Show one poll: its spec, its state, what each attempt brought
+/// Show one poll: its state, its spec, its attempts
 ///
-/// Prints the state; the spec in full, with defaults filled in and secrets left out; and the timeline: when each attempt
-/// ended (counted from when the poll was accepted), its status, how long it took, what did not match, when the next
-/// was due. The last 20 attempts are kept. Those of an open poll are written by its runner every few seconds, unless more
-/// than 10,000 polls are open; then they come with the outcome.
+/// Prints the state; the spec, with default values and without secrets; and the timeline: for each attempt the time since
+/// the poll was accepted, the status, the duration, what did not match, and the next request. The last 20 attempts are
+/// kept. Attempts of an open poll are written every few seconds; with more than 10,000 open polls, they are written
+/// with the outcome.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -155,9 +154,9 @@ pub(crate) struct ShowArgs {
 
 /// Cancel open polls of a store
 ///
-/// Asks the process that runs the file to cancel the polls and waits until it has: a second, mostly. Where nobody runs
-/// the file they are cancelled at once. A cancelled poll has an outcome like any other and stays in the file until it is
-/// forgotten; one that has ended before keeps the outcome it has.
+/// Requests cancellation from the process that runs the file and waits for it, usually a second. If no process runs the
+/// file, the polls are cancelled at once. A cancelled poll has an outcome like any other and stays in the file until it
+/// is forgotten. A poll that has already ended keeps its outcome.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -167,16 +166,16 @@ Examples:
 
 Exit codes:
   0 all are cancelled
-  1 a poll had ended in another way before
-  2 there is no such poll (none is cancelled then), the store cannot be used, its runner is silent")]
+  1 a poll had already ended with another outcome
+  2 a key is unknown (then none is cancelled), the store cannot be used, its runner does not respond")]
 pub(crate) struct CancelArgs {
     #[command(flatten)]
-    pub(crate) polls: NamedArgs,
+    pub(crate) polls: KeysArgs,
 }
 
 /// Remove finished polls from a store
 ///
-/// What a forgotten poll came to is gone, and its key is free for another spec. Open polls are not removed; cancel them
+/// Removes the polls with their outcomes; their keys are free for other specs. Open polls are not removed; cancel them
 /// first.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
@@ -186,18 +185,18 @@ Examples:
     | tr '\\n' '\\0' | xargs -0 poll forget --store polls.db
 
 Exit codes:
-  0 all are forgotten, 2 a poll is open or there is none of that key (none is forgotten then),
+  0 all are forgotten, 2 a poll is open or a key is unknown (then none is forgotten),
   or the store cannot be used")]
 pub(crate) struct ForgetArgs {
     #[command(flatten)]
-    pub(crate) polls: NamedArgs,
+    pub(crate) polls: KeysArgs,
 }
 
 /// Remove finished polls by age and number
 ///
-/// Removes the polls that ended long ago, and their outcomes. Open polls are never removed. The process that runs the file
-/// removes what ended more than 30 days ago by itself, a few at a time. What is removed makes room inside the file for new
-/// polls; the file does not become smaller. For single polls there is `poll forget`.
+/// Removes polls that ended long ago, with their outcomes. Open polls are never removed. A process that runs the file
+/// removes polls that ended more than 30 days ago by itself. New polls reuse the space; the file does not shrink. Use
+/// `poll forget` for single polls.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -206,16 +205,16 @@ Examples:
   poll purge --store polls.db --older-than 7d --keep 1000
 
 Exit codes:
-  0 done, be there nothing to remove; 2 the store cannot be used")]
+  0 done, even if there was nothing to remove; 2 the store cannot be used")]
 pub(crate) struct PurgeArgs {
     #[command(flatten)]
     pub(crate) file: FileArgs,
 
-    /// Remove what ended longer ago than this
+    /// Remove polls that ended longer ago than this
     #[arg(long, value_name = "AGE", value_parser = values::duration, default_value = "30d")]
     pub(crate) older_than: Duration,
 
-    /// Of what is not that old, keep only so many, those that ended last
+    /// Of the more recent polls, keep only the N that ended last
     #[arg(long, value_name = "N")]
     pub(crate) keep: Option<usize>,
 

@@ -1,8 +1,8 @@
-//! The small languages inside arguments: durations, sizes, text or `@file`, header lines.
+//! Parsers of argument values: durations, sizes, text or `@file`, header lines.
 //!
-//! Parsing is pure; only [`TextArg::read`] and [`HeaderArg::resolve`] touch files or the environment, and they do it
-//! when the command runs, so that `--help` and argument errors never depend on either. Secrets arrive by reference
-//! (`env:NAME`, `@FILE`) because an argument is visible to every user of the machine in the process list.
+//! Parsing is pure. Only [`TextArg::read`] and [`HeaderArg::resolve`] read files or the environment, when the command
+//! runs, so `--help` and argument errors do not depend on them. Secrets are passed by reference (`env:NAME`, `@FILE`),
+//! because all users of the machine can see arguments in the process list.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -41,24 +41,24 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         total = Duration::try_from_secs_f64(number * scale)
             .ok()
             .and_then(|part| total.checked_add(part))
-            .ok_or("longer than any clock can count")?;
+            .ok_or("too long")?;
         parts += 1;
         rest = tail;
     }
     Ok(total)
 }
 
-/// A duration that a poll may have when its own user drives it: 0.1 s and up.
+/// An interval or timeout without the limits of specs: 0.1 s or more.
 pub(crate) fn poll_duration(text: &str) -> Result<Duration, String> {
     let duration = duration(text)?;
     if duration < Duration::from_millis(100) {
-        return Err("shorter than 100ms, the least there is".to_owned());
+        return Err("shorter than the minimum of 100ms".to_owned());
     }
     Ok(duration)
 }
 
-/// Reads `20MiB`, `1.5M`, `500k`, `10MB`; a plain number counts bytes. A letter alone is a power of 1024, as it is for
-/// curl and dd: whoever means the other kind gets a little more than he asked for, and not less.
+/// Reads `20MiB`, `1.5M`, `500k`, `10MB`; a plain number counts bytes. A single letter is a power of 1024, as in curl and
+/// dd: if powers of 1000 were meant, the limit is slightly higher rather than lower.
 pub(crate) fn size(text: &str) -> Result<u64, String> {
     const EXPECTED: &str = "expected a size such as 20MiB, 1.5G or 500k (k, M, G and KiB, MiB, GiB are \
         powers of 1024; kB, MB, GB of 1000; a plain number is bytes)";
@@ -72,7 +72,7 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
     let unit = unit.trim_start();
     let scale: u64 = match &*unit.to_ascii_lowercase() {
         "" | "b" if number.contains('.') => {
-            return Err(format!("\"{text}\" is no whole number of bytes; {EXPECTED}"));
+            return Err(format!("\"{text}\" is not a whole number of bytes; {EXPECTED}"));
         }
         "" | "b" => 1,
         "k" | "kib" => 1 << 10,
@@ -83,17 +83,17 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
         "gb" => 1_000_000_000,
         _ => return Err(format!("unknown unit \"{unit}\"; {EXPECTED}")),
     };
-    // More decimals than that count for less than a byte.
+    // Further decimals amount to less than a byte.
     let part = &part[..part.len().min(10)];
     let scaled = |digits: &str| digits.parse::<u64>().ok()?.checked_mul(scale);
     let part = scaled(part).zip(10_u64.checked_pow(part.len() as u32)).map(|(part, of)| part / of);
     scaled(whole)
         .zip(part)
         .and_then(|(whole, part)| whole.checked_add(part))
-        .ok_or_else(|| "more bytes than can be counted".to_owned())
+        .ok_or_else(|| "more bytes than 64 bits can count".to_owned())
 }
 
-/// A name for a scope, as the poller accepts it.
+/// The name of a scope, as the poller accepts it.
 pub(crate) fn scope(text: &str) -> Result<String, String> {
     let longest = poller::Limits::default().key_len;
     if text.len() > longest {
@@ -114,7 +114,7 @@ pub(crate) enum TextArg {
     File(PathBuf),
 }
 
-/// For clap; any text will do.
+/// Parses a text argument; any text is valid.
 #[expect(clippy::unnecessary_wraps, reason = "a clap value parser returns a Result")]
 pub(crate) fn text(argument: &str) -> Result<TextArg, String> {
     Ok(match argument.strip_prefix('@') {
@@ -124,7 +124,7 @@ pub(crate) fn text(argument: &str) -> Result<TextArg, String> {
 }
 
 impl TextArg {
-    /// The text, and what to call it in a diagnostic: the file's path, or `option` when it stood in the argument.
+    /// The text; its name in diagnostics is the path of the file or, for inline text, `option`.
     pub(crate) fn read(&self, option: &str) -> anyhow::Result<input::Text> {
         match self {
             Self::Inline(text) => Ok(input::Text::new(option, text.clone())),
@@ -132,7 +132,7 @@ impl TextArg {
         }
     }
 
-    /// The bytes as they are; `@-` is standard input.
+    /// The bytes; `@-` is standard input.
     pub(crate) fn read_bytes(&self, option: &str) -> anyhow::Result<Vec<u8>> {
         match self {
             Self::Inline(text) => Ok(text.clone().into_bytes()),
@@ -141,9 +141,9 @@ impl TextArg {
     }
 }
 
-/// A header line `Name: value`, whose value may be, or end in, a reference to a secret.
+/// A header line `Name: value` whose value may be or end in a reference to a secret.
 ///
-/// `Debug` shows the name alone: even a value given in the clear may be a secret.
+/// `Debug` shows the name only: an inline value may be secret too.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct HeaderArg {
     name: String,
@@ -172,7 +172,7 @@ pub(crate) fn header(line: &str) -> Result<HeaderArg, String> {
         return Err(format!("\"{name}\" is no header name: {error}"));
     }
     let value = value.trim();
-    // The reference is the last word, so that a scheme can stand before it: `Bearer env:TOKEN`.
+    // The reference is the last word, so that a scheme can precede it: `Bearer env:TOKEN`.
     let start = value.rfind(char::is_whitespace).map_or(0, |at| at + 1);
     let (before, last) = value.split_at(start);
     let secret = if let Some(variable) = last.strip_prefix("env:") {
@@ -182,7 +182,7 @@ pub(crate) fn header(line: &str) -> Result<HeaderArg, String> {
     };
     let prefix = match (&secret, last.strip_prefix('\\')) {
         (Some(_), _) => before.to_owned(),
-        // A backslash says that the word only looks like a reference.
+        // A backslash marks a literal that looks like a reference.
         (None, Some(literal)) if literal.starts_with('@') || literal.starts_with("env:") => {
             format!("{before}{literal}")
         }
@@ -192,12 +192,12 @@ pub(crate) fn header(line: &str) -> Result<HeaderArg, String> {
 }
 
 impl HeaderArg {
-    /// The header's name as given.
+    /// The name of the header.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// The value's public part and, if it refers to one, the secret that follows it.
+    /// The public part of the value, and the secret that follows it.
     pub(crate) fn resolve(&self) -> anyhow::Result<(String, Option<String>)> {
         let secret = match &self.secret {
             None => None,
@@ -214,7 +214,7 @@ impl HeaderArg {
     }
 }
 
-/// The file's text without the line end that editors put there.
+/// The text of the file without the trailing line end that editors add.
 fn read_secret(path: &Path, header: &str) -> anyhow::Result<String> {
     let text = input::Text::read(path).with_context(|| format!("for --header {header}"))?;
     Ok(text.as_str().trim_end_matches(['\r', '\n']).to_owned())
@@ -225,7 +225,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_read_as_people_write_them() {
+    fn valid_durations() {
         for (text, millis) in [
             ("10s", 10_000),
             ("1.5m", 90_000),
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_duration_is_refused_with_an_example() {
+    fn invalid_durations_are_rejected_with_an_example() {
         for text in ["", "s", "ten", "-5s", "5 parsecs", "1m30", "1..5s", "10S", "99999999999999999999d"] {
             assert!(duration(text).is_err(), "{text}");
         }
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_read_as_people_write_them() {
+    fn valid_sizes() {
         for (text, bytes) in [
             ("0", 0),
             ("1048577", 1_048_577),
@@ -266,11 +266,11 @@ mod tests {
         ] {
             assert_eq!(size(text), Ok(bytes), "{text}");
         }
-        assert_eq!(size("10MiB"), Ok(poller::Limits::default().max_body), "the help of --max-body says so");
+        assert_eq!(size("10MiB"), Ok(poller::Limits::default().max_body), "as documented for --max-body");
     }
 
     #[test]
-    fn what_is_no_size_is_refused_with_an_example() {
+    fn invalid_sizes_are_rejected_with_an_example() {
         for text in [
             "",
             "k",
@@ -290,7 +290,7 @@ mod tests {
         }
         assert!(size("5T").is_err_and(|message| message.contains("\"T\"")));
         for text in ["99999999999999999999", "99999999999G"] {
-            assert!(size(text).is_err_and(|message| message.contains("counted")), "{text}");
+            assert!(size(text).is_err_and(|message| message.contains("64 bits")), "{text}");
         }
     }
 

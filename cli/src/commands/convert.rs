@@ -1,28 +1,26 @@
-//! `poll convert`: filters of other dialects, said in the native one.
+//! `poll convert`: translates filters of other dialects to the native one.
 //!
-//! Each filter is converted or refused on its own, so that one that cannot be said does not hold up the rest of a file;
-//! the exit code tells that there was one.
+//! Each filter is converted or rejected on its own: a rejected one does not stop the others, it only changes the exit
+//! code.
 
 use std::io::{self, BufWriter, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context as _;
 use filter::json::Node;
 use filter::{Conversion, FilterError, FilterOptions};
 
 use super::output::CANNOT_WRITE;
-use super::{specs, tell_error};
+use super::{print_error, specs};
 use crate::args::ConvertArgs;
 use crate::exit::Exit;
-use crate::input::Text;
+use crate::input::{self, Text};
 use crate::render::diagnostics::Diagnostics;
-use crate::render::terminal::{Terminal, tell};
+use crate::render::terminal::Terminal;
 
 pub(super) fn run(args: &ConvertArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
-    let standard_input = [PathBuf::from("-")];
-    let files = if args.files.is_empty() { &standard_input[..] } else { &args.files[..] };
     let mut exit = Exit::Success;
-    for file in files {
+    for file in input::files_or_stdin(&args.files).iter() {
         exit = exit.and(convert_file(file, args, terminal)?);
     }
     Ok(exit)
@@ -32,7 +30,7 @@ fn convert_file(file: &Path, args: &ConvertArgs, terminal: &Terminal) -> anyhow:
     let text = match Text::read(file) {
         Ok(text) => text,
         Err(error) => {
-            tell_error(terminal, &error);
+            print_error(terminal, &error);
             return Ok(Exit::Error);
         }
     };
@@ -40,7 +38,7 @@ fn convert_file(file: &Path, args: &ConvertArgs, terminal: &Terminal) -> anyhow:
     let nodes = match specs::parse(text.as_str()) {
         Ok(nodes) => nodes,
         Err(diagnostic) => {
-            tell(diagnostics.render(&diagnostic));
+            diagnostics.print(&diagnostic);
             return Ok(Exit::Negative);
         }
     };
@@ -51,7 +49,7 @@ fn convert_file(file: &Path, args: &ConvertArgs, terminal: &Terminal) -> anyhow:
             Ok(native) => writeln!(output, "{native}").context(CANNOT_WRITE)?,
             Err(error) => {
                 exit = Exit::Negative;
-                error.diagnostics().iter().for_each(|diagnostic| tell(diagnostics.render(diagnostic)));
+                error.diagnostics().iter().for_each(|diagnostic| diagnostics.print(diagnostic));
             }
         }
     }

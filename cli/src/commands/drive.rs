@@ -1,14 +1,13 @@
-//! Drives polls from submission to exit code: the one loop under `run`, `wait` and `demo`, without a store.
+//! Runs polls from submission to exit code, for `run`, `wait` and `demo` without a store.
 //!
 //! ```text
-//! jobs ─► poller ─► events ─┬─► narrator (standard error)
+//! jobs ─► poller ─► events ─┬─► progress (standard error)
 //!            ▲              └─► outcomes ─► standard output, exit code
 //!            └── cancel ◄── Ctrl-C, SIGTERM
 //! ```
 //!
-//! The loop ends when every poll has its outcome, and only then: a cancelled poll ends by its outcome too, so that
-//! what a poll came to is printed and counted in one place. The store is in memory and goes with the process; polls of
-//! a file are driven by [`resume`](super::store::resume).
+//! The loop ends when every poll has an outcome. A cancelled poll has one too, so that all outcomes are printed and
+//! counted in one place. The store is in memory; [`resume`](super::store::resume) runs the polls of a file.
 
 use std::fs;
 use std::path::Path;
@@ -23,14 +22,14 @@ use poller::secret::AllowAll;
 use poller::{Clock as _, Event, Limits, Poller, SystemClock};
 use tokio::time::MissedTickBehavior;
 
-use super::ends::{Ends, Print};
+use super::outcomes::{Outcomes, Print};
 use super::signals;
 use super::specs::Job;
 use crate::exit::Exit;
-use crate::render::live::Narrator;
+use crate::render::progress::ProgressReporter;
 use crate::render::terminal::Terminal;
 
-/// How often the live line is redrawn; its countdowns have a resolution of a second.
+/// How often the progress line is redrawn.
 pub(super) const REDRAW: Duration = Duration::from_millis(100);
 
 /// Polls and how to run them.
@@ -39,15 +38,15 @@ pub(super) struct Plan<'a> {
     pub(super) print: Print,
     pub(super) limits: Limits,
     pub(super) cacert: Option<&'a Path>,
-    pub(super) narrator: Narrator,
+    pub(super) progress: ProgressReporter,
     pub(super) terminal: &'a Terminal,
 }
 
-/// Runs the polls to their ends.
+/// Runs the polls until all have outcomes.
 pub(super) async fn drive(plan: Plan<'_>) -> anyhow::Result<Exit> {
-    let Plan { jobs, print, mut limits, cacert, mut narrator, terminal } = plan;
-    // Before the first request, so that there is no moment at which Ctrl-C would lose an outcome.
-    let mut interrupted = signals::listen(narrator.eraser())?;
+    let Plan { jobs, print, mut limits, cacert, mut progress, terminal } = plan;
+    // Before the first request: an earlier Ctrl-C would lose no outcome.
+    let mut interrupted = signals::listen(progress.clear_callback())?;
     let clock = SystemClock::new();
     let began = clock.now();
     limits.open_polls = limits.open_polls.max(jobs.len());
@@ -55,7 +54,7 @@ pub(super) async fn drive(plan: Plan<'_>) -> anyhow::Result<Exit> {
         .clock(clock)
         .limits(limits)
         .fetch(client(cacert)?)
-        // The user of the command line wrote the spec, or chose to run it.
+        // Specs of the command line may read any secret: the user wrote them or chose to run them.
         .secrets(AllowAll)
         .build()
         .await?;
@@ -64,7 +63,7 @@ pub(super) async fn drive(plan: Plan<'_>) -> anyhow::Result<Exit> {
     for Job { key, spec } in jobs {
         let started = clock.now();
         let poll = poller.submit(key, spec).await?;
-        narrator.watch(poll.key(), started, poll.deadline());
+        progress.add_poll(poll.key(), started, poll.deadline());
         polls.push(poll);
     }
     let mut events: SelectAll<_> = polls
@@ -74,45 +73,44 @@ pub(super) async fn drive(plan: Plan<'_>) -> anyhow::Result<Exit> {
         .collect();
     let mut redraw = tokio::time::interval(REDRAW);
     redraw.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let mut ends = Ends::new(print);
-    let mut told = false;
+    let mut outcomes = Outcomes::new(print);
+    let mut cancelled = false;
     loop {
         tokio::select! {
             event = events.next() => match event {
                 Some((index, event)) => {
-                    narrator.event(index, &event);
+                    progress.event(index, &event);
                     if let (Event::Outcome(outcome), Some(poll)) = (&event, polls.get(index)) {
-                        ends.take(poll.poll_key(), outcome, &narrator, terminal)?;
+                        outcomes.add(poll.poll_key(), outcome, &progress, terminal)?;
                     }
                 }
                 None => break,
             },
-            signal = &mut interrupted, if !told => {
-                told = true;
+            signal = &mut interrupted, if !cancelled => {
+                cancelled = true;
                 if let Ok(name) = signal {
-                    narrator.say(format_args!("{name}: cancelling; again to end at once"));
-                    // All at once, or the last of many would go on asking while the first are being stopped. A poll
-                    // that has ended meanwhile keeps its outcome.
+                    progress.message(format_args!("{name}: cancelling; again to end at once"));
+                    // Concurrently: one after the other, the last of many would keep sending requests meanwhile.
                     try_join_all(polls.iter().map(poller::PollHandle::cancel)).await?;
                 }
             },
-            _ = redraw.tick(), if narrator.ticks() => narrator.tick(clock.now(), &poller.stats()),
+            _ = redraw.tick(), if progress.needs_ticks() => progress.tick(clock.now(), &poller.stats()),
         }
     }
-    if ends.number() < polls.len() {
-        // The events of a poll end without an outcome only if its poller does; asking again tells why.
+    if outcomes.number() < polls.len() {
+        // Events end without an outcome only after an error of the poller, which `outcome` returns.
         for poll in &polls {
             poll.outcome().await?;
         }
     }
     if polls.len() > 1 {
-        narrator.sum_up(ends.summary(), &poller.stats(), clock.now().since(began));
+        progress.summarize(outcomes.summary(), &poller.stats(), clock.now().since(began));
     }
-    drop(narrator);
-    Ok(ends.exit())
+    drop(progress);
+    Ok(outcomes.exit())
 }
 
-/// Sends requests to wherever this machine can.
+/// A client without restrictions on private addresses: the user of the command line wrote the specs.
 pub(super) fn client(cacert: Option<&Path>) -> anyhow::Result<HttpClient> {
     let mut client = HttpClient::builder().guard(Guard::local());
     if let Some(path) = cacert {

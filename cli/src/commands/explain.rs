@@ -1,4 +1,4 @@
-//! `poll explain`: why each event does or does not match.
+//! `poll explain`: lists for each event which conditions hold.
 
 use std::io::{self, BufReader, BufWriter, Write as _};
 use std::path::Path;
@@ -7,16 +7,17 @@ use anyhow::Context as _;
 use filter::Explanation;
 use serde::Serialize;
 
+use super::chunk_output::not_json;
 use super::filters;
 use super::output::CANNOT_WRITE;
 use crate::args::ExplainArgs;
 use crate::exit::Exit;
 use crate::input;
-use crate::input::documents::{Document, Documents};
-use crate::render::terminal::{Terminal, tell};
-use crate::render::{charset, clean};
+use crate::input::json_sequence::{Item, JsonSequence};
+use crate::render::terminal::{Terminal, eprint_line};
+use crate::render::{charset, sanitize};
 
-/// One event in `--json`.
+/// The JSON object of one event with `--json`.
 #[derive(Serialize)]
 struct Report<'a> {
     file: &'a str,
@@ -29,34 +30,30 @@ pub(super) fn run(args: &ExplainArgs, terminal: &Terminal) -> anyhow::Result<Exi
     let filter = filters::compile(&args.filter, terminal)?;
     let path = args.file.as_deref().unwrap_or(Path::new("-"));
     let name = input::name(path);
-    let mut documents = Documents::new(BufReader::new(input::open(path)?));
+    let mut items = JsonSequence::new(BufReader::new(input::open(path)?));
     let mut output = BufWriter::new(io::stdout().lock());
     let (mut matched, mut errors) = (false, false);
-    while let Some(document) = documents.next_document().with_context(|| format!("cannot read {name}"))? {
-        match document {
-            Document::Value { line, value } => {
+    while let Some(item) = items.next_item().with_context(|| format!("cannot read {name}"))? {
+        match item {
+            Item::Value { line, value } => {
                 let explanation = filter.explain(&value);
                 matched |= explanation.matched();
                 let written = if args.json {
                     let report = Report { file: &name, line, explanation: &explanation };
                     let text =
                         serde_json::to_string(&report).context("cannot write the explanation as JSON")?;
-                    // JSON escapes the controls of ASCII, but not those beyond it.
-                    let text = if terminal.stdout { clean::line(&text) } else { text.as_str().into() };
+                    // JSON escapes ASCII control characters only.
+                    let text = if terminal.stdout { sanitize::line(&text) } else { text.as_str().into() };
                     writeln!(output, "{text}")
                 } else {
                     write_for_people(&mut output, &name, line, &explanation, terminal)
                 };
-                // Events may come slowly; each is answered when it is there.
+                // Events may arrive slowly; each result is written at once.
                 written.and_then(|()| output.flush()).context(CANNOT_WRITE)?;
             }
-            Document::Invalid { line, column, message } => {
+            Item::Invalid { line, column, message } => {
                 errors = true;
-                tell(format_args!(
-                    "{name}:{line}:{column}: {}: not JSON: {}",
-                    terminal.stderr_paint.bad("error"),
-                    clean::excerpt(&message, 300)
-                ));
+                eprint_line(not_json(&name, line, column, &message, terminal));
             }
         }
     }
@@ -76,15 +73,15 @@ fn write_for_people(
 ) -> io::Result<()> {
     let paint = terminal.stdout_paint;
     let text = explanation.to_string();
-    let text = clean::block(&text);
-    // The first line is the judgement, the rest its reasons.
+    let text = sanitize::block(&text);
+    // The first line is the result, the others are the conditions.
     let mut lines = text.lines();
-    let judgement = lines.next().unwrap_or_default();
+    let result = lines.next().unwrap_or_default();
     write!(output, "{}: ", paint.strong(format_args!("{name}:{line}")))?;
     if explanation.matched() {
-        writeln!(output, "{}", paint.good(judgement))?;
+        writeln!(output, "{}", paint.good(result))?;
     } else {
-        writeln!(output, "{}", paint.bad(judgement))?;
+        writeln!(output, "{}", paint.bad(result))?;
     }
     lines.try_for_each(|line| {
         let painted = match line.trim_start().chars().next() {
@@ -92,6 +89,6 @@ fn write_for_people(
             Some(mark @ '✗') => line.replacen(mark, &paint.bad(mark).to_string(), 1),
             _ => line.to_owned(),
         };
-        writeln!(output, "{}", charset::spelled(&painted))
+        writeln!(output, "{}", charset::for_locale(&painted))
     })
 }

@@ -1,51 +1,46 @@
 //! `poll match`: grep for JSON events.
 //!
-//! Lines are streamed and matched on their bytes, on all cores, so memory is that of a few chunks of lines. A line that is
-//! not JSON, or a file that cannot be read, is reported and the search goes on, as grep does it; the exit code says 2 in the
-//! end. What is selected is written as it is, to a terminal too: a line that is JSON has no escape character in it.
+//! Lines are read in chunks and matched on their bytes, on all cores, so memory is bounded by a few chunks. Like grep, the
+//! command reports a line that is not JSON or a file that cannot be read, continues, and ends with exit code 2.
+//! Selected lines are written unchanged, to a terminal too: valid JSON contains no escape character.
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use filter::Filter;
 
-use super::answer::{Answer, OutputError, Told};
-use super::threads::{self, Event};
-use super::{filters, tell_error};
+use super::chunk_output::{ChunkOutput, Output, OutputError};
+use super::{filters, parallel, print_error};
 use crate::args::MatchArgs;
 use crate::exit::Exit;
+use crate::input;
 use crate::input::lines::Chunk;
 use crate::render::terminal::Terminal;
 
 pub(super) fn run(args: &MatchArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     let filter = filters::compile(&args.filter, terminal)?;
-    let stdin = [PathBuf::from("-")];
-    let files = if args.files.is_empty() { &stdin[..] } else { &args.files[..] };
-    let mut told = Told::new();
-    for file in files {
-        let before = told.matched;
-        if let Err(error) = search(file, &filter, args, terminal, &mut told) {
+    let files = input::files_or_stdin(&args.files);
+    let mut output = Output::new();
+    for file in files.iter() {
+        let before = output.matched;
+        if let Err(error) = search(file, &filter, args, terminal, &mut output) {
             if error.is::<OutputError>() {
                 return Err(error);
             }
-            told.mistakes = true;
-            told.flush()?;
-            tell_error(terminal, &error);
+            output.had_error = true;
+            output.flush()?;
+            print_error(terminal, &error);
         }
         if args.count {
             let name = if files.len() > 1 { format!("{}:", file.display()) } else { String::new() };
-            told.write(format!("{name}{}\n", told.matched - before).as_bytes())?;
+            output.write(format!("{name}{}\n", output.matched - before).as_bytes())?;
         }
-        if args.quiet && told.matched > 0 {
+        if args.quiet && output.matched > 0 {
             return Ok(Exit::Success);
         }
     }
-    told.flush()?;
-    Ok(match (told.mistakes, told.matched) {
-        (true, _) => Exit::Error,
-        (false, 0) => Exit::Negative,
-        (false, _) => Exit::Success,
-    })
+    output.flush()?;
+    Ok(output.exit())
 }
 
 fn search(
@@ -53,32 +48,28 @@ fn search(
     filter: &Filter,
     args: &MatchArgs,
     terminal: &Terminal,
-    told: &mut Told<'_>,
+    output: &mut Output<'_>,
 ) -> anyhow::Result<()> {
-    let eager = args.line_buffered || terminal.stdout;
+    let flush_always = args.line_buffered || terminal.stdout;
     let worker = || {
         let worker = Worker {
             filter: filter.clone(),
             path: path.to_owned(),
             terminal: *terminal,
-            wanted: !args.invert_match,
-            one_is_enough: args.quiet,
+            invert: args.invert_match,
+            stop_at_first: args.quiet,
             print: !args.quiet && !args.count,
         };
-        move |chunk: &Chunk| worker.answer(chunk)
+        move |chunk: &Chunk| worker.search(chunk)
     };
-    let sink = |event| {
-        match event {
-            Event::Answer(answer) => told.tell(answer)?,
-            Event::Idle => told.flush()?,
+    parallel::run(path, worker, |event| {
+        output.receive(event)?;
+        if flush_always {
+            output.flush()?;
         }
-        if eager {
-            told.flush()?;
-        }
-        let enough = args.quiet && told.matched > 0;
-        Ok(if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
-    };
-    threads::run(path, worker, sink)
+        let done = args.quiet && output.matched > 0;
+        Ok(if done { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    })
 }
 
 /// Searches chunks of one file.
@@ -86,36 +77,36 @@ struct Worker {
     filter: Filter,
     path: PathBuf,
     terminal: Terminal,
-    /// Which lines are selected: those that match, or those that do not.
-    wanted: bool,
-    one_is_enough: bool,
+    /// Select the lines that do not match.
+    invert: bool,
+    stop_at_first: bool,
     print: bool,
 }
 
 impl Worker {
-    fn answer(&self, chunk: &Chunk) -> Answer {
-        let mut answer = Answer::default();
+    fn search(&self, chunk: &Chunk) -> ChunkOutput {
+        let mut output = ChunkOutput::default();
         for line in chunk.lines() {
             match self.filter.matches_slice(line.content) {
-                Ok(matches) if matches == self.wanted => {}
+                Ok(matches) if matches != self.invert => {}
                 Ok(_) => continue,
                 Err(error) => {
-                    answer.not_json(&self.path, line.number, &error, &self.terminal);
+                    output.not_json(&self.path, line.number, &error, &self.terminal);
                     continue;
                 }
             }
-            answer.matched += 1;
-            if self.one_is_enough {
+            output.matched += 1;
+            if self.stop_at_first {
                 break;
             }
             if self.print {
-                answer.results.extend_from_slice(line.verbatim);
+                output.results.extend_from_slice(line.verbatim);
                 if !line.verbatim.ends_with(b"\n") {
-                    // The last line may lack its end; what is printed after it must not run into it.
-                    answer.results.push(b'\n');
+                    // The last line of a file may lack its line end; the next result must start on a new line.
+                    output.results.push(b'\n');
                 }
             }
         }
-        answer
+        output
     }
 }

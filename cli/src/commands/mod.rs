@@ -1,34 +1,33 @@
-//! What each command does, one module each; and how a command ends.
+//! The commands, one module each, and the handling of their errors.
 //!
-//! A command returns the exit code it means, or an error. An error is told here, once, with everything that led to
-//! it, and ends with 2. One error is not told: a reader of standard output that has gone (`poll match … | head`) has
-//! seen what it wanted.
+//! A command returns its exit code or an error. An error is printed here with its chain of causes and ends the process
+//! with code 2. One error is success: a reader that closed standard output (`poll match … | head`) needs no more of it.
 
-mod answer;
 mod check;
+mod chunk_output;
 mod convert;
 mod demo;
 mod drive;
-mod ends;
 mod explain;
 mod filters;
 mod r#match;
+mod outcomes;
 mod output;
+mod parallel;
 mod route;
 mod run;
 mod schema;
 mod signals;
 mod specs;
 mod store;
-mod threads;
 mod wait;
 
 use std::io;
 
 use crate::args::{Cli, Command};
 use crate::exit::Exit;
-use crate::render::clean;
-use crate::render::terminal::{Terminal, tell};
+use crate::render::sanitize;
+use crate::render::terminal::{Terminal, eprint_line};
 
 /// Runs the command.
 pub(crate) fn run(cli: Cli) -> Exit {
@@ -51,45 +50,45 @@ pub(crate) fn run(cli: Cli) -> Exit {
         Command::Schema(args) => schema::run(&args),
     };
     result.unwrap_or_else(|error| {
-        if reader_has_gone(&error) {
+        if is_broken_pipe(&error) {
             return Exit::Success;
         }
-        if !error.is::<AlreadyTold>() {
-            tell_error(&terminal, &error);
+        if !error.is::<AlreadyReported>() {
+            print_error(&terminal, &error);
         }
         Exit::Error
     })
 }
 
 /// `poll: error: cannot read x.json: No such file or directory`
-fn tell_error(terminal: &Terminal, error: &anyhow::Error) {
-    tell(format_args!(
+fn print_error(terminal: &Terminal, error: &anyhow::Error) {
+    eprint_line(format_args!(
         "poll: {}: {}",
         terminal.stderr_paint.bad("error"),
-        clean::block(&format!("{error:#}"))
+        sanitize::block(&format!("{error:#}"))
     ));
 }
 
-fn reader_has_gone(error: &anyhow::Error) -> bool {
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error
         .chain()
         .filter_map(|cause| cause.downcast_ref::<io::Error>())
         .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// The command cannot go on, and why has been told already, with source lines and carets.
+/// The command cannot continue, and its errors have been printed already.
 #[derive(Debug)]
-struct AlreadyTold;
+struct AlreadyReported;
 
-impl std::fmt::Display for AlreadyTold {
+impl std::fmt::Display for AlreadyReported {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("the reason was given above")
     }
 }
 
-impl std::error::Error for AlreadyTold {}
+impl std::error::Error for AlreadyReported {}
 
-/// Runs a command that polls. On several threads, so that a slow reader of the output delays no request.
+/// Runs an asynchronous command, on two threads: a blocking write to standard output delays no request.
 fn block_on(command: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -97,7 +96,7 @@ fn block_on(command: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Resu
         .build()
         .map_err(|error| anyhow::anyhow!("cannot start the runtime: {error}"))?;
     let result = runtime.block_on(command);
-    // Not dropped: that would wait for a name lookup that hangs, after everything has been said.
+    // Dropping the runtime would wait for a hanging name lookup.
     runtime.shutdown_background();
     result
 }

@@ -1,7 +1,7 @@
 //! Standard output: results and nothing else.
 //!
-//! A body goes out byte for byte. Only on a terminal is it made safe to look at and given a line end, because there
-//! nobody parses it. Outcomes go out as one line of JSON each, whatever the body in them looked like.
+//! A body is written byte for byte. Only on a terminal is it sanitized and given a line end, since no program parses it
+//! there. Each outcome is one line of JSON, even if its body contains line ends.
 
 use std::io::{self, Write as _};
 
@@ -10,10 +10,10 @@ use poller::Outcome;
 use poller::store::PollKey;
 use serde::Serialize;
 
-use crate::render::clean;
+use crate::render::sanitize;
 use crate::render::terminal::Terminal;
 
-/// What a failed write is called; a reader that has gone is told apart by the error's kind.
+/// The message of a failed write. A closed pipe is recognized by the kind of the error, see [`super`].
 pub(super) const CANNOT_WRITE: &str = "cannot write to standard output";
 
 /// The body of a response.
@@ -22,7 +22,7 @@ pub(super) fn body(body: &[u8], terminal: &Terminal) -> anyhow::Result<()> {
         return write(body);
     }
     let text = String::from_utf8_lossy(body);
-    let mut text = clean::block(&text).into_owned();
+    let mut text = sanitize::block(&text).into_owned();
     if !text.is_empty() && !text.ends_with('\n') {
         text.push('\n');
     }
@@ -41,19 +41,19 @@ pub(super) fn json(value: &impl Serialize, terminal: &Terminal) -> anyhow::Resul
     write_line(on_one_line(&line), terminal)
 }
 
-/// The key of a poll, which scripts take as it is.
+/// The key of a poll, unchanged for scripts.
 pub(super) fn key(key: &PollKey, terminal: &Terminal) -> anyhow::Result<()> {
     write_line(key.key().to_owned(), terminal)
 }
 
-/// Text for people and scripts; it holds foreign text only where that was made safe.
+/// Text for people and scripts; foreign text in it must be sanitized already.
 pub(super) fn text(text: &str) -> anyhow::Result<()> {
     write(format!("{text}\n").as_bytes())
 }
 
 fn write_line(mut line: String, terminal: &Terminal) -> anyhow::Result<()> {
     if terminal.stdout {
-        line = clean::line(&line).into_owned();
+        line = sanitize::line(&line).into_owned();
     }
     line.push('\n');
     write(line.as_bytes())
@@ -67,14 +67,13 @@ fn outcome_line(key: &PollKey, outcome: &Outcome) -> serde_json::Result<String> 
     Ok(one_line(&name, &serde_json::to_string(outcome)?))
 }
 
-/// Puts the name before the members of the outcome. As text: a serializer that flattens would have to take the
-/// verbatim body apart.
+/// Inserts the key before the members of the outcome, as text: serde's `flatten` would parse and re-serialize the body.
 fn one_line(name: &str, outcome: &str) -> String {
     let members = outcome.strip_prefix('{').unwrap_or("}");
     format!("{{{name},{}", on_one_line(members))
 }
 
-/// In JSON a line end can only stand between tokens, where a space does as well.
+/// In JSON, line ends occur only between tokens, where a space is equivalent.
 fn on_one_line(json: &str) -> String {
     json.replace(['\n', '\r'], " ")
 }
@@ -89,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_outcome_is_one_line_and_its_body_the_same_json() {
+    fn an_outcome_is_one_line_and_keeps_the_json_of_its_body() {
         let body = "{\n  \"n\": 1.50,\r\n\"n\": 2}";
         let outcome: Outcome = serde_json::from_str(&format!(
             r#"{{"outcome":"matched","attempts":1,"restarts":0,"startedAt":"2026-01-01T00:00:00Z",

@@ -5,14 +5,13 @@ use std::io::{self, Write as _};
 use anyhow::Context as _;
 
 use super::output::CANNOT_WRITE;
-use super::specs;
 use crate::args::{Kind, SchemaArgs};
 use crate::exit::Exit;
 
 pub(super) fn run(args: &SchemaArgs) -> anyhow::Result<Exit> {
     let schema = match args.kind {
-        Kind::Filter => filter::schema(args.dialect),
-        Kind::Spec => poller::spec_schema(&specs::limits(args.unbounded)),
+        Kind::Filter => filter::schema(args.dialect.dialect),
+        Kind::Spec => poller::spec_schema(&args.limits.limits()),
     };
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "{schema:#}").and_then(|()| stdout.flush()).context(CANNOT_WRITE)?;

@@ -1,10 +1,9 @@
-//! Ctrl-C and SIGTERM: the first asks for an orderly end, the second ends the process at once.
+//! Ctrl-C and SIGTERM: the first signal requests a graceful shutdown, the second ends the process at once.
 //!
-//! The second is handled here and not by whoever waits for the first: an orderly end that hangs must not be able to
-//! hold up the person who presses Ctrl-C again.
+//! The second signal is handled by a task of its own, so that it works even if the graceful shutdown hangs.
 //!
-//! A limit on the size of files (`ulimit -f`) ends a process by a signal, without a word, unless that is taken here: then
-//! the write fails like on a full disk.
+//! Exceeding a limit on the file size (`ulimit -f`) would kill the process by SIGXFSZ. With a handler installed, the write
+//! fails instead, like on a full disk.
 
 use std::io;
 
@@ -12,8 +11,8 @@ use tokio::sync::oneshot;
 
 use crate::exit::Exit;
 
-/// Listens from now on. The receiver gets the name of the first signal; `before_exit` runs before the process ends
-/// on the second.
+/// Installs the handlers. The receiver gets the name of the first signal; the second signal runs `before_exit` and ends
+/// the process.
 pub(crate) fn listen(
     before_exit: impl Fn() + Send + 'static,
 ) -> anyhow::Result<oneshot::Receiver<&'static str>> {
@@ -21,7 +20,7 @@ pub(crate) fn listen(
     let (sender, receiver) = oneshot::channel();
     tokio::spawn(async move {
         let name = signals.next().await;
-        // A closed channel means that everything has ended already; the second signal still counts.
+        // A closed channel means that the command has finished; the second signal still ends the process.
         let _ = sender.send(name);
         signals.next().await;
         before_exit();
@@ -30,14 +29,13 @@ pub(crate) fn listen(
     Ok(receiver)
 }
 
-/// From now on, a write beyond the limit on the size of files is an error and not the end of the process. Where the signal
-/// cannot be taken, it stays as it is.
-pub(super) fn survive_file_limits() {
+/// Makes a write beyond the file size limit an error instead of the end of the process, where the platform allows it.
+pub(super) fn handle_file_size_limit() {
     #[cfg(all(unix, not(any(target_arch = "mips", target_arch = "mips64"))))]
     {
-        /// The number of SIGXFSZ on every system we know but Linux on MIPS.
+        /// SIGXFSZ on all supported systems except Linux on MIPS.
         const XFSZ: i32 = 25;
-        // Once it is taken it stays taken; nobody has to listen.
+        // tokio keeps the handler installed after the listener is dropped.
         let _ = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::from_raw(XFSZ));
     }
 }
@@ -73,7 +71,7 @@ impl Signals {
     }
 
     async fn next(&mut self) -> &'static str {
-        // Where the console cannot be listened to, Ctrl-C ends the process as it does by default.
+        // If no handler can be installed, Ctrl-C keeps its default action.
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }

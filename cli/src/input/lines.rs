@@ -1,47 +1,46 @@
 //! JSON Lines, in chunks of whole lines, byte for byte.
 //!
-//! A chunk holds the lines that were there when the input was read: up to [`CHUNK`] bytes of a file, or the one line that
-//! somebody has just written into a pipe, which therefore never waits for the next. A line that is longer makes its chunk
-//! longer. Chunks are what is handed to threads, so that the cost of handing over is shared by many lines.
+//! A chunk holds the whole lines returned by one read: up to [`CHUNK`] bytes of a file, or the single line that was just
+//! written into a pipe, so that no line waits for the next one. A longer line extends its chunk. Threads exchange
+//! chunks rather than lines, which spreads the cost of synchronization over many lines.
 //!
-//! A line is handed out as it stands in the file, so that what is selected can be written verbatim; only its line
-//! end is told apart, because the last line may lack it. A byte order mark before the first line belongs to the file, not
-//! to the line.
+//! Lines keep their bytes, so that selected lines can be written verbatim. A byte order mark before the first line is
+//! skipped; it belongs to the file, not to the line.
 
 use std::io::{self, Read};
 
 use memchr::{memchr, memchr_iter, memrchr};
 
-/// How much is read at once: much to one who hands it over, little to one who has to wait for all of it.
+/// The size of a read: large enough to spread the cost of a handover, small enough to keep latency low.
 const CHUNK: usize = 256 * 1024;
 
 /// Reads chunks.
 pub(crate) struct Chunks<R> {
     reader: R,
-    /// The beginning of a line whose end has not been read.
+    /// The start of a line whose end has not been read yet.
     rest: Vec<u8>,
     /// The number of the next line.
     line: u64,
     ended: bool,
 }
 
-/// Some whole lines.
+/// One or more whole lines.
 #[derive(Debug)]
 pub(crate) struct Chunk {
     bytes: Vec<u8>,
-    /// The number in the file of the first of them, from 1.
+    /// The number of the first line, from 1.
     first: u64,
-    /// How many bytes of a byte order mark stand before it.
-    mark: usize,
+    /// The length of the byte order mark before the first line.
+    bom_len: usize,
 }
 
-/// One line that is not blank.
+/// A line that is not blank.
 pub(crate) struct Line<'a> {
-    /// Its number in the file, from 1; blank lines count.
+    /// The line number in the file, from 1; blank lines count.
     pub(crate) number: u64,
     /// The line without `\n` or `\r\n`.
     pub(crate) content: &'a [u8],
-    /// The line as it stands, with its line end if it has one.
+    /// The line with its line end, which the last line may lack.
     pub(crate) verbatim: &'a [u8],
 }
 
@@ -55,8 +54,8 @@ impl<R: Read> Chunks<R> {
         let mut bytes = std::mem::take(&mut self.rest);
         while !self.ended {
             let before = bytes.len();
-            // Not `read_to_end`: what a pipe has now is handed out now. A line of megabytes is read in steps that grow with it,
-            // so that moving it about takes linear time.
+            // Not `read_to_end`: available lines are returned without waiting for more. The read size grows with the
+            // line, so that a line of megabytes is read in linear time.
             bytes.resize(before + CHUNK.max(before), 0);
             let read = loop {
                 match self.reader.read(&mut bytes[before..]) {
@@ -76,15 +75,16 @@ impl<R: Read> Chunks<R> {
         }
         let first = self.line;
         self.line += memchr_iter(b'\n', &bytes).count() as u64;
-        let mark = if first == 1 && bytes.starts_with(super::BOM.as_bytes()) { super::BOM.len() } else { 0 };
-        Ok(Some(Chunk { bytes, first, mark }))
+        let bom_len =
+            if first == 1 && bytes.starts_with(super::BOM.as_bytes()) { super::BOM.len() } else { 0 };
+        Ok(Some(Chunk { bytes, first, bom_len }))
     }
 }
 
 impl Chunk {
-    /// The lines that are not blank.
+    /// The lines, without blank ones.
     pub(crate) fn lines(&self) -> impl Iterator<Item = Line<'_>> {
-        let mut rest = &self.bytes[self.mark..];
+        let mut rest = &self.bytes[self.bom_len..];
         let mut number = self.first;
         std::iter::from_fn(move || {
             while !rest.is_empty() {
@@ -110,7 +110,7 @@ fn without_end(verbatim: &[u8]) -> &[u8] {
 mod tests {
     use super::*;
 
-    /// Gives its bytes in pieces, as a pipe does.
+    /// Returns one piece per read, like a pipe.
     struct Pieces<'a>(Vec<&'a [u8]>);
 
     impl Read for Pieces<'_> {
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn line_ends_blank_lines_and_the_mark() {
+    fn line_ends_blank_lines_and_the_byte_order_mark() {
         let expected = [(1, "1", "1\r\n"), (4, "2", "2\n"), (5, " 3", " 3")];
         let expected = expected.map(|(number, content, verbatim)| (number, content.into(), verbatim.into()));
         assert_eq!(read("\u{feff}1\r\n\n \t\r\n2\n 3".as_bytes()).concat(), expected);
@@ -144,12 +144,12 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_alone_is_a_blank_line() {
+    fn a_byte_order_mark_alone_is_a_blank_line() {
         assert_eq!(read("\u{feff}\n1\n".as_bytes()).concat(), [(2, "1".into(), "1\n".into())]);
     }
 
     #[test]
-    fn what_has_come_is_handed_out_at_once() {
+    fn available_lines_are_returned_at_once() {
         let chunks = read(Pieces(vec![b"1\n", b"2\n3\n4", b"4", b"4\n", b"5"]));
         let contents = |chunk: &Vec<(u64, String, String)>| -> Vec<(u64, String)> {
             chunk.iter().map(|(number, content, _)| (*number, content.clone())).collect()

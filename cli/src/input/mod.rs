@@ -1,24 +1,25 @@
-//! Where input comes from: files, or standard input for `-`.
+//! Input from files, or from standard input for `-`.
 //!
-//! Texts that are small by nature (filters, specs) are read whole as a [`Text`], which keeps its name for
-//! diagnostics. Events are streamed: [`lines`] for JSON Lines, [`documents`] for any sequence of JSON values.
+//! Filters and specs are small and read whole as a [`Text`], which keeps its name for diagnostics. Events are streamed:
+//! [`lines`] for JSON Lines, [`json_sequence`] for any sequence of JSON values.
 
-pub(crate) mod documents;
+pub(crate) mod json_sequence;
 pub(crate) mod lines;
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use crate::render::clean;
-use crate::render::terminal::tell;
+use crate::render::sanitize;
+use crate::render::terminal::eprint_line;
 
-/// The byte order mark that some editors put before UTF-8; never part of the JSON.
+/// The byte order mark that some editors write before UTF-8; it is not part of the JSON.
 const BOM: &str = "\u{feff}";
 
-/// A text and what to call it.
+/// A text and its name for diagnostics.
 #[derive(Clone, Debug)]
 pub(crate) struct Text {
     name: String,
@@ -26,7 +27,7 @@ pub(crate) struct Text {
 }
 
 impl Text {
-    /// A text that is already here.
+    /// A text from memory.
     pub(crate) fn new(name: impl Into<String>, text: String) -> Self {
         Self { name: name.into(), text }
     }
@@ -46,7 +47,7 @@ impl Text {
         Ok(Self { name, text })
     }
 
-    /// What to call it: a path, `standard input` or an option.
+    /// The name: a path, `standard input` or an option.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
@@ -56,24 +57,29 @@ impl Text {
         &self.text
     }
 
-    /// The same text under the same name, its bytes replaced by those of `masked`, which has the same length.
+    /// `masked`, which has the same length, under the same name.
     pub(crate) fn with_text(&self, masked: String) -> Self {
         Self { name: self.name.clone(), text: masked }
     }
 }
 
-/// Whether the path is the conventional name of standard input.
+/// Whether the path is `-`, the conventional name of standard input.
 pub(crate) fn is_stdin(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
-/// The path as shown to people.
+/// The name of the path for people.
 pub(crate) fn name(path: &Path) -> String {
     if is_stdin(path) {
         "standard input".to_owned()
     } else {
-        clean::line(&path.to_string_lossy()).into_owned()
+        sanitize::line(&path.to_string_lossy()).into_owned()
     }
+}
+
+/// The files, or standard input if there are none.
+pub(crate) fn files_or_stdin(files: &[PathBuf]) -> Cow<'_, [PathBuf]> {
+    if files.is_empty() { vec![PathBuf::from("-")].into() } else { files.into() }
 }
 
 /// All bytes of a file, or of standard input for `-`.
@@ -91,7 +97,7 @@ pub(crate) fn read_bytes(path: &Path) -> anyhow::Result<Vec<u8>> {
     read().with_context(|| format!("cannot read {}", name(path)))
 }
 
-/// A reader of a file, or of standard input for `-`; without a buffer, but for that of standard input.
+/// An unbuffered reader of a file, or of standard input for `-`.
 pub(crate) fn open(path: &Path) -> anyhow::Result<Box<dyn Read + Send>> {
     let open = || {
         if is_stdin(path) {
@@ -99,7 +105,7 @@ pub(crate) fn open(path: &Path) -> anyhow::Result<Box<dyn Read + Send>> {
             return Ok(Box::new(io::stdin()) as Box<dyn Read + Send>);
         }
         let file = File::open(path)?;
-        // Opening a directory succeeds on Unix and reading it fails later, with a worse message.
+        // On Unix, opening a directory succeeds and reading it fails later with a less helpful message.
         if file.metadata()?.is_dir() {
             return Err(io::Error::from(io::ErrorKind::IsADirectory));
         }
@@ -108,9 +114,9 @@ pub(crate) fn open(path: &Path) -> anyhow::Result<Box<dyn Read + Send>> {
     open().with_context(|| format!("cannot read {}", name(path)))
 }
 
-/// Somebody who forgot the file name should not wonder why nothing happens.
+/// Tells a user who forgot the file name why nothing happens.
 fn hint_at_terminal(what: &str) {
     if io::stdin().is_terminal() {
-        tell(format_args!("poll: reading {what} from the terminal; end it with Ctrl-D"));
+        eprint_line(format_args!("poll: reading {what} from the terminal; end it with Ctrl-D"));
     }
 }

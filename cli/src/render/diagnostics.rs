@@ -1,4 +1,4 @@
-//! Diagnostics of filters and specs, in the form that rustc made familiar.
+//! Diagnostics of filters and specs in the layout of rustc.
 //!
 //! ```text
 //! error: unknown operator "$startWith"
@@ -11,9 +11,9 @@
 //!   = help: did you mean "$startsWith"?
 //! ```
 //!
-//! Drawing is annotate-snippets' work. Here the place is found and the source cut to what fits: generated JSON has
-//! everything on one line, and a megabyte of it under an error would help nobody. Only the piece around the mistake
-//! is handed over, with its true line and column, so the cost does not grow with the line either.
+//! annotate-snippets draws; this module computes line and column and cuts the source. Generated JSON often has
+//! megabytes on one line, so only an excerpt around the error is passed on. The renderer's own truncation would not
+//! do: it reads the whole line, and the cost of many errors in one long line would be quadratic.
 
 use std::ops::Range;
 
@@ -21,18 +21,18 @@ use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use filter::{Diagnostic, Severity};
 
-use super::clean;
-use super::terminal::Paint;
+use super::sanitize;
+use super::terminal::{Paint, eprint_line};
 use crate::input::Text;
 
-/// The longest piece of a line that is shown, in characters; a longer line is cut around the mistake.
+/// The longest excerpt of a line, in characters; a longer line is cut around the error.
 const WIDTH: usize = 100;
-/// How much of a cut line stands before the mistake.
+/// How many characters of a cut line are shown before the error.
 const BEFORE: usize = 40;
-/// The longest message; a filter may quote a megabyte.
+/// The longest message, in characters; a filter may quote a megabyte.
 const MESSAGE: usize = 500;
 
-/// Renders diagnostics that point into one text.
+/// Renders the diagnostics of one text.
 pub(crate) struct Diagnostics<'a> {
     text: &'a Text,
     paint: Paint,
@@ -46,41 +46,46 @@ impl<'a> Diagnostics<'a> {
         Self {
             text,
             paint,
-            // The pieces are short already; the renderer must not cut them a second time.
+            // The excerpts are short already; the renderer must not cut them again.
             renderer: renderer.decor_style(DecorStyle::Ascii).term_width(2 * WIDTH),
             cursor: Cursor::start(),
         }
     }
 
-    /// The whole report of one diagnostic and, as rustc does it, an empty line that sets it off from the next.
-    pub(crate) fn render(&mut self, diagnostic: &Diagnostic) -> String {
+    /// Prints one diagnostic to standard error.
+    pub(crate) fn print(&mut self, diagnostic: &Diagnostic) {
+        eprint_line(self.render(diagnostic));
+    }
+
+    /// The report of one diagnostic, followed by an empty line as in rustc's output.
+    fn render(&mut self, diagnostic: &Diagnostic) -> String {
         let level = match diagnostic.severity() {
             Severity::Error => Level::ERROR,
             _ => Level::WARNING,
         };
-        let title = clean::excerpt(diagnostic.message(), MESSAGE);
-        let name = clean::line(self.text.name());
+        let title = sanitize::excerpt(diagnostic.message(), MESSAGE);
+        let name = sanitize::line(self.text.name());
         let mut group = Group::with_title(level.primary_title(title));
         let mut place = None;
         if let Some(span) = diagnostic.location() {
-            let piece = self.piece(span.start..span.end);
-            place = Some((piece.line, piece.column));
+            let excerpt = self.excerpt(span.start..span.end);
+            place = Some((excerpt.line, excerpt.column));
             group = group.element(
-                Snippet::source(piece.source)
-                    .line_start(piece.line)
-                    .annotation(AnnotationKind::Primary.span(piece.span)),
+                Snippet::source(excerpt.source)
+                    .line_start(excerpt.line)
+                    .annotation(AnnotationKind::Primary.span(excerpt.span)),
             );
         }
         if !diagnostic.pointer().is_empty() {
             group = group.element(
-                Level::NOTE.message(format!("at {}", clean::excerpt(diagnostic.pointer(), MESSAGE))),
+                Level::NOTE.message(format!("at {}", sanitize::excerpt(diagnostic.pointer(), MESSAGE))),
             );
         }
         if let Some(hint) = diagnostic.hint() {
-            group = group.element(Level::HELP.message(clean::excerpt(hint, MESSAGE)));
+            group = group.element(Level::HELP.message(sanitize::excerpt(hint, MESSAGE)));
         }
         let report = self.renderer.render(&[group]);
-        // The renderer would count the column in the piece it was given; so the line that names the place is set here,
+        // The renderer would count the column within the excerpt. Therefore the line with the location is inserted here,
         // between the title, which is one line, and the source.
         match (place, report.split_once('\n')) {
             (Some((line, column)), Some((title, source))) => {
@@ -95,37 +100,36 @@ impl<'a> Diagnostics<'a> {
         }
     }
 
-    /// The line of a place, from 1.
+    /// The line number of a byte offset, from 1.
     pub(crate) fn line_of(&mut self, offset: usize) -> usize {
         let text = self.text.as_str();
         self.cursor.move_to(text, text.floor_char_boundary(offset));
         self.cursor.line
     }
 
-    /// The part of the first line of `span` that is shown.
-    fn piece(&mut self, span: Range<usize>) -> Piece {
+    /// The excerpt of the first line of `span`.
+    fn excerpt(&mut self, span: Range<usize>) -> Excerpt {
         let text = self.text.as_str();
-        // Whoever made the span is trusted to mean this text, but not to the point of panicking.
+        // A span from another text gives a wrong excerpt, but no panic.
         let start = text.floor_char_boundary(span.start);
         let end = text.ceil_char_boundary(span.end).max(start);
         self.cursor.move_to(text, start);
         let line_start = self.cursor.line_start;
-        // Nothing here looks further than the piece reaches: a file may have a mistake in every tenth byte of a line
-        // that is a megabyte long.
-        let (_, is_long) = first(&text[line_start..]);
+        // Nothing here reads beyond the excerpt: a line of a megabyte may have an error in every tenth byte.
+        let (_, is_long) = first_line(&text[line_start..]);
         let before =
             text[line_start..start].char_indices().rev().nth(BEFORE - 1).map(|(at, _)| line_start + at);
         let from = match before {
-            // Cut only where it saves something: a line that fits is shown whole.
+            // A line that fits is shown whole.
             Some(at) if is_long => at,
             _ => line_start,
         };
-        let (shown, is_cut) = first(&text[from..]);
+        let (shown, is_cut) = first_line(&text[from..]);
         let to = from + shown.len();
         let head = if from > line_start { "…" } else { "" };
         let tail = if is_cut { "…" } else { "" };
         let shift = |at: usize| at.clamp(from, to) - from + head.len();
-        Piece {
+        Excerpt {
             source: format!("{head}{shown}{tail}"),
             span: shift(start)..shift(end),
             line: self.cursor.line,
@@ -134,16 +138,16 @@ impl<'a> Diagnostics<'a> {
     }
 }
 
-/// A piece of a line and where in it the mistake is.
-struct Piece {
+/// An excerpt of a line and the span of the error in it.
+struct Excerpt {
     source: String,
     span: Range<usize>,
     line: usize,
     column: usize,
 }
 
-/// As much of the first line of `text` as is shown, and whether that is not all of it.
-fn first(text: &str) -> (&str, bool) {
+/// The first line of `text`, at most [`WIDTH`] characters of it, and whether it was cut.
+fn first_line(text: &str) -> (&str, bool) {
     for (count, (at, c)) in text.char_indices().enumerate() {
         if c == '\n' {
             return (text[..at].trim_end_matches('\r'), false);
@@ -155,8 +159,8 @@ fn first(text: &str) -> (&str, bool) {
     (text, false)
 }
 
-/// Line and column of a place, found by going on from the last one: diagnostics mostly come in the order of the
-/// text, so that many of them cost one pass and not one each.
+/// Computes line and column, continuing from the previous position: diagnostics mostly come in the order of the
+/// text, so all of them together cost one pass over it.
 struct Cursor {
     offset: usize,
     line_start: usize,
@@ -202,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_is_shown_where_it_is() {
+    fn an_error_is_underlined_in_its_line() {
         assert_eq!(
             render("{\n  \"ä\": nope\n}\n", 10..14),
             "error: no good\n --> a.json:2:8\n  |\n2 |   \"ä\": nope\n  |        ^^^^\n  |\n  = note: at /a\n  = help: make it good\n"
@@ -210,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_huge_line_is_cut_around_the_mistake() {
+    fn a_long_line_is_cut_around_the_error() {
         let text = format!("{}HERE{}", "é".repeat(500_000), "ü".repeat(500_000));
         let shown = render(&text, 1_000_000..1_000_004);
         assert!(shown.contains("a.json:1:500001"), "{shown}");
@@ -222,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_spans_do_not_panic() {
+    fn invalid_spans_do_not_panic() {
         for (start, end) in [(0, 0), (3, 3), (2, 3), (0, 999), (500, 999), (5, 1)] {
             let span = start..end;
             render("a\u{e9}b\nc", span.clone());
@@ -232,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_cannot_drive_the_terminal() {
+    fn source_text_is_sanitized() {
         let shown = render("\"\x1b[2J\u{202e}\" x", 10..11);
         assert!(!shown.contains('\x1b') && !shown.contains('\u{202e}'), "{shown:?}");
     }

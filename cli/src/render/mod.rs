@@ -1,17 +1,13 @@
-//! Everything people read: colours, the live line, the story, diagnostics.
+//! Everything that people read: colours, progress, diagnostics.
 //!
-//! Two rules hold for all of it. Text that comes from a server or a file is shown through [`clean`], because a
-//! terminal obeys escape sequences from anybody. And writing to standard error never fails the command: where the
-//! reader has gone there is nobody left to tell, and the exit code still says what happened.
+//! Two rules hold for all of it. Text from a server or a file is shown through [`sanitize`], because a terminal
+//! executes escape sequences regardless of who wrote them. A failed write to standard error never fails the command:
+//! there is no other channel to report it on, and the exit code still carries the result.
 
 pub(crate) mod charset;
-pub(crate) mod clean;
 pub(crate) mod diagnostics;
-pub(crate) mod live;
-mod margin;
+pub(crate) mod humanize;
 pub(crate) mod mask;
-mod pace;
-pub(crate) mod story;
-mod tally;
+pub(crate) mod progress;
+pub(crate) mod sanitize;
 pub(crate) mod terminal;
-pub(crate) mod time;

@@ -1,7 +1,7 @@
-//! What the output streams are, and what that allows: colour, a live line, or plain text.
+//! What the output streams support: colour, a redrawn line, or plain text only.
 //!
-//! Decided once, at the start, from the streams, `--color` and the environment (NO_COLOR, TERM, CI, the locale), so that no
-//! other module asks the environment and every one can be tested with either answer.
+//! [`Terminal::detect`] decides once, at the start, from the streams, `--color` and the environment (NO_COLOR, TERM, CI,
+//! the locale). No other module reads the environment, so each can be tested with either answer.
 
 use std::env;
 use std::fmt;
@@ -12,10 +12,10 @@ use anstyle::{AnsiColor, Style};
 use super::charset;
 use crate::args::ColorChoice;
 
-/// What the streams can do.
+/// Properties of standard output and standard error.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Terminal {
-    /// Standard output is a terminal: a person reads it as it comes.
+    /// Standard output is a terminal.
     pub(crate) stdout: bool,
     /// Colour on standard output.
     pub(crate) stdout_paint: Paint,
@@ -26,7 +26,7 @@ pub(crate) struct Terminal {
 }
 
 impl Terminal {
-    /// What this process was given.
+    /// Inspects the streams of this process.
     pub(crate) fn detect(choice: ColorChoice) -> Self {
         charset::decide(|name| env::var_os(name));
         let set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
@@ -44,13 +44,13 @@ impl Terminal {
             stdout,
             stdout_paint: paint(stdout),
             stderr_paint: paint(stderr),
-            // A build log may come from a terminal that nobody redraws: CI says so.
+            // CI systems may attach a terminal whose output is stored as a log, where redrawn lines pile up.
             live: stderr && !dumb && !set("CI"),
         }
     }
 }
 
-/// Whether to colour, and the few styles there are.
+/// Whether to colour, and the styles in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Paint(pub(crate) bool);
 
@@ -75,7 +75,7 @@ impl Paint {
         self.with(Style::new().dimmed(), text)
     }
 
-    /// The lines that diagnostics are drawn with.
+    /// The frame that diagnostics are drawn with.
     pub(crate) fn structure<T: fmt::Display>(self, text: T) -> Painted<T> {
         self.with(Style::new().bold().fg_color(Some(AnsiColor::BrightBlue.into())), text)
     }
@@ -97,12 +97,12 @@ impl<T: fmt::Display> fmt::Display for Painted<T> {
     }
 }
 
-/// Writes to standard error. `eprintln!` would panic when the reader has gone; this does not mind.
-pub(crate) fn tell(line: impl fmt::Display) {
-    // Formatted first, so that lines of several tasks never mix.
+/// Writes a line to standard error. Unlike `eprintln!`, it does not panic when the reader has closed the pipe.
+pub(crate) fn eprint_line(line: impl fmt::Display) {
+    // Formatted into one string first, so that lines of several tasks do not interleave.
     let text = format!("{line}\n");
-    let text = charset::spelled(&text);
-    // Nobody is left to tell about an error here; the exit code still speaks.
+    let text = charset::for_locale(&text);
+    // A failed write to standard error cannot be reported anywhere; the exit code still carries the result.
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn without_colour_there_is_not_one_escape() {
+    fn without_colour_no_escape_sequence_is_written() {
         assert_eq!(Paint(false).bad("x").to_string(), "x");
         assert!(Paint(true).bad("x").to_string().contains("\x1b["));
     }

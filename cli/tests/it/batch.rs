@@ -38,7 +38,7 @@ fn lines(stdout: &str) -> Vec<(String, String)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_poll_prints_a_line_and_the_gravest_decides() {
+async fn each_poll_prints_a_line_and_the_most_severe_outcome_decides() {
     let server = server().await;
     let (good, bad, slow) =
         (spec(&server, "/good", 10.0), spec(&server, "/bad", 10.0), spec(&server, "/slow", 0.3));
@@ -46,14 +46,14 @@ async fn each_poll_prints_a_line_and_the_gravest_decides() {
     assert_eq!(ended.code, Some(1), "{ended:#?}");
     let expected = [("/bad", "failed"), ("/good", "matched"), ("/slow", "timed out")];
     assert_eq!(lines(&ended.stdout), expected.map(|(key, kind)| (key.to_owned(), kind.to_owned())));
-    ended.telling("3 polls: 1 matched, 1 failed, 1 timed out");
+    ended.stderr_contains("3 polls: 1 matched, 1 failed, 1 timed out");
 
     let ended = run(&["run", "--unbounded", "-"], format!("{slow}{good}")).await;
     assert_eq!(ended.code, Some(124), "{ended:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_a_crowd_only_what_went_wrong_is_told() {
+async fn of_many_polls_only_failures_are_reported() {
     let server = server().await;
     let good =
         (0..20).map(|number| spec(&server, "/good", 10.0).replacen("/good", &format!("good-{number}"), 1));
@@ -74,22 +74,22 @@ async fn of_a_crowd_only_what_went_wrong_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_bad_spec_keeps_all_from_starting() {
+async fn one_invalid_spec_prevents_all_requests() {
     let server = server().await;
     let good = spec(&server, "/good", 10.0);
     let bad = good.replace("0.02", "\"often\"").replace("FAILED", "LATE");
     run(&["run", "--unbounded", "-"], format!("{good}\n{bad}"))
         .await
         .expect(2, "")
-        .telling("--> standard input:3:")
-        .telling("interval");
+        .stderr_contains("--> standard input:3:")
+        .stderr_contains("interval");
     assert_eq!(server.requests().len(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_limits_hold_unless_they_are_lifted() {
+async fn limits_apply_without_unbounded() {
     let server = server().await;
-    run(&["run", "-"], spec(&server, "/good", 30.0)).await.expect(2, "").telling("interval");
+    run(&["run", "-"], spec(&server, "/good", 30.0)).await.expect(2, "").stderr_contains("interval");
     assert_eq!(server.requests().len(), 0);
 }
 
@@ -97,7 +97,8 @@ async fn the_limits_hold_unless_they_are_lifted() {
 async fn the_same_spec_twice_is_one_poll() {
     let server = server().await;
     let good = spec(&server, "/good", 10.0);
-    let ended = run(&["run", "--unbounded", "-"], format!("{good}\n{good}")).await.telling("it runs once");
+    let ended =
+        run(&["run", "--unbounded", "-"], format!("{good}\n{good}")).await.stderr_contains("it runs once");
     // Two specs were given, so the output is that of several.
     assert_eq!(lines(&ended.stdout), [("/good".to_owned(), "matched".to_owned())]);
     assert_eq!(server.requests().len(), 1);
@@ -110,16 +111,16 @@ async fn one_key_for_two_specs_is_a_conflict() {
     run(&["run", "--unbounded", "-"], format!("{one}\n{other}"))
         .await
         .expect(2, "")
-        .telling("the same key as the one at standard input:1 but differs in /timeout");
+        .stderr_contains("the same key as the one at standard input:1 but differs in /timeout");
     assert_eq!(server.requests().len(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_and_arrays_are_no_specs() {
-    run(&["run", "-"], " \n").await.expect(2, "").telling("standard input holds no spec");
+async fn empty_input_and_arrays_are_rejected() {
+    run(&["run", "-"], " \n").await.expect(2, "").stderr_contains("standard input holds no spec");
     run(&["run", "-"], r#"[{"url":"http://127.0.0.1:1"}]"#)
         .await
         .expect(2, "")
-        .telling("one after the other");
-    run(&["run", "no/such/file"], "").await.expect(2, "").telling("cannot read no/such/file: ");
+        .stderr_contains("one after the other");
+    run(&["run", "no/such/file"], "").await.expect(2, "").stderr_contains("cannot read no/such/file: ");
 }

@@ -40,7 +40,7 @@ struct Promises {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_acknowledged_is_lost_and_nothing_told_changes() {
+async fn acknowledged_polls_and_printed_outcomes_survive_kills() {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
     let rounds = number("POLL_KILLS").unwrap_or(6);
     let seed = number("POLL_SEED").unwrap_or_else(|| fastrand::u64(..));

@@ -37,7 +37,7 @@ fn limit(child: &Child, bytes: Option<u64>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_the_disk_is_full_outcomes_wait_and_are_kept_when_there_is_room() {
+async fn outcomes_are_stored_once_a_full_disk_has_space_again() {
     let gate = Gate::new();
     let success = Reply::json(r#"{"status":"SUCCESS"}"#).held_by(&gate);
     let server = Server::start(Script::new().on("/job", [success])).await;
@@ -69,7 +69,7 @@ async fn where_the_disk_is_full_outcomes_wait_and_are_kept_when_there_is_room() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_written_is_not_acknowledged() {
+async fn only_stored_polls_are_acknowledged() {
     let folder = Folder::new();
     let nowhere = "http://127.0.0.1:1/job";
     folder.poll(&["submit", "--unbounded", "-"], spec("a", nowhere)).await.expect(0, "a\n");
@@ -78,7 +78,7 @@ async fn what_cannot_be_written_is_not_acknowledged() {
     let script = "ulimit -f 512; exec \"$0\" \"$@\"";
     let submit = through("sh", &["-c", script], &arguments).spawn().unwrap();
     let many: String = (0..2000).map(|number| spec(&format!("b{number}"), nowhere) + "\n").collect();
-    let ended = finish(submit, many).await.telling("cannot write to ").telling("is lost");
+    let ended = finish(submit, many).await.stderr_contains("cannot write to ").stderr_contains("is lost");
     assert_eq!(ended.code, Some(2), "{ended:#?}");
     let listed = folder.poll(&["list", "--json"], "").await.stdout;
     let kept: HashSet<String> = listed
@@ -92,7 +92,7 @@ async fn what_cannot_be_written_is_not_acknowledged() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_may_only_be_read_is_refused_with_the_reason() {
+async fn a_read_only_file_is_rejected_with_the_reason() {
     let folder = Folder::new();
     folder.poll(&["submit", "--unbounded", "-"], spec("a", "http://127.0.0.1:1/job")).await.expect(0, "a\n");
     let path = std::path::PathBuf::from(folder.file());
@@ -115,10 +115,10 @@ async fn a_file_that_may_only_be_read_is_refused_with_the_reason() {
         ended
     };
     for arguments in [&["run"][..], &["list"], &["cancel", "a"]] {
-        stopped(arguments).await.telling("polls.db: ").telling("read-only");
+        stopped(arguments).await.stderr_contains("polls.db: ").stderr_contains("read-only");
     }
     mode(path.parent().unwrap(), 0o000);
-    stopped(&["list"]).await.telling("polls.db: there is no such folder, or no permission");
+    stopped(&["list"]).await.stderr_contains("polls.db: there is no such folder, or no permission");
     mode(path.parent().unwrap(), 0o755);
     mode(&path, 0o644);
     assert_eq!(folder.state("a").await, "open", "nothing is lost");

@@ -44,7 +44,7 @@ fn lines(text: &str) -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_member_is_documented_and_those_that_are_always_there_are() {
+async fn json_output_has_the_documented_members() {
     let server = Server::start(
         Script::new()
             .on("/good", [Reply::new(500), Reply::json(r#"{"status":"SUCCESS"}"#)])

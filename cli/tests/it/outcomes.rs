@@ -25,20 +25,20 @@ fn short_spec(url: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn matched_prints_the_body_to_the_byte() {
+async fn a_matched_body_is_printed_unchanged() {
     let server = serve([Reply::json(RUNNING), Reply::json(SUCCESS)]).await;
     run(&["run", "--unbounded", "-"], spec(&server.url("/job")))
         .await
         .expect(0, SUCCESS)
-        .telling("#1 200 in ")
-        .telling("expected \"SUCCESS\"")
-        .telling("matched: 200 after 2 attempts");
+        .stderr_contains("#1 200 in ")
+        .stderr_contains("expected \"SUCCESS\"")
+        .stderr_contains("matched: 200 after 2 attempts");
     assert_eq!(server.requests().len(), 2);
     assert!(!server.overlapped("/job"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_example_of_the_documentation_runs_as_it_stands() {
+async fn the_example_of_the_documentation_works() {
     let server =
         serve([Reply::json(SUCCESS).header("content-type", "application/json; charset=utf-8")]).await;
     let example = r#"{"url":"URL","interval":10,"timeout":300,"responseFilter":{"status":[200],"headers":{"content-type":[{"$startsWith":"application/json"}]},"body":{"status":["SUCCESS"]}}}"#;
@@ -50,54 +50,54 @@ async fn the_example_of_the_documentation_runs_as_it_stands() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failed_job_ends_at_once_and_prints_nothing() {
+async fn a_failed_job_ends_the_poll_and_prints_nothing() {
     let server = serve([Reply::json(RUNNING), Reply::json(r#"{"status":"FAILED"}"#)]).await;
     run(&["run", "--unbounded", "-"], spec(&server.url("/job")))
         .await
         .expect(1, "")
-        .telling("failed after 2 attempts: the failure filter matched");
+        .stderr_contains("failed after 2 attempts: the failure filter matched");
     assert_eq!(server.requests().len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn asking_in_vain_gives_up_and_says_why() {
+async fn repeated_401_gives_up_with_the_reason() {
     let server = serve([Reply::new(401)]).await;
     run(&["run", "--unbounded", "-"], spec(&server.url("/job")))
         .await
         .expect(1, "")
-        .telling("failed after 5 attempts: gave up");
+        .stderr_contains("failed after 5 attempts: gave up");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn out_of_time_says_what_was_missing() {
+async fn a_timeout_explains_the_missing_condition() {
     let server = serve([Reply::json(RUNNING)]).await;
     run(&["run", "--unbounded", "-"], short_spec(&server.url("/job")))
         .await
         .expect(124, "")
-        .telling("timed out after ")
-        .telling("is \"RUNNING\", expected \"SUCCESS\"");
+        .stderr_contains("timed out after ")
+        .stderr_contains("is \"RUNNING\", expected \"SUCCESS\"");
     assert!(!server.overlapped("/job"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_listening_is_asked_until_the_time_is_up() {
+async fn refused_connections_are_retried_until_the_timeout() {
     let port = ClosedPort::new();
     run(&["run", "--unbounded", "-"], short_spec(&port.url("/job")))
         .await
         .expect(124, "")
-        .telling("connect in ")
-        .telling("× connect");
+        .stderr_contains("connect in ")
+        .stderr_contains("× connect");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_never_answers_is_cut_at_the_deadline() {
+async fn a_stalled_request_ends_at_the_deadline() {
     let server = serve([Reply::stall()]).await;
     run(&["run", "--unbounded", "-"], short_spec(&server.url("/job"))).await.expect(124, "");
     assert_eq!(server.requests().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bad_moments_do_not_end_a_poll() {
+async fn errors_do_not_end_a_poll() {
     let server = Server::start(Script::new().on("/done", [Reply::json(SUCCESS)]).on(
         "/job",
         [
@@ -113,14 +113,14 @@ async fn bad_moments_do_not_end_a_poll() {
     run(&["run", "--unbounded", "-"], spec(&server.url("/job")))
         .await
         .expect(0, SUCCESS)
-        .telling("#2 reset")
-        .telling("#3 500")
-        .telling("not JSON");
+        .stderr_contains("#2 reset")
+        .stderr_contains("#3 500")
+        .stderr_contains("not JSON");
     assert!(!server.overlapped("/job"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_secret_is_resolved_where_the_spec_names_it() {
+async fn a_secret_reference_in_a_spec_is_resolved() {
     let server = serve([Reply::json(SUCCESS)]).await;
     let with_secret = spec(&server.url("/job")).replacen(
         '{',
@@ -134,12 +134,12 @@ async fn a_secret_is_resolved_where_the_spec_names_it() {
     assert_eq!(server.requests()[0].header("authorization"), Some("s3cret"));
 
     // Not an error of the spec: the one who runs it may set the variable yet. It is given up like a 401.
-    run(&["run", "--unbounded", "-"], with_secret).await.expect(1, "").telling("POLL_TEST_SECRET");
+    run(&["run", "--unbounded", "-"], with_secret).await.expect(1, "").stderr_contains("POLL_TEST_SECRET");
     assert_eq!(server.requests().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_server_sends_cannot_drive_the_terminal() {
+async fn server_text_is_sanitized() {
     let hostile = "{\"status\":\"\\u001b[2J\u{9b}31m\u{202e}\"}";
     let server = serve([Reply::json(hostile), Reply::json(SUCCESS)]).await;
     let ended = run(&["run", "--unbounded", "-"], spec(&server.url("/job"))).await.expect(0, SUCCESS);
@@ -147,7 +147,7 @@ async fn what_a_server_sends_cannot_drive_the_terminal() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn json_prints_the_whole_outcome_whatever_it_is() {
+async fn json_prints_every_outcome() {
     let server = serve([Reply::json(r#"{"status":"FAILED"}"#)]).await;
     let ended = run(&["run", "--unbounded", "--json", "--quiet", "-"], spec(&server.url("/job"))).await;
     assert_eq!((ended.code, &*ended.stderr), (Some(1), ""), "{ended:#?}");

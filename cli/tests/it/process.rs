@@ -21,31 +21,31 @@ pub(crate) fn command(arguments: &[&str]) -> Command {
 }
 
 /// Runs the binary to its end, with `input` as its standard input.
-pub(crate) async fn run(arguments: &[&str], input: impl AsRef<[u8]>) -> Ended {
+pub(crate) async fn run(arguments: &[&str], input: impl AsRef<[u8]>) -> ProcessOutput {
     let child = command(arguments).spawn().unwrap();
     finish(child, input).await
 }
 
 /// Feeds a process that was started and waits for its end.
-pub(crate) async fn finish(mut child: Child, input: impl AsRef<[u8]>) -> Ended {
+pub(crate) async fn finish(mut child: Child, input: impl AsRef<[u8]>) -> ProcessOutput {
     let mut stdin = child.stdin.take().unwrap();
     let feed = async move {
         // A process that does not read its input closes it early; that is its right.
         let _ = stdin.write_all(input.as_ref()).await;
     };
     let (_, output) = tokio::join!(feed, child.wait_with_output());
-    Ended::from(output.unwrap())
+    ProcessOutput::from(output.unwrap())
 }
 
 /// What a process left behind.
 #[derive(Debug)]
-pub(crate) struct Ended {
+pub(crate) struct ProcessOutput {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
 
-impl From<Output> for Ended {
+impl From<Output> for ProcessOutput {
     fn from(output: Output) -> Self {
         Self {
             code: output.status.code(),
@@ -55,7 +55,7 @@ impl From<Output> for Ended {
     }
 }
 
-impl Ended {
+impl ProcessOutput {
     /// Ends the test, showing everything, unless the process ended so.
     #[track_caller]
     pub(crate) fn expect(self, code: i32, stdout: &str) -> Self {
@@ -69,7 +69,7 @@ impl Ended {
 
     /// Ends the test, showing everything, unless standard error has this in it.
     #[track_caller]
-    pub(crate) fn telling(self, part: &str) -> Self {
+    pub(crate) fn stderr_contains(self, part: &str) -> Self {
         assert!(self.stderr.contains(part), "expected {part:?} in {self:#?}");
         self
     }

@@ -32,35 +32,35 @@ async fn feed_to(mut child: Child, spec: &str) -> Child {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_result_that_is_stored_is_printed_without_a_request() {
+async fn a_stored_result_is_printed_without_a_request() {
     let server = Server::start(Script::new().on("/job", [Reply::json(SUCCESS)])).await;
     let folder = Folder::new();
     let spec = spec("a", &server.url("/job"));
     let run = ["run", "--unbounded", "-"];
-    folder.poll(&run, &spec).await.expect(0, SUCCESS).telling("matched: 200 after 1 attempt");
+    folder.poll(&run, &spec).await.expect(0, SUCCESS).stderr_contains("matched: 200 after 1 attempt");
     // White space around the JSON is not part of what is kept.
     folder
         .poll(&run, &spec)
         .await
         .expect(0, SUCCESS.trim_end())
-        .telling("ago; that is its result, nothing is asked");
+        .stderr_contains("ago; that is its result, nothing is asked");
     assert_eq!(server.requests().len(), 1);
     folder
         .poll(&run, spec.replace(r#""timeout":60"#, r#""timeout":70"#))
         .await
         .expect(2, "")
-        .telling("they differ in /timeout")
-        .telling("--fresh");
+        .stderr_contains("they differ in /timeout")
+        .stderr_contains("--fresh");
     folder
         .poll(&["run", "--unbounded", "--fresh", "-"], spec.replace(r#""timeout":60"#, r#""timeout":70"#))
         .await
         .expect(0, SUCCESS);
     assert_eq!(server.requests().len(), 2);
-    folder.poll(&["run"], "").await.expect(0, "").telling("has no open poll");
+    folder.poll(&["run"], "").await.expect(0, "").stderr_contains("has no open poll");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn pressing_ctrl_c_twice_ends_at_once_and_leaves_the_polls_open() {
+async fn a_second_ctrl_c_ends_the_run_and_leaves_polls_open() {
     let server =
         Server::start(Script::new().on("/job", [Reply::json(RUNNING), Reply::stall(), Reply::json(SUCCESS)]))
             .await;
@@ -75,8 +75,8 @@ async fn pressing_ctrl_c_twice_ends_at_once_and_leaves_the_polls_open() {
     let ended = folder
         .poll(&["run"], "")
         .await
-        .telling("polls.db: 1 open poll\n")
-        .telling("matched: 200 after 1 attempt");
+        .stderr_contains("polls.db: 1 open poll\n")
+        .stderr_contains("matched: 200 after 1 attempt");
     assert!(ended.stderr.contains("#1 200 in "), "{ended:#?}");
     let outcome: Value = serde_json::from_str(&ended.stdout).unwrap();
     assert_eq!(
@@ -86,7 +86,7 @@ async fn pressing_ctrl_c_twice_ends_at_once_and_leaves_the_polls_open() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_orderly_stop_keeps_what_the_last_requests_bring_and_says_how_to_go_on() {
+async fn a_graceful_stop_stores_outcomes_and_prints_how_to_continue() {
     let gate = Gate::new();
     let server = Server::start(
         Script::new().on("/last", [Reply::json(SUCCESS).held_by(&gate)]).on("/later", [Reply::json(RUNNING)]),
@@ -140,7 +140,7 @@ async fn an_orderly_stop_keeps_what_the_last_requests_bring_and_says_how_to_go_o
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_submitted_beside_a_runner_is_run_by_it() {
+async fn a_runner_runs_polls_that_another_process_submits() {
     let gate = Gate::new();
     let server = Server::start(
         Script::new().on("/slow", [Reply::json(SUCCESS).held_by(&gate)]).on("/new", [Reply::json(SUCCESS)]),
@@ -151,20 +151,20 @@ async fn what_is_submitted_beside_a_runner_is_run_by_it() {
     let runner = start(&folder, &["run"]);
     server.arrived(0).await;
     let number = runner.id().unwrap();
-    folder.poll(&["run"], "").await.expect(2, "").telling(&format!("is run by process {number}"));
+    folder.poll(&["run"], "").await.expect(2, "").stderr_contains(&format!("is run by process {number}"));
     folder
         .poll(&["submit", "--unbounded", "-"], spec("new", &server.url("/new")))
         .await
         .expect(0, "new\n")
-        .telling(&format!("process {number} runs "));
+        .stderr_contains(&format!("process {number} runs "));
     assert_eq!(server.arrived(1).await.path, "/new");
     gate.open();
-    let ended = finish(runner, "").await.telling("2 polls: 2 matched");
+    let ended = finish(runner, "").await.stderr_contains("2 polls: 2 matched");
     assert_eq!((ended.code, ended.stdout.lines().count()), (Some(0), 2), "{ended:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_specs_only_those_are_printed_and_waited_for() {
+async fn with_specs_only_their_polls_are_printed_and_awaited() {
     let server = Server::start(
         Script::new()
             .on("/other", [Reply::stall()])
@@ -177,8 +177,8 @@ async fn with_specs_only_those_are_printed_and_waited_for() {
         .poll(&["run", "--unbounded", "-"], spec("mine", &server.url("/mine")))
         .await
         .expect(0, SUCCESS)
-        .telling("1 other open poll of ")
-        .telling("1 poll stays open; go on with: poll run --store ");
+        .stderr_contains("1 other open poll of ")
+        .stderr_contains("1 poll stays open; go on with: poll run --store ");
     assert_eq!(folder.state("other").await, "open");
     // Given again, it is the same poll.
     let joined = spec("other", &server.url("/other"));
@@ -196,15 +196,23 @@ async fn finish_fed(child: Child) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn polls_that_cannot_be_read_are_told_of_and_count() {
+async fn unreadable_polls_are_reported_and_counted() {
     // A file of an earlier format, with two polls that no version can read.
     let folder = Folder::new();
     std::fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/stores/format-1.db"), folder.file())
         .unwrap();
-    folder.poll(&["run"], "").await.expect(2, "").telling("sealed with the key").telling("POLL_SEAL_KEY");
+    folder
+        .poll(&["run"], "")
+        .await
+        .expect(2, "")
+        .stderr_contains("sealed with the key")
+        .stderr_contains("POLL_SEAL_KEY");
     folder.poll(&["cancel", "open", "alike", "sealed", "cancelling"], "").await;
-    let ended =
-        folder.poll(&["run"], "").await.telling("polls.db: 2 open polls\n").telling("2 polls: 2 failed");
+    let ended = folder
+        .poll(&["run"], "")
+        .await
+        .stderr_contains("polls.db: 2 open polls\n")
+        .stderr_contains("2 polls: 2 failed");
     assert_eq!(ended.code, Some(1), "{ended:#?}");
     let told: Vec<Value> = ended.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let told: Vec<_> = told.iter().map(|outcome| (&outcome["key"], &outcome["reason"])).collect();

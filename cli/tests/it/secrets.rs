@@ -5,7 +5,7 @@
 use serde_json::json;
 use test_support::{ClosedPort, Reply, Script, Server};
 
-use crate::process::{Ended, command, finish};
+use crate::process::{ProcessOutput, command, finish};
 use crate::store::Folder;
 
 const SECRETS: [&str; 7] = [
@@ -38,7 +38,7 @@ fn spec(key: &str, url: &str, timeout: f64) -> String {
 }
 
 /// Runs a command with the secrets in its environment; everything that it printed must be free of them.
-async fn poll(arguments: &[&str], input: &str) -> Ended {
+async fn poll(arguments: &[&str], input: &str) -> ProcessOutput {
     let mut command = command(arguments);
     command.env("POLL_SEAL_KEY", "ab".repeat(32)).env("TOKEN", SECRETS[2]).env("BODY", SECRETS[4]);
     let ended = finish(command.spawn().unwrap(), input).await;
@@ -80,15 +80,15 @@ async fn no_command_shows_a_secret() {
     assert_eq!(poll(&["run", "-"], &good.replace("\"interval\"", "\"intervall\"")).await.code, Some(2));
     assert_eq!(poll(&["run", "-"], &good.replace("\"url\"", "url")).await.code, Some(2));
     let password = good.replace("http://", "http://user:leak-by-password@");
-    poll(&["run", "--unbounded", "-"], &password).await.expect(2, "").telling("header");
+    poll(&["run", "--unbounded", "-"], &password).await.expect(2, "").stderr_contains("header");
 
     assert_eq!(poll(&["submit", "--store", &file, "--unbounded", "--json", "-"], &all).await.code, Some(0));
     let changed = good.replace("leak-by-api-key", "leak-by-api-key-changed");
     poll(&["submit", "--store", &file, "--unbounded", "-"], &changed)
         .await
         .expect(2, "")
-        .telling("x-api-key");
-    poll(&["list", "--store", &file], "").await.telling("4 polls: 4 open");
+        .stderr_contains("x-api-key");
+    poll(&["list", "--store", &file], "").await.stderr_contains("4 polls: 4 open");
     assert!(poll(&["show", "--store", &file, "good"], "").await.stdout.contains("x-api-key"));
     assert_eq!(poll(&["run", "--store", &file], "").await.code, Some(1));
     assert!(poll(&["show", "--store", &file, "good"], "").await.stdout.contains("timeline"));
@@ -102,7 +102,7 @@ async fn no_command_shows_a_secret() {
     let wait = ["wait", &server.url("/good"), "-H", "authorization: env:TOKEN", "-H", &header];
     assert_eq!(poll(&wait, "").await.code, Some(0));
     std::fs::remove_file(secret_file).unwrap();
-    poll(&wait, "").await.expect(2, "").telling("token");
+    poll(&wait, "").await.expect(2, "").stderr_contains("token");
 
     let sent: String = server
         .requests()
@@ -123,7 +123,7 @@ async fn no_command_shows_a_secret() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_server_sends_back_is_told_without_the_secrets_and_printed_as_it_is() {
+async fn an_echoed_secret_is_redacted_in_progress_and_unchanged_in_the_body() {
     let server = Server::start(Script::from_fn(|_, received| {
         let sent: Vec<_> = received.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
         let echo = json!({"status": sent, "body": String::from_utf8_lossy(&received.body)});

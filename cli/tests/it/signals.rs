@@ -4,10 +4,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use test_support::{Reply, Script, Server};
 use tokio::process::Child;
 
-use crate::process::{Ended, command, finish};
+use crate::process::{ProcessOutput, command, finish};
 
 /// Starts a poll of a server that never answers, signals it once the request is there, and waits for its end.
-async fn interrupted(signal: Signal, arguments: &[&str]) -> Ended {
+async fn interrupted(signal: Signal, arguments: &[&str]) -> ProcessOutput {
     let server = Server::start(Script::new().on("/job", [Reply::stall()])).await;
     let url = server.url("/job");
     let child = command(&[&["wait", &url], arguments].concat()).spawn().unwrap();
@@ -38,8 +38,8 @@ async fn ctrl_c_cancels() {
     interrupted(Signal::INT, &[])
         .await
         .expect(130, "")
-        .telling("Ctrl-C: cancelling")
-        .telling("cancelled after ");
+        .stderr_contains("Ctrl-C: cancelling")
+        .stderr_contains("cancelled after ");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -48,11 +48,11 @@ async fn sigterm_cancels() {
     assert_eq!(ended.code, Some(130), "{ended:#?}");
     let outcome: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
     assert_eq!(outcome["outcome"], "cancelled");
-    ended.telling("SIGTERM: cancelling");
+    ended.stderr_contains("SIGTERM: cancelling");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn pressing_again_ends_it_at_once_even_where_the_output_blocks() {
+async fn a_second_signal_ends_the_process_even_with_blocked_output() {
     // More than a pipe holds, and nobody reads: the process hangs in the middle of its last word.
     let body = format!("\"{}\"", "x".repeat(1 << 20));
     let server = Server::start(Script::new().on("/job", [Reply::json(body)])).await;

@@ -4,7 +4,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use test_support::{Gate, Reply, Script, Server};
 
-use crate::process::{Ended, command, finish, run};
+use crate::process::{ProcessOutput, command, finish, run};
 
 /// A folder with a file of polls in it, once there are any.
 pub(crate) struct Folder(TempDir);
@@ -23,7 +23,7 @@ impl Folder {
     }
 
     /// `poll COMMAND --store FILE ARGUMENTS`.
-    pub(crate) async fn poll(&self, arguments: &[&str], input: impl AsRef<[u8]>) -> Ended {
+    pub(crate) async fn poll(&self, arguments: &[&str], input: impl AsRef<[u8]>) -> ProcessOutput {
         run(&self.arguments(arguments).iter().map(|text| &**text).collect::<Vec<_>>(), input).await
     }
 
@@ -52,20 +52,20 @@ pub(crate) fn spec(key: &str, url: &str) -> String {
 const NOWHERE: &str = "http://127.0.0.1:1/job";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn submit_stores_and_returns_and_says_who_runs_them() {
+async fn submit_stores_polls_and_names_the_runner() {
     let folder = Folder::new();
     let specs = format!("{}\n{}", spec("a", NOWHERE), spec("b", NOWHERE));
     folder
         .poll(&["submit", "--unbounded", "-"], &specs)
         .await
         .expect(0, "a\nb\n")
-        .telling("2 polls stored; nobody runs ")
-        .telling("poll run --store ");
+        .stderr_contains("2 polls stored; no process runs ")
+        .stderr_contains("poll run --store ");
     folder
         .poll(&["submit", "--unbounded", "-"], &specs)
         .await
         .expect(0, "a\nb\n")
-        .telling("2 polls open already");
+        .stderr_contains("2 polls open already");
     let ended =
         folder.poll(&["submit", "--unbounded", "--json", "--scope", "s", "-"], spec("c", NOWHERE)).await;
     let line: Value = serde_json::from_str(&ended.stdout).unwrap();
@@ -74,14 +74,15 @@ async fn submit_stores_and_returns_and_says_who_runs_them() {
         (&"c".into(), &"s".into(), &"created".into())
     );
     assert_eq!(folder.state("a").await, "open");
-    let scoped = folder.poll(&["list", "--scope", "s"], "").await.telling("1 poll: 1 open; nobody runs ");
+    let scoped =
+        folder.poll(&["list", "--scope", "s"], "").await.stderr_contains("1 poll: 1 open; no process runs ");
     assert!(scoped.stdout.contains("s/c ") && !scoped.stdout.contains("\na "), "{scoped:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_stored_unless_all_can_be() {
+async fn polls_are_stored_all_or_none() {
     let folder = Folder::new();
-    folder.poll(&["submit", "-"], spec("a", NOWHERE)).await.expect(2, "").telling("interval");
+    folder.poll(&["submit", "-"], spec("a", NOWHERE)).await.expect(2, "").stderr_contains("interval");
     assert!(!std::fs::exists(folder.file()).unwrap(), "a spec is checked before a file is made");
     folder.poll(&["submit", "--unbounded", "-"], spec("a", NOWHERE)).await.expect(0, "a\n");
     let other = spec("a", NOWHERE).replace(r#""timeout":60"#, r#""timeout":50"#);
@@ -94,15 +95,15 @@ async fn nothing_is_stored_unless_all_can_be() {
         .poll(&["submit", "--unbounded", "-"], format!("{other}\n{}\n{sealed}", spec("b", NOWHERE)))
         .await
         .expect(2, "")
-        .telling("a: the store has a poll of this key with another spec; they differ in /timeout")
-        .telling("c: ")
-        .telling("POLL_SEAL_KEY");
+        .stderr_contains("a: the store has a poll of this key with another spec; they differ in /timeout")
+        .stderr_contains("c: ")
+        .stderr_contains("POLL_SEAL_KEY");
     assert!(!ended.stderr.contains("hunter2"), "{ended:#?}");
     assert_eq!(folder.state("b").await, "absent");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn show_tells_the_whole_story_and_no_secret() {
+async fn show_prints_the_poll_without_secrets() {
     let server = Server::start(Script::new().on(
         "/job",
         [Reply::new(500), Reply::json(r#"{"status":"RUNNING"}"#), Reply::json(r#"{"status":"SUCCESS"}"#)],
@@ -122,7 +123,7 @@ async fn show_tells_the_whole_story_and_no_secret() {
     with_key(&["submit", "--unbounded", "-"], &sealed).await.expect(0, "a\n");
     let open = with_key(&["show", "a"], "").await;
     for part in [
-        "state     open; nobody runs the file",
+        "state     open; no process runs the file",
         " left)",
         "\"interval\": 0.02",
         "no attempts have been written yet",
@@ -150,17 +151,25 @@ async fn show_tells_the_whole_story_and_no_secret() {
         assert!(!ended.stdout.contains("hunter2") && !ended.stderr.contains("hunter2"), "{ended:#?}");
     }
     // Reading the spec takes the key; a list does not read it.
-    folder.poll(&["show", "a"], "").await.expect(2, "").telling("POLL_SEAL_KEY");
+    folder.poll(&["show", "a"], "").await.expect(2, "").stderr_contains("POLL_SEAL_KEY");
     assert_eq!(folder.state("a").await, "matched");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn cancel_does_it_itself_where_nobody_runs_the_file() {
+async fn cancel_works_without_a_runner() {
     let folder = Folder::new();
     folder.poll(&["submit", "--unbounded", "-"], spec("a", NOWHERE) + &spec("b", NOWHERE)).await;
-    folder.poll(&["cancel", "a", "no-such"], "").await.expect(2, "").telling("there is no poll no-such in ");
+    folder
+        .poll(&["cancel", "a", "no-such"], "")
+        .await
+        .expect(2, "")
+        .stderr_contains("there is no poll no-such in ");
     assert_eq!(folder.state("a").await, "open", "none is cancelled");
-    folder.poll(&["cancel", "a", "a"], "").await.expect(0, "a: cancelled\n").telling("nobody runs ");
+    folder
+        .poll(&["cancel", "a", "a"], "")
+        .await
+        .expect(0, "a: cancelled\n")
+        .stderr_contains("no process runs ");
     folder.poll(&["cancel", "a"], "").await.expect(0, "a: cancelled already\n");
     let ended = folder.poll(&["cancel", "b", "--json"], "").await;
     let outcome: Value = serde_json::from_str(&ended.stdout).unwrap();
@@ -168,7 +177,7 @@ async fn cancel_does_it_itself_where_nobody_runs_the_file() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn cancel_asks_the_runner_and_the_runner_tells() {
+async fn cancel_waits_for_the_runner() {
     let server = Server::start(Script::new().on("/job", [Reply::stall()])).await;
     let folder = Folder::new();
     folder.poll(&["submit", "--unbounded", "-"], spec("a", &server.url("/job"))).await;
@@ -180,14 +189,14 @@ async fn cancel_asks_the_runner_and_the_runner_tells() {
         .poll(&["cancel", "a"], "")
         .await
         .expect(0, "a: cancelled\n")
-        .telling(&format!("asking process {number}, which runs "));
-    let ended = finish(runner, "").await.telling("cancelled after 1 attempt");
+        .stderr_contains(&format!("asking process {number}, which runs "));
+    let ended = finish(runner, "").await.stderr_contains("cancelled after 1 attempt");
     assert_eq!(ended.code, Some(130), "{ended:#?}");
     assert!(ended.stdout.starts_with(r#"{"key":"a","outcome":"cancelled""#), "{ended:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn forget_takes_finished_polls_only() {
+async fn forget_removes_finished_polls_only() {
     let folder = Folder::new();
     folder.poll(&["submit", "--unbounded", "-"], spec("a", NOWHERE) + &spec("b", NOWHERE)).await;
     folder.poll(&["cancel", "a"], "").await;
@@ -195,15 +204,15 @@ async fn forget_takes_finished_polls_only() {
         .poll(&["forget", "a", "b"], "")
         .await
         .expect(2, "")
-        .telling("b is open, and only finished polls are forgotten");
+        .stderr_contains("b is open, and only finished polls are forgotten");
     assert_eq!(folder.state("a").await, "cancelled", "none is forgotten");
     folder.poll(&["forget", "a"], "").await.expect(0, "a: forgotten\n");
     assert_eq!(folder.state("a").await, "absent");
-    folder.poll(&["forget", "a"], "").await.expect(2, "").telling("there is no poll a in ");
+    folder.poll(&["forget", "a"], "").await.expect(2, "").stderr_contains("there is no poll a in ");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn purge_takes_what_is_old_or_too_much_and_nothing_that_is_open() {
+async fn purge_removes_finished_polls_by_age_and_number() {
     let folder = Folder::new();
     let specs: String = ["a", "b", "c", "open"].map(|key| spec(key, NOWHERE)).concat();
     folder.poll(&["submit", "--unbounded", "-"], specs).await;
@@ -248,7 +257,7 @@ async fn the_attempts_of_an_open_poll_are_shown_beside_its_runner() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn when_a_command_has_ended_the_file_has_everything() {
+async fn every_command_leaves_one_complete_file() {
     let server = Server::start(Script::from(Reply::json(r#"{"status":"SUCCESS"}"#))).await;
     let folder = Folder::new();
     let specs = ["a", "b", "c"].map(|key| spec(key, &server.url("/job")));
@@ -272,7 +281,7 @@ async fn when_a_command_has_ended_the_file_has_everything() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_its_name_a_store_is_a_file() {
+async fn special_names_of_stores_are_file_names() {
     let folder = Folder::new();
     for name in [":memory:", "file:polls?mode=memory", "-"] {
         let poll = async |arguments: &[&str], input: &str| {
@@ -281,30 +290,30 @@ async fn whatever_its_name_a_store_is_a_file() {
             finish(command(&arguments).current_dir(folder.path()).spawn().unwrap(), input).await
         };
         poll(&["submit", "--unbounded", "-"], &spec("a", NOWHERE)).await.expect(0, "a\n");
-        poll(&["list"], "").await.telling("1 poll: 1 open");
+        poll(&["list"], "").await.stderr_contains("1 poll: 1 open");
         assert!(std::fs::exists(folder.path().join(name)).unwrap(), "{name}");
     }
     run(&["list", "--store", folder.path().to_str().unwrap()], "")
         .await
         .expect(2, "")
-        .telling("it is a folder; name a file in it");
+        .stderr_contains("it is a folder; name a file in it");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_name_that_is_misspelt_leaves_no_file_and_a_file_of_others_is_refused() {
+async fn missing_and_foreign_files_are_rejected() {
     let folder = Folder::new();
     for arguments in [&["list"][..], &["show", "a"], &["cancel", "a"], &["forget", "a"], &["run"]] {
-        folder.poll(arguments, "").await.expect(2, "").telling("there is no store at ");
+        folder.poll(arguments, "").await.expect(2, "").stderr_contains("there is no store at ");
     }
     assert!(!std::fs::exists(folder.file()).unwrap());
     std::fs::write(folder.file(), "these are no polls, and there are enough words to fill a page header")
         .unwrap();
     for arguments in [&["list"][..], &["run"], &["show", "a"]] {
-        folder.poll(arguments, "").await.expect(2, "").telling("the file is not an SQLite file");
+        folder.poll(arguments, "").await.expect(2, "").stderr_contains("the file is not an SQLite file");
     }
     folder
         .poll(&["submit", "-", "--unbounded"], spec("a", NOWHERE))
         .await
         .expect(2, "")
-        .telling("not an SQLite file");
+        .stderr_contains("not an SQLite file");
 }

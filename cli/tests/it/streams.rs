@@ -6,7 +6,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use crate::process::{command, finish, run};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reader_that_leaves_is_no_error() {
+async fn a_closed_standard_output_is_no_error() {
     let rules = rules(r#"{"id":1,"filter":{}}"#);
     let route = ["route", "-r", rules.path().to_str().unwrap()];
     for arguments in [&["match", "-f", "{}"][..], &["explain", "-f", "{}"], &route] {
@@ -18,14 +18,14 @@ async fn a_reader_that_leaves_is_no_error() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reader_of_errors_that_leaves_is_no_error_either() {
+async fn a_closed_standard_error_is_no_error() {
     let mut child = command(&["match", "-f", "{}"]).spawn().unwrap();
     drop(child.stderr.take());
     finish(child, "not json\n{}\n").await.expect(2, "{}\n");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_that_nobody_wants_is_no_error() {
+async fn a_closed_standard_output_of_wait_is_no_error() {
     let server = Server::start(Script::from(Reply::json("{}"))).await;
     let mut child = command(&["wait", "--quiet", &server.url("/")]).spawn().unwrap();
     drop(child.stdout.take());
@@ -38,7 +38,7 @@ async fn a_body_that_nobody_wants_is_no_error() {
 async fn a_full_disk_is_an_error() {
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let child = command(&["match", "-f", "{}"]).stdout(full).spawn().unwrap();
-    finish(child, "{}\n").await.expect(2, "").telling("cannot write to standard output");
+    finish(child, "{}\n").await.expect(2, "").stderr_contains("cannot write to standard output");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -48,7 +48,7 @@ async fn a_line_of_megabytes_is_a_line() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn line_buffered_answers_before_the_input_ends() {
+async fn line_buffered_writes_before_the_input_ends() {
     let mut child = command(&["match", "--line-buffered", "-f", r#"{"a":1}"#]).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let mut stdout = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -61,7 +61,7 @@ async fn line_buffered_answers_before_the_input_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_comes_through_a_pipe_is_answered_before_more_of_it_is_waited_for() {
+async fn results_from_a_pipe_are_written_before_the_next_read() {
     let rules = rules("{\"id\":\"a\",\"filter\":{\"a\":1}}\n");
     let route = ["route", "-r", rules.path().to_str().unwrap()];
     let line = r#"{"a":1}"#;
@@ -80,7 +80,7 @@ async fn what_comes_through_a_pipe_is_answered_before_more_of_it_is_waited_for()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn quiet_ends_at_the_first_line_whatever_may_come() {
+async fn quiet_ends_at_the_first_match() {
     let mut child = command(&["match", "-q", "-f", r#"{"a":1}"#]).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(b"{}\n{\"a\":1}\n").await.unwrap();
@@ -89,7 +89,7 @@ async fn quiet_ends_at_the_first_line_whatever_may_come() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_events_come_out_in_their_order() {
+async fn many_events_keep_their_order() {
     // Several megabytes, so that there are many chunks; events of very different cost, so that threads get out of step.
     let event = |n: usize| {
         format!("{{\"n\":{n},\"pad\":\"{}\"}}\n", "x".repeat(if n % 1000 < 500 { 10 } else { 300 }))
@@ -109,12 +109,13 @@ async fn many_events_come_out_in_their_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn mistakes_are_told_between_what_stands_before_and_after_them() {
+async fn errors_are_printed_in_the_order_of_the_input() {
     let rules = rules("{\"id\":1.0,\"filter\":{}}\n{\"id\":\"\\u0041\\\"\",\"filter\":{\"a\":1}}\n");
     let ended = run(&["route", "-r", rules.path().to_str().unwrap()], "{}\nnot json\n\n{\"a\":1}\n[").await;
-    let ended =
-        ended.expect(2, "[1.0]\n[1.0,\"\\u0041\\\"\"]\n").telling("standard input:2:1: error: not JSON");
-    ended.telling("standard input:5:2: error: not JSON");
+    let ended = ended
+        .expect(2, "[1.0]\n[1.0,\"\\u0041\\\"\"]\n")
+        .stderr_contains("standard input:2:1: error: not JSON");
+    ended.stderr_contains("standard input:5:2: error: not JSON");
 }
 
 fn rules(text: &str) -> tempfile::NamedTempFile {
@@ -131,7 +132,7 @@ async fn line_ends_and_the_byte_order_mark() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn colour_is_for_terminals_unless_it_is_asked_for() {
+async fn colour_is_used_on_terminals_or_on_request() {
     let explain = async |color: &str| run(&["explain", "-f", "{}", "--color", color], "{}").await.stdout;
     assert!(!explain("auto").await.contains('\u{1b}'));
     assert!(!explain("never").await.contains('\u{1b}'));

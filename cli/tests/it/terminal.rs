@@ -33,7 +33,7 @@ async fn shown(folder: &Folder, arguments: &[&str], input: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_turns_text_around_is_shown_as_what_it_is_and_goes_to_scripts_unchanged() {
+async fn keys_are_sanitized_on_terminals_only() {
     let folder = Folder::new();
     let key = "a\u{202e}b";
     let spec = spec(key, "http://127.0.0.1:1/job");
@@ -56,7 +56,7 @@ async fn a_key_that_turns_text_around_is_shown_as_what_it_is_and_goes_to_scripts
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_is_shown_as_text_and_goes_to_scripts_byte_for_byte() {
+async fn bodies_are_sanitized_on_terminals_only() {
     let body = "a\x1b[2J\u{202e}b\n\tc";
     let server = Server::start(Script::new().on("/job", [Reply::text(body)])).await;
     let folder = Folder::new();

@@ -9,22 +9,22 @@ async fn serve(replies: impl IntoIterator<Item = Reply>) -> Server {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_filter_any_2xx_will_do() {
+async fn without_a_filter_any_2xx_matches() {
     let server = serve([Reply::new(503), Reply::text("up")]).await;
     run(&["wait", &server.url("/job"), "--every", "100ms"], "")
         .await
         .expect(0, "up")
-        .telling("until a response is 2xx");
+        .stderr_contains("until a response is 2xx");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_shorthand_is_told_from_a_response_filter() {
+async fn a_body_filter_is_distinguished_from_a_response_filter() {
     let body = r#"{"status":"SUCCESS"}"#;
     let server = serve([Reply::json(body)]).await;
     let url = server.url("/job");
     let wait = async |until: &str| run(&["wait", &url, "--until", until], "").await;
-    wait(r#"{"status":["SUCCESS"]}"#).await.expect(0, body).telling("until the body matches");
-    wait(r#"{"status":[200]}"#).await.expect(0, body).telling("until the response matches");
+    wait(r#"{"status":["SUCCESS"]}"#).await.expect(0, body).stderr_contains("until the body matches");
+    wait(r#"{"status":[200]}"#).await.expect(0, body).stderr_contains("until the response matches");
     wait(r#"{"status":[200],"body":{"status":["SUCCESS"]}}"#).await.expect(0, body);
     run(&["wait", &url, "--until", r#"{"status":[404]}"#, "--timeout", "100ms"], "").await.expect(124, "");
     run(&["wait", &url, "--until-body", r#"{"status":[200]}"#, "--timeout", "100ms"], "")
@@ -34,7 +34,7 @@ async fn the_shorthand_is_told_from_a_response_filter() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn secrets_come_by_reference_and_go_nowhere_else() {
+async fn secrets_by_reference_are_sent_and_never_shown() {
     let server = serve([Reply::json("{}")]).await;
     let url = server.url("/job");
     let mut command = command(&[
@@ -59,44 +59,47 @@ async fn secrets_come_by_reference_and_go_nowhere_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_secret_that_is_not_there_stops_it_before_the_first_request() {
+async fn a_missing_secret_prevents_the_first_request() {
     let server = serve([Reply::json("{}")]).await;
     let url = server.url("/job");
     run(&["wait", &url, "-H", "a: env:POLL_TEST_NO_SUCH"], "")
         .await
         .expect(2, "")
-        .telling("\"POLL_TEST_NO_SUCH\" is not set");
-    run(&["wait", &url, "-H", "a: @/no/such"], "").await.expect(2, "").telling("cannot read /no/such");
+        .stderr_contains("\"POLL_TEST_NO_SUCH\" is not set");
+    run(&["wait", &url, "-H", "a: @/no/such"], "")
+        .await
+        .expect(2, "")
+        .stderr_contains("cannot read /no/such");
     assert_eq!(server.requests().len(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn mistakes_are_shown_where_they_stand() {
+async fn errors_point_into_their_arguments() {
     let url = "http://127.0.0.1:1/";
     run(&["wait", url, "--until", r#"{"status":{"$startWith":"S"}}"#], "")
         .await
         .expect(2, "")
-        .telling(" --> --until:1:12")
-        .telling("did you mean \"$startsWith\"?");
-    run(&["wait", url, "--fail-if", "{"], "").await.expect(2, "").telling(" --> --fail-if:1:2");
-    run(&["wait", "ftp://a"], "").await.expect(2, "").telling("error: URL: ");
-    run(&["wait", url, "--method", "CONNECT"], "").await.expect(2, "").telling("error: --method: ");
-    run(&["wait", url, "-H", "host: b"], "").await.expect(2, "").telling("error: --header host: ");
-    run(&["wait", url, "-H", "a: b", "-H", "A: c"], "").await.expect(2, "").telling("given twice");
-    run(&["wait", url, "--every", "5 parsecs"], "").await.expect(2, "").telling("10s, 1.5m, 500ms");
-    run(&["wait", url, "--every", "50ms"], "").await.expect(2, "").telling("100ms");
+        .stderr_contains(" --> --until:1:12")
+        .stderr_contains("did you mean \"$startsWith\"?");
+    run(&["wait", url, "--fail-if", "{"], "").await.expect(2, "").stderr_contains(" --> --fail-if:1:2");
+    run(&["wait", "ftp://a"], "").await.expect(2, "").stderr_contains("error: URL: ");
+    run(&["wait", url, "--method", "CONNECT"], "").await.expect(2, "").stderr_contains("error: --method: ");
+    run(&["wait", url, "-H", "host: b"], "").await.expect(2, "").stderr_contains("error: --header host: ");
+    run(&["wait", url, "-H", "a: b", "-H", "A: c"], "").await.expect(2, "").stderr_contains("given twice");
+    run(&["wait", url, "--every", "5 parsecs"], "").await.expect(2, "").stderr_contains("10s, 1.5m, 500ms");
+    run(&["wait", url, "--every", "50ms"], "").await.expect(2, "").stderr_contains("100ms");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bodies_may_be_as_large_as_is_said_and_no_larger() {
+async fn max_body_limits_bodies() {
     let large = format!("\"{}\"", "x".repeat((10 << 20) - 1));
     let server = serve([Reply::json(&*large), Reply::json("{}")]).await;
     let url = server.url("/job");
     run(&["wait", &url, "--every", "100ms"], "")
         .await
         .expect(0, "{}")
-        .telling("larger than the cap of 10485760 bytes")
-        .telling("raise the cap (--max-body, ");
+        .stderr_contains("larger than the cap of 10485760 bytes")
+        .stderr_contains("raise the cap (--max-body, ");
     let server = serve([Reply::json(&*large)]).await;
     let url = server.url("/job");
     let ended = run(&["wait", &url, "--max-body", "10485761"], "").await;
@@ -107,7 +110,7 @@ async fn bodies_may_be_as_large_as_is_said_and_no_larger() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_certificate_is_trusted_when_it_is_named() {
+async fn cacert_adds_a_trusted_certificate() {
     let authority = Authority::new();
     let server =
         Server::start_tls(Script::new().on("/job", [Reply::text("ok")]), &authority.issue(["localhost"]))
@@ -118,5 +121,5 @@ async fn a_certificate_is_trusted_when_it_is_named() {
     let trusted = run(&["wait", &url, "--cacert", file.to_str().unwrap()], "").await;
     std::fs::remove_file(&file).unwrap();
     trusted.expect(0, "ok");
-    run(&["wait", &url, "--every", "100ms"], "").await.expect(1, "").telling("certificate");
+    run(&["wait", &url, "--every", "100ms"], "").await.expect(1, "").stderr_contains("certificate");
 }

@@ -1,22 +1,22 @@
-//! `poll demo`: the main job, before one's eyes, with nothing but this machine.
+//! `poll demo`: a poll against a local job server, with comments.
 //!
-//! Everything in it is real: the server speaks HTTP on a loopback port, the poll is made from the same spec that
-//! `run` reads, and the comments follow from what each attempt brought, not from a script of the show.
+//! Nothing is simulated: the server speaks HTTP on a loopback port, the poll is built from a spec as `run` reads it, and
+//! each comment is chosen by the result of the attempt.
 
 mod server;
 
 use std::env;
 
-use poller::{Attempt, AttemptResult, JudgementKind, NextReason, PollSpec, SpecOptions};
+use poller::{Attempt, AttemptResult, JudgementKind, Limits, NextReason, PollSpec, SpecOptions};
 
 use self::server::JobServer;
 use super::drive::{self, Plan};
-use super::ends::Print;
-use super::specs::{self, Job};
+use super::outcomes::Print;
+use super::specs::Job;
 use crate::args::DemoArgs;
 use crate::exit::Exit;
-use crate::render::live::Narrator;
-use crate::render::terminal::{Terminal, tell};
+use crate::render::progress::ProgressReporter;
+use crate::render::terminal::{Terminal, eprint_line};
 
 pub(super) fn run(args: &DemoArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     super::block_on(show(args, terminal))
@@ -27,8 +27,8 @@ async fn show(args: &DemoArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     let server = JobServer::start().await?;
     let text = spec_text(&server.url());
     let spec = spec(&text)?;
-    let narrator = Narrator::with_comments(terminal, quiet, comment);
-    narrator.say(format_args!(
+    let progress = ProgressReporter::with_comments(terminal, quiet, comment);
+    progress.message(format_args!(
         "A job server is listening on {}.\n\
          Its job takes a few seconds, and like any server it has its bad moments.\n\
          The poll asks at once, then every second, until the body says SUCCESS.\n",
@@ -37,14 +37,14 @@ async fn show(args: &DemoArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     let plan = Plan {
         jobs: vec![Job { key: "demo".to_owned(), spec }],
         print: if args.report.json { Print::Outcomes } else { Print::Body },
-        limits: specs::limits(true),
+        limits: Limits::unbounded(),
         cacert: None,
-        narrator,
+        progress,
         terminal,
     };
     let exit = drive::drive(plan).await?;
     if !quiet && exit == Exit::Success {
-        tell(epilogue(&text, terminal));
+        eprint_line(epilogue(&text, terminal));
     }
     Ok(exit)
 }
@@ -63,10 +63,10 @@ fn spec_text(url: &str) -> String {
 }
 
 fn spec(text: &str) -> anyhow::Result<PollSpec> {
-    Ok(SpecOptions::new().limits(specs::limits(true)).parse(text)?)
+    Ok(SpecOptions::new().limits(Limits::unbounded()).parse(text)?)
 }
 
-/// What an attempt teaches.
+/// The explanation of an attempt.
 fn comment(attempt: &Attempt) -> Option<&'static str> {
     let hinted = attempt.next.is_some_and(|next| matches!(next.why, NextReason::Hint));
     Some(match (attempt.judgement, attempt.result) {
@@ -100,7 +100,7 @@ fn epilogue(spec: &str, terminal: &Terminal) -> String {
     )
 }
 
-/// How this program was called, so that what is shown can be pasted.
+/// The path under which this program was called, so that the shown commands can be pasted.
 fn program() -> String {
     let called = env::args().next().unwrap_or_default();
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '_' | '-');
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_spec_that_is_shown_is_valid() {
+    fn the_shown_spec_is_valid() {
         assert!(spec(&spec_text("http://127.0.0.1:1/jobs/42")).is_ok());
     }
 }

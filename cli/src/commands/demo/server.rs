@@ -1,6 +1,6 @@
-//! The demo's job server: HTTP on a loopback port, a job that gets done, and two bad moments on the way.
+//! The demo's job server: HTTP on a loopback port, with a job that succeeds after two errors.
 //!
-//! | request | answer |
+//! | request | response |
 //! | --- | --- |
 //! | 1 | 200, PENDING |
 //! | 2 | 500 |
@@ -8,7 +8,7 @@
 //! | 4 | 200, RUNNING |
 //! | 5 and on | 200, SUCCESS |
 //!
-//! What it answers depends on how often it was asked and not on the time, so the show is the same on a slow machine.
+//! The response depends on the number of requests and not on the time, so the demo is the same on a slow machine.
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -42,17 +42,17 @@ impl JobServer {
             .await
             .context("cannot listen on a loopback port for the demo's job server")?;
         let address = listener.local_addr().context("cannot tell the port of the demo's job server")?;
-        let asked = Arc::new(AtomicU32::new(0));
+        let requests = Arc::new(AtomicU32::new(0));
         let accepting = tokio::spawn(async move {
-            // A listener that fails ends the show: the poll then tells of refused connections.
+            // After an error of the listener, the poll reports refused connections.
             while let Ok((stream, _)) = listener.accept().await {
-                let asked = Arc::clone(&asked);
+                let requests = Arc::clone(&requests);
                 let service = service_fn(move |request| {
-                    let response = answer(&request, &asked);
+                    let response = respond(&request, &requests);
                     async move { Ok::<_, Infallible>(response) }
                 });
                 tokio::spawn(async move {
-                    // A client that hangs up early is the client's affair; the poll reports what it saw itself.
+                    // The poll reports an aborted connection itself.
                     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
                 });
             }
@@ -65,7 +65,7 @@ impl JobServer {
         format!("http://{}", self.address)
     }
 
-    /// Where the job is.
+    /// The URL of the job.
     pub(super) fn url(&self) -> String {
         format!("{}{PATH}", self.origin())
     }
@@ -77,14 +77,14 @@ impl Drop for JobServer {
     }
 }
 
-fn answer(request: &Request<Incoming>, asked: &AtomicU32) -> Response<Full<Bytes>> {
+fn respond(request: &Request<Incoming>, requests: &AtomicU32) -> Response<Full<Bytes>> {
     if request.uri().path() != PATH {
         return response(StatusCode::NOT_FOUND, r#"{"error":"no such job"}"#);
     }
     if request.method() != Method::GET {
         return response(StatusCode::METHOD_NOT_ALLOWED, r#"{"error":"only GET"}"#);
     }
-    match asked.fetch_add(1, Ordering::Relaxed) {
+    match requests.fetch_add(1, Ordering::Relaxed) {
         0 => response(StatusCode::OK, r#"{"id":42,"status":"PENDING"}"#),
         1 => response(StatusCode::INTERNAL_SERVER_ERROR, r#"{"error":"the database is away for a moment"}"#),
         2 => {

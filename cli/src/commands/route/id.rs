@@ -1,10 +1,10 @@
-//! The ids of rules: JSON strings or numbers, printed as they were given.
+//! The ids of rules: JSON strings or numbers, printed as they stand in the rules.
 //!
-//! Two ids are the same when they mean the same value, however they are written: `"a"` and `"\u0061"`, `1` and `1.0`.
+//! Ids are compared by value, not by text: `"a"` equals `"\u0061"`, `1` equals `1.0`.
 
 use filter::json::{Kind, Node};
 
-/// The texts of the ids of all rules, one after the other: a million of them are two blocks of memory.
+/// The texts of all ids in one string: a million ids take two allocations.
 #[derive(Debug, Default)]
 pub(super) struct Ids {
     text: String,
@@ -12,14 +12,14 @@ pub(super) struct Ids {
 }
 
 impl Ids {
-    /// Appends an id as it stands in the rules; its number.
+    /// Appends an id as it stands in the rules; returns its number.
     pub(super) fn push(&mut self, text: &str) -> u32 {
         self.text.push_str(text);
         self.ends.push(self.text.len());
         (self.ends.len() - 1) as u32
     }
 
-    /// The id of that number, as it was given; nothing, if there is none.
+    /// The id of that number, as it stands in the rules; empty if there is none.
     pub(super) fn text(&self, number: u32) -> &str {
         let at = number as usize;
         let start = if at == 0 { 0 } else { self.ends.get(at - 1).copied().unwrap_or_default() };
@@ -28,17 +28,17 @@ impl Ids {
     }
 }
 
-/// What an id means.
+/// The value of an id, for comparison.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Meaning {
+pub(super) enum IdValue {
     Text(String),
     Integer(i128),
-    /// The bits of a number that is no integer, or past all integers.
+    /// The bits of a number that is no integer or is beyond 2^64.
     Float(u64),
 }
 
-impl Meaning {
-    /// What a node means as an id; `None` if it can be none.
+impl IdValue {
+    /// The value of a node; `None` if its type cannot be an id.
     pub(super) fn of(node: &Node) -> Option<Self> {
         match &node.kind {
             Kind::String(text) => Some(Self::Text(text.clone())),
@@ -51,7 +51,7 @@ impl Meaning {
     }
 
     fn of_float(float: f64) -> Self {
-        // Floats in this range are exact as i128, and those beyond it are written as integers by nobody.
+        // Integral floats in this range are exact as i128, so `1.0` equals `1`.
         if float.fract() == 0.0 && float.abs() < 2_f64.powi(64) {
             Self::Integer(float as i128)
         } else {
@@ -64,27 +64,27 @@ impl Meaning {
 mod tests {
     use super::*;
 
-    fn meaning(text: &str) -> Option<Meaning> {
-        Meaning::of(&filter::json::parse(text, &filter::Limits::new()).unwrap())
+    fn value(text: &str) -> Option<IdValue> {
+        IdValue::of(&filter::json::parse(text, &filter::Limits::new()).unwrap())
     }
 
     #[test]
-    fn ids_are_the_same_when_they_mean_the_same() {
+    fn ids_are_compared_by_value() {
         for (one, other) in
             [("\"a\"", "\"\\u0061\""), ("1", "1.0"), ("1", "1e0"), ("0", "-0"), ("1.5", "15e-1")]
         {
-            assert_eq!(meaning(one), meaning(other), "{one} {other}");
+            assert_eq!(value(one), value(other), "{one} {other}");
         }
         for (one, other) in
             [("\"1\"", "1"), ("1", "2"), ("9007199254740993", "9007199254740992"), ("0.5", "0.25")]
         {
-            assert_ne!(meaning(one), meaning(other), "{one} {other}");
+            assert_ne!(value(one), value(other), "{one} {other}");
         }
-        assert_eq!(["null", "true", "[]", "{}"].map(meaning), [const { None }; 4]);
+        assert_eq!(["null", "true", "[]", "{}"].map(value), [const { None }; 4]);
     }
 
     #[test]
-    fn ids_are_kept_as_they_were_given() {
+    fn ids_keep_their_text() {
         let mut ids = Ids::default();
         let numbers = ["\"a\"", "1.0", "\"\""].map(|id| ids.push(id));
         assert_eq!(numbers.map(|number| ids.text(number)), ["\"a\"", "1.0", "\"\""]);

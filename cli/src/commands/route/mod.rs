@@ -1,7 +1,7 @@
 //! `poll route`: which of many rules each event matches.
 //!
-//! The rules are a set that all threads share; the events are streamed and matched on their bytes. One line goes out for
-//! each event, so that what comes out can be put beside what went in.
+//! All threads share one set of rules; events are read in chunks and matched on their bytes. Each event yields one line of
+//! output, so that output and input can be joined line by line.
 
 mod id;
 mod rules;
@@ -13,13 +13,13 @@ use std::sync::Arc;
 use anyhow::bail;
 use filter::Matches;
 
-use super::answer::{Answer, Told};
-use super::threads::{self, Event};
+use super::chunk_output::{ChunkOutput, Output};
+use super::parallel;
 use crate::args::RouteArgs;
 use crate::exit::Exit;
 use crate::input;
 use crate::input::lines::Chunk;
-use crate::render::terminal::{Terminal, tell};
+use crate::render::terminal::{Terminal, eprint_line};
 use rules::Rules;
 
 pub(super) fn run(args: &RouteArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
@@ -27,30 +27,19 @@ pub(super) fn run(args: &RouteArgs, terminal: &Terminal) -> anyhow::Result<Exit>
     if input::is_stdin(&args.rules) && input::is_stdin(events) {
         bail!("rules and events cannot both come from standard input; name a file for one of them");
     }
-    let rules = rules::load(&args.rules, args.dialect, terminal)?;
+    let rules = rules::load(&args.rules, args.dialect.dialect, terminal)?;
     if args.stats {
-        tell(rules.stats());
+        eprint_line(rules.stats());
     }
     let rules = Arc::new(rules);
-    let mut told = Told::new();
+    let mut output = Output::new();
     let worker = || {
         let worker = Worker { rules: Arc::clone(&rules), path: events.to_owned(), terminal: *terminal };
-        move |chunk: &Chunk| worker.answer(chunk)
+        move |chunk: &Chunk| worker.route(chunk)
     };
-    let sink = |event| {
-        match event {
-            Event::Answer(answer) => told.tell(answer)?,
-            Event::Idle => told.flush()?,
-        }
-        Ok(ControlFlow::Continue(()))
-    };
-    threads::run(events, worker, sink)?;
-    told.flush()?;
-    Ok(match (told.mistakes, told.matched) {
-        (true, _) => Exit::Error,
-        (false, 0) => Exit::Negative,
-        (false, _) => Exit::Success,
-    })
+    parallel::run(events, worker, |event| output.receive(event).map(ControlFlow::Continue))?;
+    output.flush()?;
+    Ok(output.exit())
 }
 
 /// Routes chunks of events.
@@ -61,29 +50,29 @@ struct Worker {
 }
 
 impl Worker {
-    fn answer(&self, chunk: &Chunk) -> Answer {
-        let mut answer = Answer::default();
+    fn route(&self, chunk: &Chunk) -> ChunkOutput {
+        let mut output = ChunkOutput::default();
         let lines: Vec<_> = chunk.lines().collect();
         let mut numbers = lines.iter().map(|line| line.number);
         self.rules.set.matches_slices(lines.iter().map(|line| line.content), |found| {
             let Some(number) = numbers.next() else { return };
             match found {
-                Ok(matches) => self.list(matches, &mut answer),
-                Err(error) => answer.not_json(&self.path, number, &error, &self.terminal),
+                Ok(matches) => self.list(matches, &mut output),
+                Err(error) => output.not_json(&self.path, number, &error, &self.terminal),
             }
         });
-        answer
+        output
     }
 
-    fn list(&self, matches: &Matches, answer: &mut Answer) {
-        answer.matched += u64::from(!matches.is_empty());
-        answer.results.push(b'[');
+    fn list(&self, matches: &Matches, output: &mut ChunkOutput) {
+        output.matched += u64::from(!matches.is_empty());
+        output.results.push(b'[');
         for (nth, id) in matches.ids(&self.rules.set).enumerate() {
             if nth > 0 {
-                answer.results.push(b',');
+                output.results.push(b',');
             }
-            answer.results.extend_from_slice(self.rules.ids.text(*id).as_bytes());
+            output.results.extend_from_slice(self.rules.ids.text(*id).as_bytes());
         }
-        answer.results.extend_from_slice(b"]\n");
+        output.results.extend_from_slice(b"]\n");
     }
 }

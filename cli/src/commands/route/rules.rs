@@ -1,8 +1,7 @@
-//! Reading rules: a file of JSON Lines, each an id and a filter.
+//! Reads rules: a file of JSON Lines, each an id and a filter.
 //!
-//! A million rules take a second or two, so the lines are shared out among all cores: each thread reads and compiles a part of
-//! the file, and the parts are put together in order. What is wrong is gathered rather than told at once, so that all of it
-//! is told, in the order of the file.
+//! A million rules take a second or two, so all cores share the work: each thread reads and compiles a part of the
+//! file, and the parts are joined in order. Diagnostics are collected and printed at the end, in the order of the file.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -16,41 +15,45 @@ use filter::{Diagnostic, Dialect, Filter, FilterOptions, FilterSet, Limits, Span
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::id::{Ids, Meaning};
-use crate::commands::AlreadyTold;
+use super::id::{IdValue, Ids};
+use crate::commands::AlreadyReported;
 use crate::input::Text;
 use crate::render::diagnostics::Diagnostics;
-use crate::render::story;
-use crate::render::terminal::{Terminal, tell};
+use crate::render::humanize;
+use crate::render::terminal::{Terminal, eprint_line};
 
-/// How many warnings are shown: a mistake that a program has made is in every rule that it wrote.
+/// The largest number of warnings that are printed: generated rules tend to have the same flaw in every line.
 const WARNINGS: usize = 20;
 
-/// What a rule looks like, for messages.
+/// The shape of a rule, for messages.
 const SHAPE: &str = r#"a rule is {"id": …, "filter": …} on one line"#;
 
-/// Rules that are ready.
+/// Compiled rules.
 #[derive(Debug)]
 pub(super) struct Rules {
     pub(super) set: FilterSet<u32>,
-    /// The ids by the numbers that the set knows them by.
+    /// The texts of the ids, by the numbers used in `set`.
     pub(super) ids: Ids,
 }
 
-/// Reads and compiles rules. What is wrong with them is told with source and caret; then the error says only that it was.
+/// Reads and compiles rules. Prints their diagnostics; the error says only that they were printed.
 pub(super) fn load(path: &Path, dialect: Dialect, terminal: &Terminal) -> anyhow::Result<Rules> {
     let text = Text::read(path)?;
     let parts = read_parts(text.as_str(), dialect);
-    let mut judgements = Findings::default();
-    let rules = join(text.as_str(), parts, &mut judgements);
-    judgements.tell(&text, terminal)?;
+    let mut diagnosed = Diagnosed::default();
+    let rules = join(text.as_str(), parts, &mut diagnosed);
+    diagnosed.print(&text, terminal)?;
     if rules.set.is_empty() {
-        tell(format_args!("{}: no rules in {}", terminal.stderr_paint.caution("warning"), text.name()));
+        eprint_line(format_args!(
+            "{}: no rules in {}",
+            terminal.stderr_paint.caution("warning"),
+            text.name()
+        ));
     }
     Ok(rules)
 }
 
-/// Reads the file in as many parts as there are cores.
+/// Reads the file in parallel, one part per core.
 fn read_parts(text: &str, dialect: Dialect) -> Vec<Part> {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let size = text.len().div_ceil(cores).max(64 * 1024);
@@ -72,11 +75,11 @@ fn read_parts(text: &str, dialect: Dialect) -> Vec<Part> {
     })
 }
 
-/// What one thread has read.
+/// The result of one thread.
 #[derive(Debug, Default)]
 struct Part {
     rules: Vec<Rule>,
-    judgements: Findings,
+    diagnosed: Diagnosed,
     lines: u32,
 }
 
@@ -84,13 +87,13 @@ struct Part {
 struct Rule {
     /// Where the id stands in the text.
     id: Range<usize>,
-    meaning: Meaning,
+    value: IdValue,
     filter: Filter,
-    /// From 1, in its part.
+    /// The line number within the part, from 1.
     line: u32,
 }
 
-/// A rule that has both its members, once each, and no other.
+/// A rule with exactly its two members.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Members<'l> {
@@ -100,9 +103,9 @@ struct Members<'l> {
     filter: &'l RawValue,
 }
 
-/// What is wrong, with spans into the whole text.
+/// Errors and warnings, with spans into the whole text.
 #[derive(Debug, Default)]
-struct Findings {
+struct Diagnosed {
     errors: Vec<Diagnostic>,
     warnings: Vec<Diagnostic>,
 }
@@ -114,63 +117,63 @@ impl Part {
         let mut start = range.start;
         for line in text[range].split_inclusive('\n') {
             part.lines += 1;
-            if !line.trim_ascii().is_empty() && !part.flawless_line(line, start, &options) {
-                part.line(line.trim_end_matches(['\n', '\r']), start, &options);
+            if !line.trim_ascii().is_empty() && !part.read_valid_line(line, start, &options) {
+                part.diagnose_line(line.trim_end_matches(['\n', '\r']), start, &options);
             }
             start += line.len();
         }
         part
     }
 
-    /// Takes a line of which nothing has to be told; whether it was one. Nobody asks what stands where in such a line, so that no
-    /// tree is made of it: loading a million rules takes a third less of the processor.
-    fn flawless_line(&mut self, line: &str, start: usize, options: &FilterOptions) -> bool {
-        // To serde, an array of two would do as well.
+    /// Reads a line that yields no diagnostic; returns false for any other line. Without diagnostics, no spans are needed and
+    /// no tree of nodes is built: loading a million rules takes a third less processor time.
+    fn read_valid_line(&mut self, line: &str, start: usize, options: &FilterOptions) -> bool {
+        // serde would also accept an array of two elements.
         if !line.trim_ascii_start().starts_with('{') {
             return false;
         }
         let Ok(Members { id, filter }) = serde_json::from_str(line) else { return false };
         let Ok(filter) = options.parse(filter.get()) else { return false };
         let id = id.get();
-        let meaning = json::parse(id, &Limits::new()).ok().as_ref().and_then(Meaning::of);
-        let Some(meaning) = meaning.filter(|_| filter.warnings().is_empty()) else { return false };
+        let value = json::parse(id, &Limits::new()).ok().as_ref().and_then(IdValue::of);
+        let Some(value) = value.filter(|_| filter.warnings().is_empty()) else { return false };
         let id_start = start + (id.as_ptr().addr() - line.as_ptr().addr());
-        self.rules.push(Rule { id: id_start..id_start + id.len(), meaning, filter, line: self.lines });
+        self.rules.push(Rule { id: id_start..id_start + id.len(), value, filter, line: self.lines });
         true
     }
 
-    fn line(&mut self, line: &str, start: usize, options: &FilterOptions) {
-        // The filter has its own limits; the line has an id besides, and an object around both.
+    fn diagnose_line(&mut self, line: &str, start: usize, options: &FilterOptions) {
+        // The filter has limits of its own; the line adds one level of nesting and the id.
         let limits = Limits::new().with_depth(Limits::new().depth() + 1).with_text_bytes(usize::MAX);
         let node = match json::parse(line, &limits) {
             Ok(node) => node,
-            Err(error) => return self.judgements.errors.push(not_json(&error, start)),
+            Err(error) => return self.diagnosed.errors.push(not_json(&error, start)),
         };
-        let mut wrong = Vec::new();
-        let (id, filter) = members(&node, &mut wrong);
+        let mut errors = Vec::new();
+        let (id, filter) = members(&node, &mut errors);
         let filter = filter.map(|filter| options.compile_at(filter, "/filter"));
         match filter {
-            Some(Err(error)) => wrong.extend_from_slice(error.diagnostics()),
-            Some(Ok(filter)) if wrong.is_empty() => {
+            Some(Err(error)) => errors.extend_from_slice(error.diagnostics()),
+            Some(Ok(filter)) if errors.is_empty() => {
                 for warning in filter.warnings() {
-                    self.judgements.warnings.push(shifted(warning.diagnostic(), start));
+                    self.diagnosed.warnings.push(shifted(warning.diagnostic(), start));
                 }
-                if let Some((span, meaning)) = id {
+                if let Some((span, value)) = id {
                     let id = start + span.start..start + span.end;
-                    self.rules.push(Rule { id, meaning, filter, line: self.lines });
+                    self.rules.push(Rule { id, value, filter, line: self.lines });
                 }
             }
             Some(Ok(_)) | None => {}
         }
-        self.judgements.errors.extend(wrong.iter().map(|diagnostic| shifted(diagnostic, start)));
+        self.diagnosed.errors.extend(errors.iter().map(|diagnostic| shifted(diagnostic, start)));
     }
 }
 
-/// The two members of a rule; what is missing or too much is added to `wrong`.
-fn members<'n>(node: &'n Node, wrong: &mut Vec<Diagnostic>) -> (Option<(Span, Meaning)>, Option<&'n Node>) {
+/// The two members of a rule; adds an error for each missing, unknown or duplicate member.
+fn members<'n>(node: &'n Node, errors: &mut Vec<Diagnostic>) -> (Option<(Span, IdValue)>, Option<&'n Node>) {
     let Kind::Object(members) = &node.kind else {
         let message = format!("{}, expected a rule", node.type_name());
-        wrong.push(Diagnostic::error(message).span(node.span).help(SHAPE));
+        errors.push(Diagnostic::error(message).span(node.span).help(SHAPE));
         return (None, None);
     };
     let (mut id, mut filter) = (None, None);
@@ -180,44 +183,45 @@ fn members<'n>(node: &'n Node, wrong: &mut Vec<Diagnostic>) -> (Option<(Span, Me
             "filter" => &mut filter,
             other => {
                 let message = format!("unknown member \"{other}\"");
-                wrong.push(Diagnostic::error(message).span(member.key_span).help(SHAPE));
+                errors.push(Diagnostic::error(message).span(member.key_span).help(SHAPE));
                 continue;
             }
         };
         if known.replace(&member.value).is_some() {
-            wrong.push(Diagnostic::error(format!("\"{}\" is given twice", member.key)).span(member.key_span));
+            errors
+                .push(Diagnostic::error(format!("\"{}\" is given twice", member.key)).span(member.key_span));
         }
     }
     for (name, missing) in [("id", id.is_none()), ("filter", filter.is_none())] {
         if missing {
-            wrong.push(Diagnostic::error(format!("a rule without \"{name}\"")).span(node.span).help(SHAPE));
+            errors.push(Diagnostic::error(format!("a rule without \"{name}\"")).span(node.span).help(SHAPE));
         }
     }
     let id = id.and_then(|id| {
-        let meaning = id.span.zip(Meaning::of(id));
-        if meaning.is_none() {
+        let value = id.span.zip(IdValue::of(id));
+        if value.is_none() {
             let message = format!("the id is {}, expected a string or a number", id.type_name());
-            wrong.push(Diagnostic::error(message).at("/id").span(id.span));
+            errors.push(Diagnostic::error(message).at("/id").span(id.span));
         }
-        meaning
+        value
     });
     (id, filter)
 }
 
-/// Puts the parts together; looks for ids that are given twice, in whatever parts they are.
-fn join(text: &str, parts: Vec<Part>, judgements: &mut Findings) -> Rules {
+/// Joins the parts and finds duplicate ids across them.
+fn join(text: &str, parts: Vec<Part>, diagnosed: &mut Diagnosed) -> Rules {
     let count = parts.iter().map(|part| part.rules.len()).sum();
-    let mut lines_of: HashMap<Meaning, u32> = HashMap::with_capacity(count);
+    let mut lines_of: HashMap<IdValue, u32> = HashMap::with_capacity(count);
     let mut set = FilterSet::builder();
     let mut ids = Ids::default();
     let mut lines_before = 0;
     for part in parts {
-        judgements.errors.extend(part.judgements.errors);
-        judgements.warnings.extend(part.judgements.warnings);
+        diagnosed.errors.extend(part.diagnosed.errors);
+        diagnosed.warnings.extend(part.diagnosed.warnings);
         for rule in part.rules {
             let line = lines_before + rule.line;
             let id = &text[rule.id.clone()];
-            match lines_of.entry(rule.meaning) {
+            match lines_of.entry(rule.value) {
                 Entry::Vacant(entry) => {
                     entry.insert(line);
                     set = set.add(ids.push(id), rule.filter);
@@ -227,43 +231,46 @@ fn join(text: &str, parts: Vec<Part>, judgements: &mut Findings) -> Rules {
                     let message = format!("the id {id} is given twice, on line {first} and on line {line}");
                     let span = Span { start: rule.id.start, end: rule.id.end };
                     let help = "give each rule an id of its own";
-                    judgements.errors.push(Diagnostic::error(message).at("/id").span(Some(span)).help(help));
+                    diagnosed.errors.push(Diagnostic::error(message).at("/id").span(Some(span)).help(help));
                 }
             }
         }
         lines_before += part.lines;
     }
-    judgements.errors.sort_by_key(|error| error.location().map(|span| span.start));
+    diagnosed.errors.sort_by_key(|error| error.location().map(|span| span.start));
     Rules { set: set.build(), ids }
 }
 
-impl Findings {
-    fn tell(&self, text: &Text, terminal: &Terminal) -> anyhow::Result<()> {
+impl Diagnosed {
+    fn print(&self, text: &Text, terminal: &Terminal) -> anyhow::Result<()> {
         let mut diagnostics = Diagnostics::new(text, terminal.stderr_paint);
         if self.errors.is_empty() {
             for warning in self.warnings.iter().take(WARNINGS) {
-                tell(diagnostics.render(warning));
+                diagnostics.print(warning);
             }
             if self.warnings.len() > WARNINGS {
-                tell(format_args!("and {} more warnings", self.warnings.len() - WARNINGS));
+                eprint_line(format_args!("and {} more warnings", self.warnings.len() - WARNINGS));
             }
             return Ok(());
         }
         for error in &self.errors {
-            tell(diagnostics.render(error));
+            diagnostics.print(error);
         }
-        let count = u32::try_from(self.errors.len()).unwrap_or(u32::MAX);
-        tell(format_args!("{}: {}, so nothing is routed", text.name(), story::count(count, "error")));
-        Err(AlreadyTold.into())
+        eprint_line(format_args!(
+            "{}: {}, so nothing is routed",
+            text.name(),
+            humanize::count(self.errors.len(), "error")
+        ));
+        Err(AlreadyReported.into())
     }
 }
 
 impl Rules {
-    /// What the rules take, how they are found, and which are checked against every event.
+    /// Memory, kinds of indexes, and the rules that are checked against every event.
     pub(super) fn stats(&self) -> String {
         let mut text = self.set.stats().to_string();
         for id in self.set.unindexed() {
-            let _ = write!(text, "\n           {}", crate::render::clean::line(self.ids.text(*id)));
+            let _ = write!(text, "\n           {}", crate::render::sanitize::line(self.ids.text(*id)));
         }
         text
     }
@@ -272,14 +279,14 @@ impl Rules {
 /// A line that is not JSON.
 fn not_json(error: &filter::JsonError, start: usize) -> Diagnostic {
     let diagnostic = shifted(&error.diagnostic(), start);
-    // Help that names a line counts lines from the start of this one; whoever is told of line 1 would look there.
+    // A help text that names a line counts from the start of this line, which would mislead.
     match diagnostic.hint() {
         Some(hint) if !hint.contains("line ") => diagnostic,
         _ => diagnostic.help(SHAPE),
     }
 }
 
-/// The same, of a line that begins there in the text.
+/// The diagnostic of a line, its span moved to the position of the line in the text.
 fn shifted(diagnostic: &Diagnostic, start: usize) -> Diagnostic {
     let span = diagnostic.location().map(|span| Span { start: start + span.start, end: start + span.end });
     diagnostic.clone().span(span)
@@ -290,17 +297,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_ways_to_read_a_line_take_filters_as_deep_as_the_limit() {
+    fn both_readers_accept_filters_up_to_the_depth_limit() {
         let options = FilterOptions::new();
         let most = Limits::new().depth();
         for (depth, taken) in [(most, true), (most + 1, false)] {
             let nested = format!("{}[\"x\"]{}", "{\"a\":".repeat(depth - 1), "}".repeat(depth - 1));
             let line = format!("{{\"id\":1,\"filter\":{nested}}}");
             let mut part = Part::default();
-            assert_eq!(part.flawless_line(&line, 0, &options), taken, "{depth}");
+            assert_eq!(part.read_valid_line(&line, 0, &options), taken, "{depth}");
             let mut part = Part::default();
-            part.line(&line, 0, &options);
-            assert_eq!((part.rules.len() == 1, part.judgements.errors.is_empty()), (taken, taken), "{depth}");
+            part.diagnose_line(&line, 0, &options);
+            assert_eq!((part.rules.len() == 1, part.diagnosed.errors.is_empty()), (taken, taken), "{depth}");
         }
     }
 }

@@ -1,7 +1,7 @@
-//! `poll cancel KEY…`: asks whoever runs the file, or cancels where nobody does.
+//! `poll cancel KEY…`: requests cancellation from the runner of the file, or cancels the polls itself if there is none.
 //!
-//! The wish is on disk before anybody is asked, so that a runner that dies meanwhile does not lose it. Then the outcome
-//! is waited for; a runner that has gone in between is noticed by its lock, and its work is done here.
+//! The request is stored in the file, so it survives a crash of the runner. The command then polls the file for the
+//! outcome. If the runner exits meanwhile, its lock is free and the command cancels the polls itself.
 
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ use super::super::output;
 use super::{Opening, find, on_store, plain, quoted, shown};
 use crate::args::CancelArgs;
 use crate::exit::Exit;
-use crate::render::story;
-use crate::render::terminal::{Terminal, tell};
+use crate::render::humanize;
+use crate::render::terminal::{Terminal, eprint_line};
 
-/// A runner looks twice a second; the file says nothing of itself, so it is asked at this pace.
-const PACE: Duration = Duration::from_millis(50);
-/// How long a runner may take, to cancel all of them.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How often the file is read; the runner reads it twice a second.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// How long to wait for the runner.
+const RUNNER_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(in super::super) fn run(args: &CancelArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     on_store(&args.polls.store.file.path, Opening::MustExist, async |store| {
@@ -36,27 +36,31 @@ async fn cancel(args: &CancelArgs, store: SqliteStore, terminal: &Terminal) -> a
     let runner = store.runner().map_err(plain)?;
     let open = u32::try_from(polls.iter().filter(|poll| was_open(poll)).count()).unwrap_or(u32::MAX);
     if !args.polls.each.quiet && open > 0 {
-        let polls = story::count(open, "poll");
+        let polls = humanize::count(open, "poll");
         let file = quoted(file);
         match runner {
-            Some(runner) => tell(format_args!("asking {runner}, which runs {file}, to cancel {polls}")),
-            None => tell(format_args!("nobody runs {file}; cancelling {polls} here")),
+            Some(runner) => {
+                eprint_line(format_args!("asking {runner}, which runs {file}, to cancel {polls}"));
+            }
+            None => eprint_line(format_args!("no process runs {file}; cancelling {polls} here")),
         }
     }
     let clock = SystemClock::new();
-    let until = clock.now() + PATIENCE;
+    let until = clock.now() + RUNNER_TIMEOUT;
     let mut exit = Exit::Success;
     for poll in &polls {
         let name = loop {
             match end(&store, &poll.key, &clock).await.map_err(plain)? {
                 End::Ended(name) => break name,
-                End::OpenWith(_) if clock.now() < until => clock.sleep_until(clock.now() + PACE).await,
+                End::OpenWith(_) if clock.now() < until => {
+                    clock.sleep_until(clock.now() + POLL_INTERVAL).await;
+                }
                 End::OpenWith(runner) => anyhow::bail!(
-                    "{} has not cancelled {} within {} s; the wish is in the file and is seen to when it looks there, \
-                     or by the next `poll run --store {}`",
+                    "{} has not cancelled {} within {} s; the request is stored in the file, and this process or the next \
+                     `poll run --store {}` will cancel the poll",
                     runner.map_or_else(|| "the runner".to_owned(), |runner| runner.to_string()),
                     shown(&poll.key),
-                    PATIENCE.as_secs(),
+                    RUNNER_TIMEOUT.as_secs(),
                     quoted(file)
                 ),
             }
@@ -75,7 +79,7 @@ enum End {
     OpenWith(Option<Runner>),
 }
 
-/// How the poll has ended; ends it where nobody runs the file.
+/// How the poll has ended; ends it where no process runs the file.
 async fn end(store: &SqliteStore, key: &PollKey, clock: &SystemClock) -> Result<End, StoreError> {
     match store.summary(key.clone()).await? {
         Some(Summary { ended: Some(ending), .. }) => return Ok(End::Ended(ending.outcome)),

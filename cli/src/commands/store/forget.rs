@@ -1,10 +1,10 @@
-//! `poll forget KEY…`: removes finished polls, all that were named or none.
+//! `poll forget KEY…`: removes finished polls, either all named ones or none.
 
 use poller::SqliteStore;
 use poller::store::Store as _;
 use serde::Serialize;
 
-use super::super::{AlreadyTold, output, tell_error};
+use super::super::{AlreadyReported, output, print_error};
 use super::{Opening, find, named, on_store, plain, quoted, shown};
 use crate::args::ForgetArgs;
 use crate::exit::Exit;
@@ -30,7 +30,7 @@ async fn forget(args: &ForgetArgs, store: SqliteStore, terminal: &Terminal) -> a
     let mut open = polls.iter().filter(|poll| poll.ended.is_none()).peekable();
     if open.peek().is_some() {
         for poll in open {
-            tell_error(
+            print_error(
                 terminal,
                 &anyhow::anyhow!(
                     "{} is open, and only finished polls are forgotten; first: poll cancel --store {} {}",
@@ -40,10 +40,10 @@ async fn forget(args: &ForgetArgs, store: SqliteStore, terminal: &Terminal) -> a
                 ),
             );
         }
-        return Err(AlreadyTold.into());
+        return Err(AlreadyReported.into());
     }
     for poll in &polls {
-        // Another process may have been faster; the poll is gone either way.
+        // False if another process removed the poll meanwhile.
         let forgotten = store.forget(poll.key.clone()).await.map_err(plain)?;
         if args.polls.each.json {
             let (key, scope) = (poll.key.key(), super::list::some_scope(&poll.key));

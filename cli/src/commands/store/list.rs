@@ -8,11 +8,12 @@ use poller::{Clock as _, SqliteStore, SystemClock, Timestamp};
 use serde::Serialize;
 
 use super::super::output;
-use super::{Opening, age, on_store, plain, quoted, shown};
+use super::{Opening, on_store, plain, quoted, shown};
 use crate::args::ListArgs;
 use crate::exit::Exit;
-use crate::render::terminal::{Paint, Terminal, tell};
-use crate::render::{story, time};
+use crate::render::humanize;
+use crate::render::progress::lines;
+use crate::render::terminal::{Paint, Terminal, eprint_line};
 
 pub(in super::super) fn run(args: &ListArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     on_store(&args.file.path, Opening::MustExist, async |store| list(args, store, terminal).await)
@@ -34,12 +35,12 @@ async fn list(args: &ListArgs, store: SqliteStore, terminal: &Terminal) -> anyho
         output::text(&table(&polls, now, terminal.stdout_paint))?;
     }
     if !args.each.quiet {
-        tell(in_words(&polls, store.runner().map_err(plain)?, &quoted(&args.file.path)));
+        eprint_line(summary(&polls, store.runner().map_err(plain)?, &quoted(&args.file.path)));
     }
     Ok(Exit::Success)
 }
 
-/// The scope where it is not the default one.
+/// The scope, unless it is the default one.
 pub(super) fn some_scope(key: &PollKey) -> Option<&str> {
     Some(key.scope()).filter(|scope| !scope.is_empty())
 }
@@ -88,14 +89,16 @@ fn table(polls: &[Summary], now: Timestamp, paint: Paint) -> String {
     let mut rows = vec![["KEY", "STATE", "AGE", "WHEN", "ATTEMPTS"].map(str::to_owned)];
     rows.extend(polls.iter().map(|poll| {
         let (when, attempts) = match (&poll.ended, poll.deadline) {
-            (Some(ending), _) => (format!("{} ago", age(now.since(ending.at))), ending.attempts.to_string()),
+            (Some(ending), _) => {
+                (format!("{} ago", humanize::age(now.since(ending.at))), ending.attempts.to_string())
+            }
             (None, Some(deadline)) if deadline > now => {
-                (format!("{} left", time::countdown(deadline.since(now))), "-".to_owned())
+                (format!("{} left", humanize::countdown(deadline.since(now))), "-".to_owned())
             }
             (None, Some(_)) => ("time is up".to_owned(), "-".to_owned()),
             (None, None) => ("not known".to_owned(), "-".to_owned()),
         };
-        [shown(&poll.key), state(poll).to_owned(), age(now.since(poll.created_at)), when, attempts]
+        [shown(&poll.key), state(poll).to_owned(), humanize::age(now.since(poll.created_at)), when, attempts]
     }));
     let mut widths = [0; 5];
     for row in &rows {
@@ -127,8 +130,8 @@ fn table(polls: &[Summary], now: Timestamp, paint: Paint) -> String {
     text
 }
 
-/// `3 polls: 1 open, 2 matched; nobody runs polls.db: poll run --store polls.db`
-fn in_words(polls: &[Summary], runner: Option<Runner>, file: &str) -> String {
+/// `3 polls: 1 open, 2 matched; no process runs polls.db: poll run --store polls.db`
+fn summary(polls: &[Summary], runner: Option<Runner>, file: &str) -> String {
     const STATES: [&str; 7] =
         ["open", "cancelling", "matched", "failed", "timed out", "cancelled", "unreadable"];
     let counts = STATES.map(|name| {
@@ -138,8 +141,8 @@ fn in_words(polls: &[Summary], runner: Option<Runner>, file: &str) -> String {
     let open = polls.iter().any(|poll| poll.ended.is_none());
     let then = match (open, runner) {
         (_, Some(runner)) => format!("; {runner} runs {file}"),
-        (true, None) => format!("; nobody runs {file}: poll run --store {file}"),
+        (true, None) => format!("; no process runs {file}: poll run --store {file}"),
         (false, None) => String::new(),
     };
-    story::summary(&counts) + &then
+    lines::summary(&counts) + &then
 }

@@ -1,12 +1,12 @@
-//! The commands that work on a store, the file in which polls survive.
+//! The commands that work on a store, the file that keeps polls across processes.
 //!
 //! ```text
 //! run --store ──► resume ──► poller (holds the runner's lock) ──► news ──► story, outcomes
 //! submit, list, show, cancel, forget, purge ──► the file itself, beside a runner or without one
 //! ```
 //!
-//! What these have in common is here: opening the file, and what is checked of all polls before one of them is touched,
-//! because half a batch would be harder to clean up than none.
+//! This module opens the file and checks all polls of a command before it changes one of them: a half-done batch is
+//! harder to clean up than none.
 
 pub(super) mod cancel;
 pub(super) mod forget;
@@ -26,32 +26,32 @@ use poller::store::{PollKey, Store as _, StoreError, Summary};
 use poller::{Clock as _, ErrorKind, SealKey, SqliteStore, SystemClock};
 
 use super::specs::Job;
-use super::{AlreadyTold, block_on, signals, tell_error};
-use crate::args::NamedArgs;
+use super::{AlreadyReported, block_on, print_error, signals};
+use crate::args::KeysArgs;
 use crate::exit::Exit;
-use crate::render::clean;
+use crate::render::sanitize;
 use crate::render::terminal::Terminal;
 
-/// Whether the file may be made.
+/// Whether a missing file is created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Opening {
     MayBeNew,
-    /// A command that only looks must not leave a file behind where a name was misspelt.
+    /// A command that only reads must not create a file under a misspelt name.
     MustExist,
 }
 
-/// How long a file may take to be closed before the process ends anyway: nothing is lost then, it is only not tidied up.
+/// How long to wait until the file is closed. After that the process ends anyway; only the log file stays behind then.
 const CLOSING: Duration = Duration::from_secs(2);
 
-/// Runs a command on the store in this file. The file is closed in the end, so that nothing but it is left, and a copy of
-/// it has everything.
+/// Runs a command on the store in this file. The file is closed afterwards, which merges the write-ahead log into it: a copy
+/// of the file is complete.
 fn on_store(
     file: &Path,
     opening: Opening,
     command: impl AsyncFnOnce(SqliteStore) -> anyhow::Result<Exit>,
 ) -> anyhow::Result<Exit> {
     block_on(async {
-        signals::survive_file_limits();
+        signals::handle_file_size_limit();
         let store = open(file, opening)?;
         let closed = store.closed();
         let result = command(store).await;
@@ -66,7 +66,7 @@ fn on_store(
 
 /// The store in this file.
 fn open(file: &Path, opening: Opening) -> anyhow::Result<SqliteStore> {
-    // Where that cannot be found out, opening it says why.
+    // If `try_exists` fails, opening the file reports the reason.
     if opening == Opening::MustExist && matches!(file.try_exists(), Ok(false)) {
         anyhow::bail!(
             "there is no store at {}; `poll submit --store FILE SPEC` or `poll run --store FILE SPEC` makes one",
@@ -76,20 +76,20 @@ fn open(file: &Path, opening: Opening) -> anyhow::Result<SqliteStore> {
     SqliteStore::open_sealed(file, SealKey::from_env()?).map_err(plain)
 }
 
-/// A store's message says it all; its cause is in it.
+/// The message of a store error; it includes the cause.
 fn plain(error: StoreError) -> anyhow::Error {
     anyhow::Error::msg(error.to_string())
 }
 
-/// The message of a poller's error, once.
-fn plainly(error: poller::Error) -> anyhow::Error {
+/// The message of a poller error, without repeating that of a store error inside it.
+fn poller_error(error: poller::Error) -> anyhow::Error {
     match (error.kind(), error.source()) {
         (ErrorKind::Store, Some(store)) => anyhow::Error::msg(store.to_string()),
         _ => anyhow::Error::msg(error.to_string()),
     }
 }
 
-/// Tells everything that keeps one of the jobs from being stored: nothing is stored then.
+/// Checks that all jobs can be stored; prints every problem and fails if there is one.
 async fn check(
     store: &SqliteStore,
     scope: &str,
@@ -99,16 +99,16 @@ async fn check(
     terminal: &Terminal,
 ) -> anyhow::Result<()> {
     let mut wrong = false;
-    let mut tell = |key: &str, problem: String| {
+    let mut report = |key: &str, problem: String| {
         wrong = true;
-        tell_error(terminal, &anyhow::anyhow!("{}: {problem}", clean::excerpt(key, 80)));
+        print_error(terminal, &anyhow::anyhow!("{}: {problem}", sanitize::excerpt(key, 80)));
     };
     for Job { key, spec } in jobs {
         if let Err(error) = client.admits(&spec.url()) {
-            tell(key, format!("the URL cannot be asked: {error}"));
+            report(key, format!("the URL cannot be asked: {error}"));
         }
         if let Err(error) = store.admits(spec) {
-            tell(key, error.to_string());
+            report(key, error.to_string());
         }
         let present = store.get(PollKey::new(scope, key.as_str())).await.map_err(plain)?;
         let Some(present) = present.filter(|poll| poll.outcome.is_none() || !fresh) else { continue };
@@ -118,7 +118,7 @@ async fn check(
                 Some(_) => "give it another cacheKey, or forget the finished poll with --fresh",
                 None => "give it another cacheKey, or cancel and forget the poll that is there",
             };
-            tell(
+            report(
                 key,
                 format!(
                     "the store has a poll of this key with another spec; they differ in {}: {ways_out}",
@@ -127,27 +127,27 @@ async fn check(
             );
         }
     }
-    if wrong { Err(AlreadyTold.into()) } else { Ok(()) }
+    if wrong { Err(AlreadyReported.into()) } else { Ok(()) }
 }
 
-/// The polls of these keys; tells which there are none of.
-async fn find(store: &SqliteStore, polls: &NamedArgs, terminal: &Terminal) -> anyhow::Result<Vec<Summary>> {
+/// The polls of these keys; prints the missing ones and fails if there are any.
+async fn find(store: &SqliteStore, polls: &KeysArgs, terminal: &Terminal) -> anyhow::Result<Vec<Summary>> {
     let (file, scope) = (&polls.store.file.path, polls.store.scope());
     let mut found: Vec<Summary> = Vec::with_capacity(polls.keys.len());
     let mut wrong = false;
     for key in &polls.keys {
         let name = PollKey::new(scope, key.as_str());
         match store.summary(name.clone()).await.map_err(plain)? {
-            // A key that is given twice is one poll.
+            // The same key twice is one poll.
             Some(summary) if found.iter().any(|known| known.key == summary.key) => {}
             Some(summary) => found.push(summary),
             None => {
                 wrong = true;
-                tell_error(terminal, &no_such_poll(&name, file));
+                print_error(terminal, &no_such_poll(&name, file));
             }
         }
     }
-    if wrong { Err(AlreadyTold.into()) } else { Ok(found) }
+    if wrong { Err(AlreadyReported.into()) } else { Ok(found) }
 }
 
 fn no_such_poll(key: &PollKey, file: &Path) -> anyhow::Error {
@@ -159,17 +159,17 @@ fn no_such_poll(key: &PollKey, file: &Path) -> anyhow::Error {
     )
 }
 
-/// A key as it is shown in a line.
+/// A key for people.
 fn shown(key: &PollKey) -> String {
-    clean::line(&key.to_string()).into_owned()
+    sanitize::line(&key.to_string()).into_owned()
 }
 
-/// A path as a shell takes it.
+/// A path, quoted for the shell.
 fn quoted(file: &Path) -> String {
     quoted_text(&file.display().to_string())
 }
 
-/// The arguments by which a shell names a poll: its scope, if it is not the default one, and its key.
+/// The shell arguments that name a poll: `--scope` unless it is the default one, and the key.
 fn named(key: &PollKey) -> String {
     let scope = match key.scope() {
         "" => String::new(),
@@ -178,23 +178,13 @@ fn named(key: &PollKey) -> String {
     format!("{scope}{}", quoted_text(key.key()))
 }
 
-/// Text as a shell takes it for one argument.
+/// Text as one shell argument.
 fn quoted_text(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@%".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         return text.to_owned();
     }
-    format!("'{}'", clean::line(text).replace('\'', r"'\''"))
-}
-
-/// `3m 02s`, `4h 10m`, `12d`: for ages, where seconds stop mattering.
-fn age(age: Duration) -> String {
-    const DAY: u64 = 24 * 3600;
-    match age.as_secs() {
-        0 => "0s".to_owned(),
-        seconds if seconds < 2 * DAY => crate::render::time::short(Duration::from_secs(seconds)),
-        seconds => format!("{}d", seconds / DAY),
-    }
+    format!("'{}'", sanitize::line(text).replace('\'', r"'\''"))
 }
 
 #[cfg(test)]
@@ -202,20 +192,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_can_be_pasted() {
+    fn shell_arguments_are_quoted() {
         assert_eq!(quoted(Path::new("/var/lib/polls.db")), "/var/lib/polls.db");
         assert_eq!(quoted(Path::new("my polls.db")), "'my polls.db'");
         assert_eq!(quoted(Path::new("it's")), r"'it'\''s'");
         assert_eq!(named(&PollKey::new("", "a b")), "'a b'");
         assert_eq!(named(&PollKey::new("run 17", "a")), "--scope 'run 17' a");
-    }
-
-    #[test]
-    fn ages_are_short() {
-        let shown = |seconds| age(Duration::from_secs(seconds));
-        assert_eq!(
-            [0, 45, 245, 7200, 172_800, 1_000_000].map(shown),
-            ["0s", "45s", "4m 05s", "2h", "2d", "11d"]
-        );
     }
 }

@@ -41,16 +41,16 @@ impl Watched {
         (Self { store, news }, listener)
     }
 
-    fn tell(&self, news: News) {
+    fn send(&self, news: News) {
         // Whoever listened has gone when the process is about to end.
         let _ = self.news.send(news);
     }
 
     fn tell_of(&self, open: &OpenPolls) {
-        self.tell(News::Open(open.polls.clone()));
+        self.send(News::Open(open.polls.clone()));
         // The store has ended these, and the engine never sees them.
         for (key, outcome) in &open.unreadable {
-            self.tell(News::Unreadable(key.clone(), Arc::clone(outcome)));
+            self.send(News::Unreadable(key.clone(), Arc::clone(outcome)));
         }
     }
 }
@@ -75,8 +75,8 @@ impl Store for Watched {
                 .store
                 .finish(key.clone(), outcome)
                 .await
-                .inspect_err(|error| self.tell(News::Unsaved(error.clone())))?;
-            self.tell(News::Finished(key, Arc::clone(&kept)));
+                .inspect_err(|error| self.send(News::Unsaved(error.clone())))?;
+            self.send(News::Finished(key, Arc::clone(&kept)));
             Ok(kept)
         })
     }
@@ -84,7 +84,7 @@ impl Store for Watched {
     fn begin_run(&self) -> BoxFuture<'_, Result<usize, StoreError>> {
         Box::pin(async move {
             let open = self.store.begin_run().await?;
-            self.tell(News::Begun(open));
+            self.send(News::Begun(open));
             Ok(open)
         })
     }
@@ -92,7 +92,7 @@ impl Store for Watched {
     fn load_open(&self) -> BoxFuture<'_, Result<OpenPolls, StoreError>> {
         Box::pin(async move {
             let open =
-                self.store.load_open().await.inspect_err(|error| self.tell(News::Trouble(error.clone())))?;
+                self.store.load_open().await.inspect_err(|error| self.send(News::Trouble(error.clone())))?;
             self.tell_of(&open);
             Ok(open)
         })
@@ -133,7 +133,7 @@ impl Store for Watched {
     fn changes(&self) -> BoxFuture<'_, Result<Changes, StoreError>> {
         Box::pin(async move {
             let changes =
-                self.store.changes().await.inspect_err(|error| self.tell(News::Trouble(error.clone())))?;
+                self.store.changes().await.inspect_err(|error| self.send(News::Trouble(error.clone())))?;
             self.tell_of(&changes.open);
             Ok(changes)
         })

@@ -1,4 +1,4 @@
-//! `poll purge`: removes finished polls by age and number, a few at a time, so that a runner beside it is not held up.
+//! `poll purge`: removes finished polls by age and number, in small transactions that do not block a runner.
 
 use poller::store::{Retention, Store as _};
 use poller::{Clock as _, SqliteStore, SystemClock};
@@ -8,7 +8,7 @@ use super::super::output;
 use super::{Opening, on_store, plain};
 use crate::args::PurgeArgs;
 use crate::exit::Exit;
-use crate::render::story;
+use crate::render::humanize;
 use crate::render::terminal::Terminal;
 
 pub(in super::super) fn run(args: &PurgeArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
@@ -33,7 +33,7 @@ async fn purge(args: &PurgeArgs, store: SqliteStore, terminal: &Terminal) -> any
     if args.json {
         output::json(&Line { removed }, terminal)?;
     } else {
-        let count = story::count(u32::try_from(removed).unwrap_or(u32::MAX), "finished poll");
+        let count = humanize::count(u32::try_from(removed).unwrap_or(u32::MAX), "finished poll");
         output::text(&format!("{count} removed"))?;
     }
     Ok(Exit::Success)

@@ -19,24 +19,24 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use poller::secret::AllowAll;
 use poller::store::{PollKey, Store as _, StoreError, StoredPoll};
 use poller::{
-    Accepted, Clock as _, Event, Outcome, PollHandle, PollSpec, Poller, ShutdownReport, SqliteStore,
+    Accepted, Clock as _, Event, Limits, Outcome, PollHandle, PollSpec, Poller, ShutdownReport, SqliteStore,
     SystemClock, Timestamp,
 };
 use serde::Serialize;
 use tokio::sync::oneshot;
 use tokio::time::MissedTickBehavior;
 
-use super::super::ends::{Ends, Print};
+use super::super::outcomes::{Outcomes, Print};
 use super::super::specs::{self, Job, Loaded};
 use super::super::{drive, output, signals};
 use super::list::some_scope;
 use super::news::{News, Watched};
-use super::{Opening, age, check, on_store, plain, plainly, quoted, shown};
+use super::{Opening, check, on_store, plain, poller_error, quoted, shown};
 use crate::args::{ConnectArgs, RunArgs};
 use crate::exit::Exit;
-use crate::render::live::{FEW, Narrator};
+use crate::render::progress::{FEW, ProgressReporter};
 use crate::render::terminal::Terminal;
-use crate::render::{clean, story, time};
+use crate::render::{humanize, sanitize};
 
 /// How many submissions wait for the disk at once; they share its syncs.
 const AT_ONCE: usize = 256;
@@ -44,7 +44,7 @@ const AT_ONCE: usize = 256;
 pub(in super::super) fn run(args: &RunArgs, file: &Path, terminal: &Terminal) -> anyhow::Result<Exit> {
     let given = match &args.files[..] {
         [] => None,
-        files => Some(specs::load(files, args.unbounded, args.report.quiet, terminal)?),
+        files => Some(specs::load(files, args.limits.limits(), args.report.quiet, terminal)?),
     };
     let opening = if given.is_some() { Opening::MayBeNew } else { Opening::MustExist };
     on_store(file, opening, async |store| resume(args, file, given, store, terminal).await)
@@ -62,11 +62,11 @@ async fn resume(
     if let Some(Loaded { jobs, .. }) = &given {
         check(&store, scope, jobs, args.fresh, &client, terminal).await?;
     }
-    let narrator = Narrator::new(terminal, args.report.quiet);
-    let mut interrupted = signals::listen(narrator.eraser())?;
+    let progress = ProgressReporter::new(terminal, args.report.quiet);
+    let mut interrupted = signals::listen(progress.clear_callback())?;
     let clock = SystemClock::new();
     // What is given was checked when it was read; what the file has open was accepted once, and is not refused now.
-    let mut limits = args.connect.bound(specs::limits(true));
+    let mut limits = args.connect.apply(Limits::unbounded());
     limits.open_polls = limits.open_polls.max(given.as_ref().map_or(0, |given| given.jobs.len()));
     let (watched, mut news) = Watched::new(store.clone());
     let poller = Poller::builder()
@@ -78,7 +78,7 @@ async fn resume(
         .store(watched)
         .build()
         .await
-        .map_err(plainly)?;
+        .map_err(poller_error)?;
     let print = match &given {
         Some(Loaded { specs: 1, .. }) if !args.report.json => Print::Body,
         _ => Print::Outcomes,
@@ -90,8 +90,8 @@ async fn resume(
         poller: poller.clone(),
         clock,
         began: clock.now(),
-        ends: Ends::new(print),
-        narrator,
+        outcomes: Outcomes::new(print),
+        progress,
         terminal,
         open: HashMap::new(),
         watched: 0,
@@ -113,7 +113,7 @@ async fn resume(
         tokio::select! {
             // What an attempt brought is told before what follows from it.
             biased;
-            _ = redraw.tick(), if run.narrator.ticks() => run.narrator.tick(clock.now(), &poller.stats()),
+            _ = redraw.tick(), if run.progress.needs_ticks() => run.progress.tick(clock.now(), &poller.stats()),
             Some((index, event)) = run.events.next(), if !run.events.is_empty() => run.event(index, &event),
             Some(news) = news.recv() => run.news(news).await?,
             report = &mut stopped, if stop.is_none() => {
@@ -127,11 +127,11 @@ async fn resume(
                     let report = poller.shutdown().await;
                     stop.map(|stop| stop.send(report))
                 });
-                // Told once it has begun, so that a request which ends after the line was in flight for the report too.
+                // Output once it has begun, so that a request which ends after the line was in flight for the report too.
                 if (&mut shutdown).now_or_never().is_none() {
                     tokio::spawn(shutdown);
                 }
-                run.narrator.say(format_args!("{name}: stopping; again to end at once"));
+                run.progress.message(format_args!("{name}: stopping; again to end at once"));
             }
         }
     }
@@ -153,10 +153,10 @@ struct Run<'a> {
     poller: Poller,
     clock: SystemClock,
     began: Timestamp,
-    ends: Ends,
-    narrator: Narrator,
+    outcomes: Outcomes,
+    progress: ProgressReporter,
     terminal: &'a Terminal,
-    /// The polls that are waited for, and their numbers with the narrator.
+    /// The polls that are waited for, and their numbers with the progress.
     open: HashMap<PollKey, usize>,
     watched: usize,
     events: SelectAll<BoxStream<'static, (usize, Event)>>,
@@ -176,14 +176,14 @@ impl Run<'_> {
         fresh: bool,
     ) -> anyhow::Result<()> {
         let Some(Loaded { jobs, .. }) = given else {
-            let count = story::count(u32::try_from(found).unwrap_or(u32::MAX), "open poll");
+            let count = humanize::count(u32::try_from(found).unwrap_or(u32::MAX), "open poll");
             match found {
-                0 => self.narrator.say(format_args!("{} has no open poll", self.file)),
-                _ => self.narrator.say(format_args!("{}: {count}", self.file)),
+                0 => self.progress.message(format_args!("{} has no open poll", self.file)),
+                _ => self.progress.message(format_args!("{}: {count}", self.file)),
             }
             return Ok(());
         };
-        super::super::run::introduce(&jobs, &self.narrator);
+        super::super::run::introduce(&jobs, &self.progress);
         let (store, scoped) = (self.store.clone(), self.poller.scope(scope));
         let mut submitted = futures_util::stream::iter(jobs)
             .map(|Job { key, spec }| {
@@ -193,7 +193,7 @@ impl Run<'_> {
                         // An open poll stays, and is what was asked for.
                         store.forget(PollKey::new(scoped.name(), key.as_str())).await.map_err(plain)?;
                     }
-                    let poll = scoped.submit(key, spec.clone()).await.map_err(plainly)?;
+                    let poll = scoped.submit(key, spec.clone()).await.map_err(poller_error)?;
                     anyhow::Ok((poll, spec))
                 }
             })
@@ -206,8 +206,8 @@ impl Run<'_> {
         }
         let others = u32::try_from(found.saturating_sub(joined)).unwrap_or(u32::MAX);
         if others > 0 {
-            let count = story::count(others, "other open poll");
-            self.narrator.say(format_args!("{count} of {} run along", self.file));
+            let count = humanize::count(others, "other open poll");
+            self.progress.message(format_args!("{count} of {} run along", self.file));
         }
         Ok(())
     }
@@ -219,22 +219,22 @@ impl Run<'_> {
             u64::try_from(spec.timeout().as_micros())
                 .map_or(0, |timeout| poll.deadline().as_micros().saturating_sub(timeout)),
         );
-        let name = clean::excerpt(poll.key(), 80);
+        let name = sanitize::excerpt(poll.key(), 80);
         match poll.accepted() {
             Accepted::AlreadyFinished => {
-                let outcome = poll.outcome().await.map_err(plainly)?;
-                self.narrator.say(format_args!(
+                let outcome = poll.outcome().await.map_err(poller_error)?;
+                self.progress.message(format_args!(
                     "{name}: {} {} ago; that is its result, nothing is asked (--fresh asks anew)",
                     outcome.name(),
-                    age(now.since(outcome.ended_at))
+                    humanize::age(now.since(outcome.ended_at))
                 ));
                 let index = self.watch(poll.poll_key(), started, poll.deadline());
                 return self.finish(index, poll.poll_key(), &outcome);
             }
-            Accepted::Joined => self.narrator.say(format_args!(
+            Accepted::Joined => self.progress.message(format_args!(
                 "{name}: goes on; accepted {} ago, {} left",
-                age(now.since(started)),
-                time::countdown(poll.deadline().since(now))
+                humanize::age(now.since(started)),
+                humanize::countdown(poll.deadline().since(now))
             )),
             _ => {}
         }
@@ -263,7 +263,7 @@ impl Run<'_> {
     }
 
     fn watch(&mut self, key: &PollKey, started: Timestamp, deadline: Timestamp) -> usize {
-        self.narrator.watch(&shown(key), started, deadline);
+        self.progress.add_poll(&shown(key), started, deadline);
         self.watched += 1;
         self.watched - 1
     }
@@ -277,7 +277,7 @@ impl Run<'_> {
     fn event(&mut self, index: usize, event: &Event) {
         // The end is told once, when it comes with the news.
         if !matches!(event, Event::Outcome(_)) {
-            self.narrator.event(index, event);
+            self.progress.event(index, event);
         }
     }
 
@@ -304,19 +304,19 @@ impl Run<'_> {
             }
             News::Trouble(error) => {
                 let so = "what others submit or cancel is not noticed until that is mended";
-                tell_once(&self.narrator, &mut self.unread, &error, so);
+                tell_once(&self.progress, &mut self.unread, &error, so);
             }
             News::Unsaved(error) => {
                 let so = "outcomes wait, and are told when that is mended";
-                tell_once(&self.narrator, &mut self.unsaved, &error, so);
+                tell_once(&self.progress, &mut self.unsaved, &error, so);
             }
         }
         Ok(())
     }
 
     fn finish(&mut self, index: usize, key: &PollKey, outcome: &Arc<Outcome>) -> anyhow::Result<()> {
-        self.narrator.event(index, &Event::Outcome(Arc::clone(outcome)));
-        self.ends.take(key, outcome, &self.narrator, self.terminal)
+        self.progress.event(index, &Event::Outcome(Arc::clone(outcome)));
+        self.outcomes.add(key, outcome, &self.progress, self.terminal)
     }
 
     async fn is_done(&self) -> anyhow::Result<bool> {
@@ -327,10 +327,10 @@ impl Run<'_> {
     /// What a stop has left: told to programs here, to people by [`end`](Self::end).
     async fn stopped(&self, report: &ShutdownReport, json: bool) -> anyhow::Result<()> {
         if let Some(requests) = requests_left(report) {
-            self.narrator.say(requests);
+            self.progress.message(requests);
         }
         if let Some(outcomes) = outcomes_unkept(report) {
-            self.narrator.say(outcomes);
+            self.progress.message(outcomes);
         }
         if !json {
             return Ok(());
@@ -349,14 +349,14 @@ impl Run<'_> {
             requests_ended: report.ended,
             requests_abandoned: report.abandoned,
         };
-        self.narrator.aside(|| output::json(&line, self.terminal))
+        self.progress.suspend(|| output::json(&line, self.terminal))
     }
 
     /// The last words, and the exit code.
     async fn end(self, stopped: Option<&ShutdownReport>, connect: &ConnectArgs) -> anyhow::Result<Exit> {
-        if self.ends.number() > 1 {
-            self.narrator.sum_up(
-                self.ends.summary(),
+        if self.outcomes.number() > 1 {
+            self.progress.summarize(
+                self.outcomes.summary(),
                 &self.poller.stats(),
                 self.clock.now().since(self.began),
             );
@@ -365,9 +365,9 @@ impl Run<'_> {
         if left > 0 {
             let cacert = connect.cacert.as_ref().map(|path| format!(" --cacert {}", quoted(path)));
             let max_body = connect.max_body.map(|bytes| format!(" --max-body {bytes}"));
-            self.narrator.say(format_args!(
+            self.progress.message(format_args!(
                 "{} stay{} open{}; go on with: poll run --store {}{}{}",
-                story::count(left, "poll"),
+                humanize::count(left, "poll"),
                 if left == 1 { "s" } else { "" },
                 stopped.map(|report| some_open(report, self.clock.now())).unwrap_or_default(),
                 self.file,
@@ -375,7 +375,7 @@ impl Run<'_> {
                 max_body.unwrap_or_default()
             ));
         }
-        Ok(if stopped.is_some() { self.ends.exit().and(Exit::Cancelled) } else { self.ends.exit() })
+        Ok(if stopped.is_some() { self.outcomes.exit().and(Exit::Cancelled) } else { self.outcomes.exit() })
     }
 }
 
@@ -404,7 +404,7 @@ struct LeftLine<'a> {
 fn requests_left(report: &ShutdownReport) -> Option<String> {
     let in_flight = report.ended + report.abandoned;
     let were = |number: usize| if number == 1 { "was" } else { "were" };
-    let count = story::count(u32::try_from(in_flight).unwrap_or(u32::MAX), "request");
+    let count = humanize::count(u32::try_from(in_flight).unwrap_or(u32::MAX), "request");
     let became = match (report.ended, report.abandoned) {
         (0, 0) => return None,
         (_, 0) => "ended in time".to_owned(),
@@ -417,7 +417,7 @@ fn requests_left(report: &ShutdownReport) -> Option<String> {
 
 /// `1 outcome could not be kept; its poll is open still`
 fn outcomes_unkept(report: &ShutdownReport) -> Option<String> {
-    let count = story::count(u32::try_from(report.unsaved).unwrap_or(u32::MAX), "outcome");
+    let count = humanize::count(u32::try_from(report.unsaved).unwrap_or(u32::MAX), "outcome");
     let so = if report.unsaved == 1 { "its poll is" } else { "their polls are" };
     (report.unsaved > 0).then(|| format!("{count} could not be kept in time; {so} open still"))
 }
@@ -426,8 +426,8 @@ fn outcomes_unkept(report: &ShutdownReport) -> Option<String> {
 fn some_open(report: &ShutdownReport, now: Timestamp) -> String {
     const NAMED: usize = 3;
     let named = report.first.iter().take(NAMED).map(|poll| {
-        let left = time::countdown(poll.deadline.since(now));
-        format!("{}: {left} left", clean::excerpt(&poll.key.to_string(), 40))
+        let left = humanize::countdown(poll.deadline.since(now));
+        format!("{}: {left} left", sanitize::excerpt(&poll.key.to_string(), 40))
     });
     let named: Vec<_> = named.collect();
     match named.len() {
@@ -437,10 +437,10 @@ fn some_open(report: &ShutdownReport, now: Timestamp) -> String {
 }
 
 /// Says what is wrong with the store, unless that is what was said last.
-fn tell_once(narrator: &Narrator, last: &mut Option<String>, error: &StoreError, so: &str) {
+fn tell_once(progress: &ProgressReporter, last: &mut Option<String>, error: &StoreError, so: &str) {
     let message = error.to_string();
     if last.as_ref() != Some(&message) {
-        narrator.say(format_args!("{message}; {so}"));
+        progress.message(format_args!("{message}; {so}"));
         *last = Some(message);
     }
 }

@@ -1,4 +1,4 @@
-//! `poll show KEY`: everything a store knows of one poll.
+//! `poll show KEY`: everything the store has about one poll.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -8,11 +8,12 @@ use poller::{Attempt, Clock as _, Outcome, PollSpec, SqliteStore, SystemClock, T
 use serde::Serialize;
 
 use super::super::output;
-use super::{Opening, age, no_such_poll, on_store, plain, quoted, shown};
+use super::{Opening, no_such_poll, on_store, plain, quoted, shown};
 use crate::args::ShowArgs;
 use crate::exit::Exit;
+use crate::render::progress::lines;
 use crate::render::terminal::{Paint, Terminal};
-use crate::render::{charset, clean, story, time};
+use crate::render::{charset, humanize, sanitize};
 
 pub(in super::super) fn run(args: &ShowArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     on_store(&args.store.file.path, Opening::MustExist, async |store| show(args, store, terminal).await)
@@ -38,7 +39,7 @@ async fn show(args: &ShowArgs, store: SqliteStore, terminal: &Terminal) -> anyho
     }
     let page =
         Page { poll: &poll, summary: &summary, runner, attempts: &attempts, now: SystemClock::new().now() };
-    output::text(&charset::spelled(&page.in_words(&quoted(file), terminal.stdout_paint)?))?;
+    output::text(&charset::for_locale(&page.describe(&quoted(file), terminal.stdout_paint)?))?;
     Ok(Exit::Success)
 }
 
@@ -56,7 +57,7 @@ struct Whole<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     runner: Option<u32>,
     spec: &'a PollSpec,
-    /// Of an open poll; those of an ended one are in its outcome.
+    /// The attempts of an open poll; the outcome has those of a finished one.
     #[serde(skip_serializing_if = "<[Attempt]>::is_empty")]
     history: &'a [Attempt],
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -73,7 +74,7 @@ impl<'a> Whole<'a> {
         Self {
             key: poll.key.key(),
             scope: super::list::some_scope(&poll.key),
-            // The poll was read last; it may have ended since the summary was.
+            // The poll was read after the summary and may have finished in between.
             state: poll
                 .outcome
                 .as_ref()
@@ -93,30 +94,30 @@ fn deadline(poll: &StoredPoll) -> Timestamp {
     poll.created_at + poll.spec.timeout()
 }
 
-/// What is shown to a person.
+/// The page for people.
 struct Page<'a> {
     poll: &'a StoredPoll,
     summary: &'a Summary,
     runner: Option<Runner>,
-    /// Of an open poll, as far as they have been written.
+    /// The attempts of an open poll that the runner has stored.
     attempts: &'a [Attempt],
     now: Timestamp,
 }
 
 impl Page<'_> {
-    fn in_words(&self, file: &str, paint: Paint) -> anyhow::Result<String> {
+    fn describe(&self, file: &str, paint: Paint) -> anyhow::Result<String> {
         let poll = self.poll;
         let mut text = format!("{}\n", paint.strong(shown(&poll.key)));
         let mut member = |name: &str, value: &str| {
             let _ = writeln!(text, "  {} {value}", paint.faint(format_args!("{name:<9}")));
         };
-        let ago = |at: Timestamp| format!("{at} ({} ago)", age(self.now.since(at)));
+        let ago = |at: Timestamp| format!("{at} ({} ago)", humanize::age(self.now.since(at)));
         member("state", &self.state(file, paint));
         member("accepted", &ago(poll.created_at));
         match &poll.outcome {
             Some(outcome) => member("ended", &ago(outcome.ended_at)),
             None if deadline(poll) > self.now => {
-                let left = time::countdown(deadline(poll).since(self.now));
+                let left = humanize::countdown(deadline(poll).since(self.now));
                 member("deadline", &format!("{} ({left} left)", deadline(poll)));
             }
             None => member("deadline", &format!("{}, passed", ago(deadline(poll)))),
@@ -125,8 +126,13 @@ impl Page<'_> {
             member("restarts", &poll.restarts.to_string());
         }
         let spec = serde_json::to_string_pretty(&poll.spec)?;
-        let _ =
-            write!(text, "\n{}\n{}\n\n{}", paint.faint("spec"), clean::block(&spec), paint.faint("timeline"));
+        let _ = write!(
+            text,
+            "\n{}\n{}\n\n{}",
+            paint.faint("spec"),
+            sanitize::block(&spec),
+            paint.faint("timeline")
+        );
         match &poll.outcome {
             Some(outcome) => timeline(&mut text, poll.created_at, outcome, paint),
             None if self.attempts.is_empty() => text.push_str("\nno attempts have been written yet"),
@@ -150,27 +156,30 @@ impl Page<'_> {
             },
             (None, Some(runner)) => format!("{}; {runner} runs the file", super::list::state(self.summary)),
             (None, None) => {
-                format!("{}; nobody runs the file: poll run --store {file}", super::list::state(self.summary))
+                format!(
+                    "{}; no process runs the file: poll run --store {file}",
+                    super::list::state(self.summary)
+                )
             }
         }
     }
 }
 
-/// The attempts that are kept, and how many there were before the first of them.
+/// The stored attempts, and the number of earlier ones.
 fn attempts(text: &mut String, started: Timestamp, attempts: &[Attempt], paint: Paint) {
     if let Some(before) =
         attempts.first().map(|first| first.number.saturating_sub(1)).filter(|before| *before > 0)
     {
-        let _ = write!(text, "\n… {} before these", story::count(before, "attempt"));
+        let _ = write!(text, "\n… {} before these", humanize::count(before, "attempt"));
     }
     for attempt in attempts {
-        let _ = write!(text, "\n{}", story::attempt(attempt, started, None, paint));
+        let _ = write!(text, "\n{}", lines::attempt(attempt, started, None, paint));
     }
 }
 
 fn timeline(text: &mut String, started: Timestamp, outcome: &Arc<Outcome>, paint: Paint) {
     attempts(text, started, &outcome.history, paint);
-    let _ = write!(text, "\n{}", story::outcome(outcome, None, paint));
+    let _ = write!(text, "\n{}", lines::outcome(outcome, None, paint));
     if let Some(response) = outcome.response() {
         let _ = write!(text, "\nthe response's body has {} bytes; --json prints it", response.body().len());
     }
@@ -182,7 +191,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn attempts_that_are_not_kept_are_counted() {
+    fn earlier_attempts_are_counted() {
         let attempt = |number: u32| -> Attempt {
             let text = json!({
                 "number": number, "at": "2026-01-01T00:00:20Z", "durationInMicros": 12_000,

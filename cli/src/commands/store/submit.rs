@@ -1,6 +1,6 @@
-//! `poll submit`: polls put on disk for whoever runs the file.
+//! `poll submit`: stores polls for the runner of the file.
 //!
-//! A key is printed when its poll is on disk, never before: who reads it may rely on it.
+//! A key is printed only after its poll is on disk.
 
 use futures_util::StreamExt as _;
 use poller::store::{Creation, PollKey, Runner, Store as _, StoredPoll};
@@ -12,14 +12,14 @@ use super::super::{drive, output};
 use super::{Opening, check, on_store, plain, quoted};
 use crate::args::SubmitArgs;
 use crate::exit::Exit;
-use crate::render::story;
-use crate::render::terminal::{Terminal, tell};
+use crate::render::humanize;
+use crate::render::terminal::{Terminal, eprint_line};
 
-/// How many wait for the disk at once; they share its syncs.
+/// The number of concurrent writes; writes in one transaction share its sync.
 const AT_ONCE: usize = 1024;
 
 pub(in super::super) fn run(args: &SubmitArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
-    let Loaded { jobs, .. } = specs::load(&args.files, args.unbounded, args.each.quiet, terminal)?;
+    let Loaded { jobs, .. } = specs::load(&args.files, args.limits.limits(), args.each.quiet, terminal)?;
     on_store(&args.store.file.path, Opening::MayBeNew, async |store| {
         submit(args, jobs, store, terminal).await
     })
@@ -35,7 +35,7 @@ async fn submit(
     check(&store, scope, &jobs, args.fresh, &drive::client(None)?, terminal).await?;
     let now = SystemClock::new().now();
     let mut tally = [0_u32; 3];
-    // In the order in which they were given, so that their keys can be told apart by it.
+    // `buffered` keeps the order of the specs, so that callers can assign the keys to them.
     let mut results = futures_util::stream::iter(jobs)
         .map(|job| put(&store, PollKey::new(scope, job.key.as_str()), job, args.fresh, now))
         .buffered(AT_ONCE);
@@ -50,12 +50,12 @@ async fn submit(
         }
     }
     if !args.each.quiet {
-        tell(in_words(tally, store.runner().map_err(plain)?, &quoted(&args.store.file.path)));
+        eprint_line(describe(tally, store.runner().map_err(plain)?, &quoted(&args.store.file.path)));
     }
     Ok(Exit::Success)
 }
 
-/// What came of one poll.
+/// The result for one poll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 enum Put {
@@ -81,7 +81,7 @@ async fn put(
     now: Timestamp,
 ) -> anyhow::Result<(PollKey, Put, Timestamp)> {
     if fresh {
-        // An open poll stays, and is what was asked for.
+        // This does not remove an open poll; the spec then joins it.
         store.forget(key.clone()).await.map_err(plain)?;
     }
     let timeout = spec.timeout();
@@ -103,20 +103,22 @@ async fn put(
 }
 
 /// `2 polls stored, 1 was there and has ended; process 4711 runs the file and takes them on within a second`
-fn in_words([created, open, finished]: [u32; 3], runner: Option<Runner>, file: &str) -> String {
+fn describe([created, open, finished]: [u32; 3], runner: Option<Runner>, file: &str) -> String {
     let mut parts = Vec::new();
     if created > 0 {
-        parts.push(format!("{} stored", story::count(created, "poll")));
+        parts.push(format!("{} stored", humanize::count(created, "poll")));
     }
     if open > 0 {
-        parts.push(format!("{} open already", story::count(open, "poll")));
+        parts.push(format!("{} open already", humanize::count(open, "poll")));
     }
     if finished > 0 {
-        parts.push(format!("{} ended already (--fresh asks anew)", story::count(finished, "poll")));
+        parts.push(format!("{} ended already (--fresh asks anew)", humanize::count(finished, "poll")));
     }
     let then = match (created + open, runner) {
         (0, _) => String::new(),
-        (_, None) => format!("; nobody runs {file}, and their time passes: poll run --store {file}"),
+        (_, None) => {
+            format!("; no process runs {file}, and their timeouts have started: poll run --store {file}")
+        }
         (_, Some(runner)) => format!("; {runner} runs {file} and takes on what is new within a second"),
     };
     parts.join(", ") + &then
@@ -127,12 +129,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_happened_is_said_in_one_line() {
+    fn the_summary_is_one_line() {
         assert_eq!(
-            in_words([2, 0, 1], None, "a.db"),
-            "2 polls stored, 1 poll ended already (--fresh asks anew); nobody runs a.db, and their time passes: \
+            describe([2, 0, 1], None, "a.db"),
+            "2 polls stored, 1 poll ended already (--fresh asks anew); no process runs a.db, and their timeouts have started: \
              poll run --store a.db"
         );
-        assert_eq!(in_words([0, 0, 1], None, "a.db"), "1 poll ended already (--fresh asks anew)");
+        assert_eq!(describe([0, 0, 1], None, "a.db"), "1 poll ended already (--fresh asks anew)");
     }
 }

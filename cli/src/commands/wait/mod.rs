@@ -1,30 +1,30 @@
 //! `poll wait`: a poll from arguments.
 //!
-//! The arguments are put together as the JSON of a spec and decoded like one, so that `wait` and `run` refuse the
-//! same things in the same words. The parsed filters go in with their spans, which is how a diagnostic still points
-//! into `--until`; what comes from other arguments has none and is named by its option.
+//! The arguments are assembled to the JSON tree of a spec and decoded like one, so that `wait` and `run` reject the same
+//! errors with the same messages. The parsed filters keep their spans, so a diagnostic can point into `--until`; values
+//! of other arguments have no span, and their diagnostics name the option.
 
-mod reading;
+mod filter_target;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use filter::Diagnostic;
 use filter::json::{self, Kind, Member, Node};
-use poller::{PollSpec, SpecOptions};
+use poller::{Limits, PollSpec, SpecOptions};
 use serde_json::Number;
 
-use self::reading::Reading;
+use self::filter_target::FilterTarget;
 use super::drive::{self, Plan};
-use super::ends::Print;
-use super::specs::{self, Job};
-use super::{AlreadyTold, tell_error};
+use super::outcomes::Print;
+use super::specs::Job;
+use super::{AlreadyReported, print_error};
 use crate::args::{TextArg, WaitArgs};
 use crate::exit::Exit;
 use crate::input::Text;
-use crate::render::clean;
 use crate::render::diagnostics::Diagnostics;
-use crate::render::live::Narrator;
-use crate::render::terminal::{Terminal, tell};
+use crate::render::progress::ProgressReporter;
+use crate::render::sanitize;
+use crate::render::terminal::Terminal;
 
 pub(super) fn run(args: &WaitArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     let until = Condition::read(["--until", "--until-body"], [&args.until, &args.until_body], terminal)?;
@@ -32,12 +32,12 @@ pub(super) fn run(args: &WaitArgs, terminal: &Terminal) -> anyhow::Result<Exit> 
         Condition::read(["--fail-if", "--fail-if-body"], [&args.fail_if, &args.fail_if_body], terminal)?;
     let spec = spec(args, until.as_ref(), fail_if.as_ref(), terminal)?;
 
-    let narrator = Narrator::new(terminal, args.report.quiet);
-    let until_text = until.as_ref().map_or_else(|| "a response is 2xx".to_owned(), Condition::in_words);
-    narrator.say(format_args!("{}, until {until_text}", super::run::introduction(&spec)));
+    let progress = ProgressReporter::new(terminal, args.report.quiet);
+    let until_text = until.as_ref().map_or_else(|| "a response is 2xx".to_owned(), Condition::describe);
+    progress.message(format_args!("{}, until {until_text}", super::run::introduction(&spec)));
     for condition in [until, fail_if].into_iter().flatten() {
-        if let Some(note) = condition.reading.note() {
-            narrator.say(format_args!("note: {} {note}", condition.text.name()));
+        if let Some(note) = condition.target.ambiguity() {
+            progress.message(format_args!("note: {} {note}", condition.text.name()));
         }
     }
     let print = if args.report.json { Print::Outcomes } else { Print::Body };
@@ -45,23 +45,23 @@ pub(super) fn run(args: &WaitArgs, terminal: &Terminal) -> anyhow::Result<Exit> 
     let plan = Plan {
         jobs: vec![Job { key, spec }],
         print,
-        limits: args.connect.bound(specs::limits(true)),
+        limits: args.connect.apply(Limits::unbounded()),
         cacert: args.connect.cacert.as_deref(),
-        narrator,
+        progress,
         terminal,
     };
     super::block_on(drive::drive(plan))
 }
 
-/// `--until` or `--fail-if`, read.
+/// The filter of `--until` or `--fail-if`.
 struct Condition {
     text: Text,
     node: Node,
-    reading: Reading,
+    target: FilterTarget,
 }
 
 impl Condition {
-    /// The first of the two arguments may be either kind of filter, the second is always one for the body.
+    /// The first of the two arguments may be a filter of either kind, the second is always a filter for the body.
     fn read(
         options: [&str; 2],
         arguments: [&Option<TextArg>; 2],
@@ -73,33 +73,33 @@ impl Condition {
         };
         let text = argument.read(option)?;
         let node = json::parse(text.as_str(), &filter::Limits::default()).map_err(|error| {
-            tell(Diagnostics::new(&text, terminal.stderr_paint).render(&error.diagnostic()));
-            AlreadyTold
+            Diagnostics::new(&text, terminal.stderr_paint).print(&error.diagnostic());
+            AlreadyReported
         })?;
-        let reading = if arguments[0].is_some() { Reading::of(&node) } else { Reading::asked_for_body() };
-        Ok(Some(Self { text, node, reading }))
+        let target = if arguments[0].is_some() { FilterTarget::guess(&node) } else { FilterTarget::BODY };
+        Ok(Some(Self { text, node, target }))
     }
 
-    /// The filter in the form a spec has it.
+    /// The filter as a member of a spec.
     fn in_spec(&self) -> Node {
-        match self.reading {
-            Reading::Response => self.node.clone(),
-            Reading::Body { .. } => object([member("body", self.node.clone())]),
+        match self.target {
+            FilterTarget::Response => self.node.clone(),
+            FilterTarget::Body { .. } => object([member("body", self.node.clone())]),
         }
     }
 
     /// `the body matches {"status":["SUCCESS"]}`
-    fn in_words(&self) -> String {
-        let what = match self.reading {
-            Reading::Response => "response",
-            Reading::Body { .. } => "body",
+    fn describe(&self) -> String {
+        let what = match self.target {
+            FilterTarget::Response => "response",
+            FilterTarget::Body { .. } => "body",
         };
         let text = self.node.to_value().to_string();
-        format!("the {what} matches {}", clean::excerpt(&text, 120))
+        format!("the {what} matches {}", sanitize::excerpt(&text, 120))
     }
 }
 
-/// The spec that the arguments describe; what is wrong with it is told.
+/// The spec for the arguments; prints its diagnostics.
 fn spec(
     args: &WaitArgs,
     until: Option<&Condition>,
@@ -111,12 +111,12 @@ fn spec(
         member("interval", seconds(args.every)),
         member("timeout", seconds(args.timeout)),
         member("requestInit", request(args)?),
-        member("dialect", string(&args.dialect.to_string())),
+        member("dialect", string(&args.dialect.dialect.to_string())),
     ];
     members.extend(until.map(|until| member("responseFilter", until.in_spec())));
     members.extend(fail_if.map(|fail_if| member("failureFilter", fail_if.in_spec())));
 
-    let options = SpecOptions::new().limits(specs::limits(true));
+    let options = SpecOptions::new().limits(Limits::unbounded());
     let decoded = options.decode(&object(members), "");
     let diagnostics = match &decoded {
         Ok(spec) if args.report.quiet => &spec.warnings()[..0],
@@ -131,15 +131,15 @@ fn spec(
         };
         match condition {
             Some(condition) => {
-                tell(Diagnostics::new(&condition.text, terminal.stderr_paint).render(diagnostic));
+                Diagnostics::new(&condition.text, terminal.stderr_paint).print(diagnostic);
             }
-            None => tell_error(terminal, &anyhow::anyhow!("{}", by_option(diagnostic, &args.url))),
+            None => print_error(terminal, &anyhow::anyhow!("{}", by_option(diagnostic, &args.url))),
         }
     }
-    decoded.map_err(|_| AlreadyTold.into())
+    decoded.map_err(|_| AlreadyReported.into())
 }
 
-/// A diagnostic of something that has no text of its own, under the name its user knows.
+/// The message of a diagnostic without a source text, which names the option instead.
 fn by_option(diagnostic: &Diagnostic, url: &str) -> String {
     const OPTIONS: [(&str, &str); 6] = [
         ("/url", "URL"),
@@ -162,14 +162,14 @@ fn by_option(diagnostic: &Diagnostic, url: &str) -> String {
     format!("{}: {}{help}", place.trim_end(), diagnostic.message())
 }
 
-/// What to write instead of a URL that is not accepted; the hints of a spec speak of its members.
+/// A hint for a rejected URL; the decoder's own hints name members of a spec.
 fn url_hint(url: &str) -> Option<String> {
     if url.contains('@') {
-        // Not repeated: what is before the sign may be a password.
+        // Without the URL itself: the part before the `@` may be a password.
         return Some("give a user and a password as --header 'authorization: Basic env:NAME'".to_owned());
     }
     let whole = url.contains("://");
-    (!whole).then(|| format!("write it whole: http://{0} or https://{0}", clean::excerpt(url, 100)))
+    (!whole).then(|| format!("write it whole: http://{0} or https://{0}", sanitize::excerpt(url, 100)))
 }
 
 fn request(args: &WaitArgs) -> anyhow::Result<Node> {
@@ -185,7 +185,7 @@ fn request(args: &WaitArgs) -> anyhow::Result<Node> {
         }
         let value = match header.resolve()? {
             (text, None) => string(&text),
-            // The form that keeps a secret out of everything that is shown.
+            // A redacted string: its interpolations are never shown.
             (prefix, Some(secret)) => object([
                 member("__redactedString", node(Kind::Bool(true))),
                 member("strings", node(Kind::Array(vec![string(&prefix), string("")]))),

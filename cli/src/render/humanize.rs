@@ -1,9 +1,9 @@
-//! Durations as people read them: a few digits, the unit that fits.
+//! Numbers as people read them: durations with a few digits and a fitting unit, counts with their noun.
 
 use std::time::Duration;
 
 /// `12ms`, `3.4s`, `45s`, `4m 05s`, `1h 02m`.
-pub(crate) fn short(duration: Duration) -> String {
+pub(crate) fn duration(duration: Duration) -> String {
     let millis = duration.as_millis();
     // Each arm ends where rounding would carry into the next unit: 998 ms is `1s`, 9.96 s is `10s`.
     match millis {
@@ -31,10 +31,28 @@ pub(crate) fn short(duration: Duration) -> String {
     }
 }
 
-/// A countdown: whole seconds, rounded up, so that it never says that a moment has come before it has.
+/// Whole seconds, rounded up: a countdown reaches zero only when the time is over.
 pub(crate) fn countdown(left: Duration) -> String {
-    let whole = left.as_secs().saturating_add(u64::from(left.subsec_nanos() > 0));
-    if whole == 0 { "0s".to_owned() } else { short(Duration::from_secs(whole)) }
+    match left.as_secs().saturating_add(u64::from(left.subsec_nanos() > 0)) {
+        0 => "0s".to_owned(),
+        whole => duration(Duration::from_secs(whole)),
+    }
+}
+
+/// `3m 02s`, `4h 10m`, `12d`: the age of something that may be days old.
+pub(crate) fn age(age: Duration) -> String {
+    const DAY: u64 = 24 * 3600;
+    match age.as_secs() {
+        0 => "0s".to_owned(),
+        seconds if seconds < 2 * DAY => duration(Duration::from_secs(seconds)),
+        seconds => format!("{}d", seconds / DAY),
+    }
+}
+
+/// `1 attempt`, `2 attempts`.
+pub(crate) fn count(number: impl TryInto<u64>, noun: &str) -> String {
+    let number = number.try_into().unwrap_or(u64::MAX);
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]
@@ -42,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_size_has_its_form() {
+    fn durations_of_every_magnitude() {
         for (millis, text) in [
             (0, "<1ms"),
             (12, "12ms"),
@@ -57,9 +75,9 @@ mod tests {
             (3_720_000, "1h 02m"),
             (7_200_000, "2h"),
         ] {
-            assert_eq!(short(Duration::from_millis(millis)), text, "{millis}");
+            assert_eq!(duration(Duration::from_millis(millis)), text, "{millis}");
         }
-        assert!(!short(Duration::MAX).is_empty());
+        assert!(!duration(Duration::MAX).is_empty());
     }
 
     #[test]
@@ -67,5 +85,14 @@ mod tests {
         assert_eq!(countdown(Duration::from_millis(4_001)), "5s");
         assert_eq!(countdown(Duration::from_secs(60)), "1m");
         assert!(!countdown(Duration::MAX).is_empty());
+    }
+
+    #[test]
+    fn ages_are_short() {
+        let shown = |seconds| age(Duration::from_secs(seconds));
+        assert_eq!(
+            [0, 45, 245, 7200, 172_800, 1_000_000].map(shown),
+            ["0s", "45s", "4m 05s", "2h", "2d", "11d"]
+        );
     }
 }

@@ -1,7 +1,7 @@
-//! The story of a poll, one line per event: what came back, what it lacked, what happens next.
+//! The lines that report events: the result of an attempt, why it did not match, when the next request is due.
 //!
-//! Everything here is a function from events to text; [`live`](super::live) decides where the text goes. Notes and
-//! explanations quote the server, so all of them go through [`clean`].
+//! All functions are pure, from events to text; the [parent](super) decides where the text goes. Notes and explanations
+//! quote the server, so all of them go through [`sanitize`].
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -11,31 +11,30 @@ use poller::{
     Attempt, AttemptResult, JudgementKind, Next, NextReason, Outcome, OutcomeKind, Stats, Timestamp,
 };
 
-use super::clean;
-use super::terminal::Paint;
-use super::time::short;
+use crate::render::humanize::{count, duration};
+use crate::render::sanitize;
+use crate::render::terminal::Paint;
 
-/// The longest note on a line.
+/// The longest note, in characters.
 pub(super) const NOTE: usize = 300;
 
 /// `[  20s] #3 200 in 12ms: body.status is "RUNNING", expected "SUCCESS"; next request in 10s`
 pub(crate) fn attempt(attempt: &Attempt, started: Timestamp, label: Option<&str>, paint: Paint) -> String {
     let mut line = prefix(attempt.at.since(started) + attempt.duration, label, paint);
-    let _ = write!(line, "#{} {} in {}", attempt.number, result(attempt, paint), short(attempt.duration));
+    let _ = write!(line, "#{} {} in {}", attempt.number, result(attempt, paint), duration(attempt.duration));
     if let Some(note) = &attempt.note {
-        let _ = write!(line, ": {}", clean::excerpt(note, NOTE));
+        let _ = write!(line, ": {}", sanitize::excerpt(note, NOTE));
     }
     if let Some(next) = &attempt.next {
         let wait = next.at.since(attempt.at + attempt.duration);
-        let _ = write!(line, "; {}", paint.faint(coming(next, wait)));
+        let _ = write!(line, "; {}", paint.faint(next_request(next, wait)));
     }
     line
 }
 
 /// `[  30s] matched: 200 after 4 attempts`
 ///
-/// Why a poll failed or ran out of time may take some lines; they follow, unless there is a label: then the poll is
-/// one of several, and gets one line.
+/// An explanation of several lines follows, unless there is a label: a poll that is one of several gets one line.
 pub(crate) fn outcome(outcome: &Outcome, label: Option<&str>, paint: Paint) -> String {
     let mut line = prefix(outcome.elapsed(), label, paint);
     let attempts = count(outcome.attempts, "attempt");
@@ -53,10 +52,10 @@ pub(crate) fn outcome(outcome: &Outcome, label: Option<&str>, paint: Paint) -> S
         let last_note = outcome.history.last().and_then(|attempt| attempt.note.as_deref());
         match (explanation.contains('\n'), label, last_note) {
             (false, ..) => {
-                let _ = write!(line, ": {}", clean::excerpt(explanation, NOTE));
+                let _ = write!(line, ": {}", sanitize::excerpt(explanation, NOTE));
             }
             (true, Some(_), Some(note)) => {
-                let _ = write!(line, ": {}", clean::excerpt(note, NOTE));
+                let _ = write!(line, ": {}", sanitize::excerpt(note, NOTE));
             }
             (true, ..) => {
                 line.push(':');
@@ -67,31 +66,22 @@ pub(crate) fn outcome(outcome: &Outcome, label: Option<&str>, paint: Paint) -> S
     line
 }
 
-/// Appends the lines of an explanation, the first of them if they are many.
+/// Appends the first lines of an explanation, indented.
 fn indent(text: &mut String, explanation: &str) {
     const LINES: usize = 40;
-    let lines = clean::block(explanation);
+    let lines = sanitize::block(explanation);
     for line in lines.lines().take(LINES) {
         let _ = write!(text, "\n  {line}");
     }
     let more = lines.lines().count().saturating_sub(LINES);
     if more > 0 {
-        let _ = write!(
-            text,
-            "\n  … and {} more; --json has them all",
-            count(u32::try_from(more).unwrap_or(u32::MAX), "line")
-        );
+        let _ = write!(text, "\n  … and {} more; --json has them all", count(more, "line"));
     }
-}
-
-/// `1 attempt`, `2 attempts`.
-pub(crate) fn count(number: u32, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 /// `[  10s] export-42: held back until 45s, as the server asked of export-41`
 ///
-/// The time in front is that of the last attempt: nobody tells when the neighbour's answer came.
+/// The line starts with the time of the poll's last attempt: the event does not carry its own time.
 pub(crate) fn held_back(
     until: Timestamp,
     of: &PollKey,
@@ -105,15 +95,15 @@ pub(crate) fn held_back(
     let _ = write!(
         line,
         "held back until {}, as the server asked of {}",
-        short(until.since(started)),
-        clean::excerpt(&of.to_string(), 40)
+        duration(until.since(started)),
+        sanitize::excerpt(&of.to_string(), 40)
     );
     line
 }
 
-/// How many polls came to what: `3 polls: 2 matched, 1 timed out`.
+/// `3 polls: 2 matched, 1 timed out`
 pub(crate) fn summary(counts: &[(&str, u32)]) -> String {
-    let total = counts.iter().map(|(_, number)| number).sum();
+    let total: u32 = counts.iter().map(|(_, number)| number).sum();
     let parts: Vec<_> = counts
         .iter()
         .filter(|(_, number)| *number > 0)
@@ -123,25 +113,24 @@ pub(crate) fn summary(counts: &[(&str, u32)]) -> String {
     format!("{}{of_what}{}", count(total, "poll"), parts.join(", "))
 }
 
-/// What it took: `9876 requests in 23s: half within 12ms, 99% within 80ms; 99% began within 3ms of their time`.
+/// `9876 requests in 23s: half within 12ms, 99% within 80ms; 99% began within 3ms of their time`
 ///
-/// It says whether the caps and this machine kept up, which the counts of outcomes do not.
-pub(crate) fn work(stats: &Stats, took: Duration) -> String {
-    let requests = u32::try_from(stats.attempts.total()).unwrap_or(u32::MAX);
-    let mut line = format!("{} in {}", count(requests, "request"), short(took));
+/// The lateness shows whether concurrency limits or this machine delayed requests.
+pub(crate) fn requests(stats: &Stats, elapsed: Duration) -> String {
+    let mut line = format!("{} in {}", count(stats.attempts.total(), "request"), duration(elapsed));
     if stats.request_time.count() > 0 {
-        let within = |share| short(stats.request_time.quantile(share));
+        let within = |share| duration(stats.request_time.quantile(share));
         let _ = write!(line, ": half within {}, 99% within {}", within(0.5), within(0.99));
     }
     if stats.lateness.count() > 0 {
-        let _ = write!(line, "; 99% began within {} of their time", short(stats.lateness.quantile(0.99)));
+        let _ = write!(line, "; 99% began within {} of their time", duration(stats.lateness.quantile(0.99)));
     }
     line
 }
 
-/// What the next request waits for, and how long.
-pub(crate) fn coming(next: &Next, wait: Duration) -> String {
-    let wait = short(wait);
+/// Why and for how long the next request waits.
+pub(crate) fn next_request(next: &Next, wait: Duration) -> String {
+    let wait = duration(wait);
     match next.why {
         NextReason::Retry { r#try, limit } => format!("try {} of {limit} in {wait}", r#try),
         NextReason::Hint => format!("the server asks for patience, next request in {wait}"),
@@ -149,7 +138,7 @@ pub(crate) fn coming(next: &Next, wait: Duration) -> String {
     }
 }
 
-/// The status or the kind of error, coloured by what it means.
+/// The status or the kind of error, coloured by the judgement.
 pub(crate) fn result(attempt: &Attempt, paint: Paint) -> String {
     let text = attempt.result;
     match attempt.judgement {
@@ -163,12 +152,12 @@ pub(crate) fn result(attempt: &Attempt, paint: Paint) -> String {
     }
 }
 
-/// When, since the poll began, and which poll.
+/// The time since the poll was accepted, and its label.
 fn prefix(since_start: Duration, label: Option<&str>, paint: Paint) -> String {
-    let mut line = paint.faint(format_args!("[{:>7}]", short(since_start))).to_string();
+    let mut line = paint.faint(format_args!("[{:>7}]", duration(since_start))).to_string();
     line.push(' ');
     if let Some(label) = label {
-        let _ = write!(line, "{}: ", paint.strong(clean::excerpt(label, 40)));
+        let _ = write!(line, "{}: ", paint.strong(sanitize::excerpt(label, 40)));
     }
     line
 }
@@ -192,7 +181,7 @@ mod tests {
         serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap()
     }
 
-    /// An outcome whose members are these besides the common ones.
+    /// An outcome with these members besides the common ones.
     fn ended(particular: Value) -> Outcome {
         let Value::Object(particular) = particular else { panic!("members") };
         let mut outcome = json!({
@@ -205,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn an_attempt_says_what_came_what_it_lacked_and_what_is_next() {
+    fn an_attempt_shows_its_result_its_note_and_the_next_request() {
         let line = |why| attempt(&attempted("not yet", &why), start(), None, PLAIN);
         assert_eq!(line(json!("grid")), "[    20s] #3 200 in 12ms: not yet; next request in 10s");
         assert!(line(json!({"retry": {"try": 2, "limit": 5}})).ends_with("; try 2 of 5 in 10s"));
@@ -215,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_note_cannot_drive_the_terminal_nor_fill_it() {
+    fn a_note_is_sanitized_and_truncated() {
         let hostile = attempted(&"\u{1b}[2J\n".repeat(1000), &json!("grid"));
         let line = attempt(&hostile, start(), Some("\u{1b}[2J"), PLAIN);
         assert!(!line.contains(['\u{1b}', '\n']) && line.chars().count() < 450, "{line}");
@@ -233,16 +222,16 @@ mod tests {
     }
 
     #[test]
-    fn what_it_took_is_said_as_far_as_it_is_known() {
+    fn requests_are_summed_up_without_histograms_too() {
         let mut stats = Stats::default();
-        assert_eq!(work(&stats, Duration::from_secs(2)), "0 requests in 2s");
+        assert_eq!(requests(&stats, Duration::from_secs(2)), "0 requests in 2s");
         stats.attempts.success = 41;
         stats.attempts.error = 1;
-        assert_eq!(work(&stats, Duration::from_secs(90)), "42 requests in 1m 30s");
+        assert_eq!(requests(&stats, Duration::from_secs(90)), "42 requests in 1m 30s");
     }
 
     #[test]
-    fn a_long_reason_follows_on_its_own_lines_where_there_is_room() {
+    fn a_long_explanation_follows_only_without_a_label() {
         let timed_out = |lines: usize| {
             let explanation = format!("body:{}", "\n  ✗ status\u{7}".repeat(lines));
             let kind = json!({"outcome": "timed out", "reason": "deadline", "response": null, "explanation": explanation});

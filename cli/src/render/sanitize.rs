@@ -1,13 +1,13 @@
 //! Makes foreign text safe to show on a terminal.
 //!
-//! A terminal obeys escape sequences whoever sent them: they move the cursor, rewrite what was printed before, set
-//! the clipboard or the window title. So no control character of a response body, a header, a file or a file's name
-//! is printed. They are made visible rather than dropped, so that a person sees that something was there.
-//! Bidirectional overrides count as control characters: they make text read differently from what it is.
+//! A terminal executes escape sequences from any source: they move the cursor, overwrite earlier output, set the
+//! clipboard or the window title. Therefore no control character of a response body, a header, a file or a file name
+//! is printed. Each is replaced by a visible symbol rather than dropped, so that a person sees that it was there.
+//! Bidirectional overrides count as control characters, because they change the order in which text is displayed.
 
 use std::borrow::Cow;
 
-/// `text` on one line, nothing in it that a terminal would act on.
+/// `text` on one line, without control characters.
 pub(crate) fn line(text: &str) -> Cow<'_, str> {
     replace(text, |c| match c {
         '\t' | '\n' | '\r' => Some(' '),
@@ -15,7 +15,7 @@ pub(crate) fn line(text: &str) -> Cow<'_, str> {
     })
 }
 
-/// `text` with its line ends and tabs, and nothing else that a terminal would act on.
+/// `text` without control characters other than line ends and tabs.
 pub(crate) fn block(text: &str) -> Cow<'_, str> {
     replace(text, |c| match c {
         '\t' | '\n' => None,
@@ -23,7 +23,7 @@ pub(crate) fn block(text: &str) -> Cow<'_, str> {
     })
 }
 
-/// [`line()`], cut to at most `max` characters, the last an ellipsis if it was cut.
+/// [`line()`], truncated to `max` characters; the last is an ellipsis if text was cut off.
 pub(crate) fn excerpt(text: &str, max: usize) -> String {
     let mut shown: String = line(text).chars().take(max + 1).collect();
     if shown.chars().nth(max).is_some() {
@@ -32,7 +32,7 @@ pub(crate) fn excerpt(text: &str, max: usize) -> String {
     shown
 }
 
-/// What stands for a character that must not be printed; `None` for those that may.
+/// The replacement of a character that must not be printed; `None` if it may be printed.
 fn symbol(c: char) -> Option<char> {
     match c {
         // The Control Pictures block mirrors C0: ESC is shown as ␛.
@@ -49,11 +49,11 @@ fn symbol(c: char) -> Option<char> {
     }
 }
 
-fn replace(text: &str, stand_in: impl Fn(char) -> Option<char>) -> Cow<'_, str> {
-    if text.chars().all(|c| stand_in(c).is_none()) {
+fn replace(text: &str, replacement: impl Fn(char) -> Option<char>) -> Cow<'_, str> {
+    if text.chars().all(|c| replacement(c).is_none()) {
         return Cow::Borrowed(text);
     }
-    Cow::Owned(text.chars().map(|c| stand_in(c).unwrap_or(c)).collect())
+    Cow::Owned(text.chars().map(|c| replacement(c).unwrap_or(c)).collect())
 }
 
 #[cfg(test)]
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_that_a_terminal_obeys_gets_through() {
+    fn control_characters_are_replaced() {
         let hostile = "a\x1b[2J\x1b]0;owned\x07\u{9b}31mb\r\nc\u{202e}d\x7f";
         for shown in [line(hostile), block(hostile)] {
             assert!(shown.chars().all(|c| c == '\n' || !c.is_control()), "{shown:?}");
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn an_excerpt_says_that_it_is_one() {
+    fn an_excerpt_ends_in_an_ellipsis() {
         assert_eq!(excerpt("short", 5), "short");
         assert_eq!(excerpt("longer", 5), "long…");
         assert_eq!(excerpt("ääää", 3), "ää…");

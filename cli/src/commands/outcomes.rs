@@ -1,4 +1,4 @@
-//! What polls came to: printed as it comes, counted, and turned into the exit code.
+//! The outcomes of polls: printed as they arrive, counted, and combined into the exit code.
 
 use std::sync::Arc;
 
@@ -7,27 +7,26 @@ use poller::{Outcome, OutcomeKind};
 
 use super::output;
 use crate::exit::Exit;
-use crate::render::live::Narrator;
-use crate::render::story;
+use crate::render::progress::{ProgressReporter, lines};
 use crate::render::terminal::Terminal;
 
-/// What goes to standard output.
+/// What is written to standard output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Print {
-    /// The body of a response that matched, verbatim; for one poll.
+    /// The body of the response that matched, verbatim; for one poll.
     Body,
     /// Every outcome, one line of JSON each.
     Outcomes,
 }
 
-/// The outcomes as they come.
-pub(super) struct Ends {
+/// Collects the outcomes.
+pub(super) struct Outcomes {
     print: Print,
     exit: Exit,
     counts: [(&'static str, u32); 4],
 }
 
-impl Ends {
+impl Outcomes {
     pub(super) fn new(print: Print) -> Self {
         Self {
             print,
@@ -36,11 +35,11 @@ impl Ends {
         }
     }
 
-    pub(super) fn take(
+    pub(super) fn add(
         &mut self,
         key: &PollKey,
         outcome: &Arc<Outcome>,
-        narrator: &Narrator,
+        progress: &ProgressReporter,
         terminal: &Terminal,
     ) -> anyhow::Result<()> {
         self.exit = self.exit.and(Exit::from(&**outcome));
@@ -48,26 +47,26 @@ impl Ends {
             *count += 1;
         }
         match (self.print, &outcome.kind) {
-            (Print::Outcomes, _) => narrator.aside(|| output::outcome(key, outcome, terminal)),
+            (Print::Outcomes, _) => progress.suspend(|| output::outcome(key, outcome, terminal)),
             (Print::Body, OutcomeKind::Matched { response }) => {
-                narrator.aside(|| output::body(response.body(), terminal))
+                progress.suspend(|| output::body(response.body(), terminal))
             }
             (Print::Body, _) => Ok(()),
         }
     }
 
-    /// How many there were.
+    /// The number of outcomes.
     pub(super) fn number(&self) -> usize {
         self.counts.iter().map(|(_, count)| *count as usize).sum()
     }
 
-    /// The exit code of them all; success where there was none.
+    /// The combined exit code; success if there was no outcome.
     pub(super) const fn exit(&self) -> Exit {
         self.exit
     }
 
-    /// How a batch went, in one line: `3 polls: 2 matched, 1 timed out`.
+    /// `3 polls: 2 matched, 1 timed out`
     pub(super) fn summary(&self) -> String {
-        story::summary(&self.counts)
+        lines::summary(&self.counts)
     }
 }

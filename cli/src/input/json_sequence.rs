@@ -1,57 +1,57 @@
-//! Any sequence of JSON values, on one line each or spread over several, read as they come.
+//! Streams any sequence of JSON values, one per line or spread over several lines.
 //!
-//! Lines are read until they hold a whole value, so that one event per line is seen as soon as its line is there. An
-//! unfinished value makes the text at hand grow to at least twice its size before it is tried again, which keeps the
-//! work linear in the input. After a mistake reading goes on at the next line that begins with `{` or `[` in the first
-//! column: in JSON Lines that is the next line, in indented documents the next document. Resuming anywhere else would
-//! take the inside of a broken document for events.
+//! Lines are read until they contain a whole value, so an event on one line is returned as soon as that line is
+//! complete. After an incomplete value, the buffer at least doubles before the next attempt to parse it, which keeps
+//! the total work linear. After an error, reading resumes at the next line that starts with `{` or `[`: the next line in
+//! JSON Lines, the next value in indented input. Resuming anywhere else would report parts of a broken value as
+//! events.
 
 use std::io::{self, BufRead};
 
 use serde_json::Value;
 
-/// Reads values.
-pub(crate) struct Documents<R> {
+/// Reads a sequence of JSON values.
+pub(crate) struct JsonSequence<R> {
     reader: R,
     buffer: Vec<u8>,
-    /// Everything before this has been handed out.
+    /// The bytes before this offset have been consumed.
     at: usize,
-    /// Where the line that holds `at` begins.
+    /// The start of the line that contains `at`.
     line_start: usize,
-    /// That line's number, from 1.
+    /// The number of that line, from 1.
     line: u64,
     begun: bool,
     ended: bool,
 }
 
-/// What comes next in the input.
+/// An item of the sequence.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Document {
+pub(crate) enum Item {
     /// A value.
     Value {
-        /// The line it begins on, from 1.
+        /// The line on which it starts, from 1.
         line: u64,
         /// The value.
         value: Value,
     },
-    /// Something that is no JSON value.
+    /// Text that is not JSON.
     Invalid {
-        /// Where, from 1.
+        /// The line of the error, from 1.
         line: u64,
-        /// Where, in bytes from 1.
+        /// The column of the error, in bytes from 1.
         column: usize,
         /// What is wrong.
         message: String,
     },
 }
 
-impl<R: BufRead> Documents<R> {
+impl<R: BufRead> JsonSequence<R> {
     pub(crate) fn new(reader: R) -> Self {
         Self { reader, buffer: Vec::new(), at: 0, line_start: 0, line: 1, begun: false, ended: false }
     }
 
-    /// The next value or mistake; `None` at the end.
-    pub(crate) fn next_document(&mut self) -> io::Result<Option<Document>> {
+    /// The next value or error; `None` at the end.
+    pub(crate) fn next_item(&mut self) -> io::Result<Option<Item>> {
         loop {
             self.skip_white_space();
             if self.at < self.buffer.len() {
@@ -70,7 +70,7 @@ impl<R: BufRead> Documents<R> {
                     let end = self.at + values.byte_offset();
                     let line = self.line;
                     self.advance(end);
-                    return Ok(Some(Document::Value { line, value }));
+                    return Ok(Some(Item::Value { line, value }));
                 }
                 Some(Err(error)) if error.is_eof() && !self.ended => {
                     let enough = text.len().saturating_mul(2);
@@ -84,7 +84,7 @@ impl<R: BufRead> Documents<R> {
         }
     }
 
-    fn invalid(&mut self, error: &serde_json::Error) -> io::Result<Document> {
+    fn invalid(&mut self, error: &serde_json::Error) -> io::Result<Item> {
         let (mut line, mut column, mut message) = (error.line(), error.column(), error.to_string());
         if error.is_eof() {
             message = format!("the value that begins on line {} is not finished", self.line);
@@ -92,14 +92,14 @@ impl<R: BufRead> Documents<R> {
             (line, column, message) =
                 (better.line(), better.column(), better.diagnostic().message().to_owned());
         }
-        // Both count from the start of the value.
+        // Line and column of the error are relative to the start of the value.
         let before = if line <= 1 { self.at - self.line_start } else { 0 };
         let (line, column) = (self.line + (line as u64).saturating_sub(1), (before + column).max(1));
-        self.skip_to_next_document()?;
-        Ok(Document::Invalid { line, column, message })
+        self.skip_to_next_item()?;
+        Ok(Item::Invalid { line, column, message })
     }
 
-    fn skip_to_next_document(&mut self) -> io::Result<()> {
+    fn skip_to_next_item(&mut self) -> io::Result<()> {
         loop {
             match self.buffer[self.at..].iter().position(|byte| *byte == b'\n') {
                 Some(end) => self.advance(self.at + end + 1),
@@ -123,7 +123,7 @@ impl<R: BufRead> Documents<R> {
         self.advance(self.at + text.iter().position(|byte| !blank(byte)).unwrap_or(text.len()));
     }
 
-    /// Moves on to `to`, counting lines.
+    /// Moves to the offset `to` and counts lines.
     fn advance(&mut self, to: usize) {
         for (offset, byte) in self.buffer[self.at..to].iter().enumerate() {
             if *byte == b'\n' {
@@ -134,7 +134,7 @@ impl<R: BufRead> Documents<R> {
         self.at = to;
     }
 
-    /// Appends a line of the input, first dropping what is done with.
+    /// Drops the consumed lines and appends the next one.
     fn read_line(&mut self) -> io::Result<()> {
         self.buffer.drain(..self.line_start);
         self.at -= self.line_start;
@@ -149,7 +149,7 @@ impl<R: BufRead> Documents<R> {
     }
 }
 
-/// What is wrong with the text, in the words that filters and specs are refused with.
+/// The error as reported for filters and specs.
 fn reason(text: &[u8]) -> Option<filter::JsonError> {
     let limits = filter::Limits::default().with_text_bytes(usize::MAX);
     filter::json::parse(std::str::from_utf8(text).ok()?, &limits).err()
@@ -160,25 +160,25 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn read(text: &str) -> Vec<Document> {
-        let mut documents = Documents::new(text.as_bytes());
-        std::iter::from_fn(|| documents.next_document().unwrap()).collect()
+    fn read(text: &str) -> Vec<Item> {
+        let mut items = JsonSequence::new(text.as_bytes());
+        std::iter::from_fn(|| items.next_item().unwrap()).collect()
     }
 
-    fn value(line: u64, value: Value) -> Document {
-        Document::Value { line, value }
+    fn value(line: u64, value: Value) -> Item {
+        Item::Value { line, value }
     }
 
     fn places(text: &str) -> Vec<(char, u64)> {
-        let place = |document| match document {
-            Document::Value { line, .. } => ('v', line),
-            Document::Invalid { line, .. } => ('x', line),
+        let place = |item| match item {
+            Item::Value { line, .. } => ('v', line),
+            Item::Invalid { line, .. } => ('x', line),
         };
         read(text).into_iter().map(place).collect()
     }
 
     #[test]
-    fn values_come_with_the_line_they_begin_on() {
+    fn values_carry_the_line_on_which_they_start() {
         assert_eq!(
             read("\u{feff}{\"a\":1}\r\n\n {\n  \"b\": [\n2\n]} 3\n\"four\""),
             [
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_line_costs_that_line_only() {
+    fn an_invalid_line_affects_no_other_line() {
         assert_eq!(
             places("{\"a\":1}\n{\"a\":\n{\"a\":2}\n{\"a\" 3}\n{\"a\":4}\n"),
             [('v', 1), ('x', 4), ('v', 3), ('x', 4), ('v', 5)]
@@ -201,26 +201,26 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_document_is_not_taken_for_events() {
+    fn parts_of_an_invalid_value_are_not_events() {
         assert_eq!(places("{\n  \"a\": 1\n  \"b\": 2\n}\n{\n  \"c\": 3\n}\n"), [('x', 3), ('v', 5)]);
     }
 
     #[test]
-    fn an_unfinished_value_is_said_to_be_one() {
-        let documents = read("{\"a\": [1,\n2");
-        assert_eq!(documents.len(), 1);
-        assert!(format!("{documents:?}").contains("begins on line 1 is not finished"), "{documents:?}");
+    fn an_unfinished_value_is_reported_as_such() {
+        let items = read("{\"a\": [1,\n2");
+        assert_eq!(items.len(), 1);
+        assert!(format!("{items:?}").contains("begins on line 1 is not finished"), "{items:?}");
     }
 
     #[test]
     fn columns_count_from_the_start_of_the_line() {
-        let documents = read("{} {\"a\" 1}");
-        assert!(matches!(documents[1], Document::Invalid { line: 1, column: 9, .. }), "{documents:?}");
+        let items = read("{} {\"a\" 1}");
+        assert!(matches!(items[1], Item::Invalid { line: 1, column: 9, .. }), "{items:?}");
     }
 
     #[test]
-    fn hostile_nesting_is_an_error_not_a_crash() {
-        assert!(matches!(read(&"[".repeat(100_000))[..], [Document::Invalid { .. }]));
+    fn deep_nesting_is_an_error_and_no_crash() {
+        assert!(matches!(read(&"[".repeat(100_000))[..], [Item::Invalid { .. }]));
         assert!(!read(&"[1,\n".repeat(2_000)).is_empty());
     }
 }

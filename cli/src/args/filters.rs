@@ -1,47 +1,55 @@
-//! The arguments of the commands that work without a network: `check`, `match`, `route`, `explain`, `convert` and `schema`.
+//! The arguments of the commands that make no requests: `check`, `match`, `route`, `explain`, `convert` and `schema`.
 
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser, ValueParser};
 use clap::{Args, ValueEnum};
 
+use super::polls::LimitsArgs;
 use super::values::{self, TextArg};
 
-/// Reads a dialect's name; clap lists the names and suggests the nearest.
+/// Parses the name of a dialect; clap lists the names and suggests the closest.
 pub(super) fn dialect() -> ValueParser {
     PossibleValuesParser::new(["native", "trigger-dev", "event-bridge"])
         .try_map(|name| name.parse::<filter::Dialect>())
         .into()
 }
 
-/// The filter that events are held against.
+/// The dialect of filters.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct DialectArgs {
+    /// The dialect of filters: native, trigger-dev or event-bridge
+    #[arg(long, default_value = "native", hide_possible_values = true, value_parser = dialect())]
+    pub(crate) dialect: filter::Dialect,
+}
+
+/// The filter to apply to events.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct FilterArgs {
     /// The filter: JSON text, or @FILE
     #[arg(short, long, value_name = "FILTER", value_parser = values::text)]
     pub(crate) filter: TextArg,
 
-    /// How the filter is written: native, trigger-dev or event-bridge
-    #[arg(long, default_value = "native", hide_possible_values = true, value_parser = dialect())]
-    pub(crate) dialect: filter::Dialect,
+    #[command(flatten)]
+    pub(crate) dialect: DialectArgs,
 }
 
-/// What a JSON value is meant to be.
+/// Whether a JSON value is a filter or a spec.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Kind {
     Filter,
     Spec,
 }
 
-/// Find mistakes in filters and specs
+/// Find errors in filters and specs
 ///
-/// Reads files of filters and specs (one, or any sequence of JSON values per file) and prints every error and warning
-/// with its place, a caret under it and, where one is likely, the remedy; on standard error, as compilers do. Nothing
-/// is requested from anywhere. Header values are not shown, since they may be secret.
+/// Reads files of filters and specs (any sequence of JSON values per file) and prints every error and warning to standard
+/// error, with its location in the source and, where possible, a fix. Makes no requests. Header values are hidden, since
+/// they may be secret.
 ///
-/// An object is taken for a spec when it has a member url that is a string, or a member that only specs have
-/// (cacheKey, requestInit, responseFilter, failureFilter, requestTimeout, giveUp); anything else for a filter. --as
-/// decides for all.
+/// An object counts as a spec if it has a member url that is a string, or a member that only specs have (cacheKey,
+/// requestInit, responseFilter, failureFilter, requestTimeout, giveUp). Any other value counts as a filter. --as
+/// overrides this.
 #[derive(Debug, Args)]
 #[command(after_long_help = r#"Examples:
   poll check export.json filters/*.json
@@ -49,23 +57,21 @@ pub(crate) enum Kind {
   echo '{"status": {"$startWith": "SUCC"}}' | poll check -
 
 Exit codes:
-  0 no errors (warnings are none), 1 errors, 2 a file cannot be read or a bad argument"#)]
+  0 no errors (warnings do not count), 1 errors, 2 a file cannot be read or a bad argument"#)]
 pub(crate) struct CheckArgs {
     /// Files to check; `-` is standard input
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
 
-    /// Take everything for this: filter or spec
+    /// Treat every value as a filter, or as a spec
     #[arg(long = "as", value_name = "KIND", hide_possible_values = true)]
     pub(crate) kind: Option<Kind>,
 
-    /// How filters are written: native, trigger-dev or event-bridge; a spec says so itself
-    #[arg(long, default_value = "native", hide_possible_values = true, value_parser = dialect())]
-    pub(crate) dialect: filter::Dialect,
+    #[command(flatten)]
+    pub(crate) dialect: DialectArgs,
 
-    /// Allow any interval and timeout in specs, as `run --unbounded` does
-    #[arg(long)]
-    pub(crate) unbounded: bool,
+    #[command(flatten)]
+    pub(crate) limits: LimitsArgs,
 
     /// Print errors only: no warnings, no summary
     #[arg(short, long)]
@@ -74,9 +80,9 @@ pub(crate) struct CheckArgs {
 
 /// Print the JSON Lines that match a filter
 ///
-/// Reads one JSON value per line and prints the lines that match, byte for byte and in order, searching on all cores.
-/// Lines that are not JSON are reported on standard error and the search goes on; blank lines are skipped. Without a
-/// file, reads standard input. What is found in a pipe is printed before more of it is waited for.
+/// Reads one JSON value per line and prints the lines that match, unchanged and in order, searching on all cores. Lines
+/// that are not JSON are reported on standard error and the search continues; blank lines are skipped. Without a
+/// file, reads standard input. Matches from a pipe are printed before the command waits for more input.
 #[derive(Debug, Args)]
 #[command(after_long_help = r#"Examples:
   poll match -f '{"level": ["error", "fatal"]}' app.jsonl
@@ -86,7 +92,7 @@ pub(crate) struct CheckArgs {
 
 Exit codes:
   0 a line was selected, 1 none was, 2 an error occurred: a bad filter, a file that cannot be read,
-  a line that is not JSON. With -q a selected line makes it 0 whatever else occurred"#)]
+  a line that is not JSON. With -q, 0 if a line was selected, even after an error"#)]
 pub(crate) struct MatchArgs {
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
@@ -95,15 +101,15 @@ pub(crate) struct MatchArgs {
     #[arg(short = 'v', long)]
     pub(crate) invert_match: bool,
 
-    /// Print how many lines are selected instead; with several files, FILE:COUNT for each
+    /// Print only the number of selected lines; with several files, FILE:COUNT for each
     #[arg(short, long)]
     pub(crate) count: bool,
 
-    /// Print nothing; end with 0 at the first selected line
+    /// Print nothing; exit with 0 at the first selected line
     #[arg(short, long, conflicts_with = "count")]
     pub(crate) quiet: bool,
 
-    /// Write out what is found at once, as is done on a terminal, even while there is more to read
+    /// Flush every match at once, as on a terminal, even while more input is available
     #[arg(long)]
     pub(crate) line_buffered: bool,
 
@@ -112,15 +118,15 @@ pub(crate) struct MatchArgs {
     pub(crate) files: Vec<PathBuf>,
 }
 
-/// Say which of many rules each event matches
+/// Print which of many rules each event matches
 ///
 /// Reads rules, one per line: {"id": …, "filter": …}, the id a string or a number. Then reads events, one per line, and
-/// prints for each a line with the ids of the rules that it matches, as an array in the order of the rules: `[]` if
-/// there is none. What an event costs depends on the rules that it nearly matches, not on how many there are.
+/// prints for each event the ids of the rules it matches, as an array in the order of the rules; `[]` if there are
+/// none. The cost per event depends on the rules it nearly matches, not on the number of rules.
 ///
-/// Mistakes in the rules are all reported, and nothing is routed then. Lines that are not JSON are reported on standard
-/// error and get no line; blank lines are skipped. Without a file, reads standard input; what comes through a pipe is
-/// answered before more of it is waited for.
+/// If the rules have errors, all of them are reported and no event is routed. Events that are not JSON are reported on
+/// standard error and yield no line; blank lines are skipped. Without a file, reads standard input; results for events
+/// from a pipe are printed before the command waits for more input.
 #[derive(Debug, Args)]
 #[command(after_long_help = r#"Examples:
   poll route -r rules.jsonl events.jsonl
@@ -139,23 +145,22 @@ pub(crate) struct RouteArgs {
     #[arg(short, long, value_name = "RULES")]
     pub(crate) rules: PathBuf,
 
-    /// How the filters are written: native, trigger-dev or event-bridge
-    #[arg(long, default_value = "native", hide_possible_values = true, value_parser = dialect())]
-    pub(crate) dialect: filter::Dialect,
+    #[command(flatten)]
+    pub(crate) dialect: DialectArgs,
 
-    /// Say on standard error what the rules take, how they are found, and which are checked against every event
+    /// Print statistics to standard error: memory, indexes, and the rules that are checked against every event
     #[arg(long)]
     pub(crate) stats: bool,
 
-    /// A file of events; `-`, or none, is standard input
+    /// A file of events; without one, or for `-`, standard input
     #[arg(value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
 }
 
-/// Say why events do or do not match a filter
+/// Explain why events do or do not match a filter
 ///
-/// For each event, says whether it matches and lists the conditions of the filter: where each looks, what it expects,
-/// what it found. Reads any sequence of JSON values, on a line each or spread over several.
+/// Prints for each event whether it matches, and lists the conditions of the filter: the field of each, the expected and
+/// the actual value. Reads any sequence of JSON values, one per line or spread over several lines.
 #[derive(Debug, Args)]
 #[command(after_long_help = r#"Examples:
   echo '{"status": "RUNNING", "progress": 40}' | poll explain -f '{"progress": {"$gte": 50}}'
@@ -172,15 +177,15 @@ pub(crate) struct ExplainArgs {
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// A file of events; `-`, or none, is standard input
+    /// A file of events; without one, or for `-`, standard input
     #[arg(value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
 }
 
-/// Say filters of another dialect in the native one
+/// Convert filters of other dialects to the native one
 ///
-/// Reads filters (one, or any sequence of JSON values per file) and prints each in the native dialect, one per line. The
-/// meaning is kept on every event: what the native dialect cannot say exactly is refused with the reason.
+/// Reads filters (any sequence of JSON values per file) and prints each in the native dialect, one per line. A converted
+/// filter matches exactly the same events; a filter that the native dialect cannot express is rejected with the reason.
 #[derive(Debug, Args)]
 #[command(after_long_help = r#"Examples:
   poll convert --from trigger-dev rule.json
@@ -190,26 +195,26 @@ pub(crate) struct ExplainArgs {
 Exit codes:
   0 all were converted, 1 one was not, 2 a file cannot be read or a bad argument"#)]
 pub(crate) struct ConvertArgs {
-    /// How they are written: trigger-dev or event-bridge; native filters are printed as they are
+    /// The dialect of the filters: trigger-dev or event-bridge; native filters are printed unchanged
     #[arg(long, value_name = "DIALECT", hide_possible_values = true, value_parser = dialect())]
     pub(crate) from: filter::Dialect,
 
     /// Assume that no event has an array inside an array
     ///
-    /// Patterns of the event-bridge dialect look into arrays in arrays, and native filters do not; only under this
-    /// assumption can they be converted. Hardly any events break it.
+    /// Patterns of the event-bridge dialect match inside nested arrays, and native filters do not. Only under this
+    /// assumption can they be converted; almost all events satisfy it.
     #[arg(long)]
     pub(crate) assume_flat_arrays: bool,
 
-    /// Files of filters; `-`, or none, is standard input
+    /// Files of filters; without one, or for `-`, standard input
     #[arg(value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
 }
 
 /// Print the JSON Schema of filters or specs
 ///
-/// An editor that is given it completes and checks what is written. It is laxer than `check` where a schema cannot
-/// tell: it does not compile regular expressions, for one.
+/// Editors use it for completion and validation. It accepts more than `check` does where a schema cannot express a
+/// rule: for example, it does not compile regular expressions.
 #[derive(Debug, Args)]
 #[command(after_long_help = r#"Examples:
   poll schema spec > poll-spec.schema.json
@@ -218,15 +223,13 @@ pub(crate) struct ConvertArgs {
 Exit codes:
   0 printed, 2 a bad argument"#)]
 pub(crate) struct SchemaArgs {
-    /// Of what: filter or spec
+    /// filter or spec
     #[arg(value_name = "KIND", hide_possible_values = true)]
     pub(crate) kind: Kind,
 
-    /// Of filters in this dialect; the schema of specs has all three
-    #[arg(long, default_value = "native", hide_possible_values = true, value_parser = dialect())]
-    pub(crate) dialect: filter::Dialect,
+    #[command(flatten)]
+    pub(crate) dialect: DialectArgs,
 
-    /// Allow any interval and timeout in specs, as `run --unbounded` does
-    #[arg(long)]
-    pub(crate) unbounded: bool,
+    #[command(flatten)]
+    pub(crate) limits: LimitsArgs,
 }

@@ -1,12 +1,12 @@
-//! What many polls have come to, on one line.
+//! The state of many polls on one line.
 //!
 //! ```text
 //! 40 of 100 polls done, 38 matched, 2 failed · 3 asking · 12 requests/s · oldest 3m · 2m left
 //! ```
 //!
-//! Kept up to date by what happens, never counted anew: there may be a million polls, and the line is drawn ten times a
-//! second. What the engine knows better, how many requests are under way and how many there were, comes from its
-//! statistics, so that it is right for polls whose events nobody follows.
+//! The totals are updated with each event instead of being recounted: there may be a million polls, and the line is drawn
+//! ten times a second. The numbers of requests come from the engine's statistics, which include polls without a
+//! subscriber.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -14,58 +14,58 @@ use std::time::Duration;
 
 use poller::{Outcome, Stats, Timestamp};
 
-use super::pace::Pace;
-use super::time::{countdown, short};
+use super::rate::RequestRate;
+use crate::render::humanize;
 
-/// The polls that are told of, together.
+/// Counts over all polls that are reported.
 #[derive(Debug)]
-pub(super) struct Tally {
+pub(super) struct Totals {
     polls: usize,
-    ends: [(&'static str, usize); 4],
-    /// How many open polls were accepted when.
+    outcomes: [(&'static str, usize); 4],
+    /// The number of open polls by the time they were accepted.
     started: BTreeMap<Timestamp, usize>,
-    /// How many open polls end when at the latest.
+    /// The number of open polls by their deadline.
     deadlines: BTreeMap<Timestamp, usize>,
-    pace: Pace,
+    rate: RequestRate,
 }
 
-impl Tally {
+impl Totals {
     pub(super) fn new() -> Self {
         Self {
             polls: 0,
-            ends: [("matched", 0), ("failed", 0), ("timed out", 0), ("cancelled", 0)],
+            outcomes: [("matched", 0), ("failed", 0), ("timed out", 0), ("cancelled", 0)],
             started: BTreeMap::new(),
             deadlines: BTreeMap::new(),
-            pace: Pace::default(),
+            rate: RequestRate::default(),
         }
     }
 
-    /// One more poll.
+    /// Counts a new poll.
     pub(super) fn add(&mut self, started: Timestamp, deadline: Timestamp) {
         self.polls += 1;
         *self.started.entry(started).or_default() += 1;
         *self.deadlines.entry(deadline).or_default() += 1;
     }
 
-    /// One of them has ended.
+    /// Counts an outcome.
     pub(super) fn end(&mut self, started: Timestamp, deadline: Timestamp, outcome: &Outcome) {
         take_one(&mut self.started, started);
         take_one(&mut self.deadlines, deadline);
-        if let Some((_, count)) = self.ends.iter_mut().find(|(name, _)| *name == outcome.name()) {
+        if let Some((_, count)) = self.outcomes.iter_mut().find(|(name, _)| *name == outcome.name()) {
             *count += 1;
         }
     }
 
-    /// Takes note of the time, for the pace.
-    pub(super) fn mark(&mut self, now: Timestamp, stats: &Stats) {
-        self.pace.mark(now, stats.attempts.total());
+    /// Samples the number of requests, for the rate.
+    pub(super) fn sample(&mut self, now: Timestamp, stats: &Stats) {
+        self.rate.record(now, stats.attempts.total());
     }
 
-    /// The line. What would be cut off on a narrow terminal comes last.
+    /// The line; a narrow terminal cuts off its end, so the least important part comes last.
     pub(super) fn line(&self, now: Timestamp, stats: &Stats) -> String {
-        let done: usize = self.ends.iter().map(|(_, number)| number).sum();
+        let done: usize = self.outcomes.iter().map(|(_, number)| number).sum();
         let mut line = format!("{done} of {} polls done", self.polls);
-        for (what, number) in self.ends {
+        for (what, number) in self.outcomes {
             if number > 0 {
                 let _ = write!(line, ", {number} {what}");
             }
@@ -80,15 +80,15 @@ impl Tally {
                 let _ = write!(line, " · {servers} servers asked for patience");
             }
         }
-        if let Some(pace) = self.pace.in_words(now, stats.attempts.total()) {
-            let _ = write!(line, " · {pace}");
+        if let Some(rate) = self.rate.describe(now, stats.attempts.total()) {
+            let _ = write!(line, " · {rate}");
         }
         let age = self.started.first_key_value().map(|(oldest, _)| now.since(*oldest).as_secs());
         if let Some(seconds) = age.filter(|seconds| *seconds > 0) {
-            let _ = write!(line, " · oldest {}", short(Duration::from_secs(seconds)));
+            let _ = write!(line, " · oldest {}", humanize::duration(Duration::from_secs(seconds)));
         }
         if let Some((deadline, _)) = self.deadlines.last_key_value() {
-            let _ = write!(line, " · {} left", countdown(deadline.since(now)));
+            let _ = write!(line, " · {} left", humanize::countdown(deadline.since(now)));
         }
         line
     }
@@ -121,36 +121,36 @@ mod tests {
     }
 
     #[test]
-    fn several_polls_are_counted() {
-        let mut tally = Tally::new();
+    fn polls_and_outcomes_are_counted() {
+        let mut totals = Totals::new();
         for (started, deadline) in [(0, 300), (10, 200), (10, 300)] {
-            tally.add(at(started), at(deadline));
+            totals.add(at(started), at(deadline));
         }
         let mut stats = Stats::default();
-        assert_eq!(tally.line(at(0), &stats), "0 of 3 polls done · 5m left");
-        tally.end(at(0), at(300), &cancelled());
+        assert_eq!(totals.line(at(0), &stats), "0 of 3 polls done · 5m left");
+        totals.end(at(0), at(300), &cancelled());
         stats.in_flight = 1;
         assert_eq!(
-            tally.line(at(70), &stats),
+            totals.line(at(70), &stats),
             "1 of 3 polls done, 1 cancelled · 1 asking · oldest 1m · 3m 50s left"
         );
-        tally.end(at(10), at(300), &cancelled());
+        totals.end(at(10), at(300), &cancelled());
         (stats.in_flight, stats.held_back) = (0, 1);
         assert_eq!(
-            tally.line(at(70), &stats),
+            totals.line(at(70), &stats),
             "2 of 3 polls done, 2 cancelled · a server asked for patience · oldest 1m · 2m 10s left"
         );
-        tally.end(at(10), at(200), &cancelled());
-        assert_eq!(tally.line(at(60), &Stats::default()), "3 of 3 polls done, 3 cancelled");
+        totals.end(at(10), at(200), &cancelled());
+        assert_eq!(totals.line(at(60), &Stats::default()), "3 of 3 polls done, 3 cancelled");
     }
 
     #[test]
-    fn the_pace_is_that_of_the_engine() {
-        let mut tally = Tally::new();
-        tally.add(at(0), at(300));
+    fn the_rate_comes_from_the_statistics() {
+        let mut totals = Totals::new();
+        totals.add(at(0), at(300));
         let mut stats = Stats::default();
-        tally.mark(at(0), &stats);
+        totals.sample(at(0), &stats);
         stats.attempts.success = 40;
-        assert_eq!(tally.line(at(2), &stats), "0 of 1 polls done · 20 requests/s · oldest 2s · 4m 58s left");
+        assert_eq!(totals.line(at(2), &stats), "0 of 1 polls done · 20 requests/s · oldest 2s · 4m 58s left");
     }
 }

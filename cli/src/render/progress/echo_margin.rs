@@ -1,21 +1,21 @@
-//! A terminal that is a little narrower than it is.
+//! A draw target that reports a few columns less than the terminal has.
 //!
-//! indicatif fills the live line with blanks to the last column and leaves the cursor there. When Ctrl-C is pressed
-//! the terminal echoes `^C` at the cursor, which then stands on the next line, and the live line before it is never
-//! erased. With a margin at the end the echo stays on the line and goes with it.
+//! indicatif fills the progress line with blanks up to the last column and leaves the cursor there. On Ctrl-C the
+//! terminal echoes `^C` at the cursor; the echo then wraps to the next line, and indicatif no longer erases the
+//! progress line. With a margin, the echo stays on the progress line and is erased together with it.
 
 use std::io;
 
 use console::Term;
 use indicatif::{ProgressDrawTarget, TermLike};
 
-/// Room for `^C`, pressed twice.
+/// Space for two echoes of `^C`.
 const MARGIN: u16 = 5;
 
-/// Redraws a second; a countdown needs no more.
+/// Redraws per second; a countdown of seconds needs no more.
 const RATE: u8 = 10;
 
-/// Standard error with a margin.
+/// Standard error with a margin at the right.
 pub(super) fn target() -> ProgressDrawTarget {
     ProgressDrawTarget::term_like_with_hz(Box::new(WithMargin(Term::buffered_stderr())), RATE)
 }
