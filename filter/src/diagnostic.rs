@@ -1,6 +1,6 @@
-//! What a person is told about one place in a filter: where it is, what is wrong there, and what to do.
+//! Reports about one place in a document: its location, the problem, a stable code for tools, and what to do.
 //!
-//! Errors and warnings are the same type, so that a tool renders both alike. Builders are public: a program that
+//! Errors and warnings are the same type, so that a tool renders both alike. The builders are public: a program that
 //! embeds filters in a document of its own reports that document's errors in the same form.
 
 use std::fmt;
@@ -34,17 +34,18 @@ impl From<Range<usize>> for Span {
     }
 }
 
-/// Whether a diagnostic stops a filter from compiling.
+/// Whether a diagnostic prevents a filter from compiling.
 ///
 /// ```
 /// assert_eq!(filter::Diagnostic::warning("never holds").severity(), filter::Severity::Warning);
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Severity {
     /// The filter does not compile.
     Error,
-    /// The filter compiles, but probably does not mean what was meant.
+    /// The filter compiles, but its meaning is probably not the intended one.
     Warning,
 }
 
@@ -57,25 +58,97 @@ impl fmt::Display for Severity {
     }
 }
 
-impl Serialize for Severity {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+/// Defines [`Code`]: one line per code, its name in kebab case beside it.
+macro_rules! codes {
+    ($($(#[$doc:meta])+ $code:ident $name:literal,)+) => {
+        /// The kind of problem that a [`Diagnostic`] reports. Messages may be reworded; codes do not change.
+        ///
+        /// ```
+        /// let error = filter::Filter::parse(r#"{"name":{"$startWith":"a"}}"#).unwrap_err();
+        /// assert_eq!(error.diagnostics()[0].code(), filter::Code::UnknownOperator);
+        /// assert_eq!(filter::Code::UnknownOperator.to_string(), "unknown-operator");
+        /// ```
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Code {
+            $($(#[$doc])+ $code,)+
+        }
+
+        impl Code {
+            /// Every code.
+            pub const ALL: &[Self] = &[$(Self::$code),+];
+
+            /// Its name in kebab case.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$code => $name,)+
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    /// Error: the text is not JSON.
+    InvalidJson "invalid-json",
+    /// Error: the document exceeds a limit: nesting, length, or the memory of regular expressions.
+    LimitExceeded "limit-exceeded",
+    /// Error: a member that the object cannot have.
+    UnknownMember "unknown-member",
+    /// Error, or a warning in dialects where the last one counts: a key appears more than once in one object.
+    DuplicateKey "duplicate-key",
+    /// Error: a value of another type than expected.
+    WrongType "wrong-type",
+    /// Error: a value of the right type that is not acceptable.
+    InvalidValue "invalid-value",
+    /// Error: an operator that the dialect does not have.
+    UnknownOperator "unknown-operator",
+    /// Error: an operator where it cannot be, or together with fields or operators that it excludes.
+    MisplacedOperator "misplaced-operator",
+    /// Error: a list or object that must have content is empty.
+    Empty "empty",
+    /// Error: the target dialect cannot express the filter.
+    NotConvertible "not-convertible",
+    /// Warning: a condition that no value satisfies: `{"$gt": 2, "$lt": 1}`.
+    NeverHolds "never-holds",
+    /// Warning: a condition that every value satisfies, a missing one too.
+    AlwaysHolds "always-holds",
+    /// Warning: bounds in an array, where any one of them suffices, so that every number does: `[{"$gt":20},{"$lt":40}]`.
+    RangeTrap "range-trap",
+    /// Warning: the same condition twice.
+    DuplicateCondition "duplicate-condition",
+    /// Warning: bits of an address beyond the prefix of its block; they are ignored.
+    HostBits "host-bits",
+    /// Warning: a value that is probably not what was meant.
+    Suspicious "suspicious",
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
-/// One error or warning: a JSON pointer, a byte span where the text is known, a message, and help where some is likely.
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+/// One error or warning: a JSON pointer, a byte span if the text is known, a code, a message, and help if there is any.
 ///
 /// ```
 /// let error = filter::Filter::parse(r#"{"name":{"$startWith":"a"}}"#).unwrap_err();
 /// let diagnostic = &error.diagnostics()[0];
 /// assert_eq!(diagnostic.pointer(), "/name/$startWith");
-/// assert_eq!(diagnostic.location().map(|span| span.start), Some(9));
+/// assert_eq!(diagnostic.span().map(|span| span.start), Some(9));
 /// assert_eq!(diagnostic.message(), r#"unknown operator "$startWith""#);
-/// assert_eq!(diagnostic.hint(), Some(r#"did you mean "$startsWith"?"#));
+/// assert_eq!(diagnostic.help(), Some(r#"did you mean "$startsWith"?"#));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Diagnostic {
     severity: Severity,
+    code: Code,
     pointer: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     span: Option<Span>,
@@ -84,45 +157,78 @@ pub struct Diagnostic {
     help: Option<String>,
 }
 
+/// A [`Diagnostic`] of severity [`Warning`](Severity::Warning): the filter compiles, but its meaning is probably not the
+/// intended one.
+///
+/// ```
+/// use filter::{Code, Filter, Warning};
+///
+/// let filter = Filter::parse(r#"{"age": [{"$gt": 20}, {"$lt": 40}]}"#)?;
+/// let warning: &Warning = &filter.warnings()[0];
+/// assert_eq!(warning.code(), Code::RangeTrap);
+/// assert_eq!(warning.pointer(), "/age");
+/// # Ok::<(), filter::FilterError>(())
+/// ```
+pub type Warning = Diagnostic;
+
 impl Diagnostic {
-    /// An error at the root, without span or help.
+    /// An error at the root, with the code [`Code::InvalidValue`], without span or help.
     pub fn error(message: impl Into<String>) -> Self {
-        Self::new(Severity::Error, message.into())
+        Self::new(Severity::Error, Code::InvalidValue, message.into())
     }
 
-    /// A warning at the root, without span or help.
+    /// A warning at the root, with the code [`Code::Suspicious`], without span or help.
     pub fn warning(message: impl Into<String>) -> Self {
-        Self::new(Severity::Warning, message.into())
+        Self::new(Severity::Warning, Code::Suspicious, message.into())
     }
 
-    fn new(severity: Severity, message: String) -> Self {
-        Self { severity, pointer: String::new(), span: None, message, help: None }
+    fn new(severity: Severity, code: Code, message: String) -> Self {
+        Self { severity, code, pointer: String::new(), span: None, message, help: None }
+    }
+
+    /// Sets the code.
+    #[must_use]
+    pub fn with_code(mut self, code: Code) -> Self {
+        self.code = code;
+        self
     }
 
     /// Sets the JSON pointer ([RFC 6901](https://www.rfc-editor.org/rfc/rfc6901)) of the place.
     #[must_use]
-    pub fn at(mut self, pointer: impl Into<String>) -> Self {
+    pub fn with_pointer(mut self, pointer: impl Into<String>) -> Self {
         self.pointer = pointer.into();
         self
     }
 
     /// Sets the byte span of the place.
     #[must_use]
-    pub fn span(mut self, span: Option<Span>) -> Self {
+    pub fn with_span(mut self, span: Option<Span>) -> Self {
         self.span = span;
         self
     }
 
-    /// Sets what to do about it.
+    /// Sets the advice.
     #[must_use]
-    pub fn help(mut self, help: impl Into<String>) -> Self {
+    pub fn with_help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
-    /// Whether it is an error or a warning.
+    /// Sets the advice, or removes it.
+    #[must_use]
+    pub(crate) fn with_maybe_help(mut self, help: Option<String>) -> Self {
+        self.help = help;
+        self
+    }
+
+    /// Error or warning.
     pub fn severity(&self) -> Severity {
         self.severity
+    }
+
+    /// The kind of problem.
+    pub fn code(&self) -> Code {
+        self.code
     }
 
     /// The JSON pointer of the place; empty for the whole document.
@@ -130,24 +236,24 @@ impl Diagnostic {
         &self.pointer
     }
 
-    /// The bytes of the text it is about; `None` if what was compiled was not text.
-    pub fn location(&self) -> Option<Span> {
+    /// The place in the text, in bytes; `None` if the document was not read from text.
+    pub fn span(&self) -> Option<Span> {
         self.span
     }
 
-    /// What was found, and what was expected.
+    /// The problem: what was found, and what was expected.
     pub fn message(&self) -> &str {
         &self.message
     }
 
     /// What to do about it.
-    pub fn hint(&self) -> Option<&str> {
+    pub fn help(&self) -> Option<&str> {
         self.help.as_deref()
     }
 }
 
 impl fmt::Display for Diagnostic {
-    /// `pointer: message; help`, the parts that are there.
+    /// `pointer: message; help`, without the parts that are empty.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.pointer.is_empty() {
             write!(f, "{}: ", self.pointer)?;

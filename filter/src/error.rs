@@ -26,7 +26,7 @@ impl FilterError {
 
     /// The text was not JSON.
     pub(crate) fn not_json(error: JsonError) -> Self {
-        Self { diagnostics: vec![error.diagnostic()], source: Some(Box::new(error)) }
+        Self { diagnostics: vec![error.diagnostic().clone()], source: Some(Box::new(error)) }
     }
 
     /// All that is wrong; never empty.

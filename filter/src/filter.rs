@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use crate::convert::Conversion;
+use crate::diagnostic::Warning;
 use crate::dialect::Dialect;
 use crate::error::FilterError;
 use crate::explain::Explanation;
@@ -18,7 +19,6 @@ use crate::program::Program;
 use crate::scan::Invalid;
 use crate::set::Single;
 use crate::source::Source;
-use crate::warning::Warning;
 
 /// A compiled filter. Cheap to clone, and safe to share between threads.
 ///

@@ -103,6 +103,7 @@
 mod ast;
 mod compile;
 mod convert;
+pub mod decode;
 mod diagnostic;
 mod dialect;
 mod error;
@@ -121,10 +122,9 @@ mod scan;
 mod schema;
 mod set;
 mod source;
-mod warning;
 
 pub use convert::Conversion;
-pub use diagnostic::{Diagnostic, Severity, Span};
+pub use diagnostic::{Code, Diagnostic, Severity, Span, Warning};
 pub use dialect::{Dialect, UnknownDialect};
 pub use error::FilterError;
 pub use explain::{Check, Explanation};
@@ -134,7 +134,6 @@ pub use limits::Limits;
 pub use options::FilterOptions;
 pub use schema::schema;
 pub use set::{FilterSet, FilterSetBuilder, LiveSet, Matches, SetStats};
-pub use warning::{Warning, WarningKind};
 
 /// The examples of the README, tested with the others.
 #[cfg(doctest)]

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Code, Diagnostic};
 use crate::error::FilterError;
 use crate::json::{self, Kind, Node};
 use crate::limits::Limits;
@@ -71,8 +71,13 @@ impl Source {
             if text.len() > limits.text_bytes() {
                 let limit = limits.text_bytes();
                 let message = format!("the filter is longer than the limit of {limit} bytes of JSON");
-                let diagnostic = Diagnostic::error(message).at(pointer).span(node.span);
-                return Err(FilterError::new(vec![diagnostic.help("raise the limit if this size is meant")]));
+                let diagnostic = Diagnostic::error(message)
+                    .with_code(Code::LimitExceeded)
+                    .with_pointer(pointer)
+                    .with_span(node.span);
+                return Err(FilterError::new(vec![
+                    diagnostic.with_help("raise the limit if this size is meant"),
+                ]));
             }
             match open.last_mut() {
                 None => return Ok(Self { text: text.into() }),
@@ -203,6 +208,7 @@ impl std::fmt::Display for Escaped<'_> {
 
 fn too_deep(limits: &Limits, node: &Node, pointer: &str) -> FilterError {
     let message = format!("nested more than {} levels deep", limits.depth());
-    let diagnostic = Diagnostic::error(message).at(pointer).span(node.span);
-    FilterError::new(vec![diagnostic.help("flatten the filter, or raise the limit")])
+    let diagnostic =
+        Diagnostic::error(message).with_code(Code::LimitExceeded).with_pointer(pointer).with_span(node.span);
+    FilterError::new(vec![diagnostic.with_help("flatten the filter, or raise the limit")])
 }

@@ -63,9 +63,7 @@ fn check(text: &Text, args: &CheckArgs, terminal: &Terminal, summary: &mut Summa
             Kind::Filter => {
                 summary.filters += 1;
                 match FilterOptions::new().dialect(args.dialect.dialect).compile(node) {
-                    Ok(filter) => {
-                        filter.warnings().iter().map(|warning| warning.diagnostic().clone()).collect()
-                    }
+                    Ok(filter) => filter.warnings().to_vec(),
                     Err(error) => error.diagnostics().to_vec(),
                 }
             }

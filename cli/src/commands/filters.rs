@@ -14,7 +14,7 @@ pub(super) fn compile(args: &FilterArgs, terminal: &Terminal) -> anyhow::Result<
     match FilterOptions::new().dialect(args.dialect.dialect).parse(text.as_str()) {
         Ok(filter) => {
             for warning in filter.warnings() {
-                diagnostics.print(warning.diagnostic());
+                diagnostics.print(warning);
             }
             Ok(filter)
         }

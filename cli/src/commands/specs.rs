@@ -33,7 +33,7 @@ pub(super) struct Loaded {
 /// The JSON values of a text. The text limit of filters does not apply: a batch of specs may be longer.
 pub(super) fn parse(text: &str) -> Result<Vec<Node>, Diagnostic> {
     let limits = filter::Limits::default().with_text_bytes(usize::MAX);
-    json::parse_sequence(text, &limits).map_err(|error| error.diagnostic())
+    json::parse_sequence(text, &limits).map_err(|error| error.diagnostic().clone())
 }
 
 /// Decodes one spec.
@@ -50,7 +50,9 @@ pub(super) fn decode(
         // Underlines the opening bracket only, since the array usually spans the whole file.
         let bracket = node.span.map(|span| Span { start: span.start, end: span.start + 1 });
         return Err(vec![
-            array.span(bracket).help("write the specs one after the other: jq -c '.[]' FILE | poll run -"),
+            array
+                .with_span(bracket)
+                .with_help("write the specs one after the other: jq -c '.[]' FILE | poll run -"),
         ]);
     }
     let options = SpecOptions::new().limits(limits).dialect(dialect);

@@ -67,7 +67,7 @@ impl<'a> Diagnostics<'a> {
         let name = sanitize::line(self.text.name());
         let mut group = Group::with_title(level.primary_title(title));
         let mut place = None;
-        if let Some(span) = diagnostic.location() {
+        if let Some(span) = diagnostic.span() {
             let excerpt = self.excerpt(span.start..span.end);
             place = Some((excerpt.line, excerpt.column));
             group = group.element(
@@ -81,7 +81,7 @@ impl<'a> Diagnostics<'a> {
                 Level::NOTE.message(format!("at {}", sanitize::excerpt(diagnostic.pointer(), MESSAGE))),
             );
         }
-        if let Some(hint) = diagnostic.hint() {
+        if let Some(hint) = diagnostic.help() {
             group = group.element(Level::HELP.message(sanitize::excerpt(hint, MESSAGE)));
         }
         let report = self.renderer.render(&[group]);
@@ -199,9 +199,9 @@ mod tests {
     fn render(text: &str, span: Range<usize>) -> String {
         let text = Text::new("a.json", text.to_owned());
         let diagnostic = Diagnostic::error("no good")
-            .at("/a")
-            .span(Some(Span { start: span.start, end: span.end }))
-            .help("make it good");
+            .with_pointer("/a")
+            .with_span(Some(Span { start: span.start, end: span.end }))
+            .with_help("make it good");
         Diagnostics::new(&text, Paint(false)).render(&diagnostic)
     }
 

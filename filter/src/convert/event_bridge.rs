@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 
 use super::{key, leaf, object};
 use crate::ast::{Condition, Conditions, Junction, Member, MemberKind, Node, Pattern, TestKind};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Code, Diagnostic};
 use crate::error::FilterError;
 use crate::json::Pointer;
 use crate::ops::Leaf;
@@ -41,7 +41,12 @@ fn refuse<'n>(tree: &Pattern<'n>, pointer: &mut Pointer<'n>, diagnostics: &mut V
                     Quoted(name)
                 );
                 let help = "if no event has an array as an element of an array, convert assuming flat arrays";
-                diagnostics.push(Diagnostic::error(message).at(pointer.to_string()).help(help));
+                diagnostics.push(
+                    Diagnostic::error(message)
+                        .with_code(Code::NotConvertible)
+                        .with_pointer(pointer.to_string())
+                        .with_help(help),
+                );
             }
             MemberKind::Junction { patterns, .. } => {
                 for (index, pattern) in patterns.iter().enumerate() {

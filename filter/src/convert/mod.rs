@@ -9,7 +9,7 @@ mod trigger_dev;
 
 use serde_json::{Map, Value};
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Code, Diagnostic};
 use crate::dialect::{Context, Dialect};
 use crate::error::FilterError;
 use crate::filter::Filter;
@@ -87,8 +87,9 @@ impl Conversion {
 /// The only thing that can be wrong with what was written here is that it is past a limit.
 fn too_large(error: FilterError) -> FilterError {
     let first = error.diagnostics().first().map_or("", Diagnostic::message);
-    let diagnostic = Diagnostic::error(format!("the filter in the native dialect is past a limit: {first}"));
-    FilterError::new(vec![diagnostic.help("raise the limit, or split the filter")])
+    let diagnostic = Diagnostic::error(format!("the filter in the native dialect is past a limit: {first}"))
+        .with_code(Code::LimitExceeded);
+    FilterError::new(vec![diagnostic.with_help("raise the limit, or split the filter")])
 }
 
 /// A field's name as a key of a native filter.

@@ -1,13 +1,11 @@
-//! What every reader carries along: where it is, what it found wrong, and what is left to spend.
+//! The state of reading one filter: the current JSON pointer, the problems found so far, and the rest of the regex budget.
 
-use std::collections::HashSet;
-
-use crate::diagnostic::{Diagnostic, Span};
+use crate::decode::{Problems, describe, repeated};
+use crate::diagnostic::{Code, Diagnostic, Severity, Span, Warning};
 use crate::json::{Kind, Member, Node, Pointer};
 use crate::limits::Limits;
 use crate::ops::text::Quoted;
 use crate::ops::{Cidr, CidrError, Leaf, Literal, Num, Pattern, PatternError, Wildcard, WildcardError};
-use crate::warning::{Warning, WarningKind};
 
 /// The state of reading one filter.
 #[derive(Debug)]
@@ -15,32 +13,9 @@ pub(crate) struct Context<'n> {
     pointer: Pointer<'n>,
     limits: &'n Limits,
     regex_budget: usize,
-    /// Whether it was said that the regular expressions are too large.
+    /// Whether the error about too large regular expressions was reported.
     regex_refused: bool,
-    errors: Vec<Diagnostic>,
-    warnings: Vec<Warning>,
-}
-
-/// What is wrong, without where.
-pub(crate) struct Problem {
-    message: String,
-    help: Option<String>,
-}
-
-impl Problem {
-    pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), help: None }
-    }
-
-    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
-        self
-    }
-
-    pub(crate) fn maybe_help(mut self, help: Option<String>) -> Self {
-        self.help = help;
-        self
-    }
+    problems: Problems,
 }
 
 impl<'n> Context<'n> {
@@ -50,41 +25,26 @@ impl<'n> Context<'n> {
             limits,
             regex_budget: limits.regex_bytes(),
             regex_refused: false,
-            errors: Vec::new(),
-            warnings: Vec::new(),
+            problems: Problems::default(),
         }
     }
 
     pub(crate) fn has_errors(&self) -> bool {
-        !self.errors.is_empty()
+        !self.problems.errors.is_empty()
     }
 
     /// The errors, and if there are none the warnings, in the order of the text.
-    pub(crate) fn finish(mut self) -> Result<Vec<Warning>, Vec<Diagnostic>> {
-        let start = |diagnostic: &Diagnostic| diagnostic.location().map(|span| span.start);
-        if self.errors.is_empty() {
-            self.warnings.sort_by_key(|warning| start(warning.diagnostic()));
-            Ok(self.warnings)
-        } else {
-            self.errors.sort_by_key(start);
-            Err(self.errors)
-        }
+    pub(crate) fn finish(self) -> Result<Vec<Warning>, Vec<Diagnostic>> {
+        self.problems.finish()
     }
 
-    pub(crate) fn error(&mut self, span: Option<Span>, problem: Problem) {
-        let mut diagnostic = Diagnostic::error(problem.message).at(self.pointer.to_string()).span(span);
-        if let Some(help) = problem.help {
-            diagnostic = diagnostic.help(help);
+    /// Adds an error or a warning at the current pointer.
+    pub(crate) fn report(&mut self, span: Option<Span>, diagnostic: Diagnostic) {
+        let diagnostic = diagnostic.with_pointer(self.pointer.to_string()).with_span(span);
+        match diagnostic.severity() {
+            Severity::Error => self.problems.errors.push(diagnostic),
+            Severity::Warning => self.problems.warnings.push(diagnostic),
         }
-        self.errors.push(diagnostic);
-    }
-
-    pub(crate) fn warn(&mut self, kind: WarningKind, span: Option<Span>, problem: Problem) {
-        let mut diagnostic = Diagnostic::warning(problem.message).at(self.pointer.to_string()).span(span);
-        if let Some(help) = problem.help {
-            diagnostic = diagnostic.help(help);
-        }
-        self.warnings.push(Warning::new(kind, diagnostic));
     }
 
     /// Runs `read` with the pointer at the member `key`.
@@ -115,21 +75,18 @@ impl<'n> Context<'n> {
 
     /// The members of an object that count: of those with one key the last. The others are an error, or a warning.
     pub(crate) fn distinct(&mut self, members: &'n [Member], duplicates: Duplicates) -> Distinct<'n> {
-        let hidden = hidden(members);
+        let hidden = repeated(members);
         for member in hidden.iter().filter_map(|&place| members.get(place)) {
             self.within(&member.key, |context| {
                 let found = format!("the key {} is there more than once", Quoted(&member.key));
-                match duplicates {
-                    Duplicates::Refuse => context.error(
-                        member.key_span,
-                        Problem::new(found).help("remove one, or put both conditions under one key"),
-                    ),
-                    Duplicates::LastCounts => context.warn(
-                        WarningKind::DuplicateKey,
-                        member.key_span,
-                        Problem::new(format!("{found}; only the last counts")).help("remove this one"),
-                    ),
-                }
+                let diagnostic = match duplicates {
+                    Duplicates::Refuse => {
+                        Diagnostic::error(found).with_help("remove one, or put both conditions under one key")
+                    }
+                    Duplicates::LastCounts => Diagnostic::warning(format!("{found}; only the last counts"))
+                        .with_help("remove this one"),
+                };
+                context.report(member.key_span, diagnostic.with_code(Code::DuplicateKey));
             });
         }
         Distinct { members, hidden }
@@ -143,7 +100,7 @@ impl<'n> Context<'n> {
                 Some(number) => Some(Literal::Number(number)),
                 None => {
                     let message = format!("the number {number} is beyond the range of 64-bit floats");
-                    self.error(node.span, Problem::new(message));
+                    self.report(node.span, Diagnostic::error(message));
                     None
                 }
             },
@@ -203,20 +160,21 @@ impl<'n> Context<'n> {
         help: Option<String>,
     ) {
         let message = format!("{} takes {expected}, found {}", Quoted(operator), describe(found));
-        self.error(found.span, Problem::new(message).maybe_help(help));
+        self.report(found.span, Diagnostic::error(message).with_code(Code::WrongType).with_maybe_help(help));
     }
 
     pub(crate) fn regex(&mut self, text: &str, span: Option<Span>) -> Option<Leaf> {
         match Pattern::new(text, &mut self.regex_budget) {
             Ok(pattern) => Some(Leaf::Regex(Box::new(pattern))),
             Err(PatternError::Syntax(reason)) => {
-                let problem = Problem::new(format!("invalid regular expression {}: {reason}", Quoted(text)));
+                let diagnostic =
+                    Diagnostic::error(format!("invalid regular expression {}: {reason}", Quoted(text)));
                 let help = if text.contains("(?=") || text.contains("(?!") || text.contains("(?<") {
                     "look-around is not supported: it cannot be matched in linear time"
                 } else {
                     "the syntax is that of https://docs.rs/regex/latest/regex/#syntax"
                 };
-                self.error(span, problem.help(help));
+                self.report(span, diagnostic.with_help(help));
                 None
             }
             Err(PatternError::Budget) if self.regex_refused => None,
@@ -231,7 +189,7 @@ impl<'n> Context<'n> {
                 );
                 let help =
                     "use smaller repetitions, ASCII classes such as [0-9] instead of \\d, or raise the limit";
-                self.error(span, Problem::new(message).help(help));
+                self.report(span, Diagnostic::error(message).with_code(Code::LimitExceeded).with_help(help));
                 None
             }
         }
@@ -244,12 +202,15 @@ impl<'n> Context<'n> {
                 let message =
                     format!("a backslash in {} that escapes nothing, expected \\* or \\\\", Quoted(text));
                 let help = r"in JSON a literal backslash is written \\\\, a literal star \\*";
-                self.error(span, Problem::new(message).help(help));
+                self.report(span, Diagnostic::error(message).with_help(help));
                 None
             }
             Err(WildcardError::DoubleStar) => {
                 let message = format!("two stars in a row in {}, expected one", Quoted(text));
-                self.error(span, Problem::new(message).help("one star already is any run of characters"));
+                self.report(
+                    span,
+                    Diagnostic::error(message).with_help("one star already is any run of characters"),
+                );
                 None
             }
         }
@@ -257,37 +218,40 @@ impl<'n> Context<'n> {
 
     /// A block of addresses; a bare address and the host prefixes /32 and /128 only where `single` allows them.
     pub(crate) fn cidr(&mut self, text: &str, span: Option<Span>, single: bool) -> Option<Cidr> {
-        let problem = match Cidr::parse(text) {
+        let diagnostic = match Cidr::parse(text) {
             Ok(parsed) => {
                 let whole = parsed.block.prefix() == if parsed.block.is_ipv4() { 32 } else { 128 };
                 if whole && !single {
                     let message = format!("{} is a single address, expected a larger block", Quoted(text));
-                    let problem = Problem::new(message);
-                    self.error(span, problem.help("write a single address as a plain string condition"));
+                    let diagnostic = Diagnostic::error(message);
+                    self.report(
+                        span,
+                        diagnostic.with_help("write a single address as a plain string condition"),
+                    );
                     return None;
                 }
                 if parsed.host_bits {
                     let message =
                         format!("{} has bits set beyond its prefix; they are ignored", Quoted(text));
-                    let problem = Problem::new(message).help(format!("write {}", parsed.block));
-                    self.warn(WarningKind::HostBits, span, problem);
+                    let diagnostic = Diagnostic::warning(message).with_code(Code::HostBits);
+                    self.report(span, diagnostic.with_help(format!("write {}", parsed.block)));
                 }
                 return Some(parsed.block);
             }
-            Err(CidrError::Prefix { bits }) => Problem::new(format!(
+            Err(CidrError::Prefix { bits }) => Diagnostic::error(format!(
                 "{} has no valid prefix length, expected a number from 0 to {bits} after the slash",
                 Quoted(text)
             )),
             Err(CidrError::Address) => {
-                let problem = Problem::new(format!("{} is no IPv4 or IPv6 block", Quoted(text)));
+                let diagnostic = Diagnostic::error(format!("{} is no IPv4 or IPv6 block", Quoted(text)));
                 if has_leading_zero(text) {
-                    problem.help("octets have no leading zeros: some systems read them as octal")
+                    diagnostic.with_help("octets have no leading zeros: some systems read them as octal")
                 } else {
-                    problem.help("write an address, a slash and a prefix length: 10.0.0.0/8")
+                    diagnostic.with_help("write an address, a slash and a prefix length: 10.0.0.0/8")
                 }
             }
         };
-        self.error(span, problem);
+        self.report(span, diagnostic);
         None
     }
 }
@@ -316,38 +280,11 @@ impl<'n> Distinct<'n> {
     }
 }
 
-/// The places of members whose key comes again further on.
-fn hidden(members: &[Member]) -> Vec<usize> {
-    // A few are compared faster than they are hashed.
-    if members.len() <= 8 {
-        let again = |&place: &usize| members[place + 1..].iter().any(|later| later.key == members[place].key);
-        return (0..members.len()).filter(again).collect();
-    }
-    let mut seen = HashSet::with_capacity(members.len());
-    let mut hidden: Vec<usize> =
-        (0..members.len()).rev().filter(|&place| !seen.insert(members[place].key.as_str())).collect();
-    hidden.reverse();
-    hidden
-}
-
 /// Whether a key may be there twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Duplicates {
     Refuse,
     LastCounts,
-}
-
-/// A value in a message: its type, and the value itself if it is short.
-pub(crate) fn describe(node: &Node) -> String {
-    match &node.kind {
-        Kind::Null => "null".to_owned(),
-        Kind::Bool(bool) => bool.to_string(),
-        Kind::Number(number) => format!("the number {number}"),
-        Kind::String(text) => format!("the string {}", Quoted(text)),
-        Kind::Array(items) if items.is_empty() => "an empty array".to_owned(),
-        Kind::Object(members) if members.is_empty() => "an empty object".to_owned(),
-        Kind::Array(_) | Kind::Object(_) => node.type_name().to_owned(),
-    }
 }
 
 /// A scalar as it is written in JSON, for examples in help; `…` for anything else.

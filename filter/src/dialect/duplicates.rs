@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::context::{Context, Problem};
+use super::context::Context;
+use crate::diagnostic::{Code, Diagnostic};
 use crate::json::{Kind, Node};
 use crate::ops::Num;
-use crate::warning::WarningKind;
 
 /// Warns of every item that says what an earlier one says already; linear in the size of the items, but for sorting keys.
 pub(super) fn warn_of_duplicates<'n>(items: &'n [Node], context: &mut Context<'n>) {
@@ -20,8 +20,8 @@ pub(super) fn warn_of_duplicates<'n>(items: &'n [Node], context: &mut Context<'n
         if first != index {
             context.within_index(index, |context| {
                 let message = format!("the same condition as number {} of the array", first + 1);
-                let problem = Problem::new(message).help("remove one of them");
-                context.warn(WarningKind::DuplicateCondition, item.span, problem);
+                let diagnostic = Diagnostic::warning(message).with_code(Code::DuplicateCondition);
+                context.report(item.span, diagnostic.with_help("remove one of them"));
             });
         }
     }

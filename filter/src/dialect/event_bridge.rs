@@ -4,13 +4,14 @@
 //! Where FILTER.md's rules are stricter or laxer than event-ruler's, the corpus of event-ruler's own answers leaves the
 //! case out.
 
-use super::context::{Context, Duplicates, Problem, describe, shown};
+use super::context::{Context, Duplicates, shown};
 use super::duplicates::warn_of_duplicates;
-use super::suggest::closest;
 use crate::ast::{
     Condition, Conditions, Junction, Member, MemberKind, Node as Judged, Pattern, Quantifier, Reach, Test,
     TestKind,
 };
+use crate::decode::{describe, did_you_mean};
+use crate::diagnostic::{Code, Diagnostic};
 use crate::json::{self, Kind, Node};
 use crate::ops::number::{Bound, Range};
 use crate::ops::text::Quoted;
@@ -32,7 +33,10 @@ pub(crate) const OPERATORS: [&str; 9] = [
 pub(super) fn read<'n>(node: &'n Node, context: &mut Context<'n>) -> Pattern<'n> {
     let Kind::Object(members) = &node.kind else {
         let message = format!("found {}, expected a pattern: an object of fields", describe(node));
-        context.error(node.span, Problem::new(message).help("write {\"field\": [\"value\"]}"));
+        context.report(
+            node.span,
+            Diagnostic::error(message).with_code(Code::WrongType).with_help("write {\"field\": [\"value\"]}"),
+        );
         return Pattern { members: Vec::new() };
     };
     pattern(members, node, context)
@@ -40,8 +44,12 @@ pub(super) fn read<'n>(node: &'n Node, context: &mut Context<'n>) -> Pattern<'n>
 
 fn pattern<'n>(members: &'n [json::Member], node: &'n Node, context: &mut Context<'n>) -> Pattern<'n> {
     if members.is_empty() {
-        let problem = Problem::new("an empty pattern, expected at least one field");
-        context.error(node.span, problem.help("to ask whether a field is there write [{\"exists\": true}]"));
+        let diagnostic =
+            Diagnostic::error("an empty pattern, expected at least one field").with_code(Code::Empty);
+        context.report(
+            node.span,
+            diagnostic.with_help("to ask whether a field is there write [{\"exists\": true}]"),
+        );
     }
     let mut read = Vec::with_capacity(members.len());
     for json in context.distinct(members, Duplicates::LastCounts).iter() {
@@ -85,8 +93,9 @@ fn field<'n>(json: &'n json::Member, context: &mut Context<'n>) -> Option<Judged
             Some(Judged::Nested { reach: Reach::Scalars, pattern: pattern(members, node, context) })
         }
         Kind::Array(items) if items.is_empty() => {
-            let problem = Problem::new("an empty array, expected at least one condition");
-            context.error(node.span, problem.help("no event could match it: remove the field"));
+            let diagnostic =
+                Diagnostic::error("an empty array, expected at least one condition").with_code(Code::Empty);
+            context.report(node.span, diagnostic.with_help("no event could match it: remove the field"));
             None
         }
         Kind::Array(items) => {
@@ -99,7 +108,12 @@ fn field<'n>(json: &'n json::Member, context: &mut Context<'n>) -> Option<Judged
         _ => {
             let message =
                 format!("found {}, expected an array of conditions or a nested pattern", describe(node));
-            context.error(node.span, Problem::new(message).help(format!("write [{}]", shown(node))));
+            context.report(
+                node.span,
+                Diagnostic::error(message)
+                    .with_code(Code::WrongType)
+                    .with_help(format!("write [{}]", shown(node))),
+            );
             None
         }
     }
@@ -110,9 +124,10 @@ fn condition<'n>(node: &'n Node, or: bool, context: &mut Context<'n>) -> Option<
     let members = match &node.kind {
         Kind::Object(members) => members,
         Kind::Array(_) => {
-            let problem = Problem::new("an array among conditions, expected a literal or a matcher");
+            let diagnostic = Diagnostic::error("an array among conditions, expected a literal or a matcher")
+                .with_code(Code::WrongType);
             let help = "arrays in events are looked into anyway: write their elements' conditions here";
-            context.error(node.span, problem.help(help));
+            context.report(node.span, diagnostic.with_help(help));
             return None;
         }
         _ => {
@@ -128,7 +143,8 @@ fn condition<'n>(node: &'n Node, or: bool, context: &mut Context<'n>) -> Option<
             0 => "write an operator: {\"exists\": true}",
             _ => "conditions in an array are any-of; this language cannot require two of one value",
         };
-        context.error(node.span, Problem::new(message).help(help));
+        context
+            .report(node.span, Diagnostic::error(message).with_code(Code::MisplacedOperator).with_help(help));
         return None;
     };
     let kind = context.within(&member.key, |context| operator(member, or, context))?;
@@ -170,18 +186,19 @@ fn operator<'n>(member: &'n json::Member, or: bool, context: &mut Context<'n>) -
 
 fn unknown_operator<'n>(member: &'n json::Member, or: bool, context: &mut Context<'n>) {
     let key = &member.key;
-    let problem = Problem::new(format!("unknown operator {}", Quoted(key)));
+    let diagnostic =
+        Diagnostic::error(format!("unknown operator {}", Quoted(key))).with_code(Code::UnknownOperator);
     let help = if or {
         "as a combinator \"$or\" takes two or more non-empty patterns, none with an operator's name as a field"
             .to_owned()
-    } else if let Some(name) = closest(key, &OPERATORS) {
-        format!("did you mean {}?", Quoted(name))
+    } else if let Some(help) = did_you_mean(key, &OPERATORS) {
+        help
     } else if key.starts_with('$') {
         "operators with a dollar sign are of the native and trigger-dev dialects".to_owned()
     } else {
         format!("the operators are {}", OPERATORS.join(", "))
     };
-    context.error(member.key_span, problem.help(help));
+    context.report(member.key_span, diagnostic.with_help(help));
 }
 
 /// The argument `{"equals-ignore-case": string}` of `prefix` and `suffix`: `None` if it is no object, `Some(None)` if it
@@ -194,9 +211,10 @@ fn ignore_case<'n>(node: &'n Node, context: &mut Context<'n>) -> Option<Option<F
             context.within(&member.key, |context| context.string(&member.key, &member.value).map(Folded::new))
         }
         _ => {
-            let problem =
-                Problem::new("found an object, expected a string or {\"equals-ignore-case\": string}");
-            context.error(node.span, problem);
+            let diagnostic =
+                Diagnostic::error("found an object, expected a string or {\"equals-ignore-case\": string}")
+                    .with_code(Code::WrongType);
+            context.report(node.span, diagnostic);
             None
         }
     })
@@ -233,7 +251,7 @@ fn numeric<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Optio
                 } else {
                     "the lower bound comes first".to_owned()
                 };
-                context.error(node.span, Problem::new(message).help(help));
+                context.report(node.span, Diagnostic::error(message).with_help(help));
                 return None;
             }
             Some(Range {
@@ -247,7 +265,10 @@ fn numeric<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Optio
                 "{} takes one comparison or a lower and an upper bound, found an array of {count}",
                 Quoted(key)
             );
-            context.error(node.span, Problem::new(message).help(format!("write {expected}")));
+            context.report(
+                node.span,
+                Diagnostic::error(message).with_code(Code::WrongType).with_help(format!("write {expected}")),
+            );
             None
         }
     }
@@ -289,7 +310,12 @@ fn anything_but<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> 
         Kind::Array(items) if items.is_empty() => {
             let message =
                 format!("{} with an empty list, expected at least one string or number", Quoted(key));
-            context.error(node.span, Problem::new(message).help("for any value write {\"exists\": true}"));
+            context.report(
+                node.span,
+                Diagnostic::error(message)
+                    .with_code(Code::Empty)
+                    .with_help("for any value write {\"exists\": true}"),
+            );
             None
         }
         Kind::Array(items) => {
@@ -332,15 +358,17 @@ fn none_of<'n>(member: &'n json::Member, context: &mut Context<'n>) -> Option<Te
             "found {} inside \"anything-but\", expected prefix, suffix, equals-ignore-case or wildcard",
             Quoted(key)
         );
-        let help = closest(key, &["prefix", "suffix", "equals-ignore-case", "wildcard"])
-            .map(|name| format!("did you mean {}?", Quoted(name)));
-        context.error(member.key_span, Problem::new(message).maybe_help(help));
+        let help = did_you_mean(key, &["prefix", "suffix", "equals-ignore-case", "wildcard"]);
+        context.report(
+            member.key_span,
+            Diagnostic::error(message).with_code(Code::MisplacedOperator).with_maybe_help(help),
+        );
         return None;
     }
     let leaves = match &node.kind {
         Kind::Array(items) if items.is_empty() => {
             let message = format!("{} with an empty list, expected at least one string", Quoted(key));
-            context.error(node.span, Problem::new(message));
+            context.report(node.span, Diagnostic::error(message).with_code(Code::Empty));
             return None;
         }
         Kind::Array(items) => {
@@ -356,7 +384,12 @@ fn excluded<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Opti
     let text = context.string(key, node)?;
     if text.is_empty() && matches!(key, "prefix" | "suffix") {
         let message = format!("an empty {key} inside \"anything-but\", expected some text");
-        context.error(node.span, Problem::new(message).help("every string has it, so none would be left"));
+        context.report(
+            node.span,
+            Diagnostic::error(message)
+                .with_code(Code::Empty)
+                .with_help("every string has it, so none would be left"),
+        );
         return None;
     }
     Some(match key {

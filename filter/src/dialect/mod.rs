@@ -7,7 +7,6 @@ mod context;
 mod duplicates;
 pub(crate) mod event_bridge;
 pub(crate) mod native;
-mod suggest;
 pub(crate) mod trigger_dev;
 
 use std::fmt;
@@ -17,7 +16,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::ast::Pattern;
 use crate::json::Node;
-pub(crate) use context::{Context, Problem};
+pub(crate) use context::Context;
 
 /// Which language a filter is written in.
 ///

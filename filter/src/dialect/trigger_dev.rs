@@ -4,13 +4,14 @@
 //! all-of, an empty one no constraint. What the original does by accident of JavaScript (properties that every object has,
 //! numbers rounded to doubles) is not reproduced; what it ignores in silence is an error.
 
-use super::context::{Context, Duplicates, Problem, describe, shown};
+use super::context::{Context, Duplicates, shown};
 use super::duplicates::warn_of_duplicates;
 use super::native::between;
-use super::suggest::closest;
 use crate::ast::{
     Condition, Conditions, Member, MemberKind, Node as Judged, Pattern, Quantifier, Reach, Test, TestKind,
 };
+use crate::decode::{describe, did_you_mean};
+use crate::diagnostic::{Code, Diagnostic};
 use crate::json::{self, Kind, Node};
 use crate::ops::text::Quoted;
 use crate::ops::{IgnoreCase, Leaf, Literal, LiteralSet, Range};
@@ -35,7 +36,10 @@ pub(crate) const OPERATORS: [&str; 13] = [
 pub(super) fn read<'n>(node: &'n Node, context: &mut Context<'n>) -> Pattern<'n> {
     let Kind::Object(members) = &node.kind else {
         let message = format!("found {}, expected a filter: an object of fields", describe(node));
-        context.error(node.span, Problem::new(message).help("write {\"field\": [condition]}"));
+        context.report(
+            node.span,
+            Diagnostic::error(message).with_code(Code::WrongType).with_help("write {\"field\": [condition]}"),
+        );
         return Pattern { members: Vec::new() };
     };
     pattern(members, context)
@@ -67,7 +71,7 @@ fn field<'n>(member: &'n json::Member, context: &mut Context<'n>) -> Option<Judg
             } else {
                 format!("write [{}]", shown(node))
             };
-            context.error(node.span, Problem::new(message).help(help));
+            context.report(node.span, Diagnostic::error(message).with_code(Code::WrongType).with_help(help));
             None
         }
     }
@@ -91,13 +95,20 @@ fn conditions<'n>(items: &'n [Node], context: &mut Context<'n>) -> Conditions<'n
                 read
             }
             Kind::Null => {
-                let problem = Problem::new("null among literals, expected strings, numbers or booleans");
-                context.error(item.span, problem.help("write {\"$isNull\": true}"));
+                let diagnostic =
+                    Diagnostic::error("null among literals, expected strings, numbers or booleans")
+                        .with_code(Code::WrongType);
+                context.report(item.span, diagnostic.with_help("write {\"$isNull\": true}"));
                 None
             }
             Kind::Array(_) => {
-                let problem = Problem::new("an array among conditions, expected literals or matchers");
-                context.error(item.span, problem.help("for an element of an array write {\"$includes\": …}"));
+                let diagnostic =
+                    Diagnostic::error("an array among conditions, expected literals or matchers")
+                        .with_code(Code::WrongType);
+                context.report(
+                    item.span,
+                    diagnostic.with_help("for an element of an array write {\"$includes\": …}"),
+                );
                 None
             }
             _ => {
@@ -129,7 +140,10 @@ fn refuse_mixture<'n>(
         what(item),
         first.map_or("something else", what)
     );
-    context.error(item.span, Problem::new(message).help("the native dialect may mix them"));
+    context.report(
+        item.span,
+        Diagnostic::error(message).with_code(Code::WrongType).with_help("the native dialect may mix them"),
+    );
     None
 }
 
@@ -139,8 +153,9 @@ fn matcher<'n>(
     context: &mut Context<'n>,
 ) -> Option<Condition<'n>> {
     if members.is_empty() {
-        let problem = Problem::new("an empty object among conditions, expected a matcher");
-        context.error(node.span, problem.help("write an operator: {\"$exists\": true}"));
+        let diagnostic =
+            Diagnostic::error("an empty object among conditions, expected a matcher").with_code(Code::Empty);
+        context.report(node.span, diagnostic.with_help("write an operator: {\"$exists\": true}"));
         return None;
     }
     let members = context.distinct(members, Duplicates::LastCounts);
@@ -153,7 +168,7 @@ fn matcher<'n>(
     if members.len() > 1 {
         let used = OPERATORS.iter().find(|name| members.iter().any(|member| member.key == **name));
         let count = members.len();
-        let problem = Problem::new(match used {
+        let diagnostic = Diagnostic::error(match used {
             Some(used) => format!(
                 "a matcher with {count} operators, expected one: Trigger.dev uses {} and ignores the rest",
                 Quoted(used)
@@ -161,7 +176,7 @@ fn matcher<'n>(
             None => format!("a matcher with {count} operators, expected one"),
         });
         let help = "write one matcher for each: an array of matchers is all-of";
-        context.error(node.span, problem.help(help));
+        context.report(node.span, diagnostic.with_code(Code::MisplacedOperator).with_help(help));
         return None;
     }
     if tests.is_empty() { None } else { Some(Condition { span: node.span, tests }) }
@@ -196,18 +211,19 @@ fn operator<'n>(member: &'n json::Member, context: &mut Context<'n>) -> Option<T
 
 fn unknown_operator<'n>(member: &'n json::Member, context: &mut Context<'n>) {
     let key = &member.key;
-    let problem = Problem::new(format!("unknown operator {}", Quoted(key)));
+    let diagnostic =
+        Diagnostic::error(format!("unknown operator {}", Quoted(key))).with_code(Code::UnknownOperator);
     let help =
         if super::native::OPERATORS.contains(&key.as_str()) || matches!(&**key, "$or" | "$and" | "$nor") {
             format!("Trigger.dev has no {}; the native dialect does", Quoted(key))
-        } else if let Some(name) = closest(key, &OPERATORS) {
-            format!("did you mean {}?", Quoted(name))
+        } else if let Some(help) = did_you_mean(key, &OPERATORS) {
+            help
         } else if !key.starts_with('$') {
             "an array holds literals or matchers; a nested filter stands without an array".to_owned()
         } else {
             format!("the operators are {}", OPERATORS.join(", "))
         };
-    context.error(member.key_span, problem.help(help));
+    context.report(member.key_span, diagnostic.with_help(help));
 }
 
 /// A string, number or boolean.

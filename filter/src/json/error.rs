@@ -2,54 +2,54 @@
 
 use std::fmt;
 
-use crate::diagnostic::{Diagnostic, Span};
+use crate::diagnostic::{Code, Diagnostic, Span};
 
 /// A text is not JSON, or is past a limit.
 ///
 /// ```
 /// let error = filter::json::parse("{\n  'a': 1}", &filter::Limits::new()).unwrap_err();
 /// assert_eq!((error.line(), error.column(), error.offset()), (2, 3, 4));
-/// assert_eq!(error.diagnostic().hint(), Some("JSON quotes with \", not with '"));
+/// assert_eq!(error.diagnostic().help(), Some("JSON quotes with \", not with '"));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JsonError {
-    message: String,
-    help: Option<String>,
-    pointer: String,
-    span: Span,
+    diagnostic: Diagnostic,
     line: usize,
     column: usize,
 }
 
 impl JsonError {
-    /// `text` is the whole document, from which line and column are counted.
+    /// `text` is the whole document; line and column are counted in it.
     pub(crate) fn new(message: impl Into<String>, span: Span, text: &[u8]) -> Self {
         let before = &text[..span.start.min(text.len())];
         let line_start = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
         Self {
-            message: message.into(),
-            help: None,
-            pointer: String::new(),
-            span,
+            diagnostic: Diagnostic::error(message).with_code(Code::InvalidJson).with_span(Some(span)),
             line: 1 + before.iter().filter(|&&byte| byte == b'\n').count(),
             // Continuation bytes do not begin a character.
             column: 1 + before[line_start..].iter().filter(|&&byte| byte & 0xC0 != 0x80).count(),
         }
     }
 
-    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+    pub(crate) fn with_help(mut self, help: impl Into<String>) -> Self {
+        self.diagnostic = self.diagnostic.with_help(help);
         self
     }
 
-    pub(crate) fn at(mut self, pointer: String) -> Self {
-        self.pointer = pointer;
+    pub(crate) fn with_pointer(mut self, pointer: String) -> Self {
+        self.diagnostic = self.diagnostic.with_pointer(pointer);
         self
     }
 
-    /// The byte at which it went wrong, counted from 0.
+    /// The error is about a limit, not about the syntax.
+    pub(crate) fn about_limit(mut self) -> Self {
+        self.diagnostic = self.diagnostic.with_code(Code::LimitExceeded);
+        self
+    }
+
+    /// The byte of the error, counted from 0.
     pub fn offset(&self) -> usize {
-        self.span.start
+        self.diagnostic.span().map_or(0, |span| span.start)
     }
 
     /// The line of that byte, counted from 1.
@@ -62,20 +62,15 @@ impl JsonError {
         self.column
     }
 
-    /// The same as a [`Diagnostic`], with pointer, span and help.
-    pub fn diagnostic(&self) -> Diagnostic {
-        let diagnostic =
-            Diagnostic::error(self.message.clone()).at(self.pointer.clone()).span(Some(self.span));
-        match &self.help {
-            Some(help) => diagnostic.help(help.clone()),
-            None => diagnostic,
-        }
+    /// The error with code, pointer, span and help.
+    pub fn diagnostic(&self) -> &Diagnostic {
+        &self.diagnostic
     }
 }
 
 impl fmt::Display for JsonError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at line {} column {}", self.message, self.line, self.column)
+        write!(f, "{} at line {} column {}", self.diagnostic.message(), self.line, self.column)
     }
 }
 

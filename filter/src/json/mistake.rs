@@ -26,7 +26,7 @@ impl Parser<'_> {
                 Frame::Object { start, .. } => ("object", start),
             };
             let opened = JsonError::new("", Span { start: *start, end: *start }, self.bytes);
-            return error.help(format!(
+            return error.with_help(format!(
                 "the {what} opened at line {} column {} is not closed",
                 opened.line(),
                 opened.column()
@@ -67,7 +67,7 @@ impl Parser<'_> {
             Span { start: self.at, end: self.at + length },
         );
         match help {
-            Some(help) => error.help(help),
+            Some(help) => error.with_help(help),
             None => error,
         }
     }
@@ -81,7 +81,7 @@ impl Parser<'_> {
                 Frame::Object { key: None, .. } => {}
             }
         }
-        JsonError::new(message, span, self.bytes).at(pointer.to_string())
+        JsonError::new(message, span, self.bytes).with_pointer(pointer.to_string())
     }
 }
 

@@ -15,4 +15,4 @@ pub use error::JsonError;
 pub use node::{Kind, Member, Node};
 pub(crate) use parse::event_error;
 pub use parse::{parse, parse_sequence};
-pub(crate) use pointer::Pointer;
+pub(crate) use pointer::{Pointer, escaped};

@@ -82,7 +82,7 @@ fn parse_event(bytes: &[u8], depth: usize) -> Result<Node, JsonError> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let at = error.valid_up_to();
         let end = at + error.error_len().unwrap_or(bytes.len() - at);
-        JsonError::new("invalid UTF-8", Span { start: at, end }, bytes).help("JSON is UTF-8")
+        JsonError::new("invalid UTF-8", Span { start: at, end }, bytes).with_help("JSON is UTF-8")
     })?;
     let mut parser = Parser::new(text, depth);
     let node = parser.value()?;
@@ -124,7 +124,8 @@ impl<'t> Parser<'t> {
         }
         let message = format!("the text is {length} bytes long, expected at most {limit}");
         Err(JsonError::new(message, Span { start, end: start }, self.bytes)
-            .help("raise the limit if text of this size is meant"))
+            .about_limit()
+            .with_help("raise the limit if text of this size is meant"))
     }
 
     /// The next value, whole.
@@ -233,7 +234,7 @@ impl<'t> Parser<'t> {
     fn enter(&mut self) -> Result<(), JsonError> {
         if self.open.len() >= self.depth {
             let message = format!("nested more than {} levels deep", self.depth);
-            return Err(self.error(message, Span { start: self.at, end: self.at + 1 }));
+            return Err(self.error(message, Span { start: self.at, end: self.at + 1 }).about_limit());
         }
         self.at += 1;
         Ok(())
@@ -247,7 +248,7 @@ impl<'t> Parser<'t> {
             let message = format!("a comma before `{}`", char::from(close));
             return Err(self
                 .error(message, Span { start: comma, end: comma + 1 })
-                .help("JSON has no trailing commas: remove it"));
+                .with_help("JSON has no trailing commas: remove it"));
         }
         Ok(())
     }

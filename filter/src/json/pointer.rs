@@ -44,12 +44,17 @@ impl fmt::Display for Pointer<'_> {
         f.write_str(self.prefix)?;
         for step in &self.steps {
             match step {
-                Step::Key(key) => write!(f, "/{}", key.replace('~', "~0").replace('/', "~1"))?,
+                Step::Key(key) => write!(f, "/{}", escaped(key))?,
                 Step::Index(index) => write!(f, "/{index}")?,
             }
         }
         Ok(())
     }
+}
+
+/// A key as a step of a pointer.
+pub(crate) fn escaped(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ impl Parser<'_> {
                     self.digits();
                     let message =
                         format!("the number {} begins with a zero", elided(&self.text[start..self.at]));
-                    return Err(self.error(message, self.span(start)).help("remove the zero"));
+                    return Err(self.error(message, self.span(start)).with_help("remove the zero"));
                 }
             }
             Some(b'1'..=b'9') => self.digits(),
@@ -50,7 +50,7 @@ impl Parser<'_> {
         }
         text.parse::<f64>().ok().and_then(Number::from_f64).ok_or_else(|| {
             let message = format!("the number {} is beyond the range of 64-bit floats", elided(text));
-            self.error(message, self.span(start)).help("the greatest number is about 1.8e308")
+            self.error(message, self.span(start)).with_help("the greatest number is about 1.8e308")
         })
     }
 
@@ -99,17 +99,17 @@ impl Parser<'_> {
                 Some(b'\n' | b'\r') => {
                     let span = Span { start: open, end: self.at };
                     let error = self.error("a string that is not closed on its line", span);
-                    return Err(error.help("close it with \", or write the line break as \\n"));
+                    return Err(error.with_help("close it with \", or write the line break as \\n"));
                 }
                 Some(control) => {
                     let message = format!("a control character (U+{control:04X}) in a string");
                     let span = Span { start: self.at, end: self.at + 1 };
-                    return Err(self.error(message, span).help(format!("write it as \\u{control:04x}")));
+                    return Err(self.error(message, span).with_help(format!("write it as \\u{control:04x}")));
                 }
                 None => {
                     return Err(self
                         .error("a string that is not closed", Span { start: open, end: self.at })
-                        .help("close it with \""));
+                        .with_help("close it with \""));
                 }
             }
         }
@@ -135,7 +135,7 @@ impl Parser<'_> {
             _ => {
                 let end = self.next_character_end();
                 let message = format!("the unknown escape `{}`", visible(&self.text[start..end]));
-                return Err(self.error(message, Span { start, end }).help("write a backslash as \\\\"));
+                return Err(self.error(message, Span { start, end }).with_help("write a backslash as \\\\"));
             }
         };
         self.at += 1;
@@ -176,7 +176,7 @@ impl Parser<'_> {
     fn lone_surrogate(&self, start: usize) -> JsonError {
         let found = &self.text[start..self.at];
         self.error(format!("`{found}` is no character, but half of a surrogate pair"), self.span(start))
-            .help("write the character itself, or both halves of its pair")
+            .with_help("write the character itself, or both halves of its pair")
     }
 
     fn next_character_end(&self) -> usize {

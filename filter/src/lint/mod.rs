@@ -10,11 +10,10 @@ use cover::{EVERYTHING, Lower, MISSING, SCALARS, Upper};
 use crate::ast::{
     Condition, Conditions, Judge, Junction, MemberKind, Node, Pattern, Quantifier, Reach, Test, TestKind,
 };
-use crate::diagnostic::Span;
-use crate::dialect::{Context, Problem};
+use crate::diagnostic::{Code, Diagnostic, Span};
+use crate::dialect::Context;
 use crate::ops::Leaf;
 use crate::ops::text::Quoted;
-use crate::warning::WarningKind;
 
 /// Adds what is suspicious about a tree without errors to the context's warnings; linear in the size of the tree, but
 /// for sorting.
@@ -48,7 +47,7 @@ fn junction<'n>(
                     Junction::Or => {
                         warn(
                             context,
-                            WarningKind::AlwaysHolds,
+                            Code::AlwaysHolds,
                             span,
                             &format!("{found}, so {} always holds", Quoted(key)),
                         );
@@ -56,7 +55,7 @@ fn junction<'n>(
                     Junction::Nor => {
                         warn(
                             context,
-                            WarningKind::NeverHolds,
+                            Code::NeverHolds,
                             span,
                             &format!("{found}, so {} never holds", Quoted(key)),
                         );
@@ -94,16 +93,18 @@ fn any<'n>(conditions: &Conditions<'n>, span: Option<Span>, context: &mut Contex
         lower.types &= !MISSING;
     }
     if lower.types & universe == universe {
-        let problem = Problem::new("every value satisfies one of these conditions, a missing one too");
+        let diagnostic =
+            Diagnostic::warning("every value satisfies one of these conditions, a missing one too");
         let help = "conditions in an array are any-of; remove the field, or one of them";
-        context.warn(WarningKind::AlwaysHolds, span, problem.help(help));
+        context.report(span, diagnostic.with_code(Code::AlwaysHolds).with_help(help));
     } else if lower.ranges_meet && conditions.items.len() > 1 {
-        let problem = Problem::new("every number satisfies one of these conditions: an array is any-of");
+        let diagnostic =
+            Diagnostic::warning("every number satisfies one of these conditions: an array is any-of");
         let help = match conditions.reach {
             Reach::Value => "for a range write one matcher: {\"$gt\": 20, \"$lt\": 40}",
             Reach::Scalars => "for a range write one condition: {\"numeric\": [\">\", 20, \"<\", 40]}",
         };
-        context.warn(WarningKind::RangeTrap, span, problem.help(help));
+        context.report(span, diagnostic.with_code(Code::RangeTrap).with_help(help));
     }
     items(conditions.listed, &conditions.items, context);
 }
@@ -121,16 +122,16 @@ fn wants_absence(condition: &Condition<'_>) -> bool {
 /// Matchers that must all hold.
 fn all_of<'n>(conditions: &Conditions<'n>, span: Option<Span>, context: &mut Context<'n>) {
     if conditions.items.is_empty() {
-        let problem = Problem::new("an empty array is no constraint here: any value satisfies it");
+        let diagnostic = Diagnostic::warning("an empty array is no constraint here: any value satisfies it");
         let help = "to ask whether the field is there write [{\"$exists\": true}]";
-        context.warn(WarningKind::AlwaysHolds, span, problem.help(help));
+        context.report(span, diagnostic.with_code(Code::AlwaysHolds).with_help(help));
         return;
     }
     let alone = conditions.items.iter().any(|condition| Upper::of_tests(&condition.tests).is_empty());
     if !alone && Upper::of_all(&conditions.items).is_empty() {
-        let problem = Problem::new("no value satisfies all of these matchers");
+        let diagnostic = Diagnostic::warning("no value satisfies all of these matchers");
         let help = "an array of matchers is all-of here; an array of literals is any-of";
-        context.warn(WarningKind::NeverHolds, span, problem.help(help));
+        context.report(span, diagnostic.with_code(Code::NeverHolds).with_help(help));
     }
     items(conditions.listed, &conditions.items, context);
 }
@@ -157,7 +158,7 @@ fn tests<'n>(tests: &[Test<'n>], span: Option<Span>, context: &mut Context<'n>) 
         if alone.is_empty() {
             context.within(test.key, |context| {
                 let message = format!("{} never holds for any value", Quoted(test.key));
-                warn(context, WarningKind::NeverHolds, test.span, &message);
+                warn(context, Code::NeverHolds, test.span, &message);
             });
             possible = Upper::everything();
             break;
@@ -170,7 +171,7 @@ fn tests<'n>(tests: &[Test<'n>], span: Option<Span>, context: &mut Context<'n>) 
             [a, b] => format!("no value satisfies both {a} and {b}"),
             several => format!("no value satisfies all of {}", several.join(", ")),
         };
-        warn(context, WarningKind::NeverHolds, span, &message);
+        warn(context, Code::NeverHolds, span, &message);
     }
     for test in tests {
         if test.key.is_empty() {
@@ -185,7 +186,7 @@ fn argument<'n>(test: &Test<'n>, context: &mut Context<'n>) {
     match &test.kind {
         TestKind::Leaf(Leaf::AnythingBut(literals)) if literals.is_empty() => {
             let message = format!("{} of nothing always holds", Quoted(test.key));
-            warn(context, WarningKind::AlwaysHolds, test.span, &message);
+            warn(context, Code::AlwaysHolds, test.span, &message);
         }
         TestKind::Leaf(_) | TestKind::NoneOf(_) => {}
         TestKind::Size(inner) | TestKind::But(inner) => tests(inner, test.span, context),
@@ -197,6 +198,6 @@ fn argument<'n>(test: &Test<'n>, context: &mut Context<'n>) {
     }
 }
 
-fn warn<'n>(context: &mut Context<'n>, kind: WarningKind, span: Option<Span>, message: &str) {
-    context.warn(kind, span, Problem::new(message));
+fn warn<'n>(context: &mut Context<'n>, code: Code, span: Option<Span>, message: &str) {
+    context.report(span, Diagnostic::warning(message).with_code(code));
 }

@@ -102,7 +102,7 @@ fn refusals_name_every_field_and_the_way_out() {
     let error = compile(Dialect::EventBridge, &pattern).to_native().unwrap_err();
     let pointers: Vec<&str> = error.diagnostics().iter().map(filter::Diagnostic::pointer).collect();
     assert_eq!(pointers, ["/$or/0/d", "/$or/1/e", "/a", "/b/c"]);
-    assert!(error.diagnostics()[0].hint().unwrap().contains("flat arrays"));
+    assert!(error.diagnostics()[0].help().unwrap().contains("flat arrays"));
 }
 
 #[test]

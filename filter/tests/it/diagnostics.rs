@@ -15,7 +15,7 @@ fn show(text: &str, diagnostic: &Diagnostic) -> String {
     if !diagnostic.pointer().is_empty() {
         writeln!(out, "  at {}", diagnostic.pointer()).unwrap();
     }
-    if let Some(span) = diagnostic.location() {
+    if let Some(span) = diagnostic.span() {
         let start = text[..span.start].rfind('\n').map_or(0, |at| at + 1);
         let end = text[span.start..].find('\n').map_or(text.len(), |at| span.start + at);
         let before = text[start..span.start].chars().count();
@@ -23,7 +23,7 @@ fn show(text: &str, diagnostic: &Diagnostic) -> String {
         writeln!(out, "  | {}", &text[start..end].replace('\t', "→")).unwrap();
         writeln!(out, "  | {}{}", " ".repeat(before), "^".repeat(width)).unwrap();
     }
-    if let Some(help) = diagnostic.hint() {
+    if let Some(help) = diagnostic.help() {
         writeln!(out, "  help: {help}").unwrap();
     }
     out
@@ -53,7 +53,7 @@ fn suspicious_filters() {
             let shown: Vec<String> = filter
                 .warnings()
                 .iter()
-                .map(|one| format!("{}\n{}", one.kind(), show(&text, one.diagnostic())))
+                .map(|one| format!("{}\n{}", one.code(), show(&text, one)))
                 .collect();
             insta::assert_snapshot!(shown.join("\n"));
         });

@@ -52,14 +52,14 @@ fn every_example_does_what_the_guide_says() {
 
 #[test]
 fn the_guide_names_every_warning() {
-    use filter::WarningKind;
+    use filter::Code;
     let kinds = [
-        WarningKind::RangeTrap,
-        WarningKind::NeverHolds,
-        WarningKind::AlwaysHolds,
-        WarningKind::DuplicateCondition,
-        WarningKind::DuplicateKey,
-        WarningKind::HostBits,
+        Code::RangeTrap,
+        Code::NeverHolds,
+        Code::AlwaysHolds,
+        Code::DuplicateCondition,
+        Code::DuplicateKey,
+        Code::HostBits,
     ];
     for kind in kinds {
         assert!(GUIDE.contains(&format!("| `{kind}` |")), "{kind}");
@@ -67,5 +67,5 @@ fn the_guide_names_every_warning() {
     let trap = r#"[{"$gt": 20}, {"$lt": 40}]"#;
     assert!(GUIDE.contains(trap));
     let filter = Filter::parse(&format!("{{\"a\": {trap}}}")).unwrap();
-    assert_eq!(filter.warnings()[0].kind(), WarningKind::RangeTrap);
+    assert_eq!(filter.warnings()[0].code(), Code::RangeTrap);
 }

@@ -158,7 +158,7 @@ fn long_names_and_keys_do_not_swell_messages() {
     ] {
         let error = Filter::parse(&text).unwrap_err();
         let diagnostic = &error.diagnostics()[0];
-        assert!(diagnostic.message().len() + diagnostic.hint().map_or(0, str::len) < 1000, "{diagnostic}");
+        assert!(diagnostic.message().len() + diagnostic.help().map_or(0, str::len) < 1000, "{diagnostic}");
     }
 }
 

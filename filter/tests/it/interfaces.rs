@@ -74,6 +74,7 @@ fn diagnostics_are_data() {
         serde_json::to_value(error.diagnostics()).unwrap(),
         json!([{
             "severity": "error",
+            "code": "unknown-operator",
             "pointer": "/a/$gtt",
             "span": {"start": 7, "end": 13},
             "message": "unknown operator \"$gtt\"",
@@ -82,7 +83,7 @@ fn diagnostics_are_data() {
     );
     let warned = Filter::parse(r#"{"a": ["x", "x"]}"#).unwrap();
     let warning = serde_json::to_value(warned.warnings()).unwrap();
-    assert_eq!(warning[0]["kind"], "duplicate-condition");
+    assert_eq!(warning[0]["code"], "duplicate-condition");
     assert_eq!(warning[0]["pointer"], "/a/1");
 }
 
@@ -94,7 +95,7 @@ fn a_filter_inside_a_document_is_reported_where_it_stands() {
     let error = FilterOptions::new().compile_at(body, "/response/body").unwrap_err();
     let diagnostic = &error.diagnostics()[0];
     assert_eq!(diagnostic.pointer(), "/response/body/status");
-    assert_eq!(&text[std::ops::Range::from(diagnostic.location().unwrap())], "[]");
+    assert_eq!(&text[std::ops::Range::from(diagnostic.span().unwrap())], "[]");
 }
 
 #[test]

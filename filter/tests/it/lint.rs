@@ -1,6 +1,6 @@
 //! What a warning claims is so: a condition said to hold always or never does.
 
-use filter::{Dialect, FilterOptions, WarningKind};
+use filter::{Code, Dialect, FilterOptions};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -15,12 +15,12 @@ fn top_field(pointer: &str) -> Option<String> {
 fn check(dialect: Dialect, filter: &Value, events: &[Value]) -> Result<(), TestCaseError> {
     let options = FilterOptions::new().dialect(dialect);
     for warning in options.from_value(filter).unwrap().warnings() {
-        let expected = match warning.kind() {
-            WarningKind::AlwaysHolds => true,
-            WarningKind::NeverHolds => false,
+        let expected = match warning.code() {
+            Code::AlwaysHolds => true,
+            Code::NeverHolds => false,
             _ => continue,
         };
-        let Some(key) = top_field(warning.diagnostic().pointer()) else { continue };
+        let Some(key) = top_field(warning.pointer()) else { continue };
         let alone = options.from_value(&json!({ &key: filter[&key] })).unwrap();
         for event in events.iter().filter(|event| event.is_object()) {
             prop_assert_eq!(alone.matches(event), expected, "{}: {} on {}", warning, alone, event);

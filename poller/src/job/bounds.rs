@@ -8,9 +8,9 @@ use filter::Diagnostic;
 use retry::RetryOptions;
 use retry::strategy::Strategy;
 
-use super::fields::child;
 use super::{PollSpec, SpecError};
 use crate::limits::{FINEST, LONGEST, Limits};
+use filter::decode::child;
 
 /// What to do about a time out of bounds.
 pub(super) const WHO_SETS_THEM: &str =
@@ -39,7 +39,7 @@ impl PollSpec {
             if !bounds.contains(&found) {
                 let found = found.as_secs_f64();
                 let message = format!("found {found} s, expected {}", in_words(&bounds));
-                problems.push(Diagnostic::error(message).at(pointer).help(WHO_SETS_THEM));
+                problems.push(Diagnostic::error(message).with_pointer(pointer).with_help(WHO_SETS_THEM));
             }
         }
         if let Some(options) = &self.request_timeout().retry {
@@ -57,7 +57,8 @@ impl PollSpec {
 
 fn check_retry(options: &RetryOptions, pointer: &str, limits: &Limits, problems: &mut Vec<Diagnostic>) {
     let mut problem = |member: &str, message: String| {
-        problems.push(Diagnostic::error(message).at(child(pointer, member)).help(WHO_SETS_THEM));
+        problems
+            .push(Diagnostic::error(message).with_pointer(child(pointer, member)).with_help(WHO_SETS_THEM));
     };
     if options.limit() > limits.retry_tries {
         problem("limit", format!("found {}, expected at most {}", options.limit(), limits.retry_tries));

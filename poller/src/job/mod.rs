@@ -11,7 +11,6 @@
 mod bounds;
 mod builder;
 mod decode;
-mod fields;
 mod request;
 mod response_filter;
 mod retry;
@@ -360,7 +359,7 @@ impl SpecOptions {
     /// All that is wrong with it, each with its place.
     pub fn parse(&self, text: &str) -> Result<PollSpec, SpecError> {
         let node = json::parse(text, &self.limits.filter)
-            .map_err(|error| SpecError::from(vec![error.diagnostic()]))?;
+            .map_err(|error| SpecError::from(vec![error.diagnostic().clone()]))?;
         self.decode(&node, "")
     }
 
@@ -445,7 +444,7 @@ fn differing(a: &Value, b: &Value, pointer: &str, pointers: &mut Vec<String>) {
             let names: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
             for name in names {
                 let (a, b) = (a.get(name).unwrap_or(&Value::Null), b.get(name).unwrap_or(&Value::Null));
-                differing(a, b, &fields::child(pointer, name), pointers);
+                differing(a, b, &filter::decode::child(pointer, name), pointers);
             }
         }
         (a, b) if a == b => {}

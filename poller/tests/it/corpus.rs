@@ -18,7 +18,7 @@ pub(crate) fn corpus(kind: &str) -> Vec<(String, String)> {
 fn shown(text: &str, diagnostics: &[Diagnostic]) -> String {
     let mut shown = format!("{}\n", text.trim_end());
     for diagnostic in diagnostics {
-        let at = diagnostic.location().map_or("(nowhere)", |span| &text[span.start..span.end]);
+        let at = diagnostic.span().map_or("(nowhere)", |span| &text[span.start..span.end]);
         let line = at.lines().next().unwrap_or_default();
         shown.push_str(&format!("\n{diagnostic}\n    at: {line}\n"));
     }
@@ -62,10 +62,7 @@ fn bad_specs_give_errors_that_name_field_value_and_expectation() {
         };
         let shown = shown(&text, error.diagnostics());
         assert!(!error.to_string().contains("hunter2"), "{name} shows a secret:\n{shown}");
-        assert!(
-            error.diagnostics().iter().all(|diagnostic| diagnostic.location().is_some()),
-            "{name}:\n{shown}"
-        );
+        assert!(error.diagnostics().iter().all(|diagnostic| diagnostic.span().is_some()), "{name}:\n{shown}");
         insta::with_settings!({prepend_module_to_snapshot => false, omit_expression => true}, {
             insta::assert_snapshot!(name.as_str(), shown);
         });

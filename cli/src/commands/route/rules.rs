@@ -156,7 +156,7 @@ impl Part {
             Some(Err(error)) => errors.extend_from_slice(error.diagnostics()),
             Some(Ok(filter)) if errors.is_empty() => {
                 for warning in filter.warnings() {
-                    self.diagnosed.warnings.push(shifted(warning.diagnostic(), start));
+                    self.diagnosed.warnings.push(shifted(warning, start));
                 }
                 if let Some((span, value)) = id {
                     let id = start + span.start..start + span.end;
@@ -173,7 +173,7 @@ impl Part {
 fn members<'n>(node: &'n Node, errors: &mut Vec<Diagnostic>) -> (Option<(Span, IdValue)>, Option<&'n Node>) {
     let Kind::Object(members) = &node.kind else {
         let message = format!("{}, expected a rule", node.type_name());
-        errors.push(Diagnostic::error(message).span(node.span).help(SHAPE));
+        errors.push(Diagnostic::error(message).with_span(node.span).with_help(SHAPE));
         return (None, None);
     };
     let (mut id, mut filter) = (None, None);
@@ -183,25 +183,28 @@ fn members<'n>(node: &'n Node, errors: &mut Vec<Diagnostic>) -> (Option<(Span, I
             "filter" => &mut filter,
             other => {
                 let message = format!("unknown member \"{other}\"");
-                errors.push(Diagnostic::error(message).span(member.key_span).help(SHAPE));
+                errors.push(Diagnostic::error(message).with_span(member.key_span).with_help(SHAPE));
                 continue;
             }
         };
         if known.replace(&member.value).is_some() {
-            errors
-                .push(Diagnostic::error(format!("\"{}\" is given twice", member.key)).span(member.key_span));
+            errors.push(
+                Diagnostic::error(format!("\"{}\" is given twice", member.key)).with_span(member.key_span),
+            );
         }
     }
     for (name, missing) in [("id", id.is_none()), ("filter", filter.is_none())] {
         if missing {
-            errors.push(Diagnostic::error(format!("a rule without \"{name}\"")).span(node.span).help(SHAPE));
+            errors.push(
+                Diagnostic::error(format!("a rule without \"{name}\"")).with_span(node.span).with_help(SHAPE),
+            );
         }
     }
     let id = id.and_then(|id| {
         let value = id.span.zip(IdValue::of(id));
         if value.is_none() {
             let message = format!("the id is {}, expected a string or a number", id.type_name());
-            errors.push(Diagnostic::error(message).at("/id").span(id.span));
+            errors.push(Diagnostic::error(message).with_pointer("/id").with_span(id.span));
         }
         value
     });
@@ -231,13 +234,15 @@ fn join(text: &str, parts: Vec<Part>, diagnosed: &mut Diagnosed) -> Rules {
                     let message = format!("the id {id} is given twice, on line {first} and on line {line}");
                     let span = Span { start: rule.id.start, end: rule.id.end };
                     let help = "give each rule an id of its own";
-                    diagnosed.errors.push(Diagnostic::error(message).at("/id").span(Some(span)).help(help));
+                    diagnosed.errors.push(
+                        Diagnostic::error(message).with_pointer("/id").with_span(Some(span)).with_help(help),
+                    );
                 }
             }
         }
         lines_before += part.lines;
     }
-    diagnosed.errors.sort_by_key(|error| error.location().map(|span| span.start));
+    diagnosed.errors.sort_by_key(|error| error.span().map(|span| span.start));
     Rules { set: set.build(), ids }
 }
 
@@ -278,18 +283,18 @@ impl Rules {
 
 /// A line that is not JSON.
 fn not_json(error: &filter::JsonError, start: usize) -> Diagnostic {
-    let diagnostic = shifted(&error.diagnostic(), start);
+    let diagnostic = shifted(error.diagnostic(), start);
     // A help text that names a line counts from the start of this line, which would mislead.
-    match diagnostic.hint() {
+    match diagnostic.help() {
         Some(hint) if !hint.contains("line ") => diagnostic,
-        _ => diagnostic.help(SHAPE),
+        _ => diagnostic.with_help(SHAPE),
     }
 }
 
 /// The diagnostic of a line, its span moved to the position of the line in the text.
 fn shifted(diagnostic: &Diagnostic, start: usize) -> Diagnostic {
-    let span = diagnostic.location().map(|span| Span { start: start + span.start, end: start + span.end });
-    diagnostic.clone().span(span)
+    let span = diagnostic.span().map(|span| Span { start: start + span.start, end: start + span.end });
+    diagnostic.clone().with_span(span)
 }
 
 #[cfg(test)]

@@ -73,7 +73,7 @@ impl Condition {
         };
         let text = argument.read(option)?;
         let node = json::parse(text.as_str(), &filter::Limits::default()).map_err(|error| {
-            Diagnostics::new(&text, terminal.stderr_paint).print(&error.diagnostic());
+            Diagnostics::new(&text, terminal.stderr_paint).print(error.diagnostic());
             AlreadyReported
         })?;
         let target = if arguments[0].is_some() { FilterTarget::guess(&node) } else { FilterTarget::BODY };
@@ -157,7 +157,7 @@ fn by_option(diagnostic: &Diagnostic, url: &str) -> String {
             || pointer.to_owned(),
             |(option, rest)| format!("{option} {}", rest.trim_start_matches('/')),
         );
-    let hint = if pointer == "/url" { url_hint(url) } else { diagnostic.hint().map(str::to_owned) };
+    let hint = if pointer == "/url" { url_hint(url) } else { diagnostic.help().map(str::to_owned) };
     let help = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
     format!("{}: {}{help}", place.trim_end(), diagnostic.message())
 }

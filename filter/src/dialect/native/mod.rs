@@ -5,14 +5,14 @@
 mod foreign;
 mod operators;
 
-use super::context::{Context, Duplicates, Problem, describe};
+use super::context::{Context, Duplicates};
 use super::duplicates::warn_of_duplicates;
-use super::suggest::closest;
 use crate::ast::{
     Condition, Conditions, Junction, Member, MemberKind, Node as Judged, Pattern, Quantifier, Reach, Test,
     TestKind,
 };
-use crate::diagnostic::Span;
+use crate::decode::{describe, did_you_mean};
+use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::json::{self, Kind, Node};
 use crate::ops::Leaf;
 use crate::ops::text::Quoted;
@@ -76,7 +76,10 @@ pub(super) fn read<'n>(node: &'n Node, context: &mut Context<'n>) -> Pattern<'n>
 fn pattern<'n>(node: &'n Node, context: &mut Context<'n>) -> Option<Pattern<'n>> {
     let Kind::Object(members) = &node.kind else {
         let message = format!("found {}, expected a filter: an object of fields", describe(node));
-        context.error(node.span, Problem::new(message).help("write {\"field\": condition}"));
+        context.report(
+            node.span,
+            Diagnostic::error(message).with_code(Code::WrongType).with_help("write {\"field\": condition}"),
+        );
         return None;
     };
     let mut read = Vec::with_capacity(members.len());
@@ -100,7 +103,10 @@ fn member<'n>(json: &'n json::Member, context: &mut Context<'n>) -> Option<Membe
         Role::Operator => {
             let message = format!("the operator {} where a field is expected", Quoted(&json.key));
             let help = format!("an operator goes under a field: {{\"field\": {{{}: …}}}}", Quoted(&json.key));
-            context.error(json.key_span, Problem::new(message).help(help));
+            context.report(
+                json.key_span,
+                Diagnostic::error(message).with_code(Code::MisplacedOperator).with_help(help),
+            );
             None
         }
         Role::Unknown => {
@@ -117,10 +123,15 @@ fn unknown_operator<'n>(json: &'n json::Member, context: &mut Context<'n>) {
     let help = foreign
         .or_else(|| {
             let known: Vec<&str> = OPERATORS.iter().chain(&junctions).copied().collect();
-            closest(key, &known).map(|name| format!("did you mean {}?", Quoted(name)))
+            did_you_mean(key, &known)
         })
         .unwrap_or_else(|| format!("if it is a field's name, write {}", Quoted(&format!("${key}"))));
-    context.error(json.key_span, Problem::new(format!("unknown operator {}", Quoted(key))).help(help));
+    context.report(
+        json.key_span,
+        Diagnostic::error(format!("unknown operator {}", Quoted(key)))
+            .with_code(Code::UnknownOperator)
+            .with_help(help),
+    );
 }
 
 fn junction<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Vec<Pattern<'n>> {
@@ -136,7 +147,10 @@ fn junction<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Vec<
     };
     if items.is_empty() {
         let message = format!("{} takes an array of filters, found an empty array", Quoted(key));
-        context.error(node.span, Problem::new(message).help("remove it, or add a filter"));
+        context.report(
+            node.span,
+            Diagnostic::error(message).with_code(Code::Empty).with_help("remove it, or add a filter"),
+        );
     }
     context.each(items, |context, item| pattern(item, context))
 }
@@ -188,7 +202,7 @@ fn refuse_mixture<'n>(
         Quoted(&operator.key),
         Quoted(&format!("${}", operator.key))
     );
-    context.error(span, Problem::new(message).help(help));
+    context.report(span, Diagnostic::error(message).with_code(Code::MisplacedOperator).with_help(help));
     None
 }
 
@@ -200,8 +214,9 @@ fn list<'n>(
     context: &mut Context<'n>,
 ) -> Option<Vec<Condition<'n>>> {
     if items.is_empty() {
-        let problem = Problem::new("an empty array, expected at least one condition");
-        context.error(span, problem.help(help));
+        let diagnostic =
+            Diagnostic::error("an empty array, expected at least one condition").with_code(Code::Empty);
+        context.report(span, diagnostic.with_help(help));
         return None;
     }
     warn_of_duplicates(items, context);
@@ -225,13 +240,14 @@ fn condition<'n>(node: &'n Node, context: &mut Context<'n>) -> Option<Condition<
             };
             let message =
                 format!("found {} among conditions, expected a literal or a matcher", what(members));
-            context.error(node.span, Problem::new(message).help(help));
+            context.report(node.span, Diagnostic::error(message).with_code(Code::WrongType).with_help(help));
             None
         }
         Kind::Array(_) => {
-            let problem = Problem::new("an array among conditions, expected a literal or a matcher");
+            let diagnostic = Diagnostic::error("an array among conditions, expected a literal or a matcher")
+                .with_code(Code::WrongType);
             let help = "to look inside an array write $includes, $some or $every";
-            context.error(node.span, problem.help(help));
+            context.report(node.span, diagnostic.with_help(help));
             None
         }
         _ => literal(node, context),

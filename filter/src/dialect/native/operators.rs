@@ -1,9 +1,10 @@
 //! The operators of the native dialect and their arguments.
 
-use super::super::context::{Context, Problem, shown};
+use super::super::context::{Context, shown};
 use super::super::duplicates::warn_of_duplicates;
 use super::{Role, is_matcher, list, matcher, pattern, refuse_mixture, role, tests, unknown_operator};
 use crate::ast::{Condition, Judge, Test, TestKind};
+use crate::diagnostic::{Code, Diagnostic};
 use crate::json::{self, Kind, Node};
 use crate::ops::text::Quoted;
 use crate::ops::{IgnoreCase, Leaf, Literal, LiteralSet, Num, Range, Substring};
@@ -72,7 +73,7 @@ pub(in crate::dialect) fn between<'n>(
     let [low, high] = items.as_slice() else {
         let count = items.len();
         let message = format!("{} takes two numbers, [low, high], found an array of {count}", Quoted(key));
-        context.error(node.span, Problem::new(message));
+        context.report(node.span, Diagnostic::error(message).with_code(Code::WrongType));
         return None;
     };
     let low = context.within_index(0, |context| context.number(key, low));
@@ -85,7 +86,7 @@ fn refuse_reversed<'n>(low: Num, high: Num, node: &'n Node, context: &mut Contex
         return Some(());
     }
     let message = format!("\"$between\" has its low bound {low} above its high bound {high}");
-    context.error(node.span, Problem::new(message).help(format!("write [{high}, {low}]")));
+    context.report(node.span, Diagnostic::error(message).with_help(format!("write [{high}, {low}]")));
     None
 }
 
@@ -111,7 +112,12 @@ fn anything_but<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> 
     match &node.kind {
         Kind::Array(items) if items.is_empty() => {
             let message = format!("{} with an empty array, expected at least one literal", Quoted(key));
-            context.error(node.span, Problem::new(message).help("it would always hold: remove it"));
+            context.report(
+                node.span,
+                Diagnostic::error(message)
+                    .with_code(Code::Empty)
+                    .with_help("it would always hold: remove it"),
+            );
             None
         }
         Kind::Array(items) => {
@@ -178,7 +184,10 @@ fn about_numbers<'n>(members: &'n [json::Member], context: &mut Context<'n>) {
                 let message =
                     format!("{} says nothing about a length, expected a matcher of numbers", Quoted(key));
                 let help = "write $gt, $gte, $lt, $lte, $between, $anythingBut, $not, $all or $none";
-                context.error(member.key_span, Problem::new(message).help(help));
+                context.report(
+                    member.key_span,
+                    Diagnostic::error(message).with_code(Code::MisplacedOperator).with_help(help),
+                );
             }
             match &member.value.kind {
                 _ if matches!(key, "$gt" | "$gte" | "$lt" | "$lte" | "$between") => {}

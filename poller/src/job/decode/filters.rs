@@ -3,9 +3,9 @@
 use filter::{Dialect, Filter, FilterOptions, json};
 use retry::status::{StatusPattern, StatusSet};
 
-use super::super::fields::{Place, child, describe, field, known_members};
 use super::super::response_filter::{ResponseFilter, StatusFilter};
 use super::Decoder;
+use filter::decode::{Place, child, describe, field, known_members};
 
 impl Decoder<'_> {
     pub(super) fn failure_filter(&mut self, place: Place<'_>) -> Option<ResponseFilter> {
@@ -94,9 +94,7 @@ impl Decoder<'_> {
         let options = FilterOptions::new().dialect(self.dialect).limits(self.limits.filter.clone());
         match options.compile_at(place.node, place.pointer) {
             Ok(filter) => {
-                self.problems
-                    .warnings
-                    .extend(filter.warnings().iter().map(|warning| warning.diagnostic().clone()));
+                self.problems.warnings.extend_from_slice(filter.warnings());
                 Some(filter)
             }
             Err(error) => {

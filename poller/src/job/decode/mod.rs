@@ -16,7 +16,6 @@ use filter::{Dialect, json};
 use url::Url;
 
 use super::bounds::{WHO_SETS_THEM, effective, in_words};
-use super::fields::{Field, Place, Problems, closest, describe, field, known_members};
 use super::request::RequestInit;
 use super::response_filter::ResponseFilter;
 use super::retry::RequestTimeout;
@@ -25,6 +24,7 @@ use super::{SpecError, SpecOptions};
 use crate::clock::micros;
 use crate::limits::Limits;
 use crate::seal::SealKey;
+use filter::decode::{Field, Place, Problems, closest, describe, field, known_members};
 
 const MEMBERS: [&str; 11] = [
     "url",
@@ -64,7 +64,7 @@ pub(super) fn spec(
     match spec {
         Some((url, shared)) if errors.is_empty() => Ok((url, Shared { warnings, ..shared })),
         _ => {
-            errors.sort_by_key(|error| error.location().map(|span| span.start));
+            errors.sort_by_key(|error| error.span().map(|span| span.start));
             Err(SpecError::from(errors))
         }
     }

@@ -7,11 +7,11 @@ use filter::json;
 use http::{HeaderName, HeaderValue, Method};
 use secrecy::SecretString;
 
-use super::super::fields::{Place, child, field, known_members, members};
 use super::super::request::{Body, RequestInit};
 use super::Decoder;
 use crate::seal::SEAL_KEY_VARIABLE;
 use crate::secret::{SecretRef, Text, is_sensitive_header};
+use filter::decode::{Place, child, field, known_members, members};
 
 impl Decoder<'_> {
     pub(super) fn request_init(&mut self, place: Place<'_>) -> Option<RequestInit> {

@@ -9,9 +9,9 @@ use retry::hint::ResetFormat;
 use retry::status::StatusSet;
 use retry::strategy::{HeadersStrategy, Strategy};
 
-use super::super::fields::{Field, Place, child, field, known_members, members};
 use super::super::retry::{RequestTimeout, RetryRule};
 use super::{Decoder, quoted, to_micros};
+use filter::decode::{Field, Place, child, field, known_members, members};
 
 const RETRY_OPTIONS: [&str; 5] = ["limit", "factor", "minTimeoutInMs", "maxTimeoutInMs", "randomize"];
 const STRATEGIES: [&str; 2] = ["backoff", "headers"];
