@@ -4,10 +4,15 @@
 
 #[test]
 fn snapshots() {
+    cases().case("tests/cmd/*.trycmd").run();
+    // The `console` blocks of the README, whose paths begin at the root of the repository. Its `sh` blocks need a network.
+    std::env::set_current_dir("..").unwrap();
+    cases().case("README.md").run();
+}
+
+fn cases() -> trycmd::TestCases {
+    let cases = trycmd::TestCases::new();
     // The width of the terminal the tests happen to run in must not change the help.
-    trycmd::TestCases::new()
-        .env("COLUMNS", "100")
-        .env("NO_COLOR", "1")
-        .env("LC_ALL", "C.UTF-8")
-        .case("tests/cmd/*.trycmd");
+    cases.env("COLUMNS", "100").env("NO_COLOR", "1").env("LC_ALL", "C.UTF-8");
+    cases
 }
