@@ -18,7 +18,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use poller::fetch::{Fetch, FetchError, Guard, HttpClient, Request, Response};
+use poller::fetch::{Fetch, FetchError, Request, Response};
+use poller::http::{Guard, HttpClient};
 use poller::{BoxFuture, Clock as _, Limits, PollSpec, Poller, SpecOptions, SystemClock, Timestamp};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};

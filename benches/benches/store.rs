@@ -15,8 +15,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use poller::PollKey;
 use poller::fetch::{Fetch, FetchError, Request, Response};
-use poller::store::{Creation, PollKey, Store as _, StoredPoll};
+use poller::store::{Creation, Store as _, StoredPoll};
 use poller::{BoxFuture, Clock as _, Limits, PollSpec, Poller, SqliteStore, SystemClock, Timestamp};
 use rusqlite::params;
 use tokio::sync::Notify;

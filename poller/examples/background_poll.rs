@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use poller::fetch::Guard;
+use poller::http::Guard;
 use poller::{Event, Limits, PollSpec, Poller};
 use serde_json::json;
 use test_support::{Reply, Script, Server};

@@ -8,10 +8,10 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Kind};
 use crate::job::PollSpec;
+use crate::key::PollKey;
 use crate::outcome::{Outcome, OutcomeKind};
 use crate::poller::Poller;
 use crate::scope::Scope;
-use crate::store::PollKey;
 
 impl Poller {
     /// Runs a poll of the default scope to its end and returns the body that matched, as `T`.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use crate::fetch::FetchError;
 use crate::job::SpecError;
+use crate::key::PollKey;
 use crate::outcome::Outcome;
-use crate::store::{PollKey, StoreError};
+use crate::store::StoreError;
 
 /// Why a call of the poller failed.
 ///

@@ -7,9 +7,9 @@ use crate::clock::Timestamp;
 use crate::engine::{Message, PollId, Submitted};
 use crate::error::Error;
 use crate::event::{self, Events};
+use crate::key::PollKey;
 use crate::outcome::Outcome;
 use crate::runtime::Runtime;
-use crate::store::PollKey;
 
 /// A poll that was submitted. Dropping it cancels nothing.
 ///

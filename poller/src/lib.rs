@@ -36,7 +36,7 @@
 //!
 //! # Parts that can be replaced
 //! A [`store::Store`] keeps polls, a [`fetch::Fetch`] sends requests, a [`Clock`] tells the time. The defaults are
-//! [`MemoryStore`], [`fetch::HttpClient`] (public addresses only) and [`SystemClock`]. With [`SqliteStore`], polls survive the
+//! [`MemoryStore`], [`http::HttpClient`] (public addresses only) and [`SystemClock`]. With [`SqliteStore`], polls survive the
 //! process: build a poller on the same file and it goes on.
 //!
 //! # When not to use it
@@ -60,9 +60,12 @@ mod event;
 pub mod fetch;
 mod handle;
 mod history;
+pub mod http;
 mod job;
 mod judge;
+mod key;
 mod limits;
+mod memory;
 mod observe;
 mod outcome;
 mod poller;
@@ -78,6 +81,7 @@ mod shutdown;
 #[doc(hidden)]
 pub mod simulate;
 mod slab;
+mod sqlite;
 mod state;
 pub mod store;
 
@@ -86,7 +90,9 @@ pub use clock::{BoxFuture, Clock, SystemClock, Timestamp};
 pub use error::{Error, ErrorKind};
 pub use event::{Event, Events, HoldSource, PollerEvent, PollerEvents, StoreOperation};
 pub use handle::{Accepted, PollHandle};
+pub use key::PollKey;
 pub use limits::Limits;
+pub use memory::MemoryStore;
 pub use observe::{AttemptCounts, OutcomeCounts, Stats, Timings};
 pub use outcome::{
     Attempt, AttemptResult, Counts, FailureReason, JudgementKind, Next, NextReason, Outcome, OutcomeKind,
@@ -104,7 +110,7 @@ pub use schedule::Grid;
 pub use scope::Scope;
 pub use seal::{SEAL_KEY_VARIABLE, SealKey};
 pub use shutdown::{LeftOpen, ShutdownReport};
-pub use store::{MemoryStore, SqliteStore};
+pub use sqlite::SqliteStore;
 
 /// The README's examples, compiled and run with the doc-tests.
 #[cfg(doctest)]

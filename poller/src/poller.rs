@@ -8,17 +8,19 @@ use crate::clock::{Clock, SystemClock};
 use crate::engine::{self, Coalescer, Deps, Message};
 use crate::error::Error;
 use crate::event::{self, PollerEvents, Subscriber};
-use crate::fetch::{Fetch, Guard, HttpClient};
+use crate::fetch::Fetch;
 use crate::handle::PollHandle;
+use crate::http::{Guard, HttpClient};
 use crate::job::PollSpec;
 use crate::limits::Limits;
+use crate::memory::MemoryStore;
 use crate::observe::{Observer, Stats};
 use crate::outcome::Outcome;
 use crate::runtime::Runtime;
 use crate::scope::Scope;
 use crate::secret::{DenyAll, SecretResolver};
 use crate::shutdown::ShutdownReport;
-use crate::store::{MemoryStore, Retention, Store, StoredPoll};
+use crate::store::{Retention, Store, StoredPoll};
 
 /// Runs polls in the background. Cheap to clone; all clones share one engine.
 ///
@@ -161,7 +163,7 @@ impl fmt::Debug for Poller {
 /// Builds a [`Poller`].
 ///
 /// ```
-/// use poller::fetch::Guard;
+/// use poller::http::Guard;
 /// use poller::secret::AllowAll;
 /// use poller::{Limits, Poller};
 ///

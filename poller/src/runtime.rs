@@ -12,10 +12,11 @@ use url::Url;
 use crate::engine::{Deps, DriverHandle, Message, PollId, Submitted};
 use crate::error::{Error, Kind};
 use crate::job::PollSpec;
+use crate::key::PollKey;
 use crate::limits::Limits;
 use crate::outcome::Outcome;
 use crate::shutdown::ShutdownReport;
-use crate::store::{PollKey, StoredPoll};
+use crate::store::StoredPoll;
 
 /// The engine and what a submission is checked against.
 pub(crate) struct Runtime {

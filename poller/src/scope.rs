@@ -8,9 +8,10 @@ use crate::engine::Message;
 use crate::error::{Error, Kind};
 use crate::handle::PollHandle;
 use crate::job::PollSpec;
+use crate::key::PollKey;
 use crate::outcome::Outcome;
 use crate::runtime::Runtime;
-use crate::store::{PollKey, StoredPoll};
+use crate::store::StoredPoll;
 
 /// The polls of one scope (a run, a tenant), in which keys are unique; made by [`Poller::scope`](crate::Poller::scope).
 /// Cheap to clone.

@@ -6,7 +6,7 @@
 use std::collections::BinaryHeap;
 
 use crate::clock::Timestamp;
-use crate::store::PollKey;
+use crate::key::PollKey;
 
 /// What a shutdown left open.
 ///

@@ -16,10 +16,11 @@ use crate::engine::core::Core;
 use crate::engine::effect::{Effect, StartRequest, Ticket};
 use crate::job::PollSpec;
 use crate::judge;
+use crate::key::PollKey;
 use crate::limits::Limits;
 use crate::redact::Secrets;
 use crate::response::RecordedResponse;
-use crate::store::{Creation, PollKey};
+use crate::store::Creation;
 
 /// What is simulated.
 #[derive(Clone, Debug)]

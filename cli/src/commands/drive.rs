@@ -17,7 +17,7 @@ use anyhow::Context as _;
 use futures_util::StreamExt as _;
 use futures_util::future::try_join_all;
 use futures_util::stream::SelectAll;
-use poller::fetch::{Guard, HttpClient};
+use poller::http::{Guard, HttpClient};
 use poller::secret::AllowAll;
 use poller::{Clock as _, Event, Limits, Poller, SystemClock};
 use tokio::time::MissedTickBehavior;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use poller::store::PollKey;
+use poller::PollKey;
 use poller::{Outcome, OutcomeKind};
 
 use super::output;

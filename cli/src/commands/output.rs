@@ -7,7 +7,7 @@ use std::io::{self, Write as _};
 
 use anyhow::Context as _;
 use poller::Outcome;
-use poller::store::PollKey;
+use poller::PollKey;
 use serde::Serialize;
 
 use crate::render::sanitize;

@@ -15,9 +15,9 @@ use crate::clock::Timestamp;
 use crate::fetch::{FetchError, FetchErrorKind, Request};
 use crate::job::{Body, PollSpec};
 use crate::judge::{self, Judgement};
+use crate::key::PollKey;
 use crate::redact::Secrets;
 use crate::secret::{SecretResolver, Text};
-use crate::store::PollKey;
 
 /// Makes the attempt; returns what it brought and when it ended. Its request does not outlive its `cut`.
 ///

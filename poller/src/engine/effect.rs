@@ -14,8 +14,9 @@ use crate::event::Event;
 use crate::history::Record;
 use crate::job::PollSpec;
 use crate::judge::UnmatchedResponse;
+use crate::key::PollKey;
 use crate::outcome::Outcome;
-use crate::store::{PollKey, StoredPoll};
+use crate::store::StoredPoll;
 
 /// What the driver has to do.
 #[derive(Debug)]

@@ -9,9 +9,9 @@ use super::admission::QueueId;
 use super::effect::Ticket;
 use crate::clock::Timestamp;
 use crate::job::PollSpec;
+use crate::key::PollKey;
 use crate::outcome::Outcome;
 use crate::state::PollState;
-use crate::store::PollKey;
 
 slotmap::new_key_type! {
     /// An open poll of this engine; never used twice.

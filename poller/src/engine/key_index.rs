@@ -9,7 +9,7 @@ use hashbrown::HashTable;
 use slotmap::SlotMap;
 
 use super::entry::{Entry, PollId};
-use crate::store::PollKey;
+use crate::key::PollKey;
 
 /// The ids of all open polls, found by the names that the polls have.
 #[derive(Debug, Default)]

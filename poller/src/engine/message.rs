@@ -14,9 +14,9 @@ use crate::error::Error;
 use crate::event::{Feeder, Subscriber};
 use crate::job::PollSpec;
 use crate::judge::Judgement;
+use crate::key::PollKey;
 use crate::outcome::Outcome;
 use crate::shutdown::ShutdownReport;
-use crate::store::PollKey;
 
 /// Where messages to the driver go. The driver lives as long as somebody has one.
 pub(crate) type DriverHandle = mpsc::UnboundedSender<Message>;

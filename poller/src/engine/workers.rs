@@ -30,7 +30,7 @@ use super::effect::StartRequest;
 use super::entry::PollId;
 use super::message::{Message, WeakDriverHandle, report};
 use super::timer::Timer;
-use crate::store::PollKey;
+use crate::key::PollKey;
 
 /// The most that are kept while there is nothing for them to do, however many requests may be in flight. They take some
 /// kilobytes each.

@@ -20,8 +20,8 @@ pub use self::poller_events::{PollerEvent, PollerEvents, StoreOperation};
 pub(crate) use self::poller_events::{Subscriber, subscription};
 pub use self::stream::Events;
 use crate::clock::Timestamp;
+use crate::key::PollKey;
 use crate::outcome::{Attempt, Next, NextReason, Outcome};
-use crate::store::PollKey;
 
 /// One step in the life of a poll. [`Outcome`](Event::Outcome) is always the last.
 ///
@@ -34,7 +34,7 @@ use crate::store::PollKey;
 /// ```
 ///
 /// ```
-/// use poller::fetch::{Guard, HttpClient};
+/// use poller::http::{Guard, HttpClient};
 /// use poller::{Event, Limits, PollSpec, Poller, SpecOptions};
 /// # use test_support::{Reply, Script, Server};
 ///

@@ -21,8 +21,9 @@ use tokio::sync::mpsc;
 use super::Event;
 use crate::clock::Timestamp;
 use crate::job::PollSpec;
+use crate::key::PollKey;
 use crate::observe::Operation;
-use crate::store::{PollKey, StoreError};
+use crate::store::StoreError;
 
 /// How many requests and attempts wait for a subscriber at most.
 const CAPACITY: usize = 1024;

@@ -19,9 +19,10 @@ use super::Operation;
 use crate::clock::Timestamp;
 use crate::history::Record;
 use crate::job::PollSpec;
+use crate::key::PollKey;
 use crate::outcome::{AttemptResult, NextReason, Outcome};
 use crate::shutdown::ShutdownReport;
-use crate::store::{PollKey, StoreError};
+use crate::store::StoreError;
 
 const TARGET: &str = "poller";
 

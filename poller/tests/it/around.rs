@@ -15,7 +15,7 @@ macro_rules! rest_to_inner {
 
         fn get(
             &self,
-            key: poller::store::PollKey,
+            key: poller::PollKey,
         ) -> poller::BoxFuture<'_, Result<Option<poller::store::StoredPoll>, poller::store::StoreError>> {
             self.inner.get(key)
         }
@@ -28,7 +28,7 @@ macro_rules! rest_to_inner {
 
         fn forget(
             &self,
-            key: poller::store::PollKey,
+            key: poller::PollKey,
         ) -> poller::BoxFuture<'_, Result<bool, poller::store::StoreError>> {
             self.inner.forget(key)
         }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use poller::store::{Creation, MemoryStore, PollKey, Store, StoreError, StoredPoll};
+use poller::store::{Creation, Store, StoreError, StoredPoll};
 use poller::{BoxFuture, Limits, Outcome};
+use poller::{MemoryStore, PollKey};
 use serde_json::json;
 use tokio::sync::{Semaphore, watch};
 

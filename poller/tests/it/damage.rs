@@ -6,7 +6,8 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use poller::store::{Creation, PollKey, Store as _, StoreError, StoredPoll};
+use poller::PollKey;
+use poller::store::{Creation, Store as _, StoreError, StoredPoll};
 use poller::{PollSpec, SqliteStore, Timestamp};
 use tempfile::TempDir;
 

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use poller::store::{Creation, PollKey, Store, StoredPoll};
+use poller::PollKey;
+use poller::store::{Creation, Store, StoredPoll};
 use poller::{
     Accepted, FailureReason, Outcome, OutcomeKind, PollSpec, Poller, SealKey, SqliteStore, Timestamp,
 };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use poller::fetch::{Guard, HttpClient};
+use poller::http::{Guard, HttpClient};
 use poller::{
     AttemptResult, ErrorKind, Event, FailureReason, JudgementKind, Limits, Outcome, OutcomeKind, PollSpec,
     Poller, SpecOptions,

@@ -234,7 +234,7 @@ async fn a_request_is_a_span_with_its_server_and_without_its_path() {
     .await;
     let written = Written::default();
     let guard = written.listen(tracing::Level::TRACE);
-    let client = poller::fetch::HttpClient::builder().guard(poller::fetch::Guard::local()).build().unwrap();
+    let client = poller::http::HttpClient::builder().guard(poller::http::Guard::local()).build().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(folder.path().join("polls.db")).unwrap();
     let poller = Poller::builder().fetch(client).store(store).build().await.unwrap();

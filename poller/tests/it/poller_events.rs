@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
-use poller::store::{PollKey, Store as _, StoredPoll};
+use poller::PollKey;
+use poller::store::{Store as _, StoredPoll};
 use poller::{Event, MemoryStore, PollerEvent, PollerEvents, SqliteStore, StoreOperation};
 use serde_json::json;
 

@@ -7,9 +7,9 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use metrics_util::debugging::DebuggingRecorder;
-use poller::fetch::{Guard, HttpClient};
+use poller::PollKey;
+use poller::http::{Guard, HttpClient};
 use poller::secret::{SecretError, SecretRef, SecretResolver};
-use poller::store::PollKey;
 use poller::{Limits, PollSpec, Poller, SealKey, SpecOptions, SqliteStore};
 use secrecy::SecretString;
 use serde_json::{Value, json};

@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use poller::store::{Changes, Creation, OpenPolls, PollKey, Store, StoreError, StoredPoll};
+use poller::PollKey;
+use poller::store::{Changes, Creation, OpenPolls, Store, StoreError, StoredPoll};
 use poller::{
     Accepted, Attempt, BoxFuture, Clock as _, ErrorKind, Limits, MemoryStore, Outcome, SystemClock, Timestamp,
 };

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use poller::store::{Creation, PollKey, Retention, Store, StoredPoll};
+use poller::PollKey;
+use poller::store::{Creation, Retention, Store, StoredPoll};
 use poller::{Limits, MemoryStore, Outcome, PollSpec, SpecOptions, SqliteStore, Timestamp};
 use tempfile::TempDir;
 

@@ -5,7 +5,8 @@
 
 use std::time::Duration;
 
-use poller::store::{PollKey, Runner, Store as _, StoreError, Summary};
+use poller::PollKey;
+use poller::store::{Runner, Store as _, StoreError, Summary};
 use poller::{Clock as _, SqliteStore, SystemClock};
 
 use super::super::output;

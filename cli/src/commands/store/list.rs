@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use console::measure_text_width;
-use poller::store::{PollKey, Runner, Summary};
+use poller::PollKey;
+use poller::store::{Runner, Summary};
 use poller::{Clock as _, SqliteStore, SystemClock, Timestamp};
 use serde::Serialize;
 

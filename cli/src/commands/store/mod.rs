@@ -21,8 +21,10 @@ use std::error::Error as _;
 use std::path::Path;
 use std::time::Duration;
 
-use poller::fetch::{Fetch as _, HttpClient};
-use poller::store::{PollKey, Store as _, StoreError, Summary};
+use poller::PollKey;
+use poller::fetch::Fetch as _;
+use poller::http::HttpClient;
+use poller::store::{Store as _, StoreError, Summary};
 use poller::{Clock as _, ErrorKind, SealKey, SqliteStore, SystemClock};
 
 use super::specs::Job;

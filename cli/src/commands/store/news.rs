@@ -7,7 +7,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use poller::store::{Changes, Creation, OpenPolls, PollKey, Retention, Store, StoreError, StoredPoll};
+use poller::PollKey;
+use poller::store::{Changes, Creation, OpenPolls, Retention, Store, StoreError, StoredPoll};
 use poller::{Attempt, BoxFuture, Outcome, SqliteStore};
 use tokio::sync::mpsc;
 

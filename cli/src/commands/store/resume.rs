@@ -16,8 +16,9 @@ use std::sync::Arc;
 
 use futures_util::stream::{BoxStream, SelectAll};
 use futures_util::{FutureExt as _, StreamExt as _};
+use poller::PollKey;
 use poller::secret::AllowAll;
-use poller::store::{PollKey, Store as _, StoreError, StoredPoll};
+use poller::store::{Store as _, StoreError, StoredPoll};
 use poller::{
     Accepted, Clock as _, Event, Limits, Outcome, PollHandle, PollSpec, Poller, ShutdownReport, SqliteStore,
     SystemClock, Timestamp,

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use poller::store::{PollKey, Runner, Store as _, StoredPoll, Summary};
+use poller::PollKey;
+use poller::store::{Runner, Store as _, StoredPoll, Summary};
 use poller::{Attempt, Clock as _, Outcome, PollSpec, SqliteStore, SystemClock, Timestamp};
 use serde::Serialize;
 

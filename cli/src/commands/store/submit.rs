@@ -3,7 +3,8 @@
 //! A key is printed only after its poll is on disk.
 
 use futures_util::StreamExt as _;
-use poller::store::{Creation, PollKey, Runner, Store as _, StoredPoll};
+use poller::PollKey;
+use poller::store::{Creation, Runner, Store as _, StoredPoll};
 use poller::{Clock as _, SqliteStore, SystemClock, Timestamp};
 use serde::Serialize;
 

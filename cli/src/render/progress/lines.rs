@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use poller::store::PollKey;
+use poller::PollKey;
 use poller::{
     Attempt, AttemptResult, JudgementKind, Next, NextReason, Outcome, OutcomeKind, Stats, Timestamp,
 };

@@ -364,7 +364,7 @@ mod tests {
     fn a_hold_by_another_poll_is_shown_until_it_ends() {
         let mut poll = poll_progress();
         poll.record(&attempted(1, 20), false, PLAIN);
-        let by = HoldSource::Neighbour(poller::store::PollKey::new("", "b"));
+        let by = HoldSource::Neighbour(poller::PollKey::new("", "b"));
         let line = poll.record(&Event::HeldBack { until: at(45), by }, true, PLAIN).unwrap();
         assert_eq!(line, "[    10s] a: held back until 45s, as the server asked of b");
         assert_eq!(

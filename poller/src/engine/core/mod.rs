@@ -46,10 +46,11 @@ use crate::error::{Error, Kind};
 use crate::event::Event;
 use crate::job::{PollSpec, SpecPool};
 use crate::judge::Judgement;
+use crate::key::PollKey;
 use crate::limits::Limits;
 use crate::outcome::{Outcome, OutcomeKind};
 use crate::state::{PollState, Span, StepLimits};
-use crate::store::{Creation, PollKey, StoreError, StoredPoll};
+use crate::store::{Creation, StoreError, StoredPoll};
 
 /// A hold-back that is in force.
 #[derive(Debug)]

@@ -5,9 +5,9 @@ use super::super::entry::{Entry, Phase, PollId};
 use super::Core;
 use crate::clock::Timestamp;
 use crate::event::{Event, HoldSource, PollerEvent};
+use crate::key::PollKey;
 use crate::outcome::Attempt;
 use crate::shutdown::{self, LeftOpen, Stopped};
-use crate::store::PollKey;
 
 impl Core {
     /// Polls that have no outcome yet.

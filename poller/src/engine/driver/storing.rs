@@ -12,8 +12,9 @@ use super::super::store_reply::{StoreReply, catch_panic, catch_panic_now};
 use super::Driver;
 use crate::clock::Timestamp;
 use crate::event::PollerEvent;
+use crate::key::PollKey;
 use crate::observe::{Operation, trace};
-use crate::store::{Creation, OpenPolls, PollKey, Store, StoreError, StoredPoll};
+use crate::store::{Creation, OpenPolls, Store, StoreError, StoredPoll};
 
 /// Open polls are read some at a time, and those that were read run meanwhile.
 pub(super) struct Loading {

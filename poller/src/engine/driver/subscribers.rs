@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::event::{Event, PollerEvent, Subscriber};
+use crate::key::PollKey;
 use crate::outcome::Outcome;
-use crate::store::PollKey;
 
 /// All subscribers whose streams were not dropped.
 pub(super) struct Subscribers(Vec<Subscriber>);

@@ -24,10 +24,11 @@ use crate::clock::Timestamp;
 use crate::event::Event;
 use crate::job::PollSpec;
 use crate::judge::{self, Judgement};
+use crate::key::PollKey;
 use crate::limits::Limits;
 use crate::outcome::{JudgementKind, Next, Outcome};
 use crate::redact::Secrets;
-use crate::store::{Creation, PollKey, StoreError, StoredPoll};
+use crate::store::{Creation, StoreError, StoredPoll};
 
 const SECOND: u64 = 1_000_000;
 

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use http::Method;
-use poller::fetch::{Fetch as _, FetchErrorKind, Guard, HttpClient};
+use poller::fetch::{Fetch as _, FetchErrorKind};
+use poller::http::{Guard, HttpClient};
 use test_support::{Gate, Reply, Script, Server};
 
 use super::{client, get, request, with_headers};

@@ -1,6 +1,7 @@
 //! The guard in front of literals, names and redirects.
 
-use poller::fetch::{FetchErrorKind, Guard, HttpClient};
+use poller::fetch::FetchErrorKind;
+use poller::http::{Guard, HttpClient};
 use test_support::{Reply, Script, Server};
 
 use super::{client, get};

@@ -8,7 +8,8 @@ mod redirects;
 mod tls;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use poller::fetch::{Fetch as _, FetchError, Guard, HttpClient, Request, Response};
+use poller::fetch::{Fetch as _, FetchError, Request, Response};
+use poller::http::{Guard, HttpClient};
 
 /// The cap on bodies that these tests run into.
 const CAP: u64 = 100_000;

@@ -1,6 +1,7 @@
 //! Certificates, trusted or not, and ports that speak the other protocol.
 
-use poller::fetch::{FetchErrorKind, Guard, HttpClient};
+use poller::fetch::FetchErrorKind;
+use poller::http::{Guard, HttpClient};
 use test_support::{Authority, Reply, Script, Server};
 
 use super::{client, get};

@@ -27,7 +27,7 @@ use super::{SqliteStore, file};
 /// The file that a process is to migrate and, after a colon, the step before which it dies.
 const VICTIM: &str = "POLLER_TEST_VICTIM";
 /// Its name for the test runner.
-const THIS: &str = "store::sqlite::killed::a_process_that_dies_at_any_step_of_a_migration_loses_nothing";
+const THIS: &str = "sqlite::migration_crashes::a_process_that_dies_at_any_step_of_a_migration_loses_nothing";
 /// How many moments are tried.
 const MOMENTS: u64 = 60;
 /// The signal of `abort`.

@@ -8,16 +8,16 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
-use super::super::StoreError;
 use super::errors::{Doing, failure};
+use crate::store::StoreError;
 
 /// "poll", so that `file` and other programs can tell what the file is.
 pub(super) const APPLICATION_ID: i64 = 0x706f_6c6c;
 
 /// Each brings the file from the format of its position to the next.
 pub(super) const MIGRATIONS: [&str; 2] = [
-    include_str!("../../../migrations/sqlite/0001_polls.sql"),
-    include_str!("../../../migrations/sqlite/0002_specs_and_outcomes.sql"),
+    include_str!("../../migrations/sqlite/0001_polls.sql"),
+    include_str!("../../migrations/sqlite/0002_specs_and_outcomes.sql"),
 ];
 
 /// How long to wait for another process's transaction.
@@ -72,7 +72,7 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), St
     transaction.commit().map_err(open)
 }
 
-/// Which format the file has; 0 for one that is empty.
+/// Target format the file has; 0 for one that is empty.
 fn format(transaction: &Transaction<'_>, path: &Path) -> Result<usize, StoreError> {
     let open = |error| failure(Doing::Open, path, error);
     let pragma =

@@ -28,7 +28,7 @@ use super::ranges::{self, Class, Range};
 /// Which addresses may be asked.
 ///
 /// ```
-/// use poller::fetch::Guard;
+/// use poller::http::Guard;
 ///
 /// let public = Guard::public_only();
 /// assert!(public.check([1, 1, 1, 1].into()).is_ok());
@@ -128,7 +128,7 @@ impl Guard {
     /// What forbids it. The message never shows credentials, path or query.
     ///
     /// ```
-    /// use poller::fetch::Guard;
+    /// use poller::http::Guard;
     /// use url::Url;
     ///
     /// let guard = Guard::local();
@@ -159,7 +159,7 @@ impl Guard {
 /// Why the guard forbids an address or a URL.
 ///
 /// ```
-/// use poller::fetch::Guard;
+/// use poller::http::Guard;
 ///
 /// let forbidden = Guard::local().check([224, 0, 0, 1].into()).unwrap_err();
 /// assert_eq!(forbidden.address(), Some([224, 0, 0, 1].into()));

@@ -3,16 +3,6 @@
 //! The engine sees only the [`Fetch`] trait. Adapters decide how bytes move; they do not keep time (the engine drops
 //! the future of a request that has run out of it) and never retry on their own, because every request counts.
 
-mod body;
-mod client;
-mod failure;
-mod guard;
-mod ranges;
-mod redirect;
-mod resolve;
-mod route;
-mod tls;
-
 use std::fmt;
 
 use bytes::Bytes;
@@ -20,9 +10,6 @@ use http::{HeaderMap, Method};
 use url::Url;
 
 use crate::clock::BoxFuture;
-
-pub use client::{ClientError, HttpClient, HttpClientBuilder};
-pub use guard::{Forbidden, Guard};
 
 /// One HTTP request, its secrets already resolved.
 ///

@@ -11,10 +11,11 @@ use std::time::Duration;
 
 use hashbrown::HashTable;
 
-use super::{Creation, OpenPolls, PollKey, Retention, Store, StoreError, StoredPoll};
 use crate::clock::{BoxFuture, Timestamp};
+use crate::key::PollKey;
 use crate::outcome::Outcome;
 use crate::slab::Slab;
+use crate::store::{Creation, OpenPolls, Retention, Store, StoreError, StoredPoll};
 
 /// Keeps polls in memory.
 ///

@@ -7,66 +7,9 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::super::PollKey;
 use super::rows::{ReadError, restarts, timestamp};
-use crate::clock::Timestamp;
-
-/// What a store knows of a poll without reading its spec and its body; from [`SqliteStore::summaries`](super::SqliteStore::summaries).
-///
-/// ```
-/// use poller::store::{PollKey, Store as _, StoredPoll};
-/// use poller::{Clock as _, PollSpec, SqliteStore, SystemClock};
-/// use std::time::Duration;
-///
-/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-/// # let folder = std::env::temp_dir().join(format!("poller-summary-{}", std::process::id()));
-/// # std::fs::create_dir_all(&folder).unwrap();
-/// let store = SqliteStore::open(folder.join("polls.db"))?;
-/// let spec = PollSpec::parse(r#"{"url": "https://api.example.com/v1/exports/42", "timeout": 300}"#).unwrap();
-/// let now = SystemClock::new().now();
-/// store.create(StoredPoll::new(PollKey::new("", "export-42"), spec, now)).await?;
-///
-/// let summary = &store.summaries().await?[0];
-/// assert_eq!(summary.deadline, Some(now + Duration::from_secs(300)));
-/// assert!(summary.ended.is_none());
-///
-/// // Nobody runs the file, so it can be cancelled without asking anybody.
-/// assert!(store.runner()?.is_none());
-/// store.cancel_unrun(summary.key.clone(), now).await?;
-/// let summary = store.summary(summary.key.clone()).await?.unwrap();
-/// assert_eq!(summary.ended.unwrap().outcome, "cancelled");
-/// # std::fs::remove_dir_all(&folder).unwrap();
-/// # Ok::<(), poller::store::StoreError>(())
-/// # }).unwrap();
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Summary {
-    /// Its name.
-    pub key: PollKey,
-    /// When it was accepted.
-    pub created_at: Timestamp,
-    /// When it ends at the latest; `None` if its spec cannot be read.
-    pub deadline: Option<Timestamp>,
-    /// How often a process went on with it.
-    pub restarts: u32,
-    /// Somebody wants it cancelled, and whoever runs the file has not done so yet.
-    pub cancelling: bool,
-    /// How it ended; `None` while it is open.
-    pub ended: Option<Ending>,
-}
-
-/// How a poll ended, at a glance.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Ending {
-    /// When.
-    pub at: Timestamp,
-    /// The [name](crate::Outcome::name) of its outcome.
-    pub outcome: String,
-    /// Requests made.
-    pub attempts: u32,
-}
+use crate::key::PollKey;
+use crate::store::{Ending, Summary};
 
 /// A spec's timeout is read once for all polls that share it.
 const SELECT: &str = "WITH kinds AS MATERIALIZED (\

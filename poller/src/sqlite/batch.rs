@@ -9,18 +9,19 @@ use std::sync::{Arc, LazyLock, Weak};
 use rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::super::{PollKey, StoreError, StoredPoll};
-use super::lock::Seat;
-use super::worker::New;
+use super::runner_lock::RunnerLock;
+use super::threads::NewPolls;
 use crate::clock::Timestamp;
+use crate::key::PollKey;
 use crate::outcome::Outcome;
+use crate::store::{StoreError, StoredPoll};
 
 /// The most finished polls that are removed in one transaction: some milliseconds, for which others wait.
 const PURGE: usize = 500;
 
-/// Which poll is meant.
+/// Target poll is meant.
 #[derive(Debug)]
-pub(super) enum Which {
+pub(super) enum Target {
     Named(PollKey),
     /// By the number of its row, which it has even where its name is damaged.
     Numbered(i64),
@@ -28,7 +29,7 @@ pub(super) enum Which {
 
 /// How a poll ended, as it is written.
 #[derive(Debug)]
-pub(super) struct Ended {
+pub(super) struct SavedOutcome {
     pub(super) at: Timestamp,
     /// The name of the outcome.
     pub(super) name: &'static str,
@@ -38,7 +39,7 @@ pub(super) struct Ended {
     pub(super) text: String,
 }
 
-impl Ended {
+impl SavedOutcome {
     pub(super) fn new(outcome: &Outcome) -> Result<Self, StoreError> {
         let text = serde_json::to_string(outcome)
             .map_err(|error| StoreError::with_source("the outcome cannot be written as JSON", error))?;
@@ -72,14 +73,14 @@ static CREATE_TOGETHER: LazyLock<String> = LazyLock::new(|| {
 
 /// What came of new polls.
 #[derive(Debug, Default)]
-pub(super) struct Kept {
+pub(super) struct Inserted {
     /// Those that were there before: their positions and names.
     pub(super) present: Vec<(usize, PollKey)>,
     /// The numbers of the first and the last that were new. No other poll has one between them.
     pub(super) numbers: Option<(i64, i64)>,
 }
 
-impl Kept {
+impl Inserted {
     fn add(&mut self, first: i64, last: i64) {
         self.numbers = Some((self.numbers.map_or(first, |(before, _)| before), last));
     }
@@ -89,7 +90,7 @@ impl Kept {
 #[derive(Debug)]
 pub(super) struct Batch<'c> {
     connection: &'c Connection,
-    seat: &'c Weak<Seat>,
+    runner_lock: &'c Weak<RunnerLock>,
     run: Option<i64>,
     /// The numbers of specs, by where their texts are: the changes of the batch keep those alive.
     specs: HashMap<*const u8, i64>,
@@ -98,15 +99,15 @@ pub(super) struct Batch<'c> {
 }
 
 impl<'c> Batch<'c> {
-    pub(super) fn new(connection: &'c Connection, seat: &'c Weak<Seat>) -> Self {
-        Self { connection, seat, run: None, specs: HashMap::new(), uses: HashMap::new() }
+    pub(super) fn new(connection: &'c Connection, runner_lock: &'c Weak<RunnerLock>) -> Self {
+        Self { connection, runner_lock, run: None, specs: HashMap::new(), uses: HashMap::new() }
     }
 
     /// Keeps those that are new.
-    pub(super) fn create(&mut self, new: &New) -> rusqlite::Result<Kept> {
+    pub(super) fn create(&mut self, new: &NewPolls) -> rusqlite::Result<Inserted> {
         let run = self.run()?;
         let specs = new.texts().iter().map(|text| self.spec(text)).collect::<rusqlite::Result<Vec<_>>>()?;
-        let mut kept = Kept::default();
+        let mut kept = Inserted::default();
         for (polls, begin) in new.polls().chunks(TOGETHER).zip((0..).step_by(TOGETHER)) {
             if self.create_together(polls, &specs, run)? {
                 let last = self.connection.last_insert_rowid();
@@ -169,20 +170,20 @@ impl<'c> Batch<'c> {
     }
 
     /// Whether it was open.
-    pub(super) fn finish(&self, which: &Which, ended: &Ended) -> rusqlite::Result<bool> {
+    pub(super) fn finish(&self, which: &Target, ended: &SavedOutcome) -> rusqlite::Result<bool> {
         const SET: &str =
             "UPDATE polls SET ended_at = ?1, ending = ?2, requests = ?3, restarts = ?4, cancelling = 0";
-        let Ended { at, name, requests, restarts, text } = ended;
+        let SavedOutcome { at, name, requests, restarts, text } = ended;
         let at = micros(*at);
         let number = |row: &Row<'_>| row.get::<_, i64>(0);
         let open = match which {
-            Which::Named(key) => self
+            Target::Named(key) => self
                 .connection
                 .prepare_cached(&format!(
                     "{SET} WHERE scope = ?5 AND key = ?6 AND ended_at IS NULL RETURNING id"
                 ))?
                 .query_row(params![at, name, requests, restarts, key.scope(), key.key()], number),
-            Which::Numbered(id) => self
+            Target::Numbered(id) => self
                 .connection
                 .prepare_cached(&format!("{SET} WHERE id = ?5 AND ended_at IS NULL RETURNING id"))?
                 .query_row(params![at, name, requests, restarts, id], number),
@@ -290,7 +291,7 @@ impl<'c> Batch<'c> {
         let begun: i64 =
             self.connection.prepare_cached("SELECT begun FROM runs")?.query_row([], |row| row.get(0))?;
         // Whether a process runs the file now.
-        let is_run = self.seat.upgrade().is_some_and(|seat| seat.is_taken());
+        let is_run = self.runner_lock.upgrade().is_some_and(|runner_lock| runner_lock.is_taken());
         let run = if is_run { begun } else { begun + 1 };
         self.run = Some(run);
         Ok(run)

@@ -35,6 +35,7 @@ use hyper_util::client::legacy::connect::HttpInfo;
 use rustls::RootCertStore;
 use url::Url;
 
+use super::body;
 use super::failure::{Phase, authority, classify, refused_hop, unsendable};
 use super::guard::Guard;
 use super::ranges;
@@ -42,8 +43,8 @@ use super::redirect::{self, MAX_REDIRECTS};
 use super::resolve::{GuardedResolver, HopPolicy};
 use super::route::{self, Idle, ResponseBody, Route};
 use super::tls::{self, PemProblem};
-use super::{Fetch, FetchError, FetchErrorKind, Request, Response, body};
 use crate::clock::BoxFuture;
+use crate::fetch::{Fetch, FetchError, FetchErrorKind, Request, Response};
 
 /// How long an unused connection is kept. It spans the shortest ordinary interval (10 s); longer would keep a socket
 /// for every origin of a large fleet of polls, and meet more servers that have closed theirs.
@@ -59,7 +60,8 @@ const IDLE_PER_ORIGIN: usize = 16;
 /// `connection` and `transfer-encoding` among a request's headers are replaced by the true ones.
 ///
 /// ```
-/// use poller::fetch::{Fetch as _, FetchErrorKind, HttpClient, Request};
+/// use poller::fetch::{Fetch as _, FetchErrorKind, Request};
+/// use poller::http::HttpClient;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -183,11 +185,11 @@ impl Inner {
 /// Configures an [`HttpClient`].
 ///
 /// ```
-/// use poller::fetch::{Guard, HttpClient};
+/// use poller::http::{Guard, HttpClient};
 ///
 /// let client = HttpClient::builder().guard(Guard::local()).user_agent("exports/2.1").build()?;
 /// # drop(client);
-/// # Ok::<(), poller::fetch::ClientError>(())
+/// # Ok::<(), poller::http::ClientError>(())
 /// ```
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until it builds"]
@@ -226,7 +228,7 @@ impl HttpClientBuilder {
     /// If the text holds no certificate, or one that is broken.
     ///
     /// ```
-    /// use poller::fetch::HttpClient;
+    /// use poller::http::HttpClient;
     ///
     /// let error = HttpClient::builder().add_root_pem(b"oops").unwrap_err();
     /// assert_eq!(
@@ -296,7 +298,7 @@ impl HttpClientBuilder {
 /// Why an [`HttpClient`] could not be made.
 ///
 /// ```
-/// use poller::fetch::HttpClient;
+/// use poller::http::HttpClient;
 ///
 /// let error = HttpClient::builder().user_agent("two\nlines").build().unwrap_err();
 /// assert_eq!(error.to_string(), "the user agent has characters that a header cannot carry");

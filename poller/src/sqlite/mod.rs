@@ -17,30 +17,29 @@ mod batch;
 mod errors;
 mod file;
 #[cfg(test)]
-mod killed;
-mod lock;
+mod migration_crashes;
 mod rows;
+mod runner_lock;
+mod seen_ids;
 mod summary;
-mod told;
-mod worker;
+mod threads;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use self::batch::{Ended, Kept, Which};
-pub use self::lock::Runner;
-use self::lock::{Seat, Taken};
+use self::batch::{Inserted, SavedOutcome, Target};
 use self::rows::{Loaded, Rows};
-pub use self::summary::{Ending, Summary};
-use self::told::{Gap, Told};
-use self::worker::{Change, New, Reader, Writer};
-use super::{Changes, Creation, OpenPolls, PollKey, Retention, Store, StoreError, StoredPoll};
+use self::runner_lock::{RunnerLock, Taken};
+use self::seen_ids::{IdRange, SeenIds};
+use self::threads::{Change, NewPolls, Reader, Writer};
 use crate::clock::{BoxFuture, Clock as _, SystemClock, Timestamp};
 use crate::job::PollSpec;
+use crate::key::PollKey;
 use crate::outcome::{Attempt, Counts, Outcome, OutcomeKind};
 use crate::seal::SealKey;
+use crate::store::{Changes, Creation, OpenPolls, Retention, Runner, Store, StoreError, StoredPoll, Summary};
 
 /// How often the runner looks for what other processes did: what they submit or cancel is noticed within a second.
 const LOOK: Duration = Duration::from_millis(500);
@@ -74,19 +73,19 @@ pub struct SqliteStore {
 
 #[derive(Debug)]
 struct Inner {
-    seat: Arc<Seat>,
+    runner_lock: Arc<RunnerLock>,
     seal_key: Option<SealKey>,
     writer: Writer,
     reader: Reader,
-    told: Mutex<Told>,
+    seen_ids: Mutex<SeenIds>,
     /// The file's [version](rows::Rows::version) when it was last found to have nothing more for the runner.
     settled: AtomicI64,
 }
 
 impl Inner {
-    fn told(&self) -> MutexGuard<'_, Told> {
+    fn seen_ids(&self) -> MutexGuard<'_, SeenIds> {
         // Nothing in it panics half-way through a change.
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+        self.seen_ids.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -110,15 +109,15 @@ impl SqliteStore {
         let path = path.as_ref();
         let mut connection = file::connect(path)?;
         file::migrate(&mut connection, path)?;
-        let seat = Arc::new(Seat::new(path.to_owned()));
-        let (reads, last) = worker::in_turn();
+        let runner_lock = Arc::new(RunnerLock::new(path.to_owned()));
+        let (reads, last) = threads::in_turn();
         Ok(Self {
             inner: Arc::new(Inner {
-                writer: Writer::spawn(connection, &seat, last)?,
+                writer: Writer::spawn(connection, &runner_lock, last)?,
                 reader: Reader::spawn(Rows::new(file::connect(path)?, seal_key.clone()), path, reads)?,
-                seat,
+                runner_lock,
                 seal_key,
-                told: Mutex::default(),
+                seen_ids: Mutex::default(),
                 settled: AtomicI64::new(UNSETTLED),
             }),
         })
@@ -174,7 +173,7 @@ impl SqliteStore {
     /// # Errors
     /// If the lock beside the file cannot be read.
     pub fn runner(&self) -> Result<Option<Runner>, StoreError> {
-        self.inner.seat.runner()
+        self.inner.runner_lock.runner()
     }
 
     /// Ends a poll as cancelled where nobody runs the file, keeping others from running it meanwhile. Returns its
@@ -188,10 +187,10 @@ impl SqliteStore {
         key: PollKey,
         now: Timestamp,
     ) -> Result<Option<Arc<Outcome>>, StoreError> {
-        if self.inner.seat.is_ours() {
+        if self.inner.runner_lock.is_ours() {
             return Ok(None);
         }
-        let Taken::Ours(_until_the_end) = self.inner.seat.lock()? else { return Ok(None) };
+        let Taken::Ours(_until_the_end) = self.inner.runner_lock.lock()? else { return Ok(None) };
         let Some(summary) = self.summary(key.clone()).await? else {
             return Err(StoreError::new(format!("the poll {key} is not in the store")));
         };
@@ -234,23 +233,23 @@ impl SqliteStore {
 
     /// The next open polls that the runner has not been told of.
     async fn load_unseen(&self) -> Result<OpenPolls, StoreError> {
-        let gap = self.inner.told().next();
+        let gap = self.inner.seen_ids().next();
         let loaded = self.inner.reader.run(move |file| file.open_in(gap, PAGE)).await?;
         self.tell(gap, loaded).await
     }
 
     /// What the runner is told of polls that were read. Those that cannot be gone on with are ended as failed first.
-    async fn tell(&self, gap: Gap, loaded: Loaded) -> Result<OpenPolls, StoreError> {
+    async fn tell(&self, gap: IdRange, loaded: Loaded) -> Result<OpenPolls, StoreError> {
         let inner = &self.inner;
         let mut unreadable = Vec::with_capacity(loaded.unreadable.len());
         for (number, key, outcome) in loaded.unreadable {
-            let ended = Box::new(Ended::new(&outcome)?);
+            let ended = Box::new(SavedOutcome::new(&outcome)?);
             // Nobody else ends it: this process runs the file.
-            inner.writer.change(Change::Finish { which: Which::Numbered(number), ended }).await?;
+            inner.writer.change(Change::Finish { which: Target::Numbered(number), ended }).await?;
             unreadable.push((key, Arc::new(outcome)));
         }
         let whole = loaded.rows < PAGE;
-        let last = inner.told().pass(gap, loaded.last, whole);
+        let last = inner.seen_ids().pass(gap, loaded.last, whole);
         Ok(OpenPolls { polls: loaded.open, unreadable, last })
     }
 
@@ -267,11 +266,11 @@ impl SqliteStore {
     /// Takes the lock that makes this process the runner of the file, unless it is already.
     async fn become_runner(&self) -> Result<(), StoreError> {
         let mut tries = 1;
-        while let Some(runner) = self.inner.seat.take()? {
+        while let Some(runner) = self.inner.runner_lock.take()? {
             if tries == TRIES {
                 return Err(StoreError::new(format!(
                     "{} is run by {runner}; one process at a time runs the polls of a file: end that one first",
-                    self.inner.seat.path().display()
+                    self.inner.runner_lock.path().display()
                 )));
             }
             tries += 1;
@@ -285,7 +284,7 @@ impl SqliteStore {
 impl Store for SqliteStore {
     fn create(&self, poll: StoredPoll) -> BoxFuture<'_, Result<Creation, StoreError>> {
         Box::pin(async move {
-            let mut new = New::default();
+            let mut new = NewPolls::default();
             new.push(poll, |spec| self.stored(spec))?;
             match self.inner.writer.create(new).await?.present.pop() {
                 Some((_, key)) => self.present(key).await,
@@ -296,12 +295,12 @@ impl Store for SqliteStore {
 
     fn create_all(&self, polls: Vec<StoredPoll>) -> BoxFuture<'_, Vec<Result<Creation, StoreError>>> {
         Box::pin(async move {
-            let run = self.inner.told().run();
+            let run = self.inner.seen_ids().run();
             let mut results = vec![Ok(Creation::Created); polls.len()];
             let mut sorted: Vec<_> = polls.into_iter().enumerate().collect();
             // The order in which an index takes them best: neighbours stand on one page.
             sorted.sort_by(|(_, one), (_, other)| one.key.cmp(&other.key));
-            let (mut new, mut positions) = (New::default(), Vec::with_capacity(sorted.len()));
+            let (mut new, mut positions) = (NewPolls::default(), Vec::with_capacity(sorted.len()));
             for (position, poll) in sorted {
                 match new.push(poll, |spec| self.stored(spec)) {
                     Ok(()) => positions.push(position),
@@ -309,9 +308,9 @@ impl Store for SqliteStore {
                 }
             }
             match self.inner.writer.create(new).await {
-                Ok(Kept { present, numbers }) => {
+                Ok(Inserted { present, numbers }) => {
                     if let Some((first, last)) = numbers {
-                        self.inner.told().made(run, first, last);
+                        self.inner.seen_ids().made(run, first, last);
                     }
                     for (position, key) in present {
                         results[positions[position]] = self.present(key).await;
@@ -333,8 +332,8 @@ impl Store for SqliteStore {
 
     fn finish(&self, key: PollKey, outcome: Arc<Outcome>) -> BoxFuture<'_, Result<Arc<Outcome>, StoreError>> {
         Box::pin(async move {
-            let ended = Box::new(Ended::new(&outcome)?);
-            let which = Which::Named(key.clone());
+            let ended = Box::new(SavedOutcome::new(&outcome)?);
+            let which = Target::Named(key.clone());
             if self.inner.writer.change(Change::Finish { which, ended }).await? > 0 {
                 return Ok(outcome);
             }
@@ -351,7 +350,7 @@ impl Store for SqliteStore {
             let seal_key = self.inner.seal_key.clone();
             self.inner.reader.run(move |file| file.check_seals(seal_key.as_ref())).await?;
             self.inner.writer.change(Change::BeginRun).await?;
-            self.inner.told().begin_run();
+            self.inner.seen_ids().begin_run();
             self.inner.settled.store(UNSETTLED, Ordering::Relaxed);
             self.count_open().await
         })
@@ -368,7 +367,7 @@ impl Store for SqliteStore {
     fn changes(&self) -> BoxFuture<'_, Result<Changes, StoreError>> {
         Box::pin(async move {
             let inner = &self.inner;
-            let (gap, settled) = (inner.told().next(), inner.settled.load(Ordering::Relaxed));
+            let (gap, settled) = (inner.seen_ids().next(), inner.settled.load(Ordering::Relaxed));
             let look = move |rows: &mut Rows| {
                 // Before what is read, so that a change in between is looked at twice and not never.
                 let version = rows.version()?;

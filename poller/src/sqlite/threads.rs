@@ -13,13 +13,14 @@ use std::sync::{Arc, Weak, mpsc};
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{oneshot, watch};
 
-use super::super::{PollKey, StoreError, StoredPoll};
-use super::batch::{Batch, Ended, Kept, Which};
+use super::batch::{Batch, Inserted, SavedOutcome, Target};
 use super::errors::{Doing, failure};
-use super::lock::Seat;
 use super::rows::{ReadError, Rows, Snapshot};
+use super::runner_lock::RunnerLock;
 use crate::clock::Timestamp;
 use crate::job::PollSpec;
+use crate::key::PollKey;
+use crate::store::{StoreError, StoredPoll};
 
 /// The most polls in one transaction, or hardly more: enough to share a sync, not so many that the first waits long for the last.
 const BATCH: usize = 4096;
@@ -29,8 +30,8 @@ type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 /// A change to the file.
 pub(super) enum Change {
     Finish {
-        which: Which,
-        ended: Box<Ended>,
+        which: Target,
+        ended: Box<SavedOutcome>,
     },
     Forget {
         key: PollKey,
@@ -66,15 +67,15 @@ impl Change {
     }
 }
 
-/// New polls and the texts of their specs.
+/// NewPolls polls and the texts of their specs.
 #[derive(Debug, Default)]
-pub(super) struct New {
+pub(super) struct NewPolls {
     polls: Vec<(StoredPoll, usize)>,
     /// Polls that follow one another mostly share one. They need not all be different.
     texts: Vec<Arc<str>>,
 }
 
-impl New {
+impl NewPolls {
     /// One more; `text` says what its spec is as text.
     pub(super) fn push(
         &mut self,
@@ -100,13 +101,13 @@ impl New {
 
 /// What waits for the next transaction.
 enum Waiting {
-    Create { new: New, answer: Answer<Kept> },
+    Create { new: NewPolls, answer: Answer<Inserted> },
     Change { change: Change, answer: Answer<usize> },
 }
 
 /// What came of it.
 enum Done {
-    Created(Kept),
+    Created(Inserted),
     Changed(usize),
 }
 
@@ -148,16 +149,16 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// The thread does not keep the seat: it goes with the store, and the file can then be run by others at once.
+    /// The thread does not keep the runner_lock: it goes with the store, and the file can then be run by others at once.
     pub(super) fn spawn(
         mut connection: Connection,
-        seat: &Arc<Seat>,
+        runner_lock: &Arc<RunnerLock>,
         others: ClosedAfter,
     ) -> Result<Self, StoreError> {
         let (queue, waiting) = mpsc::channel::<Waiting>();
         let (open, closed) = watch::channel(());
-        let path = seat.path().to_owned();
-        let (shown, seat) = (path.clone(), Arc::downgrade(seat));
+        let path = runner_lock.path().to_owned();
+        let (shown, runner_lock) = (path.clone(), Arc::downgrade(runner_lock));
         thread("poll-store-writer", move || {
             while let Ok(first) = waiting.recv() {
                 let mut size = first.len();
@@ -168,7 +169,7 @@ impl Writer {
                     size += next.len();
                     batch.push(next);
                 }
-                match commit(&mut connection, &batch, &seat) {
+                match commit(&mut connection, &batch, &runner_lock) {
                     Ok(results) => {
                         batch.into_iter().zip(results).for_each(|(waiting, done)| waiting.answer(Ok(done)));
                     }
@@ -192,7 +193,7 @@ impl Writer {
     }
 
     /// Returns, once that is on the disk, what came of it.
-    pub(super) async fn create(&self, new: New) -> Result<Kept, StoreError> {
+    pub(super) async fn create(&self, new: NewPolls) -> Result<Inserted, StoreError> {
         self.run(|answer| Waiting::Create { new, answer }).await
     }
 
@@ -211,10 +212,10 @@ impl Writer {
 fn commit(
     connection: &mut Connection,
     waiting: &[Waiting],
-    seat: &Weak<Seat>,
+    runner_lock: &Weak<RunnerLock>,
 ) -> rusqlite::Result<Vec<Done>> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut batch = Batch::new(&transaction, seat);
+    let mut batch = Batch::new(&transaction, runner_lock);
     let results =
         waiting.iter().map(|waiting| waiting.apply(&mut batch)).collect::<rusqlite::Result<Vec<_>>>()?;
     batch.complete()?;

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, Row, params};
 
-use super::super::{PollKey, StoredPoll};
-use super::told::Gap;
+use super::seen_ids::IdRange;
 use crate::clock::Timestamp;
 use crate::job::{PollSpec, SpecError, StoredSpecs};
+use crate::key::PollKey;
 use crate::outcome::{Attempt, Counts, FailureReason, Outcome, OutcomeKind};
 use crate::seal::SealKey;
+use crate::store::StoredPoll;
 
 /// Why rows could not be read.
 #[derive(Debug)]
@@ -148,7 +149,7 @@ impl Snapshot<'_> {
 
     /// Up to `most` of the open polls whose numbers are in the gap, in their order. One that cannot be read gets an outcome
     /// that says so.
-    pub(super) fn open_in(&mut self, gap: Gap, most: usize) -> Result<Loaded, ReadError> {
+    pub(super) fn open_in(&mut self, gap: IdRange, most: usize) -> Result<Loaded, ReadError> {
         let mut statement = self.connection.prepare_cached(&format!(
             "SELECT {COLUMNS} FROM polls, runs WHERE ended_at IS NULL AND id > ?1 AND id < ?2 ORDER BY id LIMIT ?3"
         ))?;

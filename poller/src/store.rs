@@ -3,92 +3,14 @@
 //! A store holds two facts about a poll, that it was created and how it ended. What lies between is computed from
 //! them and the clock, so an attempt that did not match writes nothing.
 
-mod memory;
-mod sqlite;
-
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use self::memory::MemoryStore;
-pub use self::sqlite::{Ending, Runner, SqliteStore, Summary};
 use crate::clock::{BoxFuture, Timestamp};
 use crate::job::PollSpec;
+use crate::key::PollKey;
 use crate::outcome::{Attempt, Outcome};
-
-/// What names a poll: a key that is unique inside its scope. Cheap to clone: copies share one text.
-///
-/// ```
-/// use poller::store::PollKey;
-///
-/// let key = PollKey::new("run-17", "export-42");
-/// assert_eq!(key.to_string(), "run-17/export-42");
-/// assert_eq!(PollKey::new("", "export-42").to_string(), "export-42");
-/// ```
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct PollKey {
-    /// The scope and, after it, the key.
-    text: Arc<str>,
-    scope_len: u32,
-}
-
-impl PollKey {
-    /// The poll `key` of `scope`; the default scope is the empty one.
-    #[must_use]
-    pub fn new(scope: impl AsRef<str>, key: impl AsRef<str>) -> Self {
-        let (scope, key) = (scope.as_ref(), key.as_ref());
-        let scope_len =
-            u32::try_from(scope.len()).expect("invariant: the name of a scope is not gigabytes long");
-        let text = if scope.is_empty() { Arc::from(key) } else { Arc::from(format!("{scope}{key}")) };
-        Self { text, scope_len }
-    }
-
-    /// The scope.
-    #[must_use]
-    pub fn scope(&self) -> &str {
-        self.parts().0
-    }
-
-    /// The key inside the scope.
-    #[must_use]
-    pub fn key(&self) -> &str {
-        self.parts().1
-    }
-
-    fn parts(&self) -> (&str, &str) {
-        self.text.split_at(self.scope_len as usize)
-    }
-}
-
-/// By scope, then by key.
-impl Ord for PollKey {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.parts().cmp(&other.parts())
-    }
-}
-
-impl PartialOrd for PollKey {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl fmt::Debug for PollKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (scope, key) = self.parts();
-        f.debug_struct("PollKey").field("scope", &scope).field("key", &key).finish()
-    }
-}
-
-impl fmt::Display for PollKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (scope, key) = self.parts();
-        if !scope.is_empty() {
-            write!(f, "{scope}/")?;
-        }
-        f.write_str(key)
-    }
-}
 
 /// A poll as a store keeps it.
 #[derive(Clone, Debug)]
@@ -184,6 +106,82 @@ impl Retention {
     #[must_use]
     pub const fn new(since: Timestamp, most: usize) -> Self {
         Self { since, most }
+    }
+}
+
+/// What a store knows of a poll without reading its spec and its body; from [`SqliteStore::summaries`](crate::SqliteStore::summaries).
+///
+/// ```
+/// use poller::PollKey;
+/// use poller::store::{Store as _, StoredPoll};
+/// use poller::{Clock as _, PollSpec, SqliteStore, SystemClock};
+/// use std::time::Duration;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// # let folder = std::env::temp_dir().join(format!("poller-summary-{}", std::process::id()));
+/// # std::fs::create_dir_all(&folder).unwrap();
+/// let store = SqliteStore::open(folder.join("polls.db"))?;
+/// let spec = PollSpec::parse(r#"{"url": "https://api.example.com/v1/exports/42", "timeout": 300}"#).unwrap();
+/// let now = SystemClock::new().now();
+/// store.create(StoredPoll::new(PollKey::new("", "export-42"), spec, now)).await?;
+///
+/// let summary = &store.summaries().await?[0];
+/// assert_eq!(summary.deadline, Some(now + Duration::from_secs(300)));
+/// assert!(summary.ended.is_none());
+///
+/// // Nobody runs the file, so it can be cancelled without asking anybody.
+/// assert!(store.runner()?.is_none());
+/// store.cancel_unrun(summary.key.clone(), now).await?;
+/// let summary = store.summary(summary.key.clone()).await?.unwrap();
+/// assert_eq!(summary.ended.unwrap().outcome, "cancelled");
+/// # std::fs::remove_dir_all(&folder).unwrap();
+/// # Ok::<(), poller::store::StoreError>(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Summary {
+    /// Its name.
+    pub key: PollKey,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+    /// When it ends at the latest; `None` if its spec cannot be read.
+    pub deadline: Option<Timestamp>,
+    /// How often a process went on with it.
+    pub restarts: u32,
+    /// Somebody wants it cancelled, and whoever runs the file has not done so yet.
+    pub cancelling: bool,
+    /// How it ended; `None` while it is open.
+    pub ended: Option<Ending>,
+}
+
+/// How a poll ended, at a glance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Ending {
+    /// When.
+    pub at: Timestamp,
+    /// The [name](crate::Outcome::name) of its outcome.
+    pub outcome: String,
+    /// Requests made.
+    pub attempts: u32,
+}
+
+/// The process that runs the polls of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Runner {
+    /// Its number; `None` where the system does not let others read it.
+    pub process: Option<u32>,
+}
+
+impl fmt::Display for Runner {
+    /// `process 4711`, or `another process`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.process {
+            Some(number) => write!(f, "process {number}"),
+            None => f.write_str("another process"),
+        }
     }
 }
 

@@ -8,46 +8,27 @@
 //! Whether somebody has the lock can only be found out by taking a shared one for a moment, since the number in the file
 //! may be that of a dead process. Whoever wants to run the file may meet such a moment, and therefore tries again.
 
-use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::super::StoreError;
-
-/// The process that runs the polls of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Runner {
-    /// Its number; `None` where the system does not let others read it.
-    pub process: Option<u32>,
-}
-
-impl fmt::Display for Runner {
-    /// `process 4711`, or `another process`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.process {
-            Some(number) => write!(f, "process {number}"),
-            None => f.write_str("another process"),
-        }
-    }
-}
+use crate::store::{Runner, StoreError};
 
 /// Held for as long as it lives.
 #[derive(Debug)]
-pub(super) struct RunnerLock {
+pub(super) struct LockFile {
     _file: File,
 }
 
 /// What came of a wish for the lock.
 #[derive(Debug)]
 pub(super) enum Taken {
-    Ours(RunnerLock),
+    Ours(LockFile),
     Theirs(Runner),
 }
 
-impl RunnerLock {
+impl LockFile {
     fn take(store: &Path, lock: &Path) -> Result<Taken, StoreError> {
         let failed = |error: io::Error| {
             StoreError::with_source(
@@ -93,13 +74,13 @@ impl RunnerLock {
 
 /// The place of the one who runs a file, and whether this process has it.
 #[derive(Debug)]
-pub(super) struct Seat {
+pub(super) struct RunnerLock {
     store: PathBuf,
     lock: PathBuf,
-    ours: Mutex<Option<RunnerLock>>,
+    ours: Mutex<Option<LockFile>>,
 }
 
-impl Seat {
+impl RunnerLock {
     /// The file is there.
     pub(super) fn new(store: PathBuf) -> Self {
         let lock = lock_path(&store);
@@ -125,12 +106,12 @@ impl Seat {
         if self.is_ours() {
             return Ok(Some(Runner { process: Some(std::process::id()) }));
         }
-        RunnerLock::find(&self.store, &self.lock)
+        LockFile::find(&self.store, &self.lock)
     }
 
     /// Takes the lock for as long as what is returned is held.
     pub(super) fn lock(&self) -> Result<Taken, StoreError> {
-        RunnerLock::take(&self.store, &self.lock)
+        LockFile::take(&self.store, &self.lock)
     }
 
     /// Takes it for as long as this process lives, unless somebody else has it, who is returned then.
@@ -145,7 +126,7 @@ impl Seat {
         Ok(None)
     }
 
-    fn ours(&self) -> MutexGuard<'_, Option<RunnerLock>> {
+    fn ours(&self) -> MutexGuard<'_, Option<LockFile>> {
         // It is set once, as a whole.
         self.ours.lock().unwrap_or_else(PoisonError::into_inner)
     }

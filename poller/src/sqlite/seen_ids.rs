@@ -1,4 +1,4 @@
-//! Which polls of a file their runner knows of.
+//! Target polls of a file their runner knows of.
 //!
 //! The runner is told of polls by their numbers, which only grow. Those that it has created itself it knows without being
 //! told: while it creates a hundred thousand a second, each would be read back only to be recognised.
@@ -12,14 +12,14 @@ use std::collections::BTreeMap;
 
 /// Numbers that the runner may not know of: those between two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Gap {
+pub(super) struct IdRange {
     pub(super) after: i64,
     pub(super) before: i64,
 }
 
 /// What is known in this run.
 #[derive(Debug, Default)]
-pub(super) struct Told {
+pub(super) struct SeenIds {
     /// Everything up to this number.
     up_to: i64,
     /// Its own above that, and not next to it: the first and last numbers of each piece.
@@ -27,20 +27,23 @@ pub(super) struct Told {
     run: u64,
 }
 
-impl Told {
+impl SeenIds {
     /// Nothing is known any more.
     pub(super) fn begin_run(&mut self) {
         *self = Self { run: self.run + 1, ..Self::default() };
     }
 
-    /// Which run this is, of those of this process.
+    /// Target run this is, of those of this process.
     pub(super) const fn run(&self) -> u64 {
         self.run
     }
 
     /// The first numbers that may be news.
-    pub(super) fn next(&self) -> Gap {
-        Gap { after: self.up_to, before: self.own.first_key_value().map_or(i64::MAX, |(first, _)| *first) }
+    pub(super) fn next(&self) -> IdRange {
+        IdRange {
+            after: self.up_to,
+            before: self.own.first_key_value().map_or(i64::MAX, |(first, _)| *first),
+        }
     }
 
     /// The runner has created polls with these numbers, which it began to do in this `run`.
@@ -58,7 +61,7 @@ impl Told {
 
     /// The runner has been told of what is in a gap, up to the number `last` or, in the `whole` of it, of all that there is.
     /// Whether nothing was left to tell.
-    pub(super) fn pass(&mut self, gap: Gap, last: i64, whole: bool) -> bool {
+    pub(super) fn pass(&mut self, gap: IdRange, last: i64, whole: bool) -> bool {
         let is_last = gap.before == i64::MAX;
         // Nobody gets a number below one that is taken.
         let last = if whole && !is_last { gap.before - 1 } else { last };
@@ -82,13 +85,13 @@ mod tests {
 
     const ALL: i64 = i64::MAX;
 
-    const fn gap(after: i64, before: i64) -> Gap {
-        Gap { after, before }
+    const fn gap(after: i64, before: i64) -> IdRange {
+        IdRange { after, before }
     }
 
     #[test]
     fn what_it_created_itself_is_no_news() {
-        let mut told = Told::default();
+        let mut told = SeenIds::default();
         told.made(0, 1, 10);
         assert_eq!(told.next(), gap(10, ALL));
         // Answers may cross.
@@ -99,7 +102,7 @@ mod tests {
 
     #[test]
     fn what_others_created_in_between_is_told() {
-        let mut told = Told::default();
+        let mut told = SeenIds::default();
         told.made(0, 6, 10);
         told.made(0, 11, 20);
         told.made(0, 31, 40);
@@ -122,7 +125,7 @@ mod tests {
 
     #[test]
     fn another_run_is_told_of_everything_again() {
-        let mut told = Told::default();
+        let mut told = SeenIds::default();
         let before = told.run();
         told.made(before, 1, 10);
         told.begin_run();

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rusqlite::ErrorCode;
 
-use super::super::StoreError;
+use crate::store::StoreError;
 
 /// What was being done.
 #[derive(Clone, Copy, Debug)]

@@ -15,7 +15,7 @@ use rustls::{AlertDescription, CertificateError};
 use url::Url;
 
 use super::resolve::{Refusal, Unresolved};
-use super::{FetchError, FetchErrorKind};
+use crate::fetch::{FetchError, FetchErrorKind};
 
 /// How far the request had come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

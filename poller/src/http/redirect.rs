@@ -12,7 +12,7 @@ use http::{HeaderMap, Method, StatusCode};
 use url::Url;
 
 use super::failure::authority;
-use super::{FetchError, FetchErrorKind, Request};
+use crate::fetch::{FetchError, FetchErrorKind, Request};
 
 /// The most redirects that one request follows.
 pub(super) const MAX_REDIRECTS: usize = 10;

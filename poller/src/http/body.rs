@@ -14,7 +14,7 @@ use url::Url;
 
 use super::failure::{Phase, authority, classify};
 use super::route::ResponseBody;
-use super::{FetchError, FetchErrorKind};
+use crate::fetch::{FetchError, FetchErrorKind};
 
 /// Reads the whole of a body that comes from `url`.
 pub(super) async fn read(incoming: &mut ResponseBody, url: &Url, cap: u64) -> Result<Bytes, FetchError> {
