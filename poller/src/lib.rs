@@ -25,14 +25,15 @@
 //! # }
 //! ```
 //!
-//! # What it keeps
-//! - **The grid.** Requests begin at `start + k·interval`, exactly; they never overlap and never drift. The deadline cuts
-//!   a request in flight, and none begins after it.
-//! - **One outcome.** Each poll ends matched, failed, timed out or cancelled, once. It is stored before it is told.
-//! - **Patience.** `Retry-After` and its relatives hold a poll back to the first tick that respects them; retry rules by
-//!   status replace ticks; a 429 holds back the neighbours with the same credentials too.
-//! - **Manners.** At most [`Limits::per_origin`] requests at once to one origin, [`Limits::in_flight`] in all.
-//! - **Secrets.** References, resolved at sending; see [`secret`].
+//! # Guarantees
+//! - **The grid.** Requests begin exactly at `start + k·interval`; they never overlap and never drift. The deadline ends a
+//!   request in flight, and no request begins after it.
+//! - **One outcome.** Each poll ends once: matched, failed, timed out or cancelled. The outcome is stored before it is
+//!   reported.
+//! - **Server hints.** `Retry-After` and similar headers delay a poll to the first tick that respects them; retry rules by
+//!   status replace ticks; a 429 also holds back other polls with the same origin and credentials.
+//! - **Caps.** At most [`Limits::per_origin`] requests at once to one origin, [`Limits::in_flight`] in all.
+//! - **Secrets.** References, resolved when a request is sent; see [`secret`].
 //!
 //! # Parts that can be replaced
 //! A [`store::Store`] keeps polls, a [`fetch::Fetch`] sends requests, a [`Clock`] tells the time. The defaults are
@@ -40,15 +41,15 @@
 //! process: build a poller on the same file and it goes on.
 //!
 //! # When not to use it
-//! - The other side can call you: a webhook is news without asking.
-//! - You need an answer within milliseconds of the change: polling costs half an interval on average.
-//! - One request, repeated until it succeeds, with no filter on what it says: the `retry` crate is enough.
+//! - The other side can call you: a webhook needs no polling.
+//! - You need an answer within milliseconds of the change: polling notices it half an interval late on average.
+//! - One request, repeated until it succeeds, with no filter on its response: the `retry` crate is enough.
 //!
 //! # Limits of this version
-//! Polls run on the tokio runtime on which the poller was built. A poll that another process puts into a file, or
-//! wants cancelled, is noticed within a second; finished polls are kept for
-//! [30 days](Limits::keep_finished) unless they are forgotten. A response is kept as it came, with a secret that its
-//! server sends back; only what is quoted of it is without ([`secret`]).
+//! Polls run on the tokio runtime on which the poller was built. A poll that another process submits to a file, or
+//! cancels, is noticed within a second. Finished polls are kept for [30 days](Limits::keep_finished) unless they are
+//! forgotten. A response is stored unchanged, including a secret that the server echoes; quotations of it are redacted
+//! ([`secret`]).
 
 #![forbid(unsafe_code)]
 
@@ -100,7 +101,7 @@ pub use outcome::{
 };
 pub use poller::{Poller, PollerBuilder};
 pub use response::{Headers, RecordedResponse};
-// What a retry rule does is the business of the crate `retry`.
+// Part of the public fields of `RetryRule`.
 pub use job::{
     Body, PollSpec, PollSpecBuilder, RequestInit, RequestTimeout, ResponseFilter, RetryRule, SpecError,
     SpecOptions, StatusFilter, spec_schema,

@@ -1,4 +1,4 @@
-//! The public face: building a poller, handing it polls, getting their outcomes.
+//! The public face: builds a poller, submits polls, reads and cancels them.
 
 use std::fmt;
 use std::sync::Arc;
@@ -25,8 +25,8 @@ use crate::store::{Retention, Store, StoredPoll};
 /// Runs polls in the background. Cheap to clone; all clones share one engine.
 ///
 /// The engine lives on the tokio runtime that [`build`](PollerBuilder::build) was called on. It stops with
-/// [`shutdown`](Self::shutdown), or when the last `Poller`, [`Scope`] and [`PollHandle`] is dropped; polls that are open then
-/// stay open in their store.
+/// [`shutdown`](Self::shutdown), or when the last `Poller`, [`Scope`] and [`PollHandle`] is dropped; open polls stay open in
+/// the store.
 ///
 /// ```no_run
 /// use poller::{PollSpec, Poller};
@@ -59,14 +59,14 @@ impl Poller {
         PollerBuilder::default()
     }
 
-    /// The polls of one scope (a run, a tenant), in which keys need to be unique.
+    /// The polls of one scope (a run, a tenant). Keys are unique within a scope.
     #[must_use]
     pub fn scope(&self, name: impl Into<String>) -> Scope {
         Scope::new(Arc::clone(&self.runtime), name.into())
     }
 
-    /// Runs a poll and returns once it is durable. The same key and spec again is the same poll: it is joined while it
-    /// runs, and its stored outcome is returned at once, without a request, after it has ended.
+    /// Submits a poll and returns once it is durable. The same key and spec again is the same poll: the call joins it while
+    /// it runs, and afterwards returns its stored outcome at once, without a request.
     ///
     /// # Errors
     /// If the key is not valid, the poll exists with another spec, the store fails, the poller is full or shutting
@@ -75,7 +75,7 @@ impl Poller {
         self.default_scope().submit(key, spec).await
     }
 
-    /// The poll of that key in the default scope, open or finished, as the store has it.
+    /// The stored poll with this key in the default scope, open or finished.
     ///
     /// # Errors
     /// If the store fails.
@@ -91,8 +91,8 @@ impl Poller {
         Ok(self.runtime.deps.store.list().await?)
     }
 
-    /// Cancels the poll of that key in the default scope and returns its outcome, which is another one where that was
-    /// decided first.
+    /// Cancels the poll with this key in the default scope and returns its outcome, which is another one if that was decided
+    /// first.
     ///
     /// # Errors
     /// If there is no such poll, the store fails, or the poller is shutting down.
@@ -100,7 +100,7 @@ impl Poller {
         self.default_scope().cancel(key).await
     }
 
-    /// Removes a finished poll of the default scope, so that its key can be used anew. Says whether there was one; an
+    /// Removes a finished poll of the default scope, so that its key can be used again. Returns false if there is none; an
     /// open poll is not removed.
     ///
     /// # Errors
@@ -109,17 +109,17 @@ impl Poller {
         self.default_scope().forget(key).await
     }
 
-    /// What this poller has done so far and has under way: counts, and how late requests were.
+    /// Counts and latencies of this poller.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.runtime.deps.observer.stats()
     }
 
-    /// Removes finished polls of all scopes now: those that ended longer than `age` ago, and of the others all but the
-    /// `most` that ended last. Says how many. The poller does the same by itself, by its [limits](Limits::keep_finished).
+    /// Removes finished polls of all scopes: those that ended more than `age` ago, and all but the `most` that ended last.
+    /// Returns their number. The poller does the same by itself, by its [limits](Limits::keep_finished).
     ///
     /// # Errors
-    /// If the store fails; what was removed until then is gone.
+    /// If the store fails; polls removed before the failure stay removed.
     pub async fn purge(&self, age: Duration, most: usize) -> Result<usize, Error> {
         let deps = &self.runtime.deps;
         let keep = Retention::new(deps.clock.now().before(age), most);
@@ -142,9 +142,9 @@ impl Poller {
         events
     }
 
-    /// Stops: no request begins any more, those in flight get [`Limits::grace`], then they are abandoned. For as long, an
-    /// outcome that the store failed to keep is tried again. Open polls stay open in the store; whoever waits for one gets
-    /// an error. Says what was left; asked again, it says the same.
+    /// Stops the engine: no request begins any more, and requests in flight are abandoned after [`Limits::grace`]. Until then,
+    /// outcomes that the store failed to keep are stored again. Open polls stay open in the store; calls that wait for their
+    /// outcomes return an error. A second call returns the same report.
     pub async fn shutdown(&self) -> ShutdownReport {
         self.runtime.shutdown().await
     }
@@ -171,7 +171,7 @@ impl fmt::Debug for Poller {
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let mut limits = Limits::default();
 /// limits.per_origin = 4;
-/// // For a tool whose user writes the specs: this machine may be asked, its environment may be read.
+/// // For a tool whose user writes the specs: requests to this machine and references to its environment are allowed.
 /// let poller = Poller::builder().limits(limits).guard(Guard::local()).secrets(AllowAll).build().await?;
 /// assert_eq!(poller.stats().open, 0);
 /// # Ok(())
@@ -191,60 +191,60 @@ pub struct PollerBuilder {
 }
 
 impl PollerBuilder {
-    /// Where polls are kept; a [`MemoryStore`] unless set.
+    /// The store; a [`MemoryStore`] by default.
     pub fn store(mut self, store: impl Store) -> Self {
         self.store = Some(Arc::new(store));
         self
     }
 
-    /// How requests are sent; an [`HttpClient`] unless set.
+    /// The HTTP client; an [`HttpClient`] by default.
     pub fn fetch(mut self, fetch: impl Fetch) -> Self {
         self.fetch = Some(Arc::new(fetch));
         self
     }
 
-    /// Which addresses the default client may talk to; public ones only unless set.
+    /// The addresses that the default client may connect to; public ones only by default.
     pub fn guard(mut self, guard: Guard) -> Self {
         self.guard = Some(guard);
         self
     }
 
-    /// What time it is; a [`SystemClock`] unless set.
+    /// The clock; a [`SystemClock`] by default.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Some(Arc::new(clock));
         self
     }
 
-    /// Who resolves secrets; nobody ([`DenyAll`]) unless set.
+    /// The resolver of secret references; by default none resolve ([`DenyAll`]).
     pub fn secrets(mut self, secrets: impl SecretResolver) -> Self {
         self.secrets = Some(Arc::new(secrets));
         self
     }
 
-    /// What is accepted and done at once. A spec must keep these, whatever it was read under.
+    /// The bounds of the poller. Every submitted spec must keep them, whatever limits it was read with.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// Whether polls of one scope may share a GET or HEAD that is in flight, where URL, headers and caps are equal; no
-    /// unless told otherwise. Each judges the response by its own filters and waits as long as its own timeouts allow.
-    /// Worth it where many polls ask for one document, each for another part of it.
+    /// Whether polls of one scope share a GET or HEAD in flight if URL, headers and caps are equal; false by default. Each
+    /// poll judges the response by its own filters and keeps its own timeouts. Useful if many polls read different parts of
+    /// one document.
     pub fn coalesce(mut self, allowed: bool) -> Self {
         self.coalesce = allowed;
         self
     }
 
-    /// Seeds the jitter of retries, for runs that can be repeated.
+    /// The seed of the jitter of retries, for reproducible runs.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
     }
 
-    /// Loads what the store has open and starts to run it.
+    /// Starts the engine and loads the open polls of the store.
     ///
     /// # Errors
-    /// If the store cannot be read, or a guard is given beside a `fetch` of one's own, which does not know of it.
+    /// If the store cannot be read, or both a guard and a `fetch` are given: a guard applies only to the default client.
     pub async fn build(self) -> Result<Poller, Error> {
         self.build_for(None).await
     }
