@@ -101,11 +101,11 @@ pub use outcome::{
 };
 pub use poller::{Poller, PollerBuilder};
 pub use response::{Headers, RecordedResponse};
-// Part of the public fields of `RetryRule`.
 pub use job::{
     Body, PollSpec, PollSpecBuilder, RequestInit, RequestTimeout, ResponseFilter, RetryRule, SpecError,
     SpecOptions, StatusFilter, spec_schema,
 };
+// Part of the public fields of `RetryRule`.
 pub use retry::strategy::{HeadersStrategy, Strategy};
 pub use schedule::Grid;
 pub use scope::Scope;
