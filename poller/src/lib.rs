@@ -81,7 +81,6 @@ mod shutdown;
 #[cfg(any(test, feature = "simulate"))]
 #[doc(hidden)]
 pub mod simulate;
-mod slab;
 mod sqlite;
 mod state;
 pub mod store;

@@ -10,11 +10,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hashbrown::HashTable;
+use slab::Slab;
 
 use crate::clock::{BoxFuture, Timestamp};
 use crate::key::PollKey;
 use crate::outcome::Outcome;
-use crate::slab::Slab;
 use crate::store::{Creation, OpenPolls, Retention, Store, StoreError, StoredPoll};
 
 /// Keeps polls in memory.
@@ -38,14 +38,14 @@ pub struct MemoryStore {
 struct Polls {
     polls: Slab<StoredPoll>,
     /// Their numbers, by their keys.
-    numbers: HashTable<u32>,
+    numbers: HashTable<usize>,
     hasher: RandomState,
     has_run: bool,
 }
 
 impl Polls {
-    fn number(&self, key: &PollKey) -> Option<u32> {
-        let named = |number: &u32| self.polls.get(*number).is_some_and(|poll| poll.key == *key);
+    fn number(&self, key: &PollKey) -> Option<usize> {
+        let named = |number: &usize| self.polls.get(*number).is_some_and(|poll| poll.key == *key);
         self.numbers.find(self.hasher.hash_one(key), named).copied()
     }
 
@@ -62,7 +62,7 @@ impl Polls {
         let Self { polls, numbers, hasher, .. } = self;
         let hash = hasher.hash_one(&poll.key);
         let number = polls.insert(poll);
-        let hash_of = |number: &u32| polls.get(*number).map_or(0, |poll| hasher.hash_one(&poll.key));
+        let hash_of = |number: &usize| polls.get(*number).map_or(0, |poll| hasher.hash_one(&poll.key));
         numbers.insert_unique(hash, number, hash_of);
     }
 
@@ -121,13 +121,13 @@ impl Store for MemoryStore {
         let mut polls = self.polls();
         // What was created before the first run has not been run before it.
         let again = u32::from(std::mem::replace(&mut polls.has_run, true));
-        let open = polls.polls.iter_mut().filter(|poll| poll.outcome.is_none());
+        let open = polls.polls.iter_mut().map(|(_, poll)| poll).filter(|poll| poll.outcome.is_none());
         ready(open.map(|poll| poll.restarts = poll.restarts.saturating_add(again)).count())
     }
 
     fn load_open(&self) -> BoxFuture<'_, Result<OpenPolls, StoreError>> {
         let polls = self.polls();
-        let open = polls.polls.iter().filter(|poll| poll.outcome.is_none());
+        let open = polls.polls.iter().map(|(_, poll)| poll).filter(|poll| poll.outcome.is_none());
         ready(OpenPolls::all(open.cloned().collect()))
     }
 
@@ -136,7 +136,7 @@ impl Store for MemoryStore {
     }
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<StoredPoll>, StoreError>> {
-        let mut polls: Vec<StoredPoll> = self.polls().polls.iter().cloned().collect();
+        let mut polls: Vec<StoredPoll> = self.polls().polls.iter().map(|(_, poll)| poll.clone()).collect();
         polls.sort_by(|a, b| (a.created_at, &a.key).cmp(&(b.created_at, &b.key)));
         ready(polls)
     }
@@ -159,7 +159,7 @@ impl Store for MemoryStore {
         let mut polls = self.polls();
         let ended = |poll: &StoredPoll| poll.outcome.as_ref().map(|outcome| outcome.ended_at);
         let mut since = keep.since;
-        let mut times: Vec<Timestamp> = polls.polls.iter().filter_map(ended).collect();
+        let mut times: Vec<Timestamp> = polls.polls.iter().map(|(_, poll)| poll).filter_map(ended).collect();
         if let Some(excess) = times.len().checked_sub(keep.most).filter(|excess| *excess > 0) {
             // As a store in memory is fast, all go at once; those that ended in the same microsecond stay together.
             let (_, last, _) = times.select_nth_unstable(excess - 1);

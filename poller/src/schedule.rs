@@ -1,6 +1,6 @@
-//! When the requests of one poll are due: its grid.
+//! The grid of one poll: the times at which its requests are due.
 //!
-//! A poll's ticks are `start + k·interval` for k = 0, 1, … while before its deadline; nothing ever shifts them.
+//! The ticks are `start + k·interval` for k = 0, 1, 2 and so on before the deadline. Nothing shifts them.
 //!
 //! ```text
 //! start                                            deadline
@@ -49,7 +49,7 @@ impl Grid {
         Duration::from_micros(self.interval)
     }
 
-    /// The end: no request begins at or after it.
+    /// The deadline: no request begins at or after it.
     #[must_use]
     pub const fn deadline(&self) -> Timestamp {
         self.deadline
@@ -91,18 +91,18 @@ mod tests {
         while let Some(tick) = grid.first_after(*ticks.last().unwrap()) {
             ticks.push(tick);
         }
-        assert_eq!(ticks, [at(5), at(15), at(25)], "35 is the deadline, so it is no tick");
+        assert_eq!(ticks, [at(5), at(15), at(25)], "35 is the deadline, not a tick");
     }
 
     #[test]
-    fn a_tick_is_at_but_not_after_itself() {
+    fn first_after_is_strict_and_first_at_or_after_is_not() {
         let grid = grid(0, 10, 100);
         assert_eq!(grid.first_at_or_after(at(20)), Some(at(20)));
         assert_eq!(grid.first_after(at(20)), Some(at(30)));
     }
 
     #[test]
-    fn nothing_overflows_at_the_end_of_time() {
+    fn the_latest_times_do_not_overflow() {
         let last = Timestamp::from_micros(u64::MAX);
         let grid = Grid::new(Timestamp::from_micros(u64::MAX - 5), Duration::from_secs(1), Duration::MAX);
         assert_eq!(grid.deadline(), last);

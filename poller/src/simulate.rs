@@ -1,8 +1,7 @@
-//! The engine's core at full speed: as many polls as wanted through as long as wanted, with nothing real deps it.
+//! A simulation of the engine's core at full speed, for benchmarks; not part of the public interface.
 //!
-//! For benchmarks, behind the feature `simulate`, and no part of the public interface. The core, the state machines and
-//! the judging are those that run in production; only the clock, the store and the network are played. Every response
-//! takes the same time and says that the job goes on.
+//! Core, state machines and judging are those of production; clock, store and network are simulated. Every response takes
+//! the same time and does not match.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,9 +10,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::clock::Timestamp;
-use crate::engine::PollId;
 use crate::engine::core::Core;
-use crate::engine::effect::{Effect, StartRequest, Ticket};
+use crate::engine::effect::{Effect, StartRequest};
+use crate::engine::{PollId, Ticket};
 use crate::job::PollSpec;
 use crate::judge;
 use crate::key::PollKey;
@@ -22,41 +21,41 @@ use crate::redact::Secrets;
 use crate::response::RecordedResponse;
 use crate::store::Creation;
 
-/// What is simulated.
+/// The input of a simulation.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// How many polls there are. They are submitted one after the other during the first interval.
+    /// The number of polls, submitted evenly over the first interval.
     pub polls: u64,
-    /// What each asks for, but for the URL, which gets the number of the poll.
+    /// The spec of each poll; the number of the poll is appended to its URL.
     pub spec: PollSpec,
-    /// How long every response takes.
+    /// The response time.
     pub latency: Duration,
     /// The body of every response; it should not match.
     pub body: Bytes,
 }
 
-/// What happened.
+/// The result of a simulation.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Report {
     /// Requests sent.
     pub requests: u64,
-    /// Polls that came to an outcome.
+    /// Polls with an outcome.
     pub outcomes: u64,
-    /// The longest that a request was sent after it was due.
+    /// The longest delay between due time and request.
     pub latest: Duration,
-    /// How long it took by the simulated clock.
+    /// The simulated time.
     pub simulated: Duration,
 }
 
 struct Reply {
     at: Timestamp,
-    send: StartRequest,
+    request: StartRequest,
 }
 
 /// Runs all polls of `plan` to their end.
 ///
 /// # Panics
-/// If a URL made from the spec's is none.
+/// If the URL of the spec with a number appended is not a URL.
 #[must_use]
 pub fn run(plan: &Plan) -> Report {
     let mut limits = Limits::unbounded();
@@ -69,7 +68,7 @@ pub fn run(plan: &Plan) -> Report {
         latency: plan.latency,
         effects: Vec::new(),
         created: Vec::new(),
-        finished: Vec::new(),
+        ended: Vec::new(),
         replies: VecDeque::new(),
         report: Report::default(),
     };
@@ -87,12 +86,12 @@ pub fn run(plan: &Plan) -> Report {
         if submit == Some(next) {
             let spec = plan.spec.with_url(&format!("{}{submitted}", plan.spec.url_text()));
             let spec = spec.expect("invariant: a URL with a number after it is one");
-            // Nobody waits for the answers.
+            // The answers are dropped, so all tickets may be equal.
             world.core.submit(Ticket(0), PollKey::new("", format!("poll-{submitted}")), spec, now);
             submitted += 1;
         }
         while let Some(reply) = world.replies.pop_front_if(|reply| reply.at <= now) {
-            let StartRequest { id, spec, last, .. } = reply.send;
+            let StartRequest { id, spec, last, .. } = reply.request;
             let judgement = judge::judge(
                 &spec,
                 world.response.clone(),
@@ -117,8 +116,8 @@ struct World {
     latency: Duration,
     effects: Vec<Effect>,
     created: Vec<PollId>,
-    finished: Vec<(PollId, Arc<crate::outcome::Outcome>)>,
-    /// All take the same time, so they come in the order in which they were asked for.
+    ended: Vec<(PollId, Arc<crate::outcome::Outcome>)>,
+    /// In the order of their requests, because all take the same time.
     replies: VecDeque<Reply>,
     report: Report,
 }
@@ -129,28 +128,29 @@ impl World {
             self.core.take_effects(&mut self.effects);
             for effect in self.effects.drain(..) {
                 match effect {
-                    Effect::StartRequest(send) => {
+                    Effect::StartRequest(request) => {
                         self.report.requests += 1;
-                        let late = send.punctuality.lateness.unwrap_or_default() + send.punctuality.held;
+                        let punctuality = request.punctuality;
+                        let late = punctuality.lateness.unwrap_or_default() + punctuality.held;
                         self.report.latest = self.report.latest.max(late);
-                        self.replies.push_back(Reply { at: (now + self.latency).min(send.cut), send });
+                        self.replies.push_back(Reply { at: (now + self.latency).min(request.cut), request });
                     }
                     Effect::Create { id, .. } => self.created.push(id),
-                    Effect::SaveOutcome { id, outcome, .. } => self.finished.push((id, outcome)),
+                    Effect::SaveOutcome { id, outcome, .. } => self.ended.push((id, outcome)),
                     Effect::Abort { .. }
                     | Effect::Attempted { .. }
-                    | Effect::Tell { .. }
+                    | Effect::Notify { .. }
                     | Effect::Held { .. }
                     | Effect::Answer { .. } => {}
                 }
             }
-            if self.created.is_empty() && self.finished.is_empty() {
+            if self.created.is_empty() && self.ended.is_empty() {
                 return;
             }
             for id in self.created.drain(..) {
                 self.core.created(id, Ok(Creation::Created), now);
             }
-            for (id, outcome) in self.finished.drain(..) {
+            for (id, outcome) in self.ended.drain(..) {
                 self.report.outcomes += 1;
                 self.core.outcome_saved(id, Ok(outcome), now);
             }
@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_poll_is_asked_on_every_tick_and_ends() {
+    fn every_poll_sends_on_every_tick_and_ends() {
         let spec = PollSpec::builder("https://api.example.com/v1/exports/")
             .interval(Duration::from_secs(30))
             .timeout(Duration::from_secs(3600))

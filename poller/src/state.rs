@@ -1,16 +1,21 @@
 //! The state machine of one poll: pure, without clock, I/O or randomness of its own.
 //!
 //! ```text
-//!            due                    judgement: not yet
+//!            due                    judgement: unmatched
 //!  waiting ───────► in flight ────────────────────────► waiting
 //!     │                 │  judgement: matched, failed, gave up, hint past the deadline
 //!     │ deadline,       │  deadline, cancel
 //!     │ cancel          ▼
-//!     └─────────────► ended (a OutcomeKind; nothing follows)
+//!     └─────────────► outcome (final)
 //! ```
 //!
-//! What always holds: a request begins only when the poll is due and before its deadline; the next request is never
-//! before the one in flight has ended; after the kind there is no request.
+//! Invariants: a request begins only when the poll is due and before its deadline; the next one never begins before the one
+//! in flight has ended; no request follows the outcome.
+//!
+//! Retries take their delays and limits from `retry::RetryOptions`, but the decision is made here and not by
+//! `retry::decide` and `retry::strategy::ByStatus`: a rule may also have a body filter; an exhausted retry sequence falls
+//! back to the next tick of the grid instead of giving up; and a hint is aligned to the grid. `decide` would also need the
+//! elapsed time and the last delay of each sequence, stored in each of a million polls.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,15 +35,15 @@ use crate::outcome::{
 use crate::response::RecordedResponse;
 use crate::schedule::Grid;
 
-/// A poll that has no outcome yet. What follows from its spec is not repeated here: there may be a million of them.
+/// The state of an open poll. Values that follow from the spec are not stored: there may be a million polls.
 #[derive(Clone, Debug)]
 pub(crate) struct PollState {
     start: Timestamp,
-    /// When the next request is due; [`NEVER`] when no tick is left and only the deadline remains.
+    /// The time at which the next request is due; [`NEVER`] if no tick is left before the deadline.
     next: Timestamp,
     attempts: u32,
     restarts: u32,
-    /// What came of its attempts, once there was one.
+    /// The results of its attempts, from the first on.
     progress: Option<Box<Progress>>,
 }
 
@@ -46,16 +51,16 @@ const NEVER: Timestamp = Timestamp::from_micros(u64::MAX);
 
 #[derive(Clone, Debug, Default)]
 struct Progress {
-    /// Attempts in a row that cannot get better.
+    /// The number of consecutive attempts with a permanent error.
     hopeless: u32,
-    /// The retries under way: consecutive tries for the same reason.
+    /// The current retry sequence: consecutive tries for the same cause.
     sequence: Sequence<Cause>,
     counts: Tally,
     history: History,
     last: Option<Arc<UnmatchedResponse>>,
 }
 
-/// How often each result came. Most polls see one kind of result until they end, so the first needs no list.
+/// A count per result. Most polls see only one kind of result until they end, so the first needs no list.
 #[derive(Clone, Debug, Default)]
 struct Tally {
     first: Option<(AttemptResult, u32)>,
@@ -87,15 +92,15 @@ impl Tally {
     }
 }
 
-/// What a retry sequence is for.
+/// The cause of a retry sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cause {
-    /// A rule of the spec, for one status: another status starts a sequence of its own.
+    /// A retry rule of the spec and a status: another status starts a new sequence.
     Rule(u32, u16),
     RequestTimeout,
 }
 
-/// A request to be made, and the moment at which it is cut.
+/// A request to send, and the time at which it is cut off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Begin {
     pub(crate) attempt: u32,
@@ -103,7 +108,7 @@ pub(crate) struct Begin {
     pub(crate) cut: Timestamp,
 }
 
-/// What follows from a wake-up.
+/// The result of a wake-up.
 #[derive(Clone, Debug)]
 pub(crate) enum Wake {
     Begin(Begin),
@@ -111,27 +116,27 @@ pub(crate) enum Wake {
     End(OutcomeKind),
 }
 
-/// What follows from a judgement.
+/// The result of an attempt.
 #[derive(Clone, Debug)]
 pub(crate) struct Step {
-    /// The attempt as it went into the history.
+    /// The attempt, as recorded in the history.
     pub(crate) record: Record,
-    /// How the poll ended, if it did.
-    pub(crate) end: Option<OutcomeKind>,
-    /// Until when the other polls of the same origin and credentials should hold back.
+    /// The outcome, if the poll has ended.
+    pub(crate) outcome: Option<OutcomeKind>,
+    /// The end of the hold on polls of the same origin and credentials.
     pub(crate) hold: Option<Timestamp>,
 }
 
-/// The limits that a step depends on.
+/// The limits that apply to a step.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct StepLimits {
     pub(crate) history: usize,
     pub(crate) hold_back: Duration,
-    /// The shortest wait that a `headers` strategy may ask for, where the interval is not shorter still.
+    /// The shortest wait of a `headers` strategy, unless the interval is shorter.
     pub(crate) headers_floor: Duration,
 }
 
-/// When an attempt began and ended.
+/// The beginning and the end of an attempt.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Span {
     pub(crate) began: Timestamp,
@@ -139,18 +144,18 @@ pub(crate) struct Span {
 }
 
 impl PollState {
-    /// A poll accepted at `start`: its first request is due at once.
+    /// A poll accepted at `start`; its first request is due at once.
     pub(crate) const fn new(start: Timestamp) -> Self {
         Self { start, next: start, attempts: 0, restarts: 0, progress: None }
     }
 
-    /// A poll that an earlier process had accepted at `start`. It goes on with the first tick after `now`, or at once
-    /// where that leaves no tick, or where it is so young that its first request may not have been made.
+    /// A poll that an earlier process accepted at `start`. The next request is due at the first tick after `now`; at once if
+    /// no tick is left, or within the first interval, when the first request may not have been sent.
     pub(crate) fn resumed(spec: &PollSpec, start: Timestamp, restarts: u32, now: Timestamp) -> Self {
         let mut state = Self { restarts, ..Self::new(start) };
         let grid = state.grid(spec);
         let young = now.since(start) < grid.interval();
-        // Where the clock of another process is ahead, its polls begin when they say.
+        // The clock of the other process may be ahead.
         state.next = if young { now.max(start) } else { grid.first_after(now).unwrap_or(now) };
         state
     }
@@ -171,22 +176,22 @@ impl PollState {
         self.start + spec.timeout()
     }
 
-    /// When the next request is due; `None` when there will be none.
+    /// The time at which the next request is due; `None` if there will be none.
     pub(crate) fn due(&self) -> Option<Timestamp> {
         (self.next != NEVER).then_some(self.next)
     }
 
-    /// The number of the last request that was begun.
+    /// The number of the last request that began.
     pub(crate) const fn attempt(&self) -> u32 {
         self.attempts
     }
 
-    /// The last response that met no filter.
+    /// The last response that matched no filter.
     pub(crate) fn last(&self) -> Option<&Arc<UnmatchedResponse>> {
         self.progress.as_ref()?.last.as_ref()
     }
 
-    /// The attempts that are kept, oldest first; `in_flight` says that the last one has not ended.
+    /// The recorded attempts, oldest first; `in_flight` means that the last request has not ended.
     pub(crate) fn history(&self, spec: &PollSpec, in_flight: bool) -> impl Iterator<Item = Attempt> {
         let last = self.attempts.saturating_sub(u32::from(in_flight));
         let rhythm = self.rhythm(spec);
@@ -197,12 +202,12 @@ impl PollState {
         Rhythm { start: self.start, interval: spec.interval() }
     }
 
-    /// When to look at the poll again while no request is in flight.
+    /// The time of the next wake-up while no request is in flight.
     pub(crate) fn wake_at(&self, spec: &PollSpec) -> Timestamp {
         self.next.min(self.deadline(spec))
     }
 
-    /// Looks at a poll without a request in flight.
+    /// Wakes a poll without a request in flight.
     pub(crate) fn wake(&mut self, spec: &PollSpec, now: Timestamp) -> Wake {
         let deadline = self.deadline(spec);
         if now >= deadline {
@@ -216,7 +221,7 @@ impl PollState {
         Wake::Begin(Begin { attempt: self.attempts, due: self.next, cut })
     }
 
-    /// Ends the attempt in flight with what it brought.
+    /// Ends the attempt in flight with its judgement.
     pub(crate) fn settle(
         &mut self,
         spec: &PollSpec,
@@ -226,10 +231,10 @@ impl PollState {
         limits: &StepLimits,
     ) -> Step {
         let Span { began, ended } = span;
-        // A response whose last byte came at the deadline or later does not count, whatever it says.
+        // A response whose last byte arrives at or after the deadline does not count.
         let deadline = self.deadline(spec);
         let late = ended >= deadline;
-        let (result, kind, note) = self.describe(&judgement, late);
+        let (result, kind, note) = self.summarize(&judgement, late);
         self.progress().counts.count(result);
         let mut hold = None;
         let (end, next) = match judgement {
@@ -259,14 +264,14 @@ impl PollState {
         let record = Record { at: began, duration: ended.since(began), result, judgement: kind, note, next };
         let rhythm = self.rhythm(spec);
         self.progress().history.push(&record, due, rhythm, limits.history);
-        Step { record, end, hold }
+        Step { record, outcome: end, hold }
     }
 
     fn progress(&mut self) -> &mut Progress {
         self.progress.get_or_insert_default()
     }
 
-    /// The outcome of this poll, concluded at `now`; `in_flight` says that its last attempt is abandoned.
+    /// The outcome of this poll, decided at `now`; `in_flight` means that its last request is aborted.
     pub(crate) fn outcome(
         &self,
         spec: &PollSpec,
@@ -317,7 +322,7 @@ impl PollState {
         self.progress().sequence.end();
         let grid = self.grid(spec);
         let wait = match retry {
-            // Told to come back at once, over and over, a poll would be a flood.
+            // A server that keeps answering with a reset in the past must not cause a flood.
             Some(Retry::Headers(delay)) => Some(delay.max(grid.interval().min(limits.headers_floor))),
             _ => hint,
         };
@@ -332,7 +337,7 @@ impl PollState {
             return (None, Some(Next { at: until, why: NextReason::Hint }));
         }
         let next = match (grid.first_at_or_after(until), next_tick(&grid, span)) {
-            // A hint that asks for less than the grid gives changes nothing, and is not named as the reason.
+            // A hint that ends before the next tick is not the reason for it.
             (Some(held), Some(tick)) if held <= tick.at => Some(tick),
             (held, _) => held.map(|at| Next { at, why: NextReason::Hint }),
         };
@@ -356,7 +361,7 @@ impl PollState {
         next_tick(&self.grid(spec), span)
     }
 
-    /// The next try of a sequence; `None` when its limit is spent.
+    /// The next try of a sequence; `None` if its limit is reached.
     fn retry(
         &mut self,
         cause: Cause,
@@ -399,12 +404,12 @@ impl PollState {
     }
 
     fn time_is_over(&mut self, spec: &PollSpec) -> OutcomeKind {
-        let missed = self.missed(spec);
+        let explained = self.explain_last(spec);
         let note = self.progress.as_ref().and_then(|progress| progress.history.last_note());
-        // Due for the first time only after its deadline: so it is where it was taken up after it.
+        // A first request due at or after the deadline means that the poll was resumed after it.
         let away = self.attempts == 0 && self.next >= self.deadline(spec);
-        let explanation = match (missed, note) {
-            (Some(missed), _) => missed,
+        let explanation = match (explained, note) {
+            (Some(explained), _) => explained,
             (None, Some(note)) => format!("no attempt brought a response; the last one: {note}"),
             (None, None) if away => "the deadline passed while no process ran the poll".to_owned(),
             (None, None) => "no response came before the deadline".to_owned(),
@@ -415,20 +420,19 @@ impl PollState {
 
     fn hint_past_deadline(&mut self, spec: &PollSpec, wait: Duration) -> OutcomeKind {
         let asked = format!("the server asked to wait {wait:?}, which is past the deadline");
-        let explanation = match self.missed(spec) {
-            Some(missed) => format!("{asked}\n{missed}"),
+        let explanation = match self.explain_last(spec) {
+            Some(explained) => format!("{asked}\n{explained}"),
             None => asked,
         };
         let reason = TimeoutReason::HintPastDeadline;
         OutcomeKind::TimedOut { reason, response: self.take_last(), explanation }
     }
 
-    /// What the last response lacked, in full, where it can be quoted; on one line, where it tells a secret.
-    fn missed(&self, spec: &PollSpec) -> Option<String> {
+    /// The full explanation of the last mismatch; only its one-line note if the response echoes a secret.
+    fn explain_last(&self, spec: &PollSpec) -> Option<String> {
         let last = self.last()?;
-        let told =
-            if last.response.echoes() { last.note.to_string() } else { judge::explain(spec, &last.response) };
-        Some(told)
+        let quotable = !last.response.echoes();
+        Some(if quotable { judge::explain(spec, &last.response) } else { last.note.to_string() })
     }
 
     fn take_last(&mut self) -> Option<RecordedResponse> {
@@ -439,7 +443,7 @@ impl PollState {
         Some(response)
     }
 
-    fn describe(&self, judgement: &Judgement, late: bool) -> (AttemptResult, JudgementKind, Option<Note>) {
+    fn summarize(&self, judgement: &Judgement, late: bool) -> (AttemptResult, JudgementKind, Option<Note>) {
         match judgement {
             Judgement::Matched { response } | Judgement::Failed { response, .. } if late => {
                 let note = Some(self.note("the response came after the deadline"));
@@ -463,19 +467,19 @@ impl PollState {
         }
     }
 
-    /// A note of this text: that of the last attempt where it is the same.
+    /// A note with this text; shared with the last attempt if equal.
     fn note(&self, text: &str) -> Note {
         let last = self.progress.as_ref().and_then(|progress| progress.history.last_note());
         last.filter(|last| ***last == *text).map_or_else(|| text.into(), Arc::clone)
     }
 }
 
-/// The number of a rule; there are never so many that two would share one.
+/// The index of a rule as `u32`; a spec never has that many.
 fn number(rule: usize) -> u32 {
     u32::try_from(rule).unwrap_or(u32::MAX)
 }
 
-/// The first tick that is after the beginning of an attempt and not before its end.
+/// The first tick after the beginning of an attempt and not before its end.
 fn next_tick(grid: &Grid, Span { began, ended }: Span) -> Option<Next> {
     let at = if ended > began { grid.first_at_or_after(ended) } else { grid.first_after(began) };
     at.map(|at| Next { at, why: NextReason::Grid })
@@ -485,10 +489,10 @@ fn next_tick(grid: &Grid, Span { began, ended }: Span) -> Option<Next> {
 mod tests {
     use super::*;
 
-    /// Each of a million polls has the first, and each that was asked once has the others.
+    /// Every open poll has the first; every poll with an attempt has the others.
     #[test]
     #[cfg(target_pointer_width = "64")]
-    fn a_poll_weighs_no_more_than_it_did() {
+    fn the_state_of_a_poll_stays_small() {
         assert!(size_of::<PollState>() <= 32, "{}", size_of::<PollState>());
         assert!(size_of::<Progress>() <= 96, "{}", size_of::<Progress>());
         assert!(size_of::<UnmatchedResponse>() <= 72, "{}", size_of::<UnmatchedResponse>());

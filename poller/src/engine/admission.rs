@@ -1,27 +1,29 @@
-//! Who may send next: caps on requests in flight, per origin and in all, and hold-backs.
+//! Admission of requests: caps on requests in flight, per origin and in total, and holds that servers ask for.
 //!
-//! Polls that are due but may not send wait in a *queue*: those of one origin with the same credentials, first come,
-//! first served. A queue is *ready* while it has someone waiting, is not held back and its origin has room; ready queues
-//! take turns, so that one busy origin does not starve the others.
+//! Polls that are due but must wait stand in a *queue*, one per origin and credentials, first come, first served. A queue
+//! is *ready* while a poll waits in it, no hold is in force and its origin has capacity. Ready queues take turns, so one
+//! busy origin does not starve the others.
 //!
 //! ```text
-//!  due polls ─► queue ─┐            (origin full: the queue waits in `blocked` of its origin)
-//!  due polls ─► queue ─┼─► ready ─► in flight, while there is room
-//!  due polls ─► queue ─┘            (held back: the queue comes back when the hold is over)
+//!  due polls ─► queue ─┐            (origin at its cap: the queue waits in `blocked` of that origin)
+//!  due polls ─► queue ─┼─► ready ─► in flight, up to the total cap
+//!  due polls ─► queue ─┘            (held back: the queue is listed again when the hold ends)
 //! ```
 //!
-//! A poll looks its queue up once, when it joins; from then on it knows its number. Every operation takes constant time.
-//! Origins and credentials are kept as keyed hashes only: no secret is repeated here, and nobody outside can make two of
-//! them collide. A queue goes when its last poll has left and its hold is over; an origin goes with its last queue.
+//! A poll looks up its queue once, when it joins, and keeps the id. Operations take constant time, those of holds
+//! logarithmic. Origins and credentials are stored as keyed hashes only: no secret is copied here, and an attacker cannot
+//! provoke collisions. A queue is dropped when its last poll has left and its hold is over, an origin with its last queue.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::{BuildHasher, Hasher, RandomState};
+
+use slab::Slab;
 
 use crate::clock::Timestamp;
 use crate::job::PollSpec;
-use crate::slab::Slab;
+use crate::key::PollKey;
 
-/// The polls that share an origin and credentials. Used again once they have all left.
+/// A queue of the polls that share an origin and credentials. Ids are reused once all polls have left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct QueueId(u32);
 
@@ -31,21 +33,24 @@ struct Key {
     credentials: u64,
 }
 
-/// For how many who wait a queue keeps room once they are gone.
-const ROOM: usize = 4096;
+/// The capacity that an emptied queue keeps.
+const KEPT_CAPACITY: usize = 4096;
 
+/// Decides which of the due polls may send.
 #[derive(Debug)]
 pub(crate) struct AdmissionControl<T> {
-    most: usize,
-    most_per_origin: usize,
+    max: usize,
+    max_per_origin: usize,
     in_flight: usize,
     queues: Slab<OriginQueue<T>>,
     origins: Slab<Origin>,
     queue_of: HashMap<Key, QueueId>,
-    origin_of: HashMap<u64, u32>,
+    origin_of: HashMap<u64, usize>,
     ready: VecDeque<QueueId>,
+    /// The queues that are held back, by the end of their hold.
+    held: BTreeSet<(Timestamp, QueueId)>,
     hasher: RandomState,
-    /// The spec that joined last, and its queue: the next of a hundred thousand is mostly of the same.
+    /// The spec that joined last, and its queue: in a bulk submission the next one mostly shares it.
     last: Option<(PollSpec, QueueId)>,
 }
 
@@ -59,50 +64,74 @@ struct Origin {
 #[derive(Debug)]
 struct OriginQueue<T> {
     key: Key,
-    origin: u32,
-    /// The polls of it, waiting or not.
+    origin: usize,
+    /// The number of its polls, waiting or not.
     polls: usize,
     waiting: VecDeque<T>,
-    held_until: Timestamp,
-    /// Whether it stands in `ready` or in `blocked` of its origin.
+    hold: Option<Hold>,
+    /// Whether it is in `ready` or in `blocked` of its origin.
     listed: bool,
 }
 
+impl<T> OriginQueue<T> {
+    fn is_held(&self, now: Timestamp) -> bool {
+        self.hold.as_ref().is_some_and(|hold| hold.until > now)
+    }
+}
+
+/// A hold on a queue: a server asked for it with a 429 or 503.
+#[derive(Debug)]
+pub(crate) struct Hold {
+    pub(crate) until: Timestamp,
+    /// The poll whose response asked for it.
+    pub(crate) by: PollKey,
+}
+
 impl<T> AdmissionControl<T> {
-    pub(crate) fn new(most: usize, most_per_origin: usize) -> Self {
+    pub(crate) fn new(max: usize, max_per_origin: usize) -> Self {
         Self {
-            most: most.max(1),
-            most_per_origin: most_per_origin.max(1),
+            max: max.max(1),
+            max_per_origin: max_per_origin.max(1),
             in_flight: 0,
             queues: Slab::new(),
             origins: Slab::new(),
             queue_of: HashMap::new(),
             origin_of: HashMap::new(),
             ready: VecDeque::new(),
+            held: BTreeSet::new(),
             hasher: RandomState::new(),
             last: None,
         }
     }
 
-    /// The queue of a spec's polls, for one more of them.
+    fn queue(&self, id: QueueId) -> Option<&OriginQueue<T>> {
+        self.queues.get(id.0 as usize)
+    }
+
+    fn queue_mut(&mut self, id: QueueId) -> Option<&mut OriginQueue<T>> {
+        self.queues.get_mut(id.0 as usize)
+    }
+
+    fn origin_mut(&mut self, id: QueueId) -> Option<&mut Origin> {
+        let origin = self.queue(id)?.origin;
+        self.origins.get_mut(origin)
+    }
+
+    /// Adds a poll with this spec to its queue.
     pub(crate) fn join(&mut self, spec: &PollSpec) -> QueueId {
         if let Some((last, id)) = &self.last
             && last.shares_origin_with(spec)
-            && let Some(queue) = self.queues.get_mut(id.0)
+            && let Some(queue) = self.queues.get_mut(id.0 as usize)
         {
             queue.polls += 1;
             return *id;
         }
-        let id = self.look_up(spec);
-        self.last = Some((spec.clone(), id));
-        id
-    }
-
-    fn look_up(&mut self, spec: &PollSpec) -> QueueId {
         let mut credentials = self.hasher.build_hasher();
         spec.request().hash_credentials(&mut credentials);
         let origin = self.hasher.hash_one(spec.origin());
-        self.join_key(Key { origin, credentials: credentials.finish() })
+        let id = self.join_key(Key { origin, credentials: credentials.finish() });
+        self.last = Some((spec.clone(), id));
+        id
     }
 
     fn join_key(&mut self, key: Key) -> QueueId {
@@ -111,27 +140,20 @@ impl<T> AdmissionControl<T> {
             let origin = *origin_of.entry(key.origin).or_insert_with(|| {
                 origins.insert(Origin { in_flight: 0, blocked: VecDeque::new(), queues: 0 })
             });
-            if let Some(origin) = origins.get_mut(origin) {
-                origin.queues += 1;
-            }
-            QueueId(queues.insert(OriginQueue {
-                key,
-                origin,
-                polls: 0,
-                waiting: VecDeque::new(),
-                held_until: Timestamp::default(),
-                listed: false,
-            }))
+            origins[origin].queues += 1;
+            let waiting = VecDeque::new();
+            let queue = OriginQueue { key, origin, polls: 0, waiting, hold: None, listed: false };
+            QueueId(
+                u32::try_from(queues.insert(queue)).expect("invariant: fewer than 2³² queues fit in memory"),
+            )
         });
-        if let Some(queue) = queues.get_mut(id.0) {
-            queue.polls += 1;
-        }
+        queues[id.0 as usize].polls += 1;
         id
     }
 
-    /// One of its polls is gone.
+    /// Removes one poll from a queue.
     pub(crate) fn leave(&mut self, id: QueueId, now: Timestamp) {
-        if let Some(queue) = self.queues.get_mut(id.0) {
+        if let Some(queue) = self.queue_mut(id) {
             queue.polls = queue.polls.saturating_sub(1);
             self.drop_if_idle(id, now);
         }
@@ -141,48 +163,48 @@ impl<T> AdmissionControl<T> {
         self.in_flight
     }
 
-    /// Whether one who is due need not wait: nobody is before it, its queue is not held back, and there is room.
+    /// Whether a due poll of this queue may send without waiting: no poll waits before it, no hold is in force, and both
+    /// caps have capacity.
     pub(crate) fn admits(&self, id: QueueId, now: Timestamp) -> bool {
         self.ready.is_empty()
-            && self.in_flight < self.most
-            && self.queues.get(id.0).is_some_and(|queue| {
-                queue.waiting.is_empty() && queue.held_until <= now && self.has_room(queue.origin)
+            && self.in_flight < self.max
+            && self.queue(id).is_some_and(|queue| {
+                let origin = self.origins.get(queue.origin);
+                queue.waiting.is_empty()
+                    && !queue.is_held(now)
+                    && origin.is_some_and(|origin| origin.in_flight < self.max_per_origin)
             })
     }
 
-    fn has_room(&self, origin: u32) -> bool {
-        self.origins.get(origin).is_some_and(|origin| origin.in_flight < self.most_per_origin)
-    }
-
-    /// Puts someone at the end of a queue.
-    pub(crate) fn enqueue(&mut self, id: QueueId, who: T, now: Timestamp) {
-        if let Some(queue) = self.queues.get_mut(id.0) {
-            queue.waiting.push_back(who);
+    /// Appends a poll to a queue.
+    pub(crate) fn enqueue(&mut self, id: QueueId, poll: T, now: Timestamp) {
+        if let Some(queue) = self.queue_mut(id) {
+            queue.waiting.push_back(poll);
             self.list(id, now);
         }
     }
 
-    /// Who may send now, if anyone may. The caller answers with [`begin`](Self::begin), or with
-    /// [`decline`](Self::decline) where that one does not want to send any more.
+    /// Takes the next poll that may send now. The caller calls [`begin`](Self::begin), or [`decline`](Self::decline) if
+    /// that poll no longer wants to send.
     pub(crate) fn next(&mut self, now: Timestamp) -> Option<(QueueId, T)> {
-        while self.in_flight < self.most {
+        while self.in_flight < self.max {
             let id = self.ready.pop_front()?;
-            let Some(queue) = self.queues.get_mut(id.0) else { continue };
+            let Some(queue) = self.queues.get_mut(id.0 as usize) else { continue };
             if let Some(origin) = self.origins.get_mut(queue.origin)
-                && origin.in_flight >= self.most_per_origin
+                && origin.in_flight >= self.max_per_origin
             {
                 origin.blocked.push_back(id);
                 continue;
             }
             queue.listed = false;
-            if queue.held_until <= now
-                && let Some(who) = queue.waiting.pop_front()
+            if !queue.is_held(now)
+                && let Some(poll) = queue.waiting.pop_front()
             {
                 if queue.waiting.is_empty() {
-                    queue.waiting.shrink_to(ROOM);
+                    queue.waiting.shrink_to(KEPT_CAPACITY);
                 }
                 self.list(id, now);
-                return Some((id, who));
+                return Some((id, poll));
             }
             self.decline(id);
             self.drop_if_idle(id, now);
@@ -190,49 +212,76 @@ impl<T> AdmissionControl<T> {
         None
     }
 
-    /// The room that was offered to this queue is not used: another queue of its origin may have it.
+    /// Passes the capacity that was offered to this queue on to another queue of its origin.
     pub(crate) fn decline(&mut self, id: QueueId) {
-        if let Some(origin) = self.queues.get(id.0).and_then(|queue| self.origins.get_mut(queue.origin)) {
-            self.ready.extend(origin.blocked.pop_front());
-        }
+        let blocked = self.origin_mut(id).and_then(|origin| origin.blocked.pop_front());
+        self.ready.extend(blocked);
     }
 
     /// Counts a request as in flight.
     pub(crate) fn begin(&mut self, id: QueueId) {
         self.in_flight += 1;
-        if let Some(origin) = self.queues.get(id.0).and_then(|queue| self.origins.get_mut(queue.origin)) {
+        if let Some(origin) = self.origin_mut(id) {
             origin.in_flight += 1;
         }
     }
 
-    /// Counts a request as over.
+    /// Counts a request as ended.
     pub(crate) fn end(&mut self, id: QueueId) {
         self.in_flight = self.in_flight.saturating_sub(1);
-        if let Some(origin) = self.queues.get(id.0).and_then(|queue| self.origins.get_mut(queue.origin)) {
+        if let Some(origin) = self.origin_mut(id) {
             origin.in_flight = origin.in_flight.saturating_sub(1);
-            self.ready.extend(origin.blocked.pop_front());
+            self.decline(id);
         }
     }
 
-    /// Holds a queue back until then. Returns whether that is later than before, so that the caller wakes it up then.
-    pub(crate) fn hold(&mut self, id: QueueId, until: Timestamp) -> bool {
-        let Some(queue) = self.queues.get_mut(id.0) else { return false };
-        let later = until > queue.held_until;
-        queue.held_until = queue.held_until.max(until);
-        later
+    /// Holds a queue back, unless a hold is in force that lasts at least as long. Returns whether it does.
+    pub(crate) fn hold(&mut self, id: QueueId, hold: Hold) -> bool {
+        let Some(queue) = self.queues.get_mut(id.0 as usize) else { return false };
+        if queue.hold.as_ref().is_some_and(|present| present.until >= hold.until) {
+            return false;
+        }
+        self.held.insert((hold.until, id));
+        if let Some(shorter) = queue.hold.replace(hold) {
+            self.held.remove(&(shorter.until, id));
+        }
+        true
     }
 
-    /// Looks at a queue whose hold may be over.
-    pub(crate) fn release(&mut self, id: QueueId, now: Timestamp) {
-        self.list(id, now);
-        self.drop_if_idle(id, now);
+    /// The hold on a queue.
+    pub(crate) fn held(&self, id: QueueId) -> Option<&Hold> {
+        self.queue(id)?.hold.as_ref()
+    }
+
+    /// The number of queues that are held back.
+    pub(crate) fn held_back(&self) -> usize {
+        self.held.len()
+    }
+
+    /// The end of the hold that ends first.
+    pub(crate) fn next_release(&self) -> Option<Timestamp> {
+        self.held.first().map(|(at, _)| *at)
+    }
+
+    /// Ends the holds that are over.
+    pub(crate) fn release_due(&mut self, now: Timestamp) {
+        while let Some((at, id)) = self.held.first().copied()
+            && at <= now
+        {
+            self.held.pop_first();
+            if let Some(queue) = self.queue_mut(id) {
+                queue.hold = None;
+            }
+            self.list(id, now);
+            self.drop_if_idle(id, now);
+        }
     }
 
     fn list(&mut self, id: QueueId, now: Timestamp) {
-        if let Some(queue) = self.queues.get_mut(id.0)
+        if let Some(queue) = self.queue_mut(id)
             && !queue.listed
             && !queue.waiting.is_empty()
-            && queue.held_until <= now
+            && !queue.is_held(now)
         {
             queue.listed = true;
             self.ready.push_back(id);
@@ -240,22 +289,21 @@ impl<T> AdmissionControl<T> {
     }
 
     fn drop_if_idle(&mut self, id: QueueId, now: Timestamp) {
-        let idle = self
-            .queues
-            .get(id.0)
-            .is_some_and(|queue| queue.polls == 0 && !queue.listed && queue.held_until <= now);
-        if let Some(OriginQueue { key, origin: number, .. }) =
-            idle.then(|| self.queues.remove(id.0)).flatten()
-        {
-            self.queue_of.remove(&key);
-            self.last.take_if(|(_, last)| *last == id);
-            if let Some(origin) = self.origins.get_mut(number) {
-                origin.queues = origin.queues.saturating_sub(1);
-                if origin.queues == 0 {
-                    self.origins.remove(number);
-                    self.origin_of.remove(&key.origin);
-                }
-            }
+        let idle = |queue: &OriginQueue<T>| queue.polls == 0 && !queue.listed && !queue.is_held(now);
+        if !self.queue(id).is_some_and(idle) {
+            return;
+        }
+        let OriginQueue { key, origin: number, hold, .. } = self.queues.remove(id.0 as usize);
+        if let Some(hold) = hold {
+            self.held.remove(&(hold.until, id));
+        }
+        self.queue_of.remove(&key);
+        self.last.take_if(|(_, last)| *last == id);
+        let origin = &mut self.origins[number];
+        origin.queues -= 1;
+        if origin.queues == 0 {
+            self.origins.remove(number);
+            self.origin_of.remove(&key.origin);
         }
     }
 }
@@ -266,21 +314,25 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_micros(100);
 
-    fn queues(most: usize, most_per_origin: usize) -> AdmissionControl<u32> {
-        AdmissionControl::new(most, most_per_origin)
+    fn queues(max: usize, max_per_origin: usize) -> AdmissionControl<u32> {
+        AdmissionControl::new(max, max_per_origin)
+    }
+
+    fn hold(queues: &mut AdmissionControl<u32>, id: QueueId, until: Timestamp) -> bool {
+        queues.hold(id, Hold { until, by: PollKey::new("", "a") })
     }
 
     fn join(queues: &mut AdmissionControl<u32>, origin: u64, credentials: u64) -> QueueId {
         queues.join_key(Key { origin, credentials })
     }
 
-    /// Starts whoever may; `who` hundreds are of queue `who / 100`.
+    /// Starts all polls that may send. Poll `n` is in queue `n / 100`.
     fn start(queues: &mut AdmissionControl<u32>, of: &[QueueId], now: Timestamp) -> Vec<u32> {
         std::iter::from_fn(|| {
-            let (queue, who) = queues.next(now)?;
-            assert_eq!(queue, of[who as usize / 100]);
+            let (queue, poll) = queues.next(now)?;
+            assert_eq!(queue, of[poll as usize / 100]);
             queues.begin(queue);
-            Some(who)
+            Some(poll)
         })
         .collect()
     }
@@ -289,8 +341,8 @@ mod tests {
     fn origins_take_turns_and_keep_their_caps() {
         let mut queues = queues(3, 2);
         let of = [join(&mut queues, 1, 1), join(&mut queues, 2, 1)];
-        for who in 0..5 {
-            queues.enqueue(of[0], who, NOW);
+        for poll in 0..5 {
+            queues.enqueue(of[0], poll, NOW);
         }
         queues.enqueue(of[1], 100, NOW);
         assert_eq!(
@@ -302,41 +354,41 @@ mod tests {
         assert_eq!(
             start(&mut queues, &of, NOW),
             [] as [u32; 0],
-            "there is room, but not for the first origin"
+            "there is capacity, but not for the first origin"
         );
         queues.end(of[0]);
         assert_eq!(start(&mut queues, &of, NOW), [2]);
     }
 
     #[test]
-    fn a_held_lane_waits_and_its_neighbour_does_not() {
+    fn a_held_queue_waits_and_other_credentials_do_not() {
         let mut queues = queues(10, 10);
         let of = [join(&mut queues, 1, 1), join(&mut queues, 1, 2)];
         let until = Timestamp::from_micros(200);
-        assert!(queues.hold(of[0], until));
-        assert!(!queues.hold(of[0], NOW), "a shorter hold changes nothing");
+        assert!(hold(&mut queues, of[0], until));
+        assert!(!hold(&mut queues, of[0], NOW), "a shorter hold changes nothing");
         assert!(!queues.admits(of[0], NOW) && queues.admits(of[1], NOW) && queues.admits(of[0], until));
         queues.enqueue(of[0], 1, NOW);
         queues.enqueue(of[1], 102, NOW);
         assert_eq!(start(&mut queues, &of, NOW), [102]);
-        queues.release(of[0], until);
+        queues.release_due(until);
         assert_eq!(start(&mut queues, &of, until), [1]);
     }
 
     #[test]
-    fn a_hold_that_comes_while_a_lane_is_listed_counts() {
+    fn a_hold_applies_to_a_queue_that_is_listed_already() {
         let mut queues = queues(10, 10);
         let of = [join(&mut queues, 1, 1)];
         queues.enqueue(of[0], 1, NOW);
         let until = Timestamp::from_micros(200);
-        queues.hold(of[0], until);
+        hold(&mut queues, of[0], until);
         assert_eq!(start(&mut queues, &of, NOW), [] as [u32; 0]);
-        queues.release(of[0], until);
+        queues.release_due(until);
         assert_eq!(start(&mut queues, &of, until), [1]);
     }
 
     #[test]
-    fn nobody_overtakes_those_who_wait() {
+    fn a_due_poll_does_not_overtake_waiting_polls() {
         let mut queues = queues(1, 1);
         let of = [join(&mut queues, 1, 1), join(&mut queues, 2, 1)];
         assert!(queues.admits(of[0], NOW));
@@ -344,20 +396,20 @@ mod tests {
         queues.enqueue(of[0], 1, NOW);
         assert!(queues.next(NOW).is_none());
         queues.end(of[0]);
-        assert!(!queues.admits(of[0], NOW) && !queues.admits(of[1], NOW), "one was there before");
+        assert!(!queues.admits(of[0], NOW) && !queues.admits(of[1], NOW), "a poll waits before it");
         assert_eq!(start(&mut queues, &of, NOW), [1]);
     }
 
     #[test]
-    fn room_that_one_lane_does_not_use_goes_to_the_next() {
+    fn capacity_that_one_queue_declines_goes_to_the_next() {
         let mut queues = queues(10, 1);
         let of = [1, 2, 3].map(|credentials| join(&mut queues, 1, credentials));
         queues.begin(of[0]);
-        for who in [1, 101, 201] {
-            queues.enqueue(of[who as usize / 100], who, NOW);
+        for poll in [1, 101, 201] {
+            queues.enqueue(of[poll as usize / 100], poll, NOW);
         }
-        assert!(queues.next(NOW).is_none(), "all three stand before a full origin");
-        queues.hold(of[1], Timestamp::from_micros(200));
+        assert!(queues.next(NOW).is_none(), "the origin of all three is at its cap");
+        hold(&mut queues, of[1], Timestamp::from_micros(200));
         queues.end(of[0]);
         assert_eq!(queues.next(NOW), Some((of[0], 1)));
         queues.decline(of[0]);
@@ -365,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_kept_of_what_is_over() {
+    fn idle_queues_and_origins_are_dropped() {
         let mut queues = queues(1, 1);
         for round in 0..100 {
             let of = [join(&mut queues, round, 1), join(&mut queues, round, 2)];
@@ -379,33 +431,33 @@ mod tests {
         }
         assert!(queues.next(NOW).is_none());
         assert_eq!((queues.queue_of.len(), queues.origin_of.len()), (0, 0));
-        assert!(queues.queues.places() <= 2 && queues.origins.places() <= 1);
+        assert!(queues.queues.capacity() <= 4 && queues.origins.capacity() <= 4);
     }
 
     #[test]
-    fn what_a_crowd_took_is_given_back() {
+    fn an_emptied_queue_gives_its_memory_back() {
         let mut queues = queues(1, 1);
         let queue = join(&mut queues, 1, 1);
-        for _ in 0..10 * ROOM {
+        for _ in 0..10 * KEPT_CAPACITY {
             queues.enqueue(queue, 1, NOW);
         }
         while let Some((queue, _)) = queues.next(NOW) {
             queues.decline(queue);
         }
-        assert!(queues.queues.get_mut(queue.0).unwrap().waiting.capacity() <= ROOM);
+        assert!(queues.queue(queue).unwrap().waiting.capacity() <= KEPT_CAPACITY);
     }
 
     #[test]
-    fn a_hold_outlives_the_polls_that_caused_it() {
+    fn a_hold_outlives_the_polls_of_its_queue() {
         let mut queues = queues(1, 1);
         let until = Timestamp::from_micros(200);
         let first = join(&mut queues, 1, 1);
-        queues.hold(first, until);
+        hold(&mut queues, first, until);
         queues.leave(first, NOW);
         let next = join(&mut queues, 1, 1);
         assert!(!queues.admits(next, NOW));
         queues.leave(next, NOW);
-        queues.release(next, until);
+        queues.release_due(until);
         assert_eq!(queues.queue_of.len(), 0);
     }
 }

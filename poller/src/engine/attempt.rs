@@ -1,4 +1,4 @@
-//! One attempt: secrets resolved, the request sent, its time kept, its response judged.
+//! One attempt: resolve secrets, send the request within its time limit, judge the response.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -19,19 +19,19 @@ use crate::key::PollKey;
 use crate::redact::Secrets;
 use crate::secret::{SecretResolver, Text};
 
-/// Makes the attempt; returns what it brought and when it ended. Its request does not outlive its `cut`.
+/// Makes the attempt; returns its judgement and the time of its end. The request is cut off at `cut`.
 ///
-/// A client that panics has failed, and the poll goes on: nobody else would come to end the attempt.
+/// A panic of the client counts as a failed request; otherwise the attempt would never end.
 pub(super) async fn make(
     deps: Arc<Deps>,
-    send: StartRequest,
+    request: StartRequest,
     shared_as: Option<PollKey>,
     timer: &mut Timer,
 ) -> (Judgement, Timestamp) {
     let clock = Arc::clone(&deps.clock);
-    // It is not polled again, and what it shares with others is whole after every step, or behind a lock.
-    let made = AssertUnwindSafe(exchange(deps, send, shared_as, timer)).catch_unwind();
-    made.await.unwrap_or_else(|_| {
+    // The future is not polled again, and its shared state is consistent after every step, or behind a lock.
+    let result = AssertUnwindSafe(exchange(deps, request, shared_as, timer)).catch_unwind();
+    result.await.unwrap_or_else(|_| {
         let message = "the client panicked; its reason is on the standard error of the process";
         (Judgement::Error(FetchError::new(FetchErrorKind::Panicked, message)), clock.now())
     })
@@ -39,35 +39,35 @@ pub(super) async fn make(
 
 async fn exchange(
     deps: Arc<Deps>,
-    send: StartRequest,
+    request: StartRequest,
     shared_as: Option<PollKey>,
     timer: &mut Timer,
 ) -> (Judgement, Timestamp) {
-    let StartRequest { spec, cut, last, .. } = send;
+    let StartRequest { spec, cut, last, .. } = request;
     let clock = &deps.clock;
     let began = clock.now();
-    // Those that are sent, which may come back.
+    // The secrets in the request, which the response may echo.
     let mut secrets = Secrets::default();
     let exchange = async {
-        let ((request, sent), now) = if refers(&spec) {
+        let ((request, sent), now) = if has_references(&spec) {
             (resolved(&deps, &spec).await?, clock.now())
         } else {
             (build(&*deps.secrets, &spec, deps.max_body)?, began)
         };
         secrets = sent;
-        // Getting here, or resolving secrets, may have taken until the end; nothing is sent then.
+        // Scheduling this task and resolving secrets may have used up the time.
         if now >= cut {
             return std::future::pending().await;
         }
         match deps.coalescer.as_ref().zip(shared_as) {
-            Some((shares, key)) => shares.fetch(key.scope(), request, &*deps.fetch).await,
+            Some((coalescer, key)) => coalescer.fetch(key.scope(), request, &*deps.fetch).await,
             None => deps.fetch.fetch(request).await,
         }
     };
     let result = tokio::select! {
         biased;
         result = exchange => Some(result),
-        () = timer.reaches(cut) => None,
+        () = timer.reached(cut) => None,
     };
     let ended = clock.now();
     let judgement = match result {
@@ -80,15 +80,15 @@ async fn exchange(
     (judgement, ended)
 }
 
-/// Whether something of the request has to be looked up.
-fn refers(spec: &PollSpec) -> bool {
+/// Whether the request has a reference to a secret.
+fn has_references(spec: &PollSpec) -> bool {
     let is_reference = |text: &Text| matches!(text, Text::Reference(_));
     let init = spec.request();
     init.headers.iter().any(|(_, value)| is_reference(value))
         || matches!(&init.body, Some(Body::Text(text)) if is_reference(text))
 }
 
-/// A resolver may read files or ask a vault, so it must not hold up the other tasks of this thread.
+/// Builds the request on the blocking pool: a resolver may read files or call a vault.
 async fn resolved(deps: &Arc<Deps>, spec: &PollSpec) -> Result<(Request, Secrets), FetchError> {
     let (deps, spec) = (Arc::clone(deps), spec.clone());
     tokio::task::spawn_blocking(move || build(&*deps.secrets, &spec, deps.max_body))
@@ -96,7 +96,7 @@ async fn resolved(deps: &Arc<Deps>, spec: &PollSpec) -> Result<(Request, Secrets
         .unwrap_or_else(|_| Err(FetchError::new(FetchErrorKind::Secret, "the secret resolver panicked")))
 }
 
-/// The request, and what of it is secret.
+/// The request, and the secrets in it.
 fn build(
     resolver: &dyn SecretResolver,
     spec: &PollSpec,

@@ -1,12 +1,11 @@
-//! Requests that are shared: polls of one scope that would ask the same at the same time wait for one answer.
+//! Coalescing of requests: polls of one scope share an equal GET or HEAD that is in flight.
 //!
-//! Whoever allows it ([`PollerBuilder::coalesce`](crate::PollerBuilder::coalesce)) says that a GET or HEAD of one scope
-//! means the same whoever asks. Only what is in flight is shared, never an answer that is there already: that would be a
-//! cache, and a poll is asked for news. Each poll judges the answer by its own filters, and keeps its own time: one that
-//! has to give up leaves, and the request goes on as long as somebody waits for it.
+//! Enabled by [`PollerBuilder::coalesce`](crate::PollerBuilder::coalesce). Only requests in flight are shared, never a past
+//! response: that would be a cache, and a poll asks for the present state. Each poll judges the response by its own filters
+//! and has its own timeout; the request goes on until the last poll has left it.
 //!
-//! A poll that joins still counts as a request in flight: the caps are kept without knowing of this module, at the price of
-//! less sharing where they are tight.
+//! A poll that joins still counts as a request in flight: admission need not know of this module, at the price of less
+//! sharing under tight caps.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -18,27 +17,27 @@ use http::{HeaderName, HeaderValue, Method};
 use crate::clock::BoxFuture;
 use crate::fetch::{Fetch, FetchError, Request, Response};
 
-type Asking = BoxFuture<'static, Result<Response, FetchError>>;
-type UnderWay = HashMap<Question, WeakShared<Asking>>;
+type ResponseFuture = BoxFuture<'static, Result<Response, FetchError>>;
+type InFlight = HashMap<RequestKey, WeakShared<ResponseFuture>>;
 
-/// What is under way.
+/// The requests in flight that can be shared.
 #[derive(Debug, Default)]
 pub(crate) struct Coalescer {
-    exchanges: Mutex<UnderWay>,
+    exchanges: Mutex<InFlight>,
 }
 
-/// Everything an answer depends on.
+/// The parts of a request that determine its response.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Question {
+struct RequestKey {
     scope: Box<str>,
     method: Method,
     url: Box<str>,
-    /// In the order of the names.
+    /// Sorted by name.
     headers: Vec<(HeaderName, HeaderValue)>,
     max_body: u64,
 }
 
-impl Question {
+impl RequestKey {
     /// `None` for a request that must not be shared.
     fn of(scope: &str, request: &Request) -> Option<Self> {
         if !matches!(request.method, Method::GET | Method::HEAD) || request.body.is_some() {
@@ -58,41 +57,41 @@ impl Question {
 }
 
 impl Coalescer {
-    /// The answer to a request of a poll in `scope`, from a request that is under way where there is one.
+    /// The response to a request of a poll in `scope`, from an equal request in flight if there is one.
     pub(super) async fn fetch(
         &self,
         scope: &str,
         request: Request,
         fetch: &dyn Fetch,
     ) -> Result<Response, FetchError> {
-        match Question::of(scope, &request) {
-            Some(question) => self.join(question, || fetch.fetch(request)).wait().await,
+        match RequestKey::of(scope, &request) {
+            Some(key) => self.join(key, || fetch.fetch(request)).wait().await,
             None => fetch.fetch(request).await,
         }
     }
 
-    fn join(&self, question: Question, ask: impl FnOnce() -> Asking) -> Waiting<'_> {
+    fn join(&self, key: RequestKey, fetch: impl FnOnce() -> ResponseFuture) -> Waiting<'_> {
         let mut exchanges = self.exchanges();
-        let under_way = exchanges.get(&question).and_then(WeakShared::upgrade);
+        let under_way = exchanges.get(&key).and_then(WeakShared::upgrade);
         let exchange = under_way.filter(|exchange| exchange.peek().is_none()).unwrap_or_else(|| {
-            let exchange = ask().shared();
-            exchanges.extend(exchange.downgrade().map(|exchange| (question.clone(), exchange)));
+            let exchange = fetch().shared();
+            exchanges.extend(exchange.downgrade().map(|exchange| (key.clone(), exchange)));
             exchange
         });
-        Waiting { shares: self, question, exchange: Some(exchange) }
+        Waiting { coalescer: self, key, exchange: Some(exchange) }
     }
 
-    fn exchanges(&self) -> MutexGuard<'_, UnderWay> {
+    fn exchanges(&self) -> MutexGuard<'_, InFlight> {
         // Every change is a single insert or remove.
         self.exchanges.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// One poll that waits for an answer. The last to go takes the question with it.
+/// A poll that waits for a response. The last one to be dropped removes the request.
 struct Waiting<'a> {
-    shares: &'a Coalescer,
-    question: Question,
-    exchange: Option<Shared<Asking>>,
+    coalescer: &'a Coalescer,
+    key: RequestKey,
+    exchange: Option<Shared<ResponseFuture>>,
 }
 
 impl Waiting<'_> {
@@ -107,10 +106,10 @@ impl Waiting<'_> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.exchange = None;
-        let mut exchanges = self.shares.exchanges();
-        let over = |exchange: Shared<Asking>| exchange.peek().is_some();
-        if exchanges.get(&self.question).is_some_and(|weak| weak.upgrade().is_none_or(over)) {
-            exchanges.remove(&self.question);
+        let mut exchanges = self.coalescer.exchanges();
+        let is_over = |exchange: Shared<ResponseFuture>| exchange.peek().is_some();
+        if exchanges.get(&self.key).is_some_and(|weak| weak.upgrade().is_none_or(is_over)) {
+            exchanges.remove(&self.key);
         }
     }
 }
@@ -120,29 +119,29 @@ mod tests {
     use super::*;
     use tokio::sync::oneshot;
 
-    fn question(scope: &str, method: Method, url: &str, key: &'static str) -> Option<Question> {
+    fn key(scope: &str, method: Method, url: &str, key: &'static str) -> Option<RequestKey> {
         let mut request = Request::new(method, url.parse().unwrap(), 1);
         request.headers.insert("x-key", HeaderValue::from_static(key));
-        Question::of(scope, &request)
+        RequestKey::of(scope, &request)
     }
 
     #[test]
-    fn only_the_same_question_is_shared() {
-        let ask = |scope, url, key| question(scope, Method::GET, url, key);
+    fn only_equal_requests_are_shared() {
+        let ask = |scope, url, header| key(scope, Method::GET, url, header);
         let one = ask("a", "https://a.test/1", "k");
         assert!(one.is_some());
         assert_eq!(ask("a", "https://a.test/1", "k"), one);
         assert_ne!(ask("b", "https://a.test/1", "k"), one);
         assert_ne!(ask("a", "https://a.test/2", "k"), one);
         assert_ne!(ask("a", "https://a.test/1", "l"), one);
-        assert_ne!(question("a", Method::HEAD, "https://a.test/1", "k"), one);
-        assert_eq!(question("a", Method::POST, "https://a.test/1", "k"), None);
+        assert_ne!(key("a", Method::HEAD, "https://a.test/1", "k"), one);
+        assert_eq!(key("a", Method::POST, "https://a.test/1", "k"), None);
     }
 
     #[tokio::test]
-    async fn one_request_serves_all_who_wait_and_none_who_come_after() {
+    async fn a_request_serves_all_waiting_polls_and_no_later_one() {
         let shares = Coalescer::default();
-        let ask = || question("a", Method::GET, "https://a.test/1", "k").unwrap();
+        let ask = || key("a", Method::GET, "https://a.test/1", "k").unwrap();
         let mut asked = 0;
         let mut join = |answer: oneshot::Receiver<u16>| {
             shares.join(ask(), || {
@@ -170,10 +169,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_request_for_which_nobody_waits_is_abandoned() {
+    async fn a_request_without_waiting_polls_is_aborted() {
         let shares = Coalescer::default();
         let (mut watch, answer) = oneshot::channel::<u16>();
-        let ask = question("a", Method::GET, "https://a.test/1", "k").unwrap();
+        let ask = key("a", Method::GET, "https://a.test/1", "k").unwrap();
         let waiting = shares.join(ask, || {
             Box::pin(async {
                 let status = answer.await.expect("it is answered");

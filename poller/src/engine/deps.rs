@@ -1,6 +1,4 @@
-//! What the engine works with: its views of the world, and what it needs to know to use them.
-//!
-//! Shared by the driver, its workers and whoever holds a handle; nothing here changes.
+//! Immutable dependencies shared by the driver, the workers and all handles.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,11 +11,11 @@ use crate::observe::Observer;
 use crate::secret::SecretResolver;
 use crate::store::Store;
 
-/// What the engine works with.
+/// Implementations of the traits that the engine uses, and two limits.
 pub(crate) struct Deps {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) fetch: Arc<dyn Fetch>,
-    /// Where polls may share requests.
+    /// Set if polls may share requests.
     pub(crate) coalescer: Option<Coalescer>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) secrets: Arc<dyn SecretResolver>,

@@ -1,13 +1,12 @@
-//! What the core wants done: the effects that the driver carries out, and the answers that they carry.
+//! Effects: the instructions of the core to the driver.
 //!
-//! An effect is complete: the driver needs nothing of the core to carry it out, so the core may be in a later state by
-//! then, or gone.
+//! An effect carries all data that it needs, so the core may have moved on, or be dropped, when it is carried out.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::admission::QueueId;
-use super::entry::PollId;
+use super::entry::{PollId, Ticket};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::event::Event;
@@ -18,59 +17,55 @@ use crate::key::PollKey;
 use crate::outcome::Outcome;
 use crate::store::StoredPoll;
 
-/// What the driver has to do.
+/// An instruction to the driver. The links name the method to call with the result.
 #[derive(Debug)]
 pub(crate) enum Effect {
-    /// Store a new poll, then call [`Core::created`].
+    /// Store a new poll; [`Core::created`].
     Create { id: PollId, poll: StoredPoll },
-    /// Send a request, then call [`Core::attempted`].
+    /// Send a request; [`Core::attempted`].
     StartRequest(StartRequest),
-    /// Abandon the request in flight; nothing is to be heard of it again.
+    /// Abort the request in flight and discard its result.
     Abort { id: PollId },
-    /// Store an outcome, then call [`Core::outcome_saved`].
+    /// Store an outcome; [`Core::outcome_saved`].
     SaveOutcome { id: PollId, key: PollKey, outcome: Arc<Outcome> },
-    /// A request has ended; tell whoever watches the poll.
+    /// Report the end of a request to watchers.
     Attempted { id: PollId, number: u32, record: Record },
-    /// Tell whoever watches the poll.
-    Tell { id: PollId, event: Event },
-    /// A lane is held back; tell whoever watches a poll for which [`Core::held_in`] says so.
+    /// Report an event to the watchers of the poll.
+    Notify { id: PollId, event: Event },
+    /// Report that a hold on a queue is in force, to the watchers of each poll for which [`Core::held_in`] returns an event.
     Held { queue: QueueId, until: Timestamp, by: PollId },
-    /// Answer a `submit`.
+    /// Answer a call of `submit`.
     Answer { ticket: Ticket, answer: Result<Submitted, Error> },
 }
 
-/// A request to be sent.
+/// A request to send.
 #[derive(Debug)]
 pub(crate) struct StartRequest {
     pub(crate) id: PollId,
     pub(crate) spec: PollSpec,
     pub(crate) number: u32,
     pub(crate) punctuality: Punctuality,
-    /// When it is to be cut.
+    /// The time at which it is cut off.
     pub(crate) cut: Timestamp,
-    /// What the poll's last response was, to which the next is compared.
+    /// The last response of the poll, for comparison with the next.
     pub(crate) last: Option<Arc<UnmatchedResponse>>,
 }
 
-/// How a request came to begin when it did.
+/// The delay of a request, by cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Punctuality {
-    /// From when it was due to when the engine came to it. `None` for a first request, which waits for its poll to be
-    /// stored and not for the schedule.
+    /// From the due time until the engine handled it. `None` for a first request, which waits for the store and not for
+    /// the schedule.
     pub(crate) lateness: Option<Duration>,
-    /// From then on: how long a cap or a hint held it.
+    /// The further delay by caps and holds.
     pub(crate) held: Duration,
 }
 
-/// One call of `submit` that waits for its answer. It is answered once, and the number may then be given to another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Ticket(pub(crate) u32);
-
-/// What a `submit` came to.
+/// The result of a `submit`.
 #[derive(Clone, Debug)]
 pub(crate) enum Submitted {
-    /// The poll runs.
+    /// The poll is open.
     Open { id: PollId, joined: bool, deadline: Timestamp },
-    /// The poll had ended before.
+    /// The poll has ended already.
     Finished { outcome: Arc<Outcome>, deadline: Timestamp },
 }

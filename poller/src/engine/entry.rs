@@ -1,12 +1,10 @@
-//! What the core keeps of an open poll: its name, its spec, its state, and where it is on its way.
+//! The record of one open poll: its key, its spec, its state and its phase.
 //!
-//! There are a million of these, so what only a few need at a time (a creation or an outcome on its way to the store) is
-//! boxed: a waiting poll does not carry the room for it.
+//! There may be a million of these, so data of rare phases (a creation or an outcome on its way to the store) is boxed.
 
 use std::sync::Arc;
 
 use super::admission::QueueId;
-use super::effect::Ticket;
 use crate::clock::Timestamp;
 use crate::job::PollSpec;
 use crate::key::PollKey;
@@ -14,9 +12,13 @@ use crate::outcome::Outcome;
 use crate::state::PollState;
 
 slotmap::new_key_type! {
-    /// An open poll of this engine; never used twice.
+    /// The id of an open poll; never reused.
     pub(crate) struct PollId;
 }
+
+/// A call of `submit` that waits for its answer. Numbers are reused after the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Ticket(pub(crate) usize);
 
 /// One open poll.
 #[derive(Debug)]
@@ -29,7 +31,7 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// Whether an entry of the schedule is this poll's present one.
+    /// Whether the schedule's entry at this time is the valid one of this poll.
     pub(super) fn is_scheduled(&self, at: Timestamp) -> bool {
         match &self.phase {
             Phase::Waiting { until } => *until == at,
@@ -39,32 +41,32 @@ impl Entry {
         }
     }
 
-    /// Whether a request of this poll has been sent and not answered.
+    /// Whether a request of this poll is in flight.
     pub(super) const fn is_in_flight(&self) -> bool {
         matches!(self.phase, Phase::InFlight { .. })
     }
 }
 
-/// Where a poll is on its way.
+/// The phase of a poll.
 #[derive(Debug)]
 pub(super) enum Phase {
-    /// Its creation is being stored, for this ticket and perhaps more.
+    /// Its creation is being stored; answers this ticket and those of [`Joined`].
     Creating(Ticket, Option<Box<Joined>>),
-    /// In the schedule at `until`.
+    /// In the schedule, at `until`.
     Waiting { until: Timestamp },
-    /// Due, in its lane since then; in the schedule at its deadline.
+    /// Due, and in its queue since then; in the schedule at its deadline.
     Queued { since: Timestamp },
-    /// A request has been sent.
+    /// A request is in flight.
     InFlight { began: Timestamp },
     /// Its outcome is being stored.
     Saving(Box<UnsavedOutcome>),
 }
 
-/// What came to a poll while its creation was being stored.
+/// The calls that reached a poll while its creation was being stored.
 #[derive(Debug, Default)]
 pub(super) struct Joined {
     pub(super) tickets: Vec<Ticket>,
-    /// It is to end as soon as it is stored.
+    /// The poll ends as cancelled once it is stored.
     pub(super) cancelled: bool,
 }
 
@@ -72,8 +74,8 @@ pub(super) struct Joined {
 #[derive(Debug)]
 pub(super) struct UnsavedOutcome {
     pub(super) outcome: Arc<Outcome>,
-    /// How often the store failed to keep it.
+    /// The number of times that the store failed to save it.
     pub(super) failures: u32,
-    /// After failures: when the store is asked again, and in the schedule then.
+    /// After a failure: the time of the next try; in the schedule then.
     pub(super) retry_at: Option<Timestamp>,
 }

@@ -1,39 +1,39 @@
-//! Responses that were seen a moment ago, so that polls that got the same keep one copy.
+//! Recent responses, so that polls with equal responses share one copy.
 //!
-//! Most of a fleet waits, and most servers say so in few words: `{"status":"PENDING"}`, with headers that differ by the
-//! second at most. Each poll has to keep its last response, and a million copies of one would weigh more than the polls.
-//! Whatever arrives is therefore looked up among those that came before, in a small table where newer ones replace older
-//! ones: constant time and room, and nothing to clean up, at the price of some copies that would not have been needed.
+//! Most polls wait, and most servers answer such a poll with a short body like `{"status":"PENDING"}` and headers that
+//! change at most once a second. Each poll keeps its last response; a million copies of one would weigh more than the
+//! polls. Each new response is therefore looked up in a small direct-mapped table, in which newer entries replace older
+//! ones: constant time and memory and no cleanup, at the price of some avoidable copies.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
 use crate::judge::UnmatchedResponse;
 
-/// Places in the table, as a power of two.
-const PLACES: usize = 256;
+/// The number of entries, a power of two.
+const ENTRIES: usize = 256;
 
-/// Larger bodies are rarely the same, and 256 of them would be a lot to keep.
-const LARGEST: usize = 4 << 10;
+/// The longest body that is shared. Longer ones are rarely equal, and 256 of them would take much memory.
+const MAX_BODY: usize = 4 << 10;
 
 #[derive(Debug)]
 pub(crate) struct Interner {
-    places: Box<[Option<Arc<UnmatchedResponse>>]>,
+    entries: Box<[Option<Arc<UnmatchedResponse>>]>,
     hasher: RandomState,
 }
 
 impl Interner {
     pub(crate) fn new() -> Self {
-        Self { places: vec![None; PLACES].into(), hasher: RandomState::new() }
+        Self { entries: vec![None; ENTRIES].into(), hasher: RandomState::new() }
     }
 
-    /// The copy that others have of the same, or this one.
+    /// The copy of an equal response that the table has, or this one.
     pub(crate) fn share(&mut self, unmatched: Arc<UnmatchedResponse>) -> Arc<UnmatchedResponse> {
-        if unmatched.response.body().len() > LARGEST {
+        if unmatched.response.body().len() > MAX_BODY {
             return unmatched;
         }
-        let place = self.hasher.hash_one(&*unmatched) as usize % PLACES;
-        match &mut self.places[place] {
+        let index = self.hasher.hash_one(&*unmatched) as usize % ENTRIES;
+        match &mut self.entries[index] {
             Some(present) if *present == unmatched => Arc::clone(present),
             other => {
                 *other = Some(Arc::clone(&unmatched));
@@ -54,24 +54,25 @@ mod tests {
     }
 
     #[test]
-    fn what_is_the_same_is_kept_once() {
+    fn equal_responses_are_shared() {
         let mut interner = Interner::new();
         let first = interner.share(unmatched("no", "{}"));
         assert!(Arc::ptr_eq(&interner.share(unmatched("no", "{}")), &first));
         assert!(
             !Arc::ptr_eq(&interner.share(unmatched("not at all", "{}")), &first),
-            "the filters were others"
+            "another note comes from other filters"
         );
-        let large = "x".repeat(LARGEST + 1);
+        let large = "x".repeat(MAX_BODY + 1);
         let first = interner.share(unmatched("no", &large));
         assert!(!Arc::ptr_eq(&interner.share(unmatched("no", &large)), &first));
     }
 
     #[test]
-    fn it_never_grows() {
+    fn the_table_never_grows() {
         let mut interner = Interner::new();
-        let all: Vec<_> = (0..10 * PLACES).map(|n| interner.share(unmatched("no", &n.to_string()))).collect();
+        let all: Vec<_> =
+            (0..10 * ENTRIES).map(|n| interner.share(unmatched("no", &n.to_string()))).collect();
         let kept = all.iter().filter(|unmatched| Arc::strong_count(unmatched) > 1).count();
-        assert!((1..=PLACES).contains(&kept), "{kept}");
+        assert!((1..=ENTRIES).contains(&kept), "{kept}");
     }
 }

@@ -1,7 +1,7 @@
-//! Which open poll has which name.
+//! The index of open polls by key.
 //!
-//! The names stand in the polls themselves, and only the ids are kept here: a map from names to ids would keep each name
-//! of a million a second time. Therefore every method is handed the polls.
+//! It stores ids only and compares keys in the polls themselves: a map from keys to ids would store a million keys twice.
+//! Every method therefore takes the polls.
 
 use std::hash::{BuildHasher as _, RandomState};
 
@@ -11,46 +11,51 @@ use slotmap::SlotMap;
 use super::entry::{Entry, PollId};
 use crate::key::PollKey;
 
-/// The ids of all open polls, found by the names that the polls have.
+/// The ids of all open polls, by the hash of their key.
 #[derive(Debug, Default)]
 pub(super) struct KeyIndex {
     ids: HashTable<PollId>,
-    /// Keyed at random: names come from outside.
+    /// Randomly keyed, because keys come from outside.
     hasher: RandomState,
 }
 
-/// Where a name is looked for, and put where it is not there yet.
+/// The hash of a key in this index.
 #[derive(Clone, Copy)]
-pub(super) struct Place(u64);
+pub(super) struct KeyHash(u64);
 
 impl KeyIndex {
-    pub(super) fn place(&self, key: &PollKey) -> Place {
-        Place(self.hasher.hash_one(key))
+    pub(super) fn hash(&self, key: &PollKey) -> KeyHash {
+        KeyHash(self.hasher.hash_one(key))
     }
 
-    /// The open poll of that name.
-    pub(super) fn find(&self, key: &PollKey, place: Place, polls: &SlotMap<PollId, Entry>) -> Option<PollId> {
-        let named = |id: &PollId| polls.get(*id).is_some_and(|entry| entry.key == *key);
-        self.ids.find(place.0, named).copied()
+    /// The open poll with this key.
+    pub(super) fn find(
+        &self,
+        key: &PollKey,
+        hash: KeyHash,
+        polls: &SlotMap<PollId, Entry>,
+    ) -> Option<PollId> {
+        let has_key = |id: &PollId| polls.get(*id).is_some_and(|entry| entry.key == *key);
+        self.ids.find(hash.0, has_key).copied()
     }
 
-    /// Takes in a poll of `polls` whose name no other has.
-    pub(super) fn insert(&mut self, id: PollId, place: Place, polls: &SlotMap<PollId, Entry>) {
+    /// Adds a poll of `polls` whose key no other one has.
+    pub(super) fn insert(&mut self, id: PollId, hash: KeyHash, polls: &SlotMap<PollId, Entry>) {
         let Self { ids, hasher } = self;
-        let hash_of = |id: &PollId| polls.get(*id).map_or(0, |entry| hasher.hash_one(&entry.key));
-        ids.insert_unique(place.0, id, hash_of);
+        let rehash = |id: &PollId| polls.get(*id).map_or(0, |entry| hasher.hash_one(&entry.key));
+        ids.insert_unique(hash.0, id, rehash);
     }
 
-    /// Makes room for so many more than `polls`. To grow is to look at every poll and its name again.
+    /// Reserves memory for `more` additional polls. Growing hashes every key again.
     pub(super) fn reserve(&mut self, more: usize, polls: &SlotMap<PollId, Entry>) {
         let Self { ids, hasher } = self;
         ids.reserve(more, |id| polls.get(*id).map_or(0, |entry| hasher.hash_one(&entry.key)));
     }
 
-    /// The poll `id`, which had this name, is gone.
+    /// Removes the poll `id`, which had this key.
     pub(super) fn remove(&mut self, id: PollId, key: &PollKey) {
-        if let Ok(named) = self.ids.find_entry(self.hasher.hash_one(key), |present| *present == id) {
-            named.remove();
+        if let Ok(entry) = self.ids.find_entry(self.hasher.hash_one(key), |present| *present == id) {
+            entry.remove();
         }
     }
 }

@@ -1,9 +1,8 @@
-//! What the driver does for the store now and then: remove finished polls that need not be kept, and write down the last
-//! attempts of open ones.
+//! Periodic maintenance of the store: removing ended polls past their retention, and writing the last attempts of open
+//! polls.
 //!
-//! Neither is urgent and neither may get in the way: a removal takes a few hundred polls and then lets others write, and
-//! attempts are written in one batch, not one by one. Nothing is lost where one of them fails; it is tried again the next
-//! time.
+//! Both yield to other writes: a removal covers a few hundred polls, and attempts are written in one batch. A failure
+//! loses nothing; the next period tries again.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -13,28 +12,28 @@ use crate::clock::Timestamp;
 use crate::limits::Limits;
 use crate::store::Retention;
 
-/// How often it is looked whether something need not be kept any more.
-const PURGE: Duration = Duration::from_secs(60);
-/// The pause between two removals where there is more to remove.
-const BREATH: Duration = Duration::from_millis(50);
-/// With more open polls than this, their attempts are written with their outcomes only.
-const MANY: usize = 10_000;
+/// The period of removals when the last one found nothing.
+const PURGE_PERIOD: Duration = Duration::from_secs(60);
+/// The pause before the next removal when there may be more to remove.
+const PURGE_PAUSE: Duration = Duration::from_millis(50);
+/// With more open polls than this, attempts are written only with outcomes.
+const MAX_POLLS: usize = 10_000;
 
-/// What is to be done when.
+/// The schedule of maintenance.
 #[derive(Debug)]
 pub(super) struct Maintenance {
     age: Duration,
     most: usize,
     purge_at: Option<Timestamp>,
-    /// How often attempts are written; `None` where they are not.
+    /// The period of writing attempts; `None` if they are not written.
     every: Option<Duration>,
     flush_at: Option<Timestamp>,
-    /// Polls with attempts that have not been written.
+    /// The polls with unwritten attempts.
     attempted: HashSet<PollId>,
 }
 
 impl Maintenance {
-    /// `keeps_attempts`: whether the store has a place for the attempts of open polls.
+    /// `keeps_attempts`: whether the store stores the attempts of open polls.
     pub(super) fn new(limits: &Limits, keeps_attempts: bool, now: Timestamp) -> Self {
         let keeps_all = limits.keep_finished == Duration::MAX && limits.finished_polls == usize::MAX;
         Self {
@@ -47,36 +46,36 @@ impl Maintenance {
         }
     }
 
-    /// When there is something to do.
+    /// The time of the next task.
     pub(super) fn next(&self) -> Option<Timestamp> {
         [self.purge_at, self.flush_at].into_iter().flatten().min()
     }
 
-    /// Which finished polls are to be kept, if the others are to be removed now; [`purged`](Self::purged) follows.
+    /// The retention for a removal, if one is due; a call of [`purged`](Self::purged) follows.
     pub(super) fn purge(&mut self, now: Timestamp) -> Option<Retention> {
         self.purge_at.take_if(|at| *at <= now)?;
         Some(Retention::new(now.before(self.age), self.most))
     }
 
-    /// So many were removed.
+    /// Schedules the next removal, after one of `removed` polls.
     pub(super) fn purged(&mut self, removed: usize, now: Timestamp) {
-        self.purge_at = Some(now + if removed > 0 { BREATH } else { PURGE });
+        self.purge_at = Some(now + if removed > 0 { PURGE_PAUSE } else { PURGE_PERIOD });
     }
 
-    /// A poll has one attempt more.
+    /// Notes that a poll has made an attempt.
     pub(super) fn attempted(&mut self, id: PollId, now: Timestamp) {
         let Some(every) = self.every else { return };
-        if self.attempted.len() <= MANY {
+        if self.attempted.len() <= MAX_POLLS {
             self.attempted.insert(id);
         }
         self.flush_at.get_or_insert(now + every);
     }
 
-    /// The polls whose attempts are to be written now; none where too many are open.
+    /// The polls whose attempts are due to be written; `None` if too many polls are open.
     pub(super) fn flush(&mut self, open: usize, now: Timestamp) -> Option<HashSet<PollId>> {
         self.flush_at.take_if(|at| *at <= now)?;
         let attempted = std::mem::take(&mut self.attempted);
-        (open <= MANY).then_some(attempted)
+        (open <= MAX_POLLS).then_some(attempted)
     }
 }
 
@@ -91,21 +90,21 @@ mod tests {
     }
 
     #[test]
-    fn what_need_not_be_kept_is_removed_bit_by_bit_and_then_looked_for_each_minute() {
+    fn removals_follow_each_other_until_one_finds_nothing() {
         let mut maintenance = Maintenance::new(&limits(), false, NOW);
         let retention = maintenance.purge(NOW).unwrap();
         assert_eq!(NOW.since(retention.since), Duration::from_secs(30 * 24 * 3600));
         assert_eq!(maintenance.next(), None, "one removal at a time");
         maintenance.purged(500, NOW);
-        assert_eq!(maintenance.next(), Some(NOW + BREATH));
+        assert_eq!(maintenance.next(), Some(NOW + PURGE_PAUSE));
         assert!(maintenance.purge(NOW).is_none());
-        assert!(maintenance.purge(NOW + BREATH).is_some());
+        assert!(maintenance.purge(NOW + PURGE_PAUSE).is_some());
         maintenance.purged(0, NOW);
-        assert_eq!(maintenance.next(), Some(NOW + PURGE));
+        assert_eq!(maintenance.next(), Some(NOW + PURGE_PERIOD));
     }
 
     #[test]
-    fn where_everything_is_kept_there_is_nothing_to_do() {
+    fn unlimited_retention_schedules_no_removal() {
         let mut limits = limits();
         limits.keep_finished = Duration::MAX;
         assert_eq!(Maintenance::new(&limits, true, NOW).next(), None);
@@ -114,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn attempts_are_written_together_and_not_of_too_many_polls() {
+    fn attempts_are_written_in_batches_and_not_for_too_many_polls() {
         let id = PollId::default();
         let mut maintenance = Maintenance::new(&limits(), true, NOW);
         maintenance.purge(NOW).unwrap();
@@ -125,7 +124,7 @@ mod tests {
         assert_eq!(maintenance.flush(1, due), Some(HashSet::from([id])));
         assert_eq!((maintenance.next(), maintenance.flush(1, due)), (None, None));
         maintenance.attempted(id, due);
-        assert_eq!(maintenance.flush(MANY + 1, due + Duration::from_secs(60)), None);
+        assert_eq!(maintenance.flush(MAX_POLLS + 1, due + Duration::from_secs(60)), None);
         for (mut limits, keeps) in [(limits(), false), (limits(), true)] {
             if keeps {
                 limits.history_every = None;
@@ -133,7 +132,7 @@ mod tests {
             let mut maintenance = Maintenance::new(&limits, keeps, NOW);
             maintenance.purge(NOW).unwrap();
             maintenance.attempted(id, NOW);
-            assert_eq!(maintenance.next(), None, "nobody asked for it");
+            assert_eq!(maintenance.next(), None, "writing attempts is off");
         }
     }
 }

@@ -1,6 +1,6 @@
-//! What the driver can be told: by handles, by workers, and by the calls to the store that it has made.
+//! The messages to the driver: from handles, from workers, and from its calls to the store.
 //!
-//! Whoever wants an answer sends the place for it along, and may stop waiting for it.
+//! A message that wants an answer carries the sender for it. The receiver may be dropped in the meantime.
 
 use std::sync::Arc;
 
@@ -18,50 +18,50 @@ use crate::key::PollKey;
 use crate::outcome::Outcome;
 use crate::shutdown::ShutdownReport;
 
-/// Where messages to the driver go. The driver lives as long as somebody has one.
+/// The sender of messages to the driver. The driver runs until all of them are dropped.
 pub(crate) type DriverHandle = mpsc::UnboundedSender<Message>;
 
-/// The same for those that work for the driver: they do not keep it alive. One that is busy has some of them at all times.
+/// A weak sender for workers: it must not keep the driver alive, and a busy driver always has some workers.
 pub(super) type WeakDriverHandle = mpsc::WeakUnboundedSender<Message>;
 
 pub(super) type Answer<T> = oneshot::Sender<T>;
 
-/// What the driver can be told.
+/// A message to the driver.
 pub(crate) enum Message {
-    /// Run this poll.
+    /// Runs a poll.
     Submit {
         key: PollKey,
         spec: PollSpec,
         answer: Answer<Result<Submitted, Error>>,
-        /// Kept until it is answered, whether or not somebody still waits for that.
+        /// Held until the answer is sent, even if the caller no longer waits for it.
         turn: OwnedSemaphorePermit,
     },
-    /// Send what was missed and what happens from now on; end the feed at once if the poll is gone.
+    /// Sends the recorded and all further events of a poll; drops the feed at once if the poll is not open.
     Watch { id: PollId, events: Feeder },
-    /// Send the polls that are open and the events of all polls from now on.
+    /// Sends the open polls and all further events of all polls.
     Subscribe(Subscriber),
-    /// Say how the poll ends; `None` at once if it is gone.
+    /// Answers with the outcome of a poll once it is stored; with `None` at once if the poll is not open.
     Await { id: PollId, answer: Answer<Option<Arc<Outcome>>> },
-    /// End the poll as cancelled; whether it was open.
+    /// Ends a poll as cancelled; answers whether it was open.
     Cancel { id: PollId, answer: Answer<bool> },
-    /// Which open poll has this name?
+    /// Looks up an open poll by its key.
     Find { key: PollKey, answer: Answer<Option<PollId>> },
-    /// Stop, and say what is left open.
+    /// Shuts down; answers with what is left open.
     ShutDown { answer: Answer<ShutdownReport> },
-    /// A request has ended.
+    /// The result of a request.
     Attempted { id: PollId, judgement: Judgement, ended: Timestamp },
-    /// The store has answered.
+    /// The reply of the store to a call.
     Stored { reply: StoreReply, recovered: bool },
 }
 
-/// Tells the driver what was done for it. Where it has stopped, nobody wants to know.
+/// Sends a result to the driver, unless it has stopped.
 pub(super) fn report(driver: &WeakDriverHandle, message: Message) {
     if let Some(driver) = driver.upgrade() {
         let _ = driver.send(message);
     }
 }
 
-/// Answers a call whose caller may have stopped waiting.
+/// Answers a call; the caller may have stopped waiting.
 pub(super) fn reply<T>(waiting: Answer<T>, answer: T) {
     let _ = waiting.send(answer);
 }

@@ -5,11 +5,11 @@
 //!                               ▲  │                │
 //!                  completions  │  └────effects◄────┘
 //!                               │       │
-//!                     tasks: a worker per request in flight, one per store call
+//!                     tasks: one worker per request in flight, one task per store call
 //! ```
 //!
 //! A waiting poll is an entry in the schedule, not a task; only requests in flight and calls to the store are tasks.
-//! The engine knows its surroundings by three traits, `Store`, `Fetch` and `Clock`.
+//! The engine depends on the outside only through the traits `Store`, `Fetch`, `Clock` and `SecretResolver`.
 
 mod admission;
 mod attempt;
@@ -35,4 +35,6 @@ pub(crate) use self::deps::Deps;
 pub(crate) use self::driver::spawn;
 pub(crate) use self::effect::Submitted;
 pub(crate) use self::entry::PollId;
+#[cfg(any(test, feature = "simulate"))]
+pub(crate) use self::entry::Ticket;
 pub(crate) use self::message::{DriverHandle, Message};

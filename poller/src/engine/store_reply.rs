@@ -1,8 +1,6 @@
-//! What the store has answered to one of the driver's calls.
+//! Replies of the store to the calls of the driver.
 //!
-//! One type for all of them, apart from what anybody else may send: the driver counts the calls that are under way, and
-//! so must know an answer of the store when it sees one. For the same reason there is one for every call, whatever the
-//! store does with it.
+//! The driver counts the calls under way, so every call must end in exactly one reply, even if the store panics.
 
 use std::iter::repeat_with;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,33 +13,33 @@ use crate::observe::Operation;
 use crate::outcome::Outcome;
 use crate::store::{Changes, Creation, OpenPolls, StoreError, StoredPoll};
 
-/// An answer of the store.
+/// A reply of the store.
 pub(crate) enum StoreReply {
-    /// Some of the polls that were open at the start.
+    /// A batch of the polls that were open at the start.
     Loaded(Result<OpenPolls, StoreError>),
-    /// What other processes did.
+    /// Changes by other processes.
     Changed(Result<Changes, StoreError>),
-    /// One poll, as it is now.
-    Looked(Result<Option<StoredPoll>, StoreError>),
-    /// How many finished polls were removed.
+    /// The present state of one poll.
+    Reread(Result<Option<StoredPoll>, StoreError>),
+    /// The number of ended polls that were removed.
     Purged(Result<usize, StoreError>),
-    /// The last attempts of open polls are written.
+    /// The last attempts of open polls were written.
     Noted(Result<(), StoreError>),
-    /// New polls are kept, each for itself.
+    /// New polls were stored, each with its own result.
     Created(Vec<(PollId, Result<Creation, StoreError>)>),
-    /// An outcome is kept: this one, or the one that was there before.
+    /// An outcome was stored; the outcome is the one that the store keeps, this or an earlier one.
     OutcomeSaved(PollId, Result<Arc<Outcome>, StoreError>),
 }
 
-/// What comes of a call. Where the store panics in it, it has failed; nobody else would say that it is over.
+/// The result of a call; a panic of the store becomes an error.
 pub(super) async fn catch_panic<T>(
     call: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, StoreError> {
-    // What panicked is not asked for anything more. The store is asked again, as anybody may who shares it.
+    // The future that panicked is not polled again. The store is used again, like by its other owners.
     AssertUnwindSafe(call).catch_unwind().await.unwrap_or_else(|_| Err(panicked()))
 }
 
-/// What the store says of itself at once. A panic would end the driver, which asks.
+/// The same for a synchronous call, whose panic would end the driver.
 pub(super) fn catch_panic_now<T>(call: impl FnOnce() -> T) -> Result<T, StoreError> {
     catch_unwind(AssertUnwindSafe(call)).map_err(|_| panicked())
 }
@@ -51,7 +49,7 @@ fn panicked() -> StoreError {
 }
 
 impl StoreReply {
-    /// The answers for new polls: one for each, also where the store gave fewer.
+    /// The reply for new polls: one result for each, even if the store returned fewer.
     pub(super) fn created(
         ids: Vec<PollId>,
         results: Result<Vec<Result<Creation, StoreError>>, StoreError>,
@@ -69,7 +67,7 @@ impl StoreReply {
         match self {
             Self::Loaded(_) => Operation::LoadOpen,
             Self::Changed(_) => Operation::Changes,
-            Self::Looked(_) => Operation::Get,
+            Self::Reread(_) => Operation::Get,
             Self::Purged(_) => Operation::Purge,
             Self::Noted(_) => Operation::NoteAttempts,
             Self::Created(_) => Operation::Create,
@@ -77,12 +75,12 @@ impl StoreReply {
         }
     }
 
-    /// What the store complains of.
+    /// The error of the store, or the first of several.
     pub(super) fn error(&self) -> Option<&StoreError> {
         match self {
             Self::Loaded(result) => result.as_ref().err(),
             Self::Changed(result) => result.as_ref().err(),
-            Self::Looked(result) => result.as_ref().err(),
+            Self::Reread(result) => result.as_ref().err(),
             Self::Purged(result) => result.as_ref().err(),
             Self::Noted(result) => result.as_ref().err(),
             Self::Created(results) => results.iter().find_map(|(_, result)| result.as_ref().err()),

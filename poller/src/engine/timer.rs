@@ -1,24 +1,23 @@
-//! When to look at the time again, if nothing else happens before: the driver at its schedule, a worker at its request.
+//! A timer whose deadline moves: for the schedule of the driver, and the timeouts of a worker.
 
 use std::sync::Arc;
 
 use crate::clock::{BoxFuture, Clock, Timestamp};
 
-/// A sleep until a time that moves. Mostly it moves away, with every request that ends; a sleep that is under way is
-/// therefore kept unless it would be too long, and may ring too early: to look once more is cheaper than a new timer
-/// every time.
+/// A sleep until a time that moves, mostly to a later one. The current sleep is kept unless it would end too late, so the
+/// timer may fire too early: checking the time once more is cheaper than a new tokio timer for every request.
 pub(super) struct Timer {
     clock: Arc<dyn Clock>,
     sleep: Option<(Timestamp, BoxFuture<'static, ()>)>,
 }
 
 impl Timer {
-    /// An timer that is not set.
+    /// A timer that is not set.
     pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
         Self { clock, sleep: None }
     }
 
-    /// Has it ring at the earliest of these times, or earlier; never, where there is none.
+    /// Sets it to the earliest of these times; to none if there is none.
     pub(super) fn set<const N: usize>(&mut self, times: [Option<Timestamp>; N]) {
         let Some(at) = times.into_iter().flatten().min() else {
             self.sleep = None;
@@ -29,8 +28,8 @@ impl Timer {
         }
     }
 
-    /// Waits until it rings. Dropped before that, it goes on where it was.
-    pub(super) async fn rings(&mut self) {
+    /// Waits until it fires, possibly too early. Cancel-safe.
+    pub(super) async fn fired(&mut self) {
         match &mut self.sleep {
             Some((_, sleep)) => {
                 sleep.await;
@@ -40,11 +39,11 @@ impl Timer {
         }
     }
 
-    /// Waits until this time, and not less.
-    pub(super) async fn reaches(&mut self, at: Timestamp) {
+    /// Waits until this time, never less.
+    pub(super) async fn reached(&mut self, at: Timestamp) {
         loop {
             self.set([Some(at)]);
-            self.rings().await;
+            self.fired().await;
             if self.clock.now() >= at {
                 return;
             }

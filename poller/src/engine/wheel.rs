@@ -1,24 +1,23 @@
-//! What is due when, over everything that waits: a hierarchical timing wheel.
+//! The schedule: a hierarchical timing wheel.
 //!
-//! A million polls that are asked every thirty seconds come and go 33,000 times a second. An ordered set would search
-//! twenty levels of scattered nodes for each; here an entry is appended to the list of a slot, moved to a finer slot as
-//! its time comes near, and sorted among the few of its last millisecond (Varghese and Lauck, "Hashed and
-//! Hierarchical Timing Wheels", SOSP 1987).
+//! A million polls with an interval of thirty seconds cause 33,000 insertions and removals a second. An ordered set would
+//! search twenty levels of scattered nodes for each. Here an entry is appended to the list of a slot, moved to a finer
+//! slot as its time approaches, and sorted among the few of its millisecond (Varghese and Lauck, "Hashed and Hierarchical
+//! Timing Wheels", SOSP 1987).
 //!
 //! ```text
-//!  level 0    64 slots of  1.02 ms ─► present: one slot, sorted; what comes too late for its slot: ready, a heap
-//!  level 1    64 slots of 65.5 ms       ▲ each slot, when its time begins, goes to finer ones
+//!  level 0    64 slots of  1.02 ms ─► present: the current slot, sorted; entries inserted too late for it: ready, a heap
+//!  level 1    64 slots of 65.5 ms       ▲ a slot is distributed to finer ones when its time begins
 //!  level 2    64 slots of  4.19 s       │
-//!  level 3    64 slots of   268 s       │ … up to the end of time
+//!  level 3    64 slots of   268 s       │ and so on, up to 2⁶⁴ µs
 //! ```
 //!
-//! What always holds: every entry is given once, never before its time, and in the order of times; entries of one time in
-//! the order of `T`. An entry of level n is in the slot of level n+1 that is now; so the earliest is in the first
-//! slot in use of the lowest level in use.
+//! Invariants: every entry is returned once, never before its time, in order of time and then of `T`. All entries of level
+//! n lie within the current slot of level n+1, so the earliest entry is in the first used slot of the lowest used level.
 //!
-//! An entry that no longer holds is not searched for. Whoever gets it sees that it is stale; [`forsake`](Wheel::forsake)
-//! counts it, and when more are stale than not, [`sweep`](Wheel::sweep) drops them all. All operations take amortized
-//! constant time but for the sort.
+//! Entries cannot be removed; the caller recognizes a stale entry when it is returned. [`mark_stale`](Wheel::mark_stale)
+//! counts them, and when most are stale, [`sweep`](Wheel::sweep) drops them. All operations take amortized constant time
+//! except for the sort.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -27,23 +26,23 @@ use crate::clock::Timestamp;
 
 /// The width of a slot of level 0, as a power of two of microseconds: 1.024 ms.
 const FINEST_BITS: u32 = 10;
-/// Slots of a level, as a power of two: one bit each in a word.
+/// The slots of a level, as a power of two: one bit each in a word.
 const SLOT_BITS: u32 = 6;
 const SLOTS: usize = 1 << SLOT_BITS;
-/// As many as 64-bit times need.
+/// The number of levels that cover 64-bit times.
 const LEVELS: usize = ((64 - FINEST_BITS).div_ceil(SLOT_BITS)) as usize;
 
 #[derive(Debug)]
 pub(crate) struct Wheel<T> {
-    /// Which slots of each level hold something, and which levels do: asked for every entry, so kept together.
+    /// The used slots of each level, and the used levels: read for every entry, so stored together.
     used: [u64; LEVELS],
     in_use: u16,
     levels: [[Slot<T>; SLOTS]; LEVELS],
-    /// The rest of the slot that is now, the last first.
+    /// The rest of the current slot, latest first.
     present: Vec<(Timestamp, T)>,
-    /// What came for the slot that is now, or an earlier one, when it was there.
+    /// Entries that were inserted for the current slot or an earlier one.
     ready: BinaryHeap<Reverse<(Timestamp, T)>>,
-    /// The slot of level 0 that is now, counted from the beginning of time. All before it are empty.
+    /// The current slot of level 0, counted from time zero. All earlier ones are empty.
     now: u64,
     len: usize,
     stale: usize,
@@ -52,7 +51,7 @@ pub(crate) struct Wheel<T> {
 #[derive(Debug)]
 struct Slot<T> {
     entries: Vec<(Timestamp, T)>,
-    /// Not after the first of them.
+    /// A lower bound of the times of the entries.
     first: Timestamp,
 }
 
@@ -74,28 +73,28 @@ impl<T: Ord + Copy> Wheel<T> {
         }
     }
 
-    pub(crate) fn insert(&mut self, at: Timestamp, what: T) {
+    pub(crate) fn insert(&mut self, at: Timestamp, item: T) {
         self.len += 1;
-        self.place(at, what);
+        self.place(at, item);
     }
 
-    fn place(&mut self, at: Timestamp, what: T) {
+    fn place(&mut self, at: Timestamp, item: T) {
         let tick = at.as_micros() >> FINEST_BITS;
         if tick <= self.now {
-            self.ready.push(Reverse((at, what)));
+            self.ready.push(Reverse((at, item)));
             return;
         }
-        // The highest group of bits in which the two differ says how far ahead it is.
+        // The highest group of bits in which both differ is the level.
         let level = (63 - (tick ^ self.now).leading_zeros()) / SLOT_BITS;
         let slot = (tick >> (level * SLOT_BITS)) as usize % SLOTS;
         self.in_use |= 1 << level;
         self.used[level as usize] |= 1 << slot;
         let slot = &mut self.levels[level as usize][slot];
         slot.first = slot.first.min(at);
-        slot.entries.push((at, what));
+        slot.entries.push((at, item));
     }
 
-    /// The first of those whose slot has come.
+    /// The time of the first entry in `present` and `ready`.
     fn first_present(&self) -> Option<Timestamp> {
         let present = self.present.last().map(|(at, _)| *at);
         let ready = self.ready.peek().map(|Reverse((at, _))| *at);
@@ -105,7 +104,7 @@ impl<T: Ord + Copy> Wheel<T> {
         }
     }
 
-    /// When to look again: not after the first entry, and exactly then unless that one is stale.
+    /// The time of the first entry; possibly earlier if that entry was swept.
     pub(crate) fn next(&self) -> Option<Timestamp> {
         self.first_present().or_else(|| {
             let (level, slot) = self.first_used()?;
@@ -113,13 +112,13 @@ impl<T: Ord + Copy> Wheel<T> {
         })
     }
 
-    /// The level and slot of the first entry whose slot has not come.
+    /// The level and slot of the first entry outside of `present` and `ready`.
     fn first_used(&self) -> Option<(usize, usize)> {
         let level = (self.in_use != 0).then(|| self.in_use.trailing_zeros() as usize)?;
         Some((level, self.used[level].trailing_zeros() as usize))
     }
 
-    /// Takes the first entry that is due at `now`.
+    /// Removes and returns the first entry, if it is due at `now`.
     pub(crate) fn pop_due(&mut self, now: Timestamp) -> Option<(Timestamp, T)> {
         loop {
             let present = match (self.present.last(), self.ready.peek()) {
@@ -142,17 +141,17 @@ impl<T: Ord + Copy> Wheel<T> {
         }
     }
 
-    /// Goes on to the next slot in use, if its time has begun at `tick`. All that was present has been taken.
+    /// Moves on to the next used slot, if its time has begun at `tick`. `present` and `ready` are empty.
     fn advance(&mut self, tick: u64) -> Option<()> {
-        // After a burst; what is due in an ordinary millisecond is small, and its room is used again.
-        self.present.shrink_to(ROOM);
-        self.ready.shrink_to(ROOM);
+        // Gives back the memory of a burst; the capacity for an ordinary millisecond is kept.
+        self.present.shrink_to(KEPT_CAPACITY);
+        self.ready.shrink_to(KEPT_CAPACITY);
         let Some((level, slot)) = self.first_used() else {
             self.now = self.now.max(tick);
             return None;
         };
         let shift = level as u32 * SLOT_BITS;
-        // The slots of a level share what lies above it with the present.
+        // All slots of a level lie within the current slot of the level above.
         let above = self.now.checked_shr(shift + SLOT_BITS).unwrap_or(0);
         let begins = (above.checked_shl(SLOT_BITS).unwrap_or(0) | slot as u64) << shift;
         if begins > tick {
@@ -162,19 +161,19 @@ impl<T: Ord + Copy> Wheel<T> {
         self.vacate(level, slot);
         let entries = &mut self.levels[level][slot].entries;
         if level == 0 {
-            // Used again in 65 ms: each gets the other's room.
+            // The slot is used again in 65 ms, so both vectors are kept.
             std::mem::swap(entries, &mut self.present);
             self.present.sort_unstable_by(|a, b| b.cmp(a));
         } else {
-            // The room of larger ones is given back.
-            for (at, what) in std::mem::take(entries) {
-                self.place(at, what);
+            // Larger slots give their memory back.
+            for (at, item) in std::mem::take(entries) {
+                self.place(at, item);
             }
         }
         Some(())
     }
 
-    /// Says that a slot holds nothing, or soon will not.
+    /// Marks a slot as empty.
     fn vacate(&mut self, level: usize, slot: usize) {
         self.used[level] &= !(1 << slot);
         if self.used[level] == 0 {
@@ -183,26 +182,26 @@ impl<T: Ord + Copy> Wheel<T> {
         self.levels[level][slot].first = Timestamp::from_micros(u64::MAX);
     }
 
-    /// Says that an entry that is in here no longer holds. Whether it is time to [`sweep`](Self::sweep).
-    pub(crate) fn forsake(&mut self) -> bool {
+    /// Counts one entry as stale. Returns whether it is time to [`sweep`](Self::sweep).
+    pub(crate) fn mark_stale(&mut self) -> bool {
         self.stale += 1;
-        self.stale > FEW && self.stale * 2 > self.len
+        self.stale > MIN_STALE && self.stale * 2 > self.len
     }
 
-    /// Says that an entry that was given was stale.
-    pub(crate) fn met_stale(&mut self) {
+    /// Uncounts a stale entry that was returned.
+    pub(crate) fn drop_stale(&mut self) {
         self.stale = self.stale.saturating_sub(1);
     }
 
-    /// Drops the entries that do not hold.
-    pub(crate) fn sweep(&mut self, mut holds: impl FnMut(Timestamp, T) -> bool) {
-        self.present.retain(|(at, what)| holds(*at, *what));
-        self.ready.retain(|Reverse((at, what))| holds(*at, *what));
+    /// Drops the entries that are not valid.
+    pub(crate) fn sweep(&mut self, mut is_valid: impl FnMut(Timestamp, T) -> bool) {
+        self.present.retain(|(at, item)| is_valid(*at, *item));
+        self.ready.retain(|Reverse((at, item))| is_valid(*at, *item));
         self.len = self.present.len() + self.ready.len();
         for level in 0..LEVELS {
             for slot in 0..SLOTS {
                 let entries = &mut self.levels[level][slot].entries;
-                entries.retain(|(at, what)| holds(*at, *what));
+                entries.retain(|(at, item)| is_valid(*at, *item));
                 entries.shrink_to_fit();
                 self.len += entries.len();
                 if entries.is_empty() {
@@ -214,11 +213,11 @@ impl<T: Ord + Copy> Wheel<T> {
     }
 }
 
-/// Fewer stale entries than this are not worth a sweep.
-const FEW: usize = 1024;
+/// Up to this number, stale entries are not worth a sweep.
+const MIN_STALE: usize = 1024;
 
-/// The room that a list of one millisecond keeps when it is empty: for four million entries a second.
-const ROOM: usize = 4096;
+/// The capacity that the list of one millisecond keeps when it is empty: enough for four million entries a second.
+const KEPT_CAPACITY: usize = 4096;
 
 #[cfg(test)]
 mod tests {
@@ -239,7 +238,7 @@ mod tests {
     }
 
     fn step() -> impl Strategy<Value = Step> {
-        // Times near and far, on and beside the borders of slots.
+        // Times near and far, at and around the borders of slots.
         let span = (0_u32..63).prop_flat_map(|bits| 0..(2_u64 << bits));
         prop_oneof![
             8 => span.clone().prop_map(Step::Insert),
@@ -252,7 +251,7 @@ mod tests {
     proptest! {
         /// The same entries, at the same times and in the same order as from an ordered set.
         #[test]
-        fn gives_what_an_ordered_set_gives(steps in proptest::collection::vec(step(), 1..200)) {
+        fn agrees_with_an_ordered_set(steps in proptest::collection::vec(step(), 1..200)) {
             let (mut wheel, mut set) = (Wheel::new(), BTreeSet::new());
             let (mut now, mut number) = (1_u64 << 50, 0_u32);
             for step in steps {
@@ -265,8 +264,8 @@ mod tests {
                     }
                     Step::Pass(time) => now = now.saturating_add(time),
                     Step::Sweep(third) => {
-                        wheel.sweep(|_, what| what % third != 0);
-                        set.retain(|(_, what)| what % third != 0);
+                        wheel.sweep(|_, item| item % third != 0);
+                        set.retain(|(_, item)| item % third != 0);
                     }
                 }
                 while let Some(due) = wheel.pop_due(at(now)) {
@@ -283,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn the_next_time_is_exact_unless_that_entry_is_stale() {
+    fn the_next_time_is_exact() {
         let mut wheel = Wheel::new();
         wheel.insert(at(70_000_001), 1);
         wheel.insert(at(70_000_000), 2);
@@ -300,11 +299,11 @@ mod tests {
     }
 
     #[test]
-    fn what_a_burst_took_is_given_back() {
+    fn a_burst_gives_its_memory_back() {
         let burst = 100_000;
         let mut wheel = Wheel::new();
         for start in [1_000_000, 31_000_000, 61_000_500] {
-            // Some of one millisecond that is to come, and as many that are due when they are said.
+            // A burst in one millisecond of the future, and another that is due at once.
             for number in 0..burst {
                 wheel.insert(at(start), number);
             }
@@ -314,12 +313,12 @@ mod tests {
                 wheel.insert(at(start), burst + number);
             }
             assert_eq!(std::iter::from_fn(|| wheel.pop_due(at(start))).count() as u32, 2 * burst - 1);
-            assert!(largest(&wheel) <= Some(ROOM), "{:?}", largest(&wheel));
+            assert!(largest(&wheel) <= Some(KEPT_CAPACITY), "{:?}", largest(&wheel));
         }
     }
 
     #[test]
-    fn what_was_swept_takes_no_room() {
+    fn swept_entries_take_no_memory() {
         let mut wheel = Wheel::new();
         for number in 0..10_000_u64 {
             wheel.insert(at(70_000_000 + number % 2), number);
@@ -334,11 +333,11 @@ mod tests {
         let mut sweeps = 0;
         for number in 0..100_000_u64 {
             wheel.insert(at(number * 1_000_000), number);
-            if wheel.forsake() {
+            if wheel.mark_stale() {
                 wheel.sweep(|_, _| false);
                 sweeps += 1;
             }
-            assert!(wheel.len <= FEW + 1, "{}", wheel.len);
+            assert!(wheel.len <= MIN_STALE + 1, "{}", wheel.len);
         }
         assert!(sweeps > 10);
     }

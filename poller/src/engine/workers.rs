@@ -1,20 +1,20 @@
-//! The tasks that make the attempts. Each makes one after another, for whichever poll is next.
+//! A pool of worker tasks that make attempts, one at a time each.
 //!
 //! ```text
-//!            job: one request             the attempt is made, its result sent
-//!  driver ─────────────────────► worker ────────────────────────────────────────► driver
-//!                                  ▲  idle                                            │
-//!                                  └────────────────── back ◄─────────────────────────┘
+//!           job: one request            result of the attempt
+//!  driver ───────────────────► worker ─────────────────────────► driver
+//!                                ▲                                  │
+//!                                └────── idle, until the next ◄─────┘
 //! ```
 //!
-//! A task of its own for every request, with a timer of its own, would cost more than the rest of what the engine does
-//! for it: a task takes a large piece of memory, and more of the allocator's time than of the scheduler's. So a worker
-//! that is back waits for the next job, and leaves its timer set: the next request is cut later than the last, mostly.
+//! A new task and timer for every request would cost more than all other work of the engine for it, mostly in the
+//! allocator: a task is a large allocation. A worker therefore waits for the next job and keeps its timer, because the next
+//! request mostly times out later than the last.
 //!
-//! What always holds:
-//! - a worker is out for one poll at most;
-//! - one that is dropped here is gone, and the request it is out for with it;
-//! - one that is idle keeps nothing of the engine, so that a store can be opened anew once the engine has stopped.
+//! Invariants:
+//! - a worker makes at most one attempt at a time;
+//! - dropping a `Worker` aborts its task and its request;
+//! - an idle worker holds no dependency of the engine, so the store can be reopened once the engine has stopped.
 
 use std::collections::HashMap;
 use std::future::poll_fn;
@@ -32,61 +32,60 @@ use super::message::{Message, WeakDriverHandle, report};
 use super::timer::Timer;
 use crate::key::PollKey;
 
-/// The most that are kept while there is nothing for them to do, however many requests may be in flight. They take some
-/// kilobytes each.
-const MOST_KEPT: usize = 4096;
+/// The most idle workers that are kept; each takes some kilobytes.
+const MAX_IDLE: usize = 4096;
 
-/// One attempt to be made, and what is needed for it.
+/// One attempt to make, and its dependencies.
 pub(super) struct Job {
-    pub(super) send: StartRequest,
-    /// The poll, where those of its scope may share requests.
+    pub(super) request: StartRequest,
+    /// The key of the poll, if requests may be coalesced.
     pub(super) shared_as: Option<PollKey>,
     pub(super) span: Span,
     pub(super) deps: Arc<Deps>,
-    /// Where its result goes.
+    /// The receiver of the result.
     pub(super) driver: WeakDriverHandle,
 }
 
-/// All of them, by what they do.
+/// All workers, idle and busy.
 pub(super) struct Workers {
     idle: Vec<Worker>,
-    /// How many of those are kept.
-    kept: usize,
-    out: HashMap<PollId, Worker>,
+    /// The most idle workers that are kept.
+    max_idle: usize,
+    busy: HashMap<PollId, Worker>,
 }
 
 impl Workers {
-    /// For so many requests in flight.
+    /// A pool for up to `in_flight` requests at once.
     pub(super) fn new(in_flight: usize) -> Self {
-        Self { idle: Vec::new(), kept: in_flight.min(MOST_KEPT), out: HashMap::new() }
+        Self { idle: Vec::new(), max_idle: in_flight.min(MAX_IDLE), busy: HashMap::new() }
     }
 
-    /// Has an attempt made; [`Message::Attempted`] follows.
+    /// Starts an attempt; its result is a [`Message::Attempted`].
     pub(super) fn send(&mut self, job: Job) {
-        let id = job.send.id;
+        let id = job.request.id;
         let worker = match self.idle.pop() {
             Some(worker) => worker.assign(job),
             None => Worker::spawn(job),
         };
-        self.out.insert(id, worker);
+        self.busy.insert(id, worker);
     }
 
-    /// The attempt for this poll has ended.
-    pub(super) fn back(&mut self, id: PollId) {
-        if let Some(worker) = self.out.remove(&id)
-            && self.idle.len() < self.kept
+    /// Returns the worker of this poll to the pool: its attempt has ended.
+    pub(super) fn release(&mut self, id: PollId) {
+        if let Some(worker) = self.busy.remove(&id)
+            && self.idle.len() < self.max_idle
         {
             self.idle.push(worker);
         }
     }
 
-    /// Abandons the attempt for this poll, if one is under way.
-    pub(super) fn abandon(&mut self, id: PollId) {
-        self.out.remove(&id);
+    /// Aborts the attempt of this poll, if one is under way.
+    pub(super) fn abort(&mut self, id: PollId) {
+        self.busy.remove(&id);
     }
 }
 
-/// One task, which ends with this value.
+/// A worker task; dropping this aborts it.
 struct Worker {
     slot: Arc<JobSlot>,
     task: AbortHandle,
@@ -100,12 +99,12 @@ impl Worker {
         let job_slot = Arc::clone(&slot);
         let task = tokio::spawn(async move {
             loop {
-                let Job { send, shared_as, span, deps, driver } =
+                let Job { request, shared_as, span, deps, driver } =
                     poll_fn(|context| job_slot.poll(context)).await;
-                let id = send.id;
+                let id = request.id;
                 let attempt = async {
-                    let (judgement, ended) = attempt::make(deps, send, shared_as, &mut timer).await;
-                    // Where the driver has stopped, the poll stays open in the store.
+                    let (judgement, ended) = attempt::make(deps, request, shared_as, &mut timer).await;
+                    // If the driver has stopped, the poll stays open in the store.
                     report(&driver, Message::Attempted { id, judgement, ended });
                 };
                 attempt.instrument(span).await;
@@ -126,7 +125,7 @@ impl Drop for Worker {
     }
 }
 
-/// Where a worker finds its next job. A channel would have room for dozens, and so would take more than the worker.
+/// The slot for the next job of a worker. The smallest tokio channel takes more memory than the worker.
 #[derive(Default)]
 struct JobSlot(Mutex<Waiting>);
 

@@ -1,33 +1,33 @@
-//! Everything the engine decides, without doing any of it.
+//! The decisions of the engine, without I/O.
 //!
-//! The core owns the schedule and the state of every open poll. Inputs are method calls that carry the time; what
-//! must be done about them is left as [`Effect`]s for the driver to carry out. There is no clock, task or socket here,
-//! so a test can run a million polls through an hour, stop anywhere, and see every decision.
+//! The core owns the schedule and the state of every open poll. Inputs are method calls that carry the time; outputs are
+//! [`Effect`]s, which the driver carries out. There is no clock, task or socket here, so a test can run a million polls
+//! through an hour, stop anywhere, and see every decision.
 //!
 //! ```text
 //!  submit ─► creating ─► waiting ◄──────────► queued ─► in flight
-//!               │           │  due, may not      │          │
-//!               │ refused   │  send yet          │          │ judgement
-//!               ▼           └───────► finishing ◄┴──────────┘
-//!              gone                       │ outcome stored, then told
+//!               │           │  due, but not      │          │
+//!               │ refused   │  admitted yet      │          │ judgement
+//!               ▼           └─────────► saving ◄─┴──────────┘
+//!            removed                      │ outcome stored, then reported
 //!                                         ▼
-//!                                        gone
+//!                                      removed
 //! ```
 //!
-//! What always holds:
-//! - the first request waits until the creation is stored, and an outcome is stored before it is told;
-//! - a poll has at most one request in flight, and none once it is finishing;
-//! - every poll that is waiting, queued or awaiting a store's recovery has one entry in the schedule that holds, a poll
-//!   in flight none: its request ends by itself, at the deadline at the latest;
-//! - in a shutdown only those that await a store's recovery have one: nobody else is looked at any more.
+//! Invariants:
+//! - the first request waits until the creation is stored, and an outcome is stored before it is reported;
+//! - a poll has at most one request in flight, and none while its outcome is being saved;
+//! - a poll that is waiting, queued or due for another attempt to save has exactly one valid entry in the schedule. A poll
+//!   in flight has none: its request ends by itself, at the deadline at the latest;
+//! - during a shutdown only polls due for another attempt to save have one.
 //!
-//! A million polls of one kind are one spec, so an entry here is little more than a name, a URL and two times. A step
-//! of a poll that nobody watches allocates nothing but what it has to keep.
+//! Polls of one kind share a spec, so an entry is little more than a key, a URL and two times. A step of an unwatched
+//! poll allocates only the data that it keeps.
 
 mod queries;
 mod transitions;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::HashSet;
 use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,9 +35,9 @@ use std::time::Duration;
 use retry::{RetryOptions, Rng};
 use slotmap::SlotMap;
 
-use super::admission::{AdmissionControl, QueueId};
-use super::effect::{Effect, Submitted, Ticket};
-use super::entry::{Entry, Phase, PollId};
+use super::admission::{AdmissionControl, Hold};
+use super::effect::{Effect, Submitted};
+use super::entry::{Entry, Phase, PollId, Ticket};
 use super::interner::Interner;
 use super::key_index::KeyIndex;
 use super::wheel::Wheel;
@@ -52,20 +52,13 @@ use crate::outcome::{Outcome, OutcomeKind};
 use crate::state::{PollState, Span, StepLimits};
 use crate::store::{Creation, StoreError, StoredPoll};
 
-/// A hold-back that is in force.
-#[derive(Debug)]
-struct Hold {
-    until: Timestamp,
-    /// Whose response asked for it.
-    by: PollKey,
-}
+/// The most polls for which memory is reserved in advance: some 100 bytes each.
+const MAX_RESERVED: usize = 1 << 20;
 
-/// How many polls room is made for before they are there: some 100 bytes each.
-const MOST_EXPECTED: usize = 1 << 20;
-
-/// For how many effects room is kept: more than one batch of messages brings.
+/// The capacity of the list of effects that is kept: more than one batch of messages causes.
 const EFFECTS: usize = 8192;
 
+/// The schedule and the state of every open poll.
 #[derive(Debug)]
 pub(crate) struct Core {
     limits: Limits,
@@ -76,17 +69,13 @@ pub(crate) struct Core {
     interner: Interner,
     schedule: Wheel<PollId>,
     admission: AdmissionControl<PollId>,
-    /// When lanes that are held back may send again.
-    releases: BTreeSet<(Timestamp, QueueId)>,
-    /// The hold-backs in force; few, and only kept to be told of.
-    holds: HashMap<QueueId, Hold>,
     rng: Rng,
     store_retry: RetryOptions,
     effects: Vec<Effect>,
-    /// Outcomes that are decided but not stored yet.
+    /// The number of outcomes that are decided but not stored yet.
     unsaved: usize,
-    /// What was finished while the store is asked for open polls.
-    finished_since_look: Option<HashSet<PollKey>>,
+    /// The polls that ended while the store reads open polls; see [`adopt`](Self::adopt).
+    ended_since_read: Option<HashSet<PollKey>>,
     shutting_down: bool,
 }
 
@@ -107,45 +96,44 @@ impl Core {
             interner: Interner::new(),
             schedule: Wheel::new(),
             admission,
-            releases: BTreeSet::new(),
-            holds: HashMap::new(),
             rng,
             store_retry: RetryOptions::default(),
             effects: Vec::new(),
             unsaved: 0,
-            finished_since_look: None,
+            ended_since_read: None,
             shutting_down: false,
         }
     }
 
-    /// What has to be done since this was last asked, in order. `effects` is used again for what comes next.
+    /// Moves the effects since the last call into `effects`, in order, and reuses the memory of `effects` for the next ones.
     pub(crate) fn take_effects(&mut self, effects: &mut Vec<Effect>) {
         effects.clear();
-        // A burst, such as a million deadlines in one second, needs hundreds of megabytes, and only once.
+        // A burst, such as a million deadlines in one second, needs hundreds of megabytes once.
         effects.shrink_to(EFFECTS);
         std::mem::swap(&mut self.effects, effects);
     }
 
-    /// When [`tick`](Self::tick) may have something to do; it has none before.
+    /// The earliest time at which [`tick`](Self::tick) may have an effect.
     pub(crate) fn next_wake(&self) -> Option<Timestamp> {
-        let release = self.releases.first().map(|(at, _)| *at);
+        // During a shutdown no request begins, so the end of a hold changes nothing.
+        let release = self.admission.next_release().filter(|_| !self.shutting_down);
         [self.schedule.next(), release].into_iter().flatten().min()
     }
 
-    /// Makes room for polls that will be adopted. So many are said to come: that is believed up to a point.
-    pub(crate) fn expect(&mut self, polls: usize) {
-        let more = polls.min(MOST_EXPECTED);
+    /// Reserves memory for `polls` polls that will be adopted, within bounds: the number comes from the store.
+    pub(crate) fn reserve(&mut self, polls: usize) {
+        let more = polls.min(MAX_RESERVED);
         self.polls.reserve(more);
         self.key_index.reserve(more, &self.polls);
     }
 
-    /// Somebody wants this poll to be run.
+    /// Handles a call of `submit`.
     pub(crate) fn submit(&mut self, ticket: Ticket, key: PollKey, spec: PollSpec, now: Timestamp) {
         if self.shutting_down {
             return self.answer(ticket, Err(Kind::Shutdown.into()));
         }
-        let place = self.key_index.place(&key);
-        if let Some(id) = self.key_index.find(&key, place, &self.polls) {
+        let hash = self.key_index.hash(&key);
+        if let Some(id) = self.key_index.find(&key, hash, &self.polls) {
             let Some(entry) = self.polls.get_mut(id) else { return };
             let fields = entry.spec.differences(&spec);
             if !fields.is_empty() {
@@ -162,11 +150,11 @@ impl Core {
             return self.answer(ticket, Err(Kind::Full { limit }.into()));
         }
         let poll = StoredPoll::new(key, self.specs.share(spec), now);
-        let id = self.insert(&poll, place, PollState::new(now), Phase::Creating(ticket, None));
+        let id = self.insert(&poll, hash, PollState::new(now), Phase::Creating(ticket, None));
         self.effects.push(Effect::Create { id, poll });
     }
 
-    /// The store has answered to [`Effect::Create`].
+    /// Handles the reply of the store to [`Effect::Create`].
     pub(crate) fn created(&mut self, id: PollId, result: Result<Creation, StoreError>, now: Timestamp) {
         let Some(entry) = self.polls.get_mut(id) else { return };
         let Phase::Creating(first, joined) = &mut entry.phase else { return };
@@ -186,7 +174,7 @@ impl Core {
                 (_, Some(outcome)) => {
                     Ok(Submitted::Finished { outcome, deadline: present.created_at + present.spec.timeout() })
                 }
-                // An earlier process left it, or another created it, and nobody has told of it yet: it is ours to run.
+                // An earlier process left it open, or another process created it and this one has not read it yet.
                 (_, None) => {
                     entry.state = PollState::resumed(&entry.spec, present.created_at, present.restarts, now);
                     let deadline = entry.state.deadline(&entry.spec);
@@ -204,58 +192,50 @@ impl Core {
         }
     }
 
-    /// The store is being asked for the polls that are open; [`adopt`](Self::adopt) follows, and then
-    /// [`end_look`](Self::end_look).
-    pub(crate) fn begin_look(&mut self) {
-        self.finished_since_look = Some(HashSet::new());
+    /// The store begins to read open polls. Calls of [`adopt`](Self::adopt) follow, then one of
+    /// [`end_read`](Self::end_read).
+    pub(crate) fn begin_read(&mut self) {
+        self.ended_since_read = Some(HashSet::new());
     }
 
-    /// All that the store was asked for has been adopted.
-    pub(crate) fn end_look(&mut self) {
-        self.finished_since_look = None;
+    /// All open polls that the store has read are adopted.
+    pub(crate) fn end_read(&mut self) {
+        self.ended_since_read = None;
     }
 
-    /// Runs polls that an earlier process left open or another created, unless they run already.
+    /// Runs polls that an earlier process left open or another process created, unless they run already.
     ///
-    /// What the store said may be older than what has been finished here since it was asked. Keys of polls of which that
-    /// may be so are returned and not run: the store has to be asked again.
+    /// The store may have read a poll before its outcome was saved here. Such polls are not run; their keys are returned,
+    /// and the caller reads them from the store again.
     pub(crate) fn adopt(&mut self, polls: Vec<StoredPoll>, now: Timestamp) -> Vec<PollKey> {
         let mut doubtful = Vec::new();
         for mut poll in polls.into_iter().filter(|poll| poll.outcome.is_none()) {
-            if self.finished_since_look.as_ref().is_some_and(|finished| finished.contains(&poll.key)) {
+            if self.ended_since_read.as_ref().is_some_and(|finished| finished.contains(&poll.key)) {
                 doubtful.push(poll.key);
                 continue;
             }
-            let place = self.key_index.place(&poll.key);
-            if self.key_index.find(&poll.key, place, &self.polls).is_none() {
+            let hash = self.key_index.hash(&poll.key);
+            if self.key_index.find(&poll.key, hash, &self.polls).is_none() {
                 poll.spec = self.specs.share(poll.spec);
                 let state = PollState::resumed(&poll.spec, poll.created_at, poll.restarts, now);
-                let id = self.insert(&poll, place, state, Phase::Queued { since: now });
-                self.look_at(id, now);
+                let id = self.insert(&poll, hash, state, Phase::Queued { since: now });
+                self.advance(id, now);
             }
         }
         doubtful
     }
 
-    /// Does everything that is due.
+    /// Does all that is due at `now`.
     pub(crate) fn tick(&mut self, now: Timestamp) {
-        while let Some((at, queue)) = self.releases.first().copied()
-            && at <= now
-        {
-            self.releases.pop_first();
-            self.admission.release(queue, now);
-            if self.holds.get(&queue).is_some_and(|hold| hold.until <= now) {
-                self.holds.remove(&queue);
-            }
-        }
-        // Those that waited for a hold to end come before those that are due only now.
+        self.admission.release_due(now);
+        // Polls that waited for a hold to end go before polls that become due now.
         self.dispatch(now);
         while let Some((at, id)) = self.schedule.pop_due(now) {
-            self.woken(id, at, now);
+            self.fire(id, at, now);
         }
     }
 
-    /// The request of [`Effect::StartRequest`] is over.
+    /// Handles the end of the request of [`Effect::StartRequest`].
     pub(crate) fn attempted(
         &mut self,
         id: PollId,
@@ -276,21 +256,18 @@ impl Core {
         self.admission.end(queue);
         let number = entry.state.attempt();
         self.effects.push(Effect::Attempted { id, number, record: step.record });
-        let held = match step.hold {
-            Some(until) if self.admission.hold(queue, until) => {
-                self.releases.insert((until, queue));
-                self.holds.insert(queue, Hold { until, by: entry.key.clone() });
-                self.effects.push(Effect::Held { queue, until, by: id });
-                true
-            }
-            _ => false,
-        };
-        match step.end {
+        let held = step
+            .hold
+            .filter(|until| self.admission.hold(queue, Hold { until: *until, by: entry.key.clone() }));
+        self.effects.extend(held.map(|until| Effect::Held { queue, until, by: id }));
+        match step.outcome {
             Some(kind) => self.end(id, kind, ended),
-            None => self.look_at(id, now),
+            None => self.advance(id, now),
         }
-        if !held && let Some(event) = self.held_in(queue, id) {
-            self.effects.push(Effect::Tell { id, event });
+        if held.is_none()
+            && let Some(event) = self.held_in(queue, id)
+        {
+            self.effects.push(Effect::Notify { id, event });
         }
         self.dispatch(now);
     }
@@ -298,7 +275,7 @@ impl Core {
     /// Ends a poll as cancelled, unless its outcome is decided or its deadline has passed.
     pub(crate) fn cancel(&mut self, id: PollId, now: Timestamp) {
         let Some(entry) = self.polls.get_mut(id) else { return };
-        // At the deadline the poll has ended, though nobody may have looked at it yet.
+        // At the deadline the poll has timed out, even if `tick` has not reached it yet.
         let over = now >= entry.state.deadline(&entry.spec);
         match &mut entry.phase {
             Phase::Creating(_, joined) => joined.get_or_insert_default().cancelled = true,
@@ -306,7 +283,7 @@ impl Core {
             _ if over => {}
             Phase::Waiting { .. } | Phase::Queued { .. } => {
                 self.end(id, OutcomeKind::Cancelled, now);
-                self.forsake();
+                self.mark_stale();
             }
             Phase::InFlight { .. } => {
                 self.admission.end(entry.queue);
@@ -317,7 +294,8 @@ impl Core {
         }
     }
 
-    /// The store has answered to [`Effect::SaveOutcome`]: with the outcome that it keeps, which is the one that is told.
+    /// Handles the reply of the store to [`Effect::SaveOutcome`]. The outcome that the store returns is the one reported: it
+    /// may be an earlier one.
     pub(crate) fn outcome_saved(
         &mut self,
         id: PollId,
@@ -326,11 +304,11 @@ impl Core {
     ) {
         match result {
             Ok(outcome) => {
-                if let (Some(finished), Some(entry)) = (&mut self.finished_since_look, self.polls.get(id)) {
+                if let (Some(finished), Some(entry)) = (&mut self.ended_since_read, self.polls.get(id)) {
                     finished.insert(entry.key.clone());
                 }
                 self.remove(id, now);
-                self.effects.push(Effect::Tell { id, event: Event::Outcome(outcome) });
+                self.effects.push(Effect::Notify { id, event: Event::Outcome(outcome) });
             }
             Err(_) => {
                 let Some(Entry { phase: Phase::Saving(unsaved), .. }) = self.polls.get_mut(id) else {
@@ -344,15 +322,14 @@ impl Core {
         }
     }
 
-    /// From here on no request begins and nothing is accepted; what is in flight may still end. Nothing falls due any
-    /// more but outcomes that the store failed to keep. There is little time left for those, so it is asked at once, and
-    /// then again as after a first failure.
+    /// Begins the shutdown: no request begins and no submission is accepted; requests in flight may still end. The schedule
+    /// holds only outcomes that the store failed to save. Little time is left for them, so they are saved again at once,
+    /// with the backoff reset.
     pub(crate) fn shut_down(&mut self) {
         if std::mem::replace(&mut self.shutting_down, true) {
             return;
         }
         self.schedule = Wheel::new();
-        self.releases.clear();
         if self.unsaved == 0 {
             return;
         }
@@ -387,10 +364,10 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_micros(1_000_000);
 
     #[test]
-    fn what_a_burst_of_effects_took_is_given_back() {
+    fn a_burst_of_effects_gives_its_memory_back() {
         let mut core = Core::new(Limits::default(), Rng::seeded(1));
         for number in 0..10 * EFFECTS {
-            core.answer(Ticket(number as u32), Err(Kind::Shutdown.into()));
+            core.answer(Ticket(number), Err(Kind::Shutdown.into()));
         }
         let mut effects = effects(&mut core);
         assert_eq!(effects.len(), 10 * EFFECTS);
@@ -399,28 +376,28 @@ mod tests {
     }
 
     #[test]
-    fn a_store_that_was_asked_before_a_poll_ended_does_not_bring_it_back() {
+    fn a_stale_read_of_the_store_does_not_reopen_an_ended_poll() {
         let mut core = Core::new(Limits::default(), Rng::seeded(1));
         let spec = PollSpec::parse(r#"{"url": "https://example.com"}"#).unwrap();
         core.submit(Ticket(1), PollKey::new("", "a"), spec, NOW);
         let Some(Effect::Create { id, poll }) = effects(&mut core).pop() else {
-            panic!("it is stored first")
+            panic!("a poll is stored first")
         };
         core.created(id, Ok(Creation::Created), NOW);
-        core.begin_look();
+        core.begin_read();
         let response = RecordedResponse::from(Response::new(200, http::HeaderMap::new(), ""));
         core.attempted(id, Judgement::Matched { response }, NOW, NOW);
         let Some(Effect::SaveOutcome { outcome, .. }) = effects(&mut core).pop() else {
-            panic!("its outcome is stored")
+            panic!("the outcome is stored")
         };
         core.outcome_saved(id, Ok(outcome), NOW);
         effects(&mut core);
 
         assert_eq!(core.adopt(vec![poll.clone()], NOW), [PollKey::new("", "a")]);
         assert!(effects(&mut core).is_empty() && core.open() == 0, "no request follows an outcome");
-        // Asked again, the store would not name it, unless somebody has created it anew: then it runs.
-        core.end_look();
-        core.begin_look();
+        // A second read names the poll only if it was created anew, and then it runs.
+        core.end_read();
+        core.begin_read();
         assert!(core.adopt(vec![poll], NOW).is_empty());
         assert_eq!(core.open(), 1);
     }

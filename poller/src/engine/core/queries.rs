@@ -1,4 +1,4 @@
-//! What can be seen of the core, for those who watch polls, ask for them or count them. Nothing here changes it.
+//! Read-only queries of the core: for watchers, look-ups by key, statistics and the shutdown report.
 
 use super::super::admission::QueueId;
 use super::super::entry::{Entry, Phase, PollId};
@@ -10,7 +10,7 @@ use crate::outcome::Attempt;
 use crate::shutdown::{self, LeftOpen, Stopped};
 
 impl Core {
-    /// Polls that have no outcome yet.
+    /// The number of polls without a stored outcome.
     pub(crate) fn open(&self) -> usize {
         self.polls.len()
     }
@@ -19,25 +19,25 @@ impl Core {
         self.admission.in_flight()
     }
 
-    /// How many outcomes are decided but not stored yet.
+    /// The number of outcomes that are decided but not stored yet.
     pub(crate) const fn unsaved(&self) -> usize {
         self.unsaved
     }
 
-    /// How many lanes a hint holds back.
+    /// The number of origins, by credentials, that a hold keeps from sending.
     pub(crate) fn held_back(&self) -> usize {
-        self.holds.len()
+        self.admission.held_back()
     }
 
-    /// The name of an open poll and its last attempts, oldest first.
+    /// The key of an open poll and its last attempts, oldest first.
     pub(crate) fn attempts(&self, id: PollId) -> Option<(PollKey, Vec<Attempt>)> {
         let entry = self.polls.get(id)?;
         let attempts = entry.state.history(&entry.spec, entry.is_in_flight());
         Some((entry.key.clone(), attempts.collect()))
     }
 
-    /// What somebody who watches an open poll from now on has missed: the attempts that are kept, oldest first, the
-    /// request in flight, the hold-back in force.
+    /// The events with which a new watcher of an open poll begins: the recorded attempts, oldest first, the request in
+    /// flight, the hold in force.
     pub(crate) fn missed(&self, id: PollId) -> Vec<Event> {
         let Some(entry) = self.polls.get(id) else { return Vec::new() };
         let attempts = entry.state.history(&entry.spec, entry.is_in_flight());
@@ -49,9 +49,9 @@ impl Core {
         events
     }
 
-    /// That a hold-back of this lane keeps the poll from its next request, if it does.
+    /// The event that the hold on this queue delays the next request of the poll, if it does.
     pub(crate) fn held_in(&self, queue: QueueId, id: PollId) -> Option<Event> {
-        let hold = self.holds.get(&queue)?;
+        let hold = self.admission.held(queue)?;
         let entry = self.polls.get(id).filter(|entry| entry.queue == queue)?;
         let waits = matches!(entry.phase, Phase::Waiting { .. } | Phase::Queued { .. });
         let deadline = entry.state.deadline(&entry.spec);
@@ -60,38 +60,38 @@ impl Core {
         Some(Event::HeldBack { until: hold.until, by })
     }
 
-    /// That an open poll has begun, as subscribers receive it.
+    /// The event that a poll is open, for subscribers.
     pub(crate) fn opened(&self, id: PollId) -> Option<PollerEvent> {
         self.polls.get(id).map(opened)
     }
 
-    /// The same for all polls that the store has.
+    /// The same for all polls whose creation is stored.
     pub(crate) fn all_opened(&self) -> impl Iterator<Item = PollerEvent> {
         let stored = |entry: &&Entry| !matches!(entry.phase, Phase::Creating(..));
         self.polls.values().filter(stored).map(opened)
     }
 
-    /// The name of an open poll.
+    /// The key of an open poll.
     pub(crate) fn key(&self, id: PollId) -> Option<&PollKey> {
         self.polls.get(id).map(|entry| &entry.key)
     }
 
-    /// When an open poll ends at the latest.
+    /// The deadline of an open poll.
     pub(crate) fn deadline(&self, id: PollId) -> Option<Timestamp> {
         self.polls.get(id).map(|entry| entry.state.deadline(&entry.spec))
     }
 
-    /// Whether the poll is still open.
+    /// Whether the poll is open.
     pub(crate) fn is_open(&self, id: PollId) -> bool {
         self.polls.contains_key(id)
     }
 
-    /// The open poll of that name.
+    /// The open poll with this key.
     pub(crate) fn find(&self, key: &PollKey) -> Option<PollId> {
-        self.key_index.find(key, self.key_index.place(key), &self.polls)
+        self.key_index.find(key, self.key_index.hash(key), &self.polls)
     }
 
-    /// The polls that are left without an outcome: those whose time is over first.
+    /// The open polls with the earliest deadlines, for the shutdown report.
     pub(crate) fn left_open(&self) -> Vec<LeftOpen> {
         let deadline = |entry: &Entry| entry.state.deadline(&entry.spec);
         let stopped = |entry: &Entry| match entry.phase {

@@ -1,13 +1,12 @@
-//! How a poll gets from one phase to the next, whatever it was that moved it.
+//! Transitions of a poll between phases.
 //!
-//! An input of the core says what has happened; where a poll belongs after that is decided here, so that the schedule
-//! and the lanes are in step with its phase wherever it came from.
+//! Every input of the core ends in one of these, so the schedule and the queues always agree with the phase of the poll.
 
 use std::sync::Arc;
 
 use super::super::effect::{Effect, Punctuality, StartRequest};
 use super::super::entry::{Entry, Phase, PollId, UnsavedOutcome};
-use super::super::key_index::Place;
+use super::super::key_index::KeyHash;
 use super::Core;
 use crate::clock::Timestamp;
 use crate::event::Event;
@@ -19,14 +18,14 @@ impl Core {
     pub(super) fn insert(
         &mut self,
         poll: &StoredPoll,
-        place: Place,
+        hash: KeyHash,
         state: PollState,
         phase: Phase,
     ) -> PollId {
         let queue = self.admission.join(&poll.spec);
         let (key, spec) = (poll.key.clone(), poll.spec.clone());
         let id = self.polls.insert(Entry { key, spec, state, phase, queue });
-        self.key_index.insert(id, place, &self.polls);
+        self.key_index.insert(id, hash, &self.polls);
         id
     }
 
@@ -39,41 +38,41 @@ impl Core {
         self.admission.leave(entry.queue, now);
     }
 
-    /// Begins a poll that is stored now.
+    /// Starts a poll whose creation is stored.
     pub(super) fn start(&mut self, id: PollId, cancelled: bool, now: Timestamp) {
         if cancelled {
             self.end(id, OutcomeKind::Cancelled, now);
         } else {
-            self.look_at(id, now);
+            self.advance(id, now);
         }
     }
 
-    /// The present entry of some poll in the schedule no longer holds.
-    pub(super) fn forsake(&mut self) {
-        // In a shutdown it is not there any more.
-        if !self.shutting_down && self.schedule.forsake() {
+    /// Counts one entry of the schedule as stale.
+    pub(super) fn mark_stale(&mut self) {
+        // A shutdown has emptied the schedule.
+        if !self.shutting_down && self.schedule.mark_stale() {
             let polls = &self.polls;
             self.schedule.sweep(|at, id| polls.get(id).is_some_and(|entry| entry.is_scheduled(at)));
         }
     }
 
-    /// An entry of the schedule has come up.
-    pub(super) fn woken(&mut self, id: PollId, at: Timestamp, now: Timestamp) {
+    /// Handles an entry of the schedule that is due.
+    pub(super) fn fire(&mut self, id: PollId, at: Timestamp, now: Timestamp) {
         let Some(entry) = self.polls.get_mut(id).filter(|entry| entry.is_scheduled(at)) else {
-            return self.schedule.met_stale();
+            return self.schedule.drop_stale();
         };
         if let Phase::Saving(unsaved) = &mut entry.phase {
             unsaved.retry_at = None;
             let (key, outcome) = (entry.key.clone(), Arc::clone(&unsaved.outcome));
             self.effects.push(Effect::SaveOutcome { id, key, outcome });
         } else {
-            self.look_at(id, now);
+            self.advance(id, now);
         }
     }
 
-    /// Puts a poll that is neither in flight nor in the schedule where it belongs: it waits, sends, queues or ends. In a
-    /// shutdown it waits for whoever goes on with it.
-    pub(super) fn look_at(&mut self, id: PollId, now: Timestamp) {
+    /// Moves a poll that is neither in flight nor in the schedule to its phase: it waits, sends, queues or ends. During a
+    /// shutdown it waits; the next process continues it.
+    pub(super) fn advance(&mut self, id: PollId, now: Timestamp) {
         let Some(entry) = self.polls.get_mut(id) else { return };
         let until = entry.state.wake_at(&entry.spec);
         if self.shutting_down || until > now {
@@ -98,25 +97,25 @@ impl Core {
         }
     }
 
-    /// Sends as many of the requests that are queued as the caps allow.
+    /// Sends queued requests as far as the caps allow.
     pub(super) fn dispatch(&mut self, now: Timestamp) {
         while !self.shutting_down
             && let Some((queue, id)) = self.admission.next(now)
         {
-            // Whoever was cancelled, or ended, while it stood in the lane is not in it any more.
+            // The poll may have been cancelled or have ended while it was queued.
             let queued = self.polls.get(id).and_then(|entry| match entry.phase {
                 Phase::Queued { since } => Some(since),
                 _ => None,
             });
             if queued.is_some_and(|since| self.send(id, since, now)) {
-                self.forsake();
+                self.mark_stale();
             } else {
                 self.admission.decline(queue);
             }
         }
     }
 
-    /// Sends the request of a poll that is due, and was looked at `since`, if it is before its deadline. Whether it did.
+    /// Sends the request of a poll that was found due at `since`. Returns false at or after its deadline.
     fn send(&mut self, id: PollId, since: Timestamp, now: Timestamp) -> bool {
         let Some(entry) = self.polls.get_mut(id) else { return false };
         if now >= entry.state.deadline(&entry.spec) {
@@ -128,7 +127,7 @@ impl Core {
         let number = begin.attempt;
         let lateness = (number > 1).then(|| since.since(begin.due));
         let punctuality = Punctuality { lateness, held: now.since(since) };
-        self.effects.push(Effect::Tell { id, event: Event::Requesting { attempt: number, at: now } });
+        self.effects.push(Effect::Notify { id, event: Event::Requesting { attempt: number, at: now } });
         let (spec, last) = (entry.spec.clone(), entry.state.last().cloned());
         self.effects.push(Effect::StartRequest(StartRequest {
             id,
@@ -141,7 +140,7 @@ impl Core {
         true
     }
 
-    /// Decides the outcome of a poll that has no request in flight any more, and has it stored.
+    /// Decides the outcome of a poll and has it stored. A request in flight is over or aborted.
     pub(super) fn end(&mut self, id: PollId, kind: OutcomeKind, now: Timestamp) {
         let Some(entry) = self.polls.get_mut(id) else { return };
         let abandoned = entry.is_in_flight() && matches!(kind, OutcomeKind::Cancelled);

@@ -1,7 +1,7 @@
-//! The one task that feeds the core and carries out what it decides.
+//! The driver: the one task that feeds the core and carries out its effects.
 //!
-//! The driver never waits for a request or for the store: tasks do, and send the result back as a message.
-//! It stops when it is told to, or when the last handle to it is gone; open polls stay open in the store.
+//! The driver never waits for a request or for the store: other tasks do, and send the result back as a message. It stops
+//! on a shutdown, or when its last handle is dropped; open polls stay open in the store.
 
 mod storing;
 mod subscribers;
@@ -9,6 +9,7 @@ mod subscribers;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use slab::Slab;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use self::storing::{Creates, Loading};
@@ -16,8 +17,8 @@ use self::subscribers::Subscribers;
 use super::admission::QueueId;
 use super::core::Core;
 use super::deps::Deps;
-use super::effect::{Effect, StartRequest, Submitted, Ticket};
-use super::entry::PollId;
+use super::effect::{Effect, StartRequest, Submitted};
+use super::entry::{PollId, Ticket};
 use super::maintenance::Maintenance;
 use super::message::{Answer, DriverHandle, Message, WeakDriverHandle, reply};
 use super::store_reply::{StoreReply, catch_panic_now};
@@ -31,10 +32,9 @@ use crate::limits::Limits;
 use crate::observe::{Levels, trace};
 use crate::outcome::Outcome;
 use crate::shutdown::ShutdownReport;
-use crate::slab::Slab;
 use crate::store::OpenPolls;
 
-/// Starts the driver on the current runtime. It takes over `expected` open polls, the first of which are given.
+/// Starts the driver on the current runtime. It continues the `expected` open polls of the store, of which `first` are read.
 pub(crate) fn spawn(
     limits: Limits,
     rng: retry::Rng,
@@ -47,7 +47,7 @@ pub(crate) fn spawn(
     let maintenance = Maintenance::new(&limits, deps.store.keeps_attempts(), deps.clock.now());
     let workers = Workers::new(limits.in_flight);
     let mut core = Core::new(limits, rng);
-    core.expect(expected);
+    core.reserve(expected);
     let driver = Driver {
         maintenance,
         creates: Creates::new(catch_panic_now(|| deps.store.creates_in_turn()).unwrap_or(false)),
@@ -62,7 +62,7 @@ pub(crate) fn spawn(
         workers,
         closing: None,
         store_calls: 0,
-        look: None,
+        next_read: None,
         loading: Some(Loading { left: expected, finds: Vec::new() }),
     };
     trace::restored(expected);
@@ -74,23 +74,23 @@ struct Driver {
     core: Core,
     creates: Creates,
     maintenance: Maintenance,
-    /// Empty between calls; kept for its room.
+    /// Empty between calls; kept for its capacity.
     effects: Vec<Effect>,
     deps: Arc<Deps>,
     messages: mpsc::UnboundedReceiver<Message>,
-    /// For those that work for it.
+    /// For workers and store calls.
     driver: WeakDriverHandle,
-    /// Who waits for the answer to a submission, by the numbers of their tickets.
+    /// The callers that wait for the answer to a submission, by ticket.
     tickets: Slab<(Answer<Result<Submitted, Error>>, OwnedSemaphorePermit)>,
     watchers: HashMap<PollId, Watchers>,
     subscribers: Subscribers,
     workers: Workers,
     closing: Option<Closing>,
-    /// Calls to the store that have not been answered.
+    /// The number of store calls under way.
     store_calls: usize,
-    /// When to ask the store for open polls: those that are still to be loaded, or what other processes did.
-    look: Option<Timestamp>,
-    /// Set while polls that were open at the start are still being read.
+    /// The time of the next read from the store: of open polls during the start, then of changes by other processes.
+    next_read: Option<Timestamp>,
+    /// Set until all polls that were open at the start are read.
     loading: Option<Loading>,
 }
 
@@ -102,30 +102,30 @@ struct Watchers {
 
 /// A shutdown under way.
 struct Closing {
-    /// How long requests in flight may go on.
+    /// The time until which requests in flight may go on.
     until: Timestamp,
-    /// How many there were when it began.
+    /// The number of requests in flight when it began.
     in_flight: usize,
-    /// Who wants to know what is left.
+    /// The callers that wait for the report.
     answers: Vec<Answer<ShutdownReport>>,
 }
 
-/// How many messages are handled before the schedule is looked at again.
+/// The most messages handled between two looks at the schedule.
 const BATCH: usize = 1024;
 
 impl Driver {
     async fn run(mut self, first: OpenPolls) {
-        self.core.begin_look();
+        self.core.begin_read();
         self.loaded(Ok(first), self.deps.clock.now());
         self.carry_out();
         let mut batch = Vec::with_capacity(BATCH);
         let mut timer = Timer::new(Arc::clone(&self.deps.clock));
         loop {
-            // In a shutdown the core wakes for outcomes that could not be stored. What is not done any more is not waited
-            // for either: its time may have come, and would come for ever.
+            // During a shutdown the core wakes for unsaved outcomes only. Reads and maintenance are skipped below, so their
+            // times are left out here: a time that has passed would make this loop spin.
             timer.set(match &self.closing {
                 Some(closing) => [self.core.next_wake(), Some(closing.until), None],
-                None => [self.core.next_wake(), self.look, self.maintenance.next()],
+                None => [self.core.next_wake(), self.next_read, self.maintenance.next()],
             });
             tokio::select! {
                 biased;
@@ -134,7 +134,7 @@ impl Driver {
                         break;
                     }
                 }
-                () = timer.rings() => {}
+                () = timer.fired() => {}
             }
             let now = self.deps.clock.now();
             for message in batch.drain(..) {
@@ -142,11 +142,10 @@ impl Driver {
             }
             self.core.tick(now);
             if self.closing.is_none() {
-                if self.look.is_some_and(|look| look <= now) {
-                    self.look = None;
-                    self.look();
+                if self.next_read.take_if(|at| *at <= now).is_some() {
+                    self.read_open();
                 }
-                self.keep_up(now);
+                self.maintain(now);
             }
             self.carry_out();
             self.create();
@@ -209,7 +208,7 @@ impl Driver {
                 self.closing.get_or_insert(closing).answers.push(answer);
             }
             Message::Attempted { id, judgement, ended } => {
-                self.workers.back(id);
+                self.workers.release(id);
                 self.core.attempted(id, judgement, ended, now);
             }
             Message::Stored { reply, recovered } => self.stored(reply, recovered, now),
@@ -220,7 +219,7 @@ impl Driver {
     fn carry_out(&mut self) {
         let mut effects = std::mem::take(&mut self.effects);
         self.core.take_effects(&mut effects);
-        // Given back together: each time by itself, everyone who waits for one is looked for.
+        // Permits are released together: each release searches the waiters of the semaphore.
         let mut turns: Option<OwnedSemaphorePermit> = None;
         for effect in effects.drain(..) {
             match effect {
@@ -230,13 +229,13 @@ impl Driver {
                     move |result| StoreReply::OutcomeSaved(id, result),
                 ),
                 Effect::StartRequest(request) => self.send(request),
-                Effect::Abort { id } => self.workers.abandon(id),
+                Effect::Abort { id } => self.workers.abort(id),
                 Effect::Attempted { id, number, record } => self.attempted(id, number, record),
-                Effect::Tell { id, event } => self.tell(id, event),
+                Effect::Notify { id, event } => self.notify(id, event),
                 Effect::Held { queue, until, by } => self.report_hold(queue, until, by),
                 Effect::Answer { ticket, answer } => {
-                    if let Some((waiting, turn)) = self.tickets.remove(ticket.0) {
-                        reply(waiting, answer);
+                    if let Some((caller, turn)) = self.tickets.try_remove(ticket.0) {
+                        reply(caller, answer);
                         match &mut turns {
                             Some(turns) => turns.merge(turn),
                             None => turns = Some(turn),
@@ -248,14 +247,14 @@ impl Driver {
         self.effects = effects;
     }
 
-    fn send(&mut self, send: StartRequest) {
+    fn send(&mut self, request: StartRequest) {
         let driver = self.driver.clone();
-        self.deps.observer.began(send.punctuality.lateness, send.punctuality.held);
-        let key = self.core.key(send.id);
-        let span = trace::request(key, send.number, &send.spec);
+        self.deps.observer.began(request.punctuality.lateness, request.punctuality.held);
+        let key = self.core.key(request.id);
+        let span = trace::request(key, request.number, &request.spec);
         let deps = Arc::clone(&self.deps);
         let shared_as = key.filter(|_| deps.coalescer.is_some()).cloned();
-        self.workers.send(Job { send, shared_as, span, deps, driver });
+        self.workers.send(Job { request, shared_as, span, deps, driver });
     }
 
     fn attempted(&mut self, id: PollId, number: u32, record: Record) {
@@ -263,11 +262,11 @@ impl Driver {
         self.deps.observer.attempted(&record);
         trace::attempted(self.core.key(id), number, &record);
         if self.watchers.contains_key(&id) || self.subscribers.want_details() {
-            self.tell(id, Event::Attempted(record.into_attempt(number)));
+            self.notify(id, Event::Attempted(record.into_attempt(number)));
         }
     }
 
-    fn tell(&mut self, id: PollId, event: Event) {
+    fn notify(&mut self, id: PollId, event: Event) {
         if self.subscribers.want_details()
             && let Some(key) = self.core.key(id)
         {
@@ -283,7 +282,7 @@ impl Driver {
         }
     }
 
-    /// Looked up among the polls that are watched, which are few, and not in the queue, which may be long.
+    /// Reports a hold. Searches the watched polls, which are few, and not the queue, which may be long.
     fn report_hold(&mut self, queue: QueueId, until: Timestamp, by: PollId) {
         self.deps.observer.hold_back();
         let key = self.core.key(by);
@@ -298,25 +297,24 @@ impl Driver {
         }
     }
 
-    /// Abandons what is in flight. Whoever still waits for an answer learns from its closed channel that there will be
-    /// none.
+    /// Aborts the requests in flight and answers all callers; watchers see their channels closed.
     fn stop(mut self) {
         let (answers, in_flight) =
             self.closing.take().map_or_else(Default::default, |closing| (closing.answers, closing.in_flight));
         let abandoned = self.core.in_flight();
         let report = ShutdownReport {
             left_open: self.core.open() + self.loading.take().map_or(0, |loading| loading.left),
-            // Where all handles are gone, nobody wants to know.
+            // Not built unless a caller waits for it.
             first: if answers.is_empty() { Vec::new() } else { self.core.left_open() },
             unsaved: self.core.unsaved(),
             ended: in_flight.saturating_sub(abandoned),
             abandoned,
         };
         trace::stopped(&report);
-        for (waiting, _) in self.tickets.drain() {
-            reply(waiting, Err(Kind::Shutdown.into()));
+        for (caller, _) in self.tickets.drain() {
+            reply(caller, Err(Kind::Shutdown.into()));
         }
-        // Whoever hears that it has stopped may want to open the same store.
+        // The store is released first: a caller may open it again once it has the report.
         drop(self);
         for answer in answers {
             reply(answer, report.clone());

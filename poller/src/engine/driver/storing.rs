@@ -1,7 +1,7 @@
-//! What the driver asks of the store, and what follows from its answers.
+//! The calls of the driver to the store, and the handling of the replies.
 //!
-//! Every call is a task, which answers by a message; the driver counts those that are under way. Polls that were open at
-//! the start are read some at a time, and afterwards the store is asked now and then for what other processes did.
+//! Every call is a task that replies with a message; the driver counts the calls under way. Polls that were open at the
+//! start are read in batches; after that, changes by other processes are read periodically.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,22 +16,22 @@ use crate::key::PollKey;
 use crate::observe::{Operation, trace};
 use crate::store::{Creation, OpenPolls, Store, StoreError, StoredPoll};
 
-/// Open polls are read some at a time, and those that were read run meanwhile.
+/// The start: open polls are read in batches, and run as they are read.
 pub(super) struct Loading {
-    /// How many are still to come.
+    /// The number of polls not read yet.
     pub(super) left: usize,
-    /// Who asked for a poll that may be among them.
+    /// Look-ups of polls that may be among those not read yet.
     pub(super) finds: Vec<(PollKey, Answer<Option<PollId>>)>,
 }
 
 /// New polls on their way to the store.
 pub(super) struct Creates {
-    /// Whether a call would wait there for the one before.
+    /// Whether the store serializes calls of `create_all`.
     in_turn: bool,
-    /// Those that it has not been given yet.
+    /// The polls that are not in a call yet.
     ids: Vec<PollId>,
     polls: Vec<StoredPoll>,
-    /// How many calls are under way.
+    /// The number of calls under way.
     calls: usize,
 }
 
@@ -46,14 +46,14 @@ impl Creates {
     }
 }
 
-/// So many new polls are given to the store whatever it is doing.
-const MANY: usize = 1024;
+/// The batch size at which a call does not wait for the one before.
+const FULL_BATCH: usize = 1024;
 
-/// When a store that failed while polls were loaded, or when it was asked how often it changes, is asked again.
-const RELOAD: Duration = Duration::from_millis(500);
+/// The delay before a failed read is repeated.
+const READ_RETRY: Duration = Duration::from_millis(500);
 
 impl Driver {
-    /// The store has answered to a call of [`with_store`](Self::with_store).
+    /// Handles the reply to a call of [`with_store`](Self::with_store).
     pub(super) fn stored(&mut self, reply: StoreReply, recovered: bool, now: Timestamp) {
         self.store_calls -= 1;
         let operation = reply.operation();
@@ -66,33 +66,33 @@ impl Driver {
             StoreReply::Loaded(result) => self.loaded(result, now),
             StoreReply::Changed(result) => {
                 let more = result.as_ref().is_ok_and(|changes| !changes.open.last);
-                // A store that cannot be read just now is asked again; what it has does not go away.
+                // A failed read is repeated in the next period; the store keeps the changes until then.
                 if let (Ok(changes), None) = (result, &self.closing) {
-                    self.take_over(changes.open, now);
+                    self.adopt(changes.open, now);
                     for key in changes.cancelling {
                         if let Some(id) = self.core.find(&key) {
                             self.core.cancel(id, now);
                         }
                     }
                 }
-                self.core.end_look();
+                self.core.end_read();
                 if more {
-                    self.look = Some(now);
+                    self.next_read = Some(now);
                 } else {
-                    self.look_again();
+                    self.schedule_changes();
                 }
             }
             StoreReply::Purged(result) => self.maintenance.purged(result.unwrap_or(0), now),
-            // What could not be written is written with what comes next, or with the outcome.
+            // Unwritten attempts are written with the next ones, or with the outcome.
             StoreReply::Noted(_) => {}
-            StoreReply::Looked(result) => {
+            StoreReply::Reread(result) => {
                 if let (Ok(Some(poll)), None) = (result, &self.closing) {
-                    self.take_over(OpenPolls::all(vec![poll]), now);
+                    self.adopt(OpenPolls::all(vec![poll]), now);
                 }
             }
             StoreReply::Created(results) => {
                 self.creates.calls -= 1;
-                // Before all that follows from the answers, so that the store has something to do meanwhile.
+                // First of all, so that the store works while the results are handled.
                 self.create();
                 for (id, result) in results {
                     if let Ok(Creation::Created) = result {
@@ -117,8 +117,8 @@ impl Driver {
         }
     }
 
-    /// Does for the store what is due.
-    pub(super) fn keep_up(&mut self, now: Timestamp) {
+    /// Starts the maintenance that is due.
+    pub(super) fn maintain(&mut self, now: Timestamp) {
         if let Some(retention) = self.maintenance.purge(now) {
             self.with_store(move |store| async move { store.purge(retention).await }, StoreReply::Purged);
         }
@@ -131,12 +131,12 @@ impl Driver {
         }
     }
 
-    /// Asks the store for open polls.
-    pub(super) fn look(&mut self) {
+    /// Reads open polls: the next batch during the start, changes by other processes after it.
+    pub(super) fn read_open(&mut self) {
         if self.loading.is_some() {
             return self.load();
         }
-        self.core.begin_look();
+        self.core.begin_read();
         self.with_store(|store| async move { store.changes().await }, StoreReply::Changed);
     }
 
@@ -144,7 +144,7 @@ impl Driver {
         self.with_store(|store| async move { store.load_open().await }, StoreReply::Loaded);
     }
 
-    /// Some of the polls that were open at the start have been read.
+    /// Handles a batch of the polls that were open at the start.
     pub(super) fn loaded(&mut self, result: Result<OpenPolls, StoreError>, now: Timestamp) {
         let Some(loading) = self.loading.as_mut().filter(|_| self.closing.is_none()) else { return };
         match result {
@@ -152,20 +152,20 @@ impl Driver {
                 loading.left = loading.left.saturating_sub(open.polls.len() + open.unreadable.len());
                 let last = open.last;
                 if !last {
-                    // They are read while these are taken over.
+                    // The next batch is read while this one is adopted.
                     self.load();
                 }
-                self.take_over(open, now);
+                self.adopt(open, now);
                 if last {
-                    self.core.end_look();
-                    self.look_again();
+                    self.core.end_read();
+                    self.schedule_changes();
                     for (key, answer) in self.loading.take().map(|loading| loading.finds).unwrap_or_default()
                     {
                         reply(answer, self.core.find(&key));
                     }
                 }
             }
-            Err(_) => self.look = Some(now + RELOAD),
+            Err(_) => self.next_read = Some(now + READ_RETRY),
         }
     }
 
@@ -178,7 +178,7 @@ impl Driver {
         }
     }
 
-    fn take_over(&mut self, open: OpenPolls, now: Timestamp) {
+    fn adopt(&mut self, open: OpenPolls, now: Timestamp) {
         for (key, outcome) in &open.unreadable {
             self.deps.observer.finished(outcome);
             trace::finished(Some(key), outcome);
@@ -191,20 +191,20 @@ impl Driver {
             open.polls.iter().filter(new).map(|poll| poll.key.clone()).collect()
         };
         for key in self.core.adopt(open.polls, now) {
-            self.look_at_one(key);
+            self.reread(key);
         }
         for id in keys.iter().filter_map(|key| self.core.find(key)).collect::<Vec<_>>() {
             self.report_opened(id);
         }
     }
 
-    /// Asks the store for one poll anew, to run it if it is open.
-    fn look_at_one(&mut self, key: PollKey) {
-        self.with_store(|store| async move { store.get(key).await }, StoreReply::Looked);
+    /// Reads one poll again, to run it if it is open.
+    fn reread(&mut self, key: PollKey) {
+        self.with_store(|store| async move { store.get(key).await }, StoreReply::Reread);
     }
 
-    /// Asks for what other processes do when the store says. One that panics is asked soon: it may have much to tell.
-    fn look_again(&mut self) {
+    /// Schedules the next read of changes, by the period of the store, or soon if the store panics.
+    fn schedule_changes(&mut self) {
         let period = catch_panic_now(|| self.deps.store.changes_every());
         let now = self.deps.clock.now();
         if let Err(error) = &period {
@@ -212,10 +212,10 @@ impl Driver {
             let failed = || PollerEvent::StoreFailed { operation: Operation::Changes, error: error.clone() };
             self.subscribers.send(failed);
         }
-        self.look = period.unwrap_or(Some(RELOAD)).map(|period| now + period);
+        self.next_read = period.unwrap_or(Some(READ_RETRY)).map(|period| now + period);
     }
 
-    /// Asks the store for something; [`stored`](Self::stored) follows.
+    /// Calls the store in a task; a call of [`stored`](Self::stored) follows.
     pub(super) fn with_store<T, C>(
         &mut self,
         call: impl FnOnce(Arc<dyn Store>) -> C + Send + 'static,
@@ -228,20 +228,19 @@ impl Driver {
         self.store_calls += 1;
         let deps = Arc::clone(&self.deps);
         tokio::spawn(async move {
-            let asked = deps.clock.now();
+            let began = deps.clock.now();
             let reply = to_reply(catch_panic(call(Arc::clone(&deps.store))).await);
-            let took = deps.clock.now().since(asked);
+            let took = deps.clock.now().since(began);
             let recovered = deps.observer.store(reply.operation(), took, reply.error());
             report(&driver, Message::Stored { reply, recovered });
         });
     }
 
-    /// Has the polls stored that came since the last time, in one call: it is answered by one message. Where the store would
-    /// have them wait for the call that is under way, they wait here, until they are [many](MANY): each call of its own, and
-    /// each transaction, costs what it costs.
+    /// Stores the new polls since the last time in one call. If the store serializes calls and one is under way, they wait for
+    /// it, up to a [full batch](FULL_BATCH): fewer and larger transactions are faster.
     pub(super) fn create(&mut self) {
         let Creates { in_turn, ids, polls, calls } = &mut self.creates;
-        if ids.is_empty() || (*in_turn && *calls > 0 && ids.len() < MANY) {
+        if ids.is_empty() || (*in_turn && *calls > 0 && ids.len() < FULL_BATCH) {
             return;
         }
         *calls += 1;

@@ -1,9 +1,9 @@
-//! The core in a simulated world: a fake clock, a fetch that misbehaves, a store that fails and crashes, all seeded.
+//! The core in a simulated world: a fake clock, a faulty network, a store that fails, and crashes, all from one seed.
 //!
 //! The world carries out the core's effects as the driver would, at times and with results drawn from the seed: requests
-//! that fail, hang, hint and are shared, a store that fails, is slow or is away for a while. It shuts down, and it crashes
-//! between any two effects: the core is gone, writes under way happen or not, and some time later a new core goes on with
-//! what the store has. What the engine promises (`promises`) is checked at every step and at the end.
+//! that fail, hang, return hints or are shared; a store that fails, is slow or is unavailable for a while. It shuts down,
+//! and it crashes between any two effects: the core is dropped, each write under way happens or not, and later a new core
+//! continues from the store. The promises of the engine ([`promises`]) are checked at every step and at the end.
 //!
 //! `POLLER_SEEDS=10000 cargo test -p poller simulation` runs more seeds; `POLLER_SEED=42` replays one.
 
@@ -18,8 +18,8 @@ use retry::Rng;
 
 use self::script::{Reply, pick, random_reply, random_spec};
 use super::core::Core;
-use super::effect::{Effect, StartRequest, Submitted, Ticket};
-use super::entry::PollId;
+use super::effect::{Effect, StartRequest, Submitted};
+use super::entry::{PollId, Ticket};
 use crate::clock::Timestamp;
 use crate::event::Event;
 use crate::job::PollSpec;
@@ -32,19 +32,19 @@ use crate::store::{Creation, StoreError, StoredPoll};
 
 const SECOND: u64 = 1_000_000;
 
-/// How late the core may hear of what happened: the driver is one task among others.
+/// The longest delay until the core learns of an event: the driver is one task among others.
 const LAG: Duration = Duration::from_millis(100);
 
-/// Something that will happen.
+/// A scheduled event of the world.
 #[derive(Debug)]
-enum Happening {
+enum Incident {
     Submit {
         poll: usize,
     },
     Cancel {
         poll: usize,
     },
-    /// The request ended at `ended`; the core hears of it now, a little later.
+    /// The request ended at `ended`; the core learns of it a little later.
     Replied {
         life: u32,
         id: PollId,
@@ -68,38 +68,38 @@ enum Happening {
     ShutDown,
     Crash,
     Restart,
-    StoreGoesAway,
+    StoreOutage,
 }
 
-/// What the world knows of a poll from outside.
+/// The observations of one poll from outside of the core.
 #[derive(Debug, Default)]
-struct Known {
+struct Observed {
     acknowledged: bool,
-    told: Option<Arc<Outcome>>,
+    reported: Option<Arc<Outcome>>,
     /// The request in flight, in this life of the process.
     in_flight: Option<u64>,
-    /// What the last attempt of this life said about the next.
+    /// The next attempt that the last one of this life announced.
     next: Option<Option<Next>>,
-    /// When the engine heard that it is stored, each time.
+    /// Each time that the core learned that the poll is stored.
     begun: Vec<Timestamp>,
-    /// When it began to be run in this life, if it was not restored: its first request is due then.
+    /// The time of its creation in this life, if it was not restored: its first request is due then.
     started: Option<Timestamp>,
-    /// Its outcome is decided, in this life.
+    /// Whether its outcome is decided, in this life.
     ending: bool,
-    /// What the request in flight will bring.
+    /// The reply to the request in flight.
     reply: Option<Reply>,
-    /// No request before this, as told in this life.
+    /// The end of the last reported hold of this life.
     held_until: Timestamp,
 }
 
-/// What happened, so that a simulation in which too little does is noticed.
+/// Counts of events, which show that the simulation covers them.
 #[derive(Clone, Copy, Debug, Default)]
 struct Counts {
     sent: u32,
     joined: u32,
     hung: u32,
     crashes: u32,
-    /// Of those, the ones between two effects of one step.
+    /// The crashes between two effects of one step.
     torn: u32,
     shutdowns: u32,
     outages: u32,
@@ -120,26 +120,26 @@ impl Counts {
 struct World {
     dice: Rng,
     now: u64,
-    /// When the process came up, each time.
-    came_up: Vec<Timestamp>,
+    /// The time of each start of the process.
+    starts: Vec<Timestamp>,
     life: u32,
     core: Option<Core>,
     limits: Limits,
-    agenda: BTreeMap<(u64, u64), Happening>,
+    agenda: BTreeMap<(u64, u64), Incident>,
     sequence: u64,
     specs: Vec<PollSpec>,
-    known: Vec<Known>,
+    observed: Vec<Observed>,
     ids: HashMap<PollId, usize>,
     tickets: HashMap<Ticket, usize>,
-    next_ticket: u32,
+    next_ticket: usize,
     store: HashMap<PollKey, StoredPoll>,
     requests: u64,
     counts: Counts,
     shutting_down: bool,
-    /// Until then every call to the store fails.
-    store_away: u64,
-    /// Whether writes may still fail: towards the end the store recovers, so that the run can end.
-    storms: bool,
+    /// The time until which every call to the store fails.
+    store_down_until: u64,
+    /// Whether faults still occur: they stop towards the end, so that the run ends.
+    faults: bool,
 }
 
 fn key(poll: usize) -> PollKey {
@@ -147,7 +147,7 @@ fn key(poll: usize) -> PollKey {
 }
 
 fn index(key: &PollKey) -> usize {
-    key.key().strip_prefix("poll-").and_then(|number| number.parse().ok()).expect("the key is one of ours")
+    key.key().strip_prefix("poll-").and_then(|number| number.parse().ok()).expect("every key has a number")
 }
 
 impl World {
@@ -161,14 +161,14 @@ impl World {
         let specs = (0..polls).map(|_| random_spec(&mut dice)).collect();
         let mut world = Self {
             now: 1000 * SECOND,
-            came_up: Vec::new(),
+            starts: Vec::new(),
             life: 0,
             core: Some(Core::new(limits.clone(), Rng::seeded(seed))),
             limits,
             agenda: BTreeMap::new(),
             sequence: 0,
             specs,
-            known: (0..polls).map(|_| Known::default()).collect(),
+            observed: (0..polls).map(|_| Observed::default()).collect(),
             ids: HashMap::new(),
             tickets: HashMap::new(),
             next_ticket: 0,
@@ -176,31 +176,31 @@ impl World {
             requests: 0,
             counts: Counts::default(),
             shutting_down: false,
-            store_away: 0,
-            storms: true,
+            store_down_until: 0,
+            faults: true,
             dice,
         };
         for poll in 0..polls {
             let at = world.up_to(30 * SECOND);
-            world.later(at, Happening::Submit { poll });
-            // Submitted again, it joins, or gets what is stored.
+            world.later(at, Incident::Submit { poll });
+            // A second submission joins, or returns the stored outcome.
             for _ in 0..pick(&mut world.dice, 3) {
                 let at = world.up_to(200 * SECOND);
-                world.later(at, Happening::Submit { poll });
+                world.later(at, Incident::Submit { poll });
             }
             if pick(&mut world.dice, 4) == 0 {
                 let at = world.up_to(120 * SECOND);
-                world.later(at, Happening::Cancel { poll });
+                world.later(at, Incident::Cancel { poll });
             }
         }
         for _ in 0..pick(&mut world.dice, 4) {
             let at = world.up_to(150 * SECOND);
-            let how = if pick(&mut world.dice, 4) == 0 { Happening::ShutDown } else { Happening::Crash };
+            let how = if pick(&mut world.dice, 4) == 0 { Incident::ShutDown } else { Incident::Crash };
             world.later(at, how);
         }
         for _ in 0..pick(&mut world.dice, 3) {
             let at = world.up_to(150 * SECOND);
-            world.later(at, Happening::StoreGoesAway);
+            world.later(at, Incident::StoreOutage);
         }
         world
     }
@@ -209,7 +209,7 @@ impl World {
         self.dice.up_to(micros)
     }
 
-    fn later(&mut self, delay: u64, what: Happening) {
+    fn later(&mut self, delay: u64, what: Incident) {
         self.sequence += 1;
         self.agenda.insert((self.now + delay, self.sequence), what);
     }
@@ -218,7 +218,7 @@ impl World {
         Timestamp::from_micros(self.now)
     }
 
-    /// Runs until nothing is left to happen.
+    /// Runs until no event is left.
     fn run(&mut self) {
         loop {
             let wake = self.core.as_ref().and_then(Core::next_wake).map(Timestamp::as_micros);
@@ -228,11 +228,11 @@ impl World {
                 self.check_promptness();
             }
             self.now = self.now.max(next);
-            self.storms = self.now < 1300 * SECOND;
-            assert!(self.now < 10_000 * SECOND, "the world does not come to rest");
+            self.faults = self.now < 1300 * SECOND;
+            assert!(self.now < 10_000 * SECOND, "the run does not end");
             if happening == Some(next) {
                 if let Some((_, what)) = self.agenda.pop_first() {
-                    self.happen(what);
+                    self.handle(what);
                 }
             } else {
                 let now = self.time();
@@ -245,10 +245,10 @@ impl World {
         self.check_the_end();
     }
 
-    fn happen(&mut self, what: Happening) {
+    fn handle(&mut self, what: Incident) {
         let now = self.time();
         match what {
-            Happening::Submit { poll } => {
+            Incident::Submit { poll } => {
                 let spec = self.specs[poll].clone();
                 let ticket = Ticket(self.next_ticket);
                 self.next_ticket += 1;
@@ -257,62 +257,66 @@ impl World {
                     core.submit(ticket, key(poll), spec, now);
                 }
             }
-            Happening::Cancel { poll } => {
+            Incident::Cancel { poll } => {
                 if let Some(core) = &mut self.core
                     && let Some(id) = core.find(&key(poll))
                 {
                     core.cancel(id, now);
                 }
             }
-            Happening::Replied { life, id, request, judgement, ended } => {
+            Incident::Replied { life, id, request, judgement, ended } => {
                 let Some(poll) = self.ids.get(&id).copied() else { return };
-                if life != self.life || self.known[poll].in_flight != Some(request) {
+                if life != self.life || self.observed[poll].in_flight != Some(request) {
                     return;
                 }
-                self.known[poll].in_flight = None;
+                self.observed[poll].in_flight = None;
                 if let Some(core) = &mut self.core {
                     core.attempted(id, *judgement, ended, now);
                 }
             }
-            Happening::Created { life, id, poll, fails } => {
-                let result = if fails { Err(StoreError::new("out of luck")) } else { Ok(self.create(poll)) };
+            Incident::Created { life, id, poll, fails } => {
+                let result =
+                    if fails { Err(StoreError::new("a simulated fault")) } else { Ok(self.create(poll)) };
                 if life == self.life
                     && let Some(core) = &mut self.core
                 {
-                    let known = &mut self.known[self.ids[&id]];
+                    let observed = &mut self.observed[self.ids[&id]];
                     if result.is_ok() {
-                        known.begun.push(now);
+                        observed.begun.push(now);
                     }
-                    known.started = matches!(result, Ok(Creation::Created)).then_some(now);
+                    observed.started = matches!(result, Ok(Creation::Created)).then_some(now);
                     core.created(id, result, now);
                 }
             }
-            Happening::Finished { life, id, key, outcome, fails } => {
-                let result =
-                    if fails { Err(StoreError::new("out of luck")) } else { Ok(self.finish(&key, outcome)) };
+            Incident::Finished { life, id, key, outcome, fails } => {
+                let result = if fails {
+                    Err(StoreError::new("a simulated fault"))
+                } else {
+                    Ok(self.finish(&key, outcome))
+                };
                 if life == self.life
                     && let Some(core) = &mut self.core
                 {
                     core.outcome_saved(id, result, now);
                 }
             }
-            Happening::StoreGoesAway => {
+            Incident::StoreOutage => {
                 self.counts.outages += 1;
-                self.store_away = self.now + self.dice.up_to(60 * SECOND);
+                self.store_down_until = self.now + self.dice.up_to(60 * SECOND);
             }
-            Happening::ShutDown => {
+            Incident::ShutDown => {
                 if let Some(core) = &mut self.core {
                     self.counts.shutdowns += 1;
                     self.shutting_down = true;
                     core.shut_down();
-                    // As long as requests in flight are waited for.
+                    // The process stops at the end of the grace period.
                     let grace = self.up_to(10 * SECOND);
-                    self.later(grace, Happening::Crash);
+                    self.later(grace, Incident::Crash);
                 }
             }
-            Happening::Crash => self.crash(),
-            Happening::Restart => {
-                self.came_up.push(now);
+            Incident::Crash => self.crash(),
+            Incident::Restart => {
+                self.starts.push(now);
                 let rng = Rng::seeded(self.dice.next_u64());
                 let mut core = Core::new(self.limits.clone(), rng);
                 let mut open: Vec<StoredPoll> = Vec::new();
@@ -320,11 +324,11 @@ impl World {
                     poll.restarts += 1;
                     open.push(poll.clone());
                 }
-                // A hash map's order is not part of the seed.
+                // The order of a hash map does not depend on the seed.
                 open.sort_by(|a, b| a.key.cmp(&b.key));
-                assert!(core.adopt(open.clone(), now).is_empty(), "nothing has ended yet");
+                assert!(core.adopt(open.clone(), now).is_empty(), "nothing has ended");
                 for poll in open {
-                    let id = core.find(&poll.key).expect("what is restored is open");
+                    let id = core.find(&poll.key).expect("a restored poll is open");
                     self.ids.insert(id, index(&poll.key));
                 }
                 self.core = Some(core);
@@ -332,7 +336,7 @@ impl World {
         }
     }
 
-    /// The process is gone.
+    /// Ends the process without a shutdown.
     fn crash(&mut self) {
         if self.core.take().is_none() {
             return;
@@ -342,35 +346,35 @@ impl World {
         self.shutting_down = false;
         self.ids.clear();
         self.tickets.clear();
-        for known in &mut self.known {
-            known.in_flight = None;
-            known.next = None;
-            known.started = None;
-            known.ending = false;
-            known.reply = None;
-            known.held_until = Timestamp::default();
+        for observed in &mut self.observed {
+            observed.in_flight = None;
+            observed.next = None;
+            observed.started = None;
+            observed.ending = false;
+            observed.reply = None;
+            observed.held_until = Timestamp::default();
         }
-        // A write under way when the process died may or may not have reached the disk.
+        // A write under way may or may not have reached the disk.
         let writes: Vec<_> = self
             .agenda
             .iter()
-            .filter(|(_, what)| matches!(what, Happening::Created { .. } | Happening::Finished { .. }))
+            .filter(|(_, what)| matches!(what, Incident::Created { .. } | Incident::Finished { .. }))
             .map(|(at, _)| *at)
             .collect();
         for at in writes {
             let lost = pick(&mut self.dice, 2) == 0;
             match self.agenda.remove(&at) {
-                Some(Happening::Created { poll, fails: false, .. }) if !lost => {
+                Some(Incident::Created { poll, fails: false, .. }) if !lost => {
                     self.create(poll);
                 }
-                Some(Happening::Finished { key, outcome, fails: false, .. }) if !lost => {
+                Some(Incident::Finished { key, outcome, fails: false, .. }) if !lost => {
                     self.finish(&key, outcome);
                 }
                 _ => {}
             }
         }
-        let away = self.up_to(60 * SECOND);
-        self.later(away, Happening::Restart);
+        let down = self.up_to(60 * SECOND);
+        self.later(down, Incident::Restart);
     }
 
     fn create(&mut self, poll: StoredPoll) -> Creation {
@@ -384,7 +388,7 @@ impl World {
     }
 
     fn finish(&mut self, key: &PollKey, outcome: Arc<Outcome>) -> Arc<Outcome> {
-        let poll = self.store.get_mut(key).expect("only what was created is finished");
+        let poll = self.store.get_mut(key).expect("only a created poll gets an outcome");
         Arc::clone(poll.outcome.get_or_insert(outcome))
     }
 
@@ -394,7 +398,7 @@ impl World {
             core.take_effects(&mut effects);
         }
         for effect in effects {
-            if self.storms && pick(&mut self.dice, 400) == 0 {
+            if self.faults && pick(&mut self.dice, 400) == 0 {
                 self.counts.torn += 1;
                 self.crash();
             }
@@ -404,28 +408,31 @@ impl World {
             match effect {
                 Effect::Create { id, poll } => {
                     self.ids.insert(id, index(&poll.key));
-                    let (delay, fails) = self.store_answers(6);
-                    self.later(delay, Happening::Created { life: self.life, id, poll, fails });
+                    let (delay, fails) = self.store_reply(6);
+                    self.later(delay, Incident::Created { life: self.life, id, poll, fails });
                 }
                 Effect::SaveOutcome { id, key, outcome } => {
                     let poll = self.ids[&id];
-                    self.known[poll].ending = true;
-                    let (delay, fails) = self.store_answers(3);
-                    self.later(delay, Happening::Finished { life: self.life, id, key, outcome, fails });
+                    self.observed[poll].ending = true;
+                    let (delay, fails) = self.store_reply(3);
+                    self.later(delay, Incident::Finished { life: self.life, id, key, outcome, fails });
                 }
                 Effect::StartRequest(request) => self.send(&request),
                 Effect::Abort { id } => {
                     let poll = self.ids[&id];
-                    assert!(self.known[poll].in_flight.take().is_some(), "only what is in flight is aborted");
+                    assert!(
+                        self.observed[poll].in_flight.take().is_some(),
+                        "only a request in flight is aborted"
+                    );
                 }
                 Effect::Attempted { id, number, record } => {
-                    self.tell(self.ids[&id], Event::Attempted(record.into_attempt(number)));
+                    self.notify(self.ids[&id], Event::Attempted(record.into_attempt(number)));
                 }
-                Effect::Tell { id, event } => self.tell(self.ids[&id], event),
+                Effect::Notify { id, event } => self.notify(self.ids[&id], event),
                 Effect::Held { queue, .. } => {
                     for (id, poll) in self.ids.clone() {
                         if let Some(event) = self.core.as_ref().and_then(|core| core.held_in(queue, id)) {
-                            self.tell(poll, event);
+                            self.notify(poll, event);
                         }
                     }
                 }
@@ -434,9 +441,9 @@ impl World {
                     match answer {
                         Ok(Submitted::Open { .. }) => {
                             assert!(self.store.contains_key(&key(poll)), "acknowledged before it was stored");
-                            self.known[poll].acknowledged = true;
+                            self.observed[poll].acknowledged = true;
                         }
-                        Ok(Submitted::Finished { outcome, .. }) => self.told(poll, outcome),
+                        Ok(Submitted::Finished { outcome, .. }) => self.outcome_reported(poll, outcome),
                         Err(_) => {}
                     }
                 }
@@ -445,12 +452,12 @@ impl World {
         self.check_caps();
     }
 
-    /// When the store answers, and whether it fails.
-    fn store_answers(&mut self, fails_one_in: usize) -> (u64, bool) {
-        let slow = self.storms && pick(&mut self.dice, 20) == 0;
+    /// The delay of the next reply of the store, and whether it is an error.
+    fn store_reply(&mut self, fails_one_in: usize) -> (u64, bool) {
+        let slow = self.faults && pick(&mut self.dice, 20) == 0;
         let delay = self.up_to(if slow { 60 * SECOND } else { SECOND });
-        let away = self.now + delay < self.store_away;
-        (delay, self.storms && (away || pick(&mut self.dice, fails_one_in) == 0))
+        let down = self.now + delay < self.store_down_until;
+        (delay, self.faults && (down || pick(&mut self.dice, fails_one_in) == 0))
     }
 
     fn send(&mut self, request: &StartRequest) {
@@ -459,7 +466,7 @@ impl World {
         let now = self.time();
         self.check_request(poll, request);
         self.requests += 1;
-        self.known[poll].in_flight = Some(self.requests);
+        self.observed[poll].in_flight = Some(self.requests);
         self.counts.sent += 1;
         let (reply, joined) = match self.under_way(poll) {
             Some(reply) if pick(&mut self.dice, 2) == 0 => (reply, true),
@@ -468,46 +475,46 @@ impl World {
         self.counts.joined += u32::from(joined);
         self.counts.hung += u32::from(reply.at >= cut);
         let ends = reply.at.min(cut);
-        let judgement = match reply.brings.clone() {
-            // The last byte may come at the very moment of the cut.
+        let judgement = match reply.result.clone() {
+            // The last byte may arrive exactly at the cut.
             _ if reply.at >= cut && pick(&mut self.dice, 4) > 0 => judge::timed_out(cut.since(now)),
             Ok(response) => {
                 judge::judge(spec, response, &Secrets::default(), last.as_ref(), ends.to_system_time())
             }
             Err(error) => Judgement::Error(error),
         };
-        self.known[poll].reply = Some(reply);
+        self.observed[poll].reply = Some(reply);
         let lag = if pick(&mut self.dice, 2) == 0 { 0 } else { self.up_to(crate::clock::micros(LAG)) };
         let delay = ends.as_micros() - self.now + lag;
         let (life, request) = (self.life, self.requests);
         let judgement = Box::new(judgement);
-        self.later(delay, Happening::Replied { life, id, request, judgement, ended: ends });
+        self.later(delay, Incident::Replied { life, id, request, judgement, ended: ends });
     }
 
-    /// The reply to a request in flight that this poll may share: one that asks the same and is not answered.
+    /// The reply to an equal request in flight, which this poll may share.
     fn under_way(&self, poll: usize) -> Option<Reply> {
         let same = |other: &usize| {
             let (mine, theirs) = (&self.specs[poll], &self.specs[*other]);
             *other != poll && mine.url_text() == theirs.url_text() && mine.request() == theirs.request()
         };
-        let asked = (0..self.specs.len()).filter(same);
-        let mut replies = asked.filter_map(|other| {
-            let known = &self.known[other];
-            known.reply.clone().filter(|reply| known.in_flight.is_some() && reply.at > self.time())
+        let equal = (0..self.specs.len()).filter(same);
+        let mut replies = equal.filter_map(|other| {
+            let observed = &self.observed[other];
+            observed.reply.clone().filter(|reply| observed.in_flight.is_some() && reply.at > self.time())
         });
         replies.next()
     }
 
-    fn tell(&mut self, poll: usize, event: Event) {
+    fn notify(&mut self, poll: usize, event: Event) {
         match event {
             Event::Requesting { .. } => {}
             Event::Attempted(attempt) => {
                 assert!(attempt.judgement != JudgementKind::Matched || attempt.next.is_none());
-                self.known[poll].next = Some(attempt.next);
+                self.observed[poll].next = Some(attempt.next);
             }
-            Event::HeldBack { until, .. } => self.known[poll].held_until = until,
-            Event::Outcome(outcome) => self.told(poll, outcome),
-            Event::RetryScheduled { .. } | Event::Lagged { .. } => panic!("the engine does not tell these"),
+            Event::HeldBack { until, .. } => self.observed[poll].held_until = until,
+            Event::Outcome(outcome) => self.outcome_reported(poll, outcome),
+            Event::RetryScheduled { .. } | Event::Lagged { .. } => panic!("the engine does not send these"),
         }
     }
 }
@@ -517,7 +524,7 @@ fn number(variable: &str) -> Option<u64> {
 }
 
 #[test]
-fn every_poll_keeps_its_promises_whatever_happens() {
+fn the_engine_keeps_its_promises_under_random_faults() {
     let seeds = match number("POLLER_SEED") {
         Some(seed) => seed..seed + 1,
         None => 0..number("POLLER_SEEDS").unwrap_or(1000),
@@ -542,7 +549,7 @@ fn every_poll_keeps_its_promises_whatever_happens() {
             }
         }
     }
-    // A simulation in which nothing happens would prove nothing.
+    // The seeds must cover every fault and every outcome.
     if seeds.end - seeds.start >= 1000 {
         let Counts { sent, joined, hung, crashes, torn, shutdowns, outages } = total;
         assert!(sent > 10_000, "{total:?}");

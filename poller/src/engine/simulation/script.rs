@@ -1,4 +1,4 @@
-//! What polls ask for and what servers say, drawn from the seed.
+//! Random specs and replies, drawn from the seed.
 
 use std::time::Duration;
 
@@ -12,11 +12,11 @@ use crate::job::{PollSpec, SpecOptions};
 use crate::limits::Limits;
 use crate::response::RecordedResponse;
 
-/// What a server does with a request, and when it is done.
+/// The reply to a request, and its time.
 #[derive(Clone, Debug)]
 pub(super) struct Reply {
     pub(super) at: Timestamp,
-    pub(super) brings: Result<RecordedResponse, FetchError>,
+    pub(super) result: Result<RecordedResponse, FetchError>,
 }
 
 pub(super) fn random_reply(dice: &mut Rng, now: Timestamp) -> Reply {
@@ -24,7 +24,7 @@ pub(super) fn random_reply(dice: &mut Rng, now: Timestamp) -> Reply {
         0 => 0,
         1 => dice.up_to(SECOND),
         2 => dice.up_to(40 * SECOND),
-        // It hangs: whoever asked has to cut it.
+        // The server hangs; the client has to cut the request off.
         3 if pick(dice, 4) == 0 => 100_000 * SECOND,
         _ => dice.up_to(5 * SECOND),
     };
@@ -33,7 +33,7 @@ pub(super) fn random_reply(dice: &mut Rng, now: Timestamp) -> Reply {
     let respond = |status, headers: &[(&str, &str)], body: &str| {
         Ok(RecordedResponse::new(status, headers.iter().copied(), body.to_owned()))
     };
-    let brings = match pick(dice, 40) {
+    let result = match pick(dice, 40) {
         0 => respond(200, &[], r#"{"status":"SUCCESS"}"#),
         1 => respond(200, &[], r#"{"status":"FAILED"}"#),
         2..=4 => respond(429, &[("retry-after", &wait)], ""),
@@ -45,7 +45,7 @@ pub(super) fn random_reply(dice: &mut Rng, now: Timestamp) -> Reply {
         17 => Err(FetchError::new(FetchErrorKind::NoSuchHost, "no such host")),
         _ => respond(200, &[], r#"{"status":"PENDING"}"#),
     };
-    Reply { at: now + Duration::from_micros(delay), brings }
+    Reply { at: now + Duration::from_micros(delay), result }
 }
 
 pub(super) fn pick(dice: &mut Rng, sides: usize) -> usize {
