@@ -1,11 +1,11 @@
-//! The metrics of a poller, under the facade of the crate `metrics`.
+//! The metrics of a poller, recorded through the crate `metrics`.
 //!
-//! The names, units and labels are an interface: the table in `docs/observability.md` lists them, and a test holds both
-//! together. Labels have few values, all known beforehand: a status between 100 and 599, the kind of an error, the kind
-//! of an outcome, an operation of the store. A URL, an origin or a key is never a label: a poller has a million of them.
+//! Names, units and labels are an interface: the table in `docs/observability.md` lists them, and a test compares both.
+//! Labels have few values, all known in advance: a status from 100 to 599, the kind of an error, the kind of an outcome, an
+//! operation of the store. A URL, an origin or a key is never a label, because a poller may have a million of them.
 //!
-//! Handles are taken from the recorder when the poller is built, those of statuses when one first comes; so the engine
-//! does no look-up while it runs, and where no recorder is installed nothing happens but a test for absence.
+//! Handles are created with the poller, those of statuses on first use, so the engine looks up nothing while it runs.
+//! Without an installed recorder they do nothing.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -42,10 +42,10 @@ pub(super) struct Metrics {
     open: Gauge,
     waiting: Gauge,
     created: Counter,
-    /// Matched, failed, timed out, cancelled.
+    /// In the order matched, failed, timed out, cancelled.
     outcomes: [(&'static str, Counter); 4],
     in_flight: Gauge,
-    /// By status, from 100 on.
+    /// By status, from 100.
     statuses: Box<[OnceLock<Counter>]>,
     retries: Counter,
     request: Histogram,
@@ -106,7 +106,7 @@ impl Metrics {
     pub(super) fn attempted(&self, attempt: &Record) {
         match attempt.result {
             AttemptResult::Status(status) => self.status(status),
-            // Errors are rare enough to be looked up.
+            // Errors are rare, so the handle is looked up each time.
             AttemptResult::Error(kind) => {
                 metrics::counter!(ATTEMPTS, STATUS => "none", "error_type" => kind.as_str()).increment(1);
             }
@@ -122,7 +122,7 @@ impl Metrics {
         let counter = |label: String| metrics::counter!(ATTEMPTS, STATUS => label, "error_type" => "");
         match self.statuses.get(known) {
             Some(handle) => handle.get_or_init(|| counter(status.to_string())).increment(1),
-            // Any three digits may come; these are no HTTP and share one name.
+            // Other numbers are not HTTP statuses and share one label.
             None => counter("other".to_owned()).increment(1),
         }
     }

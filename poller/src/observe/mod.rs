@@ -157,7 +157,7 @@ impl Observer {
         }
         let recovered = failing.load(Ordering::Relaxed) && failing.swap(false, Ordering::Relaxed);
         if recovered {
-            trace::store_works(operation);
+            trace::store_recovered(operation);
         }
         recovered
     }

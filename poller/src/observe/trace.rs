@@ -1,17 +1,17 @@
 //! Spans and events for subscribers of the crate `tracing`, all with the target `poller`.
 //!
-//! | level | what |
+//! | level | content |
 //! | --- | --- |
-//! | `WARN` | the store failed, the first time in a row |
-//! | `INFO` | the life of a poll: accepted, ended; of a poller: polls taken over, shutdown; that the store works again |
-//! | `DEBUG` | each request, a span with one event at its end; hold-backs |
+//! | `WARN` | the first failure of the store in a row |
+//! | `INFO` | a poll was accepted, has ended; open polls were restored; a shutdown; the store works again |
+//! | `DEBUG` | each request, as a span with one event at its end; holds |
 //!
-//! Fields are named after OpenTelemetry's semantic conventions where those have a name (`http.response.status_code`,
-//! `server.address`, `error.type`), durations are in seconds. There is no span per poll: a subscriber keeps every open
-//! span, and a poller may have a million polls open. `poll.scope` and `poll.key` connect what belongs together.
+//! Fields have the names of OpenTelemetry's semantic conventions where there is one (`http.response.status_code`,
+//! `server.address`, `error.type`); durations are in seconds. There is no span per poll: a subscriber keeps every open
+//! span, and a poller may have a million open polls. `poll.scope` and `poll.key` correlate the events of one poll.
 //!
-//! No response text is in any of them, nor a URL's path and query: a webhook's token often stands there, and logs travel
-//! far. What did not match is told by the poll's own events and history.
+//! No text of a response is included, nor the path and query of a URL: they may contain the token of a webhook, and logs
+//! are widely shared. Mismatches are described in the events and the history of the poll.
 
 use tracing::{Level, Span, debug, debug_span, info, warn};
 
@@ -28,7 +28,7 @@ const TARGET: &str = "poller";
 
 /// The span of one request.
 pub(crate) fn request(key: Option<&PollKey>, attempt: u32, spec: &PollSpec) -> Span {
-    // Parsing the URL is not for free, and mostly nobody listens.
+    // Parsing the URL has a cost, and mostly there is no subscriber.
     if !tracing::enabled!(target: TARGET, Level::DEBUG) {
         return Span::none();
     }
@@ -46,7 +46,7 @@ pub(crate) fn request(key: Option<&PollKey>, attempt: u32, spec: &PollSpec) -> S
     )
 }
 
-/// What a request brought.
+/// The result of a request.
 pub(crate) fn attempted(key: Option<&PollKey>, number: u32, attempt: &Record) {
     if !tracing::enabled!(target: TARGET, Level::DEBUG) {
         return;
@@ -123,7 +123,7 @@ pub(crate) fn finished(key: Option<&PollKey>, outcome: &Outcome) {
     );
 }
 
-/// Polls that the store had open run again.
+/// Open polls of the store are run again.
 pub(crate) fn restored(polls: usize) {
     if polls > 0 {
         info!(target: TARGET, polls, "going on with the polls that the store has open");
@@ -141,8 +141,7 @@ pub(crate) fn stopped(report: &ShutdownReport) {
     info!(target: TARGET, open, unsaved, ended, abandoned, "stopped; open polls stay in the store");
 }
 
-/// The store failed; the engine tries again, or says so to whoever asked. A full disk fails many times a second, so only
-/// the `first` failure of a kind in a row is a warning.
+/// A call to the store failed. A full disk fails many times a second, so only the `first` failure in a row is a warning.
 pub(crate) fn store_failed(operation: Operation, error: &StoreError, first: bool) {
     let operation = operation.as_str();
     if first {
@@ -152,7 +151,7 @@ pub(crate) fn store_failed(operation: Operation, error: &StoreError, first: bool
     }
 }
 
-/// The store does again what it had failed to do.
-pub(crate) fn store_works(operation: Operation) {
+/// The first success after a failure.
+pub(crate) fn store_recovered(operation: Operation) {
     info!(target: TARGET, operation = operation.as_str(), "the store works again");
 }

@@ -1,6 +1,6 @@
-//! Stores around another store, which differ from it in what their test is about.
+//! Test stores that wrap another store and change a few of its methods.
 
-/// The calls that such a store passes on: those by which it does not differ. It has the other one as `inner`.
+/// The methods of `Store` that forward to the field `inner`.
 macro_rules! rest_to_inner {
     () => {
         fn begin_run(&self) -> poller::BoxFuture<'_, Result<usize, poller::store::StoreError>> {

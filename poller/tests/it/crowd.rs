@@ -1,4 +1,4 @@
-//! Many at once: submitters that have to wait for their turn, and polls that share a request.
+//! Many polls at once: backpressure on submissions, and coalesced requests.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::around::rest_to_inner;
 use crate::world::{Reply, World, pending, spec, success};
 
-/// A memory store whose creations wait until they are let through.
+/// A memory store whose creations wait for permits.
 #[derive(Clone)]
 struct Gated {
     inner: MemoryStore,
@@ -48,7 +48,7 @@ impl Store for Gated {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_submits_goes_no_faster_than_the_store() {
+async fn submissions_wait_for_the_store() {
     let world = World::sequence([success]);
     let store = Gated::new();
     let mut limits = Limits::unbounded();
@@ -61,12 +61,12 @@ async fn who_submits_goes_no_faster_than_the_store() {
             tokio::spawn(async move { poller.submit(format!("job-{number}"), spec).await })
         })
         .collect();
-    // The virtual clock goes on only when nothing else can.
+    // The virtual clock advances only when no task can run.
     world.sleep_until(Duration::from_secs(1)).await;
-    assert_eq!(*store.asked.borrow(), 2, "two have their turn");
+    assert_eq!(*store.asked.borrow(), 2, "two submissions are under way");
     submitters[0].abort();
     world.sleep_until(Duration::from_secs(2)).await;
-    assert_eq!(*store.asked.borrow(), 2, "who does not wait any more has not had its turn taken");
+    assert_eq!(*store.asked.borrow(), 2, "an aborted submission keeps its permit until the store answers");
     store.gate.add_permits(5);
     for submitter in submitters.into_iter().skip(1) {
         assert_eq!(submitter.await.unwrap().unwrap().outcome().await.unwrap().name(), "matched");
@@ -74,7 +74,7 @@ async fn who_submits_goes_no_faster_than_the_store() {
     assert_eq!(*store.asked.borrow(), 5);
 }
 
-/// Says that export 1 is done, whatever is asked for, in a second.
+/// Answers every request after a second, with export 1 as done.
 fn exports() -> World {
     World::new(|_, _| Reply::json(200, r#"{"done":1}"#).after(Duration::from_secs(1)))
 }
@@ -101,7 +101,7 @@ async fn polls_of_one_scope_share_a_request_and_judge_it_by_their_own_filters() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_is_shared_unless_it_is_asked_for_or_where_the_questions_differ() {
+async fn requests_are_not_shared_by_default_nor_if_they_differ() {
     let world = exports();
     let poller = world.poller().build().await.unwrap();
     for key in ["one", "two"] {
@@ -127,7 +127,7 @@ async fn nothing_is_shared_unless_it_is_asked_for_or_where_the_questions_differ(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_poll_that_cannot_wait_leaves_a_shared_request_to_the_others() {
+async fn a_timeout_of_one_poll_does_not_abort_a_shared_request() {
     let world = World::new(|_, _| success().after(Duration::from_secs(5)));
     let poller = world.poller().coalesce(true).build().await.unwrap();
     let hasty = json!({"interval": 60, "timeout": 100, "requestTimeout": {"durationInMs": 1000}});
@@ -142,7 +142,7 @@ async fn a_poll_that_cannot_wait_leaves_a_shared_request_to_the_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_is_there_already_is_not_shared() {
+async fn a_past_response_is_not_shared() {
     let world = World::sequence([pending]);
     let poller = world.poller().coalesce(true).build().await.unwrap();
     poller.submit("one", spec(json!({"interval": 10, "timeout": 100}))).await.unwrap();

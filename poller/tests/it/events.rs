@@ -1,4 +1,4 @@
-//! What a watcher is told, to the moment; that a slow one neither waits nor grows.
+//! The events of one poll, with exact times; and bounded memory for slow watchers.
 
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ use serde_json::json;
 
 use crate::world::{Reply, World, millis, pending, spec, success};
 
-/// The story of a poll in words, with times in milliseconds since the world began.
-async fn story(world: &World, poll: &PollHandle) -> Vec<String> {
+/// The events of a poll as text, with times in milliseconds since the start.
+async fn transcript(world: &World, poll: &PollHandle) -> Vec<String> {
     let began = world.timestamp();
     let at = |time: poller::Timestamp| millis(time.since(began));
     let mut events = poll.events();
-    let mut story = Vec::new();
+    let mut lines = Vec::new();
     while let Some(event) = events.next().await {
-        story.push(match event {
+        lines.push(match event {
             Event::Requesting { attempt, at: begun } => format!("request {attempt} at {}", at(begun)),
             Event::Attempted(attempt) => format!("#{} {}", attempt.number, attempt.result),
             Event::RetryScheduled { at: due, r#try, limit } => format!("try {try} of {limit} at {}", at(due)),
@@ -28,7 +28,7 @@ async fn story(world: &World, poll: &PollHandle) -> Vec<String> {
             other => format!("{other:?}"),
         });
     }
-    story
+    lines
 }
 
 #[tokio::test(start_paused = true)]
@@ -43,7 +43,7 @@ async fn a_retry_and_a_hint_are_events_of_their_own() {
         "strategy": "backoff", "limit": 3, "minTimeoutInMs": 2000, "randomize": false
     }}}));
     let poll = poller.submit("job", spec).await.unwrap();
-    let live = story(&world, &poll).await;
+    let live = transcript(&world, &poll).await;
     assert_eq!(
         live,
         [
@@ -63,12 +63,12 @@ async fn a_retry_and_a_hint_are_events_of_their_own() {
     while events.next().await.is_some() {
         again += 1;
     }
-    assert_eq!(again, replayed.len(), "who comes late is told the same, but for the beginnings");
+    assert_eq!(again, replayed.len(), "a late watcher gets the same events, except for `Requesting`");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_neighbours_hint_is_told_with_its_name_to_all_that_it_holds_back() {
-    // `first` gets 429 at 0 s; the others are waiting, in flight, and not there yet.
+async fn a_hold_is_reported_with_its_origin_to_every_poll_that_it_delays() {
+    // `first` gets 429 at 0 s; the others are waiting, in flight, and not submitted yet.
     let world = World::new(|number, request| match (request.url.path(), number) {
         ("/first", 0..=3) => Reply::json(429, "{}").header("retry-after", "25").after(Duration::from_secs(1)),
         ("/slow", 0..=3) => pending().after(Duration::from_secs(3)),
@@ -89,13 +89,13 @@ async fn a_neighbours_hint_is_told_with_its_name_to_all_that_it_holds_back() {
     let late = async {
         world.sleep_until(Duration::from_secs(2)).await;
         let poll = poller.submit("late", at("/late", 5)).await.unwrap();
-        (poll.deadline(), story(&world, &poll).await)
+        (poll.deadline(), transcript(&world, &poll).await)
     };
     let (waiting, slow, rare, first, (_, late)) = tokio::join!(
-        story(&world, &waiting),
-        story(&world, &slow),
-        story(&world, &rare),
-        story(&world, &first),
+        transcript(&world, &waiting),
+        transcript(&world, &slow),
+        transcript(&world, &rare),
+        transcript(&world, &first),
         late
     );
     // The hold lasts until 1 s + 25 s = 26 s.
@@ -110,19 +110,23 @@ async fn a_neighbours_hint_is_told_with_its_name_to_all_that_it_holds_back() {
         ["request 1 at 0", "#1 200", told, "request 2 at 26000", "#2 200", "matched"],
         "one in flight is told when its answer is there"
     );
-    assert_eq!(rare, ["#1 200", "request 2 at 40000", "#2 200", "matched"], "it is not held by it");
-    assert_eq!(first[1..3], ["#1 429", "own hint until 30000"], "a hint of one's own is told once");
-    assert_eq!(late[0], "hint to other/first until 24000", "counted from when it was submitted");
+    assert_eq!(
+        rare,
+        ["#1 200", "request 2 at 40000", "#2 200", "matched"],
+        "the hold ends before its next tick"
+    );
+    assert_eq!(first[1..3], ["#1 429", "own hint until 30000"], "a hint to the poll itself is reported once");
+    assert_eq!(late[0], "hint to other/first until 24000", "times are relative to its own submission");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_watcher_misses_the_oldest_is_told_so_and_gets_the_outcome() {
+async fn a_slow_watcher_loses_the_oldest_events_and_gets_the_outcome() {
     let world = World::new(|number, _| if number < 500 { pending() } else { success() });
     let poller = world.poller().build().await.unwrap();
     let poll = poller.submit("job", spec(json!({"interval": 1, "timeout": 3600}))).await.unwrap();
     let mut events = poll.events();
-    assert_eq!(poll.outcome().await.unwrap().attempts, 501, "nobody waited for the watcher");
-    let Some(Event::Lagged { missed }) = events.next().await else { panic!("it lagged") };
+    assert_eq!(poll.outcome().await.unwrap().attempts, 501, "the poll does not wait for the watcher");
+    let Some(Event::Lagged { missed }) = events.next().await else { panic!("expected Lagged") };
     let mut rest = Vec::new();
     while let Some(event) = events.next().await {
         rest.push(event);
@@ -137,7 +141,7 @@ async fn a_slow_watcher_misses_the_oldest_is_told_so_and_gets_the_outcome() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_shutdown_ends_the_stream_without_an_outcome_and_dropping_it_cancels_nothing() {
+async fn a_shutdown_ends_the_stream_without_an_outcome() {
     let world =
         World::new(|_, _| Reply::After(Duration::ZERO, Ok(Response::new(200, HeaderMap::new(), "{}"))));
     let poller = world.poller().build().await.unwrap();

@@ -1,4 +1,4 @@
-//! Each outcome against a real HTTP server on loopback, with everything that a real one does wrong.
+//! Every outcome against a real HTTP server on loopback, with realistic faults.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ async fn poller() -> Poller {
     Poller::builder().fetch(client).limits(Limits::unbounded()).build().await.unwrap()
 }
 
-/// A spec as the documentation shows it, at a pace for tests; they end by what the server says, not by the time.
+/// The spec of the documentation with a short interval. The replies of the server end the tests, not the timeout.
 fn spec(url: &str, members: serde_json::Value) -> PollSpec {
     let mut spec = json!({
         "url": url,
@@ -38,7 +38,7 @@ async fn run(server: &Server, members: serde_json::Value) -> std::sync::Arc<Outc
     let outcome = poll.outcome().await.unwrap();
     assert!(!server.overlapped("/job"), "no two requests of one poll at once");
     let (sent, counted) = (server.requests().len(), usize::try_from(outcome.attempts).unwrap());
-    // One that is cut at the deadline may not have reached the server.
+    // A request that was cut off at the deadline may not have reached the server.
     let cut = usize::from(outcome.name() == "timed out");
     assert!((sent..=sent + cut).contains(&counted), "every request counts: {counted} of {sent}");
     outcome
@@ -49,7 +49,7 @@ fn results(outcome: &Outcome) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn matched_after_everything_that_can_go_wrong() {
+async fn matched_after_every_kind_of_fault() {
     let body = "{\"status\": \"SUCCESS\",  \"url\": \"https://example.com/a.mp4\"}";
     let server = Server::start(Script::new().on(
         "/job",
@@ -68,7 +68,7 @@ async fn matched_after_everything_that_can_go_wrong() {
     .await;
     let outcome = run(&server, json!({})).await;
     let OutcomeKind::Matched { response } = &outcome.kind else { panic!("{outcome:?}") };
-    assert_eq!(response.json(), Some(body), "the JSON is handed back as it was received");
+    assert_eq!(response.json(), Some(body), "the JSON is returned as received");
     assert_eq!(results(&outcome), ["200", "500", "reset", "200", "404", "200", "reset", "protocol", "200"]);
     let notes: Vec<&str> = outcome.history.iter().filter_map(|attempt| attempt.note.as_deref()).collect();
     assert_eq!(notes[0], r#"status is "PENDING", expected "SUCCESS""#);
@@ -78,7 +78,7 @@ async fn matched_after_everything_that_can_go_wrong() {
 
 #[tokio::test]
 async fn a_body_that_is_not_json_does_not_match_and_the_note_says_so() {
-    // Longer than the poll has time: it ends with the first response.
+    // The hint is longer than the timeout, so the poll ends with the first response.
     let server = Server::start(Reply::text("<html>").header("retry-after", "1000")).await;
     let outcome = run(&server, json!({"responseFilter": {"body": {"status": ["SUCCESS"]}}})).await;
     assert_eq!(outcome.name(), "timed out");
@@ -130,7 +130,7 @@ async fn timed_out_with_no_request_begun_after_the_deadline() {
 }
 
 #[tokio::test]
-async fn timed_out_when_nobody_listens() {
+async fn timed_out_if_connections_are_refused() {
     let port = ClosedPort::new();
     let poller = poller().await;
     let spec = spec(&port.url("/job"), json!({"interval": 0.05, "timeout": 1}));
@@ -209,7 +209,7 @@ async fn a_429_with_retry_after_is_waited_for() {
 }
 
 #[tokio::test]
-async fn what_is_sent_is_what_the_spec_says() {
+async fn the_request_is_the_one_in_the_spec() {
     let server = Server::start(Reply::json(r#"{"status":"SUCCESS"}"#)).await;
     let init = json!({"method": "post", "headers": {"X-Request": "a", "Authorization": "Bearer t"}, "body": "{\"id\":42}"});
     run(&server, json!({"requestInit": init})).await;
@@ -220,7 +220,7 @@ async fn what_is_sent_is_what_the_spec_says() {
 }
 
 #[tokio::test]
-async fn public_addresses_only_unless_the_embedder_says_otherwise() {
+async fn only_public_addresses_by_default() {
     let server = Server::start(Reply::json("{}")).await;
     let poller = Poller::builder().build().await.unwrap();
     let spec = PollSpec::parse(&json!({"url": server.url("/job")}).to_string()).unwrap();
@@ -231,7 +231,7 @@ async fn public_addresses_only_unless_the_embedder_says_otherwise() {
 }
 
 #[tokio::test]
-async fn many_polls_run_beside_each_other() {
+async fn many_polls_run_concurrently() {
     let server = Server::start(Script::from_fn(|number, _| {
         Reply::json(if number < 200 { r#"{"status":"RUNNING"}"# } else { r#"{"status":"SUCCESS"}"# })
     }))
@@ -249,7 +249,7 @@ async fn many_polls_run_beside_each_other() {
 }
 
 #[tokio::test]
-async fn events_of_a_real_poll_are_told_in_order() {
+async fn events_of_a_poll_come_in_order() {
     let server =
         Server::start(Script::new().on("/job", [Reply::new(500), Reply::json(r#"{"status":"SUCCESS"}"#)]))
             .await;

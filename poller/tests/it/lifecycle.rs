@@ -1,4 +1,4 @@
-//! Keys, cancelling, joining, restarting: what happens around the requests.
+//! The life of a poll apart from its requests: keys, joining, cancelling, restarts, shutdown.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -19,7 +19,7 @@ struct Job {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_body_comes_back_typed() {
+async fn background_poll_returns_a_typed_body() {
     let world = World::sequence([pending, success]);
     let poller = world.poller().build().await.unwrap();
     let done = poller.background_poll::<Job>("job", long()).await.unwrap();
@@ -30,7 +30,7 @@ async fn the_body_comes_back_typed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_poll_that_did_not_match_is_an_error_of_background_poll_that_carries_the_outcome() {
+async fn background_poll_returns_other_outcomes_as_errors() {
     let world = World::sequence([|| Reply::json(200, r#"{"status":"FAILED"}"#)]);
     let poller = world.poller().build().await.unwrap();
     let error = poller.background_poll::<Job>("job", long()).await.unwrap_err();
@@ -39,7 +39,7 @@ async fn a_poll_that_did_not_match_is_an_error_of_background_poll_that_carries_t
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_panics_has_failed_and_the_poll_goes_on() {
+async fn a_panic_of_the_client_is_a_failed_attempt() {
     let world = World::sequence([|| panic!("a defect of the client"), pending, success]);
     let poller = world.poller().build().await.unwrap();
     let outcome = poller.submit("job", long()).await.unwrap().outcome().await.unwrap();
@@ -131,7 +131,7 @@ async fn cancelling_while_waiting_ends_the_poll_and_its_requests() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn cancelling_in_flight_abandons_the_request() {
+async fn cancelling_in_flight_aborts_the_request() {
     let world = World::sequence([|| success().after(Duration::from_secs(5))]);
     let poller = world.poller().build().await.unwrap();
     let poll = poller.submit("job", long()).await.unwrap();
@@ -142,9 +142,9 @@ async fn cancelling_in_flight_abandons_the_request() {
     assert_eq!(world.sent()[0].ended, None);
 }
 
-/// Each request could have a task of its own, but tasks are dear.
+/// Spawning a task for every request would be more expensive.
 #[tokio::test(start_paused = true)]
-async fn one_task_makes_one_request_after_another_unless_it_was_abandoned() {
+async fn worker_tasks_are_reused_unless_aborted() {
     let tasks = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&tasks);
     let world = World::new(move |number, _| {
@@ -160,7 +160,7 @@ async fn one_task_makes_one_request_after_another_unless_it_was_abandoned() {
     assert_eq!(world.times(), [0, 10_000, 15_000, 17_000, 27_000]);
     let tasks = tasks.lock().unwrap();
     assert_eq!((tasks[1], tasks[2], tasks[4]), (tasks[0], tasks[0], tasks[3]));
-    assert_ne!(tasks[3], tasks[2], "that one was out for good");
+    assert_ne!(tasks[3], tasks[2], "the aborted task is not reused");
 }
 
 #[tokio::test(start_paused = true)]
@@ -174,10 +174,10 @@ async fn dropping_handles_cancels_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_handle_the_engine_stops_however_busy_it_is() {
+async fn the_engine_stops_with_its_last_handle_even_if_busy() {
     let world = World::new(|_, _| pending().after(Duration::from_secs(8)));
     let poller = world.poller().build().await.unwrap();
-    // From 5 s on, a request of one or the other is under way at all times.
+    // From 5 s on, at least one request is in flight at all times.
     let first = poller.submit("first", long()).await.unwrap();
     world.sleep_until(Duration::from_secs(5)).await;
     let second = poller.submit("second", long()).await.unwrap();
@@ -188,11 +188,11 @@ async fn without_a_handle_the_engine_stops_however_busy_it_is() {
     drop(second);
     world.sleep_until(Duration::from_secs(60)).await;
     assert_eq!(world.sent().len(), 4);
-    assert_eq!(world.sent()[3].ended, None, "what was under way is abandoned");
+    assert_eq!(world.sent()[3].ended, None, "the request in flight is aborted");
 }
 
 #[tokio::test(start_paused = true)]
-async fn events_tell_every_attempt_and_end_with_the_outcome() {
+async fn events_report_every_attempt_and_end_with_the_outcome() {
     let world = World::sequence([pending, || Reply::json(500, ""), success]);
     let poller = world.poller().build().await.unwrap();
     let poll = poller.submit("job", long()).await.unwrap();
@@ -211,7 +211,7 @@ async fn events_tell_every_attempt_and_end_with_the_outcome() {
     );
     assert!(events.next().await.is_none());
     assert_eq!(outcome.history[1].note.as_deref(), Some("HTTP status is 500, expected 200"));
-    // A late watcher learns the same from what was stored.
+    // A late watcher gets the same attempts from the store.
     let mut late = poll.events();
     let mut seen = Vec::new();
     while let Some(event) = late.next().await {
@@ -221,7 +221,7 @@ async fn events_tell_every_attempt_and_end_with_the_outcome() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_restart_goes_on_with_the_same_start_and_deadline() {
+async fn a_restart_keeps_start_and_deadline() {
     let store = MemoryStore::new();
     let world = World::sequence([pending]);
     let before = world.poller().store(store.clone()).build().await.unwrap();
@@ -241,7 +241,7 @@ async fn a_restart_goes_on_with_the_same_start_and_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_young_poll_and_one_without_ticks_left_are_asked_at_once_after_a_restart() {
+async fn after_a_restart_a_young_poll_and_a_poll_without_ticks_left_send_at_once() {
     for (down, up, expected) in [(3, 4, vec![0, 4000, 10_000]), (12, 95, vec![0, 10_000, 95_000])] {
         let store = MemoryStore::new();
         let world = World::new(move |number, _| if number == 2 { success() } else { pending() });
@@ -258,7 +258,7 @@ async fn a_young_poll_and_one_without_ticks_left_are_asked_at_once_after_a_resta
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deadline_that_passed_while_nobody_ran_ends_the_poll_at_once() {
+async fn a_deadline_that_passed_between_runs_ends_the_poll_at_once() {
     let store = MemoryStore::new();
     let world = World::sequence([pending]);
     let before = world.poller().store(store.clone()).build().await.unwrap();
@@ -286,7 +286,7 @@ async fn shutdown_waits_for_requests_in_flight_and_begins_none() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn shutdown_abandons_what_takes_longer_than_the_grace() {
+async fn shutdown_aborts_requests_after_the_grace() {
     let world = World::new(|_, request| match request.url.path() {
         "/hangs" => Reply::Never,
         _ => pending().after(Duration::from_secs(2)),
@@ -311,11 +311,11 @@ async fn shutdown_abandons_what_takes_longer_than_the_grace() {
             ("hanging".to_owned(), hanging.deadline(), true)
         ]
     );
-    assert_eq!(poller.shutdown().await, report, "asked again, it says the same");
+    assert_eq!(poller.shutdown().await, report, "a second call returns the same report");
 }
 
 #[tokio::test(start_paused = true)]
-async fn caps_hold_per_origin_and_in_all() {
+async fn caps_hold_per_origin_and_in_total() {
     let world = World::new(|_, _| success().after(Duration::from_secs(1)));
     let mut limits = Limits::unbounded();
     (limits.in_flight, limits.per_origin) = (5, 3);
@@ -359,7 +359,7 @@ async fn a_429_holds_back_the_neighbours_but_ends_none_of_them() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn more_polls_than_the_limit_are_refused() {
+async fn polls_past_the_limit_are_refused() {
     let mut limits = Limits::unbounded();
     limits.open_polls = 1;
     let poller = World::sequence([pending]).poller().limits(limits).build().await.unwrap();
@@ -369,7 +369,7 @@ async fn more_polls_than_the_limit_are_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn secrets_are_resolved_at_sending_and_only_where_allowed() {
+async fn secrets_are_resolved_when_a_request_is_sent_and_only_if_allowed() {
     let members = || json!({"interval": 10, "timeout": 100, "requestInit": {"headers": {"authorization": {"$secret": "env:PATH"}}}});
     let world = World::sequence([success]);
     let poller = world.poller().secrets(AllowAll).build().await.unwrap();
@@ -388,7 +388,7 @@ async fn secrets_are_resolved_at_sending_and_only_where_allowed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_falls_due_while_a_shutdown_waits_is_not_looked_at() {
+async fn polls_that_fall_due_during_a_shutdown_are_ignored() {
     let world =
         World::new(|_, request| if request.url.path() == "/stuck" { Reply::Never } else { pending() });
     let poller = world.poller().build().await.unwrap();
@@ -397,8 +397,8 @@ async fn what_falls_due_while_a_shutdown_waits_is_not_looked_at() {
         (poller.submit("stuck", stuck).await.unwrap(), poller.submit("due", long()).await.unwrap());
     world.arrived(2).await;
     world.sleep_until(Duration::from_secs(5)).await;
-    // The other is due in the midst of the grace. Who then looked at it without doing anything would do so all the time, and
-    // this clock goes on only where everybody waits.
+    // The other poll falls due during the grace. A driver that woke for it without acting would spin, and the virtual clock
+    // would stop.
     let report = poller.shutdown().await;
     assert_eq!((report.left_open, report.abandoned, world.sent().len()), (2, 1, 2));
     assert_eq!(millis(world.now()), 15_000);

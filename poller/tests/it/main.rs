@@ -1,4 +1,4 @@
-//! The poller as its users see it.
+//! Integration tests of the public interface.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 

@@ -1,4 +1,4 @@
-//! The three outlets of a poller: its statistics, its metrics and what it traces, of the same polls.
+//! Statistics, metrics and traces of the same polls.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -18,15 +18,15 @@ use crate::world::{Reply, World, pending, spec, success};
 
 const TABLE: &str = include_str!("../../../docs/observability.md");
 
-/// What a subscriber has written.
+/// The output of a tracing subscriber.
 #[derive(Clone, Default)]
 pub(crate) struct Written(Arc<Mutex<Vec<u8>>>);
 
 impl Written {
-    /// Listens to everything that this thread does, until the guard goes.
+    /// Records all events of this thread until the guard is dropped.
     pub(crate) fn listen(&self, level: tracing::Level) -> tracing::subscriber::DefaultGuard {
-        // With a single subscriber in the process, tracing lets the thread that first comes by a place decide whether
-        // anybody is interested in it, and the other tests' threads are not. A second one makes it ask all of them.
+        // With a single subscriber, tracing caches the interest of whichever thread first reaches a callsite, and threads
+        // of other tests have no subscriber. A second subscriber makes tracing consult all of them.
         static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(tracing_subscriber::registry()));
         LazyLock::force(&SECOND);
         let subscriber = tracing_subscriber::fmt()
@@ -60,8 +60,8 @@ impl MakeWriter<'_> for Written {
     }
 }
 
-/// Four polls: one is retried, told to wait, refused and matches, one waits for the hint to its neighbour, one fails,
-/// one is cancelled. The store refuses the first outcome twice.
+/// Four polls: the first is retried, gets a hint, is refused and matches; the second waits for the hint to the first; the
+/// third fails; the fourth is cancelled. The store refuses the first outcome twice.
 async fn busy(world: &World) -> Poller {
     let poller = world.poller().store(Flaky::new(&Arc::new(AtomicU32::new(2)))).build().await.unwrap();
     let at = |path: &str| {
@@ -96,7 +96,7 @@ fn world() -> World {
 }
 
 #[tokio::test(start_paused = true)]
-async fn metrics_and_statistics_say_the_same_and_are_those_of_the_table() {
+async fn metrics_and_statistics_agree_and_are_documented() {
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
     let guard = metrics::set_default_local_recorder(&recorder);
@@ -137,7 +137,7 @@ async fn metrics_and_statistics_say_the_same_and_are_those_of_the_table() {
         .collect();
     let documented = TABLE.lines().find_map(|line| line.strip_prefix("| `operation` | ")).unwrap();
     let documented: BTreeSet<&str> = documented.split('`').skip(1).step_by(2).collect();
-    assert_eq!(operations, documented, "the table names the operations that there are");
+    assert_eq!(operations, documented, "the table lists all operations");
 
     let attempts = |status: &str, error: &str| {
         let name = format!("poller_attempts_total{{http_response_status_code={status},error_type={error}}}");
@@ -178,7 +178,7 @@ async fn metrics_and_statistics_say_the_same_and_are_those_of_the_table() {
     assert_eq!(late.len() as u64, stats.lateness.count());
     assert_eq!(stats.lateness.count(), by_class.total() - first_requests);
     assert!(stats.lateness.max() <= Duration::from_millis(1), "the virtual clock is on time: {stats:?}");
-    // The neighbours are due at 10 s and held until the hint is over, 15 s after the second request's end.
+    // The neighbours are due at 10 s and held until the hint ends, 15 s after the end of the second request.
     let longest = samples["poller_held_seconds{}"].iter().copied().fold(0.0, f64::max);
     assert!((5.9..6.1).contains(&longest), "held for {longest} s");
     let slowest = samples["poller_request_duration_seconds{}"].iter().copied().fold(0.0, f64::max);
@@ -188,7 +188,7 @@ async fn metrics_and_statistics_say_the_same_and_are_those_of_the_table() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_happens_is_traced_in_the_words_of_the_field() {
+async fn traces_use_the_names_of_the_semantic_conventions() {
     let written = Written::default();
     let guard = written.listen(tracing::Level::DEBUG);
     busy(&world()).await.shutdown().await;

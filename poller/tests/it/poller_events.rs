@@ -1,4 +1,4 @@
-//! `Poller::events()`: what a program that watches all polls receives.
+//! `Poller::events()`: the events of all polls.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -43,7 +43,7 @@ async fn until(events: &mut PollerEvents, last: &str) -> Vec<String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_subscriber_receives_all_that_happens_in_order() {
+async fn a_subscriber_receives_all_events_in_order() {
     let world = World::sequence([pending, success]);
     let (poller, mut events) = world.poller().build_with_events().await.unwrap();
     poller.scope("run").submit("job", spec(json!({"interval": 10, "timeout": 60}))).await.unwrap();

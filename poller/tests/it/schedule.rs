@@ -1,4 +1,4 @@
-//! When requests are made, to the millisecond, under the virtual clock.
+//! The times of requests, to the millisecond, under the virtual clock.
 
 use std::time::Duration;
 
@@ -72,7 +72,7 @@ async fn a_response_after_the_deadline_does_not_count() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_is_cut_at_its_own_time_whatever_that_of_the_one_before_was() {
+async fn every_request_has_its_own_timeout() {
     let world = World::new(|number, _| if matches!(number, 1 | 4) { Reply::Never } else { success() });
     let poller = world.poller().build().await.unwrap();
     let mut took = Vec::new();
@@ -86,7 +86,7 @@ async fn a_request_is_cut_at_its_own_time_whatever_that_of_the_one_before_was() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_takes_too_long_is_tried_again_at_the_next_tick() {
+async fn after_a_request_timeout_the_next_tick_follows() {
     let world = World::new(|number, _| if number == 0 { Reply::Never } else { success() });
     run(&world, spec(json!({"interval": 10, "timeout": 60, "requestTimeout": {"durationInMs": 12_000}})))
         .await;
@@ -94,7 +94,7 @@ async fn a_request_that_takes_too_long_is_tried_again_at_the_next_tick() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_takes_too_long_is_retried_by_its_policy() {
+async fn a_request_timeout_is_retried_by_its_policy() {
     let world = World::new(|number, _| if number < 3 { Reply::Never } else { success() });
     let retry = json!({"limit": 3, "factor": 2, "minTimeoutInMs": 500, "randomize": false});
     let timeout = json!({"durationInMs": 1000, "retry": retry});
@@ -173,7 +173,7 @@ async fn a_hint_past_the_deadline_ends_the_poll_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn headers_of_the_response_say_when_to_come_back() {
+async fn a_headers_strategy_waits_for_the_reset() {
     let retry = json!({"429": {"strategy": "headers", "limitHeader": "x-limit", "remainingHeader": "x-remaining",
         "resetHeader": "x-reset", "resetFormat": "iso_8601_duration_openai_variant"}});
     let world = World::sequence([
@@ -183,11 +183,11 @@ async fn headers_of_the_response_say_when_to_come_back() {
         success,
     ]);
     run(&world, spec(json!({"interval": 10, "timeout": 300, "retry": retry}))).await;
-    assert_eq!(world.times(), [0, 12_500, 20_000, 30_000], "where the headers say nothing, the grid does");
+    assert_eq!(world.times(), [0, 12_500, 20_000, 30_000], "without headers the grid applies");
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_get_better_is_given_up() {
+async fn permanent_errors_give_up() {
     let world = World::sequence([|| Reply::json(401, r#"{"error":"no"}"#)]);
     let outcome = run(&world, spec(json!({"interval": 10, "timeout": 300}))).await;
     assert_eq!(world.times(), [0, 10_000, 20_000, 30_000, 40_000]);
@@ -198,7 +198,7 @@ async fn what_cannot_get_better_is_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_spec_speaks_of_is_not_given_up() {
+async fn expected_statuses_do_not_give_up() {
     let hopeless = || World::sequence([|| Reply::json(401, "{}")]);
     for members in [
         json!({"giveUp": false}),
@@ -218,7 +218,7 @@ async fn what_the_spec_speaks_of_is_not_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn hope_in_between_starts_the_count_again() {
+async fn another_result_resets_the_count_of_permanent_errors() {
     let world = World::new(|number, _| if number % 5 == 4 { pending() } else { Reply::json(403, "") });
     assert_eq!(run(&world, spec(json!({"interval": 10, "timeout": 300}))).await.name(), "timed out");
 }
@@ -239,7 +239,7 @@ async fn errors_without_a_status_wait_for_the_next_tick() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_failure_filter_is_asked_first() {
+async fn the_failure_filter_is_checked_first() {
     let world = World::sequence([|| Reply::json(200, r#"{"status":"SUCCESS","error":"quota"}"#)]);
     let outcome = run(&world, spec(json!({"failureFilter": {"body": {"error": [{"$exists": true}]}}}))).await;
     let OutcomeKind::Failed { reason, explanation, .. } = &outcome.kind else { panic!("{outcome:?}") };

@@ -1,4 +1,4 @@
-//! What the engine asks of a store, and what it makes of one that fails, panics, says nothing or changes by itself.
+//! The calls of the engine to a store, and its handling of a store that fails, panics, replies incompletely or changes.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -15,7 +15,7 @@ use crate::around::rest_to_inner;
 use crate::lifecycle::long;
 use crate::world::{World, millis, pending, spec, success};
 
-/// A memory store whose first outcomes cannot be written.
+/// A memory store that fails to save the first outcomes.
 pub(crate) struct Flaky {
     inner: MemoryStore,
     failures_left: Arc<AtomicU32>,
@@ -49,24 +49,24 @@ impl Store for Flaky {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outcome_is_told_only_once_the_store_has_it() {
+async fn an_outcome_is_reported_only_after_it_is_stored() {
     let world = World::sequence([success]);
     let failures_left = Arc::new(AtomicU32::new(3));
     let poller = world.poller().store(Flaky::new(&failures_left)).build().await.unwrap();
     let outcome = poller.submit("job", long()).await.unwrap().outcome().await.unwrap();
     assert_eq!(failures_left.load(Ordering::Relaxed), 0);
-    assert!(millis(world.now()) >= 3000, "three failures were waited for: {:?}", world.now());
+    assert!(millis(world.now()) >= 3000, "there were three delays: {:?}", world.now());
     assert_eq!(
         (outcome.name(), millis(outcome.elapsed())),
         ("matched", 0),
         "the decision is as old as it is"
     );
-    assert_eq!(world.sent().len(), 1, "the request is not made again");
+    assert_eq!(world.sent().len(), 1, "the request is not sent again");
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outcome_that_could_not_be_stored_is_stored_during_a_shutdown() {
-    // By then the store has failed once, and the next try is a second away; or so often that it is most of a minute away.
+async fn an_unsaved_outcome_is_stored_during_a_shutdown() {
+    // At the shutdown the store has failed once, with the next try in a second; or so often that it is most of a minute away.
     for (failed, wait) in [(1, 0), (6, 40)] {
         let world = World::sequence([success]);
         let failures_left = Arc::new(AtomicU32::new(failed + 2));
@@ -83,8 +83,7 @@ async fn an_outcome_that_could_not_be_stored_is_stored_during_a_shutdown() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_never_works_again_holds_a_shutdown_up_for_the_grace_and_what_it_did_not_keep_is_counted()
- {
+async fn a_broken_store_delays_a_shutdown_by_the_grace_and_unsaved_outcomes_are_counted() {
     let world = World::new(|_, request| if request.url.path() == "/pending" { pending() } else { success() });
     let failures_left = Arc::new(AtomicU32::new(u32::MAX));
     let poller = world.poller().store(Flaky::new(&failures_left)).build().await.unwrap();
@@ -100,7 +99,7 @@ async fn a_store_that_never_works_again_holds_a_shutdown_up_for_the_grace_and_wh
     assert_eq!((report.abandoned, failures_left.load(Ordering::Relaxed) < u32::MAX), (0, true));
 }
 
-/// A memory store of which others see to it that a poll is found in it each time somebody looks, once an hour at most.
+/// A memory store with a poll of another process in each batch of changes; its period is an hour.
 struct Pages {
     inner: Flaky,
     left: AtomicU32,
@@ -136,7 +135,7 @@ impl Store for Pages {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_others_submit_is_asked_for_until_nothing_is_left_and_then_no_sooner_than_the_store_says() {
+async fn changes_are_read_to_the_end_and_then_once_per_period() {
     let world = World::sequence([pending]);
     let inner = Flaky::new(&Arc::default());
     let created_at = SystemClock::new().now() + HOUR;
@@ -154,8 +153,8 @@ struct Panicking {
     inner: MemoryStore,
     created: AtomicU32,
     finished: AtomicU32,
-    asked_how_often: AtomicU32,
-    looked: Arc<AtomicU32>,
+    period_read: AtomicU32,
+    changes_read: Arc<AtomicU32>,
 }
 
 fn is_first(calls: &AtomicU32) -> bool {
@@ -164,28 +163,28 @@ fn is_first(calls: &AtomicU32) -> bool {
 
 impl Store for Panicking {
     fn create(&self, poll: StoredPoll) -> BoxFuture<'_, Result<Creation, StoreError>> {
-        assert!(!is_first(&self.created), "a defect of the store");
+        assert!(!is_first(&self.created), "a bug in the store");
         self.inner.create(poll)
     }
 
     fn finish(&self, key: PollKey, outcome: Arc<Outcome>) -> BoxFuture<'_, Result<Arc<Outcome>, StoreError>> {
         Box::pin(async move {
-            assert!(!is_first(&self.finished), "a defect of the store");
+            assert!(!is_first(&self.finished), "a bug in the store");
             self.inner.finish(key, outcome).await
         })
     }
 
     fn creates_in_turn(&self) -> bool {
-        panic!("a defect of the store");
+        panic!("a bug in the store");
     }
 
     fn changes_every(&self) -> Option<Duration> {
-        assert!(!is_first(&self.asked_how_often), "a defect of the store");
+        assert!(!is_first(&self.period_read), "a bug in the store");
         Some(Duration::from_secs(1))
     }
 
     fn changes(&self) -> BoxFuture<'_, Result<Changes, StoreError>> {
-        assert!(!is_first(&self.looked), "a defect of the store");
+        assert!(!is_first(&self.changes_read), "a bug in the store");
         Box::pin(std::future::ready(Ok(Changes::default())))
     }
 
@@ -193,10 +192,10 @@ impl Store for Panicking {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_panics_has_failed_and_is_asked_again() {
+async fn a_panic_of_the_store_is_a_failed_call() {
     let world = World::sequence([pending, success]);
     let store = Panicking::default();
-    let looked = Arc::clone(&store.looked);
+    let changes_read = Arc::clone(&store.changes_read);
     let poller = world.poller().store(store).build().await.unwrap();
     let error = poller.submit("job", long()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Store);
@@ -206,12 +205,12 @@ async fn a_store_that_panics_has_failed_and_is_asked_again() {
     let outcome = poll.outcome().await.unwrap();
     assert_eq!((outcome.name(), world.times()), ("matched", vec![0, 10_000]));
     assert!(millis(world.now()) > 10_000, "the outcome was stored the second time: {:?}", world.now());
-    assert!(looked.load(Ordering::Relaxed) > 1, "what others did is asked for again");
+    assert!(changes_read.load(Ordering::Relaxed) > 1, "changes are read again");
     let report = poller.shutdown().await;
     assert_eq!(report.left_open, 0);
 }
 
-/// A memory store that others read, and that notes what is written to it.
+/// A memory store that records the writes to it.
 #[derive(Clone, Default)]
 struct Noting {
     inner: MemoryStore,
@@ -247,7 +246,7 @@ impl Store for Noting {
     rest_to_inner!();
 }
 
-/// What is written of a poll that matches at its fourth attempt.
+/// The writes for a poll that matches at its fourth attempt.
 async fn written_of_four_attempts(history_every: Option<Duration>) -> Vec<&'static str> {
     let world = World::sequence([pending, pending, pending, success]);
     let store = Noting::default();
@@ -266,14 +265,14 @@ async fn an_attempt_that_does_not_match_writes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn attempts_are_written_in_batches_no_more_often_than_asked_for() {
+async fn attempts_are_written_in_batches_once_per_period() {
     // Attempts are 10 s apart.
     let every = |seconds| written_of_four_attempts(Some(Duration::from_secs(seconds)));
     assert_eq!(every(25).await, ["create", "attempts", "finish"]);
     assert_eq!(every(3).await, ["create", "attempts", "attempts", "attempts", "finish"]);
 }
 
-/// A memory store that says nothing of what it creates.
+/// A memory store that returns no results for creations.
 struct Silent {
     inner: MemoryStore,
 }
@@ -295,7 +294,7 @@ impl Store for Silent {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_answers_for_fewer_polls_than_it_was_given_has_not_kept_the_others() {
+async fn creations_without_a_result_are_errors() {
     let poller = World::sequence([pending]).poller().store(Silent { inner: MemoryStore::new() });
     let poller = poller.build().await.unwrap();
     let error = poller.submit("job", long()).await.unwrap_err();

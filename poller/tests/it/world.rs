@@ -1,4 +1,4 @@
-//! A world that runs on tokio's virtual clock: a scripted fetch that logs when each request began and ended.
+//! A scripted fetch under tokio's virtual clock, which logs the beginning and the end of each request.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use poller::{
 };
 use tokio::sync::watch;
 
-/// What the scripted server does with a request.
+/// The reply of the scripted server to a request.
 pub(crate) enum Reply {
     After(Duration, Result<Response, FetchError>),
     Never,
@@ -58,7 +58,7 @@ impl Reply {
     }
 }
 
-/// One request as the server saw it. `ended` stays empty where the client went away.
+/// One request as the server saw it. `ended` is `None` if the client aborted it.
 #[derive(Clone, Debug)]
 pub(crate) struct Sent {
     pub(crate) path: String,
@@ -80,7 +80,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// `script` is given the number of the request, from 0, and the request.
+    /// `script` gets the number of the request, from 0, and the request.
     pub(crate) fn new(script: impl Fn(usize, &Request) -> Reply + Send + Sync + 'static) -> Self {
         let clock = SystemClock::new();
         Self {
@@ -92,7 +92,7 @@ impl World {
         }
     }
 
-    /// Answers the first request with the first reply and so on; the last one goes on for ever.
+    /// Answers with these replies in order; the last one repeats.
     pub(crate) fn sequence<const N: usize>(replies: [fn() -> Reply; N]) -> Self {
         Self::new(move |number, _| replies[number.min(N - 1)]())
     }
@@ -106,7 +106,7 @@ impl World {
         self.clock.now()
     }
 
-    /// Waits until so many requests have begun.
+    /// Waits until this number of requests has begun.
     pub(crate) async fn arrived(&self, requests: usize) {
         self.arrivals.subscribe().wait_for(|arrived| *arrived >= requests).await.unwrap();
     }
@@ -123,7 +123,7 @@ impl World {
         self.log.lock().unwrap().clone()
     }
 
-    /// When each request began, in whole milliseconds since the world began.
+    /// The times of all requests, in whole milliseconds since the start.
     pub(crate) fn times(&self) -> Vec<u64> {
         self.sent().iter().map(|sent| millis(sent.at)).collect()
     }
@@ -168,7 +168,7 @@ impl Fetch for World {
     }
 }
 
-/// A spec with the usual filters and `members` besides.
+/// A spec with the usual filters and these members.
 pub(crate) fn spec(members: serde_json::Value) -> PollSpec {
     let mut spec = serde_json::json!({
         "url": "https://api.example.com/job",
