@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn what_says_the_same_again_is_not_read_again() {
+    fn an_equal_response_is_not_parsed_again() {
         let spec: PollSpec =
             r#"{"url":"https://a.test","responseFilter":{"body":{"status":["SUCCESS"]}}}"#.parse().unwrap();
         let respond = |date: &str, body: &str| RecordedResponse::new(200, [("date", date)], body.to_owned());
@@ -356,7 +356,7 @@ mod tests {
         let later = judge(respond("2", r#"{"status":"A"}"#), Some(&first));
         assert!(Arc::ptr_eq(note(&later), &first.note));
         let later = unmatched(later);
-        assert_eq!(later.response.headers().get("date"), Some("2"), "what is kept is the last response");
+        assert_eq!(later.response.headers().get("date"), Some("2"), "the last response is kept");
         assert!(Arc::ptr_eq(&unmatched(judge(respond("2", r#"{"status":"A"}"#), Some(&later))), &later));
 
         let changed = judge(respond("2", r#"{"status":"B"}"#), Some(&later));
@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn a_response_that_echoes_a_secret_is_told_without_it_time_and_again() {
+    fn an_echoed_secret_is_never_quoted() {
         let spec: PollSpec =
             r#"{"url":"https://a.test","responseFilter":{"body":{"status":["SUCCESS"]}}}"#.parse().unwrap();
         let mut secrets = Secrets::default();
@@ -383,9 +383,12 @@ mod tests {
             (r#"status is "[secret]", expected "SUCCESS""#, true)
         );
         let second = judge("2", r#"{"status":"tell-nobody"}"#, Some(&first));
-        assert!(Arc::ptr_eq(&second.note, &first.note) && second.response.echoes(), "it is not read again");
+        assert!(
+            Arc::ptr_eq(&second.note, &first.note) && second.response.echoes(),
+            "the response is not parsed again"
+        );
         let again = judge("2", r#"{"status":"tell-nobody"}"#, Some(&second));
-        assert!(Arc::ptr_eq(&again, &second), "what is the same in all is kept once");
+        assert!(Arc::ptr_eq(&again, &second), "equal responses are shared");
         let third = judge("3", r#"{"status":"PENDING"}"#, Some(&second));
         assert!(!third.response.echoes() && third.note.contains("PENDING"), "{third:?}");
         let fourth = judge("4", r#"{"status":"PENDING"}"#, Some(&third));
@@ -393,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_that_a_filter_looks_at_is_not_passed_over() {
+    fn a_change_of_a_filtered_header_is_noticed() {
         let spec: PollSpec =
             r#"{"url":"https://a.test","responseFilter":{"headers":{"x-state":["done"]}}}"#.parse().unwrap();
         let judge = |state: &str, previous: Option<&Arc<UnmatchedResponse>>| {

@@ -90,6 +90,10 @@ pub use clock::{BoxFuture, Clock, SystemClock, Timestamp};
 pub use error::{Error, ErrorKind};
 pub use event::{Event, Events, HoldSource, PollerEvent, PollerEvents, StoreOperation};
 pub use handle::{Accepted, PollHandle};
+pub use job::{
+    Body, PollSpec, PollSpecBuilder, RequestInit, RequestTimeout, ResponseFilter, RetryRule, SpecError,
+    SpecOptions, StatusFilter, spec_schema,
+};
 pub use key::PollKey;
 pub use limits::Limits;
 pub use memory::MemoryStore;
@@ -100,10 +104,6 @@ pub use outcome::{
 };
 pub use poller::{Poller, PollerBuilder};
 pub use response::{Headers, RecordedResponse};
-pub use job::{
-    Body, PollSpec, PollSpecBuilder, RequestInit, RequestTimeout, ResponseFilter, RetryRule, SpecError,
-    SpecOptions, StatusFilter, spec_schema,
-};
 // Part of the public fields of `RetryRule`.
 pub use retry::strategy::{HeadersStrategy, Strategy};
 pub use schedule::Grid;

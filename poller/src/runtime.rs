@@ -1,8 +1,8 @@
-//! The running engine as its handles see it: [`Poller`](crate::Poller), [`Scope`](crate::Scope) and
-//! [`PollHandle`](crate::PollHandle) each hold one counted reference to it and nothing else of the engine.
+//! The running engine, shared by all handles: [`Poller`](crate::Poller), [`Scope`](crate::Scope) and
+//! [`PollHandle`](crate::PollHandle) each hold a counted reference to it.
 //!
-//! What always holds: every question to the driver goes through [`Runtime::ask`], so that a stopped driver is the same
-//! error everywhere; a spec is checked against the limits and the guard before the driver sees it.
+//! Invariants: every call of the driver goes through [`Runtime::ask`], so a stopped driver is the same error everywhere; a
+//! spec is checked against the limits and the guard before the driver receives it.
 
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
@@ -18,7 +18,7 @@ use crate::outcome::Outcome;
 use crate::shutdown::ShutdownReport;
 use crate::store::StoredPoll;
 
-/// The engine and what a submission is checked against.
+/// The driver, its dependencies, and the limits for submissions.
 pub(crate) struct Runtime {
     pub(crate) driver: DriverHandle,
     pub(crate) deps: Arc<Deps>,

@@ -85,7 +85,7 @@ impl Scope {
         Ok(polls)
     }
 
-    /// Cancels the poll of that key and returns its outcome, which is another one where that was decided first.
+    /// Cancels the poll of that key and returns its outcome, which may have been decided otherwise before.
     ///
     /// # Errors
     /// If there is no such poll, the store fails, or the poller is shutting down.
@@ -100,7 +100,7 @@ impl Scope {
         }
     }
 
-    /// Removes a finished poll, so that its key can be used anew. Says whether there was one; an open poll is not removed.
+    /// Removes a finished poll, so that its key can be used again. Returns whether there was one; open polls are not removed.
     ///
     /// # Errors
     /// If the store fails.

@@ -27,7 +27,7 @@ pub(crate) enum StoreReply {
     Noted(Result<(), StoreError>),
     /// New polls were stored, each with its own result.
     Created(Vec<(PollId, Result<Creation, StoreError>)>),
-    /// An outcome was stored; the outcome is the one that the store keeps, this or an earlier one.
+    /// An outcome was stored; the result is the outcome in the store, which may be an earlier one.
     OutcomeSaved(PollId, Result<Arc<Outcome>, StoreError>),
 }
 
