@@ -20,9 +20,7 @@ fn main() -> anyhow::Result<()> {
     let mut server = None;
     let stream = Retry::new(&policy)
         .classify(|err: &io::Error| err.kind() == ErrorKind::ConnectionRefused)
-        .notify(|r: &Retrying<'_, io::Error>| {
-            println!("try {}: {}; again in {:?}", r.tries, r.error, r.delay);
-        })
+        .notify(|r: &Retrying<'_, io::Error>| println!("{r}"))
         .run(|n| {
             if n == 3 {
                 server = Some(TcpListener::bind(address)?);

@@ -2,40 +2,30 @@
 //!
 //! A test server on loopback answers 503 with `Retry-After`, then 429 with `RateLimit`, then 200.
 //!
-//! `cargo run -p retry --features tokio --example reqwest`
+//! `cargo run -p retry --features http,tokio --example reqwest`
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use retry::run::{Retry, Retrying};
-use retry::{Failure, Policy};
+use anyhow::Context as _;
+use retry::{Failure, Policy, Retryable as _};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-/// An error and its classification, which needs the response's headers.
-#[derive(Debug)]
-struct Failed {
-    error: reqwest::Error,
-    failure: Failure,
-}
-
-impl From<reqwest::Error> for Failed {
-    fn from(error: reqwest::Error) -> Self {
-        let failure = match &error {
-            error if error.is_timeout() => Failure::timeout(),
-            error => Failure::from(error.is_connect() || error.is_body()),
-        };
-        Self { error, failure }
-    }
-}
-
-async fn get(client: &reqwest::Client, url: &str, now: SystemTime) -> Result<String, Failed> {
+/// The request. A failed status carries its classification as context, since that needs the response's headers.
+async fn get(client: &reqwest::Client, url: &str) -> anyhow::Result<String> {
     let response = client.get(url).send().await?;
-    let Err(error) = response.error_for_status_ref() else { return Ok(response.text().await?) };
-    let headers = response.headers().iter();
-    let headers = headers.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
-    let failure = Failure::from_response(response.status().as_u16(), headers, now);
-    Err(Failed { error, failure })
+    let failure = Failure::from_parts(&response.status(), response.headers(), now());
+    Ok(response.error_for_status().context(failure)?.text().await?)
+}
+
+fn classify(error: &anyhow::Error) -> Failure {
+    match (error.downcast_ref::<Failure>(), error.downcast_ref::<reqwest::Error>()) {
+        (Some(failure), _) => *failure,
+        (None, Some(error)) if error.is_timeout() => Failure::timeout(),
+        (None, Some(error)) => Failure::from(error.is_connect() || error.is_body()),
+        (None, None) => Failure::permanent(),
+    }
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -48,17 +38,8 @@ async fn main() -> anyhow::Result<()> {
         Policy::exponential(Duration::from_millis(100), 2.0).max_delay(Duration::from_secs(10)).build()?;
     println!("policy: {policy}");
     let client = client()?;
-    let body = Retry::new(&policy)
-        .classify(|failed: &Failed| failed.failure)
-        .notify(|r: &Retrying<'_, Failed>| {
-            println!("try {}: {}; again in {:?}", r.tries, r.error.error, r.delay);
-        })
-        .run_tokio(async |_| get(&client, &url, now()).await)
-        .await;
-    match body {
-        Ok(body) => println!("{body}"),
-        Err(err) => println!("{err}; last: {:?}", err.last()),
-    }
+    let body = (|| get(&client, &url)).retry(&policy).when(classify).notify(|r| println!("{r}")).await?;
+    println!("{body}");
     server.await?
 }
 

@@ -17,6 +17,14 @@ enum Error {
     NotFound,
 }
 
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Debug::fmt(self, f)
+    }
+}
+
+impl std::error::Error for Error {}
+
 /// A service that is overloaded for its first calls.
 async fn call(count: &AtomicU32, id: u32) -> Result<String, Error> {
     match (count.fetch_add(1, Ordering::Relaxed), id) {

@@ -1,13 +1,15 @@
 //! The standard library's clock, and retrying on it. Feature `blocking`.
 //!
-//! Only this module reads the standard clock and puts threads to sleep; the others take the time as an argument. All
-//! [`StdClock`]s have the same zero, so that runs can share budgets and breakers.
+//! All [`StdClock`]s, and all timers of feature `tokio`, have the same zero, so that runs on both can share budgets and
+//! breakers.
+//!
+//! On `wasm32-unknown-unknown` the standard library has no clock and no sleep: [`StdClock`] panics there.
 
-use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::future::Ready;
+use std::time::Duration;
 
-use crate::Policy;
-use crate::run::{Cancel, Classify, Clock, Notify, Retry, RetryError, Wait};
+use crate::run::{Cancel, Classify, Clock, Inspect, Notify, OperationError, Retry, RetryError, Wait};
+use crate::{Policy, zero};
 
 /// The standard library's monotonic clock.
 ///
@@ -21,10 +23,8 @@ use crate::run::{Cancel, Classify, Clock, Notify, Retry, RetryError, Wait};
 pub struct StdClock;
 
 impl Clock for StdClock {
-    #[expect(clippy::disallowed_methods, reason = "this is the clock module of the crate")]
     fn now(&self) -> Duration {
-        static ZERO: OnceLock<Instant> = OnceLock::new();
-        ZERO.get_or_init(Instant::now).elapsed()
+        zero::zero().elapsed()
     }
 }
 
@@ -38,15 +38,17 @@ impl Wait for StdClock {
     }
 }
 
-impl<K, N> Retry<'_, K, N> {
+impl<K, N, P> Retry<'_, K, N, P> {
     /// [`run_with`](Self::run_with) the standard library's clock.
     ///
     /// # Errors
     /// With the last error and the reason to give up.
-    pub fn run<T, E>(self, operation: impl FnMut(u32) -> Result<T, E>) -> Result<T, RetryError<E>>
+    pub fn run<T, E, M>(self, operation: impl FnMut(u32) -> Result<T, E>) -> Result<T, RetryError<E>>
     where
+        E: OperationError<M>,
         K: Classify<E>,
-        N: Notify<E>,
+        N: Notify<E, Done = Ready<()>>,
+        P: Inspect<T>,
     {
         self.run_with(&StdClock, operation)
     }
@@ -66,6 +68,9 @@ impl<K, N> Retry<'_, K, N> {
 ///
 /// # Errors
 /// With the last error and the reason to give up.
-pub fn retry<T, E>(policy: &Policy, mut operation: impl FnMut() -> Result<T, E>) -> Result<T, RetryError<E>> {
+pub fn retry<T, E: OperationError<M>, M>(
+    policy: &Policy,
+    mut operation: impl FnMut() -> Result<T, E>,
+) -> Result<T, RetryError<E>> {
     Retry::new(policy).run(|_| operation())
 }

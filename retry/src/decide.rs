@@ -2,18 +2,18 @@
 //!
 //! ```text
 //!   permanent? ──► give up            no try left? ──► give up
-//!   delay = max(backoff draw, hint)   hint beyond the longest delay? ──► give up (or cut, or ignore it)
+//!   delay = max(backoff draw, hint)   hint above its maximum? ──► give up (or cut, or ignore it)
 //!   would the next try begin too late? ──► give up now, without waiting for it
 //!   otherwise ──► retry after delay
 //! ```
 //!
-//! A pure function. A delay never exceeds the policy's maximum, the next try never begins at or past a time limit, and no
+//! A pure function. A delay never exceeds the policy's maximum or, for a hint, the maximum for hints plus a tenth, the next try never begins at or past a time limit, and no
 //! delay follows the last try.
 
 use std::fmt;
 use std::time::Duration;
 
-use crate::hint::{self, Hint};
+use crate::hint::Hint;
 use crate::humanize::Humanized;
 use crate::policy::{Hints, Policy};
 use crate::{Backoff, Failure, FailureKind, Jitter, Rng};
@@ -107,7 +107,7 @@ pub enum GiveUp {
     HintTooLong {
         /// The requested wait.
         asked: Duration,
-        /// The longest delay allowed.
+        /// The longest wait allowed for a hint.
         longest: Duration,
     },
     /// The response headers that a strategy reads do not ask for another try.
@@ -121,7 +121,14 @@ pub enum GiveUp {
     },
     /// The caller cancelled.
     Cancelled,
+    /// The try took longer than its limit. Becomes the error of an ended try.
+    TryTimeout {
+        /// The limit.
+        after: Duration,
+    },
 }
+
+impl std::error::Error for GiveUp {}
 
 impl fmt::Display for GiveUp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -156,6 +163,7 @@ impl fmt::Display for GiveUp {
                 write!(f, "the circuit breaker is open for another {}", Humanized(*retry_in))
             }
             Self::Cancelled => f.write_str("cancelled"),
+            Self::TryTimeout { after } => write!(f, "the try took longer than {}", Humanized(*after)),
         }
     }
 }
@@ -192,7 +200,7 @@ impl Policy {
         if !self.attempts().allows_another(progress.tries) {
             return Err(GiveUp::Attempts { made: progress.tries });
         }
-        let drawn = self.delay(progress.tries, progress.previous, rng);
+        let drawn = self.delay_after(failure.kind(), progress.tries, progress.previous, rng);
         let delay = match failure.hint() {
             Some(hint) => self.at_least(hint, rng)?.max(drawn),
             None => drawn,
@@ -210,10 +218,10 @@ impl Policy {
 
     /// The least delay that honours a hint.
     ///
-    /// A policy with jitter adds up to a tenth: a server under load sends the same time to all clients, and they would all
+    /// A policy with jitter adds up to a tenth, also to a hint at the maximum: a server under load sends the same time to all clients, and they would all
     /// return at once.
     fn at_least(&self, hint: Hint, rng: &mut Rng) -> Result<Duration, GiveUp> {
-        let longest = self.max_delay().unwrap_or(hint::LONGEST);
+        let longest = self.max_hint();
         let asked = hint.raw.clamped_to(Duration::MAX);
         match self.hints() {
             Hints::Ignore => return Ok(Duration::ZERO),
@@ -225,8 +233,8 @@ impl Policy {
         if !spreads {
             return Ok(asked);
         }
-        let room = (asked / 10).min(longest - asked);
-        Ok(asked + Duration::from_nanos(rng.up_to(crate::nanos::of(room))))
+        let spread = Duration::from_nanos(rng.up_to(crate::nanos::of(asked / 10)));
+        Ok(asked.saturating_add(spread))
     }
 }
 
@@ -238,7 +246,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn policy() -> crate::PolicyBuilder {
-        Policy::fixed(SECOND).jitter(Jitter::None).max_attempts(3).max_delay(5 * SECOND)
+        Policy::fixed(SECOND).jitter(Jitter::None).max_attempts(3).max_hint(5 * SECOND)
     }
 
     fn hinted(secs: u64) -> Failure {
@@ -286,24 +294,48 @@ mod tests {
         assert_eq!(decide(policy(), hinted(6), at), Err(too_long));
         assert_eq!(decide(policy().hints(Hints::Cap), hinted(6), at), Ok(5 * SECOND));
         assert_eq!(decide(policy().hints(Hints::Ignore), hinted(6), at), Ok(SECOND));
-        let without_cap = Policy::fixed(SECOND).jitter(Jitter::None);
-        assert_eq!(decide(without_cap.clone(), hinted(3600), at), Ok(3600 * SECOND));
-        assert!(matches!(decide(without_cap, hinted(u64::MAX), at), Err(GiveUp::HintTooLong { .. })));
+        for default in [Policy::fixed(SECOND), Policy::list([SECOND]), Policy::exponential(SECOND, 2.0)] {
+            let default = default.jitter(Jitter::None);
+            assert_eq!(decide(default.clone(), hinted(60), at), Ok(60 * SECOND));
+            for secs in [61, 80_000, u64::MAX] {
+                let decision = decide(default.clone(), hinted(secs), at);
+                assert!(matches!(decision, Err(GiveUp::HintTooLong { .. })), "{decision:?}");
+            }
+        }
+        let capped = policy().max_delay(2 * SECOND);
+        assert_eq!(decide(capped, hinted(4), at), Ok(4 * SECOND));
+    }
+
+    #[test]
+    fn throttled_tries_can_have_their_own_backoff() {
+        let policy = Policy::aws_standard_2026();
+        let mut rng = Rng::seeded(7);
+        let mut longest = |failure: Failure| {
+            let mut decide = || policy.delay_or_give_up(&failure, &Progress::new(2, SECOND), &mut rng);
+            (0..500).map(|_| decide().unwrap()).max().unwrap()
+        };
+        let ms = Duration::from_millis;
+        assert!((ms(95)..=ms(100)).contains(&longest(Failure::transient())));
+        assert!((ms(95)..=ms(100)).contains(&longest(Failure::timeout())));
+        assert!((ms(1900)..=ms(2000)).contains(&longest(Failure::throttled())));
+        let err = Policy::fixed(SECOND).throttled_backoff(Backoff::Fixed { delay: Duration::ZERO }).build();
+        assert_eq!(err.unwrap_err().field(), "delayInMs");
     }
 
     #[test]
     fn with_jitter_a_hint_is_spread_upwards_only() {
         let policy = policy().jitter(Jitter::Full).build().unwrap();
         let mut rng = Rng::seeded(2);
-        let mut seen = std::collections::HashSet::new();
+        let (mut seen, mut at_maximum) = (std::collections::HashSet::new(), std::collections::HashSet::new());
         for _ in 0..200 {
             let delay = policy.delay_or_give_up(&hinted(4), &Progress::new(1, SECOND), &mut rng).unwrap();
             assert!((4 * SECOND..=4 * SECOND + SECOND * 4 / 10).contains(&delay), "{delay:?}");
             seen.insert(delay);
             let delay = policy.delay_or_give_up(&hinted(5), &Progress::new(1, SECOND), &mut rng).unwrap();
-            assert_eq!(delay, 5 * SECOND);
+            assert!((5 * SECOND..=5 * SECOND + SECOND / 2).contains(&delay), "{delay:?}");
+            at_maximum.insert(delay);
         }
-        assert!(seen.len() > 100);
+        assert!(seen.len() > 100 && at_maximum.len() > 100);
     }
 
     #[test]

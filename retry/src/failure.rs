@@ -1,15 +1,18 @@
 //! [`Failure`]: the classification of an error.
 //!
-//! Decisions here distinguish four kinds; only the caller knows the kind of its errors. For HTTP statuses there is a table,
-//! because every client needs one and many have 408 or 425 wrong.
+//! Decisions here distinguish four kinds; only the caller knows the kind of its errors. For HTTP responses there is
+//! [`ResponseClassifier`](crate::ResponseClassifier).
 
-use std::time::SystemTime;
+use std::fmt;
+use std::time::{Duration, SystemTime};
 
-use crate::hint::{self, Hint};
+use crate::ResponseClassifier;
+use crate::hint::Hint;
+use crate::humanize::Humanized;
 
 /// A failed try: its kind, and the server's hint.
 ///
-/// A classifier may also give a `bool`: `true` for a transient failure, `false` for a permanent one.
+/// A classifier may also return a `bool`: `true` for a transient failure, `false` for a permanent one.
 ///
 /// ```
 /// use retry::{Failure, FailureKind};
@@ -25,6 +28,8 @@ use crate::hint::{self, Hint};
 pub struct Failure {
     kind: FailureKind,
     hint: Option<Hint>,
+    answered: bool,
+    malformed: Option<&'static str>,
 }
 
 /// The kinds of failure that decisions distinguish.
@@ -44,7 +49,7 @@ pub enum FailureKind {
 impl Failure {
     /// A failure of `kind`, without a hint.
     pub const fn new(kind: FailureKind) -> Self {
-        Self { kind, hint: None }
+        Self { kind, hint: None, answered: false, malformed: None }
     }
 
     /// A failure that may succeed next time.
@@ -73,30 +78,32 @@ impl Failure {
         self
     }
 
-    /// Classifies an HTTP response that is a failure:
-    ///
-    /// | status | kind |
-    /// | --- | --- |
-    /// | 408 Request Timeout, 504 Gateway Timeout | timeout |
-    /// | 429 Too Many Requests, 503 with a hint | throttled |
-    /// | 425 Too Early, 500, 502, 503 | transient |
-    /// | anything else | permanent |
-    ///
-    /// The statuses are those of AWS's standard mode (500, 502, 503, 504) and of Google's guidance (408, 429,
-    /// 5xx), with 425 as RFC 8470 asks; the other 5xx persist. Hints are read from the headers of every response.
+    /// Marks the failure as an answer of a working service, such as a 404. A [breaker](crate::breaker) counts it as a
+    /// success.
+    pub const fn with_answered(mut self, answered: bool) -> Self {
+        self.answered = answered;
+        self
+    }
+
+    pub(crate) const fn with_malformed(mut self, header: Option<&'static str>) -> Self {
+        self.malformed = header;
+        self
+    }
+
+    /// Classifies an HTTP response that is a failure, with the defaults of [`ResponseClassifier`].
     pub fn from_response<'a>(
         status: u16,
         headers: impl IntoIterator<Item = (&'a str, &'a str)>,
         now: SystemTime,
     ) -> Self {
-        let hint = hint::from_response(status, headers, now);
-        let kind = match (status, hint) {
-            (408 | 504, _) => FailureKind::Timeout,
-            (429, _) | (503, Some(_)) => FailureKind::Throttled,
-            (425 | 500 | 502 | 503, _) => FailureKind::Transient,
-            _ => FailureKind::Permanent,
-        };
-        Self { kind, hint }
+        ResponseClassifier::new().classify(status, headers, now)
+    }
+
+    /// As [`from_response`](Self::from_response), for the types of the `http` crate, which reqwest, hyper and axum use.
+    /// Feature `http`.
+    #[cfg(feature = "http")]
+    pub fn from_parts(status: &http::StatusCode, headers: &http::HeaderMap, now: SystemTime) -> Self {
+        ResponseClassifier::new().classify_parts(status, headers, now)
     }
 
     /// The kind of failure.
@@ -110,6 +117,19 @@ impl Failure {
     pub const fn hint(&self) -> Option<Hint> {
         self.hint
     }
+
+    /// Whether the failure is an answer of a working service.
+    #[must_use]
+    pub const fn is_answered(&self) -> bool {
+        self.answered
+    }
+
+    /// The first hint header of the response that was malformed. [`hint::read`](crate::hint::read) has all of them, with
+    /// their text.
+    #[must_use]
+    pub const fn malformed_hint(&self) -> Option<&'static str> {
+        self.malformed
+    }
 }
 
 impl From<FailureKind> for Failure {
@@ -118,29 +138,34 @@ impl From<FailureKind> for Failure {
     }
 }
 
+/// A fragment for messages. As the context of an `anyhow::Error`, a failure shows this text and can be found again with
+/// `downcast_ref`.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            FailureKind::Transient => "transient failure",
+            FailureKind::Timeout => "timeout",
+            FailureKind::Throttled => "throttled",
+            FailureKind::Permanent => "permanent failure",
+        })?;
+        match (self.hint, self.malformed) {
+            (Some(hint), _) => {
+                write!(
+                    f,
+                    "; {} asks to wait {}",
+                    hint.source.name(),
+                    Humanized(hint.raw.clamped_to(Duration::MAX))
+                )
+            }
+            (None, Some(header)) => write!(f, "; {header} is malformed"),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
 /// `true`: transient; `false`: permanent.
 impl From<bool> for Failure {
     fn from(is_transient: bool) -> Self {
         if is_transient { Self::transient() } else { Self::permanent() }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn statuses() {
-        let kind = |status| Failure::from_response(status, [], SystemTime::UNIX_EPOCH).kind();
-        for (statuses, expected) in [
-            (&[408, 504][..], FailureKind::Timeout),
-            (&[429], FailureKind::Throttled),
-            (&[425, 500, 502, 503], FailureKind::Transient),
-            (&[200, 301, 400, 401, 403, 404, 409, 410, 501, 505, 511, 999, 0], FailureKind::Permanent),
-        ] {
-            assert!(statuses.iter().all(|status| kind(*status) == expected), "{expected:?}");
-        }
-        let hinted = Failure::from_response(503, [("Retry-After", "1")], SystemTime::UNIX_EPOCH);
-        assert_eq!(hinted.kind(), FailureKind::Throttled);
     }
 }

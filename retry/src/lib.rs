@@ -17,7 +17,7 @@
 //! # #[cfg(feature = "tokio")] {
 //! # async fn flaky() -> Result<u32, &'static str> { Ok(7) }
 //! # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
-//! let value = retry::tokio::retry(&policy, || flaky()).await;    // feature `tokio`
+//! let value = retry::tokio_time::retry(&policy, || flaky()).await;    // feature `tokio`
 //! # assert_eq!(value, Ok(7));
 //! # });
 //! # }
@@ -36,7 +36,7 @@
 //! | [`status`], [`strategy`] | `429`, `5xx`, `500-599`; strategies by status |
 //! | [`budget`], [`breaker`] | limits for all calls to a service together |
 //! | [`run`] | running an operation: on a thread, in a future on any runtime |
-//! | `blocking`, `tokio`, `tower` | clocks and an adapter, each behind its feature |
+//! | `blocking`, `tokio_time`, `tower_retry` | clocks and tower adapters, each behind its feature |
 //!
 //! # Which policy
 //!
@@ -125,7 +125,8 @@
 //! | `schema` | | their JSON Schema | schemars |
 //! | `blocking` | | the standard library's clock, and running on it | |
 //! | `tokio` | | tokio's clock, and running on it | tokio |
-//! | `tower` | | a `tower::retry::Policy` | tower |
+//! | `http` | | classification of the `http` crate's types | http |
+//! | `tower` | | a `tower::retry::Policy`, a breaker layer | tower |
 //!
 //! Without `blocking` and `tokio` nothing here reads a clock: times are arguments, header text and statuses are plain
 //! values, randomness comes from a seedable [`Rng`].
@@ -147,6 +148,7 @@ mod lock;
 mod nanos;
 mod options;
 mod policy;
+mod response;
 mod rng;
 pub mod run;
 #[cfg(feature = "serde")]
@@ -154,9 +156,11 @@ mod scalar;
 pub mod status;
 pub mod strategy;
 #[cfg(feature = "tokio")]
-pub mod tokio;
+pub mod tokio_time;
 #[cfg(feature = "tower")]
-pub mod tower;
+pub mod tower_retry;
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+mod zero;
 
 pub use backoff::{Backoff, Delays};
 pub use decide::{Decision, GiveUp, Progress};
@@ -165,4 +169,6 @@ pub use failure::{Failure, FailureKind};
 pub use jitter::Jitter;
 pub use options::{OptionBounds, OptionValue, RetryOptions, RetryOptionsBuilder};
 pub use policy::{Attempts, FirstRetry, Hints, Policy, PolicyBuilder, Preview, Step};
+pub use response::ResponseClassifier;
 pub use rng::Rng;
+pub use run::Retryable;

@@ -57,6 +57,7 @@ impl RetryRule {
                 remaining_header,
                 reset_header,
                 reset_format,
+                limit: _, // a poll's deadline and `giveUp` bound its tries
             }) => {
                 let mut members = Map::new();
                 members.insert("strategy".into(), "headers".into());

@@ -1,8 +1,10 @@
 //! [`BreakerBuilder`]: the settings of a [`Breaker`], and their checks.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Breaker, Rules, Trip};
+use super::{Breaker, BreakerChange, Hook, Rules, Trip};
+use crate::humanize::Humanized;
 use crate::{PolicyError, nanos};
 
 /// The settings of a [`Breaker`]; [`build`](Self::build) checks them.
@@ -23,12 +25,20 @@ use crate::{PolicyError, nanos};
 pub struct BreakerBuilder {
     trip: Trip,
     open_for: Duration,
+    open_for_at_most: Option<Duration>,
     probes: u32,
+    on_change: Option<Hook>,
 }
 
 impl Default for BreakerBuilder {
     fn default() -> Self {
-        Self { trip: Trip::Consecutive(5), open_for: Duration::from_secs(30), probes: 1 }
+        Self {
+            trip: Trip::Consecutive(5),
+            open_for: Duration::from_secs(30),
+            open_for_at_most: None,
+            probes: 1,
+            on_change: None,
+        }
     }
 }
 
@@ -48,6 +58,19 @@ impl BreakerBuilder {
     /// How long the breaker stays open before it admits probes.
     pub const fn open_for(mut self, time: Duration) -> Self {
         self.open_for = time;
+        self
+    }
+
+    /// Doubles the open time with each reopening, up to `most`, until the breaker closes. By default it does not grow.
+    pub const fn open_for_at_most(mut self, most: Duration) -> Self {
+        self.open_for_at_most = Some(most);
+        self
+    }
+
+    /// Calls `hook` after each change of state, on the thread that caused it: for logs and metrics. Hooks of changes that
+    /// follow each other closely on several threads may run in another order.
+    pub fn on_change(mut self, hook: impl Fn(&BreakerChange) + Send + Sync + 'static) -> Self {
+        self.on_change = Some(Hook(Arc::new(hook)));
         self
     }
 
@@ -77,7 +100,17 @@ impl BreakerBuilder {
         if self.probes == 0 {
             return Err(PolicyError::new("probes", 0, "at least 1, or it would never close again"));
         }
-        Ok(Breaker::new(Rules { trip: self.trip, open_for: nanos::of(self.open_for), probes: self.probes }))
+        let open_at_most = self.open_for_at_most.unwrap_or(self.open_for);
+        if open_at_most < self.open_for {
+            return Err(PolicyError::new("openForAtMost", Humanized(open_at_most), "at least open_for"));
+        }
+        Ok(Breaker::new(Rules {
+            trip: self.trip,
+            open_for: nanos::of(self.open_for),
+            open_at_most: nanos::of(open_at_most),
+            probes: self.probes,
+            on_change: self.on_change,
+        }))
     }
 }
 
@@ -95,6 +128,7 @@ mod tests {
             (Breaker::builder().failure_rate(0.5, 0, second), "atLeast"),
             (Breaker::builder().failure_rate(0.5, 1, Duration::ZERO), "window"),
             (Breaker::builder().open_for(Duration::ZERO), "openFor"),
+            (Breaker::builder().open_for_at_most(second), "openForAtMost"),
             (Breaker::builder().probes(0), "probes"),
         ] {
             assert_eq!(builder.build().unwrap_err().field(), field);

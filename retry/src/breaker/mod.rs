@@ -16,7 +16,10 @@
 //! - A permit reports at most one result. A permit dropped without a result (a cancelled call) frees its place.
 //! - A result counts only in the period of its permit: a slow try from before the opening neither closes nor reopens the
 //!   breaker.
-//! - While half-open, at most `probes` tries run at once.
+//! - While half-open, at most `probes` tries run at once. Probes that hang lose their places `open_for` after the last of them
+//!   began.
+//! - An answer of a working service, such as a 404, counts as a success.
+//! - The hook for changes runs outside the lock.
 //!
 //! # Concurrency
 //! While closed, a permit costs one atomic load; with a threshold of consecutive failures, so does a success. All else takes
@@ -26,15 +29,17 @@ mod builder;
 mod permit;
 mod window;
 
+use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 pub use builder::BreakerBuilder;
 pub use permit::{BreakerOpen, BreakerPermit};
 use window::Window;
 
-use crate::{lock::lock, nanos};
+use crate::lock::lock;
+use crate::{Failure, FailureKind, nanos};
 
 /// A circuit breaker, shared by all calls to one service. See the [module docs](self).
 ///
@@ -62,11 +67,14 @@ pub struct Breaker {
     inner: Mutex<Inner>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Rules {
     trip: Trip,
     open_for: u64,
+    /// Each reopening doubles `open_for`, up to this.
+    open_at_most: u64,
     probes: u32,
+    on_change: Option<Hook>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -75,17 +83,50 @@ enum Trip {
     Rate { ratio: f64, at_least: u32, window: u64 },
 }
 
+#[derive(Clone)]
+struct Hook(Arc<dyn Fn(&BreakerChange) + Send + Sync>);
+
+impl fmt::Debug for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hook")
+    }
+}
+
 #[derive(Debug)]
 struct Inner {
     state: State,
     window: Window,
+    /// Openings since the breaker was last closed.
+    openings: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum State {
     Closed,
-    Open { until: u64 },
-    HalfOpen { under_way: u32, succeeded: u32 },
+    Open {
+        until: u64,
+    },
+    /// Opened by hand.
+    Held,
+    HalfOpen {
+        under_way: u32,
+        succeeded: u32,
+        last_probe: u64,
+    },
+}
+
+impl State {
+    fn shown(self, now: u64) -> BreakerState {
+        match self {
+            Self::Closed => BreakerState::Closed,
+            Self::HalfOpen { .. } => BreakerState::HalfOpen,
+            Self::Held => BreakerState::Open { retry_in: Duration::MAX },
+            Self::Open { until } => match until.checked_sub(now) {
+                Some(left) if left > 0 => BreakerState::Open { retry_in: Duration::from_nanos(left) },
+                _ => BreakerState::HalfOpen,
+            },
+        }
+    }
 }
 
 /// The state of a [`Breaker`].
@@ -96,11 +137,41 @@ pub enum BreakerState {
     Closed,
     /// Admits no try.
     Open {
-        /// The time until it admits probes.
+        /// The time until it admits probes; [`Duration::MAX`] if it was opened by hand.
         retry_in: Duration,
     },
     /// Admits a few tries as probes.
     HalfOpen,
+}
+
+/// A change of state, for [`BreakerBuilder::on_change`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BreakerChange {
+    /// The state before.
+    pub from: BreakerState,
+    /// The state after.
+    pub to: BreakerState,
+}
+
+/// The result of a try, as the breaker sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Succeeded,
+    /// The request failed, and the service works.
+    Answered,
+    Failed,
+}
+
+impl Verdict {
+    /// The verdict on a result; `None` for a failure that says nothing about the service.
+    pub(crate) fn of(failure: Option<&Failure>) -> Option<Self> {
+        match failure {
+            None => Some(Self::Succeeded),
+            Some(failure) if failure.is_answered() => Some(Self::Answered),
+            Some(failure) => (failure.kind() != FailureKind::Permanent).then_some(Self::Failed),
+        }
+    }
 }
 
 impl Breaker {
@@ -114,7 +185,7 @@ impl Breaker {
             rules,
             period: AtomicU64::new(0),
             consecutive_failures: AtomicU32::new(0),
-            inner: Mutex::new(Inner { state: State::Closed, window: Window::default() }),
+            inner: Mutex::new(Inner { state: State::Closed, window: Window::default(), openings: 0 }),
         }
     }
 
@@ -127,38 +198,51 @@ impl Breaker {
         if seen & 1 == 0 {
             return Ok(self.permit(seen >> 1));
         }
-        let mut inner = self.lock();
         let now = nanos::of(now);
-        if let State::Open { until } = inner.state {
-            if now < until {
-                return Err(BreakerOpen { retry_in: Duration::from_nanos(until - now) });
+        self.locked(now, |inner| {
+            match inner.state {
+                State::Held => return Err(BreakerOpen { retry_in: Duration::MAX }),
+                State::Open { until } if now < until => {
+                    return Err(BreakerOpen { retry_in: Duration::from_nanos(until - now) });
+                }
+                State::Open { .. } => {
+                    self.enter(inner, State::HalfOpen { under_way: 0, succeeded: 0, last_probe: now });
+                }
+                // All probes hang. A new period, so that their late results do not count.
+                State::HalfOpen { under_way, succeeded, last_probe }
+                    if under_way.saturating_add(succeeded) >= self.rules.probes
+                        && now >= last_probe.saturating_add(self.rules.open_for) =>
+                {
+                    self.enter(inner, State::HalfOpen { under_way: 0, succeeded, last_probe: now });
+                }
+                // Closed by another thread since the load.
+                State::HalfOpen { .. } | State::Closed => {}
             }
-            self.enter(&mut inner, State::HalfOpen { under_way: 0, succeeded: 0 });
-        }
-        match &mut inner.state {
-            State::HalfOpen { under_way, succeeded } => {
+            if let State::HalfOpen { under_way, succeeded, last_probe } = &mut inner.state {
                 if under_way.saturating_add(*succeeded) >= self.rules.probes {
                     return Err(BreakerOpen { retry_in: Duration::ZERO });
                 }
                 *under_way += 1;
+                *last_probe = (*last_probe).max(now);
             }
-            // Closed by another thread since the load.
-            State::Closed | State::Open { .. } => {}
-        }
-        Ok(self.permit(self.period.load(Ordering::Acquire) >> 1))
+            Ok(self.permit(self.period.load(Ordering::Acquire) >> 1))
+        })
     }
 
     /// The state at `now`, for metrics.
     #[must_use]
     pub fn state(&self, now: Duration) -> BreakerState {
-        match self.lock().state {
-            State::Closed => BreakerState::Closed,
-            State::HalfOpen { .. } => BreakerState::HalfOpen,
-            State::Open { until } => match until.checked_sub(nanos::of(now)) {
-                Some(left) if left > 0 => BreakerState::Open { retry_in: Duration::from_nanos(left) },
-                _ => BreakerState::HalfOpen,
-            },
-        }
+        self.lock().state.shown(nanos::of(now))
+    }
+
+    /// Opens the breaker until [`close`](Self::close): for maintenance, or by an operator.
+    pub fn hold_open(&self, now: Duration) {
+        self.locked(nanos::of(now), |inner| self.enter(inner, State::Held));
+    }
+
+    /// Closes the breaker, whatever its state.
+    pub fn close(&self, now: Duration) {
+        self.locked(nanos::of(now), |inner| self.enter(inner, State::Closed));
     }
 
     const fn permit(&self, period: u64) -> BreakerPermit<'_> {
@@ -169,9 +253,34 @@ impl Breaker {
         lock(&self.inner)
     }
 
+    /// Runs `change` under the lock, then the hook outside it.
+    fn locked<T>(&self, now: u64, change: impl FnOnce(&mut Inner) -> T) -> T {
+        let mut inner = self.lock();
+        let before = inner.state;
+        let result = change(&mut inner);
+        let after = inner.state;
+        drop(inner);
+        if let Some(Hook(hook)) = &self.rules.on_change
+            && std::mem::discriminant(&before) != std::mem::discriminant(&after)
+        {
+            // An open state counts as open until a try finds it half-open.
+            let from = match before {
+                State::Open { .. } => BreakerState::Open { retry_in: Duration::ZERO },
+                other => other.shown(now),
+            };
+            hook(&BreakerChange { from, to: after.shown(now) });
+        }
+        result
+    }
+
     /// Enters a state, which begins a new period.
     fn enter(&self, inner: &mut Inner, state: State) {
         inner.state = state;
+        match state {
+            State::Closed => inner.openings = 0,
+            State::Open { .. } => inner.openings = inner.openings.saturating_add(1),
+            State::Held | State::HalfOpen { .. } => {}
+        }
         let next = (self.period.load(Ordering::Relaxed) >> 1).wrapping_add(1);
         let open = u64::from(!matches!(state, State::Closed));
         self.consecutive_failures.store(0, Ordering::Relaxed);
@@ -179,42 +288,44 @@ impl Breaker {
         self.period.store(next << 1 | open, Ordering::Release);
     }
 
-    fn report(&self, period: u64, succeeded: bool, now: Duration) {
+    fn report(&self, period: u64, verdict: Verdict, now: Duration) {
+        let succeeded = verdict != Verdict::Failed;
         let consecutive = matches!(self.rules.trip, Trip::Consecutive(_));
         let current = self.period.load(Ordering::Acquire);
-        if succeeded
-            && consecutive
-            && current == period << 1
-            && self.consecutive_failures.load(Ordering::Relaxed) == 0
-        {
-            return;
-        }
-        let mut inner = self.lock();
-        if self.period.load(Ordering::Relaxed) >> 1 != period {
+        let no_failures = self.consecutive_failures.load(Ordering::Relaxed) == 0;
+        if succeeded && consecutive && current == period << 1 && no_failures {
             return;
         }
         let now = nanos::of(now);
-        let next = match &mut inner.state {
-            State::Closed if succeeded && consecutive => {
-                self.consecutive_failures.store(0, Ordering::Relaxed);
-                None
+        self.locked(now, |inner| {
+            if self.period.load(Ordering::Relaxed) >> 1 != period {
+                return;
             }
-            State::Closed => self.trips(&mut inner, succeeded, now).then(|| self.opened(now)),
-            State::HalfOpen { .. } if !succeeded => Some(self.opened(now)),
-            State::HalfOpen { under_way, succeeded } => {
-                *under_way = under_way.saturating_sub(1);
-                *succeeded += 1;
-                (*succeeded >= self.rules.probes).then_some(State::Closed)
+            let next = match &mut inner.state {
+                State::Closed if succeeded && consecutive => {
+                    self.consecutive_failures.store(0, Ordering::Relaxed);
+                    None
+                }
+                State::Closed => self.trips(inner, succeeded, now).then(|| self.opened(inner, now)),
+                State::HalfOpen { .. } if !succeeded => Some(self.opened(inner, now)),
+                State::HalfOpen { under_way, succeeded, .. } => {
+                    *under_way = under_way.saturating_sub(1);
+                    *succeeded += 1;
+                    (*succeeded >= self.rules.probes).then_some(State::Closed)
+                }
+                State::Open { .. } | State::Held => None,
+            };
+            if let Some(state) = next {
+                self.enter(inner, state);
             }
-            State::Open { .. } => None,
-        };
-        if let Some(state) = next {
-            self.enter(&mut inner, state);
-        }
+        });
     }
 
-    const fn opened(&self, now: u64) -> State {
-        State::Open { until: now.saturating_add(self.rules.open_for) }
+    /// The open state, for twice as long with each opening since the breaker was closed.
+    fn opened(&self, inner: &Inner, now: u64) -> State {
+        let Rules { open_for, open_at_most, .. } = self.rules;
+        let doubled = open_for.saturating_mul(1_u64.checked_shl(inner.openings).unwrap_or(u64::MAX));
+        State::Open { until: now.saturating_add(doubled.min(open_at_most)) }
     }
 
     /// Whether this result opens the closed breaker.
@@ -351,5 +462,82 @@ mod tests {
             }
         });
         assert_eq!(breaker.state(at(0)), BreakerState::Open { retry_in: at(10) });
+    }
+
+    #[test]
+    fn an_answered_failure_closes_a_half_open_breaker() {
+        let breaker = breaker(1, 1);
+        open(&breaker, 0);
+        breaker.try_acquire(at(10)).unwrap().answered(at(10));
+        assert_eq!(breaker.state(at(10)), BreakerState::Closed);
+
+        let rate = Breaker::builder().failure_rate(0.5, 4, at(10)).build().unwrap();
+        (0..3).for_each(|_| rate.try_acquire(at(0)).unwrap().answered(at(0)));
+        rate.try_acquire(at(0)).unwrap().failed(at(0));
+        assert_eq!(rate.state(at(0)), BreakerState::Closed);
+    }
+
+    #[test]
+    fn a_hanging_probe_loses_its_place() {
+        let breaker = breaker(1, 1);
+        open(&breaker, 0);
+        let hanging = breaker.try_acquire(at(10)).unwrap();
+        assert!(breaker.try_acquire(at(19)).is_err());
+        let second = breaker.try_acquire(at(20)).unwrap();
+        hanging.failed(at(21));
+        assert_eq!(breaker.state(at(21)), BreakerState::HalfOpen);
+        second.succeeded(at(21));
+        assert_eq!(breaker.state(at(21)), BreakerState::Closed);
+    }
+
+    #[test]
+    fn open_times_grow_until_it_closes() {
+        let builder = Breaker::builder().consecutive_failures(1).open_for(at(10)).open_for_at_most(at(30));
+        let breaker = builder.build().unwrap();
+        let mut now = 0;
+        for secs in [10, 20, 30, 30] {
+            breaker.try_acquire(at(now)).unwrap().failed(at(now));
+            assert_eq!(breaker.state(at(now)), BreakerState::Open { retry_in: at(secs) });
+            now += secs;
+        }
+        breaker.try_acquire(at(now)).unwrap().succeeded(at(now));
+        breaker.try_acquire(at(now)).unwrap().failed(at(now));
+        assert_eq!(breaker.state(at(now)), BreakerState::Open { retry_in: at(10) });
+    }
+
+    #[test]
+    fn it_can_be_held_open_and_closed_by_hand() {
+        let breaker = breaker(1, 1);
+        breaker.hold_open(at(0));
+        let refused = breaker.try_acquire(at(1_000_000)).unwrap_err();
+        assert_eq!(refused.to_string(), "the circuit breaker is held open");
+        breaker.close(at(0));
+        breaker.try_acquire(at(0)).unwrap().succeeded(at(0));
+        open(&breaker, 0);
+        breaker.close(at(1));
+        assert_eq!(breaker.state(at(1)), BreakerState::Closed);
+    }
+
+    #[test]
+    fn changes_are_notified_outside_the_lock() {
+        let changes = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&changes);
+        let hook = move |change: &BreakerChange| lock(&seen).push((change.from, change.to));
+        let breaker =
+            Breaker::builder().consecutive_failures(1).open_for(at(10)).on_change(hook).build().unwrap();
+        open(&breaker, 0);
+        let probe = breaker.try_acquire(at(10)).unwrap();
+        probe.succeeded(at(10));
+        breaker.hold_open(at(11));
+        let opened = |secs| BreakerState::Open { retry_in: at(secs) };
+        assert_eq!(
+            *lock(&changes),
+            [
+                (BreakerState::Closed, opened(10)),
+                (opened(0), BreakerState::HalfOpen),
+                (BreakerState::HalfOpen, BreakerState::Closed),
+                (BreakerState::Closed, BreakerState::Open { retry_in: Duration::MAX }),
+            ]
+        );
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::Breaker;
+use super::{Breaker, Verdict};
 use crate::humanize::Humanized;
 
 /// The breaker is open, or half-open with all its probes running.
@@ -13,7 +13,8 @@ pub struct BreakerOpen {
 }
 
 impl BreakerOpen {
-    /// The time until the breaker admits a try; zero if that depends on running probes.
+    /// The time until the breaker admits a try; zero if that depends on running probes, [`Duration::MAX`] if the breaker is
+    /// held open.
     #[must_use]
     pub const fn retry_in(&self) -> Duration {
         self.retry_in
@@ -22,6 +23,9 @@ impl BreakerOpen {
 
 impl fmt::Display for BreakerOpen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.retry_in == Duration::MAX {
+            return f.write_str("the circuit breaker is held open");
+        }
         if self.retry_in.is_zero() {
             return f.write_str("the circuit breaker waits for its probes");
         }
@@ -44,17 +48,66 @@ impl BreakerPermit<'_> {
     /// Reports a success.
     pub fn succeeded(mut self, now: Duration) {
         self.reported = true;
-        self.breaker.report(self.period, true, now);
+        self.breaker.report(self.period, Verdict::Succeeded, now);
+    }
+
+    /// Reports the result of a try.
+    pub(crate) fn report(mut self, failure: Option<&crate::Failure>, now: Duration) {
+        if let Some(verdict) = Verdict::of(failure) {
+            self.reported = true;
+            self.breaker.report(self.period, verdict, now);
+        }
+    }
+
+    /// Reports a failed request that a working service has answered, such as a 404. It counts as a success of the service.
+    pub fn answered(mut self, now: Duration) {
+        self.reported = true;
+        self.breaker.report(self.period, Verdict::Answered, now);
     }
 
     /// Reports a failure of the service. Do not report failures of the request, such as malformed input.
     pub fn failed(mut self, now: Duration) {
         self.reported = true;
-        self.breaker.report(self.period, false, now);
+        self.breaker.report(self.period, Verdict::Failed, now);
     }
 }
 
 impl Drop for BreakerPermit<'_> {
+    fn drop(&mut self) {
+        if !self.reported {
+            self.breaker.abandon(self.period);
+        }
+    }
+}
+
+/// A permit that owns its breaker, for futures that outlive the call.
+#[cfg(feature = "tower")]
+pub(crate) struct OwnedPermit {
+    breaker: std::sync::Arc<Breaker>,
+    period: u64,
+    reported: bool,
+}
+
+#[cfg(feature = "tower")]
+impl BreakerPermit<'_> {
+    pub(crate) fn into_owned(mut self, breaker: std::sync::Arc<Breaker>) -> OwnedPermit {
+        self.reported = true;
+        OwnedPermit { breaker, period: self.period, reported: false }
+    }
+}
+
+#[cfg(feature = "tower")]
+impl OwnedPermit {
+    pub(crate) fn report(mut self, failure: Option<&crate::Failure>, now: Duration) {
+        if let Some(verdict) = Verdict::of(failure) {
+            self.reported = true;
+            self.breaker.report(self.period, verdict, now);
+        }
+    }
+}
+
+#[cfg(feature = "tower")]
+impl Drop for OwnedPermit {
     fn drop(&mut self) {
         if !self.reported {
             self.breaker.abandon(self.period);

@@ -17,13 +17,21 @@ pub struct BudgetBuilder {
     capacity: f64,
     retry_cost: f64,
     timeout_cost: Option<f64>,
+    throttled_cost: Option<f64>,
     success_gain: f64,
     per_second: f64,
 }
 
 impl Default for BudgetBuilder {
     fn default() -> Self {
-        Self { capacity: 500.0, retry_cost: 5.0, timeout_cost: None, success_gain: 1.0, per_second: 5.0 }
+        Self {
+            capacity: 500.0,
+            retry_cost: 5.0,
+            timeout_cost: None,
+            throttled_cost: None,
+            success_gain: 1.0,
+            per_second: 5.0,
+        }
     }
 }
 
@@ -43,6 +51,12 @@ impl BudgetBuilder {
     /// The cost of a retry after a timeout. Default: twice [`retry_cost`](Self::retry_cost).
     pub const fn timeout_cost(mut self, tokens: f64) -> Self {
         self.timeout_cost = Some(tokens);
+        self
+    }
+
+    /// The cost of a retry after throttling. Default: [`retry_cost`](Self::retry_cost).
+    pub const fn throttled_cost(mut self, tokens: f64) -> Self {
+        self.throttled_cost = Some(tokens);
         self
     }
 
@@ -66,9 +80,11 @@ impl BudgetBuilder {
     /// costs.
     pub fn build(self) -> Result<Budget, PolicyError> {
         let timeout_cost = self.timeout_cost.unwrap_or(self.retry_cost * 2.0);
+        let throttled_cost = self.throttled_cost.unwrap_or(self.retry_cost);
         for (field, tokens, least) in [
             ("retryCost", self.retry_cost, 0.001),
             ("timeoutCost", timeout_cost, 0.001),
+            ("throttledCost", throttled_cost, 0.001),
             ("successGain", self.success_gain, 0.0),
             ("perSecond", self.per_second, 0.0),
         ] {
@@ -76,7 +92,7 @@ impl BudgetBuilder {
                 return Err(PolicyError::new(field, tokens, format!("a finite number of at least {least}")));
             }
         }
-        let dearest = self.retry_cost.max(timeout_cost);
+        let dearest = self.retry_cost.max(timeout_cost).max(throttled_cost);
         if !(self.capacity.is_finite() && self.capacity >= dearest) {
             return Err(PolicyError::new(
                 "capacity",
@@ -88,6 +104,7 @@ impl BudgetBuilder {
             capacity: thousandths(self.capacity),
             retry_cost: thousandths(self.retry_cost),
             timeout_cost: thousandths(timeout_cost),
+            throttled_cost: thousandths(throttled_cost),
             failure_cost: 0,
             success_gain: thousandths(self.success_gain),
             refunds: true,
@@ -106,6 +123,7 @@ mod tests {
         for (builder, field) in [
             (Budget::builder().retry_cost(0.0), "retryCost"),
             (Budget::builder().timeout_cost(-1.0), "timeoutCost"),
+            (Budget::builder().throttled_cost(0.0), "throttledCost"),
             (Budget::builder().success_gain(f64::NAN), "successGain"),
             (Budget::builder().per_second(f64::INFINITY), "perSecond"),
             (Budget::builder().capacity(9.0), "capacity"),

@@ -6,13 +6,13 @@
 //!
 //! Two published budgets are the same token bucket with different numbers:
 //!
-//! | | AWS SDKs, standard mode | gRPC A6 |
-//! | --- | --- | --- |
-//! | starts with | 500 | `maxTokens` |
-//! | a failure | – | −1 |
-//! | a retry | −5, after a timeout −10 | allowed while more than half is left |
-//! | a success without retry | +1 | +`tokenRatio` |
-//! | a success after a retry | + what that retry took | +`tokenRatio` |
+//! | | AWS SDKs, standard mode | the same since November 2026 | gRPC A6 |
+//! | --- | --- | --- | --- |
+//! | starts with | 500 | 500 | `maxTokens` |
+//! | a failure | – | – | −1 |
+//! | a retry | −5, after a timeout −10 | −14, after throttling −5 | allowed while more than half is left |
+//! | a success without retry | +1 | +1 | +`tokenRatio` |
+//! | a success after a retry | + the cost of the retry | + the cost of the retry | +`tokenRatio` |
 //!
 //! Both refill only by successes, so a client with little traffic cannot retry for a long time after an outage. Finagle's
 //! budget therefore has a minimum of retries per second. [`Budget::default`] combines AWS's numbers with one retry per
@@ -24,7 +24,7 @@
 //! runs backwards refills nothing.
 //!
 //! A first try takes no tokens, so the budget never refuses a call. A retry that was cancelled while running keeps its
-//! tokens, because the server has seen it; a retry cancelled during its wait returns them, unless its future was dropped.
+//! tokens, because the server has seen it; a retry cancelled during its wait returns them, also if its future is dropped.
 
 mod builder;
 
@@ -64,6 +64,7 @@ struct Rules {
     capacity: u64,
     retry_cost: u64,
     timeout_cost: u64,
+    throttled_cost: u64,
     failure_cost: u64,
     success_gain: u64,
     refunds: bool,
@@ -93,6 +94,7 @@ impl Rules {
         capacity: 500_000,
         retry_cost: 5_000,
         timeout_cost: 10_000,
+        throttled_cost: 5_000,
         failure_cost: 0,
         success_gain: 1_000,
         refunds: true,
@@ -111,6 +113,15 @@ impl Budget {
     #[must_use]
     pub const fn aws_standard() -> Self {
         Self::new(Rules::AWS_STANDARD)
+    }
+
+    /// The retry quota of the AWS SDKs since November 2026: as [`aws_standard`](Self::aws_standard), but a retry costs 14
+    /// tokens, also after a timeout, and 5 after throttling: fewer retries in an outage, as many for a service that asks to
+    /// be tried later. Source: AWS Developer Tools Blog, "Announcing updated retry behavior for AWS SDKs and Tools", May 2026;
+    /// aws-sdk-go-v2 pull request 3400. [`Policy::aws_standard_2026`](crate::Policy::aws_standard_2026) has the delays.
+    #[must_use]
+    pub const fn aws_standard_2026() -> Self {
+        Self::new(Rules { retry_cost: 14_000, timeout_cost: 14_000, ..Rules::AWS_STANDARD })
     }
 
     /// gRPC's retry throttling (proposal A6): it starts with `max_tokens`; a failure costs 1, a success returns
@@ -132,6 +143,7 @@ impl Budget {
             capacity,
             retry_cost: 0,
             timeout_cost: 0,
+            throttled_cost: 0,
             failure_cost: 1_000,
             success_gain: thousandths(token_ratio),
             refunds: false,
@@ -151,7 +163,8 @@ impl Budget {
         let amount = match failure {
             FailureKind::Permanent => return None,
             FailureKind::Timeout => self.rules.timeout_cost,
-            FailureKind::Transient | FailureKind::Throttled => self.rules.retry_cost,
+            FailureKind::Throttled => self.rules.throttled_cost,
+            FailureKind::Transient => self.rules.retry_cost,
         };
         self.refill(now);
         let mut allowed = false;
@@ -281,6 +294,15 @@ mod tests {
         assert!(paid.is_some());
         budget.succeeded(paid, T0);
         assert_eq!(budget.tokens(T0), 5.0);
+    }
+
+    #[test]
+    fn aws_standard_2026_numbers() {
+        for (kind, allowed) in
+            [(FailureKind::Transient, 35), (FailureKind::Timeout, 35), (FailureKind::Throttled, 100)]
+        {
+            assert_eq!(retries(&Budget::aws_standard_2026(), kind, T0), allowed, "{kind:?}");
+        }
     }
 
     #[test]

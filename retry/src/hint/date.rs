@@ -5,9 +5,22 @@
 
 use super::requested::{NANOS_PER_SEC, since_epoch};
 
-/// An HTTP date in any of its three forms (RFC 9110, section 5.6.7).
+/// An HTTP date in any of its three forms (RFC 9110, section 5.6.7), or in the first form with a day of one digit.
 pub(super) fn http(text: &str) -> Option<i128> {
-    httpdate::parse_http_date(text).ok().map(since_epoch)
+    httpdate::parse_http_date(text).ok().map(since_epoch).or_else(|| one_digit_day(text))
+}
+
+/// `Sun, 6 Nov 1994 08:49:37 GMT`, with the missing zero added for `httpdate`.
+fn one_digit_day(text: &str) -> Option<i128> {
+    let (weekday, rest) = text.split_at_checked("Sun, ".len())?;
+    let mut padded = [0; "Sun, 06 Nov 1994 08:49:37 GMT".len()];
+    if rest.len() + weekday.len() + 1 != padded.len() {
+        return None;
+    }
+    padded[..5].copy_from_slice(weekday.as_bytes());
+    padded[5] = b'0';
+    padded[6..].copy_from_slice(rest.as_bytes());
+    httpdate::parse_http_date(str::from_utf8(&padded).ok()?).ok().map(since_epoch)
 }
 
 /// An ISO 8601 time: a calendar date, then optionally `T` or a space and a time with optional seconds,
@@ -209,6 +222,9 @@ mod tests {
         {
             assert_eq!(http(text), Some(784_111_777 * NANOS_PER_SEC), "{text}");
         }
-        assert_eq!(http("soon"), None);
+        assert_eq!(http("Sun, 6 Nov 1994 08:49:37 GMT"), Some(784_111_777 * NANOS_PER_SEC));
+        for text in ["soon", "Sun, x Nov 1994 08:49:37 GMT", "Sun,06 Nov 1994 08:49:37 GMT"] {
+            assert_eq!(http(text), None, "{text}");
+        }
     }
 }

@@ -33,7 +33,7 @@ impl HintError {
 
     /// The value being read: a header's name, or "reset time".
     #[must_use]
-    pub fn what(&self) -> &str {
+    pub const fn what(&self) -> &'static str {
         self.what
     }
 

@@ -32,15 +32,20 @@ pub enum HintSource {
     RetryAfterMs,
     /// `x-ms-retry-after-ms`: milliseconds (Azure).
     XMsRetryAfterMs,
+    /// `x-amz-retry-after`: milliseconds (AWS SDKs of 2026).
+    XAmzRetryAfter,
+    /// `grpc-retry-pushback-ms`: milliseconds (gRPC proposal A6).
+    GrpcRetryPushbackMs,
     /// `Retry-After` in seconds (RFC 9110, section 10.2.3).
     RetryAfterSeconds,
     /// `Retry-After` as an HTTP date.
     RetryAfterDate,
     /// `RateLimit`: an exhausted quota's reset (IETF draft, -07 and later).
     RateLimit,
-    /// `RateLimit-Reset` (IETF draft, up to -06), in seconds; from 10^9 on it is read as a Unix time, from
-    /// 10^12 on as one in milliseconds, since servers older than the draft send those.
+    /// `RateLimit-Reset` (IETF draft, up to -06).
     RateLimitReset,
+    /// `X-RateLimit-Reset`, `X-RateLimit-Reset-After` and their variants (GitHub, Discord, OpenAI, Anthropic).
+    XRateLimitReset,
     /// The reset header that a [`HeadersStrategy`](crate::strategy::HeadersStrategy) names.
     Strategy,
     /// Given by the caller, not read from a header.
@@ -54,12 +59,22 @@ impl HintSource {
         match self {
             Self::RetryAfterMs => "retry-after-ms",
             Self::XMsRetryAfterMs => "x-ms-retry-after-ms",
+            Self::XAmzRetryAfter => "x-amz-retry-after",
+            Self::GrpcRetryPushbackMs => "grpc-retry-pushback-ms",
             Self::RetryAfterSeconds | Self::RetryAfterDate => "Retry-After",
             Self::RateLimit => "RateLimit",
             Self::RateLimitReset => "RateLimit-Reset",
+            Self::XRateLimitReset => "X-RateLimit-Reset",
             Self::Strategy => "strategy",
             Self::Caller => "caller",
         }
+    }
+}
+
+impl HintSource {
+    /// Whether the source states a quota, which servers also send with errors that have another cause.
+    pub(crate) const fn is_quota(self) -> bool {
+        matches!(self, Self::RateLimit | Self::RateLimitReset | Self::XRateLimitReset)
     }
 }
 
@@ -69,6 +84,8 @@ impl HintSource {
 pub struct Reading {
     /// The hint.
     pub hint: Option<Hint>,
+    /// Whether the server says to retry at all, if it does.
+    pub should_retry: Option<bool>,
     /// The hint headers, and headers that correct a hint, that were malformed.
     pub problems: Vec<HintError>,
 }

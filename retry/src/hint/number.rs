@@ -3,6 +3,8 @@
 //! Parsing as `f64` was the alternative: it accepts `inf`, `nan` and `1e9`, and loses nanoseconds of a Unix time. Here a
 //! number is digits with at most one point and a sign; it saturates, because huge values are to be clamped and not refused.
 
+use super::requested::NANOS_PER_SEC;
+
 /// A number times `unit` nanoseconds; `None` if `text` is no number. Digits finer than a nanosecond are dropped.
 pub(super) fn decimal(text: &str, unit: i128) -> Option<i128> {
     let (negative, unsigned) = match text.as_bytes().first()? {
@@ -27,10 +29,24 @@ pub(super) fn decimal(text: &str, unit: i128) -> Option<i128> {
     Some(if negative { -nanos } else { nanos })
 }
 
+/// Numbers from here on are Unix times: as a wait it would be 31 years, as a time it is 2001.
+const UNIX_SECONDS: i128 = 1_000_000_000 * NANOS_PER_SEC;
+const UNIX_MILLIS: i128 = 1000 * UNIX_SECONDS;
+
+/// The wait that a number of seconds states: from now, or, for a large number, until that Unix time in seconds or
+/// milliseconds.
+pub(super) fn unix_time_or_wait(nanos: i128, now: impl FnOnce() -> i128) -> i128 {
+    match nanos {
+        UNIX_MILLIS.. => (nanos / 1000).saturating_sub(now()),
+        UNIX_SECONDS.. => nanos.saturating_sub(now()),
+        _ => nanos,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hint::requested::{NANOS_PER_MILLI, NANOS_PER_SEC};
+    use crate::hint::requested::NANOS_PER_MILLI;
 
     #[test]
     fn reads_exactly() {

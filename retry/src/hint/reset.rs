@@ -18,6 +18,7 @@ use super::{HintError, date};
 /// | `unix_timestamp` (default) | `1767225600` | seconds since 1970 |
 /// | `unix_timestamp_in_ms` | `1767225600000` | milliseconds since 1970 |
 /// | `iso_8601` | `2026-01-01T00:00:00Z` | a time; without an offset it is UTC |
+/// | `seconds` | `30`, `1.5` | seconds from now |
 /// | `iso_8601_duration_openai_variant` | `1h2m3.5s`, `6ms` | from now |
 ///
 /// ```
@@ -50,12 +51,20 @@ pub enum ResetFormat {
     /// is how OpenAI's API (and Go's `time.Duration`, which adds `us` and `ns`) writes one.
     #[cfg_attr(feature = "serde", serde(rename = "iso_8601_duration_openai_variant"))]
     Iso8601DurationOpenaiVariant,
+    /// Seconds from now.
+    #[cfg_attr(feature = "serde", serde(rename = "seconds"))]
+    Seconds,
 }
 
 impl ResetFormat {
     /// Every format, in the order of the table.
-    pub const ALL: [Self; 4] =
-        [Self::UnixTimestamp, Self::UnixTimestampInMs, Self::Iso8601, Self::Iso8601DurationOpenaiVariant];
+    pub const ALL: [Self; 5] = [
+        Self::UnixTimestamp,
+        Self::UnixTimestampInMs,
+        Self::Iso8601,
+        Self::Iso8601DurationOpenaiVariant,
+        Self::Seconds,
+    ];
 
     /// The name in serialised form.
     #[must_use]
@@ -65,6 +74,7 @@ impl ResetFormat {
             Self::UnixTimestampInMs => "unix_timestamp_in_ms",
             Self::Iso8601 => "iso_8601",
             Self::Iso8601DurationOpenaiVariant => "iso_8601_duration_openai_variant",
+            Self::Seconds => "seconds",
         }
     }
 
@@ -93,6 +103,7 @@ impl ResetFormat {
             }
             Self::Iso8601 => date::iso_8601(trimmed).map(|at| at - since_epoch(now)),
             Self::Iso8601DurationOpenaiVariant => units(trimmed),
+            Self::Seconds => decimal(trimmed, NANOS_PER_SEC),
         };
         nanos.map(Requested::from_nanos).ok_or_else(|| HintError::new("reset time", trimmed, self.example()))
     }
@@ -103,6 +114,7 @@ impl ResetFormat {
             Self::UnixTimestampInMs => "milliseconds since 1970 like 1767225600000",
             Self::Iso8601 => "a moment like 2026-01-01T00:00:00Z",
             Self::Iso8601DurationOpenaiVariant => "a duration like 1h2m3.5s or 6ms",
+            Self::Seconds => "seconds from now like 30 or 1.5",
         }
     }
 }
@@ -119,7 +131,7 @@ const UNITS: [(&str, i128); 8] = [
     ("ns", 1),
 ];
 
-fn units(text: &str) -> Option<i128> {
+pub(super) fn units(text: &str) -> Option<i128> {
     let mut rest = text;
     let mut total: i128 = 0;
     let mut allowed = &UNITS[..];
@@ -149,7 +161,7 @@ impl FromStr for ResetFormat {
             HintError::new(
                 "reset format",
                 text,
-                "unix_timestamp, unix_timestamp_in_ms, iso_8601 or iso_8601_duration_openai_variant",
+                "unix_timestamp, unix_timestamp_in_ms, iso_8601, iso_8601_duration_openai_variant or seconds",
             )
         })
     }
@@ -182,6 +194,7 @@ mod tests {
             let wait = ResetFormat::Iso8601DurationOpenaiVariant.parse(text, now());
             assert_eq!(wait, Ok(Duration::from_millis(millis)), "{text}");
         }
+        assert_eq!(ResetFormat::Seconds.parse("1.5", now()), Ok(Duration::from_millis(1500)));
         let micros = ResetFormat::Iso8601DurationOpenaiVariant.parse("859.5µs", now());
         assert_eq!(micros, Ok(Duration::from_nanos(859_500)));
     }
@@ -207,6 +220,7 @@ mod tests {
             (ResetFormat::UnixTimestamp, "1767225599", "99999999999999999999999999"),
             (ResetFormat::UnixTimestampInMs, "-1", "99999999999999999999999999"),
             (ResetFormat::Iso8601, "1999-12-31", "9999-12-31"),
+            (ResetFormat::Seconds, "-1", "99999999999999999999999999"),
         ] {
             assert_eq!(format.parse(past, now()), Ok(Duration::ZERO));
             assert!(matches!(format.read(past, now()), Ok(Requested::Past(_))));

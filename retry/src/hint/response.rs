@@ -1,16 +1,15 @@
-//! From a response's headers to at most one [`Hint`]. The rules it follows are in the [module's docs](super).
+//! From a response's headers to at most one [`Hint`]. The [module's docs](super) have the rules.
 
 use std::time::SystemTime;
 
-use super::number::decimal;
-use super::rate_limit::{Quotas, quotas};
+use super::number::{decimal, unix_time_or_wait};
+use super::quota::{Quotas, XQuotas};
 use super::requested::{NANOS_PER_MILLI, NANOS_PER_SEC, Requested, since_epoch};
-use super::{Hint, HintError, HintSource, Reading, date};
+use super::{Hint, HintError, HintSource, Reading, date, reset};
 
-/// The hint in a response's headers, if there is one. Names may be of any case; `now` is this side's clock.
+/// The hint in a response's headers, if there is one. Names may be of any case; `now` is the local clock.
 ///
-/// Prefer [`from_response`] where the status is known: it does not take the `RateLimit-Reset` of a successful
-/// response for a request to wait.
+/// Prefer [`from_response`] where the status is known: it ignores the `RateLimit-Reset` of a successful response.
 ///
 /// ```
 /// use retry::hint::{HintSource, from_headers};
@@ -18,7 +17,7 @@ use super::{Hint, HintError, HintSource, Reading, date};
 ///
 /// let headers = [("Retry-After", "Sun, 06 Nov 1994 08:49:37 GMT"), ("Date", "Sun, 06 Nov 1994 08:49:07 GMT")];
 /// let hint = from_headers(headers, SystemTime::UNIX_EPOCH).unwrap();
-/// assert_eq!(hint.delay, Duration::from_secs(30)); // by the server's clock, whatever this side's says
+/// assert_eq!(hint.delay, Duration::from_secs(30)); // by the server's clock; the local clock is 24 years behind
 /// assert_eq!(hint.source, HintSource::RetryAfterDate);
 /// ```
 pub fn from_headers<'a>(
@@ -28,8 +27,8 @@ pub fn from_headers<'a>(
     read(None, headers, now).hint
 }
 
-/// As [`from_headers`], for a response with `status`: a `RateLimit-Reset` that does not say how much remains
-/// counts only on 429 and 503.
+/// As [`from_headers`], for a response with `status`: a `RateLimit-Reset` without `RateLimit-Remaining` counts only on 429
+/// and 503.
 pub fn from_response<'a>(
     status: u16,
     headers: impl IntoIterator<Item = (&'a str, &'a str)>,
@@ -38,11 +37,10 @@ pub fn from_response<'a>(
     read(Some(status), headers, now).hint
 }
 
-/// The server's clock at the moment `now` on this side: its `Date`, plus `Age` if a cache kept the response;
-/// without a usable `Date`, `now` itself. For use with [`ResetFormat`](super::ResetFormat).
+/// The server's clock when the local clock shows `now`: the response's `Date`, plus `Age` for a cached response; without a
+/// valid `Date`, `now` itself. For use with [`ResetFormat`](super::ResetFormat).
 pub fn server_time<'a>(headers: impl IntoIterator<Item = (&'a str, &'a str)>, now: SystemTime) -> SystemTime {
-    let ahead =
-        HintHeaders::collect(headers).server_now(now, &mut Vec::new()).saturating_sub(since_epoch(now));
+    let ahead = Reader::new(headers, now).server_now().saturating_sub(since_epoch(now));
     match Requested::from_nanos(ahead) {
         Requested::Wait(ahead) => now.checked_add(ahead),
         Requested::Past(behind) => now.checked_sub(behind),
@@ -50,61 +48,100 @@ pub fn server_time<'a>(headers: impl IntoIterator<Item = (&'a str, &'a str)>, no
     .unwrap_or(now)
 }
 
-/// As [`from_response`], with the malformed headers. `status` may be unknown. Linear in the length of the headers;
-/// allocates only for malformed headers.
+/// As [`from_response`], with the server's verdict on retrying and the malformed headers. `status` may be unknown. Linear in
+/// the length of the headers; allocates only for malformed headers.
 pub fn read<'a>(
     status: Option<u16>,
     headers: impl IntoIterator<Item = (&'a str, &'a str)>,
     now: SystemTime,
 ) -> Reading {
-    let seen = HintHeaders::collect(headers);
-    let mut problems = Vec::new();
-    let hint = seen.find(status, now, &mut problems).map(|(asked, source)| Hint::new(asked, source));
-    Reading { hint, problems }
+    let mut reader = Reader::new(headers, now);
+    let hint = reader.find(status).map(|(requested, source)| Hint::new(requested, source));
+    Reading { hint, should_retry: reader.should_retry, problems: reader.problems }
 }
 
-/// The hint headers, as text.
-#[derive(Default)]
-struct HintHeaders<'a> {
-    retry_after_ms: Option<&'a str>,
-    x_ms_retry_after_ms: Option<&'a str>,
-    retry_after: Option<&'a str>,
+/// Lines of `Retry-After` that are considered.
+const LINES: usize = 4;
+
+/// The text of a header, and its value unless malformed.
+type MillisValue<'a> = (&'a str, Option<i128>);
+
+/// The hint headers, and the clocks to read them by.
+struct Reader<'a> {
+    now: SystemTime,
+    server_now: Option<i128>,
+    problems: Vec<HintError>,
+    /// Headers in milliseconds, the most precise first.
+    millis: [(HintSource, Option<MillisValue<'a>>); 4],
+    retry_after: [Option<&'a str>; LINES],
     rate_limit: Option<(Quotas, &'a str)>,
-    reset: Option<&'a str>,
-    remaining: Option<&'a str>,
+    x_quotas: XQuotas<'a>,
+    should_retry: Option<bool>,
     date: Option<&'a str>,
     age: Option<&'a str>,
 }
 
-const MILLIS_EXPECTED: &str = "a number of milliseconds";
-const SECONDS_EXPECTED: &str = "a number of seconds";
-
-impl<'a> HintHeaders<'a> {
-    fn collect(headers: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        let mut seen = Self::default();
+impl<'a> Reader<'a> {
+    fn new(headers: impl IntoIterator<Item = (&'a str, &'a str)>, now: SystemTime) -> Self {
+        let mut reader = Self {
+            now,
+            server_now: None,
+            problems: Vec::new(),
+            millis: [
+                (HintSource::RetryAfterMs, None),
+                (HintSource::XMsRetryAfterMs, None),
+                (HintSource::XAmzRetryAfter, None),
+                (HintSource::GrpcRetryPushbackMs, None),
+            ],
+            retry_after: [None; LINES],
+            rate_limit: None,
+            x_quotas: XQuotas::default(),
+            should_retry: None,
+            date: None,
+            age: None,
+        };
         for (name, value) in headers {
-            let slot = match name.len() {
-                3 if name.eq_ignore_ascii_case("age") => &mut seen.age,
-                4 if name.eq_ignore_ascii_case("date") => &mut seen.date,
-                11 if name.eq_ignore_ascii_case("retry-after") => &mut seen.retry_after,
-                14 if name.eq_ignore_ascii_case("retry-after-ms") => &mut seen.retry_after_ms,
-                15 if name.eq_ignore_ascii_case("ratelimit-reset") => &mut seen.reset,
-                19 if name.eq_ignore_ascii_case("ratelimit-remaining") => &mut seen.remaining,
-                19 if name.eq_ignore_ascii_case("x-ms-retry-after-ms") => &mut seen.x_ms_retry_after_ms,
-                9 if name.eq_ignore_ascii_case("ratelimit") => {
-                    seen.add_quotas(value.trim());
-                    continue;
-                }
-                _ => continue,
-            };
-            slot.get_or_insert_with(|| value.trim());
+            reader.add(name, value.trim());
         }
-        seen
+        reader
     }
 
-    /// A list field may come as several lines, which mean the same as one.
-    fn add_quotas(&mut self, line: &'a str) {
-        let new = quotas(line);
+    fn add(&mut self, name: &'a str, value: &'a str) {
+        let is = |known: &str| name.eq_ignore_ascii_case(known);
+        match name.len() {
+            3 if is("age") => _ = self.age.get_or_insert(value),
+            4 if is("date") => _ = self.date.get_or_insert(value),
+            9 if is("ratelimit") => self.add_rate_limit(value),
+            11 if is("retry-after") => {
+                if let Some(free) = self.retry_after.iter_mut().find(|line| line.is_none()) {
+                    *free = Some(value);
+                }
+            }
+            14 if is("x-should-retry") => self.add_verdict(value),
+            19 if is("stripe-should-retry") => self.add_verdict(value),
+            14 | 17 | 19 | 22 => match self.millis.iter_mut().find(|(source, _)| is(source.name())) {
+                // A repeated header counts only after a malformed one.
+                Some((_, slot)) if !matches!(slot, Some((_, Some(_)))) => {
+                    *slot = Some((value, decimal(value, NANOS_PER_MILLI)));
+                }
+                Some(_) => {}
+                None => self.x_quotas.add(name, value),
+            },
+            _ => self.x_quotas.add(name, value),
+        }
+    }
+
+    fn add_verdict(&mut self, value: &str) {
+        match value {
+            _ if value.eq_ignore_ascii_case("true") => self.should_retry = Some(true),
+            _ if value.eq_ignore_ascii_case("false") => self.should_retry = Some(false),
+            _ => self.problems.push(HintError::new("should-retry", value, "true or false")),
+        }
+    }
+
+    /// Several lines of a list field mean the same as one.
+    fn add_rate_limit(&mut self, line: &'a str) {
+        let new = Quotas::read(line);
         let keep = match (self.rate_limit.map(|(old, _)| old), new) {
             (Some(Quotas::Exhausted(old)), Quotas::Exhausted(new)) => new > old,
             (Some(Quotas::Exhausted(_)), _) | (Some(Quotas::Room), Quotas::Unreadable | Quotas::Room) => {
@@ -117,32 +154,25 @@ impl<'a> HintHeaders<'a> {
         }
     }
 
-    fn find(
-        &self,
-        status: Option<u16>,
-        now: SystemTime,
-        problems: &mut Vec<HintError>,
-    ) -> Option<(Requested, HintSource)> {
-        let millis = [
-            (self.retry_after_ms, HintSource::RetryAfterMs),
-            (self.x_ms_retry_after_ms, HintSource::XMsRetryAfterMs),
-        ];
-        for (text, source) in millis {
-            let Some(text) = text else { continue };
-            match decimal(text, NANOS_PER_MILLI) {
-                Some(nanos) => return Some((Requested::from_nanos(nanos), source)),
-                None => problems.push(HintError::new(source.name(), text, MILLIS_EXPECTED)),
+    fn find(&mut self, status: Option<u16>) -> Option<(Requested, HintSource)> {
+        for (source, value) in self.millis {
+            match value {
+                // gRPC A6: a negative or malformed pushback asks for no retry at all.
+                Some((_, None | Some(..0))) if source == HintSource::GrpcRetryPushbackMs => {
+                    self.should_retry = Some(false);
+                }
+                Some((_, Some(nanos))) => return Some((Requested::from_nanos(nanos), source)),
+                Some((text, None)) => {
+                    self.problems.push(HintError::new(source.name(), text, "a number of milliseconds"));
+                }
+                None => {}
             }
         }
-        if let Some(text) = self.retry_after {
-            if let Some(nanos) = decimal(text, NANOS_PER_SEC) {
-                return Some((Requested::from_nanos(nanos), HintSource::RetryAfterSeconds));
+        for line in self.retry_after.into_iter().flatten() {
+            if let Some((nanos, source)) = self.retry_after(line) {
+                return Some((Requested::from_nanos(nanos), source));
             }
-            if let Some(at) = date::http(text) {
-                let wait = at.saturating_sub(self.server_now(now, problems));
-                return Some((Requested::from_nanos(wait), HintSource::RetryAfterDate));
-            }
-            problems.push(HintError::new("Retry-After", text, "a number of seconds or an HTTP date"));
+            self.problems.push(HintError::new("Retry-After", line, "a number of seconds or an HTTP date"));
         }
         if self.is_cached() {
             return None;
@@ -152,11 +182,26 @@ impl<'a> HintHeaders<'a> {
                 return Some((Requested::from_nanos(wait), HintSource::RateLimit));
             }
             Some((Quotas::Unreadable, line)) => {
-                problems.push(HintError::new("RateLimit", line, "members like \"name\";r=0;t=30"));
+                self.problems.push(HintError::new("RateLimit", line, "members like \"name\";r=0;t=30"));
             }
             Some((Quotas::Room, _)) | None => {}
         }
-        self.reset(status, now, problems).map(|asked| (asked, HintSource::RateLimitReset))
+        self.x_quotas(status)
+    }
+
+    /// The wait in one line of `Retry-After`: the line as a whole, or its first valid item (proxies join lines with commas).
+    fn retry_after(&mut self, line: &str) -> Option<(i128, HintSource)> {
+        [line].into_iter().chain(line.split(',')).find_map(|item| {
+            let item = item.trim().trim_matches('"').trim();
+            if let Some(nanos) = decimal(item, NANOS_PER_SEC) {
+                return Some((unix_time_or_wait(nanos, || self.server_now()), HintSource::RetryAfterSeconds));
+            }
+            if let Some(nanos) = reset::units(item) {
+                return Some((nanos, HintSource::RetryAfterSeconds));
+            }
+            let at = date::http(item).or_else(|| date::iso_8601(item))?;
+            Some((at.saturating_sub(self.server_now()), HintSource::RetryAfterDate))
+        })
     }
 
     /// Whether the response comes from a cache, so that its quotas are out of date.
@@ -164,57 +209,68 @@ impl<'a> HintHeaders<'a> {
         self.age.and_then(|text| decimal(text, 1)).is_some_and(|secs| secs > 0)
     }
 
-    fn reset(
-        &self,
-        status: Option<u16>,
-        now: SystemTime,
-        problems: &mut Vec<HintError>,
-    ) -> Option<Requested> {
-        let text = self.reset?;
-        let remaining = self.remaining.and_then(|text| {
-            let number = decimal(text, 1);
-            if number.is_none() {
-                problems.push(HintError::new("RateLimit-Remaining", text, "a number"));
+    /// The longest wait of the spent quotas.
+    fn x_quotas(&mut self, status: Option<u16>) -> Option<(Requested, HintSource)> {
+        let mut longest: Option<(i128, HintSource)> = None;
+        for quota in std::mem::take(&mut self.x_quotas) {
+            let remaining = quota.remaining.and_then(|text| {
+                let number = decimal(text, 1);
+                if number.is_none() {
+                    self.problems.push(HintError::new(quota.remaining_name(), text, "a number"));
+                }
+                number
+            });
+            let spent = match remaining {
+                Some(left) => left <= 0,
+                // Of the other headers, servers send the reset with every response.
+                None => {
+                    quota.source == HintSource::RateLimitReset && matches!(status, None | Some(429 | 503))
+                }
+            };
+            let Some(text) = quota.reset_after.or(quota.reset).filter(|_| spent) else { continue };
+            let wait = match decimal(text, NANOS_PER_SEC) {
+                Some(nanos) if quota.reset_after.is_some() => Some(nanos),
+                Some(nanos) => Some(unix_time_or_wait(nanos, || self.server_now())),
+                None => reset::units(text).or_else(|| {
+                    let at = date::iso_8601(text).or_else(|| date::http(text))?;
+                    Some(at.saturating_sub(self.server_now()))
+                }),
+            };
+            match wait {
+                Some(wait) if longest.is_none_or(|(nanos, _)| wait > nanos) => {
+                    longest = Some((wait, quota.source));
+                }
+                Some(_) => {}
+                None => self.problems.push(HintError::new(quota.source.name(), text, "a number of seconds")),
             }
-            number
-        });
-        let exhausted = match remaining {
-            Some(left) => left <= 0,
-            None => matches!(status, None | Some(429 | 503)),
-        };
-        if !exhausted {
-            return None;
         }
-        let Some(nanos) = decimal(text, NANOS_PER_SEC) else {
-            problems.push(HintError::new("RateLimit-Reset", text, SECONDS_EXPECTED));
-            return None;
-        };
-        // A number of 31 years or more is a Unix time, in seconds or, a thousand times larger, in milliseconds.
-        const UNIX_SECONDS: i128 = 1_000_000_000 * NANOS_PER_SEC;
-        const UNIX_MILLIS: i128 = 1000 * UNIX_SECONDS;
-        let at = match nanos {
-            UNIX_MILLIS.. => nanos / 1000,
-            UNIX_SECONDS.. => nanos,
-            _ => return Some(Requested::from_nanos(nanos)),
-        };
-        Some(Requested::from_nanos(at.saturating_sub(self.server_now(now, problems))))
+        longest.map(|(nanos, source)| (Requested::from_nanos(nanos), source))
     }
 
     /// Nanoseconds since the epoch by the server's clock.
-    fn server_now(&self, now: SystemTime, problems: &mut Vec<HintError>) -> i128 {
-        let Some(text) = self.date else { return since_epoch(now) };
-        let Some(sent) = date::http(text) else {
-            problems.push(HintError::new("Date", text, "an HTTP date"));
-            return since_epoch(now);
-        };
-        let age = self.age.and_then(|text| {
+    fn server_now(&mut self) -> i128 {
+        if let Some(known) = self.server_now {
+            return known;
+        }
+        let sent = self.date.and_then(|text| {
+            let sent = date::http(text);
+            if sent.is_none() {
+                self.problems.push(HintError::new("Date", text, "an HTTP date"));
+            }
+            sent
+        });
+        let age = self.age.filter(|_| sent.is_some()).and_then(|text| {
             let age = decimal(text, NANOS_PER_SEC);
             if age.is_none() {
-                problems.push(HintError::new("Age", text, SECONDS_EXPECTED));
+                self.problems.push(HintError::new("Age", text, "a number of seconds"));
             }
             age
         });
-        sent.saturating_add(age.unwrap_or(0).max(0))
+        let now = match sent {
+            Some(sent) => sent.saturating_add(age.unwrap_or(0).max(0)),
+            None => since_epoch(self.now),
+        };
+        *self.server_now.insert(now)
     }
 }
 
@@ -326,6 +382,21 @@ mod tests {
     }
 
     #[test]
+    fn verdicts() {
+        for (name, value, verdict) in [
+            ("x-should-retry", "true", Some(true)),
+            ("X-Should-Retry", "False", Some(false)),
+            ("stripe-should-retry", "false", Some(false)),
+            ("grpc-retry-pushback-ms", "-1", Some(false)),
+            ("grpc-retry-pushback-ms", "soon", Some(false)),
+            ("grpc-retry-pushback-ms", "5", None),
+            ("x-should-retry", "maybe", None),
+        ] {
+            assert_eq!(read(None, [(name, value)], now()).should_retry, verdict, "{name}: {value}");
+        }
+    }
+
+    #[test]
     fn malformed_headers_are_reported() {
         let headers = [
             ("retry-after-ms", "1s"),
@@ -334,6 +405,8 @@ mod tests {
             ("ratelimit", "nonsense"),
             ("ratelimit-remaining", "none"),
             ("ratelimit-reset", "never"),
+            ("x-ratelimit-remaining", "0"),
+            ("x-ratelimit-reset", "later"),
         ];
         let reading = read(Some(429), headers, now());
         assert_eq!(reading.hint, None);
@@ -345,6 +418,7 @@ mod tests {
             "RateLimit",
             "RateLimit-Remaining",
             "RateLimit-Reset",
+            "X-RateLimit-Reset",
         ];
         assert_eq!(names, expected);
     }

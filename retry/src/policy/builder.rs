@@ -15,7 +15,8 @@ use crate::{Backoff, Jitter, PolicyError, nanos};
 /// | maximum delay | 60 s; for fixed delays and lists none |
 /// | maximum elapsed time | none |
 /// | first retry | [`FirstRetry::AfterDelay`] |
-/// | hints | [`Hints::Obey`] |
+/// | hints | [`Hints::Obey`], up to 60 s |
+/// | throttled backoff | none: the same backoff |
 ///
 /// ```
 /// use retry::{Jitter, Policy};
@@ -35,6 +36,8 @@ pub struct PolicyBuilder {
     pub(super) max_elapsed: Option<Duration>,
     first_retry: FirstRetry,
     hints: Hints,
+    max_hint: Duration,
+    throttled_backoff: Option<Backoff>,
 }
 
 /// The default of [`RetryOptions`](crate::RetryOptions) too.
@@ -42,6 +45,9 @@ const DEFAULT_ATTEMPTS: u32 = 5;
 
 /// The default for backoffs that grow.
 const DEFAULT_MAX_DELAY: Duration = Duration::from_secs(60);
+
+/// The longest wait for a hint.
+pub(super) const DEFAULT_MAX_HINT: Duration = Duration::from_secs(60);
 
 impl PolicyBuilder {
     pub(super) const fn new(backoff: Backoff) -> Self {
@@ -53,6 +59,8 @@ impl PolicyBuilder {
             max_elapsed: None,
             first_retry: FirstRetry::AfterDelay,
             hints: Hints::Obey,
+            max_hint: DEFAULT_MAX_HINT,
+            throttled_backoff: None,
         }
     }
 
@@ -74,7 +82,7 @@ impl PolicyBuilder {
         self
     }
 
-    /// The longest delay, jitter and hints included.
+    /// The longest delay, jitter included.
     pub const fn max_delay(mut self, delay: Duration) -> Self {
         self.max_delay = Some(delay);
         self
@@ -98,6 +106,19 @@ impl PolicyBuilder {
         self
     }
 
+    /// The longest wait that a server hint can ask for. Independent of [`max_delay`](Self::max_delay), which bounds the
+    /// policy's own delays.
+    pub const fn max_hint(mut self, wait: Duration) -> Self {
+        self.max_hint = wait;
+        self
+    }
+
+    /// A separate backoff after throttled tries. The other settings apply to it too.
+    pub fn throttled_backoff(mut self, backoff: Backoff) -> Self {
+        self.throttled_backoff = Some(backoff);
+        self
+    }
+
     /// Checks the settings and builds the policy.
     ///
     /// # Errors
@@ -107,15 +128,27 @@ impl PolicyBuilder {
     /// - An empty list; zero attempts (the first try counts); a maximum elapsed time of zero.
     /// - A maximum delay, given or by default, below the backoff's first delay.
     pub fn build(self) -> Result<Policy, PolicyError> {
-        check_backoff(&self.backoff)?;
+        for backoff in [&self.backoff].into_iter().chain(&self.throttled_backoff) {
+            check_backoff(backoff)?;
+        }
         let jitter = self.checked_jitter()?;
         let attempts = self.checked_attempts()?;
         if self.max_elapsed.is_some_and(|elapsed| elapsed.is_zero()) {
             return Err(PolicyError::new("maxElapsedInMs", 0, "more than 0"));
         }
         let max_delay = self.checked_max_delay()?;
-        let Self { backoff, max_elapsed, first_retry, hints, .. } = self;
-        Ok(Policy { backoff, jitter, attempts, max_delay, max_elapsed, first_retry, hints })
+        let Self { backoff, max_elapsed, first_retry, hints, max_hint, throttled_backoff, .. } = self;
+        Ok(Policy {
+            backoff,
+            jitter,
+            attempts,
+            max_delay,
+            max_elapsed,
+            first_retry,
+            hints,
+            max_hint,
+            throttled_backoff,
+        })
     }
 
     fn checked_jitter(&self) -> Result<Jitter, PolicyError> {
@@ -153,6 +186,8 @@ impl PolicyBuilder {
         let grows = !matches!(self.backoff, Backoff::Fixed { .. } | Backoff::List { .. });
         let max_delay = self.max_delay.or(grows.then_some(DEFAULT_MAX_DELAY));
         let least = Shape::from(&self.backoff).least();
+        let throttled = self.throttled_backoff.as_ref().map(|backoff| Shape::from(backoff).least());
+        let least = throttled.map_or(least, |throttled| throttled.max(least));
         match max_delay {
             Some(max) if nanos::of(max) < least => Err(PolicyError::new(
                 "maxDelayInMs",

@@ -12,6 +12,11 @@ impl fmt::Display for Policy {
             f.write_str("at once, then ")?;
         }
         backoff(&self.backoff, f)?;
+        if let Some(throttled) = &self.throttled_backoff {
+            f.write_str(" (when throttled, ")?;
+            backoff(throttled, f)?;
+            f.write_str(")")?;
+        }
         if let Some(max) = self.max_delay {
             write!(f, ", up to {}", Humanized(max))?;
         }
@@ -31,8 +36,9 @@ impl fmt::Display for Policy {
             write!(f, " within {}", Humanized(elapsed))?;
         }
         match self.hints {
-            Hints::Obey => Ok(()),
-            Hints::Cap => f.write_str("; server hints are cut to the longest delay"),
+            Hints::Obey if self.max_hint == super::builder::DEFAULT_MAX_HINT => Ok(()),
+            Hints::Obey => write!(f, "; server hints up to {}", Humanized(self.max_hint)),
+            Hints::Cap => write!(f, "; server hints are cut to {}", Humanized(self.max_hint)),
             Hints::Ignore => f.write_str("; server hints are ignored"),
         }
     }
@@ -98,7 +104,7 @@ mod tests {
             (
                 Policy::list((1..=10).map(ms)).jitter(Jitter::Around { ratio: 0.125 }).hints(Hints::Cap),
                 "1 ms, 2 ms, 3 ms, 4 ms, 5 ms, 6 ms, 7 ms, 8 ms and 2 more, each ±12.5% at random; \
-                 at most 11 tries; server hints are cut to the longest delay",
+                 at most 11 tries; server hints are cut to 1 min",
             ),
         ] {
             assert_eq!(policy.build().unwrap().to_string(), words);

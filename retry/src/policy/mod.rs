@@ -17,6 +17,7 @@ mod preview;
 #[cfg(feature = "serde")]
 mod wire;
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 pub use builder::PolicyBuilder;
@@ -24,7 +25,7 @@ pub use limits::{Attempts, FirstRetry, Hints};
 pub use preview::{Preview, Step};
 
 use crate::backoff::Shape;
-use crate::{Backoff, Delays, Jitter, RetryOptions, Rng, nanos};
+use crate::{Backoff, Delays, FailureKind, Jitter, RetryOptions, Rng, nanos};
 
 /// When to retry, and when to stop.
 ///
@@ -38,7 +39,8 @@ use crate::{Backoff, Delays, Jitter, RetryOptions, Rng, nanos};
 ///   "maxDelayInMs": 20000,
 ///   "maxElapsedInMs": 60000,
 ///   "firstRetry": "afterDelay",
-///   "hints": "obey"
+///   "hints": "obey",
+///   "maxHintInMs": 60000
 /// }
 /// ```
 ///
@@ -71,6 +73,8 @@ pub struct Policy {
     max_elapsed: Option<Duration>,
     first_retry: FirstRetry,
     hints: Hints,
+    max_hint: Duration,
+    throttled_backoff: Option<Backoff>,
 }
 
 impl Policy {
@@ -151,6 +155,39 @@ impl Policy {
         self.hints
     }
 
+    /// The longest wait that a server hint can ask for.
+    #[must_use]
+    pub const fn max_hint(&self) -> Duration {
+        self.max_hint
+    }
+
+    /// The backoff after throttled tries, if it is a separate one.
+    #[must_use]
+    pub const fn throttled_backoff(&self) -> Option<&Backoff> {
+        self.throttled_backoff.as_ref()
+    }
+
+    /// The policy of the AWS SDKs' standard mode since November 2026: 3 tries; from 50 ms, after throttling from 1 s, doubled
+    /// each time, up to 20 s, with full jitter. [`Budget::aws_standard_2026`](crate::budget::Budget::aws_standard_2026) goes
+    /// with it. Source: AWS Developer Tools Blog, "Announcing updated retry behavior for AWS SDKs and Tools", May 2026.
+    #[must_use]
+    pub const fn aws_standard_2026() -> Self {
+        const fn doubling(initial: Duration) -> Backoff {
+            Backoff::Exponential { initial, factor: 2.0 }
+        }
+        Self {
+            backoff: doubling(Duration::from_millis(50)),
+            jitter: Jitter::Full,
+            attempts: Attempts::AtMost(NonZeroU32::MIN.saturating_add(2)),
+            max_delay: Some(Duration::from_secs(20)),
+            max_elapsed: None,
+            first_retry: FirstRetry::AfterDelay,
+            hints: Hints::Obey,
+            max_hint: builder::DEFAULT_MAX_HINT,
+            throttled_backoff: Some(doubling(Duration::from_secs(1))),
+        }
+    }
+
     /// The delays of one sequence, with jitter from entropy or, with [`Delays::seeded`], from a seed.
     #[must_use]
     pub fn delays(&self) -> Delays {
@@ -166,8 +203,20 @@ impl Policy {
     /// The delay before retry number `retry`, from 1 (0 counts as 1), whether or not the limits allow that retry.
     /// `previous` is the delay before it; only decorrelated backoff uses it, and takes its base without it.
     pub fn delay(&self, retry: u32, previous: Option<Duration>, rng: &mut Rng) -> Duration {
+        self.delay_after(FailureKind::Transient, retry, previous, rng)
+    }
+
+    /// As [`delay`](Self::delay), after a failure of `kind`: throttled tries may have a backoff of their own.
+    pub fn delay_after(
+        &self,
+        kind: FailureKind,
+        retry: u32,
+        previous: Option<Duration>,
+        rng: &mut Rng,
+    ) -> Duration {
         let Some(k) = self.place(retry) else { return Duration::ZERO };
-        let shape = Shape::from(&self.backoff);
+        let throttled = self.throttled_backoff.as_ref().filter(|_| kind == FailureKind::Throttled);
+        let shape = Shape::from(throttled.unwrap_or(&self.backoff));
         // After a first retry at once, growth starts from the base.
         let previous = if k == 1 { None } else { previous.map(nanos::of) };
         Duration::from_nanos(shape.draw(k, previous, self.jitter, self.cap(), rng))
@@ -229,6 +278,8 @@ impl From<&RetryOptions> for Policy {
             max_elapsed: None,
             first_retry: FirstRetry::AfterDelay,
             hints: Hints::default(),
+            max_hint: builder::DEFAULT_MAX_HINT,
+            throttled_backoff: None,
         }
     }
 }

@@ -25,6 +25,10 @@ pub(super) struct Form {
     first_retry: FirstRetry,
     #[serde(default)]
     hints: Hints,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    max_hint_in_ms: Option<Millis>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    throttled_backoff: Option<Backoff>,
 }
 
 impl From<Policy> for Form {
@@ -37,6 +41,8 @@ impl From<Policy> for Form {
             max_elapsed_in_ms: policy.max_elapsed.map(Millis),
             first_retry: policy.first_retry,
             hints: policy.hints,
+            max_hint_in_ms: Some(Millis(policy.max_hint)),
+            throttled_backoff: policy.throttled_backoff,
         }
     }
 }
@@ -50,6 +56,12 @@ impl TryFrom<Form> for Policy {
         builder.attempts = form.max_attempts.map(Some);
         builder.max_delay = form.max_delay_in_ms.map(|Millis(delay)| delay);
         builder.max_elapsed = form.max_elapsed_in_ms.map(|Millis(elapsed)| elapsed);
+        if let Some(Millis(wait)) = form.max_hint_in_ms {
+            builder = builder.max_hint(wait);
+        }
+        if let Some(backoff) = form.throttled_backoff {
+            builder = builder.throttled_backoff(backoff);
+        }
         builder.build()
     }
 }
@@ -115,7 +127,7 @@ mod tests {
 
     use super::*;
 
-    const FULL: &str = r#"{"backoff":{"exponential":{"initialInMs":100,"factor":2.0}},"jitter":"full","maxAttempts":5,"maxDelayInMs":20000,"maxElapsedInMs":60000,"firstRetry":"afterDelay","hints":"obey"}"#;
+    const FULL: &str = r#"{"backoff":{"exponential":{"initialInMs":100,"factor":2.0}},"jitter":"full","maxAttempts":5,"maxDelayInMs":20000,"maxElapsedInMs":60000,"firstRetry":"afterDelay","hints":"obey","maxHintInMs":60000}"#;
 
     fn read(text: &str) -> Result<Policy, String> {
         serde_json::from_str(text).map_err(|err| err.to_string())
@@ -135,6 +147,7 @@ mod tests {
             r#"{"backoff":{"linear":{"initialInMs":1,"stepInMs":0}},"jitter":"equal"}"#,
             r#"{"backoff":{"fibonacci":{"unitInMs":0.5}},"jitter":"plus","firstRetry":"atOnce"}"#,
             r#"{"backoff":{"decorrelated":{"baseInMs":1,"factor":3}},"hints":"cap"}"#,
+            r#"{"backoff":{"fixed":{"delayInMs":1}},"maxHintInMs":5,"throttledBackoff":{"fixed":{"delayInMs":9}}}"#,
             r#"{"backoff":{"list":{"delaysInMs":[0,1,2.5]}},"jitter":{"around":{"ratio":0.2}},"hints":"ignore"}"#,
         ] {
             let policy = read(text).unwrap();

@@ -1,32 +1,48 @@
 //! The runner for threads.
 
+use std::future::Ready;
 use std::ops::ControlFlow;
 
 use super::state::RunState;
-use super::{Classify, Notify, Retry, RetryError, Wait};
+use super::{Classify, Inspect, Notify, OperationError, Retry, RetryError, Wait};
 
-impl<K, N> Retry<'_, K, N> {
+impl<K, N, P> Retry<'_, K, N, P> {
     /// Calls `operation` until it succeeds or the run gives up, and waits on `clock` between the tries.
     ///
     /// # Errors
     /// With the last error and the reason to give up.
-    pub fn run_with<T, E>(
+    pub fn run_with<T, E, M>(
         self,
         clock: &impl Wait,
-        mut operation: impl FnMut(u32) -> Result<T, E>,
+        operation: impl FnMut(u32) -> Result<T, E>,
     ) -> Result<T, RetryError<E>>
     where
+        E: OperationError<M>,
         K: Classify<E>,
-        N: Notify<E>,
+        N: Notify<E, Done = Ready<()>>,
+        P: Inspect<T>,
     {
-        let mut state = RunState::new(self, clock.now());
-        loop {
-            let result = operation(state.begin(clock.now())?);
-            match state.finished(result, clock.now()) {
-                ControlFlow::Break(result) => return result,
-                ControlFlow::Continue(delay) if delay.is_zero() => {}
-                ControlFlow::Continue(delay) => clock.wait(delay, state.cancel()),
-            }
+        let state = RunState::new(self, clock.now());
+        drive(state, clock, operation)
+    }
+}
+
+pub(super) fn drive<T, E, K, N, P>(
+    mut state: RunState<'_, K, N, P, E>,
+    clock: &impl Wait,
+    mut operation: impl FnMut(u32) -> Result<T, E>,
+) -> Result<T, RetryError<E>>
+where
+    K: Classify<E>,
+    N: Notify<E, Done = Ready<()>>,
+    P: Inspect<T>,
+{
+    loop {
+        let result = operation(state.begin(clock.now())?);
+        match state.finished(result, clock.now()) {
+            ControlFlow::Break(result) => return result,
+            ControlFlow::Continue((_, delay)) if delay.is_zero() => {}
+            ControlFlow::Continue((_, delay)) => clock.wait(delay, state.cancel()),
         }
     }
 }

@@ -1,49 +1,124 @@
-//! [`RetryError`]: the error of a run.
+//! [`RetryError`]: the error of a run, and [`OperationError`]: the errors an operation may return.
 
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-use crate::GiveUp;
 use crate::humanize::Humanized;
+use crate::{Failure, FailureKind, GiveUp};
+
+/// An error that an operation may return: any [`std::error::Error`], `anyhow::Error`, `eyre::Report`, boxed errors, text.
+///
+/// The trait gives a [`RetryError`] its [`source`](Error::source). `anyhow::Error` and `Box<dyn Error>` do not implement
+/// `Error`, and one blanket implementation cannot cover them; the marker `M`, which the compiler infers, keeps several apart.
+/// Other types need an implementation, with a marker of their own crate.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an error that a run can report",
+    note = "implement `std::error::Error` for it, or use `retry::Retryable`, which returns it as it is"
+)]
+pub trait OperationError<M> {
+    /// The error as the source of a [`RetryError`].
+    fn source(&self) -> Option<&(dyn Error + 'static)>;
+}
+
+/// The markers of [`OperationError`]'s implementations.
+pub mod marker {
+    /// For types that implement `Error`.
+    #[derive(Debug)]
+    pub enum Standard {}
+    /// For `anyhow::Error`, `Box<dyn Error + Send + Sync>` and the like.
+    #[derive(Debug)]
+    pub enum Dynamic {}
+    /// For `Box<dyn Error>` and `Box<dyn Error + Send>`.
+    #[derive(Debug)]
+    pub enum Boxed {}
+    /// For text and `()`, which have no source.
+    #[derive(Debug)]
+    pub enum Plain {}
+}
+
+impl<E: Error + 'static> OperationError<marker::Standard> for E {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(self)
+    }
+}
+
+impl<E: AsRef<dyn Error + Send + Sync + 'static>> OperationError<marker::Dynamic> for E {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(self.as_ref())
+    }
+}
+
+impl OperationError<marker::Boxed> for Box<dyn Error> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&**self)
+    }
+}
+
+impl OperationError<marker::Boxed> for Box<dyn Error + Send> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&**self)
+    }
+}
+
+macro_rules! plain {
+    ($($plain:ty),+) => {$(
+        impl OperationError<marker::Plain> for $plain {
+            fn source(&self) -> Option<&(dyn Error + 'static)> {
+                None
+            }
+        }
+    )+};
+}
+
+plain!((), &'static str, String, Failure);
 
 /// The error of a run: the last error of the operation, and the reason to give up.
 ///
-/// There is no last error if no try was made: the breaker was open, or the run was already cancelled.
+/// It converts with `?` into `anyhow::Error` and `Box<dyn Error>`, whatever the operation's error is, and keeps that as its
+/// source:
 ///
 /// ```
 /// # #[cfg(feature = "blocking")] {
-/// use retry::{GiveUp, Policy, run::Retry};
+/// use retry::{GiveUp, Policy};
 /// use std::time::Duration;
 ///
+/// fn load() -> anyhow::Result<String> {
+///     anyhow::bail!("no such table")
+/// }
+///
+/// fn run(policy: &Policy) -> anyhow::Result<String> {
+///     Ok(retry::blocking::retry(policy, load)?)
+/// }
+///
 /// let policy = Policy::fixed(Duration::from_millis(1)).max_attempts(2).build().unwrap();
-/// let err = Retry::new(&policy).run(|_| Err::<(), _>(std::fmt::Error)).unwrap_err();
-/// assert_eq!(err.reason(), GiveUp::Attempts { made: 2 });
-/// assert_eq!(err.tries(), 2);
-/// assert!(err.to_string().contains("all 2 tries are used up"));
-/// assert_eq!(err.into_last(), Some(std::fmt::Error));
+/// let err = run(&policy).unwrap_err();
+/// assert_eq!(err.root_cause().to_string(), "no such table");
+///
+/// let err = retry::blocking::retry(&policy, load).unwrap_err();
+/// assert_eq!((err.reason(), err.tries()), (GiveUp::Attempts { made: 2 }, 2));
+/// assert_eq!(err.into_result().unwrap().to_string(), "no such table"); // the operation's own error
 /// # }
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct RetryError<E> {
-    last: Option<E>,
-    reason: GiveUp,
-    tries: u32,
-    elapsed: Duration,
+    pub(super) last: Option<E>,
+    pub(super) kind: Option<FailureKind>,
+    pub(super) malformed: Option<&'static str>,
+    pub(super) reason: GiveUp,
+    pub(super) tries: u32,
+    pub(super) elapsed: Duration,
+    pub(super) source: fn(&E) -> Option<&(dyn Error + 'static)>,
 }
 
 impl<E> RetryError<E> {
-    pub(super) const fn new(last: Option<E>, reason: GiveUp, tries: u32, elapsed: Duration) -> Self {
-        Self { last, reason, tries, elapsed }
-    }
-
     /// Why the run gave up.
     #[must_use]
     pub const fn reason(&self) -> GiveUp {
         self.reason
     }
 
-    /// The error of the last try.
+    /// The error of the last try; `None` if no try was made: the breaker was open, or the run was already cancelled.
     #[must_use]
     pub const fn last(&self) -> Option<&E> {
         self.last.as_ref()
@@ -53,6 +128,27 @@ impl<E> RetryError<E> {
     #[must_use]
     pub fn into_last(self) -> Option<E> {
         self.last
+    }
+
+    /// The operation's own error, or the reason why no try was made. Without a breaker and a cancellation there is always a
+    /// try.
+    ///
+    /// # Errors
+    /// If no try was made.
+    pub fn into_result(self) -> Result<E, GiveUp> {
+        self.last.ok_or(self.reason)
+    }
+
+    /// The kind of the last failure.
+    #[must_use]
+    pub const fn kind(&self) -> Option<FailureKind> {
+        self.kind
+    }
+
+    /// As [`Failure::malformed_hint`], of the last failure.
+    #[must_use]
+    pub const fn malformed_hint(&self) -> Option<&'static str> {
+        self.malformed
     }
 
     /// The number of tries.
@@ -68,21 +164,44 @@ impl<E> RetryError<E> {
     }
 }
 
-/// States the reason, the tries and the time; the last error is the [`source`](Error::source).
+impl<E: fmt::Debug> fmt::Debug for RetryError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RetryError")
+            .field("last", &self.last)
+            .field("kind", &self.kind)
+            .field("reason", &self.reason)
+            .field("tries", &self.tries)
+            .field("elapsed", &self.elapsed)
+            .finish()
+    }
+}
+
+impl<E: PartialEq> PartialEq for RetryError<E> {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.last, self.kind, self.reason, self.tries, self.elapsed)
+            == (&other.last, other.kind, other.reason, other.tries, other.elapsed)
+    }
+}
+
+/// States the reason, the tries, the time, and a malformed hint; the last error is the [`source`](Error::source).
 impl<E> fmt::Display for RetryError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { reason, tries, elapsed, .. } = self;
         match tries {
-            0 => write!(f, "not tried: {reason}"),
-            1 => write!(f, "gave up after 1 try in {}: {reason}", Humanized(*elapsed)),
-            _ => write!(f, "gave up after {tries} tries in {}: {reason}", Humanized(*elapsed)),
+            0 => write!(f, "not tried: {reason}")?,
+            1 => write!(f, "gave up after 1 try in {}: {reason}", Humanized(*elapsed))?,
+            _ => write!(f, "gave up after {tries} tries in {}: {reason}", Humanized(*elapsed))?,
+        }
+        match self.malformed {
+            Some(header) => write!(f, "; the response's {header} is malformed"),
+            None => Ok(()),
         }
     }
 }
 
-impl<E: Error + 'static> Error for RetryError<E> {
+impl<E: fmt::Debug> Error for RetryError<E> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.last.as_ref().map(|last| last as &(dyn Error + 'static))
+        self.last.as_ref().and_then(self.source)
     }
 }
 
@@ -90,14 +209,41 @@ impl<E: Error + 'static> Error for RetryError<E> {
 mod tests {
     use super::*;
 
+    fn error<E: OperationError<M>, M>(last: Option<E>, reason: GiveUp, tries: u32) -> RetryError<E> {
+        let (kind, malformed) = (Some(FailureKind::Permanent), (tries == 2).then_some("Retry-After"));
+        RetryError {
+            last,
+            kind,
+            malformed,
+            reason,
+            tries,
+            elapsed: Duration::from_secs(1),
+            source: E::source,
+        }
+    }
+
     #[test]
     fn display_states_the_reason() {
-        let second = Duration::from_secs(1);
-        let err = RetryError::new(Some(fmt::Error), GiveUp::Permanent, 1, second);
+        let err = error(Some(fmt::Error), GiveUp::Permanent, 1);
         assert_eq!(err.to_string(), "gave up after 1 try in 1 s: the failure is permanent");
-        assert!(err.source().is_some());
-        let err = RetryError::<fmt::Error>::new(None, GiveUp::Cancelled, 0, second);
+        let err = error(Some(fmt::Error), GiveUp::Permanent, 2);
+        assert!(err.to_string().ends_with("permanent; the response's Retry-After is malformed"), "{err}");
+        let err = error(None::<fmt::Error>, GiveUp::Cancelled, 0);
         assert_eq!(err.to_string(), "not tried: cancelled");
-        assert!(err.source().is_none());
+        assert!(Error::source(&err).is_none());
+        assert_eq!(err.into_result(), Err(GiveUp::Cancelled));
+    }
+
+    #[test]
+    fn every_kind_of_error_is_the_source() {
+        fn check<E: OperationError<M> + fmt::Debug, M>(last: E, text: &str) {
+            let err = error(Some(last), GiveUp::Permanent, 1);
+            assert_eq!(Error::source(&err).map(ToString::to_string).as_deref(), Some(text));
+        }
+        check(fmt::Error, &fmt::Error.to_string());
+        check(anyhow::anyhow!("a"), "a");
+        check(Box::<dyn Error + Send + Sync>::from("b"), "b");
+        check(Box::<dyn Error>::from("c"), "c");
+        assert!(Error::source(&error(Some("text"), GiveUp::Permanent, 1)).is_none());
     }
 }

@@ -15,6 +15,7 @@
 //! try. The last error is returned with the reason to give up.
 
 mod blocking;
+mod call;
 mod cancel;
 mod classify;
 mod clock;
@@ -23,12 +24,16 @@ mod future;
 pub(crate) mod session;
 mod state;
 
+use std::future::Future;
 use std::time::Duration;
 
+pub use call::{Async, Blocking, Call, Retryable};
 pub use cancel::{Cancel, Cancelled};
-pub use classify::{All, By, Classify, Notify, Retrying, Silent, Tell};
+pub use classify::{
+    Accept, All, By, Classify, Ended, Inspect, Notify, OnEnd, Pending, Retrying, Silent, Tell, TellAsync,
+};
 pub use clock::{Clock, Sleep, Wait};
-pub use error::RetryError;
+pub use error::{OperationError, RetryError, marker};
 use session::Rules;
 
 use crate::breaker::Breaker;
@@ -40,8 +45,10 @@ use crate::{Failure, Policy, Rng};
 /// | | |
 /// | --- | --- |
 /// | [`classify`](Self::classify) | which errors to retry; all by default |
-/// | [`notify`](Self::notify) | a callback for each retry, before the wait |
+/// | [`pending`](Self::pending) | which values to retry; none by default |
+/// | [`notify`](Self::notify), [`on_end`](Self::on_end) | callbacks for each retry, before the wait, and for the end |
 /// | [`within`](Self::within) | a deadline for this run, besides the policy's |
+/// | [`reset_after`](Self::reset_after) | a long try starts a new sequence |
 /// | [`budget`](Self::budget), [`breaker`](Self::breaker) | limits shared with other runs |
 /// | [`cancel`](Self::cancel) | ends a wait at once |
 /// | [`seed`](Self::seed) | makes the jitter repeatable |
@@ -71,10 +78,11 @@ use crate::{Failure, Policy, Rng};
 /// ```
 #[derive(Clone, Debug)]
 #[must_use = "a run starts with one of the `run` methods"]
-pub struct Retry<'a, K = All, N = Silent> {
+pub struct Retry<'a, K = All, N = Silent, P = Accept> {
     rules: Rules<'a>,
     classify: K,
     notify: N,
+    inspect: P,
     cancel: Option<&'a Cancel>,
     rng: Rng,
 }
@@ -83,38 +91,71 @@ impl<'a> Retry<'a> {
     /// Retries every error by `policy`, with jitter from entropy.
     pub fn new(policy: &'a Policy) -> Self {
         Self {
-            rules: Rules { policy, budget: None, breaker: None, within: None },
+            rules: Rules::new(policy),
             classify: All,
             notify: Silent,
+            inspect: Accept,
             cancel: None,
             rng: Rng::from_entropy(),
         }
     }
 }
 
-impl<'a, K, N> Retry<'a, K, N> {
+impl<'a, K, N, P> Retry<'a, K, N, P> {
     /// Classifies each error: as a [`Failure`], a [`FailureKind`](crate::FailureKind), or a `bool` that is `true` if
-    /// another try may help. The closure's argument needs an explicit type: `|err: &MyError| …`.
-    pub fn classify<E, R: Into<Failure>>(
-        self,
-        mut classify: impl FnMut(&E) -> R,
-    ) -> Retry<'a, By<impl FnMut(&E) -> Failure>, N> {
-        let classify = By(move |error: &E| classify(error).into());
-        Retry { rules: self.rules, classify, notify: self.notify, cancel: self.cancel, rng: self.rng }
+    /// another try may help. The closure's argument needs an explicit type: `|err: &MyError| …`. With
+    /// [`Retryable`] it does not.
+    pub fn classify<E, R: Into<Failure>, F: FnMut(&E) -> R>(self, classify: F) -> Retry<'a, By<F>, N, P> {
+        let Self { rules, notify, inspect, cancel, rng, .. } = self;
+        Retry { rules, classify: By(classify), notify, inspect, cancel, rng }
     }
 
-    /// Calls `notify` before each wait, with the error and the delay: for logs and metrics.
-    pub fn notify<E>(
+    /// Retries values that `pending` returns `true` for, such as a job that still runs. When the policy gives up, the run
+    /// returns the last value.
+    pub fn pending<F>(self, pending: F) -> Retry<'a, K, N, Pending<F>> {
+        let Self { rules, classify, notify, cancel, rng, .. } = self;
+        Retry { rules, classify, notify, inspect: Pending(pending), cancel, rng }
+    }
+
+    fn with_notify<N2>(self, change: impl FnOnce(N) -> N2) -> Retry<'a, K, N2, P> {
+        let Self { rules, classify, notify, inspect, cancel, rng } = self;
+        Retry { rules, classify, notify: change(notify), inspect, cancel, rng }
+    }
+
+    /// Calls `notify` before each wait, with the error, its classification and the delay: for logs and metrics.
+    pub fn notify<E, F: FnMut(&Retrying<'_, E>)>(self, notify: F) -> Retry<'a, K, Tell<F>, P> {
+        self.with_notify(|_| Tell(notify))
+    }
+
+    /// As [`notify`](Self::notify), and awaits the returned future before the wait. Only for the runners of futures.
+    pub fn notify_async<E, D: Future<Output = ()>, F: FnMut(&Retrying<'_, E>) -> D>(
         self,
-        notify: impl FnMut(&Retrying<'_, E>),
-    ) -> Retry<'a, K, Tell<impl FnMut(&Retrying<'_, E>)>> {
-        let Self { rules, classify, cancel, rng, .. } = self;
-        Retry { rules, classify, notify: Tell(notify), cancel, rng }
+        notify: F,
+    ) -> Retry<'a, K, TellAsync<F>, P> {
+        self.with_notify(|_| TellAsync(notify))
+    }
+
+    /// Calls `on_end` at the end of the run, besides the other notifications. Set it after them.
+    pub fn on_end<E, F: FnMut(&Ended<'_, E>)>(self, on_end: F) -> Retry<'a, K, OnEnd<N, F>, P> {
+        self.with_notify(|notify| OnEnd(notify, on_end))
     }
 
     /// Every try begins sooner than this after the first. The policy's own limit stays in force.
     pub const fn within(mut self, time: Duration) -> Self {
         self.rules.within = Some(time);
+        self
+    }
+
+    /// Makes one last try at the time limit when the next delay would reach it. By default the run gives up at once.
+    pub const fn last_try_at_deadline(mut self) -> Self {
+        self.rules.last_try_at_deadline = true;
+        self
+    }
+
+    /// Starts a new sequence of tries after a try that lasted this long before it failed. For connections and streams that
+    /// are expected to break now and then.
+    pub const fn reset_after(mut self, stable: Duration) -> Self {
+        self.rules.reset_after = Some(stable);
         self
     }
 
@@ -124,8 +165,9 @@ impl<'a, K, N> Retry<'a, K, N> {
         self
     }
 
-    /// Asks this breaker before each try, the first included, and reports the result to it. Permanent failures are not
-    /// reported: they are about the request and not about the service.
+    /// Asks this breaker before each try, the first included, and reports the result to it. An answer of a working service
+    /// ([`Failure::is_answered`]) counts as a success; other permanent failures are not reported, since they are about the
+    /// request and not about the service.
     pub const fn breaker(mut self, breaker: &'a Breaker) -> Self {
         self.rules.breaker = Some(breaker);
         self

@@ -6,10 +6,9 @@
 
 use std::time::Duration;
 
-use super::RetryError;
 use crate::breaker::{Breaker, BreakerPermit};
 use crate::budget::{Budget, Withdrawal};
-use crate::{Failure, FailureKind, GiveUp, Policy, Progress, Rng};
+use crate::{Failure, GiveUp, Policy, Progress, Rng};
 
 /// The rules of a session. Separate from it, so that a session borrows nothing.
 #[derive(Clone, Copy, Debug)]
@@ -18,25 +17,62 @@ pub(crate) struct Rules<'a> {
     pub(crate) budget: Option<&'a Budget>,
     pub(crate) breaker: Option<&'a Breaker>,
     pub(crate) within: Option<Duration>,
+    /// Shorten a delay that would reach the deadline, once, so that a last try begins at it.
+    pub(crate) last_try_at_deadline: bool,
+    /// A try that lasts this long starts a new sequence.
+    pub(crate) reset_after: Option<Duration>,
+}
+
+impl<'a> Rules<'a> {
+    pub(crate) const fn new(policy: &'a Policy) -> Self {
+        Self {
+            policy,
+            budget: None,
+            breaker: None,
+            within: None,
+            last_try_at_deadline: false,
+            reset_after: None,
+        }
+    }
 }
 
 #[derive(Debug)]
 pub(crate) struct Session {
     started: Duration,
+    try_started: Duration,
     tries: u32,
     previous: Option<Duration>,
     paid: Option<Withdrawal>,
+    /// Between a failure and the try after it.
+    waiting: bool,
+    /// The try at the deadline is due or was made.
+    last_try: bool,
     rng: Rng,
 }
 
 impl Session {
     pub(crate) const fn new(rng: Rng, now: Duration) -> Self {
-        Self { started: now, tries: 0, previous: None, paid: None, rng }
+        Self {
+            started: now,
+            try_started: now,
+            tries: 0,
+            previous: None,
+            paid: None,
+            waiting: false,
+            last_try: false,
+            rng,
+        }
     }
 
     /// The tries begun so far.
     pub(crate) const fn tries(&self) -> u32 {
         self.tries
+    }
+
+    /// The tokens paid for the retry that is due.
+    #[cfg(feature = "tower")]
+    pub(crate) const fn paid(&self) -> Option<Withdrawal> {
+        self.paid
     }
 
     /// Begins a try, with the breaker's permit. Checks the time limits again, since a wait may take longer than asked.
@@ -45,23 +81,25 @@ impl Session {
         rules: &Rules<'a>,
         now: Duration,
     ) -> Result<Option<BreakerPermit<'a>>, GiveUp> {
-        if self.tries > 0 {
+        if self.tries > 0 && !self.last_try {
             self.in_time(rules, now)?;
         }
         let permit = rules.breaker.map(|breaker| breaker.try_acquire(now)).transpose();
         let permit = permit.map_err(|open| GiveUp::BreakerOpen { retry_in: open.retry_in() })?;
-        self.count_try();
+        self.count_try(now);
         Ok(permit)
     }
 
     /// Counts a try. For callers that begin tries themselves.
-    pub(crate) const fn count_try(&mut self) {
+    pub(crate) const fn count_try(&mut self, now: Duration) {
         self.tries = self.tries.saturating_add(1);
+        self.try_started = now;
+        self.waiting = false;
     }
 
-    /// Returns the tokens for a retry that will not be made.
+    /// Returns the tokens for a retry that was paid for and will not be made.
     pub(crate) fn abandoned(&mut self, rules: &Rules<'_>) {
-        if let (Some(budget), Some(paid)) = (rules.budget, self.paid.take()) {
+        if let (true, Some(budget), Some(paid)) = (self.waiting, rules.budget, self.paid.take()) {
             budget.give_back(paid);
         }
     }
@@ -75,6 +113,12 @@ impl Session {
             Some(within) if elapsed >= within => Err(GiveUp::Deadline { left: Duration::ZERO, delay }),
             _ => Ok(()),
         }
+    }
+
+    /// The time until the nearer of the two time limits.
+    pub(crate) fn time_left(&self, rules: &Rules<'_>, now: Duration) -> Option<Duration> {
+        let nearer = rules.within.into_iter().chain(rules.policy.max_elapsed()).min();
+        nearer.map(|limit| limit.saturating_sub(self.elapsed(now)))
     }
 
     pub(crate) fn succeeded(&mut self, rules: &Rules<'_>, permit: Option<BreakerPermit<'_>>, now: Duration) {
@@ -94,11 +138,12 @@ impl Session {
         failure: &Failure,
         now: Duration,
     ) -> Result<Duration, GiveUp> {
-        // A dropped permit does not count: a permanent failure says nothing about the service.
-        if let Some(permit) = permit
-            && failure.kind() != FailureKind::Permanent
-        {
-            permit.failed(now);
+        if let Some(permit) = permit {
+            permit.report(Some(failure), now);
+        }
+        let lasted = now.saturating_sub(self.try_started);
+        if rules.reset_after.is_some_and(|stable| lasted >= stable) {
+            (self.tries, self.started, self.previous, self.last_try) = (1, self.try_started, None, false);
         }
         let delay = match (self.next_delay(rules, failure, now), rules.budget) {
             (Ok(delay), None) => delay,
@@ -114,6 +159,7 @@ impl Session {
             }
         };
         self.previous = Some(delay);
+        self.waiting = true;
         Ok(delay)
     }
 
@@ -126,14 +172,19 @@ impl Session {
         let elapsed = self.elapsed(now);
         let time_left = rules.within.map(|within| within.saturating_sub(elapsed));
         let progress = Progress { tries: self.tries, elapsed, previous: self.previous, time_left };
-        rules.policy.delay_or_give_up(failure, &progress, &mut self.rng)
+        let decided = rules.policy.delay_or_give_up(failure, &progress, &mut self.rng);
+        match (decided, self.time_left(rules, now)) {
+            (Err(GiveUp::Deadline { .. } | GiveUp::Elapsed { .. }), Some(left))
+                if rules.last_try_at_deadline && !self.last_try && !left.is_zero() =>
+            {
+                self.last_try = true;
+                Ok(left)
+            }
+            (decided, _) => decided,
+        }
     }
 
     pub(crate) fn elapsed(&self, now: Duration) -> Duration {
         now.saturating_sub(self.started)
-    }
-
-    pub(crate) fn error<E>(&self, last: Option<E>, reason: GiveUp, now: Duration) -> RetryError<E> {
-        RetryError::new(last, reason, self.tries, self.elapsed(now))
     }
 }

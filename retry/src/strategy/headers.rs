@@ -21,9 +21,39 @@ pub struct HeadersStrategy {
     /// The format of the reset time.
     #[cfg_attr(feature = "serde", serde(default))]
     pub reset_format: ResetFormat,
+    /// The tries of one [`Sequence`](super::Sequence), the first included. For [`Strategy::decide`](super::Strategy::decide).
+    #[cfg_attr(
+        feature = "serde",
+        serde(default = "default_limit", skip_serializing_if = "is_default_limit")
+    )]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
+    pub limit: u32,
+}
+
+/// As [`RetryOptions`](crate::RetryOptions) by default.
+const fn default_limit() -> u32 {
+    5
+}
+
+#[cfg(feature = "serde")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_default_limit(limit: &u32) -> bool {
+    *limit == default_limit()
 }
 
 impl HeadersStrategy {
+    /// Waits until the time in `reset_header`, a Unix time in seconds. The other settings are fields.
+    #[must_use]
+    pub fn new(reset_header: impl Into<String>) -> Self {
+        Self {
+            limit_header: None,
+            remaining_header: None,
+            reset_header: reset_header.into(),
+            reset_format: ResetFormat::default(),
+            limit: default_limit(),
+        }
+    }
+
     /// The wait until the reset, if nothing remains. By the server's clock, if the response has a `Date`.
     ///
     /// As in Trigger.dev, both named headers must be present and the remaining units must be zero. For other rules use
@@ -122,8 +152,7 @@ mod tests {
         HeadersStrategy {
             limit_header: Some("x-limit".into()),
             remaining_header: Some("x-remaining".into()),
-            reset_header: "x-reset".into(),
-            reset_format: ResetFormat::UnixTimestamp,
+            ..HeadersStrategy::new("x-reset")
         }
     }
 

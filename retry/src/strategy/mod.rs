@@ -15,14 +15,14 @@ mod headers;
 mod sequence;
 
 use std::fmt;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 pub use by_status::ByStatus;
 pub use headers::HeadersStrategy;
 pub use sequence::Sequence;
 
 use crate::hint::HintError;
-use crate::{Decision, GiveUp, Policy, RetryOptions, Rng};
+use crate::{Decision, GiveUp, Policy, RetryOptions, Rng, nanos};
 
 /// The strategy after a response with a certain status.
 ///
@@ -42,7 +42,8 @@ use crate::{Decision, GiveUp, Policy, RetryOptions, Rng};
 /// }"#).unwrap();
 /// let headers = [("X-RateLimit-Remaining", "0"), ("X-RateLimit-Reset", "6m0s")];
 /// let decision = strategy.decide(1, headers, SystemTime::UNIX_EPOCH, &mut Rng::seeded(0));
-/// assert_eq!(decision, Ok(Decision::RetryAfter(Duration::from_secs(360))));
+/// let Ok(Decision::RetryAfter(wait)) = decision else { panic!("{decision:?}") };
+/// assert!((360.0..=396.0).contains(&wait.as_secs_f64())); // with up to a tenth of jitter
 /// # }
 /// ```
 #[derive(Clone, Debug, PartialEq)]
@@ -60,8 +61,14 @@ pub enum Strategy {
     Headers(HeadersStrategy),
 }
 
+/// The shortest wait by headers.
+const SHORTEST_WAIT: Duration = Duration::from_secs(1);
+
 impl Strategy {
     /// Decides after `tries` tries of the current [`Sequence`], the failed one included.
+    ///
+    /// A wait by headers is at least a second, since a reset in the past would otherwise ask for retries without pause, and
+    /// gets up to a tenth of jitter.
     ///
     /// # Errors
     /// If the response has the headers that the strategy reads, and they are malformed.
@@ -77,8 +84,15 @@ impl Strategy {
                 Ok(Decision::RetryAfter(options.delay(tries, rng)))
             }
             Self::Backoff(_) => Ok(Decision::GiveUp(GiveUp::Attempts { made: tries })),
+            Self::Headers(strategy) if tries >= strategy.limit => {
+                Ok(Decision::GiveUp(GiveUp::Attempts { made: tries }))
+            }
             Self::Headers(strategy) => Ok(match strategy.hint(headers, now)? {
-                Some(hint) => Decision::RetryAfter(hint.delay),
+                Some(hint) => {
+                    let wait = hint.delay.max(SHORTEST_WAIT);
+                    let spread = Duration::from_nanos(rng.up_to(nanos::of(wait / 10)));
+                    Decision::RetryAfter(wait.saturating_add(spread))
+                }
                 None => Decision::GiveUp(GiveUp::NoHint),
             }),
         }
@@ -131,8 +145,6 @@ impl fmt::Display for Strategy {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
@@ -141,6 +153,25 @@ mod tests {
         let decide = |tries| strategy.decide(tries, [], SystemTime::UNIX_EPOCH, &mut Rng::seeded(0));
         assert_eq!(decide(1), Ok(Decision::RetryAfter(Duration::from_secs(1))));
         assert_eq!(decide(2), Ok(Decision::GiveUp(GiveUp::Attempts { made: 2 })));
+    }
+
+    #[test]
+    fn a_headers_strategy_has_a_floor_a_limit_and_jitter() {
+        let strategy = Strategy::Headers(HeadersStrategy { limit: 3, ..HeadersStrategy::new("x-reset") });
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1000);
+        let mut rng = Rng::seeded(0);
+        let mut waits = std::collections::HashSet::new();
+        for (reset, least, most) in [("0", 1000, 1100), ("1000", 1000, 1100), ("1020", 20_000, 22_000)] {
+            for _ in 0..100 {
+                let decision = strategy.decide(1, [("x-reset", reset)], now, &mut rng);
+                let Ok(Decision::RetryAfter(wait)) = decision else { panic!("{decision:?}") };
+                assert!((least..=most).contains(&wait.as_millis()), "{wait:?}");
+                waits.insert(wait);
+            }
+        }
+        assert!(waits.len() > 290);
+        let spent = strategy.decide(3, [("x-reset", "0")], now, &mut rng);
+        assert_eq!(spent, Ok(Decision::GiveUp(GiveUp::Attempts { made: 3 })));
     }
 
     #[cfg(feature = "serde")]

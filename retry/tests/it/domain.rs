@@ -115,9 +115,14 @@ fn failure() -> BoxedStrategy<Failure> {
         .boxed()
 }
 
-/// The longest any single delay may be.
+/// The longest delay without hints.
 fn longest(policy: &Policy) -> Duration {
     policy.max_delay().unwrap_or(Duration::MAX)
+}
+
+/// The longest delay with hints.
+fn longest_wait(policy: &Policy) -> Duration {
+    longest(policy).max(policy.max_hint().saturating_add(policy.max_hint() / 10))
 }
 
 proptest! {
@@ -177,7 +182,7 @@ proptest! {
                 prop_assert_eq!(reason == GiveUp::Permanent, failure.kind() == FailureKind::Permanent);
             }
             Decision::RetryAfter(delay) => {
-                prop_assert!(delay <= longest(&policy));
+                prop_assert!(delay <= longest_wait(&policy));
                 prop_assert!(policy.attempts().allows_another(tries));
                 prop_assert!(policy.max_elapsed().is_none_or(|limit| elapsed.saturating_add(delay) < limit));
                 prop_assert!(left.is_none_or(|left| delay < left));
@@ -206,7 +211,7 @@ proptest! {
             Err(failure)
         });
         let waits = clock.waits();
-        prop_assert!(waits.iter().all(|wait| *wait <= longest(&policy) && !wait.is_zero()));
+        prop_assert!(waits.iter().all(|wait| *wait <= longest_wait(&policy) && !wait.is_zero()));
         prop_assert!(begun.iter().map(|(number, _)| *number).eq(1..=begun.len() as u32));
         for (_, at) in begun.iter().skip(1) {
             prop_assert!(policy.max_elapsed().is_none_or(|limit| *at < limit));

@@ -9,6 +9,7 @@ mod conformance;
 mod corpus;
 mod distribution;
 mod domain;
+mod everyday;
 mod hints;
 mod running;
 mod running_async;

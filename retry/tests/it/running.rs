@@ -4,12 +4,24 @@ use std::time::Duration;
 
 use retry::breaker::{Breaker, BreakerState};
 use retry::budget::Budget;
-use retry::run::{Cancel, Clock, Retry, Retrying};
-use retry::{Failure, FailureKind, FirstRetry, GiveUp, Jitter, Policy};
+use retry::run::{Cancel, Clock, Ended, Retry, Retrying};
+use retry::{Failure, FailureKind, FirstRetry, GiveUp, Jitter, Policy, Retryable as _};
 
 use crate::virtual_clock::VirtualClock;
 
 const SECOND: Duration = Duration::from_secs(1);
+
+/// An error with an HTTP status.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Status(u16);
+
+impl std::fmt::Display for Status {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "status {}", self.0)
+    }
+}
+
+impl std::error::Error for Status {}
 
 fn policy() -> Policy {
     Policy::exponential(SECOND, 2.0).jitter(Jitter::None).max_attempts(4).build().unwrap()
@@ -36,13 +48,16 @@ fn errors_are_classified_and_notified() {
     let clock = VirtualClock::default();
     let (policy, mut seen) = (policy(), Vec::new());
     let err = Retry::new(&policy)
-        .classify(|status: &u16| Failure::from_response(*status, [], std::time::SystemTime::UNIX_EPOCH))
-        .notify(|retrying: &Retrying<'_, u16>| seen.push((*retrying.error, retrying.tries, retrying.delay)))
-        .run_with(&clock, |n| Err::<(), _>([500, 429, 404][n as usize - 1]))
+        .classify(|status: &Status| Failure::from_response(status.0, [], std::time::SystemTime::UNIX_EPOCH))
+        .notify(|r: &Retrying<'_, Status>| {
+            seen.push((r.error.unwrap().0, r.failure.kind(), r.tries, r.delay));
+        })
+        .run_with(&clock, |n| Err::<(), _>(Status([500, 429, 404][n as usize - 1])))
         .unwrap_err();
-    assert_eq!((err.reason(), err.last(), err.tries()), (GiveUp::Permanent, Some(&404), 3));
+    assert_eq!((err.reason(), err.last(), err.tries()), (GiveUp::Permanent, Some(&Status(404)), 3));
     assert_eq!(err.elapsed(), 3 * SECOND);
-    assert_eq!(seen, [(500, 1, SECOND), (429, 2, 2 * SECOND)]);
+    let (transient, throttled) = (FailureKind::Transient, FailureKind::Throttled);
+    assert_eq!(seen, [(500, transient, 1, SECOND), (429, throttled, 2, 2 * SECOND)]);
 }
 
 #[test]
@@ -168,4 +183,113 @@ fn a_retry_that_will_not_happen_takes_no_tokens() {
     let grpc = Budget::grpc(10.0, 0.1).unwrap();
     let _ = Retry::new(&policy).budget(&grpc).run_with(&clock, |_| Err::<(), _>(())).unwrap_err();
     assert_eq!(grpc.tokens(clock.now()), 9.0);
+}
+
+#[test]
+fn pending_values_are_retried_and_the_last_is_returned() {
+    let (clock, policy) = (VirtualClock::default(), policy());
+    let states = ["queued", "running", "done"];
+    let run = |count: usize| {
+        let mut log = Vec::new();
+        let retry = Retry::new(&policy).pending(|state: &&str| *state != "done");
+        let retry = retry.notify(|r: &Retrying<'_, Status>| log.push(r.to_string()));
+        let value = retry.run_with(&clock, |n| Ok(states[(n as usize - 1).min(count)]));
+        (value, log)
+    };
+    let (value, log) = run(2);
+    assert_eq!(value, Ok("done"));
+    assert_eq!(log, ["try 1: pending; the next in 1 s", "try 2: pending; the next in 2 s"]);
+    assert_eq!(run(1).0, Ok("running"));
+}
+
+#[test]
+fn one_last_try_can_be_made_at_the_deadline() {
+    for (limited, last) in [
+        (Policy::fixed(10 * SECOND).max_elapsed(25 * SECOND), 25),
+        (Policy::fixed(10 * SECOND).max_elapsed(600 * SECOND), 7),
+    ] {
+        let clock = VirtualClock::default();
+        let policy = limited.jitter(Jitter::None).unlimited_attempts().build().unwrap();
+        let within = Duration::from_secs(last);
+        let mut begun = Vec::new();
+        let retry = Retry::new(&policy).within(within).last_try_at_deadline();
+        let err = retry.run_with(&clock, |_| {
+            begun.push(clock.now());
+            Err::<(), _>("down")
+        });
+        assert_eq!((begun.last(), clock.now()), (Some(&within), within));
+        assert!(err.is_err());
+    }
+}
+
+#[test]
+fn a_long_try_starts_a_new_sequence() {
+    let (clock, policy) = (VirtualClock::default(), policy());
+    let mut tries = 0;
+    let err = Retry::new(&policy).reset_after(60 * SECOND).run_with(&clock, |_| {
+        tries += 1;
+        clock.advance(if tries == 3 { 60 * SECOND } else { SECOND });
+        Err::<(), _>("disconnected")
+    });
+    // Two tries, then the long one, which counts as the first of four.
+    assert_eq!((tries, err.unwrap_err().tries()), (6, 4));
+    assert_eq!(clock.waits(), [SECOND, 2 * SECOND, SECOND, 2 * SECOND, 4 * SECOND]);
+}
+
+#[test]
+fn the_end_is_notified() {
+    let (clock, policy) = (VirtualClock::default(), policy());
+    let mut ends = Vec::new();
+    let mut run = |works_at: u32| {
+        let end = |end: &Ended<'_, &'static str>| ends.push((end.error.copied(), end.reason, end.tries));
+        let op = |n| if n < works_at { Err("down") } else { Ok(()) };
+        let _ =
+            Retry::new(&policy).notify(|_: &Retrying<'_, &'static str>| ()).on_end(end).run_with(&clock, op);
+    };
+    run(2);
+    run(9);
+    assert_eq!(ends, [(None, None, 2), (Some("down"), Some(GiveUp::Attempts { made: 4 }), 4)]);
+}
+
+#[test]
+fn calls_return_the_operations_own_error() {
+    let (clock, policy) = (VirtualClock::default(), policy());
+    let mut tries = 0;
+    let mut log = Vec::new();
+    let result: Result<(), Status> = (|| {
+        tries += 1;
+        Err(Status(499 + tries))
+    })
+    .retry(&policy)
+    .when(|status| status.0 < 502)
+    .notify(|r| log.push(r.to_string()))
+    .call_with(&clock);
+    assert_eq!(result, Err(Status(502)));
+    assert_eq!(log, ["try 1: status 500; the next in 1 s", "try 2: status 501; the next in 2 s"]);
+}
+
+#[test]
+fn a_call_refused_by_its_breaker_makes_its_error() {
+    let (clock, policy) = (VirtualClock::default(), policy());
+    let breaker = Breaker::builder().build().unwrap();
+    breaker.hold_open(SECOND);
+    let op = || -> anyhow::Result<()> { panic!("not called") };
+    let err = op.retry(&policy).breaker(&breaker).call_with(&clock).unwrap_err();
+    assert!(matches!(err.downcast_ref(), Some(GiveUp::BreakerOpen { .. })), "{err:?}");
+}
+
+#[test]
+fn answered_failures_close_a_breaker() {
+    let (clock, policy) = (VirtualClock::default(), policy());
+    let breaker = Breaker::builder().consecutive_failures(1).open_for(SECOND).build().unwrap();
+    let run = |status: u16| {
+        let classify = |err: &Status| Failure::from_response(err.0, [], std::time::SystemTime::UNIX_EPOCH);
+        let retry = Retry::new(&policy).breaker(&breaker).classify(classify);
+        let _ = retry.run_with(&clock, |_| Err::<(), _>(Status(status)));
+    };
+    run(500);
+    assert!(matches!(breaker.state(clock.now()), BreakerState::Open { .. } | BreakerState::HalfOpen));
+    clock.advance(SECOND);
+    run(404);
+    assert_eq!(breaker.state(clock.now()), BreakerState::Closed);
 }

@@ -7,11 +7,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use retry::blocking::StdClock;
+use retry::breaker::{Breaker, BreakerState};
 use retry::budget::Budget;
-use retry::run::{Cancel, Clock, Retry};
-use retry::tokio::TokioTimer;
-use retry::tower::TowerPolicy;
-use retry::{Failure, GiveUp, Jitter, Policy};
+use retry::run::{Cancel, Clock, Retry, Retrying, Sleep as _};
+use retry::tokio_time::TokioTimer;
+use retry::tower_retry::{BreakerLayer, TowerPolicy};
+use retry::{Failure, GiveUp, Jitter, Policy, Retryable as _};
 use tower::{Service, ServiceExt, service_fn};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -39,7 +41,7 @@ async fn async_closures_may_borrow_mutably() {
 #[tokio::test(start_paused = true)]
 async fn closures_that_return_futures_run() {
     let tries = AtomicU32::new(0);
-    let result = retry::tokio::retry(&policy(), || async {
+    let result = retry::tokio_time::retry(&policy(), || async {
         let made = tries.fetch_add(1, Ordering::Relaxed) + 1;
         if made < 4 { Err("down") } else { Ok(made) }
     })
@@ -95,6 +97,105 @@ async fn a_dropped_run_leaves_nothing_behind() {
     cancel.cancel();
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_dropped_wait_returns_its_tokens_and_a_dropped_try_does_not() {
+    let (policy, budget) = (policy(), Budget::aws_standard());
+    for (tries_that_finish, tokens) in [(1, 500.0), (0, 495.0)] {
+        let count = AtomicU32::new(0);
+        let run = Retry::new(&policy).budget(&budget).run_tokio(|_| {
+            let hangs = count.fetch_add(1, Ordering::Relaxed) > tries_that_finish;
+            async move { if hangs { std::future::pending().await } else { Err::<(), _>("down") } }
+        });
+        // Dropped during the first wait, or the second; or during the second try.
+        let limit = if tries_that_finish == 1 { SECOND / 2 } else { 2 * SECOND };
+        assert!(tokio::time::timeout(limit, run).await.is_err());
+        assert_eq!(budget.tokens(Duration::ZERO), tokens);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_try_can_have_a_timeout() {
+    let (policy, before) = (policy(), TokioTimer.now());
+    let tries = AtomicU32::new(0);
+    let fetch = async || match tries.fetch_add(1, Ordering::Relaxed) {
+        0 => std::future::pending().await,
+        1 => Err(anyhow::anyhow!("down")),
+        _ => Ok(7),
+    };
+    let mut log = Vec::new();
+    let fetched = fetch.retry(&policy).try_timeout(5 * SECOND).notify(|r| log.push(r.to_string())).await;
+    assert_eq!(fetched.unwrap(), 7);
+    assert_eq!(log, ["try 1: the try took longer than 5 s; the next in 1 s", "try 2: down; the next in 2 s"]);
+    assert_eq!((TokioTimer.now() - before).as_secs(), 5 + 1 + 2);
+
+    let hang = async || -> anyhow::Result<()> { std::future::pending().await };
+    let err = hang.retry(&policy).try_timeout(SECOND).await.unwrap_err();
+    assert_eq!(err.downcast_ref(), Some(&GiveUp::TryTimeout { after: SECOND }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_deadline_can_cut_the_running_try() {
+    let (policy, before) = (policy(), TokioTimer.now());
+    let hang = async || -> anyhow::Result<()> { std::future::pending().await };
+    let err = hang.retry(&policy).within(3 * SECOND).cut_at_deadline().await.unwrap_err();
+    assert_eq!(err.downcast_ref(), Some(&GiveUp::TryTimeout { after: 3 * SECOND }));
+    assert_eq!((TokioTimer.now() - before).as_secs(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn any_future_can_cancel_a_call() {
+    let (policy, before) = (Policy::fixed(3600 * SECOND).build().unwrap(), TokioTimer.now());
+    let fail = async || Err::<(), _>(anyhow::anyhow!("down"));
+    let err = fail.retry(&policy).cancel_on(TokioTimer.sleep(SECOND)).await.unwrap_err();
+    assert_eq!(err.to_string(), "down");
+    let hang = async || -> anyhow::Result<()> { std::future::pending().await };
+    let err = hang.retry(&policy).cancel_on(TokioTimer.sleep(SECOND)).await.unwrap_err();
+    assert_eq!(err.downcast_ref(), Some(&GiveUp::Cancelled));
+    assert_eq!((TokioTimer.now() - before).as_secs(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_notification_can_be_awaited() {
+    let (policy, before) = (policy(), TokioTimer.now());
+    let (log, entries) = std::sync::mpsc::channel();
+    let fail = async || Err::<(), _>("down");
+    let notify = |r: &Retrying<'_, &str>| {
+        let (tries, log) = (r.tries, log.clone());
+        async move {
+            TokioTimer.sleep(10 * SECOND).await;
+            log.send(tries).unwrap();
+        }
+    };
+    assert_eq!(fail.retry(&policy).notify_async(notify).await, Err("down"));
+    assert_eq!(entries.try_iter().collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!((TokioTimer.now() - before).as_secs(), 30 + 1 + 2 + 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_can_be_spawned() {
+    let policy = policy();
+    let call = tokio::spawn(async move { (async || Ok::<_, &str>(7)).retry(&policy).await });
+    assert_eq!(call.await.unwrap(), Ok(7));
+}
+
+/// Both clocks have one zero, and a paused clock neither stops nor moves the time of the process.
+#[test]
+fn std_and_tokio_clocks_agree() {
+    let paused = |ahead| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+        runtime.unwrap().block_on(async {
+            let before = TokioTimer.now();
+            TokioTimer.sleep(ahead).await;
+            assert_eq!(TokioTimer.now() - before, ahead);
+        });
+    };
+    paused(SECOND * 86_400 * 365);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let (first, timer, last) = runtime.block_on(async { (StdClock.now(), TokioTimer.now(), StdClock.now()) });
+    assert!(first <= timer && timer <= last, "{first:?} {timer:?} {last:?}");
+    paused(SECOND);
+}
+
 /// A service that returns the given answers in order, and counts the calls.
 fn answers(
     answers: &'static [Result<u16, &'static str>],
@@ -108,7 +209,7 @@ fn answers(
     (service, count)
 }
 
-fn classify(result: &Result<u16, &'static str>) -> Option<Failure> {
+fn classify(_: &(), result: &Result<u16, &'static str>) -> Option<Failure> {
     match result {
         Ok(status) if *status < 400 => None,
         Ok(status) => Some(Failure::from_response(*status, [], std::time::SystemTime::UNIX_EPOCH)),
@@ -150,4 +251,65 @@ async fn tower_requests_share_a_budget() {
         assert_eq!(service.ready().await.unwrap().call(()).await, Ok(500));
         assert_eq!(count.load(Ordering::Relaxed), total);
     }
+}
+
+/// A request that is not `Clone`.
+#[derive(Debug, PartialEq)]
+struct Upload {
+    body: String,
+    idempotent: bool,
+}
+
+#[tokio::test(start_paused = true)]
+async fn tower_takes_requests_that_are_not_clone() {
+    let copy = |upload: &Upload| {
+        (!upload.body.is_empty()).then(|| Upload { body: upload.body.clone(), idempotent: upload.idempotent })
+    };
+    let classify = |upload: &Upload, result: &Result<u16, &str>| {
+        (*result != Ok(200)).then_some(Failure::from(upload.idempotent))
+    };
+    for (body, idempotent, expected) in [("text", true, 4), ("text", false, 1), ("", true, 1)] {
+        let retries = TowerPolicy::new(policy(), TokioTimer, classify).clone_with(copy);
+        let count = Arc::new(AtomicU32::new(0));
+        let counter = Arc::clone(&count);
+        let service = service_fn(move |_: Upload| {
+            counter.fetch_add(1, Ordering::Relaxed);
+            std::future::ready(Ok::<u16, &str>(500))
+        });
+        let upload = Upload { body: body.to_owned(), idempotent };
+        assert_eq!(tower::retry::Retry::new(retries, service).oneshot(upload).await, Ok(500));
+        assert_eq!(count.load(Ordering::Relaxed), expected, "{body:?} {idempotent}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn tower_returns_the_tokens_of_a_dropped_wait() {
+    let budget = Arc::new(Budget::aws_standard());
+    let retries = TowerPolicy::new(policy(), TokioTimer, classify).budget(Arc::clone(&budget));
+    let (service, count) = answers(&[Ok(500)]);
+    let request = tower::retry::Retry::new(retries, service).oneshot(());
+    assert!(tokio::time::timeout(SECOND / 2, request).await.is_err());
+    assert_eq!((count.load(Ordering::Relaxed), budget.tokens(Duration::ZERO)), (1, 500.0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_breaker_layer_counts_answers_and_refuses() {
+    let breaker = Arc::new(Breaker::builder().consecutive_failures(2).open_for(10 * SECOND).build().unwrap());
+    let classify = |result: &Result<u16, tower::BoxError>| match result {
+        Ok(status) if *status < 400 => None,
+        Ok(status) => Some(Failure::from_response(*status, [], std::time::SystemTime::UNIX_EPOCH)),
+        Err(_) => Some(Failure::transient()),
+    };
+    let service = service_fn(|status: u16| std::future::ready(Ok::<u16, tower::BoxError>(status)));
+    let layer = BreakerLayer::new(Arc::clone(&breaker), TokioTimer, classify);
+    let mut service = tower::Layer::layer(&layer, service);
+    for status in [404, 500, 404, 500, 500] {
+        assert_eq!(service.ready().await.unwrap().call(status).await.unwrap(), status);
+    }
+    let refused = service.ready().await.unwrap().call(200).await.unwrap_err();
+    assert!(matches!(refused.downcast_ref(), Some(GiveUp::BreakerOpen { .. })));
+    TokioTimer.sleep(10 * SECOND).await;
+    drop(service.ready().await.unwrap().call(500)); // a dropped call frees the probe's place
+    assert_eq!(service.ready().await.unwrap().call(200).await.unwrap(), 200);
+    assert_eq!(breaker.state(TokioTimer.now()), BreakerState::Closed);
 }

@@ -199,8 +199,8 @@ impl Decoder<'_> {
         let strategy = HeadersStrategy {
             limit_header: limit?,
             remaining_header: remaining?,
-            reset_header: reset??,
             reset_format: format?,
+            ..HeadersStrategy::new(reset??)
         };
         Some((Strategy::Headers(strategy), body?))
     }

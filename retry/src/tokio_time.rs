@@ -3,18 +3,17 @@
 //! Tokio's clock can be paused, so tests of retrying code take no time.
 
 use std::future::Future;
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use ::tokio::time::{self, Instant};
 
-use crate::Policy;
-use crate::run::{Classify, Clock, Notify, Retry, RetryError, Sleep};
+use crate::run::{Classify, Clock, Inspect, Notify, OperationError, Retry, RetryError, Sleep};
+use crate::{Policy, zero};
 
-/// Tokio's monotonic clock. All timers have the same zero.
+/// Tokio's monotonic clock. All timers, and all clocks of feature `blocking`, have the same zero.
 ///
 /// ```
-/// use retry::{run::{Clock, Sleep}, tokio::TokioTimer};
+/// use retry::{run::{Clock, Sleep}, tokio_time::TokioTimer};
 /// use std::time::Duration;
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
@@ -29,17 +28,8 @@ pub struct TokioTimer;
 impl Clock for TokioTimer {
     #[expect(clippy::disallowed_methods, reason = "this is the clock module of the crate for tokio")]
     fn now(&self) -> Duration {
-        // The zero lies in the past: a paused clock shows the time of its pause, before the first call of this function,
-        // and times before zero would all be zero.
-        static ZERO: OnceLock<Instant> = OnceLock::new();
-        let zero = *ZERO.get_or_init(|| {
-            let now = Instant::now();
-            [86_400, 3_600, 60]
-                .into_iter()
-                .find_map(|secs| now.checked_sub(Duration::from_secs(secs)))
-                .unwrap_or(now)
-        });
-        Instant::now().saturating_duration_since(zero)
+        // Converted to the standard library's clock: tokio's own is paused in tests, each of which may start its own.
+        Instant::now().into_std().saturating_duration_since(zero::zero())
     }
 }
 
@@ -52,16 +42,18 @@ impl Sleep for TokioTimer {
     }
 }
 
-impl<K, N> Retry<'_, K, N> {
+impl<K, N, P> Retry<'_, K, N, P> {
     /// [`run_async_with`](Self::run_async_with) tokio's clock. Needs a runtime with time enabled.
     ///
     /// # Errors
     /// With the last error and the reason to give up.
-    pub async fn run_tokio<T, E, F>(self, operation: impl FnMut(u32) -> F) -> Result<T, RetryError<E>>
+    pub async fn run_tokio<T, E, F, M>(self, operation: impl FnMut(u32) -> F) -> Result<T, RetryError<E>>
     where
         F: Future<Output = Result<T, E>>,
+        E: OperationError<M>,
         K: Classify<E>,
         N: Notify<E>,
+        P: Inspect<T>,
     {
         self.run_async_with(&TokioTimer, operation).await
     }
@@ -84,13 +76,15 @@ impl<K, N> Retry<'_, K, N> {
     ///
     /// # Errors
     /// With the last error and the reason to give up.
-    pub async fn run_tokio_mut<T, E>(
+    pub async fn run_tokio_mut<T, E, M>(
         self,
         operation: impl AsyncFnMut(u32) -> Result<T, E>,
     ) -> Result<T, RetryError<E>>
     where
+        E: OperationError<M>,
         K: Classify<E>,
         N: Notify<E>,
+        P: Inspect<T>,
     {
         self.run_async_mut_with(&TokioTimer, operation).await
     }
@@ -106,7 +100,7 @@ impl<K, N> Retry<'_, K, N> {
 /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
 /// let policy = Policy::fixed(Duration::from_secs(60)).build().unwrap();
 /// let tries = AtomicU32::new(0);
-/// let result = retry::tokio::retry(&policy, async || match tries.fetch_add(1, Ordering::Relaxed) {
+/// let result = retry::tokio_time::retry(&policy, async || match tries.fetch_add(1, Ordering::Relaxed) {
 ///     0 | 1 => Err("busy"),
 ///     _ => Ok(7),
 /// });
@@ -116,9 +110,10 @@ impl<K, N> Retry<'_, K, N> {
 ///
 /// # Errors
 /// With the last error and the reason to give up.
-pub async fn retry<T, E, F>(policy: &Policy, mut operation: impl FnMut() -> F) -> Result<T, RetryError<E>>
+pub async fn retry<T, E, F, M>(policy: &Policy, mut operation: impl FnMut() -> F) -> Result<T, RetryError<E>>
 where
     F: Future<Output = Result<T, E>>,
+    E: OperationError<M>,
 {
     Retry::new(policy).run_tokio(|_| operation()).await
 }

@@ -1,0 +1,89 @@
+//! The eight everyday tasks, and names that a glob import must not shadow.
+//!
+//! Above each line stands the same task with backon 1.6; a test compares the lengths.
+
+use std::time::Duration;
+
+use retry::*; // shadows no crate
+
+use crate::virtual_clock::VirtualClock;
+
+async fn fetch() -> anyhow::Result<String> {
+    Ok("hello".to_owned())
+}
+
+fn read() -> anyhow::Result<String> {
+    Ok("hello".to_owned())
+}
+
+#[tokio::test(start_paused = true)]
+async fn everyday_tasks() -> anyhow::Result<()> {
+    let second = Duration::from_secs(1);
+    let policy = Policy::default();
+    // let text = fetch.retry(ExponentialBuilder::default()).await?;
+    let text = fetch.retry(&policy).await?;
+    // let text = read.retry(ExponentialBuilder::default()).call()?;
+    let same = read.retry(&policy).call()?;
+    assert_eq!(text, same);
+    // fetch.retry(ExponentialBuilder::default()).when(|e| e.to_string() == "EOF").await?;
+    fetch.retry(&policy).when(|e| e.to_string() == "EOF").await?;
+    // fetch.retry(ExponentialBuilder::default()).notify(|e, d| println!("{e}, again in {d:?}")).await?;
+    fetch.retry(&policy).notify(|r| println!("{r}")).await?;
+    // let policy = ExponentialBuilder::default().with_min_delay(second).with_max_delay(60 * second).with_max_times(4);
+    let policy = Policy::exponential(second, 2.0).max_delay(60 * second).max_attempts(5).build()?;
+    // let constant = ConstantBuilder::default().with_delay(second).with_max_times(9).with_jitter();
+    let constant = Policy::fixed(second).max_attempts(10).build()?;
+    // fetch.retry(ExponentialBuilder::default().with_total_delay(Some(10 * second))).await?;
+    fetch.retry(&policy).within(10 * second).await?;
+    // fetch.retry(ExponentialBuilder::default()).adjust(|e, d| e.downcast_ref::<After>().map(|a| a.0).or(d)).await?;
+    fetch.retry(&constant).when(|e| e.downcast_ref().copied().unwrap_or(Failure::transient())).await?;
+    Ok(())
+}
+
+#[test]
+fn no_everyday_line_is_longer_than_backons() {
+    let lines: Vec<&str> = include_str!("everyday.rs").lines().map(str::trim).collect();
+    let mut compared = 0;
+    for pair in lines.windows(2) {
+        if let Some(backon) = pair[0].strip_prefix("// ").filter(|line| line.ends_with(';')) {
+            assert!(pair[1].len() <= backon.len(), "{}\n{backon}", pair[1]);
+            compared += 1;
+        }
+    }
+    assert_eq!(compared, 8);
+}
+
+/// One closure type for threads and futures; the compiler finds which.
+#[test]
+fn a_blocking_call_uses_the_given_clock() {
+    let (clock, policy) = (VirtualClock::default(), Policy::default());
+    let result = (|| Err::<(), _>("down")).retry(&policy).seed(1).call_with(&clock);
+    assert_eq!((result, clock.waits().len()), (Err("down"), 4));
+}
+
+/// `anyhow::Error`, boxed errors and any other error convert with `?`, with their cause.
+#[test]
+fn every_error_converts_with_the_question_mark() {
+    type BoxError = Box<dyn std::error::Error + Send + Sync>;
+    fn quick() -> Policy {
+        Policy::fixed(Duration::from_nanos(1)).max_attempts(2).build().unwrap()
+    }
+    fn from_anyhow() -> anyhow::Result<u32> {
+        Ok(blocking::retry(&quick(), || -> anyhow::Result<u32> { anyhow::bail!("a") })?)
+    }
+    fn from_boxed() -> Result<u32, BoxError> {
+        Ok(blocking::retry(&quick(), || Err::<u32, BoxError>("b".into()))?)
+    }
+    fn from_typed() -> anyhow::Result<u32> {
+        Ok(blocking::retry(&quick(), || "c".parse())?)
+    }
+    fn from_boxed_to_anyhow() -> anyhow::Result<u32> {
+        Ok(blocking::retry(&quick(), || Err::<u32, BoxError>("d".into()))?)
+    }
+    assert_eq!(from_anyhow().unwrap_err().root_cause().to_string(), "a");
+    assert_eq!(from_boxed().unwrap_err().source().unwrap().to_string(), "b");
+    assert_eq!(from_typed().unwrap_err().root_cause().to_string(), "invalid digit found in string");
+    assert_eq!(from_boxed_to_anyhow().unwrap_err().root_cause().to_string(), "d");
+    let own = blocking::retry(&quick(), || "c".parse::<u32>()).unwrap_err().into_result();
+    assert!(matches!(own, Ok(error) if error == "x".parse::<u32>().unwrap_err()));
+}
