@@ -31,7 +31,7 @@ use crate::{Rng, nanos};
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(rename_all = "camelCase", deny_unknown_fields))]
+#[cfg_attr(feature = "serde", serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(
     feature = "schema",
@@ -54,6 +54,9 @@ pub enum Jitter {
         ratio: f64,
     },
 }
+
+#[cfg(feature = "serde")]
+crate::scalar::choice!(Jitter);
 
 impl Jitter {
     /// Draws a delay in nanoseconds, for a backoff's delay that is at most `cap`.

@@ -1,27 +1,55 @@
 //! Retries: policies as data, server hints, budgets and circuit breakers, decided by pure functions.
 //!
+//! # HTTP with reqwest and anyhow
+//!
+//! With features `http` and `tokio`; the repository's `examples/reqwest.rs` is the whole program:
+//!
 //! ```
-//! use retry::Policy;
-//! use std::time::Duration;
+//! # #[cfg(all(feature = "http", feature = "tokio"))] {
+//! use anyhow::Context as _;
+//! use retry::{Failure, Policy, Retryable as _};
+//! use std::time::{Duration, SystemTime};
 //!
-//! let policy = Policy::exponential(Duration::from_millis(100), 2.0)
-//!     .max_attempts(6)
-//!     .max_delay(Duration::from_secs(2))
-//!     .build()?;
+//! // A failed status carries its classification as context, since that needs the response's headers.
+//! async fn get(client: &reqwest::Client, url: &str, now: SystemTime) -> anyhow::Result<String> {
+//!     let response = client.get(url).send().await?;
+//!     let failure = Failure::from_parts(&response.status(), response.headers(), now);
+//!     Ok(response.error_for_status().context(failure)?.text().await?)
+//! }
 //!
+//! fn classify(error: &anyhow::Error) -> Failure {
+//!     match (error.downcast_ref::<Failure>(), error.downcast_ref::<reqwest::Error>()) {
+//!         (Some(failure), _) => *failure,
+//!         (None, Some(error)) if error.is_timeout() => Failure::timeout(),
+//!         (None, Some(error)) => Failure::from(error.is_connect() || error.is_body()),
+//!         (None, None) => Failure::permanent(),
+//!     }
+//! }
+//!
+//! async fn download(client: &reqwest::Client, url: &str) -> anyhow::Result<String> {
+//!     let policy = Policy::exponential(Duration::from_millis(100), 2.0)
+//!         .max_attempts(6)
+//!         .max_delay(Duration::from_secs(2))
+//!         .build()?;
+//!     let fetch = || get(client, url, SystemTime::now());
+//!     fetch.retry(&policy).when(classify).notify(|r| eprintln!("{r}")).await
+//! }
+//! # }
+//! ```
+//!
+//! # On a thread, or with the reason to give up
+//!
+//! ```
+//! # use retry::Policy;
+//! # let policy = Policy::default();
 //! # #[cfg(feature = "blocking")] {
 //! # fn flaky() -> Result<u32, &'static str> { Ok(7) }
-//! let value = retry::blocking::retry(&policy, || flaky());      // feature `blocking`
-//! # assert_eq!(value, Ok(7));
+//! use retry::Retryable as _;
+//!
+//! let value = flaky.retry(&policy).call();                      // the operation's own error
+//! let same = retry::blocking::retry(&policy, flaky);             // a `RetryError`: reason, tries, time, cause
+//! # assert_eq!((value, same), (Ok(7), Ok(7)));
 //! # }
-//! # #[cfg(feature = "tokio")] {
-//! # async fn flaky() -> Result<u32, &'static str> { Ok(7) }
-//! # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
-//! let value = retry::tokio_time::retry(&policy, || flaky()).await;    // feature `tokio`
-//! # assert_eq!(value, Ok(7));
-//! # });
-//! # }
-//! # Ok::<(), retry::PolicyError>(())
 //! ```
 //!
 //! # What is here
@@ -35,7 +63,8 @@
 //! | [`hint`] | `Retry-After`, `retry-after-ms`, `RateLimit` and the like, in one parser |
 //! | [`status`], [`strategy`] | `429`, `5xx`, `500-599`; strategies by status |
 //! | [`budget`], [`breaker`] | limits for all calls to a service together |
-//! | [`run`] | running an operation: on a thread, in a future on any runtime |
+//! | [`Retryable`], [`run`] | running an operation: on a thread, in a future on any runtime |
+//! | [`ResponseClassifier`], [`Failure`] | which HTTP responses and errors to retry |
 //! | `blocking`, `tokio_time`, `tower_retry` | clocks and tower adapters, each behind its feature |
 //!
 //! # Which policy
@@ -64,7 +93,7 @@
 //!
 //! # What delays look like
 //!
-//! [`Policy::preview`] of the first policy above; dots end at the shortest delay, blocks at the longest:
+//! [`Policy::preview`] of the policy above; dots end at the shortest delay, blocks at the longest:
 //!
 //! ```
 //! # use retry::{Jitter, Policy};
@@ -105,7 +134,7 @@
 //!
 //! # Guarantees
 //!
-//! - No delay exceeds the maximum delay, jitter and hints included.
+//! - No delay exceeds the policy's maximum, jitter included, or, for a hint, the maximum for hints plus a tenth.
 //! - No try begins at or past a time limit, and no wait leads there.
 //! - Nothing waits after the last try. Limits count tries, the first included.
 //! - No input overflows or panics. Delays saturate at 2^64 nanoseconds, 584 years.
@@ -127,6 +156,10 @@
 //! | `tokio` | | tokio's clock, and running on it | tokio |
 //! | `http` | | classification of the `http` crate's types | http |
 //! | `tower` | | a `tower::retry::Policy`, a breaker layer | tower |
+//! | `wasm-js` | | jitter from the JavaScript host on `wasm32-unknown-unknown` | getrandom, there only |
+//!
+//! On `wasm32-unknown-unknown` the standard library's clocks panic: `blocking::StdClock`, `tokio_time::TokioTimer`, and a
+//! caller's own `SystemTime::now`. Use [`run_async_with`](run::Retry::run_async_with) with a timer of the host there.
 //!
 //! Without `blocking` and `tokio` nothing here reads a clock: times are arguments, header text and statuses are plain
 //! values, randomness comes from a seedable [`Rng`].

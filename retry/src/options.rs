@@ -226,7 +226,7 @@ impl RetryOptions {
         let (mut options, mut errors) = (Self::default(), Vec::new());
         for (name, value) in members {
             if let Err(expected) = options.set(name, value, bounds) {
-                errors.push(PolicyError::new(name.to_owned(), value, expected));
+                errors.push(PolicyError::new(name.to_owned(), value, expected).in_document());
             }
         }
         if errors.is_empty() { Ok(options) } else { Err(errors) }
@@ -321,7 +321,7 @@ mod wire {
 
     impl<'de> Deserialize<'de> for RetryOptions {
         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            Self::deserialize(deserializer)?.checked().map_err(D::Error::custom)
+            Self::deserialize(deserializer)?.checked().map_err(|error| D::Error::custom(error.in_document()))
         }
     }
 }
@@ -420,6 +420,8 @@ mod tests {
         assert_eq!(serde_json::to_string(&options).unwrap(), text);
         assert_eq!(serde_json::from_str::<RetryOptions>("{}").unwrap(), RetryOptions::default());
 
+        let text: RetryOptions = serde_json::from_str(r#"{"maxTimeoutInMs":"1m30s"}"#).unwrap();
+        assert_eq!(text.max_timeout(), Duration::from_secs(90));
         let half: RetryOptions = serde_json::from_str(r#"{"minTimeoutInMs":0.5}"#).unwrap();
         assert_eq!(half.min_timeout(), Duration::from_micros(500));
     }
@@ -431,7 +433,7 @@ mod tests {
             (r#"{"limit":0}"#, "`limit` is 0, expected at least 1"),
             (r#"{"factor":0.1}"#, "`factor` is 0.1, expected a finite number of at least 1"),
             (r#"{"minTimeoutInMs":-1}"#, "expected a number of milliseconds of at least 0"),
-            (r#"{"minTimeoutInMs":"1s"}"#, "expected a number of milliseconds"),
+            (r#"{"minTimeoutInMs":"1 second"}"#, "expected a number of milliseconds"),
             (r#"{"maxTimeoutInMs":1e300}"#, "expected a number of milliseconds"),
             (r#"{"retries":3}"#, "unknown field `retries`"),
         ] {

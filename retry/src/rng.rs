@@ -30,12 +30,16 @@ impl Rng {
         Self { state: seed }
     }
 
-    /// A generator seeded from the randomness the standard library draws for its hash maps: different in each
-    /// call and each process. On targets without a source of randomness (`wasm32-unknown-unknown`) the
-    /// standard library's keys are fixed, and so is this; seed it yourself there.
+    /// A generator seeded from the randomness of the standard library's hash maps: different in each call and each process.
+    ///
+    /// On `wasm32-unknown-unknown` that randomness is a constant, and all instances would draw the same jitter. There,
+    /// feature `wasm-js` seeds from the JavaScript host; without it, use [`seeded`](Self::seeded) with the host's randomness.
     #[must_use]
     pub fn from_entropy() -> Self {
-        Self::seeded(RandomState::new().build_hasher().finish())
+        let seed = RandomState::new().build_hasher().finish();
+        #[cfg(all(target_family = "wasm", target_os = "unknown", feature = "wasm-js"))]
+        let seed = seed ^ getrandom::u64().unwrap_or_default();
+        Self::seeded(seed)
     }
 
     /// The next number, each of the 2^64 equally likely.

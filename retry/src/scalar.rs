@@ -1,4 +1,5 @@
-//! Serialised values that are a number or text: one serde visitor for durations, attempts and status patterns.
+//! Serialised values that are a number or text: one serde visitor for durations, attempts and status patterns. And enums
+//! written as `{"variant": {…}}` ([`choice`]).
 //!
 //! The visitor accepts every integer type a format may deliver: JSON gives `u64`, TOML and `config` give `i64`. Errors say
 //! what was expected, which an untagged enum would not.
@@ -9,6 +10,8 @@ use std::time::Duration;
 
 use serde::de::{self, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::hint;
 
 /// A value that can be read from a number or from text.
 pub(crate) trait Scalar: Sized {
@@ -61,20 +64,36 @@ impl<T: Scalar> Visitor<'_> for ScalarVisitor<T> {
     }
 }
 
-/// A duration as a number of milliseconds, as the `…InMs` member names say.
+/// A duration as a number of milliseconds, as the `…InMs` member names say, or as text with units (`"30s"`, `"1m30s"`).
 ///
-/// Whole milliseconds are written as integers, finer durations with a fraction; both are read. Negative numbers and numbers
+/// Whole milliseconds are written as integers, finer durations with a fraction; all forms are read. Negative numbers and numbers
 /// past what a [`Duration`] holds are errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(inline, description = "Milliseconds."))]
-pub(crate) struct Millis(
-    #[cfg_attr(feature = "schema", schemars(with = "f64", range(min = 0)))] pub(crate) Duration,
-);
+pub(crate) struct Millis(pub(crate) Duration);
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Millis {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Millis".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": ["number", "string"],
+            "minimum": 0,
+            "pattern": "^([0-9.]+(d|h|m|s|ms|us|µs|ns))+$",
+            "description": "Milliseconds, or text like 1m30s.",
+        })
+    }
+}
 
 impl Scalar for Millis {
     const EXPECTED: &'static str =
-        "a number of milliseconds of at least 0, and no more than 500 million years";
+        "a number of milliseconds of at least 0, and no more than 500 million years, or text like \"1m30s\"";
 
     fn from_whole(millis: u64) -> Option<Self> {
         Some(Self(Duration::from_millis(millis)))
@@ -84,8 +103,8 @@ impl Scalar for Millis {
         Duration::try_from_secs_f64(millis / 1e3).map(Self).ok()
     }
 
-    fn from_text(_: &str) -> Result<Self, String> {
-        Err(String::new())
+    fn from_text(text: &str) -> Result<Self, String> {
+        hint::duration(text).map(Self).ok_or_else(String::new)
     }
 }
 
@@ -103,6 +122,59 @@ impl<'de> Deserialize<'de> for Millis {
         deserialize(deserializer)
     }
 }
+
+/// Implements `Serialize` and `Deserialize` for an enum with derived `#[serde(remote = "Self")]` ones.
+///
+/// The derived ones expect YAML's own syntax for enums, a tag (`!fixed`). These read the map of the other formats in YAML too,
+/// and what the derived ones write.
+macro_rules! choice {
+    ($choice:ident) => {
+        const _: () = {
+            use serde::de::value::{EnumAccessDeserializer, MapAccessDeserializer};
+            use serde::de::{EnumAccess, IntoDeserializer, MapAccess, Visitor};
+
+            impl serde::Serialize for $choice {
+                fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                    Self::serialize(self, serializer)
+                }
+            }
+
+            impl<'de> serde::Deserialize<'de> for $choice {
+                fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                    deserializer.deserialize_any(Choice)
+                }
+            }
+
+            struct Choice;
+
+            impl<'de> Visitor<'de> for Choice {
+                type Value = $choice;
+
+                fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                    f.write_str(concat!(
+                        "the name of a ",
+                        stringify!($choice),
+                        ", or an object with it as its member"
+                    ))
+                }
+
+                fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<$choice, E> {
+                    $choice::deserialize(name.into_deserializer())
+                }
+
+                fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<$choice, A::Error> {
+                    $choice::deserialize(MapAccessDeserializer::new(map))
+                }
+
+                fn visit_enum<A: EnumAccess<'de>>(self, tag: A) -> Result<$choice, A::Error> {
+                    $choice::deserialize(EnumAccessDeserializer::new(tag))
+                }
+            }
+        };
+    };
+}
+
+pub(crate) use choice;
 
 /// [`Millis`] for fields of type [`Duration`]: `#[serde(with = "scalar::millis")]`.
 pub(crate) mod millis {

@@ -44,7 +44,7 @@ pub(crate) use shape::Shape;
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(rename_all = "camelCase", deny_unknown_fields))]
+#[cfg_attr(feature = "serde", serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(description = "How the delay grows."))]
 #[non_exhaustive]
@@ -103,3 +103,6 @@ pub enum Backoff {
         delays: Arc<[Duration]>,
     },
 }
+
+#[cfg(feature = "serde")]
+crate::scalar::choice!(Backoff);

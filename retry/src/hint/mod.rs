@@ -41,4 +41,6 @@ pub use error::HintError;
 pub use found::{Hint, HintSource, Reading};
 pub use requested::{LONGEST, Requested};
 pub use reset::ResetFormat;
+#[cfg(feature = "serde")]
+pub(crate) use reset::duration;
 pub use response::{from_headers, from_response, read, server_time};

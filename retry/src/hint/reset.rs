@@ -131,6 +131,15 @@ const UNITS: [(&str, i128); 8] = [
     ("ns", 1),
 ];
 
+/// A duration as text: numbers with units, from days down.
+#[cfg(feature = "serde")]
+pub(crate) fn duration(text: &str) -> Option<Duration> {
+    match Requested::from_nanos(units(text.trim())?) {
+        Requested::Wait(duration) => Some(duration),
+        Requested::Past(_) => None,
+    }
+}
+
 pub(super) fn units(text: &str) -> Option<i128> {
     let mut rest = text;
     let mut total: i128 = 0;

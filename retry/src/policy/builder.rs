@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Attempts, FirstRetry, Hints, Policy};
 use crate::backoff::Shape;
+use crate::humanize::Humanized;
 use crate::{Backoff, Jitter, PolicyError, nanos};
 
 /// The settings of a [`Policy`]; [`build`](Self::build) checks them.
@@ -189,11 +190,14 @@ impl PolicyBuilder {
         let throttled = self.throttled_backoff.as_ref().map(|backoff| Shape::from(backoff).least());
         let least = throttled.map_or(least, |throttled| throttled.max(least));
         match max_delay {
-            Some(max) if nanos::of(max) < least => Err(PolicyError::new(
-                "maxDelayInMs",
-                max.as_secs_f64() * 1e3,
-                format!("at least the first delay, {}", Duration::from_nanos(least).as_secs_f64() * 1e3),
-            )),
+            Some(max) if nanos::of(max) < least => {
+                let (least, expected) = (Duration::from_nanos(least), "at least the first delay");
+                let millis = |delay: Duration| delay.as_secs_f64() * 1e3;
+                let error =
+                    PolicyError::new("maxDelayInMs", millis(max), format!("{expected}, {}", millis(least)));
+                let error = error.in_rust(Humanized(max), format!("{expected}, {}", Humanized(least)));
+                Err(error.default_value(self.max_delay.is_none()))
+            }
             _ => Ok(max_delay),
         }
     }
@@ -225,7 +229,8 @@ fn positive(field: &'static str, delay: Duration) -> Result<(), PolicyError> {
             field,
             0,
             "more than 0; for a first retry without delay set firstRetry to atOnce",
-        ));
+        )
+        .in_rust(0, "more than 0; for a first retry without delay use FirstRetry::AtOnce"));
     }
     Ok(())
 }
@@ -289,6 +294,27 @@ mod tests {
         ] {
             let err = builder.build().unwrap_err();
             assert_eq!(err.field(), field, "{err}");
+        }
+    }
+
+    #[test]
+    fn errors_use_the_names_of_the_setters() {
+        for (builder, message) in [
+            (
+                Policy::fixed(SECOND).max_attempts(0),
+                "`max_attempts` is 0, expected at least 1, since the first try counts",
+            ),
+            (
+                Policy::exponential(SECOND * 90, 2.0),
+                "`max_delay` is 1 min (the default), expected at least the first delay, 1 min 30 s",
+            ),
+            (
+                Policy::fixed(SECOND).max_delay(SECOND / 2),
+                "`max_delay` is 500 ms, expected at least the first delay, 1 s",
+            ),
+            (Policy::fixed(SECOND).max_elapsed(Duration::ZERO), "`max_elapsed` is 0, expected more than 0"),
+        ] {
+            assert_eq!(builder.build().unwrap_err().to_string(), message);
         }
     }
 }

@@ -62,7 +62,7 @@ impl TryFrom<Form> for Policy {
         if let Some(backoff) = form.throttled_backoff {
             builder = builder.throttled_backoff(backoff);
         }
-        builder.build()
+        builder.build().map_err(PolicyError::in_document)
     }
 }
 

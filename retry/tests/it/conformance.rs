@@ -6,7 +6,8 @@ use retry::budget::Budget;
 use retry::hint::from_response;
 use retry::run::{Clock, Retry};
 use retry::{
-    Attempts, Decision, Failure, FailureKind, FirstRetry, GiveUp, Jitter, Policy, Progress, RetryOptions, Rng,
+    Attempts, Decision, Failure, FailureKind, FirstRetry, GiveUp, Jitter, Policy, Progress,
+    ResponseClassifier, RetryOptions, Rng,
 };
 
 use crate::virtual_clock::VirtualClock;
@@ -194,4 +195,79 @@ fn a_budget_bounds_the_load_of_an_outage() {
         assert!(result.is_err());
     }
     assert_eq!(tries, 10_000 + 100);
+}
+
+/// got 991, curl 19011, descope/python-sdk 1581, anthropic-sdk-typescript 791: Cloudflare's and Anthropic's statuses end a
+/// call at once.
+#[test]
+fn every_transient_status_is_retried() {
+    let policy = Policy::default();
+    for status in [500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 526, 527, 529, 530] {
+        let failure = Failure::from_response(status, [], SystemTime::UNIX_EPOCH);
+        let decision = policy.decide(&failure, &Progress::new(1, SECOND), &mut Rng::seeded(0));
+        assert!(matches!(decision, Decision::RetryAfter(_)), "{status}: {decision:?}");
+    }
+}
+
+/// renovate 25499, agentconnect 1981: GitHub's secondary limit is a 403 with `Retry-After`, and looks permanent.
+#[test]
+fn a_throttled_403_is_retried() {
+    let kind = |headers: &[(&str, &str)]| {
+        Failure::from_response(403, headers.iter().copied(), SystemTime::UNIX_EPOCH).kind()
+    };
+    assert_eq!(kind(&[("retry-after", "60"), ("x-ratelimit-remaining", "4000")]), FailureKind::Throttled);
+    assert_eq!(kind(&[("x-ratelimit-remaining", "4000")]), FailureKind::Permanent);
+}
+
+/// viur-vi 49, logstash-output-http 105, aioduct 79: repeated POSTs create duplicates.
+#[test]
+fn a_post_is_not_repeated_after_the_server_may_have_processed_it() {
+    let post = ResponseClassifier::new().method("POST");
+    for status in [408, 500, 502, 503, 504, 520] {
+        assert_eq!(
+            post.classify(status, [], SystemTime::UNIX_EPOCH).kind(),
+            FailureKind::Permanent,
+            "{status}"
+        );
+    }
+    assert_eq!(post.timeout().kind(), FailureKind::Permanent);
+    assert_eq!(post.classify(429, [], SystemTime::UNIX_EPOCH).kind(), FailureKind::Throttled);
+    assert_eq!(post.connect_error().kind(), FailureKind::Transient);
+}
+
+/// SpaceTradersAPI 24, restlet 1356, notebooklm-py 1275: fractions; clawhub 407: a Unix time; mastra 23778: a malformed value
+/// taken for a year.
+#[test]
+fn retry_after_is_read_as_servers_send_it() {
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_771_404_480);
+    let delay = |value| from_response(429, [("Retry-After", value)], now).map(|hint| hint.delay);
+    assert_eq!(delay("0.493"), Some(Duration::from_millis(493)));
+    assert_eq!(delay("1771404540"), Some(60 * SECOND));
+    assert_eq!(delay("-3"), Some(Duration::ZERO));
+    assert_eq!(delay("120junk"), None);
+}
+
+/// openfga/dotnet-sdk 76: a Unix time read as milliseconds from now; coral 89: a past Unix time read as a wait.
+#[test]
+fn a_reset_is_a_time_or_a_wait() {
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_771_404_480);
+    let delay = |value| {
+        let headers = [("X-RateLimit-Remaining", "0"), ("X-RateLimit-Reset", value)];
+        from_response(429, headers, now).map(|hint| hint.delay)
+    };
+    for (value, secs) in [("1771404490", 10), ("1771404490000", 10), ("10", 10), ("1771404400", 0)] {
+        assert_eq!(delay(value), Some(Duration::from_secs(secs)), "{value}");
+    }
+}
+
+/// ToolUniverse 217, xeroizer 585, opencode 4135: a long Retry-After blocks the caller for hours.
+#[test]
+fn a_long_hint_gives_up_at_once() {
+    for policy in [Policy::fixed(SECOND), Policy::exponential(SECOND, 2.0), Policy::list([SECOND])] {
+        let failure = Failure::from_response(429, [("Retry-After", "3600")], SystemTime::UNIX_EPOCH);
+        let decision =
+            policy.build().unwrap().decide(&failure, &Progress::new(1, SECOND), &mut Rng::seeded(0));
+        let longest = 60 * SECOND;
+        assert_eq!(decision, Decision::GiveUp(GiveUp::HintTooLong { asked: 3600 * SECOND, longest }));
+    }
 }

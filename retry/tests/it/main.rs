@@ -10,6 +10,7 @@ mod corpus;
 mod distribution;
 mod domain;
 mod everyday;
+mod formats;
 mod hints;
 mod running;
 mod running_async;
