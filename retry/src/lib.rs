@@ -135,7 +135,8 @@
 //! # Guarantees
 //!
 //! - No delay exceeds the policy's maximum, jitter included, or, for a hint, the maximum for hints plus a tenth.
-//! - No try begins at or past a time limit, and no wait leads there.
+//! - No try begins at or past a time limit, and no wait leads there, unless
+//!   [`last_try_at_deadline`](run::Retry::last_try_at_deadline) asks for it.
 //! - Nothing waits after the last try. Limits count tries, the first included.
 //! - No input overflows or panics. Delays saturate at 2^64 nanoseconds, 584 years.
 //! - The same seed gives the same delays, on every platform and in every version.

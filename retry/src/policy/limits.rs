@@ -76,8 +76,8 @@ pub enum FirstRetry {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(description = "How to use a server's hint about when to retry."))]
 pub enum Hints {
-    /// Never retry sooner; give up if the wait exceeds the maximum. An earlier request would be one that the server has
-    /// announced to refuse.
+    /// Never retry sooner; give up if the wait exceeds the maximum. The server has announced to refuse an
+    /// earlier request.
     #[default]
     Obey,
     /// Wait as long as the hint says, but no longer than the maximum.

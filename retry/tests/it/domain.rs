@@ -225,7 +225,7 @@ proptest! {
             Err(err) => {
                 prop_assert_eq!(err.tries() as usize, begun.len());
                 prop_assert!(err.last().is_some());
-                // A wait without a try after it is one that took longer than it should have, past a limit.
+                // Only a wait that took too long, past a limit, has no try after it.
                 prop_assert!(waits.len() < begun.len() || !oversleeps.is_zero());
             }
         }

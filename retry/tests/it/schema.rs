@@ -1,4 +1,4 @@
-//! The JSON Schema in `docs/` is the one that the code gives. `UPDATE=1 cargo test -p retry` writes it anew.
+//! The JSON Schemas in `docs/` agree with the code. `UPDATE=1 cargo test -p retry` writes them.
 
 use std::path::Path;
 
