@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::convert::Conversion;
 use crate::diagnostic::Warning;
 use crate::dialect::Dialect;
+use crate::document::Document;
 use crate::error::FilterError;
 use crate::explain::Explanation;
 use crate::json::{self, JsonError, Node};
@@ -122,9 +123,35 @@ impl Filter {
         self.inner.single().matches::<false>(event, self.inner.event_depth).unwrap_or(false)
     }
 
+    /// Whether a parsed document matches.
+    pub fn matches_document(&self, event: &Document<'_>) -> bool {
+        self.inner.program.matches(event.root())
+    }
+
     /// Why an event does or does not match.
     pub fn explain(&self, event: &Value) -> Explanation {
         self.inner.program.explain(event)
+    }
+
+    /// As [`explain`](Self::explain), for the bytes of one JSON document, whose numbers the explanation shows as they were
+    /// written.
+    ///
+    /// ```
+    /// let filter = filter::Filter::parse(r#"{"n": 1}"#)?;
+    /// let explanation = filter.explain_slice(br#"{"n": 18446744073709551616}"#)?;
+    /// assert_eq!(explanation.summary().as_deref(), Some("n is 18446744073709551616, expected 1"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`matches_slice`](Self::matches_slice).
+    pub fn explain_slice(&self, event: &[u8]) -> Result<Explanation, JsonError> {
+        Ok(self.explain_document(&Document::parse(event, self.inner.event_depth)?))
+    }
+
+    /// As [`explain_slice`](Self::explain_slice), for a document that was parsed already.
+    pub fn explain_document(&self, event: &Document<'_>) -> Explanation {
+        self.inner.program.explain(event.root())
     }
 
     /// What is suspicious about the filter.

@@ -84,8 +84,8 @@
 //! - [`Filter::matches`] allocates nothing, but for arrays in arrays under the event-bridge dialect. On bytes nothing is
 //!   allocated once a thread has matched its first events, but for strings with escapes.
 //! - Numbers are compared exactly, integers within 64 bits and floats alike. Events are read with correctly rounded
-//!   floats by [`Filter::matches_slice`]; serde_json only does that with its `float_roundtrip` feature, so in a `Value`
-//!   that it parsed a float may be off by the last bit.
+//!   floats by [`Filter::matches_slice`], [`Filter::explain_slice`] and [`Document`]; serde_json only does that with its
+//!   `float_roundtrip` feature, so in a `Value` that it parsed a float may be off by the last bit.
 //! - A [`Filter`] is cheap to clone, and can be shared between threads.
 //!
 //! # When not to use this
@@ -106,6 +106,7 @@ mod convert;
 pub mod decode;
 mod diagnostic;
 mod dialect;
+mod document;
 mod error;
 mod explain;
 mod filter;
@@ -126,6 +127,7 @@ mod source;
 pub use convert::Conversion;
 pub use diagnostic::{Code, Diagnostic, Severity, Span, Warning};
 pub use dialect::{Dialect, UnknownDialect};
+pub use document::Document;
 pub use error::FilterError;
 pub use explain::{Check, Explanation};
 pub use filter::Filter;

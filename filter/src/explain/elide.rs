@@ -1,25 +1,28 @@
-//! Values and paths as a person reads them: short, whatever the size of what they stand for.
+//! Values and paths in the text of an explanation: short, whatever the size of the value.
 
 use std::fmt::{self, Write as _};
 
 use serde_json::Value;
 
+use crate::document::Written;
+use crate::json::Kind;
+use crate::matcher::Subject;
 use crate::ops::text::Quoted;
 
-/// The most characters that one value or one expectation takes.
+/// The most characters of one value or one expectation.
 const SHOWN: usize = 120;
 
-/// What is written, cut off at [`SHOWN`] characters.
+/// The output of `write`, cut off at [`SHOWN`] characters.
 pub(super) fn elided(write: impl FnOnce(&mut dyn fmt::Write) -> fmt::Result) -> String {
     let mut short = Short { text: String::new(), left: SHOWN };
     if write(&mut short).is_err() {
-        // The only error is that there is no room left.
+        // The only possible error: no room left.
         short.text.push('…');
     }
     short.text
 }
 
-/// Takes so many characters and then refuses, so that whoever writes stops early.
+/// Accepts `left` more characters, then fails, so that the writer stops early.
 struct Short {
     text: String,
     left: usize,
@@ -35,42 +38,81 @@ impl fmt::Write for Short {
     }
 }
 
-/// A value, or that there is none.
-pub(super) fn actual(value: Option<&Value>) -> String {
+/// A value, or "missing".
+pub(super) fn actual<V: Shown>(value: Option<V>) -> String {
     match value {
         None => "missing".to_owned(),
-        Some(value) => elided(|out| write_value(out, value, 2)),
+        Some(value) => elided(|out| value.write(out, 2)),
     }
 }
 
-/// Writes a value; what is nested deeper than `levels` is only hinted at, so that depth costs nothing.
-fn write_value(out: &mut dyn fmt::Write, value: &Value, levels: usize) -> fmt::Result {
-    match value {
-        Value::String(text) => write!(out, "{}", Quoted(text)),
-        Value::Array(items) if items.is_empty() => out.write_str("[]"),
-        Value::Object(map) if map.is_empty() => out.write_str("{}"),
-        Value::Array(items) if levels == 0 => write!(out, "[{} elements]", items.len()),
-        Value::Object(map) if levels == 0 => write!(out, "{{{} fields}}", map.len()),
-        Value::Array(items) => {
-            if items.len() > 4 {
-                write!(out, "{} elements: ", items.len())?;
+/// A value that an explanation can show.
+pub(crate) trait Shown: Subject {
+    /// Writes the value; of containers nested deeper than `levels` only the size, so that depth costs nothing.
+    fn write(self, out: &mut dyn fmt::Write, levels: usize) -> fmt::Result;
+}
+
+impl Shown for &Value {
+    fn write(self, out: &mut dyn fmt::Write, levels: usize) -> fmt::Result {
+        match self {
+            Value::String(text) => write!(out, "{}", Quoted(text)),
+            Value::Array(items) => write_array(out, items.iter(), levels),
+            Value::Object(map) => {
+                write_object(out, map.iter().map(|(key, value)| (key.as_str(), value)), levels)
             }
-            for (index, item) in items.iter().enumerate() {
-                out.write_str(if index == 0 { "[" } else { ", " })?;
-                write_value(out, item, levels - 1)?;
-            }
-            out.write_str("]")
+            scalar => write!(out, "{scalar}"),
         }
-        Value::Object(map) => {
-            for (index, (key, value)) in map.iter().enumerate() {
-                out.write_str(if index == 0 { "{" } else { ", " })?;
-                write!(out, "{}: ", Quoted(key))?;
-                write_value(out, value, levels - 1)?;
-            }
-            out.write_str("}")
-        }
-        scalar => write!(out, "{scalar}"),
     }
+}
+
+impl Shown for Written<'_> {
+    fn write(self, out: &mut dyn fmt::Write, levels: usize) -> fmt::Result {
+        match &self.node.kind {
+            Kind::String(text) => write!(out, "{}", Quoted(text)),
+            Kind::Array(items) => write_array(out, items.iter().map(|item| self.at(item)), levels),
+            Kind::Object(members) => {
+                let members = members.iter().map(|member| (member.key.as_str(), self.at(&member.value)));
+                write_object(out, members, levels)
+            }
+            _ => out.write_str(self.source()),
+        }
+    }
+}
+
+fn write_array<V: Shown>(
+    out: &mut dyn fmt::Write,
+    items: impl ExactSizeIterator<Item = V>,
+    levels: usize,
+) -> fmt::Result {
+    match items.len() {
+        0 => return out.write_str("[]"),
+        count if levels == 0 => return write!(out, "[{count} elements]"),
+        count if count > 4 => write!(out, "{count} elements: ")?,
+        _ => {}
+    }
+    for (index, item) in items.enumerate() {
+        out.write_str(if index == 0 { "[" } else { ", " })?;
+        item.write(out, levels - 1)?;
+    }
+    out.write_str("]")
+}
+
+fn write_object<'k, V: Shown>(
+    out: &mut dyn fmt::Write,
+    members: impl ExactSizeIterator<Item = (&'k str, V)>,
+    levels: usize,
+) -> fmt::Result {
+    match members.len() {
+        0 => return out.write_str("{}"),
+        count if levels == 0 => return write!(out, "{{{count} fields}}"),
+        _ => {}
+    }
+    for (index, (key, value)) in members.enumerate() {
+        out.write_str(if index == 0 { "{" } else { ", " })?;
+        write!(out, "{}: ", Quoted(key))?;
+        value.write(out, levels - 1)?;
+    }
+    out.write_str("}")
 }
 
 /// `a.b[0]["x y"]`, built while walking down.
@@ -113,7 +155,7 @@ mod tests {
 
     #[test]
     fn values_stay_short() {
-        assert_eq!(actual(None), "missing");
+        assert_eq!(actual::<&serde_json::Value>(None), "missing");
         assert_eq!(actual(Some(&json!(null))), "null");
         assert_eq!(actual(Some(&json!([1, "a", {"b": [1]}]))), r#"[1, "a", {"b": [1 elements]}]"#);
         let long = actual(Some(&json!(vec![1; 1000])));

@@ -1,35 +1,33 @@
 //! The walk that makes an explanation: over the program, with the event alongside.
 
-use serde_json::Value;
-
-use super::elide::{Path, actual, elided};
+use super::elide::{Path, Shown, actual, elided};
 use super::{Check, Entry, Explanation, Group, Nearness, Rule, distance};
 use crate::ast::Junction;
-use crate::matcher::Subject as _;
+use crate::matcher::Shape;
 use crate::matcher::evaluate::Leaves;
 use crate::ops::{Leaf, Literal, View};
 use crate::program::{Condition, Id, Member, Node, Pattern, Program, Run, Test};
 
 impl Program {
     /// Explains a verdict; linear in the size of the event times the number of conditions.
-    pub(crate) fn explain(&self, event: &Value) -> Explanation {
+    pub(crate) fn explain<V: Shown>(&self, event: V) -> Explanation {
         let matched = self.matches(event);
         Explanation { matched, entries: self.explain_pattern(self.root, event, &Path::default()) }
     }
 
     /// A pattern on a value that is there.
-    fn explain_pattern(&self, id: Id<Pattern>, value: &Value, path: &Path) -> Vec<Entry> {
+    fn explain_pattern<V: Shown>(&self, id: Id<Pattern>, value: V, path: &Path) -> Vec<Entry> {
         let pattern = &self.patterns[id];
-        match value {
-            Value::Null if pattern.members.is_empty() => Vec::new(),
-            Value::Null => vec![self.no_object(id, Some(value), path)],
-            Value::Object(_) => self.explain_members(pattern, Some(value), path),
-            _ => self.explain_members(pattern, None, path),
+        match value.shape() {
+            Shape::Null if pattern.members.is_empty() => Vec::new(),
+            Shape::Null => vec![self.no_object(id, Some(value), path)],
+            Shape::Object => self.explain_members(pattern, Some(value), path),
+            Shape::Scalar | Shape::Array(_) => self.explain_members::<V>(pattern, None, path),
         }
     }
 
     /// Nothing in a pattern is judged where null is, or nothing at all.
-    fn no_object(&self, pattern: Id<Pattern>, value: Option<&Value>, path: &Path) -> Entry {
+    fn no_object<V: Shown>(&self, pattern: Id<Pattern>, value: Option<V>, path: &Path) -> Entry {
         Entry::Check(Check {
             path: path.shown(),
             expected: elided(|out| self.describe_node(out, &Node::Nested(pattern))),
@@ -39,13 +37,13 @@ impl Program {
         })
     }
 
-    fn explain_members(&self, pattern: &Pattern, object: Option<&Value>, path: &Path) -> Vec<Entry> {
+    fn explain_members<V: Shown>(&self, pattern: &Pattern, object: Option<V>, path: &Path) -> Vec<Entry> {
         let mut entries = Vec::new();
         for member in &self.members[pattern.members] {
             match member {
                 Member::Field { name, node } => {
                     let name = self.name(*name);
-                    let value = object.and_then(|object| object.get(name));
+                    let value = object.and_then(|object| object.field(name));
                     entries.extend(self.explain_node(node, value, &path.field(name)));
                 }
                 Member::Junction { kind, patterns } => {
@@ -71,23 +69,23 @@ impl Program {
         ordered(entries)
     }
 
-    fn explain_node(&self, node: &Node, value: Option<&Value>, path: &Path) -> Vec<Entry> {
+    fn explain_node<V: Shown>(&self, node: &Node, value: Option<V>, path: &Path) -> Vec<Entry> {
         let held = self.node(node, value);
         match *node {
-            Node::Nested(pattern) => match value {
-                None | Some(Value::Null) if self.patterns[pattern].members.is_empty() => Vec::new(),
-                None | Some(Value::Null) => vec![self.no_object(pattern, value, path)],
-                Some(Value::Array(items)) => {
-                    vec![self.explain_elements(node, pattern, items.iter(), held, value, path)]
+            Node::Nested(pattern) => match value.map(|value| (value, value.shape())) {
+                None | Some((_, Shape::Null)) if self.patterns[pattern].members.is_empty() => Vec::new(),
+                None | Some((_, Shape::Null)) => vec![self.no_object(pattern, value, path)],
+                Some((array, Shape::Array(items))) => {
+                    vec![self.explain_elements(node, pattern, items, held, array, path)]
                 }
-                Some(value) => self.explain_pattern(pattern, value, path),
+                Some((value, _)) => self.explain_pattern(pattern, value, path),
             },
-            Node::NestedScalars { pattern, .. } => match value {
-                Some(Value::Object(_)) => self.explain_members(&self.patterns[pattern], value, path),
-                Some(Value::Array(_)) => {
-                    vec![self.explain_elements(node, pattern, Leaves::of(value), held, value, path)]
+            Node::NestedScalars { pattern, .. } => match value.map(|value| (value, value.shape())) {
+                Some((_, Shape::Object)) => self.explain_members(&self.patterns[pattern], value, path),
+                Some((array, Shape::Array(_))) => {
+                    vec![self.explain_elements(node, pattern, Leaves::of(value), held, array, path)]
                 }
-                _ => self.explain_members(&self.patterns[pattern], None, path),
+                _ => self.explain_members::<V>(&self.patterns[pattern], None, path),
             },
             Node::Any(conditions) | Node::All(conditions) | Node::Scalars { conditions, .. } => {
                 vec![Entry::Check(Check {
@@ -102,17 +100,20 @@ impl Program {
     }
 
     /// A nested pattern on an array: how it fares on the element that matches, or comes nearest to it.
-    fn explain_elements<'v>(
+    fn explain_elements<V: Shown>(
         &self,
         node: &Node,
         pattern: Id<Pattern>,
-        elements: impl Iterator<Item = &'v Value>,
+        elements: impl Iterator<Item = V>,
         held: bool,
-        array: Option<&Value>,
+        array: V,
         path: &Path,
     ) -> Entry {
         // With arrays in the array, a number would not lead to the element.
-        let flat = array.and_then(Value::as_array).is_some_and(|items| !items.iter().any(Value::is_array));
+        let flat = match array.shape() {
+            Shape::Array(mut items) => !items.any(is_array),
+            _ => false,
+        };
         let mut nearest: Option<(usize, Vec<Entry>)> = None;
         let mut count = 0;
         for (index, element) in elements.enumerate() {
@@ -132,17 +133,17 @@ impl Program {
             _ => Entry::Check(Check {
                 path: path.shown(),
                 expected: elided(|out| self.describe_node(out, node)),
-                actual: actual(array),
+                actual: actual(Some(array)),
                 held,
                 nearness: if held { Nearness::Held } else { Nearness::OtherType },
             }),
         }
     }
 
-    fn nearness(&self, conditions: Run<Condition>, value: Option<&Value>) -> Nearness {
+    fn nearness<V: Shown>(&self, conditions: Run<Condition>, value: Option<V>) -> Nearness {
         match value {
             None => Nearness::Missing,
-            Some(Value::Null) => Nearness::Null,
+            Some(value) if matches!(value.shape(), Shape::Null) => Nearness::Null,
             Some(value) if self.conditions[conditions].iter().any(|c| self.wants(c, value)) => {
                 Nearness::OtherValue
             }
@@ -151,16 +152,16 @@ impl Program {
     }
 
     /// Whether a condition is about values of this type.
-    fn wants(&self, condition: &Condition, value: &Value) -> bool {
-        let array = value.is_array();
+    fn wants<V: Shown>(&self, condition: &Condition, value: V) -> bool {
+        let array = is_array(value);
         self.tests[condition.tests].iter().all(|test| match *test {
             Test::Leaf(leaf) => match &self.leaves[leaf] {
                 Leaf::Equals(literal) => same_type(literal, value),
                 Leaf::OneOf(literals) => literals.iter().any(|literal| same_type(literal, value)),
                 Leaf::Includes(_) => array,
-                Leaf::Number(_) => value.is_number(),
+                Leaf::Number(_) => value.with_view(|view| matches!(view, View::Number(_))),
                 Leaf::Exists(_) | Leaf::IsNull(_) | Leaf::AnythingBut(_) | Leaf::Not(_) => true,
-                _ => value.is_string(),
+                _ => value.with_view(|view| matches!(view, View::String(_))),
             },
             Test::Size(_) | Test::Some(_) | Test::Every(_) => array,
             Test::All(_) | Test::None(_) | Test::But(_) | Test::NoneOf(_) => true,
@@ -168,7 +169,11 @@ impl Program {
     }
 }
 
-fn same_type(literal: &Literal, value: &Value) -> bool {
+fn is_array<V: Shown>(value: V) -> bool {
+    matches!(value.shape(), Shape::Array(_))
+}
+
+fn same_type<V: Shown>(literal: &Literal, value: V) -> bool {
     value.with_view(|view| {
         matches!(
             (literal, view),

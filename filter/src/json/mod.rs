@@ -13,6 +13,6 @@ mod scalar;
 
 pub use error::JsonError;
 pub use node::{Kind, Member, Node};
-pub(crate) use parse::event_error;
+pub(crate) use parse::{event_error, parse_event};
 pub use parse::{parse, parse_sequence};
 pub(crate) use pointer::{Pointer, escaped};

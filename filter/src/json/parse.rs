@@ -77,8 +77,8 @@ pub(crate) fn event_error(bytes: &[u8], depth: usize) -> JsonError {
     }
 }
 
-/// Parses an event: bytes of unknown encoding and any length.
-fn parse_event(bytes: &[u8], depth: usize) -> Result<Node, JsonError> {
+/// Parses an event: bytes of unknown encoding and any length. Returns the text too.
+pub(crate) fn parse_event(bytes: &[u8], depth: usize) -> Result<(&str, Node), JsonError> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let at = error.valid_up_to();
         let end = at + error.error_len().unwrap_or(bytes.len() - at);
@@ -87,7 +87,7 @@ fn parse_event(bytes: &[u8], depth: usize) -> Result<Node, JsonError> {
     let mut parser = Parser::new(text, depth);
     let node = parser.value()?;
     parser.end()?;
-    Ok(node)
+    Ok((text, node))
 }
 
 /// An array or object whose end has not been reached.

@@ -221,14 +221,15 @@ mod tests {
     use std::cmp::Ordering::{Equal, Greater, Less};
 
     use proptest::prelude::*;
-    use serde_json::Value;
 
     use super::{Num, Range};
+    use crate::json;
+    use crate::limits::Limits;
 
     fn num(text: &str) -> Num {
-        match serde_json::from_str(text).unwrap() {
-            Value::Number(number) => Num::new(&number).unwrap(),
-            other => panic!("{other} is no number"),
+        match json::parse(text, &Limits::new()).unwrap().kind {
+            json::Kind::Number(number) => Num::new(&number).unwrap(),
+            other => panic!("{other:?} is no number"),
         }
     }
 

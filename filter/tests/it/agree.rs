@@ -1,6 +1,6 @@
 //! Every engine against the oracle, in every dialect.
 
-use filter::{Dialect, Filter, FilterOptions};
+use filter::{Dialect, Document, Filter, FilterOptions};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
@@ -21,6 +21,10 @@ fn answer(filter: &Filter, event: &Value) -> bool {
     let explanation = filter.explain(event);
     assert_eq!(explanation.matched(), matched, "explain: {filter} on {text}");
     assert_eq!(explanation.summary().is_none(), matched, "summary: {filter} on {text}\n{explanation}");
+    let document = Document::from_slice(text.as_bytes()).unwrap();
+    assert_eq!(filter.matches_document(&document), matched, "document: {filter} on {text}");
+    assert_eq!(filter.explain_document(&document).matched(), matched, "explain document: {filter} on {text}");
+    assert_eq!(document.value(), event);
     matched
 }
 

@@ -110,7 +110,7 @@ fn the_whole_corpus_converts() {
     let mut checked = 0;
     for (pattern, event, expected) in crate::corpus::pairs() {
         let original = FilterOptions::new().dialect(Dialect::EventBridge).parse(&pattern).unwrap();
-        let event: Value = serde_json::from_str(&event).unwrap();
+        let event = crate::event(&event);
         if flattened(event.clone()) == event {
             let native = compile(Dialect::Native, &assume_flat(&original).unwrap());
             assert_eq!(native.matches(&event), expected, "{pattern} as {native} on {event}");

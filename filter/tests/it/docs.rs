@@ -1,7 +1,6 @@
 //! Every example of docs/filter-language.md, run.
 
 use filter::{Dialect, Filter, FilterError, FilterOptions};
-use serde_json::Value;
 
 const GUIDE: &str = include_str!("../../../docs/filter-language.md");
 
@@ -37,7 +36,7 @@ fn every_example_does_what_the_guide_says() {
         let filter = compiled.unwrap_or_else(|error| panic!("{text}: {error}"));
         for line in outcome.lines() {
             let (mark, event) = line.split_once(' ').unwrap();
-            let event: Value = serde_json::from_str(event).unwrap();
+            let event = crate::event(event);
             let expected = match mark {
                 "✓" => true,
                 "✗" => false,

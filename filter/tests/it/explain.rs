@@ -178,3 +178,27 @@ fn the_empty_filter() {
       ✗ the event  is null  expected an object with {"a": 1}
     "#);
 }
+
+#[test]
+fn numbers_are_shown_as_they_were_written() {
+    let filter = Filter::parse(r#"{"a": {"$lt": 1}, "b": {"$size": 9}}"#).unwrap();
+    let explanation =
+        filter.explain_slice(br#"{"b": [1.0, {"c": -0.50e1}], "a": 37.807807921694092}"#).unwrap();
+    let actual: Vec<&str> = explanation.checks().map(filter::Check::actual).collect();
+    assert_eq!(actual, ["37.807807921694092", r#"[1.0, {"c": -0.50e1}]"#]);
+}
+
+#[test]
+fn floats_of_full_precision_are_equal_to_themselves_in_every_engine() {
+    for number in
+        ["37.807807921694092", "18446744073709551617", "0.1000000000000000055511151231257827", "1e22"]
+    {
+        let text = format!("{{\"x\":{number}}}");
+        let filter = Filter::parse(&text).unwrap();
+        assert!(filter.matches_slice(text.as_bytes()).unwrap(), "{text}");
+        assert!(filter.explain_slice(text.as_bytes()).unwrap().matched(), "{text}");
+        assert!(filter.matches(&crate::event(&text)), "{text}");
+    }
+    // Beyond f64 there is no event.
+    assert!(Filter::parse("{}").unwrap().explain_slice(b"{\"x\":1e400}").is_err());
+}

@@ -44,10 +44,11 @@ fn filter_match() {
         let Ok(text) = std::str::from_utf8(filter) else { continue };
         let Ok(filter) = FilterOptions::new().dialect(dialect).parse(text) else { continue };
         let answer = filter.matches_slice(event);
-        let Ok(value) = serde_json::from_slice::<Value>(event) else {
+        if serde_json::from_slice::<Value>(event).is_err() {
             assert!(answer.is_err());
             continue;
-        };
+        }
+        let value = crate::event(std::str::from_utf8(event).unwrap());
         let source = filter.to_value();
         let expected = match dialect {
             Dialect::TriggerDev => oracle::trigger_dev::filter(&source, &value),

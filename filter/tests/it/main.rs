@@ -20,3 +20,8 @@ mod rivals;
 mod scan;
 mod schema;
 mod set;
+
+/// The value of an event's text, its floats rounded correctly: serde_json rounds some to a neighbour.
+fn event(text: &str) -> serde_json::Value {
+    filter::Document::from_slice(text.as_bytes()).unwrap().into_value()
+}
