@@ -9,9 +9,30 @@ use crate::diagnostic::Span;
 use crate::ops::Leaf;
 
 /// An object of members, all of which must hold.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Pattern<'n> {
     pub(crate) members: Vec<Member<'n>>,
+    /// Whether it holds for an object without fields, under [`Reach::Scalars`]. Stored, since computing it on demand at each
+    /// level of nesting would take quadratic time.
+    pub(crate) holds_without_fields: bool,
+}
+
+impl<'n> Pattern<'n> {
+    pub(crate) fn new(members: Vec<Member<'n>>) -> Self {
+        let holds_without_fields = members.iter().all(|member| match &member.kind {
+            MemberKind::Field { node: Node::Conditions(conditions), .. } => conditions.holds_if_missing(),
+            MemberKind::Field { node: Node::Nested { pattern, .. }, .. } => pattern.holds_without_fields,
+            MemberKind::Junction { kind, patterns } => {
+                let mut holds = patterns.iter().map(|pattern| pattern.holds_without_fields);
+                match kind {
+                    Junction::Or => holds.any(|holds| holds),
+                    Junction::And => holds.all(|holds| holds),
+                    Junction::Nor => !holds.any(|holds| holds),
+                }
+            }
+        });
+        Self { members, holds_without_fields }
+    }
 }
 
 /// One member of a pattern.
@@ -52,6 +73,14 @@ pub(crate) struct Conditions<'n> {
     /// Whether they were written as an array; a single one need not be.
     pub(crate) listed: bool,
     pub(crate) items: Vec<Condition<'n>>,
+}
+
+impl Conditions<'_> {
+    /// Whether they hold for a missing field, under [`Reach::Scalars`]: there only a test for absence does.
+    pub(crate) fn holds_if_missing(&self) -> bool {
+        let absence = |test: &Test<'_>| matches!(test.kind, TestKind::Leaf(Leaf::Exists(false)));
+        self.items.iter().any(|condition| condition.tests.iter().any(absence))
+    }
 }
 
 /// How many of several conditions must hold. None at all satisfy `All`.

@@ -107,6 +107,8 @@ codes! {
     MisplacedOperator "misplaced-operator",
     /// Error: a list or object that must have content is empty.
     Empty "empty",
+    /// Error: an operator that needs a feature with which this crate was not built.
+    NotAvailable "not-available",
     /// Error: the target dialect cannot express the filter.
     NotConvertible "not-convertible",
     /// Warning: a condition that no value satisfies: `{"$gt": 2, "$lt": 1}`.

@@ -97,8 +97,15 @@
 //!
 //! # Features
 //!
-//! None. `no_std` is not offered: the `regex` crate is much slower without the standard library, and a hash map, a lock
-//! for the collator and IP addresses would have to come from elsewhere.
+//! Both are on by default.
+//!
+//! - `collation`: `$ignoreCaseEquals`, with Unicode's collation data. Without it a filter with the operator is
+//!   an error; case-insensitive operators of the event-bridge dialect remain.
+//! - `regex-unicode`: Unicode classes (`\d`, `\w`, `\p{Greek}`) and case-insensitivity in `$regex`. Without it a pattern that
+//!   uses them is an error; `[0-9]` and `(?-u:\d)` work.
+//!
+//! `no_std` is not offered: the `regex` crate is much slower without the standard library, and a hash map, a lock for the
+//! collator and IP addresses would have to come from elsewhere.
 
 mod ast;
 mod compile;
@@ -110,14 +117,12 @@ mod document;
 mod error;
 mod explain;
 mod filter;
-mod fragment;
 pub mod json;
 mod limits;
 mod lint;
 mod matcher;
 mod ops;
 mod options;
-mod plain;
 mod program;
 mod scan;
 mod schema;

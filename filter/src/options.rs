@@ -2,14 +2,13 @@
 
 use serde_json::Value;
 
-use crate::compile::compile;
+use crate::compile::{compile, fast_path};
 use crate::dialect::{Context, Dialect};
 use crate::error::FilterError;
 use crate::filter::Filter;
 use crate::json::{self, Node};
 use crate::limits::Limits;
 use crate::lint;
-use crate::plain::{self, Plain};
 use crate::source::Source;
 
 /// Dialect and limits for compiling filters.
@@ -52,14 +51,14 @@ impl FilterOptions {
     /// # Errors
     /// If the text is not JSON, or not a filter of the dialect, or past a limit; with everything that is wrong.
     pub fn parse(&self, text: &str) -> Result<Filter, FilterError> {
-        if let Some(Plain { program, compact }) = plain::read(self.dialect, text, &self.limits) {
-            let source = if compact { Source::of_compact(text) } else { Source::of_json(text) };
-            return Ok(Filter::new(self.dialect, source, program, Vec::new(), self.limits.depth()));
+        if let Some(accepted) = fast_path::read(self.dialect, text, &self.limits) {
+            let source = if accepted.compact { Source::of_compact(text) } else { Source::of_json(text) };
+            return Ok(Filter::new(self.dialect, source, accepted.program, Vec::new(), self.limits.depth()));
         }
         self.parse_tree(text)
     }
 
-    /// The same for every text, plain or not.
+    /// As [`parse`](Self::parse), without the fast path.
     pub(crate) fn parse_tree(&self, text: &str) -> Result<Filter, FilterError> {
         let node = json::parse(text, &self.limits).map_err(FilterError::not_json)?;
         self.build(&node, "", Source::of_json(text))

@@ -1,8 +1,7 @@
 //! The compiled program: the typed tree flattened into a few arrays.
 //!
-//! Everything an engine follows is an index, what belongs together lies together, and each field name is there once. The
-//! program has no boxes to chase and nothing of the text, so a walk over it touches little memory; and because names
-//! have numbers, an engine can prepare tables by name.
+//! Parts refer to each other by index, parts of one run are adjacent, and each field name is stored once. Without boxes a walk
+//! touches little memory, and because names have numbers an engine can prepare tables by name.
 //!
 //! ```text
 //!  patterns ──► members ──► node ──► conditions ──► tests ──► leaf
@@ -10,8 +9,8 @@
 //!     └─ junction ─┘          └── nested ── pattern   └── some, every, all, none: back to conditions or patterns
 //! ```
 //!
-//! Invariant: whatever an index or range points to comes from the same program, and a pattern or condition only refers to
-//! ones that lie deeper in the tree it was made from; so every walk ends, at most [`Limits::depth`] levels down.
+//! Invariant: an index or run refers to the same program, and a pattern or condition refers only to ones deeper in its tree.
+//! So every walk ends, at most [`Limits::depth`] levels down.
 //!
 //! [`Limits::depth`]: crate::Limits::depth
 
@@ -47,16 +46,16 @@ pub(crate) enum Member {
     Junction { kind: Junction, patterns: Run<Pattern> },
 }
 
-/// What a field must be.
+/// The condition on a field.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Node {
     /// Any of the conditions holds for the value.
     Any(Run<Condition>),
-    /// All do; none at all always hold.
+    /// All of the conditions hold; an empty run always holds.
     All(Run<Condition>),
-    /// Any condition holds for any scalar that the value is or holds in arrays; `absent`: the answer if there is none.
+    /// Any condition holds for any scalar that the value is or has in arrays; `absent`: the answer without a scalar.
     Scalars { conditions: Run<Condition>, absent: bool },
-    /// The pattern holds for the value, or for some element.
+    /// The pattern holds for the value, or for some element of an array.
     Nested(Id<Pattern>),
     /// The same by the event-bridge dialect's rule; `absent`: the answer for an object without fields.
     NestedScalars { pattern: Id<Pattern>, absent: bool },
@@ -83,7 +82,7 @@ pub(crate) enum Test {
     NoneOf(Run<Leaf>),
 }
 
-/// What elements of an array are held against.
+/// The condition on the elements of an array.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Judge {
     Pattern(Id<Pattern>),
@@ -94,16 +93,16 @@ pub(crate) enum Judge {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct NameId(pub(crate) u32);
 
-/// The names of fields, one after the other in one text.
+/// The names of fields, concatenated.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Names {
     text: String,
-    /// Where each ends.
+    /// The end of each name.
     ends: SmallVec<[u32; 4]>,
 }
 
 impl Names {
-    /// With room for what most filters name.
+    /// With room for the names of most filters.
     pub(crate) fn new() -> Self {
         Self { text: String::with_capacity(32), ends: SmallVec::new() }
     }
@@ -129,26 +128,27 @@ impl Names {
         (0..).take(self.len()).map(|number| (NameId(number), self.get(NameId(number))))
     }
 
-    /// The memory that they take, in bytes.
+    /// The memory outside this struct, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         let ends = if self.ends.spilled() { self.ends.capacity() * size_of::<u32>() } else { 0 };
         self.text.capacity() + ends
     }
 }
 
-/// The place of a `T` in its arena.
+/// The index of a `T` in its arena.
 pub(crate) struct Id<T>(u32, PhantomData<fn() -> T>);
 
-/// Neighbouring `T`s in their arena.
+/// Adjacent `T`s in their arena.
 pub(crate) struct Run<T>(u32, u32, PhantomData<fn() -> T>);
 
 /// All `T`s of a program.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Arena<T: Part>(SmallVec<T::Few>);
 
-/// What a program has arenas of.
+/// An item of an arena.
 pub(crate) trait Part: Sized {
-    /// So many take no memory of their own: what a filter of two fields that are strings has, the commonest in large sets.
+    /// The items that an arena holds without an allocation: enough for a filter of two fields that are strings, the most
+    /// frequent one in large sets.
     type Few: smallvec::Array<Item = Self>;
 }
 
@@ -173,28 +173,99 @@ impl Part for Leaf {
 }
 
 impl Program {
+    /// A program without parts, to be filled and then [finished](Self::finish).
+    pub(crate) fn empty() -> Self {
+        Self {
+            names: Names::new(),
+            patterns: Arena::default(),
+            members: Arena::default(),
+            conditions: Arena::default(),
+            tests: Arena::default(),
+            leaves: Arena::default(),
+            root: Id::new(0),
+        }
+    }
+
+    /// The finished program with its root pattern.
+    pub(crate) fn finish(mut self, root: Pattern) -> Self {
+        self.root = self.patterns.add(root);
+        self.patterns.shrink();
+        self.members.shrink();
+        self.conditions.shrink();
+        self.tests.shrink();
+        self.leaves.shrink();
+        self
+    }
+
     pub(crate) fn name(&self, id: NameId) -> &str {
         self.names.get(id)
+    }
+
+    /// The memory of the parts outside this struct, in bytes, without what they own.
+    pub(crate) fn bytes(&self) -> usize {
+        self.names.bytes()
+            + self.patterns.bytes()
+            + self.members.bytes()
+            + self.conditions.bytes()
+            + self.tests.bytes()
+            + self.leaves.bytes()
+    }
+}
+
+impl<T: Part> Default for Arena<T> {
+    fn default() -> Self {
+        Self(SmallVec::new())
     }
 }
 
 impl<T: Part> Arena<T> {
-    pub(crate) fn new(mut items: SmallVec<T::Few>) -> Self {
-        // A few items too many are cheaper than moving those there are.
-        if items.capacity() > 4 * items.len().max(1) {
-            items.shrink_to_fit();
+    pub(crate) fn add(&mut self, item: T) -> Id<T> {
+        let id = Id::new(index(self.0.len()));
+        self.0.push(item);
+        id
+    }
+
+    /// A run of one.
+    pub(crate) fn one(&mut self, item: T) -> Run<T> {
+        let start = index(self.0.len());
+        self.0.push(item);
+        Run::new(start, start + 1)
+    }
+
+    pub(crate) fn extend_from_slice(&mut self, items: &[T]) -> Run<T>
+    where
+        T: Copy,
+    {
+        let start = index(self.0.len());
+        self.0.extend_from_slice(items);
+        Run::new(start, index(self.0.len()))
+    }
+
+    pub(crate) fn extend(&mut self, items: impl IntoIterator<Item = T>) -> Run<T> {
+        let start = index(self.0.len());
+        self.0.extend(items);
+        Run::new(start, index(self.0.len()))
+    }
+
+    /// Gives back unused memory, unless it is little: moving the items costs more then.
+    fn shrink(&mut self) {
+        if self.0.capacity() > 4 * self.0.len().max(1) {
+            self.0.shrink_to_fit();
         }
-        Self(items)
     }
 
     pub(crate) fn iter(&self) -> std::slice::Iter<'_, T> {
         self.0.iter()
     }
 
-    /// The memory that the items take beside the arena, in bytes, without what they own.
-    pub(crate) fn bytes(&self) -> usize {
+    /// The memory of the items outside this struct, in bytes, without what they own.
+    fn bytes(&self) -> usize {
         if self.0.spilled() { self.0.capacity() * size_of::<T>() } else { 0 }
     }
+}
+
+fn index(length: usize) -> u32 {
+    u32::try_from(length).expect("invariant: a filter's nodes were counted before it was compiled")
 }
 
 impl<T: Part> Index<Id<T>> for Arena<T> {
@@ -229,7 +300,7 @@ impl<T> Run<T> {
     }
 }
 
-// Derived, these would ask the same of `T`.
+// Derived implementations would require the same of `T`.
 
 impl<T> Clone for Id<T> {
     fn clone(&self) -> Self {

@@ -61,50 +61,35 @@ fn refuse<'n>(tree: &Pattern<'n>, pointer: &mut Pointer<'n>, diagnostics: &mut V
 }
 
 pub(super) fn convert(tree: Pattern<'_>) -> Value {
-    pattern(&tree).filter
+    pattern(&tree)
 }
 
-/// A filter, and whether an object without fields satisfies it.
-struct Converted {
-    filter: Value,
-    absent: bool,
-}
-
-fn pattern(tree: &Pattern<'_>) -> Converted {
+fn pattern(tree: &Pattern<'_>) -> Value {
     let mut fields = Map::new();
     let mut clauses = Vec::new();
-    let mut absent = true;
     for member in &tree.members {
         match &member.kind {
             MemberKind::Field { name, node: Node::Conditions(all) } => {
-                absent &= all.items.iter().any(wants_absence);
                 fields.insert(key(name), conditions(all));
             }
             MemberKind::Field { name, node: Node::Nested { pattern: inner, .. } } => {
                 let converted = pattern(inner);
-                absent &= converted.absent;
-                if converted.absent {
+                if inner.holds_without_fields {
                     let there = Value::from(vec![some_scalar(inner)]);
-                    let both = json!({"$and": [converted.filter, {"$or": there}]});
+                    let both = json!({"$and": [converted, {"$or": there}]});
                     let none = json!({"$nor": [object(key(name), json!({ "$or": there }))]});
                     clauses.push(json!({"$or": [object(key(name), both), none]}));
                 } else {
-                    fields.insert(key(name), converted.filter);
+                    fields.insert(key(name), converted);
                 }
             }
             MemberKind::Junction { patterns, kind } => {
-                let converted: Vec<Converted> = patterns.iter().map(pattern).collect();
-                absent &= match kind {
-                    Junction::Or => converted.iter().any(|one| one.absent),
-                    Junction::And => converted.iter().all(|one| one.absent),
-                    Junction::Nor => !converted.iter().any(|one| one.absent),
-                };
                 let name = match kind {
                     Junction::Or => "$or",
                     Junction::And => "$and",
                     Junction::Nor => "$nor",
                 };
-                clauses.push(object(name, converted.into_iter().map(|one| one.filter).collect()));
+                clauses.push(object(name, patterns.iter().map(pattern).collect()));
             }
         }
     }
@@ -116,7 +101,7 @@ fn pattern(tree: &Pattern<'_>) -> Converted {
             fields.insert("$and".to_owned(), Value::Array(clauses));
         }
     }
-    Converted { filter: Value::Object(fields), absent }
+    Value::Object(fields)
 }
 
 /// A filter for objects that have a scalar at one of the pattern's paths.
@@ -148,14 +133,10 @@ fn collect_paths(members: &[Member<'_>], paths: &mut Vec<Value>) {
 fn conditions(conditions: &Conditions<'_>) -> Value {
     let scalars: Vec<Value> = conditions.items.iter().flat_map(on_scalar).collect();
     let mut any = if scalars.is_empty() { Vec::new() } else { with_elements(scalars) };
-    if conditions.items.iter().any(wants_absence) {
+    if conditions.holds_if_missing() {
         any.push(object("$none", Value::Array(with_elements(any_scalar()))));
     }
     Value::Array(any)
-}
-
-fn wants_absence(condition: &Condition<'_>) -> bool {
-    condition.tests.iter().any(|test| matches!(test.kind, TestKind::Leaf(Leaf::Exists(false))))
 }
 
 /// Conditions for a scalar, extended to the scalars of an array.

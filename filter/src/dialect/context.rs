@@ -5,7 +5,9 @@ use crate::diagnostic::{Code, Diagnostic, Severity, Span, Warning};
 use crate::json::{Kind, Member, Node, Pointer};
 use crate::limits::Limits;
 use crate::ops::text::Quoted;
-use crate::ops::{Cidr, CidrError, Leaf, Literal, Num, Pattern, PatternError, Wildcard, WildcardError};
+use crate::ops::{
+    Cidr, CidrError, IgnoreCase, Leaf, Literal, Num, Pattern, PatternError, Wildcard, WildcardError,
+};
 
 /// The state of reading one filter.
 #[derive(Debug)]
@@ -163,6 +165,17 @@ impl<'n> Context<'n> {
         self.report(found.span, Diagnostic::error(message).with_code(Code::WrongType).with_maybe_help(help));
     }
 
+    /// The argument of `$ignoreCaseEquals`.
+    pub(crate) fn ignore_case(&mut self, operator: &str, node: &Node) -> Option<Leaf> {
+        let expected = IgnoreCase::new(self.string(operator, node)?);
+        if expected.is_none() {
+            let message = format!("{} is not available in this build of the filter crate", Quoted(operator));
+            let error = Diagnostic::error(message).with_code(Code::NotAvailable);
+            self.report(node.span, error.with_help("enable its feature `collation`"));
+        }
+        Some(Leaf::IgnoreCase(Box::new(expected?)))
+    }
+
     pub(crate) fn regex(&mut self, text: &str, span: Option<Span>) -> Option<Leaf> {
         match Pattern::new(text, &mut self.regex_budget) {
             Ok(pattern) => Some(Leaf::Regex(Box::new(pattern))),
@@ -304,4 +317,30 @@ fn has_leading_zero(text: &str) -> bool {
     let address = text.split('/').next().unwrap_or(text);
     let octets: Vec<&str> = address.split('.').collect();
     octets.len() == 4 && octets.iter().any(|octet| octet.len() > 1 && octet.starts_with('0'))
+}
+
+#[cfg(all(test, not(all(feature = "collation", feature = "regex-unicode"))))]
+mod tests {
+    use crate::{Code, Dialect, Filter, FilterOptions};
+
+    #[test]
+    #[cfg(not(feature = "collation"))]
+    fn ignore_case_equals_needs_a_feature() {
+        for (dialect, text) in [
+            (Dialect::Native, r#"{"a": {"$ignoreCaseEquals": "x"}}"#),
+            (Dialect::TriggerDev, r#"{"a": [{"$ignoreCaseEquals": "x"}]}"#),
+        ] {
+            let error = FilterOptions::new().dialect(dialect).parse(text).unwrap_err();
+            assert_eq!(error.diagnostics()[0].code(), Code::NotAvailable);
+            assert!(error.to_string().ends_with("enable its feature `collation`"), "{error}");
+        }
+    }
+
+    #[test]
+    #[cfg(not(feature = "regex-unicode"))]
+    fn unicode_classes_need_a_feature() {
+        assert!(Filter::parse(r#"{"a": {"$regex": "^[0-9]+$"}}"#).is_ok());
+        let error = Filter::parse(r#"{"a": {"$regex": "^\\d+$"}}"#).unwrap_err();
+        assert!(error.to_string().contains("Unicode"), "{error}");
+    }
 }

@@ -37,7 +37,7 @@ pub(super) fn read<'n>(node: &'n Node, context: &mut Context<'n>) -> Pattern<'n>
             node.span,
             Diagnostic::error(message).with_code(Code::WrongType).with_help("write {\"field\": [\"value\"]}"),
         );
-        return Pattern { members: Vec::new() };
+        return Pattern::default();
     };
     pattern(members, node, context)
 }
@@ -58,7 +58,7 @@ fn pattern<'n>(members: &'n [json::Member], node: &'n Node, context: &mut Contex
             read.push(Member { key: &json.key, span: json.key_span, kind });
         }
     }
-    Pattern { members: read }
+    Pattern::new(read)
 }
 
 fn member<'n>(json: &'n json::Member, context: &mut Context<'n>) -> Option<MemberKind<'n>> {

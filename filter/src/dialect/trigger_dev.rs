@@ -14,7 +14,7 @@ use crate::decode::{describe, did_you_mean};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::json::{self, Kind, Node};
 use crate::ops::text::Quoted;
-use crate::ops::{IgnoreCase, Leaf, Literal, LiteralSet, Range};
+use crate::ops::{Leaf, Literal, LiteralSet, Range};
 
 /// Every operator, in the order in which the original asks for them: of several in one matcher it uses the first.
 pub(crate) const OPERATORS: [&str; 13] = [
@@ -40,7 +40,7 @@ pub(super) fn read<'n>(node: &'n Node, context: &mut Context<'n>) -> Pattern<'n>
             node.span,
             Diagnostic::error(message).with_code(Code::WrongType).with_help("write {\"field\": [condition]}"),
         );
-        return Pattern { members: Vec::new() };
+        return Pattern::default();
     };
     pattern(members, context)
 }
@@ -53,7 +53,7 @@ fn pattern<'n>(members: &'n [json::Member], context: &mut Context<'n>) -> Patter
             read.push(Member { key: &member.key, span: member.key_span, kind });
         }
     }
-    Pattern { members: read }
+    Pattern::new(read)
 }
 
 fn field<'n>(member: &'n json::Member, context: &mut Context<'n>) -> Option<Judged<'n>> {
@@ -187,7 +187,7 @@ fn operator<'n>(member: &'n json::Member, context: &mut Context<'n>) -> Option<T
     let leaf = match key {
         "$startsWith" => Leaf::StartsWith(context.string(key, node)?.into()),
         "$endsWith" => Leaf::EndsWith(context.string(key, node)?.into()),
-        "$ignoreCaseEquals" => Leaf::IgnoreCase(Box::new(IgnoreCase::new(context.string(key, node)?))),
+        "$ignoreCaseEquals" => context.ignore_case(key, node)?,
         "$gt" => Leaf::Number(Box::new(Range::above(context.number(key, node)?, false))),
         "$gte" => Leaf::Number(Box::new(Range::above(context.number(key, node)?, true))),
         "$lt" => Leaf::Number(Box::new(Range::below(context.number(key, node)?, false))),

@@ -88,7 +88,7 @@ fn any<'n>(conditions: &Conditions<'n>, span: Option<Span>, context: &mut Contex
         Reach::Scalars => SCALARS,
     };
     let mut lower = Lower::of_any(&conditions.items);
-    if conditions.reach == Reach::Scalars && !conditions.items.iter().any(wants_absence) {
+    if conditions.reach == Reach::Scalars && !conditions.holds_if_missing() {
         // There, anything but a value still is a value.
         lower.types &= !MISSING;
     }
@@ -113,10 +113,6 @@ fn any<'n>(conditions: &Conditions<'n>, span: Option<Span>, context: &mut Contex
 fn is_a_literal(conditions: &[Condition<'_>]) -> bool {
     let [Condition { tests, .. }] = conditions else { return false };
     matches!(tests.as_slice(), [Test { kind: TestKind::Leaf(Leaf::Equals(_)), .. }])
-}
-
-fn wants_absence(condition: &Condition<'_>) -> bool {
-    condition.tests.iter().any(|test| matches!(test.kind, TestKind::Leaf(Leaf::Exists(false))))
 }
 
 /// Matchers that must all hold.

@@ -2,11 +2,10 @@
 
 use std::borrow::Cow;
 
-/// A text: either known to be one, or the bytes between two quotes of a document.
+/// A text: a `str`, or the bytes between two quotes of a document.
 ///
-/// Most operators compare bytes, and whoever walks a document has other ways to know that it is UTF-8, or need not know. So
-/// the bytes become a `str` only where an operator asks for one; of a document that was trusted wrongly it may not be the whole
-/// text.
+/// Most operators compare bytes, and the validating walk checks UTF-8 on its own. So bytes are converted to `str` only for
+/// operators that need it; invalid UTF-8 in a document that was wrongly declared valid is replaced.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Chars<'a> {
     Str(&'a str),
@@ -27,7 +26,7 @@ impl<'a> Chars<'a> {
             Self::Str(text) => Cow::Borrowed(text),
             Self::Bytes(bytes) => match std::str::from_utf8(bytes) {
                 Ok(text) => Cow::Borrowed(text),
-                // Never of a document that is JSON; the lossy conversion is much slower.
+                // Never for valid JSON; the lossy conversion is much slower.
                 Err(_) => String::from_utf8_lossy(bytes),
             },
         }
@@ -44,4 +43,9 @@ impl<'a> From<&'a str> for Chars<'a> {
     fn from(text: &'a str) -> Self {
         Self::Str(text)
     }
+}
+
+/// Whether a text is all printable ASCII.
+pub(crate) fn is_plain(text: &[u8]) -> bool {
+    text.iter().all(|byte| matches!(byte, b' '..=b'~'))
 }

@@ -1,8 +1,8 @@
 //! `$ignoreCaseEquals`: equality under Unicode's root collation at secondary strength.
 //!
-//! This is what JavaScript's `localeCompare(…, {sensitivity: "accent"})` answers 0 for: case and width do not count,
-//! accents do, and characters that the collation ignores (U+0000, the soft hyphen) are as if absent. Lower-casing both
-//! sides would be simpler and would miss `ﬁ` = `fi`, `σ` = `ς`, and composed against decomposed accents.
+//! Two strings are equal if JavaScript's `localeCompare(…, {sensitivity: "accent"})` returns 0: case and width do not count,
+//! accents do, and ignorable characters (U+0000, the soft hyphen) are skipped. Lower-casing both sides would be simpler, but
+//! would miss `ﬁ` = `fi`, `σ` = `ς`, and composed against decomposed accents.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -13,34 +13,35 @@ use icu_collator::{CollatorBorrowed, CollatorPreferences};
 use icu_properties::CodePointMapData;
 use icu_properties::props::{GeneralCategory, GeneralCategoryGroup};
 
-use super::chars::Chars;
+use super::chars::{Chars, is_plain};
 use super::text::Quoted;
 
-/// How many combining marks in a row are still collated. Collation looks for contractions across a run of them, which takes
-/// time quadratic in its length. Unicode's Stream-Safe Text Format ends runs at 30; no language comes near that.
+/// The longest run of combining marks that is collated. Collation looks for contractions across a run, which takes time
+/// quadratic in its length. Unicode's Stream-Safe Text Format ends runs at 30; no language comes near that.
 const LONGEST_RUN: usize = 128;
 
-/// A text to compare with, and how it may be compared.
+/// A string to compare with.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct IgnoreCase {
     text: Box<str>,
     class: Class,
 }
 
-/// What is known of a text before it is compared.
+/// The comparison that a text allows.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Class {
-    /// Every character is printable ASCII. Those differ from each other at the primary level but for case, and none is
-    /// ignored or contracts with another, so that comparing bytes without case is the collation's own answer.
+    /// Printable ASCII only. Except for case, these characters differ at the primary level, and none is ignorable or forms a
+    /// contraction, so comparing bytes without case gives the collation's answer.
     Plain,
     Collated,
-    /// Has a longer run of marks than is collated; it equals only itself.
+    /// Contains a run of marks that is too long to collate; equals only itself.
     Marked,
 }
 
 impl IgnoreCase {
-    pub(crate) fn new(text: &str) -> Self {
-        Self { text: text.into(), class: Class::of(text) }
+    /// Always `Some`; `None` says that this crate was built without the feature `collation`.
+    pub(crate) fn new(text: &str) -> Option<Self> {
+        Some(Self { text: text.into(), class: Class::of(text) })
     }
 
     pub(crate) fn equals(&self, other: Chars<'_>) -> bool {
@@ -57,7 +58,7 @@ impl IgnoreCase {
         }
     }
 
-    /// The text, if it is all printable ASCII: then those of printable ASCII equal it that do in lower case.
+    /// The text, if it is printable ASCII: another such text equals it if both are equal in lower case.
     pub(crate) fn plain(&self) -> Option<&str> {
         (self.class == Class::Plain).then_some(&*self.text)
     }
@@ -72,7 +73,7 @@ impl Class {
         if is_plain(text.as_bytes()) {
             return Self::Plain;
         }
-        // A mark takes two bytes at least.
+        // A mark has at least two bytes.
         if text.len() <= 2 * LONGEST_RUN {
             return Self::Collated;
         }
@@ -90,18 +91,13 @@ impl Class {
     }
 }
 
-/// Whether a text is all printable ASCII.
-pub(crate) fn is_plain(text: &[u8]) -> bool {
-    text.iter().all(|byte| matches!(byte, b' '..=b'~'))
-}
-
 fn collator() -> Option<&'static CollatorBorrowed<'static>> {
     static COLLATOR: OnceLock<Option<CollatorBorrowed<'static>>> = OnceLock::new();
     let built = COLLATOR.get_or_init(|| {
         let mut options = CollatorOptions::default();
         options.strength = Some(Strength::Secondary);
         options.alternate_handling = Some(AlternateHandling::NonIgnorable);
-        // The root's data is compiled in; a test sees to it that this is never an error.
+        // The root's data is compiled in; a test checks that this never fails.
         CollatorBorrowed::try_new(CollatorPreferences::default(), options).ok()
     });
     built.as_ref()
@@ -116,6 +112,10 @@ impl fmt::Display for IgnoreCase {
 #[cfg(test)]
 mod tests {
     use super::{Chars, IgnoreCase, collator};
+
+    fn ignore_case(text: &str) -> IgnoreCase {
+        IgnoreCase::new(text).unwrap()
+    }
 
     fn text(text: &(impl AsRef<str> + ?Sized)) -> Chars<'_> {
         Chars::Str(text.as_ref())
@@ -142,18 +142,18 @@ mod tests {
             ("a-b", "ab", false),
         ];
         for (a, b, expected) in cases {
-            assert_eq!(IgnoreCase::new(a).equals(text(b)), expected, "{a:?} and {b:?}");
-            assert_eq!(IgnoreCase::new(b).equals(text(a)), expected, "{b:?} and {a:?}");
+            assert_eq!(ignore_case(a).equals(text(b)), expected, "{a:?} and {b:?}");
+            assert_eq!(ignore_case(b).equals(text(a)), expected, "{b:?} and {a:?}");
         }
     }
 
     #[test]
     fn a_long_run_of_marks_equals_only_itself() {
         let run = |length: usize| format!("a{}", "\u{301}".repeat(length));
-        assert!(IgnoreCase::new(&run(128)).equals(text(&run(128).to_uppercase())));
-        assert!(IgnoreCase::new(&run(129)).equals(text(&run(129))));
-        assert!(!IgnoreCase::new(&run(129)).equals(text(&run(129).to_uppercase())));
-        assert!(!IgnoreCase::new("a").equals(text(&run(100_000))));
+        assert!(ignore_case(&run(128)).equals(text(&run(128).to_uppercase())));
+        assert!(ignore_case(&run(129)).equals(text(&run(129))));
+        assert!(!ignore_case(&run(129)).equals(text(&run(129).to_uppercase())));
+        assert!(!ignore_case("a").equals(text(&run(100_000))));
     }
 
     #[test]
@@ -163,7 +163,7 @@ mod tests {
         for a in &printable {
             for b in &printable {
                 let long = collator.compare(a, b) == std::cmp::Ordering::Equal;
-                assert_eq!(IgnoreCase::new(a).equals(text(b)), long, "{a:?} and {b:?}");
+                assert_eq!(ignore_case(a).equals(text(b)), long, "{a:?} and {b:?}");
             }
         }
     }

@@ -6,6 +6,7 @@
 
 mod chars;
 mod cidr;
+#[cfg_attr(not(feature = "collation"), path = "no_collate.rs")]
 mod collate;
 mod compare;
 mod decimal;
@@ -21,9 +22,9 @@ use std::fmt;
 
 use memchr::memmem;
 
-pub(crate) use chars::Chars;
+pub(crate) use chars::{Chars, is_plain};
 pub(crate) use cidr::{Cidr, CidrError, address};
-pub(crate) use collate::{IgnoreCase, is_plain};
+pub(crate) use collate::IgnoreCase;
 pub(crate) use fold::{Folded, fold_into};
 pub(crate) use literal::Literal;
 pub(crate) use literals::LiteralSet;

@@ -69,7 +69,7 @@ fn role(key: &str) -> Role<'_> {
 }
 
 pub(super) fn read<'n>(node: &'n Node, context: &mut Context<'n>) -> Pattern<'n> {
-    pattern(node, context).unwrap_or(Pattern { members: Vec::new() })
+    pattern(node, context).unwrap_or_default()
 }
 
 /// A filter: an object whose keys are fields and junctions.
@@ -88,7 +88,7 @@ fn pattern<'n>(node: &'n Node, context: &mut Context<'n>) -> Option<Pattern<'n>>
             read.push(Member { key: &json.key, span: json.key_span, kind });
         }
     }
-    Some(Pattern { members: read })
+    Some(Pattern::new(read))
 }
 
 fn member<'n>(json: &'n json::Member, context: &mut Context<'n>) -> Option<MemberKind<'n>> {

@@ -7,7 +7,7 @@ use crate::ast::{Condition, Judge, Test, TestKind};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::json::{self, Kind, Node};
 use crate::ops::text::Quoted;
-use crate::ops::{IgnoreCase, Leaf, Literal, LiteralSet, Num, Range, Substring};
+use crate::ops::{Leaf, Literal, LiteralSet, Num, Range, Substring};
 
 /// One operator with its argument.
 pub(super) fn operator<'n>(member: &'n json::Member, context: &mut Context<'n>) -> Option<TestKind<'n>> {
@@ -16,7 +16,7 @@ pub(super) fn operator<'n>(member: &'n json::Member, context: &mut Context<'n>) 
         "$startsWith" => Leaf::StartsWith(context.string(key, node)?.into()),
         "$endsWith" => Leaf::EndsWith(context.string(key, node)?.into()),
         "$contains" => Leaf::Contains(Substring::new(context.string(key, node)?)),
-        "$ignoreCaseEquals" => Leaf::IgnoreCase(Box::new(IgnoreCase::new(context.string(key, node)?))),
+        "$ignoreCaseEquals" => context.ignore_case(key, node)?,
         "$regex" => {
             let text = context.string(key, node)?;
             context.regex(text, node.span)?

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::member::Wakes;
-use crate::fragment::Fragment;
+use crate::compile::copy::Fragment;
 use crate::ops::{Cidr, Leaf, Literal, Num, View};
 use crate::set::store::Text;
 

@@ -49,7 +49,7 @@ pub(super) use scratch::{Held, Scratch};
 use super::stats::SetStats;
 use super::store::{Arena, Late, Table};
 use crate::ast;
-use crate::fragment::Fragment;
+use crate::compile::copy::Fragment;
 use crate::ops::{Leaf, Literal};
 use crate::program::{self, Node, Program};
 

@@ -6,7 +6,7 @@
 
 use super::fact::{Fact, Key, Tag, Test, block_bytes, number_bytes};
 use super::ranges::Ends;
-use crate::fragment::Fragment;
+use crate::compile::copy::Fragment;
 use crate::ops::{Leaf, Num, Range};
 use crate::program::{Condition, Judge, Node, Run, Test as ProgramTest};
 

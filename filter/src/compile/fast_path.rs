@@ -1,40 +1,38 @@
-//! The commonest filters, read at once: objects of fields, each of which must be a string or one of a few.
+//! The fast path for the most frequent filters: objects whose fields must each be a string or one of a few strings.
 //!
 //! ```text
-//!  text ─► plain ──────────────────────────────► program
-//!            └ anything else ─► tree ─► … ─► compile ┘
+//!  text ─► fast path ──────────────────────────────► program
+//!            └ any other filter ─► tree ─► … ─► compile ┘
 //! ```
 //!
-//! Sets of a million filters are mostly of these, and most of what building one took was making trees to be thrown away. Here
-//! there are none, and so no pointers, messages and warnings either: whatever is not plain, be it an operator, an escape or a
-//! mistake, is left to the readers that know all of the language, from the beginning of the text. That is soon found, since
-//! what is plain is small.
+//! Large sets consist mostly of such filters, and building a tree took most of the time of adding one. The fast path builds no
+//! tree, so it has no pointers, messages or warnings: a filter with an operator, an escape or an error is read again, from the
+//! beginning of the text, by the reader of its dialect. Little is lost then, since the fast path handles only small filters.
 //!
-//! What always holds: what is read here has no warnings, and is the program that they would make, number by number.
+//! Invariant: a filter that the fast path accepts has no warnings, and its program equals the compiler's, number by number.
 
 use smallvec::SmallVec;
 
-use crate::compile::Builder;
 use crate::dialect::Dialect;
 use crate::limits::Limits;
 use crate::ops::{Leaf, Literal, LiteralSet};
-use crate::program::{Condition, Member, NameId, Names, Node, Pattern, Program, Run, Test};
+use crate::program::{Condition, Member, NameId, Node, Pattern, Program, Run, Test};
 
-/// Levels of objects and arrays; each is a call within a call.
+/// The deepest nesting of objects and arrays; each level is a recursive call.
 const DEPTH: usize = 8;
 
-/// Different names, which are compared one by one.
+/// The most distinct names, which are compared one by one.
 const NAMES: usize = 8;
 
-/// A filter that was read.
-pub(crate) struct Plain {
+/// A filter that the fast path accepted.
+pub(crate) struct Accepted {
     pub(crate) program: Program,
-    /// Whether its text has no whitespace but in strings.
+    /// Whether the text has no whitespace outside strings.
     pub(crate) compact: bool,
 }
 
-/// Reads a filter if it is plain; takes time linear in the length of its text.
-pub(crate) fn read(dialect: Dialect, text: &str, limits: &Limits) -> Option<Plain> {
+/// Reads a filter of the fast path; takes time linear in the length of its text.
+pub(crate) fn read(dialect: Dialect, text: &str, limits: &Limits) -> Option<Accepted> {
     if text.len() > limits.text_bytes() {
         return None;
     }
@@ -43,33 +41,16 @@ pub(crate) fn read(dialect: Dialect, text: &str, limits: &Limits) -> Option<Plai
         text,
         at: 0,
         compact: true,
-        names: Names::new(),
         known: SmallVec::new(),
         gathered: SmallVec::new(),
-        patterns: Builder::default(),
-        members: Builder::default(),
-        conditions: Builder::default(),
-        tests: Builder::default(),
-        leaves: Builder::default(),
+        program: Program::empty(),
     };
     reader.expect(b'{')?;
     let root = reader.pattern(limits.depth().min(DEPTH))?;
-    let root = reader.patterns.add(root);
     if reader.next().is_some() {
         return None;
     }
-    Some(Plain {
-        compact: reader.compact,
-        program: Program {
-            names: reader.names,
-            patterns: reader.patterns.finish(),
-            members: reader.members.finish(),
-            conditions: reader.conditions.finish(),
-            tests: reader.tests.finish(),
-            leaves: reader.leaves.finish(),
-            root,
-        },
-    })
+    Some(Accepted { compact: reader.compact, program: reader.program.finish(root) })
 }
 
 struct Reader<'t> {
@@ -77,27 +58,22 @@ struct Reader<'t> {
     text: &'t str,
     at: usize,
     compact: bool,
-    names: Names,
-    /// The same, with their numbers.
+    /// The names so far.
     known: SmallVec<[(&'t str, NameId); NAMES]>,
     /// Members of the objects that are open.
     gathered: SmallVec<[Member; 4]>,
-    patterns: Builder<Pattern>,
-    members: Builder<Member>,
-    conditions: Builder<Condition>,
-    tests: Builder<Test>,
-    leaves: Builder<Leaf>,
+    program: Program,
 }
 
 impl<'t> Reader<'t> {
-    /// The rest of an object that is not empty; `depth`: how many levels there may be from here on.
+    /// The rest of a non-empty object; `depth`: the levels that may follow.
     fn pattern(&mut self, depth: usize) -> Option<Pattern> {
         let inside = depth.checked_sub(1)?;
         let start = self.gathered.len();
         loop {
             self.expect(b'"')?;
             let name = self.name()?;
-            // A key that is there twice is a mistake, or nearly one.
+            // A duplicate key is an error, or a warning.
             let again =
                 |member: &Member| matches!(member, Member::Field { name: other, .. } if *other == name);
             if self.gathered[start..].iter().any(again) {
@@ -112,12 +88,11 @@ impl<'t> Reader<'t> {
                 _ => return None,
             }
         }
-        let members = self.members.extend_from_slice(&self.gathered[start..]);
+        let members = self.program.members.extend_from_slice(&self.gathered[start..]);
         self.gathered.truncate(start);
         Some(Pattern { members })
     }
 
-    /// What a field must be.
     fn field(&mut self, depth: usize) -> Option<Node> {
         let scalars = match self.dialect {
             Dialect::EventBridge => true,
@@ -126,7 +101,7 @@ impl<'t> Reader<'t> {
         match self.next()? {
             b'{' => {
                 let pattern = self.pattern(depth)?;
-                let pattern = self.patterns.add(pattern);
+                let pattern = self.program.patterns.add(pattern);
                 Some(if scalars {
                     Node::NestedScalars { pattern, absent: false }
                 } else {
@@ -150,7 +125,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// The rest of an array of strings, all of them different, which is not empty.
+    /// The rest of a non-empty array of distinct strings.
     fn strings(&mut self) -> Option<Run<Condition>> {
         let mut texts: SmallVec<[&str; LiteralSet::FEW]> = SmallVec::new();
         loop {
@@ -169,7 +144,7 @@ impl<'t> Reader<'t> {
     }
 
     fn any_of(&mut self, texts: &[&str]) -> Run<Condition> {
-        let Self { conditions, tests, leaves, .. } = self;
+        let Program { conditions, tests, leaves, .. } = &mut self.program;
         let mut condition = |text: &str| {
             let leaf = leaves.add(Leaf::Equals(Literal::String(text.into())));
             Condition { tests: tests.one(Test::Leaf(leaf)) }
@@ -180,7 +155,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// The rest of a key that is a field's name in every dialect.
+    /// The rest of a key, if it is a field name in every dialect.
     fn name(&mut self) -> Option<NameId> {
         let name = self.string()?;
         if let Some((_, id)) = self.known.iter().find(|(known, _)| *known == name) {
@@ -189,7 +164,7 @@ impl<'t> Reader<'t> {
         if name.starts_with('$') || self.known.len() == NAMES {
             return None;
         }
-        let id = self.names.add(name);
+        let id = self.program.names.add(name);
         self.known.push((name, id));
         Some(id)
     }
@@ -204,7 +179,7 @@ impl<'t> Reader<'t> {
         rest.starts_with('"').then_some(string)
     }
 
-    /// The next byte that is no whitespace.
+    /// The next byte, whitespace skipped.
     #[inline]
     fn next(&mut self) -> Option<u8> {
         loop {
@@ -235,19 +210,19 @@ mod tests {
     use crate::limits::Limits;
     use crate::options::FilterOptions;
 
-    /// Whether it is read here; then it is read as it is by way of a tree.
+    /// Whether the fast path accepts the text; then the result must be that of the tree's path.
     fn check(dialect: Dialect, text: &str, limits: Limits) -> bool {
-        let Some(plain) = read(dialect, text, &limits) else { return false };
+        let Some(accepted) = read(dialect, text, &limits) else { return false };
         let options = FilterOptions::new().dialect(dialect).limits(limits);
         let filter = options.parse_tree(text).unwrap_or_else(|error| panic!("{text:?}: {error}"));
-        assert_eq!(&plain.program, filter.program(), "{text:?}");
+        assert_eq!(&accepted.program, filter.program(), "{text:?}");
         assert_eq!(filter.warnings(), [], "{text:?}");
         assert_eq!(options.parse(text).unwrap().source().as_str(), filter.source().as_str(), "{text:?}");
         true
     }
 
     #[test]
-    fn what_is_plain_is_read_here_and_nothing_else() {
+    fn accepts_string_filters_and_nothing_else() {
         const NATIVE: usize = 0;
         const TRIGGER_DEV: usize = 1;
         let eight = r#""a":["1","2","3","4","5","6","7","8"#;
@@ -287,8 +262,8 @@ mod tests {
             ("{\"a\":[\"\n\"]}", none),
         ] {
             for (place, dialect) in Dialect::ALL.into_iter().enumerate() {
-                let plain = check(dialect, text, Limits::new());
-                assert_eq!(plain, dialects.contains(&place), "{text:?} in {dialect}");
+                let accepted = check(dialect, text, Limits::new());
+                assert_eq!(accepted, dialects.contains(&place), "{text:?} in {dialect}");
             }
         }
     }
@@ -307,7 +282,7 @@ mod tests {
         prop_oneof![12 => proptest::sample::select(plain.to_vec()), 1 => proptest::sample::select(special.to_vec())]
     }
 
-    /// Texts of filters, or nearly so: some have a byte too few or another one.
+    /// Texts of filters; some have a character changed.
     fn text() -> impl Strategy<Value = String> {
         let joined = |parts: Vec<String>| parts.join(",");
         let other =
@@ -335,19 +310,19 @@ mod tests {
     }
 
     #[test]
-    fn a_good_part_of_the_texts_are_plain() {
+    fn many_of_the_generated_texts_are_accepted() {
         let mut runner = TestRunner::deterministic();
         let mut read =
             || check(Dialect::Native, &text().new_tree(&mut runner).unwrap().current(), Limits::new());
-        let plain = (0..1000).filter(|_| read()).count();
-        assert!((100..800).contains(&plain), "{plain} of 1000");
+        let accepted = (0..1000).filter(|_| read()).count();
+        assert!((100..800).contains(&accepted), "{accepted} of 1000");
     }
 
     proptest! {
         #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn it_is_the_program_that_all_others_come_to(text in text()) {
+        fn programs_equal_the_compilers(text in text()) {
             for dialect in Dialect::ALL {
                 check(dialect, &text, Limits::new());
             }

@@ -1,15 +1,13 @@
-//! What one field must be, taken out of a program with all that belongs to it: it stands by itself and, unlike a part of
-//! a program, can be compared with others.
+//! A node copied out of a program with all parts that it refers to. Unlike a part of a program, a copy can be compared with
+//! copies from other programs, so a set can share equal ones.
 
 use std::fmt::Write as _;
 
-use crate::compile::Builder;
 use crate::matcher::Subject;
-use crate::ops::{Leaf, View};
-use crate::program::{Condition, Id, Judge, Member, NameId, Names, Node, Pattern, Program, Run, Test};
+use crate::ops::View;
+use crate::program::{Condition, Id, Judge, Member, NameId, Node, Pattern, Program, Run, Test};
 
-/// A node and the parts of a program that it refers to, numbered from nought in the order in which they are met: equal
-/// nodes make equal fragments.
+/// A node and its parts, numbered from 0 in the order of a walk, so that equal nodes make equal fragments.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Fragment {
     program: Program,
@@ -18,21 +16,9 @@ pub(crate) struct Fragment {
 
 impl Fragment {
     pub(crate) fn new(program: &Program, node: &Node) -> Self {
-        let mut copy = Copy::of(program);
+        let mut copy = Copier { from: program, to: Program::empty() };
         let node = copy.node(node);
-        let root = copy.patterns.add(Pattern { members: Run::new(0, 0) });
-        Self {
-            node,
-            program: Program {
-                names: copy.names,
-                patterns: copy.patterns.finish(),
-                members: copy.members.finish(),
-                conditions: copy.conditions.finish(),
-                tests: copy.tests.finish(),
-                leaves: copy.leaves.finish(),
-                root,
-            },
-        }
+        Self { node, program: copy.to.finish(Pattern { members: Run::new(0, 0) }) }
     }
 
     pub(crate) fn program(&self) -> &Program {
@@ -43,12 +29,12 @@ impl Fragment {
         &self.node
     }
 
-    /// Whether it holds for a field's value, or for a missing field.
+    /// Whether the node holds for a field's value, or for a missing field.
     pub(crate) fn holds<S: Subject>(&self, value: Option<S>) -> bool {
         self.program.node(&self.node, value)
     }
 
-    /// Whether it holds for a scalar, null included.
+    /// Whether the node holds for a scalar, null included.
     pub(crate) fn holds_for_scalar(&self, view: View<'_>) -> bool {
         let condition =
             |c: &Condition| self.program.tests[c.tests].iter().all(|t| self.program.test_scalar(t, view));
@@ -63,26 +49,19 @@ impl Fragment {
         }
     }
 
-    /// A text that equal fragments have in common, and hardly any others.
+    /// A text that is the same for equal fragments and rarely for others.
     pub(crate) fn digest(&self) -> String {
         let mut digest = format!("{:?}{:?}{:?}", self.node, self.program.names, self.program.tests);
         for leaf in self.program.leaves.iter() {
-            // A String takes all that is written to it.
+            // Writing to a String cannot fail.
             let _ = write!(digest, "\0{leaf}");
         }
         digest
     }
 
-    /// About how much memory it takes, in bytes.
+    /// Its approximate memory, in bytes.
     pub(crate) fn bytes(&self) -> usize {
-        let program = &self.program;
-        size_of::<Self>()
-            + program.names.bytes()
-            + program.patterns.bytes()
-            + program.members.bytes()
-            + program.conditions.bytes()
-            + program.tests.bytes()
-            + program.leaves.bytes()
+        size_of::<Self>() + self.program.bytes()
     }
 }
 
@@ -93,29 +72,12 @@ impl Program {
     }
 }
 
-struct Copy<'p> {
+struct Copier<'p> {
     from: &'p Program,
-    names: Names,
-    patterns: Builder<Pattern>,
-    members: Builder<Member>,
-    conditions: Builder<Condition>,
-    tests: Builder<Test>,
-    leaves: Builder<Leaf>,
+    to: Program,
 }
 
-impl<'p> Copy<'p> {
-    fn of(from: &'p Program) -> Self {
-        Self {
-            from,
-            names: Names::new(),
-            patterns: Builder::default(),
-            members: Builder::default(),
-            conditions: Builder::default(),
-            tests: Builder::default(),
-            leaves: Builder::default(),
-        }
-    }
-
+impl Copier<'_> {
     fn node(&mut self, node: &Node) -> Node {
         match *node {
             Node::Any(run) => Node::Any(self.conditions(run)),
@@ -132,13 +94,13 @@ impl<'p> Copy<'p> {
 
     fn pattern(&mut self, id: Id<Pattern>) -> Id<Pattern> {
         let pattern = self.pattern_of(&self.from.patterns[id]);
-        self.patterns.add(pattern)
+        self.to.patterns.add(pattern)
     }
 
     fn pattern_of(&mut self, pattern: &Pattern) -> Pattern {
         let members: Vec<Member> =
             self.from.members[pattern.members].iter().map(|member| self.member(member)).collect();
-        Pattern { members: self.members.extend(members) }
+        Pattern { members: self.to.members.extend(members) }
     }
 
     fn member(&mut self, member: &Member) -> Member {
@@ -147,7 +109,7 @@ impl<'p> Copy<'p> {
             Member::Junction { kind, patterns } => {
                 let copied: Vec<Pattern> =
                     self.from.patterns[*patterns].iter().map(|pattern| self.pattern_of(pattern)).collect();
-                Member::Junction { kind: *kind, patterns: self.patterns.extend(copied) }
+                Member::Junction { kind: *kind, patterns: self.to.patterns.extend(copied) }
             }
         }
     }
@@ -157,17 +119,17 @@ impl<'p> Copy<'p> {
             .iter()
             .map(|condition| Condition { tests: self.tests(condition.tests) })
             .collect();
-        self.conditions.extend(copied)
+        self.to.conditions.extend(copied)
     }
 
     fn tests(&mut self, run: Run<Test>) -> Run<Test> {
         let copied: Vec<Test> = self.from.tests[run].iter().map(|test| self.test(test)).collect();
-        self.tests.extend(copied)
+        self.to.tests.extend(copied)
     }
 
     fn test(&mut self, test: &Test) -> Test {
         match *test {
-            Test::Leaf(leaf) => Test::Leaf(self.leaves.add(self.from.leaves[leaf].clone())),
+            Test::Leaf(leaf) => Test::Leaf(self.to.leaves.add(self.from.leaves[leaf].clone())),
             Test::Size(tests) => Test::Size(self.tests(tests)),
             Test::Some(ref judge) => Test::Some(self.judge(judge)),
             Test::Every(ref judge) => Test::Every(self.judge(judge)),
@@ -175,7 +137,7 @@ impl<'p> Copy<'p> {
             Test::None(conditions) => Test::None(self.conditions(conditions)),
             Test::But(tests) => Test::But(self.tests(tests)),
             Test::NoneOf(leaves) => {
-                Test::NoneOf(self.leaves.extend(self.from.leaves[leaves].iter().cloned()))
+                Test::NoneOf(self.to.leaves.extend(self.from.leaves[leaves].iter().cloned()))
             }
         }
     }
@@ -188,7 +150,7 @@ impl<'p> Copy<'p> {
     }
 
     fn name(&mut self, name: NameId) -> NameId {
-        // Each use has a name of its own: fragments are small, and rarely name anything.
-        self.names.add(self.from.name(name))
+        // Not deduplicated: fragments are small and rarely have names.
+        self.to.names.add(self.from.name(name))
     }
 }
