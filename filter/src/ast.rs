@@ -1,9 +1,8 @@
-//! The typed tree: what a filter says, in any dialect, before it is flattened.
+//! The typed tree of a filter, the same for all dialects, before compilation.
 //!
-//! Every dialect reads into this one tree, so everything behind it (warnings, compilation, conversion) exists once. Where
-//! dialects differ in meaning the tree says which meaning is meant ([`Reach`], [`Quantifier`]); it never says which
-//! dialect. Arguments are already prepared ([`Leaf`]), since preparing is what finds invalid ones; keys and names are those
-//! of the JSON that was read.
+//! Every dialect reads into this tree, so warnings, compilation and conversion exist once. Where dialects differ in
+//! meaning the tree records the meaning ([`Reach`], [`Quantifier`]), never the dialect. Arguments are already prepared
+//! ([`Leaf`]), since preparing them finds the invalid ones; keys and names borrow from the JSON nodes.
 
 use crate::diagnostic::Span;
 use crate::ops::Leaf;
@@ -12,8 +11,8 @@ use crate::ops::Leaf;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Pattern<'n> {
     pub(crate) members: Vec<Member<'n>>,
-    /// Whether it holds for an object without fields, under [`Reach::Scalars`]. Stored, since computing it on demand at each
-    /// level of nesting would take quadratic time.
+    /// Whether the pattern holds for an object without fields, under [`Reach::Scalars`]. Stored, since computing it on
+    /// demand at each level of nesting would take quadratic time.
     pub(crate) holds_without_fields: bool,
 }
 
@@ -58,7 +57,7 @@ pub(crate) enum Junction {
     Nor,
 }
 
-/// What a field must be.
+/// The condition on a field.
 #[derive(Clone, Debug)]
 pub(crate) enum Node<'n> {
     Conditions(Conditions<'n>),
@@ -70,32 +69,32 @@ pub(crate) enum Node<'n> {
 pub(crate) struct Conditions<'n> {
     pub(crate) quantifier: Quantifier,
     pub(crate) reach: Reach,
-    /// Whether they were written as an array; a single one need not be.
+    /// Whether they were written as an array; a single condition need not be.
     pub(crate) listed: bool,
     pub(crate) items: Vec<Condition<'n>>,
 }
 
 impl Conditions<'_> {
-    /// Whether they hold for a missing field, under [`Reach::Scalars`]: there only a test for absence does.
+    /// Whether they hold for a missing field, under [`Reach::Scalars`]: only a test for absence does.
     pub(crate) fn holds_if_missing(&self) -> bool {
         let absence = |test: &Test<'_>| matches!(test.kind, TestKind::Leaf(Leaf::Exists(false)));
         self.items.iter().any(|condition| condition.tests.iter().any(absence))
     }
 }
 
-/// How many of several conditions must hold. None at all satisfy `All`.
+/// How many of several conditions must hold. An empty list satisfies `All`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Quantifier {
     Any,
     All,
 }
 
-/// What of a value is judged.
+/// The part of a value that conditions are applied to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reach {
     /// The value itself.
     Value,
-    /// Each scalar that it is or holds in arrays: the rule of the event-bridge dialect.
+    /// Each scalar in the value, also in nested arrays: the rule of the event-bridge dialect.
     Scalars,
 }
 
@@ -127,11 +126,11 @@ pub(crate) enum TestKind<'n> {
     None(Vec<Condition<'n>>),
     /// Not all of these hold.
     But(Vec<Test<'n>>),
-    /// None of these holds for a scalar. Unlike `None` it is only ever asked about scalars.
+    /// None of these holds for a scalar. Unlike `None`, applied to scalars only.
     NoneOf(Vec<Leaf>),
 }
 
-/// What elements of an array are held against.
+/// The condition on the elements of an array.
 #[derive(Clone, Debug)]
 pub(crate) enum Judge<'n> {
     Pattern(Pattern<'n>),

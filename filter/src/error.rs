@@ -1,11 +1,11 @@
-//! Why a filter does not compile: everything that is wrong with it, not just the first thing.
+//! The error of a filter that does not compile; it lists everything that is wrong.
 
 use std::fmt;
 
 use crate::diagnostic::Diagnostic;
 use crate::json::JsonError;
 
-/// A filter did not compile; [`diagnostics`](Self::diagnostics) says why, in the order of the text.
+/// A filter did not compile; [`diagnostics`](Self::diagnostics) lists the reasons in the order of the text.
 ///
 /// ```
 /// let error = filter::Filter::parse(r#"{"a": [], "b": {"$gt": "1"}}"#).unwrap_err();
@@ -29,7 +29,7 @@ impl FilterError {
         Self { diagnostics: vec![error.diagnostic().clone()], source: Some(Box::new(error)) }
     }
 
-    /// All that is wrong; never empty.
+    /// All reasons; never empty.
     pub fn diagnostics(&self) -> &[Diagnostic] {
         &self.diagnostics
     }

@@ -1,9 +1,8 @@
-//! Filters for JSON events: compiled once, matched often, and able to say why.
+//! Filters for JSON events: compiled once, matched often, with explanations of every mismatch.
 //!
-//! A filter is a JSON object that says what an event must look like: which fields, and what of each. It is data, so
-//! that users can write it, files and databases can hold it, and one process can check what another will run. This
-//! crate compiles filters, matches them against events, and tells people what is wrong with a filter or why an event
-//! does not match. It does no I/O and needs no runtime.
+//! A filter is a JSON object of conditions on the fields of an event. It is data: users can write it, files and databases
+//! can store it, and one process can check it before another runs it. This crate compiles filters, matches them against
+//! events, reports errors in filters, and explains why an event does not match. It does no I/O and needs no runtime.
 //!
 //! ```
 //! use filter::Filter;
@@ -30,7 +29,7 @@
 //!
 //! | filter | matches where |
 //! | --- | --- |
-//! | `{"a": 1, "b": "x"}` | every field is as it says |
+//! | `{"a": 1, "b": "x"}` | every field has the given value |
 //! | `{"a": [1, 2, {"$gt": 5}]}` | any of the conditions holds for the field |
 //! | `{"a": {"$gt": 1, "$lt": 5}}` | all of the operators hold for it |
 //! | `{"a": {"b": 1}}` | the filter inside matches the field, or an element of it |
@@ -44,8 +43,8 @@
 //!
 //! # Many filters at once
 //!
-//! A [`FilterSet`] holds filters with ids and says which of them match, in a time that grows with those that nearly do and
-//! not with all there are; a [`LiveSet`] is one that changes while others match with it.
+//! A [`FilterSet`] holds filters with ids and returns the ids of the matching ones. The time per event grows with the number of
+//! filters that nearly match, not with the size of the set. A [`LiveSet`] can be changed while other threads match with it.
 //!
 //! ```
 //! use filter::{Filter, FilterSet};
@@ -63,36 +62,38 @@
 //! ```text
 //!  text ──► spanned JSON ──► typed tree ──► program ──┬──► evaluator: matches, explain
 //!           json::Node       one for all     flat     │
-//!           keeps places     dialects        arrays   └──► index ◄── walk ◄── bytes or value
+//!           with spans       dialects        arrays   └──► index ◄── walk ◄── bytes or value
 //!                                                          of a FilterSet, or of one filter: matches_slice
 //! ```
 //!
-//! Filters of nothing but fields and strings, the commonest of large sets, are read from text to program at once.
+//! Filters of only fields and strings, the most frequent ones in large sets, are compiled directly from text.
 //!
-//! Reading reports all errors at once, each with a JSON pointer, a byte span, and help ([`FilterError::diagnostics`]).
-//! What compiles but hardly means what was meant is a [`Warning`]. What an operator means is written down in one
-//! place, which all engines ask, so that they cannot disagree.
+//! The compiler reports all errors at once, each with a code, a JSON pointer, a byte span, and help
+//! ([`FilterError::diagnostics`]). A filter that compiles, but probably does not have the intended meaning, has
+//! [warnings](Filter::warnings). The meaning of each operator is defined in one place that all engines share, so they cannot
+//! disagree.
 //!
-//! Bytes are walked once, without a tree: what no filter names is passed 64 bytes at a time. For documents that
-//! are known to be valid there are [`Filter::matches_valid_slice`] and its like on sets, which check nothing and stop when
-//! the answer is known.
+//! Bytes are walked once, without building a tree; fields that no filter names are skipped 64 bytes at a time.
+//! [`Filter::matches_valid_slice`] and its counterparts on sets, for documents that are known to be valid, check nothing and
+//! stop when the answer is known.
 //!
 //! # Promises
 //!
 //! - No input, filter or event, panics, overflows the stack, or takes more time than its size times the number of
-//!   conditions. [`Limits`] bound depth, text and regular expressions; past a limit there is an error.
-//! - [`Filter::matches`] allocates nothing, but for arrays in arrays under the event-bridge dialect. On bytes nothing is
-//!   allocated once a thread has matched its first events, but for strings with escapes.
+//!   conditions. [`Limits`] bound depth, text and regular expressions; exceeding a limit is an error.
+//! - [`Filter::matches`] does not allocate, except for nested arrays under the event-bridge dialect. Matching bytes does not
+//!   allocate after a thread's first events, except for strings with escapes.
 //! - Numbers are compared exactly, integers within 64 bits and floats alike. Events are read with correctly rounded
-//!   floats by [`Filter::matches_slice`], [`Filter::explain_slice`] and [`Document`]; serde_json only does that with its
-//!   `float_roundtrip` feature, so in a `Value` that it parsed a float may be off by the last bit.
+//!   floats by [`Filter::matches_slice`], [`Filter::explain_slice`] and [`Document`]; serde_json does
+//!   so only with its `float_roundtrip` feature, so a float in a `Value` that it parsed may be off by the last bit.
+//! - [`serde_json::Value`], a public type here, belongs to the version of serde_json that this crate re-exports.
 //! - A [`Filter`] is cheap to clone, and can be shared between threads.
 //!
 //! # When not to use this
 //!
 //! - To **compute or reshape** values rather than select them: jq or CEL.
 //! - To **validate** documents and report what they lack: JSON Schema.
-//! - To compare fields **with each other**, or with the time: a filter only compares them with what it was written with.
+//! - To compare fields **with each other**, or with the time: a filter compares fields only with its own literals.
 //! - For text that is **not JSON**, such as log lines: a regular expression.
 //!
 //! # Features
@@ -140,6 +141,7 @@ pub use json::JsonError;
 pub use limits::Limits;
 pub use options::FilterOptions;
 pub use schema::schema;
+pub use serde_json;
 pub use set::{FilterSet, FilterSetBuilder, LiveSet, Matches, SetStats};
 
 /// The examples of the README, tested with the others.

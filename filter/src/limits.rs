@@ -1,9 +1,9 @@
-//! What a filter or an event may cost before it is refused.
+//! Limits on the cost of filters and events.
 //!
-//! Every walk over JSON in this crate that recurses does so over something whose depth was checked against
-//! [`Limits::depth`] first, and that limit has a ceiling; this is why no input can overflow the stack.
+//! Every recursive walk over JSON in this crate is over a value whose depth was checked against [`Limits::depth`]
+//! before, and that limit has a maximum; so no input can overflow the stack.
 
-/// Bounds on what is read: nesting, text size, and the size of compiled regular expressions.
+/// Limits of nesting, of text size, and of the size of compiled regular expressions.
 ///
 /// ```
 /// use filter::{FilterOptions, Limits};
@@ -21,7 +21,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The greatest depth that can be asked for; more than this and a walk might outgrow a small thread's stack.
+    /// The greatest possible depth; a deeper walk might overflow the stack of a small thread.
     pub const MAX_DEPTH: usize = 256;
 
     /// The defaults: depth 127 (serde_json's), 1 MiB of filter text, 10 MiB of compiled regular expressions.
@@ -29,18 +29,18 @@ impl Limits {
         Self { depth: 127, text_bytes: 1 << 20, regex_bytes: 10 << 20 }
     }
 
-    /// How many arrays and objects may be nested in each other, in filters and in events read from bytes.
+    /// Sets the nesting depth of arrays and objects, in filters and in events read from bytes.
     ///
-    /// A depth above [`Limits::MAX_DEPTH`] is taken as that.
+    /// A depth above [`Limits::MAX_DEPTH`] is reduced to it.
     #[must_use]
     pub const fn with_depth(mut self, levels: usize) -> Self {
         self.depth = if levels > Self::MAX_DEPTH { Self::MAX_DEPTH } else { levels };
         self
     }
 
-    /// How long the text of one filter may be, in bytes.
+    /// Sets the greatest length of a filter's text, in bytes.
     ///
-    /// More than 4 GiB is taken as that: the parts of a compiled filter are counted in 32 bits.
+    /// More than 4 GiB is reduced to that: the parts of a compiled filter are counted in 32 bits.
     #[must_use]
     pub const fn with_text_bytes(mut self, bytes: usize) -> Self {
         const MOST: usize = u32::MAX as usize;
@@ -48,7 +48,7 @@ impl Limits {
         self
     }
 
-    /// How much memory the compiled regular expressions of one filter may take together, in bytes.
+    /// Sets the total memory of a filter's compiled regular expressions, in bytes.
     #[must_use]
     pub const fn with_regex_bytes(mut self, bytes: usize) -> Self {
         self.regex_bytes = bytes;
@@ -65,7 +65,7 @@ impl Limits {
         self.text_bytes
     }
 
-    /// The memory that one filter's compiled regular expressions may take, in bytes.
+    /// The total memory of a filter's compiled regular expressions, in bytes.
     pub const fn regex_bytes(&self) -> usize {
         self.regex_bytes
     }

@@ -1,5 +1,9 @@
-//! How a filter is compiled.
+//! The compilation of filters: options, and the ways from text and values to a [`Filter`].
 
+use std::str::FromStr;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::compile::{compile, fast_path};
@@ -11,7 +15,7 @@ use crate::limits::Limits;
 use crate::lint;
 use crate::source::Source;
 
-/// Dialect and limits for compiling filters.
+/// The dialect and the limits for compiling filters.
 ///
 /// ```
 /// use filter::{Dialect, FilterOptions};
@@ -46,10 +50,11 @@ impl FilterOptions {
         self
     }
 
-    /// Compiles the text of a filter, in time linear in its length (regular expressions aside, which have a budget).
+    /// Compiles the text of a filter, in time linear in its length, except for regular expressions, which have a
+    /// budget.
     ///
     /// # Errors
-    /// If the text is not JSON, or not a filter of the dialect, or past a limit; with everything that is wrong.
+    /// If the text is not JSON, not a filter of the dialect, or exceeds a limit; lists every error.
     pub fn parse(&self, text: &str) -> Result<Filter, FilterError> {
         if let Some(accepted) = fast_path::read(self.dialect, text, &self.limits) {
             let source = if accepted.compact { Source::of_compact(text) } else { Source::of_json(text) };
@@ -64,7 +69,7 @@ impl FilterOptions {
         self.build(&node, "", Source::of_json(text))
     }
 
-    /// Compiles a filter that was parsed already.
+    /// Compiles a filter from parsed JSON.
     ///
     /// # Errors
     /// As [`parse`](Self::parse).
@@ -72,7 +77,8 @@ impl FilterOptions {
         self.compile_at(node, "")
     }
 
-    /// Compiles a filter that is part of a document: pointers in diagnostics begin with `pointer`, its place there.
+    /// Compiles a filter that is part of a document; `pointer` is its place there, and pointers in diagnostics begin
+    /// with it.
     ///
     /// ```
     /// use filter::{FilterOptions, Limits, json};
@@ -107,5 +113,39 @@ impl FilterOptions {
     pub fn from_value(&self, value: &Value) -> Result<Filter, FilterError> {
         Source::check_depth(value, &self.limits)?;
         self.compile(&Node::from(value))
+    }
+}
+
+impl Filter {
+    /// Compiles the text of a filter in the native dialect, with the default limits.
+    ///
+    /// # Errors
+    /// If the text is not JSON, not a filter, or exceeds a limit; lists every error.
+    pub fn parse(text: &str) -> Result<Self, FilterError> {
+        FilterOptions::new().parse(text)
+    }
+}
+
+impl FromStr for Filter {
+    type Err = FilterError;
+
+    fn from_str(text: &str) -> Result<Self, FilterError> {
+        Self::parse(text)
+    }
+}
+
+impl TryFrom<&Value> for Filter {
+    type Error = FilterError;
+
+    fn try_from(value: &Value) -> Result<Self, FilterError> {
+        FilterOptions::new().from_value(value)
+    }
+}
+
+impl<'de> Deserialize<'de> for Filter {
+    /// Reads the native dialect from any self-describing format; the error's message lists every problem.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let node = Node::deserialize(deserializer)?;
+        FilterOptions::new().compile(&node).map_err(D::Error::custom)
     }
 }

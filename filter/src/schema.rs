@@ -1,8 +1,8 @@
-//! JSON Schemas of filters, so that editors complete and check them.
+//! JSON Schemas of filters, with which editors complete and check them.
 //!
-//! Written by code, which a test holds to each dialect's list of operators, and committed under `schema/`; another test
-//! sees to it that the files are up to date. A schema is laxer than the compiler where it has to be: it cannot parse a
-//! regular expression, compare two bounds, or see a key twice.
+//! Code generates them from the operators, and the results are committed under `schema/`; tests check that they are
+//! complete and up to date. A schema is laxer than the compiler where it must be: it cannot parse a regular expression,
+//! compare two bounds, or detect a duplicate key.
 
 use serde_json::{Map, Value, json};
 
@@ -10,7 +10,7 @@ use crate::dialect::Dialect;
 
 /// The JSON Schema (draft 2020-12) of filters in a dialect.
 ///
-/// It has an `$id` of its own, so it can stand as a part of a larger schema.
+/// It has its own `$id`, so it can be embedded in a larger schema.
 ///
 /// ```
 /// let schema = filter::schema(filter::Dialect::Native);
@@ -35,7 +35,7 @@ fn reference(definition: &str) -> Value {
     json!({"$ref": format!("#/$defs/{definition}")})
 }
 
-/// A schema with a description, which editors show beside what they complete.
+/// A schema with a description, which editors show in completions.
 fn about(description: &str, mut schema: Value) -> Value {
     schema["description"] = description.into();
     schema
@@ -53,7 +53,7 @@ fn of_type(name: &str) -> Value {
     json!({"type": name})
 }
 
-/// An object of which every member is one of these.
+/// An object with only these members, at least one.
 fn members(properties: impl IntoIterator<Item = (&'static str, Value)>) -> Value {
     let properties: Map<String, Value> =
         properties.into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect();
@@ -64,7 +64,7 @@ fn wildcard_text() -> Value {
     json!({"type": "string", "pattern": r"^([^\\]|\\[*\\])*$"})
 }
 
-/// An IPv4 block, or what may be an IPv6 block; `suffix`: the prefix length, a slash before it.
+/// An IPv4 block, or a text that may be an IPv6 block; the suffixes are the prefix lengths with their slash.
 fn block(suffix_v4: &str, suffix_v6: &str) -> Value {
     let octet = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])";
     json!({"type": "string", "pattern": format!(

@@ -1,4 +1,4 @@
-//! The filter as it was written, kept as compact text: less memory than a tree, and rarely asked for.
+//! The source of a filter as compact text: less memory than a tree, and rarely needed.
 
 use std::fmt::Write as _;
 
@@ -9,14 +9,14 @@ use crate::error::FilterError;
 use crate::json::{self, Kind, Node};
 use crate::limits::Limits;
 
-/// A filter's JSON without whitespace, members in the order in which they were written, duplicates included.
+/// A filter's JSON without whitespace, with members in their original order and duplicates.
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
     text: Box<str>,
 }
 
 impl Source {
-    /// Of a text that has been parsed, so is JSON within the limits.
+    /// From text that was parsed before, so is JSON within the limits.
     pub(crate) fn of_json(json: &str) -> Self {
         if !json.bytes().any(|byte| byte.is_ascii_whitespace()) {
             return Self::of_compact(json);
@@ -34,7 +34,7 @@ impl Source {
         Self { text: text.into() }
     }
 
-    /// The same of one that is known to have no whitespace but in strings.
+    /// From text that has no whitespace outside strings.
     pub(crate) fn of_compact(json: &str) -> Self {
         Self { text: json.into() }
     }
@@ -42,8 +42,8 @@ impl Source {
     /// Renders a tree.
     ///
     /// # Errors
-    /// If it is past the limits of depth or size. A tree made by hand did not pass the parser, and everything behind
-    /// this relies on both having been checked.
+    /// If the tree exceeds the limit of depth or size. A tree built by hand was not checked by the parser, and all
+    /// later steps rely on both limits.
     pub(crate) fn new(node: &Node, limits: &Limits, pointer: &str) -> Result<Self, FilterError> {
         let mut text = String::with_capacity(64);
         let mut open: Vec<Open<'_>> = Vec::new();
@@ -107,7 +107,7 @@ impl Source {
         }
     }
 
-    /// Whether a value is within the depth limit, found out without recursion, and before anything recurses into it.
+    /// Checks the depth of a value without recursion, before any recursive walk over it.
     pub(crate) fn check_depth(value: &Value, limits: &Limits) -> Result<(), FilterError> {
         let mut open: Vec<(usize, &Value)> = vec![(1, value)];
         while let Some((depth, value)) = open.pop() {
@@ -137,13 +137,13 @@ impl Source {
 }
 
 impl PartialEq for Source {
-    /// Regardless of the order of members.
+    /// Ignores the order of members.
     fn eq(&self, other: &Self) -> bool {
         self.text == other.text || self.to_node().into_value() == other.to_node().into_value()
     }
 }
 
-/// The length of the string that a text begins with, quotes included.
+/// The length of the string at the beginning of a text, quotes included.
 fn string_length(text: &str) -> usize {
     let mut escaped = false;
     let close = text.bytes().skip(1).position(|byte| {
@@ -174,7 +174,7 @@ fn push(text: &mut String, part: &dyn std::fmt::Display) {
     let _ = write!(text, "{part}");
 }
 
-/// The same as pushing it [`Escaped`]; most strings need no escapes, and then are copied whole.
+/// Appends a string in JSON; a string without escapes, the usual case, is copied whole.
 fn push_string(text: &mut String, string: &str) {
     if string.bytes().any(|byte| matches!(byte, b'"' | b'\\' | ..0x20)) {
         return push(text, &Escaped(string));

@@ -1,11 +1,11 @@
 //! From event-bridge to native, for events without arrays in arrays.
 //!
-//! There, a condition is judged on the scalars of a field; here, on the value. So a condition becomes two: one for the
-//! value, one for the elements of an array. A nested pattern that no object without fields satisfies means the same in
-//! both dialects. One that such an object does satisfy holds
+//! An event-bridge condition applies to the scalars of a field, a native one to the value. So each condition becomes
+//! two: one for the value, one for the elements of an array. A nested pattern that fails for an object without fields
+//! means the same in both dialects. A nested pattern that holds for such an object holds
 //!
-//! - where the native one does, if it is also required that one of its paths leads to a scalar, and
-//! - where that is required of nothing: not of the object, and not of any element.
+//! - where the native pattern holds and one of its paths leads to a scalar, and
+//! - where none of its paths leads to a scalar, neither in the object nor in any element.
 //!
 //! ```text
 //!   {"a": {"b": [{"exists": false}]}}   ⇒   {"$or": [{"a": {"$and": [b is absent, b is there]}}, {"$nor": [{"a": b is there}]}]}
@@ -21,7 +21,7 @@ use crate::json::Pointer;
 use crate::ops::Leaf;
 use crate::ops::text::Quoted;
 
-/// Why nothing of a pattern can be converted when nothing is known of the arrays in events.
+/// The error for a pattern whose events may contain arrays in arrays: it names every field.
 pub(super) fn refusal(tree: &Pattern<'_>) -> FilterError {
     let mut diagnostics = Vec::new();
     refuse(tree, &mut Pointer::default(), &mut diagnostics);
@@ -95,7 +95,7 @@ fn pattern(tree: &Pattern<'_>) -> Value {
     }
     match clauses.as_mut_slice() {
         [] => {}
-        // A single clause stands beside the fields.
+        // A single clause is merged into the fields.
         [Value::Object(only)] => fields.append(only),
         _ => {
             fields.insert("$and".to_owned(), Value::Array(clauses));
@@ -150,7 +150,7 @@ fn with_elements(mut conditions: Vec<Value>) -> Vec<Value> {
     conditions
 }
 
-/// Native conditions of which one holds for a value exactly if it is a scalar that satisfies the condition.
+/// Native conditions of which one holds exactly for the scalars that satisfy the event-bridge condition.
 fn on_scalar(condition: &Condition<'_>) -> Vec<Value> {
     let mut all = Vec::new();
     for test in &condition.tests {
@@ -171,7 +171,7 @@ fn on_scalar(condition: &Condition<'_>) -> Vec<Value> {
                 all.extend([Value::Null, Value::Object(other)]);
             }
             TestKind::Leaf(leaf) => all.push(leaf::condition(leaf)),
-            // The dialect has no others.
+            // The dialect has no other tests.
             _ => {}
         }
     }

@@ -24,7 +24,7 @@ pub(super) fn condition(leaf: &Leaf) -> Value {
     let text = |operator: &str, text: &str| object(operator, Value::from(text));
     match leaf {
         Leaf::Equals(value) => literal(value),
-        // Not the opposite of one of them.
+        // Not the negation of one of them.
         Leaf::OneOf(literals) => {
             let literals: Vec<Value> = literals.iter().map(literal).collect();
             json!({"$anythingBut": {"$anythingBut": literals}})
@@ -46,7 +46,7 @@ pub(super) fn condition(leaf: &Leaf) -> Value {
             object("$anythingBut", only.unwrap_or(Value::Array(literals)))
         }
         Leaf::Not(value) => object("$not", literal(value)),
-        // What the i flag of the regex crate does is simple case folding, too.
+        // The i flag of the regex crate means simple case folding, too.
         Leaf::FoldedEquals(other) => folded("\\A", other.source(), "\\z"),
         Leaf::FoldedPrefix(prefix) => folded("\\A", prefix.source(), ""),
         Leaf::FoldedSuffix(suffix) => folded("", suffix.source(), "\\z"),

@@ -1,7 +1,7 @@
-//! Filters of other dialects, said in the native one.
+//! Conversion of filters from other dialects to the native one.
 //!
-//! The result means the same on every event, or there is none: what the native dialect cannot say exactly is refused with
-//! the reason. What was written is compiled before it is handed out, so it is a filter.
+//! The result has the same meaning for every event; if the native dialect cannot express a part exactly, conversion
+//! fails and names it. The result is compiled before it is returned, so it is a valid filter.
 
 mod event_bridge;
 mod leaf;
@@ -16,7 +16,7 @@ use crate::filter::Filter;
 use crate::limits::Limits;
 use crate::options::FilterOptions;
 
-/// How to say a filter in the native dialect, and what may be assumed of events on the way.
+/// Options for converting a filter to the native dialect.
 ///
 /// ```
 /// use filter::{Conversion, Dialect, FilterOptions};
@@ -25,7 +25,7 @@ use crate::options::FilterOptions;
 /// let options = FilterOptions::new().dialect(Dialect::EventBridge);
 /// let pattern = options.parse(r#"{"source": ["aws.ec2"]}"#)?;
 ///
-/// // Of this pattern's meaning, the native dialect cannot say that it holds for {"source": [["aws.ec2"]]} too.
+/// // The pattern also matches {"source": [["aws.ec2"]]}, which the native dialect cannot express.
 /// assert!(pattern.to_native().is_err());
 ///
 /// let native = Conversion::new().assume_flat_arrays(true).to_native(&pattern)?;
@@ -39,22 +39,22 @@ pub struct Conversion {
 }
 
 impl Conversion {
-    /// Nothing is assumed, and the default limits hold for the result.
+    /// No assumption, and the default limits.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Whether it may be assumed that no event has an array as an element of an array.
+    /// Assumes that no event has an array as an element of an array.
     ///
-    /// The event-bridge dialect looks into arrays in arrays, to any depth, and the native one does not: only under this
-    /// assumption can its patterns be converted. Hardly any events break it, but that is for who has them to say.
+    /// The event-bridge dialect looks into nested arrays of any depth and the native one does not, so patterns can be
+    /// converted only under this assumption. Few events break it, but only the caller can know.
     #[must_use]
     pub fn assume_flat_arrays(mut self, assume: bool) -> Self {
         self.flat_arrays = assume;
         self
     }
 
-    /// The limits that the result must keep.
+    /// Sets the limits of the result.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
@@ -64,13 +64,14 @@ impl Conversion {
     /// The filter in the native dialect; a native filter is returned as it is.
     ///
     /// # Errors
-    /// If the native dialect cannot say it exactly, with every place where it cannot; or if the result is past a limit.
+    /// If the native dialect cannot express the filter exactly (each place is reported), or if the result exceeds a
+    /// limit.
     pub fn to_native(&self, filter: &Filter) -> Result<Value, FilterError> {
         if filter.dialect() == Dialect::Native {
             return Ok(filter.to_value());
         }
         let node = filter.source().to_node();
-        // The filter compiled under limits of its own, which may have been wider than the defaults.
+        // The filter may have been compiled with wider limits than the defaults.
         let limits = Limits::new().with_depth(Limits::MAX_DEPTH).with_regex_bytes(usize::MAX);
         let mut context = Context::new(&limits, "");
         let tree = filter.dialect().read(&node, &mut context);
@@ -84,7 +85,7 @@ impl Conversion {
     }
 }
 
-/// The only thing that can be wrong with what was written here is that it is past a limit.
+/// Converted filters are valid, so the only possible error is an exceeded limit.
 fn too_large(error: FilterError) -> FilterError {
     let first = error.diagnostics().first().map_or("", Diagnostic::message);
     let diagnostic = Diagnostic::error(format!("the filter in the native dialect is past a limit: {first}"))
@@ -99,4 +100,24 @@ fn key(name: &str) -> String {
 
 fn object(key: impl Into<String>, value: Value) -> Value {
     Value::Object(Map::from_iter([(key.into(), value)]))
+}
+
+impl Filter {
+    /// The filter's source in the native dialect, with the same meaning for every event.
+    ///
+    /// ```
+    /// use filter::{Dialect, FilterOptions};
+    /// use serde_json::json;
+    ///
+    /// let filter = FilterOptions::new().dialect(Dialect::TriggerDev).parse(r#"{"n": [{"$gt": 1}, {"$lt": 5}]}"#)?;
+    /// assert_eq!(filter.to_native()?, json!({"n": {"$gt": 1, "$lt": 5}}));
+    /// # Ok::<(), filter::FilterError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the native dialect cannot express it exactly: patterns of the event-bridge dialect look into nested arrays.
+    /// [`Conversion`] converts them on the assumption that events have none.
+    pub fn to_native(&self) -> Result<Value, FilterError> {
+        Conversion::new().to_native(self)
+    }
 }

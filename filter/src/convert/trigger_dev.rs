@@ -1,4 +1,4 @@
-//! From trigger-dev to native: arrays of matchers, which are all-of, become one matcher; all of it can be said.
+//! From trigger-dev to native: arrays of matchers, which are all-of, become one matcher. Every filter can be converted.
 
 use serde_json::{Map, Value, json};
 
@@ -30,8 +30,8 @@ fn leaves<'c>(condition: &'c Condition<'_>) -> impl Iterator<Item = &'c Leaf> {
     })
 }
 
-/// One matcher where no operator is there twice, `$all` where one is, and what holds for everything where nothing is
-/// asked. The member must stay even then: a nested filter without members would hold where one with `[]` does not.
+/// One matcher if all operators differ, otherwise `$all`; for an empty array a condition that always holds. The member
+/// must stay even then: without members the nested filter would hold in cases in which `[]` does not.
 fn all_of(conditions: &[Condition<'_>]) -> Value {
     let nothing = |leaf: &&Leaf| matches!(leaf, Leaf::AnythingBut(literals) if literals.is_empty());
     let matchers: Vec<Value> =
@@ -50,7 +50,7 @@ fn all_of(conditions: &[Condition<'_>]) -> Value {
     Value::Object(merged)
 }
 
-/// `$between` of a number and itself is written as that number, which is no matcher.
+/// `$between` with equal bounds is written as the number, a literal.
 fn as_matcher(leaf: &Leaf) -> Value {
     match leaf::condition(leaf) {
         Value::Object(matcher) => Value::Object(matcher),

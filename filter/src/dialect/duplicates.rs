@@ -1,4 +1,4 @@
-//! Whether a condition is there twice.
+//! The warning about duplicate conditions.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::json::{Kind, Node};
 use crate::ops::Num;
 
-/// Warns of every item that says what an earlier one says already; linear in the size of the items, but for sorting keys.
+/// Warns about every item that equals an earlier one; linear in the size of the items, except for sorting keys.
 pub(super) fn warn_of_duplicates<'n>(items: &'n [Node], context: &mut Context<'n>) {
     if items.len() < 2 {
         return;
@@ -27,7 +27,7 @@ pub(super) fn warn_of_duplicates<'n>(items: &'n [Node], context: &mut Context<'n
     }
 }
 
-/// A text that equal conditions share: keys sorted, numbers in their one form.
+/// A text that is the same for equal conditions: keys sorted, numbers in their normal form.
 fn canonical(node: &Node, out: &mut String) {
     match &node.kind {
         Kind::Number(number) => match Num::new(number) {

@@ -1,8 +1,7 @@
 //! The event-bridge dialect: patterns of EventBridge, event-ruler and quamina.
 //!
-//! Conditions are judged on scalars, and arrays are looked into on the way to them; the tree says so by [`Reach::Scalars`].
-//! Where FILTER.md's rules are stricter or laxer than event-ruler's, the corpus of event-ruler's own answers leaves the
-//! case out.
+//! Conditions apply to scalars, also inside arrays; the tree records this as [`Reach::Scalars`]. The corpus of
+//! event-ruler's own answers omits the cases in which the rules of FILTER.md differ on purpose.
 
 use super::context::{Context, Duplicates, shown};
 use super::duplicates::warn_of_duplicates;
@@ -119,7 +118,7 @@ fn field<'n>(json: &'n json::Member, context: &mut Context<'n>) -> Option<Judged
     }
 }
 
-/// One of the conditions of a field; `or`: whether that field is called `$or`.
+/// One condition of a field; `or`: whether the field is named `$or`.
 fn condition<'n>(node: &'n Node, or: bool, context: &mut Context<'n>) -> Option<Condition<'n>> {
     let members = match &node.kind {
         Kind::Object(members) => members,
@@ -201,8 +200,8 @@ fn unknown_operator<'n>(member: &'n json::Member, or: bool, context: &mut Contex
     context.report(member.key_span, diagnostic.with_help(help));
 }
 
-/// The argument `{"equals-ignore-case": string}` of `prefix` and `suffix`: `None` if it is no object, `Some(None)` if it
-/// is another one.
+/// The argument `{"equals-ignore-case": string}` of `prefix` and `suffix`: `None` if it is no object, `Some(None)` if
+/// it is an invalid object.
 fn ignore_case<'n>(node: &'n Node, context: &mut Context<'n>) -> Option<Option<Folded>> {
     let Kind::Object(members) = &node.kind else { return None };
     let members = context.distinct(members, Duplicates::LastCounts);
@@ -350,7 +349,7 @@ fn anything_but<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> 
     }
 }
 
-/// `anything-but` of an operator with a string or several.
+/// `anything-but` with an operator and one or more strings.
 fn none_of<'n>(member: &'n json::Member, context: &mut Context<'n>) -> Option<TestKind<'n>> {
     let (key, node) = (member.key.as_str(), &member.value);
     if !matches!(key, "prefix" | "suffix" | "equals-ignore-case" | "wildcard") {

@@ -1,7 +1,7 @@
 //! The dialects: how each reads JSON into the one typed tree.
 //!
-//! A reader never stops at an error. It reports it, leaves out what it cannot read, and goes on, so that a person sees
-//! everything that is wrong at once. The tree of a filter with errors is never compiled.
+//! A reader does not stop at an error. It reports it, omits the invalid part and continues, so that a person sees all
+//! errors of a filter at once. A tree with errors is never compiled.
 
 mod context;
 mod duplicates;
@@ -18,7 +18,7 @@ use crate::ast::Pattern;
 use crate::json::Node;
 pub(crate) use context::Context;
 
-/// Which language a filter is written in.
+/// The language of a filter.
 ///
 /// ```
 /// use filter::Dialect;
@@ -40,10 +40,10 @@ pub enum Dialect {
 }
 
 impl Dialect {
-    /// All of them, the default first.
+    /// All dialects, the default first.
     pub const ALL: [Self; 3] = [Self::Native, Self::TriggerDev, Self::EventBridge];
 
-    /// Its name, as [`FromStr`] reads it.
+    /// The dialect's name, as [`FromStr`] reads it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Native => "native",
@@ -52,7 +52,7 @@ impl Dialect {
         }
     }
 
-    /// Reads a filter; what is wrong with it goes to `context`.
+    /// Reads a filter; reports errors and warnings to `context`.
     pub(crate) fn read<'n>(self, node: &'n Node, context: &mut Context<'n>) -> Pattern<'n> {
         match self {
             Self::Native => native::read(node, context),
@@ -89,7 +89,7 @@ impl<'de> Deserialize<'de> for Dialect {
     }
 }
 
-/// No dialect has this name.
+/// The error for an unknown dialect name.
 ///
 /// ```
 /// let error = "mongodb".parse::<filter::Dialect>().unwrap_err();

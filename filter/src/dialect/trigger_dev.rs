@@ -1,8 +1,8 @@
 //! The trigger-dev dialect: Trigger.dev's EventFilter, unchanged.
 //!
-//! A field holds an array or a nested filter, and nothing else. An array of literals is any-of, an array of matchers
-//! all-of, an empty one no constraint. What the original does by accident of JavaScript (properties that every object has,
-//! numbers rounded to doubles) is not reproduced; what it ignores in silence is an error.
+//! A field holds an array or a nested filter. An array of literals is any-of, an array of matchers all-of, an empty
+//! array no constraint. Accidents of JavaScript in the original (inherited properties, numbers rounded to doubles) are
+//! not reproduced; filters that the original silently ignores in part are errors.
 
 use super::context::{Context, Duplicates, shown};
 use super::duplicates::warn_of_duplicates;
@@ -16,7 +16,8 @@ use crate::json::{self, Kind, Node};
 use crate::ops::text::Quoted;
 use crate::ops::{Leaf, Literal, LiteralSet, Range};
 
-/// Every operator, in the order in which the original asks for them: of several in one matcher it uses the first.
+/// Every operator, in the order in which the original tests for them: it uses the first in a matcher and ignores the
+/// rest.
 pub(crate) const OPERATORS: [&str; 13] = [
     "$endsWith",
     "$startsWith",

@@ -1,4 +1,4 @@
-//! What a program expects, in words that follow "expected".
+//! Descriptions of conditions, as they follow the word "expected".
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use crate::ops::text::Quoted;
 use crate::program::{Condition, Id, Judge, Member, Node, Pattern, Program, Run, Test};
 
 impl Program {
-    /// What a field must be, but for patterns nested in it.
+    /// The condition on a field.
     pub(super) fn describe_node(&self, out: &mut dyn fmt::Write, node: &Node) -> fmt::Result {
         match *node {
             Node::Any(conditions) | Node::Scalars { conditions, .. } => self.describe_any(out, conditions),

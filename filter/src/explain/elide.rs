@@ -115,7 +115,7 @@ fn write_object<'k, V: Shown>(
     out.write_str("}")
 }
 
-/// `a.b[0]["x y"]`, built while walking down.
+/// A path such as `a.b[0]["x y"]`, built on the way down.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Path(String);
 
@@ -134,7 +134,7 @@ impl Path {
         Self(text)
     }
 
-    /// An element of an array, by its index if that is known.
+    /// An element of an array, with its index if known.
     pub(super) fn element(&self, index: Option<usize>) -> Self {
         match index {
             Some(index) => Self(format!("{}[{index}]", self.0)),

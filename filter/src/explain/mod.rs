@@ -1,8 +1,8 @@
-//! Why an event does or does not match: every condition with its path, what it expects, and what is there.
+//! Explanations of a match or a mismatch: every condition with its path, expected and actual value.
 //!
-//! Verdicts are the value engine's own, asked node by node, so that the two cannot disagree. What this adds is the order:
-//! what failed comes before what held, and of what failed that comes first which was nearest to holding, since that is
-//! usually what the reader looks for.
+//! The results come from the value engine, node by node, so both always agree. This module adds the order: failed
+//! conditions before others, and among the failed ones the nearest to holding first, since readers usually look for
+//! that one.
 
 mod describe;
 mod elide;
@@ -11,7 +11,7 @@ mod walk;
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
-/// Why an event does or does not match a filter.
+/// An explanation of why an event matches a filter or not.
 ///
 /// Its `Display` is for people, its `Serialize` for tools.
 ///
@@ -35,7 +35,7 @@ pub struct Explanation {
     entries: Vec<Entry>,
 }
 
-/// A condition, or several that belong together.
+/// A condition or a group of conditions.
 #[derive(Clone, Debug, PartialEq)]
 enum Entry {
     Check(Check),
@@ -50,13 +50,13 @@ struct Group {
     entries: Vec<Entry>,
 }
 
-/// How the entries of a group make its verdict.
+/// How the results of a group's entries combine.
 #[derive(Clone, Debug, PartialEq)]
 enum Rule {
     Any,
     All,
     None,
-    /// Those of the element of an array that matches, or comes nearest to it.
+    /// The conditions on one element of an array: the matching element, or the one nearest to a match.
     Element {
         path: String,
         count: usize,
@@ -81,7 +81,7 @@ pub struct Check {
     nearness: Nearness,
 }
 
-/// How near to holding a condition is, nearest last.
+/// How near a condition is to holding, from the farthest to the nearest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Nearness {
     Missing,
@@ -97,8 +97,8 @@ impl Explanation {
         self.matched
     }
 
-    /// Every condition that was judged, nearest misses first. Of an array whose elements are held against a nested
-    /// filter, only the nearest element's.
+    /// Every condition that was judged, the nearest misses first. For a nested filter on an array, only the conditions
+    /// of the nearest element.
     pub fn checks(&self) -> impl Iterator<Item = &Check> {
         let mut open = vec![self.entries.iter()];
         std::iter::from_fn(move || {
@@ -121,17 +121,17 @@ impl Explanation {
 }
 
 impl Check {
-    /// Where in the event: `items[0].price`.
+    /// The place in the event: `items[0].price`.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// What the condition expects, in words.
+    /// The expected value or property, in words.
     pub fn expected(&self) -> &str {
         &self.expected
     }
 
-    /// What is there: JSON, its middle left out if it is long, or `missing`.
+    /// The actual value as JSON, shortened if it is long, or `missing`.
     pub fn actual(&self) -> &str {
         &self.actual
     }
@@ -150,7 +150,8 @@ impl Entry {
         }
     }
 
-    /// A group is as near as the nearest condition in it that fails, or else as its verdict says.
+    /// The nearness of a group is that of its nearest failed condition; without a failed condition it follows from the
+    /// result.
     fn nearness(&self) -> Nearness {
         match self {
             Self::Check(check) => check.nearness,
@@ -167,7 +168,7 @@ impl Entry {
     }
 }
 
-/// How many of the entries fail and how near the nearest of them is: what makes one attempt nearer than another.
+/// The number of failed entries and the nearness of the nearest one: attempts with fewer failures are nearer.
 fn distance(entries: &[Entry]) -> (usize, std::cmp::Reverse<Nearness>) {
     let failed = entries.iter().filter(|entry| !entry.held());
     let nearest = failed.clone().map(Entry::nearness).max().unwrap_or(Nearness::Held);

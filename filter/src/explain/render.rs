@@ -1,10 +1,10 @@
-//! An explanation as text: a verdict, then a line per condition, in columns, what failed first.
+//! Explanations as text: the result, then one line per condition in columns, failed conditions first.
 
 use std::fmt;
 
 use super::{Check, Entry, Explanation, Group, Rule};
 
-/// A column grows with its longest entry, but no further than this; what is longer just sticks out.
+/// The greatest width of a column; longer entries protrude.
 const WIDEST: usize = 36;
 
 impl fmt::Display for Explanation {
@@ -25,7 +25,7 @@ impl fmt::Display for Explanation {
     }
 }
 
-/// `unwanted`: whether none of the entries may hold.
+/// `unwanted`: whether the entries must not hold.
 fn entries(f: &mut fmt::Formatter<'_>, all: &[Entry], level: usize, unwanted: bool) -> fmt::Result {
     let checks = || {
         all.iter().filter_map(|entry| match entry {
@@ -82,7 +82,7 @@ pub(super) fn summary(entries: &[Entry]) -> Option<String> {
     }
 }
 
-/// Which of the filters that must not match does.
+/// The entry that holds although it must not.
 fn excluded(entries: &[Entry]) -> String {
     match entries.iter().find(|entry| entry.held()) {
         Some(Entry::Check(Check { path, actual, expected, .. })) => {

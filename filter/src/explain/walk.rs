@@ -1,4 +1,4 @@
-//! The walk that makes an explanation: over the program, with the event alongside.
+//! The walk that makes an explanation, over the program and the event side by side.
 
 use super::elide::{Path, Shown, actual, elided};
 use super::{Check, Entry, Explanation, Group, Nearness, Rule, distance};
@@ -9,13 +9,13 @@ use crate::ops::{Leaf, Literal, View};
 use crate::program::{Condition, Id, Member, Node, Pattern, Program, Run, Test};
 
 impl Program {
-    /// Explains a verdict; linear in the size of the event times the number of conditions.
+    /// Explains the result; linear in the size of the event times the number of conditions.
     pub(crate) fn explain<V: Shown>(&self, event: V) -> Explanation {
         let matched = self.matches(event);
         Explanation { matched, entries: self.explain_pattern(self.root, event, &Path::default()) }
     }
 
-    /// A pattern on a value that is there.
+    /// Explains a pattern on a present value.
     fn explain_pattern<V: Shown>(&self, id: Id<Pattern>, value: V, path: &Path) -> Vec<Entry> {
         let pattern = &self.patterns[id];
         match value.shape() {
@@ -26,7 +26,7 @@ impl Program {
         }
     }
 
-    /// Nothing in a pattern is judged where null is, or nothing at all.
+    /// A missing value or null: the pattern's members are not applied.
     fn no_object<V: Shown>(&self, pattern: Id<Pattern>, value: Option<V>, path: &Path) -> Entry {
         Entry::Check(Check {
             path: path.shown(),
@@ -56,7 +56,7 @@ impl Program {
                         Junction::Or => Rule::Any,
                         Junction::And => Rule::All,
                         Junction::Nor => {
-                            // What holds is what must not.
+                            // The entries that must not hold but do, first.
                             alternatives.sort_by_key(|entry| !entry.held());
                             Rule::None
                         }
@@ -99,7 +99,7 @@ impl Program {
         }
     }
 
-    /// A nested pattern on an array: how it fares on the element that matches, or comes nearest to it.
+    /// Explains a nested pattern on an array by the element that matches, or the one nearest to a match.
     fn explain_elements<V: Shown>(
         &self,
         node: &Node,
@@ -109,7 +109,7 @@ impl Program {
         array: V,
         path: &Path,
     ) -> Entry {
-        // With arrays in the array, a number would not lead to the element.
+        // With nested arrays an index would not identify the element.
         let flat = match array.shape() {
             Shape::Array(mut items) => !items.any(is_array),
             _ => false,
@@ -129,7 +129,7 @@ impl Program {
                 held,
                 entries,
             }),
-            // No element decides: there is none, or none has a field that the pattern names.
+            // No element decides: the array is empty, or no element has a field of the pattern.
             _ => Entry::Check(Check {
                 path: path.shown(),
                 expected: elided(|out| self.describe_node(out, node)),
@@ -151,7 +151,7 @@ impl Program {
         }
     }
 
-    /// Whether a condition is about values of this type.
+    /// Whether a condition can hold for values of this type.
     fn wants<V: Shown>(&self, condition: &Condition, value: V) -> bool {
         let array = is_array(value);
         self.tests[condition.tests].iter().all(|test| match *test {
@@ -185,7 +185,7 @@ fn same_type<V: Shown>(literal: &Literal, value: V) -> bool {
     })
 }
 
-/// One entry for conditions that must all hold.
+/// A single entry for conditions that must all hold.
 fn all_of(mut entries: Vec<Entry>) -> Entry {
     match entries.pop() {
         Some(only) if entries.is_empty() => only,
@@ -196,7 +196,7 @@ fn all_of(mut entries: Vec<Entry>) -> Entry {
     }
 }
 
-/// What failed first, the nearest miss before all others; otherwise in the filter's order.
+/// Sorts failed entries first, the nearest miss before others; otherwise in the filter's order.
 fn ordered(mut entries: Vec<Entry>) -> Vec<Entry> {
     entries.sort_by_key(|entry| (entry.held(), std::cmp::Reverse(entry.nearness())));
     entries

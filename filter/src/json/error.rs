@@ -1,10 +1,10 @@
-//! Why a text is not JSON, and where.
+//! The error of a text that is not JSON.
 
 use std::fmt;
 
 use crate::diagnostic::{Code, Diagnostic, Span};
 
-/// A text is not JSON, or is past a limit.
+/// A text is not JSON, or exceeds a limit.
 ///
 /// ```
 /// let error = filter::json::parse("{\n  'a': 1}", &filter::Limits::new()).unwrap_err();

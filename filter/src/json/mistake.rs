@@ -1,4 +1,4 @@
-//! What to tell someone whose text is not JSON: what stands there, what should, and what was probably meant.
+//! Messages about invalid JSON: the unexpected text, the expected one, and help for frequent mistakes.
 
 use super::error::JsonError;
 use super::parse::{Frame, Parser};
@@ -13,7 +13,7 @@ impl Parser<'_> {
         }
     }
 
-    /// What stands here is not what should; the help knows what people most often write instead of JSON.
+    /// The error for unexpected text at the current position, with help for the mistakes that people most often make.
     pub(super) fn unexpected(&self, expected: &str) -> JsonError {
         let rest = &self.text[self.at..];
         let Some(character) = rest.chars().next() else {
@@ -85,7 +85,7 @@ impl Parser<'_> {
     }
 }
 
-/// Characters that cannot be seen, by their escapes.
+/// Replaces invisible characters by their escapes.
 pub(super) fn visible(text: &str) -> String {
     let invisible = |c: char| c.is_control() || c == '\u{feff}';
     text.chars().map(|c| if invisible(c) { c.escape_unicode().to_string() } else { c.to_string() }).collect()

@@ -1,8 +1,8 @@
-//! JSON that knows where it stands in its text.
+//! JSON with the position of every value in its text.
 //!
-//! [`parse`] accepts exactly what `serde_json::from_str::<Value>` accepts and gives the same values, except that
-//! floats are always rounded correctly. It differs in what it keeps: the byte span of every value and key, the order of
-//! members, and duplicate keys. A second parser is the price; serde_json gives neither spans nor duplicates.
+//! [`parse`] accepts exactly what `serde_json::from_str::<Value>` accepts and gives the same values, except that floats
+//! are always rounded correctly. It also keeps the byte span of every value and key, the order of members, and
+//! duplicate keys. serde_json gives neither spans nor duplicates, hence a second parser.
 
 mod error;
 mod mistake;

@@ -8,7 +8,7 @@ use serde_json::{Map, Number, Value};
 use crate::diagnostic::Span;
 use crate::limits::Limits;
 
-/// A JSON value and where it stands in its text.
+/// A JSON value with its position in the text.
 ///
 /// ```
 /// use filter::{Limits, json};
@@ -22,13 +22,13 @@ use crate::limits::Limits;
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
-    /// Its bytes in the text; `None` if it was not read from one.
+    /// Its bytes in the text; `None` if it was not parsed from text.
     pub span: Option<Span>,
-    /// What it is.
+    /// The value's type and content.
     pub kind: Kind,
 }
 
-/// What a JSON value is.
+/// The type and content of a JSON value.
 ///
 /// ```
 /// use filter::json::{Kind, Node};
@@ -103,7 +103,7 @@ impl Node {
         }
     }
 
-    /// What it is, with its article, for messages: `"an object"`, `"a string"`, `"null"`, …
+    /// The type with its article, for messages: `"an object"`, `"a string"`, `"null"`, …
     pub fn type_name(&self) -> &'static str {
         match &self.kind {
             Kind::Null => "null",
@@ -115,7 +115,7 @@ impl Node {
         }
     }
 
-    /// The member named `key`, the last of them if there are several; `None` if there is none or this is no object.
+    /// The member named `key`, the last of several; `None` if the object has none, or the value is no object.
     pub fn get(&self, key: &str) -> Option<&Self> {
         match &self.kind {
             Kind::Object(members) => members.iter().rev().find(|m| m.key == key).map(|m| &m.value),
@@ -151,7 +151,7 @@ impl<'de> Deserialize<'de> for Node {
     }
 }
 
-/// Reads a value inside which so many more levels may be nested.
+/// A seed for a value that may contain `left` more levels of nesting.
 #[derive(Clone, Copy)]
 struct AtDepth {
     left: usize,

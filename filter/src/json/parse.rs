@@ -1,7 +1,7 @@
 //! The parser: text in, [`Node`]s with spans out.
 //!
-//! It keeps its own stack of open arrays and objects instead of recursing, so that nesting costs heap, which the depth
-//! limit bounds, and never stack. What it accepts is what serde_json accepts; a property test holds it to that.
+//! The parser keeps open arrays and objects on a stack of its own instead of recursing, so that nesting uses heap,
+//! which the depth limit bounds. It accepts the texts that serde_json accepts; a property test compares both.
 //!
 //! ```text
 //!  value ──► scalar ─────────────────────┐
@@ -58,7 +58,7 @@ pub fn parse_sequence(text: &str, limits: &Limits) -> Result<Vec<Node>, JsonErro
         }
         let node = parser.value()?;
         parser.check_length(start, parser.at, limits)?;
-        // `1 2` is a sequence and `12` a number, so after a word or number another may not follow at once.
+        // `1 2` is a sequence and `12` a number, so a word or number needs a separator behind it.
         let word = !matches!(node.kind, Kind::Array(_) | Kind::Object(_) | Kind::String(_));
         let apart = matches!(parser.peek(), None | Some(b' ' | b'\t' | b'\n' | b'\r' | b'"' | b'[' | b'{'));
         if word && !apart {
@@ -68,11 +68,11 @@ pub fn parse_sequence(text: &str, limits: &Limits) -> Result<Vec<Node>, JsonErro
     }
 }
 
-/// Why an event is not JSON that has been found not to be.
+/// The error for an event that was rejected by the bytes engine.
 pub(crate) fn event_error(bytes: &[u8], depth: usize) -> JsonError {
     match parse_event(bytes, depth) {
         Err(error) => error,
-        // A test holds the two readers to the same judgement.
+        // Unreachable: tests check that both parsers accept the same documents.
         Ok(_) => JsonError::new("not JSON", Span { start: 0, end: bytes.len() }, bytes),
     }
 }
@@ -90,13 +90,13 @@ pub(crate) fn parse_event(bytes: &[u8], depth: usize) -> Result<(&str, Node), Js
     Ok((text, node))
 }
 
-/// An array or object whose end has not been reached.
+/// An array or object that is not closed yet.
 pub(super) enum Frame {
     Array {
         start: usize,
         items: Vec<Node>,
     },
-    /// `key` is that of the member whose value is being read; `None` between members.
+    /// `key` belongs to the member whose value is being read; `None` between members.
     Object {
         start: usize,
         members: Vec<Member>,
@@ -178,7 +178,8 @@ impl<'t> Parser<'t> {
         }
     }
 
-    /// Puts a finished value where it belongs, and closes what it was the last part of. `None`: another value follows.
+    /// Adds a finished value to the innermost open container, and closes containers that end behind it. `None`: another
+    /// value follows.
     fn complete(&mut self, mut node: Node) -> Result<Option<Node>, JsonError> {
         loop {
             let Some(frame) = self.open.pop() else { return Ok(Some(node)) };

@@ -1,12 +1,12 @@
-//! JSON pointers (RFC 6901), kept while walking down a document.
+//! JSON pointers (RFC 6901), maintained during a walk over a document.
 
 use std::fmt;
 
-/// The way to where a walk is. It grows by a step on the way down and shrinks on the way up, and is only written out when
-/// there is something to say: of most documents there is not.
+/// The path of a walk: it grows by a step on the way down and shrinks on the way up. It is formatted only for a
+/// diagnostic, which most documents do not cause.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Pointer<'n> {
-    /// Where the document stands in another.
+    /// The document's own pointer, if it is embedded in another document.
     prefix: &'n str,
     steps: Vec<Step<'n>>,
 }
@@ -18,7 +18,7 @@ enum Step<'n> {
 }
 
 impl<'n> Pointer<'n> {
-    /// A pointer that begins where a document is embedded in another.
+    /// The pointer of a document that is embedded in another one.
     pub(crate) fn under(prefix: &'n str) -> Self {
         Self { prefix, steps: Vec::with_capacity(8) }
     }

@@ -1,7 +1,7 @@
-//! Which values a condition can hold for, and for which it certainly does, as far as that is easy to see.
+//! Approximations of the values for which a condition can hold, and for which it must.
 //!
-//! Both are approximations on the safe side: [`Upper`] never leaves out a value that satisfies the condition, [`Lower`]
-//! never includes one that does not. So what they say of a filter is true, though they do not say everything.
+//! Both are safe: [`Upper`] includes every value that satisfies the condition, [`Lower`] excludes every value that does
+//! not. So warnings based on them are true, though incomplete.
 
 use std::cmp::Ordering;
 
@@ -9,8 +9,8 @@ use crate::ast::{Condition, Test, TestKind};
 use crate::ops::number::Bound;
 use crate::ops::{Leaf, Literal, Num, Range};
 
-/// How many literals are compared with each other. More are passed over: they are no slip of the pen, and comparing
-/// them all would take quadratic time.
+/// The most literals that are compared with each other. Longer lists are hardly mistakes, and comparing them would take
+/// quadratic time.
 const COMPARED: usize = 32;
 
 /// A set of types of values, `true` and `false` being types of their own.
@@ -23,18 +23,18 @@ const TRUE: Types = 8;
 pub(super) const NUMBER: Types = 16;
 pub(super) const STRING: Types = 32;
 const ARRAY: Types = 64;
-/// With objects, which no operator tells apart.
+/// Includes objects, which no operator distinguishes.
 pub(super) const EVERYTHING: Types = 255;
 
-/// All that the event-bridge dialect judges: scalars, and that there is none.
+/// The cases of the event-bridge dialect: a scalar, or none.
 pub(super) const SCALARS: Types = MISSING | NULL | FALSE | TRUE | NUMBER | STRING;
 
-/// At least the values that satisfy a condition.
+/// A superset of the values that satisfy a condition.
 #[derive(Clone, Debug)]
 pub(super) struct Upper<'t> {
     types: Types,
     numbers: Range,
-    /// The only string there can be.
+    /// The only possible string.
     string: Option<&'t str>,
 }
 
@@ -84,7 +84,7 @@ impl<'t> Upper<'t> {
         if other.is_empty() {
             return self;
         }
-        // Ranges and strings are not united: leaving them open is on the safe side.
+        // Ranges and strings are not united: leaving them open is safe.
         Self::of_types(self.types | other.types)
     }
 
@@ -139,22 +139,22 @@ impl<'t> Upper<'t> {
     }
 }
 
-/// Whether an integer may satisfy tests of a length; only an equality with a fraction is seen through.
+/// Whether an integer may satisfy tests of a length; detects only equality with a fraction.
 fn holds_an_integer(tests: &[Test<'_>]) -> bool {
     !tests.iter().any(|test| {
         matches!(&test.kind, TestKind::Leaf(Leaf::Equals(Literal::Number(Num::Float(number)))) if number.fract() != 0.0)
     })
 }
 
-/// At most the values that satisfy a condition: whole types, and all but some literals.
+/// A subset of the values that satisfy a condition: whole types, and all values except some literals.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Lower<'t> {
     pub(super) types: Types,
     ranges: Vec<Range>,
     equal: Vec<&'t Literal>,
-    /// All values but these; `None` if it is not of that form.
+    /// All values except these; `None` if the set has another form.
     all_but: Option<Vec<&'t Literal>>,
-    /// Whether ranges, none of which has all numbers, have them all together.
+    /// Whether several ranges together cover all numbers, though no single one does.
     pub(super) ranges_meet: bool,
 }
 
@@ -163,7 +163,7 @@ impl<'t> Lower<'t> {
         Self { types, ..Self::default() }
     }
 
-    /// All tests together. Only what single tests say is seen: of several, the types that all have.
+    /// The intersection of all tests; for several tests only the types that all of them cover.
     fn of_tests(tests: &'t [Test<'_>]) -> Self {
         match tests {
             [only] => Self::of_test(only),
@@ -247,7 +247,7 @@ fn type_of(literal: &Literal) -> Types {
     }
 }
 
-/// Whether every number lies in one of the ranges: sorted by where they begin, each must begin before a gap.
+/// Whether the ranges cover every number: sorted by lower bound, each must begin before a gap opens.
 fn cover_all_numbers(ranges: &mut [Range]) -> bool {
     ranges.sort_by(|a, b| match (a.low, b.low) {
         (None, None) => Ordering::Equal,
@@ -263,7 +263,7 @@ fn cover_all_numbers(ranges: &mut [Range]) -> bool {
     let mut covered = first.high;
     for range in ranges {
         let (Some(end), Some(start)) = (covered, range.low) else {
-            // One has no end: all is covered. One has no start: it may reach further.
+            // Without an upper bound, all is covered; without a lower bound, the range may extend the covered part.
             if covered.is_none() {
                 return true;
             }
@@ -283,7 +283,7 @@ fn cover_all_numbers(ranges: &mut [Range]) -> bool {
     covered.is_none()
 }
 
-/// The upper bound that lets more in; `None` lets in all.
+/// The greater upper bound; `None` is unbounded.
 fn furthest(a: Option<Bound>, b: Option<Bound>) -> Option<Bound> {
     let (a, b) = (a?, b?);
     Some(match a.at.compare(b.at) {

@@ -1,7 +1,7 @@
-//! Warnings about filters that compile and hardly mean what was meant.
+//! Warnings about filters that compile, but probably do not have the intended meaning.
 //!
-//! Works on the typed tree, so for every dialect. What it says is certain ([`cover`] errs on the safe side), what it does
-//! not say proves nothing: whether a filter can ever match is as hard a question as there is.
+//! The checks work on the typed tree, so for every dialect. Each warning is certain, since [`cover`] errs on the safe
+//! side; a filter without warnings may still be unable to match, which is hard to decide in general.
 
 mod cover;
 
@@ -15,8 +15,7 @@ use crate::dialect::Context;
 use crate::ops::Leaf;
 use crate::ops::text::Quoted;
 
-/// Adds what is suspicious about a tree without errors to the context's warnings; linear in the size of the tree, but
-/// for sorting.
+/// Adds warnings about a valid tree to the context; linear in the size of the tree, except for sorting.
 pub(crate) fn check<'n>(tree: &Pattern<'n>, context: &mut Context<'n>) {
     pattern(tree, context);
 }
@@ -78,7 +77,7 @@ fn field<'n>(node: &Node<'n>, span: Option<Span>, context: &mut Context<'n>) {
     }
 }
 
-/// Conditions of which one suffices.
+/// Any-of conditions.
 fn any<'n>(conditions: &Conditions<'n>, span: Option<Span>, context: &mut Context<'n>) {
     if is_a_literal(&conditions.items) {
         return;
@@ -89,7 +88,7 @@ fn any<'n>(conditions: &Conditions<'n>, span: Option<Span>, context: &mut Contex
     };
     let mut lower = Lower::of_any(&conditions.items);
     if conditions.reach == Reach::Scalars && !conditions.holds_if_missing() {
-        // There, anything but a value still is a value.
+        // In that dialect a missing field satisfies only a test for absence.
         lower.types &= !MISSING;
     }
     if lower.types & universe == universe {
@@ -109,7 +108,7 @@ fn any<'n>(conditions: &Conditions<'n>, span: Option<Span>, context: &mut Contex
     items(conditions.listed, &conditions.items, context);
 }
 
-/// The commonest conditions of all: there is nothing to say of them.
+/// A single literal, the most frequent condition, needs no check.
 fn is_a_literal(conditions: &[Condition<'_>]) -> bool {
     let [Condition { tests, .. }] = conditions else { return false };
     matches!(tests.as_slice(), [Test { kind: TestKind::Leaf(Leaf::Equals(_)), .. }])
@@ -177,7 +176,7 @@ fn tests<'n>(tests: &[Test<'n>], span: Option<Span>, context: &mut Context<'n>) 
     }
 }
 
-/// What an operator's argument holds in turn.
+/// The conditions in an operator's argument.
 fn argument<'n>(test: &Test<'n>, context: &mut Context<'n>) {
     match &test.kind {
         TestKind::Leaf(Leaf::AnythingBut(literals)) if literals.is_empty() => {

@@ -5,7 +5,7 @@
 
 use super::subject::{Shape, Subject};
 use crate::ast::Junction;
-use crate::ops::{Fold, Leaf, Literal, Num, View};
+use crate::ops::{Leaf, Literal, Num, OnArray, View};
 use crate::program::{Condition, Id, Judge, Member, Node, Pattern, Program, Run, Test};
 
 impl Program {
@@ -202,9 +202,9 @@ pub(crate) fn holds<S: Subject>(leaf: &Leaf, value: Option<S>) -> bool {
     // An array nested in the array equals no literal.
     let mut equal = |literal: &Literal| items.any(|item| equals(literal, item));
     match leaf.on_array() {
-        Fold::Fixed(answer) => answer,
-        Fold::Includes(literal) => equal(literal),
-        Fold::Lacks(literal) => !equal(literal),
+        OnArray::Fixed(answer) => answer,
+        OnArray::Includes(literal) => equal(literal),
+        OnArray::Lacks(literal) => !equal(literal),
     }
 }
 

@@ -1,7 +1,7 @@
 //! `$cidr`: IP addresses in a block.
 //!
-//! Addresses are read by the standard library, which refuses octets with leading zeros: some systems read them as octal.
-//! The two families never mix, but an IPv4-mapped IPv6 address (`::ffff:1.2.3.4`) is in an IPv4 block too.
+//! The standard library parses addresses and rejects octets with leading zeros, since some systems read them as octal.
+//! Families never mix, but an IPv4-mapped IPv6 address (`::ffff:1.2.3.4`) is in an IPv4 block too.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -13,7 +13,7 @@ pub(crate) enum Cidr {
     V6 { network: u128, prefix: u8 },
 }
 
-/// Why a text is no block.
+/// The reason why a text is no block.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum CidrError {
     Address,
@@ -23,13 +23,13 @@ pub(crate) enum CidrError {
     },
 }
 
-/// A block as it was written.
+/// A parsed block, with details of its text.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Parsed {
     pub(crate) block: Cidr,
-    /// Bits were set beyond the prefix; they mean nothing.
+    /// Bits were set beyond the prefix; they are ignored.
     pub(crate) host_bits: bool,
-    /// There was no slash.
+    /// The text had no slash.
     pub(crate) bare: bool,
 }
 
@@ -64,7 +64,7 @@ impl Cidr {
         Self::around(address, self.is_ipv4(), self.prefix()).is_some_and(|block| block == *self)
     }
 
-    /// The block of a family and length that an address is in; `None` if the address is of the other family.
+    /// The block of this family and length around an address; `None` if the address is of the other family.
     pub(crate) fn around(address: IpAddr, ipv4: bool, prefix: u8) -> Option<Self> {
         match (address, ipv4) {
             (IpAddr::V4(address), true) => {
@@ -92,7 +92,7 @@ impl Cidr {
     }
 }
 
-/// The address that a text is.
+/// Parses an address.
 pub(crate) fn address(text: &str) -> Option<IpAddr> {
     // The longest address has 45 characters; a longer string need not be parsed.
     if text.len() > 45 { None } else { text.parse().ok() }

@@ -1,12 +1,16 @@
-//! Numbers as most are written, digits with a point perhaps, read without a general parser.
+//! A fast parser for short decimal numbers: up to 19 digits, perhaps with a point, no exponent.
 //!
-//! A decimal of more than 15 digits is no quotient of two numbers that f64 holds exactly. It is multiplied by the
-//! reciprocal of the power of ten instead, which is known to 63 bits; what that leaves unknown nearly never matters for the 53
-//! bits of the result (after Lemire, Number parsing at a gigabyte per second, 2021). Where it does, a general parser is asked.
+//! With more than 15 digits, the digits and the power of ten are not both exact in f64, so their quotient would be
+//! rounded twice. Instead the digits are multiplied by the reciprocal of the power of ten, known to 63 bits; its error
+//! almost never affects the 53 bits of the result (after Lemire, Number parsing at a gigabyte per second, 2021). If it
+//! might, the general parser is used.
+//!
+//! This file and `number` refer to each other: the result is a [`Num`] in normal form, and [`Num::parse`] tries this parser
+//! first.
 
 use super::number::Num;
 
-/// So many digits always fit into 64 bits.
+/// The most digits that always fit into 64 bits.
 const MOST: usize = 19;
 
 /// A number of up to [`MOST`] digits.
@@ -14,12 +18,12 @@ const MOST: usize = 19;
 pub(super) struct Decimal {
     negative: bool,
     digits: u64,
-    /// How many of the digits are behind the point; `None` if there is no point.
+    /// The number of digits behind the point; `None` without a point.
     places: Option<usize>,
 }
 
 impl Decimal {
-    /// What a text stands for, if it is written like this.
+    /// Parses a text of this form.
     #[inline]
     pub(super) fn read(text: &[u8]) -> Option<Self> {
         let (negative, text) = match text {
@@ -44,7 +48,7 @@ impl Decimal {
         Some(Self { negative, digits, places })
     }
 
-    /// Its value, if that is certain.
+    /// The exact value, if it can be determined.
     #[inline]
     pub(super) fn number(self) -> Option<Num> {
         let Some(places) = self.places else {
@@ -56,7 +60,7 @@ impl Decimal {
     }
 }
 
-/// Appends the digits that a text begins with to a number; what is left of the text. Too many of them wrap around.
+/// Appends the leading digits of a text to a number, and returns the rest of the text. More than 19 digits wrap around.
 #[inline(always)]
 fn few_digits<'t>(mut text: &'t [u8], number: &mut u64) -> &'t [u8] {
     while let [digit @ b'0'..=b'9', rest @ ..] = text {
@@ -66,7 +70,7 @@ fn few_digits<'t>(mut text: &'t [u8], number: &mut u64) -> &'t [u8] {
     text
 }
 
-/// The same, for what are mostly eight or more.
+/// The same, faster for eight digits or more.
 #[inline(always)]
 fn many_digits<'t>(mut text: &'t [u8], number: &mut u64) -> &'t [u8] {
     while let Some((eight, rest)) = text.split_first_chunk() {
@@ -88,19 +92,19 @@ fn many_digits<'t>(mut text: &'t [u8], number: &mut u64) -> &'t [u8] {
 fn eight_digits(bytes: [u8; 8]) -> Option<u64> {
     const ZEROS: u64 = 0x3030_3030_3030_3030;
     let word = u64::from_le_bytes(bytes);
-    // The upper half of a digit is 3, and stays that when 6 is added.
+    // The upper half of an ASCII digit is 3, and still is after adding 6.
     let upper = 0xF0F0_F0F0_F0F0_F0F0;
     if word & upper != ZEROS || word.wrapping_add(0x0606_0606_0606_0606) & upper != ZEROS {
         return None;
     }
     let word = word - ZEROS;
-    // Two digits in each lane of 16 bits, four in each of 32, eight.
+    // Combines pairs of digits in 16-bit lanes, then in 32-bit lanes, then in all 64 bits.
     let word = (word * 10 + (word >> 8)) & 0x00FF_00FF_00FF_00FF;
     let word = (word * 100 + (word >> 16)) & 0x0000_FFFF_0000_FFFF;
     Some((word * 10_000 + (word >> 32)) & 0xFFFF_FFFF)
 }
 
-/// `2^shift / 5^n`, rounded down, at least 2⁶² and less than 2⁶³; and the shift. Not for n = 0.
+/// The reciprocal `2^shift / 5^n`, rounded down, at least 2⁶² and less than 2⁶³, and the shift. `n` is not 0.
 const RECIPROCALS: [(u64, i32); MOST + 1] = {
     let mut reciprocals = [(0, 0); MOST + 1];
     let mut power: u128 = 1;
@@ -114,7 +118,7 @@ const RECIPROCALS: [(u64, i32); MOST + 1] = {
     reciprocals
 };
 
-/// `digits / 10^places`, rounded to the nearest f64, if it is clear which that is.
+/// `digits / 10^places`, rounded to the nearest f64; `None` if the nearest is uncertain.
 #[inline]
 fn quotient(digits: u64, places: usize) -> Option<f64> {
     if digits == 0 {
@@ -123,14 +127,14 @@ fn quotient(digits: u64, places: usize) -> Option<f64> {
     let &(reciprocal, shift) = RECIPROCALS.get(places).filter(|_| places > 0)?;
     let zeros = digits.leading_zeros();
     let product = u128::from(digits << zeros) * u128::from(reciprocal);
-    // Below 2⁶³. The digits times what the reciprocal lacks is less than one, and so is what is cut off here.
+    // Below 2⁶³. The reciprocal's error times the digits is less than one, and so is the part cut off here.
     let least = (product >> 64) as i64;
     let float = least as f64;
     if float != (least + 2) as f64 {
         return None;
     }
     let exponent = 64 - zeros as i32 - shift - places as i32;
-    // Far from the ends of f64, so that multiplying by a power of two is exact.
+    // Far from the limits of f64, so multiplying by a power of two is exact.
     Some(float * f64::from_bits(((1023 + exponent) as u64) << 52))
 }
 
@@ -175,7 +179,7 @@ mod tests {
             }
         }
 
-        /// Where rounding is closest: halfway between two neighbours, and a little beside.
+        /// The hardest cases of rounding: halfway between two floats, and close to it.
         #[test]
         fn halves_are_rounded_right(whole in 1_u64 << 52..1 << 53, places in 1_usize..4, off in -1_i64..2) {
             let digits = (whole * 10 + 5) as i64 * 10_i64.pow(places as u32 - 1) + off;

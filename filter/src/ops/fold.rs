@@ -1,6 +1,6 @@
 //! `equals-ignore-case` of the event-bridge dialect: Unicode simple case folding, character by character.
 //!
-//! Simple folding maps one character to one, so a prefix or suffix compares without looking at the rest.
+//! Simple folding maps each character to one character, so a prefix or suffix is compared without the rest of the text.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use icu_casemap::CaseMapper;
 use super::chars::Chars;
 use super::text::Quoted;
 
-/// A text, folded once; values are folded while they are compared.
+/// A text, folded once; values are folded during comparison.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Folded {
     source: Box<str>,
@@ -51,14 +51,14 @@ impl Folded {
         self.folded.chars().rev().all(|expected| characters.next() == Some(expected))
     }
 
-    /// Whether it equals a text, where both are ASCII: characters are bytes there. Others may fold to ASCII.
+    /// The result if both texts are ASCII, where characters are bytes. Other characters may fold to ASCII.
     #[inline]
     fn equals_ascii(&self, bytes: &[u8]) -> Option<bool> {
         let both = self.ascii && bytes.is_ascii();
         both.then(|| bytes.eq_ignore_ascii_case(self.folded.as_bytes()))
     }
 
-    /// The text, folded.
+    /// The folded text.
     pub(crate) fn folded(&self) -> &str {
         &self.folded
     }
@@ -73,7 +73,7 @@ fn fold(text: &str) -> impl DoubleEndedIterator<Item = char> {
     text.chars().map(move |character| mapper.simple_fold(character))
 }
 
-/// Appends the folded text of a value: equal for two texts where, and only where, one equals the other in any case.
+/// Appends the folded text of a value. Two texts have equal results exactly if they are equal in any case.
 pub(crate) fn fold_into(text: Chars<'_>, folded: &mut Vec<u8>) {
     let bytes = text.bytes();
     if bytes.is_ascii() {

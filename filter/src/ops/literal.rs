@@ -1,4 +1,4 @@
-//! Literals and what equals them.
+//! Literals and equality with them.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ pub(crate) enum Literal {
 }
 
 impl Literal {
-    /// Same type, same value. An array or object equals no literal: literals do not look inside.
+    /// Same type and same value. An array or object equals no literal: literals do not look inside.
     pub(crate) fn equals(&self, value: View<'_>) -> bool {
         match (self, value) {
             (Self::Null, View::Null) => true,
@@ -28,7 +28,7 @@ impl Literal {
         }
     }
 
-    /// The literal as if it were a value.
+    /// The literal as a value.
     pub(crate) fn view(&self) -> View<'_> {
         match self {
             Self::Null => View::Null,

@@ -1,7 +1,7 @@
-//! Several literals at once, and whether a value equals one of them.
+//! Sets of literals, and membership of a value.
 //!
-//! Few are compared one by one; many are searched by halves, so that a filter that lists ten thousand names asks about
-//! fourteen of them. A hash table would need the value hashed anew for every set; an ordering needs nothing.
+//! Small sets are compared one by one, large ones by binary search: a list of ten thousand names takes fourteen
+//! comparisons. A hash table would have to hash the value anew for every set.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -11,21 +11,21 @@ use super::compare;
 use super::literal::Literal;
 use super::text;
 
-/// Literals in the order in which they were written.
+/// Literals in the order of the filter.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct LiteralSet {
     listed: Box<[Literal]>,
-    /// The places of the literals, in their order; empty if they are few.
+    /// The indices of the literals in sorted order; empty for a small set.
     sorted: Box<[u32]>,
 }
 
 impl LiteralSet {
-    /// Up to this many literals are compared one by one.
+    /// The most literals that are compared one by one.
     pub(crate) const FEW: usize = 8;
 
     pub(crate) fn new(listed: Vec<Literal>) -> Self {
         let mut sorted = Vec::new();
-        // Filters have fewer than 2³² parts: their text is shorter than that.
+        // The count fits: a filter's text is shorter than 2³² bytes.
         if Self::is_many(listed.len())
             && let Ok(count) = u32::try_from(listed.len())
         {
@@ -51,13 +51,13 @@ impl LiteralSet {
         self.listed.iter()
     }
 
-    /// Whether there are so many that they are searched together.
+    /// Whether a set of this size is sorted.
     pub(crate) fn is_many(count: usize) -> bool {
         count > Self::FEW
     }
 }
 
-/// A total order of scalars in which equal ones, and only those, are equal. What is no scalar comes last.
+/// A total order of scalars, consistent with equality. Values that are no scalars come last.
 fn compare(literal: &Literal, value: View<'_>) -> Ordering {
     match (literal, value) {
         (Literal::Bool(a), View::Bool(b)) => a.cmp(&b),

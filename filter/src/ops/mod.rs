@@ -1,8 +1,8 @@
-//! What operators mean: the only place that knows.
+//! The meaning of operators, defined only here.
 //!
-//! A [`Leaf`] is one operator with its argument, prepared once. Engines show it a [`View`] of a value, however they hold
-//! that value, and it answers; so engines that agree on what a value is cannot disagree on what an operator means. What
-//! needs an array's elements is said as a [`Fold`], which an engine runs over whatever elements it has.
+//! A [`Leaf`] is one operator with its prepared argument. Engines hold values in different ways, but show each as a
+//! [`View`] and ask the leaf, so they cannot disagree about an operator. Operators on the elements of an array are
+//! expressed as a [`OnArray`], which an engine applies to its elements.
 
 mod chars;
 mod cidr;
@@ -33,17 +33,17 @@ pub(crate) use pattern::{Pattern, PatternError};
 use text::Quoted;
 pub(crate) use wildcard::{Wildcard, WildcardError};
 
-/// A value as operators see it: its type, and what it holds if it is a scalar.
+/// A value as operators see it: its type, and its content if it is a scalar.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum View<'a> {
-    /// The field is not there.
+    /// The field is missing.
     Missing,
     Null,
     Bool(bool),
     Number(Num),
     String(Chars<'a>),
     Object,
-    /// A number that is beyond f64. No JSON text that this crate reads has one; no operator on numbers holds for it.
+    /// A number beyond f64. No JSON text that this crate accepts contains one; no operator on numbers holds for it.
     Unrepresentable,
 }
 
@@ -51,7 +51,7 @@ pub(crate) enum View<'a> {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Leaf {
     Equals(Literal),
-    /// Equal to one of many: what an array of conditions has so many literals of that they are searched together.
+    /// Equal to one of many literals of an array of conditions, which are searched together.
     OneOf(LiteralSet),
     StartsWith(Box<str>),
     EndsWith(Box<str>),
@@ -71,19 +71,19 @@ pub(crate) enum Leaf {
     FoldedSuffix(Folded),
 }
 
-/// What an operator asks of an array.
+/// The result of an operator for an array.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Fold<'l> {
-    /// Nothing: the answer is this.
+pub(crate) enum OnArray<'l> {
+    /// The same for every array.
     Fixed(bool),
-    /// Some element equals the literal.
+    /// Some element must equal the literal.
     Includes(&'l Literal),
-    /// No element does.
+    /// No element may equal the literal.
     Lacks(&'l Literal),
 }
 
 impl Leaf {
-    /// Whether it holds for anything but an array.
+    /// Whether the operator holds for a value that is no array.
     pub(crate) fn holds(&self, value: View<'_>) -> bool {
         match self {
             Self::Equals(literal) => literal.equals(value),
@@ -127,22 +127,22 @@ impl Leaf {
         }
     }
 
-    /// What it asks of an array.
-    pub(crate) fn on_array(&self) -> Fold<'_> {
+    /// The operator's result for an array.
+    pub(crate) fn on_array(&self) -> OnArray<'_> {
         match self {
-            Self::Includes(literal) => Fold::Includes(literal),
-            Self::Not(literal) => Fold::Lacks(literal),
-            Self::Exists(expected) => Fold::Fixed(*expected),
-            Self::IsNull(expected) => Fold::Fixed(!expected),
+            Self::Includes(literal) => OnArray::Includes(literal),
+            Self::Not(literal) => OnArray::Lacks(literal),
+            Self::Exists(expected) => OnArray::Fixed(*expected),
+            Self::IsNull(expected) => OnArray::Fixed(!expected),
             // Literals do not look inside arrays, so an array differs from all of them.
-            Self::AnythingBut(_) => Fold::Fixed(true),
-            _ => Fold::Fixed(false),
+            Self::AnythingBut(_) => OnArray::Fixed(true),
+            _ => OnArray::Fixed(false),
         }
     }
 }
 
 impl fmt::Display for Leaf {
-    /// As it follows the word "expected".
+    /// The description that follows the word "expected".
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Equals(literal) => write!(f, "{literal}"),
@@ -170,7 +170,7 @@ impl fmt::Display for Leaf {
     }
 }
 
-/// A text to look for inside others.
+/// A text to search for in others.
 #[derive(Clone, Debug)]
 pub(crate) struct Substring(Box<(Box<str>, memmem::Finder<'static>)>);
 

@@ -1,4 +1,4 @@
-//! Numbers as mathematics sees them: `1`, `1.0` and `1e0` are one number, and no comparison rounds.
+//! Numbers by mathematical value: `1`, `1.0` and `1e0` are equal, and no comparison rounds.
 //!
 //! Comparing by f64 alone would be simpler and wrong: 9007199254740993 would equal 9007199254740992.0.
 
@@ -13,10 +13,10 @@ use super::decimal::Decimal;
 const TWO_63: f64 = 9_223_372_036_854_775_808.0;
 const TWO_64: f64 = 18_446_744_073_709_551_616.0;
 
-/// A JSON number in its one normal form, so that equal numbers are equal as data (and hash alike).
+/// A JSON number in normal form, so that equal numbers have equal representations and hashes.
 ///
-/// `Int` holds every integer that fits an i64, `Big` every other that fits a u64, `Float` only the rest: fractions and
-/// integers beyond 64 bits. It is never NaN or infinite.
+/// `Int` holds every integer within i64, `Big` the other integers within u64, `Float` only the rest: fractions and
+/// larger integers. It is never NaN or infinite.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Num {
     Int(i64),
@@ -25,7 +25,7 @@ pub(crate) enum Num {
 }
 
 impl Num {
-    /// `None` for a number that no f64 holds, which serde_json only produces with its `arbitrary_precision` feature on.
+    /// `None` for a number beyond f64, which serde_json only produces with its `arbitrary_precision` feature.
     pub(crate) fn new(number: &Number) -> Option<Self> {
         if let Some(int) = number.as_i64() {
             Some(Self::Int(int))
@@ -36,7 +36,7 @@ impl Num {
         }
     }
 
-    /// The number that the text of a JSON number stands for; `None` if it is beyond f64.
+    /// The value of a JSON number's text; `None` if it is beyond f64.
     pub(crate) fn parse(text: &[u8]) -> Option<Self> {
         if let Some(number) = Decimal::read(text).and_then(Decimal::number) {
             return Some(number);
@@ -77,9 +77,9 @@ impl Num {
         }
         let int = float as i64;
         Some(match float {
-            // The cast cuts off fractions, and saturates.
+            // The cast truncates, and saturates.
             _ if int as f64 == float && float < TWO_63 => Self::Int(int),
-            // Floats are that far apart there that all are integers.
+            // All floats of this size are integers.
             TWO_63..TWO_64 => Self::Big(float as u64),
             _ => Self::Float(float),
         })
@@ -93,7 +93,7 @@ impl Num {
         }
     }
 
-    /// Exact, and total: no number is NaN.
+    /// Exact and total, since no number is NaN.
     #[inline]
     pub(crate) fn compare(self, other: Self) -> Ordering {
         match (self, other) {
@@ -112,9 +112,9 @@ impl Num {
     }
 }
 
-/// A `Num::Float` against an integer of 64 bits. They are never equal: the float is a fraction, or beyond 64 bits.
+/// Compares a `Num::Float` with a 64-bit integer. They are never equal: the float is a fraction, or beyond 64 bits.
 fn float_against(float: f64, integer: i128) -> Ordering {
-    // The cast saturates, far beyond any 64-bit integer; a fraction rounds down, so that equality means greater.
+    // The cast saturates beyond any 64-bit integer; a fraction is rounded down, so equality means greater.
     if float.floor() as i128 >= integer { Ordering::Greater } else { Ordering::Less }
 }
 
@@ -127,7 +127,7 @@ impl fmt::Display for Num {
     }
 }
 
-/// Numbers from one bound to another, each in or out: what every numeric operator means.
+/// A range of numbers, each bound inclusive or not: the meaning of every numeric operator.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Range {
     pub(crate) low: Option<Bound>,
@@ -169,7 +169,7 @@ impl Range {
         within(&self.low, Ordering::Greater) && within(&self.high, Ordering::Less)
     }
 
-    /// Whether no number at all lies in it.
+    /// Whether the range contains no number.
     pub(crate) fn is_empty(&self) -> bool {
         let (Some(low), Some(high)) = (self.low, self.high) else { return false };
         match low.at.compare(high.at) {
@@ -179,7 +179,7 @@ impl Range {
         }
     }
 
-    /// The numbers in both.
+    /// The intersection.
     pub(crate) fn intersection(&self, other: &Self) -> Self {
         let tighter = |a: Option<Bound>, b: Option<Bound>, wins: Ordering| match (a, b) {
             (Some(a), Some(b)) => Some(match a.at.compare(b.at) {
@@ -245,7 +245,7 @@ mod tests {
         assert_eq!(num("18446744073709551616"), num("18446744073709551616.0"));
     }
 
-    /// The same by the standard library alone, which rounds correctly.
+    /// The reference: the standard library, which rounds correctly.
     fn parsed(text: &str) -> Option<Num> {
         let integer = !text.contains(['.', 'e', 'E']);
         if integer && let Ok(int) = text.parse() {

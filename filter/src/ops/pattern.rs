@@ -1,8 +1,8 @@
-//! `$regex`: the `regex` crate's syntax and its promise of linear time, within a budget of memory.
+//! `$regex`: the syntax and the linear time of the `regex` crate, within a memory budget.
 //!
-//! A pattern of a few bytes can compile to megabytes, and a filter may hold thousands of patterns, so the budget is the
-//! whole filter's. The crate does not say how large a compiled pattern is, only whether it is larger than a limit; the
-//! size is found by doubling the limit, which at most doubles the work.
+//! A pattern of a few bytes can compile to megabytes, and a filter may have thousands of patterns, so the budget is
+//! that of the whole filter. The crate does not tell the size of a compiled pattern, only whether it exceeds a limit;
+//! the size is found by doubling the limit, which at most doubles the work.
 
 use std::fmt;
 
@@ -10,24 +10,24 @@ use regex::{Regex, RegexBuilder};
 
 use super::text::Quoted;
 
-/// What a pattern is charged at least: about what the smallest ones take.
+/// The least charge for a pattern: about the size of the smallest ones.
 const SMALLEST: usize = 4 << 10;
 
 /// A compiled regular expression.
 #[derive(Clone, Debug)]
 pub(crate) struct Pattern(Regex);
 
-/// Why a pattern does not compile.
+/// The reason why a pattern does not compile.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum PatternError {
-    /// What the parser found, in one line.
+    /// The parser's message, on one line.
     Syntax(String),
-    /// More than what is left of the budget.
+    /// The rest of the budget is too small.
     Budget,
 }
 
 impl Pattern {
-    /// Compiles, and takes what it costs from `budget`. Syntax is checked even if there is no budget left.
+    /// Compiles a pattern and deducts its size from `budget`. Syntax is checked even without a budget.
     pub(crate) fn new(source: &str, budget: &mut usize) -> Result<Self, PatternError> {
         let mut limit = SMALLEST;
         loop {
@@ -53,7 +53,7 @@ impl Pattern {
     }
 }
 
-/// The crate draws its syntax errors over several lines, the last of which says what is wrong.
+/// Extracts the message from the crate's drawing of a syntax error: its last line.
 fn one_line(message: &str) -> String {
     let last = message.lines().last().unwrap_or(message).trim();
     last.strip_prefix("error: ").unwrap_or(last).to_owned()

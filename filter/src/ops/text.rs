@@ -1,11 +1,11 @@
-//! How text is shown to people: quoted as in JSON, and elided when it is long.
+//! Text in messages: quoted as in JSON, and shortened if it is long.
 
 use std::fmt;
 
-/// The most characters of one string that a message shows.
+/// The most characters of a string in a message.
 const SHOWN: usize = 60;
 
-/// A string in quotes, control characters escaped, its end left out if it is long.
+/// A string in quotes, with control characters escaped and the end omitted if it is long.
 pub(crate) struct Quoted<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Quoted<'_> {
@@ -22,7 +22,7 @@ impl fmt::Display for Quoted<'_> {
                 '\r' => f.write_str("\\r")?,
                 '\t' => f.write_str("\\t")?,
                 control if control.is_control() => write!(f, "\\u{:04x}", u32::from(control))?,
-                // Bidirectional overrides would let a value rearrange the message around it.
+                // Bidirectional overrides could reorder the message around the value.
                 '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' => {
                     write!(f, "\\u{:04x}", u32::from(character))?;
                 }
@@ -33,10 +33,10 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
-/// The most items of a list that a message shows.
+/// The most items of a list in a message.
 const LISTED: usize = 8;
 
-/// `a`, `a or b`, `a, b or c`; the end of a long list is counted instead.
+/// `a`, `a or b`, `a, b or c`; the end of a long list is replaced by a count.
 pub(crate) fn list<T: fmt::Display>(f: &mut fmt::Formatter<'_>, items: &[T], last: &str) -> fmt::Result {
     let shown = if items.len() > LISTED { LISTED } else { items.len() };
     for (index, item) in items.iter().take(shown).enumerate() {

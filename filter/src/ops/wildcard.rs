@@ -1,8 +1,8 @@
-//! `$wildcard`: `*` is any run of characters, everything else is itself.
+//! `$wildcard`: `*` matches any run of characters, any other character itself.
 //!
-//! A pattern is the literal pieces between its stars. The first must begin the string, the last must end it, and each of
-//! the others is searched for after the one before; taking its leftmost place is always right, since that leaves the
-//! most room. So matching is linear, where backtracking would not be.
+//! A pattern consists of the literal pieces between its stars. The first must begin the string, the last must end it,
+//! and each of the others is searched for behind the one before. The leftmost occurrence is always right, since it
+//! leaves the most room, so matching is linear and never backtracks.
 
 use std::fmt;
 
@@ -29,7 +29,7 @@ enum Pieces {
     },
 }
 
-/// Why a wildcard pattern is invalid.
+/// The reason why a wildcard pattern is invalid.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum WildcardError {
     /// A backslash that escapes neither `*` nor `\`.
@@ -72,7 +72,7 @@ impl Wildcard {
         Ok(Self { source: source.into(), pieces })
     }
 
-    /// Whether all of `text` fits the pattern; linear in the length of both.
+    /// Whether the whole text matches; linear in the length of both.
     pub(crate) fn matches(&self, text: &[u8]) -> bool {
         match &self.pieces {
             Pieces::Whole(whole) => compare::equal(whole, text),
@@ -89,13 +89,13 @@ impl Wildcard {
         }
     }
 
-    /// Whether every string fits it.
+    /// Whether the pattern matches every string.
     pub(crate) fn is_any(&self) -> bool {
         matches!(&self.pieces, Pieces::Starred { prefix, middle, suffix }
             if prefix.is_empty() && middle.is_empty() && suffix.is_empty())
     }
 
-    /// The text that alone fits it, where it has no star.
+    /// The only matching text of a pattern without stars.
     pub(crate) fn whole(&self) -> Option<&str> {
         match &self.pieces {
             Pieces::Whole(whole) => Some(whole),
@@ -103,7 +103,7 @@ impl Wildcard {
         }
     }
 
-    /// What a text must begin and end with, where it has a star.
+    /// The prefix and the suffix of a pattern with stars.
     pub(crate) fn prefix_and_suffix(&self) -> Option<(&str, &str)> {
         match &self.pieces {
             Pieces::Whole(_) => None,

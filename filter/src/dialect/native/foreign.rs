@@ -1,6 +1,6 @@
-//! What other languages call our operators, for those who come from them.
+//! Operators of other languages and their native equivalents, for help lines.
 
-/// What other languages call our operators.
+/// Operator of another language, help line.
 const FOREIGN: [(&str, &str); 34] = [
     ("$eq", "write the literal itself: {\"field\": \"value\"}"),
     ("$ne", "write {\"$anythingBut\": value}"),
@@ -38,7 +38,7 @@ const FOREIGN: [(&str, &str); 34] = [
     ("exactly", "write the string itself, or compile it in the event-bridge dialect"),
 ];
 
-/// How to write here what `name` says elsewhere.
+/// The help line for an operator of another language.
 pub(super) fn translation(name: &str) -> Option<&'static str> {
     FOREIGN.iter().find(|(foreign, _)| *foreign == name).map(|(_, help)| *help)
 }

@@ -1,6 +1,6 @@
 //! The native dialect: arrays are any-of, objects are matchers or nested filters, scalars are shorthand.
 //!
-//! Whether an object is a matcher or a filter is decided by its keys alone ([`role`]), before anything in it is read.
+//! An object is a matcher or a filter by its keys alone ([`role`]), before its values are read.
 
 mod foreign;
 mod operators;
@@ -20,7 +20,7 @@ use foreign::translation;
 pub(in crate::dialect) use operators::between;
 use operators::operator;
 
-/// Every operator, in the order in which the documentation lists them.
+/// Every operator, in the order of the documentation.
 pub(crate) const OPERATORS: [&str; 22] = [
     "$startsWith",
     "$endsWith",
@@ -46,13 +46,13 @@ pub(crate) const OPERATORS: [&str; 22] = [
     "$none",
 ];
 
-/// What a key of an object makes of it.
+/// The meaning of a key.
 enum Role<'k> {
-    /// A field, by its name without the escape.
+    /// A field, with its name unescaped.
     Field(&'k str),
     Junction(Junction),
     Operator,
-    /// It begins with `$`, and means nothing.
+    /// It begins with `$`, but is no operator.
     Unknown,
 }
 
@@ -155,7 +155,7 @@ fn junction<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Vec<
     context.each(items, |context, item| pattern(item, context))
 }
 
-/// What a field must be.
+/// The condition on a field.
 fn field<'n>(node: &'n Node, context: &mut Context<'n>) -> Option<Judged<'n>> {
     match &node.kind {
         Kind::Array(items) => {
@@ -178,7 +178,7 @@ fn conditions<'n>(items: Vec<Condition<'n>>, listed: bool) -> Judged<'n> {
     Judged::Conditions(Conditions { quantifier: Quantifier::Any, reach: Reach::Value, listed, items })
 }
 
-/// Whether an object is meant as a matcher: it has keys, and all are operators or look like one.
+/// Whether an object is intended as a matcher: it has keys, and all are operators or misspelt ones.
 fn is_matcher(members: &[json::Member]) -> bool {
     !members.is_empty()
         && members.iter().all(|member| matches!(role(&member.key), Role::Operator | Role::Unknown))
@@ -206,7 +206,7 @@ fn refuse_mixture<'n>(
     None
 }
 
-/// The conditions of an array, which must not be empty.
+/// The conditions of an array; an empty array is an error.
 fn list<'n>(
     items: &'n [Node],
     span: Option<Span>,

@@ -145,7 +145,7 @@ fn anything_but<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> 
     }
 }
 
-/// Operators that can be asked about a number; all others would never hold for a length, or always.
+/// Operators that can apply to a number; for a length all others would never hold, or always.
 const ON_NUMBERS: [&str; 9] =
     ["$gt", "$gte", "$lt", "$lte", "$between", "$anythingBut", "$not", "$all", "$none"];
 
@@ -175,7 +175,8 @@ fn size<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Option<T
     }
 }
 
-/// Reports what in a matcher is not about numbers. Unknown operators are reported when the matcher is read.
+/// Reports operators and arguments in a matcher that cannot apply to a number. Unknown operators are reported when the
+/// matcher is read.
 fn about_numbers<'n>(members: &'n [json::Member], context: &mut Context<'n>) {
     for member in members {
         context.within(&member.key, |context| {
@@ -214,7 +215,7 @@ fn about_number<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) {
 
 const ADD_ONE: &str = "add a condition, or remove the operator";
 
-/// What the elements of an array are held against.
+/// The condition on the elements of an array.
 fn judge<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Option<Judge<'n>> {
     match &node.kind {
         Kind::Array(items) => {
