@@ -13,3 +13,9 @@ pub mod rules;
 
 #[cfg(test)]
 mod tests;
+
+/// The Rust examples of the repository's README. They are tested here because this crate depends on all others and is not
+/// published: a package cannot include a file from outside of its folder.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

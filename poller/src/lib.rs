@@ -111,8 +111,3 @@ pub use scope::Scope;
 pub use seal::{SEAL_KEY_VARIABLE, SealKey};
 pub use shutdown::{LeftOpen, ShutdownReport};
 pub use sqlite::SqliteStore;
-
-/// The README's examples, compiled and run with the doc-tests.
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-struct Readme;
