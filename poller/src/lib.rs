@@ -70,7 +70,7 @@ mod memory;
 mod observe;
 mod outcome;
 mod poller;
-mod redact;
+pub mod redact;
 mod response;
 mod runtime;
 mod schedule;

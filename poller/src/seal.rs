@@ -1,8 +1,7 @@
 //! Secrets at rest: inline secret text is sealed with ChaCha20-Poly1305 (RFC 8439) before a durable store keeps it.
 //!
-//! A sealed secret is `v1.<key id>.<base64 of nonce and ciphertext>`. The key's id, the start of a hash of it, says which
-//! key opens it without telling anything about the key. Nonces are random; 96 bits are safe for far more secrets than
-//! one key will ever seal (2^32 by NIST SP 800-38D's bound for random nonces).
+//! A sealed secret is `v1.<key id>.<base64 of nonce and ciphertext>`. The id of the key is the start of its hash and reveals
+//! nothing about it. Nonces are random; by NIST SP 800-38D's bound, 96 bits are safe for 2^32 secrets of one key.
 
 use std::fmt;
 
@@ -32,18 +31,18 @@ pub const SEAL_KEY_VARIABLE: &str = "POLL_SEAL_KEY";
 #[derive(Clone)]
 pub struct SealKey {
     id: String,
-    // "Less safe" is ring's name for a key whose user brings the nonces; ours are random and used once.
+    // "Less safe" is ring's name for a key with nonces of the caller; here they are random and used once.
     cipher: std::sync::Arc<LessSafeKey>,
 }
 
-/// What is authenticated beside the secret: where it may be used.
+/// The associated data: the purpose of the ciphertext.
 const PURPOSE: &[u8] = b"poll inline secret v1";
 
 impl SealKey {
     /// A key of 32 bytes, written as 64 hexadecimal digits or as standard base64; `openssl rand -hex 32` makes one.
     ///
     /// # Errors
-    /// If it is something else. The message does not repeat it.
+    /// If the text has another form. The message does not repeat it.
     pub fn parse(text: &str) -> Result<Self, SecretError> {
         let text = text.trim();
         let bytes = if text.len() == 64 { from_hex(text) } else { BASE64.decode(text).ok() };
@@ -58,7 +57,7 @@ impl SealKey {
     /// The key in the environment variable [`SEAL_KEY_VARIABLE`]; `None` if it is not set.
     ///
     /// # Errors
-    /// If it is set to something that is no key.
+    /// If its value is not a key.
     pub fn from_env() -> Result<Option<Self>, SecretError> {
         match std::env::var(SEAL_KEY_VARIABLE) {
             Ok(text) => Self::parse(&text).map(Some),
@@ -69,7 +68,7 @@ impl SealKey {
         }
     }
 
-    /// `None` if these are not 32 bytes.
+    /// `None` unless there are 32 bytes.
     fn new(bytes: &[u8]) -> Option<Self> {
         let cipher = std::sync::Arc::new(LessSafeKey::new(UnboundKey::new(&CHACHA20_POLY1305, bytes).ok()?));
         let hash = digest(&SHA256, &[b"poll seal key id", bytes].concat());
@@ -77,7 +76,7 @@ impl SealKey {
         Some(Self { id, cipher })
     }
 
-    /// The first eight digits of a hash of the key: tells keys apart, and nothing about them.
+    /// The first eight digits of a hash of the key: distinguishes keys and reveals nothing about them.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
@@ -94,7 +93,7 @@ impl SealKey {
         Ok(format!("v1.{}.{}", self.id, BASE64.encode(bytes)))
     }
 
-    /// Whether a key fits everything that is sealed in the text of a spec. Says nothing of damage.
+    /// Checks that a key fits all sealed secrets in the text of a spec. Does not notice damage.
     pub(crate) fn check(key: Option<&Self>, spec: &str) -> Result<(), SecretError> {
         const BEFORE: &str = r#""$sealed":""#;
         for (at, _) in spec.match_indices(BEFORE) {
@@ -163,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sealed_is_opened_by_its_key_only() {
+    fn only_its_key_opens_a_sealed_secret() {
         let secret = SecretString::from("Bearer hunter2");
         let sealed = key(1).seal(&secret).unwrap();
         assert!(!sealed.contains("hunter2"));
@@ -184,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn whether_a_key_fits_is_told_without_opening() {
+    fn a_key_is_checked_without_opening() {
         let text = format!(
             r#"{{"headers":{{"a":{{"$sealed":"{}"}}}},"body":"{{\"$sealed\":\"v9\"}}"}}"#,
             key(1).seal(&SecretString::from("x")).unwrap()

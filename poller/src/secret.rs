@@ -1,14 +1,14 @@
-//! Text that may be secret, and who may turn a reference into it.
+//! Text that may be secret, and the resolvers of references to secrets.
 //!
-//! A spec holds a secret in one of three forms: a reference (`{"$secret":"env:NAME"}`, `{"$secret":"file:PATH"}`),
-//! Trigger.dev's redacted string, or, in a header whose name says so, plain text. Whatever the form, the text is
-//! reachable only through [`Text::resolve`], at the moment of sending; `Debug`, `Display` and every serialized form
-//! show a placeholder. Equality compares the secrets themselves, and says only yes or no.
+//! A spec has a secret in one of three forms: a reference (`{"$secret":"env:NAME"}`, `{"$secret":"file:PATH"}`),
+//! Trigger.dev's redacted string, or plain text in a header with a [sensitive name](crate::redact::is_sensitive_name). In each
+//! form the text is reachable only through [`Text::resolve`], at the moment of sending; `Debug`, `Display` and every
+//! serialized form show a placeholder. Equality compares the secrets themselves and tells only yes or no.
 //!
-//! A server may send back what it was sent. What is quoted of a response (what did not match, why a poll failed) is
-//! quoted without the secrets of the request; of words shorter than six letters that cannot be done without blanking
-//! other text too. The response itself is yours, and is kept and passed on as it came: where a server echoes a secret, it
-//! is in the outcome's body and headers, in a durable store in clear, and in the error of a body that does not fit its type.
+//! A server may echo the request. Quotes of a response (conditions that did not hold, the reason of a failure) do not contain
+//! the secrets of the request, except words shorter than six letters, because hiding those would hide other text too. The
+//! response itself is the user's data and stays unchanged: an echoed secret is in the outcome's body and headers, in a
+//! durable store in clear, and in the error of a body that does not fit its type.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use url::Url;
 
-/// Where a secret is to be found: an environment variable or a file.
+/// The place of a secret: an environment variable or a file.
 ///
 /// ```
 /// use poller::secret::SecretRef;
@@ -33,7 +33,7 @@ use url::Url;
 pub enum SecretRef {
     /// `env:NAME`.
     Env(String),
-    /// `file:PATH`; one line break at the end of the file is not part of the secret.
+    /// `file:PATH`; one line break at the end of the file does not belong to the secret.
     File(PathBuf),
 }
 
@@ -64,7 +64,7 @@ impl fmt::Display for SecretRef {
     }
 }
 
-/// A secret that could not be had. Names the reference, never the secret.
+/// A secret that could not be resolved, sealed or opened. Names the reference, never the secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct SecretError {
@@ -79,10 +79,10 @@ impl SecretError {
     }
 }
 
-/// Decides which references may be resolved for which origin, and resolves them.
+/// Decides which references are allowed for which origin, and resolves them.
 ///
-/// A spec may come from somebody who must not read this machine's environment or files; a resolver is where the
-/// embedder says what is allowed. It is called before every request, off the engine's own task, and may block.
+/// The author of a spec may have no right to read this machine's environment or files; the resolver is the embedder's
+/// decision. It is called before every request, outside the engine's task, and may block.
 ///
 /// ```
 /// use poller::secret::{AllowAll, SecretError, SecretRef, SecretResolver};
@@ -111,7 +111,7 @@ pub trait SecretResolver: Send + Sync + 'static {
     /// The secret that `reference` stands for, to be sent to the origin of `url`.
     ///
     /// # Errors
-    /// If it is not allowed there, or not to be found.
+    /// If it is not allowed for this origin, or not found.
     fn resolve(&self, reference: &SecretRef, url: &Url) -> Result<SecretString, SecretError>;
 }
 
@@ -127,11 +127,11 @@ impl SecretResolver for DenyAll {
     }
 }
 
-/// Resolves every reference for every origin: for a user who wrote the spec himself.
+/// Resolves every reference for every origin: for users who wrote the spec themselves.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AllowAll;
 
-/// A secret file larger than this is a mistake, or an attack on memory.
+/// The largest secret file in bytes. A larger file is a mistake, or an attack on memory.
 const LARGEST_FILE: u64 = 64 << 10;
 
 impl SecretResolver for AllowAll {
@@ -170,7 +170,7 @@ fn read_file(path: &Path) -> Result<SecretString, SecretError> {
     Ok(SecretString::from(line.strip_suffix('\r').unwrap_or(line)))
 }
 
-/// What is written instead of secret text.
+/// The function that writes the placeholder of secret text.
 pub(crate) type ShowSecret<'a> = dyn Fn(&SecretString) -> Value + 'a;
 
 /// Writes `{"__redactedString":true}`.
@@ -178,15 +178,15 @@ pub(crate) fn redact(_: &SecretString) -> Value {
     json!({"__redactedString": true})
 }
 
-/// A header value or body as a spec gives it.
+/// A header value or body of a spec.
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum Text {
     /// As written.
     Plain(String),
-    /// As written, but secret: a redacted string, or a header whose name says that its value is.
+    /// As written, but secret: a redacted string, or a header with a sensitive name.
     Secret(SecretString),
-    /// To be looked up when it is sent.
+    /// Resolved at every sending.
     Reference(SecretRef),
 }
 
@@ -203,7 +203,7 @@ impl Text {
         }
     }
 
-    /// The spec's form of it; `show` says what stands for secret text.
+    /// Its form in a spec, with `show` for secret text.
     pub(crate) fn to_value(&self, show: &ShowSecret<'_>) -> Value {
         match self {
             Self::Plain(text) => Value::from(text.as_str()),
@@ -234,24 +234,6 @@ impl fmt::Debug for Text {
     }
 }
 
-/// Whether a header of this (lower-case) name holds a credential, so that its plain value is treated as a secret.
-pub(crate) fn is_sensitive_header(name: &str) -> bool {
-    const PARTS: [&str; 11] = [
-        "authorization",
-        "cookie",
-        "api-key",
-        "apikey",
-        "token",
-        "secret",
-        "password",
-        "passwd",
-        "credential",
-        "signature",
-        "session",
-    ];
-    PARTS.iter().any(|part| name.contains(part))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -261,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_show_nowhere_but_in_resolve() {
+    fn only_resolve_gives_the_secret() {
         let text = Text::Secret(SecretString::from("hunter2"));
         assert!(!format!("{text:?} {}", text.to_value(&redact)).contains("hunter2"));
         assert_eq!(text.resolve(&DenyAll, &url()).unwrap().expose_secret(), "hunter2");
@@ -284,13 +266,5 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         let missing = AllowAll.resolve(&reference, &url()).unwrap_err().to_string();
         assert!(missing.starts_with("cannot read the secret file"), "{missing}");
-    }
-
-    #[test]
-    fn header_names_that_say_secret() {
-        for name in ["authorization", "proxy-authorization", "cookie", "x-api-key", "x-auth-token"] {
-            assert!(is_sensitive_header(name), "{name}");
-        }
-        assert!(!is_sensitive_header("content-type"));
     }
 }

@@ -2,14 +2,15 @@
 
 use filter::json::{Kind as NodeKind, Node};
 use filter::{Diagnostic, FilterOptions, Severity};
+use poller::redact;
 
 use super::{print_error, specs};
 use crate::args::{CheckArgs, Kind};
 use crate::exit::Exit;
 use crate::input::Text;
 use crate::render::diagnostics::Diagnostics;
+use crate::render::humanize;
 use crate::render::terminal::{Terminal, eprint_line};
-use crate::render::{humanize, mask};
 
 /// Members that only specs have. An object with one of them is a spec even if its `url` is missing or misspelt.
 const SPEC_MEMBERS: [&str; 6] =
@@ -41,7 +42,7 @@ fn check(text: &Text, args: &CheckArgs, terminal: &Terminal, summary: &mut Summa
         Ok(nodes) => nodes,
         Err(diagnostic) => {
             summary.errors += 1;
-            Diagnostics::new(&mask::by_name(text), terminal.stderr_paint).print(&diagnostic);
+            specs::print_broken(text, &diagnostic, terminal);
             return;
         }
     };
@@ -51,8 +52,8 @@ fn check(text: &Text, args: &CheckArgs, terminal: &Terminal, summary: &mut Summa
         Diagnostics::new(text, terminal.stderr_paint).print(&empty);
         return;
     }
-    let masked = mask::secrets(text, &nodes);
-    let mut diagnostics = Diagnostics::new(&masked, terminal.stderr_paint);
+    let redacted = text.with_text(redact::document(text.as_str(), &nodes));
+    let mut diagnostics = Diagnostics::new(&redacted, terminal.stderr_paint);
     for node in &nodes {
         let found = match args.kind.unwrap_or_else(|| kind_of(node)) {
             Kind::Spec => {

@@ -9,13 +9,13 @@ use std::path::PathBuf;
 
 use filter::json::{self, Kind, Node};
 use filter::{Diagnostic, Span};
-use poller::{Limits, PollSpec, SpecOptions};
+use poller::{Limits, PollSpec, SpecOptions, redact};
 
 use super::{AlreadyReported, print_error};
 use crate::input::Text;
 use crate::render::diagnostics::Diagnostics;
+use crate::render::humanize;
 use crate::render::terminal::{Terminal, eprint_line};
-use crate::render::{humanize, mask};
 
 /// A poll to run.
 pub(super) struct Job {
@@ -34,6 +34,12 @@ pub(super) struct Loaded {
 pub(super) fn parse(text: &str) -> Result<Vec<Node>, Diagnostic> {
     let limits = filter::Limits::default().with_text_bytes(usize::MAX);
     json::parse_sequence(text, &limits).map_err(|error| error.diagnostic().clone())
+}
+
+/// Prints why a text is not JSON, without the secrets that it may contain.
+pub(super) fn print_broken(text: &Text, diagnostic: &Diagnostic, terminal: &Terminal) {
+    let (redacted, diagnostic) = redact::broken_document(text.as_str(), diagnostic);
+    Diagnostics::new(&text.with_text(redacted), terminal.stderr_paint).print(&diagnostic);
 }
 
 /// Decodes one spec.
@@ -98,7 +104,7 @@ impl Batch<'_> {
             Ok(nodes) => nodes,
             Err(diagnostic) => {
                 self.failed = true;
-                Diagnostics::new(&mask::by_name(text), self.terminal.stderr_paint).print(&diagnostic);
+                print_broken(text, &diagnostic, self.terminal);
                 return;
             }
         };
@@ -106,8 +112,8 @@ impl Batch<'_> {
             self.failed = true;
             print_error(self.terminal, &anyhow::anyhow!("{} holds no spec", text.name()));
         }
-        let masked = mask::secrets(text, &nodes);
-        let mut diagnostics = Diagnostics::new(&masked, self.terminal.stderr_paint);
+        let redacted = text.with_text(redact::document(text.as_str(), &nodes));
+        let mut diagnostics = Diagnostics::new(&redacted, self.terminal.stderr_paint);
         self.specs += nodes.len();
         for node in &nodes {
             match decode(node, self.limits.clone(), filter::Dialect::default()) {

@@ -57,9 +57,9 @@ impl Text {
         &self.text
     }
 
-    /// `masked`, which has the same length, under the same name.
-    pub(crate) fn with_text(&self, masked: String) -> Self {
-        Self { name: self.name.clone(), text: masked }
+    /// Another text of the same length, under the same name.
+    pub(crate) fn with_text(&self, text: String) -> Self {
+        Self { name: self.name.clone(), text }
     }
 }
 

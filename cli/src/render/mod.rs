@@ -7,7 +7,6 @@
 pub(crate) mod charset;
 pub(crate) mod diagnostics;
 pub(crate) mod humanize;
-pub(crate) mod mask;
 pub(crate) mod progress;
 pub(crate) mod sanitize;
 pub(crate) mod terminal;

@@ -79,6 +79,9 @@ async fn no_command_shows_a_secret() {
     // An error on the very line of the secrets, in JSON and in what is not.
     assert_eq!(poll(&["run", "-"], &good.replace("\"interval\"", "\"intervall\"")).await.code, Some(2));
     assert_eq!(poll(&["run", "-"], &good.replace("\"url\"", "url")).await.code, Some(2));
+    for broken in [r#"{"x-session": "leak-by-api-key",,}"#, "{'x-session':\n'leak-by-api-key'}"] {
+        poll(&["check", "-"], broken).await.expect(1, "").stderr_contains("x-session");
+    }
     let password = good.replace("http://", "http://user:leak-by-password@");
     poll(&["run", "--unbounded", "-"], &password).await.expect(2, "").stderr_contains("header");
 

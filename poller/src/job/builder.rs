@@ -1,5 +1,5 @@
-//! A spec built in code. The builder only collects members; what they may be is decided where text is read, so that
-//! both ways refuse the same things in the same words.
+//! A spec built in code. The builder only collects members; the reader of text checks them, so both ways refuse the same
+//! values with the same messages.
 
 use std::time::Duration;
 
@@ -8,7 +8,9 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use filter::{Dialect, json};
 use serde_json::{Map, Value, json};
 
-use super::{PollSpec, SpecError, SpecOptions, millis, seconds};
+use super::retry::millis;
+use super::timing::seconds;
+use super::{PollSpec, SpecError, SpecOptions};
 use crate::limits::Limits;
 
 /// Builds a [`PollSpec`]; made by [`PollSpec::builder`].
@@ -49,8 +51,9 @@ impl PollSpecBuilder {
         }
     }
 
-    fn member(mut self, name: &str, value: Value) -> Self {
-        self.members.insert(name.to_owned(), value);
+    /// Sets a member of the spec by its name, to the value that it has in JSON.
+    pub fn member(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.members.insert(name.to_owned(), value.into());
         self
     }
 
@@ -88,12 +91,12 @@ impl PollSpecBuilder {
         self.body(json!({"base64": BASE64.encode(body)}))
     }
 
-    /// What means *done*: an object of `status`, `headers`, `body`. Any 2xx unless set.
+    /// The responses that end the poll as matched: an object of `status`, `headers`, `body`. Any 2xx unless set.
     pub fn response_filter(self, filter: Value) -> Self {
         self.member("responseFilter", filter)
     }
 
-    /// What means *failed*: an object of `status`, `headers`, `body`.
+    /// The responses that end the poll as failed: an object of `status`, `headers`, `body`.
     pub fn failure_filter(self, filter: Value) -> Self {
         self.member("failureFilter", filter)
     }
@@ -117,7 +120,7 @@ impl PollSpecBuilder {
 
     /// The dialect of the filters; native unless set.
     pub fn dialect(self, dialect: Dialect) -> Self {
-        self.member("dialect", dialect.to_string().into())
+        self.member("dialect", dialect.name())
     }
 
     /// The bounds to check against; the defaults unless set.
@@ -129,7 +132,7 @@ impl PollSpecBuilder {
     /// The spec.
     ///
     /// # Errors
-    /// All that is wrong with it.
+    /// Every problem.
     pub fn build(mut self) -> Result<PollSpec, SpecError> {
         if !self.headers.is_empty() {
             self.request.insert("headers".to_owned(), Value::Object(self.headers));

@@ -1,15 +1,26 @@
-//! What a poll sends: method, headers, body. Any of their texts may be secret.
+//! `requestInit`: method, headers, body. Any of their texts may be secret.
 
 use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
-use http::{HeaderName, Method};
+use filter::decode::{Place, child, field, known_members, members};
+use filter::json::Kind;
+use http::{HeaderName, HeaderValue, Method};
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
 
+use super::read::Reader;
+use super::schema::{TOKEN, any_case, object};
+use crate::redact::is_sensitive_name;
 use crate::secret::{ShowSecret, Text};
+
+/// The headers that the client sets itself.
+const OWN_HEADERS: [&str; 4] = ["host", "content-length", "connection", "transfer-encoding"];
+
+/// The methods that a poll cannot use.
+const REFUSED_METHODS: [&str; 2] = ["CONNECT", "TRACE"];
 
 /// The `requestInit` of a spec.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,43 +62,21 @@ impl fmt::Debug for Body {
 
 impl RequestInit {
     pub(super) fn to_value(&self, show: &ShowSecret<'_>) -> Value {
-        let mut members = Map::new();
-        members.insert("method".into(), self.method.as_str().into());
+        let mut members = Map::from_iter([("method".to_owned(), self.method.as_str().into())]);
         if !self.headers.is_empty() {
-            let headers =
-                self.headers.iter().map(|(name, value)| (name.to_string(), value.to_value(show))).collect();
-            members.insert("headers".into(), Value::Object(headers));
+            let headers = self.headers.iter().map(|(name, value)| (name.to_string(), value.to_value(show)));
+            members.insert("headers".into(), Value::Object(headers.collect()));
         }
-        let body = self.body.as_ref().map(|body| match body {
-            Body::Text(text) => text.to_value(show),
-            Body::Bytes(bytes) => json!({"base64": BASE64.encode(bytes)}),
-        });
+        let body = match &self.body {
+            Some(Body::Text(text)) => Some(text.to_value(show)),
+            Some(Body::Bytes(bytes)) => Some(json!({"base64": BASE64.encode(bytes)})),
+            None => None,
+        };
         members.extend(body.map(|body| ("body".to_owned(), body)));
         Value::Object(members)
     }
 
-    /// Where both have secret text and it differs: what [`to_value`](Self::to_value) cannot show.
-    pub(super) fn differing_secrets(&self, other: &Self) -> Vec<String> {
-        let differ = |a: &Text, b: &Text| matches!((a, b), (Text::Secret(_), Text::Secret(_))) && a != b;
-        let mut pointers: Vec<String> = self
-            .headers
-            .iter()
-            .filter(|(name, mine)| other.header(name).is_some_and(|theirs| differ(mine, theirs)))
-            .map(|(name, _)| format!("/requestInit/headers/{name}"))
-            .collect();
-        if let (Some(Body::Text(mine)), Some(Body::Text(theirs))) = (&self.body, &other.body)
-            && differ(mine, theirs)
-        {
-            pointers.push("/requestInit/body".to_owned());
-        }
-        pointers
-    }
-
-    fn header(&self, name: &HeaderName) -> Option<&Text> {
-        self.headers.iter().find(|(present, _)| present == name).map(|(_, value)| value)
-    }
-
-    /// Where it has secret text of its own, as JSON pointers into the spec.
+    /// The JSON pointers, in the spec, of the secrets that it contains rather than refers to.
     pub(crate) fn inline_secrets(&self) -> Vec<String> {
         let headers = self.headers.iter().filter(|(_, value)| matches!(value, Text::Secret(_)));
         let mut pointers: Vec<String> =
@@ -98,8 +87,8 @@ impl RequestInit {
         pointers
     }
 
-    /// Feeds `hash` with what the request authenticates itself by, so that polls with the same credentials can be
-    /// recognised without keeping the secrets again.
+    /// Feeds `hash` with the credentials of the request, so that polls with equal credentials are recognised without
+    /// another copy of the secrets.
     pub(crate) fn hash_credentials(&self, hash: &mut impl std::hash::Hasher) {
         use std::hash::Hash as _;
 
@@ -111,4 +100,112 @@ impl RequestInit {
             }
         }
     }
+}
+
+impl Reader<'_> {
+    pub(super) fn request_init(&mut self, place: Place<'_>) -> Option<RequestInit> {
+        let known = ["method", "headers", "body"];
+        let fields = known_members(place, "an object of method, headers, body", &known, &mut self.problems)?;
+        let mut request = RequestInit::default();
+        if let Some(given) = field(&fields, "method") {
+            request.method = self.method(given.place()).unwrap_or_default();
+        }
+        if let Some(given) = field(&fields, "headers") {
+            request.headers = self.headers(given.place());
+        }
+        if let Some(given) = field(&fields, "body") {
+            request.body = self.body(given.place());
+            if matches!(request.method, Method::GET | Method::HEAD) {
+                self.problems.warn(
+                    given.place(),
+                    "a GET or HEAD request with a body",
+                    "many servers ignore or refuse it; did you mean \"method\":\"POST\"?",
+                );
+            }
+        }
+        Some(request)
+    }
+
+    fn method(&mut self, place: Place<'_>) -> Option<Method> {
+        const USUAL: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+        let text = place.text().unwrap_or_default();
+        // As in the Fetch standard: the usual methods are case-insensitive, others are not.
+        let upper = text.to_ascii_uppercase();
+        if REFUSED_METHODS.contains(&upper.as_str()) {
+            let message = format!("found {text:?}, expected a method other than CONNECT and TRACE");
+            self.problems.error(place, message);
+            return None;
+        }
+        let name = if USUAL.contains(&upper.as_str()) { &upper } else { text };
+        let method = Method::from_bytes(name.as_bytes()).ok();
+        if method.is_none() {
+            self.problems.expected(place, "an HTTP method, such as \"GET\"");
+        }
+        method
+    }
+
+    fn headers(&mut self, place: Place<'_>) -> Vec<(HeaderName, Text)> {
+        let mut headers: Vec<(HeaderName, Text)> = Vec::new();
+        let fields = members(place, "an object of header names and values", &mut self.problems);
+        for given in fields.unwrap_or_default() {
+            let place = given.place();
+            let Ok(name) = HeaderName::from_bytes(given.name.as_bytes()) else {
+                self.problems.error(place, format!("{:?} is no header name", given.name));
+                continue;
+            };
+            if OWN_HEADERS.contains(&name.as_str()) {
+                let message = format!("the header {name} cannot be given: the client sets it");
+                self.problems.error_with_help(place, message, "leave it out");
+                continue;
+            }
+            if headers.iter().any(|(present, _)| *present == name) {
+                let message = format!("the header {name} is given twice, in different case");
+                self.problems.error_with_help(place, message, "keep one of them");
+                continue;
+            }
+            let expected = "a string, or a secret such as {\"$secret\":\"env:NAME\"}";
+            match self.text(place, expected, is_sensitive_name(name.as_str())) {
+                Some(Text::Plain(text)) if HeaderValue::from_bytes(text.as_bytes()).is_err() => {
+                    self.problems.error(place, "the value has a line break or another control character");
+                }
+                value => headers.extend(value.map(|value| (name, value))),
+            }
+        }
+        headers
+    }
+
+    fn body(&mut self, place: Place<'_>) -> Option<Body> {
+        if let Kind::Object(members) = &place.node.kind
+            && let [member] = members.as_slice()
+            && member.key == "base64"
+        {
+            let pointer = child(place.pointer, "base64");
+            let inner = Place { node: &member.value, pointer: &pointer };
+            match inner.text().map(|text| BASE64.decode(text)) {
+                Some(Ok(bytes)) => return Some(Body::Bytes(Bytes::from(bytes))),
+                Some(Err(error)) => {
+                    self.problems.error(inner, format!("expected standard base64 with padding: {error}"));
+                }
+                None => self.problems.expected(inner, "a string of base64"),
+            }
+            return None;
+        }
+        self.text(place, "a string, {\"base64\":\"…\"}, or a secret", false).map(Body::Text)
+    }
+}
+
+pub(super) fn schema() -> Value {
+    let base64 = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$";
+    let text = json!({"$ref": "#/$defs/text"});
+    let bytes = object(json!({"base64": {"type": "string", "pattern": base64}}), &["base64"]);
+    let members = json!({
+        "method": {"type": "string", "pattern": TOKEN, "not": {"pattern": any_case(&REFUSED_METHODS)}},
+        "headers": {
+            "type": "object",
+            "additionalProperties": text,
+            "propertyNames": {"pattern": TOKEN, "not": {"pattern": any_case(&OWN_HEADERS)}},
+        },
+        "body": {"anyOf": [text, bytes]},
+    });
+    object(members, &[])
 }

@@ -1,15 +1,25 @@
-//! How a poll tries again sooner than its next tick: after a request that took too long, or by status.
+//! `requestTimeout` and `retry`: how a poll tries again before its next tick, after a request that took too long or by
+//! status. The crate `retry` knows the retry options, their bounds and their form; here are the places of its errors.
 
 use std::time::Duration;
 
-use filter::Filter;
-use retry::RetryOptions;
+use filter::decode::{Field, Place, Problems, child, describe, field, known_members, members};
+use filter::json::Kind;
+use filter::{Diagnostic, Dialect, Filter};
+use http::HeaderName;
+use retry::hint::ResetFormat;
 use retry::status::StatusSet;
 use retry::strategy::{HeadersStrategy, Strategy};
+use retry::{OptionBounds, OptionValue, PolicyError, RetryOptions};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
-use super::millis;
+use super::read::{Reader, quoted};
+use super::schema::{STATUS, TOKEN, object};
+use super::timing::{LIMITS_HELP, to_micros};
+use crate::limits::Limits;
+
+const STRATEGIES: [&str; 2] = ["backoff", "headers"];
 
 /// The `requestTimeout` of a spec.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,18 +27,21 @@ use super::millis;
 pub struct RequestTimeout {
     /// From connecting to the last byte of the body.
     pub duration: Duration,
-    /// How a request that took longer is tried again; `None`: at the next tick.
+    /// How a request that took longer is retried; `None`: at the next tick.
     pub retry: Option<RetryOptions>,
 }
 
 impl RequestTimeout {
     pub(super) fn to_value(&self) -> Value {
-        let mut members = Map::new();
-        members.insert("durationInMs".into(), millis(self.duration));
-        if let Some(options) = &self.retry {
-            members.insert("retry".into(), Value::Object(options_to_members(options)));
-        }
+        let mut members = Map::from_iter([("durationInMs".to_owned(), millis(self.duration))]);
+        members.extend(self.retry.as_ref().map(|options| ("retry".to_owned(), to_value(options))));
         Value::Object(members)
+    }
+
+    pub(super) fn check(&self, limits: &Limits, problems: &mut Problems) {
+        if let Some(options) = &self.retry {
+            check(options, "/requestTimeout/retry", limits, problems);
+        }
     }
 }
 
@@ -40,46 +53,22 @@ pub struct RetryRule {
     pub statuses: StatusSet,
     /// What to do.
     pub strategy: Strategy,
-    /// If given, it applies only where the JSON body matches.
+    /// If given, the rule applies only to a JSON body that matches.
     pub body: Option<Filter>,
 }
 
 impl RetryRule {
     fn to_value(&self) -> Value {
-        let mut members = match &self.strategy {
-            Strategy::Backoff(options) => {
-                let mut members = options_to_members(options);
-                members.insert("strategy".into(), "backoff".into());
-                members
-            }
-            Strategy::Headers(HeadersStrategy {
-                limit_header,
-                remaining_header,
-                reset_header,
-                reset_format,
-                limit: _, // a poll's deadline and `giveUp` bound its tries
-            }) => {
-                let mut members = Map::new();
-                members.insert("strategy".into(), "headers".into());
-                for (name, header) in [("limitHeader", limit_header), ("remainingHeader", remaining_header)] {
-                    if let Some(header) = header {
-                        members.insert(name.into(), header.as_str().into());
-                    }
-                }
-                members.insert("resetHeader".into(), reset_header.as_str().into());
-                members.insert("resetFormat".into(), reset_format.name().into());
-                members
-            }
-        };
+        let mut value = to_value(&self.strategy);
         if let Some(body) = &self.body {
-            members.insert("bodyFilter".into(), body.to_value());
+            value["bodyFilter"] = body.to_value();
         }
-        Value::Object(members)
+        value
     }
 }
 
 pub(super) fn rules_to_value(rules: &[RetryRule]) -> Value {
-    Value::Object(rules.iter().map(|rule| (rule.statuses.to_string(), rule.to_value())).collect())
+    to_value(&InOrder(rules))
 }
 
 /// The rules as a map in their order, for serializers that keep it.
@@ -91,12 +80,221 @@ impl Serialize for InOrder<'_> {
     }
 }
 
-fn options_to_members(options: &RetryOptions) -> Map<String, Value> {
-    Map::from_iter([
-        ("limit".to_owned(), json!(options.limit())),
-        ("factor".to_owned(), json!(options.factor())),
-        ("minTimeoutInMs".to_owned(), millis(options.min_timeout())),
-        ("maxTimeoutInMs".to_owned(), millis(options.max_timeout())),
-        ("randomize".to_owned(), json!(options.randomize())),
-    ])
+fn to_value(value: &impl Serialize) -> Value {
+    serde_json::to_value(value).expect("invariant: options have string keys and finite numbers")
+}
+
+/// A number of milliseconds, written whole where it is whole.
+pub(super) fn millis(duration: Duration) -> Value {
+    match u64::try_from(duration.as_millis()) {
+        Ok(millis) if Duration::from_millis(millis) == duration => json!(millis),
+        _ => json!(duration.as_secs_f64() * 1e3),
+    }
+}
+
+fn bounds(limits: &Limits) -> OptionBounds {
+    OptionBounds { max_tries: limits.retry_tries, min_delay: limits.retry_delay }
+}
+
+/// Checks the options of rules that were read under other limits.
+pub(super) fn check_rules(rules: &[RetryRule], limits: &Limits, problems: &mut Problems) {
+    for rule in rules {
+        if let Strategy::Backoff(options) = &rule.strategy {
+            check(options, &child("/retry", &rule.statuses.to_string()), limits, problems);
+        }
+    }
+}
+
+fn check(options: &RetryOptions, pointer: &str, limits: &Limits, problems: &mut Problems) {
+    let Value::Object(members) = to_value(options) else { return };
+    let members = members.iter().filter_map(|(name, value)| {
+        Some((
+            name.as_str(),
+            value.as_f64().map(OptionValue::Number).or(value.as_bool().map(OptionValue::Bool))?,
+        ))
+    });
+    for error in RetryOptions::from_members(members, &bounds(limits)).err().unwrap_or_default() {
+        let pointer = child(pointer, error.field());
+        problems.errors.push(
+            Diagnostic::error(refusal(error.found(), &error)).with_pointer(pointer).with_help(LIMITS_HELP),
+        );
+    }
+}
+
+fn refusal(found: &str, error: &PolicyError) -> String {
+    format!("found {found}, expected {}", error.expected())
+}
+
+impl Reader<'_> {
+    pub(super) fn request_timeout(&mut self, place: Place<'_>) -> Option<RequestTimeout> {
+        let known = ["durationInMs", "retry"];
+        let fields = known_members(place, "an object with \"durationInMs\"", &known, &mut self.problems)?;
+        let duration = match field(&fields, "durationInMs") {
+            Some(given) => self.duration(given.place()),
+            None => {
+                self.problems.error(place, "the member \"durationInMs\" is missing");
+                None
+            }
+        };
+        let retry = field(&fields, "retry").and_then(|given| {
+            let expected = "an object of retry options";
+            let known = &RetryOptions::MEMBERS;
+            let fields = known_members(given.place(), expected, known, &mut self.problems)?;
+            self.retry_options(&fields)
+        });
+        Some(RequestTimeout { duration: duration?, retry })
+    }
+
+    fn duration(&mut self, place: Place<'_>) -> Option<Duration> {
+        let millis = place.number().and_then(|millis| Duration::try_from_secs_f64(millis / 1e3).ok());
+        let duration = millis.map(to_micros);
+        match duration {
+            None => self.problems.expected(place, "a number of milliseconds"),
+            Some(Duration::ZERO) => self.problems.expected(place, "more than 0 ms"),
+            Some(_) => {}
+        }
+        duration
+    }
+
+    /// Reads the members that are retry options.
+    fn retry_options(&mut self, fields: &[Field<'_>]) -> Option<RetryOptions> {
+        let given = fields.iter().filter(|given| RetryOptions::MEMBERS.contains(&given.name));
+        let members = given.map(|given| match given.node.kind {
+            Kind::Bool(value) => (given.name, OptionValue::Bool(value)),
+            _ => (given.name, given.place().number().map_or(OptionValue::Other(""), OptionValue::Number)),
+        });
+        let errors = match RetryOptions::from_members(members, &bounds(self.limits())) {
+            Ok(options) => return Some(options),
+            Err(errors) => errors,
+        };
+        for error in errors {
+            if let Some(given) = field(fields, error.field()) {
+                self.problems.error(given.place(), refusal(&describe(given.node), &error));
+            }
+        }
+        None
+    }
+
+    pub(super) fn retry_rules(&mut self, place: Place<'_>) -> Option<Vec<RetryRule>> {
+        let fields = members(place, "an object of status patterns and strategies", &mut self.problems)?;
+        Some(fields.iter().filter_map(|given| self.retry_rule(given)).collect())
+    }
+
+    fn retry_rule(&mut self, given: &Field<'_>) -> Option<RetryRule> {
+        let place = given.place();
+        let statuses = given.name.parse::<StatusSet>();
+        if let Err(error) = &statuses {
+            self.problems.error(place, error.to_string());
+        }
+        let Kind::Object(_) = &place.node.kind else {
+            self.problems.expected(place, "an object with \"strategy\"");
+            return None;
+        };
+        let Some(node) = place.node.get("strategy") else {
+            let help = "\"backoff\" waits by a policy, \"headers\" as long as the response says";
+            self.problems.error_with_help(place, "the member \"strategy\" is missing", help);
+            return None;
+        };
+        let named = Place { node, pointer: &child(place.pointer, "strategy") };
+        let (fields, strategy) = match named.text() {
+            Some("backoff") => {
+                let known: Vec<&str> =
+                    ["strategy", "bodyFilter"].into_iter().chain(RetryOptions::MEMBERS).collect();
+                let fields = known_members(place, "an object", &known, &mut self.problems)?;
+                let options = self.retry_options(&fields);
+                (fields, options.map(Strategy::Backoff))
+            }
+            Some("headers") => {
+                let known = [
+                    "strategy",
+                    "limitHeader",
+                    "remainingHeader",
+                    "resetHeader",
+                    "resetFormat",
+                    "bodyFilter",
+                ];
+                let fields = known_members(place, "an object", &known, &mut self.problems)?;
+                let strategy = self.headers_strategy(place, &fields);
+                (fields, strategy.map(Strategy::Headers))
+            }
+            _ => {
+                self.problems.expected(named, &format!("one of {}", quoted(&STRATEGIES)));
+                return None;
+            }
+        };
+        let body = field(&fields, "bodyFilter").and_then(|given| self.filter(given.place()));
+        Some(RetryRule { statuses: statuses.ok()?, strategy: strategy?, body })
+    }
+
+    fn headers_strategy(&mut self, place: Place<'_>, fields: &[Field<'_>]) -> Option<HeadersStrategy> {
+        let [limit_header, remaining_header, reset_header] =
+            ["limitHeader", "remainingHeader", "resetHeader"].map(|name| {
+                let given = field(fields, name)?.place();
+                let name = given.text().and_then(|text| HeaderName::from_bytes(text.as_bytes()).ok());
+                if name.is_none() {
+                    self.problems.expected(given, "the name of a header");
+                }
+                name.map(|name| name.as_str().to_owned())
+            });
+        if field(fields, "resetHeader").is_none() {
+            let help = "name the header that says when to come back, such as \"x-ratelimit-reset\"";
+            self.problems.error_with_help(place, "the member \"resetHeader\" is missing", help);
+        }
+        let mut reset_format = ResetFormat::default();
+        if let Some(given) = field(fields, "resetFormat") {
+            match ResetFormat::ALL.iter().find(|format| given.place().text() == Some(format.name())) {
+                Some(format) => reset_format = *format,
+                None => {
+                    let expected = format!("one of {}", quoted(&ResetFormat::ALL.map(ResetFormat::name)));
+                    self.problems.expected(given.place(), &expected);
+                }
+            }
+        }
+        let strategy = HeadersStrategy::new(reset_header?);
+        Some(HeadersStrategy { limit_header, remaining_header, reset_format, ..strategy })
+    }
+}
+
+pub(super) fn options_schema(limits: &Limits) -> Value {
+    let delay = json!({"type": "number", "minimum": limits.retry_delay.as_secs_f64() * 1000.0});
+    json!({
+        "limit": {
+            "description": "how many tries one sequence has, the first included",
+            "type": "integer", "minimum": 1, "maximum": limits.retry_tries,
+        },
+        "factor": {"type": "number", "minimum": 1},
+        "minTimeoutInMs": delay,
+        "maxTimeoutInMs": delay,
+        "randomize": {"type": "boolean"},
+    })
+}
+
+pub(super) fn timeout_schema() -> Value {
+    let duration = json!({"type": "number", "exclusiveMinimum": 0});
+    let retry = json!({"$ref": "#/$defs/retryOptions"});
+    object(json!({"durationInMs": duration, "retry": retry}), &["durationInMs"])
+}
+
+pub(super) fn rules_schema(dialect: Dialect, limits: &Limits) -> Value {
+    let filter = json!({"$ref": format!("urn:filter:{dialect}")});
+    let mut backoff = options_schema(limits);
+    backoff["strategy"] = json!({"const": "backoff"});
+    backoff["bodyFilter"] = filter.clone();
+    let header = json!({"type": "string", "pattern": TOKEN});
+    let headers = json!({
+        "strategy": {"const": "headers"},
+        "limitHeader": header,
+        "remainingHeader": header,
+        "resetHeader": header,
+        "resetFormat": {"enum": ResetFormat::ALL.map(ResetFormat::name)},
+        "bodyFilter": filter,
+    });
+    json!({
+        "type": "object",
+        "propertyNames": {"pattern": format!("^{STATUS}(,{STATUS})*$")},
+        "additionalProperties": {"anyOf": [
+            object(backoff, &["strategy"]),
+            object(headers, &["strategy", "resetHeader"]),
+        ]},
+    })
 }

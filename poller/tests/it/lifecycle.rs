@@ -102,7 +102,7 @@ async fn a_spec_must_keep_the_limits_of_the_poller_that_runs_it() {
     for expected in [
         "/interval: found 1 s, expected 10 s to 300 s",
         "/timeout: found 7200 s, expected 30 s to 3600 s",
-        "/retry/503/limit: found 1000, expected at most 100",
+        "/retry/503/limit: found 1000, expected a whole number from 1 to 100",
         "/retry/503/minTimeoutInMs: found 10, expected at least 100 ms",
     ] {
         assert!(message.contains(expected), "{message}");

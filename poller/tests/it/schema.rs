@@ -64,3 +64,49 @@ fn what_a_builder_makes_is_accepted_in_its_canonical_form() {
         }
     }
 }
+
+/// The table of members for `docs/spec.md`.
+fn members_table(schema: &Value) -> String {
+    let mut table = "| member | meaning | default | bounds |\n| --- | --- | --- | --- |\n".to_owned();
+    for (name, member) in schema["properties"].as_object().unwrap() {
+        let default = member.get("default").map_or("–".to_owned(), |default| format!("`{default}`"));
+        let bounds: Vec<String> = [("minimum", "from"), ("maximum", "to"), ("maxLength", "at most")]
+            .iter()
+            .filter_map(|(keyword, word)| Some(format!("{word} {}", member.get(*keyword)?)))
+            .collect();
+        let description = member["description"].as_str().unwrap();
+        table.push_str(&format!("| `{name}` | {description} | {default} | {} |\n", bounds.join(" ")));
+    }
+    table
+}
+
+/// Run with `UPDATE_SCHEMAS=1` to write the table anew.
+#[test]
+fn the_reference_has_every_member_and_its_examples_are_read() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/spec.md");
+    let page = std::fs::read_to_string(&path).unwrap();
+    let (before, rest) = page.split_once("<!-- members -->\n").unwrap();
+    let (_, after) = rest.split_once("<!-- /members -->").unwrap();
+    let schema = spec_schema(&Limits::default());
+    let table = members_table(&schema);
+    let generated = format!("{before}<!-- members -->\n{table}<!-- /members -->{after}");
+    if std::env::var_os("UPDATE_SCHEMAS").is_some() {
+        std::fs::write(&path, &generated).unwrap();
+    }
+    let committed = std::fs::read_to_string(&path).unwrap();
+    assert!(
+        committed == generated,
+        "the table is out of date; run UPDATE_SCHEMAS=1 cargo test -p poller schema"
+    );
+    let examples: Vec<&str> =
+        page.split("```json\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    for example in &examples {
+        let spec = PollSpec::parse(example).unwrap_or_else(|error| panic!("{error}\n{example}"));
+        assert!(spec.warnings().is_empty(), "{example}: {:?}", spec.warnings());
+    }
+    for member in schema["properties"].as_object().unwrap().keys() {
+        assert!(after.contains(&format!("`{member}`")), "{member} has no section");
+        let quoted = format!("\"{member}\"");
+        assert!(examples.iter().any(|example| example.contains(&quoted)), "{member} has no example");
+    }
+}

@@ -1,14 +1,13 @@
-//! Hides secrets that a server sends back, wherever a response is quoted.
+//! Removes secrets that a server sends back from every text that quotes a response.
 //!
-//! What did not match is told with the values that were found, and some servers echo what they were sent. The response
-//! itself is the user's data and stays as it is; but notes, explanations and what is made of them go into logs and onto
-//! screens, so there the secrets of the request that was answered are blanked. Known are those of this one request: they
-//! live as long as it does.
+//! The explanation of a response quotes its values, and some servers echo the request. The response itself is the user's data
+//! and stays unchanged, but notes and explanations go into logs and onto screens, so the secrets of the answered request are
+//! removed from them. Only the secrets of this one request are known, for as long as it lives.
 //!
-//! A secret is seldom echoed as it was sent: of `Bearer abc…` only the token, of a cookie only one value, and a quote may
-//! end in the midst of it. So what is looked for are its words, and of each every piece that it begins with, from
-//! [`SHORTEST`] letters on. Shorter words are not: a pin of four digits would blank every year, and what one cannot tell
-//! apart from other text is not told by being shown.
+//! A server seldom echoes a secret as it was sent: it echoes the token of `Bearer abc…`, or one value of a cookie, and a quote
+//! may end within it. The search is therefore for the words of a secret, and for every beginning of a word, from
+//! [`SHORTEST`] letters on. Shorter words are ignored: a pin of four digits would hide every year, and a word that is like
+//! other text gives nothing away.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -17,10 +16,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use secrecy::{ExposeSecret, SecretString};
 
-/// The least of a word that is blanked.
+/// The length of the shortest word that is hidden, and of the shortest beginning.
 const SHORTEST: usize = 6;
 
-/// What is shown instead.
+/// The replacement of a secret.
 const HIDDEN: &str = "[secret]";
 
 /// The secret texts of one request.
@@ -42,7 +41,7 @@ impl Secrets {
                 self.words.push(SecretString::from(word));
             }
         }
-        // Servers that take a password apart echo its parts.
+        // A server that decodes the credentials may echo the password alone.
         if let Some(encoded) = secret.strip_prefix("Basic ")
             && let Ok(Ok(pair)) = BASE64.decode(encoded.trim()).map(String::from_utf8)
             && let Some((_, password)) = pair.split_once(':')
@@ -63,11 +62,11 @@ impl Secrets {
     /// The text without the secrets. Linear in its length, for each word.
     pub(crate) fn hide<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let (mut hidden, mut shown) = (String::new(), 0);
-        // The next place of each word, or rather of what it begins with.
+        // The next place of the beginning of each word.
         let places = |word: &SecretString, from: usize| text[from..].find(least(word)).map(|at| from + at);
         let mut next: Vec<_> = self.words.iter().map(|word| (places(word, 0), word)).collect();
         while let Some(start) = next.iter().filter_map(|(place, _)| *place).min() {
-            // Of words that begin alike, that of which most is there.
+            // Of words with the same beginning, the one with the longest match.
             let here = next.iter().filter(|(place, _)| *place == Some(start));
             let longest = here.map(|(_, word)| common(&text[start..], word.expose_secret())).max();
             hidden.push_str(&text[shown..start]);
@@ -89,36 +88,36 @@ impl fmt::Debug for Secrets {
     }
 }
 
-/// Letters of which tokens, keys and passwords are made; what is between them is syntax.
+/// The letters of tokens, keys and passwords; other characters are syntax.
 fn is_of_word(letter: char) -> bool {
     letter.is_alphanumeric() || "-_.~+/!#$%*^|@?".contains(letter)
 }
 
-/// Whether what follows a word makes it the name of something, as in `session=…` and `"key": …`.
+/// Whether the text after a word makes it a name, as in `session=…` and `"key": …`.
 fn names(after: &str) -> bool {
     let after = after.trim_start_matches(['"', '\'']);
     let begins = |value: &str| value.starts_with(|first| is_of_word(first) || "\"'{[".contains(first));
     match (after.strip_prefix('='), after.trim_start().strip_prefix(':')) {
-        // A `=` with nothing behind it is the end of a word in Base64.
+        // A `=` without a value ends a word in Base64.
         (Some(value), _) => begins(value),
         (None, Some(value)) => begins(value.trim_start()),
         (None, None) => false,
     }
 }
 
-/// Words that stand before a secret in a header and are none.
+/// The schemes before a secret in a header, which are not secret.
 fn is_scheme(word: &str) -> bool {
     const SCHEMES: [&str; 5] = ["bearer", "basic", "digest", "apikey", "negotiate"];
     SCHEMES.iter().any(|scheme| word.eq_ignore_ascii_case(scheme))
 }
 
-/// What has to be there of a word for it to be blanked.
+/// The beginning of a word that must be present for it to be hidden.
 fn least(word: &SecretString) -> &str {
     let word = word.expose_secret();
     word.char_indices().nth(SHORTEST).map_or(word, |(end, _)| &word[..end])
 }
 
-/// How much of `word` the text begins with, in bytes.
+/// The length in bytes of the common beginning of both.
 fn common(text: &str, word: &str) -> usize {
     text.chars().zip(word.chars()).take_while(|(a, b)| a == b).map(|(letter, _)| letter.len_utf8()).sum()
 }
@@ -139,12 +138,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_echoed_is_hidden_whole_or_in_part() {
+    fn echoes_are_hidden_whole_or_in_part() {
         let token = "Bearer eyJhbGciOi.J9_x-y==";
         for (text, shown) in [
             ("auth is \"Bearer eyJhbGciOi.J9_x-y==\", expected", "auth is \"Bearer [secret]==\", expected"),
             ("auth is \"eyJhbGciOi.J9_x-y\"", "auth is \"[secret]\""),
-            // A quote that ends in the midst of it, and one that tells nothing.
+            // A quote that ends within the token, and one that is too short to tell.
             ("auth is \"eyJhbGc…", "auth is \"[secret]…"),
             ("auth is \"eyJh…", "auth is \"eyJh…"),
             ("twice eyJhbGciOi.J9_x-y, eyJhbGciOi.J9_x-y", "twice [secret], [secret]"),

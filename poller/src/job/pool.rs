@@ -1,40 +1,19 @@
-//! What the specs of many polls have in common: everything but the URL, kept once however many polls it serves.
+//! The settings that many polls have in common, kept once for all of them.
 //!
-//! A million polls are rarely of a million kinds. A spec is therefore a URL and a counted reference to the rest, and
-//! whoever keeps many of them passes each through a [`SpecPool`], which replaces a rest that equals one it knows. The
+//! A million polls are rarely of a million kinds. A spec is therefore a URL and a counted reference to the rest, and the
+//! owner of many specs passes each through a [`SpecPool`], which replaces settings by equal ones that it knows. The
 //! alternative, one pool for the whole process, would make every parsed spec pay for a lock.
 
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
-use std::num::NonZeroU32;
 use std::sync::{Arc, OnceLock, Weak};
-use std::time::Duration;
 
-use filter::{Diagnostic, Dialect, json};
+use filter::json;
 use hashbrown::HashTable;
 
-use super::{PollSpec, RequestInit, RequestTimeout, ResponseFilter, RetryRule};
+use super::PollSpec;
+use super::members::{MEMBERS, Settings};
 
-/// A spec without its URL.
-#[derive(Clone, Debug)]
-pub(super) struct Shared {
-    pub(super) cache_key: Option<String>,
-    pub(super) interval: Duration,
-    pub(super) timeout: Duration,
-    pub(super) request: RequestInit,
-    pub(super) response_filter: ResponseFilter,
-    pub(super) failure_filter: Option<ResponseFilter>,
-    pub(super) request_timeout: RequestTimeout,
-    pub(super) retry: Vec<RetryRule>,
-    pub(super) give_up: Option<NonZeroU32>,
-    pub(super) dialect: Dialect,
-    pub(super) warnings: Vec<Diagnostic>,
-    /// Of what it was read from, cache key and URL left out: equal text has an equal one.
-    pub(super) hash: u64,
-    /// How a durable store writes it, once one has.
-    pub(super) stored: OnceLock<StoredText>,
-}
-
-/// What a durable store keeps of a spec.
+/// The text of the settings in a durable store.
 #[derive(Clone, Debug)]
 pub(super) struct StoredText {
     /// The id of the key that sealed its inline secrets, if it has any.
@@ -42,24 +21,16 @@ pub(super) struct StoredText {
     pub(super) text: Arc<str>,
 }
 
-impl Shared {
+impl Settings {
     /// Equal in everything but the cache key. Warnings count, because they name places in the text.
     fn same(&self, other: &Self) -> bool {
         self.hash == other.hash
-            && self.interval == other.interval
-            && self.timeout == other.timeout
-            && self.request == other.request
-            && self.response_filter == other.response_filter
-            && self.failure_filter == other.failure_filter
-            && self.request_timeout == other.request_timeout
-            && self.retry == other.retry
-            && self.give_up == other.give_up
-            && self.dialect == other.dialect
             && self.warnings == other.warnings
+            && MEMBERS.iter().all(|member| (member.same)(self, other))
     }
 }
 
-/// A hash of the members of an object but for those named; keyed, so that nobody can make specs collide.
+/// A hash of the members of an object without the named ones; keyed, so that specs cannot be made to collide.
 pub(super) fn content_hash(node: &json::Node, without: &[&str]) -> u64 {
     static KEYS: OnceLock<RandomState> = OnceLock::new();
     let mut hasher = KEYS.get_or_init(RandomState::new).build_hasher();
@@ -90,15 +61,15 @@ fn feed(node: &json::Node, hasher: &mut impl Hasher) {
     }
 }
 
-/// The specs that somebody keeps, as far as they differ. It keeps none of them alive.
+/// The distinct settings of the specs of one owner. It keeps none of them alive.
 #[derive(Debug)]
 pub(crate) struct SpecPool {
-    known: HashTable<Weak<Shared>>,
-    /// How many there may be before those that nobody uses any more are looked for.
+    known: HashTable<Weak<Settings>>,
+    /// The size at which unused entries are removed.
     sweep_at: usize,
 }
 
-/// Fewer than these are not worth a sweep.
+/// The least size for a sweep.
 const FEW: usize = 64;
 
 impl SpecPool {
@@ -106,36 +77,36 @@ impl SpecPool {
         Self { known: HashTable::new(), sweep_at: FEW }
     }
 
-    /// The same spec, sharing what it can with those that came before. The cache key is left out: what is kept has its
-    /// name elsewhere. Amortized constant time, and a comparison.
+    /// The same spec, with the settings of an earlier equal one. The cache key is left out: a stored poll has its key
+    /// elsewhere. Amortized constant time, and a comparison.
     pub(crate) fn share(&mut self, mut spec: PollSpec) -> PollSpec {
-        let hash = spec.shared.hash;
+        let hash = spec.settings.hash;
         let mut equal = None;
         let found = self.known.find(hash, |known| {
-            // Mostly it is the very same. A count that all threads have in use is not for looking only.
-            if Weak::as_ptr(known) == Arc::as_ptr(&spec.shared) {
+            // Most often it is the same allocation; comparing pointers leaves the contended reference count alone.
+            if Weak::as_ptr(known) == Arc::as_ptr(&spec.settings) {
                 return true;
             }
-            equal = known.upgrade().filter(|known| known.same(&spec.shared));
+            equal = known.upgrade().filter(|known| known.same(&spec.settings));
             equal.is_some()
         });
         if found.is_some() && equal.is_none() {
             return spec;
         }
         if let Some(known) = equal {
-            spec.shared = known;
+            spec.settings = known;
             return spec;
         }
-        if spec.shared.cache_key.is_some() {
-            spec.shared = Arc::new(Shared { cache_key: None, ..(*spec.shared).clone() });
+        if spec.settings.cache_key.is_some() {
+            spec.settings = Arc::new(Settings { cache_key: None, ..(*spec.settings).clone() });
         }
         if self.known.len() >= self.sweep_at {
             self.known.retain(|known| known.strong_count() > 0);
             self.sweep_at = FEW.max(self.known.len() * 2);
         }
-        // The hash is kept for one that nobody uses any more too: it goes with the next sweep.
-        let hash_of = |known: &Weak<Shared>| known.upgrade().map_or(0, |known| known.hash);
-        self.known.insert_unique(hash, Arc::downgrade(&spec.shared), hash_of);
+        // An unused entry loses its hash and is removed by the next sweep.
+        let hash_of = |known: &Weak<Settings>| known.upgrade().map_or(0, |known| known.hash);
+        self.known.insert_unique(hash, Arc::downgrade(&spec.settings), hash_of);
         spec
     }
 }
@@ -156,14 +127,14 @@ mod tests {
         let one = pool.share(spec("https://a.test/1", r#"{"n":[1]}"#));
         let two = pool.share(spec("https://a.test/2", r#"{"n":[1]}"#));
         let other = pool.share(spec("https://a.test/2", r#"{"n":[2]}"#));
-        assert!(Arc::ptr_eq(&one.shared, &two.shared) && !Arc::ptr_eq(&two.shared, &other.shared));
+        assert!(Arc::ptr_eq(&one.settings, &two.settings) && !Arc::ptr_eq(&two.settings, &other.settings));
         assert_eq!((one.url_text(), two.url_text()), ("https://a.test/1", "https://a.test/2"));
         assert_eq!(one.cache_key(), None);
         assert_eq!(other.differences(&two), ["/responseFilter/body/n"]);
     }
 
     #[test]
-    fn what_nobody_uses_is_forgotten() {
+    fn unused_settings_are_removed() {
         let mut pool = SpecPool::new();
         for n in 0..10 * FEW {
             let spec = pool.share(spec("https://a.test/", &format!(r#"{{"n":[{n}]}}"#)));

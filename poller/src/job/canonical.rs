@@ -1,0 +1,141 @@
+//! The canonical form of a spec, and what follows from it: serialization, digest, equality, differences.
+
+use std::collections::BTreeSet;
+
+use filter::decode::child;
+use ring::digest::{SHA256, digest};
+use secrecy::ExposeSecret as _;
+use serde::ser::SerializeMap as _;
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value, json};
+
+use super::members::MEMBERS;
+use super::{PollSpec, retry};
+use crate::secret::{ShowSecret, redact};
+
+impl PollSpec {
+    /// The canonical form: defaults filled in, aliases resolved, the cache key left out; secret text replaced by
+    /// `{"__redactedString":true}`.
+    #[must_use]
+    pub fn to_value(&self) -> Value {
+        Value::Object(self.to_members(&redact))
+    }
+
+    fn to_members(&self, show: &ShowSecret<'_>) -> Map<String, Value> {
+        let members = MEMBERS
+            .iter()
+            .filter_map(|member| Some((member.name.to_owned(), (member.write)(&self.settings, show)?)));
+        members.chain([("url".to_owned(), self.url_text().into())]).collect()
+    }
+
+    /// SHA-256 of the canonical form, in hex. Specs that differ only in a secret share it, so it may be shown and stored.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let text = canonical(&self.to_value()).to_string();
+        hex(text.as_bytes())
+    }
+
+    /// The JSON pointers of the members in which two specs differ, without their values. Empty when the specs are the
+    /// same; the cache key and the order of members do not count.
+    #[must_use]
+    pub fn differences(&self, other: &Self) -> Vec<String> {
+        let mut pointers = Vec::new();
+        if self.url != other.url {
+            pointers.push("/url".to_owned());
+        }
+        if self.shares_with(other) {
+            return pointers;
+        }
+        // Secrets are compared by their digests. In an array, because differences are looked for inside objects.
+        let fingerprint: &ShowSecret<'_> = &|secret| json!([hex(secret.expose_secret().as_bytes())]);
+        for member in MEMBERS {
+            let write = |spec: &Self| (member.write)(&spec.settings, fingerprint).unwrap_or(Value::Null);
+            let pointer = child("", member.name);
+            differing(&canonical(&write(self)), &canonical(&write(other)), &pointer, &mut pointers);
+        }
+        // The order of retry rules has a meaning, which a JSON object does not have.
+        let order = |spec: &Self| spec.retry().iter().map(|rule| rule.statuses.clone()).collect::<Vec<_>>();
+        if pointers.is_empty() && order(self) != order(other) {
+            pointers.push("/retry".to_owned());
+        }
+        pointers.sort();
+        pointers
+    }
+}
+
+/// Equal in everything but the cache key; warnings follow from the rest.
+impl PartialEq for PollSpec {
+    fn eq(&self, other: &Self) -> bool {
+        self.differences(other).is_empty()
+    }
+}
+
+/// The canonical form, secrets left out: see [`PollSpec::to_value`].
+impl Serialize for PollSpec {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Written { spec: self, show: &redact, url: true }.serialize(serializer)
+    }
+}
+
+/// Serializes a spec with `show` for its secrets, and retry rules in their order, which a `Value` need not keep.
+pub(super) struct Written<'a> {
+    pub(super) spec: &'a PollSpec,
+    pub(super) show: &'a ShowSecret<'a>,
+    /// Whether its URL is written too.
+    pub(super) url: bool,
+}
+
+impl Serialize for Written<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (name, value) in &self.spec.to_members(self.show) {
+            match name.as_str() {
+                "url" if !self.url => {}
+                "retry" => map.serialize_entry(name, &retry::InOrder(&self.spec.settings.retry))?,
+                _ => map.serialize_entry(name, value)?,
+            }
+        }
+        map.end()
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    digest(&SHA256, bytes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The same value with sorted members and whole numbers as integers, whatever map serde_json was built with.
+fn canonical(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let mut pairs: Vec<_> = members.iter().collect();
+            pairs.sort_by_key(|(name, _)| *name);
+            Value::Object(pairs.into_iter().map(|(name, value)| (name.clone(), canonical(value))).collect())
+        }
+        Value::Array(elements) => Value::Array(elements.iter().map(canonical).collect()),
+        Value::Number(number) => match number.as_f64() {
+            // Up to 2^53 every integer is a double of its own, so different numbers stay different.
+            Some(float)
+                if number.is_f64() && float.fract() == 0.0 && float.abs() <= 9_007_199_254_740_992.0 =>
+            {
+                json!(float as i64)
+            }
+            _ => value.clone(),
+        },
+        scalar => scalar.clone(),
+    }
+}
+
+/// Collects the pointers at which two values differ, descending through objects only.
+fn differing(a: &Value, b: &Value, pointer: &str, pointers: &mut Vec<String>) {
+    match (a, b) {
+        (Value::Object(a), Value::Object(b)) => {
+            let names: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+            for name in names {
+                let (a, b) = (a.get(name).unwrap_or(&Value::Null), b.get(name).unwrap_or(&Value::Null));
+                differing(a, b, &child(pointer, name), pointers);
+            }
+        }
+        (a, b) if a == b => {}
+        _ => pointers.push(pointer.to_owned()),
+    }
+}

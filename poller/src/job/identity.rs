@@ -1,0 +1,89 @@
+//! `url` and `cacheKey`, the two members that differ between polls of one kind. They are therefore kept apart from the
+//! [table](super::members): equality ignores the key, and a million polls share everything but their URLs.
+
+use std::sync::Arc;
+
+use filter::decode::Place;
+use serde_json::{Value, json};
+use url::Url;
+
+use super::read::Reader;
+use crate::limits::Limits;
+
+pub(super) const NAMES: [&str; 2] = ["url", "cacheKey"];
+
+/// The longest URL in bytes: longer than servers accept, and short enough for a million of them.
+pub(super) const LONGEST_URL: usize = 8 << 10;
+
+impl Reader<'_> {
+    /// Reads a URL into its normal form.
+    pub(super) fn url(&mut self, place: Place<'_>) -> Option<Arc<str>> {
+        let Some(text) = place.text() else {
+            self.problems.expected(place, "an http or https URL");
+            return None;
+        };
+        if text.len() > LONGEST_URL {
+            let found = text.len();
+            let message = format!("found a URL of {found} bytes, expected at most {LONGEST_URL}");
+            self.problems.error(place, message);
+            return None;
+        }
+        let mut url = match Url::parse(text) {
+            Ok(url) => url,
+            Err(error) => {
+                let help = "write it in full, such as https://api.example.com/v1/jobs/42";
+                self.problems.error_with_help(place, format!("expected an http or https URL: {error}"), help);
+                return None;
+            }
+        };
+        if !matches!(url.scheme(), "http" | "https") {
+            let found = url.scheme();
+            self.problems.error(place, format!("found a URL of scheme {found:?}, expected http or https"));
+            return None;
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            self.problems.error_with_help(
+                place,
+                "found credentials in the URL, expected none",
+                "put them into requestInit.headers.authorization, as {\"$secret\":\"env:NAME\"}",
+            );
+            return None;
+        }
+        // A fragment is never sent, so it makes no difference between specs.
+        url.set_fragment(None);
+        Some(String::from(url).into())
+    }
+
+    pub(super) fn cache_key(&mut self, place: Place<'_>) -> Option<String> {
+        let longest = self.limits().key_len;
+        match place.text() {
+            Some(text) if text.len() > longest => {
+                let found = text.len();
+                let message = format!("found a key of {found} bytes, expected at most {longest}");
+                self.problems.error(place, message);
+                None
+            }
+            Some(text) if !text.is_empty() && !text.contains(char::is_control) => Some(text.to_owned()),
+            _ => {
+                self.problems.expected(place, "a string that is not empty and has no control characters");
+                None
+            }
+        }
+    }
+}
+
+/// The schemas of both, with their descriptions.
+pub(super) fn schemas(limits: &Limits) -> [(&'static str, Value); 2] {
+    let url = "^[hH][tT][tT][pP][sS]?://[^/?#@\\\\]+([/?#].*)?$";
+    let key = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$";
+    [
+        ("url", json!({"description": "what to ask", "type": "string", "pattern": url})),
+        (
+            "cacheKey",
+            json!({
+                "description": "names the poll; the same key and spec again is the same poll",
+                "type": "string", "minLength": 1, "maxLength": limits.key_len, "pattern": key,
+            }),
+        ),
+    ]
+}

@@ -1,0 +1,239 @@
+//! The table of members: what a spec says apart from its URL and its key, one entry per member.
+//!
+//! ```text
+//! entry ─┬─► a field of Settings, with its default
+//!        ├─► reading: every problem with its place         read.rs
+//!        ├─► writing: the canonical form, and the stored    canonical.rs, stored.rs
+//!        ├─► equality, differences, digest                  canonical.rs, pool.rs
+//!        ├─► bounds, checked again at submission            mod.rs
+//!        └─► the JSON Schema                                schema.rs
+//! ```
+//!
+//! A new member is one entry here, and an accessor below. A macro writes both the struct and the table, because a derive of
+//! serde stops at the first error and knows neither places nor limits.
+
+use std::num::NonZeroU32;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use filter::decode::{Place, Problems};
+use filter::{Diagnostic, Dialect};
+use serde_json::{Value, json};
+
+use super::filters::ResponseFilter;
+use super::pool::StoredText;
+use super::read::{Reader, SpecOptions};
+use super::request::RequestInit;
+use super::retry::{self, RequestTimeout, RetryRule};
+use super::{PollSpec, filters, request, timing};
+use crate::limits::Limits;
+use crate::secret::ShowSecret;
+
+/// One member of a spec.
+pub(super) struct Member {
+    pub(super) name: &'static str,
+    /// Its purpose, for the schema.
+    pub(super) about: &'static str,
+    /// Reads the value at a place into the settings, unless it is wrong: then the problem is reported.
+    pub(super) read: fn(&mut Reader<'_>, Place<'_>, &mut Settings),
+    /// Its canonical form; `None` leaves the member out.
+    pub(super) write: fn(&Settings, &ShowSecret<'_>) -> Option<Value>,
+    /// Whether two specs agree in it.
+    pub(super) same: fn(&Settings, &Settings) -> bool,
+    /// Reports a value that these limits do not allow.
+    pub(super) check: fn(&Settings, &Limits, &mut Problems),
+    pub(super) schema: fn(&Limits, Dialect) -> Value,
+}
+
+/// The check of a member without bounds.
+fn unbounded<T>(_: &T, _: &Limits, _: &mut Problems) {}
+
+macro_rules! members {
+    ($($name:literal => $field:ident: $type:ty {
+        about: $about:literal,
+        default: $default:expr,
+        read: $read:expr,
+        write: $write:expr,
+        check: $check:expr,
+        schema: $schema:expr,
+    })*) => {
+        /// A spec without its URL: what polls of one kind have in common.
+        #[derive(Clone, Debug)]
+        pub(super) struct Settings {
+            $(pub(super) $field: $type,)*
+            pub(super) cache_key: Option<String>,
+            pub(super) warnings: Vec<Diagnostic>,
+            /// Hash of the document without `url` and `cacheKey`: equal documents have equal hashes.
+            pub(super) hash: u64,
+            /// The text in a durable store, once it was written.
+            pub(super) stored: OnceLock<StoredText>,
+        }
+
+        impl Settings {
+            /// The settings of a spec with no members.
+            pub(super) fn new(options: &SpecOptions) -> Self {
+                Self {
+                    $($field: ($default as fn(&SpecOptions) -> $type)(options),)*
+                    cache_key: None,
+                    warnings: Vec::new(),
+                    hash: 0,
+                    stored: OnceLock::new(),
+                }
+            }
+        }
+
+        /// All members but `url` and `cacheKey`, in the order of reading.
+        pub(super) const MEMBERS: &[Member] = &[$(Member {
+            name: $name,
+            about: $about,
+            read: |reader, place, settings| {
+                let read: fn(&mut Reader<'_>, Place<'_>) -> Option<$type> = $read;
+                if let Some(value) = read(reader, place) {
+                    settings.$field = value;
+                }
+            },
+            write: |settings, show| {
+                let write: fn(&$type, &ShowSecret<'_>) -> Option<Value> = $write;
+                write(&settings.$field, show)
+            },
+            same: |one, other| one.$field == other.$field,
+            check: |settings, limits, problems| {
+                let check: fn(&$type, &Limits, &mut Problems) = $check;
+                check(&settings.$field, limits, problems);
+            },
+            schema: $schema,
+        },)*];
+    };
+}
+
+members! {
+    // First, because the filters are read in this dialect.
+    "dialect" => dialect: Dialect {
+        about: "how the filters are written",
+        default: |options| options.dialect.unwrap_or_default(),
+        read: |reader, place| reader.dialect(place),
+        write: |dialect, _| Some(dialect.name().into()),
+        check: unbounded,
+        schema: |_, _| json!({"enum": Dialect::ALL.map(Dialect::name)}),
+    }
+    "interval" => interval: Duration {
+        about: "seconds from one request to the next",
+        default: |options| timing::default(10, &options.limits.interval),
+        read: |reader, place| timing::read(reader, place, |limits| &limits.interval),
+        write: |interval, _| Some(timing::seconds(*interval)),
+        check: |interval, limits, problems| timing::check("/interval", *interval, &limits.interval, problems),
+        schema: |limits, _| timing::schema(&limits.interval),
+    }
+    "timeout" => timeout: Duration {
+        about: "seconds until the poll times out",
+        default: |options| timing::default(600, &options.limits.timeout),
+        read: |reader, place| timing::read(reader, place, |limits| &limits.timeout),
+        write: |timeout, _| Some(timing::seconds(*timeout)),
+        check: |timeout, limits, problems| timing::check("/timeout", *timeout, &limits.timeout, problems),
+        schema: |limits, _| timing::schema(&limits.timeout),
+    }
+    "requestInit" => request: RequestInit {
+        about: "what is sent",
+        default: |_| RequestInit::default(),
+        read: |reader, place| reader.request_init(place),
+        write: |request, show| Some(request.to_value(show)),
+        check: unbounded,
+        schema: |_, _| request::schema(),
+    }
+    "responseFilter" => response_filter: ResponseFilter {
+        about: "the response that means done; any 2xx if left out",
+        default: |_| ResponseFilter::success(),
+        read: |reader, place| reader.response_filter(place),
+        write: |filter, _| Some(filter.to_value()),
+        check: unbounded,
+        schema: |_, dialect| json!({"$ref": format!("#/$defs/{dialect}-response")}),
+    }
+    "failureFilter" => failure_filter: Option<ResponseFilter> {
+        about: "the response that means failed; looked for first",
+        default: |_| None,
+        read: filters::read_failure,
+        write: |filter, _| filter.as_ref().map(ResponseFilter::to_value),
+        check: unbounded,
+        schema: |_, dialect| json!({"$ref": format!("#/$defs/{dialect}-response")}),
+    }
+    "requestTimeout" => request_timeout: RequestTimeout {
+        about: "how long one request may take",
+        default: |options| RequestTimeout { duration: options.limits.request_timeout, retry: None },
+        read: |reader, place| reader.request_timeout(place),
+        write: |timeout, _| Some(timeout.to_value()),
+        check: |timeout, limits, problems| timeout.check(limits, problems),
+        schema: |_, _| retry::timeout_schema(),
+    }
+    "retry" => retry: Vec<RetryRule> {
+        about: "how to try again, by status; the first that applies counts",
+        default: |_| Vec::new(),
+        read: |reader, place| reader.retry_rules(place),
+        write: |rules, _| Some(retry::rules_to_value(rules)),
+        check: |rules, limits, problems| retry::check_rules(rules, limits, problems),
+        schema: |_, dialect| json!({"$ref": format!("#/$defs/{dialect}-retry")}),
+    }
+    "giveUp" => give_up: Option<NonZeroU32> {
+        about: "fail after this many hopeless attempts in a row; false for never",
+        default: |_| Some(timing::GIVE_UP),
+        read: |reader, place| reader.give_up(place),
+        write: |after, _| Some(after.map_or(json!(false), |after| json!({"after": after}))),
+        check: unbounded,
+        schema: |_, _| timing::give_up_schema(),
+    }
+}
+
+impl PollSpec {
+    /// The time between two ticks.
+    #[must_use]
+    pub fn interval(&self) -> Duration {
+        self.settings.interval
+    }
+
+    /// The time from acceptance to deadline.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        self.settings.timeout
+    }
+
+    /// The request: method, headers, body.
+    #[must_use]
+    pub fn request(&self) -> &RequestInit {
+        &self.settings.request
+    }
+
+    /// The responses that end the poll as matched.
+    #[must_use]
+    pub fn response_filter(&self) -> &ResponseFilter {
+        &self.settings.response_filter
+    }
+
+    /// The responses that end the poll as failed.
+    #[must_use]
+    pub fn failure_filter(&self) -> Option<&ResponseFilter> {
+        self.settings.failure_filter.as_ref()
+    }
+
+    /// How long one request may take, and how a request that took longer is retried.
+    #[must_use]
+    pub fn request_timeout(&self) -> &RequestTimeout {
+        &self.settings.request_timeout
+    }
+
+    /// How responses are retried, by status; the first rule that applies counts.
+    #[must_use]
+    pub fn retry(&self) -> &[RetryRule] {
+        &self.settings.retry
+    }
+
+    /// How many attempts in a row that cannot get better fail the poll; `None` for never.
+    #[must_use]
+    pub fn give_up(&self) -> Option<NonZeroU32> {
+        self.settings.give_up
+    }
+
+    /// The dialect of the filters.
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        self.settings.dialect
+    }
+}
