@@ -11,7 +11,6 @@ mod drive;
 mod explain;
 mod filters;
 mod r#match;
-mod outcomes;
 mod output;
 mod parallel;
 mod route;

@@ -1,8 +1,10 @@
-//! `poll run`: runs the specs of files concurrently. [`resume`](super::store::resume) implements `--store`.
+//! `poll run`: runs the specs of files concurrently; with `--store`, also the open polls of the store.
 
-use super::drive::{self, Plan};
-use super::outcomes::Print;
+use poller::Limits;
+
+use super::drive::{self, Plan, Print, StoreFile};
 use super::specs::{self, Job, Loaded};
+use super::store::{self, Opening};
 use crate::args::RunArgs;
 use crate::exit::Exit;
 use crate::render::progress::ProgressReporter;
@@ -10,29 +12,51 @@ use crate::render::terminal::Terminal;
 use crate::render::{humanize, sanitize};
 
 pub(super) fn run(args: &RunArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
-    if let Some(file) = &args.store {
-        return super::store::resume::run(args, file, terminal);
-    }
-    let Loaded { jobs, specs } = specs::load(&args.files, args.limits.limits(), args.report.quiet, terminal)?;
-    // By the number of specs, not of polls: two equal specs are one poll, but a caller with two specs expects lines.
-    let print = if args.report.json || specs > 1 { Print::Outcomes } else { Print::Body };
-    let progress = ProgressReporter::new(terminal, args.report.quiet);
-    introduce(&jobs, &progress);
-    let limits = args.connect.apply(args.limits.limits());
-    let plan = Plan { jobs, print, limits, cacert: args.connect.cacert.as_deref(), progress, terminal };
-    super::block_on(drive::drive(plan))
+    let loaded = match &args.files[..] {
+        [] => None,
+        files => Some(specs::load(files, args.limits.limits(), args.report.quiet, terminal)?),
+    };
+    let print = match &loaded {
+        // By the number of specs, not of polls: two equal specs are one poll, but their caller expects lines.
+        Some(Loaded { specs: 1, .. }) if !args.report.json => Print::Body,
+        _ => Print::Outcomes,
+    };
+    let plan = Plan {
+        introduction: loaded.as_ref().map(|loaded| introduction(&loaded.jobs)),
+        jobs: loaded.map(|loaded| loaded.jobs),
+        print,
+        // The specs were checked when they were read. Polls of the file were accepted before and are not rejected now.
+        limits: args.connect.apply(Limits::unbounded()),
+        cacert: args.connect.cacert.as_deref(),
+        file: None,
+        progress: ProgressReporter::new(terminal, args.report.quiet),
+        terminal,
+    };
+    let Some(path) = &args.store else { return super::block_on(drive::drive(plan)) };
+    let opening = if plan.jobs.is_some() { Opening::MayBeNew } else { Opening::MustExist };
+    store::on_store(path, opening, async |store| {
+        let file = StoreFile {
+            store,
+            path: store::quoted(path),
+            scope: args.scope.as_deref().unwrap_or(""),
+            fresh: args.fresh,
+            json: args.report.json,
+            connect: &args.connect,
+        };
+        drive::drive(Plan { file: Some(file), ..plan }).await
+    })
 }
 
-/// Prints what is about to run.
-pub(super) fn introduce(jobs: &[Job], progress: &ProgressReporter) {
+/// The first line of progress.
+fn introduction(jobs: &[Job]) -> String {
     match jobs {
-        [job] => progress.message(introduction(&job.spec)),
-        jobs => progress.message(format_args!("{} polls", jobs.len())),
+        [job] => describe(&job.spec),
+        jobs => format!("{} polls", jobs.len()),
     }
 }
 
 /// `GET https://api.example.com/v1/exports/42 every 10s for 5m at most`
-pub(super) fn introduction(spec: &poller::PollSpec) -> String {
+pub(super) fn describe(spec: &poller::PollSpec) -> String {
     format!(
         "{} {} every {} for {} at most",
         spec.request().method,

@@ -43,7 +43,7 @@ async fn a_stored_result_is_printed_without_a_request() {
         .poll(&run, &spec)
         .await
         .expect(0, SUCCESS.trim_end())
-        .stderr_contains("ago; that is its result, nothing is asked");
+        .stderr_contains("ago; the stored result follows, no request is made");
     assert_eq!(server.requests().len(), 1);
     folder
         .poll(&run, spec.replace(r#""timeout":60"#, r#""timeout":70"#))
@@ -191,7 +191,7 @@ async fn with_specs_only_their_polls_are_printed_and_awaited() {
 async fn finish_fed(child: Child) {
     let output = child.wait_with_output().await.unwrap();
     let story = String::from_utf8(output.stderr).unwrap();
-    assert!(story.contains("other: goes on; accepted "), "{story}");
+    assert!(story.contains("other: continues; accepted "), "{story}");
     assert_eq!(output.status.code(), Some(130), "{story}");
 }
 

@@ -16,8 +16,8 @@ mod stream;
 use std::sync::Arc;
 
 pub(crate) use self::feed::{Feed, Feeder, feed};
+pub(crate) use self::poller_events::{CAPACITY, Subscriber, subscription};
 pub use self::poller_events::{PollerEvent, PollerEvents, StoreOperation};
-pub(crate) use self::poller_events::{Subscriber, subscription};
 pub use self::stream::Events;
 use crate::clock::Timestamp;
 use crate::key::PollKey;

@@ -26,7 +26,7 @@ use crate::observe::Operation;
 use crate::store::StoreError;
 
 /// How many requests and attempts wait for a subscriber at most.
-const CAPACITY: usize = 1024;
+pub(crate) const CAPACITY: usize = 1024;
 
 /// Something that happened in a poller; from [`PollerEvents`].
 #[derive(Clone, Debug)]

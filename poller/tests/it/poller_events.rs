@@ -140,3 +140,18 @@ async fn a_hold_of_an_origin_is_reported_once() {
     let seen = until(&mut events, "matched").await;
     assert_eq!(seen.iter().filter(|words| words.as_str() == "held back by job").count(), 1, "{seen:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_subscriber_receives_the_hold_of_each_poll_that_it_keeps_waiting() {
+    let world = World::new(|number, _| match number {
+        2 => crate::world::Reply::json(429, "{}").header("retry-after", "40"),
+        0 | 1 => pending(),
+        _ => success(),
+    });
+    let (poller, mut events) = world.poller().build_with_events().await.unwrap();
+    for (key, interval) in [("frequent", 10), ("rare", 30)] {
+        poller.submit(key, spec(json!({"interval": interval, "timeout": 600}))).await.unwrap();
+    }
+    let seen = until(&mut events, "rare HeldBack").await;
+    assert!(seen.last().is_some_and(|words| words.contains("frequent")), "{seen:?}");
+}

@@ -10,8 +10,7 @@ use std::env;
 use poller::{Attempt, AttemptResult, JudgementKind, Limits, NextReason, PollSpec, SpecOptions};
 
 use self::server::JobServer;
-use super::drive::{self, Plan};
-use super::outcomes::Print;
+use super::drive::{self, Plan, Print};
 use super::specs::Job;
 use crate::args::DemoArgs;
 use crate::exit::Exit;
@@ -35,10 +34,12 @@ async fn show(args: &DemoArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
         server.origin()
     ));
     let plan = Plan {
-        jobs: vec![Job { key: "demo".to_owned(), spec }],
+        jobs: Some(vec![Job { key: "demo".to_owned(), spec }]),
+        introduction: None,
         print: if args.report.json { Print::Outcomes } else { Print::Body },
         limits: Limits::unbounded(),
         cacert: None,
+        file: None,
         progress,
         terminal,
     };

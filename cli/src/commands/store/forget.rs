@@ -5,7 +5,7 @@ use poller::store::Store as _;
 use serde::Serialize;
 
 use super::super::{AlreadyReported, output, print_error};
-use super::{Opening, find, named, on_store, plain, quoted, shown};
+use super::{Opening, find, named, on_store, plain, quoted, shown, some_scope};
 use crate::args::ForgetArgs;
 use crate::exit::Exit;
 use crate::render::terminal::Terminal;
@@ -46,7 +46,7 @@ async fn forget(args: &ForgetArgs, store: SqliteStore, terminal: &Terminal) -> a
         // False if another process removed the poll meanwhile.
         let forgotten = store.forget(poll.key.clone()).await.map_err(plain)?;
         if args.polls.each.json {
-            let (key, scope) = (poll.key.key(), super::list::some_scope(&poll.key));
+            let (key, scope) = (poll.key.key(), some_scope(&poll.key));
             output::json(&Line { key, scope, forgotten }, terminal)?;
         } else {
             let words = if forgotten { "forgotten" } else { "forgotten by another process" };

@@ -3,13 +3,12 @@
 use std::fmt::Write as _;
 
 use console::measure_text_width;
-use poller::PollKey;
 use poller::store::{Runner, Summary};
 use poller::{Clock as _, SqliteStore, SystemClock, Timestamp};
 use serde::Serialize;
 
 use super::super::output;
-use super::{Opening, on_store, plain, quoted, shown};
+use super::{Opening, on_store, plain, quoted, shown, some_scope};
 use crate::args::ListArgs;
 use crate::exit::Exit;
 use crate::render::humanize;
@@ -39,11 +38,6 @@ async fn list(args: &ListArgs, store: SqliteStore, terminal: &Terminal) -> anyho
         eprint_line(summary(&polls, store.runner().map_err(plain)?, &quoted(&args.file.path)));
     }
     Ok(Exit::Success)
-}
-
-/// The scope, unless it is the default one.
-pub(super) fn some_scope(key: &PollKey) -> Option<&str> {
-    Some(key.scope()).filter(|scope| !scope.is_empty())
 }
 
 /// `open`, `cancelling`, or the name of the outcome.
@@ -135,10 +129,7 @@ fn table(polls: &[Summary], now: Timestamp, paint: Paint) -> String {
 fn summary(polls: &[Summary], runner: Option<Runner>, file: &str) -> String {
     const STATES: [&str; 7] =
         ["open", "cancelling", "matched", "failed", "timed out", "cancelled", "unreadable"];
-    let counts = STATES.map(|name| {
-        let number = polls.iter().filter(|poll| state(poll) == name).count();
-        (name, u32::try_from(number).unwrap_or(u32::MAX))
-    });
+    let counts = STATES.map(|name| (name, polls.iter().filter(|poll| state(poll) == name).count()));
     let open = polls.iter().any(|poll| poll.ended.is_none());
     let then = match (open, runner) {
         (_, Some(runner)) => format!("; {runner} runs {file}"),

@@ -1,7 +1,7 @@
 //! The commands that work on a store, the file that keeps polls across processes.
 //!
 //! ```text
-//! run --store ──► resume ──► poller (holds the runner's lock) ──► news ──► story, outcomes
+//! run --store ──► drive ──► poller (holds the runner's lock)
 //! submit, list, show, cancel, forget, purge ──► the file itself, beside a runner or without one
 //! ```
 //!
@@ -11,10 +11,9 @@
 pub(super) mod cancel;
 pub(super) mod forget;
 pub(super) mod list;
-mod news;
 pub(super) mod purge;
-pub(super) mod resume;
 pub(super) mod show;
+pub(super) mod stop_report;
 pub(super) mod submit;
 
 use std::error::Error as _;
@@ -36,7 +35,7 @@ use crate::render::terminal::Terminal;
 
 /// Whether a missing file is created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Opening {
+pub(super) enum Opening {
     MayBeNew,
     /// A command that only reads must not create a file under a misspelt name.
     MustExist,
@@ -47,7 +46,7 @@ const CLOSING: Duration = Duration::from_secs(2);
 
 /// Runs a command on the store in this file. The file is closed afterwards, which merges the write-ahead log into it: a copy
 /// of the file is complete.
-fn on_store(
+pub(super) fn on_store(
     file: &Path,
     opening: Opening,
     command: impl AsyncFnOnce(SqliteStore) -> anyhow::Result<Exit>,
@@ -79,12 +78,12 @@ fn open(file: &Path, opening: Opening) -> anyhow::Result<SqliteStore> {
 }
 
 /// The message of a store error; it includes the cause.
-fn plain(error: StoreError) -> anyhow::Error {
+pub(super) fn plain(error: StoreError) -> anyhow::Error {
     anyhow::Error::msg(error.to_string())
 }
 
 /// The message of a poller error, without repeating that of a store error inside it.
-fn poller_error(error: poller::Error) -> anyhow::Error {
+pub(super) fn poller_error(error: poller::Error) -> anyhow::Error {
     match (error.kind(), error.source()) {
         (ErrorKind::Store, Some(store)) => anyhow::Error::msg(store.to_string()),
         _ => anyhow::Error::msg(error.to_string()),
@@ -92,7 +91,7 @@ fn poller_error(error: poller::Error) -> anyhow::Error {
 }
 
 /// Checks that all jobs can be stored; prints every problem and fails if there is one.
-async fn check(
+pub(super) async fn check(
     store: &SqliteStore,
     scope: &str,
     jobs: &[Job],
@@ -166,8 +165,13 @@ fn shown(key: &PollKey) -> String {
     sanitize::line(&key.to_string()).into_owned()
 }
 
+/// The scope, unless it is the default one.
+fn some_scope(key: &PollKey) -> Option<&str> {
+    Some(key.scope()).filter(|scope| !scope.is_empty())
+}
+
 /// A path, quoted for the shell.
-fn quoted(file: &Path) -> String {
+pub(super) fn quoted(file: &Path) -> String {
     quoted_text(&file.display().to_string())
 }
 

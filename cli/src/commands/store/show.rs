@@ -9,7 +9,7 @@ use poller::{Attempt, Clock as _, Outcome, PollSpec, SqliteStore, SystemClock, T
 use serde::Serialize;
 
 use super::super::output;
-use super::{Opening, no_such_poll, on_store, plain, quoted, shown};
+use super::{Opening, no_such_poll, on_store, plain, quoted, shown, some_scope};
 use crate::args::ShowArgs;
 use crate::exit::Exit;
 use crate::render::progress::lines;
@@ -74,7 +74,7 @@ impl<'a> Whole<'a> {
     ) -> Self {
         Self {
             key: poll.key.key(),
-            scope: super::list::some_scope(&poll.key),
+            scope: some_scope(&poll.key),
             // The poll was read after the summary and may have finished in between.
             state: poll
                 .outcome

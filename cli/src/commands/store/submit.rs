@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::super::specs::{self, Job, Loaded};
 use super::super::{drive, output};
-use super::{Opening, check, on_store, plain, quoted};
+use super::{Opening, check, on_store, plain, quoted, some_scope};
 use crate::args::SubmitArgs;
 use crate::exit::Exit;
 use crate::render::humanize;
@@ -44,7 +44,7 @@ async fn submit(
         let (key, put, deadline) = result?;
         tally[put as usize] += 1;
         if args.each.json {
-            let (key, scope) = (key.key(), super::list::some_scope(&key));
+            let (key, scope) = (key.key(), some_scope(&key));
             output::json(&Line { key, scope, submitted: put, deadline }, terminal)?;
         } else {
             output::key(&key, terminal)?;
@@ -113,7 +113,7 @@ fn describe([created, open, finished]: [u32; 3], runner: Option<Runner>, file: &
         parts.push(format!("{} open already", humanize::count(open, "poll")));
     }
     if finished > 0 {
-        parts.push(format!("{} ended already (--fresh asks anew)", humanize::count(finished, "poll")));
+        parts.push(format!("{} ended already (--fresh runs them again)", humanize::count(finished, "poll")));
     }
     let then = match (created + open, runner) {
         (0, _) => String::new(),
@@ -133,9 +133,9 @@ mod tests {
     fn the_summary_is_one_line() {
         assert_eq!(
             describe([2, 0, 1], None, "a.db"),
-            "2 polls stored, 1 poll ended already (--fresh asks anew); no process runs a.db, and their timeouts have started: \
+            "2 polls stored, 1 poll ended already (--fresh runs them again); no process runs a.db, and their timeouts have started: \
              poll run --store a.db"
         );
-        assert_eq!(describe([0, 0, 1], None, "a.db"), "1 poll ended already (--fresh asks anew)");
+        assert_eq!(describe([0, 0, 1], None, "a.db"), "1 poll ended already (--fresh runs them again)");
     }
 }

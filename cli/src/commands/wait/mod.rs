@@ -14,8 +14,7 @@ use poller::{Limits, PollSpec, SpecOptions};
 use serde_json::Number;
 
 use self::filter_target::FilterTarget;
-use super::drive::{self, Plan};
-use super::outcomes::Print;
+use super::drive::{self, Plan, Print};
 use super::specs::Job;
 use super::{AlreadyReported, print_error};
 use crate::args::{TextArg, WaitArgs};
@@ -34,7 +33,7 @@ pub(super) fn run(args: &WaitArgs, terminal: &Terminal) -> anyhow::Result<Exit> 
 
     let progress = ProgressReporter::new(terminal, args.report.quiet);
     let until_text = until.as_ref().map_or_else(|| "a response is 2xx".to_owned(), Condition::describe);
-    progress.message(format_args!("{}, until {until_text}", super::run::introduction(&spec)));
+    progress.message(format_args!("{}, until {until_text}", super::run::describe(&spec)));
     for condition in [until, fail_if].into_iter().flatten() {
         if let Some(note) = condition.target.ambiguity() {
             progress.message(format_args!("note: {} {note}", condition.text.name()));
@@ -43,10 +42,12 @@ pub(super) fn run(args: &WaitArgs, terminal: &Terminal) -> anyhow::Result<Exit> 
     let print = if args.report.json { Print::Outcomes } else { Print::Body };
     let key = spec.digest();
     let plan = Plan {
-        jobs: vec![Job { key, spec }],
+        jobs: Some(vec![Job { key, spec }]),
+        introduction: None,
         print,
         limits: args.connect.apply(Limits::unbounded()),
         cacert: args.connect.cacert.as_deref(),
+        file: None,
         progress,
         terminal,
     };

@@ -102,8 +102,8 @@ pub(crate) fn held_back(
 }
 
 /// `3 polls: 2 matched, 1 timed out`
-pub(crate) fn summary(counts: &[(&str, u32)]) -> String {
-    let total: u32 = counts.iter().map(|(_, number)| number).sum();
+pub(crate) fn summary(counts: &[(&str, usize)]) -> String {
+    let total: usize = counts.iter().map(|(_, number)| number).sum();
     let parts: Vec<_> = counts
         .iter()
         .filter(|(_, number)| *number > 0)

@@ -14,11 +14,13 @@ pub(crate) mod lines;
 mod rate;
 mod totals;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use poller::PollKey;
 use poller::{Attempt, Event, HoldSource, Outcome, OutcomeKind, Stats, Timestamp};
 
 use self::totals::Totals;
@@ -26,7 +28,7 @@ use super::terminal::{Paint, Terminal, eprint_line};
 use super::{charset, humanize, sanitize};
 
 /// Up to this number of polls, each attempt and each outcome gets a line.
-pub(crate) const FEW: usize = 20;
+const FEW: usize = 20;
 
 /// With more than [`FEW`] polls, the number of failures and timeouts that get a line.
 const REPORTED_FAILURES: usize = 100;
@@ -39,7 +41,8 @@ const TOTALS_EVERY: Duration = Duration::from_secs(30);
 pub(crate) struct ProgressReporter {
     sink: Sink,
     paint: Paint,
-    polls: Vec<PollProgress>,
+    /// The polls without an outcome.
+    open: HashMap<PollKey, PollProgress>,
     totals: Totals,
     /// The number of failures and timeouts seen while there were more than [`FEW`] polls.
     failures: usize,
@@ -93,7 +96,7 @@ impl ProgressReporter {
         Self {
             sink,
             paint: terminal.stderr_paint,
-            polls: Vec::new(),
+            open: HashMap::new(),
             totals: Totals::new(),
             failures: 0,
             totals_printed: None,
@@ -101,23 +104,30 @@ impl ProgressReporter {
         }
     }
 
-    /// Adds a poll. Its number for [`event`](Self::event) is the number of polls added before it.
-    pub(crate) fn add_poll(&mut self, label: &str, started: Timestamp, deadline: Timestamp) {
-        self.polls.push(PollProgress::new(label, started, deadline));
+    /// Adds a poll.
+    pub(crate) fn add_poll(&mut self, key: &PollKey, started: Timestamp, deadline: Timestamp) {
+        let label = sanitize::line(&key.to_string()).into_owned();
+        self.open.insert(key.clone(), PollProgress::new(label, started, deadline));
         self.totals.add(started, deadline);
     }
 
+    /// Whether requests and attempts are reported, besides outcomes.
+    pub(crate) fn wants_details(&self) -> bool {
+        !matches!(self.sink, Sink::Quiet) && !self.is_many()
+    }
+
     /// Records an event and reports it.
-    pub(crate) fn event(&mut self, poll: usize, event: &Event) {
-        let (several, many) = (self.polls.len() > 1, self.is_many());
-        let Some(poll) = self.polls.get_mut(poll) else { return };
+    pub(crate) fn event(&mut self, key: &PollKey, event: &Event) {
+        let (several, many) = (self.totals.polls() > 1, self.is_many());
+        let Some(poll) = self.open.get_mut(key) else { return };
+        let line = poll.record(event, several, self.paint);
         if let Event::Outcome(outcome) = event {
             self.totals.end(poll.started, poll.deadline, outcome);
+            self.open.remove(key);
         }
         if many && !matches!(event, Event::Outcome(outcome) if is_failure(outcome)) {
             return;
         }
-        let line = poll.record(event, several, self.paint);
         if many {
             self.failures += 1;
             match self.failures {
@@ -155,9 +165,11 @@ impl ProgressReporter {
         }
     }
 
-    /// Prints the final counts and, for many polls, the number and duration of the requests.
-    pub(crate) fn summarize(&self, counts: impl fmt::Display, stats: &Stats, elapsed: Duration) {
-        self.message(counts);
+    /// Prints the final counts of several polls and, for many, the number and duration of the requests.
+    pub(crate) fn summarize(&self, stats: &Stats, elapsed: Duration) {
+        if self.totals.outcomes() > 1 {
+            self.message(self.totals.summary());
+        }
         if self.is_many() {
             self.message(lines::requests(stats, elapsed));
         }
@@ -198,7 +210,7 @@ impl ProgressReporter {
     }
 
     fn is_many(&self) -> bool {
-        self.polls.len() > FEW
+        self.totals.polls() > FEW
     }
 
     /// A callback that clears the redrawn line; it may be called from any thread.
@@ -215,8 +227,8 @@ impl ProgressReporter {
     }
 
     fn line(&self, now: Timestamp, stats: &Stats) -> String {
-        match &self.polls[..] {
-            [poll] => poll.line(now, self.paint),
+        match self.open.values().next() {
+            Some(poll) if self.totals.polls() == 1 => poll.line(now, self.paint),
             _ => self.totals.line(now, stats),
         }
     }
@@ -234,16 +246,8 @@ const fn is_failure(outcome: &Outcome) -> bool {
 }
 
 impl PollProgress {
-    fn new(label: &str, started: Timestamp, deadline: Timestamp) -> Self {
-        Self {
-            label: label.to_owned(),
-            started,
-            deadline,
-            requesting: false,
-            attempts: 0,
-            last: None,
-            held: None,
-        }
+    const fn new(label: String, started: Timestamp, deadline: Timestamp) -> Self {
+        Self { label, started, deadline, requesting: false, attempts: 0, last: None, held: None }
     }
 
     /// Records an event; returns its line if it has one.
@@ -335,7 +339,7 @@ mod tests {
     }
 
     fn poll_progress() -> PollProgress {
-        PollProgress::new("a", at(0), at(300))
+        PollProgress::new("a".to_owned(), at(0), at(300))
     }
 
     fn attempted(number: u32, next: u64) -> Event {
@@ -364,7 +368,7 @@ mod tests {
     fn a_hold_by_another_poll_is_shown_until_it_ends() {
         let mut poll = poll_progress();
         poll.record(&attempted(1, 20), false, PLAIN);
-        let by = HoldSource::Neighbour(poller::PollKey::new("", "b"));
+        let by = HoldSource::Neighbour(PollKey::new("", "b"));
         let line = poll.record(&Event::HeldBack { until: at(45), by }, true, PLAIN).unwrap();
         assert_eq!(line, "[    10s] a: held back until 45s, as the server asked of b");
         assert_eq!(

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use poller::{Outcome, Stats, Timestamp};
 
+use super::lines;
 use super::rate::RequestRate;
 use crate::render::humanize;
 
@@ -40,6 +41,21 @@ impl Totals {
         }
     }
 
+    /// The number of polls.
+    pub(super) const fn polls(&self) -> usize {
+        self.polls
+    }
+
+    /// The number of outcomes.
+    pub(super) fn outcomes(&self) -> usize {
+        self.outcomes.iter().map(|(_, count)| count).sum()
+    }
+
+    /// `3 polls: 2 matched, 1 timed out`
+    pub(super) fn summary(&self) -> String {
+        lines::summary(&self.outcomes)
+    }
+
     /// Counts a new poll.
     pub(super) fn add(&mut self, started: Timestamp, deadline: Timestamp) {
         self.polls += 1;
@@ -63,8 +79,7 @@ impl Totals {
 
     /// The line; a narrow terminal cuts off its end, so the least important part comes last.
     pub(super) fn line(&self, now: Timestamp, stats: &Stats) -> String {
-        let done: usize = self.outcomes.iter().map(|(_, number)| number).sum();
-        let mut line = format!("{done} of {} polls done", self.polls);
+        let mut line = format!("{} of {} polls done", self.outcomes(), self.polls);
         for (what, number) in self.outcomes {
             if number > 0 {
                 let _ = write!(line, ", {number} {what}");

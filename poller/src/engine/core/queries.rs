@@ -60,6 +60,11 @@ impl Core {
         Some(Event::HeldBack { until: hold.until, by })
     }
 
+    /// The polls whose next request the hold on this queue delays.
+    pub(crate) fn all_held_in(&self, queue: QueueId) -> impl Iterator<Item = (&PollKey, Event)> {
+        self.polls.iter().filter_map(move |(id, entry)| Some((&entry.key, self.held_in(queue, id)?)))
+    }
+
     /// The event that a poll is open, for subscribers.
     pub(crate) fn opened(&self, id: PollId) -> Option<PollerEvent> {
         self.polls.get(id).map(opened)

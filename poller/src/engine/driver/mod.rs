@@ -26,7 +26,7 @@ use super::timer::Timer;
 use super::workers::{Job, Workers};
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind};
-use crate::event::{Event, Feeder, PollerEvent, Subscriber};
+use crate::event::{self, Event, Feeder, PollerEvent, Subscriber};
 use crate::history::Record;
 use crate::limits::Limits;
 use crate::observe::{Levels, trace};
@@ -289,6 +289,12 @@ impl Driver {
         trace::hold_back(key, until);
         if let Some(by) = key {
             self.subscribers.send(|| PollerEvent::OriginHeldBack { until, by: by.clone() });
+        }
+        // Of more polls, a subscriber would get only the first events anyway.
+        if self.subscribers.want_details() && self.core.open() <= event::CAPACITY {
+            for (key, event) in self.core.all_held_in(queue) {
+                self.subscribers.send(|| PollerEvent::Poll { key: key.clone(), event: event.clone() });
+            }
         }
         for (id, watchers) in &mut self.watchers {
             if let Some(event) = self.core.held_in(queue, *id) {
