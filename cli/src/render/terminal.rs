@@ -7,7 +7,7 @@ use std::env;
 use std::fmt;
 use std::io::{self, IsTerminal as _, Write as _};
 
-use anstyle::{AnsiColor, Style};
+use console::{Style, StyledObject};
 
 use super::charset;
 use crate::args::ColorChoice;
@@ -55,45 +55,33 @@ impl Terminal {
 pub(crate) struct Paint(pub(crate) bool);
 
 impl Paint {
-    pub(crate) fn good<T: fmt::Display>(self, text: T) -> Painted<T> {
-        self.with(Style::new().fg_color(Some(AnsiColor::Green.into())), text)
+    pub(crate) fn good<T>(self, text: T) -> StyledObject<T> {
+        self.apply(Style::new().green(), text)
     }
 
-    pub(crate) fn bad<T: fmt::Display>(self, text: T) -> Painted<T> {
-        self.with(Style::new().bold().fg_color(Some(AnsiColor::Red.into())), text)
+    pub(crate) fn bad<T>(self, text: T) -> StyledObject<T> {
+        self.apply(Style::new().bold().red(), text)
     }
 
-    pub(crate) fn caution<T: fmt::Display>(self, text: T) -> Painted<T> {
-        self.with(Style::new().fg_color(Some(AnsiColor::Yellow.into())), text)
+    pub(crate) fn caution<T>(self, text: T) -> StyledObject<T> {
+        self.apply(Style::new().yellow(), text)
     }
 
-    pub(crate) fn strong<T: fmt::Display>(self, text: T) -> Painted<T> {
-        self.with(Style::new().bold(), text)
+    pub(crate) fn strong<T>(self, text: T) -> StyledObject<T> {
+        self.apply(Style::new().bold(), text)
     }
 
-    pub(crate) fn faint<T: fmt::Display>(self, text: T) -> Painted<T> {
-        self.with(Style::new().dimmed(), text)
+    pub(crate) fn faint<T>(self, text: T) -> StyledObject<T> {
+        self.apply(Style::new().dim(), text)
     }
 
     /// The frame that diagnostics are drawn with.
-    pub(crate) fn structure<T: fmt::Display>(self, text: T) -> Painted<T> {
-        self.with(Style::new().bold().fg_color(Some(AnsiColor::BrightBlue.into())), text)
+    pub(crate) fn structure<T>(self, text: T) -> StyledObject<T> {
+        self.apply(Style::new().bold().blue().bright(), text)
     }
 
-    fn with<T>(self, style: Style, text: T) -> Painted<T> {
-        Painted { style: if self.0 { style } else { Style::new() }, text }
-    }
-}
-
-/// Text in a style; the plain style writes no escape sequences.
-pub(crate) struct Painted<T> {
-    style: Style,
-    text: T,
-}
-
-impl<T: fmt::Display> fmt::Display for Painted<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}{}", self.style.render(), self.text, self.style.render_reset())
+    fn apply<T>(self, style: Style, text: T) -> StyledObject<T> {
+        style.force_styling(self.0).apply_to(text)
     }
 }
 

@@ -1,32 +1,30 @@
 //! The demo's job server: HTTP on a loopback port, with a job that succeeds after two errors.
 //!
-//! | request | response |
-//! | --- | --- |
-//! | 1 | 200, PENDING |
-//! | 2 | 500 |
-//! | 3 | 429, `Retry-After: 1` |
-//! | 4 | 200, RUNNING |
-//! | 5 and on | 200, SUCCESS |
-//!
-//! The response depends on the number of requests and not on the time, so the demo is the same on a slow machine.
+//! The response depends on the number of requests and not on the time, so the demo is the same on a slow machine. Each
+//! connection carries one request; the few lines of HTTP that this takes need no server library.
 
-use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::Context as _;
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-const PATH: &str = "/jobs/42";
+/// Status line, further headers, and body of the response to each request; the last is repeated.
+const RESPONSES: [[&str; 3]; 5] = [
+    ["200 OK", "", r#"{"id":42,"status":"PENDING"}"#],
+    ["500 Internal Server Error", "", r#"{"error":"the database is unavailable"}"#],
+    ["429 Too Many Requests", "retry-after: 1\r\n", r#"{"error":"slow down"}"#],
+    ["200 OK", "", r#"{"id":42,"status":"RUNNING","progress":60}"#],
+    [
+        "200 OK",
+        "",
+        concat!(
+            r#"{"id":42,"status":"SUCCESS","progress":100,"result":{"rows":1830,"file":"export-42.csv"}}"#,
+            "\n"
+        ),
+    ],
+];
 
 /// A server that runs until it is dropped.
 #[derive(Debug)]
@@ -41,20 +39,13 @@ impl JobServer {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .await
             .context("cannot listen on a loopback port for the demo's job server")?;
-        let address = listener.local_addr().context("cannot tell the port of the demo's job server")?;
-        let requests = Arc::new(AtomicU32::new(0));
+        let address = listener.local_addr().context("cannot read the port of the demo's job server")?;
         let accepting = tokio::spawn(async move {
+            let mut responses = RESPONSES.iter().chain(RESPONSES.last().into_iter().cycle());
             // After an error of the listener, the poll reports refused connections.
-            while let Ok((stream, _)) = listener.accept().await {
-                let requests = Arc::clone(&requests);
-                let service = service_fn(move |request| {
-                    let response = respond(&request, &requests);
-                    async move { Ok::<_, Infallible>(response) }
-                });
-                tokio::spawn(async move {
-                    // The poll reports an aborted connection itself.
-                    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
-                });
+            while let (Ok((stream, _)), Some(response)) = (listener.accept().await, responses.next()) {
+                // The poll reports an aborted connection itself.
+                let _ = respond(stream, response).await;
             }
         });
         Ok(Self { address, accepting })
@@ -67,7 +58,7 @@ impl JobServer {
 
     /// The URL of the job.
     pub(super) fn url(&self) -> String {
-        format!("{}{PATH}", self.origin())
+        format!("{}/jobs/42", self.origin())
     }
 }
 
@@ -77,35 +68,17 @@ impl Drop for JobServer {
     }
 }
 
-fn respond(request: &Request<Incoming>, requests: &AtomicU32) -> Response<Full<Bytes>> {
-    if request.uri().path() != PATH {
-        return response(StatusCode::NOT_FOUND, r#"{"error":"no such job"}"#);
+async fn respond(stream: TcpStream, [status, headers, body]: &[&str; 3]) -> std::io::Result<()> {
+    let mut stream = BufReader::new(stream);
+    let mut line = String::new();
+    // A GET ends with the empty line after its headers.
+    while stream.read_line(&mut line).await? > 2 {
+        line.clear();
     }
-    if request.method() != Method::GET {
-        return response(StatusCode::METHOD_NOT_ALLOWED, r#"{"error":"only GET"}"#);
-    }
-    match requests.fetch_add(1, Ordering::Relaxed) {
-        0 => response(StatusCode::OK, r#"{"id":42,"status":"PENDING"}"#),
-        1 => response(StatusCode::INTERNAL_SERVER_ERROR, r#"{"error":"the database is away for a moment"}"#),
-        2 => {
-            let mut response = response(StatusCode::TOO_MANY_REQUESTS, r#"{"error":"slow down"}"#);
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-            response
-        }
-        3 => response(StatusCode::OK, r#"{"id":42,"status":"RUNNING","progress":60}"#),
-        _ => response(
-            StatusCode::OK,
-            concat!(
-                r#"{"id":42,"status":"SUCCESS","progress":100,"result":{"rows":1830,"file":"export-42.csv"}}"#,
-                "\n"
-            ),
-        ),
-    }
-}
-
-fn response(status: StatusCode, body: &'static str) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from_static(body.as_bytes())));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
+    let response = format!(
+        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n{headers}\r\n{body}",
+        body.len()
+    );
+    stream.write_all(response.as_bytes()).await?;
+    stream.shutdown().await
 }
