@@ -25,8 +25,8 @@ use poller::http::{Guard, HttpClient};
 use poller::secret::AllowAll;
 use poller::store::{Store as _, StoreError};
 use poller::{
-    Accepted, Clock as _, Event, Limits, Outcome, OutcomeKind, PollHandle, PollKey, PollSpec, Poller, PollerEvent,
-    PollerEvents, ShutdownReport, SqliteStore, StoreOperation, SystemClock, Timestamp,
+    Accepted, Clock as _, Event, Limits, Outcome, OutcomeKind, PollHandle, PollKey, PollSpec, Poller,
+    PollerEvent, PollerEvents, ShutdownReport, SqliteStore, StoreOperation, SystemClock, Timestamp,
 };
 use tokio::time::MissedTickBehavior;
 
