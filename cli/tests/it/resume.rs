@@ -130,7 +130,7 @@ async fn a_graceful_stop_stores_outcomes_and_prints_how_to_continue() {
         (&left["leftOpen"], &left["requestsEnded"], &left["requestsAbandoned"]),
         (&1.into(), &1.into(), &0.into())
     );
-    assert_eq!((&left["outcomesUnkept"], &left["polls"][0]["unsaved"]), (&0.into(), &false.into()));
+    assert_eq!((&left["outcomesUnsaved"], &left["polls"][0]["unsaved"]), (&0.into(), &false.into()));
     assert_eq!((&left["polls"][0]["key"], &left["polls"][0]["abandoned"]), (&"later".into(), &false.into()));
     assert!(
         left["polls"][0]["deadline"].is_string() && left["polls"].as_array().unwrap().len() == 1,

@@ -16,7 +16,7 @@ use crate::render::{humanize, sanitize};
 struct StopLine<'a> {
     left_open: usize,
     polls: Vec<LeftLine<'a>>,
-    outcomes_unkept: usize,
+    outcomes_unsaved: usize,
     requests_ended: usize,
     requests_abandoned: usize,
 }
@@ -55,7 +55,7 @@ pub(in super::super) fn print(
     let line = StopLine {
         left_open,
         polls: polls.collect(),
-        outcomes_unkept: report.unsaved,
+        outcomes_unsaved: report.unsaved,
         requests_ended: report.ended,
         requests_abandoned: report.abandoned,
     };
