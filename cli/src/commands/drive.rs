@@ -30,6 +30,7 @@ use poller::{
 };
 use tokio::time::MissedTickBehavior;
 
+use super::output::Keyed;
 use super::specs::Job;
 use super::store::stop_report;
 use super::{output, signals, store};
@@ -283,7 +284,9 @@ impl Run<'_> {
         self.progress.event(key, &Event::Outcome(Arc::clone(outcome)));
         self.exit = self.exit.and(Exit::from(&**outcome));
         match (self.print, &outcome.kind) {
-            (Print::Outcomes, _) => self.progress.suspend(|| output::outcome(key, outcome, self.terminal)),
+            (Print::Outcomes, _) => {
+                self.progress.suspend(|| Keyed::new(key, &**outcome).print(self.terminal))
+            }
             (Print::Body, OutcomeKind::Matched { response }) => {
                 self.progress.suspend(|| output::body(response.body(), self.terminal))
             }

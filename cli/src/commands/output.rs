@@ -6,7 +6,6 @@
 use std::io::{self, Write as _};
 
 use anyhow::Context as _;
-use poller::Outcome;
 use poller::PollKey;
 use serde::Serialize;
 
@@ -29,16 +28,30 @@ pub(super) fn body(body: &[u8], terminal: &Terminal) -> anyhow::Result<()> {
     write(text.as_bytes())
 }
 
-/// `{"key":…,"outcome":"matched",…}` on one line; the scope follows the key where there is one.
-pub(super) fn outcome(key: &PollKey, outcome: &Outcome, terminal: &Terminal) -> anyhow::Result<()> {
-    let line = outcome_line(key, outcome).context("cannot write the outcome as JSON")?;
-    write_line(line, terminal)
+/// An object that starts with the key of its poll, and the scope unless it is the default one.
+#[derive(Serialize)]
+pub(super) struct Keyed<'a, T> {
+    key: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<&'a str>,
+    #[serde(flatten)]
+    rest: T,
 }
 
-/// Any value as JSON on one line.
+impl<'a, T: Serialize> Keyed<'a, T> {
+    pub(super) fn new(key: &'a PollKey, rest: T) -> Self {
+        Self { key: key.key(), scope: Some(key.scope()).filter(|scope| !scope.is_empty()), rest }
+    }
+
+    /// Prints `{"key":…,"outcome":"matched",…}` on one line.
+    pub(super) fn print(&self, terminal: &Terminal) -> anyhow::Result<()> {
+        json(self, terminal)
+    }
+}
+
+/// Prints a value as JSON on one line.
 pub(super) fn json(value: &impl Serialize, terminal: &Terminal) -> anyhow::Result<()> {
-    let line = serde_json::to_string(value).context("cannot write JSON")?;
-    write_line(on_one_line(&line), terminal)
+    write_line(one_line(value)?, terminal)
 }
 
 /// The key of a poll, unchanged for scripts.
@@ -59,23 +72,9 @@ fn write_line(mut line: String, terminal: &Terminal) -> anyhow::Result<()> {
     write(line.as_bytes())
 }
 
-fn outcome_line(key: &PollKey, outcome: &Outcome) -> serde_json::Result<String> {
-    let mut name = format!("\"key\":{}", serde_json::to_string(key.key())?);
-    if !key.scope().is_empty() {
-        name.push_str(&format!(",\"scope\":{}", serde_json::to_string(key.scope())?));
-    }
-    Ok(one_line(&name, &serde_json::to_string(outcome)?))
-}
-
-/// Inserts the key before the members of the outcome, as text: serde's `flatten` would parse and re-serialize the body.
-fn one_line(name: &str, outcome: &str) -> String {
-    let members = outcome.strip_prefix('{').unwrap_or("}");
-    format!("{{{name},{}", on_one_line(members))
-}
-
-/// In JSON, line ends occur only between tokens, where a space is equivalent.
-fn on_one_line(json: &str) -> String {
-    json.replace(['\n', '\r'], " ")
+/// A verbatim body may contain line ends. In JSON they occur only between tokens, where a space is equivalent.
+fn one_line(value: &impl Serialize) -> anyhow::Result<String> {
+    Ok(serde_json::to_string(value).context("cannot write JSON")?.replace(['\n', '\r'], " "))
 }
 
 fn write(bytes: &[u8]) -> anyhow::Result<()> {
@@ -86,6 +85,7 @@ fn write(bytes: &[u8]) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use poller::Outcome;
 
     #[test]
     fn an_outcome_is_one_line_and_keeps_the_json_of_its_body() {
@@ -96,12 +96,12 @@ mod tests {
                 "response":{{"status":200,"headers":{{}},"body":{body}}}}}"#
         ))
         .unwrap();
-        let line = outcome_line(&PollKey::new("", "a\"b"), &outcome).unwrap();
+        let line = one_line(&Keyed::new(&PollKey::new("", "a\"b"), &outcome)).unwrap();
         assert!(!line.contains(['\n', '\r']), "{line}");
         assert!(line.contains(r#""body":{   "n": 1.50,  "n": 2}"#), "{line}");
         let value: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!((&value["key"], &value["outcome"]), (&"a\"b".into(), &"matched".into()));
-        let scoped = outcome_line(&PollKey::new("run-17", "a"), &outcome).unwrap();
+        let scoped = one_line(&Keyed::new(&PollKey::new("run-17", "a"), &outcome)).unwrap();
         assert!(scoped.starts_with(r#"{"key":"a","scope":"run-17","outcome":"#), "{scoped}");
     }
 }

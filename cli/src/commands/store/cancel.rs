@@ -9,7 +9,7 @@ use poller::PollKey;
 use poller::store::{Runner, Store as _, StoreError, Summary};
 use poller::{Clock as _, SqliteStore, SystemClock};
 
-use super::super::output;
+use super::super::output::{self, Keyed};
 use super::{Opening, find, on_store, plain, quoted, shown};
 use crate::args::CancelArgs;
 use crate::exit::Exit;
@@ -104,7 +104,7 @@ async fn print(
         return output::text(&format!("{}: {words}", shown(key)));
     }
     match store.get(key.clone()).await.map_err(plain)?.and_then(|poll| poll.outcome) {
-        Some(outcome) => output::outcome(key, &outcome, terminal),
+        Some(outcome) => Keyed::new(key, &*outcome).print(terminal),
         None => anyhow::bail!("the poll {} has been forgotten meanwhile", shown(key)),
     }
 }

@@ -4,8 +4,9 @@ use poller::SqliteStore;
 use poller::store::Store as _;
 use serde::Serialize;
 
-use super::super::{AlreadyReported, output, print_error};
-use super::{Opening, find, named, on_store, plain, quoted, shown, some_scope};
+use super::super::output::{self, Keyed};
+use super::super::{AlreadyReported, print_error};
+use super::{Opening, find, named, on_store, plain, quoted, shown};
 use crate::args::ForgetArgs;
 use crate::exit::Exit;
 use crate::render::terminal::Terminal;
@@ -17,10 +18,7 @@ pub(in super::super) fn run(args: &ForgetArgs, terminal: &Terminal) -> anyhow::R
 }
 
 #[derive(Serialize)]
-struct Line<'a> {
-    key: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    scope: Option<&'a str>,
+struct Line {
     forgotten: bool,
 }
 
@@ -46,8 +44,7 @@ async fn forget(args: &ForgetArgs, store: SqliteStore, terminal: &Terminal) -> a
         // False if another process removed the poll meanwhile.
         let forgotten = store.forget(poll.key.clone()).await.map_err(plain)?;
         if args.polls.each.json {
-            let (key, scope) = (poll.key.key(), some_scope(&poll.key));
-            output::json(&Line { key, scope, forgotten }, terminal)?;
+            Keyed::new(&poll.key, Line { forgotten }).print(terminal)?;
         } else {
             let words = if forgotten { "forgotten" } else { "forgotten by another process" };
             output::text(&format!("{}: {words}", shown(&poll.key)))?;

@@ -1,14 +1,14 @@
 //! `poll list`: the polls of a store, one line each.
 
-use std::fmt::Write as _;
+use std::array::from_fn;
 
-use console::measure_text_width;
+use console::{Alignment, measure_text_width, pad_str};
 use poller::store::{Runner, Summary};
 use poller::{Clock as _, SqliteStore, SystemClock, Timestamp};
 use serde::Serialize;
 
-use super::super::output;
-use super::{Opening, on_store, plain, quoted, shown, some_scope};
+use super::super::output::{self, Keyed};
+use super::{Opening, on_store, plain, quoted, shown};
 use crate::args::ListArgs;
 use crate::exit::Exit;
 use crate::render::humanize;
@@ -27,7 +27,7 @@ async fn list(args: &ListArgs, store: SqliteStore, terminal: &Terminal) -> anyho
     let now = SystemClock::new().now();
     if args.each.json {
         for poll in &polls {
-            output::json(&Line::from(poll), terminal)?;
+            Keyed::new(&poll.key, Line::from(poll)).print(terminal)?;
         }
         return Ok(Exit::Success);
     }
@@ -52,9 +52,6 @@ pub(super) fn state(poll: &Summary) -> &str {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Line<'a> {
-    key: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    scope: Option<&'a str>,
     state: &'a str,
     created_at: Timestamp,
     deadline: Option<Timestamp>,
@@ -68,8 +65,6 @@ struct Line<'a> {
 impl<'a> From<&'a Summary> for Line<'a> {
     fn from(poll: &'a Summary) -> Self {
         Self {
-            key: poll.key.key(),
-            scope: some_scope(&poll.key),
             state: state(poll),
             created_at: poll.created_at,
             deadline: poll.deadline,
@@ -81,7 +76,8 @@ impl<'a> From<&'a Summary> for Line<'a> {
 }
 
 fn table(polls: &[Summary], now: Timestamp, paint: Paint) -> String {
-    let mut rows = vec![["KEY", "STATE", "AGE", "WHEN", "ATTEMPTS"].map(str::to_owned)];
+    let mut rows =
+        vec![["KEY", "STATE", "AGE", "WHEN", "ATTEMPTS"].map(|title| paint.faint(title).to_string())];
     rows.extend(polls.iter().map(|poll| {
         let (when, attempts) = match (&poll.ended, poll.deadline) {
             (Some(ending), _) => {
@@ -93,36 +89,24 @@ fn table(polls: &[Summary], now: Timestamp, paint: Paint) -> String {
             (None, Some(_)) => ("time is up".to_owned(), "-".to_owned()),
             (None, None) => ("not known".to_owned(), "-".to_owned()),
         };
-        [shown(&poll.key), state(poll).to_owned(), humanize::age(now.since(poll.created_at)), when, attempts]
+        let age = humanize::age(now.since(poll.created_at));
+        [shown(&poll.key), painted(state(poll), paint), age, when, attempts]
     }));
-    let mut widths = [0; 5];
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(measure_text_width(cell));
-        }
+    let widths: [usize; 5] =
+        from_fn(|column| rows.iter().map(|row| measure_text_width(&row[column])).max().unwrap_or(0));
+    let pad = |(cell, width): (&String, usize)| pad_str(cell, width, Alignment::Left, None).into_owned();
+    let line = |row: &[String; 5]| row.iter().zip(widths).map(pad).collect::<Vec<_>>().join("  ");
+    rows.iter().map(line).map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+}
+
+/// The name of a state in its colour.
+pub(super) fn painted(state: &str, paint: Paint) -> String {
+    match state {
+        "matched" => paint.good(state).to_string(),
+        "failed" | "timed out" => paint.bad(state).to_string(),
+        "cancelled" | "cancelling" => paint.caution(state).to_string(),
+        _ => state.to_owned(),
     }
-    let mut text = String::new();
-    for (number, row) in rows.iter().enumerate() {
-        let mut line = String::new();
-        for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
-            let gap = width - measure_text_width(cell);
-            let _ = match (number, column, &**cell) {
-                (0, ..) => write!(line, "{}", paint.faint(cell)),
-                (_, 1, "matched") => write!(line, "{}", paint.good(cell)),
-                (_, 1, "failed" | "timed out") => write!(line, "{}", paint.bad(cell)),
-                (_, 1, "cancelled" | "cancelling") => write!(line, "{}", paint.caution(cell)),
-                _ => write!(line, "{cell}"),
-            };
-            if column + 1 < row.len() {
-                let _ = write!(line, "{:gap$}  ", "");
-            }
-        }
-        if number > 0 {
-            text.push('\n');
-        }
-        text.push_str(&line);
-    }
-    text
 }
 
 /// `3 polls: 1 open, 2 matched; no process runs polls.db: poll run --store polls.db`

@@ -165,11 +165,6 @@ fn shown(key: &PollKey) -> String {
     sanitize::line(&key.to_string()).into_owned()
 }
 
-/// The scope, unless it is the default one.
-fn some_scope(key: &PollKey) -> Option<&str> {
-    Some(key.scope()).filter(|scope| !scope.is_empty())
-}
-
 /// A path, quoted for the shell.
 pub(super) fn quoted(file: &Path) -> String {
     quoted_text(&file.display().to_string())

@@ -8,8 +8,8 @@ use poller::store::{Runner, Store as _, StoredPoll, Summary};
 use poller::{Attempt, Clock as _, Outcome, PollSpec, SqliteStore, SystemClock, Timestamp};
 use serde::Serialize;
 
-use super::super::output;
-use super::{Opening, no_such_poll, on_store, plain, quoted, shown, some_scope};
+use super::super::output::{self, Keyed};
+use super::{Opening, no_such_poll, on_store, plain, quoted, shown};
 use crate::args::ShowArgs;
 use crate::exit::Exit;
 use crate::render::progress::lines;
@@ -35,7 +35,7 @@ async fn show(args: &ShowArgs, store: SqliteStore, terminal: &Terminal) -> anyho
     };
     let runner = store.runner().map_err(plain)?;
     if args.json {
-        output::json(&Whole::new(&poll, &summary, runner, &attempts), terminal)?;
+        Keyed::new(&poll.key, Whole::new(&poll, &summary, runner, &attempts)).print(terminal)?;
         return Ok(Exit::Success);
     }
     let page =
@@ -47,9 +47,6 @@ async fn show(args: &ShowArgs, store: SqliteStore, terminal: &Terminal) -> anyho
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Whole<'a> {
-    key: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    scope: Option<&'a str>,
     state: &'a str,
     created_at: Timestamp,
     deadline: Timestamp,
@@ -73,8 +70,6 @@ impl<'a> Whole<'a> {
         history: &'a [Attempt],
     ) -> Self {
         Self {
-            key: poll.key.key(),
-            scope: some_scope(&poll.key),
             // The poll was read after the summary and may have finished in between.
             state: poll
                 .outcome
@@ -150,11 +145,7 @@ impl Page<'_> {
 
     fn state(&self, file: &str, paint: Paint) -> String {
         match (&self.poll.outcome, self.runner) {
-            (Some(outcome), _) => match outcome.name() {
-                "matched" => paint.good("matched").to_string(),
-                "cancelled" => paint.caution("cancelled").to_string(),
-                other => paint.bad(other).to_string(),
-            },
+            (Some(outcome), _) => super::list::painted(outcome.name(), paint),
             (None, Some(runner)) => format!("{}; {runner} runs the file", super::list::state(self.summary)),
             (None, None) => {
                 format!(

@@ -1,11 +1,11 @@
 //! What `run --store` prints when a signal stops it: requests in flight, unsaved outcomes, open polls.
 
-use poller::{ShutdownReport, Timestamp};
+use poller::{LeftOpen, ShutdownReport, Timestamp};
 use serde::Serialize;
 
 use super::super::drive::StoreFile;
-use super::super::output;
-use super::{quoted, some_scope};
+use super::super::output::{self, Keyed};
+use super::quoted;
 use crate::render::progress::ProgressReporter;
 use crate::render::terminal::Terminal;
 use crate::render::{humanize, sanitize};
@@ -15,17 +15,14 @@ use crate::render::{humanize, sanitize};
 #[serde(rename_all = "camelCase")]
 struct StopLine<'a> {
     left_open: usize,
-    polls: Vec<LeftLine<'a>>,
+    polls: Vec<Keyed<'a, LeftOpenLine>>,
     outcomes_unsaved: usize,
     requests_ended: usize,
     requests_abandoned: usize,
 }
 
 #[derive(Serialize)]
-struct LeftLine<'a> {
-    key: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    scope: Option<&'a str>,
+struct LeftOpenLine {
     deadline: Timestamp,
     abandoned: bool,
     unsaved: bool,
@@ -45,12 +42,9 @@ pub(in super::super) fn print(
     if !json {
         return Ok(());
     }
-    let polls = report.first.iter().map(|poll| LeftLine {
-        key: poll.key.key(),
-        scope: some_scope(&poll.key),
-        deadline: poll.deadline,
-        abandoned: poll.abandoned,
-        unsaved: poll.unsaved,
+    let polls = report.first.iter().map(|poll| {
+        let LeftOpen { deadline, abandoned, unsaved, .. } = *poll;
+        Keyed::new(&poll.key, LeftOpenLine { deadline, abandoned, unsaved })
     });
     let line = StopLine {
         left_open,

@@ -8,9 +8,10 @@ use poller::store::{Creation, Runner, Store as _, StoredPoll};
 use poller::{Clock as _, SqliteStore, SystemClock, Timestamp};
 use serde::Serialize;
 
+use super::super::drive;
+use super::super::output::{self, Keyed};
 use super::super::specs::{self, Job, Loaded};
-use super::super::{drive, output};
-use super::{Opening, check, on_store, plain, quoted, some_scope};
+use super::{Opening, check, on_store, plain, quoted};
 use crate::args::SubmitArgs;
 use crate::exit::Exit;
 use crate::render::humanize;
@@ -44,8 +45,7 @@ async fn submit(
         let (key, put, deadline) = result?;
         tally[put as usize] += 1;
         if args.each.json {
-            let (key, scope) = (key.key(), some_scope(&key));
-            output::json(&Line { key, scope, submitted: put, deadline }, terminal)?;
+            Keyed::new(&key, Line { submitted: put, deadline }).print(terminal)?;
         } else {
             output::key(&key, terminal)?;
         }
@@ -66,10 +66,7 @@ enum Put {
 }
 
 #[derive(Serialize)]
-struct Line<'a> {
-    key: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    scope: Option<&'a str>,
+struct Line {
     submitted: Put,
     deadline: Timestamp,
 }
