@@ -1,7 +1,7 @@
-//! What a set of filters costs per event, from one filter to a million, and what building it costs per filter.
+//! Time per event of filter sets with one to a million filters, and time per filter of building them.
 //!
-//! On the events and rules that the comparison with other libraries is made on; each operator has its group of five rules.
-//! `FILTER_SET_MAX=1000` stops at a thousand filters, which is ready sooner.
+//! The events and rules are those of the comparison with other libraries; each operator has a group of five rules.
+//! `FILTER_SET_MAX=1000` stops at a thousand filters, which takes less time.
 
 use std::hint::black_box;
 
@@ -12,7 +12,7 @@ use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, 
 use filter::{Dialect, Filter, FilterOptions, FilterSet, Matches};
 use serde_json::Value;
 
-/// Few enough to stay in a cache near the processor, so that what is measured is matching.
+/// Few enough to stay in a cache, so that matching is measured, not reading events from memory.
 const EVENTS: usize = 500;
 
 fn compile(rule: &str) -> Filter {
@@ -31,7 +31,7 @@ fn set_of(rules: &[String]) -> FilterSet<usize> {
     build(&rules.iter().map(|rule| compile(rule)).collect::<Vec<_>>())
 }
 
-/// Both modes on bytes, one event at a time and all in one call, and values.
+/// Both modes on bytes, batches, and parsed events.
 fn match_all(c: &mut Criterion, group: &str, name: BenchmarkId, set: &FilterSet<usize>) {
     let events: Vec<Vec<u8>> = CityLots::sample(EVENTS).events().iter().map(<[u8]>::to_vec).collect();
     let values: Vec<Value> =
@@ -102,7 +102,7 @@ fn many(c: &mut Criterion) {
     for size in sizes() {
         let set = set_of(&rules.exact2(size).rules);
         match_all(c, "filter_set/exact2", BenchmarkId::from_parameter(size), &set);
-        // As the comparison does: more wildcards, or mixed rules, are what no set is made for.
+        // The comparison has the same limits: sets are not made for more wildcards or mixed rules.
         if size <= 100_000 {
             let set = set_of(&rules.mixed(size).rules);
             match_all(c, "filter_set/mixed", BenchmarkId::from_parameter(size), &set);
@@ -130,7 +130,7 @@ fn building(c: &mut Criterion) {
     group.finish();
 }
 
-/// Changing one filter of many, in a set that somebody else holds too.
+/// Changing one filter of many, in a set with a clone.
 fn changing(c: &mut Criterion) {
     let lots = CityLots::all();
     let mut group = c.benchmark_group("filter_set/change");

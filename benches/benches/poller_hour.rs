@@ -1,4 +1,4 @@
-//! A simulated hour: a million polls, asked every 30 seconds, in the pure core; 120 million requests.
+//! A simulated hour of the pure core: a million polls with a request every 30 seconds, 120 million requests in total.
 //!
 //! `cargo bench -p benches --bench poller_hour [-- POLLS]`
 

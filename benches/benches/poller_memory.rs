@@ -1,8 +1,7 @@
-//! Memory of a million waiting polls, each with a key and a URL of 64 bytes of its own: resident growth of the process.
+//! Memory of a million waiting polls, each with its own key and its own URL of 64 bytes: resident growth of the process.
 //!
-//! They are looked at when each has had its first attempt, which did not match, and waits for the next one; and again when
-//! each has had more attempts than are kept. Also how much of the processor is used while nothing is due. Each store is
-//! measured in a process of its own.
+//! It is measured after the first attempt of each poll, which does not match, and again after more attempts than a poll keeps.
+//! Processor use while nothing is due is measured too. Each store is measured in a process of its own.
 //!
 //! `cargo bench -p benches --bench poller_memory [-- POLLS]`
 
@@ -30,9 +29,9 @@ fn main() {
 }
 
 const INTERVAL: Duration = Duration::from_secs(300);
-/// One attempt more than are kept of each poll.
+/// One attempt more than a poll keeps.
 const ROUNDS: u64 = 21;
-/// How many submit at once.
+/// The number of concurrent submitters.
 const SUBMITTERS: u64 = 2048;
 
 fn measure(store: &str, polls: u64) {
@@ -101,7 +100,7 @@ async fn submit(poller: &Poller, polls: u64) {
     }
 }
 
-/// Says at once that the job goes on.
+/// Responds at once that the job is still running.
 #[derive(Clone, Default)]
 struct Answers {
     given: Arc<watch::Sender<u64>>,
@@ -110,8 +109,7 @@ struct Answers {
 impl Answers {
     async fn reached(&self, poller: &Poller, count: u64) {
         self.given.subscribe().wait_for(|given| *given >= count).await.expect("the sender is here");
-        // The last of them are on their way to the engine. One that ended after the clock's next leap would have missed a
-        // tick by it.
+        // The last responses are still on their way to the engine. A response after the clock's next leap would miss a tick.
         while poller.stats().attempts.total() < count {
             tokio::task::yield_now().await;
         }
@@ -130,7 +128,7 @@ impl Fetch for Answers {
     }
 }
 
-/// The real clock, but for leaps forward.
+/// The real clock, with leaps forward.
 #[derive(Clone)]
 struct LeapingClock {
     real: SystemClock,
@@ -175,7 +173,7 @@ fn resident() -> u64 {
     kib * 1024
 }
 
-/// What this process has used of the processor.
+/// The processor time of this process.
 fn processor_time() -> Duration {
     let stat = std::fs::read_to_string("/proc/self/stat").expect("this is Linux");
     let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();

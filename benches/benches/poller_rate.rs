@@ -1,13 +1,12 @@
-//! How many due polls a second are asked of a local server, beside bare loops of reqwest and of the poller's own HTTP
-//! client; and how late requests are at half of that rate.
+//! Requests per second of due polls to a local server, compared with bare loops of reqwest and of the poller's own HTTP client;
+//! and the lateness of requests at half of that rate.
 //!
-//! The server is a process of its own. A bare loop sends a request, reads the response and parses its body, over and
-//! over, as many at once as the poller may have in flight. All stand ready in the same process and take turns of two
-//! seconds, the others resting while one works, so that whatever else the machine does, and however fast it is just now,
-//! meets all; what counts is the median over all rounds, of the rates, and of one's share of another in each. How much
-//! of the processor each takes for a request is told too.
+//! The server is a process of its own. A bare loop sends a request, reads the response and parses its body, with as many
+//! loops at once as the poller may have requests in flight. All of them take turns of two seconds in the same process, so
+//! that other load on the machine affects all alike. The medians over all rounds count: of the rates, and of the ratios of
+//! rates within a round. The processor time per request is reported too.
 //!
-//! Lateness is from the tick of its grid at which a request was due to the moment its HTTP client was called.
+//! Lateness is the time from the tick at which a request is due to the call of its HTTP client.
 //!
 //! `cargo bench -p benches --bench poller_rate [-- ROUNDS]`
 
@@ -26,9 +25,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// Requests in flight at once.
+/// The number of requests in flight.
 const AT_ONCE: usize = 64;
-/// How long one turn takes, and how much of its beginning does not count.
+/// The duration of a turn, and of its beginning that does not count.
 const TURN: Duration = Duration::from_secs(2);
 const WARM_UP: Duration = Duration::from_millis(500);
 
@@ -39,8 +38,8 @@ fn main() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         return runtime.expect("a runtime can be built").block_on(serve());
     }
-    // The bare client takes the process's provider; the poller's brings its own.
-    rustls::crypto::ring::default_provider().install_default().expect("nobody has installed one");
+    // The bare client uses the provider of the process; the poller's client has its own.
+    rustls::crypto::ring::default_provider().install_default().expect("no provider is installed yet");
     let server = Server::start();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     runtime.expect("a runtime can be built").block_on(compare(&server, rounds));
@@ -65,7 +64,7 @@ async fn compare(server: &Server, rounds: usize) {
         async { exchange.await.expect("the server answers").body }
     });
     let poller = poller(Gated { client, gate: polled.subscribe() }).await;
-    // More than it can ask.
+    // More polls than it can serve.
     submit(&poller, server, 100_000, Duration::from_secs(1), Duration::ZERO).await;
     let mut turns = Vec::new();
     for _ in 0..rounds {
@@ -108,10 +107,10 @@ async fn compare(server: &Server, rounds: usize) {
     );
 }
 
-/// Open while those behind it may send requests.
+/// A gate that requests pass only while it is open.
 type Gate = watch::Sender<bool>;
 
-/// What is done in one turn.
+/// Opens the gate for one turn and measures the rate.
 async fn turn(gate: &Gate, count: impl Fn() -> u64) -> Rate {
     gate.send_replace(true);
     let rate = rate_of(TURN, WARM_UP, count).await;
@@ -119,14 +118,14 @@ async fn turn(gate: &Gate, count: impl Fn() -> u64) -> Rate {
     rate
 }
 
-/// What the turns of one round came to.
+/// The results of the turns of one round.
 struct Round {
     polled: Rate,
     reqwest: Rate,
     own: Rate,
 }
 
-/// An HTTP client alone, which asks while its gate is open.
+/// A bare HTTP client, which sends requests while its gate is open.
 struct BareLoop {
     gate: Gate,
     tasks: Vec<JoinHandle<()>>,
@@ -134,7 +133,7 @@ struct BareLoop {
 }
 
 impl BareLoop {
-    /// `ask` asks a URL and returns the body.
+    /// `ask` requests a URL and returns the body.
     fn new<A, B: AsRef<[u8]> + Send>(
         server: &Server,
         ask: impl Fn(String) -> A + Clone + Send + 'static,
@@ -202,15 +201,15 @@ async fn rate_of(turn: Duration, warm_up: Duration, count: impl Fn() -> u64) -> 
     }
 }
 
-/// What a turn came to.
+/// The result of a turn.
 #[derive(Clone, Copy)]
 struct Rate {
     a_second: f64,
-    /// Microseconds of processor time a request, the server's left out.
+    /// Microseconds of processor time per request, without the server's.
     processor: f64,
 }
 
-/// What this process has used of the processor.
+/// The processor time of this process.
 fn processor_time() -> Duration {
     let stat = std::fs::read_to_string("/proc/self/stat").expect("this is Linux");
     let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
@@ -225,24 +224,24 @@ struct Lateness {
     latest: Duration,
 }
 
-/// How late requests are when this many a second are due, evenly.
+/// Measures the lateness of requests at an even rate per second.
 async fn lateness(server: &Server, rate: f64) -> Lateness {
     const INTERVAL: Duration = Duration::from_secs(2);
     let polls = (rate * INTERVAL.as_secs_f64()) as u64;
     let client = HttpClient::builder().guard(Guard::local()).idle_per_origin(AT_ONCE).build();
     let observed = Observed::new(client.expect("the client can be built"), polls);
     let poller = poller(observed.clone()).await;
-    // Twice the interval, so that submitting them disturbs less than asking them.
+    // Submit during twice the interval, so that submitting disturbs less than the requests do.
     let starts = submit(&poller, server, polls, INTERVAL, INTERVAL * 2).await;
-    *observed.starts.lock().expect("nobody panicked") = starts;
+    *observed.starts.lock().expect("no thread panicked") = starts;
     observed.measuring.store(true, Ordering::Relaxed);
     let (turn, warm_up) = (INTERVAL * 2, INTERVAL / 2);
     let rate = rate_of(turn, warm_up, || poller.stats().attempts.total()).await.a_second;
     observed.measuring.store(false, Ordering::Relaxed);
     poller.shutdown().await;
     let mut late: Vec<Duration> = {
-        let starts = observed.starts.lock().expect("nobody panicked");
-        let began = observed.began.lock().expect("nobody panicked");
+        let starts = observed.starts.lock().expect("no thread panicked");
+        let began = observed.began.lock().expect("no thread panicked");
         let since_tick = |(poll, at): &(u64, Timestamp)| {
             let micros = at.since(starts[*poll as usize]).as_micros() % INTERVAL.as_micros();
             Duration::from_micros(micros as u64)
@@ -264,7 +263,7 @@ fn limits() -> Limits {
     limits
 }
 
-/// Submits polls, evenly over some time; returns their starts.
+/// Submits polls, spread evenly over a duration, and returns their starts.
 async fn submit(
     poller: &Poller,
     server: &Server,
@@ -295,7 +294,7 @@ async fn submit(
     starts
 }
 
-/// A client that notes when it is called, and by which poll.
+/// A client that records the time of each call and its poll.
 #[derive(Clone)]
 struct Observed {
     client: HttpClient,
@@ -321,14 +320,18 @@ impl Fetch for Observed {
     fn fetch(&self, request: Request) -> BoxFuture<'static, Result<Response, FetchError>> {
         if self.measuring.load(Ordering::Relaxed) {
             let number = request.url.path().rsplit('/').next().and_then(|number| number.parse().ok());
-            let at = self.clock.lock().expect("nobody panicked").get_or_insert_with(SystemClock::new).now();
-            self.began.lock().expect("nobody panicked").push((number.expect("the path ends so"), at));
+            let at =
+                self.clock.lock().expect("no thread panicked").get_or_insert_with(SystemClock::new).now();
+            self.began
+                .lock()
+                .expect("no thread panicked")
+                .push((number.expect("the path ends with a number"), at));
         }
         self.client.fetch(request)
     }
 }
 
-/// The server's process; it ends with this value.
+/// The process of the server, which is killed on drop.
 struct Server {
     process: Child,
     address: SocketAddr,
@@ -351,19 +354,19 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // One that has ended by itself need not be ended.
+        // Killing a process that has already ended fails, which is fine.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// As little of a server as a client can tell from a whole one.
+/// A minimal HTTP server that is sufficient for these clients.
 async fn serve() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a free port");
     println!("{}", listener.local_addr().expect("it is bound"));
     loop {
         let (connection, _) = listener.accept().await.expect("connections can be accepted");
-        // A client that goes away ends its connection.
+        // An error means that the client has closed the connection.
         tokio::spawn(async move { drop(converse(connection).await) });
     }
 }
@@ -379,7 +382,7 @@ async fn converse(mut connection: TcpStream) -> std::io::Result<()> {
             0 => return Ok(()),
             read => read,
         };
-        // A GET has no body, so a request ends with its head.
+        // A GET request has no body, so it ends with its head.
         if buffer[..filled].ends_with(b"\r\n\r\n") {
             filled = 0;
             connection.write_all(RESPONSE).await?;

@@ -1,8 +1,8 @@
-//! The next delay, side by side with backon, and the other questions that are asked once per failed try.
+//! Time of computing the next delay, compared with backon, and of the other functions that are called once per failed try.
 //!
-//! `cargo bench -p benches --bench retry`. Goal: no allocation, and no more time than backon takes. Each
-//! measurement makes an iterator and takes eight delays from it, about what a call in trouble does; `ours`
-//! and `backon` have the same first delay, factor, cap, and a jitter that adds up to once the delay.
+//! `cargo bench -p benches --bench retry`. Goal: no allocation, and no more time than backon. Each measurement creates an
+//! iterator and takes eight delays from it, as a typical failing call does. `ours` and `backon` have the same first delay,
+//! factor, cap, and a jitter of up to the delay itself.
 
 use std::hint::black_box;
 use std::time::{Duration, SystemTime};

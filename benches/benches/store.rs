@@ -1,12 +1,13 @@
-//! The SQLite store beside what it is made of.
+//! The SQLite store, compared with plain inserts.
 //!
-//! `creates`: durable creates through `Poller::submit`, 64 submitters with 32 outstanding each, beside bare inserts of the same
-//! rows into the same table, 2048 a transaction (as many as can be outstanding, so the reference has the fewest syncs there
-//! can be), `synchronous=FULL` on both sides. They alternate, each in a new file. The reference is the loop that one would
-//! write, a prepared statement for each row, with the rows in the order of their keys; it has one core for itself. The store
-//! has 32 rows a statement, and so may come out ahead.
+//! `creates`: durable creates through `Poller::submit`, with 64 submitters of 32 outstanding creates each, compared with plain
+//! inserts of the same rows into the same table, 2048 per transaction (the maximum that is outstanding, so the reference has
+//! the fewest syncs possible). Both use `synchronous=FULL` and alternate, each in a new file. The reference is a simple loop
+//! over the rows in the order of their keys, with a prepared statement per row and one core for itself. The store inserts 32
+//! rows per statement, so it can be faster.
 //!
-//! `restart`: from building a poller on a file with a million open polls to its first request, and until all are taken over.
+//! `restart`: the time from building a poller on a file with a million open polls to its first request, and until all are
+//! resumed.
 //!
 //! `cargo bench -p benches --bench store [-- creates|restart [POLLS]]`
 
@@ -106,7 +107,7 @@ async fn submissions(polls: u64) -> Duration {
     let folder = tempfile::tempdir().expect("there is room for a file");
     let store = SqliteStore::open(folder.path().join("polls.db")).expect("the file is made");
     let mut limits = Limits::default();
-    // The requests in flight will never be answered.
+    // The requests in flight never get a response.
     limits.grace = Duration::ZERO;
     let poller = Poller::builder().store(store).fetch(Silent).limits(limits).build().await;
     let poller = poller.expect("the store is empty");
@@ -137,7 +138,7 @@ async fn submissions(polls: u64) -> Duration {
     time
 }
 
-/// A server that never answers: what is measured is the way to the disk.
+/// A client that never gets a response, so that only the path to the disk is measured.
 struct Silent;
 
 impl Fetch for Silent {
@@ -162,7 +163,7 @@ async fn restart(polls: u64) {
         let poller = builder.build().await.expect("the file is read");
         first.notified().await;
         let first = clock.now().since(began);
-        // What may be among the polls that are still to be read is answered when all of them have been.
+        // A lookup of a poll that may not have been read yet completes when all polls have been read.
         assert!(poller.cancel("no such poll").await.is_err());
         let all = clock.now().since(began);
         println!(
@@ -174,7 +175,7 @@ async fn restart(polls: u64) {
     }
 }
 
-/// Through the store's own door, with starts all over one interval.
+/// Creates polls directly in the store, with starts spread over one interval.
 async fn fill(file: &Path, polls: u64) {
     let store = SqliteStore::open(file).expect("the file is made");
     let now = SystemClock::new().now().as_micros();
@@ -192,7 +193,7 @@ async fn fill(file: &Path, polls: u64) {
         .await;
 }
 
-/// A server whose jobs are never done; tells of the first request.
+/// A client whose jobs never complete, and which reports the first request.
 struct Pending(Arc<Notify>);
 
 impl Fetch for Pending {

@@ -1,4 +1,4 @@
-//! Writes the events or rules that the benchmarks measure on, as JSON Lines, for measuring `poll route` with.
+//! Writes the events or rules of the benchmarks as JSON Lines, to measure `poll route`.
 //!
 //! ```console
 //! $ cargo run --release -p benches --example city_lots -- events 213068 > events.jsonl

@@ -1,8 +1,8 @@
-//! Whether a text matches a pattern with `*`: the plain way, to know what generated data must match.
+//! A simple matcher of patterns with `*`, for the expected counts of generated data.
 //!
-//! The filter crate is not asked, since its answers are what the data checks.
+//! The filter crate is not used for this, since the data checks its results.
 
-/// Whether the pattern, in which `*` is any run of characters and nothing else is special, matches the whole text.
+/// Whether the pattern matches the whole text. `*` stands for any run of characters; no other character is special.
 ///
 /// ```
 /// assert!(benches::glob::matches("3*5*2", "3745012"));

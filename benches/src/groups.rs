@@ -1,26 +1,27 @@
-//! Small groups of rules over the [city lots](crate::city_lots), an operator each, and how many events each must match.
+//! Small groups of rules for the [city lots](crate::city_lots), one group per operator, and the number of events that each
+//! rule must match.
 //!
-//! Kept in `testdata/set/city-lots-groups.jsonl`, EventBridge patterns all. They are texts in strings there, so that their
-//! numbers reach the engines as they are written, and are not read and rounded on the way.
+//! The file `testdata/set/city-lots-groups.jsonl` has them as EventBridge patterns. They are strings there, so that no parser
+//! rounds their numbers before the engines read them.
 
 use serde_json::Value;
 
 /// A group of rules.
 #[derive(Clone, Debug)]
 pub struct Group {
-    /// Its name, as the operator of EventBridge that it is about.
+    /// The name of its EventBridge operator.
     pub name: String,
     /// EventBridge patterns.
     pub rules: Vec<String>,
-    /// How many of all events each of them matches.
+    /// The number of events that each rule matches.
     pub expected: Vec<u64>,
 }
 
-/// What the group of thirty rules is made of; that of thirty-five has the complex arrays as well.
+/// The parts of the group of thirty rules. The group of thirty-five adds the complex arrays.
 const MIX30: [&str; 6] = ["EXACT", "WILDCARD", "PREFIX", "EQUALS_IGNORE_CASE", "ANYTHING_BUT", "NUMERIC"];
 const MIX35: &str = "COMPLEX_ARRAYS";
 
-/// All groups: SINGLE and LATE (one rule each), those of five rules, MIX30 and MIX35.
+/// All groups: SINGLE and LATE with one rule each, those with five rules, MIX30 and MIX35.
 pub fn all() -> Vec<Group> {
     let lines = include_str!("../../testdata/set/city-lots-groups.jsonl").lines();
     let read: Vec<Group> = lines.map(read).collect();

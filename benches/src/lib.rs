@@ -1,4 +1,4 @@
-//! What the benchmarks measure on: events and rules, generated alike in every build.
+//! The events and rules of the benchmarks, generated identically in every build.
 //!
 //! The benchmarks themselves are in `benches/` (`cargo bench -p benches`), the comparison with other tools in
 //! `compare/`, which is a workspace of its own.

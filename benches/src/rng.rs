@@ -1,7 +1,7 @@
-//! The random numbers of generated data: SplitMix64.
+//! The random numbers for generated data: SplitMix64.
 //!
-//! The same seed gives the same data in every build, for ever: expected counts and instruction baselines rest on it. That is
-//! why it is written out here rather than taken from a crate, whose algorithm may change with its version.
+//! The same seed always gives the same data: expected counts and instruction baselines depend on it. Hence this is not a
+//! crate, whose algorithm may change with its version.
 //! Source: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
 
 /// A deterministic generator. Not for secrets.
@@ -16,7 +16,7 @@
 pub struct Rng(u64);
 
 impl Rng {
-    /// The generator of a seed.
+    /// Creates a generator from a seed.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
@@ -29,7 +29,7 @@ impl Rng {
         z ^ (z >> 31)
     }
 
-    /// A number below `bound`, which must not be 0. The bias of the multiplication is below 2⁻³² for the bounds here.
+    /// A number below `bound`, which must not be 0. The bias of this method is below 2⁻³² for the bounds here.
     pub fn below(&mut self, bound: usize) -> usize {
         ((u128::from(self.bits()) * bound as u128) >> 64) as usize
     }
@@ -54,7 +54,7 @@ impl Rng {
         self.unit() < probability
     }
 
-    /// One of the items, which must not be none.
+    /// One of the items, of which there must be at least one.
     pub fn choice<T: Copy>(&mut self, items: &[T]) -> T {
         items[self.below(items.len())]
     }
@@ -66,7 +66,7 @@ impl Rng {
         }
     }
 
-    /// So many of the items, in random order.
+    /// `count` of the items, in random order.
     pub fn sample<T: Copy>(&mut self, items: &[T], count: usize) -> Vec<T> {
         let mut items = items.to_vec();
         for at in 0..count {

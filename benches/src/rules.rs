@@ -1,7 +1,7 @@
-//! Many rules over the [city lots](crate::city_lots), and how many events each must match.
+//! Many rules for the [city lots](crate::city_lots), and the number of events that each must match.
 //!
-//! What a rule must match is counted from the rows that the events are written from, by plain maps and
-//! [`crate::glob`], so that no engine is measured by its own answers.
+//! These numbers are counted from the rows that the events are written from, with maps and [`crate::glob`], so that no engine
+//! is checked against its own results.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
@@ -12,14 +12,14 @@ use crate::city_lots::{CityLots, Row};
 use crate::glob;
 use crate::rng::Rng;
 
-/// Sources of rules that match something: lot and street, each pair once, in random order.
+/// A source of rules: the pairs of lot and street that occur in events, each pair once, in random order.
 #[derive(Clone, Debug)]
 pub struct Rules<'a> {
     lots: &'a CityLots,
     pairs: Vec<(&'a str, &'static str)>,
 }
 
-/// EventBridge patterns and, in the same order, how many of the events each matches.
+/// EventBridge patterns, and in the same order the number of events that each matches.
 #[derive(Clone, Debug, Default)]
 pub struct RuleSet {
     /// The patterns.
@@ -28,11 +28,11 @@ pub struct RuleSet {
     pub expected: Vec<u64>,
 }
 
-/// How many rules of `exact2` match something: half of them, but no more than this.
+/// Half of the rules of `exact2` match an event, but no more rules than this.
 const HITS: usize = 100_000;
 
 impl<'a> Rules<'a> {
-    /// Rules over these events.
+    /// Creates a source of rules for these events.
     pub fn new(lots: &'a CityLots) -> Self {
         let mut seen = HashSet::new();
         let mut pairs: Vec<_> =
@@ -41,7 +41,7 @@ impl<'a> Rules<'a> {
         Self { lots, pairs }
     }
 
-    /// Two exact fields each. Half match something, but no more than 100,000.
+    /// Rules with two exact fields. Half of them, but at most 100,000, match an event.
     pub fn exact2(&self, count: usize) -> RuleSet {
         let mut rng = Rng::new(11);
         let known: HashSet<_> = self.pairs.iter().copied().collect();
@@ -70,7 +70,7 @@ impl<'a> Rules<'a> {
         set
     }
 
-    /// In turn: a prefix; two exact fields; two others; an exact field and a suffix. Most match something.
+    /// In turn: a prefix; two exact fields; two other exact fields; an exact field and a suffix. Most match an event.
     pub fn mixed(&self, count: usize) -> RuleSet {
         let mut rng = Rng::new(13);
         let prefixes = self.count(|row| row.map_lot.get(..6));
@@ -99,7 +99,7 @@ impl<'a> Rules<'a> {
         set
     }
 
-    /// Two wildcards each, most with several stars.
+    /// Rules with two wildcards, most of them with several stars.
     pub fn wild(&self, count: usize) -> RuleSet {
         let counts = self.count(pair);
         let mut set = RuleSet::default();
@@ -126,7 +126,7 @@ impl<'a> Rules<'a> {
         set
     }
 
-    /// How many events have each key.
+    /// The number of events with each key.
     fn count<K: Hash + Eq>(&self, key: impl Fn(&'a Row) -> Option<K>) -> HashMap<K, u64> {
         let mut counts = HashMap::new();
         for key in self.lots.rows().iter().filter_map(key) {

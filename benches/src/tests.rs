@@ -1,4 +1,4 @@
-//! The generated data is what it says it is, on a sample that takes no time; `compare` checks all of it.
+//! Checks the generated data on a small sample; `compare` checks all of it.
 
 use filter::{Dialect, FilterOptions};
 
@@ -7,7 +7,7 @@ use crate::groups;
 use crate::rules::{RuleSet, Rules};
 
 #[test]
-fn a_sample_is_spread_over_all_events_and_has_their_texts() {
+fn samples_contain_smaller_samples() {
     let few = CityLots::sample(100);
     let more = CityLots::sample(400);
     assert_eq!((few.len(), more.len(), CityLots::sample(COUNT + 1).len()), (100, 400, COUNT));
@@ -17,14 +17,14 @@ fn a_sample_is_spread_over_all_events_and_has_their_texts() {
 }
 
 #[test]
-fn events_are_as_long_as_those_that_others_are_measured_with() {
+fn events_have_the_average_length_of_the_published_data() {
     let events = CityLots::sample(20_000).events();
     let average = events.text().len() / events.len();
     assert!((930..=990).contains(&average), "960 bytes on average, here {average}");
 }
 
 #[test]
-fn rules_match_as_many_events_as_they_say() {
+fn rules_match_the_expected_numbers_of_events() {
     let lots = CityLots::sample(2_000);
     let rules = Rules::new(&lots);
     for (name, set) in [("exact2", rules.exact2(200)), ("mixed", rules.mixed(200)), ("wild", rules.wild(50))]
@@ -35,7 +35,7 @@ fn rules_match_as_many_events_as_they_say() {
 }
 
 #[test]
-fn half_of_many_exact_rules_match_something() {
+fn half_of_many_exact_rules_match_an_event() {
     let lots = CityLots::sample(2_000);
     let RuleSet { rules, expected } = Rules::new(&lots).exact2(1_000);
     assert_eq!(rules.len(), 1_000);
@@ -43,7 +43,7 @@ fn half_of_many_exact_rules_match_something() {
 }
 
 #[test]
-fn groups_name_a_count_for_each_rule() {
+fn groups_have_a_count_for_each_rule() {
     let groups = groups::all();
     for group in &groups {
         assert_eq!(group.rules.len(), group.expected.len(), "{}", group.name);
@@ -53,7 +53,7 @@ fn groups_name_a_count_for_each_rule() {
     assert_eq!(sizes, [1, 1, 5, 30, 35]);
 }
 
-/// How many of the events each pattern matches, each on its own and by way of a `Value`.
+/// The number of events that each pattern matches by itself, on parsed events.
 fn count(lots: &CityLots, rules: &[String]) -> Vec<u64> {
     let options = FilterOptions::new().dialect(Dialect::EventBridge);
     let filters: Vec<_> = rules.iter().map(|rule| options.parse(rule).unwrap()).collect();

@@ -1,4 +1,4 @@
-//! What to compare, and how long.
+//! Command line arguments.
 
 use benches::city_lots;
 use clap::Parser;
@@ -29,15 +29,15 @@ pub(crate) struct Args {
     #[arg(long)]
     quick: bool,
 
-    /// Take events from memory as they come, not from a cache as one finds them that have just been received
+    /// Read events from memory, not from a cache as if just received
     #[arg(long)]
     pub(crate) cold: bool,
 
-    /// Give up a pass after so many seconds, and take the time for the events it has seen
+    /// Stop a pass after this many seconds and use the time of the events so far
     #[arg(long, value_name = "SECONDS", default_value_t = 15.0)]
     pub(crate) patience: f64,
 
-    /// Build this engine of the rules on standard input and print what that took (used by the program itself)
+    /// Build this engine with the rules on standard input and print the time and memory (for internal use)
     #[arg(long, value_name = "ENGINE", hide = true)]
     pub(crate) weigh: Option<String>,
 }
@@ -61,7 +61,7 @@ impl Args {
         self.engine.is_empty() || self.engine.iter().any(|part| name.contains(part.as_str()))
     }
 
-    /// Kinds of rules, and how many.
+    /// The kinds and numbers of rules.
     pub(crate) fn many(&self) -> impl Iterator<Item = (&'static str, usize)> {
         let most = if self.quick { 100_000 } else { 1_000_000 };
         [

@@ -1,10 +1,10 @@
-//! One event that holds an array of objects, and a rule with two conditions on it, which the same element has to meet.
+//! An event with an array of objects, and a rule with two conditions that the same element has to meet.
 //!
-//! Every element meets the first condition, so whoever joins the conditions by pairs of elements takes quadratic time.
+//! Every element meets the first condition, so an engine that joins conditions by pairs of elements takes quadratic time.
 
 use std::fmt::Write as _;
 
-/// How often the event is given in one pass.
+/// The number of times that one pass processes the event.
 pub(crate) const REPEATS: usize = 4;
 
 /// An event, a rule, and whether it matches.
@@ -33,7 +33,7 @@ pub(crate) fn all() -> Vec<Array> {
 fn event(elements: usize) -> Vec<u8> {
     let mut text = String::from(r#"{"items":["#);
     for nth in 1..elements {
-        write!(text, r#"{{"kind":"x","name":"n{nth}"}},"#).expect("a String takes all that is written");
+        write!(text, r#"{{"kind":"x","name":"n{nth}"}},"#).expect("writing to a String does not fail");
     }
     text.push_str(r#"{"kind":"x","name":"last"}]}"#);
     text.into_bytes()

@@ -1,4 +1,4 @@
-//! The goals set for `filter`, and whether this run met them.
+//! Performance goals of `filter`, and whether this run met them.
 
 use crate::engine::Matcher as _;
 use crate::ours::{Batches, KnownValid, Validating};
@@ -9,17 +9,17 @@ const SONIC_RS: &str = "sonic-rs get_unchecked";
 const IGNORED_ANY: &str = "serde_json, IgnoredAny";
 const MILLION: &str = "exact2/1000000";
 
-/// Something that must be at most so much.
+/// An upper bound of a measurement.
 struct Goal {
     work: String,
-    /// What it is measured against, or its unit.
+    /// The engine that it is compared with, or the unit.
     against: &'static str,
     bound: f64,
-    /// `None` where this run did not measure it.
+    /// `None` if this run did not measure it.
     measured: Option<f64>,
 }
 
-/// Prints those goals that this run has measured.
+/// Prints the goals that this run has measured.
 pub(crate) fn print(report: &Report) {
     let mut table = Table::new(["goal", "of", "at most", "here", "met"]);
     let mut missed = 0;
@@ -58,7 +58,7 @@ fn goals(report: &Report) -> Vec<Goal> {
         goal(row, "quamina-rs", 1.0 / 2.0, ratio(ours(row), quamina(row)));
     }
     goal("LATE", "quamina-rs", 1.0 / 4.0, ratio(ours("LATE"), quamina("LATE")));
-    // Level: no more apart than two runs of the same are.
+    // Equal, with a tolerance of the difference between two runs of the same engine.
     goal("LATE", SONIC_RS, 1.1, ratio(ours("LATE"), report.best("LATE", SONIC_RS)));
     for row in ["SINGLE", "LATE"] {
         let validating = ratio(report.best(row, Validating::NAME), report.best(row, IGNORED_ANY));
@@ -100,7 +100,7 @@ fn goals(report: &Report) -> Vec<Goal> {
         1.5,
         weight(KnownValid::NAME).map(|weight| weight.nanoseconds / 1000.0),
     );
-    // The same where quamina takes its 10.9 µs: of two machines, only the ratios can be compared.
+    // The same goal as a ratio, for machines other than the one where quamina takes 10.9 µs.
     let built = |engine| weight(engine).map(|weight| weight.nanoseconds);
     let building = ratio(built(KnownValid::NAME), built(QuaminaRs::NAME));
     goal(&format!("{MILLION}, building"), "quamina-rs", 1.5 / 10.9, building);
@@ -113,7 +113,7 @@ fn goals(report: &Report) -> Vec<Goal> {
     for kind in ["array-both", "array-never"] {
         let best = |elements| ours(&format!("{kind}/{elements}"));
         goal(&format!("{kind}/3000"), "µs", 1000.0, best(3000).map(|nanoseconds| nanoseconds / 1000.0));
-        // Three times the elements in three times the time, give or take.
+        // Three times the elements take three times the time, with some tolerance.
         goal(&format!("{kind}, 3000 to 1000"), "times the time", 3.6, ratio(best(3000), best(1000)));
     }
     goals

@@ -1,12 +1,12 @@
-//! `filter` beside the tools that do the same or a part of it, on the same events, in the same run.
+//! Compares `filter` with other tools that do the same or a part of it, on the same events, in the same run.
 //!
 //! ```text
 //! events, rules (benches) ─► engines (ours, quamina-rs) ─┐
 //!                            readers (serde_json, …)   ──┴─► rounds of passes ─► best ─► tables ─► goals
 //! ```
 //!
-//! One thread, bytes in, ids out. Absolute times are worth little on a machine that others use too; so the engines give their
-//! passes in turn, the best of each counts, and what is judged is their ratio.
+//! One thread, bytes in, ids out. Absolute times mean little on a shared machine, so the engines take turns, the best pass of
+//! each counts, and goals are ratios.
 
 mod args;
 mod arrays;
@@ -28,6 +28,9 @@ use benches::rules::Rules;
 use clap::Parser as _;
 
 use args::Args;
+use engine::{Engine, Matcher};
+use ours::{Batches, KnownValid, Validating};
+use quamina_rs::QuaminaRs;
 use report::Report;
 
 fn main() -> ExitCode {
@@ -50,7 +53,7 @@ fn main() -> ExitCode {
         if !lots.is_whole() {
             group.expected = ours::count_alone(&group.rules, &events);
         }
-        let mut engines = engine::matchers(&group.rules, &args);
+        let mut engines = matchers(&group.rules, &args);
         engines.extend(readers::of(&group.name, &args));
         passes::run(&args, &group.name, engines, &events, &group.expected, &mut report);
     }
@@ -66,11 +69,11 @@ fn main() -> ExitCode {
             _ => rules.wild(count),
         };
         weigh::all(&args, &name, &set.rules, events[0], &mut report);
-        let engines = engine::matchers(&set.rules, &args);
+        let engines = matchers(&set.rules, &args);
         passes::run(&args, &name, engines, &events, &set.expected, &mut report);
     }
     for array in arrays::all().into_iter().filter(|array| args.wants(&array.name)) {
-        let engines = engine::matchers(&array.rules, &args);
+        let engines = matchers(&array.rules, &args);
         passes::run(
             &args,
             &array.name,
@@ -83,4 +86,25 @@ fn main() -> ExitCode {
     report.print_tables();
     goals::print(&report);
     if report.ours_is_wrong() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// All engines that support these rules.
+fn matchers(rules: &[String], args: &Args) -> Vec<Box<dyn Engine>> {
+    let mut engines = Vec::new();
+    add::<KnownValid>(rules, args, &mut engines);
+    add::<Batches>(rules, args, &mut engines);
+    add::<Validating>(rules, args, &mut engines);
+    add::<QuaminaRs>(rules, args, &mut engines);
+    engines
+}
+
+fn add<M: Matcher>(rules: &[String], args: &Args, engines: &mut Vec<Box<dyn Engine>>) {
+    if !args.wants_engine(M::NAME) {
+        return;
+    }
+    match M::build(rules.iter().map(String::as_str)) {
+        Ok(engine) => engines.push(Box::new(engine)),
+        // Not every engine supports every operator; its cell in the table stays empty.
+        Err(error) => eprintln!("{} does not support these rules: {error}", M::NAME),
+    }
 }

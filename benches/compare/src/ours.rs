@@ -1,25 +1,74 @@
-//! Our own: a `FilterSet` that validates, one that is told that its documents are valid, and that one given many at once.
+//! Our `FilterSet` in three modes: it validates documents, trusts them, or trusts batches of them.
+
+use std::marker::PhantomData;
 
 use filter::{Dialect, FilterOptions, FilterSet, Matches};
 
 use crate::engine::{Engine, Matcher};
 
 /// The set that checks every document.
-pub(crate) struct Validating(Set);
+pub(crate) type Validating = Ours<ValidatingMode>;
 
-/// The set that may stop once the answer is known.
-pub(crate) struct KnownValid(Set);
+/// The set that may stop reading once the result is known.
+pub(crate) type KnownValid = Ours<KnownValidMode>;
 
-/// The same, given many documents at once.
-pub(crate) struct Batches(Set);
+/// As [`KnownValid`], given many documents at once.
+pub(crate) type Batches = Ours<BatchMode>;
 
-struct Set {
+pub(crate) struct Ours<M> {
     set: FilterSet<u32>,
     matches: Matches,
     rules: usize,
+    mode: PhantomData<M>,
 }
 
-impl Set {
+/// A way of calling the set.
+pub(crate) trait Mode: 'static {
+    const NAME: &'static str;
+
+    /// Calls `found` with the matches of each event.
+    fn each(set: &FilterSet<u32>, matches: &mut Matches, events: &[&[u8]], found: impl FnMut(&Matches));
+}
+
+pub(crate) struct ValidatingMode;
+
+impl Mode for ValidatingMode {
+    const NAME: &'static str = "filter, validating";
+
+    fn each(set: &FilterSet<u32>, matches: &mut Matches, events: &[&[u8]], mut found: impl FnMut(&Matches)) {
+        for event in events {
+            set.matches_slice_into(event, matches).expect("the events are JSON");
+            found(matches);
+        }
+    }
+}
+
+pub(crate) struct KnownValidMode;
+
+impl Mode for KnownValidMode {
+    const NAME: &'static str = "filter, known-valid";
+
+    fn each(set: &FilterSet<u32>, matches: &mut Matches, events: &[&[u8]], mut found: impl FnMut(&Matches)) {
+        for event in events {
+            set.matches_valid_slice_into(event, matches);
+            found(matches);
+        }
+    }
+}
+
+pub(crate) struct BatchMode;
+
+impl Mode for BatchMode {
+    const NAME: &'static str = "filter, known-valid, in batches";
+
+    fn each(set: &FilterSet<u32>, _: &mut Matches, events: &[&[u8]], found: impl FnMut(&Matches)) {
+        set.matches_valid_slices(events.iter().copied(), found);
+    }
+}
+
+impl<M: Mode> Matcher for Ours<M> {
+    const NAME: &'static str = M::NAME;
+
     fn build<'a>(rules: impl Iterator<Item = &'a str>) -> Result<Self, String> {
         let options = FilterOptions::new().dialect(Dialect::EventBridge);
         let mut builder = FilterSet::builder();
@@ -28,123 +77,36 @@ impl Set {
             builder = builder.add(count, options.parse(rule).map_err(|error| error.to_string())?);
             count += 1;
         }
-        Ok(Self { set: builder.build(), matches: Matches::new(), rules: count as usize })
-    }
-
-    fn count(&mut self, events: &[&[u8]], mut ask: impl FnMut(&mut Self, &[u8])) -> Vec<u64> {
-        let mut counts = vec![0; self.rules];
-        for event in events {
-            ask(self, event);
-            for id in self.matches.ids(&self.set) {
-                counts[*id as usize] += 1;
-            }
-        }
-        counts
-    }
-
-    fn ask(&mut self, event: &[u8]) {
-        self.set.matches_slice_into(event, &mut self.matches).expect("the events are JSON");
-    }
-
-    fn ask_known_valid(&mut self, event: &[u8]) {
-        self.set.matches_valid_slice_into(event, &mut self.matches);
-    }
-
-    fn take(&self) -> u64 {
-        looked_at(&self.matches, &self.set)
+        Ok(Self { set: builder.build(), matches: Matches::new(), rules: count as usize, mode: PhantomData })
     }
 }
 
-/// What a user does with the answer at the least: looks at each id.
-fn looked_at(matches: &Matches, set: &FilterSet<u32>) -> u64 {
-    matches.ids(set).map(|id| u64::from(std::hint::black_box(*id) != u32::MAX)).sum()
-}
-
-impl Matcher for Validating {
-    const NAME: &'static str = "filter, validating";
-
-    fn build<'a>(rules: impl Iterator<Item = &'a str>) -> Result<Self, String> {
-        Set::build(rules).map(Self)
-    }
-}
-
-impl Engine for Validating {
+impl<M: Mode> Engine for Ours<M> {
     fn name(&self) -> &'static str {
-        Self::NAME
+        M::NAME
     }
 
+    /// Reads each id, which is the least that a user does with the result.
     fn pass(&mut self, events: &[&[u8]]) -> u64 {
-        let mut matches = 0;
-        for event in events {
-            self.0.ask(event);
-            matches += self.0.take();
-        }
-        matches
+        let Self { set, matches, .. } = self;
+        let mut count = 0;
+        M::each(set, matches, events, |found| {
+            count += found.ids(set).map(|id| u64::from(std::hint::black_box(*id) != u32::MAX)).sum::<u64>();
+        });
+        count
     }
 
     fn count(&mut self, events: &[&[u8]]) -> Option<Vec<u64>> {
-        Some(self.0.count(events, Set::ask))
-    }
-}
-
-impl Matcher for KnownValid {
-    const NAME: &'static str = "filter, known-valid";
-
-    fn build<'a>(rules: impl Iterator<Item = &'a str>) -> Result<Self, String> {
-        Set::build(rules).map(Self)
-    }
-}
-
-impl Engine for KnownValid {
-    fn name(&self) -> &'static str {
-        Self::NAME
-    }
-
-    fn pass(&mut self, events: &[&[u8]]) -> u64 {
-        let mut matches = 0;
-        for event in events {
-            self.0.ask_known_valid(event);
-            matches += self.0.take();
-        }
-        matches
-    }
-
-    fn count(&mut self, events: &[&[u8]]) -> Option<Vec<u64>> {
-        Some(self.0.count(events, Set::ask_known_valid))
-    }
-}
-
-impl Matcher for Batches {
-    const NAME: &'static str = "filter, known-valid, in batches";
-
-    fn build<'a>(rules: impl Iterator<Item = &'a str>) -> Result<Self, String> {
-        Set::build(rules).map(Self)
-    }
-}
-
-impl Engine for Batches {
-    fn name(&self) -> &'static str {
-        Self::NAME
-    }
-
-    fn pass(&mut self, events: &[&[u8]]) -> u64 {
-        let Set { set, .. } = &self.0;
-        let mut matches = 0;
-        set.matches_valid_slices(events.iter().copied(), |found| matches += looked_at(found, set));
-        matches
-    }
-
-    fn count(&mut self, events: &[&[u8]]) -> Option<Vec<u64>> {
-        let Set { set, rules, .. } = &self.0;
+        let Self { set, matches, rules, .. } = self;
         let mut counts = vec![0; *rules];
-        set.matches_valid_slices(events.iter().copied(), |found| {
+        M::each(set, matches, events, |found| {
             found.ids(set).for_each(|id| counts[*id as usize] += 1);
         });
         Some(counts)
     }
 }
 
-/// What each rule matches by itself, on a parsed value: the plain way, which the sets must agree with.
+/// The number of matches of each rule evaluated by itself on parsed events. The sets must agree with it.
 pub(crate) fn count_alone(rules: &[String], events: &[&[u8]]) -> Vec<u64> {
     let options = FilterOptions::new().dialect(Dialect::EventBridge);
     let filters: Vec<_> = rules.iter().map(|rule| options.parse(rule).expect("the rules compile")).collect();

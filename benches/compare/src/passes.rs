@@ -1,12 +1,12 @@
-//! Engines take their passes in turn, so that whatever else the machine does falls on all of them alike.
+//! Timing passes of engines, which take turns so that other load on the machine affects all of them alike.
 //!
-//! Two things keep the rest of the machine out of the figures. What is taken is the time that this thread was on a processor,
-//! not the time on the wall, so that waiting for a turn costs nothing. And of each chunk of events the best time over all
-//! passes counts, since a disturbance seldom falls on the same events twice; their sum is the time of a pass without any.
+//! Two measures keep other load out of the figures. Processor time of this thread is measured, not wall time, so waiting for
+//! the processor costs nothing. And for each chunk of events the best time over all passes counts, since a disturbance seldom
+//! hits the same events twice; the sum over chunks is the time of a pass without disturbances.
 //!
 //! An event that has just been received is in a cache of the processor, so each chunk is read before it is timed. Otherwise
-//! (`--cold`) those who look at the beginning of an event only are all as fast as the memory, two hundred nanoseconds for the
-//! first of its lines, whatever else they do.
+//! (`--cold`) all engines that read only the beginning of an event are as fast as memory: two hundred nanoseconds for its
+//! first cache line, whatever else they do.
 
 use std::time::Duration;
 
@@ -16,10 +16,11 @@ use crate::args::Args;
 use crate::engine::Engine;
 use crate::report::{Counts, Report};
 
-/// So many events are timed together: reading the clock costs nothing that can be seen, and a disturbance spoils few.
+/// The number of events that are timed together: enough to make the cost of the clock negligible, and few enough that a
+/// disturbance affects few.
 const CHUNK: usize = 128;
 
-/// Times the engines on the events, and checks what they answer.
+/// Times the engines on the events, and checks their results.
 pub(crate) fn run(
     args: &Args,
     row: &str,
@@ -32,7 +33,7 @@ pub(crate) fn run(
     let patience = Duration::from_secs_f64(args.patience);
     let mut spent = vec![Duration::ZERO; engines.len()];
     let mut best = vec![Vec::new(); engines.len()];
-    // Some build the last of what they need on their first event: many seconds for a million rules in quamina.
+    // Some engines finish building on their first event, which takes quamina many seconds for a million rules.
     for engine in &mut engines {
         std::hint::black_box(engine.pass(&events[..events.len().min(1)]));
     }
@@ -59,7 +60,7 @@ pub(crate) fn run(
     }
 }
 
-/// The time for the events, or for those that were seen before patience ran out; improves the best times of their chunks.
+/// Times one pass, until patience runs out, and updates the best times of its chunks.
 fn pass(engine: &mut dyn Engine, events: &[&[u8]], args: &Args, best: &mut Vec<Duration>) -> Duration {
     let mut spent = Duration::ZERO;
     for (at, chunk) in events.chunks(CHUNK).enumerate() {
@@ -82,7 +83,7 @@ fn pass(engine: &mut dyn Engine, events: &[&[u8]], args: &Args, best: &mut Vec<D
     spent
 }
 
-/// How long this thread has been on a processor.
+/// The processor time of this thread.
 pub(crate) fn now() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)

@@ -1,8 +1,8 @@
-//! Figures of rivals that do not run here, as ratios to one that does.
+//! Published figures of tools that do not run here, used as ratios to a tool that does.
 //!
-//! event-ruler 2.0.1 (JDK 17) and quamina 0.7.0 (Rust) were measured on one machine with events of this shape, nanoseconds per event.
-//! What is taken over is how many times quamina's time event-ruler's was; where quamina does not take the rules, its time on
-//! ANYTHING_BUT stands in.
+//! event-ruler 2.0.1 (JDK 17) and quamina 0.7.0 (Rust) were measured on one machine with events of this shape, in nanoseconds
+//! per event. The ratio of event-ruler to quamina is used here. For rules that quamina does not support, its time on
+//! ANYTHING_BUT takes its place.
 
 /// Row, quamina-rs, event-ruler.
 const MEASURED: [(&str, f64, f64); 25] = [
@@ -35,7 +35,7 @@ const MEASURED: [(&str, f64, f64); 25] = [
 
 const ANYTHING_BUT: f64 = 1347.0;
 
-/// How many times the time of quamina-rs event-ruler took on a row; and the row on which quamina-rs was, if it is another.
+/// The ratio of event-ruler's time on a row to that of quamina-rs, and the row on which the latter was measured.
 pub(crate) fn event_ruler(row: &str) -> Option<(f64, &'static str)> {
     let (name, quamina_rs, event_ruler) = MEASURED.into_iter().find(|(name, ..)| *name == row)?;
     let measured_on = if name.starts_with("ANYTHING_BUT") { "ANYTHING_BUT" } else { name };

@@ -1,7 +1,7 @@
 //! The crate `quamina`, a port of the Go library.
 //!
-//! In its default mode: its other one, built for speed, grows explosively on many wildcards. Its limit on memory is lifted, since
-//! a million rules are past it.
+//! It runs in its default mode: the memory of its faster mode explodes with many wildcards. Its memory limit is lifted, since a
+//! million rules exceed it.
 
 use quamina::{Quamina, QuaminaBuilder};
 

@@ -1,6 +1,6 @@
-//! Parsers, asked for the one field that a row's only rule is about.
+//! Parsers that read the one field of a row's only rule.
 //!
-//! They show what the same bytes cost without matching: what a set of one rule ought to be near to.
+//! They show the cost of reading the same bytes without matching, which a set with one rule should be close to.
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -16,7 +16,7 @@ const X: f64 = -122.42916360922355;
 
 struct Reader<F> {
     name: &'static str,
-    /// Whether it says if the field is as the rule wants it; some only read.
+    /// Whether it compares the field with the rule; some only read.
     answers: bool,
     read: F,
 }
@@ -35,7 +35,7 @@ impl<F: FnMut(&[u8]) -> bool> Engine for Reader<F> {
     }
 }
 
-/// The readers that can stand beside the engines on a row: for the rows of one rule.
+/// The readers to compare with on a row; only rows with one rule have any.
 pub(crate) fn of(row: &str, args: &Args) -> Vec<Box<dyn Engine>> {
     let mut readers = match row {
         "SINGLE" => early(),
@@ -69,7 +69,7 @@ fn early() -> Vec<Box<dyn Engine>> {
 
     let mut readers = vec![
         reader("sonic-rs get_unchecked", |event| {
-            // SAFETY: the events are valid JSON, which is what the function asks for.
+            // SAFETY: the function requires valid JSON, which the events are.
             unsafe { sonic_rs::get_unchecked(event, &PATH) }.is_ok_and(|lot| lot.as_str() == Some(LOT))
         }),
         reader("sonic-rs get", |event| {
@@ -105,7 +105,7 @@ fn late() -> Vec<Box<dyn Engine>> {
 
     let mut readers = vec![
         reader("sonic-rs get_unchecked", |event| {
-            // SAFETY: the events are valid JSON, which is what the function asks for.
+            // SAFETY: the function requires valid JSON, which the events are.
             unsafe { sonic_rs::get_unchecked(event, &PATH) }.is_ok_and(|x| x.as_f64() == Some(X))
         }),
         reader("sonic-rs get", |event| sonic_rs::get(event, &PATH).is_ok_and(|x| x.as_f64() == Some(X))),
@@ -121,7 +121,7 @@ fn late() -> Vec<Box<dyn Engine>> {
     readers
 }
 
-/// Those that read the same whatever is asked for.
+/// The readers that do not depend on the field of the rule.
 fn both() -> Vec<Box<dyn Engine>> {
     let mut seven = PointerTree::new();
     for field in ["MAPBLKLOT", "BLKLOT", "STREET", "ST_TYPE", "ODD_EVEN"] {
@@ -136,7 +136,7 @@ fn both() -> Vec<Box<dyn Engine>> {
             sonic_rs::get_many(event, &seven).is_ok_and(|fields| fields.iter().all(Option::is_some))
         }),
         only_reads("serde_json, IgnoredAny", |event| serde_json::from_slice::<IgnoredAny>(event).is_ok()),
-        // It writes into its input, so that each event is copied first.
+        // It modifies its input, so each event is copied first.
         only_reads("simd-json, tape", move |event| {
             copy.clear();
             copy.extend_from_slice(event);

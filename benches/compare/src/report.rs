@@ -1,4 +1,4 @@
-//! What was measured, and the tables that show it.
+//! Measurements and their tables.
 
 use std::fmt::Write as _;
 
@@ -7,28 +7,28 @@ use crate::ours::{Batches, KnownValid, Validating};
 use crate::published;
 use crate::quamina_rs::QuaminaRs;
 
-/// Everything measured so far, rows and engines in the order in which they came.
+/// All measurements so far, in order of the first measurement of each row and engine.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     cells: Vec<Cell>,
 }
 
-/// What is known of one engine on one row.
+/// The measurements of one engine on one row.
 #[derive(Debug)]
 struct Cell {
     row: String,
     engine: &'static str,
-    /// The best so far, nanoseconds per event.
+    /// The best time in nanoseconds per event.
     best: Option<f64>,
     counts: Option<Counts>,
     weight: Option<Weight>,
 }
 
-/// Whether every rule matched as many events as it must.
+/// Whether every rule matched the expected number of events.
 #[derive(Clone, Debug)]
 pub(crate) enum Counts {
     Exact,
-    /// How many rules do not, and the first of them.
+    /// The number of rules that do not, and the first of them.
     Differ {
         rules: usize,
         first: usize,
@@ -37,7 +37,7 @@ pub(crate) enum Counts {
     },
 }
 
-/// What building took, per rule.
+/// Time and memory of building, per rule.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Weight {
     pub(crate) nanoseconds: f64,
@@ -95,13 +95,13 @@ impl Report {
         self.find(row, engine)?.weight
     }
 
-    /// What event-ruler would take here, by its published ratio to quamina-rs.
+    /// The estimated time of event-ruler on this machine, by its published ratio to quamina-rs.
     pub(crate) fn event_ruler(&self, row: &str) -> Option<f64> {
         let (ratio, measured_on) = published::event_ruler(row)?;
         Some(ratio * self.best(measured_on, QuaminaRs::NAME)?)
     }
 
-    /// Whether an engine of ours has answered wrongly.
+    /// Whether an engine of ours gave a wrong result.
     pub(crate) fn ours_is_wrong(&self) -> bool {
         let ours = [KnownValid::NAME, Batches::NAME, Validating::NAME];
         self.cells
@@ -230,7 +230,7 @@ impl<const N: usize> Table<N> {
         self.rows.push(cells);
     }
 
-    /// Prints it under a title; nothing, if it has no rows.
+    /// Prints the table under a title, unless it has no rows.
     pub(crate) fn print(&self, title: &str) {
         if self.rows.is_empty() {
             return;
@@ -243,7 +243,7 @@ impl<const N: usize> Table<N> {
         let mut text = format!("{title}\n\n");
         let mut line = |cells: &[String; N]| {
             for (at, cell) in cells.iter().enumerate() {
-                // Names to the left, numbers to the right.
+                // Names are aligned left, numbers right.
                 let width = widths[at];
                 let _ = if at == 0 {
                     write!(text, "| {cell:<width$} ")

@@ -1,7 +1,7 @@
-//! What it takes to build an engine of many rules: time, and resident memory once it has answered for the first time.
+//! Time and memory of building an engine with many rules, including its first event.
 //!
-//! Each engine is built in a process of its own, which is given the rules as text, so that memory left over by one thing is
-//! not found again by another.
+//! Each engine is built in a process of its own, which reads the rules from its standard input, so that it cannot reuse memory
+//! that another engine has freed.
 
 use std::io::{Read as _, Write as _};
 use std::process::{Command, ExitCode, Stdio};
@@ -13,7 +13,7 @@ use crate::passes::now;
 use crate::quamina_rs::QuaminaRs;
 use crate::report::Report;
 
-/// Weighs the engines that hold sets of rules.
+/// Measures the engines for sets of rules.
 pub(crate) fn all(args: &Args, row: &str, rules: &[String], event: &[u8], report: &mut Report) {
     for engine in [KnownValid::NAME, QuaminaRs::NAME].into_iter().filter(|name| args.wants_engine(name)) {
         match in_a_process(engine, rules, event) {
@@ -49,7 +49,7 @@ fn in_a_process(engine: &str, rules: &[String], event: &[u8]) -> Result<(f64, Op
     }
 }
 
-/// Prints the nanoseconds and, where the system tells, the bytes it took to build the engine.
+/// Prints the nanoseconds of building the engine, and on Linux its bytes.
 pub(crate) fn child(engine: &str) -> ExitCode {
     let mut text = String::new();
     if let Err(error) = std::io::stdin().read_to_string(&mut text) {
@@ -75,7 +75,7 @@ fn weigh<M: Matcher>(text: &str) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    // Some work is put off until the first event.
+    // Some engines finish building on their first event.
     engine.pass(&[event]);
     print!("{}", now().saturating_sub(start).as_nanos());
     if let (Some(before), Some(after)) = (before, resident()) {

@@ -1,17 +1,17 @@
-//! The column of lot numbers: block, lot and now and then a letter, sorted as in a land register.
+//! The column of lot numbers: block, lot and sometimes a letter, sorted as in a land register.
 //!
-//! How many match each rule of the groups EXACT and WILDCARD is fixed; all others match none of them.
+//! A fixed number of lots matches each rule of the groups EXACT and WILDCARD; all other lots match none of these rules.
 
 use crate::glob;
 use crate::rng::Rng;
 
 const WILDCARDS: [&str; 5] = ["143*", "2*0*1*7", "*218", "3*5*2", "VA*IL"];
 
-/// How often each lot that is asked for by name occurs, and which wildcard it falls under.
+/// The lots that rules name, and how often each occurs. Each matches the wildcard at the same index.
 const NAMED: [(&str, usize); 5] =
     [("1430022", 1), ("2607117", 101), ("2607218", 35), ("3745012", 655), ("VACSTWIL", 1)];
 
-/// A street that is no lot; the one lot whose block is not a number.
+/// The only lot whose block is not a number.
 pub(super) const VACANT: &str = "VACSTWIL";
 
 pub(super) fn column(rng: &mut Rng, count: usize) -> Vec<String> {
@@ -19,7 +19,7 @@ pub(super) fn column(rng: &mut Rng, count: usize) -> Vec<String> {
     for (lot, times) in NAMED {
         lots.extend(std::iter::repeat_n(lot.to_owned(), times));
     }
-    // What the named lots do not already give to the counts of the wildcards.
+    // The named lots match wildcards too; these lots complete the counts.
     lots.extend((0..489).map(|_| only(0, || format!("143{}{:03}", rng.below(10), rng.within(1, 70)))));
     lots.extend((0..612).map(|_| only(1, || format!("2{:03}{:03}", rng.below(1000), rng.within(1, 150)))));
     lots.extend((0..8).map(|_| only(2, || format!("{:04}218", rng.within(1, 9999)))));
@@ -29,7 +29,7 @@ pub(super) fn column(rng: &mut Rng, count: usize) -> Vec<String> {
     lots
 }
 
-/// Lots that match nothing, block after block, until there are so many.
+/// Adds lots that match no rule, block after block, until there are `count`.
 fn fill(rng: &mut Rng, lots: &mut Vec<String>, count: usize) {
     let mut block = 0;
     loop {
@@ -40,7 +40,7 @@ fn fill(rng: &mut Rng, lots: &mut Vec<String>, count: usize) {
             if named(&lot) || hits(&lot).next().is_some() {
                 continue;
             }
-            // A lot that is built up high is many records.
+            // A lot with a tall building has many records.
             let times = if rng.chance(0.97) { rng.choice(&[1, 1, 1, 1, 1, 2]) } else { rng.within(5, 60) };
             for _ in 0..times {
                 if lots.len() == count {

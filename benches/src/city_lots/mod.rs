@@ -1,9 +1,8 @@
-//! Events to measure on: 213,068 records of lots in a city, 960 bytes each on average.
+//! Events for benchmarks: 213,068 records of lots in a city, 960 bytes each on average.
 //!
-//! They have the shape of the San Francisco lots that quamina and event-ruler are measured with, and how many of them each
-//! rule of [`groups`](crate::groups) matches is fixed. What rules ask for is planned for all of them first, column by
-//! column; the text of an event is a function of its row and number, so that a sample of the events has the same texts as
-//! the whole, and only what is asked for is written.
+//! They have the shape of the San Francisco lots that quamina and event-ruler are measured with, and each rule of
+//! [`groups`](crate::groups) matches a fixed number of them. The fields that rules name are generated first, column by column.
+//! The text of an event depends only on its row and number, so a sample has the same texts as the whole.
 
 mod lots;
 mod outline;
@@ -13,18 +12,18 @@ use std::fmt::Write as _;
 
 use crate::rng::Rng;
 
-/// How many events there are.
+/// The number of events.
 pub const COUNT: usize = 213_068;
 
 const SEED: u64 = 20_240_613;
 
-/// The plan of the events, or of a sample of them.
+/// The rows of all events, or of a sample of them.
 #[derive(Clone, Debug)]
 pub struct CityLots {
     rows: Vec<Row>,
 }
 
-/// What is planned of an event.
+/// The generated fields of an event.
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
     number: usize,
@@ -64,7 +63,7 @@ impl CityLots {
         Self { rows }
     }
 
-    /// So many of the events, evenly spread; all, if there are no more.
+    /// `count` of the events, evenly spread; all events if there are not more.
     pub fn sample(count: usize) -> Self {
         let all = Self::all();
         if count >= COUNT {
@@ -80,17 +79,17 @@ impl CityLots {
         Self { rows }
     }
 
-    /// How many there are.
+    /// The number of events.
     pub fn len(&self) -> usize {
         self.rows.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are no events.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 
-    /// Whether these are all, so that the counts of [`groups`](crate::groups) hold for them.
+    /// Whether these are all events, for which the counts of [`groups`](crate::groups) hold.
     pub fn is_whole(&self) -> bool {
         self.len() == COUNT
     }
@@ -99,7 +98,7 @@ impl CityLots {
         &self.rows
     }
 
-    /// Their texts.
+    /// The texts of the events.
     pub fn events(&self) -> Events {
         let mut events =
             Events { text: String::with_capacity(self.len() * 1000), ends: Vec::with_capacity(self.len()) };
@@ -112,7 +111,7 @@ impl CityLots {
     }
 }
 
-/// The lot's own number: mostly that on the map, sometimes one of the same block.
+/// The number of the lot itself: mostly the number on the map, sometimes another one of the same block.
 fn lot(rng: &mut Rng, map_lot: &str) -> String {
     if rng.chance(0.75) {
         return map_lot.to_owned();
@@ -159,7 +158,7 @@ impl Row {
     }
 }
 
-/// A text that needs no escapes, or null.
+/// A JSON string without escapes, or null.
 struct Quoted(Option<&'static str>);
 
 impl std::fmt::Display for Quoted {
@@ -171,7 +170,7 @@ impl std::fmt::Display for Quoted {
     }
 }
 
-/// JSON Lines.
+/// Events as JSON Lines.
 ///
 /// ```
 /// let events = benches::city_lots::CityLots::sample(10).events();
@@ -181,7 +180,7 @@ impl std::fmt::Display for Quoted {
 #[derive(Clone, Debug)]
 pub struct Events {
     text: String,
-    /// After each event's line feed.
+    /// For each event, the offset after its line feed.
     ends: Vec<usize>,
 }
 
@@ -192,17 +191,17 @@ impl Events {
         starts.zip(&self.ends).map(|(start, end)| &self.text.as_bytes()[start..end - 1])
     }
 
-    /// How many there are.
+    /// The number of events.
     pub fn len(&self) -> usize {
         self.ends.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are no events.
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }
 
-    /// All of them, a line each.
+    /// All events, one per line.
     pub fn text(&self) -> &str {
         &self.text
     }

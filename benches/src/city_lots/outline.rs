@@ -1,17 +1,17 @@
-//! Where a lot lies: which events have which special point, and the outline as it is written.
+//! The outlines of lots, with the special points that rules name.
 //!
-//! The city is cut into four bands by the x of an outline's first point. All points of an outline stay in its band, but for
-//! the one extra point that some have, which is what rules on any point find beyond those on the first.
+//! The x of an outline's first point divides the city into four bands. All points of an outline are in its band, except for one
+//! extra point that some outlines have. Rules on any point match these outlines too; rules on the first point do not.
 
 use std::fmt::Write as _;
 
 use crate::rng::Rng;
 
-/// The point that rules ask for by its exact coordinates.
+/// The exact coordinates that rules name.
 const X: f64 = -122.42916360922355;
 const Y: f64 = 37.729900216217324;
 
-/// A range of x, west to east, and how many outlines begin in it.
+/// A range of x, west to east, and the number of outlines that begin in it.
 const BANDS: [(f64, f64, usize); 4] = [
     (-122.5140, -122.46480, 41_895),
     (-122.46460, -122.41610, 107_053),
@@ -19,10 +19,10 @@ const BANDS: [(f64, f64, usize); 4] = [
     (-122.40622, -122.3600, 44_120),
 ];
 
-/// Events whose lot is in several pieces.
+/// The number of lots in several pieces.
 const MULTI: usize = 120;
 
-/// What is fixed of an outline; the rest is drawn when it is written.
+/// The fixed part of an outline; the rest is random and generated when it is written.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Outline {
     band: u8,
@@ -33,11 +33,11 @@ pub(super) struct Outline {
 #[derive(Clone, Copy, Debug)]
 enum Special {
     None,
-    /// The first point has the x that is asked for.
+    /// The first point has the x that rules name.
     First,
-    /// A later point has this x, whatever the band.
+    /// A later point has this x, in any band.
     Extra(f64),
-    /// A later point has the y that is asked for.
+    /// A later point has the y that rules name.
     Latitude,
 }
 
@@ -60,7 +60,7 @@ pub(super) fn column(rng: &mut Rng, count: usize) -> Vec<Outline> {
     let single = |outlines: &[Outline], band| -> Vec<usize> {
         all.iter().copied().filter(|at| outlines[*at].band == band && !outlines[*at].multi).collect()
     };
-    // From the east into the middle, and the other way.
+    // Extra points in the neighbouring band, in both directions.
     for at in rng.sample(&single(&outlines, 2), 498) {
         outlines[at].special = Special::Extra(rng.uniform(-122.4190, -122.4170));
     }
@@ -96,7 +96,7 @@ impl Outline {
         let mut points = vec![first];
         for _ in 0..points_of_a_lot(rng) - 2 {
             let x = first.0 + rng.uniform(-3e-4, 3e-4);
-            // One that would leave the band goes half the way to its edge.
+            // A point that would leave the band moves half the way to its edge.
             let x = if x <= low {
                 (low + first.0) / 2.0
             } else if x >= high {
@@ -136,7 +136,7 @@ impl Outline {
 }
 
 fn point(text: &mut String, (x, y): (f64, f64)) {
-    // The shortest text that reads back as the same number, with a point even where it is whole.
+    // The shortest text that parses to the same number, with a decimal point even for integers.
     write!(text, r#"{{"x":{x:?},"y":{y:?},"z":0.0}}"#)
         .expect("invariant: a String takes all that is written");
 }

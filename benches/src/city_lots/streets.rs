@@ -1,11 +1,11 @@
 //! The columns of an address: street, kind of street, house number, side of the street.
 //!
-//! Neighbours share a street, so streets come in runs. How often the streets occur that rules ask for is fixed, and no
-//! other street begins or ends as theirs do.
+//! Neighbours share a street, so streets come in runs. The streets that rules name occur a fixed number of times, and no other
+//! street begins or ends like these.
 
 use crate::rng::Rng;
 
-/// Streets that rules ask for, and how often each occurs.
+/// The streets that rules name, and how often each occurs.
 const COUNTED: [(&str, usize); 32] = [
     ("ACADIA", 14),
     ("ACCESS", 10),
@@ -41,10 +41,10 @@ const COUNTED: [(&str, usize); 32] = [
     ("STOCKTON", 500),
 ];
 
-/// Events without a street.
+/// The number of events without a street.
 const NO_STREET: usize = 600;
 
-/// The others, separated by commas.
+/// Other streets, separated by commas.
 const OTHERS: &str = "\
     UNKNOWN, GREENWICH, CABRILLO, TURK, LARKIN, COLUMBUS, TAYLOR, LEAVENWORTH, BAY, NORTH POINT, VAN NESS, MARKET, \
     CALIFORNIA, GEARY, BALBOA, ANZA, LINCOLN, JUDAH, KIRKHAM, MORAGA, NORIEGA, ORTEGA, PACHECO, QUINTARA, RIVERA, \
@@ -72,7 +72,7 @@ const NUMBERED: [&str; 41] = [
     "41ST",
 ];
 
-/// Kinds of street, and how often each occurs; the rest have none.
+/// Kinds of street, and how often each occurs; all other events have none.
 const KINDS: [(&str, usize); 11] = [
     ("ST", 116_386),
     ("SQ", 15),
@@ -87,10 +87,10 @@ const KINDS: [(&str, usize); 11] = [
     ("RD", 500),
 ];
 
-/// Streets, of which some events have none.
+/// The street of each event, if it has one.
 pub(super) fn streets(rng: &mut Rng, count: usize) -> Vec<Option<&'static str>> {
     let others: Vec<_> = OTHERS.split(',').map(str::trim).chain(NUMBERED).collect();
-    // Some streets are long, most are short.
+    // Most streets are short, a few are long.
     let weights: Vec<_> = others.iter().map(|_| rng.unit().powi(2) + 0.05).collect();
     let total: f64 = weights.iter().sum();
     let mut counts: Vec<_> = COUNTED.into_iter().map(|(name, count)| (Some(name), count)).collect();
@@ -104,7 +104,7 @@ pub(super) fn streets(rng: &mut Rng, count: usize) -> Vec<Option<&'static str>> 
     runs(rng, &counts, 40)
 }
 
-/// Kinds of street, of which some events have none.
+/// The kind of street of each event, if it has one.
 pub(super) fn kinds(rng: &mut Rng, count: usize) -> Vec<Option<&'static str>> {
     let mut counts: Vec<_> = KINDS.into_iter().map(|(kind, count)| (Some(kind), count)).collect();
     let rest = count - sum(&counts);
@@ -112,7 +112,7 @@ pub(super) fn kinds(rng: &mut Rng, count: usize) -> Vec<Option<&'static str>> {
     runs(rng, &counts, 25)
 }
 
-/// House numbers. 2453 are 441; apart from it 1524 begin with 44 and 1560 end with 41, and none does both.
+/// House numbers: 2453 are 441, 1524 others begin with 44, and 1560 others end with 41; none of these does both.
 pub(super) fn numbers(rng: &mut Rng, count: usize) -> Vec<u32> {
     let mut numbers = vec![441; 2453];
     for _ in 0..1524 {
@@ -136,7 +136,7 @@ fn plain_number(rng: &mut Rng) -> u32 {
     }
 }
 
-/// Sides of the street: `O`, `E` or unknown, by kind of street. 52,527 of those that are no plain street are odd or unknown.
+/// The side of the street of each event: `O`, `E` or unknown. In kinds of street other than `ST`, 52,527 are odd or unknown.
 pub(super) fn sides(rng: &mut Rng, kinds: &[Option<&str>]) -> Vec<Option<&'static str>> {
     let others: Vec<_> = (0..kinds.len()).filter(|at| kinds[*at] != Some("ST")).collect();
     let mut sides: Vec<_> = kinds
@@ -153,7 +153,7 @@ fn sum<T>(counts: &[(T, usize)]) -> usize {
     counts.iter().map(|(_, count)| count).sum()
 }
 
-/// Each value as often as it says, in runs of at most `longest`, the runs in random order.
+/// Each value repeated by its count, in runs of at most `longest`, with the runs in random order.
 fn runs<T: Copy>(rng: &mut Rng, counts: &[(T, usize)], longest: usize) -> Vec<T> {
     let mut runs = Vec::new();
     for &(value, count) in counts {

@@ -1,4 +1,4 @@
-//! The committed counts: `benches/instructions.tsv`, a name, a tab and a count on each line.
+//! The committed counts in `benches/instructions.tsv`: a name, a tab and a count per line.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;

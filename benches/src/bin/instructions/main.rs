@@ -1,17 +1,15 @@
-//! How many instructions the hot paths take, held to a committed baseline.
+//! Counts the instructions of hot paths and compares them with a committed baseline.
 //!
 //! ```console
-//! $ cargo run --release -p benches --bin instructions               # fails where a count is too far above its baseline
+//! $ cargo run --release -p benches --bin instructions               # fails if a count is too far above its baseline
 //! $ cargo run --release -p benches --bin instructions -- --update   # writes the baseline, benches/instructions.tsv
 //! ```
 //!
-//! Times on a machine that others use too say little; what valgrind's callgrind counts is the same at each run of a build. It
-//! depends on the compiler, the C library and the kinds of vector instructions that the processor has, hence a tolerance.
-//! Not gungraun, which needs a runner of the same version installed beside it and keeps its baselines outside of the
-//! repository.
+//! Times on a shared machine mean little; the counts of valgrind's callgrind are the same for each run of a build. They depend
+//! on the compiler, the C library and the vector instructions of the processor, hence a tolerance. The crate gungraun is not
+//! used: it needs a runner of the same version installed, and keeps its baselines outside of the repository.
 //!
-//! This program runs itself under callgrind once for each [`work`], which then does its work inside [`counted`]; only what
-//! happens in there is counted.
+//! This program runs itself under callgrind once for each [`work`]. Only the instructions inside of [`counted`] count.
 
 mod baseline;
 mod work;
@@ -22,7 +20,7 @@ use std::thread;
 
 use baseline::Baseline;
 
-/// How far above its baseline a count may be. Maps with random seeds move some by a few hundredths.
+/// The relative excess of a count over its baseline that is allowed. Maps with random seeds change some by a few hundredths.
 const TOLERANCE: f64 = 0.15;
 
 fn main() -> ExitCode {
@@ -53,13 +51,13 @@ fn main() -> ExitCode {
     }
 }
 
-/// What is counted is what happens in here; callgrind knows it by its name.
+/// Callgrind counts the instructions inside of this function, which it finds by name.
 #[inline(never)]
 fn counted(work: &mut dyn FnMut()) {
     work();
 }
 
-/// Whether no count is too far above its baseline.
+/// Prints the counts, and returns whether none is too far above its baseline.
 fn compare() -> Result<bool, String> {
     let baseline = Baseline::read()?;
     let mut good = true;
@@ -91,7 +89,7 @@ fn update() -> Result<bool, String> {
     Ok(true)
 }
 
-/// All counts, in the order of the works; as many at a time as there are cores, which a count does not mind.
+/// All counts, in the order of the works. They run in parallel, which does not affect the counts.
 fn count_all() -> Result<Vec<(&'static str, f64)>, String> {
     let works: Vec<_> = work::all().iter().map(|work| (work.name, work.events)).collect();
     let cores = thread::available_parallelism().map_or(1, usize::from);

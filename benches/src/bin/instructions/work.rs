@@ -1,7 +1,7 @@
-//! What is counted: the ways through the filter crate that are taken once for each event, and compiling.
+//! The code whose instructions are counted: the paths of the filter crate that run once per event, and compiling.
 //!
-//! On events that are few, since callgrind is slow, but spread over all, and on a path that is warm: each work does everything
-//! once before it is counted.
+//! Callgrind is slow, so there are few events, spread over all. Each work runs once before it is counted, so that caches and
+//! buffers are warm.
 
 use std::hint::black_box;
 
@@ -11,19 +11,18 @@ use benches::rules::Rules;
 use filter::{Dialect, Filter, FilterOptions, FilterSet, Matches};
 use serde_json::Value;
 
-/// How many events, or filters to compile.
+/// The number of events, or of filters to compile.
 const EVENTS: usize = 200;
 
-/// Something to count.
+/// A piece of work whose instructions are counted.
 pub(crate) struct Work {
     pub(crate) name: &'static str,
-    /// What the count is divided by.
+    /// The number that the count is divided by.
     pub(crate) events: usize,
-    /// Makes everything ready; what it returns is counted.
+    /// Prepares the work and returns the function that is counted.
     pub(crate) prepare: Box<dyn Fn() -> Box<dyn FnMut()>>,
 }
 
-/// All of it.
 pub(crate) fn all() -> Vec<Work> {
     vec![
         work("compile/exact2", || {
@@ -88,7 +87,7 @@ fn work(name: &'static str, prepare: impl Fn() -> Box<dyn FnMut()> + 'static) ->
     Work { name, events: EVENTS, prepare: Box::new(prepare) }
 }
 
-/// The same, after it has been done once.
+/// Runs the work once.
 fn warm(mut work: Box<dyn FnMut()>) -> Box<dyn FnMut()> {
     work();
     work
