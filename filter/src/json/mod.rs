@@ -5,6 +5,7 @@
 //! duplicate keys. serde_json gives neither spans nor duplicates, hence a second parser.
 
 mod error;
+pub(crate) mod lex;
 mod mistake;
 mod node;
 mod parse;

@@ -3,6 +3,7 @@
 use serde_json::Number;
 
 use super::error::JsonError;
+use super::lex;
 use super::mistake::visible;
 use super::parse::Parser;
 use crate::diagnostic::Span;
@@ -117,60 +118,35 @@ impl Parser<'_> {
 
     /// One escape, from its backslash on.
     fn escape(&mut self) -> Result<char, JsonError> {
-        let start = self.at;
-        self.at += 1;
-        let character = match self.peek() {
-            Some(b'"') => '"',
-            Some(b'\\') => '\\',
-            Some(b'/') => '/',
-            Some(b'b') => '\u{8}',
-            Some(b'f') => '\u{c}',
-            Some(b'n') => '\n',
-            Some(b'r') => '\r',
-            Some(b't') => '\t',
-            Some(b'u') => {
-                self.at += 1;
-                return self.unicode_escape(start);
-            }
-            _ => {
-                let end = self.next_character_end();
-                let message = format!("the unknown escape `{}`", visible(&self.text[start..end]));
-                return Err(self.error(message, Span { start, end }).with_help("write a backslash as \\\\"));
-            }
-        };
-        self.at += 1;
+        let (character, length) = lex::escape(&self.bytes[self.at..]).ok_or_else(|| self.invalid_escape())?;
+        self.at += length;
         Ok(character)
     }
 
-    /// The digits of `\uXXXX`, and of the low surrogate where there must be one.
-    fn unicode_escape(&mut self, start: usize) -> Result<char, JsonError> {
-        let first = self.hex4(start)?;
-        let code = match first {
-            0xD800..=0xDBFF if self.bytes[self.at..].starts_with(b"\\u") => {
-                self.at += 2;
-                let second = self.hex4(start)?;
-                if !(0xDC00..=0xDFFF).contains(&second) {
-                    return Err(self.lone_surrogate(start));
-                }
-                0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00)
-            }
-            other => other,
-        };
-        char::from_u32(code).ok_or_else(|| self.lone_surrogate(start))
-    }
-
-    fn hex4(&mut self, start: usize) -> Result<u32, JsonError> {
-        let mut code = 0;
-        for _ in 0..4 {
-            let digit = self.peek().and_then(|byte| char::from(byte).to_digit(16));
-            let Some(digit) = digit else {
-                let end = self.next_character_end();
-                return Err(self.error("`\\u` without four hexadecimal digits", Span { start, end }));
-            };
-            code = code * 16 + digit;
-            self.at += 1;
+    #[cold]
+    fn invalid_escape(&mut self) -> JsonError {
+        let start = self.at;
+        self.at += 1;
+        if !self.eat(b'u') {
+            let end = self.next_character_end();
+            let message = format!("the unknown escape `{}`", visible(&self.text[start..end]));
+            return self.error(message, Span { start, end }).with_help("write a backslash as \\\\");
         }
-        Ok(code)
+        // The first four digits, then those of a second surrogate.
+        loop {
+            let digits =
+                self.bytes[self.at..].iter().take(4).take_while(|byte| byte.is_ascii_hexdigit()).count();
+            self.at += digits;
+            if digits < 4 {
+                let end = self.next_character_end();
+                return self.error("`\\u` without four hexadecimal digits", Span { start, end });
+            }
+            let high = matches!(lex::hex4(self.bytes, self.at - 4), Some(0xD800..=0xDBFF));
+            if self.at - start > 6 || !high || !self.bytes[self.at..].starts_with(b"\\u") {
+                return self.lone_surrogate(start);
+            }
+            self.at += 2;
+        }
     }
 
     fn lone_surrogate(&self, start: usize) -> JsonError {

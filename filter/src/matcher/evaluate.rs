@@ -1,7 +1,7 @@
-//! The evaluator: a program against one value, whatever holds it.
+//! The evaluator: applies a program to one value, parsed or as bytes.
 //!
-//! It allocates nothing, but for arrays nested in arrays in the event-bridge dialect. It recurses over the program, whose
-//! depth is limited, and never over the value, whose depth may not be.
+//! It does not allocate, except for nested arrays in the event-bridge dialect. It recurses over the program, whose depth is
+//! limited, and never over the value, whose depth may not be.
 
 use super::subject::{Shape, Subject};
 use crate::ast::Junction;
@@ -14,7 +14,7 @@ impl Program {
         self.pattern(self.root, event)
     }
 
-    /// Whether a pattern holds for a value that is there.
+    /// Whether a pattern holds for an existing value.
     pub(crate) fn pattern<S: Subject>(&self, id: Id<Pattern>, value: S) -> bool {
         let pattern = &self.patterns[id];
         match value.shape() {
@@ -109,7 +109,7 @@ impl Program {
         }
     }
 
-    /// A test of something that is a scalar and no JSON value: the length of an array.
+    /// A test of the length of an array, which is a scalar but not a JSON value.
     pub(crate) fn test_scalar(&self, test: &Test, scalar: View<'_>) -> bool {
         let condition = |c: &Condition| self.tests[c.tests].iter().all(|test| self.test_scalar(test, scalar));
         match *test {
@@ -122,8 +122,8 @@ impl Program {
         }
     }
 
-    /// A nested pattern by the event-bridge dialect's rule: on an array, some element that has a scalar at one of the
-    /// pattern's paths must match all of it; without such an element the array is as an object without fields.
+    /// A nested pattern by the rule of the event-bridge dialect: in an array, some element with a scalar at one of the
+    /// pattern's paths must match all of the pattern. Without such an element, the array counts as an object without fields.
     fn nested_scalars<S: Subject>(&self, pattern: Id<Pattern>, absent: bool, value: Option<S>) -> bool {
         match value.map(|value| (value, value.shape())) {
             Some((object, Shape::Object)) => self.members(&self.patterns[pattern], Some(object)),
@@ -145,8 +145,8 @@ impl Program {
         Joint { seen, holds: !seen && absent }
     }
 
-    /// Whether an element has a scalar at a path of the pattern, and whether it matches, in one walk: asking twice at
-    /// every level would take time exponential in the depth.
+    /// Whether an element has a scalar at a path of the pattern, and whether it matches, in one walk: two walks at every
+    /// level would take time exponential in the depth.
     fn joint<S: Subject>(&self, pattern: &Pattern, object: S) -> Joint {
         let mut all = Joint { seen: false, holds: true };
         for member in &self.members[pattern.members] {
@@ -188,18 +188,18 @@ impl Program {
     }
 }
 
-/// What is known of an element: whether it has a scalar at one of a pattern's paths, and whether it matches.
+/// Whether an element has a scalar at one of a pattern's paths, and whether it matches.
 #[derive(Clone, Copy, Debug)]
 struct Joint {
     seen: bool,
     holds: bool,
 }
 
-/// One operator on a value.
+/// Applies one operator to a value.
 pub(crate) fn holds<S: Subject>(leaf: &Leaf, value: Option<S>) -> bool {
     let Some(value) = value else { return leaf.holds(View::Missing) };
     let Shape::Array(mut items) = value.shape() else { return value.with_view(|view| leaf.holds(view)) };
-    // An array nested in the array equals no literal.
+    // A nested array equals no literal.
     let mut equal = |literal: &Literal| items.any(|item| equals(literal, item));
     match leaf.on_array() {
         OnArray::Fixed(answer) => answer,
@@ -213,11 +213,11 @@ pub(crate) fn equals<S: Subject>(literal: &Literal, value: S) -> bool {
     !matches!(value.shape(), Shape::Array(_) | Shape::Object) && value.with_view(|view| literal.equals(view))
 }
 
-/// What a value holds when arrays are looked into, arrays in arrays too: itself, if it is no array.
+/// Iterates over the elements of an array, with nested arrays flattened. A value other than an array is its only element.
 pub(crate) struct Leaves<S: Subject> {
     single: Option<S>,
     current: Option<S::Elements>,
-    // Empty, and so without allocation, unless arrays are nested in arrays.
+    // Stays empty, without an allocation, unless arrays are nested.
     outer: Vec<S::Elements>,
 }
 
@@ -250,7 +250,7 @@ impl<S: Subject> Iterator for Leaves<S> {
     }
 }
 
-/// The scalars, null too, that a value is or holds in arrays.
+/// The scalars, null included, among the [`Leaves`] of a value.
 pub(crate) fn scalars<S: Subject>(value: Option<S>) -> impl Iterator<Item = S> {
     Leaves::of(value).filter(|value| !matches!(value.shape(), Shape::Object))
 }

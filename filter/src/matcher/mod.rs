@@ -1,4 +1,4 @@
-//! What a filter answers for one value.
+//! Evaluating one filter on one value.
 
 pub(crate) mod evaluate;
 mod subject;

@@ -1,4 +1,4 @@
-//! What engines ask of a value, however it is held: as a tree, or as bytes of a document.
+//! The interface of a JSON value for evaluation: it may be parsed, or be the bytes of a document.
 
 use serde_json::Value;
 
@@ -10,14 +10,14 @@ pub(crate) trait Subject: Copy {
 
     fn shape(self) -> Shape<Self>;
 
-    /// Shows anything but an array as operators see it.
+    /// Passes a value other than an array to `see`, as operators take it.
     fn with_view<R>(self, see: impl FnOnce(View<'_>) -> R) -> R;
 
-    /// The field of an object, the last one of that name.
+    /// The field of an object; of duplicates, the last one.
     fn field(self, name: &str) -> Option<Self>;
 }
 
-/// What a value is, as far as engines tell values apart.
+/// The kind of a value, as far as evaluation distinguishes kinds.
 pub(crate) enum Shape<S: Subject> {
     Null,
     Scalar,

@@ -1,14 +1,13 @@
-//! Over an array or object of a document that is trusted: to the bracket that closes it, by counting.
+//! Skipping an array or object of a trusted document, by counting brackets in blocks of 64 bytes.
 //!
-//! Blocks of 64 bytes are looked at together. Of the document's grammar only this is used: what stands between quotes is
-//! no bracket, a backslash escapes the next byte, and brackets of one kind pair among themselves, so that the other kind
-//! need not be looked at.
+//! This uses only a part of the grammar: brackets inside strings do not count, a backslash escapes the next byte, and
+//! brackets of one kind pair among themselves, so the other kind is ignored.
 
 use super::lanes::{BLOCK, Block, Lanes, WIDTH};
 use super::machine::{Baseline, Machine as _};
 use super::strings::Strings;
 
-/// How long a container is that these bytes begin with.
+/// The length of the container at the beginning of these bytes.
 pub(super) fn length(bytes: &[u8]) -> Option<usize> {
     let object = bytes.first() == Some(&b'{');
     // Most arrays in arrays begin with several brackets.
@@ -21,12 +20,12 @@ pub(super) fn length(bytes: &[u8]) -> Option<usize> {
     Some(opened + end?)
 }
 
-/// How long the rest of a container is, from behind a value in it.
+/// The length of the rest of a container, from after a value in it.
 pub(super) fn rest(bytes: &[u8], close: u8) -> Option<usize> {
     if close == b'}' { near::<true>(bytes) } else { near::<false>(bytes) }
 }
 
-/// Most objects end soon after the last value that was wanted.
+/// Most objects end within a few bytes after the last value that is needed.
 #[inline]
 fn near<const OBJECT: bool>(bytes: &[u8]) -> Option<usize> {
     let (open, close) = (open(OBJECT), close(OBJECT));
@@ -53,11 +52,11 @@ const fn close(object: bool) -> u8 {
     if object { b'}' } else { b']' }
 }
 
-/// What is known before a block; of objects or of arrays.
+/// The state before a block, when skipping an object or an array.
 struct Count<const OBJECT: bool> {
-    /// Containers of this kind that are open.
+    /// The number of open containers of this kind.
     depth: usize,
-    /// An odd number of quotes in blocks without brackets, lane by lane; `strings` does not know of them yet.
+    /// For each lane, the parity of quotes in blocks without brackets that `strings` does not include yet.
     quotes: Lanes,
     strings: Strings,
 }
@@ -80,12 +79,13 @@ impl<const OBJECT: bool> Count<OBJECT> {
         Some(blocks.len() * BLOCK + self.block(&last)?)
     }
 
-    /// The place after the container's end, if it is in this block.
+    /// The offset after the container's end, if that is in this block.
     #[inline(always)]
     fn block(&mut self, bytes: &[u8; BLOCK]) -> Option<usize> {
         let block = Block::new(bytes);
         let quotes = block.map(|lanes| lanes.equal(b'"'));
-        // Between the two brackets lies the backslash, and with the braces' bit between the two braces, beside the bar.
+        // One comparison finds both brackets and the backslash: in ASCII the backslash lies between the brackets. With bit 0x20
+        // set, it becomes the bar, which lies between the braces.
         let above = block.map(|lanes| if OBJECT { lanes.lower() } else { lanes }.above(open(OBJECT)));
         let notable = above.fold(Lanes::least).is_within(close(OBJECT) - open(OBJECT));
         if !notable && self.strings.escaped == 0 {
@@ -130,13 +130,13 @@ impl<const OBJECT: bool> Count<OBJECT> {
 mod tests {
     use super::length;
 
-    /// The same, byte by byte.
+    /// [`length`], byte by byte.
     fn naive(bytes: &[u8]) -> Option<usize> {
         let (open, close) = (bytes[0], if bytes[0] == b'{' { b'}' } else { b']' });
         let (mut depth, mut inside, mut at) = (0, false, 0);
         while let Some(&byte) = bytes.get(at) {
             match byte {
-                // Outside of strings this is no JSON; there it only keeps a quote from being one.
+                // Outside of strings, which is not JSON, it only escapes a quote or a backslash.
                 b'\\' => at += usize::from(inside || matches!(bytes.get(at + 1), Some(b'"' | b'\\'))),
                 b'"' => inside = !inside,
                 _ if inside => {}
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn containers_end_where_their_bracket_is() {
+    fn containers_end_at_their_closing_bracket() {
         let cases: [(&[u8], Option<usize>); 8] = [
             (b"[]", Some(2)),
             (b"{}]", Some(2)),
@@ -167,9 +167,9 @@ mod tests {
         }
     }
 
-    /// Runs of few kinds of bytes, so that quotes, backslashes and brackets meet at every place of a block.
+    /// Random bytes of small alphabets put quotes, backslashes and brackets together at every position of a block.
     #[test]
-    fn blocks_are_as_good_as_bytes() {
+    fn blocks_give_the_same_length_as_bytes() {
         let mut state = 0x9E37_79B9_7F4A_7C15_u64;
         let mut next = |below: u64| {
             state ^= state << 13;

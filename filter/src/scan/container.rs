@@ -1,59 +1,61 @@
-//! Over an array or object, checking everything in it, 64 bytes at a time.
+//! Skipping and checking an array or object, 64 bytes at a time.
 //!
-//! Each class of bytes becomes a word with one bit for each byte of a block, and the grammar becomes arithmetic on such
-//! words: there is no branch on what a byte is, and no step waits for where the one before it has ended.
+//! Each class of bytes becomes a word with one bit per byte of a block, and the grammar becomes arithmetic on these words: no
+//! branch depends on a byte, and no step depends on where the previous token ended.
 //!
 //! ```text
 //!  bytes      { " a b " : [ - 1 2 . 5 , n u l l ] }
 //!  strings      1 1 1                                 from the opening quote to before the closing one
 //!  scalars                  1 1 1 1 1   1 1 1 1
-//!  after k.             1                             where a key has ended: here must be a colon, and nowhere else
-//!  odd                                  1 1 1 1       no plain number: looked at one by one
+//!  after key            1                             exactly here must be a colon
+//!  irregular                            1 1 1 1       not a plain number: checked byte by byte
 //! ```
 //!
-//! JSON is regular but for its brackets: what may come next depends on the token before it, and on what kind of container
-//! it is in. The former is a shift ([`After`]); the latter is found by going through the brackets one by one.
-//! What a document rarely has is looked at byte by byte: escapes, words, exponents, very long numbers.
+//! JSON is regular except for its brackets: which token may come next depends on the previous token and on the kind of the
+//! container. The former is a shift ([`After`]); the latter is a loop over the brackets. Rare tokens are checked byte by byte:
+//! escapes, words, exponents, very long numbers.
 
 use super::lanes::BLOCK;
-#[cfg(target_arch = "x86_64")]
-use super::machine::avx2::Avx2;
-use super::machine::{Baseline, Machine};
+use super::machine::{self, Machine, Task};
 use super::scalar;
 use super::strings::Strings;
 use super::{Invalid, Scan};
 use crate::limits::Limits;
 
-/// How long a container is that these bytes begin with; `room` is how deep it may be, itself counted.
+/// The length of the container at the beginning of these bytes, which may be nested up to `room` deep, itself included.
 pub(super) fn checked(bytes: &[u8], room: usize) -> Scan<usize> {
-    #[cfg(target_arch = "x86_64")]
-    if let Some(machine) = Avx2::detected() {
-        return machine.checked(bytes, room);
-    }
-    checked_by(Baseline, bytes, room)
+    machine::dispatch(CheckContainer { bytes, room })
 }
 
-/// The same with the instructions of this machine.
-#[inline(always)]
-pub(super) fn checked_by(machine: impl Machine, bytes: &[u8], room: usize) -> Scan<usize> {
-    let mut check = Check::new(machine, bytes, room);
-    let end = check.end()?;
-    // Whatever is not ASCII outside of strings is refused as it is; in strings it has to be UTF-8.
-    if machine.has_non_ascii(check.seen) && std::str::from_utf8(&bytes[..end]).is_err() {
-        return Err(Invalid);
-    }
-    Ok(end)
+pub(super) struct CheckContainer<'d> {
+    pub(super) bytes: &'d [u8],
+    pub(super) room: usize,
 }
 
-/// Tokens of some kind, and what comes after them.
+impl Task for CheckContainer<'_> {
+    type Output = Scan<usize>;
+
+    #[inline(always)]
+    fn run(self, machine: impl Machine) -> Scan<usize> {
+        let mut check = Check::new(machine, self.bytes, self.room);
+        let end = check.end()?;
+        // Outside of strings, the grammar rejects bytes that are not ASCII. In strings, they have to be UTF-8.
+        if machine.has_non_ascii(check.seen) && std::str::from_utf8(&self.bytes[..end]).is_err() {
+            return Err(Invalid);
+        }
+        Ok(end)
+    }
+}
+
+/// Finds the bytes after tokens of one kind, across blocks.
 #[derive(Clone, Copy, Debug, Default)]
 struct After {
-    /// One if what comes first in the next block comes after one.
+    /// One if the first byte of the next block comes after such a token.
     carry: u64,
 }
 
 impl After {
-    /// The bytes right after these.
+    /// The bytes directly after these.
     #[inline(always)]
     fn next(&mut self, tokens: u64) -> u64 {
         let next = tokens << 1 | self.carry;
@@ -61,20 +63,20 @@ impl After {
         next
     }
 
-    /// The same, blanks between them passed.
+    /// The next bytes after these that are not blanks.
     #[inline(always)]
     fn past<const BLANKS: bool>(&mut self, tokens: u64, blanks: u64) -> u64 {
         let next = self.next(tokens);
         if !BLANKS {
             return next;
         }
-        // The sum carries through a run of blanks that begins with a one, to the byte after it.
+        // A one at the beginning of a run of blanks carries through the run, to the byte after it.
         let (sum, carry) = (next & blanks).overflowing_add(blanks);
         self.carry |= u64::from(carry);
         (next | sum) & !blanks
     }
 
-    /// The bytes right after the runs that begin with these.
+    /// The bytes directly after the runs that begin with these.
     #[inline(always)]
     fn run(&mut self, starts: u64, runs: u64) -> u64 {
         let (sum, carry) = runs.overflowing_add(starts | self.carry);
@@ -83,12 +85,12 @@ impl After {
     }
 }
 
-/// The containers that are open.
+/// The stack of open containers.
 #[derive(Debug)]
 struct Open {
-    /// The innermost of them, up to 64, the last in the lowest bit: set for objects.
+    /// The innermost 64 or fewer, the innermost in the lowest bit: one for an object, zero for an array.
     top: u64,
-    /// What `top` was whenever it was full.
+    /// The value of `top` each time it was full.
     outer: [u64; Limits::MAX_DEPTH / 64 + 1],
     depth: usize,
     room: usize,
@@ -117,7 +119,7 @@ impl Open {
         Ok(())
     }
 
-    /// Closes the innermost; whether it was the outermost as well.
+    /// Closes the innermost container and returns whether none is left.
     #[inline(always)]
     fn pop(&mut self) -> bool {
         self.depth -= 1;
@@ -130,12 +132,12 @@ impl Open {
     }
 }
 
-/// What is known before a block.
+/// The state before a block.
 #[derive(Debug)]
 struct Check<'d, M: Machine> {
     machine: M,
     bytes: &'d [u8],
-    /// All bytes so far, put together by "or".
+    /// The bitwise "or" of all blocks so far.
     seen: M::Block,
     strings: Strings,
     open: Open,
@@ -151,7 +153,7 @@ struct Check<'d, M: Machine> {
     leading_zeros: After,
     points: After,
     fractions: After,
-    /// How many blocks before this one were one number and nothing else.
+    /// The number of blocks directly before this one without any byte but those of one number.
     long: usize,
 }
 
@@ -167,7 +169,7 @@ impl<'d, M: Machine> Check<'d, M> {
             open: Open::new(room),
             begun: none,
             opened: none,
-            // A value may come first.
+            // The container begins where a value may, as after a colon.
             colons: After { carry: 1 },
             keys: none,
             key_ends: none,
@@ -181,7 +183,7 @@ impl<'d, M: Machine> Check<'d, M> {
         }
     }
 
-    /// The place after the container.
+    /// The offset after the container.
     #[inline(always)]
     fn end(&mut self) -> Scan<usize> {
         let (blocks, rest) = self.bytes.as_chunks::<BLOCK>();
@@ -195,7 +197,7 @@ impl<'d, M: Machine> Check<'d, M> {
         self.block(&last, blocks.len() * BLOCK)?.ok_or(Invalid)
     }
 
-    /// The place after the container, if it ends in this block.
+    /// The offset after the container, if it ends in this block.
     #[inline(always)]
     fn block(&mut self, bytes: &[u8; BLOCK], base: usize) -> Scan<Option<usize>> {
         let block = self.machine.block(bytes);
@@ -236,14 +238,14 @@ impl<'d, M: Machine> Check<'d, M> {
         let (starts, ends) = (quotes & strings, quotes & !strings);
         let commas = is(b',') & !strings;
         let colons = is(b':') & !strings;
-        // A brace differs from its bracket in one bit.
+        // A brace and the bracket of the same direction differ in one bit.
         let lower = machine.lower(block);
         let opening = machine.equal(lower, b'{') & !strings;
         let closing = machine.equal(lower, b'}') & !strings;
         let scalars = !(strings | ends | commas | colons | opening | closing | blanks);
         let (bad_numbers, scalar_starts) = self.numbers(&is, block, scalars, base)?;
 
-        // Whether what a byte is in is an object.
+        // The bytes whose innermost container is an object.
         let mut objects = if self.open.is_object() { !0 } else { 0 };
         let mut brackets = opening | closing;
         let mut end = None;
@@ -251,7 +253,7 @@ impl<'d, M: Machine> Check<'d, M> {
         while brackets != 0 {
             let place = brackets.trailing_zeros();
             let byte = bytes[place as usize % BLOCK];
-            // The bits that tell braces from brackets, and those that open from those that close.
+            // One bit distinguishes braces from brackets, another one opening from closing.
             let (object, opens) = (byte & 0x20 != 0, byte & 2 != 0);
             let before = self.open.is_object();
             if opens {
@@ -302,15 +304,15 @@ impl<'d, M: Machine> Check<'d, M> {
         let after_fraction = self.fractions.run(after_point, digits);
         let bad = (after_sign | after_point) & !digits
             | after_zero & digits
-            // A point after a sign or another point is one of the above, after anything else it is in an odd number.
+            // The terms above find a point after a sign or point; after any other byte, the number is irregular.
             | points & (starts | after_fraction);
-        let odd = scalars & !(digits | points | signs);
-        if odd != 0 {
-            self.odd(odd, base)?;
+        let irregular = scalars & !(digits | points | signs);
+        if irregular != 0 {
+            self.irregular(irregular, base)?;
         }
         if scalars == !0 {
             self.long += 1;
-            // f64 ends at 1.8e308: no number that is too large has fewer digits, nor fewer such blocks.
+            // The largest f64 is 1.8e308: a number beyond it has at least 309 digits, hence three such blocks in a row.
             if self.long == 3 {
                 self.scalar_at(base)?;
             }
@@ -320,23 +322,22 @@ impl<'d, M: Machine> Check<'d, M> {
         Ok((bad, starts))
     }
 
-    /// Scalars with anything in them that a plain number has not.
+    /// Checks the scalars that contain these bytes, which no plain number contains.
     #[cold]
-    fn odd(&self, mut odd: u64, base: usize) -> Scan<()> {
-        while odd != 0 {
-            let end = self.scalar_at(base + odd.trailing_zeros() as usize)?;
-            odd &= (!0_u64).checked_shl((end - base) as u32).unwrap_or(0);
+    fn irregular(&self, mut irregular: u64, base: usize) -> Scan<()> {
+        while irregular != 0 {
+            let end = self.scalar_at(base + irregular.trailing_zeros() as usize)?;
+            irregular &= (!0_u64).checked_shl((end - base) as u32).unwrap_or(0);
         }
         Ok(())
     }
 
-    /// The end of the scalar that has a byte at this place.
-    fn scalar_at(&self, place: usize) -> Scan<usize> {
+    /// Checks the scalar around an offset and returns its end.
+    fn scalar_at(&self, at: usize) -> Scan<usize> {
         let is_scalar = |byte: &u8| {
             !matches!(byte, b'"' | b',' | b':' | b'[' | b']' | b'{' | b'}' | b' ' | b'\n' | b'\r' | b'\t')
         };
-        let start =
-            self.bytes[..place].iter().rposition(|byte| !is_scalar(byte)).map_or(0, |before| before + 1);
+        let start = self.bytes[..at].iter().rposition(|byte| !is_scalar(byte)).map_or(0, |before| before + 1);
         let end = match self.bytes.get(start) {
             Some(b'n') => scalar::word(self.bytes, start, b"null")?,
             Some(b't') => scalar::word(self.bytes, start, b"true")?,
@@ -346,7 +347,7 @@ impl<'d, M: Machine> Check<'d, M> {
         if self.bytes.get(end).is_some_and(is_scalar) { Err(Invalid) } else { Ok(end) }
     }
 
-    /// Escapes in strings, by their backslashes.
+    /// Checks the escapes that begin with these backslashes.
     #[inline(always)]
     fn escapes(&mut self, mut escaping: u64, base: usize) -> Scan<()> {
         while escaping != 0 {

@@ -1,11 +1,11 @@
-//! A place in a document, and the steps from there.
+//! The cursor: an offset in a document, and the steps from there.
 
 use super::scalar::SHORT;
 use super::{Invalid, Scan, brackets, container, scalar};
 
-/// What a value is, by its first byte.
+/// The kind of a value, which its first byte tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum ValueKind {
     Null,
     Bool,
     Number,
@@ -14,7 +14,7 @@ pub(crate) enum Kind {
     Object,
 }
 
-/// A key or a string, as it stands between its quotes.
+/// A key or string, as written between its quotes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Key<'d> {
     pub(crate) raw: &'d [u8],
@@ -22,73 +22,71 @@ pub(crate) struct Key<'d> {
     pub(crate) escaped: bool,
 }
 
-/// A member of an object, of which the key has been passed and the value perhaps.
+/// A member of an object whose key has been passed, and perhaps its value.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Member<'d> {
     pub(crate) key: Key<'d>,
-    /// What the value is.
-    pub(crate) kind: Kind,
-    /// Where the value begins.
+    pub(crate) kind: ValueKind,
+    /// The offset of the value.
     pub(crate) start: usize,
-    /// Whether the value has been passed; if it is a string, it is one without an escape then.
+    /// Whether the value has been passed. If so and it is a string, it has no escape.
     pub(crate) passed: bool,
 }
 
-/// What a value is that begins with a byte.
-const KINDS: [Option<Kind>; 256] = {
+/// The kind of a value by its first byte.
+const KINDS: [Option<ValueKind>; 256] = {
     let mut kinds = [None; 256];
-    kinds[b'"' as usize] = Some(Kind::String);
-    kinds[b'{' as usize] = Some(Kind::Object);
-    kinds[b'[' as usize] = Some(Kind::Array);
-    kinds[b'-' as usize] = Some(Kind::Number);
+    kinds[b'"' as usize] = Some(ValueKind::String);
+    kinds[b'{' as usize] = Some(ValueKind::Object);
+    kinds[b'[' as usize] = Some(ValueKind::Array);
+    kinds[b'-' as usize] = Some(ValueKind::Number);
     let mut digit = b'0';
     while digit <= b'9' {
-        kinds[digit as usize] = Some(Kind::Number);
+        kinds[digit as usize] = Some(ValueKind::Number);
         digit += 1;
     }
-    kinds[b't' as usize] = Some(Kind::Bool);
-    kinds[b'f' as usize] = Some(Kind::Bool);
-    kinds[b'n' as usize] = Some(Kind::Null);
+    kinds[b't' as usize] = Some(ValueKind::Bool);
+    kinds[b'f' as usize] = Some(ValueKind::Bool);
+    kinds[b'n' as usize] = Some(ValueKind::Null);
     kinds
 };
 
-/// A place in a document.
 #[derive(Clone, Debug)]
 pub(crate) struct Cursor<'d, const CHECKED: bool> {
     pub(super) bytes: &'d [u8],
     pub(super) at: usize,
-    /// How many more arrays and objects may be opened inside each other.
+    /// How many levels deeper arrays and objects may be nested.
     pub(super) room: usize,
 }
 
 impl<'d, const CHECKED: bool> Cursor<'d, CHECKED> {
-    /// Before the one value of a document.
+    /// A cursor at the beginning of a document.
     pub(crate) fn new(bytes: &'d [u8], depth: usize) -> Scan<Self> {
         Ok(Self { bytes, at: 0, room: depth })
     }
 
-    /// What the next value is. Whitespace before it is passed, the value is not.
+    /// The kind of the next value. Passes whitespace before it, but not the value.
     #[inline]
-    pub(crate) fn kind(&mut self) -> Scan<Kind> {
+    pub(crate) fn kind(&mut self) -> Scan<ValueKind> {
         self.skip_whitespace();
         self.peek().and_then(|first| KINDS[usize::from(first)]).ok_or(Invalid)
     }
 
-    /// Where the cursor stands.
+    /// The offset of the cursor.
     pub(crate) fn at(&self) -> usize {
         self.at
     }
 
-    /// Passes the value that [`kind`](Self::kind) has seen, of whatever kind.
+    /// Passes the value whose kind [`kind`](Self::kind) has returned.
     #[inline]
-    pub(crate) fn skip(&mut self, kind: Kind) -> Scan<()> {
+    pub(crate) fn skip(&mut self, kind: ValueKind) -> Scan<()> {
         match kind {
-            Kind::String => self.string().map(drop),
-            Kind::Number => self.number(),
-            Kind::Null => self.word(b"null"),
-            Kind::Bool if self.peek() == Some(b't') => self.word(b"true"),
-            Kind::Bool => self.word(b"false"),
-            Kind::Array | Kind::Object => self.skip_container(),
+            ValueKind::String => self.string().map(drop),
+            ValueKind::Number => self.number(),
+            ValueKind::Null => self.word(b"null"),
+            ValueKind::Bool if self.peek() == Some(b't') => self.word(b"true"),
+            ValueKind::Bool => self.word(b"false"),
+            ValueKind::Array | ValueKind::Object => self.skip_container(),
         }
     }
 
@@ -108,8 +106,7 @@ impl<'d, const CHECKED: bool> Cursor<'d, CHECKED> {
         Ok(())
     }
 
-    /// Steps into the object or array that [`kind`](Self::kind) has seen; whether it has anything in it. If not, it is
-    /// passed.
+    /// Steps into an object or array. Passes it and returns false if it is empty.
     #[inline]
     pub(crate) fn open(&mut self, close: u8) -> Scan<bool> {
         self.room = self.room.checked_sub(1).ok_or(Invalid)?;
@@ -123,10 +120,10 @@ impl<'d, const CHECKED: bool> Cursor<'d, CHECKED> {
         Ok(true)
     }
 
-    /// After a value: passes a comma, or the end of the array or object; whether it was a comma.
+    /// After a value, passes a comma, or the end of the array or object. Returns whether it was a comma.
     #[inline]
     pub(crate) fn more(&mut self, close: u8) -> Scan<bool> {
-        // Before blanks are looked for: mostly there are none.
+        // Checked first because whitespace before a comma is rare.
         if self.peek() == Some(b',') {
             self.at += 1;
             return Ok(true);
@@ -146,7 +143,7 @@ impl<'d, const CHECKED: bool> Cursor<'d, CHECKED> {
         }
     }
 
-    /// From behind a value in an object or array, passes all that is left of that, and its end.
+    /// From after a value in an object or array, passes the rest of that object or array.
     pub(crate) fn leave(&mut self, close: u8) -> Scan<()> {
         if !CHECKED {
             let rest = self.bytes.get(self.at..).ok_or(Invalid)?;
@@ -164,15 +161,15 @@ impl<'d, const CHECKED: bool> Cursor<'d, CHECKED> {
         Ok(())
     }
 
-    /// Passes a key and its colon, and the value if its end is in the next few bytes. That is what most members are, with no
-    /// whitespace in them; of others, nothing is passed, and [`any_member`](Self::any_member) has to.
+    /// Passes a key with its colon, and the value too if it ends within [`SHORT`] bytes. Most members are that short and have no
+    /// whitespace. For any other member, passes nothing: the caller continues with [`any_member`](Self::any_member).
     ///
-    /// One look finds the ends of both: finding them one after the other takes longer, as each has to wait for the one before.
+    /// One pass over the bytes finds the ends of both key and value, which is faster than finding one after the other.
     #[inline(always)]
     pub(crate) fn short_member(&mut self) -> Option<Member<'d>> {
         let chunk: &'d [u8; SHORT] = self.bytes.get(self.at..)?.first_chunk()?;
         let ends = scalar::plain_ends::<CHECKED>(chunk);
-        // The opening quote is the first of them.
+        // Remove the first one, which is the opening quote.
         let ends = ends & ends.wrapping_sub(1);
         let end = ends.trailing_zeros() as usize;
         if end >= SHORT - 2 || chunk[0] != b'"' || chunk[end] != b'"' || chunk[end + 1] != b':' {
@@ -181,8 +178,8 @@ impl<'d, const CHECKED: bool> Cursor<'d, CHECKED> {
         let key = Key { raw: chunk.get(1..end)?, escaped: false };
         let kind = KINDS[usize::from(chunk[end + 2])]?;
         let start = self.at + end + 2;
-        if kind == Kind::String {
-            // Without the key's last quote and the value's first, the next is where the value ends.
+        if kind == ValueKind::String {
+            // Without the closing quote of the key and the opening quote of the value, the next one ends the value.
             let ends = ends & ends.wrapping_sub(1);
             let ends = ends & ends.wrapping_sub(1);
             let end = ends.trailing_zeros() as usize;
@@ -191,7 +188,7 @@ impl<'d, const CHECKED: bool> Cursor<'d, CHECKED> {
                 return Some(Member { key, kind, start, passed: true });
             }
         }
-        if !CHECKED && kind == Kind::Number {
+        if !CHECKED && kind == ValueKind::Number {
             let ends = scalar::number_ends(chunk) & (!0 << (end + 2));
             if ends != 0 {
                 self.at += ends.trailing_zeros() as usize;
@@ -202,7 +199,7 @@ impl<'d, const CHECKED: bool> Cursor<'d, CHECKED> {
         Some(Member { key, kind, start, passed: false })
     }
 
-    /// Passes a key and its colon, whatever they look like, and whitespace after that.
+    /// Passes any key with its colon, and whitespace after that.
     #[inline(never)]
     pub(crate) fn any_member(&mut self) -> Scan<Member<'d>> {
         let key = self.key()?;
@@ -226,7 +223,7 @@ impl<'d, const CHECKED: bool> Cursor<'d, CHECKED> {
         Ok(key)
     }
 
-    /// Passes what is left after the value of the document, which is whitespace.
+    /// Passes whitespace after the value of the document, up to its end.
     pub(crate) fn end(&mut self) -> Scan<()> {
         self.skip_whitespace();
         if self.at == self.bytes.len() { Ok(()) } else { Err(Invalid) }
@@ -239,7 +236,7 @@ impl<'d, const CHECKED: bool> Cursor<'d, CHECKED> {
 
     #[inline]
     pub(super) fn skip_whitespace(&mut self) {
-        // Most documents have none, or little.
+        // Most documents have little or no whitespace.
         if matches!(self.peek(), Some(..=b' ')) {
             self.at = scalar::whitespace(self.bytes, self.at);
         }

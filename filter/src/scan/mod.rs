@@ -1,9 +1,9 @@
-//! JSON as bytes, read in one pass without a tree: what a document holds is told as it is passed.
+//! Reading JSON bytes in one pass, without a tree.
 //!
-//! A [`Cursor`] stands before a value and either steps into it, member by member, or over it. It comes in two kinds.
-//! `Cursor<true>` checks everything it passes and accepts what `serde_json::from_slice::<Value>` accepts, no more and
-//! no less. `Cursor<false>` trusts the document: it finds the ends of values by their brackets and quotes, and what it
-//! says of a document that is not JSON is unspecified, though never unsafe, a panic or more than linear time.
+//! A [`Cursor`] is at a value and steps either into it, member by member, or over it. There are two kinds. `Cursor<true>`
+//! checks everything that it passes: it accepts exactly what `serde_json::from_slice::<Value>` accepts. `Cursor<false>` trusts
+//! the document and finds the ends of values by their brackets and quotes. For a document that is not JSON, its results are
+//! unspecified, but there is no panic and no undefined behaviour, and the time stays linear.
 //!
 //! ```text
 //!  cursor ── steps ──► scalar      strings, numbers, words, in chunks of 16 bytes
@@ -11,7 +11,7 @@
 //!                   └► brackets    trusted:  brackets, quotes  ─┴─ in blocks of 64 bytes, as words of bits (lanes, machine)
 //! ```
 //!
-//! An error has no text: whoever needs one reads the document again with [`crate::json`], whose business words are.
+//! An error has no message. For a message, a caller parses the document again with [`crate::json`].
 
 mod brackets;
 mod container;
@@ -24,12 +24,11 @@ mod strings;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use cursor::{Cursor, Key, Kind, Member};
+pub(crate) use cursor::{Cursor, Key, Member, ValueKind};
 pub(crate) use raw::{Raw, unescape};
 
-/// The document is not JSON, or nests too deeply.
+/// The document is not JSON, or nested too deeply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Invalid;
 
-/// What reading gives.
 pub(crate) type Scan<T> = Result<T, Invalid>;

@@ -1,14 +1,14 @@
-//! One value of a document, as its bytes: a [`Subject`] that engines can ask.
+//! A value as its bytes in a document, for evaluating conditions on it.
 //!
-//! It is only made of what a cursor has passed, so it is read without checks; what it answers for bytes that are no
-//! JSON is unspecified. Asking an object for a field reads the object, so an engine that needs many fields of one object
-//! has them told as it passes them, and asks only for the few that it does not know beforehand.
+//! The bytes have been passed by a cursor, so they are read without checks; for bytes that are not JSON, results are
+//! unspecified. Every access to a field reads the object, so a matcher that needs many fields of one object collects them while
+//! it passes the object.
 
 use std::borrow::Cow;
 
-use super::cursor::{Cursor, Key, Kind};
-use super::scalar::hex4;
+use super::cursor::{Cursor, Key, ValueKind};
 use super::{Invalid, Scan};
+use crate::json::lex;
 use crate::limits::Limits;
 use crate::matcher::{Shape, Subject};
 use crate::ops::{Chars, Num, View};
@@ -17,23 +17,23 @@ use crate::ops::{Chars, Num, View};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Raw<'d> {
     bytes: &'d [u8],
-    kind: Kind,
-    /// A string that is known to have no backslash.
+    kind: ValueKind,
+    /// Whether it is a string that is known to have no backslash.
     plain: bool,
 }
 
 impl<'d> Raw<'d> {
     /// `plain`: whether it is a string that is known to have no backslash.
-    pub(crate) fn new(kind: Kind, bytes: &'d [u8], plain: bool) -> Self {
+    pub(crate) fn new(kind: ValueKind, bytes: &'d [u8], plain: bool) -> Self {
         Self { bytes, kind, plain }
     }
 
-    /// Passes the value that a cursor stands before.
+    /// Passes the value at a cursor.
     pub(crate) fn pass<const CHECKED: bool>(cursor: &mut Cursor<'d, CHECKED>) -> Scan<Self> {
         let kind = cursor.kind()?;
         let start = cursor.at;
         let plain = match kind {
-            Kind::String => !cursor.string()?.escaped,
+            ValueKind::String => !cursor.string()?.escaped,
             other => {
                 cursor.skip(other)?;
                 false
@@ -52,7 +52,7 @@ impl<'d> Raw<'d> {
         unescape(Key { raw, escaped: !self.plain && memchr::memchr(b'\\', raw).is_some() })
     }
 
-    /// Its bytes, where it stands in the document as it is.
+    /// The text of a string that is known to have no backslash.
     #[inline]
     fn plain_text(self) -> Option<&'d [u8]> {
         match self.bytes {
@@ -67,7 +67,7 @@ impl<'d> Raw<'d> {
     }
 }
 
-/// The text that a key or string stands for.
+/// The text of a key or string, with its escapes replaced.
 pub(crate) fn unescape(key: Key<'_>) -> Cow<'_, str> {
     if !key.escaped {
         return lossy(Cow::Borrowed(key.raw));
@@ -76,7 +76,7 @@ pub(crate) fn unescape(key: Key<'_>) -> Cow<'_, str> {
     let mut rest = key.raw;
     while let Some(at) = memchr::memchr(b'\\', rest) {
         text.extend_from_slice(&rest[..at]);
-        let (character, length) = escape(&rest[at..]);
+        let (character, length) = lex::escape(&rest[at..]).unwrap_or((char::REPLACEMENT_CHARACTER, 2));
         text.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
         rest = rest.get(at + length..).unwrap_or_default();
     }
@@ -84,7 +84,7 @@ pub(crate) fn unescape(key: Key<'_>) -> Cow<'_, str> {
     lossy(Cow::Owned(text))
 }
 
-/// Bytes as text, which they are in any document that is JSON: the lossy conversion is much slower, and only for others.
+/// Converts bytes to text. The bytes of valid JSON are UTF-8, so the lossy conversion, which is much slower, comes second.
 fn lossy(bytes: Cow<'_, [u8]>) -> Cow<'_, str> {
     match bytes {
         Cow::Borrowed(bytes) => match std::str::from_utf8(bytes) {
@@ -98,62 +98,36 @@ fn lossy(bytes: Cow<'_, [u8]>) -> Cow<'_, str> {
     }
 }
 
-/// The character that an escape stands for, and its length.
-fn escape(bytes: &[u8]) -> (char, usize) {
-    let character = match bytes.get(1) {
-        Some(b'b') => '\u{8}',
-        Some(b'f') => '\u{c}',
-        Some(b'n') => '\n',
-        Some(b'r') => '\r',
-        Some(b't') => '\t',
-        Some(b'u') => return unicode_escape(bytes),
-        Some(&other) => char::from(other),
-        None => char::REPLACEMENT_CHARACTER,
-    };
-    (character, 2)
-}
-
-fn unicode_escape(bytes: &[u8]) -> (char, usize) {
-    let (code, length) = match (hex4(bytes, 2), hex4(bytes, 8)) {
-        (Some(high @ 0xD800..=0xDBFF), Some(low @ 0xDC00..=0xDFFF)) => {
-            (0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00), 12)
-        }
-        (Some(code), _) => (code, 6),
-        (None, _) => (0xD800, 2),
-    };
-    (char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER), length)
-}
-
 impl<'d> Subject for Raw<'d> {
     type Elements = Elements<'d>;
 
     #[inline]
     fn shape(self) -> Shape<Self> {
         match self.kind {
-            Kind::Array => Shape::Array(Elements::of(self)),
-            Kind::Object => Shape::Object,
-            Kind::Null => Shape::Null,
-            Kind::Bool | Kind::Number | Kind::String => Shape::Scalar,
+            ValueKind::Array => Shape::Array(Elements::of(self)),
+            ValueKind::Object => Shape::Object,
+            ValueKind::Null => Shape::Null,
+            ValueKind::Bool | ValueKind::Number | ValueKind::String => Shape::Scalar,
         }
     }
 
     fn with_view<R>(self, see: impl FnOnce(View<'_>) -> R) -> R {
         match self.kind {
-            Kind::Null => see(View::Null),
-            Kind::Bool => see(View::Bool(self.bytes.first() == Some(&b't'))),
-            Kind::Number => see(self.number().map_or(View::Unrepresentable, View::Number)),
-            Kind::String => match self.plain_text() {
+            ValueKind::Null => see(View::Null),
+            ValueKind::Bool => see(View::Bool(self.bytes.first() == Some(&b't'))),
+            ValueKind::Number => see(self.number().map_or(View::Unrepresentable, View::Number)),
+            ValueKind::String => match self.plain_text() {
                 Some(bytes) => see(View::String(Chars::Bytes(bytes))),
                 None => see(View::String(Chars::Str(&self.text()))),
             },
-            Kind::Object | Kind::Array => see(View::Object),
+            ValueKind::Object | ValueKind::Array => see(View::Object),
         }
     }
 
     fn field(self, name: &str) -> Option<Self> {
         let mut cursor = self.cursor();
         let mut found = None;
-        if self.kind != Kind::Object || cursor.open(b'}') != Ok(true) {
+        if self.kind != ValueKind::Object || cursor.open(b'}') != Ok(true) {
             return None;
         }
         loop {
@@ -170,7 +144,7 @@ impl<'d> Subject for Raw<'d> {
 }
 
 impl Key<'_> {
-    /// Whether it is this name.
+    /// Whether the key is this name.
     #[inline]
     pub(crate) fn is(self, name: &str) -> bool {
         if self.escaped { unescape(self) == name } else { self.raw == name.as_bytes() }

@@ -1,14 +1,15 @@
-//! Strings, numbers and words: where they end, and, when checked, whether they are what JSON allows.
+//! Finding the ends of strings, numbers and words, and checking them.
 //!
-//! Each is looked at in chunks of lanes while the document has as many bytes; the last ones are looked at one by one.
+//! Bytes are compared in chunks of 16 or 32; the last bytes of a document are compared one by one.
 
 use super::lanes::{Lanes, WIDTH};
 use super::{Invalid, Scan};
+use crate::json::lex;
 
-/// The end of a string, its closing quote, and whether there is a backslash before it. `at` is after the opening quote.
+/// The offset of the closing quote of a string, and whether it has a backslash. `at` is after the opening quote.
 #[inline(always)]
 pub(super) fn string<const CHECKED: bool>(bytes: &[u8], at: usize) -> Scan<(usize, bool)> {
-    // Most keys and strings end in the first chunk, without an escape.
+    // Most keys and strings end in the first chunk and have no escape.
     if let Some(chunk) = chunk::<WIDTH>(bytes, at) {
         let lanes = Lanes::new(chunk);
         let special = special::<CHECKED>(lanes);
@@ -43,7 +44,7 @@ fn long_string<const CHECKED: bool>(bytes: &[u8], start: usize) -> Scan<(usize, 
             Some(b'"') => return Ok((at, escaped)),
             Some(b'\\') => {
                 escaped = true;
-                at += if CHECKED { escape_length(&bytes[at..]).ok_or(Invalid)? } else { 2 };
+                at += if CHECKED { lex::escape(&bytes[at..]).ok_or(Invalid)?.1 } else { 2 };
             }
             Some(..0x20) if CHECKED => return Err(Invalid),
             Some(byte) => {
@@ -55,17 +56,17 @@ fn long_string<const CHECKED: bool>(bytes: &[u8], start: usize) -> Scan<(usize, 
     }
 }
 
-/// The bytes at which a run of plain characters ends.
+/// The bytes that end a run of plain characters, one bit each.
 #[inline(always)]
 fn special<const CHECKED: bool>(lanes: Lanes) -> u16 {
     let special = lanes.equal(b'"').or(lanes.equal(b'\\'));
     if CHECKED { special.or(lanes.within(0, 0x1F)).bits() } else { special.bits() }
 }
 
-/// How many bytes [`plain_ends`] looks at: more than most members of an object take.
+/// The number of bytes that [`plain_ends`] compares: most members of objects are shorter.
 pub(super) const SHORT: usize = 2 * WIDTH;
 
-/// One bit for each byte that is a quote, or anything that strings of plain characters do not have.
+/// The bytes that end a run of plain characters, or are not plain themselves, one bit each.
 #[inline(always)]
 pub(super) fn plain_ends<const CHECKED: bool>(chunk: &[u8; SHORT]) -> u32 {
     bits(chunk, |lanes| {
@@ -74,7 +75,7 @@ pub(super) fn plain_ends<const CHECKED: bool>(chunk: &[u8; SHORT]) -> u32 {
     })
 }
 
-/// One bit for each byte that can stand after a number.
+/// The bytes that can follow a number, one bit each.
 #[inline(always)]
 pub(super) fn number_ends(chunk: &[u8; SHORT]) -> u32 {
     bits(chunk, after_number)
@@ -89,7 +90,7 @@ fn bits(chunk: &[u8; SHORT], ask: impl Fn(Lanes) -> Lanes) -> u32 {
 /// Commas, closing brackets and blanks.
 #[inline(always)]
 fn after_number(lanes: Lanes) -> Lanes {
-    // A brace differs from its bracket in one bit.
+    // A brace and the bracket of the same direction differ in one bit.
     lanes.equal(b',').or(lanes.lower().equal(b'}')).or(lanes.within(0, b' '))
 }
 
@@ -99,7 +100,7 @@ pub(super) fn number<const CHECKED: bool>(bytes: &[u8], at: usize) -> Scan<usize
     if CHECKED { checked_number(bytes, at) } else { Ok(trusted_number(bytes, at)) }
 }
 
-/// The next byte that can stand after a number.
+/// The offset of the next byte that can follow a number.
 #[inline(always)]
 fn trusted_number(bytes: &[u8], mut at: usize) -> usize {
     while let Some(chunk) = chunk::<WIDTH>(bytes, at) {
@@ -139,7 +140,7 @@ fn checked_number(bytes: &[u8], at: usize) -> Scan<usize> {
     Ok(at + end)
 }
 
-/// The end of a number, byte by byte.
+/// The end of any number, byte by byte.
 #[inline(never)]
 pub(super) fn any_number(bytes: &[u8], start: usize) -> Scan<usize> {
     let mut at = start;
@@ -162,7 +163,7 @@ pub(super) fn any_number(bytes: &[u8], start: usize) -> Scan<usize> {
         }
         at = digits(bytes, at)?;
     }
-    // f64 ends at 1.8e308, which takes an exponent or this many digits.
+    // The largest f64 is 1.8e308: only a number with an exponent or this many digits can be beyond it.
     if exponent || at - start > 308 {
         let text = std::str::from_utf8(&bytes[start..at]).map_err(|_| Invalid)?;
         if !text.parse::<f64>().is_ok_and(f64::is_finite) {
@@ -187,7 +188,7 @@ pub(super) fn word(bytes: &[u8], at: usize, word: &[u8]) -> Scan<usize> {
     if bytes.get(at..end) == Some(word) { Ok(end) } else { Err(Invalid) }
 }
 
-/// The next byte that is no whitespace.
+/// The offset of the next byte that is not whitespace.
 #[inline(always)]
 pub(super) fn whitespace(bytes: &[u8], mut at: usize) -> usize {
     while matches!(bytes.get(at), Some(b' ' | b'\t' | b'\n' | b'\r')) {
@@ -200,41 +201,3 @@ pub(super) fn whitespace(bytes: &[u8], mut at: usize) -> usize {
 fn chunk<const N: usize>(bytes: &[u8], at: usize) -> Option<&[u8; N]> {
     bytes.get(at..)?.first_chunk()
 }
-
-/// How many bytes the escape takes that these begin with, both halves of a surrogate pair together; `None` if it is
-/// none.
-pub(super) fn escape_length(bytes: &[u8]) -> Option<usize> {
-    match bytes.get(1)? {
-        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some(2),
-        b'u' => match hex4(bytes, 2)? {
-            0xD800..=0xDBFF => {
-                let low = (bytes.get(6..8)? == b"\\u").then(|| hex4(bytes, 8))??;
-                (0xDC00..=0xDFFF).contains(&low).then_some(12)
-            }
-            0xDC00..=0xDFFF => None,
-            _ => Some(6),
-        },
-        _ => None,
-    }
-}
-
-/// The number that four hexadecimal digits give.
-#[inline]
-pub(super) fn hex4(bytes: &[u8], at: usize) -> Option<u32> {
-    let digits: &[u8; 4] = bytes.get(at..)?.first_chunk()?;
-    let [a, b, c, d] = digits.map(|digit| u32::from(HEX[usize::from(digit)]));
-    // What is no digit has bits above the lowest four.
-    if (a | b | c | d) > 0xF { None } else { Some(a << 12 | b << 8 | c << 4 | d) }
-}
-
-/// The value of each hexadecimal digit; of every other byte one that no digit has.
-const HEX: [u8; 256] = {
-    let mut values = [0xFF; 256];
-    let mut digit = 0;
-    while digit < 16 {
-        values[b"0123456789abcdef"[digit] as usize] = digit as u8;
-        values[b"0123456789ABCDEF"[digit] as usize] = digit as u8;
-        digit += 1;
-    }
-    values
-};

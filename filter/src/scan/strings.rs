@@ -1,31 +1,31 @@
-//! Which bytes of a block stand in strings.
+//! Finding the bytes of a block that are in strings.
 
-use super::scalar::escape_length;
 use super::{Invalid, Scan};
+use crate::json::lex;
 
-/// What is known of strings before a block.
+/// The state of strings before a block.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Strings {
     /// All ones inside a string.
     inside: u64,
-    /// One if the last byte was a backslash that escapes the next one.
+    /// One if the last byte was a backslash that escapes the next byte.
     pub(super) escaped: u64,
-    /// Where the second half of a surrogate pair is whose first half has been seen.
+    /// The offset of the second half of the last surrogate pair.
     low: usize,
 }
 
-/// What backslashes mean.
+/// The roles of backslashes and the bytes after them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Escapes {
     /// The backslashes that begin an escape.
     pub(super) escaping: u64,
-    /// The bytes after them.
+    /// The bytes directly after these.
     pub(super) escaped: u64,
 }
 
 impl Strings {
-    /// Which bytes stand in strings, from the opening quote to before the closing one; of each byte it is given whether an odd
-    /// number of quotes is in the block up to it, itself included.
+    /// The bytes in strings, from the opening quote to before the closing one. `parity` has for each byte the parity of quotes
+    /// in the block up to and including it.
     #[inline(always)]
     pub(super) fn inside(&mut self, parity: u64) -> u64 {
         let inside = parity ^ self.inside;
@@ -33,7 +33,7 @@ impl Strings {
         inside
     }
 
-    /// An odd number of quotes has been passed.
+    /// Records that an odd number of quotes has been passed.
     #[inline(always)]
     pub(super) fn flip(&mut self) {
         self.inside = !self.inside;
@@ -45,7 +45,7 @@ impl Strings {
         if backslashes == 0 {
             return Escapes { escaping: 0, escaped: std::mem::take(&mut self.escaped) };
         }
-        // Where a run of backslashes begins at an even place, those at even places escape, and so for odd ones: a
+        // In a run of backslashes that begins at an even offset, those at even offsets escape; likewise for odd offsets. A
         // subtraction borrows through the run and flips every second bit of it (as in simdjson).
         let unescaped = backslashes & !self.escaped;
         let flipped = ((unescaped << 1 | ODD).wrapping_sub(unescaped)) ^ ODD;
@@ -55,7 +55,7 @@ impl Strings {
         Escapes { escaping, escaped }
     }
 
-    /// Checks the escape that begins with the backslash at this place.
+    /// Checks the escape that begins with the backslash at this offset.
     #[inline(always)]
     pub(super) fn escape(&mut self, bytes: &[u8], place: usize) -> Scan<()> {
         match bytes.get(place + 1) {
@@ -69,7 +69,7 @@ impl Strings {
         if self.low == place && place > 0 {
             return Ok(());
         }
-        if escape_length(&bytes[place..]).ok_or(Invalid)? == 12 {
+        if lex::escape(&bytes[place..]).ok_or(Invalid)?.1 == 12 {
             self.low = place + 6;
         }
         Ok(())

@@ -1,58 +1,55 @@
-//! Where values begin and end: as the parser says that keeps their places, in both modes, stepped into and stepped over.
+//! The spans of values, by stepping into and over them in both modes, against the spans of the parser.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::machine::Baseline;
-use super::{Cursor, Kind, Raw, Scan, container};
+use super::machine::{Baseline, Task as _};
+use super::{Cursor, Raw, Scan, ValueKind, container};
 use crate::json::{self, Node};
 use crate::limits::Limits;
 
-/// The places of all values, each before those in it.
-fn places<const CHECKED: bool>(bytes: &[u8]) -> Scan<Vec<(usize, usize)>> {
+/// The spans of all values, outer values first.
+fn spans<const CHECKED: bool>(bytes: &[u8]) -> Scan<Vec<(usize, usize)>> {
     let mut cursor = Cursor::<CHECKED>::new(bytes, 127)?;
-    let mut places = Vec::new();
-    value(&mut cursor, &mut places)?;
+    let mut spans = Vec::new();
+    value(&mut cursor, &mut spans)?;
     cursor.end()?;
-    Ok(places)
+    Ok(spans)
 }
 
-fn value<const CHECKED: bool>(
-    cursor: &mut Cursor<'_, CHECKED>,
-    places: &mut Vec<(usize, usize)>,
-) -> Scan<()> {
+fn value<const CHECKED: bool>(cursor: &mut Cursor<'_, CHECKED>, spans: &mut Vec<(usize, usize)>) -> Scan<()> {
     let kind = cursor.kind()?;
     let start = cursor.at();
     let mut over = cursor.clone();
     over.skip(kind)?;
-    places.push((start, over.at()));
+    spans.push((start, over.at()));
     let close = match kind {
-        Kind::Array => b']',
-        Kind::Object => b'}',
+        ValueKind::Array => b']',
+        ValueKind::Object => b'}',
         scalar => return cursor.skip(scalar),
     };
     let mut more = cursor.open(close)?;
     while more {
-        if kind == Kind::Object {
+        if kind == ValueKind::Object {
             cursor.key()?;
         }
-        value(cursor, places)?;
+        value(cursor, spans)?;
         let mut rest = cursor.clone();
         rest.leave(close)?;
-        assert_eq!(rest.at(), over.at(), "left elsewhere than passed");
+        assert_eq!(rest.at(), over.at(), "`leave` and `skip` end at different offsets");
         more = cursor.more(close)?;
     }
-    assert_eq!(cursor.at(), over.at(), "stepped through to elsewhere than passed");
+    assert_eq!(cursor.at(), over.at(), "stepping and `skip` end at different offsets");
     Ok(())
 }
 
-fn expected(node: &Node, places: &mut Vec<(usize, usize)>) {
+fn expected(node: &Node, spans: &mut Vec<(usize, usize)>) {
     let span = node.span.as_ref().unwrap();
-    places.push((span.start, span.end));
+    spans.push((span.start, span.end));
     match &node.kind {
-        json::Kind::Array(items) => items.iter().for_each(|item| expected(item, places)),
-        json::Kind::Object(members) => members.iter().for_each(|member| expected(&member.value, places)),
+        json::Kind::Array(items) => items.iter().for_each(|item| expected(item, spans)),
+        json::Kind::Object(members) => members.iter().for_each(|member| expected(&member.value, spans)),
         _ => {}
     }
 }
@@ -60,8 +57,8 @@ fn expected(node: &Node, places: &mut Vec<(usize, usize)>) {
 fn check(text: &str) {
     let mut all = Vec::new();
     expected(&json::parse(text, &Limits::new()).unwrap(), &mut all);
-    assert_eq!(places::<true>(text.as_bytes()).as_ref(), Ok(&all), "checked: {text}");
-    assert_eq!(places::<false>(text.as_bytes()).as_ref(), Ok(&all), "trusted: {text}");
+    assert_eq!(spans::<true>(text.as_bytes()).as_ref(), Ok(&all), "checked: {text}");
+    assert_eq!(spans::<false>(text.as_bytes()).as_ref(), Ok(&all), "trusted: {text}");
 }
 
 fn document() -> impl Strategy<Value = Value> {
@@ -84,15 +81,14 @@ fn document() -> impl Strategy<Value = Value> {
 
 proptest! {
     #[test]
-    fn values_begin_and_end_where_they_do(document in document()) {
+    fn spans_of_values_are_those_of_the_parser(document in document()) {
         check(&document.to_string());
         check(&format!(" {document:#}\n"));
     }
 
-    /// Of documents that are JSON, or nearly: whatever instructions the processor has, it says what those of every processor
-    /// say, and what serde_json says.
+    /// On documents that are JSON or nearly JSON, all instruction sets agree with each other and with serde_json.
     #[test]
-    fn all_instructions_agree(
+    fn all_instruction_sets_agree(
         document in document(),
         changes in vec((any::<prop::sample::Index>(), proptest::sample::select(&b"[]{}\"\\,:1-.e nt\n\x1f\xff\xc3"[..])), 0..3),
         room in prop_oneof![Just(127_usize), 0_usize..8],
@@ -103,7 +99,7 @@ proptest! {
             bytes[place] = byte;
         }
         bytes[0] = b'[';
-        let end = container::checked_by(Baseline, &bytes, room);
+        let end = container::CheckContainer { bytes: &bytes, room }.run(Baseline);
         prop_assert_eq!(container::checked(&bytes, room), end);
         if room == 127 {
             let valid = serde_json::from_slice::<Value>(&bytes).is_ok();
@@ -112,14 +108,14 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_come_to_an_end(bytes in vec(proptest::sample::select(&b"[]{}\"\\,:1-.e nt\xff\x00"[..]), 0..200)) {
-        // What it says of them is unspecified, and not tested.
-        let _ = places_of_any(&bytes);
+    fn any_bytes_end_without_a_panic(bytes in vec(proptest::sample::select(&b"[]{}\"\\,:1-.e nt\xff\x00"[..]), 0..200)) {
+        // The result for them is unspecified.
+        let _ = scan_any(&bytes);
     }
 }
 
-/// As far as it goes.
-fn places_of_any(bytes: &[u8]) -> Scan<usize> {
+/// Scans bytes that need not be JSON, as far as possible.
+fn scan_any(bytes: &[u8]) -> Scan<usize> {
     let mut cursor = Cursor::<false>::new(bytes, 127)?;
     let value = Raw::pass(&mut cursor)?;
     assert!(cursor.at() <= bytes.len());

@@ -1,4 +1,4 @@
-//! Filters being gathered for a set.
+//! Building a set.
 
 use std::collections::VecDeque;
 use std::hash::Hash;
@@ -7,7 +7,7 @@ use super::FilterSet;
 use crate::filter::Filter;
 use crate::limits::Limits;
 
-/// Gathers filters for a [`FilterSet`].
+/// Collects filters for a [`FilterSet`].
 ///
 /// ```
 /// use filter::{Filter, FilterSet};
@@ -22,47 +22,46 @@ use crate::limits::Limits;
 #[derive(Clone, Debug)]
 pub struct FilterSetBuilder<Id: Clone + Eq + Hash> {
     set: FilterSet<Id>,
-    /// Filters that are inserted once a few more have come: what that looks at in a large set is in no cache, and has been
-    /// fetched by then.
-    coming: VecDeque<(Id, Filter)>,
+    /// Filters that are inserted after a few more have been added. In a large set, insertion reads memory that is in no cache;
+    /// by then it has been prefetched.
+    delayed: VecDeque<(Id, Filter)>,
 }
 
-/// So many filters are to come: they take longer than memory does.
-const AHEAD: usize = 4;
+/// Inserting this many filters takes longer than one access to memory.
+const DELAY: usize = 4;
 
 impl<Id: Clone + Eq + Hash> FilterSetBuilder<Id> {
     pub(super) fn new() -> Self {
-        Self { set: FilterSet::new(), coming: VecDeque::with_capacity(AHEAD + 1) }
+        Self { set: FilterSet::new(), delayed: VecDeque::with_capacity(DELAY + 1) }
     }
 
-    /// Adds a filter. One that has this id already is replaced, and the new one takes its place in the order.
+    /// Adds a filter. Replaces a filter with the same id and takes its place in the order.
     #[must_use]
     pub fn add(mut self, id: Id, filter: Filter) -> Self {
-        self.expect(id, filter);
+        self.delay(id, filter);
         self
     }
 
-    fn expect(&mut self, id: Id, filter: Filter) {
-        self.set.foresee(&id, &filter);
-        self.coming.push_back((id, filter));
-        if self.coming.len() > AHEAD
-            && let Some((id, filter)) = self.coming.pop_front()
+    fn delay(&mut self, id: Id, filter: Filter) {
+        self.set.prefetch_insert(&id, &filter);
+        self.delayed.push_back((id, filter));
+        if self.delayed.len() > DELAY
+            && let Some((id, filter)) = self.delayed.pop_front()
         {
             self.set.insert(id, filter);
         }
     }
 
-    /// Sets how deeply events may be nested that are given as bytes; the other limits are about filters, and have been
-    /// applied when they were compiled.
+    /// Sets how deeply the bytes of an event may be nested. The other limits apply to filters, when they are compiled.
     #[must_use]
     pub fn limits(mut self, limits: &Limits) -> Self {
         self.set.set_depth(limits.depth());
         self
     }
 
-    /// The set.
+    /// Builds the set.
     pub fn build(mut self) -> FilterSet<Id> {
-        for (id, filter) in self.coming {
+        for (id, filter) in self.delayed {
             self.set.insert(id, filter);
         }
         self.set
@@ -72,7 +71,7 @@ impl<Id: Clone + Eq + Hash> FilterSetBuilder<Id> {
 impl<Id: Clone + Eq + Hash> Extend<(Id, Filter)> for FilterSetBuilder<Id> {
     fn extend<I: IntoIterator<Item = (Id, Filter)>>(&mut self, filters: I) {
         for (id, filter) in filters {
-            self.expect(id, filter);
+            self.delay(id, filter);
         }
     }
 }

@@ -7,10 +7,10 @@ use arc_swap::ArcSwap;
 
 use super::FilterSet;
 
-/// A [`FilterSet`] that is replaced as a whole whenever it changes, so that readers are never blocked by a change being
-/// made: they go on with the set that they have loaded.
+/// A [`FilterSet`] that is replaced as a whole when it changes, so that a change never blocks readers: they continue with the
+/// set that they have loaded.
 ///
-/// A change works on a clone, which shares all that does not change. Changes wait for each other.
+/// A change is made to a clone, which shares all data that does not change. Changes are made one after the other.
 ///
 /// ```
 /// use filter::{Filter, FilterSet, LiveSet};
@@ -28,18 +28,18 @@ use super::FilterSet;
 #[derive(Debug)]
 pub struct LiveSet<Id: Clone + Eq + Hash> {
     current: ArcSwap<FilterSet<Id>>,
-    /// Held by whoever is changing the set.
+    /// Held during a change.
     changing: Mutex<()>,
 }
 
 impl<Id: Clone + Eq + Hash> LiveSet<Id> {
-    /// The set as it is now. It does not change; load it anew to see changes. Never waits for anybody.
+    /// The current set. It does not change; load it again to see changes. Does not block.
     pub fn load(&self) -> Arc<FilterSet<Id>> {
         self.current.load_full()
     }
 
-    /// Changes the set: `change` is given a copy, which takes the set's place when it returns. If it panics, nothing has
-    /// changed.
+    /// Changes the set: `change` receives a clone, which replaces the set when it returns. If it panics, the set stays as it
+    /// was.
     pub fn update<R>(&self, change: impl FnOnce(&mut FilterSet<Id>) -> R) -> R {
         let _turn = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut set = FilterSet::clone(&self.load());

@@ -1,15 +1,14 @@
-//! What a set answers, and the memory it needs to find the answer: kept between events, so that a warm caller allocates
-//! nothing.
+//! The result of matching an event, with the working memory, which is reused so that matching does not allocate.
 
 use std::cell::RefCell;
 use std::hash::Hash;
 
 use super::FilterSet;
-use super::index::Scratch;
+use super::matching::Scratch;
 
-/// The filters of a [`FilterSet`] that match an event, filled by [`FilterSet::matches_slice_into`] and its relatives.
+/// The filters of a [`FilterSet`] that match an event, set by [`FilterSet::matches_slice_into`] and similar methods.
 ///
-/// It keeps its memory from one event to the next, and can serve any number of sets in turn.
+/// It keeps its memory from one event to the next and works with any set.
 ///
 /// ```
 /// use filter::{Filter, FilterSet, Matches};
@@ -24,17 +23,17 @@ use super::index::Scratch;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Matches {
-    /// Has the rules that matched, in order of insertion.
+    /// Its `matched` are the rules that match, in order of insertion.
     pub(super) scratch: Scratch,
 }
 
 impl Matches {
-    /// Without any match yet.
+    /// Creates an empty result.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// How many filters match.
+    /// The number of filters that match.
     pub fn len(&self) -> usize {
         self.scratch.matched.len()
     }
@@ -46,20 +45,20 @@ impl Matches {
 
     /// The ids of the filters that match, in order of insertion.
     ///
-    /// `set` is the one that was asked, unchanged since; of another set, ids that mean nothing come, or none.
+    /// `set` has to be the set that found them, without changes since. With another set, the ids are meaningless.
     pub fn ids<'s, Id: Clone + Eq + Hash>(&self, set: &'s FilterSet<Id>) -> impl Iterator<Item = &'s Id> {
         self.scratch.matched.iter().filter_map(|&rule| set.id_at(rule))
     }
 }
 
-/// Lends memory that this thread keeps, for callers who have none of their own.
+/// Lends the memory of this thread, for callers without a [`Matches`].
 pub(super) fn with_memory<R>(use_it: impl FnOnce(&mut Matches) -> R) -> R {
     thread_local! {
         static MEMORY: RefCell<Matches> = RefCell::default();
     }
     MEMORY.with(|memory| match memory.try_borrow_mut() {
         Ok(mut memory) => use_it(&mut memory),
-        // Somebody's `Clone` or `Hash` matches events of its own.
+        // `Clone` or `Hash` of an id matches events itself.
         Err(_) => use_it(&mut Matches::new()),
     })
 }

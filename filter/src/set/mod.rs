@@ -1,24 +1,24 @@
-//! Many filters at once: which of them match an event, in a time that grows with those that nearly do, not with all.
+//! Sets of filters: all filters that match an event, in a time that grows with the number of filters that nearly match, not of all filters.
 //!
 //! ```text
-//!  filter ─► index: fields, facts about them, patterns of facts that must hold together
+//!  filter ─► index: fields, predicates on them, patterns of predicates that must hold together
 //!                       ▲
-//!  event  ─► walk ─► values of the fields named ─► judge, object by object ─► rules ─► ids
+//!  event  ─► matching: values of these fields ─► predicates ─► patterns ─► rules ─► ids
 //! ```
 //!
-//! Published work on the same problem: Fabret et al., SIGMOD 2001 (a subscription waits at its most selective
-//! predicate); Whang et al., VLDB 2009 (conjunctions of disjunctions, inverted); BE-Tree, SIGMOD 2011. What is different
-//! here is that events nest: a filter's part about one nested object is a pattern of its own, found for that object,
-//! and then is one thing that can hold in the object around it.
+//! Published work on the same problem: Fabret et al., SIGMOD 2001 (a subscription is indexed by its most selective
+//! predicate); Whang et al., VLDB 2009 (inverted lists for conjunctions of disjunctions); BE-Tree, SIGMOD 2011. Here, events
+//! are nested: the part of a filter about a nested object is a pattern of its own, which is found for that object and
+//! then is one requirement of the pattern around it.
 
 mod batch;
 mod builder;
 mod index;
 mod live;
 mod matches;
+mod matching;
 mod stats;
 mod store;
-mod walk;
 
 use std::hash::{BuildHasher as _, Hash};
 use std::sync::Arc;
@@ -39,15 +39,15 @@ use crate::limits::Limits;
 use crate::program::Program;
 use crate::scan::{Invalid, Scan};
 
-/// Many filters, each with an id, and which of them match an event.
+/// Many filters, each with an id. Finds those that match an event.
 ///
-/// The answer is the one that asking each filter would give. What it takes to find it grows with the filters of which
-/// the rarest condition holds, however many others there are; filters without a condition that needs something to be
-/// there ([`unindexed`](Self::unindexed)) are asked every time. A filter is not kept: what it requires is shared with
-/// others that require the same.
+/// The result is the same as evaluating each filter by itself. The time grows with the number of filters whose rarest
+/// condition holds, however many others there are. Filters without a condition that requires a field
+/// ([`unindexed`](Self::unindexed)) are evaluated for every event. A set does not store its filters: filters share equal
+/// conditions.
 ///
-/// Cloning takes constant time, and the copies share what does not change; see [`LiveSet`] for a set that changes while
-/// others match with it.
+/// Cloning takes constant time, and clones share all data that does not change. [`LiveSet`] is a set that changes while
+/// other threads match with it.
 ///
 /// ```
 /// use filter::{Filter, FilterSet};
@@ -67,20 +67,20 @@ use crate::scan::{Invalid, Scan};
 /// ```
 #[derive(Clone, Debug)]
 pub struct FilterSet<Id: Clone + Eq + Hash> {
-    /// Shared with copies of the set, until one of them changes.
+    /// Shared with clones of the set, until one of them changes.
     parts: Arc<Parts<Id>>,
 }
 
-/// What a set consists of. Copies share its chunks.
+/// The data of a set. Clones share its chunks.
 #[derive(Clone, Debug)]
 struct Parts<Id> {
     index: Index,
-    /// By the number of its rule: a filter's id.
+    /// The id of each rule, by its number.
     ids: Arena<Option<Id>>,
-    /// Rules by id.
+    /// The rule of each id.
     rules: Table,
     seeds: RandomState,
-    /// What the next filter is given to keep the order.
+    /// The position of the last filter in the order of insertion.
     next: u64,
     depth: usize,
 }
@@ -92,7 +92,7 @@ impl<Id: Clone + Eq + Hash> Default for FilterSet<Id> {
 }
 
 impl<Id: Clone + Eq + Hash> FilterSet<Id> {
-    /// Without any filter.
+    /// Creates an empty set.
     pub fn new() -> Self {
         Self {
             parts: Arc::new(Parts {
@@ -106,7 +106,7 @@ impl<Id: Clone + Eq + Hash> FilterSet<Id> {
         }
     }
 
-    /// For gathering filters.
+    /// Creates a builder for a set.
     pub fn builder() -> FilterSetBuilder<Id> {
         FilterSetBuilder::new()
     }
@@ -115,24 +115,23 @@ impl<Id: Clone + Eq + Hash> FilterSet<Id> {
         Arc::make_mut(&mut self.parts).depth = depth;
     }
 
-    /// Adds a filter; whether its id is new. A filter that has this id already is replaced, and the new one takes its
-    /// place in the order.
+    /// Adds a filter and returns whether its id is new. Replaces a filter with the same id and takes its place in the
+    /// order.
     ///
-    /// Takes time linear in the size of the filter, on average over many; where others share the set, what has to be
-    /// copied first.
+    /// Takes amortized time linear in the size of the filter, and copies first the data that clones share and that changes.
     pub fn insert(&mut self, id: Id, filter: Filter) -> bool {
         Arc::make_mut(&mut self.parts).insert(id, &filter)
     }
 
-    /// A filter will be inserted soon: has the processor fetch what that begins with.
-    fn foresee(&self, id: &Id, filter: &Filter) {
+    /// Prefetches the data that inserting a filter reads first.
+    fn prefetch_insert(&self, id: &Id, filter: &Filter) {
         self.parts.rules.prefetch(self.parts.seeds.hash_one(id));
-        self.parts.index.foresee(filter.program());
+        self.parts.index.prefetch_insert(filter.program());
     }
 
-    /// Removes a filter; whether it was there.
+    /// Removes a filter and returns whether there was one with this id.
     ///
-    /// Takes time linear in the size of the filter and in how many others wait for the same condition as it does.
+    /// Takes time linear in the size of the filter and in the number of filters indexed by the same condition.
     pub fn remove(&mut self, id: &Id) -> bool {
         let hash = self.parts.seeds.hash_one(id);
         let found = self.parts.find(hash, id);
@@ -142,12 +141,12 @@ impl<Id: Clone + Eq + Hash> FilterSet<Id> {
         found.is_some()
     }
 
-    /// How many filters there are.
+    /// The number of filters.
     pub fn len(&self) -> usize {
         self.parts.ids.live()
     }
 
-    /// Whether there is none.
+    /// Whether the set has no filter.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -163,8 +162,8 @@ impl<Id: Clone + Eq + Hash> FilterSet<Id> {
         self.in_order(all.filter_map(|(rule, _)| u32::try_from(rule).ok()).collect())
     }
 
-    /// The filters that are checked against every event, because nothing that they require needs to be there; in order of
-    /// insertion.
+    /// The ids of the filters that are evaluated for every event, because none of their conditions requires a field; in
+    /// order of insertion.
     pub fn unindexed(&self) -> impl Iterator<Item = &Id> {
         self.in_order(self.parts.index.unindexed().collect())
     }
@@ -182,9 +181,9 @@ impl<Id: Clone + Eq + Hash> FilterSet<Id> {
         })
     }
 
-    /// The same, into memory that is kept.
+    /// As [`matches`](Self::matches), into memory that is reused.
     pub fn matches_into(&self, event: &Value, matches: &mut Matches) {
-        walk::walk_tree(&self.parts.index, event, &mut matches.scratch, &self.expect());
+        matching::match_value(&self.parts.index, event, &mut matches.scratch);
         self.sort(matches);
     }
 
@@ -193,8 +192,8 @@ impl<Id: Clone + Eq + Hash> FilterSet<Id> {
     /// One pass over the bytes, without a tree.
     ///
     /// # Errors
-    /// If the bytes are not JSON, or nest deeper than the limit. The whole document is checked, whatever the filters look
-    /// at; what is accepted is what `serde_json::from_slice::<Value>` accepts.
+    /// If the bytes are not JSON, or nested deeper than the limit. The whole document is checked, whatever fields the filters
+    /// name. Documents are accepted exactly if `serde_json::from_slice::<Value>` accepts them.
     pub fn matches_slice(&self, event: &[u8]) -> Result<Vec<&Id>, JsonError> {
         matches::with_memory(|matches| {
             self.matches_slice_into(event, matches)?;
@@ -202,17 +201,16 @@ impl<Id: Clone + Eq + Hash> FilterSet<Id> {
         })
     }
 
-    /// The same, into memory that is kept; without allocation once that has grown.
+    /// As [`matches_slice`](Self::matches_slice), into memory that is reused; it does not allocate once that has grown.
     ///
     /// # Errors
-    /// As [`matches_slice`](Self::matches_slice); there are no matches then.
+    /// As [`matches_slice`](Self::matches_slice). Then `matches` is empty.
     pub fn matches_slice_into(&self, event: &[u8], matches: &mut Matches) -> Result<(), JsonError> {
-        match walk::walk_bytes::<true, true>(
+        match matching::match_bytes::<true, true>(
             &self.parts.index,
             event,
             self.parts.depth,
             &mut matches.scratch,
-            &self.expect(),
         ) {
             Ok(()) => {
                 self.sort(matches);
@@ -225,10 +223,10 @@ impl<Id: Clone + Eq + Hash> FilterSet<Id> {
         }
     }
 
-    /// As [`matches_slice`](Self::matches_slice), for a document that is known to be valid and to have no key twice in
-    /// one object: it is read only until the answer is known.
+    /// As [`matches_slice`](Self::matches_slice), for a document that is known to be valid JSON without duplicate keys: it is
+    /// read only until the result is known.
     ///
-    /// What is answered for any other document is unspecified, though never an error, a panic or more than linear time.
+    /// For any other document the result is unspecified, but there is no error, no panic, and the time stays linear.
     pub fn matches_valid_slice(&self, event: &[u8]) -> Vec<&Id> {
         matches::with_memory(|matches| {
             self.matches_valid_slice_into(event, matches);
@@ -236,23 +234,18 @@ impl<Id: Clone + Eq + Hash> FilterSet<Id> {
         })
     }
 
-    /// The same, into memory that is kept; without allocation once that has grown.
+    /// As [`matches_valid_slice`](Self::matches_valid_slice), into memory that is reused; it does not allocate once that has
+    /// grown.
     pub fn matches_valid_slice_into(&self, event: &[u8], matches: &mut Matches) {
-        match walk::walk_bytes::<false, true>(
+        match matching::match_bytes::<false, true>(
             &self.parts.index,
             event,
             self.parts.depth,
             &mut matches.scratch,
-            &self.expect(),
         ) {
             Ok(()) => self.sort(matches),
             Err(Invalid) => matches.scratch.matched.clear(),
         }
-    }
-
-    /// Fetches the ids of rules that are likely to match.
-    fn expect(&self) -> impl Fn(u32) {
-        |rule| self.parts.ids.prefetch(rule)
     }
 
     fn sort(&self, matches: &mut Matches) {
@@ -261,7 +254,7 @@ impl<Id: Clone + Eq + Hash> FilterSet<Id> {
         }
     }
 
-    /// What the set holds and costs; takes time linear in its size.
+    /// The size and memory use of the set. Takes time linear in its size.
     pub fn stats(&self) -> SetStats {
         let Parts { index, ids, rules, .. } = &*self.parts;
         let mut stats = index.stats();
@@ -298,7 +291,7 @@ impl<Id: Clone + Eq + Hash> Parts<Id> {
         replaced.is_none()
     }
 
-    /// Takes out a rule that is there; gives its place in the order.
+    /// Removes a rule and returns its position in the order.
     fn take(&mut self, hash: u64, rule: u32) -> u64 {
         let order = self.index.order(rule);
         self.rules.remove(hash, rule);
@@ -308,7 +301,7 @@ impl<Id: Clone + Eq + Hash> Parts<Id> {
     }
 }
 
-/// One filter, by the same engine.
+/// The index of one filter.
 #[derive(Debug)]
 pub(crate) struct Single {
     index: Index,
@@ -321,10 +314,10 @@ impl Single {
         Self { index }
     }
 
-    /// Whether the filter matches a document; see [`walk::walk_bytes`].
+    /// Whether the filter matches a document; see [`matching::match_bytes`].
     pub(crate) fn matches<const CHECKED: bool>(&self, event: &[u8], depth: usize) -> Scan<bool> {
         matches::with_memory(|matches| {
-            walk::walk_bytes::<CHECKED, true>(&self.index, event, depth, &mut matches.scratch, &|_| ())?;
+            matching::match_bytes::<CHECKED, true>(&self.index, event, depth, &mut matches.scratch)?;
             Ok(!matches.is_empty())
         })
     }

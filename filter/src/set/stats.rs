@@ -1,8 +1,8 @@
-//! What a set holds and costs.
+//! Statistics of a set.
 
 use std::fmt;
 
-/// What a [`FilterSet`] holds, what it costs, and how its filters are found.
+/// Size and memory use of a [`FilterSet`], and the kinds of indexes that find its filters.
 ///
 /// ```
 /// use filter::{Filter, FilterSet};
@@ -19,15 +19,15 @@ use std::fmt;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SetStats {
-    /// How many filters there are.
+    /// The number of filters.
     pub filters: usize,
-    /// The memory that the set takes, in bytes, ids included but not what ids own elsewhere.
+    /// The memory of the set in bytes, ids included, but without the heap memory of ids.
     pub bytes: usize,
-    /// How many filters are checked against every event, because nothing that they require can be indexed.
+    /// The number of filters that are evaluated for every event, because none of their conditions requires a field.
     pub unindexed: usize,
-    /// How many fields the filters name, each counted once for each place where it can stand.
+    /// The number of fields that filters name, counted once for each path.
     pub fields: usize,
-    /// What filters are found by: the kind of index and how many entries it has. Kinds that are not in use are left out.
+    /// The kinds of indexes in use, and the number of entries of each.
     pub indexes: Vec<(&'static str, usize)>,
 }
 

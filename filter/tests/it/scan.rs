@@ -1,4 +1,4 @@
-//! The byte reader against serde_json: what one accepts the other accepts, whatever stands where in a block of 64 bytes.
+//! The byte reader accepts exactly the documents that serde_json accepts, with any token at any offset of a block of 64 bytes.
 
 use std::sync::LazyLock;
 
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::generate;
 
-/// What looks at everything there is, so that a document is walked as well as checked.
+/// Filters that read all of a document, so that it is walked as well as checked.
 static FILTERS: LazyLock<[Filter; 3]> = LazyLock::new(|| {
     [
         r#"{"a": {"$exists": true}}"#,
@@ -29,7 +29,7 @@ fn text(document: &[u8]) -> String {
     }
 }
 
-/// Whether serde_json accepts it, which all filters must agree on, in what they answer as well.
+/// Whether serde_json accepts a document. All filters must agree, and give the same results on bytes and parsed values.
 pub(crate) fn accepted(document: &[u8]) -> bool {
     let value = serde_json::from_slice::<Value>(document)
         .map(|_| crate::event(std::str::from_utf8(document).unwrap()));
@@ -39,7 +39,7 @@ pub(crate) fn accepted(document: &[u8]) -> bool {
         match &value {
             Ok(value) => {
                 assert_eq!(checked, Ok(filter.matches(value)), "{filter} on {}", text(document));
-                // Keys of these documents may repeat, which the other mode need not know.
+                // The other mode does not support duplicate keys.
                 let unique =
                     serde_json::to_string(value).is_ok_and(|again| keys(again.as_bytes()) == keys(document));
                 assert!(!unique || Ok(trusted) == checked, "{filter} on valid {}", text(document));
@@ -50,7 +50,7 @@ pub(crate) fn accepted(document: &[u8]) -> bool {
     value.is_ok()
 }
 
-/// How many colons there are, in strings too.
+/// The number of colons, those in strings included.
 fn keys(document: &[u8]) -> usize {
     document.iter().filter(|&&byte| byte == b':').count()
 }
@@ -85,7 +85,7 @@ fn blanks() -> BoxedStrategy<String> {
     prop_oneof![20 => Just(String::new()), 3 => "[ \t\n\r]{1,2}", 1 => "[ \n]{1,70}"].boxed()
 }
 
-/// JSON for the most part.
+/// Documents, most of which are valid JSON.
 fn document() -> BoxedStrategy<String> {
     let word = select(vec!["null", "true", "false"]).prop_map(str::to_owned);
     let leaf = prop_oneof![3 => number(), 3 => string(), 2 => word];
@@ -113,9 +113,9 @@ fn document() -> BoxedStrategy<String> {
     (blanks(), value, blanks()).prop_map(|(a, value, b)| format!("{a}{value}{b}")).boxed()
 }
 
-/// What goes wrong with a document on its way.
+/// A random modification of a document.
 #[derive(Clone, Debug)]
-enum Damage {
+enum Change {
     Set(usize, u8),
     Insert(usize, u8),
     Remove(usize),
@@ -123,7 +123,7 @@ enum Damage {
     Double(usize, usize),
 }
 
-impl Damage {
+impl Change {
     fn any() -> BoxedStrategy<Self> {
         let byte = prop_oneof![3 => select(&b"\"\\{}[],:-.0e1 \ntnu\x00\xff"[..]), 1 => any::<u8>()].boxed();
         prop_oneof![
@@ -155,19 +155,19 @@ proptest! {
     #![proptest_config(generate::config())]
 
     #[test]
-    fn documents_are_accepted_as_by_serde_json(document in document()) {
+    fn accepts_the_documents_that_serde_json_accepts(document in document()) {
         accepted(document.as_bytes());
     }
 
     #[test]
-    fn damaged_documents_are_refused_as_by_serde_json(document in document(), damage in Damage::any()) {
+    fn rejects_the_modified_documents_that_serde_json_rejects(document in document(), change in Change::any()) {
         let mut bytes = document.into_bytes();
-        damage.apply(&mut bytes);
+        change.apply(&mut bytes);
         accepted(&bytes);
     }
 
     #[test]
-    fn any_tokens_are_judged_as_by_serde_json(
+    fn agrees_with_serde_json_on_random_tokens(
         tokens in vec(select(vec!["{", "}", "[", "]", ",", ":", "\"\"", "\"a\"", "1", "null", " "]), 0..12),
     ) {
         accepted(format!("[{}]", tokens.concat()).as_bytes());
@@ -175,7 +175,7 @@ proptest! {
     }
 }
 
-/// Documents of one to three blocks, with something of everything.
+/// Documents of one to three blocks, with all kinds of tokens.
 const SMALL: [&str; 4] = [
     r#"{"a":[{"x":-122.42916360922355,"y":37.7,"z":0.0},{"x":1e5,"y":-0,"z":10}],"b":"\"\\\u00e9\ud83d\ude00","":null}"#,
     "[ [ ] , { } ,\n\t[ true, false ,null ], \"\" ,{ \"a\" : { \"b\" : [ 0 , -0.5E+3 ] } } ] ",
@@ -191,7 +191,7 @@ fn small_documents_are_valid() {
 }
 
 #[test]
-fn every_byte_at_every_place() {
+fn any_byte_at_any_offset() {
     for document in SMALL {
         for place in 0..document.len() {
             let mut bytes = document.as_bytes().to_vec();
@@ -204,7 +204,7 @@ fn every_byte_at_every_place() {
 }
 
 #[test]
-fn cut_short_or_with_a_byte_more_or_less_at_every_place() {
+fn cuts_insertions_and_removals_at_any_offset() {
     for document in SMALL {
         for place in 0..document.len() {
             let whole = place >= document.trim_end().len();
@@ -222,7 +222,7 @@ fn cut_short_or_with_a_byte_more_or_less_at_every_place() {
 }
 
 #[test]
-fn tokens_at_every_place_of_a_block() {
+fn tokens_at_any_offset_of_a_block() {
     let tokens = [
         r#""""#,
         r#""\"""#,
@@ -320,7 +320,7 @@ fn tokens_at_every_place_of_a_block() {
                 [("[", "]"), ("[1,", ",1]"), ("{\"a\":", "}"), ("{\"a\":", ",\"b\":1}"), ("[\"", "\"]")]
             {
                 for blank in [" ", "7"] {
-                    // As whitespace after the bracket, or as digits before it.
+                    // Whitespace after the bracket, or digits before it.
                     let pad = blank.repeat(before);
                     let document = if blank == " " {
                         format!("{open}{pad}{token}{pad}{close}")
@@ -336,7 +336,7 @@ fn tokens_at_every_place_of_a_block() {
 }
 
 #[test]
-fn backslashes_at_every_place_of_a_block() {
+fn backslashes_at_any_offset_of_a_block() {
     for before in 0..=70 {
         for run in 0..=70 {
             let document = format!("[\"{}{}\",\"]\"]", "a".repeat(before), "\\".repeat(run));
@@ -391,7 +391,7 @@ fn exponents_at_the_end_of_the_range() {
 }
 
 #[test]
-fn depth_is_limited_where_serde_json_limits_it() {
+fn the_default_depth_limit_is_that_of_serde_json() {
     for depth in [1, 2, 63, 64, 65, 66, 126, 127, 128, 129, 200, 300] {
         let nested = [
             format!("{}{}", "[".repeat(depth), "]".repeat(depth)),
@@ -428,7 +428,7 @@ fn depth_is_limited_where_serde_json_limits_it() {
 }
 
 #[test]
-fn text_that_is_not_utf_8_is_refused_wherever_it_stands() {
+fn invalid_utf_8_is_rejected_at_any_offset() {
     let wrong: [&[u8]; 8] = [
         b"\x80",
         b"\xc3",
@@ -455,7 +455,7 @@ fn text_that_is_not_utf_8_is_refused_wherever_it_stands() {
 
 #[test]
 fn hostile_documents_take_linear_time() {
-    // Enough for anything that is not linear to take minutes.
+    // At this size, anything worse than linear takes minutes.
     const SIZE: usize = 300_000;
     for piece in [
         "[", "{\"a\":", "[[],", "{", "]", "\"\\\\", "[\"\\\\", "1", "[1", "-", "1e1", "[1.", " ", "[ ", "\\",

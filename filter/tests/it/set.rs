@@ -1,4 +1,4 @@
-//! Sets against their filters, each asked alone.
+//! Sets give the same results as their filters evaluated one by one.
 
 use filter::{Dialect, Filter, FilterOptions, FilterSet, LiveSet, Matches};
 use proptest::collection::vec;
@@ -19,7 +19,7 @@ fn any_filter() -> BoxedStrategy<Filter> {
     .boxed()
 }
 
-/// What the set answers, in every way that it can be asked, which must be one answer.
+/// The result of a set, which must be the same through all of its methods.
 fn answer(set: &FilterSet<usize>, event: &Value) -> Vec<usize> {
     let text = event.to_string();
     let of_value: Vec<usize> = set.matches(event).into_iter().copied().collect();
@@ -27,18 +27,18 @@ fn answer(set: &FilterSet<usize>, event: &Value) -> Vec<usize> {
     let of_valid: Vec<usize> = set.matches_valid_slice(text.as_bytes()).into_iter().copied().collect();
     assert_eq!(of_bytes, of_value, "bytes: {text}");
     assert_eq!(of_valid, of_value, "known to be valid: {text}");
-    // Between others, from which nothing may be left over.
+    // In a batch, the other events must not affect the result.
     let events = ["{}", &text, "[]", "{", r#"{"a":"x","b":[{"c":1}]}"#].map(str::as_bytes);
     let alone = |event: &[u8]| set.matches_slice(event).ok().map(|ids| ids.into_iter().copied().collect());
     let mut of_many: Vec<Option<Vec<usize>>> = Vec::new();
     set.matches_slices(events, |found| {
         of_many.push(found.ok().map(|matches| matches.ids(set).copied().collect()));
     });
-    assert_eq!(of_many, events.map(alone), "among others: {text}");
+    assert_eq!(of_many, events.map(alone), "in a batch: {text}");
     let valid = [&text, "[]", &text].map(str::as_bytes);
     let mut of_many: Vec<Option<Vec<usize>>> = Vec::new();
     set.matches_valid_slices(valid, |matches| of_many.push(Some(matches.ids(set).copied().collect())));
-    assert_eq!(of_many, valid.map(alone), "known to be valid, among others: {text}");
+    assert_eq!(of_many, valid.map(alone), "known to be valid, in a batch: {text}");
     of_value
 }
 
@@ -47,11 +47,11 @@ fn expected(filters: &[(usize, Filter)], event: &Value) -> Vec<usize> {
 }
 
 proptest! {
-    // A case asks some thirty filters three ways.
+    // A case evaluates some thirty filters in several ways.
     #![proptest_config(generate::config_of(8))]
 
     #[test]
-    fn a_set_answers_as_its_filters_do(
+    fn a_set_matches_as_its_filters_do(
         filters in vec(any_filter(), 0..40),
         events in vec(generate::event(), 1..6),
     ) {
@@ -65,7 +65,7 @@ proptest! {
     }
 
     #[test]
-    fn a_set_that_has_changed_answers_as_a_new_one(
+    fn a_changed_set_matches_as_a_new_one(
         steps in vec((0..30_usize, any_filter(), any::<bool>()), 0..60),
         events in vec(generate::event(), 1..4),
     ) {
@@ -100,7 +100,7 @@ proptest! {
                 prop_assert_eq!(answer(set, event), expected(filters, event), "the copy: {}", event);
             }
         }
-        // What was there only for filters that are gone is gone too.
+        // An empty set keeps nothing of removed filters.
         for (id, _) in &filters {
             prop_assert!(set.remove(id));
         }
@@ -111,7 +111,7 @@ proptest! {
 }
 
 #[test]
-fn readers_keep_what_they_loaded() {
+fn readers_keep_the_set_that_they_loaded() {
     let live = LiveSet::from(FilterSet::new());
     let event = json!({"a": 1});
     let loaded = live.load();
@@ -166,13 +166,13 @@ fn the_last_of_duplicate_keys_counts() {
         set.matches_slice_into(event.as_bytes(), &mut matches).unwrap();
         assert!(matches.ids(&set).eq(&expected), "{event}");
         set.matches_slices([event.as_bytes()], |found| {
-            assert!(found.unwrap().ids(&set).eq(&expected), "{event}, among others");
+            assert!(found.unwrap().ids(&set).eq(&expected), "{event}, in a batch");
         });
     }
 }
 
 #[test]
-fn a_filter_is_indexed_unless_nothing_has_to_be_there() {
+fn a_filter_is_unindexed_if_no_condition_requires_a_field() {
     let indexed = [
         r#"{"a": 1}"#,
         r#"{"a": [{"$startsWith": "x"}, {"$endsWith": "y"}]}"#,
@@ -202,8 +202,8 @@ fn a_filter_is_indexed_unless_nothing_has_to_be_there() {
 }
 
 #[test]
-fn one_filter_among_many_is_found_by_its_rarest_condition() {
-    // All share the type; were they found by it, all would be checked for every event.
+fn filters_are_indexed_by_their_rarest_condition() {
+    // All filters share the type. An index on the type would check all of them for every event.
     let mut set = FilterSet::new();
     for id in 0..2000_u32 {
         let text = format!(r#"{{"type": "order", "customer": {{"id": {id}}}, "total": {{"$gte": {id}}}}}"#);
@@ -215,9 +215,9 @@ fn one_filter_among_many_is_found_by_its_rarest_condition() {
     assert_eq!(exact.map(|(_, entries)| entries), Some(2000));
 }
 
-/// So many that what is likely to be looked at is fetched ahead, by hints that go out of date here.
+/// The set is large enough for prefetching, and removals make its hints out of date.
 #[test]
-fn a_large_set_answers_as_its_filters_do() {
+fn a_large_set_matches_as_its_filters_do() {
     const RULES: usize = 30_000;
     let filter = |number: usize| {
         let (lot, street) = (number / 2, number % 7);
@@ -278,7 +278,7 @@ fn hostile_events_neither_overflow_the_stack_nor_take_long() {
             let _ = set.matches_valid_slice(&event.as_bytes()[..event.len() / 2]);
         }
     }
-    // The same found again and again is looked at once.
+    // Repeated values are evaluated once.
     let same = vec![json!({"b": "same", "c": "z"}); 20_000];
     let scalars = vec![json!("same"); 20_000];
     let event = json!({"a": same, "d": "a".repeat(100_000), "b": scalars});
@@ -287,9 +287,9 @@ fn hostile_events_neither_overflow_the_stack_nor_take_long() {
     assert_eq!(set.matches(&json!({"a": {"b": vec![json!("same"); 20_000]}})).len(), 37);
 }
 
-/// Gathered, a filter is inserted later than it is added; what that comes to is the same.
+/// A builder delays insertions, which must not change the result.
 #[test]
-fn what_is_gathered_is_inserted_in_its_order() {
+fn a_builder_inserts_filters_in_order() {
     let filter = |n: usize| Filter::parse(&format!(r#"{{"n":["{}"],"k":["{}"]}}"#, n % 3, n % 2)).unwrap();
     let event = json!({"n": "1", "k": "1"});
     for count in 0..40 {
@@ -302,5 +302,36 @@ fn what_is_gathered_is_inserted_in_its_order() {
         assert_eq!(built.len(), set.len());
         assert_eq!(answer(&built, &event), answer(&set, &event));
         assert!(built.ids().eq(set.ids()));
+    }
+}
+
+/// The text of an item of a list by its index.
+type ListItem = fn(usize) -> String;
+
+#[test]
+fn filters_with_long_lists_are_indexed_in_linear_time() {
+    // At this size, quadratic time takes minutes.
+    const LENGTH: usize = 30_000;
+    let items: [(ListItem, Value); 5] = [
+        (|n| n.to_string(), json!(LENGTH - 1)),
+        (|n| format!(r#"{{"$startsWith": "p{n}-"}}"#), json!("p7-x")),
+        (|n| format!(r#"{{"$between": [{n}, {n}.5]}}"#), json!(7.25)),
+        (|n| format!(r#"{{"$cidr": "10.{}.{}.0/24"}}"#, n / 256, n % 256), json!("10.1.2.3")),
+        (|n| format!(r#"{{"$some": [{n}]}}"#), json!([1, 7])),
+    ];
+    for (item, value) in items {
+        let list: Vec<String> = (0..LENGTH).map(item).collect();
+        let filter = Filter::parse(&format!(r#"{{"a": [{}]}}"#, list.join(","))).unwrap();
+        let event = json!({"a": value});
+        let mut set = FilterSet::new();
+        set.insert(0, filter.clone());
+        // Enough filters on the field to find them by their keys.
+        for id in 1..40 {
+            set.insert(id, Filter::parse(&format!(r#"{{"a": "other {id}"}}"#)).unwrap());
+        }
+        assert_eq!(set.matches(&event), [&0], "{event}");
+        assert!(filter.matches_slice(event.to_string().as_bytes()).unwrap(), "{event}");
+        assert!(set.remove(&0));
+        assert!(set.matches(&event).is_empty(), "{event}");
     }
 }

@@ -1,6 +1,6 @@
-//! AVX2 and what came with it in x86-64-v3: 32 bytes at once, bits counted, cleared and multiplied by single instructions.
+//! AVX2 and the other instructions of x86-64-v3: 32 bytes at once; bits counted, cleared and multiplied by one instruction.
 
-#![expect(unsafe_code, reason = "instructions that a processor may lack cannot be had otherwise")]
+#![expect(unsafe_code, reason = "instructions beyond the baseline of the target need it")]
 
 use std::arch::is_x86_feature_detected as has;
 use std::arch::x86_64::{
@@ -10,16 +10,15 @@ use std::arch::x86_64::{
 };
 use std::sync::LazyLock;
 
-use super::Machine;
+use super::{Machine, Task};
 use crate::scan::lanes::BLOCK;
-use crate::scan::{Scan, container};
 
 /// The proof that the processor has AVX2, BMI, LZCNT, POPCNT and PCLMULQDQ.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::scan) struct Avx2(());
 
 impl Avx2 {
-    /// Whether this processor has all of them.
+    /// The proof, if this processor has all of them.
     #[inline]
     pub(in crate::scan) fn detected() -> Option<Self> {
         static DETECTED: LazyLock<bool> = LazyLock::new(|| {
@@ -33,14 +32,14 @@ impl Avx2 {
         DETECTED.then_some(Self(()))
     }
 
-    /// [`container::checked`] with these instructions: what is inlined into a function is compiled for what that may use.
-    pub(in crate::scan) fn checked(self, bytes: &[u8], room: usize) -> Scan<usize> {
+    /// Runs a task with these instructions: code inlined into a function is compiled for the features of that function.
+    pub(super) fn run<T: Task>(self, task: T) -> T::Output {
         #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt,pclmulqdq")]
-        fn checked(machine: Avx2, bytes: &[u8], room: usize) -> Scan<usize> {
-            container::checked_by(machine, bytes, room)
+        fn run<T: Task>(machine: Avx2, task: T) -> T::Output {
+            task.run(machine)
         }
         // SAFETY: `self` exists only where `detected` has found these features.
-        unsafe { checked(self, bytes, room) }
+        unsafe { run(self, task) }
     }
 
     #[inline(always)]
@@ -83,14 +82,14 @@ impl Avx2 {
     }
 }
 
-/// Closures are not compiled for what their surroundings may use until they are inlined, so there are none here.
+/// There are no closures here: a closure is not compiled for the features of the function around it unless it is inlined.
 impl Machine for Avx2 {
     type Block = [__m256i; 2];
 
     #[inline(always)]
     fn block(self, bytes: &[u8; BLOCK]) -> Self::Block {
         let (halves, _) = bytes.as_chunks::<32>();
-        // SAFETY: `self` proves AVX2, and 32 bytes are read of 32.
+        // SAFETY: `self` proves AVX2, and each half has the 32 bytes that are read.
         unsafe {
             [_mm256_loadu_si256(halves[0].as_ptr().cast()), _mm256_loadu_si256(halves[1].as_ptr().cast())]
         }
@@ -130,8 +129,8 @@ impl Machine for Avx2 {
 
     #[inline(always)]
     fn parity(self, bits: u64) -> u64 {
-        // A product without carries by all ones adds up, at each place, the bits up to it.
-        // SAFETY: `self` proves PCLMULQDQ; SSE2 is there on all of x86-64.
+        // The carry-less product with all ones has, at each bit, the exclusive or of the bits up to it.
+        // SAFETY: `self` proves PCLMULQDQ; all of x86-64 has SSE2.
         unsafe {
             let product = _mm_clmulepi64_si128::<0>(_mm_cvtsi64_si128(bits as i64), _mm_set1_epi8(-1));
             _mm_cvtsi128_si64(product) as u64

@@ -1,173 +1,184 @@
-//! The index of a set: rules, what they require, and how they are found by what an event has.
+//! The index of a set: which requirements its rules consist of, and how the values of an event find them.
 //!
 //! ```text
-//!  rule ──► members ──► fact ──► slot              a condition on a field
-//!                  ├──► pattern ──► members, level     what must hold together for one object
-//!                  └──► junction ──► patterns          any, all or none of them
+//!  rule ──► requirements ──► predicate ──► field node              a condition on one field
+//!                       ├──► pattern ──► requirements, object node   all of them, on one nested object
+//!                       └──► junction ──► patterns                   any or none of them
 //!
-//!  value ──► keys ──► facts ──► patterns ──► … ──► rules
+//!  value ──► keys ──► predicates ──► patterns ──► … ──► rules
 //! ```
 //!
-//! A [`Level`] is a place where objects can stand: the event itself, or the value of a field. Its [`Slot`]s are the fields
-//! that filters name there. A pattern is what a nested filter requires of one object, so that conditions on an array of
-//! objects are judged together, element by element, and an array costs no more than its elements do. Equal facts,
-//! patterns and junctions exist once, however many rules have them.
+//! A pattern is a nested filter: its requirements hold together for one object, so an array of objects is matched element by
+//! element. Equal predicates, patterns and junctions are stored once, however many rules share them, and counted by `uses`.
 //!
-//! Each pattern and rule waits at the one of its members that is expected to hold least often (its *access*), and is
-//! checked only when that holds. One that has no member which a value must be there for is checked for every object of its
-//! level.
+//! Each pattern and rule has an *access*: the requirement that is expected to hold least often. It is posted there, and
+//! checked only when that requirement holds. A pattern or rule whose requirements may all hold without any field is
+//! unindexed: it is checked for every object at its node.
 //!
-//! What always holds: whatever is held by nothing any more is gone, so that a set does not remember what it once held.
+//! Invariant: an entry without uses is removed at once, so a set keeps nothing of removed filters.
 
-mod ahead;
-mod direct;
-mod fact;
-mod judge;
-mod level;
-mod member;
+mod field_tree;
 mod plan;
+mod postings;
+mod predicate;
+mod prefetch;
+mod prefilter;
 mod ranges;
-mod scratch;
-mod wake;
+mod requirement;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::sync::Arc;
 
-use ahead::Ahead;
-pub(super) use ahead::Expect;
-use fact::{Fact, Key, Tag, Test};
+pub(super) use field_tree::{FieldNode, ObjectNode, Probe};
 use foldhash::fast::RandomState;
-pub(super) use judge::{Judge, Scope};
-pub(super) use level::Level;
-use level::Slot;
-use member::{Junction, Kind, Member, Members, Pattern, Place, Rule, Wake};
+use predicate::{Key, Test};
+pub(super) use predicate::{Predicate, Tag, block_bytes, number_bytes};
+use prefetch::PrefetchHint;
+pub(super) use prefilter::{Candidate, TextEnds};
 use ranges::Bucket;
-pub(super) use scratch::{Held, Scratch};
+pub(super) use ranges::sort_key;
+pub(super) use requirement::{Dependent, Posting, Requirement, RequirementKind, Requirements};
+use requirement::{Junction, Pattern, Position, Rule};
 
 use super::stats::SetStats;
-use super::store::{Arena, Late, Table};
+use super::store::{Arena, DeferredTable, Table};
 use crate::ast;
 use crate::compile::copy::Fragment;
 use crate::ops::{Leaf, Literal};
 use crate::program::{self, Node, Program};
 
-/// The level of the event itself.
+/// The object node of the event itself.
 pub(super) const ROOT: u32 = 0;
 
-/// Rules by what they require. Copies share what does not change.
+/// All rules of a set. Clones share all data that does not change.
 #[derive(Clone, Debug)]
 pub(super) struct Index {
     seeds: RandomState,
-    levels: Arena<Level>,
-    slots: Arena<Slot>,
-    facts: Arena<Fact>,
-    patterns: Arena<Pattern>,
-    junctions: Arena<Junction>,
-    rules: Arena<Rule>,
+    pub(super) objects: Arena<ObjectNode>,
+    pub(super) fields: Arena<FieldNode>,
+    pub(super) predicates: Arena<Predicate>,
+    pub(super) patterns: Arena<Pattern>,
+    pub(super) junctions: Arena<Junction>,
+    pub(super) rules: Arena<Rule>,
     buckets: Arena<Bucket>,
-    slot_table: Table,
-    fact_table: Table<Ahead>,
-    pattern_table: Late,
+    field_table: Table,
+    pub(super) predicate_table: Table<PrefetchHint>,
+    pattern_table: DeferredTable,
     junction_table: Table,
     bucket_table: Table,
-    /// Members of patterns that are being added; empty otherwise.
-    gathered: Vec<Member>,
+    /// A stack of requirements, used while a rule is added.
+    stack: Vec<Requirement>,
 }
 
 impl Index {
     pub(super) fn new() -> Self {
-        let mut levels = Arena::default();
-        levels.add(Level::root());
+        let mut objects = Arena::default();
+        objects.add(ObjectNode::root());
         Self {
             seeds: RandomState::default(),
-            levels,
-            slots: Arena::default(),
-            facts: Arena::default(),
+            objects,
+            fields: Arena::default(),
+            predicates: Arena::default(),
             patterns: Arena::default(),
             junctions: Arena::default(),
             rules: Arena::default(),
             buckets: Arena::default(),
-            slot_table: Table::default(),
-            fact_table: Table::default(),
-            pattern_table: Late::default(),
+            field_table: Table::default(),
+            predicate_table: Table::default(),
+            pattern_table: DeferredTable::default(),
             junction_table: Table::default(),
             bucket_table: Table::default(),
-            gathered: Vec::new(),
+            stack: Vec::new(),
         }
     }
 
-    /// Adds a rule that requires what a program does; gives its number. Takes time linear in the program's size.
+    /// Adds the rule of a program and returns its number. Takes time linear in the size of the program.
     pub(super) fn add(&mut self, program: &Program, order: u64) -> u32 {
         let root = &program.patterns[program.root];
-        let members = self.members(program, root, ROOT);
-        let (access, _) = self.access(&members);
+        let requirements = self.requirements(program, root, ROOT);
+        let (position, _) = self.access(&requirements);
+        let other = self.other(&requirements, position);
+        let access = position.map(|position| requirements.get(position));
         let on_empty = program.on_empty(root);
-        let blank = root.members.is_empty();
-        let rule = self.rules.add(Rule { members, order, access, on_empty, blank });
-        let Rule { members, .. } = self.rules.at(rule);
-        let wake = Wake::new(self.rules.at(rule).waiter(), rule, self.other(members, access));
-        match access.map(|access| members.get(access)) {
-            Some(access) => {
-                self.wait(access, wake);
-                self.look_ahead(access, rule);
-            }
-            None => self.levels.at_mut(ROOT).unindexed.push(wake),
+        let always = root.members.is_empty();
+        let rule = self.rules.add(Rule { requirements, order, access: position, on_empty, always });
+        self.add_posting(access, ROOT, Posting::new(self.rules.at(rule).dependent(), rule, other));
+        if let Some(access) = access {
+            self.set_hint(access);
         }
         rule
     }
 
-    /// Removes a rule. Takes time linear in its size and in how many others wait where it does.
+    /// Removes a rule. Takes time linear in its size and in the number of dependents that share its access.
     pub(super) fn remove(&mut self, rule: u32) {
-        let wake = Wake::new(self.rules.at(rule).waiter(), rule, None);
-        let Rule { members, access, .. } = self.rules.take(rule);
-        match access {
-            Some(access) => self.unwait(members.get(access), wake),
-            None => self.levels.at_mut(ROOT).unindexed.remove(|other| other.is_of(wake)),
-        }
-        members.iter().for_each(|member| self.release(member));
+        let posting = Posting::new(self.rules.at(rule).dependent(), rule, None);
+        let Rule { requirements, access, .. } = self.rules.take(rule);
+        self.remove_posting(access.map(|access| requirements.get(access)), ROOT, posting);
+        requirements.iter().for_each(|requirement| self.release(requirement));
     }
 
-    /// What keeps the order of insertion.
+    /// The patterns of a node that hold for a value without fields, deep ones excepted.
+    pub(super) fn patterns_without_fields(&self, object: u32) -> impl Iterator<Item = u32> {
+        let unindexed = self.objects.at(object).unindexed.as_slice().iter();
+        unindexed.map(|&posting| posting.dependent().1).filter(|&number| {
+            let pattern = self.patterns.at(number);
+            pattern.on_empty && !pattern.deep
+        })
+    }
+
+    /// The rules that hold for an event other than an object. For null, only the rule `{}` holds.
+    pub(super) fn rules_without_fields(&self, null: bool) -> impl Iterator<Item = u32> {
+        self.unindexed().filter(move |&number| {
+            let rule = self.rules.at(number);
+            if null { rule.always } else { rule.on_empty }
+        })
+    }
+
+    /// A number that increases with the order of insertion.
     pub(super) fn order(&self, rule: u32) -> u64 {
         self.rules.at(rule).order
     }
 
-    /// What there is, and the memory that it takes.
     pub(super) fn stats(&self) -> SetStats {
         let mut indexes: BTreeMap<&'static str, usize> = BTreeMap::new();
-        for slot in self.slots.iter() {
-            *indexes.entry("asked one by one").or_default() += slot.direct.len();
-            for probe in &slot.probes {
+        for field in self.fields.iter() {
+            *indexes.entry("asked one by one").or_default() += field.candidates.len();
+            for probe in &field.probes {
                 *indexes.entry(probe.tag.name()).or_default() += probe.count as usize;
             }
         }
         indexes.retain(|_, entries| *entries > 0);
-        let facts = self.facts.iter().map(|fact| fact.test.bytes() + fact.wakes.bytes()).sum::<usize>();
-        let patterns = self.patterns.iter().map(|p| p.members.bytes() + p.wakes.bytes()).sum::<usize>();
-        let rules = self.rules.iter().map(|rule| rule.members.bytes()).sum::<usize>();
+        let predicates = self
+            .predicates
+            .iter()
+            .map(|predicate| predicate.test.bytes() + predicate.postings.bytes())
+            .sum::<usize>();
+        let patterns =
+            self.patterns.iter().map(|p| p.requirements.bytes() + p.postings.bytes()).sum::<usize>();
+        let rules = self.rules.iter().map(|rule| rule.requirements.bytes()).sum::<usize>();
         let junctions = self.junctions.iter().map(|j| size_of_val(&*j.patterns)).sum::<usize>();
-        let slots = self.slots.iter().map(Slot::bytes).sum::<usize>();
-        let levels = self.levels.iter().map(Level::bytes).sum::<usize>();
+        let fields = self.fields.iter().map(FieldNode::bytes).sum::<usize>();
+        let objects = self.objects.iter().map(ObjectNode::bytes).sum::<usize>();
         let ranges = self.buckets.iter().map(Bucket::bytes).sum::<usize>();
-        let owned = facts + patterns + rules + junctions + slots + levels + ranges;
-        let arenas = self.levels.bytes()
-            + self.slots.bytes()
-            + self.facts.bytes()
+        let owned = predicates + patterns + rules + junctions + fields + objects + ranges;
+        let arenas = self.objects.bytes()
+            + self.fields.bytes()
+            + self.predicates.bytes()
             + self.patterns.bytes()
             + self.junctions.bytes()
             + self.rules.bytes()
             + self.buckets.bytes();
-        let tables = self.slot_table.bytes()
-            + self.fact_table.bytes()
+        let tables = self.field_table.bytes()
+            + self.predicate_table.bytes()
             + self.pattern_table.bytes()
             + self.junction_table.bytes()
             + self.bucket_table.bytes();
         SetStats {
             bytes: owned + arenas + tables,
             unindexed: self.unindexed().count(),
-            fields: self.slots.live(),
+            fields: self.fields.live(),
             indexes: indexes.into_iter().collect(),
             ..SetStats::default()
         }
@@ -175,186 +186,179 @@ impl Index {
 
     /// The rules that are checked against every event.
     pub(super) fn unindexed(&self) -> impl Iterator<Item = u32> {
-        self.levels.at(ROOT).unindexed.as_slice().iter().map(|&wake| wake.waiter().1)
+        self.objects.at(ROOT).unindexed.as_slice().iter().map(|&posting| posting.dependent().1)
     }
 
-    /// What a pattern requires, each thing held once more. What always holds is left out, what is there twice stays once.
-    fn members(&mut self, program: &Program, pattern: &program::Pattern, level: u32) -> Members {
-        let start = self.gathered.len();
-        self.gather(program, pattern, level);
-        self.gathered[start..].sort_unstable();
+    /// The requirements of a pattern, without duplicates and without members that always hold. Adds one use to each.
+    fn requirements(&mut self, program: &Program, pattern: &program::Pattern, object: u32) -> Requirements {
+        let start = self.stack.len();
+        self.push_requirements(program, pattern, object);
+        self.stack[start..].sort_unstable();
         let mut kept = start;
-        for place in start..self.gathered.len() {
-            let member = self.gathered[place];
-            if self.gathered[start..kept].last() == Some(&member) {
-                self.release(member);
+        for at in start..self.stack.len() {
+            let requirement = self.stack[at];
+            if self.stack[start..kept].last() == Some(&requirement) {
+                self.release(requirement);
             } else {
-                self.gathered[kept] = member;
+                self.stack[kept] = requirement;
                 kept += 1;
             }
         }
-        let members = Members::new(&self.gathered[start..kept]);
-        self.gathered.truncate(start);
-        members
+        let requirements = Requirements::new(&self.stack[start..kept]);
+        self.stack.truncate(start);
+        requirements
     }
 
-    fn gather(&mut self, program: &Program, pattern: &program::Pattern, level: u32) {
+    fn push_requirements(&mut self, program: &Program, pattern: &program::Pattern, object: u32) {
         for member in &program.members[pattern.members] {
             match member {
                 program::Member::Field { name, node } => {
-                    let member = self.field(program, program.name(*name), node, level);
-                    self.gathered.extend(member);
+                    let requirement = self.field(program, program.name(*name), node, object);
+                    self.stack.extend(requirement);
                 }
                 program::Member::Junction { kind: ast::Junction::And, patterns } => {
                     for pattern in &program.patterns[*patterns] {
-                        self.gather(program, pattern, level);
+                        self.push_requirements(program, pattern, object);
                     }
                 }
                 program::Member::Junction { kind, patterns } => {
-                    let mut alternatives: Vec<u32> = program.patterns[*patterns]
+                    let mut patterns: Vec<u32> = program.patterns[*patterns]
                         .iter()
-                        .map(|pattern| self.pattern(program, pattern, level, false))
+                        .map(|pattern| self.pattern(program, pattern, object, false))
                         .collect();
-                    alternatives.sort_unstable();
-                    let junction = self.junction(*kind == ast::Junction::Or, alternatives);
-                    self.gathered.push(Member::new(Kind::Junction, junction));
+                    patterns.sort_unstable();
+                    let junction = self.junction(*kind == ast::Junction::Or, patterns);
+                    self.stack.push(Requirement::new(RequirementKind::Junction, junction));
                 }
             }
         }
     }
 
-    fn field(&mut self, program: &Program, name: &str, node: &Node, level: u32) -> Option<Member> {
+    fn field(&mut self, program: &Program, name: &str, node: &Node, object: u32) -> Option<Requirement> {
         match *node {
             Node::All(run) if run.is_empty() => None,
             Node::Nested(pattern) if !program.patterns[pattern].members.is_empty() => {
-                Some(self.nested(program, pattern, name, level, false))
+                Some(self.nested(program, pattern, name, object, false))
             }
             Node::NestedScalars { pattern, absent: false } => {
-                Some(self.nested(program, pattern, name, level, true))
+                Some(self.nested(program, pattern, name, object, true))
             }
             _ => {
-                let slot = self.slot(level, name);
-                let fact = self.condition(program, node, slot);
-                Some(Member::new(Kind::Fact, fact))
+                let field = self.field_node(object, name);
+                let predicate = self.condition(program, node, field);
+                Some(Requirement::new(RequirementKind::Predicate, predicate))
             }
         }
     }
 
-    /// A pattern that must hold for the value of a field.
+    /// The pattern of a nested filter on a field's value.
     fn nested(
         &mut self,
         program: &Program,
         pattern: program::Id<program::Pattern>,
         name: &str,
-        level: u32,
+        object: u32,
         deep: bool,
-    ) -> Member {
-        let slot = self.slot(level, name);
-        let inner = self.level_under(slot);
+    ) -> Requirement {
+        let field = self.field_node(object, name);
+        let inner = self.object_under(field);
         let number = self.pattern(program, &program.patterns[pattern], inner, deep);
-        self.list(number);
-        Member::new(Kind::Pattern, number)
+        self.add_requirement_use(number);
+        Requirement::new(RequirementKind::Pattern, number)
     }
 
-    fn condition(&mut self, program: &Program, node: &Node, slot: u32) -> u32 {
+    fn condition(&mut self, program: &Program, node: &Node, field: u32) -> u32 {
         let deep = matches!(node, Node::Scalars { .. } | Node::NestedScalars { .. });
         match only_leaf(program, node) {
             Some(leaf) => match simple(leaf) {
-                Some((tag, payload)) => self.key(slot, tag.deep(deep), &payload),
-                None => self.fact(slot, deep, Test::Leaf(Box::new(leaf.clone()))),
+                Some((tag, payload)) => self.key(field, tag.deep(deep), &payload),
+                None => self.predicate(field, deep, Test::Leaf(Box::new(leaf.clone()))),
             },
-            None => self.fact(slot, deep, Test::Node(Arc::new(Fragment::new(program, node)))),
+            None => self.predicate(field, deep, Test::Node(Arc::new(Fragment::new(program, node)))),
         }
     }
 
-    fn key(&mut self, slot: u32, tag: Tag, payload: &[u8]) -> u32 {
-        let hash = self.key_hash(slot, tag, payload);
-        let found = self.find_key(hash, slot, tag, payload);
-        self.hold_fact(hash, slot, found, || (tag.is_deep(), Test::of_key(tag, payload)))
+    fn key(&mut self, field: u32, tag: Tag, payload: &[u8]) -> u32 {
+        let hash = self.key_hash(field, tag, payload);
+        let found = self.find_key(hash, field, tag, payload);
+        self.add_predicate(hash, field, found, || (tag.is_deep(), Test::of_key(tag, payload)))
     }
 
-    fn fact(&mut self, slot: u32, deep: bool, test: Test) -> u32 {
-        let hash = self.test_hash(slot, &test);
-        let found = self.fact_table.find(hash, |number| {
-            let fact = self.facts.at(number);
-            fact.slot == slot && fact.deep == deep && same(&fact.test, &test)
+    fn predicate(&mut self, field: u32, deep: bool, test: Test) -> u32 {
+        let hash = self.test_hash(field, &test);
+        let found = self.predicate_table.find(hash, |number| {
+            let predicate = self.predicates.at(number);
+            predicate.field == field && predicate.deep == deep && same(&predicate.test, &test)
         });
-        self.hold_fact(hash, slot, found, || (deep, test))
+        self.add_predicate(hash, field, found, || (deep, test))
     }
 
-    /// Holds a fact once more, or for the first time.
-    fn hold_fact(
+    /// Adds a use to the predicate that was found, or adds the predicate.
+    fn add_predicate(
         &mut self,
         hash: u64,
-        slot: u32,
+        field: u32,
         found: Option<u32>,
         make: impl FnOnce() -> (bool, Test),
     ) -> u32 {
-        if let Some(fact) = found {
-            self.facts.at_mut(fact).uses += 1;
-            return fact;
+        if let Some(predicate) = found {
+            self.predicates.at_mut(predicate).uses += 1;
+            return predicate;
         }
         let (deep, test) = make();
-        let mut fact = Fact { slot, uses: 1, deep, test, ..Fact::default() };
-        fact.on_missing = judge::on_missing(&fact);
-        fact.cost = match (fact.test.key(), fact.on_missing) {
+        let mut predicate = Predicate { field, uses: 1, deep, test, ..Predicate::default() };
+        predicate.on_missing = predicate.holds_for_missing();
+        predicate.cost = match (predicate.test.key(), predicate.on_missing) {
             (_, true) => u8::MAX,
             (Some((tag, payload)), _) => plan::key_cost(tag, payload.len()),
-            (None, false) => plan::plan(&fact).map_or(u8::MAX, |plan| plan.cost),
+            (None, false) => plan::plan(&predicate).map_or(u8::MAX, |plan| plan.cost),
         };
-        self.hold_slot(slot);
-        let number = self.facts.add(fact);
-        self.fact_table.insert(hash, number);
+        self.use_field(field);
+        let number = self.predicates.add(predicate);
+        self.predicate_table.insert(hash, number);
         number
     }
 
     #[inline]
-    fn find_key(&self, hash: u64, slot: u32, tag: Tag, payload: &[u8]) -> Option<u32> {
-        self.fact_table.find(hash, |number| self.has_key(number, slot, tag, payload))
+    pub(super) fn find_key(&self, hash: u64, field: u32, tag: Tag, payload: &[u8]) -> Option<u32> {
+        self.predicate_table.find(hash, |number| self.has_key(number, field, tag, payload))
     }
 
     #[inline]
-    fn has_key(&self, fact: u32, slot: u32, tag: Tag, payload: &[u8]) -> bool {
-        let fact = self.facts.at(fact);
-        fact.slot == slot && fact.test.key().is_some_and(|(t, p)| t == tag && p == payload)
+    pub(super) fn has_key(&self, predicate: u32, field: u32, tag: Tag, payload: &[u8]) -> bool {
+        let predicate = self.predicates.at(predicate);
+        predicate.field == field && predicate.test.key().is_some_and(|(t, p)| t == tag && p == payload)
     }
 
     #[inline]
-    fn key_hash(&self, slot: u32, tag: Tag, payload: &[u8]) -> u64 {
-        key_hash(&self.seeds, slot, tag, payload)
+    pub(super) fn key_hash(&self, field: u32, tag: Tag, payload: &[u8]) -> u64 {
+        key_hash(&self.seeds, field, tag, payload)
     }
 
-    fn test_hash(&self, slot: u32, test: &Test) -> u64 {
-        test_hash(&self.seeds, slot, test)
+    fn test_hash(&self, field: u32, test: &Test) -> u64 {
+        test_hash(&self.seeds, field, test)
     }
 
-    fn pattern(&mut self, program: &Program, pattern: &program::Pattern, level: u32, deep: bool) -> u32 {
-        let members = self.members(program, pattern, level);
-        let hash = pattern_hash(&self.seeds, level, deep, &members);
-        // What has a member that nobody else has, is new.
-        let new = members.iter().any(|member| self.uses(member) == 1);
-        let alike = |number| {
+    fn pattern(&mut self, program: &Program, pattern: &program::Pattern, object: u32, deep: bool) -> u32 {
+        let requirements = self.requirements(program, pattern, object);
+        let hash = pattern_hash(&self.seeds, object, deep, &requirements);
+        // A requirement that nothing else uses yet makes the pattern a new one, without a lookup.
+        let new = requirements.iter().any(|requirement| self.uses(requirement) == 1);
+        let same = |number| {
             let other = self.patterns.at(number);
-            other.level == level && other.deep == deep && other.members == members
+            other.object == object && other.deep == deep && other.requirements == requirements
         };
-        if !new && let Some(number) = self.pattern_table.find(hash, alike) {
-            members.iter().for_each(|member| self.release(member));
+        if !new && let Some(number) = self.pattern_table.find(hash, same) {
+            requirements.iter().for_each(|requirement| self.release(requirement));
             self.patterns.at_mut(number).uses += 1;
             return number;
         }
-        let (access, cost) = self.access(&members);
-        let on_empty = members.iter().all(|member| self.on_missing(member));
-        self.levels.at_mut(level).uses += 1;
-        let number = self.patterns.add(Pattern {
-            level,
-            members,
-            uses: 1,
-            access,
-            cost,
-            deep,
-            on_empty,
-            ..Pattern::default()
-        });
+        let (access, cost) = self.access(&requirements);
+        let on_empty = requirements.iter().all(|requirement| self.holds_for_empty(requirement));
+        self.objects.at_mut(object).uses += 1;
+        let pattern =
+            Pattern { object, requirements, uses: 1, access, cost, deep, on_empty, ..Pattern::default() };
+        let number = self.patterns.add(pattern);
         self.pattern_table.insert(hash, number);
         number
     }
@@ -375,73 +379,72 @@ impl Index {
         number
     }
 
-    /// Whether a member holds for an object without fields.
-    fn on_missing(&self, member: Member) -> bool {
-        match member.kind() {
-            Kind::Fact => self.facts.at(member.number()).on_missing,
-            // A nested pattern that is not empty needs something to be there.
-            Kind::Pattern => false,
-            Kind::Junction => {
-                let junction = self.junctions.at(member.number());
+    /// Whether a requirement holds for an object without fields.
+    fn holds_for_empty(&self, requirement: Requirement) -> bool {
+        match requirement.kind() {
+            RequirementKind::Predicate => self.predicates.at(requirement.index()).on_missing,
+            // A nested pattern with requirements does not hold for a missing field.
+            RequirementKind::Pattern => false,
+            RequirementKind::Junction => {
+                let junction = self.junctions.at(requirement.index());
                 let holds = junction.patterns.iter().any(|&p| self.patterns.at(p).on_empty);
                 holds == junction.any
             }
         }
     }
 
-    /// The member to wait at, and what that costs; `None` if there is none that something must be there for.
-    fn access(&self, members: &Members) -> (Option<Place>, u8) {
-        let mut best: (Option<Place>, u8) = (None, u8::MAX);
-        for (place, member) in members.iter().enumerate().take(usize::from(u8::MAX)) {
-            let cost = self.cost(member);
+    /// The cheapest requirement and its cost; `None` if all may hold for an object without fields.
+    fn access(&self, requirements: &Requirements) -> (Option<Position>, u8) {
+        let mut best: (Option<Position>, u8) = (None, u8::MAX);
+        for (position, requirement) in requirements.iter().enumerate().take(usize::from(u8::MAX)) {
+            let cost = self.cost(requirement);
             if cost < best.1 {
-                best = (Place::new(place), cost);
+                best = (Position::new(position), cost);
             }
         }
         best
     }
 
-    /// The member that is expected to hold least often of those that are not the access.
-    fn other(&self, members: &Members, access: Option<Place>) -> Option<Member> {
-        let all = members.iter().enumerate();
-        let others = all.filter(|&(place, _)| access.is_none_or(|access| place != access.index()));
-        others.map(|(_, member)| member).min_by_key(|&member| self.cost(member))
+    /// The cheapest requirement other than the access.
+    fn other(&self, requirements: &Requirements, access: Option<Position>) -> Option<Requirement> {
+        let all = requirements.iter().enumerate();
+        let others = all.filter(|&(position, _)| access.is_none_or(|access| position != access.index()));
+        others.map(|(_, requirement)| requirement).min_by_key(|&requirement| self.cost(requirement))
     }
 
-    /// In how many halvings fewer it is expected to wake somebody in vain than what always holds; `u8::MAX` where it
-    /// holds for nothing too.
-    fn cost(&self, member: Member) -> u8 {
-        let cost = match member.kind() {
-            Kind::Fact => self.facts.at(member.number()).cost,
-            Kind::Pattern => self.patterns.at(member.number()).cost.min(plan::EVERY),
-            Kind::Junction => {
-                let junction = self.junctions.at(member.number());
+    /// How many dependents a requirement is expected to check in vain, on the logarithmic scale of [`plan`]; `u8::MAX` if it
+    /// may hold for a missing field.
+    fn cost(&self, requirement: Requirement) -> u8 {
+        let cost = match requirement.kind() {
+            RequirementKind::Predicate => self.predicates.at(requirement.index()).cost,
+            RequirementKind::Pattern => self.patterns.at(requirement.index()).cost.min(plan::EVERY),
+            RequirementKind::Junction => {
+                let junction = self.junctions.at(requirement.index());
                 let cost = junction.patterns.iter().map(|&p| self.patterns.at(p).cost).max();
                 cost.filter(|_| junction.any).unwrap_or(u8::MAX)
             }
         };
-        let shared = u8::try_from(self.uses(member).max(1).ilog2()).unwrap_or(u8::MAX);
+        let shared = u8::try_from(self.uses(requirement).max(1).ilog2()).unwrap_or(u8::MAX);
         if cost == u8::MAX { cost } else { cost.saturating_add(shared).min(u8::MAX - 1) }
     }
 
-    /// How often a member is held.
-    fn uses(&self, member: Member) -> u32 {
-        match member.kind() {
-            Kind::Fact => self.facts.at(member.number()).uses,
-            Kind::Pattern => self.patterns.at(member.number()).uses,
-            Kind::Junction => self.junctions.at(member.number()).uses,
+    fn uses(&self, requirement: Requirement) -> u32 {
+        match requirement.kind() {
+            RequirementKind::Predicate => self.predicates.at(requirement.index()).uses,
+            RequirementKind::Pattern => self.patterns.at(requirement.index()).uses,
+            RequirementKind::Junction => self.junctions.at(requirement.index()).uses,
         }
     }
 
-    /// Holds a member once less; what is held by nothing any more goes.
-    fn release(&mut self, member: Member) {
-        match member.kind() {
-            Kind::Fact => self.release_fact(member.number()),
-            Kind::Pattern => {
-                self.unlist(member.number());
-                self.release_pattern(member.number());
+    /// Removes one use of a requirement, and the requirement with the last one.
+    fn release(&mut self, requirement: Requirement) {
+        match requirement.kind() {
+            RequirementKind::Predicate => self.release_predicate(requirement.index()),
+            RequirementKind::Pattern => {
+                self.remove_requirement_use(requirement.index());
+                self.release_pattern(requirement.index());
             }
-            Kind::Junction => self.release_junction(member.number()),
+            RequirementKind::Junction => self.release_junction(requirement.index()),
         }
     }
 
@@ -451,11 +454,11 @@ impl Index {
         if pattern.uses > 0 {
             return;
         }
-        let hash = pattern_hash(&self.seeds, pattern.level, pattern.deep, &pattern.members);
+        let hash = pattern_hash(&self.seeds, pattern.object, pattern.deep, &pattern.requirements);
         self.pattern_table.remove(hash, number);
-        let Pattern { level, members, .. } = self.patterns.take(number);
-        members.iter().for_each(|member| self.release(member));
-        self.release_level(level);
+        let Pattern { object, requirements, .. } = self.patterns.take(number);
+        requirements.iter().for_each(|requirement| self.release(requirement));
+        self.release_object(object);
     }
 
     fn release_junction(&mut self, number: u32) {
@@ -470,19 +473,19 @@ impl Index {
         patterns.iter().for_each(|&pattern| self.release_pattern(pattern));
     }
 
-    fn release_fact(&mut self, number: u32) {
-        let fact = self.facts.at_mut(number);
-        fact.uses -= 1;
-        if fact.uses > 0 {
+    fn release_predicate(&mut self, number: u32) {
+        let predicate = self.predicates.at_mut(number);
+        predicate.uses -= 1;
+        if predicate.uses > 0 {
             return;
         }
-        let fact = self.facts.take(number);
-        self.fact_table.remove(test_hash(&self.seeds, fact.slot, &fact.test), number);
-        self.release_slot(fact.slot);
+        let predicate = self.predicates.take(number);
+        self.predicate_table.remove(test_hash(&self.seeds, predicate.field, &predicate.test), number);
+        self.release_field(predicate.field);
     }
 }
 
-/// What a field must be, if that is one thing.
+/// The only condition on a field, if there is exactly one.
 fn only_leaf<'p>(program: &'p Program, node: &Node) -> Option<&'p Leaf> {
     let (Node::Any(run) | Node::All(run) | Node::Scalars { conditions: run, absent: false }) = *node else {
         return None;
@@ -494,7 +497,7 @@ fn only_leaf<'p>(program: &'p Program, node: &Node) -> Option<&'p Leaf> {
     }
 }
 
-/// The key that a condition is, if it is one that decides.
+/// The key that is equivalent to a condition, if there is one.
 fn simple(leaf: &Leaf) -> Option<(Tag, Cow<'_, [u8]>)> {
     match leaf {
         Leaf::Equals(Literal::String(text)) => Some((Tag::TEXT, text.as_bytes().into())),
@@ -518,31 +521,31 @@ fn same(a: &Test, b: &Test) -> bool {
 }
 
 #[inline]
-fn key_hash(seeds: &RandomState, slot: u32, tag: Tag, payload: &[u8]) -> u64 {
+fn key_hash(seeds: &RandomState, field: u32, tag: Tag, payload: &[u8]) -> u64 {
     let mut hasher = seeds.build_hasher();
-    hasher.write_u64(u64::from(slot) << 8 | u64::from(tag.0));
+    hasher.write_u64(u64::from(field) << 8 | u64::from(tag.0));
     hasher.write(payload);
     hasher.finish()
 }
 
-fn test_hash(seeds: &RandomState, slot: u32, test: &Test) -> u64 {
+fn test_hash(seeds: &RandomState, field: u32, test: &Test) -> u64 {
     let described = match test {
         Test::Key(_) => {
-            return test.key().map_or(0, |(tag, payload)| key_hash(seeds, slot, tag, payload));
+            return test.key().map_or(0, |(tag, payload)| key_hash(seeds, field, tag, payload));
         }
         Test::Leaf(leaf) => leaf.to_string(),
         Test::Node(fragment) => fragment.digest(),
     };
     let mut hasher = seeds.build_hasher();
-    hasher.write_u32(slot);
+    hasher.write_u32(field);
     hasher.write(described.as_bytes());
     hasher.finish()
 }
 
-fn pattern_hash(seeds: &RandomState, level: u32, deep: bool, members: &Members) -> u64 {
+fn pattern_hash(seeds: &RandomState, object: u32, deep: bool, requirements: &Requirements) -> u64 {
     let mut hasher = seeds.build_hasher();
-    hasher.write_u64(u64::from(level) << 1 | u64::from(deep));
-    members.iter().for_each(|member| hasher.write_u32(member.code()));
+    hasher.write_u64(u64::from(object) << 1 | u64::from(deep));
+    requirements.iter().for_each(|requirement| hasher.write_u32(requirement.packed()));
     hasher.finish()
 }
 

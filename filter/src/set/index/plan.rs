@@ -1,43 +1,42 @@
-//! By which keys a condition can be found: at least one of them is a key of every value for which it holds.
+//! Plans: the keys by which a predicate is found. Every value for which the predicate holds has at least one of them.
 //!
-//! A condition that may hold for a missing field has no such keys; the patterns that require nothing else are checked
-//! every time. Of several ways that would do, the one is taken that is expected to be tried in vain least often. How often
-//! is a guess from the kind of key alone, in halvings: each one more says that half as many values have the key.
+//! A predicate that may hold for a missing field has no plan; patterns without any other requirement are checked for every
+//! object. Where several plans exist, the cheapest is taken: the one whose keys the fewest values are expected to have. The
+//! estimate uses the kind of key alone, on a logarithmic scale: a cost of one less means that half as many values have the key.
 
-use super::fact::{Fact, Key, Tag, Test, block_bytes, number_bytes};
-use super::ranges::Ends;
+use super::predicate::{Key, Predicate, Tag, Test, block_bytes, number_bytes};
+use super::ranges::Bounds;
 use crate::compile::copy::Fragment;
 use crate::ops::{Leaf, Num, Range};
 use crate::program::{Condition, Judge, Node, Run, Test as ProgramTest};
 
-/// Keys of which one suffices, and how common the commonest of them is.
+/// Alternative keys, and the cost of the most common one.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Plan {
-    pub(super) keys: Vec<Key>,
-    /// From 0, hardly any value has it, to [`EVERY`].
-    pub(super) cost: u8,
+pub(in crate::set) struct Plan {
+    pub(in crate::set) keys: Vec<Key>,
+    /// From 0 (hardly any value has the key) to [`EVERY`].
+    pub(in crate::set) cost: u8,
 }
 
-/// The cost of what every value has.
-pub(super) const EVERY: u8 = 40;
+/// The cost of a key that every value has.
+pub(in crate::set) const EVERY: u8 = 40;
 const RANGE: u8 = 32;
 const ARRAY: u8 = 30;
 const ANY_TEXT: u8 = 36;
 const FEW_VALUES: u8 = 26;
 const EXACT: u8 = 4;
 
-/// How a fact can be found that is no key, if it can.
-pub(super) fn plan(fact: &Fact) -> Option<Plan> {
-    match &fact.test {
-        // It is found by itself.
+/// The plan of a predicate that is not a key itself.
+pub(in crate::set) fn plan(predicate: &Predicate) -> Option<Plan> {
+    match &predicate.test {
         Test::Key(_) => None,
-        Test::Leaf(found) => leaf(found, fact.deep),
-        Test::Node(fragment) => node(fragment, fact.deep),
+        Test::Leaf(found) => leaf(found, predicate.deep),
+        Test::Node(fragment) => node(fragment, predicate.deep),
     }
 }
 
-pub(super) fn key_cost(tag: Tag, length: usize) -> u8 {
-    // A byte more in a text halves what has it several times over.
+pub(in crate::set) fn key_cost(tag: Tag, length: usize) -> u8 {
+    // Each further byte of a text leaves a small fraction of the values.
     let partial =
         |least: usize| u8::try_from(28_usize.saturating_sub(4 * length).max(least)).unwrap_or(EVERY);
     match tag.kind() {
@@ -70,22 +69,20 @@ fn node(fragment: &Fragment, deep: bool) -> Option<Plan> {
     }
 }
 
-/// All ways together.
+/// The plan of a disjunction: the keys of all its parts.
 fn union(plans: impl Iterator<Item = Option<Plan>>) -> Option<Plan> {
     let mut union = Plan { keys: Vec::new(), cost: 0 };
     for plan in plans {
         let plan = plan?;
         union.cost = union.cost.max(plan.cost);
-        for key in plan.keys {
-            if !union.keys.contains(&key) {
-                union.keys.push(key);
-            }
-        }
+        union.keys.extend(plan.keys);
     }
+    union.keys.sort_unstable();
+    union.keys.dedup();
     Some(union)
 }
 
-/// The best of several ways.
+/// The plan of a conjunction: that of its cheapest part.
 fn best(plans: impl Iterator<Item = Option<Plan>>) -> Option<Plan> {
     plans.flatten().min_by_key(|plan| (plan.cost, plan.keys.len()))
 }
@@ -110,7 +107,7 @@ fn test(fragment: &Fragment, test: &ProgramTest, deep: bool) -> Option<Plan> {
         }
         ProgramTest::Size(_) | ProgramTest::Some(_) | ProgramTest::Every(_) => Some(one(Tag::ANY_ARRAY, &[])),
         ProgramTest::All(run) => all(fragment, run, deep),
-        // Scalars are there, so that what does not hold for one is found by its being there.
+        // Deep predicates see only scalars that exist, so their existence is a key.
         ProgramTest::None(_) | ProgramTest::But(_) | ProgramTest::NoneOf(_) if deep => {
             Some(one(Tag::PRESENT, &[]))
         }
@@ -118,7 +115,7 @@ fn test(fragment: &Fragment, test: &ProgramTest, deep: bool) -> Option<Plan> {
     }
 }
 
-/// Elements of which one equals a literal.
+/// The plan for an array of which some element equals a literal.
 fn elements(fragment: &Fragment, run: Run<Condition>) -> Option<Plan> {
     let program = fragment.program();
     union(program.conditions[run].iter().map(|condition| {
@@ -189,7 +186,7 @@ fn leaf(leaf: &Leaf, deep: bool) -> Option<Plan> {
         Leaf::IsNull(true) => one(Tag::NULL, &[]),
         Leaf::Not(_) => one(Tag::PRESENT, &[]),
         Leaf::Exists(false) => return None,
-        // Hold for missing fields too, unless only scalars are asked, which are not missing.
+        // These hold for missing fields too, unless they are deep: deep predicates see only scalars that exist.
         Leaf::IsNull(false) | Leaf::AnythingBut(_) if deep => one(Tag::PRESENT, &[]),
         Leaf::IsNull(false) | Leaf::AnythingBut(_) => return None,
     };
@@ -206,11 +203,11 @@ fn gram(part: &[u8]) -> Plan {
 fn number(range: &Range) -> Plan {
     match single(range) {
         Some(number) => one(Tag::NUMBER, &number_bytes(number)),
-        None => one(Tag::RANGE, &Ends::of(range).to_bytes()),
+        None => one(Tag::RANGE, &Bounds::of(range).to_bytes()),
     }
 }
 
-/// The one number in a range that has only one.
+/// The number that is both bounds of a range.
 fn single(range: &Range) -> Option<Num> {
     let (low, high) = (range.low?, range.high?);
     (low.at == high.at && low.inclusive && high.inclusive).then_some(low.at)

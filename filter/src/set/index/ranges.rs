@@ -1,127 +1,181 @@
-//! Ranges of numbers, found by a number inside.
+//! Ranges of numbers, found by a number that they contain.
 //!
-//! Numbers are ordered as 64-bit integers. The two ends of a range agree in their upper bits down to one, where they
-//! part; just between lies a number that all ranges with these upper bits, parting there, contain. So such ranges are
-//! one bucket, and of a bucket those contain a number below the middle whose low end is not above it, and a number above
-//! it those whose high end is not below: two ordered lists. A number is in ranges of at most 64 buckets, one for each bit.
-//! It is an interval tree in which the tree is implied by the bits and the nodes are found by hashing: nothing needs to
-//! be balanced, and adding or removing a range changes one bucket.
+//! Numbers are mapped to 64-bit integers that sort as they do. The two bounds of a range have their upper bits in common
+//! down to one bit, where they first differ. Ranges with the same common bits form one bucket, and all of them contain the
+//! number in the middle, where that bit changes. Hence a number below the middle lies in the ranges of its bucket whose low
+//! bound is not above it, and a number above the middle in those whose high bound is not below it: two ordered sets. A
+//! number has at most 65 buckets, one for each bit and one for single numbers.
 //!
-//! The order is that of the nearest f64, so that both ends of a range may be a little off; what is found is asked again.
+//! This is an interval tree whose shape the bits imply and whose nodes are found by hashing: nothing needs balancing, and
+//! adding or removing a range changes one bucket.
+//!
+//! The mapping uses the nearest f64, so a bound may be slightly off; the predicate is evaluated afterwards.
 
 use std::collections::BTreeSet;
+use std::hash::{BuildHasher as _, Hasher as _};
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+
+use super::Index;
 use crate::ops::{Num, Range};
 
-/// The ranges of one bucket.
+/// The ranges of one field whose bounds differ first at `bit` and have the bits `above` it in common.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::set) struct BucketId {
+    field: u32,
+    deep: bool,
+    bit: u8,
+    above: u64,
+}
+
+impl BucketId {
+    fn of(field: u32, deep: bool, bounds: Bounds) -> Self {
+        Self { field, deep, bit: bounds.bit(), above: above(bounds.bit(), bounds.low) }
+    }
+
+    fn hash(self, seeds: &RandomState) -> u64 {
+        let mut hasher = seeds.build_hasher();
+        hasher.write_u64(u64::from(self.field) << 9 | u64::from(self.deep) << 8 | u64::from(self.bit));
+        hasher.write_u64(self.above);
+        hasher.finish()
+    }
+}
+
 #[derive(Clone, Debug, Default)]
-pub(super) struct Bucket {
-    pub(super) slot: u32,
-    pub(super) deep: bool,
-    pub(super) bit: u8,
-    pub(super) above: u64,
+pub(in crate::set) struct Bucket {
+    id: BucketId,
     by_low: Arc<BTreeSet<(u64, u32)>>,
     by_high: Arc<BTreeSet<(u64, u32)>>,
 }
 
 impl Bucket {
-    pub(super) fn new(slot: u32, deep: bool, bit: u8, above: u64) -> Self {
-        Self { slot, deep, bit, above, ..Self::default() }
+    fn insert(&mut self, bounds: Bounds, predicate: u32) {
+        Arc::make_mut(&mut self.by_low).insert((bounds.low, predicate));
+        Arc::make_mut(&mut self.by_high).insert((bounds.high, predicate));
     }
 
-    pub(super) fn insert(&mut self, ends: Ends, fact: u32) {
-        Arc::make_mut(&mut self.by_low).insert((ends.low, fact));
-        Arc::make_mut(&mut self.by_high).insert((ends.high, fact));
+    fn remove(&mut self, bounds: Bounds, predicate: u32) {
+        Arc::make_mut(&mut self.by_low).remove(&(bounds.low, predicate));
+        Arc::make_mut(&mut self.by_high).remove(&(bounds.high, predicate));
     }
 
-    pub(super) fn remove(&mut self, ends: Ends, fact: u32) {
-        Arc::make_mut(&mut self.by_low).remove(&(ends.low, fact));
-        Arc::make_mut(&mut self.by_high).remove(&(ends.high, fact));
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.by_low.is_empty()
-    }
-
-    /// About how much memory it owns, in bytes: the nodes of the trees are two thirds full on average.
-    pub(super) fn bytes(&self) -> usize {
+    /// Estimated heap memory in bytes: B-tree nodes are two thirds full on average.
+    pub(in crate::set) fn bytes(&self) -> usize {
         (self.by_low.len() + self.by_high.len()) * size_of::<(u64, u32)>() * 3 / 2
     }
 
-    /// Calls `found` with the facts whose range may contain the number that is at this place in the order.
-    pub(super) fn containing(&self, bit: u8, place: u64, mut found: impl FnMut(u32)) {
-        if bit < 64 && place >> bit & 1 == 1 {
-            self.by_high.range((place, 0)..).for_each(|&(_, fact)| found(fact));
+    /// Calls `found` with the predicates whose range may contain the number with this key.
+    fn containing(&self, number: u64, mut found: impl FnMut(u32)) {
+        let bit = self.id.bit;
+        if bit < SAME && number >> bit & 1 == 1 {
+            self.by_high.range((number, 0)..).for_each(|&(_, predicate)| found(predicate));
         } else {
-            self.by_low.range(..=(place, u32::MAX)).for_each(|&(_, fact)| found(fact));
+            self.by_low.range(..=(number, u32::MAX)).for_each(|&(_, predicate)| found(predicate));
         }
     }
 }
 
-/// The bit at which numbers part that are all equal above it; 64 where they are one number.
-pub(super) const SAME: u8 = 64;
+impl Index {
+    /// Calls `found` with the predicates on a field whose range may contain a number and whose bounds differ first at `bit`.
+    pub(in crate::set) fn ranges_containing(
+        &self,
+        field: u32,
+        deep: bool,
+        bit: u8,
+        number: u64,
+        found: impl FnMut(u32),
+    ) {
+        let id = BucketId { field, deep, bit, above: above(bit, number) };
+        if let Some(bucket) = self.bucket(id) {
+            self.buckets.at(bucket).containing(number, found);
+        }
+    }
 
-/// Both ends of a range, as places in the order.
+    #[inline]
+    fn bucket(&self, id: BucketId) -> Option<u32> {
+        self.bucket_table.find(id.hash(&self.seeds), |number| self.buckets.at(number).id == id)
+    }
+
+    pub(in crate::set) fn add_range(&mut self, field: u32, bounds: Bounds, predicate: u32) {
+        let id = BucketId::of(field, self.predicates.at(predicate).deep, bounds);
+        let number = self.bucket(id).unwrap_or_else(|| {
+            let number = self.buckets.add(Bucket { id, ..Bucket::default() });
+            self.bucket_table.insert(id.hash(&self.seeds), number);
+            number
+        });
+        self.buckets.at_mut(number).insert(bounds, predicate);
+    }
+
+    pub(in crate::set) fn remove_range(&mut self, field: u32, bounds: Bounds, predicate: u32) {
+        let id = BucketId::of(field, self.predicates.at(predicate).deep, bounds);
+        let Some(number) = self.bucket(id) else { return };
+        let bucket = self.buckets.at_mut(number);
+        bucket.remove(bounds, predicate);
+        if bucket.by_low.is_empty() {
+            self.bucket_table.remove(id.hash(&self.seeds), number);
+            self.buckets.take(number);
+        }
+    }
+}
+
+/// In place of a bit, for two bounds that are the same number.
+pub(in crate::set) const SAME: u8 = 64;
+
+/// The bounds of a range as sortable integers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Ends {
+pub(in crate::set) struct Bounds {
     low: u64,
     high: u64,
 }
 
-impl Ends {
-    pub(super) fn of(range: &Range) -> Self {
-        let low = range.low.map_or(0, |bound| place(bound.at));
-        let high = range.high.map_or(u64::MAX, |bound| place(bound.at));
-        // An empty range contains nothing, wherever it is found.
+impl Bounds {
+    pub(in crate::set) fn of(range: &Range) -> Self {
+        let low = range.low.map_or(0, |bound| sort_key(bound.at));
+        let high = range.high.map_or(u64::MAX, |bound| sort_key(bound.at));
+        // An empty range contains no number, so any bounds will do.
         Self { low: low.min(high), high: high.max(low) }
     }
 
-    /// The bit at which they part.
-    pub(super) fn bit(self) -> u8 {
+    /// The highest bit in which the bounds differ.
+    pub(in crate::set) fn bit(self) -> u8 {
         (self.low ^ self.high).checked_ilog2().and_then(|bit| u8::try_from(bit).ok()).unwrap_or(SAME)
     }
 
-    /// The bits above that.
-    pub(super) fn above(self) -> u64 {
-        above(self.bit(), self.low)
-    }
-
-    pub(super) fn to_bytes(self) -> [u8; 16] {
+    pub(in crate::set) fn to_bytes(self) -> [u8; 16] {
         (u128::from(self.low) << 64 | u128::from(self.high)).to_le_bytes()
     }
 
-    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+    pub(in crate::set) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let both = u128::from_le_bytes(bytes.try_into().ok()?);
         Some(Self { low: (both >> 64) as u64, high: both as u64 })
     }
 }
 
-/// The bits of a place above one bit.
+/// The bits of a sort key above one bit.
 #[inline]
-pub(super) fn above(bit: u8, place: u64) -> u64 {
+fn above(bit: u8, key: u64) -> u64 {
     match bit {
-        SAME => place,
+        SAME => key,
         63 => 0,
-        _ => place >> (bit + 1),
+        _ => key >> (bit + 1),
     }
 }
 
-/// Where a number stands in the order of the nearest f64.
+/// An integer that sorts as the nearest f64 of a number does.
 #[inline]
-pub(super) fn place(number: Num) -> u64 {
+pub(in crate::set) fn sort_key(number: Num) -> u64 {
     let float = number.nearest();
-    // Negative floats are ordered backwards by their bits; zero has no sign here.
+    // The bits of negative floats sort backwards; adding zero turns -0 into 0.
     let bits = (float + 0.0).to_bits();
     if bits >> 63 == 1 { !bits } else { bits | 1 << 63 }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
-
     use proptest::prelude::*;
 
+    use super::super::predicate::Predicate;
     use super::*;
 
     fn number() -> impl Strategy<Value = Num> {
@@ -147,22 +201,21 @@ mod tests {
             ranges in proptest::collection::vec(range(), 0..40),
             number in number(),
         ) {
-            let mut buckets: HashMap<(u8, u64), Bucket> = HashMap::new();
-            for (fact, range) in ranges.iter().enumerate() {
-                let ends = Ends::of(range);
-                prop_assert_eq!(Ends::from_bytes(&ends.to_bytes()), Some(ends));
-                buckets.entry((ends.bit(), ends.above())).or_default().insert(ends, fact as u32);
+            let mut index = Index::new();
+            for range in &ranges {
+                let bounds = Bounds::of(range);
+                prop_assert_eq!(Bounds::from_bytes(&bounds.to_bytes()), Some(bounds));
+                let predicate = index.predicates.add(Predicate::default());
+                index.add_range(0, bounds, predicate);
             }
             let mut found = Vec::new();
             for bit in 0..=SAME {
-                if let Some(bucket) = buckets.get(&(bit, above(bit, place(number)))) {
-                    bucket.containing(bit, place(number), |fact| found.push(fact));
-                }
+                index.ranges_containing(0, false, bit, sort_key(number), |predicate| found.push(predicate));
             }
-            found.retain(|&fact| ranges[fact as usize].contains(number));
+            found.retain(|&predicate| ranges[predicate as usize].contains(number));
             found.sort_unstable();
             let expected: Vec<u32> =
-                (0..ranges.len() as u32).filter(|&fact| ranges[fact as usize].contains(number)).collect();
+                (0..ranges.len() as u32).filter(|&predicate| ranges[predicate as usize].contains(number)).collect();
             prop_assert_eq!(found, expected);
         }
     }

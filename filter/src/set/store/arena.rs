@@ -1,10 +1,10 @@
-//! Items with numbers, which are used again once their items are gone.
+//! Items by number, with the numbers of removed items used again.
 
 use std::sync::Arc;
 
 use super::chunked::Chunked;
 
-/// Items by number. Copies share what does not change; see [`Chunked`].
+/// Items by number. Clones share all data that does not change; see [`Chunked`].
 #[derive(Clone, Debug)]
 pub(in crate::set) struct Arena<T> {
     items: Chunked<T>,
@@ -29,7 +29,7 @@ impl<T: Clone + Default> Arena<T> {
         number
     }
 
-    /// Takes an item out; its number may be given to another.
+    /// Removes an item; a later one may get its number.
     pub(in crate::set) fn take(&mut self, number: u32) -> T {
         Arc::make_mut(&mut self.free).push(number);
         std::mem::take(self.at_mut(number))
@@ -45,7 +45,7 @@ impl<T: Clone + Default> Arena<T> {
         self.items.get(number as usize).expect("invariant: a number comes from this arena")
     }
 
-    /// Has the processor fetch an item that is wanted soon; nothing where there is none of that number.
+    /// Prefetches the item with a number, if there is one.
     #[inline]
     pub(in crate::set) fn prefetch(&self, number: u32) {
         self.items.prefetch(number as usize);
@@ -55,22 +55,22 @@ impl<T: Clone + Default> Arena<T> {
         self.items.get_mut(number as usize).expect("invariant: a number comes from this arena")
     }
 
-    /// One more than the greatest number there has been.
+    /// The greatest number so far, plus one.
     pub(in crate::set) fn len(&self) -> usize {
         self.items.len()
     }
 
-    /// How many items there are.
+    /// The number of items.
     pub(in crate::set) fn live(&self) -> usize {
         self.items.len() - self.free.len()
     }
 
-    /// All items; in the place of one that is gone is the default.
+    /// All items by number, with the default in place of removed ones.
     pub(in crate::set) fn iter(&self) -> impl Iterator<Item = &T> {
         self.items.iter()
     }
 
-    /// The memory that it takes, in bytes, without what items own.
+    /// Memory in bytes, without the heap memory of items.
     pub(in crate::set) fn bytes(&self) -> usize {
         self.items.bytes() + self.free.capacity() * size_of::<u32>()
     }

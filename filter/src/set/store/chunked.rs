@@ -1,10 +1,10 @@
-//! A vector in chunks.
+//! A vector in chunks that clones share.
 
 use super::chunk::Chunk;
 use super::prefetch::prefetch;
 
-/// A vector whose copies share their chunks: cloning it copies the list of those, and changing an item its chunk at most.
-/// Reading one takes two steps.
+/// A vector whose clones share its chunks: cloning copies the list of chunks, and changing an item copies its chunk at most.
+/// Reading an item takes two steps through memory.
 #[derive(Clone, Debug)]
 pub(super) struct Chunked<T> {
     chunks: Vec<Chunk<T>>,
@@ -18,23 +18,22 @@ impl<T> Default for Chunked<T> {
 }
 
 impl<T> Chunked<T> {
-    /// Items to a chunk, but for the first, which grows up to it, so that small vectors are small. A chunk is of 32 KiB or
-    /// somewhat more: copied in a microsecond, and few enough that their counts and their list stay in the cache.
+    /// Items per chunk, except for the first one, which grows up to it, so that small vectors are small. A chunk of 32 KiB is
+    /// copied in a microsecond, and chunks are few enough that their list and reference counts stay in the cache.
     const CHUNK: usize = 1 << Self::BITS;
     const BITS: u32 = 15 - size_of::<T>().next_power_of_two().ilog2();
 
-    /// So many chunks come from the heap. What a vector has beyond is in regions: then it takes half a megabyte, and large
-    /// pages pay.
-    const SMALL: usize = 16;
+    /// This many chunks are allocated on the heap, later ones in regions: beyond half a megabyte, large pages pay.
+    const HEAP_CHUNKS: usize = 16;
 }
 
 impl<T: Clone + Default> Chunked<T> {
-    /// Adds default items until there are `least`, in whole chunks but for the last one of `most`.
+    /// Appends default items until there are at least `least`, in whole chunks except for the last one of `most`.
     #[inline]
     pub(super) fn fill_to(&mut self, least: usize, most: usize) {
         while self.len < least {
             let size = Self::CHUNK.min(most - self.len);
-            self.chunks.push(Chunk::new(size, self.chunks.len() >= Self::SMALL, |_| T::default()));
+            self.chunks.push(Chunk::new(size, self.chunks.len() >= Self::HEAP_CHUNKS, |_| T::default()));
             self.len += size;
         }
     }
@@ -48,7 +47,6 @@ impl<T: Clone + Default> Chunked<T> {
         self.chunks.get(index >> Self::BITS)?.get(index & (Self::CHUNK - 1))
     }
 
-    /// Has the processor fetch an item that is wanted soon.
     #[inline]
     pub(super) fn prefetch(&self, index: usize) {
         if let Some(item) = self.get(index) {
@@ -65,7 +63,7 @@ impl<T: Clone + Default> Chunked<T> {
         let chunks = &mut self.chunks;
         if chunk == chunks.len() {
             let size = if chunk == 0 { 2 } else { Self::CHUNK };
-            chunks.push(Chunk::new(size, chunk >= Self::SMALL, |_| T::default()));
+            chunks.push(Chunk::new(size, chunk >= Self::HEAP_CHUNKS, |_| T::default()));
         } else if place == chunks[chunk].len() {
             let old = &chunks[chunk];
             let grown = (place * 2).min(Self::CHUNK);
@@ -75,7 +73,7 @@ impl<T: Clone + Default> Chunked<T> {
         self.len += 1;
     }
 
-    /// Gives each item away, and the memory of a chunk when all of its items are gone.
+    /// Passes each item to `take`, and frees a chunk when all of its items have been taken.
     pub(super) fn into_each(self, mut take: impl FnMut(T)) {
         let mut left = self.len;
         for chunk in self.chunks {
@@ -88,7 +86,7 @@ impl<T: Clone + Default> Chunked<T> {
         self.chunks.iter().flat_map(|chunk| chunk.iter()).take(self.len)
     }
 
-    /// The memory that it takes, in bytes, without what items own.
+    /// Memory in bytes, without the heap memory of items.
     pub(super) fn bytes(&self) -> usize {
         let items: usize = self.chunks.iter().map(Chunk::bytes).sum();
         items + self.chunks.capacity() * size_of::<Chunk<T>>()
@@ -100,7 +98,7 @@ mod tests {
     use super::Chunked;
 
     #[test]
-    fn copies_share_and_do_not_see_changes() {
+    fn clones_do_not_see_changes() {
         let mut original = Chunked::default();
         for n in 0..1000_usize {
             original.push(n);

@@ -1,17 +1,17 @@
-//! A list that is mostly short.
+//! A list for mostly few items.
 
 use std::sync::Arc;
 
 use super::prefetch::prefetch;
 
-/// Items in no particular order. Up to `FEW` of them take no memory of their own; more are one step away.
+/// Items in no particular order: up to `FEW` in place, more on the heap.
 #[derive(Clone, Debug)]
 pub(in crate::set) enum List<T, const FEW: usize> {
     Few {
         len: u8,
         items: [T; FEW],
     },
-    /// The first `len` of the items; the others are room.
+    /// The first `len` items are in use; the rest is spare capacity.
     Many {
         len: u32,
         items: Arc<[T]>,
@@ -37,7 +37,7 @@ impl<T: Copy + Default, const FEW: usize> List<T, FEW> {
         self.as_slice().is_empty()
     }
 
-    /// Has the processor fetch what is not held in place.
+    /// Prefetches the items that are not in place.
     #[inline]
     pub(in crate::set) fn prefetch(&self) {
         if let Self::Many { items, .. } = self {
@@ -70,7 +70,7 @@ impl<T: Copy + Default, const FEW: usize> List<T, FEW> {
         }
     }
 
-    /// Removes an item, once; linear in the length.
+    /// Removes the first item for which `is` holds, in time linear in the length.
     pub(in crate::set) fn remove(&mut self, is: impl Fn(T) -> bool) {
         let Some(place) = self.as_slice().iter().position(|&item| is(item)) else { return };
         let last = self.as_slice().len() - 1;
@@ -90,7 +90,7 @@ impl<T: Copy + Default, const FEW: usize> List<T, FEW> {
         }
     }
 
-    /// The memory that it owns, in bytes.
+    /// Heap memory in bytes.
     pub(in crate::set) fn bytes(&self) -> usize {
         match self {
             Self::Many { items, .. } => size_of_val::<[T]>(items) + 2 * size_of::<usize>(),

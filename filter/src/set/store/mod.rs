@@ -1,13 +1,13 @@
-//! Containers whose copies share what has not changed since.
+//! Containers whose clones share all data that does not change.
 //!
-//! A set of a million filters is copied whenever it changes under its readers, so a copy must cost next to nothing, and
-//! a change must copy little. All of these are trees of chunks behind reference counts; a change copies the chunks that
-//! it touches and that another copy still uses.
+//! A set of a million filters is cloned each time it changes while others read it, so a clone has to be cheap, and a change has
+//! to copy little. These containers are lists of chunks with reference counts; a change copies only the chunks that it
+//! modifies and that a clone still uses.
 
 mod arena;
 mod chunk;
 mod chunked;
-mod late;
+mod deferred;
 mod list;
 mod prefetch;
 mod region;
@@ -15,7 +15,7 @@ mod table;
 mod text;
 
 pub(super) use arena::Arena;
-pub(super) use late::Late;
+pub(super) use deferred::DeferredTable;
 pub(super) use list::List;
 pub(super) use prefetch::prefetch;
 pub(super) use table::Table;

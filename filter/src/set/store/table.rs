@@ -1,22 +1,22 @@
-//! A hash table from hashes to numbers. What a number stands for, and whether it is the one looked for, its user knows.
+//! A hash table from hashes to numbers. The caller compares the keys that the numbers stand for.
 
 use super::chunked::Chunked;
 
-/// Numbers by hash, by linear probing in order of the hashes. Copies share what does not change; a change copies little, but
-/// for growing, which copies all of it and happens ever more rarely.
+/// Numbers by hash, with linear probing in the order of the hashes. Clones share all data that does not change. A change copies
+/// little, except for growing, which copies everything and has amortized constant cost.
 ///
-/// Of a hash its upper half is kept, from which the place follows in a table of any capacity: so growing asks nobody for
-/// hashes, and goes through both tables from front to back. Since what is there is in order, a search for what is not there ends as
-/// soon as one for what is (Amble and Knuth, "Ordered hash tables", 1974): in a full table after 2 steps on average, not 5.
+/// The table stores the upper half of each hash, which determines the position for any capacity. So growing does not need the
+/// keys, and reads and writes both tables sequentially. In an ordered table, an unsuccessful search is as short as a successful
+/// one (Amble and Knuth, "Ordered hash tables", 1974): 2 steps on average in a full table, not 5.
 #[derive(Clone, Debug)]
 pub(in crate::set) struct Table<H = ()> {
-    /// As many as the capacity, and those that the last ones have pushed over the end.
+    /// As many entries as the capacity, and some more that collisions have moved beyond it.
     entries: Chunked<Entry<H>>,
     capacity: usize,
     used: usize,
 }
 
-/// A number that is there, or nothing; by `mark`, the greatest first, which in a run puts nothing last.
+/// A number, or nothing. Entries are sorted by descending `mark`, so that an empty one ends a run.
 #[derive(Clone, Copy, Debug, Default)]
 struct Entry<H> {
     /// The complement of the hash's upper half.
@@ -26,10 +26,10 @@ struct Entry<H> {
     hint: H,
 }
 
-/// So many entries are a quarter of a megabyte.
+/// This many entries take a quarter of a megabyte.
 const LARGE: usize = 1 << 14;
 
-/// The capacity at first.
+/// The initial capacity.
 const SMALLEST: usize = 8;
 
 impl<H> Default for Table<H> {
@@ -39,32 +39,32 @@ impl<H> Default for Table<H> {
 }
 
 impl<H: Copy + Default> Table<H> {
-    /// A number of this hash that is the right one.
+    /// The number with this hash for which `is` holds.
     #[inline]
     pub(in crate::set) fn find(&self, hash: u64, is: impl Fn(u32) -> bool) -> Option<u32> {
         self.place(hash, is).map(|(_, entry)| entry.number - 1)
     }
 
-    /// What is most likely to be found by this hash, with its hint.
+    /// The first number that a search for this hash finds, with its hint.
     #[inline]
     pub(in crate::set) fn peek(&self, hash: u64) -> Option<(u32, H)> {
         self.place(hash, |_| true).map(|(_, entry)| (entry.number - 1, entry.hint))
     }
 
-    /// Whether it is larger than what a core has of caches.
+    /// Whether it is larger than the caches of one core.
     #[inline]
     pub(in crate::set) fn is_large(&self) -> bool {
         self.capacity > LARGE
     }
 
-    /// Has the processor fetch what a search for this hash begins with.
+    /// Prefetches the entry at which a search for this hash begins.
     #[inline]
     pub(in crate::set) fn prefetch(&self, hash: u64) {
         self.entries.prefetch(home(mark(hash), self.capacity));
     }
 
-    /// Changes the hint of a number that is there.
-    pub(in crate::set) fn hint(&mut self, hash: u64, number: u32, hint: H) {
+    /// Sets the hint of a number that is in the table.
+    pub(in crate::set) fn set_hint(&mut self, hash: u64, number: u32, hint: H) {
         if let Some((place, _)) = self.place(hash, |other| other == number)
             && let Some(entry) = self.entries.get_mut(place)
         {
@@ -89,7 +89,7 @@ impl<H: Copy + Default> Table<H> {
         }
     }
 
-    /// Adds a number that is not there.
+    /// Adds a number that is not in the table.
     pub(in crate::set) fn insert(&mut self, hash: u64, number: u32) {
         // At most two thirds full: a search then takes 2 steps on average (Knuth, volume 3, 6.4).
         if (self.used + 1) * 3 > self.capacity * 2 {
@@ -101,7 +101,7 @@ impl<H: Copy + Default> Table<H> {
         while self.entries.get(place).is_some_and(|other| other.number != 0 && other.mark >= mark) {
             place += 1;
         }
-        // What follows makes room.
+        // Move the following entries up by one.
         while entry.number != 0 {
             std::mem::swap(self.at(place), &mut entry);
             place += 1;
@@ -109,8 +109,7 @@ impl<H: Copy + Default> Table<H> {
         self.used += 1;
     }
 
-    /// Moves everything to a larger table. That goes through both from front to back, and gives the old one's memory to the
-    /// new one as it goes.
+    /// Moves all entries to a larger table, sequentially. The memory of the old table is released along the way.
     fn grow(&mut self) {
         self.capacity = SMALLEST.max(self.capacity / 2 * 3);
         let mut next = 0;
@@ -124,7 +123,7 @@ impl<H: Copy + Default> Table<H> {
         self.entries.fill_to(self.capacity, self.capacity);
     }
 
-    /// An entry to be changed, for which room is made at the end.
+    /// An entry to modify. Adds entries at the end up to it.
     fn at(&mut self, place: usize) -> &mut Entry<H> {
         self.entries.fill_to((place + 1).min(self.capacity), self.capacity);
         if self.entries.len() == place {
@@ -133,7 +132,7 @@ impl<H: Copy + Default> Table<H> {
         self.entries.get_mut(place).expect("invariant: no place is left out")
     }
 
-    /// Removes a number that is there; those behind it move up, so that none is cut off from its home.
+    /// Removes a number that is in the table. The entries behind it move back, so that searches still find them.
     pub(in crate::set) fn remove(&mut self, hash: u64, number: u32) {
         let Some((mut hole, _)) = self.place(hash, |other| other == number) else { return };
         self.used -= 1;
@@ -147,7 +146,7 @@ impl<H: Copy + Default> Table<H> {
         *self.at(hole) = Entry::default();
     }
 
-    /// The memory that it takes, in bytes.
+    /// Memory in bytes.
     pub(in crate::set) fn bytes(&self) -> usize {
         self.entries.bytes()
     }
@@ -158,7 +157,7 @@ fn mark(hash: u64) -> u32 {
     !((hash >> 32) as u32)
 }
 
-/// Where a search begins: the hash as a fraction of the capacity, which need not be a power of two.
+/// The position at which a search begins: the hash as a fraction of the capacity, which need not be a power of two.
 #[inline]
 fn home(mark: u32, capacity: usize) -> usize {
     ((u64::from(!mark) * capacity as u64) >> 32) as usize
@@ -169,8 +168,8 @@ mod tests {
     use super::Table;
 
     #[test]
-    fn what_is_there_is_found_and_nothing_else() {
-        // Few distinct homes, so that there are long runs, the last beyond the end.
+    fn finds_exactly_the_numbers_in_the_table() {
+        // Few distinct home positions make long runs, the last one beyond the capacity.
         let hash = |number: u32| {
             u64::from(number % 7).wrapping_mul(0x2492_4924_9249_2492)
                 | u64::from(number) << 32 & 0xFF_FFFF_FFFF

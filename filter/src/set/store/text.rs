@@ -1,9 +1,9 @@
-//! Bytes that are mostly few.
+//! A byte string that is mostly short.
 
-/// Up to this many bytes are held in place.
+/// The number of bytes that fit in place.
 const INLINE: usize = 22;
 
-/// A byte string in 24 bytes, without memory of its own where it is short: most literals in filters are.
+/// A byte string that takes 24 bytes and no heap memory if it is short, as most literals in filters are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::set) enum Text {
     Inline { len: u8, bytes: [u8; INLINE] },
@@ -15,7 +15,7 @@ impl Text {
         Self::of_both(text, &[])
     }
 
-    /// One after the other.
+    /// The concatenation of two byte strings.
     pub(in crate::set) fn of_both(front: &[u8], back: &[u8]) -> Self {
         let mut bytes = [0; INLINE];
         let length = front.len() + back.len();
@@ -38,7 +38,7 @@ impl Text {
         }
     }
 
-    /// The memory that it owns, in bytes.
+    /// Heap memory in bytes.
     pub(in crate::set) fn bytes(&self) -> usize {
         match self {
             Self::Inline { .. } => 0,

@@ -1,61 +1,61 @@
-//! A hash table that nobody asks while a set is matched, and to which numbers are added late.
+//! A hash table with deferred insertion, which is never read during matching.
 
 use super::table::Table;
 
-/// A [`Table`] that adds numbers some at a time. In a large set hardly any place of a table is in the cache; until a number
-/// is added, the processor has fetched its place.
+/// A [`Table`] that inserts numbers several at a time. In a large set hardly any entry of the table is in a cache; by the time
+/// a number is inserted, its entry has been prefetched.
 #[derive(Clone, Debug, Default)]
-pub(in crate::set) struct Late {
+pub(in crate::set) struct DeferredTable {
     table: Table,
-    /// Numbers that are there and have yet to be added, with their hashes.
-    waiting: Vec<(u64, u32)>,
+    /// Numbers to insert, with their hashes.
+    deferred: Vec<(u64, u32)>,
 }
 
-/// So many numbers wait.
-const MOST: usize = 8;
+/// The number of insertions to defer.
+const MAX_DEFERRED: usize = 8;
 
-impl Late {
-    /// A number of this hash that is the right one.
+impl DeferredTable {
+    /// The number with this hash for which `is` holds.
     pub(in crate::set) fn find(&mut self, hash: u64, is: impl Fn(u32) -> bool) -> Option<u32> {
         self.flush();
         self.table.find(hash, is)
     }
 
-    /// Adds a number that is not there.
+    /// Adds a number that is not in the table.
     pub(in crate::set) fn insert(&mut self, hash: u64, number: u32) {
-        if self.waiting.len() == MOST {
+        if self.deferred.len() == MAX_DEFERRED {
             self.flush();
         }
         self.table.prefetch(hash);
-        self.waiting.push((hash, number));
+        self.deferred.push((hash, number));
     }
 
-    /// Removes a number that is there.
+    /// Removes a number that is in the table.
     pub(in crate::set) fn remove(&mut self, hash: u64, number: u32) {
         self.flush();
         self.table.remove(hash, number);
     }
 
     fn flush(&mut self) {
-        for (hash, number) in self.waiting.drain(..) {
+        for (hash, number) in self.deferred.drain(..) {
             self.table.insert(hash, number);
         }
     }
 
-    /// The memory that it takes, in bytes.
+    /// Memory in bytes.
     pub(in crate::set) fn bytes(&self) -> usize {
-        self.table.bytes() + self.waiting.capacity() * size_of::<(u64, u32)>()
+        self.table.bytes() + self.deferred.capacity() * size_of::<(u64, u32)>()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Late;
+    use super::DeferredTable;
 
     #[test]
-    fn what_waits_is_there() {
+    fn deferred_numbers_are_found() {
         let hash = |number: u32| u64::from(number % 5) << 60 | u64::from(number);
-        let mut table = Late::default();
+        let mut table = DeferredTable::default();
         for number in 0_u32..100 {
             assert_eq!(table.find(hash(number), |other| other == number), None);
             table.insert(hash(number), number);
@@ -74,8 +74,8 @@ mod tests {
     }
 
     #[test]
-    fn numbers_wait_until_there_are_many() {
-        let mut table = Late::default();
+    fn all_numbers_are_found_after_many_insertions() {
+        let mut table = DeferredTable::default();
         (0..100).for_each(|number| table.insert(u64::from(number) << 57, number));
         assert!(
             (0..100)

@@ -1,0 +1,314 @@
+//! Looking a value up: its keys, the predicates that have them, and prefetching what that reads.
+//!
+//! In a large set, one event reads a handful of places, hardly any of which is in a cache. One leads to the next, so the
+//! processor would wait for each of them in turn; that wait dominates. So they are prefetched, all values of an object at once:
+//!
+//! ```text
+//!  a text is walked   ─► its entries of the predicate table       while the rest of the object is walked
+//!  the object ends    ─► the predicates and patterns that these entries name
+//! ```
+//!
+//! What an entry says of a pattern is a [hint](super::super::index) that may be out of date: it decides what is prefetched,
+//! not what is found. The predicate in the entry is what the lookup would find first, so this work is not done twice.
+
+use super::super::index::{FieldNode, Index, Probe, Tag, block_bytes, number_bytes, sort_key};
+use super::scratch::{Lookup, LookupIndex, Scratch};
+use crate::matcher::evaluate::scalars;
+use crate::matcher::{Shape, Subject};
+use crate::ops::{Chars, Cidr, View, address, fold_into, is_plain};
+
+/// Prefetches the table entries of a text value. Returns the first of its lookups.
+#[inline]
+pub(super) fn prefetch(index: &Index, field: u32, text: &[u8], scratch: &mut Scratch) -> Option<LookupIndex> {
+    // A small table is in a cache anyway.
+    if index.predicate_table.is_large() { prefetch_entries(index, field, text, scratch) } else { None }
+}
+
+fn prefetch_entries(index: &Index, number: u32, text: &[u8], scratch: &mut Scratch) -> Option<LookupIndex> {
+    let field = index.fields.at(number);
+    if !field.keyed {
+        return None;
+    }
+    let first = u32::try_from(scratch.lookups.len()).ok()?.checked_add(1)?;
+    for (probe, part) in field.parts(text) {
+        let hash = index.key_hash(number, probe.tag, part);
+        index.predicate_table.prefetch(hash);
+        scratch.lookups.push(Lookup { hash, predicate: None, many: false });
+    }
+    LookupIndex::new(first)
+}
+
+/// Resolves the lookups of an object to predicates, and prefetches these and their patterns.
+pub(in crate::set) fn prefetch_results(index: &Index, scratch: &mut Scratch) {
+    let Some(new) = scratch.lookups.get_mut(scratch.resolved_lookups..) else { return };
+    for lookup in &mut *new {
+        if let Some((predicate, hint)) = index.predicate_table.peek(lookup.hash) {
+            index.predicates.prefetch(predicate);
+            index.patterns.prefetch(hint.pattern);
+            lookup.predicate = Some(predicate);
+            lookup.many = hint.many;
+        }
+    }
+    // In a second loop, since this waits for the predicates.
+    for predicate in new.iter().filter(|lookup| lookup.many).filter_map(|lookup| lookup.predicate) {
+        index.predicates.at(predicate).postings.prefetch();
+    }
+    scratch.resolved_lookups = scratch.lookups.len();
+}
+
+/// A predicate found by a key, with a flag whether it need not be evaluated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Found(u32);
+
+impl Found {
+    fn certain(predicate: u32) -> Self {
+        Self(predicate << 1 | 1)
+    }
+
+    fn possible(predicate: u32) -> Self {
+        Self(predicate << 1)
+    }
+
+    pub(super) fn predicate(self) -> u32 {
+        self.0 >> 1
+    }
+
+    pub(super) fn is_certain(self) -> bool {
+        self.0 & 1 == 1
+    }
+}
+
+/// What a scalar is: the value of a field, an element of an array there, or a scalar at any depth of nested arrays.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Value,
+    Element,
+    Nested,
+}
+
+/// Finds the predicates of one field that a value satisfies, by its keys.
+pub(super) struct Finder<'a> {
+    index: &'a Index,
+    field: u32,
+    found: &'a mut Vec<Found>,
+    text: &'a mut Vec<u8>,
+    /// The lookups of the value, if they have been prefetched.
+    lookups: std::slice::Iter<'a, Lookup>,
+}
+
+impl<'a> Finder<'a> {
+    pub(super) fn new(
+        index: &'a Index,
+        field: u32,
+        found: &'a mut Vec<Found>,
+        scratch: &'a mut Scratch,
+        first: Option<LookupIndex>,
+    ) -> Self {
+        let Scratch { text, lookups, .. } = scratch;
+        let lookups =
+            first.and_then(|first| lookups.get(first.get() as usize - 1..)).unwrap_or_default().iter();
+        Self { index, field, found, text, lookups }
+    }
+
+    /// Leaves each predicate in `found` once.
+    pub(super) fn find<V: Subject>(&mut self, field: &FieldNode, value: V) {
+        let mut repeated = false;
+        match value.shape() {
+            Shape::Null | Shape::Scalar => value.with_view(|view| {
+                repeated = field.probes.iter().any(|probe| probe.tag.kind() == Tag::GRAM);
+                self.scalar(&field.probes, view, Role::Value);
+            }),
+            Shape::Object => self.container(&field.probes, false),
+            Shape::Array(items) => {
+                repeated = true;
+                self.container(&field.probes, true);
+                if field.probes.iter().any(|probe| probe.tag.is_element()) {
+                    for item in items {
+                        if !matches!(item.shape(), Shape::Array(_) | Shape::Object) {
+                            item.with_view(|view| self.scalar(&field.probes, view, Role::Element));
+                            self.dedup();
+                        }
+                    }
+                }
+                if field.deep > 0 {
+                    for scalar in scalars(Some(value)) {
+                        scalar.with_view(|view| self.scalar(&field.probes, view, Role::Nested));
+                        self.dedup();
+                    }
+                }
+            }
+        }
+        if repeated {
+            self.found.sort_unstable();
+            self.found.dedup();
+        }
+    }
+
+    /// Looks up an array or object as a whole.
+    fn container(&mut self, probes: &[Probe], array: bool) {
+        for probe in probes {
+            match probe.tag.kind() {
+                Tag::PRESENT => self.key(probe.tag, &[]),
+                Tag::ANY_ARRAY if array => self.key(probe.tag, &[]),
+                _ => {}
+            }
+        }
+    }
+
+    fn scalar(&mut self, probes: &[Probe], view: View<'_>, role: Role) {
+        for probe in probes {
+            let applies = match role {
+                Role::Value => !probe.tag.is_element(),
+                Role::Element => probe.tag.is_element(),
+                Role::Nested => probe.tag.is_deep(),
+            };
+            if !applies {
+                continue;
+            }
+            match view {
+                View::String(text) => self.text(probe, text),
+                View::Number(number) => match probe.tag.kind() {
+                    Tag::NUMBER => self.key(probe.tag, &number_bytes(number)),
+                    Tag::RANGE => self.ranges(probe, sort_key(number)),
+                    Tag::PRESENT => self.key(probe.tag, &[]),
+                    _ => {}
+                },
+                other => match (probe.tag.kind(), other) {
+                    (Tag::TRUE, View::Bool(true))
+                    | (Tag::FALSE, View::Bool(false))
+                    | (Tag::NULL, View::Null)
+                    | (Tag::PRESENT, _) => self.key(probe.tag, &[]),
+                    _ => {}
+                },
+            }
+        }
+    }
+
+    fn text(&mut self, probe: &Probe, text: Chars<'_>) {
+        let (tag, length) = (probe.tag, probe.length as usize);
+        let bytes = text.bytes();
+        match tag.kind() {
+            Tag::TEXT | Tag::PREFIX | Tag::SUFFIX => {
+                if let Some(part) = probe.part(bytes) {
+                    self.part(tag, part);
+                }
+            }
+            Tag::GRAM => {
+                for gram in bytes.windows(length.max(1)) {
+                    self.key(tag, gram);
+                    self.dedup();
+                }
+            }
+            Tag::FOLDED => {
+                let mut folded = std::mem::take(self.text);
+                folded.clear();
+                fold_into(text, &mut folded);
+                self.key(tag, &folded);
+                *self.text = folded;
+            }
+            Tag::LOWER if is_plain(bytes) => {
+                let mut lower = std::mem::take(self.text);
+                lower.clear();
+                lower.extend(bytes.iter().map(u8::to_ascii_lowercase));
+                self.key(tag, &lower);
+                *self.text = lower;
+            }
+            Tag::EXOTIC if !is_plain(bytes) => self.key(tag, &[]),
+            Tag::ANY_TEXT | Tag::PRESENT => self.key(tag, &[]),
+            Tag::CIDR_V4 | Tag::CIDR_V6 => self.address(probe, &text.text()),
+            _ => {}
+        }
+    }
+
+    /// Looks up the block around an address that has the probe's prefix length.
+    fn address(&mut self, probe: &Probe, text: &str) {
+        let Some(address) = address(text) else { return };
+        let Ok(bits) = u8::try_from(probe.length) else { return };
+        if let Some(block) = Cidr::around(address, probe.tag.kind() == Tag::CIDR_V4, bits) {
+            self.key(probe.tag, &block_bytes(&block));
+        }
+    }
+
+    fn ranges(&mut self, probe: &Probe, number: u64) {
+        let Ok(bit) = u8::try_from(probe.length) else { return };
+        self.index.ranges_containing(self.field, probe.tag.is_deep(), bit, number, |predicate| {
+            self.found.push(Found::possible(predicate));
+        });
+    }
+
+    #[inline]
+    fn key(&mut self, tag: Tag, payload: &[u8]) {
+        let hash = self.index.key_hash(self.field, tag, payload);
+        self.found.extend(self.index.find_key(hash, self.field, tag, payload).map(Found::certain));
+    }
+
+    /// Looks up a part of the text, of which the lookup may have been resolved already.
+    fn part(&mut self, tag: Tag, part: &[u8]) {
+        let Some(&Lookup { hash, predicate, .. }) = self.lookups.next() else { return self.key(tag, part) };
+        let Some(likely) = predicate else { return };
+        let predicate = match self.index.has_key(likely, self.field, tag, part) {
+            true => Some(likely),
+            false => self.index.find_key(hash, self.field, tag, part),
+        };
+        self.found.extend(predicate.map(Found::certain));
+    }
+
+    /// Removes duplicates when `found` is full, so that it does not grow with a value that repeats itself.
+    fn dedup(&mut self) {
+        if self.found.len() == self.found.capacity() && self.found.len() >= 64 {
+            self.found.sort_unstable();
+            self.found.dedup();
+            // Without many duplicates, it has to grow after all.
+            if self.found.len() * 2 > self.found.capacity() {
+                self.found.reserve(self.found.len());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::super::super::index::{Index, ROOT, Tag};
+    use super::super::{Scratch, match_bytes};
+    use crate::Filter;
+
+    /// Prefetched lookups are found by half of a hash, so the predicate may have another key with the same half.
+    #[test]
+    fn keys_that_share_half_of_a_hash_are_told_apart() {
+        let mut index = Index::new();
+        let mut rules = HashMap::new();
+        let add = |index: &mut Index, rules: &mut HashMap<String, u32>, text: String| {
+            let filter = Filter::parse(&format!(r#"{{"a": "{text}"}}"#)).expect("it is a filter");
+            rules.entry(text).or_insert_with(|| index.add(filter.program(), 0));
+        };
+        for number in 0.. {
+            if index.predicate_table.is_large() {
+                break;
+            }
+            add(&mut index, &mut rules, format!("filler {number}"));
+        }
+        let field = index.child(ROOT, b"a").expect("filters name it");
+        // Of 2ⁿ hashes 2²ⁿ⁻³³ pairs share 32 bits, on average: of these, 32.
+        let mut halves = HashMap::new();
+        let mut pairs = Vec::new();
+        for number in 0..1 << 19 {
+            let text = format!("text {number}");
+            let hash = index.key_hash(field, Tag::TEXT, text.as_bytes());
+            if let Some(other) = halves.insert(hash >> 32, number) {
+                pairs.push([format!("text {other}"), text]);
+            }
+        }
+        assert!(!pairs.is_empty());
+        for text in pairs.iter().flatten() {
+            add(&mut index, &mut rules, text.clone());
+        }
+        let mut scratch = Scratch::default();
+        for text in pairs.iter().flatten() {
+            let event = format!(r#"{{"a": "{text}"}}"#);
+            assert!(match_bytes::<true, true>(&index, event.as_bytes(), 128, &mut scratch).is_ok());
+            assert_eq!(scratch.matched, [rules[text]], "{text}");
+        }
+    }
+}
