@@ -3,13 +3,16 @@
 //! Judging is pure and independent of the poll's history, so it runs in the worker that received the response; the state
 //! machine decides what follows from a [`Judgement`]. The order is that of the specification: failure filter, response
 //! filter, then, if neither matched, the first retry rule that applies and the server's hint.
+//!
+//! Bodies are read as [`Document`]s, as by `poll match`: serde_json alone rounds some floats to a neighbour and reads
+//! integers past 2⁶⁴ as floats.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use filter::{Explanation, Filter};
+use filter::{Document, Explanation, Filter, JsonError};
 use retry::strategy::{HeadersStrategy, Strategy};
 use serde_json::{Map, Value};
 
@@ -127,7 +130,7 @@ struct ResponseView<'a> {
     looks_at_headers: bool,
     headers: OnceCell<Value>,
     looks_at_body: bool,
-    body: OnceCell<Result<Value, serde_json::Error>>,
+    body: OnceCell<Result<Document<'a>, JsonError>>,
 }
 
 impl<'a> ResponseView<'a> {
@@ -160,19 +163,18 @@ impl<'a> ResponseView<'a> {
         })
     }
 
-    fn parsed(&self) -> &Result<Value, serde_json::Error> {
-        self.body.get_or_init(|| serde_json::from_slice(self.response.body()))
+    fn parsed(&self) -> &Result<Document<'a>, JsonError> {
+        self.body.get_or_init(|| Document::from_slice(self.response.body()))
     }
 
-    fn body(&self) -> Option<&Value> {
-        self.parsed().as_ref().ok()
+    fn body_meets(&self, filter: &Filter) -> bool {
+        self.parsed().as_ref().is_ok_and(|body| filter.matches_document(body))
     }
 
     fn meets(&self, filter: &ResponseFilter) -> bool {
-        let body = |filter: &Filter| self.body().is_some_and(|body| filter.matches(body));
         filter.status.as_ref().is_none_or(|accepted| accepted.accepts(self.response.status()))
             && filter.headers.as_ref().is_none_or(|filter| filter.matches(self.headers()))
-            && filter.body.as_ref().is_none_or(body)
+            && filter.body.as_ref().is_none_or(|filter| self.body_meets(filter))
     }
 
     /// The conditions that made `filter` match, on one line.
@@ -181,20 +183,17 @@ impl<'a> ResponseView<'a> {
         if filter.status.is_some() {
             parts.push(format!("HTTP status is {}", self.response.status()));
         }
-        let explained = [
-            ("header ", filter.headers.as_ref().map(|filter| (filter, self.headers()))),
-            ("", filter.body.as_ref().and_then(|filter| Some((filter, self.body()?)))),
-        ];
-        for (prefix, pair) in explained {
-            let Some((filter, value)) = pair else { continue };
-            let explanation = filter.explain(value);
+        let headers = filter.headers.as_ref().map(|filter| ("header ", filter.explain(self.headers())));
+        let body = filter.body.as_ref().zip(self.parsed().as_ref().ok());
+        let body = body.map(|(filter, body)| ("", filter.explain_document(body)));
+        for (prefix, explanation) in headers.into_iter().chain(body) {
             let held = explanation.checks().filter(|check| check.held());
             parts.extend(held.map(|check| format!("{prefix}{} is {}", check.path(), check.actual())));
         }
         if parts.is_empty() { "it accepts every response".to_owned() } else { parts.join(", ") }
     }
 
-    fn not_json(&self, error: &serde_json::Error) -> String {
+    fn not_json(&self, error: &JsonError) -> String {
         if self.response.body().is_empty() {
             return "the body is empty, expected JSON".to_owned();
         }
@@ -207,10 +206,7 @@ impl<'a> ResponseView<'a> {
     fn retry(&self, spec: &PollSpec, now: SystemTime) -> Option<Retry> {
         spec.retry().iter().enumerate().find_map(|(index, rule)| {
             let applies = rule.statuses.matches(self.response.status())
-                && rule
-                    .body
-                    .as_ref()
-                    .is_none_or(|filter| self.body().is_some_and(|body| filter.matches(body)));
+                && rule.body.as_ref().is_none_or(|filter| self.body_meets(filter));
             match &rule.strategy {
                 _ if !applies => None,
                 Strategy::Backoff(_) => Some(Retry::Backoff(index)),
@@ -252,7 +248,7 @@ impl<'a> UnmetConditions<'a> {
 
     fn body(&self, filter: &Filter) -> Result<&Explanation, &String> {
         let explained = || match self.view.parsed() {
-            Ok(body) => Ok(filter.explain(body)),
+            Ok(body) => Ok(filter.explain_document(body)),
             Err(error) => Err(self.view.not_json(error)),
         };
         self.body.get_or_init(explained).as_ref()
@@ -393,6 +389,22 @@ mod tests {
         assert!(!third.response.echoes() && third.note.contains("PENDING"), "{third:?}");
         let fourth = judge("4", r#"{"status":"PENDING"}"#, Some(&third));
         assert!(Arc::ptr_eq(&fourth.note, &third.note) && !fourth.response.echoes());
+    }
+
+    #[test]
+    fn numbers_of_bodies_are_read_exactly() {
+        let matches = |filter: &str, body: &str| {
+            let spec = format!(r#"{{"url":"https://a.test","responseFilter":{{"body":{{"n":{filter}}}}}}}"#);
+            let response = RecordedResponse::new(200, [("a", "b")], format!(r#"{{"n":{body}}}"#));
+            let spec = spec.parse().unwrap();
+            let judgement = judge(&spec, response, &Secrets::default(), None, SystemTime::UNIX_EPOCH);
+            matches!(judgement, Judgement::Matched { .. })
+        };
+        // serde_json reads this float as its neighbour.
+        assert!(matches("[37.807807921694092]", "37.807807921694092"));
+        assert!(!matches(r#"{"$gt":37.807807921694092}"#, "37.807807921694092"));
+        assert!(matches("[18446744073709551616]", "18446744073709551616"));
+        assert!(matches(r#"{"$gt":18446744073709551615}"#, "18446744073709551616"));
     }
 
     #[test]
