@@ -1,6 +1,5 @@
 //! Errors of the poller itself, as opposed to the outcomes of polls.
 
-use std::fmt;
 use std::sync::Arc;
 
 use crate::fetch::FetchError;
@@ -27,24 +26,47 @@ use crate::store::StoreError;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, thiserror::Error)]
+#[error(transparent)]
 pub struct Error {
+    #[from]
     kind: Kind,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum Kind {
-    Spec(SpecError),
+    #[error("{0}")]
+    Spec(#[source] SpecError),
+    #[error("{message}")]
     Key { message: String },
-    Url(FetchError),
+    #[error("the URL cannot be asked: {0}")]
+    Url(#[source] FetchError),
+    #[error(
+        "a poll with the key {key} exists with another spec; they differ in {}; use another key, or forget the poll \
+         that is there",
+        .fields.join(", ")
+    )]
     Conflict { key: PollKey, fields: Vec<String> },
-    Store(StoreError),
+    #[error("the store failed: {0}")]
+    Store(#[source] StoreError),
+    #[error("{limit} polls are open, which is the limit; wait for one to end, or raise it")]
     Full { limit: usize },
+    #[error("the poller is shutting down")]
     Shutdown,
+    #[error("there is no poll with the key {key}")]
     NotFound { key: PollKey },
+    #[error("the poll {key} {}", describe(.outcome))]
     NotMatched { key: PollKey, outcome: Arc<Outcome> },
+    #[error("the poll {key} matched, but its body does not fit the type asked for: {source}")]
     Decode { key: PollKey, outcome: Arc<Outcome>, source: Arc<serde_json::Error> },
+    #[error("{message}")]
     Configuration { message: String },
+}
+
+fn describe(outcome: &Outcome) -> String {
+    let name = if outcome.name() == "failed" { "as failed" } else { outcome.name() };
+    let explanation = outcome.explanation().map(|text| format!(": {text}")).unwrap_or_default();
+    format!("ended {name} after {} attempts{explanation}", outcome.attempts)
 }
 
 /// The kind of an [`Error`].
@@ -113,12 +135,6 @@ impl Error {
     }
 }
 
-impl From<Kind> for Error {
-    fn from(kind: Kind) -> Self {
-        Self { kind }
-    }
-}
-
 impl From<SpecError> for Error {
     fn from(error: SpecError) -> Self {
         Kind::Spec(error).into()
@@ -128,56 +144,5 @@ impl From<SpecError> for Error {
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         Kind::Store(error).into()
-    }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.kind {
-            Kind::Spec(error) => error.fmt(f),
-            Kind::Key { message } | Kind::Configuration { message } => f.write_str(message),
-            Kind::Conflict { key, fields } => write!(
-                f,
-                "a poll with the key {key} exists with another spec; they differ in {}; use another key, or forget \
-                 the poll that is there",
-                fields.join(", ")
-            ),
-            Kind::Url(error) => write!(f, "the URL cannot be asked: {error}"),
-            Kind::Store(error) => write!(f, "the store failed: {error}"),
-            Kind::Full { limit } => {
-                write!(f, "{limit} polls are open, which is the limit; wait for one to end, or raise it")
-            }
-            Kind::Shutdown => f.write_str("the poller is shutting down"),
-            Kind::NotFound { key } => write!(f, "there is no poll with the key {key}"),
-            Kind::NotMatched { key, outcome } => {
-                write!(f, "the poll {key} ended {} after {} attempts", ended(outcome), outcome.attempts)?;
-                match outcome.explanation() {
-                    Some(explanation) => write!(f, ": {explanation}"),
-                    None => Ok(()),
-                }
-            }
-            Kind::Decode { key, source, .. } => {
-                write!(f, "the poll {key} matched, but its body does not fit the type asked for: {source}")
-            }
-        }
-    }
-}
-
-fn ended(outcome: &Outcome) -> &'static str {
-    match outcome.name() {
-        "failed" => "as failed",
-        name => name,
-    }
-}
-
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match &self.kind {
-            Kind::Spec(error) => Some(error),
-            Kind::Url(error) => Some(error),
-            Kind::Store(error) => Some(error),
-            Kind::Decode { source, .. } => Some(&**source),
-            _ => None,
-        }
     }
 }

@@ -60,7 +60,8 @@ struct Progress {
     last: Option<Arc<UnmatchedResponse>>,
 }
 
-/// A count per result. Most polls see only one kind of result until they end, so the first needs no list.
+/// A count per result. Most polls see only one kind of result until they end, so the first needs no list. A `SmallVec` with
+/// one place would be shorter here and take 8 bytes more in each of a million polls.
 #[derive(Clone, Debug, Default)]
 struct Tally {
     first: Option<(AttemptResult, u32)>,

@@ -19,8 +19,9 @@
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
+use futures_util::task::AtomicWaker;
 use tokio::task::AbortHandle;
 use tracing::{Instrument as _, Span};
 
@@ -127,39 +128,23 @@ impl Drop for Worker {
 
 /// The slot for the next job of a worker. The smallest tokio channel takes more memory than the worker.
 #[derive(Default)]
-struct JobSlot(Mutex<Waiting>);
-
-#[derive(Default)]
-struct Waiting {
-    job: Option<Job>,
-    worker: Option<Waker>,
+struct JobSlot {
+    job: Mutex<Option<Job>>,
+    worker: AtomicWaker,
 }
 
 impl JobSlot {
     fn put(&self, job: Job) {
-        let worker = {
-            let mut waiting = self.waiting();
-            waiting.job = Some(job);
-            waiting.worker.take()
-        };
-        if let Some(worker) = worker {
-            worker.wake();
-        }
+        *self.job() = Some(job);
+        self.worker.wake();
     }
 
     fn poll(&self, context: &Context<'_>) -> Poll<Job> {
-        let mut waiting = self.waiting();
-        match waiting.job.take() {
-            Some(job) => Poll::Ready(job),
-            None => {
-                waiting.worker = Some(context.waker().clone());
-                Poll::Pending
-            }
-        }
+        self.worker.register(context.waker());
+        self.job().take().map_or(Poll::Pending, Poll::Ready)
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        // Every change is a single assignment.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn job(&self) -> MutexGuard<'_, Option<Job>> {
+        self.job.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,7 +1,7 @@
 //! Observability of a poller: statistics ([`Stats`]), metrics and traces.
 //!
 //! ```text
-//!  driver ─► Observer ─┬─► tallies ─► Poller::stats
+//!  driver ─► Observer ─┬─► stats ─► Poller::stats
 //!                      ├─► metrics  (the facade of the crate `metrics`; no cost without a recorder)
 //!                      └─► trace    (spans and events of target `poller`; no cost without a subscriber)
 //! ```
@@ -14,13 +14,13 @@ mod stats;
 pub(crate) mod trace;
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use self::metrics::Metrics;
-use self::stats::Tallies;
 pub use self::stats::{AttemptCounts, OutcomeCounts, Stats, Timings};
 use crate::history::Record;
-use crate::outcome::Outcome;
+use crate::outcome::{NextReason, Outcome};
 use crate::store::StoreError;
 
 /// A call of the engine to its store, by the name that metrics and logs give it.
@@ -87,7 +87,8 @@ pub(crate) struct Levels {
 /// Records events of the engine; every method takes constant time and none waits.
 #[derive(Debug)]
 pub(crate) struct Observer {
-    tallies: Tallies,
+    /// Locked for nanoseconds, nearly always by the engine alone.
+    stats: Mutex<Stats>,
     metrics: Metrics,
     /// Whether the last call of each operation failed, in the order of [`Operation::ALL`].
     failing: [AtomicBool; Operation::ALL.len()],
@@ -96,29 +97,37 @@ pub(crate) struct Observer {
 impl Observer {
     /// An observer that counts from zero and reports to the metrics recorder installed at this moment.
     pub(crate) fn new() -> Self {
-        Self { tallies: Tallies::default(), metrics: Metrics::new(), failing: Default::default() }
+        Self { stats: Mutex::default(), metrics: Metrics::new(), failing: Default::default() }
     }
 
     pub(crate) fn stats(&self) -> Stats {
-        self.tallies.read()
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Stats> {
+        self.stats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The numbers after a change.
     pub(crate) fn levels(&self, levels: Levels) {
-        self.tallies.levels(levels);
+        {
+            let mut stats = self.lock();
+            (stats.open, stats.in_flight, stats.held_back) =
+                (levels.open, levels.in_flight, levels.held_back);
+        }
         self.metrics.levels(levels);
     }
 
     /// A new poll was stored.
     pub(crate) fn created(&self) {
-        self.tallies.created();
+        self.lock().created += 1;
         self.metrics.created();
     }
 
     /// A request begins; `lateness` is `None` for a first request, which waits for the store and not for the schedule.
     pub(crate) fn began(&self, lateness: Option<Duration>, held: Duration) {
         if let Some(lateness) = lateness {
-            self.tallies.lateness(lateness);
+            self.lock().lateness.record(lateness);
             self.metrics.lateness(lateness);
         }
         self.metrics.held(held);
@@ -126,31 +135,37 @@ impl Observer {
 
     /// A request ended.
     pub(crate) fn attempted(&self, attempt: &Record) {
-        self.tallies.attempted(attempt);
+        let retried = attempt.next.is_some_and(|next| matches!(next.why, NextReason::Retry { .. }));
+        {
+            let mut stats = self.lock();
+            *stats.attempts.of(attempt.result) += 1;
+            stats.request_time.record(attempt.duration);
+            stats.retries += u64::from(retried);
+        }
         self.metrics.attempted(attempt);
     }
 
     /// A hint holds an origin back.
     pub(crate) fn hold_back(&self) {
-        self.tallies.hold_back();
+        self.lock().hold_backs += 1;
         self.metrics.hold_back();
     }
 
     /// An outcome was stored.
     pub(crate) fn finished(&self, outcome: &Outcome) {
-        self.tallies.finished(outcome);
+        *self.lock().outcomes.of(&outcome.kind) += 1;
         self.metrics.finished(outcome);
     }
 
     /// A call to the store ended. Returns whether the operation succeeded after a failure.
     pub(crate) fn store(&self, operation: Operation, took: Duration, error: Option<&StoreError>) -> bool {
         if matches!(operation, Operation::Create | Operation::Finish) {
-            self.tallies.store(took);
+            self.lock().store_time.record(took);
         }
         self.metrics.store(operation, took);
         let failing = &self.failing[operation as usize];
         if let Some(error) = error {
-            self.tallies.store_error();
+            self.lock().store_errors += 1;
             self.metrics.store_error(operation);
             trace::store_failed(operation, error, !failing.swap(true, Ordering::Relaxed));
             return false;

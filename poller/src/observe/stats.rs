@@ -1,21 +1,16 @@
 //! Statistics of a poller since it was built, without a metrics recorder.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use super::Levels;
 use crate::clock::micros;
-use crate::history::Record;
-use crate::outcome::{AttemptResult, NextReason, Outcome, OutcomeKind};
+use crate::outcome::{AttemptResult, OutcomeKind};
 
 /// Counts and latencies of a poller since it was built; from [`Poller::stats`](crate::Poller::stats).
 ///
-/// A snapshot: the engine continues while the fields are read, so they may be of slightly different moments. Reading takes
-/// microseconds and blocks nothing.
+/// A consistent snapshot. Reading it takes microseconds.
 ///
 /// ```
 /// use poller::{PollSpec, Poller};
@@ -108,6 +103,17 @@ impl AttemptCounts {
             + self.server_error
             + self.error
     }
+
+    pub(super) const fn of(&mut self, result: AttemptResult) -> &mut u64 {
+        match result {
+            AttemptResult::Status(100..=199) => &mut self.informational,
+            AttemptResult::Status(200..=299) => &mut self.success,
+            AttemptResult::Status(300..=399) => &mut self.redirection,
+            AttemptResult::Status(400..=499) => &mut self.client_error,
+            AttemptResult::Status(500..=599) => &mut self.server_error,
+            AttemptResult::Status(_) | AttemptResult::Error(_) => &mut self.error,
+        }
+    }
 }
 
 /// Polls by outcome.
@@ -138,6 +144,15 @@ impl OutcomeCounts {
     pub const fn total(&self) -> u64 {
         self.matched + self.failed + self.timed_out + self.cancelled
     }
+
+    pub(super) const fn of(&mut self, kind: &OutcomeKind) -> &mut u64 {
+        match kind {
+            OutcomeKind::Matched { .. } => &mut self.matched,
+            OutcomeKind::Failed { .. } => &mut self.failed,
+            OutcomeKind::TimedOut { .. } => &mut self.timed_out,
+            OutcomeKind::Cancelled => &mut self.cancelled,
+        }
+    }
 }
 
 /// A distribution of durations: exact to the microsecond below 256 µs, to 1 % above.
@@ -152,6 +167,11 @@ impl OutcomeCounts {
 pub struct Timings(Histogram<u64>);
 
 impl Timings {
+    pub(super) fn record(&mut self, duration: Duration) {
+        // The histogram resizes itself, so any value fits; an error would be no reason to stop the engine.
+        let _ = self.0.record(micros(duration));
+    }
+
     /// The number of durations.
     #[must_use]
     pub fn count(&self) -> u64 {
@@ -194,144 +214,21 @@ impl fmt::Debug for Timings {
     }
 }
 
-/// The running counters, written by the engine and read from any thread.
-#[derive(Debug, Default)]
-pub(super) struct Tallies {
-    open: AtomicUsize,
-    in_flight: AtomicUsize,
-    held_back: AtomicUsize,
-    created: AtomicU64,
-    /// By class of status, then errors.
-    attempts: [AtomicU64; 6],
-    retries: AtomicU64,
-    /// Matched, failed, timed out, cancelled.
-    outcomes: [AtomicU64; 4],
-    hold_backs: AtomicU64,
-    store_errors: AtomicU64,
-    lateness: Recording,
-    request_time: Recording,
-    store_time: Recording,
-}
-
-/// A distribution under a lock that is held for nanoseconds, nearly always by the engine alone.
-#[derive(Debug, Default)]
-struct Recording(Mutex<Timings>);
-
-impl Recording {
-    fn take(&self, duration: Duration) {
-        let mut timings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // The histogram resizes itself, so any value fits; an error would be no reason to stop the engine.
-        let _ = timings.0.record(micros(duration));
-    }
-
-    fn read(&self) -> Timings {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-/// Statistics order nothing else.
-const ORDER: Ordering = Ordering::Relaxed;
-
-fn one_more(count: &AtomicU64) {
-    count.fetch_add(1, ORDER);
-}
-
-impl Tallies {
-    pub(super) fn levels(&self, levels: Levels) {
-        self.open.store(levels.open, ORDER);
-        self.in_flight.store(levels.in_flight, ORDER);
-        self.held_back.store(levels.held_back, ORDER);
-    }
-
-    pub(super) fn created(&self) {
-        one_more(&self.created);
-    }
-
-    pub(super) fn lateness(&self, lateness: Duration) {
-        self.lateness.take(lateness);
-    }
-
-    pub(super) fn attempted(&self, attempt: &Record) {
-        let class = match attempt.result {
-            AttemptResult::Status(status @ 100..=599) => usize::from(status / 100 - 1),
-            _ => 5,
-        };
-        one_more(&self.attempts[class]);
-        self.request_time.take(attempt.duration);
-        if let Some(next) = attempt.next
-            && matches!(next.why, NextReason::Retry { .. })
-        {
-            one_more(&self.retries);
-        }
-    }
-
-    pub(super) fn hold_back(&self) {
-        one_more(&self.hold_backs);
-    }
-
-    pub(super) fn finished(&self, outcome: &Outcome) {
-        let kind = match outcome.kind {
-            OutcomeKind::Matched { .. } => 0,
-            OutcomeKind::Failed { .. } => 1,
-            OutcomeKind::TimedOut { .. } => 2,
-            OutcomeKind::Cancelled => 3,
-        };
-        one_more(&self.outcomes[kind]);
-    }
-
-    pub(super) fn store(&self, took: Duration) {
-        self.store_time.take(took);
-    }
-
-    pub(super) fn store_error(&self) {
-        one_more(&self.store_errors);
-    }
-
-    pub(super) fn read(&self) -> Stats {
-        let read = |count: &AtomicU64| count.load(ORDER);
-        let [informational, success, redirection, client_error, server_error, error] =
-            self.attempts.each_ref().map(read);
-        let [matched, failed, timed_out, cancelled] = self.outcomes.each_ref().map(read);
-        Stats {
-            open: self.open.load(ORDER),
-            in_flight: self.in_flight.load(ORDER),
-            held_back: self.held_back.load(ORDER),
-            created: read(&self.created),
-            attempts: AttemptCounts {
-                informational,
-                success,
-                redirection,
-                client_error,
-                server_error,
-                error,
-            },
-            retries: read(&self.retries),
-            outcomes: OutcomeCounts { matched, failed, timed_out, cancelled },
-            hold_backs: read(&self.hold_backs),
-            store_errors: read(&self.store_errors),
-            lateness: self.lateness.read(),
-            request_time: self.request_time.read(),
-            store_time: self.store_time.read(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_distribution_takes_any_duration() {
-        let recording = Recording::default();
+        let mut timings = Timings::default();
         for millis in 1..=100 {
-            recording.take(Duration::from_millis(millis));
+            timings.record(Duration::from_millis(millis));
         }
-        recording.take(Duration::ZERO);
-        let timings = recording.read();
+        timings.record(Duration::ZERO);
         assert_eq!(timings.count(), 101);
         let p99 = timings.quantile(0.99).as_secs_f64();
         assert!((0.098..0.101).contains(&p99), "{timings:?}");
-        recording.take(Duration::MAX);
-        assert!(recording.read().max() > Duration::from_secs(3600 * 24 * 365), "{:?}", recording.read());
+        timings.record(Duration::MAX);
+        assert!(timings.max() > Duration::from_secs(3600 * 24 * 365), "{timings:?}");
     }
 }
