@@ -6,7 +6,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method};
+pub use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use url::Url;
 
 use crate::clock::BoxFuture;
@@ -42,7 +42,7 @@ impl fmt::Debug for Request {
         f.debug_struct("Request")
             .field("method", &self.method)
             .field("url", &format_args!("{}{}", self.url.origin().ascii_serialization(), self.url.path()))
-            .field("headers", &self.headers.keys().map(http::HeaderName::as_str).collect::<Vec<_>>())
+            .field("headers", &self.headers.keys().map(HeaderName::as_str).collect::<Vec<_>>())
             .field("body_len", &self.body.as_ref().map(Bytes::len))
             .finish_non_exhaustive()
     }

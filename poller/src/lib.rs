@@ -85,6 +85,11 @@ mod sqlite;
 mod state;
 pub mod store;
 
+// Crates and types of other crates in public signatures.
+pub use bytes::Bytes;
+pub use url::Url;
+pub use {filter, retry};
+
 pub use background_poll::Matched;
 pub use clock::{BoxFuture, Clock, SystemClock, Timestamp};
 pub use error::{Error, ErrorKind};
