@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, Unit};
 
-use super::{Levels, Operation};
+use super::operation::Operation;
 use crate::history::Record;
 use crate::outcome::{AttemptResult, NextReason, Outcome};
 
@@ -37,6 +37,17 @@ const OUTCOME: &str = "outcome";
 
 const FIRST_STATUS: u16 = 100;
 const STATUSES: usize = 500;
+
+/// The current number of polls and requests by state.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Levels {
+    /// Polls without an outcome.
+    pub(crate) open: usize,
+    /// Requests sent and not answered.
+    pub(crate) in_flight: usize,
+    /// Pairs of origin and credentials that a hint holds back.
+    pub(crate) held_back: usize,
+}
 
 pub(super) struct Metrics {
     open: Gauge,

@@ -10,6 +10,7 @@
 //! a body, a secret, or more of a URL than its host and port: a value that is not passed in cannot leak.
 
 mod metrics;
+mod operation;
 mod stats;
 pub(crate) mod trace;
 
@@ -17,72 +18,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+pub(crate) use self::metrics::Levels;
 use self::metrics::Metrics;
+pub(crate) use self::operation::Operation;
 pub use self::stats::{AttemptCounts, OutcomeCounts, Stats, Timings};
 use crate::history::Record;
 use crate::outcome::{NextReason, Outcome};
 use crate::store::StoreError;
-
-/// A call of the engine to its store, by the name that metrics and logs give it.
-///
-/// ```
-/// assert_eq!(poller::StoreOperation::Finish.as_str(), "finish");
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Operation {
-    /// Stores new polls.
-    Create,
-    /// Stores an outcome.
-    Finish,
-    /// Reads the changes of other processes.
-    Changes,
-    /// Loads the polls that were open at the start.
-    LoadOpen,
-    /// Reads one poll.
-    Get,
-    /// Stores the last attempts of open polls.
-    NoteAttempts,
-    /// Removes finished polls by the limits of retention.
-    Purge,
-}
-
-impl Operation {
-    pub(crate) const ALL: [Self; 7] = [
-        Self::Create,
-        Self::Finish,
-        Self::Changes,
-        Self::LoadOpen,
-        Self::Get,
-        Self::NoteAttempts,
-        Self::Purge,
-    ];
-
-    /// The name in metrics and logs.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Create => "create",
-            Self::Finish => "finish",
-            Self::Changes => "changes",
-            Self::LoadOpen => "load_open",
-            Self::Get => "get",
-            Self::NoteAttempts => "note_attempts",
-            Self::Purge => "purge",
-        }
-    }
-}
-
-/// The current number of polls and requests by state.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Levels {
-    /// Polls without an outcome.
-    pub(crate) open: usize,
-    /// Requests sent and not answered.
-    pub(crate) in_flight: usize,
-    /// Pairs of origin and credentials that a hint holds back.
-    pub(crate) held_back: usize,
-}
 
 /// Records events of the engine; every method takes constant time and none waits.
 #[derive(Debug)]

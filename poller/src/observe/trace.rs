@@ -15,7 +15,7 @@
 
 use tracing::{Level, Span, debug, debug_span, info, warn};
 
-use super::Operation;
+use super::operation::Operation;
 use crate::clock::Timestamp;
 use crate::history::Record;
 use crate::job::PollSpec;

@@ -2,6 +2,8 @@
 //!
 //! Every call is a task that replies with a message; the driver counts the calls under way. Polls that were open at the
 //! start are read in batches; after that, changes by other processes are read periodically.
+//!
+//! This is a second part of `impl Driver`, and so uses its parent module.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,0 +1,51 @@
+//! The operations of the store, by the names that metrics and logs give them.
+
+/// A call of the engine to its store, by the name that metrics and logs give it.
+///
+/// ```
+/// assert_eq!(poller::StoreOperation::Finish.as_str(), "finish");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Operation {
+    /// Stores new polls.
+    Create,
+    /// Stores an outcome.
+    Finish,
+    /// Reads the changes of other processes.
+    Changes,
+    /// Loads the polls that were open at the start.
+    LoadOpen,
+    /// Reads one poll.
+    Get,
+    /// Stores the last attempts of open polls.
+    NoteAttempts,
+    /// Removes finished polls by the limits of retention.
+    Purge,
+}
+
+impl Operation {
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Create,
+        Self::Finish,
+        Self::Changes,
+        Self::LoadOpen,
+        Self::Get,
+        Self::NoteAttempts,
+        Self::Purge,
+    ];
+
+    /// The name in metrics and logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Finish => "finish",
+            Self::Changes => "changes",
+            Self::LoadOpen => "load_open",
+            Self::Get => "get",
+            Self::NoteAttempts => "note_attempts",
+            Self::Purge => "purge",
+        }
+    }
+}
