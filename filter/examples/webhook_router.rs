@@ -1,11 +1,11 @@
-//! Routes webhooks to the teams that asked for them, and says why nobody did.
+//! Routes webhooks to teams by filters, and explains why an event matched no team.
 //!
 //! ```text
 //! cargo run -p filter --example webhook_router                         # the built-in events
 //! cargo run -p filter --example webhook_router -- - < events.jsonl     # your own, one JSON document a line
 //! ```
 //!
-//! Change the routes below and run it again: a mistake in a filter is reported with its place and what to do.
+//! Change the routes below and run it again: an error in a filter is reported with its place and with help.
 
 use std::error::Error;
 use std::io::{self, BufRead as _};
@@ -13,7 +13,7 @@ use std::io::{self, BufRead as _};
 use filter::{Dialect, Filter, FilterOptions};
 use serde_json::Value;
 
-/// Who wants which events. Filters are JSON, so in a real service this table is a file or a database.
+/// Teams and the filters of their events. Filters are JSON, so a real service would keep them in a file or a database.
 const ROUTES: [(&str, Dialect, &str); 4] = [
     (
         "billing",

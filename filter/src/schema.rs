@@ -6,7 +6,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::dialect::Dialect;
+use crate::dialect::operators::{Argument, OPERATORS, Operator};
+use crate::dialect::{Dialect, trigger_dev};
 
 /// The JSON Schema (draft 2020-12) of filters in a dialect.
 ///
@@ -76,61 +77,62 @@ fn two_numbers() -> Value {
     json!({"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2})
 }
 
+/// The schema of an operator's argument; trigger-dev's differs only in the literals of `$anythingBut`.
+fn argument(operator: &Operator, dialect: Dialect) -> Value {
+    match operator.argument {
+        Argument::Text(_) | Argument::IgnoreCase | Argument::Regex => of_type("string"),
+        Argument::Wildcard => wildcard_text(),
+        Argument::Cidr => {
+            let bits = |greatest: &str| format!("(/{greatest})?");
+            block(&bits("(3[0-2]|[12]?[0-9])"), &bits("(12[0-8]|1[01][0-9]|[1-9]?[0-9])"))
+        }
+        Argument::Number(_) => of_type("number"),
+        Argument::Bounds => two_numbers(),
+        Argument::Literal(_) => reference("literal"),
+        Argument::Boolean(_) => of_type("boolean"),
+        Argument::Length => number_or_matcher(),
+        Argument::Some | Argument::Every => {
+            any_of([reference("conditions"), reference("matcher"), reference("filter")])
+        }
+        Argument::Excluded if dialect == Dialect::TriggerDev => {
+            any_of([reference("literal")].into_iter().chain(literals()))
+        }
+        Argument::Excluded => {
+            any_of([reference("literal"), list_of(reference("literal"), 1), reference("matcher")])
+        }
+        Argument::All | Argument::None => reference("conditions"),
+    }
+}
+
+/// The same for an operator on a number.
+fn number_argument(operator: &Operator) -> Value {
+    match operator.argument {
+        Argument::Excluded => {
+            any_of([of_type("number"), list_of(of_type("number"), 1), reference("numberMatcher")])
+        }
+        Argument::All | Argument::None => list_of(number_or_matcher(), 1),
+        Argument::Bounds => two_numbers(),
+        _ => of_type("number"),
+    }
+}
+
+fn number_or_matcher() -> Value {
+    any_of([of_type("number"), reference("numberMatcher")])
+}
+
+/// Arrays of one type of literal.
+fn literals() -> impl Iterator<Item = Value> {
+    ["string", "number", "boolean"].into_iter().map(|name| list_of(of_type(name), 0))
+}
+
+fn described(operator: &Operator, dialect: Dialect) -> (&'static str, Value) {
+    (operator.name, about(operator.about, argument(operator, dialect)))
+}
+
 fn native() -> Value {
-    let literal = || reference("literal");
-    let number = || of_type("number");
-    let string = || of_type("string");
-    let conditions = || reference("conditions");
-    let judge = || any_of([conditions(), reference("matcher"), reference("filter")]);
-    let bits = |greatest: &str| format!("(/{greatest})?");
-    let operators = [
-        ("$startsWith", about("a string that starts with this", string())),
-        ("$endsWith", about("a string that ends with this", string())),
-        ("$contains", about("a string that contains this", string())),
-        ("$ignoreCaseEquals", about("a string equal to this but for case", string())),
-        ("$regex", about("a string in which this regular expression finds a match", string())),
-        ("$wildcard", about("a string like this, * being any run of characters", wildcard_text())),
-        (
-            "$cidr",
-            about(
-                "a string holding an IP address inside this block",
-                block(&bits("(3[0-2]|[12]?[0-9])"), &bits("(12[0-8]|1[01][0-9]|[1-9]?[0-9])")),
-            ),
-        ),
-        ("$gt", about("a number greater than this", number())),
-        ("$gte", about("a number greater than or equal to this", number())),
-        ("$lt", about("a number less than this", number())),
-        ("$lte", about("a number less than or equal to this", number())),
-        ("$between", about("a number in this closed range, [low, high]", two_numbers())),
-        ("$includes", about("an array with an element equal to this", literal())),
-        ("$size", about("an array of this length", any_of([number(), reference("numberMatcher")]))),
-        ("$some", about("an array of which some element matches this", judge())),
-        ("$every", about("an array of which every element matches this", judge())),
-        ("$exists", about("whether the field is there, null counting as there", of_type("boolean"))),
-        ("$isNull", about("whether the field is null", of_type("boolean"))),
-        (
-            "$anythingBut",
-            about(
-                "anything that does not equal this, a missing field too",
-                any_of([literal(), list_of(literal(), 1), reference("matcher")]),
-            ),
-        ),
-        ("$not", about("a scalar that differs from this, or an array without it", literal())),
-        ("$all", about("all of these conditions hold", conditions())),
-        ("$none", about("none of these conditions holds", conditions())),
-    ];
-    let numbers = || any_of([number(), reference("numberMatcher")]);
-    let number_operators = [
-        ("$gt", number()),
-        ("$gte", number()),
-        ("$lt", number()),
-        ("$lte", number()),
-        ("$between", two_numbers()),
-        ("$anythingBut", any_of([number(), list_of(number(), 1), reference("numberMatcher")])),
-        ("$not", number()),
-        ("$all", list_of(numbers(), 1)),
-        ("$none", list_of(numbers(), 1)),
-    ];
+    let operators = OPERATORS.iter().map(|operator| described(operator, Dialect::Native));
+    let on_numbers = OPERATORS.iter().filter(|operator| operator.on_numbers);
+    let number_operators = on_numbers.map(|operator| (operator.name, number_argument(operator)));
     let filters = || list_of(reference("filter"), 1);
     json!({
         "filter": {
@@ -146,9 +148,9 @@ fn native() -> Value {
         },
         "node": about(
             "a literal, a matcher, an array of both of which any must hold, or a filter for what is inside",
-            any_of([literal(), conditions(), reference("matcher"), reference("filter")]),
+            any_of([reference("literal"), reference("conditions"), reference("matcher"), reference("filter")]),
         ),
-        "conditions": list_of(any_of([literal(), reference("matcher")]), 1),
+        "conditions": list_of(any_of([reference("literal"), reference("matcher")]), 1),
         "literal": {"type": ["string", "number", "boolean", "null"]},
         "matcher": about("operators, all of which must hold", members(operators)),
         "numberMatcher": about("operators on numbers, all of which must hold", members(number_operators)),
@@ -156,34 +158,11 @@ fn native() -> Value {
 }
 
 fn trigger_dev() -> Value {
-    let literal = || reference("literal");
-    let number = || of_type("number");
-    let string = || of_type("string");
-    let literals = || ["string", "number", "boolean"].map(|name| list_of(of_type(name), 0));
-    let operators = [
-        ("$startsWith", about("a string that starts with this", string())),
-        ("$endsWith", about("a string that ends with this", string())),
-        ("$ignoreCaseEquals", about("a string equal to this but for case", string())),
-        ("$exists", about("whether the field is there, null counting as there", of_type("boolean"))),
-        ("$isNull", about("whether the field is null", of_type("boolean"))),
-        (
-            "$anythingBut",
-            about(
-                "anything that does not equal this, a missing field too",
-                any_of([literal()].into_iter().chain(literals())),
-            ),
-        ),
-        ("$gt", about("a number greater than this", number())),
-        ("$gte", about("a number greater than or equal to this", number())),
-        ("$lt", about("a number less than this", number())),
-        ("$lte", about("a number less than or equal to this", number())),
-        ("$between", about("a number in this closed range, [low, high]", two_numbers())),
-        ("$includes", about("an array with an element equal to this", literal())),
-        ("$not", about("a scalar that differs from this, or an array without it", literal())),
-    ];
+    let known = OPERATORS.iter().filter(|operator| trigger_dev::OPERATORS.contains(&operator.name));
+    let operators = known.map(|operator| described(operator, Dialect::TriggerDev));
     let mut matcher = members(operators);
     matcher["maxProperties"] = 1.into();
-    let arrays = literals().into_iter().chain([list_of(reference("matcher"), 0)]);
+    let arrays = literals().chain([list_of(reference("matcher"), 0)]);
     json!({
         "filter": {
             "description": "fields, all of which must match",
@@ -286,14 +265,14 @@ mod tests {
     #[test]
     fn knows_every_operator() {
         for (dialect, operators) in [
-            (Dialect::Native, &dialect::native::OPERATORS[..]),
-            (Dialect::TriggerDev, &dialect::trigger_dev::OPERATORS[..]),
-            (Dialect::EventBridge, &dialect::event_bridge::OPERATORS[..]),
+            (Dialect::Native, dialect::operators::OPERATORS.map(|operator| operator.name).to_vec()),
+            (Dialect::TriggerDev, dialect::trigger_dev::OPERATORS.to_vec()),
+            (Dialect::EventBridge, dialect::event_bridge::OPERATORS.to_vec()),
         ] {
             let schema = schema(dialect);
             let properties = schema["$defs"]["matcher"]["properties"].as_object().unwrap();
             let described: BTreeSet<&str> = properties.keys().map(String::as_str).collect();
-            assert_eq!(described, operators.iter().copied().collect(), "{dialect}");
+            assert_eq!(described, operators.into_iter().collect(), "{dialect}");
         }
     }
 }

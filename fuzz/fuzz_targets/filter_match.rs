@@ -12,7 +12,7 @@ mod oracle;
 
 const OURS: usize = usize::MAX;
 
-/// A set in which the filter is found by keys: enough others are about the same fields.
+/// A set with enough other filters on the same fields that this one is found by index keys.
 fn among_others(filter: Filter) -> FilterSet<usize> {
     let mut set = FilterSet::new();
     for (id, name) in ["a", "b", "c"].iter().flat_map(|name| (0..10).map(move |n| (n, name))) {
@@ -36,7 +36,7 @@ fuzz_target!(|data: &[u8]| {
     }
     let Ok(text) = std::str::from_utf8(filter) else { return };
     let Ok(filter) = FilterOptions::new().dialect(dialect).parse(text) else { return };
-    // Whatever the bytes are, this ends.
+    // Must terminate for any bytes.
     let known_valid = filter.matches_valid_slice(event);
     let answer = filter.matches_slice(event);
     let value = serde_json::from_slice::<Value>(event);
@@ -50,7 +50,7 @@ fuzz_target!(|data: &[u8]| {
     };
     assert_eq!(answer, Ok(expected), "bytes: {filter} on {value}");
     assert_eq!(filter.matches(&value), expected, "value: {filter} on {value}");
-    // As a document without duplicate keys.
+    // A document without duplicate keys.
     assert_eq!(
         filter.matches_valid_slice(value.to_string().as_bytes()),
         expected,

@@ -1,5 +1,5 @@
-//! Any text as a filter of any dialect: nothing panics, what compiles can be written out and read again, and what does
-//! not is told why, at places that exist. The parser accepts what serde_json accepts.
+//! Any text as a filter of any dialect: nothing panics, a valid filter can be written out and read again, and the errors of an
+//! invalid one have existing places. The parser accepts the texts that serde_json accepts.
 #![no_main]
 
 use filter::{Conversion, Diagnostic, Dialect, FilterOptions, Limits, json};
@@ -21,7 +21,7 @@ fuzz_target!(|data: &[u8]| {
     if let (Ok(node), Ok(value)) = (&parsed, &reference) {
         assert_eq!(node.to_value(), *value);
     }
-    // Compiling 10 MiB of regular expressions again and again takes an instrumented build longer than a fuzzer waits.
+    // Compiling 10 MiB of regular expressions takes an instrumented build longer than the fuzzer's timeout.
     let limits = Limits::new().with_regex_bytes(1 << 18);
     for dialect in Dialect::ALL {
         let options = FilterOptions::new().dialect(dialect).limits(limits.clone());

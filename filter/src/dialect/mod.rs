@@ -7,6 +7,7 @@ mod context;
 mod duplicates;
 pub(crate) mod event_bridge;
 pub(crate) mod native;
+pub(crate) mod operators;
 pub(crate) mod trigger_dev;
 
 use std::fmt;

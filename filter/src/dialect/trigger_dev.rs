@@ -7,6 +7,7 @@
 use super::context::{Context, Duplicates, shown};
 use super::duplicates::warn_of_duplicates;
 use super::native::between;
+use super::operators::{Argument, find};
 use crate::ast::{
     Condition, Conditions, Member, MemberKind, Node as Judged, Pattern, Quantifier, Reach, Test, TestKind,
 };
@@ -185,45 +186,38 @@ fn matcher<'n>(
 
 fn operator<'n>(member: &'n json::Member, context: &mut Context<'n>) -> Option<TestKind<'n>> {
     let (key, node) = (member.key.as_str(), &member.value);
-    let leaf = match key {
-        "$startsWith" => Leaf::StartsWith(context.string(key, node)?.into()),
-        "$endsWith" => Leaf::EndsWith(context.string(key, node)?.into()),
-        "$ignoreCaseEquals" => context.ignore_case(key, node)?,
-        "$gt" => Leaf::Number(Box::new(Range::above(context.number(key, node)?, false))),
-        "$gte" => Leaf::Number(Box::new(Range::above(context.number(key, node)?, true))),
-        "$lt" => Leaf::Number(Box::new(Range::below(context.number(key, node)?, false))),
-        "$lte" => Leaf::Number(Box::new(Range::below(context.number(key, node)?, true))),
-        "$between" => {
+    let known = find(key).filter(|operator| OPERATORS.contains(&operator.name));
+    Some(TestKind::Leaf(match known.map(|operator| operator.argument) {
+        Some(Argument::Text(leaf)) => leaf(context.string(key, node)?),
+        Some(Argument::IgnoreCase) => context.ignore_case(key, node)?,
+        Some(Argument::Number(range)) => Leaf::Number(Box::new(range(context.number(key, node)?))),
+        Some(Argument::Bounds) => {
             let (low, high) = between(key, node, context)?;
             Leaf::Number(Box::new(Range::closed(low, high)))
         }
-        "$includes" => Leaf::Includes(scalar(key, node, context)?),
-        "$not" => Leaf::Not(scalar(key, node, context)?),
-        "$exists" => Leaf::Exists(context.boolean(key, node)?),
-        "$isNull" => Leaf::IsNull(context.boolean(key, node)?),
-        "$anythingBut" => Leaf::AnythingBut(LiteralSet::new(anything_but(key, node, context)?)),
+        Some(Argument::Literal(leaf)) => leaf(scalar(key, node, context)?),
+        Some(Argument::Boolean(leaf)) => leaf(context.boolean(key, node)?),
+        Some(Argument::Excluded) => Leaf::AnythingBut(LiteralSet::new(anything_but(key, node, context)?)),
         _ => {
             unknown_operator(member, context);
             return None;
         }
-    };
-    Some(TestKind::Leaf(leaf))
+    }))
 }
 
 fn unknown_operator<'n>(member: &'n json::Member, context: &mut Context<'n>) {
     let key = &member.key;
     let diagnostic =
         Diagnostic::error(format!("unknown operator {}", Quoted(key))).with_code(Code::UnknownOperator);
-    let help =
-        if super::native::OPERATORS.contains(&key.as_str()) || matches!(&**key, "$or" | "$and" | "$nor") {
-            format!("Trigger.dev has no {}; the native dialect does", Quoted(key))
-        } else if let Some(help) = did_you_mean(key, &OPERATORS) {
-            help
-        } else if !key.starts_with('$') {
-            "an array holds literals or matchers; a nested filter stands without an array".to_owned()
-        } else {
-            format!("the operators are {}", OPERATORS.join(", "))
-        };
+    let help = if find(key).is_some() || matches!(&**key, "$or" | "$and" | "$nor") {
+        format!("Trigger.dev has no {}; the native dialect does", Quoted(key))
+    } else if let Some(help) = did_you_mean(key, &OPERATORS) {
+        help
+    } else if !key.starts_with('$') {
+        "an array holds literals or matchers; a nested filter stands without an array".to_owned()
+    } else {
+        format!("the operators are {}", OPERATORS.join(", "))
+    };
     context.report(member.key_span, diagnostic.with_help(help));
 }
 

@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_quote_what_is_no_plain_name() {
+    fn paths_quote_unusual_names() {
         let path = Path::default().field("a").field("b-c").element(Some(2)).field("x y");
         assert_eq!(path.shown(), r#"a.b-c[2]["x y"]"#);
         assert_eq!(Path::default().field("a.b").shown(), r#"["a.b"]"#);

@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_block() {
+    fn invalid_blocks() {
         for text in ["", "x", "10.0.0.0/8/8 ", "300.0.0.0/8", "01.0.0.0/8", " 10.0.0.0/8"] {
             assert!(Cidr::parse(text).is_err(), "{text}");
         }

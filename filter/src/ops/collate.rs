@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn the_root_collation_is_there() {
+    fn the_root_collation_is_available() {
         assert!(collator().is_some());
     }
 
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn the_short_way_agrees_with_the_collation() {
+    fn the_ascii_comparison_agrees_with_the_collation() {
         let collator = collator().unwrap();
         let printable: Vec<String> = (b' '..=b'~').map(|byte| char::from(byte).to_string()).collect();
         for a in &printable {

@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn other_forms_are_left_alone() {
+    fn other_forms_are_not_read() {
         for text in
             ["", "-", ".", "-.", "1.", ".5", "1e3", "1.5e3", "1.2.3", "12345678901234567890", "+1", "1 "]
         {
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn most_are_certain() {
+    fn most_decimals_are_read() {
         let texts = (0..10_000_u64).map(|n| {
             let digits = n.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 10;
             format!("{}.{:014}", digits % 180, digits % 100_000_000_000_000)
@@ -169,7 +169,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_read_is_what_the_standard_library_reads(text in "-?(0|[1-9][0-9]{0,18})(\\.[0-9]{1,18})?") {
+        fn agrees_with_the_standard_library(text in "-?(0|[1-9][0-9]{0,18})(\\.[0-9]{1,18})?") {
             if let Some(number) = read(&text) {
                 let expected = match text.parse() {
                     Ok(int) => Num::Int(int),
@@ -181,7 +181,7 @@ mod tests {
 
         /// The hardest cases of rounding: halfway between two floats, and close to it.
         #[test]
-        fn halves_are_rounded_right(whole in 1_u64 << 52..1 << 53, places in 1_usize..4, off in -1_i64..2) {
+        fn halfway_cases_are_rounded_correctly(whole in 1_u64 << 52..1 << 53, places in 1_usize..4, off in -1_i64..2) {
             let digits = (whole * 10 + 5) as i64 * 10_i64.pow(places as u32 - 1) + off;
             let text = digits.to_string();
             let (front, back) = text.split_at(text.len() - places);

@@ -96,7 +96,7 @@ mod tests {
     use super::Folded;
 
     #[test]
-    fn folds_simply() {
+    fn folds_characters_one_by_one() {
         assert!(Folded::new("ÀB").equals("àb".into()));
         assert!(Folded::new("σ").equals("ς".into()));
         assert!(Folded::new("K").equals("\u{212A}".into()));
@@ -110,7 +110,7 @@ mod tests {
 
     /// Character by character, without the short way.
     #[test]
-    fn the_short_way_agrees() {
+    fn the_ascii_comparison_agrees() {
         let texts = [
             "",
             "K",

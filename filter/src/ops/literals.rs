@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn many_are_found_as_few_are() {
+    fn large_sets_agree_with_small_ones() {
         for count in [0, 1, 3, 4, 50] {
             let (listed, set) = (literals(count), LiteralSet::new(literals(count)));
             let odd = (0..count).map(|n| View::Number(Num::Int(n * 2 + 1)));

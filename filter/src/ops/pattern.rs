@@ -83,12 +83,12 @@ mod tests {
     }
 
     #[test]
-    fn says_what_is_wrong_in_one_line() {
+    fn syntax_errors_are_one_line() {
         assert_eq!(Pattern::new("(", &mut (1 << 20)), Err(PatternError::Syntax("unclosed group".to_owned())));
     }
 
     #[test]
-    fn charges_what_a_pattern_costs() {
+    fn charges_the_size_of_a_pattern() {
         let mut budget = 1 << 20;
         assert!(Pattern::new("a", &mut budget).is_ok());
         let after_small = budget;

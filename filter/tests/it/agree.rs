@@ -13,7 +13,7 @@ fn compile(dialect: Dialect, filter: &Value) -> Filter {
     FilterOptions::new().dialect(dialect).parse(&text).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
-/// What every engine answers, which must be one answer.
+/// The answer of every engine; they must be equal.
 fn answer(filter: &Filter, event: &Value) -> bool {
     let matched = filter.matches(event);
     let text = event.to_string();
@@ -58,9 +58,9 @@ proptest! {
     }
 }
 
-/// A property over pairs that never match would prove little.
+/// The properties prove little for pairs that never match.
 #[test]
-fn a_good_part_of_the_pairs_match() {
+fn many_generated_pairs_match() {
     let mut runner = TestRunner::deterministic();
     let mut share = |dialect: Dialect, filters: BoxedStrategy<Value>| {
         let pairs = 500;

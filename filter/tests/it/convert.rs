@@ -1,4 +1,4 @@
-//! Converted filters mean what they meant.
+//! Converted filters have the same meaning.
 
 use filter::{Conversion, Dialect, Filter, FilterError, FilterOptions};
 use proptest::prelude::*;
@@ -14,7 +14,7 @@ fn assume_flat(filter: &Filter) -> Result<Value, FilterError> {
     Conversion::new().assume_flat_arrays(true).to_native(filter)
 }
 
-/// The event without arrays in arrays: their elements move out.
+/// The event with the elements of nested arrays moved out.
 fn flattened(value: Value) -> Value {
     match value {
         Value::Array(items) => items

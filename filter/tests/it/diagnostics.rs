@@ -1,4 +1,4 @@
-//! Every bad filter of the corpus, and what a person is told about it. Read the snapshots aloud when they change.
+//! Diagnostics of every bad filter in the corpus. Read the snapshots aloud when they change.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ fn options_for(file: &str) -> FilterOptions {
     FilterOptions::new().dialect(named.unwrap_or_default())
 }
 
-/// Much as a command-line tool would show it: the line, a caret under the place, the message, the help.
+/// Formats a diagnostic as a command-line tool would: the line, a caret under the place, the message, the help.
 fn show(text: &str, diagnostic: &Diagnostic) -> String {
     let mut out = format!("{}: {}\n", diagnostic.severity(), diagnostic.message());
     if !diagnostic.pointer().is_empty() {

@@ -23,7 +23,7 @@ fn compile(info: &str, text: &str) -> Result<Filter, FilterError> {
 }
 
 #[test]
-fn every_example_does_what_the_guide_says() {
+fn every_example_has_the_outcome_of_the_guide() {
     let blocks = blocks(GUIDE);
     let mut events = 0;
     for pair in blocks.chunks(2) {

@@ -1,4 +1,4 @@
-//! Explanations, as a person reads them and as a tool does.
+//! Explanations as text and as data.
 
 use filter::{Dialect, Explanation, Filter, FilterOptions};
 use serde_json::{Value, json};
@@ -50,7 +50,7 @@ fn nested_fields_have_paths() {
 }
 
 #[test]
-fn a_missing_object_is_one_miss() {
+fn a_missing_object_is_one_failed_condition() {
     let explanation = explain(json!({"body": {"a": 1, "b": [2, {"$gt": 5}]}}), json!({}));
     insta::assert_snapshot!(explanation, @r#"
     no match: the condition fails
@@ -139,7 +139,7 @@ fn other_dialects() {
 }
 
 #[test]
-fn large_values_are_left_out() {
+fn large_values_are_shortened() {
     let event = json!({"a": "x".repeat(5000), "b": vec![json!({"k": vec![1; 100]}); 500], "c": 1});
     insta::assert_snapshot!(explain(json!({"a": 1, "b": 1, "c": 2}), event), @r#"
     no match: 3 of 3 conditions fail
@@ -150,7 +150,7 @@ fn large_values_are_left_out() {
 }
 
 #[test]
-fn tools_get_the_same_as_data() {
+fn explanations_serialize() {
     let explanation = explain(json!({"a": 1, "$or": [{"b": 2}, {"c": 3}]}), json!({"a": 2, "b": 2}));
     assert_eq!(
         serde_json::to_value(&explanation).unwrap(),
@@ -199,6 +199,6 @@ fn floats_of_full_precision_are_equal_to_themselves_in_every_engine() {
         assert!(filter.explain_slice(text.as_bytes()).unwrap().matched(), "{text}");
         assert!(filter.matches(&crate::event(&text)), "{text}");
     }
-    // Beyond f64 there is no event.
+    // A number beyond f64 makes an event invalid.
     assert!(Filter::parse("{}").unwrap().explain_slice(b"{\"x\":1e400}").is_err());
 }

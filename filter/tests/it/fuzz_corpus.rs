@@ -1,4 +1,4 @@
-//! What fuzzing found worth keeping, replayed without a fuzzer.
+//! Replays the inputs that fuzzing found, without a fuzzer.
 
 use std::path::Path;
 

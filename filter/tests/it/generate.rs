@@ -1,4 +1,4 @@
-//! Filters and events that meet: few names, few values, so that a good part of the pairs match.
+//! Generators of filters and events with few names and values, so that many pairs match.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -9,7 +9,7 @@ pub(crate) fn config() -> ProptestConfig {
     config_of(1)
 }
 
-/// The same for a property whose cases do so many times the work.
+/// Fewer cases, for a property whose cases take `work` times as long.
 pub(crate) fn config_of(work: u32) -> ProptestConfig {
     let cases: u32 = std::env::var("FILTER_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(500);
     ProptestConfig {
@@ -127,7 +127,7 @@ pub(crate) mod native {
         (-2..5_i64, 0..4_i64).prop_map(|(low, span)| json!([low, low + span])).boxed()
     }
 
-    /// An operator and its argument, without what nests.
+    /// An operator with its argument, without nested filters.
     fn plain() -> BoxedStrategy<(&'static str, Value)> {
         let boolean = || any::<bool>().prop_map(Value::from);
         let but = prop_oneof![2 => scalar(), 2 => many(scalar(), 1, 4), 1 => many(scalar(), 9, 20)];
@@ -177,7 +177,7 @@ pub(crate) mod native {
         name().prop_map(|name| if name.starts_with('$') { format!("${name}") } else { name })
     }
 
-    /// Literals, matchers, and filters that nest: whatever a field may hold.
+    /// Any value of a field: literals, matchers and nested filters.
     fn node() -> BoxedStrategy<Value> {
         let leaf = prop_oneof![
             2 => scalar(),
@@ -203,7 +203,7 @@ pub(crate) mod native {
         .boxed()
     }
 
-    /// Only literals and matchers may stand in an array.
+    /// An array may contain only literals and matchers.
     fn as_condition(node: Value) -> Option<Value> {
         let operators = |map: &Map<String, Value>| {
             let operator = |key: &String| key.starts_with('$') && !key.starts_with("$$") && !is_junction(key);
@@ -318,7 +318,7 @@ pub(crate) mod event_bridge {
         .boxed()
     }
 
-    /// A field's name; `$or` is left to the combinator, since as a field it must not look like one.
+    /// A field's name except `$or`, which would look like the combinator.
     fn field_name() -> impl Strategy<Value = String> {
         name().prop_map(|name| if name == "$or" || name == "prefix" { "a".to_owned() } else { name })
     }

@@ -1,4 +1,4 @@
-//! Input that means harm: nothing panics, overflows the stack, or takes long.
+//! Hostile input: nothing panics, overflows the stack, or takes long.
 
 use filter::json::Node;
 use filter::{Dialect, Filter, FilterOptions, Limits};
@@ -14,7 +14,7 @@ fn nested_object(depth: usize) -> String {
     format!("{}1{}", "{\"a\":".repeat(depth), "}".repeat(depth))
 }
 
-/// A value as deep as no parser would make it. The `json!` macro would copy its parts by recursion.
+/// A value deeper than any parser would build. The `json!` macro would copy its parts by recursion.
 fn deep_value(depth: usize, wrap: impl Fn(usize, Value) -> Value) -> Value {
     (0..depth).fold(json!(1), |inner, level| wrap(level, inner))
 }
@@ -27,7 +27,7 @@ fn in_object(inner: Value) -> Value {
     Value::Object([("a".to_owned(), inner)].into_iter().collect())
 }
 
-/// Dropping such a value by itself would overflow the stack; that is serde_json's affair, not what is tested.
+/// Drops such a value without overflowing the stack, which serde_json's own drop would do.
 fn drop_deep(value: Value) {
     let mut open = vec![value];
     while let Some(value) = open.pop() {
@@ -60,7 +60,7 @@ fn deep_filters_are_refused() {
     }
     with_deep_value(|value| {
         assert!(Filter::try_from(value).is_err());
-        // A value as a deserializer has no recursion limit of its own.
+        // A value as from a deserializer without a recursion limit.
         let error = serde::Deserialize::deserialize(value).map(|_: Filter| ()).unwrap_err();
         let error: serde_json::Error = error;
         assert!(error.to_string().contains("levels deep"), "{error}");
@@ -147,7 +147,7 @@ fn large_strings() {
 }
 
 #[test]
-fn long_names_and_keys_do_not_swell_messages() {
+fn messages_shorten_long_names_and_keys() {
     let long = "k".repeat(100_000);
     for text in [
         format!("{{\"${long}\": 1}}"),
@@ -205,7 +205,7 @@ fn many_regexes_share_one_budget() {
 }
 
 #[test]
-fn regexes_beyond_the_budget_cost_nothing_but_are_still_read() {
+fn regexes_beyond_the_budget_are_only_checked_for_syntax() {
     let mut regexes = vec![r#"{"$regex": "\\w{1000}{1000}"}"#; 1000];
     regexes.push(r#"{"$regex": "("}"#);
     let error = Filter::parse(&format!("{{\"a\": [{}]}}", regexes.join(","))).unwrap_err();
@@ -231,7 +231,7 @@ fn wide_arrays_of_objects_take_linear_time() {
 
 #[test]
 fn runs_of_combining_marks_take_linear_time() {
-    // A letter that begins contractions, and marks among which to look for the rest of one.
+    // A letter that begins contractions, followed by marks that collation searches.
     let hostile = format!("\u{fb2}{}", "\u{f71}\u{301}\u{327}\u{323}".repeat(25_000));
     let filter = Filter::try_from(&json!({"a": {"$ignoreCaseEquals": hostile}})).unwrap();
     assert!(filter.matches(&json!({ "a": hostile })));

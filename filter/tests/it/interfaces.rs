@@ -1,4 +1,4 @@
-//! The ways in and out that the ecosystem expects.
+//! Conversions from and to other types: strings, values, serde.
 
 use std::error::Error as _;
 
@@ -11,7 +11,7 @@ const TEXT: &str = r#"{"b": {"$gt": 1}, "a": ["x", null]}"#;
 fn is_shareable<T: Send + Sync + Clone + 'static>(_: &T) {}
 
 #[test]
-fn every_way_in_gives_the_same_filter() {
+fn all_conversions_give_the_same_filter() {
     let parsed = Filter::parse(TEXT).unwrap();
     let value: Value = serde_json::from_str(TEXT).unwrap();
     assert_eq!(TEXT.parse::<Filter>().unwrap(), parsed);
@@ -26,7 +26,7 @@ fn every_way_in_gives_the_same_filter() {
 }
 
 #[test]
-fn every_way_out_gives_what_was_written() {
+fn all_outputs_give_the_source() {
     let filter = Filter::parse(TEXT).unwrap();
     let value: Value = serde_json::from_str(TEXT).unwrap();
     assert_eq!(filter.to_value(), value);
@@ -53,13 +53,13 @@ fn a_filter_may_be_part_of_a_configuration() {
     let error = serde_json::from_str::<Route>(r#"{"to":"x","when":{"a":[],"b":{"$gt":"1"}}}"#).err().unwrap();
     let message = error.to_string();
     assert!(message.contains("/a: an empty array") && message.contains("/b/$gt: "), "{message}");
-    // Through serde as well a key that is there twice is noticed.
+    // serde reports a duplicate key as well.
     assert!(serde_json::from_str::<Filter>(r#"{"a": 1, "a": 2}"#).is_err());
     assert!(serde_json::from_str::<Filter>(r#"{"a": 1e999}"#).is_err());
 }
 
 #[test]
-fn errors_have_sources_where_something_else_failed() {
+fn errors_have_sources() {
     let not_json = Filter::parse("{").unwrap_err();
     assert!(not_json.source().unwrap().downcast_ref::<JsonError>().is_some());
     let no_filter: FilterError = Filter::parse(r#"{"a": []}"#).unwrap_err();
@@ -88,7 +88,7 @@ fn diagnostics_are_data() {
 }
 
 #[test]
-fn a_filter_inside_a_document_is_reported_where_it_stands() {
+fn diagnostics_of_an_embedded_filter_have_the_documents_pointers() {
     let text = r#"{"response": {"body": {"status": []}}}"#;
     let document = filter::json::parse(text, &filter::Limits::new()).unwrap();
     let body = document.get("response").unwrap().get("body").unwrap();

@@ -12,7 +12,7 @@ fn reference(text: &str) -> Option<Value> {
     serde_json::from_str(text).ok()
 }
 
-/// Whether two values are equal, but for the rounding of floats.
+/// Whether two values are equal, except for the rounding of floats.
 fn alike(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Number(a), Value::Number(b)) if a.is_f64() && b.is_f64() => {
@@ -60,7 +60,7 @@ fn spans_fit(text: &str, node: &Node) {
 }
 
 #[test]
-fn agrees_on_what_is_hard() {
+fn agrees_on_hard_cases() {
     let texts = [
         "",
         " ",
@@ -174,7 +174,7 @@ fn agrees_on_depth() {
 }
 
 #[test]
-fn bytes_that_are_no_text_are_refused_as_serde_json_does() {
+fn invalid_utf8_is_refused_as_by_serde_json() {
     let any = Filter::parse("{}").unwrap();
     let cases: [&[u8]; 9] = [
         b"\"\xff\"",
@@ -223,14 +223,14 @@ fn a_sequence_is_values_one_after_the_other() {
 }
 
 #[test]
-fn errors_say_where() {
+fn errors_have_positions() {
     let error = json::parse("{\n  \"é\": [1, oops]\n}", &Limits::new()).unwrap_err();
     assert_eq!((error.line(), error.column()), (2, 12));
     assert_eq!(error.diagnostic().pointer(), "/é/1");
     assert_eq!(error.to_string(), "found `oops`, expected a value at line 2 column 12");
 }
 
-/// JSON-like text: mostly right, with something wrong now and then.
+/// JSON-like text, sometimes invalid.
 fn almost_json() -> impl Strategy<Value = String> {
     let number = "-?[0-9]{1,20}(\\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?";
     let string = prop_oneof![

@@ -1,4 +1,4 @@
-//! What a warning claims is so: a condition said to hold always or never does.
+//! Warnings are true: a condition that is reported to hold always or never does so.
 
 use filter::{Code, Dialect, FilterOptions};
 use proptest::prelude::*;
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::generate;
 
-/// The field that a warning is about as a whole, if it is one at the top.
+/// The top-level field of a warning, if the warning is about the whole field.
 fn top_field(pointer: &str) -> Option<String> {
     let key = pointer.strip_prefix('/')?;
     (!key.contains('/')).then(|| key.replace("~1", "/").replace("~0", "~"))
@@ -53,7 +53,7 @@ proptest! {
 }
 
 #[test]
-fn innocent_filters_are_left_alone() {
+fn unsuspicious_filters_have_no_warnings() {
     let innocent = [
         r#"{"age": {"$gt": 20, "$lt": 40}}"#,
         r#"{"age": [{"$lt": 20}, {"$gt": 40}]}"#,

@@ -3,7 +3,7 @@
 use filter::{Dialect, Filter, FilterOptions};
 use serde_json::{Value, json};
 
-/// The field `a` under a condition, on values and on a missing field; what holds is told from what does not by name.
+/// The field `a` under a condition, with values and missing: each method states the expected result.
 struct Row {
     dialect: Dialect,
     node: Value,
@@ -54,12 +54,12 @@ fn matches(filter: Value, event: Value) -> bool {
     Filter::try_from(&filter).unwrap_or_else(|e| panic!("{filter}: {e}")).matches(&event)
 }
 
-/// What no operator on strings holds for.
+/// Values for which no operator on strings holds.
 fn no_strings() -> [Value; 7] {
     [json!(null), json!(true), json!(5), json!([]), json!(["abc"]), json!({}), json!({"abc": "abc"})]
 }
 
-/// What no operator on numbers holds for.
+/// Values for which no operator on numbers holds.
 fn no_numbers() -> [Value; 7] {
     [json!(null), json!(true), json!("5"), json!([]), json!([5]), json!({}), json!({"a": 5})]
 }

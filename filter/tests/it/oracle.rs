@@ -1,7 +1,7 @@
-//! FILTER.md, written out as naively as possible: what a filter means, straight from its JSON.
+//! FILTER.md as naive code: the meaning of a filter, straight from its JSON.
 //!
-//! It shares no code with the crate and makes no attempt to be fast or to check what it reads; filters given to it are
-//! valid. Functions bear the names of the sections and stand in their order, so that the two can be read side by side.
+//! It shares no code with the crate, is not optimised, and expects valid filters. Functions have the names and the
+//! order of FILTER.md's sections, so that both can be read side by side.
 
 use std::cmp::Ordering;
 use std::net::IpAddr;
@@ -225,7 +225,7 @@ pub(crate) mod event_bridge {
         elements(value).into_iter().filter(|value| !value.is_object()).collect()
     }
 
-    /// What is not an array, in however many arrays.
+    /// The elements that are no arrays, at any depth.
     fn elements(value: Maybe<'_>) -> Vec<&Value> {
         match value {
             None => Vec::new(),
@@ -338,8 +338,8 @@ fn compare(a: &Number, b: &Number) -> Ordering {
     whole_a.cmp(&whole_b).then(rest_a.partial_cmp(&rest_b).unwrap())
 }
 
-/// The integer below a number, clamped to what an i128 holds, and what remains above it: the number itself if it was
-/// clamped, so that large numbers still compare.
+/// The integer part of a number, clamped to i128, and the fraction above it. For a clamped number the fraction is the
+/// number itself, so that large numbers still compare.
 fn parts(number: &Number) -> (i128, f64) {
     if let Some(int) = number.as_i64() {
         (int.into(), 0.0)

@@ -1,4 +1,4 @@
-//! The schemas: up to date, accepting what compiles, refusing what does not where a schema can tell.
+//! The schemas: up to date, accepting valid filters, rejecting invalid ones as far as a schema can.
 
 use std::path::{Path, PathBuf};
 
@@ -9,16 +9,16 @@ use serde_json::Value;
 
 use crate::generate;
 
-/// What is wrong with these is not to be said in a schema.
+/// Invalid filters that a schema cannot reject.
 const BEYOND_A_SCHEMA: [&str; 10] = [
-    // A schema sees values; a duplicate key is gone by then.
+    // A schema sees values, which have no duplicate keys.
     "native-duplicate-key",
     "native-duplicate-operator",
-    // It does not compile regular expressions, nor weigh them.
+    // A schema does not compile regular expressions.
     "native-regex-invalid",
     "native-regex-look-ahead",
     "native-regex-too-large",
-    // It does not compare one element with another.
+    // A schema does not compare elements with each other.
     "native-between-reversed",
     "event-bridge-numeric-empty-range",
     "event-bridge-numeric-reversed",
@@ -47,7 +47,7 @@ fn corpus(folder: &str) -> Vec<(String, Dialect, String)> {
     files
 }
 
-/// Run with `UPDATE_SCHEMAS=1` to write them anew.
+/// Run with `UPDATE_SCHEMAS=1` to write the files.
 #[test]
 fn are_up_to_date() {
     for dialect in Dialect::ALL {
@@ -79,7 +79,7 @@ fn accept_good_filters() {
         for (name, dialect, text) in corpus(folder) {
             let compiled = FilterOptions::new().dialect(dialect).parse(&text);
             assert!(compiled.is_ok(), "{name}: {compiled:?}");
-            // Operators on lengths that cannot be are suspicious, but no errors.
+            // Impossible operators on lengths are warnings, not errors.
             let value: Value = serde_json::from_str(&text).unwrap();
             let validator = validator(dialect);
             let errors: Vec<String> = validator.iter_errors(&value).map(|error| error.to_string()).collect();
@@ -102,9 +102,9 @@ fn refuse_bad_filters() {
 }
 
 #[test]
-fn agree_with_event_ruler_on_what_is_valid() {
+fn agree_with_event_ruler_on_validity() {
     let validator = validator(Dialect::EventBridge);
-    // Bounds and addresses are read, not only matched.
+    // A schema does not parse bounds and addresses.
     let beyond = ["numeric", "cidr"];
     for (pattern, valid) in crate::corpus::validity() {
         let Ok(value) = serde_json::from_str(&pattern) else { continue };

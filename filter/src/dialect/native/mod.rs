@@ -2,11 +2,12 @@
 //!
 //! An object is a matcher or a filter by its keys alone ([`role`]), before its values are read.
 
+mod arguments;
 mod foreign;
-mod operators;
 
 use super::context::{Context, Duplicates};
 use super::duplicates::warn_of_duplicates;
+use super::operators::{OPERATORS, find};
 use crate::ast::{
     Condition, Conditions, Junction, Member, MemberKind, Node as Judged, Pattern, Quantifier, Reach, Test,
     TestKind,
@@ -16,35 +17,9 @@ use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::json::{self, Kind, Node};
 use crate::ops::Leaf;
 use crate::ops::text::Quoted;
+pub(in crate::dialect) use arguments::between;
+use arguments::operator;
 use foreign::translation;
-pub(in crate::dialect) use operators::between;
-use operators::operator;
-
-/// Every operator, in the order of the documentation.
-pub(crate) const OPERATORS: [&str; 22] = [
-    "$startsWith",
-    "$endsWith",
-    "$contains",
-    "$ignoreCaseEquals",
-    "$regex",
-    "$wildcard",
-    "$cidr",
-    "$gt",
-    "$gte",
-    "$lt",
-    "$lte",
-    "$between",
-    "$includes",
-    "$size",
-    "$some",
-    "$every",
-    "$exists",
-    "$isNull",
-    "$anythingBut",
-    "$not",
-    "$all",
-    "$none",
-];
 
 /// The meaning of a key.
 enum Role<'k> {
@@ -63,7 +38,7 @@ fn role(key: &str) -> Role<'_> {
         "$nor" => Role::Junction(Junction::Nor),
         _ if !key.starts_with('$') => Role::Field(key),
         _ if key.starts_with("$$") => Role::Field(&key[1..]),
-        _ if OPERATORS.contains(&key) => Role::Operator,
+        _ if find(key).is_some() => Role::Operator,
         _ => Role::Unknown,
     }
 }
@@ -122,7 +97,7 @@ fn unknown_operator<'n>(json: &'n json::Member, context: &mut Context<'n>) {
     let junctions = ["$or", "$and", "$nor"];
     let help = foreign
         .or_else(|| {
-            let known: Vec<&str> = OPERATORS.iter().chain(&junctions).copied().collect();
+            let known: Vec<&str> = OPERATORS.iter().map(|operator| operator.name).chain(junctions).collect();
             did_you_mean(key, &known)
         })
         .unwrap_or_else(|| format!("if it is a field's name, write {}", Quoted(&format!("${key}"))));

@@ -1,63 +1,52 @@
-//! The operators of the native dialect and their arguments.
+//! The arguments of operators in the native dialect.
 
 use super::super::context::{Context, shown};
 use super::super::duplicates::warn_of_duplicates;
-use super::{Role, is_matcher, list, matcher, pattern, refuse_mixture, role, tests, unknown_operator};
+use super::super::operators::{Argument, find};
+use super::{is_matcher, list, matcher, pattern, refuse_mixture, tests, unknown_operator};
 use crate::ast::{Condition, Judge, Test, TestKind};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::json::{self, Kind, Node};
 use crate::ops::text::Quoted;
-use crate::ops::{Leaf, Literal, LiteralSet, Num, Range, Substring};
+use crate::ops::{Leaf, Literal, LiteralSet, Num, Range};
 
 /// One operator with its argument.
 pub(super) fn operator<'n>(member: &'n json::Member, context: &mut Context<'n>) -> Option<TestKind<'n>> {
     let (key, node) = (member.key.as_str(), &member.value);
-    let leaf = match key {
-        "$startsWith" => Leaf::StartsWith(context.string(key, node)?.into()),
-        "$endsWith" => Leaf::EndsWith(context.string(key, node)?.into()),
-        "$contains" => Leaf::Contains(Substring::new(context.string(key, node)?)),
-        "$ignoreCaseEquals" => context.ignore_case(key, node)?,
-        "$regex" => {
+    let Some(operator) = find(key) else {
+        unknown_operator(member, context);
+        return None;
+    };
+    Some(TestKind::Leaf(match operator.argument {
+        Argument::Text(leaf) => leaf(context.string(key, node)?),
+        Argument::IgnoreCase => context.ignore_case(key, node)?,
+        Argument::Regex => {
             let text = context.string(key, node)?;
             context.regex(text, node.span)?
         }
-        "$wildcard" => {
+        Argument::Wildcard => {
             let text = context.string(key, node)?;
             Leaf::Wildcard(Box::new(context.wildcard(text, node.span, true)?))
         }
-        "$cidr" => {
+        Argument::Cidr => {
             let text = context.string(key, node)?;
             Leaf::Cidr(context.cidr(text, node.span, true)?)
         }
-        "$gt" => range(Range::above(context.number(key, node)?, false)),
-        "$gte" => range(Range::above(context.number(key, node)?, true)),
-        "$lt" => range(Range::below(context.number(key, node)?, false)),
-        "$lte" => range(Range::below(context.number(key, node)?, true)),
-        "$between" => {
+        Argument::Number(range) => Leaf::Number(Box::new(range(context.number(key, node)?))),
+        Argument::Bounds => {
             let (low, high) = between(key, node, context)?;
             refuse_reversed(low, high, node, context)?;
-            range(Range::closed(low, high))
+            Leaf::Number(Box::new(Range::closed(low, high)))
         }
-        "$includes" => Leaf::Includes(scalar(key, node, context)?),
-        "$not" => Leaf::Not(scalar(key, node, context)?),
-        "$exists" => Leaf::Exists(context.boolean(key, node)?),
-        "$isNull" => Leaf::IsNull(context.boolean(key, node)?),
-        "$anythingBut" => return anything_but(key, node, context),
-        "$size" => return size(key, node, context),
-        "$some" => return Some(TestKind::Some(judge(key, node, context)?)),
-        "$every" => return Some(TestKind::Every(judge(key, node, context)?)),
-        "$all" => return Some(TestKind::All(argument_list(key, node, context)?)),
-        "$none" => return Some(TestKind::None(argument_list(key, node, context)?)),
-        _ => {
-            unknown_operator(member, context);
-            return None;
-        }
-    };
-    Some(TestKind::Leaf(leaf))
-}
-
-fn range(range: Range) -> Leaf {
-    Leaf::Number(Box::new(range))
+        Argument::Literal(leaf) => leaf(scalar(key, node, context)?),
+        Argument::Boolean(leaf) => leaf(context.boolean(key, node)?),
+        Argument::Excluded => return anything_but(key, node, context),
+        Argument::Length => return size(key, node, context),
+        Argument::Some => return Some(TestKind::Some(judge(key, node, context)?)),
+        Argument::Every => return Some(TestKind::Every(judge(key, node, context)?)),
+        Argument::All => return Some(TestKind::All(argument_list(key, node, context)?)),
+        Argument::None => return Some(TestKind::None(argument_list(key, node, context)?)),
+    }))
 }
 
 /// The two numbers of `$between`.
@@ -145,10 +134,6 @@ fn anything_but<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> 
     }
 }
 
-/// Operators that can apply to a number; for a length all others would never hold, or always.
-const ON_NUMBERS: [&str; 9] =
-    ["$gt", "$gte", "$lt", "$lte", "$between", "$anythingBut", "$not", "$all", "$none"];
-
 fn size<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Option<TestKind<'n>> {
     let expected = "a number, or a matcher of numbers";
     match &node.kind {
@@ -181,7 +166,7 @@ fn about_numbers<'n>(members: &'n [json::Member], context: &mut Context<'n>) {
     for member in members {
         context.within(&member.key, |context| {
             let key = member.key.as_str();
-            if matches!(role(key), Role::Operator) && !ON_NUMBERS.contains(&key) {
+            if find(key).is_some_and(|operator| !operator.on_numbers) {
                 let message =
                     format!("{} says nothing about a length, expected a matcher of numbers", Quoted(key));
                 let help = "write $gt, $gte, $lt, $lte, $between, $anythingBut, $not, $all or $none";
@@ -206,7 +191,9 @@ fn about_numbers<'n>(members: &'n [json::Member], context: &mut Context<'n>) {
 fn about_number<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) {
     match &node.kind {
         Kind::Object(members) => about_numbers(members, context),
-        Kind::Null | Kind::Bool(_) | Kind::String(_) if ON_NUMBERS.contains(&key) => {
+        Kind::Null | Kind::Bool(_) | Kind::String(_)
+            if find(key).is_some_and(|operator| operator.on_numbers) =>
+        {
             context.wrong_argument(key, "numbers when it is about a length", node, None);
         }
         _ => {}
