@@ -300,13 +300,10 @@ pub(crate) enum Duplicates {
     LastCounts,
 }
 
-/// A scalar as JSON for an example in a help line; `…` for arrays and objects.
-pub(crate) fn shown(node: &Node) -> String {
-    match &node.kind {
-        Kind::String(text) => Quoted(text).to_string(),
-        Kind::Array(_) | Kind::Object(_) => "…".to_owned(),
-        _ => node.to_value().to_string(),
-    }
+/// A scalar as JSON for an example in a help line; `None` if it is too long to be shown whole.
+pub(crate) fn example(node: &Node) -> Option<String> {
+    let text = node.to_value().to_string();
+    (!matches!(node.kind, Kind::Array(_) | Kind::Object(_)) && text.len() <= 60).then_some(text)
 }
 
 fn is_number(text: &str) -> bool {

@@ -3,7 +3,7 @@
 //! Conditions apply to scalars, also inside arrays; the tree records this as [`Reach::Scalars`]. The corpus of
 //! event-ruler's own answers omits the cases in which the rules of FILTER.md differ on purpose.
 
-use super::context::{Context, Duplicates, shown};
+use super::context::{Context, Duplicates, example};
 use super::duplicates::warn_of_duplicates;
 use crate::ast::{
     Condition, Conditions, Junction, Member, MemberKind, Node as Judged, Pattern, Quantifier, Reach, Test,
@@ -105,14 +105,16 @@ fn field<'n>(json: &'n json::Member, context: &mut Context<'n>) -> Option<Judged
             Some(Judged::Conditions(Conditions { quantifier, reach, listed: true, items }))
         }
         _ => {
+            let help = match example(node) {
+                Some(value) if OPERATORS.contains(&json.key.as_str()) => {
+                    format!("a matcher goes in an array: [{{{}: {value}}}]", Quoted(&json.key))
+                }
+                Some(value) => format!("write [{value}]"),
+                None => "put the value in an array".to_owned(),
+            };
             let message =
                 format!("found {}, expected an array of conditions or a nested pattern", describe(node));
-            context.report(
-                node.span,
-                Diagnostic::error(message)
-                    .with_code(Code::WrongType)
-                    .with_help(format!("write [{}]", shown(node))),
-            );
+            context.report(node.span, Diagnostic::error(message).with_code(Code::WrongType).with_help(help));
             None
         }
     }

@@ -4,7 +4,7 @@
 //! array no constraint. Accidents of JavaScript in the original (inherited properties, numbers rounded to doubles) are
 //! not reproduced; filters that the original silently ignores in part are errors.
 
-use super::context::{Context, Duplicates, shown};
+use super::context::{Context, Duplicates, example};
 use super::duplicates::warn_of_duplicates;
 use super::native::between;
 use super::operators::{Argument, find};
@@ -68,10 +68,12 @@ fn field<'n>(member: &'n json::Member, context: &mut Context<'n>) -> Option<Judg
         _ => {
             let message =
                 format!("found {}, expected an array of conditions or a nested filter", describe(node));
-            let help = if OPERATORS.contains(&member.key.as_str()) {
-                format!("a matcher goes in an array: [{{{}: {}}}]", Quoted(&member.key), shown(node))
-            } else {
-                format!("write [{}]", shown(node))
+            let help = match example(node) {
+                Some(value) if OPERATORS.contains(&member.key.as_str()) => {
+                    format!("a matcher goes in an array: [{{{}: {value}}}]", Quoted(&member.key))
+                }
+                Some(value) => format!("write [{value}]"),
+                None => "put the value in an array".to_owned(),
             };
             context.report(node.span, Diagnostic::error(message).with_code(Code::WrongType).with_help(help));
             None

@@ -12,8 +12,8 @@ use crate::ast::{
 };
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::dialect::Context;
-use crate::ops::Leaf;
 use crate::ops::text::Quoted;
+use crate::ops::{Leaf, Range};
 
 /// Adds warnings about a valid tree to the context; linear in the size of the tree, except for sorting.
 pub(crate) fn check<'n>(tree: &Pattern<'n>, context: &mut Context<'n>) {
@@ -99,13 +99,36 @@ fn any<'n>(conditions: &Conditions<'n>, span: Option<Span>, context: &mut Contex
     } else if lower.ranges_meet && conditions.items.len() > 1 {
         let diagnostic =
             Diagnostic::warning("every number satisfies one of these conditions: an array is any-of");
-        let help = match conditions.reach {
-            Reach::Value => "for a range write one matcher: {\"$gt\": 20, \"$lt\": 40}",
-            Reach::Scalars => "for a range write one condition: {\"numeric\": [\">\", 20, \"<\", 40]}",
-        };
-        context.report(span, diagnostic.with_code(Code::RangeTrap).with_help(help));
+        let diagnostic = diagnostic.with_code(Code::RangeTrap);
+        context.report(span, diagnostic.with_help(one_range(conditions)));
     }
     items(conditions.listed, &conditions.items, context);
+}
+
+/// The help line for several ranges: their intersection as one condition, if it is not empty.
+fn one_range(conditions: &Conditions<'_>) -> String {
+    let mut both = Range { low: None, high: None };
+    for test in conditions.items.iter().flat_map(|condition| &condition.tests) {
+        if let TestKind::Leaf(Leaf::Number(range)) = &test.kind {
+            both = both.intersection(range);
+        }
+    }
+    match (both.low, both.high, conditions.reach) {
+        (Some(low), Some(high), Reach::Value) if !both.is_empty() => {
+            let (above, below) =
+                (if low.inclusive { "$gte" } else { "$gt" }, if high.inclusive { "$lte" } else { "$lt" });
+            format!("for a range write one matcher: {{\"{above}\": {}, \"{below}\": {}}}", low.at, high.at)
+        }
+        (Some(low), Some(high), Reach::Scalars) if !both.is_empty() && low.at != high.at => {
+            let (above, below) =
+                (if low.inclusive { ">=" } else { ">" }, if high.inclusive { "<=" } else { "<" });
+            format!(
+                "for a range write one condition: {{\"numeric\": [\"{above}\", {}, \"{below}\", {}]}}",
+                low.at, high.at
+            )
+        }
+        _ => "for a range put both bounds into one condition".to_owned(),
+    }
 }
 
 /// A single literal, the most frequent condition, needs no check.

@@ -20,6 +20,7 @@ mod rivals;
 mod scan;
 mod schema;
 mod set;
+mod suggestions;
 
 /// The value of an event's text, its floats rounded correctly: serde_json rounds some to a neighbour.
 fn event(text: &str) -> serde_json::Value {

@@ -1,6 +1,6 @@
 //! The arguments of operators in the native dialect.
 
-use super::super::context::{Context, shown};
+use super::super::context::{Context, example};
 use super::super::duplicates::warn_of_duplicates;
 use super::super::operators::{Argument, find};
 use super::{is_matcher, list, matcher, pattern, refuse_mixture, tests, unknown_operator};
@@ -216,7 +216,10 @@ fn judge<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Option<
             Some(Judge::Pattern(pattern(node, context)?))
         }
         _ => {
-            let help = format!("write {{{}: [{}]}}", Quoted(key), shown(node));
+            let help = match example(node) {
+                Some(value) => format!("write {{{}: [{value}]}}", Quoted(key)),
+                None => "put the value in an array".to_owned(),
+            };
             let help = if key == "$some" { format!("{help}, or $includes") } else { help };
             context.wrong_argument(key, "a filter, a matcher, or an array of conditions", node, Some(help));
             None

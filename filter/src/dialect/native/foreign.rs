@@ -1,5 +1,7 @@
 //! Operators of other languages and their native equivalents, for help lines.
 
+use crate::json::{Kind, Node};
+
 /// Operator of another language, help line.
 const FOREIGN: [(&str, &str); 34] = [
     ("$eq", "write the literal itself: {\"field\": \"value\"}"),
@@ -38,7 +40,16 @@ const FOREIGN: [(&str, &str); 34] = [
     ("exactly", "write the string itself, or compile it in the event-bridge dialect"),
 ];
 
-/// The help line for an operator of another language.
-pub(super) fn translation(name: &str) -> Option<&'static str> {
+/// The help line for an operator of another language with its argument.
+pub(super) fn translation(name: &str, argument: &Node) -> Option<&'static str> {
+    let null = |node: &Node| node.kind == Kind::Null;
+    let only_null = match &argument.kind {
+        Kind::Array(items) => !items.is_empty() && items.iter().all(null),
+        _ => null(argument),
+    };
+    // `$anythingBut` also holds for a missing field; "not null" in other languages does not.
+    if only_null && matches!(name, "$ne" | "$neq" | "$nin" | "$notIn") {
+        return Some("write {\"$exists\": true, \"$isNull\": false}");
+    }
     FOREIGN.iter().find(|(foreign, _)| *foreign == name).map(|(_, help)| *help)
 }

@@ -93,7 +93,7 @@ fn member<'n>(json: &'n json::Member, context: &mut Context<'n>) -> Option<Membe
 
 fn unknown_operator<'n>(json: &'n json::Member, context: &mut Context<'n>) {
     let key = &json.key;
-    let foreign = translation(key).map(str::to_owned);
+    let foreign = translation(key, &json.value).map(str::to_owned);
     let junctions = ["$or", "$and", "$nor"];
     let help = foreign
         .or_else(|| {
@@ -203,7 +203,7 @@ fn condition<'n>(node: &'n Node, context: &mut Context<'n>) -> Option<Condition<
         Kind::Object(members) if is_matcher(members) => matcher(node, context),
         Kind::Object(members) => {
             refuse_mixture(members, node.span, context)?;
-            let foreign = members.first().and_then(|member| translation(&member.key));
+            let foreign = members.first().and_then(|member| translation(&member.key, &member.value));
             let help = match foreign {
                 Some(help) => help.to_owned(),
                 None if members.is_empty() => {
