@@ -49,6 +49,19 @@ impl<'n> Context<'n> {
         }
     }
 
+    /// Reports an error; an empty `help` means none. Always `None`, so that readers can return it.
+    pub(crate) fn error<T>(
+        &mut self,
+        span: Option<Span>,
+        code: Code,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Option<T> {
+        let help = Some(help.into()).filter(|help| !help.is_empty());
+        self.report(span, Diagnostic::error(message).with_code(code).with_maybe_help(help));
+        None
+    }
+
     /// Runs `read` with the pointer at the member `key`.
     pub(crate) fn within<T>(&mut self, key: &'n str, read: impl FnOnce(&mut Self) -> T) -> T {
         self.pointer.key(key);
@@ -102,8 +115,7 @@ impl<'n> Context<'n> {
                 Some(number) => Some(Literal::Number(number)),
                 None => {
                     let message = format!("the number {number} is beyond the range of 64-bit floats");
-                    self.report(node.span, Diagnostic::error(message));
-                    None
+                    self.error(node.span, Code::InvalidValue, message, "")
                 }
             },
             Kind::String(text) => Some(Literal::String(text.as_str().into())),
@@ -120,23 +132,20 @@ impl<'n> Context<'n> {
             Kind::Number(_) | Kind::Bool(_) => Some(format!("write \"{}\" in quotes", node.to_value())),
             _ => None,
         };
-        self.wrong_argument(operator, "a string", node, help);
-        None
+        self.wrong_argument(operator, "a string", node, help)
     }
 
     /// The argument of `operator` as a number.
     pub(crate) fn number(&mut self, operator: &str, node: &Node) -> Option<Num> {
-        if let (Kind::Number(_), Some(Literal::Number(number))) = (&node.kind, self.literal(node)) {
-            return Some(number);
-        }
-        if !matches!(node.kind, Kind::Number(_)) {
-            let help = match &node.kind {
-                Kind::String(text) if is_number(text) => Some(format!("write {text} without quotes")),
+        let help = match &node.kind {
+            Kind::Number(_) => match self.literal(node)? {
+                Literal::Number(number) => return Some(number),
                 _ => None,
-            };
-            self.wrong_argument(operator, "a number", node, help);
-        }
-        None
+            },
+            Kind::String(text) if is_number(text) => Some(format!("write {text} without quotes")),
+            _ => None,
+        };
+        self.wrong_argument(operator, "a number", node, help)
     }
 
     /// The argument of `operator` as a boolean.
@@ -150,19 +159,19 @@ impl<'n> Context<'n> {
             }
             _ => None,
         };
-        self.wrong_argument(operator, "true or false", node, help);
-        None
+        self.wrong_argument(operator, "true or false", node, help)
     }
 
-    pub(crate) fn wrong_argument(
+    /// Reports an argument of another type than expected.
+    pub(crate) fn wrong_argument<T>(
         &mut self,
         operator: &str,
         expected: &str,
         found: &Node,
         help: Option<String>,
-    ) {
+    ) -> Option<T> {
         let message = format!("{} takes {expected}, found {}", Quoted(operator), describe(found));
-        self.report(found.span, Diagnostic::error(message).with_code(Code::WrongType).with_maybe_help(help));
+        self.error(found.span, Code::WrongType, message, help.unwrap_or_default())
     }
 
     /// The argument of `$ignoreCaseEquals`.
@@ -180,15 +189,17 @@ impl<'n> Context<'n> {
         match Pattern::new(text, &mut self.regex_budget) {
             Ok(pattern) => Some(Leaf::Regex(Box::new(pattern))),
             Err(PatternError::Syntax(reason)) => {
-                let diagnostic =
-                    Diagnostic::error(format!("invalid regular expression {}: {reason}", Quoted(text)));
                 let help = if text.contains("(?=") || text.contains("(?!") || text.contains("(?<") {
                     "look-around is not supported: it cannot be matched in linear time"
                 } else {
                     "the syntax is that of https://docs.rs/regex/latest/regex/#syntax"
                 };
-                self.report(span, diagnostic.with_help(help));
-                None
+                self.error(
+                    span,
+                    Code::InvalidValue,
+                    format!("invalid regular expression {}: {reason}", Quoted(text)),
+                    help,
+                )
             }
             Err(PatternError::Budget) if self.regex_refused => None,
             Err(PatternError::Budget) => {
@@ -202,8 +213,7 @@ impl<'n> Context<'n> {
                 );
                 let help =
                     "use smaller repetitions, ASCII classes such as [0-9] instead of \\d, or raise the limit";
-                self.report(span, Diagnostic::error(message).with_code(Code::LimitExceeded).with_help(help));
-                None
+                self.error(span, Code::LimitExceeded, message, help)
             }
         }
     }
@@ -215,33 +225,28 @@ impl<'n> Context<'n> {
                 let message =
                     format!("a backslash in {} that escapes nothing, expected \\* or \\\\", Quoted(text));
                 let help = r"in JSON a literal backslash is written \\\\, a literal star \\*";
-                self.report(span, Diagnostic::error(message).with_help(help));
-                None
+                self.error(span, Code::InvalidValue, message, help)
             }
             Err(WildcardError::DoubleStar) => {
                 let message = format!("two stars in a row in {}, expected one", Quoted(text));
-                self.report(
-                    span,
-                    Diagnostic::error(message).with_help("one star already is any run of characters"),
-                );
-                None
+                self.error(span, Code::InvalidValue, message, "one star already is any run of characters")
             }
         }
     }
 
     /// A block of addresses; `single` allows bare addresses and the prefixes /32 and /128.
     pub(crate) fn cidr(&mut self, text: &str, span: Option<Span>, single: bool) -> Option<Cidr> {
-        let diagnostic = match Cidr::parse(text) {
+        let (message, help) = match Cidr::parse(text) {
             Ok(parsed) => {
                 let whole = parsed.block.prefix() == if parsed.block.is_ipv4() { 32 } else { 128 };
                 if whole && !single {
                     let message = format!("{} is a single address, expected a larger block", Quoted(text));
-                    let diagnostic = Diagnostic::error(message);
-                    self.report(
+                    return self.error(
                         span,
-                        diagnostic.with_help("write a single address as a plain string condition"),
+                        Code::InvalidValue,
+                        message,
+                        "write a single address as a plain string condition",
                     );
-                    return None;
                 }
                 if parsed.host_bits {
                     let message =
@@ -251,21 +256,20 @@ impl<'n> Context<'n> {
                 }
                 return Some(parsed.block);
             }
-            Err(CidrError::Prefix { bits }) => Diagnostic::error(format!(
-                "{} has no valid prefix length, expected a number from 0 to {bits} after the slash",
-                Quoted(text)
-            )),
+            Err(CidrError::Prefix { bits }) => {
+                let expected = format!("expected a number from 0 to {bits} after the slash");
+                (format!("{} has no valid prefix length, {expected}", Quoted(text)), "")
+            }
             Err(CidrError::Address) => {
-                let diagnostic = Diagnostic::error(format!("{} is no IPv4 or IPv6 block", Quoted(text)));
-                if has_leading_zero(text) {
-                    diagnostic.with_help("octets have no leading zeros: some systems read them as octal")
+                let help = if has_leading_zero(text) {
+                    "octets have no leading zeros: some systems read them as octal"
                 } else {
-                    diagnostic.with_help("write an address, a slash and a prefix length: 10.0.0.0/8")
-                }
+                    "write an address, a slash and a prefix length: 10.0.0.0/8"
+                };
+                (format!("{} is no IPv4 or IPv6 block", Quoted(text)), help)
             }
         };
-        self.report(span, diagnostic);
-        None
+        self.error(span, Code::InvalidValue, message, help)
     }
 }
 

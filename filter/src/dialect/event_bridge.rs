@@ -91,12 +91,12 @@ fn field<'n>(json: &'n json::Member, context: &mut Context<'n>) -> Option<Judged
         Kind::Object(members) => {
             Some(Judged::Nested { reach: Reach::Scalars, pattern: pattern(members, node, context) })
         }
-        Kind::Array(items) if items.is_empty() => {
-            let diagnostic =
-                Diagnostic::error("an empty array, expected at least one condition").with_code(Code::Empty);
-            context.report(node.span, diagnostic.with_help("no event could match it: remove the field"));
-            None
-        }
+        Kind::Array(items) if items.is_empty() => context.error(
+            node.span,
+            Code::Empty,
+            "an empty array, expected at least one condition",
+            "no event could match it: remove the field",
+        ),
         Kind::Array(items) => {
             warn_of_duplicates(items, context);
             let or = json.key == "$or";
@@ -114,8 +114,7 @@ fn field<'n>(json: &'n json::Member, context: &mut Context<'n>) -> Option<Judged
             };
             let message =
                 format!("found {}, expected an array of conditions or a nested pattern", describe(node));
-            context.report(node.span, Diagnostic::error(message).with_code(Code::WrongType).with_help(help));
-            None
+            context.error(node.span, Code::WrongType, message, help)
         }
     }
 }
@@ -125,11 +124,13 @@ fn condition<'n>(node: &'n Node, or: bool, context: &mut Context<'n>) -> Option<
     let members = match &node.kind {
         Kind::Object(members) => members,
         Kind::Array(_) => {
-            let diagnostic = Diagnostic::error("an array among conditions, expected a literal or a matcher")
-                .with_code(Code::WrongType);
             let help = "arrays in events are looked into anyway: write their elements' conditions here";
-            context.report(node.span, diagnostic.with_help(help));
-            return None;
+            return context.error(
+                node.span,
+                Code::WrongType,
+                "an array among conditions, expected a literal or a matcher",
+                help,
+            );
         }
         _ => {
             let leaf = Leaf::Equals(context.literal(node)?);
@@ -211,13 +212,12 @@ fn ignore_case<'n>(node: &'n Node, context: &mut Context<'n>) -> Option<Option<F
         Some(member) if member.key == "equals-ignore-case" => {
             context.within(&member.key, |context| context.string(&member.key, &member.value).map(Folded::new))
         }
-        _ => {
-            let diagnostic =
-                Diagnostic::error("found an object, expected a string or {\"equals-ignore-case\": string}")
-                    .with_code(Code::WrongType);
-            context.report(node.span, diagnostic);
-            None
-        }
+        _ => context.error(
+            node.span,
+            Code::WrongType,
+            "found an object, expected a string or {\"equals-ignore-case\": string}",
+            "",
+        ),
     })
 }
 
@@ -225,8 +225,7 @@ fn ignore_case<'n>(node: &'n Node, context: &mut Context<'n>) -> Option<Option<F
 fn numeric<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Option<Range> {
     let expected = "an array such as [\">\", 0, \"<=\", 5]";
     let Kind::Array(items) = &node.kind else {
-        context.wrong_argument(key, expected, node, None);
-        return None;
+        return context.wrong_argument(key, expected, node, None);
     };
     match items.as_slice() {
         [operator, number] => {
@@ -252,8 +251,7 @@ fn numeric<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Optio
                 } else {
                     "the lower bound comes first".to_owned()
                 };
-                context.report(node.span, Diagnostic::error(message).with_help(help));
-                return None;
+                return context.error(node.span, Code::InvalidValue, message, help);
             }
             Some(Range {
                 low: Some(Bound { at: low, inclusive: lower == ">=" }),
@@ -266,11 +264,7 @@ fn numeric<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Optio
                 "{} takes one comparison or a lower and an upper bound, found an array of {count}",
                 Quoted(key)
             );
-            context.report(
-                node.span,
-                Diagnostic::error(message).with_code(Code::WrongType).with_help(format!("write {expected}")),
-            );
-            None
+            context.error(node.span, Code::WrongType, message, format!("write {expected}"))
         }
     }
 }
@@ -287,13 +281,12 @@ fn comparison<'n, 'k>(
             Kind::String(text) => allowed.iter().find(|name| *name == text),
             _ => None,
         };
-        if found.is_none() {
+        found.copied().or_else(|| {
             let expected = format!("{} here", allowed.join(" or "));
             let help =
                 (allowed.len() == 2).then(|| "a range is a lower bound, then an upper bound".to_owned());
-            context.wrong_argument(key, &expected, node, help);
-        }
-        found.copied()
+            context.wrong_argument(key, &expected, node, help)
+        })
     })
 }
 
@@ -311,26 +304,28 @@ fn anything_but<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> 
         Kind::Array(items) if items.is_empty() => {
             let message =
                 format!("{} with an empty list, expected at least one string or number", Quoted(key));
-            context.report(
-                node.span,
-                Diagnostic::error(message)
-                    .with_code(Code::Empty)
-                    .with_help("for any value write {\"exists\": true}"),
-            );
-            None
+            context.error(node.span, Code::Empty, message, "for any value write {\"exists\": true}")
         }
         Kind::Array(items) => {
             warn_of_duplicates(items, context);
             let first = items.first().map(Node::type_name);
             let literals = context.each(items, |context, item| {
                 if !matches!(item.kind, Kind::String(_) | Kind::Number(_)) {
-                    context.wrong_argument(key, "only strings or only numbers in its list", item, None);
-                    return None;
+                    return context.wrong_argument(
+                        key,
+                        "only strings or only numbers in its list",
+                        item,
+                        None,
+                    );
                 }
                 if first != Some(item.type_name()) {
                     let help = "write one condition for the strings and one for the numbers".to_owned();
-                    context.wrong_argument(key, "only strings or only numbers in its list", item, Some(help));
-                    return None;
+                    return context.wrong_argument(
+                        key,
+                        "only strings or only numbers in its list",
+                        item,
+                        Some(help),
+                    );
                 }
                 context.literal(item)
             });
@@ -339,15 +334,11 @@ fn anything_but<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> 
         Kind::Object(members) => {
             let members = context.distinct(members, Duplicates::LastCounts);
             let Some(member) = members.only() else {
-                context.wrong_argument(key, expected, node, None);
-                return None;
+                return context.wrong_argument(key, expected, node, None);
             };
             context.within(&member.key, |context| none_of(member, context))
         }
-        _ => {
-            context.wrong_argument(key, expected, node, None);
-            None
-        }
+        _ => context.wrong_argument(key, expected, node, None),
     }
 }
 
@@ -360,17 +351,12 @@ fn none_of<'n>(member: &'n json::Member, context: &mut Context<'n>) -> Option<Te
             Quoted(key)
         );
         let help = did_you_mean(key, &["prefix", "suffix", "equals-ignore-case", "wildcard"]);
-        context.report(
-            member.key_span,
-            Diagnostic::error(message).with_code(Code::MisplacedOperator).with_maybe_help(help),
-        );
-        return None;
+        return context.error(member.key_span, Code::MisplacedOperator, message, help.unwrap_or_default());
     }
     let leaves = match &node.kind {
         Kind::Array(items) if items.is_empty() => {
             let message = format!("{} with an empty list, expected at least one string", Quoted(key));
-            context.report(node.span, Diagnostic::error(message).with_code(Code::Empty));
-            return None;
+            return context.error(node.span, Code::Empty, message, "");
         }
         Kind::Array(items) => {
             warn_of_duplicates(items, context);
@@ -385,13 +371,7 @@ fn excluded<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Opti
     let text = context.string(key, node)?;
     if text.is_empty() && matches!(key, "prefix" | "suffix") {
         let message = format!("an empty {key} inside \"anything-but\", expected some text");
-        context.report(
-            node.span,
-            Diagnostic::error(message)
-                .with_code(Code::Empty)
-                .with_help("every string has it, so none would be left"),
-        );
-        return None;
+        return context.error(node.span, Code::Empty, message, "every string has it, so none would be left");
     }
     Some(match key {
         "prefix" => Leaf::StartsWith(text.into()),

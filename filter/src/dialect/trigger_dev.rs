@@ -75,8 +75,7 @@ fn field<'n>(member: &'n json::Member, context: &mut Context<'n>) -> Option<Judg
                 Some(value) => format!("write [{value}]"),
                 None => "put the value in an array".to_owned(),
             };
-            context.report(node.span, Diagnostic::error(message).with_code(Code::WrongType).with_help(help));
-            None
+            context.error(node.span, Code::WrongType, message, help)
         }
     }
 }
@@ -98,23 +97,18 @@ fn conditions<'n>(items: &'n [Node], context: &mut Context<'n>) -> Conditions<'n
                 refuse_mixture(of_one_kind, first, item, context)?;
                 read
             }
-            Kind::Null => {
-                let diagnostic =
-                    Diagnostic::error("null among literals, expected strings, numbers or booleans")
-                        .with_code(Code::WrongType);
-                context.report(item.span, diagnostic.with_help("write {\"$isNull\": true}"));
-                None
-            }
-            Kind::Array(_) => {
-                let diagnostic =
-                    Diagnostic::error("an array among conditions, expected literals or matchers")
-                        .with_code(Code::WrongType);
-                context.report(
-                    item.span,
-                    diagnostic.with_help("for an element of an array write {\"$includes\": …}"),
-                );
-                None
-            }
+            Kind::Null => context.error(
+                item.span,
+                Code::WrongType,
+                "null among literals, expected strings, numbers or booleans",
+                "write {\"$isNull\": true}",
+            ),
+            Kind::Array(_) => context.error(
+                item.span,
+                Code::WrongType,
+                "an array among conditions, expected literals or matchers",
+                "for an element of an array write {\"$includes\": …}",
+            ),
             _ => {
                 refuse_mixture(of_one_kind, first, item, context)?;
                 let leaf = Leaf::Equals(context.literal(item)?);
@@ -144,11 +138,7 @@ fn refuse_mixture<'n>(
         what(item),
         first.map_or("something else", what)
     );
-    context.report(
-        item.span,
-        Diagnostic::error(message).with_code(Code::WrongType).with_help("the native dialect may mix them"),
-    );
-    None
+    context.error(item.span, Code::WrongType, message, "the native dialect may mix them")
 }
 
 fn matcher<'n>(
@@ -157,10 +147,12 @@ fn matcher<'n>(
     context: &mut Context<'n>,
 ) -> Option<Condition<'n>> {
     if members.is_empty() {
-        let diagnostic =
-            Diagnostic::error("an empty object among conditions, expected a matcher").with_code(Code::Empty);
-        context.report(node.span, diagnostic.with_help("write an operator: {\"$exists\": true}"));
-        return None;
+        return context.error(
+            node.span,
+            Code::Empty,
+            "an empty object among conditions, expected a matcher",
+            "write an operator: {\"$exists\": true}",
+        );
     }
     let members = context.distinct(members, Duplicates::LastCounts);
     let mut tests = Vec::with_capacity(1);
@@ -172,16 +164,14 @@ fn matcher<'n>(
     if members.len() > 1 {
         let used = OPERATORS.iter().find(|name| members.iter().any(|member| member.key == **name));
         let count = members.len();
-        let diagnostic = Diagnostic::error(match used {
+        let help = "write one matcher for each: an array of matchers is all-of";
+        return context.error(node.span, Code::MisplacedOperator, match used {
             Some(used) => format!(
                 "a matcher with {count} operators, expected one: Trigger.dev uses {} and ignores the rest",
                 Quoted(used)
             ),
             None => format!("a matcher with {count} operators, expected one"),
-        });
-        let help = "write one matcher for each: an array of matchers is all-of";
-        context.report(node.span, diagnostic.with_code(Code::MisplacedOperator).with_help(help));
-        return None;
+        }, help);
     }
     if tests.is_empty() { None } else { Some(Condition { span: node.span, tests }) }
 }
@@ -232,8 +222,7 @@ fn scalar<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Option
         Kind::Null => Some("write {\"$isNull\": …}".to_owned()),
         _ => None,
     };
-    context.wrong_argument(key, "a string, number or boolean", node, help);
-    None
+    context.wrong_argument(key, "a string, number or boolean", node, help)
 }
 
 fn anything_but<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Option<Vec<Literal>> {

@@ -56,14 +56,12 @@ pub(in crate::dialect) fn between<'n>(
     context: &mut Context<'n>,
 ) -> Option<(Num, Num)> {
     let Kind::Array(items) = &node.kind else {
-        context.wrong_argument(key, "two numbers, [low, high]", node, None);
-        return None;
+        return context.wrong_argument(key, "two numbers, [low, high]", node, None);
     };
     let [low, high] = items.as_slice() else {
         let count = items.len();
         let message = format!("{} takes two numbers, [low, high], found an array of {count}", Quoted(key));
-        context.report(node.span, Diagnostic::error(message).with_code(Code::WrongType));
-        return None;
+        return context.error(node.span, Code::WrongType, message, "");
     };
     let low = context.within_index(0, |context| context.number(key, low));
     let high = context.within_index(1, |context| context.number(key, high));
@@ -75,8 +73,7 @@ fn refuse_reversed<'n>(low: Num, high: Num, node: &'n Node, context: &mut Contex
         return Some(());
     }
     let message = format!("\"$between\" has its low bound {low} above its high bound {high}");
-    context.report(node.span, Diagnostic::error(message).with_help(format!("write [{high}, {low}]")));
-    None
+    context.error(node.span, Code::InvalidValue, message, format!("write [{high}, {low}]"))
 }
 
 /// The argument of an operator that takes one literal.
@@ -93,21 +90,14 @@ fn scalar<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Option
         ("$includes", _) => Some("for one of several write {\"$some\": [\"a\", \"b\"]}".to_owned()),
         _ => None,
     };
-    context.wrong_argument(key, "a string, number, boolean or null", node, help);
-    None
+    context.wrong_argument(key, "a string, number, boolean or null", node, help)
 }
 
 fn anything_but<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Option<TestKind<'n>> {
     match &node.kind {
         Kind::Array(items) if items.is_empty() => {
             let message = format!("{} with an empty array, expected at least one literal", Quoted(key));
-            context.report(
-                node.span,
-                Diagnostic::error(message)
-                    .with_code(Code::Empty)
-                    .with_help("it would always hold: remove it"),
-            );
-            None
+            context.error(node.span, Code::Empty, message, "it would always hold: remove it")
         }
         Kind::Array(items) => {
             warn_of_duplicates(items, context);
@@ -117,8 +107,7 @@ fn anything_but<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> 
                         Kind::Object(_) => Some("for none of several conditions write $none".to_owned()),
                         _ => None,
                     };
-                    context.wrong_argument(key, "only literals in its array", item, help);
-                    return None;
+                    return context.wrong_argument(key, "only literals in its array", item, help);
                 }
                 context.literal(item)
             });
@@ -127,8 +116,7 @@ fn anything_but<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> 
         Kind::Object(members) if is_matcher(members) => Some(TestKind::But(tests(members, context))),
         Kind::Object(_) => {
             let expected = "a literal, an array of literals, or a matcher";
-            context.wrong_argument(key, expected, node, Some("to negate a filter write $nor".to_owned()));
-            None
+            context.wrong_argument(key, expected, node, Some("to negate a filter write $nor".to_owned()))
         }
         _ => Some(TestKind::Leaf(Leaf::AnythingBut(LiteralSet::new(vec![context.literal(node)?])))),
     }
@@ -150,13 +138,9 @@ fn size<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Option<T
                 [] => "an empty array has {\"$size\": 0}".to_owned(),
                 _ => "for a range write {\"$size\": {\"$gte\": 1, \"$lte\": 5}}".to_owned(),
             };
-            context.wrong_argument(key, expected, node, Some(help));
-            None
+            context.wrong_argument(key, expected, node, Some(help))
         }
-        _ => {
-            context.wrong_argument(key, expected, node, None);
-            None
-        }
+        _ => context.wrong_argument(key, expected, node, None),
     }
 }
 
@@ -194,7 +178,7 @@ fn about_number<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) {
         Kind::Null | Kind::Bool(_) | Kind::String(_)
             if find(key).is_some_and(|operator| operator.on_numbers) =>
         {
-            context.wrong_argument(key, "numbers when it is about a length", node, None);
+            context.wrong_argument::<()>(key, "numbers when it is about a length", node, None);
         }
         _ => {}
     }
@@ -221,8 +205,7 @@ fn judge<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Option<
                 None => "put the value in an array".to_owned(),
             };
             let help = if key == "$some" { format!("{help}, or $includes") } else { help };
-            context.wrong_argument(key, "a filter, a matcher, or an array of conditions", node, Some(help));
-            None
+            context.wrong_argument(key, "a filter, a matcher, or an array of conditions", node, Some(help))
         }
     }
 }
@@ -232,8 +215,7 @@ fn argument_list<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) ->
         Kind::Array(items) => list(items, node.span, ADD_ONE, context),
         _ => {
             let help = "put the conditions in an array".to_owned();
-            context.wrong_argument(key, "an array of conditions", node, Some(help));
-            None
+            context.wrong_argument(key, "an array of conditions", node, Some(help))
         }
     }
 }

@@ -51,11 +51,7 @@ pub(super) fn read<'n>(node: &'n Node, context: &mut Context<'n>) -> Pattern<'n>
 fn pattern<'n>(node: &'n Node, context: &mut Context<'n>) -> Option<Pattern<'n>> {
     let Kind::Object(members) = &node.kind else {
         let message = format!("found {}, expected a filter: an object of fields", describe(node));
-        context.report(
-            node.span,
-            Diagnostic::error(message).with_code(Code::WrongType).with_help("write {\"field\": condition}"),
-        );
-        return None;
+        return context.error(node.span, Code::WrongType, message, "write {\"field\": condition}");
     };
     let mut read = Vec::with_capacity(members.len());
     for json in context.distinct(members, Duplicates::Refuse).iter() {
@@ -78,11 +74,7 @@ fn member<'n>(json: &'n json::Member, context: &mut Context<'n>) -> Option<Membe
         Role::Operator => {
             let message = format!("the operator {} where a field is expected", Quoted(&json.key));
             let help = format!("an operator goes under a field: {{\"field\": {{{}: …}}}}", Quoted(&json.key));
-            context.report(
-                json.key_span,
-                Diagnostic::error(message).with_code(Code::MisplacedOperator).with_help(help),
-            );
-            None
+            context.error(json.key_span, Code::MisplacedOperator, message, help)
         }
         Role::Unknown => {
             unknown_operator(json, context);
@@ -117,8 +109,7 @@ fn junction<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Vec<
             }
             _ => None,
         };
-        context.wrong_argument(key, "an array of filters", node, help);
-        return Vec::new();
+        return context.wrong_argument(key, "an array of filters", node, help).unwrap_or_default();
     };
     if items.is_empty() {
         let message = format!("{} takes an array of filters, found an empty array", Quoted(key));
@@ -177,8 +168,7 @@ fn refuse_mixture<'n>(
         Quoted(&operator.key),
         Quoted(&format!("${}", operator.key))
     );
-    context.report(span, Diagnostic::error(message).with_code(Code::MisplacedOperator).with_help(help));
-    None
+    context.error(span, Code::MisplacedOperator, message, help)
 }
 
 /// The conditions of an array; an empty array is an error.
@@ -189,10 +179,7 @@ fn list<'n>(
     context: &mut Context<'n>,
 ) -> Option<Vec<Condition<'n>>> {
     if items.is_empty() {
-        let diagnostic =
-            Diagnostic::error("an empty array, expected at least one condition").with_code(Code::Empty);
-        context.report(span, diagnostic.with_help(help));
-        return None;
+        return context.error(span, Code::Empty, "an empty array, expected at least one condition", help);
     }
     warn_of_duplicates(items, context);
     Some(context.each(items, |context, item| condition(item, context)))
@@ -215,15 +202,16 @@ fn condition<'n>(node: &'n Node, context: &mut Context<'n>) -> Option<Condition<
             };
             let message =
                 format!("found {} among conditions, expected a literal or a matcher", what(members));
-            context.report(node.span, Diagnostic::error(message).with_code(Code::WrongType).with_help(help));
-            None
+            context.error(node.span, Code::WrongType, message, help)
         }
         Kind::Array(_) => {
-            let diagnostic = Diagnostic::error("an array among conditions, expected a literal or a matcher")
-                .with_code(Code::WrongType);
             let help = "to look inside an array write $includes, $some or $every";
-            context.report(node.span, diagnostic.with_help(help));
-            None
+            context.error(
+                node.span,
+                Code::WrongType,
+                "an array among conditions, expected a literal or a matcher",
+                help,
+            )
         }
         _ => literal(node, context),
     }
