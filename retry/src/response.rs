@@ -53,7 +53,7 @@ impl ResponseClassifier {
         Self { transient: None, permanent: None, not_idempotent: false }
     }
 
-    /// Replaces the transient statuses. Throttling, timeouts and verdicts stay.
+    /// Replaces the transient statuses. Throttling, timeouts and should-retry headers stay.
     pub fn transient(mut self, statuses: StatusSet) -> Self {
         self.transient = Some(statuses);
         self
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn the_servers_verdict_counts() {
+    fn should_retry_headers_decide() {
         assert_eq!(kind(503, &[("x-should-retry", "false"), ("retry-after", "5")]), Permanent);
         assert_eq!(kind(409, &[("x-should-retry", "true")]), Transient);
         assert_eq!(kind(503, &[("grpc-retry-pushback-ms", "-1")]), Permanent);

@@ -23,7 +23,7 @@
 //! * **Quotas** count only if nothing remains of them; of several, the longest wait. A `RateLimit-Reset` without
 //!   `RateLimit-Remaining` counts only on 429 and 503, an `X-RateLimit-Reset` never: many servers send it with every
 //!   response. On a cached response (`Age` above zero) no quota counts, as the draft says.
-//! * **Verdicts.** `x-should-retry` and `stripe-should-retry` say whether to retry at all, and so does a negative gRPC
+//! * **Should-retry headers.** `x-should-retry` and `stripe-should-retry` say whether to retry at all, and so does a negative gRPC
 //!   pushback: [`Reading::should_retry`].
 //!
 //! Parsing is pure: `now` is an argument, headers are pairs of strings, and no input panics.

@@ -48,7 +48,7 @@ pub fn server_time<'a>(headers: impl IntoIterator<Item = (&'a str, &'a str)>, no
     .unwrap_or(now)
 }
 
-/// As [`from_response`], with the server's verdict on retrying and the malformed headers. `status` may be unknown. Linear in
+/// As [`from_response`], with `should_retry` and the malformed headers. `status` may be unknown. Linear in
 /// the length of the headers; allocates only for malformed headers.
 pub fn read<'a>(
     status: Option<u16>,
@@ -117,8 +117,8 @@ impl<'a> Reader<'a> {
                     *free = Some(value);
                 }
             }
-            14 if is("x-should-retry") => self.add_verdict(value),
-            19 if is("stripe-should-retry") => self.add_verdict(value),
+            14 if is("x-should-retry") => self.add_should_retry(value),
+            19 if is("stripe-should-retry") => self.add_should_retry(value),
             14 | 17 | 19 | 22 => match self.millis.iter_mut().find(|(source, _)| is(source.name())) {
                 // A repeated header counts only after a malformed one.
                 Some((_, slot)) if !matches!(slot, Some((_, Some(_)))) => {
@@ -131,7 +131,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn add_verdict(&mut self, value: &str) {
+    fn add_should_retry(&mut self, value: &str) {
         match value {
             _ if value.eq_ignore_ascii_case("true") => self.should_retry = Some(true),
             _ if value.eq_ignore_ascii_case("false") => self.should_retry = Some(false),
@@ -382,8 +382,8 @@ mod tests {
     }
 
     #[test]
-    fn verdicts() {
-        for (name, value, verdict) in [
+    fn should_retry_headers() {
+        for (name, value, expected) in [
             ("x-should-retry", "true", Some(true)),
             ("X-Should-Retry", "False", Some(false)),
             ("stripe-should-retry", "false", Some(false)),
@@ -392,7 +392,7 @@ mod tests {
             ("grpc-retry-pushback-ms", "5", None),
             ("x-should-retry", "maybe", None),
         ] {
-            assert_eq!(read(None, [(name, value)], now()).should_retry, verdict, "{name}: {value}");
+            assert_eq!(read(None, [(name, value)], now()).should_retry, expected, "{name}: {value}");
         }
     }
 
