@@ -1,4 +1,4 @@
-//! Every spec of `testdata/specs`: the good ones are read, the bad ones give errors that a person can act on.
+//! Every spec of `testdata/specs`: good specs are read, bad specs give errors that a person can act on.
 
 use std::path::PathBuf;
 
@@ -70,7 +70,7 @@ fn bad_specs_give_errors_that_name_field_value_and_expectation() {
 }
 
 #[test]
-fn warnings_are_given_for_what_is_valid_but_hardly_meant() {
+fn suspicious_specs_give_warnings() {
     let cases = [
         (
             r#"{"url": "https://example.com", "interval": 60, "timeout": 30}"#,
@@ -102,7 +102,7 @@ fn warnings_are_given_for_what_is_valid_but_hardly_meant() {
 }
 
 #[test]
-fn specs_that_ask_the_same_are_the_same() {
+fn equivalent_specs_are_equal() {
     let one = r##"{"url": "https://example.com/#part", "interval": 10, "responseFilter": {"header": {"A": ["b"]}, "body": {"n": [1]}}}"##;
     let two = r#"{"responseFilter": {"body": {"n": [1.0]}, "headers": {"a": ["b"]}}, "interval": 10.0, "url": "https://example.com/", "giveUp": true}"#;
     let (one, two) = (PollSpec::parse(one).unwrap(), PollSpec::parse(two).unwrap());

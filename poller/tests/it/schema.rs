@@ -5,11 +5,11 @@ use serde_json::Value;
 
 use crate::corpus::corpus;
 
-/// What is wrong with these is not to be said in a schema.
+/// Bad specs that a schema cannot refuse.
 const BEYOND_A_SCHEMA: [&str; 2] = [
-    // A schema sees values; a duplicate key is gone by then.
+    // A schema sees values, without duplicate keys.
     "duplicate-member",
-    // It does not count one array against another.
+    // A schema cannot compare the lengths of two arrays.
     "redacted-string",
 ];
 
@@ -54,7 +54,7 @@ fn bad_specs_are_refused_where_a_schema_can_tell() {
 }
 
 #[test]
-fn what_a_builder_makes_is_accepted_in_its_canonical_form() {
+fn the_canonical_form_of_good_specs_is_accepted() {
     let validator = validator();
     for (name, text) in corpus("good") {
         let canonical = PollSpec::parse(&text).unwrap().to_value();

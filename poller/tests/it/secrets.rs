@@ -18,8 +18,8 @@ use url::Url;
 
 use crate::observe::Written;
 
-/// What each secret is, and where it stands. Those of the second kind stand in the spec in clear, by its author's choice:
-/// a store and `Serialize` keep them, the story of a poll does not tell them.
+/// The secrets, named by their place. The second list is in the spec in clear, by the choice of its author: a store and
+/// `Serialize` keep it, logs and events do not show it.
 const SECRETS: [&str; 7] = [
     "leak-by-authorization",
     "leak-by-api-key",
@@ -86,7 +86,7 @@ fn nowhere(text: &str, secrets: &[&str], outlet: &str) {
 fn files(folder: &Path) -> String {
     let mut all = String::new();
     for entry in std::fs::read_dir(folder).unwrap() {
-        // The files beside a store go when its last connection does, which may be now.
+        // The last connection removes the files beside a store, perhaps now.
         let Ok(bytes) = std::fs::read(entry.unwrap().path()) else { continue };
         all.push_str(&String::from_utf8_lossy(&bytes));
     }
@@ -183,7 +183,7 @@ async fn no_secret_is_in_any_outlet() {
         run_all(&server, folder.path(), &mut shown).await;
     }
 
-    // The server was sent each of them; otherwise nothing could have leaked.
+    // The server received each of them; otherwise nothing could have leaked.
     let sent: String = server
         .requests()
         .iter()
@@ -194,21 +194,21 @@ async fn no_secret_is_in_any_outlet() {
     }
     let all = [&SECRETS[..], &IN_CLEAR[..]].concat();
     let traced = written.text();
-    assert!(traced.contains("poll ended") && traced.contains("TRACE"), "everything is listened to: {traced}");
+    assert!(traced.contains("poll ended") && traced.contains("TRACE"), "every level is recorded: {traced}");
     nowhere(&traced, &all, "log");
     nowhere(&format!("{:?}", snapshotter.snapshot().into_vec()), &all, "metrics");
     nowhere(&shown, &SECRETS, "text of events, errors and Debug");
     let stored = files(folder.path());
-    assert!(stored.contains("leak-by-query"), "what is read is the store");
+    assert!(stored.contains("leak-by-query"), "the files are those of the store");
     nowhere(&stored, &SECRETS, "store");
 }
 
-/// A long secret, of which a quote shows only the beginning.
+/// A long secret: a quote shows only its beginning.
 const LONG: &str = "leak-at-length-0123456789-0123456789-0123456789-0123456789-0123456789-0123456789-0123456789-0123456789-end";
 
 #[tokio::test]
-async fn what_a_server_sends_back_is_quoted_without_the_secrets_and_kept_as_it_is() {
-    // Every header and the body, where filters look, and in a header of its own.
+async fn an_echoed_secret_is_redacted_in_quotes_and_unchanged_in_the_response() {
+    // The server echoes every header and the body in fields that the filters name, and in a header.
     let server = Server::start(Script::from_fn(|_, received| {
         let header = |name: &str| {
             received.headers.iter().find(|(sent, _)| sent == name).map_or("", |(_, value)| value)
@@ -223,7 +223,7 @@ async fn what_a_server_sends_back_is_quoted_without_the_secrets_and_kept_as_it_i
         let reply = Reply::json(echo.to_string()).header("x-echo", header("x-token"));
         match received.path.split('/').nth(1) {
             Some("unauthorized") => reply.status(401),
-            // Longer than its poll has time: it ends with this response.
+            // A hint past the deadline: the poll ends with this response.
             _ => reply.status(202).header("retry-after", "1000"),
         }
     }))
@@ -281,9 +281,9 @@ async fn what_a_server_sends_back_is_quoted_without_the_secrets_and_kept_as_it_i
         assert_eq!(outcome.name(), ending, "{name}: {outcome:?}");
         let _ = writeln!(told, "{outcome:?} {:?}", outcome.explanation());
         assert!(told.contains("[secret]"), "nothing was quoted of {name}: {told}");
-        nowhere(&told, &SECRETS, "what is told");
-        nowhere(&told, &["leak-at-length"], "what is told");
-        // It is the user's data, and the same from the store as from the engine.
+        nowhere(&told, &SECRETS, "outcome and events");
+        nowhere(&told, &["leak-at-length"], "outcome and events");
+        // The response is the user's data, equal from the store and from the engine.
         let response = outcome.response().unwrap();
         let body = String::from_utf8_lossy(response.body());
         for secret in SECRETS.iter().filter(|secret| **secret != "leak-by-password").chain([&LONG]) {
