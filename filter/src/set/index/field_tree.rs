@@ -54,7 +54,7 @@ pub(in crate::set) struct FieldNode {
     pub(in crate::set) keyed: bool,
     /// The number of predicates with postings.
     pub(in crate::set) active: u32,
-    /// How many of those are deep.
+    /// The number of deep predicates with postings.
     pub(in crate::set) deep: u32,
     pub(in crate::set) probes: Vec<Probe>,
 }

@@ -412,8 +412,8 @@ impl Index {
         others.map(|(_, requirement)| requirement).min_by_key(|&requirement| self.cost(requirement))
     }
 
-    /// How many dependents a requirement is expected to check in vain, on the logarithmic scale of [`plan`]; `u8::MAX` if it
-    /// may hold for a missing field.
+    /// The expected number of dependents that a requirement checks in vain, on the logarithmic scale of [`plan`]; `u8::MAX` if
+    /// it may hold for a missing field.
     fn cost(&self, requirement: Requirement) -> u8 {
         let cost = match requirement.kind() {
             RequirementKind::Predicate => self.predicates.at(requirement.index()).cost,

@@ -4,7 +4,7 @@ use super::requirement::{Requirement, RequirementKind};
 use super::{Index, ROOT, only_leaf, simple, test_hash};
 use crate::program::{self, Node, Program};
 
-/// What a lookup of a key reads next. Stored with the key in the predicate table, and perhaps out of date.
+/// The data that a lookup of a key reads next. It is stored with the key in the predicate table, and may be out of date.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::set) struct PrefetchHint {
     pub(in crate::set) pattern: u32,

@@ -8,8 +8,8 @@
 //!  the object ends    ─► the predicates and patterns that these entries name
 //! ```
 //!
-//! What an entry says of a pattern is a [hint](super::super::index) that may be out of date: it decides what is prefetched,
-//! not what is found. The predicate in the entry is what the lookup would find first, so this work is not done twice.
+//! The pattern in an entry is only a hint, which may be out of date: it affects what is prefetched, not what is found. The
+//! predicate in an entry is the first one that the lookup would find, so the lookup starts from it.
 
 use super::super::index::{FieldNode, Index, Probe, Tag, block_bytes, number_bytes, sort_key};
 use super::scratch::{Lookup, LookupIndex, Scratch};
@@ -78,7 +78,7 @@ impl Found {
     }
 }
 
-/// What a scalar is: the value of a field, an element of an array there, or a scalar at any depth of nested arrays.
+/// The role of a scalar: the value of a field, an element of an array there, or a scalar at any depth of nested arrays.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Role {
     Value,
@@ -276,7 +276,7 @@ mod tests {
 
     /// Prefetched lookups are found by half of a hash, so the predicate may have another key with the same half.
     #[test]
-    fn keys_that_share_half_of_a_hash_are_told_apart() {
+    fn keys_with_the_same_half_of_a_hash_are_distinguished() {
         let mut index = Index::new();
         let mut rules = HashMap::new();
         let add = |index: &mut Index, rules: &mut HashMap<String, u32>, text: String| {
@@ -290,7 +290,7 @@ mod tests {
             add(&mut index, &mut rules, format!("filler {number}"));
         }
         let field = index.child(ROOT, b"a").expect("filters name it");
-        // Of 2ⁿ hashes 2²ⁿ⁻³³ pairs share 32 bits, on average: of these, 32.
+        // On average, 2²ⁿ⁻³³ pairs of 2ⁿ hashes share 32 bits; here that is 32 pairs.
         let mut halves = HashMap::new();
         let mut pairs = Vec::new();
         for number in 0..1 << 19 {

@@ -22,7 +22,7 @@ pub(in crate::set) struct Scratch {
     pub(super) text: Vec<u8>,
     /// Prefetched keys of text values in the objects being walked.
     pub(super) lookups: Vec<Lookup>,
-    /// How many of them have been resolved to a predicate.
+    /// The number of lookups that have been resolved to a predicate.
     pub(super) resolved_lookups: usize,
     /// Objects that have been walked and are judged later, inner objects first.
     pub(in crate::set) deferred: Vec<DeferredObject>,
