@@ -30,7 +30,7 @@ use crate::ops::text::Quoted;
 pub struct Problems {
     /// What makes the document invalid, in the order of discovery.
     pub errors: Vec<Diagnostic>,
-    /// What is suspicious in a valid document.
+    /// Suspicious parts of a valid document.
     pub warnings: Vec<Diagnostic>,
 }
 

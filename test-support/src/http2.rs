@@ -1,8 +1,8 @@
 //! An HTTP/2 server for the faults that HTTP/1.1 does not have.
 //!
-//! HTTP/2 lets a server say of a request that it was not looked at (REFUSED_STREAM, GOAWAY), and HTTP libraries like to
-//! send such a request again by themselves. Whoever counts requests has to see that they do not. Only that much is
-//! scripted here; everything else is tested over HTTP/1.1, with [`Server`](crate::Server).
+//! An HTTP/2 server can declare a request unprocessed (REFUSED_STREAM, GOAWAY), and many HTTP libraries then repeat it
+//! without the caller's knowledge. A client that counts requests must not. Only these faults are scripted here; all others
+//! are tested over HTTP/1.1, with [`Server`](crate::Server).
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,9 +1,8 @@
 //! A scripted HTTP/1.1 server on the loopback interface that misbehaves on demand.
 //!
-//! Tests of HTTP clients need servers that refuse, reset, stall, lie about lengths and never answer, and they need to
-//! know what really arrived. Here a [`Script`] says which [`Reply`] each request gets, and the [`Server`] records every
-//! request and lets a test await what it is waiting for: a request has arrived, a reply is stalled, the client is gone.
-//! Nothing here sleeps, and no test that uses it has to.
+//! Tests of HTTP clients need servers that refuse, reset, stall, declare wrong lengths and never answer, and they need to
+//! know which requests arrived. A [`Script`] holds the [`Reply`] to each request. The [`Server`] records every request, and a
+//! test can await an event: a request has arrived, a reply stalls, the client has disconnected. No test has to sleep.
 //!
 //! ```
 //! use test_support::{Reply, Script, Server};

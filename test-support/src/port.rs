@@ -1,4 +1,4 @@
-//! A port on which nobody listens, for as long as the value lives.
+//! A port that refuses connections while the value lives.
 //!
 //! The socket is bound and never listens, so connections are refused and no other process can take the port in between.
 //! Binding and closing again, the usual trick, would leave that race open.

@@ -189,7 +189,7 @@ impl Reply {
         self.cut(bytes, Ending::Stall)
     }
 
-    /// Closes the connection after the whole reply, without announcing it: a keep-alive connection gone stale.
+    /// Closes the connection after the whole reply, without announcing it: a stale keep-alive connection.
     #[must_use]
     pub const fn then_close(mut self) -> Self {
         self.ending = Ending::Close;

@@ -129,7 +129,7 @@ impl Server {
         self.wait(index, |request| request.ended.is_some()).await.ended.expect("just waited for").1
     }
 
-    /// Waits until `count` connections are closed, whoever closed them.
+    /// Waits until `count` connections are closed, by either side.
     pub async fn closed(&self, count: usize) {
         self.log.wait_for(|record| record.closed >= count).await;
     }
@@ -214,7 +214,7 @@ async fn serve<S: Socket>(mut socket: S, connection: usize, play: &Play, log: &L
         match reply.ending {
             Ending::KeepAlive => {}
             Ending::Close => {
-                // A client that has already left has nothing to be told.
+                // A client that has already disconnected causes an error here, which does not matter.
                 let _already_gone = socket.shutdown().await;
                 return;
             }

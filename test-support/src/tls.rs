@@ -10,7 +10,7 @@ use tokio_rustls::TlsAcceptor;
 
 static MADE: AtomicU32 = AtomicU32::new(0);
 
-/// A certificate authority that nobody trusts until told to.
+/// A certificate authority that no client trusts until its certificate is added.
 ///
 /// ```
 /// let authority = test_support::Authority::new();

@@ -321,7 +321,7 @@ fn the_last_of_duplicate_keys_counts_in_events() {
 }
 
 #[test]
-fn trigger_dev_arrays_of_matchers_are_all_of_and_empty_ones_no_constraint() {
+fn trigger_dev_arrays_of_matchers_are_all_of_and_empty_arrays_are_no_constraint() {
     trigger_dev(json!([{"$gt": 20}, {"$lt": 40}])).holds_for(&[json!(30)]).fails_for(&[json!(5), json!(50)]);
     trigger_dev(json!(["x", "y"]))
         .holds_for(&[json!("x"), json!("y")])

@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_watcher_gets_the_count_of_dropped_events_and_the_latest_ones() {
+    fn a_slow_watcher_gets_the_latest_events_and_the_count_of_dropped_events() {
         let (feeder, feed) = feed();
         for round in 0..CAPACITY + 10 {
             feeder.send(event(round));

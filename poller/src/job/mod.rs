@@ -143,7 +143,7 @@ impl PollSpec {
         }
     }
 
-    /// What is suspicious, though valid.
+    /// The suspicious parts of a valid spec.
     #[must_use]
     pub fn warnings(&self) -> &[Diagnostic] {
         &self.settings.warnings

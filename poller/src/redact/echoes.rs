@@ -143,7 +143,7 @@ mod tests {
         for (text, shown) in [
             ("auth is \"Bearer eyJhbGciOi.J9_x-y==\", expected", "auth is \"Bearer [secret]==\", expected"),
             ("auth is \"eyJhbGciOi.J9_x-y\"", "auth is \"[secret]\""),
-            // A quote that ends within the token, and one that is too short to tell.
+            // A quotation that ends within the token, and a quotation too short to identify it.
             ("auth is \"eyJhbGc…", "auth is \"[secret]…"),
             ("auth is \"eyJh…", "auth is \"eyJh…"),
             ("twice eyJhbGciOi.J9_x-y, eyJhbGciOi.J9_x-y", "twice [secret], [secret]"),

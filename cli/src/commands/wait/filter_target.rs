@@ -13,7 +13,7 @@ use poller::StatusFilter;
 pub(super) enum FilterTarget {
     /// The response: all members are parts of one.
     Response,
-    /// The body; `ambiguous` names a member that could be a part of the response and one that could not.
+    /// The body; `ambiguous` names a member that could be a part of the response and another member that could not.
     Body { ambiguous: Option<(String, String)> },
 }
 

@@ -5,7 +5,7 @@
 //! ⠹ 40 of 100 polls done, 38 matched, 2 failed · 3 asking · 12 requests/s · oldest 3m · 2m left
 //! ```
 //!
-//! Any number of polls shares one line: nobody can read a hundred progress bars. For up to [`FEW`] polls, every attempt
+//! Any number of polls shares one line: a hundred progress bars are unreadable. For up to [`FEW`] polls, every attempt
 //! and every outcome gets a line of its own. For more, only failures and timeouts do, the first hundred of them, and
 //! without a terminal the totals are printed every half minute.
 
