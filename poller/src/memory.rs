@@ -1,10 +1,12 @@
-//! The store that forgets when the process ends: for tests and one-shot use.
+//! The store that forgets its polls when the process ends: for tests and one-shot use.
 //!
-//! Clones share what they keep, so a poller can be shut down and another be built on the same polls.
+//! Clones share their polls, so a poller can be shut down and another one be built on the same polls.
 //!
-//! Polls stand one beside the other, and a table of their numbers finds them by their own key: a table of polls by key would
-//! hold each key twice and leave half its room, sized for whole polls, empty; a box for each takes room of its own.
+//! Polls lie side by side in a slab, and a table of their numbers finds them by the key that they hold. A map from key to
+//! poll would hold each key twice and keep half its slots, sized for whole polls, empty; a box per poll would cost an
+//! allocation each.
 
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,8 +16,14 @@ use slab::Slab;
 
 use crate::clock::{BoxFuture, Timestamp};
 use crate::key::PollKey;
-use crate::outcome::Outcome;
-use crate::store::{Creation, OpenPolls, Retention, Store, StoreError, StoredPoll};
+use crate::outcome::{Attempt, Outcome, OutcomeKind};
+use crate::store::{
+    Changes, Creation, Ending, OpenPolls, PollRecord, Retention, Runner, Store, StoreAdmin, StoreError,
+    StoredPoll, Summary, outcome_without_request,
+};
+
+/// How often the runner looks for polls and cancellations from outside: they are noticed within a second.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// Keeps polls in memory.
 ///
@@ -41,32 +49,59 @@ struct Polls {
     numbers: HashTable<usize>,
     hasher: RandomState,
     has_run: bool,
+    /// Polls created outside the engine since its last look.
+    submitted: Vec<PollKey>,
+    /// Open polls to cancel.
+    cancelling: HashSet<PollKey>,
+    /// The last attempts of open polls.
+    attempts: HashMap<PollKey, Vec<Attempt>>,
 }
 
 impl Polls {
     fn number(&self, key: &PollKey) -> Option<usize> {
-        let named = |number: &usize| self.polls.get(*number).is_some_and(|poll| poll.key == *key);
-        self.numbers.find(self.hasher.hash_one(key), named).copied()
+        let has_key = |number: &usize| self.polls.get(*number).is_some_and(|poll| poll.key == *key);
+        self.numbers.find(self.hasher.hash_one(key), has_key).copied()
     }
 
     fn get(&self, key: &PollKey) -> Option<&StoredPoll> {
         self.polls.get(self.number(key)?)
     }
 
-    fn get_mut(&mut self, key: &PollKey) -> Option<&mut StoredPoll> {
-        self.polls.get_mut(self.number(key)?)
+    /// A run lasts until the store is dropped.
+    fn runner(&self) -> Option<Runner> {
+        self.has_run.then(Runner::this_process)
     }
 
-    /// Takes in a poll whose name no other has.
-    fn insert(&mut self, poll: StoredPoll) {
+    fn open(&self) -> impl Iterator<Item = &StoredPoll> {
+        self.polls.iter().map(|(_, poll)| poll).filter(|poll| poll.outcome.is_none())
+    }
+
+    fn is_open(&self, key: &PollKey) -> bool {
+        self.get(key).is_some_and(|poll| poll.outcome.is_none())
+    }
+
+    fn create(&mut self, poll: StoredPoll) -> Creation {
+        if let Some(present) = self.get(&poll.key) {
+            return Creation::Exists(Box::new(present.clone()));
+        }
         let Self { polls, numbers, hasher, .. } = self;
         let hash = hasher.hash_one(&poll.key);
         let number = polls.insert(poll);
         let hash_of = |number: &usize| polls.get(*number).map_or(0, |poll| hasher.hash_one(&poll.key));
         numbers.insert_unique(hash, number, hash_of);
+        Creation::Created
     }
 
-    /// Removes the polls that are not to be kept, and says how many.
+    fn finish(&mut self, key: &PollKey, outcome: Arc<Outcome>) -> Result<Arc<Outcome>, StoreError> {
+        let poll = self.number(key).and_then(|number| self.polls.get_mut(number));
+        let poll = poll.ok_or_else(|| StoreError::not_found(key))?;
+        let outcome = Arc::clone(poll.outcome.get_or_insert(outcome));
+        self.cancelling.remove(key);
+        self.attempts.remove(key);
+        Ok(outcome)
+    }
+
+    /// Removes the polls that are not to be kept, and returns their number.
     fn retain(&mut self, mut keep: impl FnMut(&StoredPoll) -> bool) -> usize {
         let Self { polls, numbers, .. } = self;
         let before = numbers.len();
@@ -79,6 +114,22 @@ impl Polls {
         });
         before - numbers.len()
     }
+
+    fn summary(&self, poll: &StoredPoll) -> Summary {
+        let ended = poll.outcome.as_ref().map(|outcome| Ending {
+            at: outcome.ended_at,
+            outcome: outcome.name().to_owned(),
+            attempts: outcome.attempts,
+        });
+        Summary {
+            key: poll.key.clone(),
+            created_at: poll.created_at,
+            deadline: Some(poll.deadline()),
+            restarts: poll.restarts,
+            cancelling: self.cancelling.contains(&poll.key),
+            ended,
+        }
+    }
 }
 
 impl MemoryStore {
@@ -89,70 +140,83 @@ impl MemoryStore {
     }
 
     fn polls(&self) -> MutexGuard<'_, Polls> {
-        // No change stops half way: what it calls does not panic.
+        // A panic cannot interrupt a change: nothing that a change calls panics.
         self.polls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn ready<'a, T: Send + 'a>(result: T) -> BoxFuture<'a, Result<T, StoreError>> {
-    Box::pin(std::future::ready(Ok(result)))
+fn ready<'a, T: Send + 'a>(value: T) -> BoxFuture<'a, T> {
+    Box::pin(std::future::ready(value))
 }
 
 impl Store for MemoryStore {
     fn create(&self, poll: StoredPoll) -> BoxFuture<'_, Result<Creation, StoreError>> {
         let mut polls = self.polls();
-        if let Some(present) = polls.get(&poll.key) {
-            return ready(Creation::Exists(Box::new(present.clone())));
+        let key = polls.has_run.then(|| poll.key.clone());
+        let creation = polls.create(poll);
+        if let (Creation::Created, Some(key)) = (&creation, key) {
+            polls.submitted.push(key);
         }
-        polls.insert(poll);
-        ready(Creation::Created)
+        ready(Ok(creation))
+    }
+
+    fn create_all(&self, new: Vec<StoredPoll>) -> BoxFuture<'_, Vec<Result<Creation, StoreError>>> {
+        let mut polls = self.polls();
+        ready(new.into_iter().map(|poll| Ok(polls.create(poll))).collect())
     }
 
     fn finish(&self, key: PollKey, outcome: Arc<Outcome>) -> BoxFuture<'_, Result<Arc<Outcome>, StoreError>> {
-        match self.polls().get_mut(&key) {
-            Some(present) => ready(Arc::clone(present.outcome.get_or_insert(outcome))),
-            None => Box::pin(std::future::ready(Err(StoreError::new(format!(
-                "the poll {key} is not in the store"
-            ))))),
-        }
+        ready(self.polls().finish(&key, outcome))
     }
 
     fn begin_run(&self) -> BoxFuture<'_, Result<usize, StoreError>> {
         let mut polls = self.polls();
-        // What was created before the first run has not been run before it.
+        // A poll created before the first run has no earlier run.
         let again = u32::from(std::mem::replace(&mut polls.has_run, true));
         let open = polls.polls.iter_mut().map(|(_, poll)| poll).filter(|poll| poll.outcome.is_none());
-        ready(open.map(|poll| poll.restarts = poll.restarts.saturating_add(again)).count())
+        ready(Ok(open.map(|poll| poll.restarts = poll.restarts.saturating_add(again)).count()))
     }
 
     fn load_open(&self) -> BoxFuture<'_, Result<OpenPolls, StoreError>> {
-        let polls = self.polls();
-        let open = polls.polls.iter().map(|(_, poll)| poll).filter(|poll| poll.outcome.is_none());
-        ready(OpenPolls::all(open.cloned().collect()))
+        let mut polls = self.polls();
+        polls.submitted.clear();
+        ready(Ok(OpenPolls::all(polls.open().cloned().collect())))
+    }
+
+    fn changes_every(&self) -> Option<Duration> {
+        Some(LOOK)
+    }
+
+    fn changes(&self) -> BoxFuture<'_, Result<Changes, StoreError>> {
+        let mut polls = self.polls();
+        let submitted = std::mem::take(&mut polls.submitted);
+        let new = submitted.iter().filter_map(|key| polls.get(key)).filter(|poll| poll.outcome.is_none());
+        let open = OpenPolls::all(new.cloned().collect());
+        ready(Ok(Changes { open, cancelling: polls.cancelling.iter().cloned().collect() }))
     }
 
     fn get(&self, key: PollKey) -> BoxFuture<'_, Result<Option<StoredPoll>, StoreError>> {
-        ready(self.polls().get(&key).cloned())
+        ready(Ok(self.polls().get(&key).cloned()))
     }
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<StoredPoll>, StoreError>> {
         let mut polls: Vec<StoredPoll> = self.polls().polls.iter().map(|(_, poll)| poll.clone()).collect();
         polls.sort_by(|a, b| (a.created_at, &a.key).cmp(&(b.created_at, &b.key)));
-        ready(polls)
+        ready(Ok(polls))
     }
 
     fn forget(&self, key: PollKey) -> BoxFuture<'_, Result<bool, StoreError>> {
         let mut polls = self.polls();
-        let Some(number) = polls.number(&key) else { return ready(false) };
-        if polls.polls.get(number).is_none_or(|poll| poll.outcome.is_none()) {
-            return ready(false);
+        let Some(number) = polls.number(&key) else { return ready(Ok(false)) };
+        if polls.is_open(&key) {
+            return ready(Ok(false));
         }
         let hash = polls.hasher.hash_one(&key);
-        if let Ok(place) = polls.numbers.find_entry(hash, |present| *present == number) {
-            place.remove();
+        if let Ok(entry) = polls.numbers.find_entry(hash, |present| *present == number) {
+            entry.remove();
         }
         polls.polls.remove(number);
-        ready(true)
+        ready(Ok(true))
     }
 
     fn purge(&self, keep: Retention) -> BoxFuture<'_, Result<usize, StoreError>> {
@@ -161,10 +225,79 @@ impl Store for MemoryStore {
         let mut since = keep.since;
         let mut times: Vec<Timestamp> = polls.polls.iter().map(|(_, poll)| poll).filter_map(ended).collect();
         if let Some(excess) = times.len().checked_sub(keep.most).filter(|excess| *excess > 0) {
-            // As a store in memory is fast, all go at once; those that ended in the same microsecond stay together.
+            // Memory is fast, so all go at once; polls that ended in the same microsecond go together.
             let (_, last, _) = times.select_nth_unstable(excess - 1);
             since = since.max(*last + Duration::from_micros(1));
         }
-        ready(polls.retain(|poll| ended(poll).is_none_or(|at| at >= since)))
+        ready(Ok(polls.retain(|poll| ended(poll).is_none_or(|at| at >= since))))
+    }
+
+    fn note_attempts(&self, attempts: Vec<(PollKey, Vec<Attempt>)>) -> BoxFuture<'_, Result<(), StoreError>> {
+        let mut polls = self.polls();
+        for (key, attempts) in attempts {
+            if polls.is_open(&key) {
+                polls.attempts.insert(key, attempts);
+            }
+        }
+        ready(Ok(()))
+    }
+}
+
+impl StoreAdmin for MemoryStore {
+    fn summaries(&self) -> BoxFuture<'_, Result<Vec<Summary>, StoreError>> {
+        let polls = self.polls();
+        let mut summaries: Vec<_> = polls.polls.iter().map(|(_, poll)| polls.summary(poll)).collect();
+        drop(polls);
+        summaries.sort_by(|a, b| {
+            let rank = |summary: &Summary| (summary.ended.is_some(), summary.created_at);
+            rank(a).cmp(&rank(b)).then_with(|| a.key.cmp(&b.key))
+        });
+        ready(Ok(summaries))
+    }
+
+    fn summary(&self, key: PollKey) -> BoxFuture<'_, Result<Option<Summary>, StoreError>> {
+        let polls = self.polls();
+        ready(Ok(polls.get(&key).map(|poll| polls.summary(poll))))
+    }
+
+    fn show(&self, key: PollKey) -> BoxFuture<'_, Result<Option<PollRecord>, StoreError>> {
+        let polls = self.polls();
+        ready(Ok(polls.get(&key).map(|poll| PollRecord {
+            poll: poll.clone(),
+            cancelling: polls.cancelling.contains(&key),
+            attempts: polls.attempts.get(&key).cloned().unwrap_or_default(),
+            runner: polls.runner(),
+        })))
+    }
+
+    fn count_open(&self) -> BoxFuture<'_, Result<usize, StoreError>> {
+        ready(Ok(self.polls().open().count()))
+    }
+
+    fn request_cancel(&self, key: PollKey) -> BoxFuture<'_, Result<bool, StoreError>> {
+        let mut polls = self.polls();
+        let is_open = polls.is_open(&key);
+        if is_open {
+            polls.cancelling.insert(key);
+        }
+        ready(Ok(is_open))
+    }
+
+    fn cancel_unrun(
+        &self,
+        key: PollKey,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Option<Arc<Outcome>>, StoreError>> {
+        let mut polls = self.polls();
+        if polls.has_run {
+            return ready(Ok(None));
+        }
+        let Some(poll) = polls.get(&key) else { return ready(Err(StoreError::not_found(&key))) };
+        let outcome = outcome_without_request(OutcomeKind::Cancelled, poll.created_at, now, poll.restarts);
+        ready(polls.finish(&key, Arc::new(outcome)).map(Some))
+    }
+
+    fn runner(&self) -> BoxFuture<'_, Result<Option<Runner>, StoreError>> {
+        ready(Ok(self.polls().runner()))
     }
 }

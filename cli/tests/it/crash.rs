@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Stdio;
 
 use poller::SqliteStore;
-use poller::store::Store as _;
+use poller::store::{Store as _, StoreAdmin as _};
 use serde_json::Value;
 use test_support::{Reply, Script, Server};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};

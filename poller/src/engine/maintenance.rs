@@ -33,14 +33,13 @@ pub(super) struct Maintenance {
 }
 
 impl Maintenance {
-    /// `keeps_attempts`: whether the store stores the attempts of open polls.
-    pub(super) fn new(limits: &Limits, keeps_attempts: bool, now: Timestamp) -> Self {
+    pub(super) fn new(limits: &Limits, now: Timestamp) -> Self {
         let keeps_all = limits.keep_finished == Duration::MAX && limits.finished_polls == usize::MAX;
         Self {
             age: limits.keep_finished,
             most: limits.finished_polls,
             purge_at: (!keeps_all).then_some(now),
-            every: limits.history_every.filter(|_| keeps_attempts && limits.history > 0),
+            every: limits.history_every.filter(|_| limits.history > 0),
             flush_at: None,
             attempted: HashSet::new(),
         }
@@ -91,7 +90,7 @@ mod tests {
 
     #[test]
     fn removals_follow_each_other_until_one_finds_nothing() {
-        let mut maintenance = Maintenance::new(&limits(), false, NOW);
+        let mut maintenance = Maintenance::new(&limits(), NOW);
         let retention = maintenance.purge(NOW).unwrap();
         assert_eq!(NOW.since(retention.since), Duration::from_secs(30 * 24 * 3600));
         assert_eq!(maintenance.next(), None, "one removal at a time");
@@ -107,15 +106,15 @@ mod tests {
     fn unlimited_retention_schedules_no_removal() {
         let mut limits = limits();
         limits.keep_finished = Duration::MAX;
-        assert_eq!(Maintenance::new(&limits, true, NOW).next(), None);
+        assert_eq!(Maintenance::new(&limits, NOW).next(), None);
         limits.finished_polls = 5;
-        assert!(Maintenance::new(&limits, true, NOW).next().is_some());
+        assert!(Maintenance::new(&limits, NOW).next().is_some());
     }
 
     #[test]
     fn attempts_are_written_in_batches_and_not_for_too_many_polls() {
         let id = PollId::default();
-        let mut maintenance = Maintenance::new(&limits(), true, NOW);
+        let mut maintenance = Maintenance::new(&limits(), NOW);
         maintenance.purge(NOW).unwrap();
         maintenance.attempted(id, NOW);
         maintenance.attempted(id, NOW + Duration::from_secs(1));
@@ -125,11 +124,10 @@ mod tests {
         assert_eq!((maintenance.next(), maintenance.flush(1, due)), (None, None));
         maintenance.attempted(id, due);
         assert_eq!(maintenance.flush(MAX_POLLS + 1, due + Duration::from_secs(60)), None);
-        for (mut limits, keeps) in [(limits(), false), (limits(), true)] {
-            if keeps {
-                limits.history_every = None;
-            }
-            let mut maintenance = Maintenance::new(&limits, keeps, NOW);
+        for (history, every) in [(0, limits().history_every), (20, None)] {
+            let mut limits = limits();
+            (limits.history, limits.history_every) = (history, every);
+            let mut maintenance = Maintenance::new(&limits, NOW);
             maintenance.purge(NOW).unwrap();
             maintenance.attempted(id, NOW);
             assert_eq!(maintenance.next(), None, "writing attempts is off");

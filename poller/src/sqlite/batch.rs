@@ -1,7 +1,7 @@
-//! The changes of one transaction.
+//! The statements of one write transaction.
 //!
-//! What many changes of a batch need is found out once: the number of the run, and of each spec that polls share. How many
-//! polls a spec has is counted up or down at the end, once for each spec, and those that nobody has any more go.
+//! Facts that many changes of a batch share are read once: the number of the run and the ids of shared specs. The use counts
+//! of specs are updated once per spec at the end, and specs without polls are deleted.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Weak};
@@ -10,33 +10,32 @@ use rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::runner_lock::RunnerLock;
-use super::threads::NewPolls;
 use crate::clock::Timestamp;
+use crate::job::PollSpec;
 use crate::key::PollKey;
 use crate::outcome::Outcome;
 use crate::store::{StoreError, StoredPoll};
 
-/// The most finished polls that are removed in one transaction: some milliseconds, for which others wait.
+/// The largest number of finished polls that one transaction removes: other calls wait some milliseconds for it.
 const PURGE: usize = 500;
 
-/// Target poll is meant.
+/// The poll to finish.
 #[derive(Debug)]
 pub(super) enum Target {
-    Named(PollKey),
-    /// By the number of its row, which it has even where its name is damaged.
-    Numbered(i64),
+    Key(PollKey),
+    /// The row id, which works also for a poll whose name is damaged.
+    Id(i64),
 }
 
-/// How a poll ended, as it is written.
+/// An outcome as columns.
 #[derive(Debug)]
 pub(super) struct SavedOutcome {
-    pub(super) at: Timestamp,
-    /// The name of the outcome.
-    pub(super) name: &'static str,
-    pub(super) requests: u32,
-    pub(super) restarts: u32,
+    at: Timestamp,
+    name: &'static str,
+    requests: u32,
+    restarts: u32,
     /// The whole outcome as JSON.
-    pub(super) text: String,
+    text: String,
 }
 
 impl SavedOutcome {
@@ -53,15 +52,42 @@ impl SavedOutcome {
     }
 }
 
-/// How many new polls are kept by one statement, where there are so many.
-const TOGETHER: usize = 32;
+/// New polls and the texts of their specs.
+#[derive(Debug, Default)]
+pub(super) struct NewPolls {
+    /// Each poll with the position of its text.
+    polls: Vec<(StoredPoll, usize)>,
+    /// Neighbours that share a spec share a text. Otherwise a text may occur twice.
+    texts: Vec<Arc<str>>,
+}
 
-/// What such a statement is given of each poll.
+impl NewPolls {
+    /// Adds a poll; `text` returns the stored text of a spec.
+    pub(super) fn push(
+        &mut self,
+        poll: StoredPoll,
+        text: impl FnOnce(&PollSpec) -> Result<Arc<str>, StoreError>,
+    ) -> Result<(), StoreError> {
+        if !self.polls.last().is_some_and(|(last, _)| last.spec.shares_with(&poll.spec)) {
+            self.texts.push(text(&poll.spec)?);
+        }
+        self.polls.push((poll, self.texts.len() - 1));
+        Ok(())
+    }
+
+    pub(super) const fn len(&self) -> usize {
+        self.polls.len()
+    }
+}
+
+/// The number of polls that one multi-row statement inserts.
+const ROWS: usize = 32;
+
+/// The parameters of each row, beside the run.
 const VALUES: usize = 5;
 
-/// The statement that keeps so many.
-static CREATE_TOGETHER: LazyLock<String> = LazyLock::new(|| {
-    let rows: Vec<String> = (0..TOGETHER)
+static INSERT_ROWS: LazyLock<String> = LazyLock::new(|| {
+    let rows: Vec<String> = (0..ROWS)
         .map(|row| {
             let values: Vec<String> =
                 (0..VALUES).map(|value| format!("?{}", 2 + row * VALUES + value)).collect();
@@ -71,30 +97,30 @@ static CREATE_TOGETHER: LazyLock<String> = LazyLock::new(|| {
     format!("INSERT INTO polls (run, spec, scope, key, url, created_at) VALUES {}", rows.join(", "))
 });
 
-/// What came of new polls.
+/// The result of inserting polls.
 #[derive(Debug, Default)]
 pub(super) struct Inserted {
-    /// Those that were there before: their positions and names.
+    /// The polls that existed before: positions and names.
     pub(super) present: Vec<(usize, PollKey)>,
-    /// The numbers of the first and the last that were new. No other poll has one between them.
-    pub(super) numbers: Option<(i64, i64)>,
+    /// The first and the last new row id. No other poll has an id between them.
+    pub(super) ids: Option<(i64, i64)>,
 }
 
 impl Inserted {
     fn add(&mut self, first: i64, last: i64) {
-        self.numbers = Some((self.numbers.map_or(first, |(before, _)| before), last));
+        self.ids = Some((self.ids.map_or(first, |(before, _)| before), last));
     }
 }
 
-/// A transaction that is being filled.
+/// An open write transaction.
 #[derive(Debug)]
 pub(super) struct Batch<'c> {
     connection: &'c Connection,
     runner_lock: &'c Weak<RunnerLock>,
     run: Option<i64>,
-    /// The numbers of specs, by where their texts are: the changes of the batch keep those alive.
+    /// The ids of specs, by the addresses of their texts, which the changes of the batch keep alive.
     specs: HashMap<*const u8, i64>,
-    /// How many polls more, or fewer, each spec has.
+    /// By how many polls the use count of each spec changes.
     uses: HashMap<i64, i64>,
 }
 
@@ -103,47 +129,42 @@ impl<'c> Batch<'c> {
         Self { connection, runner_lock, run: None, specs: HashMap::new(), uses: HashMap::new() }
     }
 
-    /// Keeps those that are new.
+    /// Inserts the polls whose names are new.
     pub(super) fn create(&mut self, new: &NewPolls) -> rusqlite::Result<Inserted> {
         let run = self.run()?;
-        let specs = new.texts().iter().map(|text| self.spec(text)).collect::<rusqlite::Result<Vec<_>>>()?;
-        let mut kept = Inserted::default();
-        for (polls, begin) in new.polls().chunks(TOGETHER).zip((0..).step_by(TOGETHER)) {
-            if self.create_together(polls, &specs, run)? {
+        let specs = new.texts.iter().map(|text| self.spec(text)).collect::<rusqlite::Result<Vec<_>>>()?;
+        let mut inserted = Inserted::default();
+        for (polls, begin) in new.polls.chunks(ROWS).zip((0..).step_by(ROWS)) {
+            if self.insert_rows(polls, &specs, run)? {
                 let last = self.connection.last_insert_rowid();
-                kept.add(last - (TOGETHER as i64 - 1), last);
+                inserted.add(last - (ROWS as i64 - 1), last);
                 continue;
             }
             for ((poll, text), position) in polls.iter().zip(begin..) {
-                if self.create_one(poll, specs[*text], run)? {
+                if self.insert_one(poll, specs[*text], run)? {
                     let number = self.connection.last_insert_rowid();
-                    kept.add(number, number);
+                    inserted.add(number, number);
                 } else {
-                    kept.present.push((position, poll.key.clone()));
+                    inserted.present.push((position, poll.key.clone()));
                 }
             }
         }
         let mut uses = vec![0; specs.len()];
-        new.polls().iter().for_each(|(_, text)| uses[*text] += 1);
-        kept.present.iter().for_each(|(position, _)| uses[new.polls()[*position].1] -= 1);
+        new.polls.iter().for_each(|(_, text)| uses[*text] += 1);
+        inserted.present.iter().for_each(|(position, _)| uses[new.polls[*position].1] -= 1);
         for (spec, more) in specs.into_iter().zip(uses) {
             *self.uses.entry(spec).or_default() += more;
         }
-        Ok(kept)
+        Ok(inserted)
     }
 
-    /// Keeps polls by one statement, which opens each index once and takes numbers for all of them at once. Whether it
-    /// did: where they are not [so many](TOGETHER), or one of them is there already, nothing has happened.
-    fn create_together(
-        &self,
-        polls: &[(StoredPoll, usize)],
-        specs: &[i64],
-        run: i64,
-    ) -> rusqlite::Result<bool> {
-        if polls.len() != TOGETHER {
+    /// Inserts polls by one statement, which opens each index once and takes consecutive ids. Returns whether it inserted
+    /// them: if there are fewer than [`ROWS`], or one of them exists, it changes nothing.
+    fn insert_rows(&self, polls: &[(StoredPoll, usize)], specs: &[i64], run: i64) -> rusqlite::Result<bool> {
+        if polls.len() != ROWS {
             return Ok(false);
         }
-        let mut insert = self.connection.prepare_cached(&CREATE_TOGETHER)?;
+        let mut insert = self.connection.prepare_cached(&INSERT_ROWS)?;
         insert.raw_bind_parameter(1, run)?;
         for ((poll, text), first) in polls.iter().zip((2..).step_by(VALUES)) {
             insert.raw_bind_parameter(first, specs[*text])?;
@@ -159,8 +180,8 @@ impl<'c> Batch<'c> {
         }
     }
 
-    /// Whether it was new.
-    fn create_one(&self, poll: &StoredPoll, spec: i64, run: i64) -> rusqlite::Result<bool> {
+    /// Returns whether the poll was new.
+    fn insert_one(&self, poll: &StoredPoll, spec: i64, run: i64) -> rusqlite::Result<bool> {
         let mut insert = self.connection.prepare_cached(
             "INSERT INTO polls (run, spec, scope, key, url, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
              ON CONFLICT (scope, key) DO NOTHING",
@@ -169,24 +190,24 @@ impl<'c> Batch<'c> {
         Ok(insert.execute(params![run, spec, scope, key, url, micros(poll.created_at)])? > 0)
     }
 
-    /// Whether it was open.
-    pub(super) fn finish(&self, which: &Target, ended: &SavedOutcome) -> rusqlite::Result<bool> {
+    /// Returns whether the poll was open.
+    pub(super) fn finish(&self, target: &Target, outcome: &SavedOutcome) -> rusqlite::Result<bool> {
         const SET: &str =
             "UPDATE polls SET ended_at = ?1, ending = ?2, requests = ?3, restarts = ?4, cancelling = 0";
-        let SavedOutcome { at, name, requests, restarts, text } = ended;
+        let SavedOutcome { at, name, requests, restarts, text } = outcome;
         let at = micros(*at);
-        let number = |row: &Row<'_>| row.get::<_, i64>(0);
-        let open = match which {
-            Target::Named(key) => self
+        let id = |row: &Row<'_>| row.get::<_, i64>(0);
+        let open = match target {
+            Target::Key(key) => self
                 .connection
                 .prepare_cached(&format!(
                     "{SET} WHERE scope = ?5 AND key = ?6 AND ended_at IS NULL RETURNING id"
                 ))?
-                .query_row(params![at, name, requests, restarts, key.scope(), key.key()], number),
-            Target::Numbered(id) => self
+                .query_row(params![at, name, requests, restarts, key.scope(), key.key()], id),
+            Target::Id(row) => self
                 .connection
                 .prepare_cached(&format!("{SET} WHERE id = ?5 AND ended_at IS NULL RETURNING id"))?
-                .query_row(params![at, name, requests, restarts, id], number),
+                .query_row(params![at, name, requests, restarts, row], id),
         };
         let Some(poll) = open.optional()? else { return Ok(false) };
         self.connection
@@ -196,7 +217,7 @@ impl<'c> Batch<'c> {
         Ok(true)
     }
 
-    /// Whether it was finished.
+    /// Returns whether the poll was finished and is removed.
     pub(super) fn forget(&mut self, key: &PollKey) -> rusqlite::Result<bool> {
         let mut delete = self.connection.prepare_cached(
             "DELETE FROM polls WHERE scope = ?1 AND key = ?2 AND ended_at IS NOT NULL RETURNING id, spec",
@@ -205,18 +226,19 @@ impl<'c> Batch<'c> {
             .query_row(params![key.scope(), key.key()], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
         if let Some((poll, spec)) = deleted {
-            self.forgotten(poll, spec)?;
+            self.delete_outcome(poll, spec)?;
         }
         Ok(deleted.is_some())
     }
 
-    fn forgotten(&mut self, poll: i64, spec: i64) -> rusqlite::Result<()> {
+    fn delete_outcome(&mut self, poll: i64, spec: i64) -> rusqlite::Result<()> {
         self.connection.prepare_cached("DELETE FROM outcomes WHERE poll = ?1")?.execute([poll])?;
         *self.uses.entry(spec).or_default() -= 1;
         Ok(())
     }
 
-    /// Removes finished polls: some of those that ended before `since`, or else some of the `excess` that ended first.
+    /// Removes some finished polls that ended before `since`, or else some of the first `excess` endings. Returns their
+    /// number.
     pub(super) fn purge(&mut self, since: Timestamp, excess: usize) -> rusqlite::Result<usize> {
         let mut removed = self.remove_before(micros(since), PURGE)?;
         if removed == 0 && excess > 0 {
@@ -237,39 +259,38 @@ impl<'c> Batch<'c> {
             })?
             .collect::<rusqlite::Result<Vec<_>>>()?;
         for (poll, spec) in &removed {
-            self.forgotten(*poll, *spec)?;
+            self.delete_outcome(*poll, *spec)?;
         }
         Ok(removed.len())
     }
 
-    /// Replaces the attempts of those polls that are open.
-    pub(super) fn note(&self, attempts: &[(PollKey, String)]) -> rusqlite::Result<usize> {
+    /// Replaces the stored attempts of open polls.
+    pub(super) fn note(&self, attempts: &[(PollKey, String)]) -> rusqlite::Result<()> {
         let mut replace = self.connection.prepare_cached(
             "INSERT OR REPLACE INTO attempts (poll, history) \
              SELECT id, ?3 FROM polls WHERE scope = ?1 AND key = ?2 AND ended_at IS NULL",
         )?;
-        let mut noted = 0;
         for (key, history) in attempts {
-            noted += replace.execute(params![key.scope(), key.key(), history])?;
+            replace.execute(params![key.scope(), key.key(), history])?;
         }
-        Ok(noted)
+        Ok(())
     }
 
-    /// Whether it was open.
-    pub(super) fn ask_to_cancel(&self, key: &PollKey) -> rusqlite::Result<bool> {
+    /// Returns whether the poll was open.
+    pub(super) fn request_cancel(&self, key: &PollKey) -> rusqlite::Result<bool> {
         let mut update = self.connection.prepare_cached(
             "UPDATE polls SET cancelling = 1 WHERE scope = ?1 AND key = ?2 AND ended_at IS NULL",
         )?;
         Ok(update.execute(params![key.scope(), key.key()])? > 0)
     }
 
-    /// Counts one run more.
+    /// Increments the number of runs.
     pub(super) fn begin_run(&mut self) -> rusqlite::Result<()> {
         self.run = None;
         self.connection.execute("UPDATE runs SET begun = begun + 1", []).map(drop)
     }
 
-    /// Completes what can be said only at the end.
+    /// Updates the use counts of specs, the last step before the commit.
     pub(super) fn complete(self) -> rusqlite::Result<()> {
         let mut count = self
             .connection
@@ -283,21 +304,21 @@ impl<'c> Batch<'c> {
         Ok(())
     }
 
-    /// The run in which a poll that is created now is run first.
+    /// The first run of a poll that is created now.
     fn run(&mut self) -> rusqlite::Result<i64> {
         if let Some(run) = self.run {
             return Ok(run);
         }
         let begun: i64 =
             self.connection.prepare_cached("SELECT begun FROM runs")?.query_row([], |row| row.get(0))?;
-        // Whether a process runs the file now.
-        let is_run = self.runner_lock.upgrade().is_some_and(|runner_lock| runner_lock.is_taken());
+        // If the lock cannot be read, the file counts as not run.
+        let is_run = self.runner_lock.upgrade().is_some_and(|lock| matches!(lock.runner(), Ok(Some(_))));
         let run = if is_run { begun } else { begun + 1 };
         self.run = Some(run);
         Ok(run)
     }
 
-    /// The number of this spec, which it gets if it is new.
+    /// The id of this spec, which is inserted if it is new.
     fn spec(&mut self, text: &Arc<str>) -> rusqlite::Result<i64> {
         if let Some(number) = self.specs.get(&text.as_ptr()) {
             return Ok(*number);

@@ -1,4 +1,4 @@
-//! What SQLite's errors mean for whoever runs the poller, and what to do about them.
+//! What SQLite's errors mean for the user, and what to do about them.
 
 use std::path::Path;
 
@@ -6,19 +6,19 @@ use rusqlite::ErrorCode;
 
 use crate::store::StoreError;
 
-/// What was being done.
+/// What failed.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Doing {
+pub(super) enum Action {
     Open,
     Read,
     Write,
 }
 
-pub(super) fn failure(doing: Doing, path: &Path, error: rusqlite::Error) -> StoreError {
-    let verb = match doing {
-        Doing::Open => "open",
-        Doing::Read => "read",
-        Doing::Write => "write to",
+pub(super) fn failure(action: Action, path: &Path, error: rusqlite::Error) -> StoreError {
+    let verb = match action {
+        Action::Open => "open",
+        Action::Read => "read",
+        Action::Write => "write to",
     };
     let what = match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => "the disk is full; nothing that was acknowledged is lost: make room and go on".to_owned(),

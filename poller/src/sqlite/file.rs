@@ -1,42 +1,42 @@
-//! Opening a store's file: whose it is, which format it has, how the connections to it behave.
+//! Opening a file: how connections are set up, how the format is recognised and migrated.
 //!
-//! The format is SQLite's `user_version`, counted from 1; `application_id` says that the file is one of ours. A file of an
-//! older format is brought up to date when it is opened, in one transaction: a crash in the midst leaves it as it was.
+//! The format is SQLite's `user_version`, counted from 1; `application_id` marks the file as a store of polls. Opening a file
+//! of an older format migrates it in one transaction, so a crash in between leaves it unchanged.
+//! docs/store-format.md describes the tables.
 
 use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
-use super::errors::{Doing, failure};
+use super::errors::{Action, failure};
 use crate::store::StoreError;
 
-/// "poll", so that `file` and other programs can tell what the file is.
+/// "poll" in ASCII; `file` and other programs recognise the file by it.
 pub(super) const APPLICATION_ID: i64 = 0x706f_6c6c;
 
-/// Each brings the file from the format of its position to the next.
+/// The migration at position n leads from format n to format n + 1.
 pub(super) const MIGRATIONS: [&str; 2] = [
     include_str!("../../migrations/sqlite/0001_polls.sql"),
     include_str!("../../migrations/sqlite/0002_specs_and_outcomes.sql"),
 ];
 
-/// How long to wait for another process's transaction.
+/// How long to wait for the transaction of another process.
 const BUSY: Duration = Duration::from_secs(5);
 
 const READ_ONLY: std::ffi::c_int = rusqlite::ffi::SQLITE_READONLY;
 
-/// The statements are few, and none is prepared twice.
+/// More than there are statements, so none is prepared twice.
 const STATEMENTS: usize = 32;
 
 /// A connection whose commits are on the disk when they return.
 pub(super) fn connect(path: &Path) -> Result<Connection, StoreError> {
-    let open = |error| failure(Doing::Open, path, error);
+    let open = |error| failure(Action::Open, path, error);
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    // SQLite takes `:memory:` and what begins with `file:` for something else than a file of that name, unless a folder
-    // stands before it.
+    // SQLite gives `:memory:` and names that begin with `file:` a special meaning, unless a folder precedes them.
     let connection = Connection::open_with_flags(Path::new(".").join(path), flags).map_err(open)?;
-    // SQLite opens what it may not write for reading, and fails later, in other words.
+    // SQLite opens a write-protected file for reading and would fail later with a less clear message.
     if connection.is_readonly(rusqlite::MAIN_DB).map_err(open)? {
         return Err(open(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(READ_ONLY), None)));
     }
@@ -47,10 +47,10 @@ pub(super) fn connect(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-/// Makes the file one of ours, in today's format. One that is that already is only read: whoever wants to look at it does
-/// not wait for those who write.
+/// Brings the file to the current format. A file of the current format is only read, so opening it does not wait for
+/// writers.
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
-    let open = |error| failure(Doing::Open, path, error);
+    let open = |error| failure(Action::Open, path, error);
     let known = MIGRATIONS.len();
     let reading = connection.transaction_with_behavior(TransactionBehavior::Deferred).map_err(open)?;
     if format(&reading, path)? == known {
@@ -58,7 +58,7 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), St
     }
     reading.finish().map_err(open)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(open)?;
-    // Another process may have been faster.
+    // Another process may have migrated it meanwhile.
     let done = format(&transaction, path)?;
     if done < known {
         for migration in &MIGRATIONS[done..] {
@@ -72,9 +72,9 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), St
     transaction.commit().map_err(open)
 }
 
-/// Target format the file has; 0 for one that is empty.
+/// The format of the file; 0 for an empty file.
 fn format(transaction: &Transaction<'_>, path: &Path) -> Result<usize, StoreError> {
-    let open = |error| failure(Doing::Open, path, error);
+    let open = |error| failure(Action::Open, path, error);
     let pragma =
         |name: &str| transaction.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(open);
     let (version, owner) = (pragma("user_version")?, pragma("application_id")?);

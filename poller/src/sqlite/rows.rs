@@ -1,4 +1,4 @@
-//! Polls as rows: how they are read.
+//! Reading polls from rows.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -9,15 +9,15 @@ use super::seen_ids::IdRange;
 use crate::clock::Timestamp;
 use crate::job::{PollSpec, SpecError, StoredSpecs};
 use crate::key::PollKey;
-use crate::outcome::{Attempt, Counts, FailureReason, Outcome, OutcomeKind};
+use crate::outcome::{Attempt, FailureReason, Outcome, OutcomeKind};
 use crate::seal::SealKey;
-use crate::store::StoredPoll;
+use crate::store::{StoredPoll, outcome_without_request};
 
-/// Why rows could not be read.
+/// The failure of a read.
 #[derive(Debug)]
 pub(super) enum ReadError {
     Database(rusqlite::Error),
-    /// A row holds what this version, or this key, cannot read.
+    /// A row has content that this version, or this seal key, cannot read.
     Content(String),
 }
 
@@ -27,28 +27,29 @@ impl From<rusqlite::Error> for ReadError {
     }
 }
 
-/// Open polls, as many as were asked for.
+/// One page of open polls.
 #[derive(Debug, Default)]
 pub(super) struct Loaded {
     pub(super) open: Vec<StoredPoll>,
-    /// Polls that cannot be gone on with, by their numbers, and the outcome that says so.
+    /// Polls that cannot be read, by their row ids, with the outcome that says so.
     pub(super) unreadable: Vec<(i64, PollKey, Outcome)>,
-    /// The number of the last poll that was looked at, and how many were.
+    /// The row id of the last poll in the page.
     pub(super) last: i64,
+    /// The number of polls in the page.
     pub(super) rows: usize,
 }
 
-/// A connection for reading, and the specs that were read with it.
+/// A connection for reading, with a cache of specs.
 #[derive(Debug)]
 pub(super) struct Rows {
     connection: Connection,
     specs: StoredSpecs,
 }
 
-/// What a poll is made of, but for its outcome.
+/// The columns of a poll without its outcome.
 const COLUMNS: &str = "id, scope, key, url, spec, created_at, run, restarts, ended_at IS NULL, begun";
 
-/// A row whose spec has not been read yet.
+/// A row before its spec is read.
 struct Raw<'r> {
     id: i64,
     key: PollKey,
@@ -57,7 +58,7 @@ struct Raw<'r> {
     created_at: Timestamp,
     restarts: u32,
     is_open: bool,
-    /// Whether the name is the one that was stored.
+    /// Whether the name is valid UTF-8 and thus the stored one.
     is_named: bool,
 }
 
@@ -70,7 +71,7 @@ impl<'r> Raw<'r> {
             id: row.get(0)?,
             is_named: matches!((&scope, &key), (Cow::Borrowed(_), Cow::Borrowed(_))),
             key: PollKey::new(scope, key),
-            // A text that is no UTF-8 is no URL either, which is what is complained of then.
+            // A text that is not UTF-8 is reported as an invalid URL.
             url: row.get_ref(3)?.as_str().unwrap_or_default(),
             spec: row.get(4)?,
             created_at: timestamp(row.get(5)?),
@@ -80,7 +81,7 @@ impl<'r> Raw<'r> {
     }
 }
 
-/// How often a poll was gone on with, if it was first run in this run.
+/// The restarts of a poll: those stored, and for an open poll the runs begun since its first.
 pub(super) fn restarts(before: i64, run: i64, begun: i64, is_open: bool) -> u32 {
     let since = if is_open { begun.saturating_sub(run).max(0) } else { 0 };
     u32::try_from(before.saturating_add(since)).unwrap_or(u32::MAX)
@@ -90,7 +91,7 @@ pub(super) fn timestamp(micros: i64) -> Timestamp {
     Timestamp::from_micros(u64::try_from(micros).unwrap_or(0))
 }
 
-/// A name; where the file is damaged it need not be UTF-8, and the poll is to be told of all the same.
+/// A name. In a damaged file it may not be UTF-8, and the poll must be reported all the same.
 fn lossy<'r>(row: &'r Row<'_>, column: usize) -> rusqlite::Result<Cow<'r, str>> {
     Ok(String::from_utf8_lossy(row.get_ref(column)?.as_bytes()?))
 }
@@ -100,13 +101,13 @@ impl Rows {
         Self { connection, specs: StoredSpecs::new(seal_key) }
     }
 
-    /// A number that is another one once anybody has committed anything by another connection. It looks at no page of the
-    /// file, only at what all connections share about it.
+    /// A number that changes with every commit of another connection. Reading it touches no page of the file, only the
+    /// memory that all connections share.
     pub(super) fn version(&self) -> Result<i64, ReadError> {
         Ok(self.connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?)
     }
 
-    /// Reads as if nothing else went on meanwhile.
+    /// Reads from one snapshot of the file.
     pub(super) fn read<T>(
         &mut self,
         read: impl FnOnce(&mut Snapshot<'_>) -> Result<T, ReadError>,
@@ -116,7 +117,7 @@ impl Rows {
     }
 }
 
-/// The file as it is at one moment.
+/// The file at one moment.
 #[derive(Debug)]
 pub(super) struct Snapshot<'c> {
     pub(super) connection: &'c Connection,
@@ -147,15 +148,14 @@ impl Snapshot<'_> {
         Ok(polls)
     }
 
-    /// Up to `most` of the open polls whose numbers are in the gap, in their order. One that cannot be read gets an outcome
-    /// that says so.
-    pub(super) fn open_in(&mut self, gap: IdRange, most: usize) -> Result<Loaded, ReadError> {
+    /// The first `most` open polls in a range of row ids. A poll that cannot be read gets an outcome that says so.
+    pub(super) fn open_in(&mut self, range: IdRange, most: usize) -> Result<Loaded, ReadError> {
         let mut statement = self.connection.prepare_cached(&format!(
             "SELECT {COLUMNS} FROM polls, runs WHERE ended_at IS NULL AND id > ?1 AND id < ?2 ORDER BY id LIMIT ?3"
         ))?;
         let most = i64::try_from(most).unwrap_or(i64::MAX);
-        let mut rows = statement.query(params![gap.after, gap.before, most])?;
-        let mut loaded = Loaded { last: gap.after, ..Loaded::default() };
+        let mut rows = statement.query(params![range.after, range.before, most])?;
+        let mut loaded = Loaded { last: range.after, ..Loaded::default() };
         while let Some(row) = rows.next()? {
             let raw = Raw::read(row)?;
             let (id, created_at, restarts) = (raw.id, raw.created_at, raw.restarts);
@@ -172,7 +172,7 @@ impl Snapshot<'_> {
         Ok(loaded)
     }
 
-    /// Open polls that are to be cancelled.
+    /// Open polls to cancel.
     pub(super) fn cancelling(&self) -> Result<Vec<PollKey>, ReadError> {
         let mut statement =
             self.connection.prepare_cached("SELECT scope, key FROM polls WHERE cancelling ORDER BY id")?;
@@ -181,23 +181,16 @@ impl Snapshot<'_> {
         Ok(keys.collect::<rusqlite::Result<_>>()?)
     }
 
-    pub(super) fn count_open(&self) -> Result<usize, ReadError> {
-        let count: i64 = self
+    /// The number of polls that are open, or that are finished.
+    pub(super) fn count(&self, open: bool) -> Result<usize, ReadError> {
+        let condition = if open { "IS NULL" } else { "IS NOT NULL" };
+        let mut count = self
             .connection
-            .prepare_cached("SELECT count(*) FROM polls WHERE ended_at IS NULL")?
-            .query_row([], |row| row.get(0))?;
-        Ok(usize::try_from(count).unwrap_or(0))
+            .prepare_cached(&format!("SELECT count(*) FROM polls WHERE ended_at {condition}"))?;
+        Ok(usize::try_from(count.query_row([], |row| row.get::<_, i64>(0))?).unwrap_or(0))
     }
 
-    pub(super) fn count_finished(&self) -> Result<usize, ReadError> {
-        let count: i64 = self
-            .connection
-            .prepare_cached("SELECT count(*) FROM polls WHERE ended_at IS NOT NULL")?
-            .query_row([], |row| row.get(0))?;
-        Ok(usize::try_from(count).unwrap_or(0))
-    }
-
-    /// The attempts of an open poll, as far as they were noted.
+    /// The stored attempts of an open poll.
     pub(super) fn attempts(&self, key: &PollKey) -> Result<Vec<Attempt>, ReadError> {
         let mut statement = self.connection.prepare_cached(
             "SELECT history FROM attempts JOIN polls ON polls.id = poll WHERE scope = ?1 AND key = ?2",
@@ -209,8 +202,8 @@ impl Snapshot<'_> {
             .map_err(|error| ReadError::Content(error.to_string()).of("attempts", key))
     }
 
-    /// Whether the secrets of the open polls can be opened. Where they cannot for want of the right key, it is better to run
-    /// nothing: that key would make them whole.
+    /// Checks that the key can open the secrets of all open polls. With a wrong key it is better to run nothing than to end
+    /// polls as failed that the right key could run.
     pub(super) fn check_seals(&self, seal_key: Option<&SealKey>) -> Result<(), ReadError> {
         let mut statement = self.connection.prepare_cached(
             "SELECT text FROM specs WHERE instr(text, '\"$sealed\"') \
@@ -263,7 +256,7 @@ impl Snapshot<'_> {
 }
 
 impl ReadError {
-    /// Names what could not be read, and of which poll.
+    /// Adds the name of the poll and of the unreadable part.
     fn of(self, what: &str, key: &PollKey) -> Self {
         match self {
             Self::Content(message) => {
@@ -274,14 +267,7 @@ impl ReadError {
     }
 }
 
-fn unreadable(message: String, created_at: Timestamp, restarts: u32) -> Outcome {
-    Outcome {
-        kind: OutcomeKind::Failed { reason: FailureReason::Unreadable, response: None, explanation: message },
-        attempts: 0,
-        restarts,
-        started_at: created_at,
-        ended_at: created_at,
-        counts: Counts::default(),
-        history: Vec::new(),
-    }
+fn unreadable(explanation: String, created_at: Timestamp, restarts: u32) -> Outcome {
+    let kind = OutcomeKind::Failed { reason: FailureReason::Unreadable, response: None, explanation };
+    outcome_without_request(kind, created_at, created_at, restarts)
 }

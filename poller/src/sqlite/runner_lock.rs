@@ -1,12 +1,12 @@
-//! Who runs the polls of a file: at most one process at a time.
+//! The lock of the runner: at most one process at a time runs the polls of a file.
 //!
-//! The lock is an advisory lock of the operating system on a file beside the store, so it goes when its process does,
-//! even by `kill -9`. The file stays; it holds the number of the process that has, or had, the lock. A lock inside the
-//! database was rejected: it would have to be renewed, and would outlive a crash. A store that is reached by a link has the
-//! lock of the file that the link leads to, as it has that file's log.
+//! It is an advisory lock of the operating system on a file beside the store, so it ends with its process, even by
+//! `kill -9`. The lock file stays and holds the id of the process that has, or had, the lock. A lock inside the database was
+//! rejected: it would need renewal and would outlive a crash. A store that is opened through a symbolic link uses the lock
+//! of the link's target, as it uses the target's log.
 //!
-//! Whether somebody has the lock can only be found out by taking a shared one for a moment, since the number in the file
-//! may be that of a dead process. Whoever wants to run the file may meet such a moment, and therefore tries again.
+//! A process finds out whether the lock is held only by taking a shared lock for a moment, because the id in the file may be
+//! that of a dead process. A process that wants to run the file may meet such a moment and therefore tries again.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
@@ -15,21 +15,21 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::store::{Runner, StoreError};
 
-/// Held for as long as it lives.
+/// The lock, held until it is dropped.
 #[derive(Debug)]
 pub(super) struct LockFile {
     _file: File,
 }
 
-/// What came of a wish for the lock.
+/// The result of trying to lock.
 #[derive(Debug)]
-pub(super) enum Taken {
-    Ours(LockFile),
-    Theirs(Runner),
+pub(super) enum LockResult {
+    Acquired(LockFile),
+    HeldBy(Runner),
 }
 
 impl LockFile {
-    fn take(store: &Path, lock: &Path) -> Result<Taken, StoreError> {
+    fn take(store: &Path, lock: &Path) -> Result<LockResult, StoreError> {
         let failed = |error: io::Error| {
             StoreError::with_source(
                 format!("cannot lock {} to run its polls: {error}", store.display()),
@@ -45,16 +45,16 @@ impl LockFile {
             .map_err(failed)?;
         match file.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Ok(Taken::Theirs(holder(&mut file))),
+            Err(TryLockError::WouldBlock) => return Ok(LockResult::HeldBy(holder(&mut file))),
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
         file.set_len(0).map_err(failed)?;
         file.rewind().map_err(failed)?;
         writeln!(file, "{}", std::process::id()).map_err(failed)?;
-        Ok(Taken::Ours(Self { _file: file }))
+        Ok(LockResult::Acquired(Self { _file: file }))
     }
 
-    /// Who has the lock of this store now.
+    /// The process that holds the lock now.
     fn find(store: &Path, lock: &Path) -> Result<Option<Runner>, StoreError> {
         let failed = |error: io::Error| {
             StoreError::with_source(format!("cannot find out who runs {}: {error}", store.display()), error)
@@ -72,7 +72,7 @@ impl LockFile {
     }
 }
 
-/// The place of the one who runs a file, and whether this process has it.
+/// The lock of one store, and whether this process holds it.
 #[derive(Debug)]
 pub(super) struct RunnerLock {
     store: PathBuf,
@@ -81,13 +81,13 @@ pub(super) struct RunnerLock {
 }
 
 impl RunnerLock {
-    /// The file is there.
+    /// The file of the store must exist.
     pub(super) fn new(store: PathBuf) -> Self {
         let lock = lock_path(&store);
         Self { store, lock, ours: Mutex::new(None) }
     }
 
-    /// The file whose polls are run.
+    /// The file of the store.
     pub(super) fn path(&self) -> &Path {
         &self.store
     }
@@ -96,43 +96,38 @@ impl RunnerLock {
         self.ours().is_some()
     }
 
-    /// Whether anybody runs the file; nobody, where that cannot be found out.
-    pub(super) fn is_taken(&self) -> bool {
-        matches!(self.runner(), Ok(Some(_)))
-    }
-
-    /// Who runs the file.
+    /// The process that runs the file.
     pub(super) fn runner(&self) -> Result<Option<Runner>, StoreError> {
         if self.is_ours() {
-            return Ok(Some(Runner { process: Some(std::process::id()) }));
+            return Ok(Some(Runner::this_process()));
         }
         LockFile::find(&self.store, &self.lock)
     }
 
-    /// Takes the lock for as long as what is returned is held.
-    pub(super) fn lock(&self) -> Result<Taken, StoreError> {
+    /// Takes the lock until the result is dropped.
+    pub(super) fn lock(&self) -> Result<LockResult, StoreError> {
         LockFile::take(&self.store, &self.lock)
     }
 
-    /// Takes it for as long as this process lives, unless somebody else has it, who is returned then.
+    /// Takes the lock until the store is dropped. Returns the other process if one holds it.
     pub(super) fn take(&self) -> Result<Option<Runner>, StoreError> {
         let mut ours = self.ours();
         if ours.is_none() {
             match self.lock()? {
-                Taken::Ours(lock) => *ours = Some(lock),
-                Taken::Theirs(runner) => return Ok(Some(runner)),
+                LockResult::Acquired(lock) => *ours = Some(lock),
+                LockResult::HeldBy(runner) => return Ok(Some(runner)),
             }
         }
         Ok(None)
     }
 
     fn ours(&self) -> MutexGuard<'_, Option<LockFile>> {
-        // It is set once, as a whole.
+        // The option is set in one step, so a panic leaves no half-done change.
         self.ours.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Only for messages: on a system whose locks forbid reading, it goes without.
+/// For messages only: some systems forbid reading a locked file.
 fn holder(file: &mut File) -> Runner {
     let mut text = String::new();
     let process = file.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());

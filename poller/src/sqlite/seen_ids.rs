@@ -1,80 +1,79 @@
-//! Target polls of a file their runner knows of.
+//! Row ids the runner has already seen, as ranges.
 //!
-//! The runner is told of polls by their numbers, which only grow. Those that it has created itself it knows without being
-//! told: while it creates a hundred thousand a second, each would be read back only to be recognised.
+//! The runner loads polls in the order of their row ids, which only grow. It does not load the polls that it created itself:
+//! at a hundred thousand creations a second, each would be read back only to be recognised.
 //!
 //! ```text
-//!  1 ─────────────── 41 │ 42 … 45 │ 46 ─── 50 │ 51 ─►
-//!  told                   gap       its own     gap
+//!  1 ─────────────── 41 │ 42 … 45 │ 46 ───── 50 │ 51 ─►
+//!  loaded                 unseen    created       unseen
 //! ```
 
 use std::collections::BTreeMap;
 
-/// Numbers that the runner may not know of: those between two.
+/// Row ids that the runner may not have seen, between two ids that are excluded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct IdRange {
     pub(super) after: i64,
     pub(super) before: i64,
 }
 
-/// What is known in this run.
+/// The ids seen in this run.
 #[derive(Debug, Default)]
 pub(super) struct SeenIds {
-    /// Everything up to this number.
+    /// All ids up to this one are seen.
     up_to: i64,
-    /// Its own above that, and not next to it: the first and last numbers of each piece.
-    own: BTreeMap<i64, i64>,
+    /// Ranges that the runner created above `up_to`, by their first ids, with their last ids.
+    created: BTreeMap<i64, i64>,
     run: u64,
 }
 
 impl SeenIds {
-    /// Nothing is known any more.
+    /// Forgets all ids.
     pub(super) fn begin_run(&mut self) {
         *self = Self { run: self.run + 1, ..Self::default() };
     }
 
-    /// Target run this is, of those of this process.
+    /// The number of this run within this process.
     pub(super) const fn run(&self) -> u64 {
         self.run
     }
 
-    /// The first numbers that may be news.
+    /// The first unseen range.
     pub(super) fn next(&self) -> IdRange {
         IdRange {
             after: self.up_to,
-            before: self.own.first_key_value().map_or(i64::MAX, |(first, _)| *first),
+            before: self.created.first_key_value().map_or(i64::MAX, |(first, _)| *first),
         }
     }
 
-    /// The runner has created polls with these numbers, which it began to do in this `run`.
-    pub(super) fn made(&mut self, run: u64, first: i64, last: i64) {
+    /// The runner created polls with these ids, by a call that it started in `run`.
+    pub(super) fn created(&mut self, run: u64, first: i64, last: i64) {
         if run != self.run {
             return;
         }
-        // Mostly they follow those before them.
-        match self.own.last_entry() {
-            Some(mut piece) if *piece.get() + 1 == first => drop(piece.insert(last)),
-            _ => drop(self.own.insert(first, last)),
+        // Most ranges continue the last one.
+        match self.created.last_entry() {
+            Some(mut range) if *range.get() + 1 == first => drop(range.insert(last)),
+            _ => drop(self.created.insert(first, last)),
         }
         self.join();
     }
 
-    /// The runner has been told of what is in a gap, up to the number `last` or, in the `whole` of it, of all that there is.
-    /// Whether nothing was left to tell.
-    pub(super) fn pass(&mut self, gap: IdRange, last: i64, whole: bool) -> bool {
-        let is_last = gap.before == i64::MAX;
-        // Nobody gets a number below one that is taken.
-        let last = if whole && !is_last { gap.before - 1 } else { last };
+    /// The runner loaded `range` up to the id `last`, or all of it if `complete`. Returns whether nothing is left to load.
+    pub(super) fn loaded(&mut self, range: IdRange, last: i64, complete: bool) -> bool {
+        let is_last = range.before == i64::MAX;
+        // A new poll never gets an id below an existing one.
+        let last = if complete && !is_last { range.before - 1 } else { last };
         self.up_to = self.up_to.max(last);
         self.join();
-        whole && is_last
+        complete && is_last
     }
 
     fn join(&mut self) {
-        while let Some(piece) = self.own.first_entry()
-            && *piece.key() <= self.up_to + 1
+        while let Some(range) = self.created.first_entry()
+            && *range.key() <= self.up_to + 1
         {
-            self.up_to = self.up_to.max(piece.remove());
+            self.up_to = self.up_to.max(range.remove());
         }
     }
 }
@@ -85,51 +84,51 @@ mod tests {
 
     const ALL: i64 = i64::MAX;
 
-    const fn gap(after: i64, before: i64) -> IdRange {
+    const fn range(after: i64, before: i64) -> IdRange {
         IdRange { after, before }
     }
 
     #[test]
-    fn what_it_created_itself_is_no_news() {
-        let mut told = SeenIds::default();
-        told.made(0, 1, 10);
-        assert_eq!(told.next(), gap(10, ALL));
-        // Answers may cross.
-        told.made(0, 16, 20);
-        told.made(0, 11, 15);
-        assert_eq!(told.next(), gap(20, ALL));
+    fn polls_that_the_runner_created_are_not_loaded() {
+        let mut seen = SeenIds::default();
+        seen.created(0, 1, 10);
+        assert_eq!(seen.next(), range(10, ALL));
+        // Answers may arrive out of order.
+        seen.created(0, 16, 20);
+        seen.created(0, 11, 15);
+        assert_eq!(seen.next(), range(20, ALL));
     }
 
     #[test]
-    fn what_others_created_in_between_is_told() {
-        let mut told = SeenIds::default();
-        told.made(0, 6, 10);
-        told.made(0, 11, 20);
-        told.made(0, 31, 40);
-        let first = told.next();
-        assert_eq!(first, gap(0, 6));
-        assert!(!told.pass(first, 3, false), "there was more than was asked for");
-        let rest = told.next();
-        assert_eq!(rest, gap(3, 6));
-        assert!(!told.pass(rest, 3, true), "no more in it, but there is another gap");
-        let second = told.next();
-        assert_eq!(second, gap(20, 31));
-        assert!(!told.pass(second, 30, true));
-        let third = told.next();
-        assert_eq!(third, gap(40, ALL));
-        // Its own may be read before it is known that they are: they are told then.
-        assert!(told.pass(third, 45, true));
-        told.made(0, 44, 46);
-        assert_eq!(told.next(), gap(46, ALL));
+    fn polls_of_others_between_its_own_are_loaded() {
+        let mut seen = SeenIds::default();
+        seen.created(0, 6, 10);
+        seen.created(0, 11, 20);
+        seen.created(0, 31, 40);
+        let first = seen.next();
+        assert_eq!(first, range(0, 6));
+        assert!(!seen.loaded(first, 3, false), "the page was full");
+        let rest = seen.next();
+        assert_eq!(rest, range(3, 6));
+        assert!(!seen.loaded(rest, 3, true), "this range is done, but there is another one");
+        let second = seen.next();
+        assert_eq!(second, range(20, 31));
+        assert!(!seen.loaded(second, 30, true));
+        let third = seen.next();
+        assert_eq!(third, range(40, ALL));
+        // A poll of its own may be loaded before the answer to its creation arrives.
+        assert!(seen.loaded(third, 45, true));
+        seen.created(0, 44, 46);
+        assert_eq!(seen.next(), range(46, ALL));
     }
 
     #[test]
-    fn another_run_is_told_of_everything_again() {
-        let mut told = SeenIds::default();
-        let before = told.run();
-        told.made(before, 1, 10);
-        told.begin_run();
-        told.made(before, 11, 20);
-        assert_eq!(told.next(), gap(0, ALL));
+    fn a_new_run_loads_everything_again() {
+        let mut seen = SeenIds::default();
+        let before = seen.run();
+        seen.created(before, 1, 10);
+        seen.begin_run();
+        seen.created(before, 11, 20);
+        assert_eq!(seen.next(), range(0, ALL));
     }
 }

@@ -1,11 +1,11 @@
-//! The two threads that talk to SQLite, which blocks: one that writes, one that reads.
+//! The two threads that call SQLite, which blocks: a writer and a reader.
 //!
-//! The writer takes everything that waits into one transaction. A write that changes nothing (its poll is there already,
-//! or is not) is an answer, not an error; an error of the database rolls all of the transaction back, and everyone in it
-//! gets that error: nobody is told of a success that was not synced.
+//! The writer takes all waiting changes into one transaction. A change without effect (the poll exists, or does not) is an
+//! answer, not an error. An error of the database rolls the whole transaction back, and all its callers get the error: no
+//! caller is told of a success that was not synced.
 //!
-//! The writer's connection is the last of the two to be closed. Whoever is last writes the log back into the file and
-//! removes it; two that close at the same moment would each find the other there, and leave it.
+//! The writer's connection closes after the reader's. The last connection to close merges the log into the file and removes
+//! it; two connections that close at the same moment would both leave it.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak, mpsc};
@@ -13,237 +13,141 @@ use std::sync::{Arc, Weak, mpsc};
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{oneshot, watch};
 
-use super::batch::{Batch, Inserted, SavedOutcome, Target};
-use super::errors::{Doing, failure};
+use super::batch::Batch;
+use super::errors::{Action, failure};
 use super::rows::{ReadError, Rows, Snapshot};
 use super::runner_lock::RunnerLock;
-use crate::clock::Timestamp;
-use crate::job::PollSpec;
-use crate::key::PollKey;
-use crate::store::{StoreError, StoredPoll};
+use crate::store::StoreError;
 
-/// The most polls in one transaction, or hardly more: enough to share a sync, not so many that the first waits long for the last.
+/// About the largest number of polls in one transaction: enough to share a sync, and few enough that the first caller does
+/// not wait long for the last.
 const BATCH: usize = 4096;
 
-type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
+/// A change that waits for the next transaction.
+trait Change: Send {
+    fn apply(&mut self, batch: &mut Batch<'_>) -> rusqlite::Result<()>;
 
-/// A change to the file.
-pub(super) enum Change {
-    Finish {
-        which: Target,
-        ended: Box<SavedOutcome>,
-    },
-    Forget {
-        key: PollKey,
-    },
-    /// Marks an open poll as to be cancelled.
-    AskToCancel {
-        key: PollKey,
-    },
-    /// Counts one run.
-    BeginRun,
-    /// Removes finished polls that ended before a moment, or else some of those that ended first: so many.
-    Purge {
-        since: Timestamp,
-        excess: usize,
-    },
-    /// Replaces the attempts of open polls, as JSON.
-    Note {
-        attempts: Vec<(PollKey, String)>,
-    },
+    /// Sends the result of `apply`, or the error of the transaction. The caller may have stopped waiting; the change counts
+    /// all the same.
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>);
 }
 
-impl Change {
-    /// How many polls it changed: none, if the one that was meant is not there, or not in the state for it.
-    fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<usize> {
-        Ok(match self {
-            Self::Finish { which, ended } => batch.finish(which, ended)?.into(),
-            Self::Forget { key } => batch.forget(key)?.into(),
-            Self::AskToCancel { key } => batch.ask_to_cancel(key)?.into(),
-            Self::BeginRun => batch.begin_run().map(|()| 1)?,
-            Self::Purge { since, excess } => batch.purge(*since, *excess)?,
-            Self::Note { attempts } => batch.note(attempts)?,
-        })
-    }
+struct Call<F, T> {
+    change: F,
+    result: Option<T>,
+    answer: oneshot::Sender<Result<T, StoreError>>,
 }
 
-/// NewPolls polls and the texts of their specs.
-#[derive(Debug, Default)]
-pub(super) struct NewPolls {
-    polls: Vec<(StoredPoll, usize)>,
-    /// Polls that follow one another mostly share one. They need not all be different.
-    texts: Vec<Arc<str>>,
-}
-
-impl NewPolls {
-    /// One more; `text` says what its spec is as text.
-    pub(super) fn push(
-        &mut self,
-        poll: StoredPoll,
-        text: impl FnOnce(&PollSpec) -> Result<Arc<str>, StoreError>,
-    ) -> Result<(), StoreError> {
-        if !self.polls.last().is_some_and(|(last, _)| last.spec.shares_with(&poll.spec)) {
-            self.texts.push(text(&poll.spec)?);
-        }
-        self.polls.push((poll, self.texts.len() - 1));
+impl<T: Send, F: FnMut(&mut Batch<'_>) -> rusqlite::Result<T> + Send> Change for Call<F, T> {
+    fn apply(&mut self, batch: &mut Batch<'_>) -> rusqlite::Result<()> {
+        self.result = Some((self.change)(batch)?);
         Ok(())
     }
 
-    /// Each poll, and the position of its text.
-    pub(super) fn polls(&self) -> &[(StoredPoll, usize)] {
-        &self.polls
-    }
-
-    pub(super) fn texts(&self) -> &[Arc<str>] {
-        &self.texts
-    }
-}
-
-/// What waits for the next transaction.
-enum Waiting {
-    Create { new: NewPolls, answer: Answer<Inserted> },
-    Change { change: Change, answer: Answer<usize> },
-}
-
-/// What came of it.
-enum Done {
-    Created(Inserted),
-    Changed(usize),
-}
-
-impl Waiting {
-    fn len(&self) -> usize {
-        match self {
-            Self::Create { new, .. } => new.polls.len(),
-            Self::Change { .. } => 1,
-        }
-    }
-
-    fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<Done> {
-        match self {
-            Self::Create { new, .. } => batch.create(new).map(Done::Created),
-            Self::Change { change, .. } => change.apply(batch).map(Done::Changed),
-        }
-    }
-
-    /// Whoever asked may have stopped waiting; the change is made all the same.
-    fn answer(self, result: Result<Done, StoreError>) {
-        match (self, result) {
-            (Self::Create { answer, .. }, Ok(Done::Created(kept))) => drop(answer.send(Ok(kept))),
-            (Self::Change { answer, .. }, Ok(Done::Changed(polls))) => drop(answer.send(Ok(polls))),
-            (Self::Create { answer, .. }, Err(error)) => drop(answer.send(Err(error))),
-            (Self::Change { answer, .. }, Err(error)) => drop(answer.send(Err(error))),
-            (Self::Create { .. }, Ok(Done::Changed(_))) | (Self::Change { .. }, Ok(Done::Created(_))) => {
-                unreachable!("invariant: results are in the order of what was applied")
-            }
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
+        let Self { result, answer, .. } = *self;
+        if let Some(result) = committed.map(|()| result).transpose() {
+            let _ = answer.send(result);
         }
     }
 }
+
+/// A change and the number of polls in it.
+type Waiting = (usize, Box<dyn Change>);
 
 #[derive(Clone, Debug)]
 pub(super) struct Writer {
     path: PathBuf,
     queue: mpsc::Sender<Waiting>,
-    /// Nothing is ever sent: it ends with the thread.
+    /// No value is ever sent: the channel closes when the thread ends.
     closed: watch::Receiver<()>,
 }
 
 impl Writer {
-    /// The thread does not keep the runner_lock: it goes with the store, and the file can then be run by others at once.
+    /// The thread holds the lock weakly: the lock ends with the store, and another process can then run the file at once.
     pub(super) fn spawn(
         mut connection: Connection,
         runner_lock: &Arc<RunnerLock>,
-        others: ClosedAfter,
+        close_after: CloseAfter,
     ) -> Result<Self, StoreError> {
         let (queue, waiting) = mpsc::channel::<Waiting>();
         let (open, closed) = watch::channel(());
         let path = runner_lock.path().to_owned();
         let (shown, runner_lock) = (path.clone(), Arc::downgrade(runner_lock));
         thread("poll-store-writer", move || {
-            while let Ok(first) = waiting.recv() {
-                let mut size = first.len();
-                let mut batch = vec![first];
-                while size < BATCH
-                    && let Ok(next) = waiting.try_recv()
+            while let Ok((mut polls, first)) = waiting.recv() {
+                let mut changes = vec![first];
+                while polls < BATCH
+                    && let Ok((more, next)) = waiting.try_recv()
                 {
-                    size += next.len();
-                    batch.push(next);
+                    polls += more;
+                    changes.push(next);
                 }
-                match commit(&mut connection, &batch, &runner_lock) {
-                    Ok(results) => {
-                        batch.into_iter().zip(results).for_each(|(waiting, done)| waiting.answer(Ok(done)));
-                    }
-                    Err(error) => {
-                        let error = failure(Doing::Write, &shown, error);
-                        batch.into_iter().for_each(|waiting| waiting.answer(Err(error.clone())));
-                    }
-                }
+                let committed = commit(&mut connection, &mut changes, &runner_lock)
+                    .map_err(|error| failure(Action::Write, &shown, error));
+                changes.into_iter().for_each(|change| change.answer(committed.clone()));
             }
-            others.wait();
+            close_after.wait();
             drop(connection);
             drop(open);
         })?;
         Ok(Self { path, queue, closed })
     }
 
-    /// Waits until both connections are closed. Who waits does not keep them open.
+    /// Waits until both connections are closed. The future does not keep them open.
     pub(super) fn closed(&self) -> impl Future<Output = ()> + Send + use<> {
         let mut closed = self.closed.clone();
         async move { drop(closed.changed().await) }
     }
 
-    /// Returns, once that is on the disk, what came of it.
-    pub(super) async fn create(&self, new: NewPolls) -> Result<Inserted, StoreError> {
-        self.run(|answer| Waiting::Create { new, answer }).await
-    }
-
-    /// Returns how many polls were changed, once that is on the disk.
-    pub(super) async fn change(&self, change: Change) -> Result<usize, StoreError> {
-        self.run(|answer| Waiting::Change { change, answer }).await
-    }
-
-    async fn run<T>(&self, waiting: impl FnOnce(Answer<T>) -> Waiting) -> Result<T, StoreError> {
+    /// Applies a change of `polls` polls in the next transaction, and returns its result once it is on the disk.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        polls: usize,
+        change: impl FnMut(&mut Batch<'_>) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
         let (answer, result) = oneshot::channel();
-        self.queue.send(waiting(answer)).map_err(|_| stopped(&self.path))?;
+        let call = Box::new(Call { change, result: None, answer });
+        self.queue.send((polls, call)).map_err(|_| stopped(&self.path))?;
         result.await.map_err(|_| stopped(&self.path))?
     }
 }
 
 fn commit(
     connection: &mut Connection,
-    waiting: &[Waiting],
+    changes: &mut [Box<dyn Change>],
     runner_lock: &Weak<RunnerLock>,
-) -> rusqlite::Result<Vec<Done>> {
+) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut batch = Batch::new(&transaction, runner_lock);
-    let results =
-        waiting.iter().map(|waiting| waiting.apply(&mut batch)).collect::<rusqlite::Result<Vec<_>>>()?;
+    for change in changes {
+        change.apply(&mut batch)?;
+    }
     batch.complete()?;
-    transaction.commit()?;
-    Ok(results)
+    transaction.commit()
 }
 
-/// Held by who has a connection open.
+/// Held while a connection is open.
 pub(super) struct Open {
     _held: mpsc::Sender<()>,
 }
 
-/// Waits until a connection is closed.
-pub(super) struct ClosedAfter {
+/// Waits until another connection is closed.
+pub(super) struct CloseAfter {
     held: mpsc::Receiver<()>,
 }
 
-impl ClosedAfter {
+impl CloseAfter {
     fn wait(self) {
-        // Nothing is ever sent: it ends with the sender.
+        // No value is ever sent: this returns when the sender is dropped.
         let _ = self.held.recv();
     }
 }
 
-/// A connection that is open as long as the first is held, and who closes his own after it.
-pub(super) fn in_turn() -> (Open, ClosedAfter) {
+/// For two connections, of which the second closes after the first.
+pub(super) fn closing_order() -> (Open, CloseAfter) {
     let (_held, held) = mpsc::channel();
-    (Open { _held }, ClosedAfter { held })
+    (Open { _held }, CloseAfter { held })
 }
 
 type Read = Box<dyn FnOnce(&mut Rows) + Send>;
@@ -267,7 +171,7 @@ impl Reader {
         Ok(Self { path: path.to_owned(), queue })
     }
 
-    /// Reads as if nothing else went on meanwhile.
+    /// Reads from one snapshot of the file.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         read: impl FnOnce(&mut Snapshot<'_>) -> Result<T, ReadError> + Send + 'static,
@@ -275,7 +179,7 @@ impl Reader {
         self.run_on(move |rows| rows.read(read)).await
     }
 
-    /// The same, for who takes the snapshot only where there is something to read.
+    /// The same, but `read` itself decides whether to take a snapshot.
     pub(super) async fn run_on<T: Send + 'static>(
         &self,
         read: impl FnOnce(&mut Rows) -> Result<T, ReadError> + Send + 'static,
@@ -287,7 +191,7 @@ impl Reader {
         self.queue.send(read).map_err(|_| stopped(&self.path))?;
         match result.await.map_err(|_| stopped(&self.path))? {
             Ok(value) => Ok(value),
-            Err(ReadError::Database(error)) => Err(failure(Doing::Read, &self.path, error)),
+            Err(ReadError::Database(error)) => Err(failure(Action::Read, &self.path, error)),
             Err(ReadError::Content(message)) => {
                 Err(StoreError::new(format!("cannot use {}: {message}", self.path.display())))
             }

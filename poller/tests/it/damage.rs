@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use poller::PollKey;
-use poller::store::{Creation, Store as _, StoreError, StoredPoll};
+use poller::store::{Creation, Store as _, StoreAdmin as _, StoreError, StoredPoll};
 use poller::{PollSpec, SqliteStore, Timestamp};
 use tempfile::TempDir;
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use poller::PollKey;
-use poller::store::{Creation, Store, StoredPoll};
+use poller::store::{Creation, Store, StoreAdmin as _, StoredPoll};
 use poller::{
     Accepted, FailureReason, Outcome, OutcomeKind, PollSpec, Poller, SealKey, SqliteStore, Timestamp,
 };
@@ -61,14 +61,14 @@ async fn what_others_do_to_a_file_is_told_whatever_was_told_before() {
     theirs.create(poll("a", 1)).await.unwrap();
     assert_eq!(told().await, (a(), none()));
     assert_eq!(told().await, (none(), none()), "each once");
-    theirs.ask_to_cancel(key("a")).await.unwrap();
+    theirs.request_cancel(key("a")).await.unwrap();
     for _ in 0..3 {
         assert_eq!(told().await, (none(), a()), "until it has ended");
     }
     ours.finish(key("a"), Arc::clone(&ended)).await.unwrap();
     assert_eq!(told().await, (none(), none()));
     ours.create(poll("b", 1)).await.unwrap();
-    theirs.ask_to_cancel(key("b")).await.unwrap();
+    theirs.request_cancel(key("b")).await.unwrap();
     assert_eq!(told().await, (b(), b()), "both at once");
     ours.finish(key("b"), ended).await.unwrap();
     assert_eq!(told().await, (none(), none()));
@@ -177,26 +177,30 @@ async fn who_looks_at_a_file_does_not_wait_for_who_writes() {
 }
 
 #[tokio::test]
-async fn who_runs_a_file_can_be_asked_and_asking_hinders_nobody() {
+async fn asking_for_the_runner_does_not_keep_a_process_from_becoming_it() {
     let folder = tempfile::tempdir().unwrap();
     let runner = SqliteStore::open(file(&folder)).unwrap();
     let other = SqliteStore::open(file(&folder)).unwrap();
-    assert_eq!(other.runner().unwrap(), None);
+    assert_eq!(other.runner().await.unwrap(), None);
     let asking = {
         let other = other.clone();
-        tokio::task::spawn_blocking(move || while other.runner().unwrap().is_none() {})
+        tokio::spawn(async move {
+            while other.runner().await.unwrap().is_none() {
+                tokio::task::yield_now().await;
+            }
+        })
     };
     runner.begin_run().await.unwrap();
     asking.await.unwrap();
     for store in [&runner, &other] {
-        assert_eq!(store.runner().unwrap().and_then(|runner| runner.process), Some(std::process::id()));
+        assert_eq!(store.runner().await.unwrap().and_then(|runner| runner.process), Some(std::process::id()));
     }
     drop(runner);
-    assert_eq!(other.runner().unwrap(), None);
+    assert_eq!(other.runner().await.unwrap(), None);
 }
 
 #[tokio::test]
-async fn where_nobody_runs_the_file_a_poll_is_cancelled_at_once() {
+async fn without_a_runner_a_poll_is_cancelled_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let runner = SqliteStore::open(file(&folder)).unwrap();
     runner.create(poll("a", 1)).await.unwrap();
@@ -217,7 +221,7 @@ async fn where_nobody_runs_the_file_a_poll_is_cancelled_at_once() {
 }
 
 #[tokio::test]
-async fn a_glance_needs_neither_key_nor_readable_specs() {
+async fn summaries_need_neither_key_nor_readable_specs() {
     let folder = tempfile::tempdir().unwrap();
     let key = SealKey::parse(&"a".repeat(64)).unwrap();
     let store = SqliteStore::open_sealed(file(&folder), Some(key)).unwrap();
@@ -230,7 +234,7 @@ async fn a_glance_needs_neither_key_nor_readable_specs() {
             .unwrap();
     }
     store.finish(name("ended"), outcome(b"[1, 2]").await).await.unwrap();
-    store.ask_to_cancel(name("sealed")).await.unwrap();
+    store.request_cancel(name("sealed")).await.unwrap();
     let raw = rusqlite::Connection::open(file(&folder)).unwrap();
     raw.execute("INSERT INTO specs (text, polls) VALUES ('{', 1)", []).unwrap();
     raw.execute("UPDATE polls SET spec = (SELECT id FROM specs WHERE text = '{') WHERE key = 'broken'", [])
@@ -252,7 +256,7 @@ async fn a_glance_needs_neither_key_nor_readable_specs() {
 }
 
 #[tokio::test]
-async fn what_others_submit_and_cancel_is_noticed() {
+async fn polls_and_cancellations_of_other_processes_are_noticed() {
     let folder = tempfile::tempdir().unwrap();
     let world = World::sequence([pending]);
     let poller = world.poller().store(SqliteStore::open(file(&folder)).unwrap()).build().await.unwrap();
@@ -270,9 +274,9 @@ async fn what_others_submit_and_cancel_is_noticed() {
     create("new").await;
     assert_eq!(poller.submit("new", fast("new")).await.unwrap().accepted(), Accepted::Joined);
 
-    assert!(other.ask_to_cancel(PollKey::new("", "theirs")).await.unwrap());
+    assert!(other.request_cancel(PollKey::new("", "theirs")).await.unwrap());
     assert_eq!(poll.outcome().await.unwrap().name(), "cancelled");
-    assert!(!other.ask_to_cancel(PollKey::new("", "theirs")).await.unwrap(), "it is open no more");
+    assert!(!other.request_cancel(PollKey::new("", "theirs")).await.unwrap(), "it is open no more");
     assert!(other.get(PollKey::new("", "theirs")).await.unwrap().unwrap().outcome.is_some());
 }
 

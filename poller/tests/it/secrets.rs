@@ -10,6 +10,7 @@ use metrics_util::debugging::DebuggingRecorder;
 use poller::PollKey;
 use poller::http::{Guard, HttpClient};
 use poller::secret::{SecretError, SecretRef, SecretResolver};
+use poller::store::StoreAdmin as _;
 use poller::{Limits, PollSpec, Poller, SealKey, SpecOptions, SqliteStore};
 use secrecy::SecretString;
 use serde_json::{Value, json};

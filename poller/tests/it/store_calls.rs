@@ -174,10 +174,6 @@ impl Store for Panicking {
         })
     }
 
-    fn creates_in_turn(&self) -> bool {
-        panic!("a bug in the store");
-    }
-
     fn changes_every(&self) -> Option<Duration> {
         assert!(!is_first(&self.period_read), "a bug in the store");
         Some(Duration::from_secs(1))
@@ -232,10 +228,6 @@ impl Store for Noting {
     fn finish(&self, key: PollKey, outcome: Arc<Outcome>) -> BoxFuture<'_, Result<Arc<Outcome>, StoreError>> {
         self.note("finish");
         self.inner.finish(key, outcome)
-    }
-
-    fn keeps_attempts(&self) -> bool {
-        true
     }
 
     fn note_attempts(&self, _: Vec<(PollKey, Vec<Attempt>)>) -> BoxFuture<'_, Result<(), StoreError>> {

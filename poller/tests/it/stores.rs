@@ -1,18 +1,18 @@
-//! One suite for every store.
+//! The conformance suite: every store passes it.
 
 use std::sync::Arc;
 
 use poller::PollKey;
-use poller::store::{Creation, Retention, Store, StoredPoll};
+use poller::store::{Creation, Retention, Store, StoreAdmin, StoredPoll};
 use poller::{Limits, MemoryStore, Outcome, PollSpec, SpecOptions, SqliteStore, Timestamp};
 use tempfile::TempDir;
 
 use crate::world::{Reply, World};
 
-/// A store to be tested, and what must live as long as it does.
+/// A store under test, with its folder.
 struct Subject {
     name: &'static str,
-    store: Arc<dyn Store>,
+    store: Arc<dyn StoreAdmin>,
     _folder: Option<TempDir>,
 }
 
@@ -64,7 +64,7 @@ async fn a_key_is_created_once() {
 }
 
 #[tokio::test]
-async fn of_many_polls_at_once_each_is_created_or_was_there() {
+async fn a_batch_creates_the_new_polls_and_reports_the_existing_ones() {
     for Subject { name, store, .. } in subjects() {
         for present in ["p00", "p40", "p99"] {
             store.create(poll(present, 1)).await.unwrap();
@@ -91,7 +91,7 @@ async fn of_many_polls_at_once_each_is_created_or_was_there() {
 }
 
 #[tokio::test]
-async fn of_many_who_create_the_same_poll_one_does() {
+async fn concurrent_creates_of_one_key_create_one_poll() {
     for Subject { name, store, .. } in subjects() {
         let tries = (0..100).map(|second| {
             let store = Arc::clone(&store);
@@ -123,7 +123,7 @@ async fn an_outcome_is_kept_to_the_byte_and_never_changes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_there_is_said_so() {
+async fn a_missing_poll_is_reported() {
     for Subject { name, store, .. } in subjects() {
         assert!(store.get(key("a")).await.unwrap().is_none(), "{name}");
         assert!(!store.forget(key("a")).await.unwrap(), "{name}");
@@ -209,26 +209,99 @@ async fn finished_polls_are_kept_by_age_and_by_number_and_open_ones_always() {
 
 #[tokio::test(start_paused = true)]
 async fn attempts_of_open_polls_are_kept_until_they_end() {
-    for Subject { name, store, .. } in subjects().into_iter().filter(|subject| subject.store.keeps_attempts())
-    {
+    for Subject { name, store, .. } in subjects() {
+        let attempts = async |name: &str| {
+            store.show(key(name)).await.unwrap().map(|record| record.attempts).unwrap_or_default()
+        };
         store.create(poll("a", 1)).await.unwrap();
-        assert!(store.attempts(key("a")).await.unwrap().is_empty(), "{name}");
+        assert!(attempts("a").await.is_empty(), "{name}");
         let ended = outcome(b"1").await;
         assert_eq!(ended.history.len(), 2);
         for noted in [&ended.history[..1], &ended.history[..]] {
             let batch = vec![(key("a"), noted.to_vec()), (key("none"), noted.to_vec())];
             store.note_attempts(batch).await.unwrap();
-            assert_eq!(store.attempts(key("a")).await.unwrap(), noted, "{name}");
+            assert_eq!(attempts("a").await, noted, "{name}");
         }
-        assert!(store.attempts(key("none")).await.unwrap().is_empty(), "{name}");
+        assert!(attempts("none").await.is_empty(), "{name}");
         store.finish(key("a"), Arc::clone(&ended)).await.unwrap();
-        assert!(store.attempts(key("a")).await.unwrap().is_empty(), "{name}: they are in the outcome");
+        assert!(attempts("a").await.is_empty(), "{name}: they are in the outcome");
         store.note_attempts(vec![(key("a"), ended.history.clone())]).await.unwrap();
-        assert!(store.attempts(key("a")).await.unwrap().is_empty(), "{name}: it has ended");
+        assert!(attempts("a").await.is_empty(), "{name}: it has ended");
     }
 }
 
-/// All open polls that this run has not been given yet.
+#[tokio::test(start_paused = true)]
+async fn summaries_and_records_say_the_state_of_each_poll() {
+    for Subject { name, store, .. } in subjects() {
+        for (second, name) in ["ended", "open", "cancelling"].into_iter().enumerate() {
+            store.create(poll(name, second as u64)).await.unwrap();
+        }
+        let ended = outcome(b"1").await;
+        store.finish(key("ended"), Arc::clone(&ended)).await.unwrap();
+        assert!(store.request_cancel(key("cancelling")).await.unwrap(), "{name}");
+        for not_open in ["ended", "none"] {
+            assert!(!store.request_cancel(key(not_open)).await.unwrap(), "{name}: {not_open}");
+        }
+        let all = store.summaries().await.unwrap();
+        let states: Vec<_> =
+            all.iter().map(|poll| (poll.key.key(), poll.cancelling, poll.ended.is_some())).collect();
+        let expected = [("open", false, false), ("cancelling", true, false), ("ended", false, true)];
+        assert_eq!(states, expected, "{name}: open polls first, each group in the order of creation");
+        let ending = all[2].ended.as_ref().unwrap();
+        assert_eq!((ending.at, &*ending.outcome, ending.attempts), (ended.ended_at, "matched", 2), "{name}");
+        assert_eq!(store.count_open().await.unwrap(), 2, "{name}");
+        for summary in &all {
+            assert_eq!(store.summary(summary.key.clone()).await.unwrap().as_ref(), Some(summary), "{name}");
+            let record = store.show(summary.key.clone()).await.unwrap().unwrap();
+            assert_eq!(summary.deadline, Some(record.poll.deadline()), "{name}");
+            assert_eq!(record.poll.spec, poll("a", 0).spec, "{name}");
+            assert_eq!(record.poll.outcome.is_some(), summary.ended.is_some(), "{name}");
+            assert_eq!((record.cancelling, record.runner), (summary.cancelling, None), "{name}");
+        }
+        assert_eq!(store.summary(key("none")).await.unwrap(), None, "{name}");
+        assert!(store.show(key("none")).await.unwrap().is_none(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_poll_is_cancelled_by_the_runner_or_without_one() {
+    let now = Timestamp::from_micros(5_000_000);
+    for Subject { name, store, .. } in subjects() {
+        store.create(poll("a", 1)).await.unwrap();
+        store.create(poll("b", 1)).await.unwrap();
+        assert_eq!(store.runner().await.unwrap(), None, "{name}");
+        let outcome = store.cancel_unrun(key("a"), now).await.unwrap().unwrap();
+        assert_eq!((outcome.name(), outcome.elapsed().as_secs()), ("cancelled", 4), "{name}");
+        let again = store.cancel_unrun(key("a"), Timestamp::from_micros(9_000_000)).await.unwrap();
+        assert_eq!(again, Some(outcome), "{name}: an outcome never changes");
+        let error = store.cancel_unrun(key("none"), now).await.unwrap_err();
+        assert_eq!(error.to_string(), "the poll run-17/none is not in the store", "{name}");
+
+        store.begin_run().await.unwrap();
+        let runner = store.runner().await.unwrap().and_then(|runner| runner.process);
+        assert_eq!(runner, Some(std::process::id()), "{name}");
+        load(&*store).await;
+        assert_eq!(store.cancel_unrun(key("b"), now).await.unwrap(), None, "{name}: a process runs it");
+        store.request_cancel(key("b")).await.unwrap();
+        store.create(poll("c", 1)).await.unwrap();
+        let changes = store.changes().await.unwrap();
+        assert_eq!(changes.cancelling, [key("b")], "{name}");
+        let new: Vec<_> = changes.open.polls.iter().map(|poll| poll.key.key()).collect();
+        assert_eq!(new, ["c"], "{name}: a poll that was not created by the runner");
+        let outcome = outcome_of_cancel();
+        store.finish(key("b"), outcome).await.unwrap();
+        assert!(store.changes().await.unwrap().cancelling.is_empty(), "{name}: it has ended");
+        assert!(store.changes_every().is_some(), "{name}: the runner looks for such requests");
+    }
+}
+
+fn outcome_of_cancel() -> Arc<Outcome> {
+    let text = r#"{"outcome": "cancelled", "attempts": 0, "restarts": 0, "startedAt": "2026-01-01T00:00:00Z",
+        "endedAt": "2026-01-01T00:00:01Z"}"#;
+    Arc::new(serde_json::from_str(text).unwrap())
+}
+
+/// All open polls that this run has not loaded yet.
 pub(crate) async fn load(store: &dyn Store) -> Vec<StoredPoll> {
     let mut polls = Vec::new();
     loop {

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use poller::PollKey;
-use poller::store::{Runner, Store as _, StoreError, Summary};
+use poller::store::{Runner, Store as _, StoreAdmin as _, StoreError, Summary};
 use poller::{Clock as _, SqliteStore, SystemClock};
 
 use super::super::output::{self, Keyed};
@@ -32,9 +32,9 @@ async fn cancel(args: &CancelArgs, store: SqliteStore, terminal: &Terminal) -> a
     let polls = find(&store, &args.polls, terminal).await?;
     let was_open = |poll: &Summary| poll.ended.is_none();
     for poll in polls.iter().filter(|poll| was_open(poll)) {
-        store.ask_to_cancel(poll.key.clone()).await.map_err(plain)?;
+        store.request_cancel(poll.key.clone()).await.map_err(plain)?;
     }
-    let runner = store.runner().map_err(plain)?;
+    let runner = store.runner().await.map_err(plain)?;
     let open = u32::try_from(polls.iter().filter(|poll| was_open(poll)).count()).unwrap_or(u32::MAX);
     if !args.polls.each.quiet && open > 0 {
         let polls = humanize::count(open, "poll");
@@ -89,7 +89,7 @@ async fn end(store: &SqliteStore, key: &PollKey, clock: &SystemClock) -> Result<
     }
     match store.cancel_unrun(key.clone(), clock.now()).await? {
         Some(outcome) => Ok(End::Ended(outcome.name().to_owned())),
-        None => store.runner().map(End::OpenWith),
+        None => store.runner().await.map(End::OpenWith),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::array::from_fn;
 
 use console::{Alignment, measure_text_width, pad_str};
-use poller::store::{Runner, Summary};
+use poller::store::{Runner, StoreAdmin as _, Summary};
 use poller::{Clock as _, SqliteStore, SystemClock, Timestamp};
 use serde::Serialize;
 
@@ -35,7 +35,7 @@ async fn list(args: &ListArgs, store: SqliteStore, terminal: &Terminal) -> anyho
         output::text(&table(&polls, now, terminal.stdout_paint))?;
     }
     if !args.each.quiet {
-        eprint_line(summary(&polls, store.runner().map_err(plain)?, &quoted(&args.file.path)));
+        eprint_line(summary(&polls, store.runner().await.map_err(plain)?, &quoted(&args.file.path)));
     }
     Ok(Exit::Success)
 }

@@ -23,7 +23,7 @@ use std::time::Duration;
 use poller::PollKey;
 use poller::fetch::Fetch as _;
 use poller::http::HttpClient;
-use poller::store::{Store as _, StoreError, Summary};
+use poller::store::{Store as _, StoreAdmin as _, StoreError, Summary};
 use poller::{Clock as _, ErrorKind, SealKey, SqliteStore, SystemClock};
 
 use super::specs::Job;

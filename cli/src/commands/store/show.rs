@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use poller::PollKey;
-use poller::store::{Runner, Store as _, StoredPoll, Summary};
+use poller::store::{PollRecord, StoreAdmin as _};
 use poller::{Attempt, Clock as _, Outcome, PollSpec, SqliteStore, SystemClock, Timestamp};
 use serde::Serialize;
 
@@ -23,23 +23,14 @@ pub(in super::super) fn run(args: &ShowArgs, terminal: &Terminal) -> anyhow::Res
 async fn show(args: &ShowArgs, store: SqliteStore, terminal: &Terminal) -> anyhow::Result<Exit> {
     let file = &args.store.file.path;
     let key = PollKey::new(args.store.scope(), args.key.as_str());
-    let Some(summary) = store.summary(key.clone()).await.map_err(plain)? else {
+    let Some(record) = store.show(key.clone()).await.map_err(plain)? else {
         return Err(no_such_poll(&key, file));
     };
-    let Some(poll) = store.get(key.clone()).await.map_err(plain)? else {
-        return Err(no_such_poll(&key, file));
-    };
-    let attempts = match poll.outcome {
-        Some(_) => Vec::new(),
-        None => store.attempts(key).await.map_err(plain)?,
-    };
-    let runner = store.runner().map_err(plain)?;
     if args.json {
-        Keyed::new(&poll.key, Whole::new(&poll, &summary, runner, &attempts)).print(terminal)?;
+        Keyed::new(&record.poll.key, Whole::from(&record)).print(terminal)?;
         return Ok(Exit::Success);
     }
-    let page =
-        Page { poll: &poll, summary: &summary, runner, attempts: &attempts, now: SystemClock::new().now() };
+    let page = Page { record: &record, now: SystemClock::new().now() };
     output::text(&charset::for_locale(&page.describe(&quoted(file), terminal.stdout_paint)?))?;
     Ok(Exit::Success)
 }
@@ -62,47 +53,40 @@ struct Whole<'a> {
     outcome: Option<&'a Outcome>,
 }
 
-impl<'a> Whole<'a> {
-    fn new(
-        poll: &'a StoredPoll,
-        summary: &'a Summary,
-        runner: Option<Runner>,
-        history: &'a [Attempt],
-    ) -> Self {
+/// As [`list::state`](super::list::state) of a summary.
+fn state(record: &PollRecord) -> &str {
+    match &record.poll.outcome {
+        Some(outcome) => outcome.name(),
+        None if record.cancelling => "cancelling",
+        None => "open",
+    }
+}
+
+impl<'a> From<&'a PollRecord> for Whole<'a> {
+    fn from(record: &'a PollRecord) -> Self {
+        let poll = &record.poll;
         Self {
-            // The poll was read after the summary and may have finished in between.
-            state: poll
-                .outcome
-                .as_ref()
-                .map_or_else(|| super::list::state(summary), |outcome| outcome.name()),
+            state: state(record),
             created_at: poll.created_at,
-            deadline: deadline(poll),
+            deadline: poll.deadline(),
             restarts: poll.restarts,
-            runner: runner.and_then(|runner| runner.process),
+            runner: record.runner.and_then(|runner| runner.process),
             spec: &poll.spec,
-            history,
+            history: &record.attempts,
             outcome: poll.outcome.as_deref(),
         }
     }
 }
 
-fn deadline(poll: &StoredPoll) -> Timestamp {
-    poll.created_at + poll.spec.timeout()
-}
-
 /// The page for people.
 struct Page<'a> {
-    poll: &'a StoredPoll,
-    summary: &'a Summary,
-    runner: Option<Runner>,
-    /// The attempts of an open poll that the runner has stored.
-    attempts: &'a [Attempt],
+    record: &'a PollRecord,
     now: Timestamp,
 }
 
 impl Page<'_> {
     fn describe(&self, file: &str, paint: Paint) -> anyhow::Result<String> {
-        let poll = self.poll;
+        let poll = &self.record.poll;
         let mut text = format!("{}\n", paint.strong(shown(&poll.key)));
         let mut member = |name: &str, value: &str| {
             let _ = writeln!(text, "  {} {value}", paint.faint(format_args!("{name:<9}")));
@@ -112,11 +96,11 @@ impl Page<'_> {
         member("accepted", &ago(poll.created_at));
         match &poll.outcome {
             Some(outcome) => member("ended", &ago(outcome.ended_at)),
-            None if deadline(poll) > self.now => {
-                let left = humanize::countdown(deadline(poll).since(self.now));
-                member("deadline", &format!("{} ({left} left)", deadline(poll)));
+            None if poll.deadline() > self.now => {
+                let left = humanize::countdown(poll.deadline().since(self.now));
+                member("deadline", &format!("{} ({left} left)", poll.deadline()));
             }
-            None => member("deadline", &format!("{}, passed", ago(deadline(poll)))),
+            None => member("deadline", &format!("{}, passed", ago(poll.deadline()))),
         }
         if poll.restarts > 0 {
             member("restarts", &poll.restarts.to_string());
@@ -131,10 +115,10 @@ impl Page<'_> {
         );
         match &poll.outcome {
             Some(outcome) => timeline(&mut text, poll.created_at, outcome, paint),
-            None if self.attempts.is_empty() => text.push_str("\nno attempts have been written yet"),
+            None if self.record.attempts.is_empty() => text.push_str("\nno attempts have been written yet"),
             None => {
-                attempts(&mut text, poll.created_at, self.attempts, paint);
-                if self.runner.is_some() {
+                attempts(&mut text, poll.created_at, &self.record.attempts, paint);
+                if self.record.runner.is_some() {
                     let note = "as of a few seconds ago: the runner writes them down in batches";
                     let _ = write!(text, "\n{}", paint.faint(note));
                 }
@@ -144,14 +128,11 @@ impl Page<'_> {
     }
 
     fn state(&self, file: &str, paint: Paint) -> String {
-        match (&self.poll.outcome, self.runner) {
+        match (&self.record.poll.outcome, self.record.runner) {
             (Some(outcome), _) => super::list::painted(outcome.name(), paint),
-            (None, Some(runner)) => format!("{}; {runner} runs the file", super::list::state(self.summary)),
+            (None, Some(runner)) => format!("{}; {runner} runs the file", state(self.record)),
             (None, None) => {
-                format!(
-                    "{}; no process runs the file: poll run --store {file}",
-                    super::list::state(self.summary)
-                )
+                format!("{}; no process runs the file: poll run --store {file}", state(self.record))
             }
         }
     }

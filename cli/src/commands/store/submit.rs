@@ -4,7 +4,7 @@
 
 use futures_util::StreamExt as _;
 use poller::PollKey;
-use poller::store::{Creation, Runner, Store as _, StoredPoll};
+use poller::store::{Creation, Runner, Store as _, StoreAdmin as _, StoredPoll};
 use poller::{Clock as _, SqliteStore, SystemClock, Timestamp};
 use serde::Serialize;
 
@@ -51,7 +51,7 @@ async fn submit(
         }
     }
     if !args.each.quiet {
-        eprint_line(describe(tally, store.runner().map_err(plain)?, &quoted(&args.store.file.path)));
+        eprint_line(describe(tally, store.runner().await.map_err(plain)?, &quoted(&args.store.file.path)));
     }
     Ok(Exit::Success)
 }

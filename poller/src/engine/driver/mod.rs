@@ -21,7 +21,7 @@ use super::effect::{Effect, StartRequest, Submitted};
 use super::entry::{PollId, Ticket};
 use super::maintenance::Maintenance;
 use super::message::{Answer, DriverHandle, Message, WeakDriverHandle, reply};
-use super::store_reply::{StoreReply, catch_panic_now};
+use super::store_reply::StoreReply;
 use super::timer::Timer;
 use super::workers::{Job, Workers};
 use crate::clock::Timestamp;
@@ -44,13 +44,13 @@ pub(crate) fn spawn(
     subscriber: Option<Subscriber>,
 ) -> DriverHandle {
     let (handle, messages) = mpsc::unbounded_channel();
-    let maintenance = Maintenance::new(&limits, deps.store.keeps_attempts(), deps.clock.now());
+    let maintenance = Maintenance::new(&limits, deps.clock.now());
     let workers = Workers::new(limits.in_flight);
     let mut core = Core::new(limits, rng);
     core.reserve(expected);
     let driver = Driver {
         maintenance,
-        creates: Creates::new(catch_panic_now(|| deps.store.creates_in_turn()).unwrap_or(false)),
+        creates: Creates::default(),
         core,
         effects: Vec::new(),
         deps,

@@ -27,9 +27,8 @@ pub(super) struct Loading {
 }
 
 /// New polls on their way to the store.
+#[derive(Default)]
 pub(super) struct Creates {
-    /// Whether the store serializes calls of `create_all`.
-    in_turn: bool,
     /// The polls that are not in a call yet.
     ids: Vec<PollId>,
     polls: Vec<StoredPoll>,
@@ -38,10 +37,6 @@ pub(super) struct Creates {
 }
 
 impl Creates {
-    pub(super) const fn new(in_turn: bool) -> Self {
-        Self { in_turn, ids: Vec::new(), polls: Vec::new(), calls: 0 }
-    }
-
     pub(super) fn push(&mut self, id: PollId, poll: StoredPoll) {
         self.ids.push(id);
         self.polls.push(poll);
@@ -238,11 +233,11 @@ impl Driver {
         });
     }
 
-    /// Stores the new polls since the last time in one call. If the store serializes calls and one is under way, they wait for
-    /// it, up to a [full batch](FULL_BATCH): fewer and larger transactions are faster.
+    /// Stores the polls submitted since the last call, in one call with one answer. While a call is under way, new polls wait
+    /// for its answer until they are a [full batch](FULL_BATCH): each call, and each transaction of the store, has a fixed cost.
     pub(super) fn create(&mut self) {
-        let Creates { in_turn, ids, polls, calls } = &mut self.creates;
-        if ids.is_empty() || (*in_turn && *calls > 0 && ids.len() < FULL_BATCH) {
+        let Creates { ids, polls, calls } = &mut self.creates;
+        if ids.is_empty() || (*calls > 0 && ids.len() < FULL_BATCH) {
             return;
         }
         *calls += 1;
