@@ -1,9 +1,8 @@
-//! Time as the poller sees it: one timestamp type and the trait that reads and waits for it.
+//! The port to time: [`Timestamp`] and the trait [`Clock`].
 //!
-//! A [`Timestamp`] is UTC, because it is what a store keeps and a person reads. Inside a process it follows the
-//! monotonic clock: [`SystemClock`] reads the wall clock once, when it is made, and adds the monotonic time that has
-//! passed since. A wall clock set back or forward while polls run therefore moves no deadline; a process started
-//! afterwards sees the corrected time.
+//! A [`Timestamp`] is UTC, because stores keep it and people read it. Inside a process it follows the monotonic clock:
+//! [`SystemClock`] reads the wall clock once, at its creation, and adds the elapsed monotonic time. So a change of the wall
+//! clock moves no deadline of a running process; a process started later uses the corrected time.
 //!
 //! This is the only module that may read clocks or sleep; `clippy.toml` bans both elsewhere.
 
@@ -15,7 +14,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A boxed future that can move between threads, as the object-safe traits of this crate return it.
+/// A boxed `Send` future, as the object-safe traits of this crate return it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A moment in UTC, in whole microseconds since 1970-01-01T00:00:00Z.
@@ -35,7 +34,7 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub struct Timestamp(u64);
 
 impl Timestamp {
-    /// The timestamp that many microseconds after the Unix epoch.
+    /// The timestamp at this number of microseconds since the Unix epoch.
     #[must_use]
     pub const fn from_micros(micros: u64) -> Self {
         Self(micros)
@@ -59,7 +58,7 @@ impl Timestamp {
         UNIX_EPOCH + Duration::from_micros(self.0)
     }
 
-    /// How long after `earlier` this is; zero when it is not after it.
+    /// The time since `earlier`; zero if `earlier` is later.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
@@ -67,7 +66,7 @@ impl Timestamp {
 }
 
 impl Timestamp {
-    /// The moment so long before this one; 1970 at the earliest.
+    /// This time minus `duration`; 1970 at the earliest.
     #[must_use]
     pub fn before(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub(micros(duration)))
@@ -120,32 +119,32 @@ impl fmt::Debug for Timestamp {
     }
 }
 
-/// Where the engine reads the time and waits for it.
+/// The time of the engine.
 ///
-/// Real processes use [`SystemClock`]; tests put a clock of their own here and run hours in milliseconds.
+/// Programs use [`SystemClock`]; tests use a clock of their own and run hours in milliseconds.
 pub trait Clock: Send + Sync + 'static {
     /// The time now. Never goes back.
     fn now(&self) -> Timestamp;
 
-    /// Completes once [`now`](Self::now) has reached `at`; at once if it already has.
+    /// Completes when [`now`](Self::now) reaches `at`; at once if it has.
     fn sleep_until(&self, at: Timestamp) -> BoxFuture<'static, ()>;
 }
 
-/// The real clock: UTC as read when the clock was made, carried on by tokio's monotonic time.
+/// The real clock: UTC read once, plus tokio's monotonic time since.
 ///
 /// Under tokio's paused test clock it is a virtual clock.
 #[derive(Clone, Copy, Debug)]
 pub struct SystemClock {
     origin: Timestamp,
-    made: tokio::time::Instant,
+    created: tokio::time::Instant,
 }
 
 impl SystemClock {
-    /// A clock set by the machine's wall clock.
+    /// A clock that starts at the current wall time.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "the clock module is where clocks are read")]
     pub fn new() -> Self {
-        Self { origin: Timestamp::from_system_time(SystemTime::now()), made: tokio::time::Instant::now() }
+        Self { origin: Timestamp::from_system_time(SystemTime::now()), created: tokio::time::Instant::now() }
     }
 }
 
@@ -158,13 +157,13 @@ impl Default for SystemClock {
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "the clock module is where clocks are read")]
     fn now(&self) -> Timestamp {
-        self.origin + tokio::time::Instant::now().duration_since(self.made)
+        self.origin + tokio::time::Instant::now().duration_since(self.created)
     }
 
     #[expect(clippy::disallowed_methods, reason = "the clock module is where sleeping happens")]
     fn sleep_until(&self, at: Timestamp) -> BoxFuture<'static, ()> {
-        // Tokio's timers round up to the millisecond, so a woken sleeper never finds that it woke early.
-        let until = self.made.checked_add(at.since(self.origin));
+        // Tokio's timers round up to the millisecond, so a sleeper never wakes early.
+        let until = self.created.checked_add(at.since(self.origin));
         Box::pin(async move {
             match until {
                 Some(until) => tokio::time::sleep_until(until).await,

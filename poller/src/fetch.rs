@@ -1,7 +1,7 @@
-//! The engine's view of HTTP: a request goes in, a whole response or a classified failure comes out.
+//! The port to HTTP: [`Fetch`] turns a request into a whole response or a classified failure.
 //!
-//! The engine sees only the [`Fetch`] trait. Adapters decide how bytes move; they do not keep time (the engine drops
-//! the future of a request that has run out of it) and never retry on their own, because every request counts.
+//! Adapters do not keep time (the engine drops the future of a request at its timeout) and never retry, because every request
+//! counts.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use url::Url;
 
 use crate::clock::BoxFuture;
 
-/// One HTTP request, its secrets already resolved.
+/// One HTTP request, with resolved secrets.
 ///
 /// `Debug` shows method, scheme, host, port and path only: header values, query and body may be secret.
 #[derive(Clone)]
@@ -19,13 +19,13 @@ use crate::clock::BoxFuture;
 pub struct Request {
     /// The method of the first hop.
     pub method: Method,
-    /// Where to; http or https, without credentials.
+    /// The URL; http or https, without credentials.
     pub url: Url,
     /// The user's headers, names lower-cased by their type.
     pub headers: HeaderMap,
-    /// The body, sent as it is.
+    /// The body, sent unchanged.
     pub body: Option<Bytes>,
-    /// The most bytes of body, after decompression, that the response may have.
+    /// The largest body of the response, in bytes after decompression.
     pub max_body: u64,
 }
 
@@ -61,23 +61,23 @@ pub struct Response {
 }
 
 impl Response {
-    /// A response made of its parts.
+    /// A response of these parts.
     #[must_use]
     pub fn new(status: u16, headers: HeaderMap, body: impl Into<Bytes>) -> Self {
         Self { status, headers, body: body.into() }
     }
 }
 
-/// What went wrong before a whole response was there.
+/// Why there was no whole response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum FetchErrorKind {
-    /// Nobody listens at the address, or no route leads there.
+    /// The address refuses connections, or cannot be reached.
     Connect,
     /// The name has no address (NXDOMAIN).
     NoSuchHost,
-    /// The name could not be looked up just now.
+    /// The name lookup failed for now.
     Dns,
     /// The server's certificate is not valid for it.
     Certificate,
@@ -97,9 +97,9 @@ pub enum FetchErrorKind {
     Blocked,
     /// A secret could not be resolved.
     Secret,
-    /// What came back is not HTTP.
+    /// The answer is not HTTP.
     Protocol,
-    /// The client panicked: a defect of it, or of what judges its responses.
+    /// The client, or the judgement of its response, panicked: a bug.
     Panicked,
 }
 
@@ -125,7 +125,7 @@ impl FetchErrorKind {
         }
     }
 
-    /// All of them, each at the place of its [code](Self::code).
+    /// All kinds, each at the index of its [code](Self::code).
     const ALL: [Self; 14] = [
         Self::Connect,
         Self::NoSuchHost,
@@ -143,17 +143,17 @@ impl FetchErrorKind {
         Self::Panicked,
     ];
 
-    /// A number for it, inside this process only.
+    /// A number for this kind, valid inside this process only.
     pub(crate) const fn code(self) -> u8 {
         self as u8
     }
 
-    /// The kind of a code; numbers that are none stand for the last.
+    /// The kind of a code; an unknown code counts as the last kind.
     pub(crate) fn from_code(code: u8) -> Self {
         Self::ALL.get(usize::from(code)).copied().unwrap_or(Self::Panicked)
     }
 
-    /// Whether asking again cannot help unless somebody changes something first; such attempts count towards `giveUp`.
+    /// Whether another request cannot help unless a person changes something first. Such attempts count towards `giveUp`.
     #[must_use]
     pub const fn is_hopeless(self) -> bool {
         matches!(self, Self::NoSuchHost | Self::Certificate | Self::Secret | Self::Blocked)
@@ -166,7 +166,7 @@ impl fmt::Display for FetchErrorKind {
     }
 }
 
-/// A request that brought no response.
+/// The failure of a request.
 ///
 /// The message names no header value, no query string and no secret.
 ///
@@ -185,13 +185,13 @@ pub struct FetchError {
 }
 
 impl FetchError {
-    /// An error of `kind`, described for a person.
+    /// An error with a message for a person.
     #[must_use]
     pub fn new(kind: FetchErrorKind, message: impl Into<Box<str>>) -> Self {
         Self { kind, message: message.into() }
     }
 
-    /// What went wrong.
+    /// Its kind.
     #[must_use]
     pub const fn kind(&self) -> FetchErrorKind {
         self.kind
@@ -202,11 +202,11 @@ impl FetchError {
     }
 }
 
-/// How requests are sent.
+/// An HTTP client, as the engine uses it.
 pub trait Fetch: Send + Sync + 'static {
-    /// Whether a request to `origin` could ever be sent, as far as the URL itself tells: asked when a poll is submitted, so
-    /// that one that never can is refused instead of failing later; not asked again for the next poll of the same origin.
-    /// A URL's path and query are left out. Says yes unless overridden.
+    /// Whether requests to `origin` may be sent, as far as the URL shows. The engine asks when a poll is submitted, so that a
+    /// poll that can never succeed is refused at once, and not again for the next poll of the same origin. The URL has neither
+    /// path nor query. The default admits all.
     ///
     /// # Errors
     /// Why not.
@@ -215,7 +215,7 @@ pub trait Fetch: Send + Sync + 'static {
         Ok(())
     }
 
-    /// Sends one request and reads its response to the last byte. Dropping the future abandons the request.
+    /// Sends one request and reads the whole response. Dropping the future aborts the request.
     fn fetch(&self, request: Request) -> BoxFuture<'static, Result<Response, FetchError>>;
 }
 
@@ -224,7 +224,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_kind_is_at_the_place_of_its_code() {
+    fn codes_are_the_indices_of_kinds() {
         for (place, kind) in FetchErrorKind::ALL.into_iter().enumerate() {
             assert_eq!((usize::from(kind.code()), FetchErrorKind::from_code(kind.code())), (place, kind));
         }

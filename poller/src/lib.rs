@@ -61,6 +61,7 @@ mod event;
 pub mod fetch;
 mod handle;
 mod history;
+#[cfg(feature = "http")]
 pub mod http;
 mod job;
 mod judge;
@@ -81,6 +82,7 @@ mod shutdown;
 #[cfg(any(test, feature = "simulate"))]
 #[doc(hidden)]
 pub mod simulate;
+#[cfg(feature = "sqlite")]
 mod sqlite;
 mod state;
 pub mod store;
@@ -115,4 +117,5 @@ pub use schedule::Grid;
 pub use scope::Scope;
 pub use seal::{SEAL_KEY_VARIABLE, SealKey};
 pub use shutdown::{LeftOpen, ShutdownReport};
+#[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;

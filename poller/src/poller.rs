@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::event::{self, PollerEvents, Subscriber};
 use crate::fetch::Fetch;
 use crate::handle::PollHandle;
+#[cfg(feature = "http")]
 use crate::http::{Guard, HttpClient};
 use crate::job::PollSpec;
 use crate::limits::Limits;
@@ -182,6 +183,7 @@ impl fmt::Debug for Poller {
 pub struct PollerBuilder {
     store: Option<Arc<dyn Store>>,
     fetch: Option<Arc<dyn Fetch>>,
+    #[cfg(feature = "http")]
     guard: Option<Guard>,
     clock: Option<Arc<dyn Clock>>,
     secrets: Option<Arc<dyn SecretResolver>>,
@@ -197,13 +199,14 @@ impl PollerBuilder {
         self
     }
 
-    /// The HTTP client; an [`HttpClient`] by default.
+    /// The HTTP client; by default an `HttpClient`, which the feature `http` provides.
     pub fn fetch(mut self, fetch: impl Fetch) -> Self {
         self.fetch = Some(Arc::new(fetch));
         self
     }
 
     /// The addresses that the default client may connect to; public ones only by default.
+    #[cfg(feature = "http")]
     pub fn guard(mut self, guard: Guard) -> Self {
         self.guard = Some(guard);
         self
@@ -258,23 +261,33 @@ impl PollerBuilder {
         Ok((self.build_for(Some(subscriber)).await?, events))
     }
 
-    async fn build_for(self, subscriber: Option<Subscriber>) -> Result<Poller, Error> {
-        let Self { store, fetch, guard, clock, secrets, limits, seed, coalesce } = self;
-        let fetch: Arc<dyn Fetch> = match (fetch, guard) {
-            (Some(_), Some(_)) => {
-                return Err(Error::configuration(
-                    "a guard was given besides a fetch; give the guard to the fetch instead",
-                ));
+    #[cfg(feature = "http")]
+    fn client(&self) -> Result<Arc<dyn Fetch>, Error> {
+        match (&self.fetch, &self.guard) {
+            (Some(_), Some(_)) => Err(Error::configuration(
+                "a guard was given besides a fetch; give the guard to the fetch instead",
+            )),
+            (Some(fetch), None) => Ok(Arc::clone(fetch)),
+            (None, guard) => {
+                let builder = HttpClient::builder().guard(guard.clone().unwrap_or_else(Guard::public_only));
+                let client = builder.idle_per_origin(self.limits.per_origin).build();
+                Ok(Arc::new(client.map_err(|error| Error::configuration(error.to_string()))?))
             }
-            (Some(fetch), None) => fetch,
-            (None, guard) => Arc::new(
-                HttpClient::builder()
-                    .guard(guard.unwrap_or_else(Guard::public_only))
-                    .idle_per_origin(limits.per_origin)
-                    .build()
-                    .map_err(|error| Error::configuration(error.to_string()))?,
-            ),
-        };
+        }
+    }
+
+    #[cfg(not(feature = "http"))]
+    fn client(&self) -> Result<Arc<dyn Fetch>, Error> {
+        self.fetch.clone().ok_or_else(|| {
+            Error::configuration(
+                "no client was given: call `fetch`, or turn on the feature `http` for the default client",
+            )
+        })
+    }
+
+    async fn build_for(self, subscriber: Option<Subscriber>) -> Result<Poller, Error> {
+        let fetch = self.client()?;
+        let Self { store, clock, secrets, limits, seed, coalesce, .. } = self;
         let deps = Arc::new(Deps {
             store: store.unwrap_or_else(|| Arc::new(MemoryStore::new())),
             fetch,

@@ -1,11 +1,12 @@
 //! Reading a response's body to its last byte, and no further than the cap.
 //!
-//! The cap counts bytes after decompression, as they come: a small body that unpacks to gigabytes is cut off after one
-//! small block past the cap. A length announced in advance is believed only where it spares the work, that is when it is
-//! already too large; it never sizes a buffer, because a server can announce anything.
+//! The cap counts bytes after decompression, as they arrive: a small body that unpacks to gigabytes is cut one block past the
+//! cap. An announced length only refuses a body early; it never sizes a buffer, because a server can announce any length.
 //!
-//! Pieces are copied into one buffer of the right size. Passing a single piece on as it came would save that copy, but
-//! the piece is a view of the connection's read buffer, and a kept outcome of forty bytes would keep all of it alive.
+//! Pieces are copied into one buffer of the right size. Passing on a single piece would save the copy, but a piece is a view
+//! of the connection's read buffer, and a stored outcome of forty bytes would keep the whole buffer alive.
+
+use std::error::Error;
 
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
@@ -16,27 +17,56 @@ use super::failure::{Phase, authority, classify};
 use super::route::ResponseBody;
 use crate::fetch::{FetchError, FetchErrorKind};
 
-/// Reads the whole of a body that comes from `url`.
+/// Reads the whole body of a response from `url`.
 pub(super) async fn read(incoming: &mut ResponseBody, url: &Url, cap: u64) -> Result<Bytes, FetchError> {
-    // Known only for bodies that are there and not compressed: neither HEAD nor gzip has a length here.
-    if incoming.size_hint().exact().is_some_and(|length| length > cap) {
-        return Err(too_large(url, cap));
-    }
-    let mut body = Vec::new();
+    // The exact length is unknown for compressed bodies and for HEAD.
+    let mut body = Capped::new(url, cap, incoming.size_hint().exact())?;
     while let Some(frame) = incoming.frame().await {
-        let frame = frame.map_err(|error| classify(&*error, url, Phase::Body))?;
-        // Trailers are none of the body.
-        let Ok(piece) = frame.into_data() else { continue };
-        if !fits(body.len(), piece.len(), cap) {
-            return Err(too_large(url, cap));
+        let frame = frame.map_err(|error| classify(&*boxed(error), url, Phase::Body))?;
+        // Trailers are not part of the body.
+        if let Ok(piece) = frame.into_data() {
+            body.push(&piece)?;
         }
-        body.extend_from_slice(&piece);
     }
-    body.shrink_to_fit();
-    Ok(body.into())
+    Ok(body.finish())
 }
 
-/// Whether that many more bytes stay under the cap; sizes that cannot be counted do not.
+/// The error of a body, which is a boxed one already with the feature `compression`.
+fn boxed(error: impl Into<Box<dyn Error + Send + Sync>>) -> Box<dyn Error + Send + Sync> {
+    error.into()
+}
+
+/// A body in the making, which never grows past its cap.
+pub(super) struct Capped<'u> {
+    url: &'u Url,
+    cap: u64,
+    body: Vec<u8>,
+}
+
+impl<'u> Capped<'u> {
+    /// An empty body; an error if the announced length is over the cap.
+    pub(super) fn new(url: &'u Url, cap: u64, length: Option<u64>) -> Result<Self, FetchError> {
+        if length.is_some_and(|length| length > cap) {
+            return Err(too_large(url, cap));
+        }
+        Ok(Self { url, cap, body: Vec::new() })
+    }
+
+    pub(super) fn push(&mut self, piece: &[u8]) -> Result<(), FetchError> {
+        if !fits(self.body.len(), piece.len(), self.cap) {
+            return Err(too_large(self.url, self.cap));
+        }
+        self.body.extend_from_slice(piece);
+        Ok(())
+    }
+
+    pub(super) fn finish(mut self) -> Bytes {
+        self.body.shrink_to_fit();
+        self.body.into()
+    }
+}
+
+/// Whether `more` bytes stay within the cap; a sum that overflows does not.
 fn fits(so_far: usize, more: usize, cap: u64) -> bool {
     so_far.checked_add(more).and_then(|total| u64::try_from(total).ok()).is_some_and(|total| total <= cap)
 }

@@ -8,16 +8,15 @@
 //!
 //! What always holds:
 //!
-//! - One call sends one request per hop and no more. The library below knows no redirects (they are followed here, where
-//!   each hop can be guarded and the user's headers dropped), and no proxies, cookies or referers that nobody asked for.
-//! - A kept-alive connection that the server has closed is found closed before use, and a new one is opened. If the close
-//!   crosses the request on the wire, the attempt fails, visibly, as [`Reset`](super::FetchErrorKind::Reset): nobody can
-//!   know whether the server acted on it, and sending it again would be a request that no schedule accounts for. Only a
-//!   request of which no byte was written may move to another connection; no server sees it twice.
-//! - There are two connection pools. Once a public address has answered with a redirect, the rest of the chain goes
-//!   through a client whose resolver knows no local addresses. Checking the address after the response would be too
-//!   late: the request would have been sent.
-//! - No clock: whoever calls drops the future to end a request, and its connection goes with it.
+//! - One call sends one request per hop. The library below adds no redirects (they are followed here, where each hop is
+//!   guarded and the user's headers are dropped), proxies, cookies or referers.
+//! - A kept-alive connection that the server has closed is detected before use and replaced. If the close crosses the request
+//!   on the wire, the attempt fails as [`Reset`](crate::fetch::FetchErrorKind::Reset): the server may have acted on it, and a
+//!   second request would be one that no schedule counts. Only a request of which no byte was written moves to another
+//!   connection; no server sees it twice.
+//! - There are two connection pools. After a public address has redirected, the rest of the chain uses a pool whose resolver
+//!   allows no local addresses. Checking the address after the response would be too late: the request would have been sent.
+//! - No clock: the caller drops the future to end a request, and its connection closes.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -25,10 +24,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Method;
-use http::header::{
-    ACCEPT, CONNECTION, CONTENT_LENGTH, HOST, HeaderValue, InvalidHeaderValue, TRANSFER_ENCODING, USER_AGENT,
-};
+use http::header::{HeaderValue, InvalidHeaderValue, USER_AGENT};
 use http_body_util::Full;
 use hyper_util::client::legacy::Error;
 use hyper_util::client::legacy::connect::HttpInfo;
@@ -36,7 +32,7 @@ use rustls::RootCertStore;
 use url::Url;
 
 use super::body;
-use super::failure::{Phase, authority, classify, refused_hop, unsendable};
+use super::failure::{Phase, classify, refused_hop, unsendable};
 use super::guard::Guard;
 use super::ranges;
 use super::redirect::{self, MAX_REDIRECTS};
@@ -46,12 +42,12 @@ use super::tls::{self, PemProblem};
 use crate::clock::BoxFuture;
 use crate::fetch::{Fetch, FetchError, FetchErrorKind, Request, Response};
 
-/// How long an unused connection is kept. It spans the shortest ordinary interval (10 s); longer would keep a socket
-/// for every origin of a large fleet of polls, and meet more servers that have closed theirs.
+/// The age at which an unused connection is closed. It spans the shortest ordinary interval (10 s); a longer time would keep
+/// a socket for every origin of many polls, and meet more connections that the server has closed.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// The most unused connections kept per origin: as many as there are requests in flight to one, unless told otherwise.
-/// With fewer, polls that are due together would open connections anew each time.
+/// The most unused connections per origin: the default of requests in flight to one origin. With fewer, polls that are due
+/// together would open new connections each time.
 const IDLE_PER_ORIGIN: usize = 16;
 
 /// A [`Fetch`] over HTTP/1.1 and HTTP/2 with connection reuse, TLS and a [`Guard`]. Clones share everything.
@@ -82,16 +78,16 @@ pub struct HttpClient {
 
 #[derive(Debug)]
 struct Inner {
-    /// For hops that the user chose.
+    /// For URLs that the user chose.
     first: Route,
-    /// For hops after a public one.
+    /// For URLs that a public server redirected to.
     after_public: Route,
     user_agent: HeaderValue,
     has_roots: bool,
 }
 
 impl HttpClient {
-    /// A client that asks public addresses only and trusts the system's certificates.
+    /// A client that connects to public addresses only and trusts the system's certificates.
     ///
     /// # Errors
     /// If TLS cannot be set up.
@@ -99,7 +95,7 @@ impl HttpClient {
         Self::builder().build()
     }
 
-    /// A client to be configured.
+    /// Configures a client.
     pub fn builder() -> HttpClientBuilder {
         HttpClientBuilder::new()
     }
@@ -116,18 +112,16 @@ impl Fetch for HttpClient {
 }
 
 impl Inner {
-    /// `after_public` says whether a public server has already had a say in where the request goes.
+    /// `after_public`: whether a public server has chosen the URL, by a redirect.
     ///
-    /// A future is made for every request, and what it keeps while it waits is kept once: an `async fn` would have room for
-    /// its arguments beside the variables that they become, and for whatever was lent before it waited.
+    /// Each request allocates this future, so it holds its state once: an `async fn` would hold its arguments beside the
+    /// variables that they become, and all borrows before the first wait.
     fn fetch(
         self: Arc<Self>,
         mut hop: Request,
         mut after_public: bool,
     ) -> impl Future<Output = Result<Response, FetchError>> + Send + 'static {
-        for name in [HOST, CONTENT_LENGTH, CONNECTION, TRANSFER_ENCODING] {
-            hop.headers.remove(name);
-        }
+        route::remove_framing(&mut hop.headers);
         async move {
             for _ in 0..=MAX_REDIRECTS {
                 let sent = self.send(&hop, after_public)?;
@@ -139,18 +133,15 @@ impl Inner {
                     return Ok(Response::new(status.as_u16(), headers, body));
                 };
                 let peer = response.extensions().get::<HttpInfo>().map(HttpInfo::remote_addr);
-                // An address that cannot be told counts as public: that is the stricter reading.
+                // An unknown address counts as public: the stricter reading.
                 after_public |= peer.is_none_or(|address| ranges::is_public(address.ip()));
                 hop = redirect::follow(hop, status, target)?;
             }
-            Err(redirect::refused(format!(
-                "more than {MAX_REDIRECTS} redirects, the last one to {}; it may be a loop",
-                authority(&hop.url)
-            )))
+            Err(redirect::too_many(&hop.url))
         }
     }
 
-    /// Sends one hop; what it returns waits for the head of the response.
+    /// Sends one hop; the future returns at the head of the response.
     fn send(
         &self,
         hop: &Request,
@@ -170,14 +161,8 @@ impl Inner {
         *request.uri_mut() = route::uri(&hop.url).ok_or_else(|| unsendable(&hop.url))?;
         let headers = request.headers_mut();
         headers.clone_from(&hop.headers);
-        // Any of them may hold a secret: kept out of debug output, and out of HTTP/2's compression tables.
-        headers.values_mut().for_each(|value| value.set_sensitive(true));
+        route::add_standard_headers(headers, hop);
         headers.entry(USER_AGENT).or_insert_with(|| self.user_agent.clone());
-        headers.entry(ACCEPT).or_insert(HeaderValue::from_static("application/json, */*;q=0.1"));
-        // Otherwise some servers ask for a length (411); the Fetch standard has it too.
-        if hop.body.is_none() && matches!(hop.method, Method::POST | Method::PUT | Method::PATCH) {
-            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-        }
         Ok(route.send(request))
     }
 }
@@ -216,7 +201,7 @@ impl HttpClientBuilder {
         }
     }
 
-    /// Who may be asked; [`Guard::public_only`] unless given.
+    /// The addresses that the client may connect to; [`Guard::public_only`] by default.
     pub fn guard(mut self, guard: Guard) -> Self {
         self.guard = guard;
         self
@@ -241,41 +226,38 @@ impl HttpClientBuilder {
         Ok(self)
     }
 
-    /// Whether the system's certificates are trusted; yes unless told otherwise.
+    /// Whether the certificates of the system are trusted; true by default.
     pub fn system_roots(mut self, trusted: bool) -> Self {
         self.system_roots = trusted;
         self
     }
 
-    /// The `user-agent` of requests that bring none; `poll/<version>` unless given.
+    /// The `user-agent` of requests without one; `poll/<version>` by default.
     pub fn user_agent(mut self, user_agent: impl Into<String>) -> Self {
         self.user_agent = user_agent.into();
         self
     }
 
-    /// How long an unused connection is kept for the next request; 15 s unless given. Zero keeps none.
+    /// The age at which an unused connection is closed; 15 s by default. Zero keeps none.
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.idle_timeout = timeout;
         self
     }
 
-    /// How many unused connections are kept per origin; 16 unless given, which is what
-    /// [`Limits::per_origin`](crate::Limits::per_origin) is by default.
+    /// The most unused connections per origin; 16 by default, as [`Limits::per_origin`](crate::Limits::per_origin).
     pub fn idle_per_origin(mut self, connections: usize) -> Self {
         self.idle_per_origin = connections;
         self
     }
 
-    /// Uses these addresses for a host name instead of asking DNS. The guard judges them as it judges all others.
+    /// Uses these addresses for a host name instead of DNS. The guard checks them like all others.
     pub fn resolve(mut self, host: impl AsRef<str>, addresses: impl IntoIterator<Item = IpAddr>) -> Self {
         // URLs carry host names in lower case.
         self.fixed.insert(host.as_ref().to_ascii_lowercase(), addresses.into_iter().collect());
         self
     }
 
-    /// Builds the client. Reads the system's certificates, from disk.
-    ///
-    /// Having none is not an error until https is asked for: http works without.
+    /// Builds the client. Reads the certificates of the system from disk. Without certificates, only https requests fail.
     ///
     /// # Errors
     /// If the user agent is not a header value, or TLS cannot be set up.
@@ -344,18 +326,19 @@ impl std::error::Error for ClientError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::Method;
     use test_support::{Reply, Server};
 
-    /// Small pieces of memory are handed out fast, larger ones are searched for; one is needed for each request.
+    /// Each request allocates this future, and small allocations are faster.
     #[test]
-    fn an_exchange_needs_little_room() {
+    fn the_future_of_a_request_is_small() {
         let client = HttpClient::builder().build().unwrap();
         let request = Request::new(Method::GET, "http://127.0.0.1/".parse().unwrap(), 100);
-        let room = size_of_val(&Arc::clone(&client.inner).fetch(request, false));
-        assert!(room <= 1024, "{room} bytes");
+        let size = size_of_val(&Arc::clone(&client.inner).fetch(request, false));
+        assert!(size <= 1024, "{size} bytes");
     }
 
-    /// No machine that runs tests has a public address to redirect from, so the chain is entered half-way.
+    /// Test machines have no public address to redirect from, so this enters the chain after the redirect.
     #[tokio::test]
     async fn after_a_public_hop_local_addresses_are_out_of_reach() {
         let server = Server::start(Reply::text("internal")).await;

@@ -1,11 +1,11 @@
-//! What went wrong, out of an HTTP client's error: one kind and one short sentence.
+//! Classifies the error of an HTTP client: one kind and one short sentence.
 //!
-//! The client nests errors five deep, and their texts repeat the URL with its query. So nothing of those texts is
-//! passed on: the chain is searched for the cause that tells most (name, then certificate, then socket, then protocol),
-//! and the sentence is written here, about the host and port that the user wrote.
+//! The client nests errors five deep, and their texts repeat the URL with its query. None of these texts is passed on: the
+//! chain is searched for the most telling cause (name, then certificate, then socket, then protocol), and the sentence is
+//! written here, about the host and port of the user's URL.
 //!
-//! `rustls` is named here for its error type, in the version that `hyper-rustls` uses. Should those part ways one day,
-//! downcasts stop judgement anything, and the tests of certificates fail.
+//! The downcasts to `rustls::Error` need the version of `rustls` that `hyper-rustls` uses. If the versions differ, the
+//! downcasts find nothing and the tests of certificates fail.
 
 use std::error::Error;
 use std::io;
@@ -17,16 +17,16 @@ use url::Url;
 use super::resolve::{Refusal, Unresolved};
 use crate::fetch::{FetchError, FetchErrorKind};
 
-/// How far the request had come.
+/// The progress of the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// Until the head of the response was there.
+    /// Before the head of the response.
     Head,
-    /// While its body was read.
+    /// In the body of the response.
     Body,
 }
 
-/// Host and, where it is written, port: the part of a URL that error messages show.
+/// The host and the explicit port of a URL: the part that error messages show.
 pub(super) fn authority(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
@@ -43,7 +43,7 @@ pub(super) fn classify(error: &(dyn Error + 'static), url: &Url, phase: Phase) -
         return broken_tls(tls, &place);
     }
     let http = find::<hyper::Error>(error);
-    // Under a body the client's own errors always wrap the connection's; without one, the decompressor complains.
+    // In a body, an error of the client wraps one of the connection; any other comes from the decompressor.
     if phase == Phase::Body && http.is_none() {
         return FetchError::new(
             FetchErrorKind::BadEncoding,
@@ -71,7 +71,7 @@ pub(super) fn classify(error: &(dyn Error + 'static), url: &Url, phase: Phase) -
 
 /// A URL that no request line can carry.
 pub(super) fn unsendable(url: &Url) -> FetchError {
-    /// Of a URI of the crate `http`.
+    /// The limit of the crate `http`.
     const LONGEST: usize = 65_534;
     FetchError::new(
         FetchErrorKind::Protocol,
@@ -84,7 +84,7 @@ pub(super) fn unsendable(url: &Url) -> FetchError {
     )
 }
 
-/// A hop that the policy refuses before anybody is asked.
+/// The error of a hop that the policy refuses before a request.
 pub(super) fn refused_hop(refusal: &Refusal) -> FetchError {
     FetchError::new(refusal_kind(refusal), refusal.to_string())
 }
@@ -96,7 +96,7 @@ const fn refusal_kind(refusal: &Refusal) -> FetchErrorKind {
     }
 }
 
-fn unresolved_name(unresolved: &Unresolved) -> FetchError {
+pub(super) fn unresolved_name(unresolved: &Unresolved) -> FetchError {
     let kind = match unresolved {
         Unresolved::NoSuchHost { .. } => FetchErrorKind::NoSuchHost,
         Unresolved::Unavailable { .. } => FetchErrorKind::Dns,
@@ -132,7 +132,7 @@ fn broken_tls(error: &rustls::Error, place: &str) -> FetchError {
             CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
                 certificate("is not meant for servers")
             }
-            // A version 1 certificate, a CA used as a server, an unsupported algorithm: rare, and named best by rustls.
+            // Rare (a version 1 certificate, a CA as a server, an unsupported algorithm), and described best by rustls.
             other => certificate(&format!("is not acceptable: {other}")),
         },
         rustls::Error::NoCertificatesPresented => certificate("is missing: the server shows none"),
@@ -186,7 +186,7 @@ fn broken_socket(error: &io::Error, place: &str, connecting: bool) -> FetchError
         _ if connecting && out_of_sockets(error) => connect(format!(
             "no socket is left for {place}: too many files are open; raise the limit (ulimit -n)"
         )),
-        // The text of an error number comes from the operating system and names nothing of the request.
+        // The text of an error number comes from the operating system and contains nothing of the request.
         _ if connecting => connect(match error.raw_os_error() {
             Some(number) => format!("cannot connect to {place}: {}", io::Error::from_raw_os_error(number)),
             None => format!("cannot connect to {place}: {}", error.kind()),
@@ -207,7 +207,7 @@ fn reset(message: String) -> FetchError {
 
 /// The first error of type `E` in the chain.
 ///
-/// `io::Error` hides what it wraps from `source()`, and TLS errors arrive wrapped in one; so those are opened.
+/// `source()` of an `io::Error` skips the wrapped error, and TLS errors arrive wrapped in one, so these are unwrapped.
 fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
     let mut cause = Some(error);
     while let Some(error) = cause {
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn sockets_that_fail_are_told_apart() {
+    fn socket_errors_are_classified() {
         for (error, connecting, kind, message) in [
             (
                 io::ErrorKind::ConnectionRefused.into(),

@@ -1,8 +1,8 @@
-//! Who may be asked: the policy about addresses and URLs.
+//! The guard: which addresses and URLs the client may request.
 //!
-//! A poll's URL is often chosen by somebody else than whoever runs the poller, and so are the names in DNS and the
-//! redirects of a server. Without a guard any of them could make this process ask the machine itself, its network or a
-//! cloud's metadata service. The policy is data, its check a pure function of an address; this holds:
+//! Often the operator of the poller does not choose a poll's URL, the names in DNS or the redirects of a server. Without a
+//! guard, each of them could make this process send requests to its own machine, its network or a cloud's metadata service.
+//! The guard is data, and its check is a pure function of an address:
 //!
 //! ```text
 //!   URL ──► check_url: scheme, credentials, host ──► IP literal ──────────────► check ──► connect
@@ -10,11 +10,11 @@
 //!    └──────────────────────────── redirect ◄──────────────────────────────────────────────────── response
 //! ```
 //!
-//! - The addresses checked are those connected to: the check sits in the resolver, so a name that changes its answer
-//!   between check and use (DNS rebinding) gains nothing. Checking a name beforehand would leave that gap.
+//! - The checked addresses are those of the connection: the check is in the resolver, so a name that changes its addresses
+//!   between check and use (DNS rebinding) gains nothing. A check of the name beforehand would leave that gap.
 //! - IP literals never reach a resolver; [`Guard::check_url`] checks them, for the first URL and for every redirect.
 //! - A denied network wins over an allowed one, and an allowed one over the built-in ranges.
-//! - What an IPv6 address stands for (IPv4-mapped, NAT64, 6to4) is checked as well as the address itself.
+//! - The IPv4 address inside an IPv6 address (IPv4-mapped, NAT64, 6to4) is checked as well as the address itself.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -25,7 +25,7 @@ use url::{Host, Url};
 
 use super::ranges::{self, Class, Range};
 
-/// Which addresses may be asked.
+/// Which addresses may be requested.
 ///
 /// ```
 /// use poller::http::Guard;
@@ -50,55 +50,56 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// Public addresses only: the default of the library, which does not know who wrote a URL.
+    /// Public addresses only: the default, because a library does not know who wrote a URL.
     #[must_use]
     pub fn public_only() -> Self {
         Self::default()
     }
 
-    /// Public, loopback and private addresses: for a person who polls from their own machine.
+    /// Public, loopback and private addresses: for a tool whose user writes the URLs.
     ///
-    /// Private are those of RFC 1918, the shared address space 100.64.0.0/10, and IPv6's unique local addresses. Link-local addresses, cloud metadata services, multicast and reserved ranges stay forbidden.
+    /// Private are those of RFC 1918, the shared address space 100.64.0.0/10, and IPv6's unique local addresses. Link-local
+    /// addresses, cloud metadata services, multicast and reserved ranges stay forbidden.
     #[must_use]
     pub fn local() -> Self {
         Self { local: true, ..Self::default() }
     }
 
-    /// Allows a network whatever range it is in.
+    /// Allows a network, in any range.
     #[must_use]
     pub fn allow(mut self, network: IpNet) -> Self {
         self.allow.push(network);
         self
     }
 
-    /// Forbids a network whatever else allows it.
+    /// Denies a network, even if another rule allows it.
     #[must_use]
     pub fn deny(mut self, network: IpNet) -> Self {
         self.deny.push(network);
         self
     }
 
-    /// The networks allowed beside the ranges.
+    /// The allowed networks.
     #[must_use]
     pub fn allowed(&self) -> &[IpNet] {
         &self.allow
     }
 
-    /// The networks denied.
+    /// The denied networks.
     #[must_use]
     pub fn denied(&self) -> &[IpNet] {
         &self.deny
     }
 
-    /// The same guard for what a public server redirects to: only public addresses, as far as this one allows them.
+    /// The guard for redirects of a public server: public addresses only, as far as this guard allows them.
     ///
-    /// Whoever runs a public server may not choose what this process asks inside its own network, even if the user may.
+    /// A public server must not choose requests inside the network of this process, even where the user may.
     #[must_use]
     pub fn without_local(&self) -> Self {
         Self { local: false, allow: Vec::new(), deny: self.deny.clone() }
     }
 
-    /// Whether an address may be asked.
+    /// Whether an address may be requested.
     ///
     /// # Errors
     /// The range or network that forbids it. Takes time linear in the number of ranges and networks.
@@ -121,8 +122,8 @@ impl Guard {
         }
     }
 
-    /// Whether a URL may be asked, as far as it tells: http or https, no credentials, and an allowed address if its
-    /// host is one. Names are checked when they are resolved.
+    /// Whether a URL may be requested: http or https, no credentials, and an allowed address if its host is an IP literal.
+    /// Names are checked when they are resolved.
     ///
     /// # Errors
     /// What forbids it. The message never shows credentials, path or query.
@@ -181,12 +182,12 @@ enum Reason {
 }
 
 impl Forbidden {
-    /// Whether allowing a network would help.
+    /// Whether an allowed network would lift this refusal.
     pub(super) const fn can_be_allowed(&self) -> bool {
         matches!(self.reason, Reason::Range { .. })
     }
 
-    /// The address, where one is the reason.
+    /// The address, if the reason is one.
     #[must_use]
     pub const fn address(&self) -> Option<IpAddr> {
         match &self.reason {

@@ -1,26 +1,25 @@
-//! The special address ranges, and which of them an address is in.
+//! The table of address ranges that are not public.
 //!
 //! The tables follow the IANA special-purpose address registries (RFC 6890, as updated up to 2025), widened where a
 //! narrower entry would be of no use to an HTTP client: all of 2001::/23 is closed although parts of it are routable,
 //! and so is everything outside 2000::/3, the only block of IPv6 from which public addresses are given out.
 //!
-//! An IPv6 address can stand for an IPv4 one, and whoever may choose the address may choose that form. [`stands_for`]
-//! takes it out, so that `::ffff:127.0.0.1`, `64:ff9b::7f00:1` and `2002:7f00:1::` are judged as 127.0.0.1. Matching
-//! prefixes by hand is preferred to `IpAddr::is_global`, which is unstable, knows no embedded forms, and could change
-//! a security decision with a compiler upgrade.
+//! An IPv6 address can embed an IPv4 address, and an attacker may use that form. [`stands_for`] extracts it, so
+//! `::ffff:127.0.0.1`, `64:ff9b::7f00:1` and `2002:7f00:1::` are judged as 127.0.0.1. `IpAddr::is_global` was rejected: it is
+//! unstable, ignores embedded addresses, and could change a security decision with a compiler upgrade.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-/// What kind of address it is, as far as deciding who may be asked goes.
+/// The class of a range, by which the guard decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Class {
     /// This machine.
     Loopback,
-    /// Somebody's own network: RFC 1918, shared address space, unique local addresses.
+    /// A private network: RFC 1918, shared address space, unique local addresses.
     Private,
-    /// Never a sensible destination: link-local, cloud metadata, multicast, reserved, documentation.
+    /// Never a valid destination: link-local, cloud metadata, multicast, reserved, documentation.
     Special,
 }
 
@@ -44,10 +43,10 @@ const fn v6(segments: [u16; 8], prefix: u8, name: &'static str, class: Class) ->
 
 use Class::{Loopback, Private, Special};
 
-/// The first range that contains an address is the one it is in, so narrow ranges come before wide ones.
+/// The first range that contains an address counts, so narrow ranges come before wide ones.
 #[rustfmt::skip]
 const RANGES: &[Range] = &[
-    // Where clouds answer with credentials. Not all of them are inside a range that is closed anyway.
+    // Services that give credentials to any caller. Some lie outside all other ranges of this table.
     v4(169, 254, 169, 254, 32, "cloud metadata", Special),
     v4(100, 100, 100, 200, 32, "cloud metadata", Special),
     v4(168, 63, 129, 16, 32, "cloud metadata", Special),
@@ -92,12 +91,12 @@ const RANGES: &[Range] = &[
     v6([0x8000, 0, 0, 0, 0, 0, 0, 0], 1, "unassigned", Special),
 ];
 
-/// The range an address is in; none for a public one. The address is taken as it is: see [`stands_for`].
+/// The range of an address; `None` for a public one. Embedded addresses are not extracted: see [`stands_for`].
 pub(super) fn range_of(address: IpAddr) -> Option<Range> {
     RANGES.iter().find(|range| range.network.contains(&address)).copied()
 }
 
-/// Whether an address is public, embedded IPv4 addresses taken into account.
+/// Whether an address, or the IPv4 address embedded in it, is public.
 pub(super) fn is_public(address: IpAddr) -> bool {
     range_of(stands_for(address).unwrap_or(address)).is_none()
 }
@@ -171,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn disguises_are_seen_through() {
+    fn embedded_addresses_are_judged_as_ipv4() {
         for (address, expected) in [
             ("::ffff:127.0.0.1", "loopback"),
             ("::ffff:169.254.169.254", "cloud metadata"),

@@ -1,11 +1,11 @@
-//! Where a redirect leads, and what of the request goes there: decisions only, no I/O.
+//! The target of a redirect, and the request that goes there: decisions without I/O.
 //!
-//! The rules are POLL.md's. They are stricter than a browser's where a poll carries secrets: every header of the user is
-//! dropped for good once the origin (scheme, host, port) changes, because a key may hide in a header of any name; an HTTP
-//! client's own list of sensitive headers cannot know it. Which addresses a hop may go to is the guard's business.
+//! The rules are stricter than those of a browser, because polls carry secrets: all headers of the user are dropped once the
+//! origin (scheme, host, port) changes. A key may be in a header of any name, which the list of sensitive headers of an HTTP
+//! client cannot know. The guard decides which addresses a hop may go to.
 //!
-//! A 3xx is a redirect only if it is 301, 302, 303, 307 or 308 and says where to. Every other one (300, 304, a redirect
-//! without `location`) is a response like any other, and the filters judge it.
+//! A redirect is a 301, 302, 303, 307 or 308 with a `location`. Any other 3xx is a response like any other, and the filters
+//! judge it.
 
 use http::header::{CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LOCATION, CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, Method, StatusCode};
@@ -17,7 +17,7 @@ use crate::fetch::{FetchError, FetchErrorKind, Request};
 /// The most redirects that one request follows.
 pub(super) const MAX_REDIRECTS: usize = 10;
 
-/// The URL that a response redirects to; none if it is not a redirect.
+/// The URL that a response redirects to; `None` if it is not a redirect.
 pub(super) fn target(url: &Url, status: StatusCode, headers: &HeaderMap) -> Result<Option<Url>, FetchError> {
     if !matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308) {
         return Ok(None);
@@ -40,7 +40,7 @@ pub(super) fn target(url: &Url, status: StatusCode, headers: &HeaderMap) -> Resu
     }
 }
 
-/// The request as it goes on to `target`.
+/// The request to the target of a redirect.
 pub(super) fn follow(mut request: Request, status: StatusCode, target: Url) -> Result<Request, FetchError> {
     let crosses_origin = request.url.origin() != target.origin();
     if request.url.scheme() == "https" && target.scheme() == "http" {
@@ -75,7 +75,14 @@ pub(super) fn follow(mut request: Request, status: StatusCode, target: Url) -> R
     Ok(request)
 }
 
-/// A redirect that is not followed.
+pub(super) fn too_many(last: &Url) -> FetchError {
+    refused(format!(
+        "more than {MAX_REDIRECTS} redirects, the last one to {}; it may be a loop",
+        authority(last)
+    ))
+}
+
+/// The error of a redirect that is not followed.
 pub(super) fn refused(message: String) -> FetchError {
     FetchError::new(FetchErrorKind::Redirect, message)
 }

@@ -1,14 +1,14 @@
-//! Names to addresses, through the guard.
+//! Resolves names through the guard.
 //!
-//! Only addresses that the policy allows leave this module, so a connection to a forbidden one cannot even be tried.
-//! If some of a name's addresses are forbidden, the others are used; if all are, the lookup fails and says why.
+//! Only allowed addresses leave this module, so no connection to a forbidden address is tried. If some addresses of a name
+//! are forbidden, the others are used; if all are, the lookup fails and says why.
 //!
-//! The system resolver is asked (hosts file, search domains, mDNS and company set-ups keep working), by `getaddrinfo`
-//! on tokio's blocking threads. `tokio::net::lookup_host` does the same but throws away the code that tells "there is no
-//! such name" from "no answer just now"; the `dns-lookup` crate keeps it. A resolver in Rust would answer differently
-//! from every other program on the machine. There is no cache: the system has one if it is wanted.
+//! Lookups use the system resolver (hosts file, search domains and mDNS work) by `getaddrinfo` on tokio's blocking threads.
+//! `tokio::net::lookup_host` does the same, but loses the code that tells "no such name" from "no answer now"; the crate
+//! `dns-lookup` keeps it. A resolver in Rust would answer differently from other programs on the machine. There is no cache:
+//! the system may have one.
 //!
-//! A lookup that has begun cannot be interrupted: when its request is dropped, the blocking thread ends by itself.
+//! A started lookup cannot be interrupted: if its request is dropped, the blocking thread ends by itself.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -24,19 +24,19 @@ use url::{Host, Url};
 use super::guard::{Forbidden, Guard};
 use crate::clock::BoxFuture;
 
-/// Answers given by whoever made the client, instead of DNS.
+/// Addresses of host names, configured instead of DNS.
 pub(super) type FixedAnswers = Arc<HashMap<String, Vec<IpAddr>>>;
 
-/// The guard as it applies to one hop.
+/// The guard for one hop.
 #[derive(Clone, Debug)]
 pub(super) struct HopPolicy {
     guard: Guard,
-    /// The guard without local addresses, once a public server has had a say in where the request goes.
+    /// The guard without local addresses, after a redirect by a public server.
     outward: Option<Guard>,
 }
 
 impl HopPolicy {
-    /// For hops that nobody but the user chose.
+    /// For hops that only the user chose.
     pub(super) const fn first(guard: Guard) -> Self {
         Self { guard, outward: None }
     }
@@ -52,7 +52,7 @@ impl HopPolicy {
         self.outward.as_ref().map_or(Ok(()), |guard| guard.check(address)).map_err(Refusal::Inward)
     }
 
-    /// Checks what the URL alone tells.
+    /// Checks the URL; a name is checked when it is resolved.
     pub(super) fn check_url(&self, url: &Url) -> Result<(), Refusal> {
         self.guard.check_url(url).map_err(Refusal::Forbidden)?;
         match url.host() {
@@ -63,12 +63,12 @@ impl HopPolicy {
     }
 }
 
-/// Why a hop may not go to an address.
+/// Why the policy refuses an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
     /// The guard forbids it.
     Forbidden(Forbidden),
-    /// The guard allows it to the user, but not to the public server that redirected there.
+    /// The guard allows it for the user, but not for a redirect of a public server.
     Inward(Forbidden),
 }
 
@@ -84,7 +84,7 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// Why a name gave no address to connect to.
+/// Why a lookup gave no address.
 #[derive(Debug)]
 pub(super) enum Unresolved {
     NoSuchHost { host: String },
@@ -110,7 +110,7 @@ impl fmt::Display for Unresolved {
 
 impl std::error::Error for Unresolved {}
 
-/// The resolver of one HTTP client: a policy, and answers that replace DNS.
+/// The resolver of a connection pool: a policy, and addresses that replace DNS.
 #[derive(Clone, Debug)]
 pub(super) struct GuardedResolver {
     pub(super) policy: HopPolicy,
@@ -118,7 +118,7 @@ pub(super) struct GuardedResolver {
 }
 
 impl GuardedResolver {
-    async fn addresses(self, host: String) -> Result<Vec<IpAddr>, Unresolved> {
+    pub(super) async fn addresses(self, host: String) -> Result<Vec<IpAddr>, Unresolved> {
         let found = match self.fixed.get(&host) {
             Some(addresses) => addresses.clone(),
             None => system_lookup(host.clone()).await?,
@@ -151,7 +151,7 @@ impl Service<Name> for GuardedResolver {
     fn call(&mut self, name: Name) -> Self::Future {
         let lookup = self.clone().addresses(name.as_str().to_owned());
         Box::pin(async move {
-            // Port 0 stands for the URL's own port.
+            // Port 0 stands for the port of the URL.
             let sockets = lookup.await?.into_iter().map(|address| SocketAddr::new(address, 0));
             Ok(sockets.collect::<Vec<_>>().into_iter())
         })
@@ -177,7 +177,7 @@ async fn system_lookup(host: String) -> Result<Vec<IpAddr>, Unresolved> {
 }
 
 fn getaddrinfo(host: &str) -> Result<Vec<IpAddr>, LookupError> {
-    // Asking for streams only keeps each address from being listed once per socket type.
+    // Without a socket type, each address would be listed once per type.
     let hints = AddrInfoHints { socktype: SockType::Stream.into(), ..AddrInfoHints::default() };
     let answers = dns_lookup::getaddrinfo(Some(host), None, Some(hints))?;
     Ok(answers.filter_map(Result::ok).map(|answer| answer.sockaddr.ip()).collect())

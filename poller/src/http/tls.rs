@@ -1,12 +1,12 @@
-//! Which certificates are trusted, and the TLS configuration made of them.
+//! Trusted certificates and the TLS configuration.
 //!
-//! Every configuration names its crypto provider (ring) itself. A process-wide default is never installed: that choice
-//! belongs to the program, and a library that makes it breaks the next one that does.
+//! Each configuration names its crypto provider (ring). A library must not install the process-wide default: that choice
+//! belongs to the program.
 //!
-//! The roots are the system's, read once per client, and those the user adds. A container without any is ordinary and
-//! polls http well, so having no roots is no error here; [`Trust::has_roots`] lets the client refuse https with a message
-//! that helps instead of a handshake that fails with "unknown issuer". Certificates are not checked for revocation, as
-//! in most programs that are not browsers.
+//! The roots are those of the system, read once per client, and those that the user adds. Containers often have none and
+//! still poll http, so missing roots are no error here; [`Trust::has_roots`] lets the client refuse https with a helpful
+//! message instead of a handshake that fails with "unknown issuer". Like most programs that are not browsers, this does not
+//! check revocation.
 
 use std::sync::Arc;
 
@@ -14,14 +14,14 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 
-/// The trusted roots and what goes with them.
+/// A TLS configuration with its trusted roots.
 #[derive(Clone, Debug)]
 pub(super) struct Trust {
     pub(super) config: ClientConfig,
     pub(super) has_roots: bool,
 }
 
-/// Why a PEM text gives no trusted root.
+/// Why a PEM text is refused.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum PemProblem {
     #[error("expected certificates as PEM (-----BEGIN CERTIFICATE-----), found none")]
@@ -47,7 +47,7 @@ pub(super) fn add_pem(roots: &mut RootCertStore, pem: &[u8]) -> Result<(), PemPr
 pub(super) fn trust(extra: RootCertStore, system: bool) -> Result<Trust, rustls::Error> {
     let mut roots = extra;
     if system {
-        // What cannot be read is missing from the roots; with none left, https requests say so.
+        // Unreadable certificates are skipped; without any root, https requests report it.
         let found = rustls_native_certs::load_native_certs();
         roots.add_parsable_certificates(found.certs);
     }

@@ -288,17 +288,10 @@ async fn a_poll_is_cancelled_by_the_runner_or_without_one() {
         assert_eq!(changes.cancelling, [key("b")], "{name}");
         let new: Vec<_> = changes.open.polls.iter().map(|poll| poll.key.key()).collect();
         assert_eq!(new, ["c"], "{name}: a poll that was not created by the runner");
-        let outcome = outcome_of_cancel();
-        store.finish(key("b"), outcome).await.unwrap();
+        store.finish(key("b"), outcome(b"1").await).await.unwrap();
         assert!(store.changes().await.unwrap().cancelling.is_empty(), "{name}: it has ended");
         assert!(store.changes_every().is_some(), "{name}: the runner looks for such requests");
     }
-}
-
-fn outcome_of_cancel() -> Arc<Outcome> {
-    let text = r#"{"outcome": "cancelled", "attempts": 0, "restarts": 0, "startedAt": "2026-01-01T00:00:00Z",
-        "endedAt": "2026-01-01T00:00:01Z"}"#;
-    Arc::new(serde_json::from_str(text).unwrap())
 }
 
 /// All open polls that this run has not loaded yet.
