@@ -52,6 +52,10 @@
 //! ([`secret`]).
 
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(feature = "sqlite"),
+    expect(dead_code, unused_imports, reason = "only a durable store seals specs and reads them back")
+)]
 
 mod background_poll;
 mod clock;

@@ -23,7 +23,7 @@ use futures_util::future::{OptionFuture, try_join_all};
 use futures_util::{FutureExt as _, StreamExt as _};
 use poller::http::{Guard, HttpClient};
 use poller::secret::AllowAll;
-use poller::store::{Store as _, StoreError};
+use poller::store::{Store as _, StoreAdmin as _, StoreError};
 use poller::{
     Accepted, Clock as _, Event, Limits, Outcome, OutcomeKind, PollHandle, PollKey, PollSpec, Poller,
     PollerEvent, PollerEvents, ShutdownReport, SqliteStore, StoreOperation, SystemClock, Timestamp,

@@ -8,6 +8,8 @@ mod crowd;
 mod damage;
 mod events;
 mod fetch;
+#[cfg(feature = "reqwest")]
+mod fetch_reqwest;
 mod files;
 mod http;
 mod lifecycle;

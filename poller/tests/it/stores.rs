@@ -270,10 +270,10 @@ async fn a_poll_is_cancelled_by_the_runner_or_without_one() {
         store.create(poll("a", 1)).await.unwrap();
         store.create(poll("b", 1)).await.unwrap();
         assert_eq!(store.runner().await.unwrap(), None, "{name}");
-        let outcome = store.cancel_unrun(key("a"), now).await.unwrap().unwrap();
-        assert_eq!((outcome.name(), outcome.elapsed().as_secs()), ("cancelled", 4), "{name}");
+        let cancelled = store.cancel_unrun(key("a"), now).await.unwrap().unwrap();
+        assert_eq!((cancelled.name(), cancelled.elapsed().as_secs()), ("cancelled", 4), "{name}");
         let again = store.cancel_unrun(key("a"), Timestamp::from_micros(9_000_000)).await.unwrap();
-        assert_eq!(again, Some(outcome), "{name}: an outcome never changes");
+        assert_eq!(again, Some(cancelled), "{name}: an outcome never changes");
         let error = store.cancel_unrun(key("none"), now).await.unwrap_err();
         assert_eq!(error.to_string(), "the poll run-17/none is not in the store", "{name}");
 

@@ -8,22 +8,22 @@ mod redirects;
 mod tls;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use poller::fetch::{Fetch as _, FetchError, Request, Response};
+use poller::fetch::{Fetch, FetchError, Request, Response};
 use poller::http::{Guard, HttpClient};
 
 /// The cap on bodies that these tests run into.
-const CAP: u64 = 100_000;
+pub(crate) const CAP: u64 = 100_000;
 
 /// Reading the system's certificates takes most of the time of a debug build's test; those that need none go without.
 fn client() -> HttpClient {
     HttpClient::builder().guard(Guard::local()).system_roots(false).build().unwrap()
 }
 
-fn request(method: Method, url: &str) -> Request {
+pub(crate) fn request(method: Method, url: &str) -> Request {
     Request::new(method, url.parse().unwrap(), CAP)
 }
 
-fn with_headers(mut request: Request, headers: &[(&str, &str)]) -> Request {
+pub(crate) fn with_headers(mut request: Request, headers: &[(&str, &str)]) -> Request {
     request.headers = headers
         .iter()
         .map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse::<HeaderValue>().unwrap()))
@@ -31,6 +31,6 @@ fn with_headers(mut request: Request, headers: &[(&str, &str)]) -> Request {
     request
 }
 
-async fn get(client: &HttpClient, url: &str) -> Result<Response, FetchError> {
+pub(crate) async fn get(client: &impl Fetch, url: &str) -> Result<Response, FetchError> {
     client.fetch(request(Method::GET, url)).await
 }
