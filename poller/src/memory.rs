@@ -122,6 +122,7 @@ impl Polls {
             attempts: outcome.attempts,
         });
         Summary {
+            spec: Some(poll.spec.clone()),
             key: poll.key.clone(),
             created_at: poll.created_at,
             deadline: Some(poll.deadline()),

@@ -139,11 +139,13 @@ impl Retention {
 /// # Ok::<(), poller::store::StoreError>(())
 /// # }).unwrap();
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Summary {
     /// Its name.
     pub key: PollKey,
+    /// Its spec; `None` if this version cannot read it. A list needs no key: sealed secrets stay sealed in it.
+    pub spec: Option<PollSpec>,
     /// When it was accepted.
     pub created_at: Timestamp,
     /// When it ends at the latest; `None` if its spec cannot be read.

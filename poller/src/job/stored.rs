@@ -90,7 +90,6 @@ impl StoredSpecs {
         Self::with(Sealed::Opened(seal_key))
     }
 
-    #[expect(dead_code, reason = "the summaries of stores are about to use it")]
     /// Leaves sealed secrets sealed, for a reader that shows specs and sends no requests.
     pub(crate) fn without_key() -> Self {
         Self::with(Sealed::Kept)

@@ -1,10 +1,9 @@
 //! The store of one file as commands use it, beside its runner or without one.
 //!
-//! Summaries come from columns and parse no spec. This makes a list cheap and complete: it includes polls whose spec this
+//! A summary reads no body and opens no secret. This makes a list cheap and complete: it includes polls whose spec this
 //! version cannot read, or whose secrets it has no key for.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
@@ -12,7 +11,7 @@ use super::SqliteStore;
 use super::rows::{ReadError, restarts, timestamp};
 use super::runner_lock::LockResult;
 use crate::clock::{BoxFuture, Timestamp};
-use crate::job::PollSpec;
+use crate::job::{PollSpec, StoredSpecs};
 use crate::key::PollKey;
 use crate::outcome::{Outcome, OutcomeKind};
 use crate::store::{
@@ -76,48 +75,51 @@ impl StoreAdmin for SqliteStore {
     }
 }
 
-const COLUMNS: &str =
-    "scope, key, created_at, run, restarts, begun, cancelling, ended_at, timeout, ending, requests";
-
-/// The timeouts of specs. Materialized, they are extracted once for all polls that share a spec.
-const TIMEOUTS: &str =
-    "SELECT id AS spec, iif(json_valid(text), json_extract(text, '$.timeout'), NULL) AS timeout FROM specs";
+const SUMMARIES: &str = "SELECT scope, key, created_at, run, restarts, begun, cancelling, ended_at, ending, requests, \
+     url, spec, text FROM polls JOIN runs LEFT JOIN specs ON specs.id = spec";
 
 fn summaries(connection: &Connection) -> Result<Vec<Summary>, ReadError> {
-    let mut statement = connection.prepare_cached(&format!(
-        "WITH timeouts AS MATERIALIZED ({TIMEOUTS}) SELECT {COLUMNS} \
-         FROM polls JOIN runs LEFT JOIN timeouts USING (spec) ORDER BY ended_at IS NOT NULL, id"
-    ))?;
-    let rows = statement.query_map([], read)?;
+    let mut specs = StoredSpecs::without_key();
+    let mut statement =
+        connection.prepare_cached(&format!("{SUMMARIES} ORDER BY ended_at IS NOT NULL, polls.id"))?;
+    let rows = statement.query_map([], |row| read(row, &mut specs))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 fn summary(connection: &Connection, key: &PollKey) -> Result<Option<Summary>, ReadError> {
-    let mut statement = connection.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM polls JOIN runs LEFT JOIN ({TIMEOUTS}) USING (spec) WHERE scope = ?1 AND key = ?2"
-    ))?;
-    Ok(statement.query_row(params![key.scope(), key.key()], read).optional()?)
+    let mut specs = StoredSpecs::without_key();
+    let mut statement = connection.prepare_cached(&format!("{SUMMARIES} WHERE scope = ?1 AND key = ?2"))?;
+    Ok(statement.query_row(params![key.scope(), key.key()], |row| read(row, &mut specs)).optional()?)
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Summary> {
+fn read(row: &Row<'_>, specs: &mut StoredSpecs) -> rusqlite::Result<Summary> {
     let created_at = timestamp(row.get(2)?);
-    // The spec of a newer version may hold a timeout that this version cannot read.
-    let timeout = row.get::<_, Option<f64>>(8).unwrap_or(None);
-    let deadline = timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let spec = read_spec(row, specs);
     let ended = match row.get::<_, Option<i64>>(7)? {
         None => None,
         Some(at) => Some(Ending {
             at: timestamp(at),
-            outcome: row.get(9)?,
-            attempts: row.get::<_, Option<i64>>(10)?.and_then(|count| u32::try_from(count).ok()).unwrap_or(0),
+            outcome: row.get(8)?,
+            attempts: row.get::<_, Option<i64>>(9)?.and_then(|count| u32::try_from(count).ok()).unwrap_or(0),
         }),
     };
     Ok(Summary {
         key: PollKey::new(row.get::<_, String>(0)?, row.get::<_, String>(1)?),
         created_at,
-        deadline: deadline.map(|timeout| created_at + timeout),
+        deadline: spec.as_ref().map(|spec| created_at + spec.timeout()),
+        spec,
         restarts: restarts(row.get(4)?, row.get(3)?, row.get(5)?, ended.is_none()),
         cancelling: row.get(6)?,
         ended,
     })
+}
+
+/// Specs of one kind are parsed once.
+fn read_spec(row: &Row<'_>, specs: &mut StoredSpecs) -> Option<PollSpec> {
+    let (url, id) = (row.get_ref(10).ok()?.as_str().ok()?, row.get(11).ok()?);
+    let text = || row.get_ref(12).ok()?.as_str().ok();
+    match specs.get(id, url) {
+        Some(spec) => spec.ok(),
+        None => specs.read(id, url, text()?).ok(),
+    }
 }
