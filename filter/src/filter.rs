@@ -21,7 +21,7 @@ use crate::source::Source;
 
 /// A compiled filter. Cheap to clone, and safe to share between threads.
 ///
-/// [`Filter::parse`], [`str::parse`], `TryFrom<&Value>` and serde read the native dialect; [`FilterOptions`] reads
+/// [`Filter::parse`], [`str::parse`], `TryFrom<&Value>` and serde read the native dialect; [`FilterOptions`](crate::FilterOptions) reads
 /// other dialects and sets limits. [`Filter::to_value`], `Display` and serde give the filter's source back.
 ///
 /// ```
