@@ -35,8 +35,8 @@ pub(super) fn run(args: &ExplainArgs, terminal: &Terminal) -> anyhow::Result<Exi
     let (mut matched, mut errors) = (false, false);
     while let Some(item) = items.next_item().with_context(|| format!("cannot read {name}"))? {
         match item {
-            Item::Value { line, value } => {
-                let explanation = filter.explain(&value);
+            Item::Value { line, document } => {
+                let explanation = filter.explain_document(&document);
                 matched |= explanation.matched();
                 let written = if args.json {
                     let report = Report { file: &name, line, explanation: &explanation };

@@ -8,7 +8,8 @@
 
 use std::io::{self, BufRead};
 
-use serde_json::Value;
+use filter::Document;
+use serde::de::IgnoredAny;
 
 /// Reads a sequence of JSON values.
 pub(crate) struct JsonSequence<R> {
@@ -25,14 +26,14 @@ pub(crate) struct JsonSequence<R> {
 }
 
 /// An item of the sequence.
-#[derive(Debug, PartialEq)]
-pub(crate) enum Item {
+#[derive(Debug)]
+pub(crate) enum Item<'a> {
     /// A value.
     Value {
         /// The line on which it starts, from 1.
         line: u64,
         /// The value.
-        value: Value,
+        document: Document<'a>,
     },
     /// Text that is not JSON.
     Invalid {
@@ -51,7 +52,7 @@ impl<R: BufRead> JsonSequence<R> {
     }
 
     /// The next value or error; `None` at the end.
-    pub(crate) fn next_item(&mut self) -> io::Result<Option<Item>> {
+    pub(crate) fn next_item(&mut self) -> io::Result<Option<Item<'_>>> {
         loop {
             self.skip_white_space();
             if self.at < self.buffer.len() {
@@ -64,13 +65,19 @@ impl<R: BufRead> JsonSequence<R> {
         }
         loop {
             let text = &self.buffer[self.at..];
-            let mut values = serde_json::Deserializer::from_slice(text).into_iter::<Value>();
+            let mut values = serde_json::Deserializer::from_slice(text).into_iter::<IgnoredAny>();
             match values.next() {
-                Some(Ok(value)) => {
-                    let end = self.at + values.byte_offset();
-                    let line = self.line;
+                Some(Ok(_)) => {
+                    let (start, end) = (self.at, self.at + values.byte_offset());
+                    let (line, before) = (self.line, self.at - self.line_start);
                     self.advance(end);
-                    return Ok(Some(Item::Value { line, value }));
+                    return Ok(Some(match Document::from_slice(&self.buffer[start..end]) {
+                        Ok(document) => Item::Value { line, document },
+                        Err(error) => {
+                            let (line, column) = place(line, before, error.line(), error.column());
+                            Item::Invalid { line, column, message: error.diagnostic().message().to_owned() }
+                        }
+                    }));
                 }
                 Some(Err(error)) if error.is_eof() && !self.ended => {
                     let enough = text.len().saturating_mul(2);
@@ -84,7 +91,7 @@ impl<R: BufRead> JsonSequence<R> {
         }
     }
 
-    fn invalid(&mut self, error: &serde_json::Error) -> io::Result<Item> {
+    fn invalid(&mut self, error: &serde_json::Error) -> io::Result<Item<'static>> {
         let (mut line, mut column, mut message) = (error.line(), error.column(), error.to_string());
         if error.is_eof() {
             message = format!("the value that begins on line {} is not finished", self.line);
@@ -92,9 +99,7 @@ impl<R: BufRead> JsonSequence<R> {
             (line, column, message) =
                 (better.line(), better.column(), better.diagnostic().message().to_owned());
         }
-        // Line and column of the error are relative to the start of the value.
-        let before = if line <= 1 { self.at - self.line_start } else { 0 };
-        let (line, column) = (self.line + (line as u64).saturating_sub(1), (before + column).max(1));
+        let (line, column) = place(self.line, self.at - self.line_start, line, column);
         self.skip_to_next_item()?;
         Ok(Item::Invalid { line, column, message })
     }
@@ -149,6 +154,13 @@ impl<R: BufRead> JsonSequence<R> {
     }
 }
 
+/// The position in the input of an error at `line` and `column` of a value that starts on line `start`, after `before`
+/// bytes.
+fn place(start: u64, before: usize, line: usize, column: usize) -> (u64, usize) {
+    let before = if line <= 1 { before } else { 0 };
+    (start + (line as u64).saturating_sub(1), (before + column).max(1))
+}
+
 /// The error as reported for filters and specs.
 fn reason(text: &[u8]) -> Option<filter::JsonError> {
     let limits = filter::Limits::default().with_text_bytes(usize::MAX);
@@ -158,21 +170,28 @@ fn reason(text: &[u8]) -> Option<filter::JsonError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
-    fn read(text: &str) -> Vec<Item> {
+    /// Values and errors, with their lines; errors with their columns too.
+    fn read(text: &str) -> Vec<Result<(u64, Value), (u64, usize, String)>> {
         let mut items = JsonSequence::new(text.as_bytes());
-        std::iter::from_fn(|| items.next_item().unwrap()).collect()
+        std::iter::from_fn(|| {
+            Some(match items.next_item().unwrap()? {
+                Item::Value { line, document } => Ok((line, document.into_value())),
+                Item::Invalid { line, column, message } => Err((line, column, message)),
+            })
+        })
+        .collect()
     }
 
-    fn value(line: u64, value: Value) -> Item {
-        Item::Value { line, value }
+    fn value(line: u64, value: Value) -> Result<(u64, Value), (u64, usize, String)> {
+        Ok((line, value))
     }
 
     fn places(text: &str) -> Vec<(char, u64)> {
-        let place = |item| match item {
-            Item::Value { line, .. } => ('v', line),
-            Item::Invalid { line, .. } => ('x', line),
+        let place = |item: Result<(u64, Value), (u64, usize, String)>| match item {
+            Ok((line, _)) => ('v', line),
+            Err((line, ..)) => ('x', line),
         };
         read(text).into_iter().map(place).collect()
     }
@@ -215,12 +234,12 @@ mod tests {
     #[test]
     fn columns_count_from_the_start_of_the_line() {
         let items = read("{} {\"a\" 1}");
-        assert!(matches!(items[1], Item::Invalid { line: 1, column: 9, .. }), "{items:?}");
+        assert!(matches!(items[1], Err((1, 9, _))), "{items:?}");
     }
 
     #[test]
     fn deep_nesting_is_an_error_and_no_crash() {
-        assert!(matches!(read(&"[".repeat(100_000))[..], [Item::Invalid { .. }]));
+        assert!(matches!(read(&"[".repeat(100_000))[..], [Err(_)]));
         assert!(!read(&"[1,\n".repeat(2_000)).is_empty());
     }
 }

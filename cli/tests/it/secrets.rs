@@ -159,3 +159,25 @@ async fn an_echoed_secret_is_redacted_in_progress_and_unchanged_in_the_body() {
     told(&outcome["explanation"].to_string());
     told(&run(&["show", "--store", &folder.file(), "echo"], "").await.stdout);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_hides_header_values_in_broken_json() {
+    for headers in [
+        r#""x-session": "s3cret" // a comment"#,
+        "'x-session': 's3cret'",
+        r#""x-session": 's3cret'"#,
+        r#""x-session": "s3cret" "accept": "a/b""#,
+        "\"x-session\":\n\"s3cret\",,",
+        "\"x-session\": \"s3cret\n",
+        r#""x-session": ["a", "s3cret",,]"#,
+        r#""x-session": s3cret"#,
+        r#""authorization": "Bearer s3cret" "accept": "a/b""#,
+    ] {
+        let spec = format!(r#"{{"url": "http://a", "requestInit": {{"headers": {{{headers}}}}}}}"#);
+        for command in ["check", "run"] {
+            let refused = run(&[command, "-"], &spec).await;
+            assert!(matches!(refused.code, Some(1 | 2)), "{refused:#?}");
+            assert!(!refused.stderr.contains("s3cret"), "{headers}: {}", refused.stderr);
+        }
+    }
+}
