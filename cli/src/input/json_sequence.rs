@@ -172,8 +172,10 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    /// Values and errors, with their lines; errors with their columns too.
-    fn read(text: &str) -> Vec<Result<(u64, Value), (u64, usize, String)>> {
+    /// A value with its line, or an error with its line, column and message.
+    type Read = Result<(u64, Value), (u64, usize, String)>;
+
+    fn read(text: &str) -> Vec<Read> {
         let mut items = JsonSequence::new(text.as_bytes());
         std::iter::from_fn(|| {
             Some(match items.next_item().unwrap()? {
@@ -184,12 +186,12 @@ mod tests {
         .collect()
     }
 
-    fn value(line: u64, value: Value) -> Result<(u64, Value), (u64, usize, String)> {
+    fn value(line: u64, value: Value) -> Read {
         Ok((line, value))
     }
 
     fn places(text: &str) -> Vec<(char, u64)> {
-        let place = |item: Result<(u64, Value), (u64, usize, String)>| match item {
+        let place = |item: Read| match item {
             Ok((line, _)) => ('v', line),
             Err((line, ..)) => ('x', line),
         };

@@ -5,7 +5,7 @@
 use serde_json::json;
 use test_support::{ClosedPort, Reply, Script, Server};
 
-use crate::process::{ProcessOutput, command, finish};
+use crate::process::{ProcessOutput, command, finish, run};
 use crate::store::Folder;
 
 const SECRETS: [&str; 7] = [
