@@ -3,7 +3,7 @@
 //! The first byte picks the dialect; the filter ends at the first line break, and the event is the rest.
 #![no_main]
 
-use filter::{Dialect, Filter, FilterOptions, FilterSet};
+use filter::{Dialect, Document, Filter, FilterOptions, FilterSet};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
@@ -39,9 +39,13 @@ fuzz_target!(|data: &[u8]| {
     // Must terminate for any bytes.
     let known_valid = filter.matches_valid_slice(event);
     let answer = filter.matches_slice(event);
-    let value = serde_json::from_slice::<Value>(event);
-    assert_eq!(answer.is_ok(), value.is_ok(), "{answer:?}, {value:?}");
-    let Ok(value) = value else { return };
+    let valid = serde_json::from_slice::<Value>(event);
+    assert_eq!(answer.is_ok(), valid.is_ok(), "{answer:?}, {valid:?}");
+    if valid.is_err() {
+        return;
+    }
+    let document = Document::from_slice(event).expect("valid JSON is a document");
+    let value = document.value().clone();
     let source = filter.to_value();
     let expected = match dialect {
         Dialect::TriggerDev => oracle::trigger_dev::filter(&source, &value),
@@ -64,4 +68,10 @@ fuzz_target!(|data: &[u8]| {
     let explanation = filter.explain(&value);
     assert_eq!(explanation.matched(), expected, "explain: {filter} on {value}");
     assert_eq!(explanation.summary().is_none(), expected, "{explanation}");
+    assert_eq!(filter.matches_document(&document), expected, "document: {filter} on {value}");
+    assert_eq!(
+        filter.explain_document(&document).matched(),
+        expected,
+        "explain document: {filter} on {value}"
+    );
 });

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use filter::json::{self, Kind, Node};
-use filter::{Filter, Limits};
+use filter::{Document, Filter, Limits};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
@@ -34,7 +34,8 @@ fn has_unique_keys(text: &str) -> bool {
 }
 
 fuzz_target!(|data: &[u8]| {
-    let value = serde_json::from_slice::<Value>(data);
+    let value = serde_json::from_slice::<Value>(data)
+        .map(|_| Document::from_slice(data).expect("valid JSON is a document").into_value());
     let unique = std::str::from_utf8(data).is_ok_and(has_unique_keys);
     for filter in &*FILTERS {
         let checked = filter.matches_slice(data);

@@ -322,11 +322,11 @@ fn has_leading_zero(text: &str) -> bool {
 
 #[cfg(all(test, not(all(feature = "collation", feature = "regex-unicode"))))]
 mod tests {
-    use crate::{Code, Dialect, Filter, FilterOptions};
-
     #[test]
     #[cfg(not(feature = "collation"))]
     fn ignore_case_equals_needs_a_feature() {
+        use crate::{Code, Dialect, FilterOptions};
+
         for (dialect, text) in [
             (Dialect::Native, r#"{"a": {"$ignoreCaseEquals": "x"}}"#),
             (Dialect::TriggerDev, r#"{"a": [{"$ignoreCaseEquals": "x"}]}"#),
@@ -340,9 +340,9 @@ mod tests {
     #[test]
     #[cfg(not(feature = "regex-unicode"))]
     fn unicode_classes_need_a_feature() {
-        assert!(Filter::parse(r#"{"a": {"$regex": "^[0-9]+$"}}"#).is_ok());
+        assert!(crate::Filter::parse(r#"{"a": {"$regex": "^[0-9]+$"}}"#).is_ok());
         // Another crate of the same build, such as a test's dependency, may have enabled regex's Unicode tables.
-        if let Err(error) = Filter::parse(r#"{"a": {"$regex": "^\\d+$"}}"#) {
+        if let Err(error) = crate::Filter::parse(r#"{"a": {"$regex": "^\\d+$"}}"#) {
             assert!(error.to_string().contains("Unicode"), "{error}");
         }
     }

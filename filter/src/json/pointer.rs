@@ -62,7 +62,7 @@ mod tests {
     use super::Pointer;
 
     #[test]
-    fn escapes_tilde_and_slash_and_walks_back() {
+    fn escapes_tilde_and_slash() {
         let mut pointer = Pointer::under("/x");
         pointer.key("a/b~c");
         pointer.index(3);

@@ -35,7 +35,7 @@ mod tests {
     use super::{equal, order, strip_prefix, strip_suffix};
 
     #[test]
-    fn as_the_standard_library_does() {
+    fn agrees_with_the_standard_library() {
         let texts = ["", "a", "ab", "b", "ba", "é", "aé"];
         for held in texts {
             for text in texts {

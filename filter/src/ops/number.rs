@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_read_as_the_standard_library_reads_them() {
+    fn texts_are_read_as_by_the_standard_library() {
         let digits = "98765432109876543210987654321";
         let mut texts: Vec<String> =
             ["0", "-0", "-0.0", "1e400", "-1e400", "1e-400", "5e-324", "2.2250738585072014e-308"]
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn ranges_know_when_they_are_empty() {
+    fn empty_ranges() {
         assert!(Range::closed(num("2"), num("1")).is_empty());
         assert!(!Range::closed(num("1"), num("1")).is_empty());
         let narrow = Range::above(num("1"), false).intersection(&Range::below(num("1"), true));

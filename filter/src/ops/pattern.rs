@@ -76,7 +76,7 @@ mod tests {
     use super::{Pattern, PatternError};
 
     #[test]
-    fn finds_anywhere() {
+    fn finds_a_match_anywhere() {
         let pattern = Pattern::new("b+", &mut (1 << 20)).unwrap();
         assert!(pattern.is_match("abbc"));
         assert!(!pattern.is_match("ac"));

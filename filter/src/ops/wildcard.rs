@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_backslash_escapes_only_star_and_itself() {
+    fn a_backslash_escapes_a_star_or_a_backslash() {
         for pattern in [r"a\b", r"a\"] {
             assert_eq!(Wildcard::new(pattern, true), Err(WildcardError::Escape));
         }

@@ -50,7 +50,7 @@ proptest! {
     }
 
     #[test]
-    fn a_filter_written_out_is_the_same_filter(filter in generate::native::filter()) {
+    fn displayed_filters_parse_to_equal_filters(filter in generate::native::filter()) {
         let compiled = compile(Dialect::Native, &filter);
         prop_assert_eq!(&compiled.to_value(), &filter);
         prop_assert_eq!(&Filter::try_from(&compiled.to_value()).unwrap(), &compiled);

@@ -194,7 +194,7 @@ fn invalid_utf8_is_refused_as_by_serde_json() {
 }
 
 #[test]
-fn a_sequence_is_values_one_after_the_other() {
+fn sequences() {
     let count = |text: &str| json::parse_sequence(text, &Limits::new()).map(|nodes| nodes.len()).ok();
     let reference = |text: &str| {
         let values: Result<Vec<Value>, _> = serde_json::Deserializer::from_str(text).into_iter().collect();
