@@ -65,7 +65,7 @@ async fn of_many_polls_only_failures_are_reported() {
     assert_eq!((first, counts), ("21 polls", "21 polls: 20 matched, 1 failed"));
     assert!(work.starts_with("21 requests in ") && work.contains(": half within "), "{work}");
     assert!(failed.contains("/bad: failed after 1 attempt: the failure filter matched"), "{failed}");
-    // One fewer, and each attempt and each end is told.
+    // With one poll fewer, each attempt and each outcome is printed.
     let few: String = (0..20)
         .map(|number| spec(&server, "/good", 10.0).replacen("/good", &format!("good-{number}"), 1))
         .collect();

@@ -1,10 +1,9 @@
-//! `kill -9` at random points under load, restart, repeat: what was acknowledged is there, what was told stays.
+//! `kill -9` at random points under load, then restart, repeated: acknowledged polls survive and printed outcomes never change.
 //!
-//! Each round starts a runner and, beside it, a process that submits and one that cancels; some or all are killed when the server has seen
-//! so many requests, or when so many lines have come out of a pipe. Where, is drawn from a seed. After each round the file
-//! is looked at: every key that was printed is in it, and every poll whose outcome was printed has ended so. Then polls that
-//! have ended are forgotten or purged, and that is killed too at times. In the end a
-//! runner is left alone and has to bring all of them to an end, and every outcome is compared whole.
+//! Each round starts a runner, a submitting process and a cancelling process. A seed decides which of them are killed and when:
+//! after a number of requests at the server, or after a number of lines from a pipe. After each round the file must contain
+//! every printed key and every printed outcome. Then finished polls are forgotten or purged, and that process is sometimes
+//! killed too. At the end one undisturbed runner finishes all polls, and every outcome is compared in full.
 //!
 //! `POLL_KILLS` is the number of rounds, `POLL_SEED` the seed; a failure names both.
 
@@ -33,7 +32,7 @@ struct Promises {
     told: BTreeMap<String, Value>,
     /// How polls ended that `cancel` said had ended, by key.
     ended: BTreeMap<String, String>,
-    /// Keys that somebody was asked to remove: they may be gone, or be as they were.
+    /// Keys whose removal was requested: the polls may be removed or unchanged.
     released: BTreeSet<String>,
     /// Keys that were said to be removed.
     gone: BTreeSet<String>,
@@ -135,7 +134,7 @@ async fn one_round(
     kills += u32::from(beside_killed);
     runner.start_kill().unwrap();
     if let Some(mut child) = cancelling {
-        // Where nobody runs the file any more, it cancels by itself; half of them are killed while they do.
+        // Without a runner, `cancel` ends the polls itself; half of these processes are killed while they do.
         if dice.bool() {
             child.start_kill().unwrap();
         }
@@ -197,7 +196,7 @@ fn cancel(folder: &Folder, dice: &mut fastrand::Rng, promises: &Promises) -> Opt
     Some(start(folder, &["cancel", "--quiet", key]))
 }
 
-/// Removes polls that have ended, by name or by number, while nobody runs the file. Whether the process was killed.
+/// Removes finished polls by key or by number, without a runner. Returns whether the process was killed.
 async fn remove(round: u64, folder: &Folder, dice: &mut fastrand::Rng, promises: &mut Promises) -> bool {
     let by_number = round % 4 == 3;
     let mut child = if by_number {

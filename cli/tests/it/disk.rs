@@ -103,7 +103,7 @@ async fn a_read_only_file_is_rejected_with_the_reason() {
     mode(path.parent().unwrap(), 0o555);
     let stopped = async |arguments: &[&str]| {
         let arguments = folder.arguments(arguments);
-        // Permissions do not stop the superuser, so the tests run the binary as somebody else where they are run by one.
+        // Permissions do not stop the superuser, so as root the tests run the binary as another user.
         let command = match getuid().is_root() {
             true => {
                 through("setpriv", &["--reuid=65534", "--regid=65534", "--clear-groups"], &arguments).spawn()

@@ -71,7 +71,7 @@ async fn a_second_ctrl_c_ends_the_run_and_leaves_polls_open() {
     // The request under way may end; pressed again, nothing is waited for.
     assert_eq!(press_until_it_ends(&mut child).await, Some(130));
     assert_eq!(folder.state("a").await, "open");
-    // Its interval is one that takes --unbounded; what is stored has been accepted, and its story is told.
+    // Its interval needs --unbounded at submission; a stored poll was accepted and runs without it, with its progress printed.
     let ended = folder
         .poll(&["run"], "")
         .await

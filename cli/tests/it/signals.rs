@@ -53,7 +53,7 @@ async fn sigterm_cancels() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_signal_ends_the_process_even_with_blocked_output() {
-    // More than a pipe holds, and nobody reads: the process hangs in the middle of its last word.
+    // More than a pipe holds, without a reader: the process blocks in the middle of its output.
     let body = format!("\"{}\"", "x".repeat(1 << 20));
     let server = Server::start(Script::new().on("/job", [Reply::json(body)])).await;
     let mut child = command(&["wait", &server.url("/job")]).spawn().unwrap();

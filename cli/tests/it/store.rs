@@ -237,7 +237,7 @@ async fn the_attempts_of_an_open_poll_are_shown_beside_its_runner() {
     let arguments = folder.arguments(&["run", "--quiet"]);
     let runner = command(&arguments.iter().map(|text| &**text).collect::<Vec<_>>()).spawn().unwrap();
     server.arrived(2).await;
-    // They are written within a few seconds, which nobody tells.
+    // Attempts are written within a few seconds, without an event to wait for.
     let shown = loop {
         let shown = folder.poll(&["show", "a", "--json"], "").await.stdout;
         let shown: Value = serde_json::from_str(&shown).unwrap();

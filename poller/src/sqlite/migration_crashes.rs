@@ -1,13 +1,12 @@
-//! Migrations that are killed: whatever the moment, the file opens afterwards with everything in it.
+//! Interrupted migrations: a process killed at any moment leaves a file that opens afterwards with all of its content.
 //!
-//! Three ways to stop in the midst, which together leave every state that a file can be in:
-//! - a process dies between two steps of SQLite's machine, with a cache so small that most of what it has changed is on
-//!   the disk already;
-//! - the disk has so many bytes of the log, and no more;
-//! - the log is whole, and so many pages of it have been written back into the file.
+//! Three kinds of interruption cover every state of a file:
+//! - the process dies between two steps of SQLite's virtual machine, with a cache so small that most changed pages are on
+//!   disk already;
+//! - only the first n bytes of the log reached the disk, for each n;
+//! - the log is complete, and n of its pages were written back into the file, for each n.
 //!
-//! Afterwards the file is opened as always. What is in it then is compared, table by table, to a file whose migration
-//! nobody disturbed.
+//! Afterwards the file is opened as usual, and its tables are compared with those of an undisturbed migration.
 
 #![cfg(unix)]
 
@@ -124,7 +123,7 @@ fn opened(path: &Path) -> String {
     content(path)
 }
 
-/// What this file of a format has in it after a migration that nobody disturbs.
+/// The content of this file after an undisturbed migration.
 fn undisturbed(format: usize, old: &[u8]) -> String {
     let (_folder, path) = laid_down(old, None);
     let content = opened(&path);
@@ -200,7 +199,7 @@ fn a_log_that_ends_anywhere_loses_nothing() {
         let before = old(format);
         let expected = undisturbed(format, &before);
         let (_folder, path) = laid_down(&before, None);
-        // Somebody who reads keeps the log from being written back into the file.
+        // An open read transaction prevents the checkpoint of the log into the file.
         let reader = Connection::open(&path).unwrap();
         reader.execute_batch("BEGIN; SELECT count(*) FROM sqlite_schema").unwrap();
         migrate_until(&path, u64::MAX);
@@ -227,7 +226,7 @@ fn a_log_that_ends_anywhere_loses_nothing() {
             assert!(opened(&path) == expected, "lost with {end} of {} bytes of the log", log.len());
         }
         for pages in 0..=after.len() / page {
-            // Those that are there are of the new format, the others still of the old.
+            // The pages written back are of the new format, the others of the old.
             let mut half = after[..pages * page].to_vec();
             half.extend_from_slice(before.get(pages * page..).unwrap_or_default());
             let (_folder, path) = laid_down(&half, Some(&log));

@@ -2,7 +2,7 @@
 //!
 //! The writer takes all waiting changes into one transaction. A change without effect (the poll exists, or does not) is an
 //! answer, not an error. An error of the database rolls the whole transaction back, and all its callers get the error: no
-//! caller is told of a success that was not synced.
+//! caller gets a success that was not synced.
 //!
 //! The writer's connection closes after the reader's. The last connection to close merges the log into the file and removes
 //! it; two connections that close at the same moment would both leave it.

@@ -1,5 +1,4 @@
-//! What becomes of a store whose file is damaged or cut short, and of one that is copied while it is written: what is
-//! said, and that nothing that was acknowledged is lost.
+//! Stores whose file is damaged, truncated, or copied during a write: the errors, and that no acknowledged poll is lost.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::FileExt as _;
@@ -132,8 +131,8 @@ async fn a_copy_of_the_files_at_any_moment_has_all_that_was_acknowledged_before(
         let before = acknowledged.lock().unwrap().clone();
         let copy = tempfile::tempdir().unwrap();
         {
-            // Copying two files takes time. Somebody who reads keeps the log from being begun anew between them; nothing
-            // else is kept from happening.
+            // Copying two files takes time. An open read transaction prevents a restart of the log between the two copies;
+            // other writes continue.
             let holder = rusqlite::Connection::open(file(&folder)).unwrap();
             holder.execute_batch("BEGIN; SELECT count(*) FROM runs").unwrap();
             std::fs::copy(file(&folder), file(&copy)).unwrap();

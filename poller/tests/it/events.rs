@@ -103,12 +103,12 @@ async fn a_hold_is_reported_with_its_origin_to_every_poll_that_it_delays() {
     assert_eq!(
         waiting,
         ["#1 200", told, "request 2 at 26000", "#2 200", "matched"],
-        "one that waits is told when the hint comes"
+        "a waiting poll receives the event when the hint arrives"
     );
     assert_eq!(
         slow,
         ["request 1 at 0", "#1 200", told, "request 2 at 26000", "#2 200", "matched"],
-        "one in flight is told when its answer is there"
+        "a poll in flight receives it after its response"
     );
     assert_eq!(
         rare,

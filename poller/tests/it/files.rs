@@ -15,7 +15,7 @@ use crate::stores::{key, load, outcome, poll};
 use crate::world::{World, pending, spec, success};
 
 #[tokio::test]
-async fn a_file_is_loaded_page_by_page_and_what_came_meanwhile_is_told_later() {
+async fn a_file_is_loaded_in_pages_and_polls_created_meanwhile_follow() {
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(file(&folder)).unwrap();
     let many = 5000;
@@ -41,7 +41,7 @@ async fn a_file_is_loaded_page_by_page_and_what_came_meanwhile_is_told_later() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_others_do_to_a_file_is_told_whatever_was_told_before() {
+async fn changes_of_other_processes_are_reported_to_every_run() {
     let folder = tempfile::tempdir().unwrap();
     let (ours, theirs) =
         (SqliteStore::open(file(&folder)).unwrap(), SqliteStore::open(file(&folder)).unwrap());
@@ -72,7 +72,7 @@ async fn what_others_do_to_a_file_is_told_whatever_was_told_before() {
     assert_eq!(told().await, (b(), b()), "both at once");
     ours.finish(key("b"), ended).await.unwrap();
     assert_eq!(told().await, (none(), none()));
-    // Another run is told of everything again, though the file is as it was.
+    // Another run receives all changes again, although the file is unchanged.
     theirs.create(poll("b2", 1)).await.unwrap();
     assert_eq!(told().await.0, ["b2"]);
     ours.begin_run().await.unwrap();
@@ -80,7 +80,7 @@ async fn what_others_do_to_a_file_is_told_whatever_was_told_before() {
 }
 
 #[tokio::test]
-async fn what_the_runner_has_created_is_not_read_back_and_what_others_have_is() {
+async fn a_runner_reads_back_the_polls_of_others_and_not_its_own() {
     let folder = tempfile::tempdir().unwrap();
     let (ours, theirs) =
         (SqliteStore::open(file(&folder)).unwrap(), SqliteStore::open(file(&folder)).unwrap());
@@ -133,7 +133,7 @@ async fn an_open_poll_goes_on_in_the_next_process_with_its_start_and_deadline() 
     let outcome = poll.outcome().await.unwrap();
     assert_eq!((outcome.name(), outcome.restarts), ("matched", 1));
     assert_eq!(usize::try_from(outcome.attempts).unwrap(), world.sent().len() - made);
-    // And once it has ended, its outcome is there for whoever asks, without a request.
+    // Once the poll has ended, every reader gets its outcome without a request.
     after.shutdown().await;
     drop((after, poll));
     let made = world.sent().len();
@@ -166,7 +166,7 @@ async fn one_process_runs_a_file_and_others_may_look_at_it() {
 }
 
 #[tokio::test]
-async fn who_looks_at_a_file_does_not_wait_for_who_writes() {
+async fn readers_of_a_file_do_not_wait_for_writers() {
     let folder = tempfile::tempdir().unwrap();
     SqliteStore::open(file(&folder)).unwrap().create(poll("a", 1)).await.unwrap();
     let writer = rusqlite::Connection::open(file(&folder)).unwrap();

@@ -162,7 +162,7 @@ async fn open_polls_are_loaded_and_their_restarts_counted_from_the_first_run_tha
             assert_eq!(open[0].spec.differences(&poll("b", 0).spec), Vec::<String>::new(), "{name}");
             assert_eq!(store.get(key("b")).await.unwrap().unwrap().restarts, restarts, "{name}");
         }
-        // This one is created while somebody runs them.
+        // This poll is created during a run.
         store.create(poll("d", 3)).await.unwrap();
         store.begin_run().await.unwrap();
         assert_eq!(store.get(key("d")).await.unwrap().unwrap().restarts, 1, "{name}");

@@ -54,7 +54,7 @@ async fn a_connection_that_breaks_is_reset_and_nothing_is_sent_again() {
 }
 
 #[tokio::test]
-async fn what_is_not_http_is_told_apart() {
+async fn a_response_that_is_not_http_has_its_own_error() {
     for reply in [
         Reply::raw("SSH-2.0-OpenSSH_9.9\r\n"),
         Reply::raw("HTTP/1.1 200 OK\r\nno colon here\r\n\r\n"),
@@ -96,7 +96,7 @@ async fn the_cap_counts_unpacked_bytes() {
 }
 
 #[tokio::test]
-async fn broken_compression_is_told_apart_from_a_broken_connection() {
+async fn broken_compression_and_a_broken_connection_are_different_errors() {
     let good = Reply::text("x".repeat(1000)).gzip();
     for encoding in ["gzip", "br", "deflate", "zstd"] {
         let (kind, message) =

@@ -47,7 +47,7 @@ async fn bad_certificates_are_named() {
 }
 
 #[tokio::test]
-async fn http_and_https_ports_that_are_mixed_up_are_told() {
+async fn http_to_an_https_port_and_the_reverse_are_named_in_the_error() {
     let authority = Authority::new();
     // The scripted server would wait for the end of a head, and a TLS hello has none. This one answers anything.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
