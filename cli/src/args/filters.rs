@@ -2,26 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser, ValueParser};
 use clap::{Args, ValueEnum};
 
-use super::polls::LimitsArgs;
+use super::reading::{DialectArgs, LimitsArgs, dialect};
 use super::values::{self, TextArg};
-
-/// Parses the name of a dialect; clap lists the names and suggests the closest.
-pub(super) fn dialect() -> ValueParser {
-    PossibleValuesParser::new(["native", "trigger-dev", "event-bridge"])
-        .try_map(|name| name.parse::<filter::Dialect>())
-        .into()
-}
-
-/// The dialect of filters.
-#[derive(Clone, Copy, Debug, Args)]
-pub(crate) struct DialectArgs {
-    /// The dialect of filters: native, trigger-dev or event-bridge
-    #[arg(long, default_value = "native", hide_possible_values = true, value_parser = dialect())]
-    pub(crate) dialect: filter::Dialect,
-}
 
 /// The filter to apply to events.
 #[derive(Clone, Debug, Args)]

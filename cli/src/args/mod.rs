@@ -5,6 +5,7 @@
 
 mod filters;
 mod polls;
+mod reading;
 mod stores;
 mod values;
 

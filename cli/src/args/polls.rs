@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use poller::Limits;
 
-use super::filters::DialectArgs;
+use super::reading::{DialectArgs, LimitsArgs};
 use super::values::{self, HeaderArg, TextArg};
 
 /// What to print, for the commands that run polls.
@@ -19,20 +19,6 @@ pub(crate) struct ReportArgs {
     /// Print no progress on standard error, only errors
     #[arg(short, long)]
     pub(crate) quiet: bool,
-}
-
-/// The limits for specs.
-#[derive(Clone, Copy, Debug, Args)]
-pub(crate) struct LimitsArgs {
-    /// Lift the limits on interval (10 to 300 s) and timeout (30 to 3600 s)
-    #[arg(long)]
-    unbounded: bool,
-}
-
-impl LimitsArgs {
-    pub(crate) fn limits(self) -> Limits {
-        if self.unbounded { Limits::unbounded() } else { Limits::default() }
-    }
 }
 
 /// How to connect to servers.

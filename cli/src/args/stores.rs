@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::polls::LimitsArgs;
+use super::reading::LimitsArgs;
 use super::values;
 
 /// The file.

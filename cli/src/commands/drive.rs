@@ -350,7 +350,8 @@ impl Run<'_> {
         self.progress.summarize(&self.poller.stats(), self.clock.now().since(self.began));
         if let Some(file) = self.file.as_ref().filter(|_| left_open > 0) {
             let named = report.as_ref().map(|report| stop_report::first_polls(report, self.clock.now()));
-            self.progress.message(stop_report::how_to_continue(left_open, &named.unwrap_or_default(), file));
+            let named = named.unwrap_or_default();
+            self.progress.message(stop_report::how_to_continue(left_open, &named, &file.path, file.connect));
         }
         Ok(if report.is_some() { self.exit.and(Exit::Cancelled) } else { self.exit })
     }
