@@ -61,7 +61,7 @@ pub enum PollerEvent {
         event: Event,
     },
     /// A server asked for patience: no request begins before `until` that goes to the origin of the poll `by` with the same
-    /// credentials.
+    /// credentials. With at most 1,024 open polls, each poll that waits for it also gets an [`Event::HeldBack`].
     OriginHeldBack {
         /// The end of the hold.
         until: Timestamp,

@@ -267,6 +267,7 @@ impl Driver {
     }
 
     fn notify(&mut self, id: PollId, event: Event) {
+        // An outcome has no key here, because the core has removed the poll; subscribers got it in `stored`.
         if self.subscribers.want_details()
             && let Some(key) = self.core.key(id)
         {
