@@ -1,9 +1,10 @@
 //! Memory of a million waiting polls, each with its own key and its own URL of 64 bytes: resident growth of the process.
+//! With `--differ`, each poll also has a header and a literal of its filter to itself, as where every tenant wrote its own spec.
 //!
 //! It is measured after the first attempt of each poll, which does not match, and again after more attempts than a poll keeps.
 //! Processor use while nothing is due is measured too. Each store is measured in a process of its own.
 //!
-//! `cargo bench -p benches --bench poller_memory [-- POLLS]`
+//! `cargo bench -p benches --bench poller_memory [-- POLLS] [--differ]`
 
 use std::process::Command;
 use std::sync::Arc;
@@ -18,12 +19,15 @@ use tokio::sync::watch;
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let polls = arguments.iter().find_map(|argument| argument.parse().ok()).unwrap_or(1_000_000);
+    let differ = arguments.iter().any(|argument| argument == "--differ");
     if let Some(store) = arguments.iter().find_map(|argument| argument.strip_prefix("--store=")) {
-        return measure(store, polls);
+        return measure(store, polls, differ);
     }
     let program = std::env::current_exe().expect("this program has a path");
     for store in ["memory", "sqlite"] {
-        let run = Command::new(&program).arg(format!("--store={store}")).arg(polls.to_string()).status();
+        let mut run = Command::new(&program);
+        run.arg(format!("--store={store}")).arg(polls.to_string());
+        let run = run.args(differ.then_some("--differ")).status();
         assert!(run.is_ok_and(|status| status.success()), "the measurement of the {store} store failed");
     }
 }
@@ -34,7 +38,7 @@ const ROUNDS: u64 = 21;
 /// The number of concurrent submitters.
 const SUBMITTERS: u64 = 2048;
 
-fn measure(store: &str, polls: u64) {
+fn measure(store: &str, polls: u64, differ: bool) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     runtime.expect("a runtime can be built").block_on(async {
         let folder = tempfile::tempdir().expect("there is room for a file");
@@ -48,7 +52,7 @@ fn measure(store: &str, polls: u64) {
         };
         let poller = builder.build().await.expect("the store is empty");
         let empty = resident();
-        submit(&poller, polls).await;
+        submit(&poller, polls, differ).await;
         answers.reached(&poller, polls).await;
         let per_poll = |resident: u64| resident.saturating_sub(empty) as f64 / polls as f64;
         println!("{store}: {polls} polls, {:.0} B each after one attempt", per_poll(resident()));
@@ -73,24 +77,17 @@ fn limits() -> Limits {
     limits
 }
 
-async fn submit(poller: &Poller, polls: u64) {
-    let spec: PollSpec = SpecOptions::new()
-        .limits(limits())
-        .parse(&format!(
-            r#"{{"url": "https://api.example.com/", "interval": {}, "timeout": 86400,
-                "responseFilter": {{"status": [200], "body": {{"status": ["SUCCESS"]}}}},
-                "failureFilter": {{"body": {{"status": ["FAILED", "CANCELLED"]}}}}}}"#,
-            INTERVAL.as_secs()
-        ))
-        .expect("the spec is valid");
+async fn submit(poller: &Poller, polls: u64, differ: bool) {
+    let shared = spec("");
     let submitters = (0..SUBMITTERS).map(|first| {
-        let (poller, spec) = (poller.clone(), spec.clone());
+        let (poller, shared) = (poller.clone(), shared.clone());
         tokio::spawn(async move {
             for number in (first..polls).step_by(SUBMITTERS as usize) {
                 let url = format!("https://api.example.com/v1/tenants/7f3a/exports/{number:016}");
                 let key = format!("tenant-7f3a/nightly/export-of-everything-there-is/{number:014}");
                 assert_eq!((url.len(), key.len()), (64, 64));
-                let spec = spec.with_url(&url).expect("the URL is valid");
+                let own = differ.then(|| spec(&format!("{number:08}")));
+                let spec = own.as_ref().unwrap_or(&shared).with_url(&url).expect("the URL is valid");
                 poller.submit(key, spec).await.expect("the poll is accepted");
             }
         })
@@ -98,6 +95,20 @@ async fn submit(poller: &Poller, polls: u64) {
     for submitter in submitters.collect::<Vec<_>>() {
         submitter.await.expect("the submitter did not panic");
     }
+}
+
+/// The spec of a poll, with this in a header and in a literal of its filter.
+fn spec(own: &str) -> PollSpec {
+    SpecOptions::new()
+        .limits(limits())
+        .parse(&format!(
+            r#"{{"url": "https://api.example.com/", "interval": {}, "timeout": 86400,
+                "requestInit": {{"headers": {{"x-tenant": "tenant-{own}"}}}},
+                "responseFilter": {{"status": [200], "body": {{"status": ["SUCCESS"], "export": ["{own}"]}}}},
+                "failureFilter": {{"body": {{"status": ["FAILED", "CANCELLED"]}}}}}}"#,
+            INTERVAL.as_secs()
+        ))
+        .expect("the spec is valid")
 }
 
 /// Responds at once that the job is still running.

@@ -4,6 +4,10 @@
 //! codes. Results go to standard output; everything else goes to standard error.
 
 #![forbid(unsafe_code)]
+#![allow(
+    rustdoc::bare_urls,
+    reason = "comments on arguments are help texts, which show a URL as it is typed"
+)]
 
 mod args;
 mod commands;
@@ -15,6 +19,15 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+/// The system's allocator keeps the memory of many small pieces, such as a million rules while they are read, after they are freed.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
-    commands::run(args::Cli::parse()).into()
+    let parsed = args::expand(std::env::args_os().collect()).and_then(args::Cli::try_parse_from);
+    match parsed {
+        Ok(cli) => commands::run(cli),
+        Err(error) => commands::usage(&error, std::env::args_os()),
+    }
+    .into()
 }

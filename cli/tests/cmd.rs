@@ -13,6 +13,6 @@ fn snapshots() {
 fn cases() -> trycmd::TestCases {
     let cases = trycmd::TestCases::new();
     // The width of the terminal the tests happen to run in must not change the help.
-    cases.env("COLUMNS", "100").env("NO_COLOR", "1").env("LC_ALL", "C.UTF-8");
+    cases.env("COLUMNS", "80").env("NO_COLOR", "1").env("LC_ALL", "C.UTF-8");
     cases
 }

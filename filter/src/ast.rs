@@ -5,7 +5,7 @@
 //! ([`Leaf`]), since preparing them finds the invalid ones; keys and names borrow from the JSON nodes.
 
 use crate::diagnostic::Span;
-use crate::ops::Leaf;
+use crate::ops::{Leaf, Reference};
 
 /// An object of members, all of which must hold.
 #[derive(Clone, Debug, Default)]
@@ -77,9 +77,14 @@ pub(crate) struct Conditions<'n> {
 impl Conditions<'_> {
     /// Whether they hold for a missing field, under [`Reach::Scalars`]: only a test for absence does.
     pub(crate) fn holds_if_missing(&self) -> bool {
-        let absence = |test: &Test<'_>| matches!(test.kind, TestKind::Leaf(Leaf::Exists(false)));
-        self.items.iter().any(|condition| condition.tests.iter().any(absence))
+        hold_if_missing(&self.items)
     }
+}
+
+/// As [`Conditions::holds_if_missing`].
+pub(crate) fn hold_if_missing(items: &[Condition<'_>]) -> bool {
+    let absence = |test: &Test<'_>| matches!(test.kind, TestKind::Leaf(Leaf::Exists(false)));
+    items.iter().any(|condition| condition.tests.iter().any(absence))
 }
 
 /// How many of several conditions must hold. An empty list satisfies `All`.
@@ -106,6 +111,16 @@ pub(crate) struct Condition<'n> {
     pub(crate) tests: Vec<Test<'n>>,
 }
 
+impl<'n> Judge<'n> {
+    /// The pattern; an empty one in place of conditions, which only the native dialect has on events.
+    pub(crate) fn into_pattern(self) -> Pattern<'n> {
+        match self {
+            Self::Pattern(pattern) => pattern,
+            Self::Conditions { .. } => Pattern::default(),
+        }
+    }
+}
+
 /// One operator with its argument.
 #[derive(Clone, Debug)]
 pub(crate) struct Test<'n> {
@@ -118,6 +133,10 @@ pub(crate) struct Test<'n> {
 #[derive(Clone, Debug)]
 pub(crate) enum TestKind<'n> {
     Leaf(Leaf),
+    /// A comparison with another value of the event.
+    Reference(Reference),
+    /// Operators that ignore case; all hold.
+    IgnoreCase(Vec<Test<'n>>),
     /// The length of an array, as a number, passes all of these.
     Size(Vec<Test<'n>>),
     Some(Judge<'n>),
@@ -130,7 +149,7 @@ pub(crate) enum TestKind<'n> {
     NoneOf(Vec<Leaf>),
 }
 
-/// The condition on the elements of an array.
+/// The condition on an element of an array, or on the event itself.
 #[derive(Clone, Debug)]
 pub(crate) enum Judge<'n> {
     Pattern(Pattern<'n>),

@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, shorten};
 use crate::json::{Kind, Member, Node, escaped};
 use crate::ops::text::Quoted;
 
@@ -56,7 +56,8 @@ impl Problems {
         self.warnings.push(place.locate(Diagnostic::warning(message)).with_help(help));
     }
 
-    /// The warnings if there are no errors, otherwise the errors; each in the order of the text.
+    /// The warnings if there are no errors, otherwise the errors; each in the order of the text. Of more than a hundred, the
+    /// first hundred and the number of the others, as one diagnostic with the code [`Code::More`].
     ///
     /// # Errors
     /// If any error was reported.
@@ -64,6 +65,8 @@ impl Problems {
         let start = |diagnostic: &Diagnostic| diagnostic.span().map(|span| span.start);
         self.errors.sort_by_key(start);
         self.warnings.sort_by_key(start);
+        shorten(&mut self.errors, 0);
+        shorten(&mut self.warnings, 0);
         if self.errors.is_empty() { Ok(self.warnings) } else { Err(self.errors) }
     }
 }

@@ -121,6 +121,16 @@ codes! {
     DuplicateCondition "duplicate-condition",
     /// Warning: bits of an address beyond the prefix of its block; they are ignored.
     HostBits "host-bits",
+    /// Warning: a field named like an operator, where a matcher was probably meant: `{"x": {"gt": 5}}`.
+    OperatorAsField "operator-as-field",
+    /// Warning: a field whose name looks like a path: `{"a.b": 1}`.
+    PathAsField "path-as-field",
+    /// Warning: a list of values that looks like a comparison: `[">", 5]`.
+    ComparisonAsList "comparison-as-list",
+    /// Warning: a text in the syntax of another language: an expression between slashes, `?` in a wildcard.
+    ForeignSyntax "foreign-syntax",
+    /// Error or warning: the number of further ones, which are not listed.
+    More "more",
     /// Warning: a value that is probably not what was meant.
     Suspicious "suspicious",
 }
@@ -157,6 +167,27 @@ pub struct Diagnostic {
     message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     help: Option<String>,
+    /// The number of problems that it stands for.
+    #[serde(skip)]
+    count: u32,
+}
+
+/// The most errors, and the most warnings, that a report lists. A person mends the first ones first.
+pub(crate) const MOST: usize = 100;
+
+/// Shortens a list of problems to the first [`MOST`], and replaces the others, and `omitted` further ones, by their number.
+pub(crate) fn shorten(problems: &mut Vec<Diagnostic>, omitted: usize) {
+    let first = problems.iter().take_while(|problem| problem.code != Code::More).take(MOST).count();
+    let omitted = u32::try_from(omitted).unwrap_or(u32::MAX);
+    let rest = problems.drain(first..).fold(omitted, |rest, problem| rest.saturating_add(problem.count));
+    if rest == 0 {
+        return;
+    }
+    let severity = problems.first().map_or(Severity::Error, Diagnostic::severity);
+    let plural = if rest == 1 { "" } else { "s" };
+    let message = format!("{rest} more {severity}{plural} like these, not listed");
+    let more = Diagnostic { count: rest, ..Diagnostic::new(severity, Code::More, message) };
+    problems.push(more.with_help("mend the first ones and check again"));
 }
 
 /// A [`Diagnostic`] of severity [`Warning`](Severity::Warning): the filter compiles, but its meaning is probably not the
@@ -185,7 +216,7 @@ impl Diagnostic {
     }
 
     fn new(severity: Severity, code: Code, message: String) -> Self {
-        Self { severity, code, pointer: String::new(), span: None, message, help: None }
+        Self { severity, code, pointer: String::new(), span: None, message, help: None, count: 1 }
     }
 
     /// Sets the code.

@@ -2,18 +2,19 @@
 //!
 //! serde_json rounds some floats to a neighbour (its `float_roundtrip` feature avoids that, but a library that turned it on
 //! would impose it on its users), so a value parsed by it can fail a filter that its text satisfies. A [`Document`] is
-//! parsed by this crate's own parser. It also keeps the text, so that an explanation shows numbers as they were written.
+//! checked when it is made, and matched and explained as bytes: a tree of many small values takes thirty times the memory of
+//! their text. A tree is built only if it is asked for, by this crate's own parser.
 
 use std::sync::OnceLock;
 
 use serde_json::Value;
 
-use crate::json::{self, JsonError, Kind, Node};
+use crate::json::{self, JsonError};
 use crate::limits::Limits;
-use crate::matcher::{Shape, Subject};
-use crate::ops::{Chars, Num, View};
+use crate::matcher::{Shape, Subject as _};
+use crate::scan::{Cursor, Raw, Scan};
 
-/// A parsed JSON document: floats are rounded correctly, a byte order mark is skipped, nesting is limited.
+/// A JSON document that was checked: floats are rounded correctly, a byte order mark is skipped, nesting is limited.
 ///
 /// ```
 /// use filter::{Document, Filter};
@@ -27,14 +28,14 @@ use crate::ops::{Chars, Num, View};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Document<'t> {
-    text: &'t str,
-    node: Node,
-    /// Built when it is first asked for: matching and explaining use the nodes.
+    bytes: &'t [u8],
+    /// Built when it is first asked for: matching and explaining use the bytes.
     value: OnceLock<Value>,
 }
 
 impl<'t> Document<'t> {
-    /// Parses one document, nested at most as deep as [`Limits::depth`] is by default.
+    /// Checks one document, nested at most as deep as [`Limits::depth`] is by default. Takes time linear in its length, and no
+    /// memory.
     ///
     /// # Errors
     /// If the bytes are not UTF-8 or not JSON, or nest too deep. Places are counted from behind the byte order mark.
@@ -52,83 +53,64 @@ impl<'t> Document<'t> {
 
     /// Without accepting a byte order mark, like `serde_json::from_slice`.
     pub(crate) fn parse(bytes: &'t [u8], depth: usize) -> Result<Self, JsonError> {
-        let (text, node) = json::parse_event(bytes, depth)?;
-        Ok(Self { text, node, value: OnceLock::new() })
+        match check(bytes, depth) {
+            Ok(()) => Ok(Self { bytes, value: OnceLock::new() }),
+            Err(_) => Err(json::event_error(bytes, depth)),
+        }
     }
 
     /// The document's value; of duplicate keys the last counts. Built on the first call.
     pub fn value(&self) -> &Value {
-        self.value.get_or_init(|| self.node.to_value())
+        self.value.get_or_init(|| self.build())
     }
 
     /// The document's value.
-    pub fn into_value(self) -> Value {
-        match self.value.into_inner() {
-            Some(value) => value,
-            None => self.node.into_value(),
+    pub fn into_value(mut self) -> Value {
+        self.value.take().unwrap_or_else(|| self.build())
+    }
+
+    /// The string at a JSON pointer (RFC 6901), without building a tree; `None` if there is none, or another value. Takes time
+    /// linear in the document.
+    ///
+    /// ```
+    /// let document = filter::Document::from_slice(br#"{"links": [{"self": "/jobs/7"}]}"#)?;
+    /// assert_eq!(document.text_at("/links/0/self").as_deref(), Some("/jobs/7"));
+    /// assert_eq!(document.text_at("/links/0"), None);
+    /// # Ok::<(), filter::JsonError>(())
+    /// ```
+    pub fn text_at(&self, pointer: &str) -> Option<String> {
+        let mut value = self.root();
+        if !pointer.is_empty() {
+            for step in pointer.strip_prefix('/')?.split('/') {
+                let step = step.replace("~1", "/").replace("~0", "~");
+                value = match value.shape() {
+                    Shape::Object => value.field(&step)?,
+                    // As serde_json: an index has no sign and no leading zero.
+                    Shape::Array(mut elements) if step == "0" || !step.starts_with(['0', '+']) => {
+                        elements.nth(step.parse().ok()?)?
+                    }
+                    _ => return None,
+                };
+            }
         }
+        value.is_string().then(|| value.text().into_owned())
     }
 
-    pub(crate) fn root(&self) -> Written<'_> {
-        Written { node: &self.node, text: self.text }
-    }
-}
-
-/// A value of a document, with the document's text.
-#[derive(Clone, Copy)]
-pub(crate) struct Written<'d> {
-    pub(crate) node: &'d Node,
-    text: &'d str,
-}
-
-impl<'d> Written<'d> {
-    /// Another value of the same document.
-    pub(crate) fn at(self, node: &'d Node) -> Self {
-        Self { node, ..self }
+    fn build(&self) -> Value {
+        // Checked before, so it cannot fail; both parsers accept the same documents.
+        json::parse_event(self.bytes, Limits::MAX_DEPTH).map_or(Value::Null, |(_, node)| node.into_value())
     }
 
-    /// The value as it was written.
-    pub(crate) fn source(self) -> &'d str {
-        self.node.span.and_then(|span| self.text.get(span.start..span.end)).unwrap_or_default()
+    pub(crate) fn root(&self) -> Raw<'t> {
+        // A checked document begins with a value.
+        Raw::of_document(self.bytes).unwrap_or(Raw::NULL)
     }
 }
 
-pub(crate) struct Elements<'d> {
-    text: &'d str,
-    items: std::slice::Iter<'d, Node>,
-}
-
-impl<'d> Iterator for Elements<'d> {
-    type Item = Written<'d>;
-
-    fn next(&mut self) -> Option<Written<'d>> {
-        self.items.next().map(|node| Written { node, text: self.text })
-    }
-}
-
-impl<'d> Subject for Written<'d> {
-    type Elements = Elements<'d>;
-
-    fn shape(self) -> Shape<Self> {
-        match &self.node.kind {
-            Kind::Null => Shape::Null,
-            Kind::Bool(_) | Kind::Number(_) | Kind::String(_) => Shape::Scalar,
-            Kind::Array(items) => Shape::Array(Elements { text: self.text, items: items.iter() }),
-            Kind::Object(_) => Shape::Object,
-        }
-    }
-
-    fn with_view<R>(self, see: impl FnOnce(View<'_>) -> R) -> R {
-        see(match &self.node.kind {
-            Kind::Null => View::Null,
-            Kind::Bool(bool) => View::Bool(*bool),
-            Kind::Number(number) => Num::new(number).map_or(View::Unrepresentable, View::Number),
-            Kind::String(text) => View::String(Chars::Str(text)),
-            Kind::Object(_) | Kind::Array(_) => View::Object,
-        })
-    }
-
-    fn field(self, name: &str) -> Option<Self> {
-        self.node.get(name).map(|node| self.at(node))
-    }
+/// Checks the whole document.
+fn check(bytes: &[u8], depth: usize) -> Scan<()> {
+    let mut cursor = Cursor::<true>::new(bytes, depth)?;
+    let kind = cursor.kind()?;
+    cursor.skip(kind)?;
+    cursor.end()
 }

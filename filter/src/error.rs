@@ -29,7 +29,8 @@ impl FilterError {
         Self { diagnostics: vec![error.diagnostic().clone()], source: Some(Box::new(error)) }
     }
 
-    /// All reasons; never empty.
+    /// The reasons; never empty. Of more than a hundred, the first hundred and the number of the others, as one diagnostic
+    /// with the code [`Code::More`](crate::Code::More).
     pub fn diagnostics(&self) -> &[Diagnostic] {
         &self.diagnostics
     }

@@ -12,8 +12,10 @@ use serde_json::Value;
 use crate::diagnostic::Warning;
 use crate::dialect::Dialect;
 use crate::document::Document;
-use crate::explain::Explanation;
+use crate::explain::{Explanation, Shown};
 use crate::json::{self, JsonError};
+use crate::matcher::{Effort, Exhausted, Metered};
+use crate::ops::Spellings;
 use crate::program::Program;
 use crate::scan::Invalid;
 use crate::set::Single;
@@ -76,7 +78,7 @@ impl Filter {
 
     /// Whether an event matches.
     ///
-    /// Allocates nothing. Takes time linear in the number of conditions times the size of the values that they examine.
+    /// Allocates nothing; a filter with `$ignoreCase` folds texts in memory of the thread, which is reused. Takes time linear in the number of conditions times the size of the values that they examine.
     pub fn matches(&self, event: &Value) -> bool {
         self.inner.program.matches(event)
     }
@@ -95,7 +97,10 @@ impl Filter {
     /// `serde_json::from_slice::<Value>`.
     pub fn matches_slice(&self, event: &[u8]) -> Result<bool, JsonError> {
         let depth = self.inner.event_depth;
-        self.inner.single().matches::<true>(event, depth).map_err(|Invalid| json::event_error(event, depth))
+        self.inner
+            .single()
+            .matches::<true>(&self.inner.program, event, depth)
+            .map_err(|Invalid| json::event_error(event, depth))
     }
 
     /// As [`matches_slice`](Self::matches_slice), for a document that is known to be valid and to have no duplicate
@@ -109,21 +114,77 @@ impl Filter {
     ///
     /// For any other document the answer is unspecified, but never an error, a panic, or more than linear time.
     pub fn matches_valid_slice(&self, event: &[u8]) -> bool {
-        self.inner.single().matches::<false>(event, self.inner.event_depth).unwrap_or(false)
+        self.inner
+            .single()
+            .matches::<false>(&self.inner.program, event, self.inner.event_depth)
+            .unwrap_or(false)
     }
 
-    /// Whether a parsed document matches.
+    /// Whether a checked document matches. Takes time linear in its length and the number of conditions, and for an array in the
+    /// product of its length and the number of conditions on it.
     pub fn matches_document(&self, event: &Document<'_>) -> bool {
+        // Without the index that `matches_slice` builds: a program with thousands of filters, each for a few documents,
+        // would spend kilobytes on each.
         self.inner.program.matches(event.root())
+    }
+
+    /// As [`matches`](Self::matches), with a bound on the work.
+    ///
+    /// # Errors
+    /// If the bound is reached, or was stopped.
+    pub fn matches_within(&self, event: &Value, effort: &Effort) -> Result<bool, Exhausted> {
+        effort.completes(self.inner.program.matches_here(Metered::new(event, effort)))
+    }
+
+    /// As [`matches_document`](Self::matches_document), with a bound on the work.
+    ///
+    /// # Errors
+    /// If the bound is reached, or was stopped.
+    pub fn matches_document_within(&self, event: &Document<'_>, effort: &Effort) -> Result<bool, Exhausted> {
+        let (program, root) = (&self.inner.program, event.root());
+        effort.completes(match program.large(root).and_then(|bytes| program.field_cache(bytes)) {
+            Some((cache, root)) => {
+                effort.charge_bytes(root.source().len(), 2);
+                program.matches_here(Metered::new(cache.root(root), effort))
+            }
+            None => program.matches_here(Metered::new(root, effort)),
+        })
+    }
+
+    /// As [`explain`](Self::explain), with a bound on the work.
+    ///
+    /// # Errors
+    /// If the bound is reached, or was stopped.
+    pub fn explain_within(&self, event: &Value, effort: &Effort) -> Result<Explanation, Exhausted> {
+        effort.completes(self.explain_here(Metered::new(event, effort)))
+    }
+
+    /// As [`explain_document`](Self::explain_document), with a bound on the work.
+    ///
+    /// # Errors
+    /// If the bound is reached, or was stopped.
+    pub fn explain_document_within(
+        &self,
+        event: &Document<'_>,
+        effort: &Effort,
+    ) -> Result<Explanation, Exhausted> {
+        let (program, root) = (&self.inner.program, event.root());
+        effort.completes(match program.long(root).and_then(|bytes| program.field_cache(bytes)) {
+            Some((cache, root)) => {
+                effort.charge_bytes(root.source().len(), 2);
+                self.explain_here(Metered::new(cache.root(root), effort))
+            }
+            None => self.explain_here(Metered::new(root, effort)),
+        })
     }
 
     /// Explains why an event matches or does not.
     pub fn explain(&self, event: &Value) -> Explanation {
-        self.inner.program.explain(event)
+        self.explain_value(event)
     }
 
     /// As [`explain`](Self::explain), for the bytes of one JSON document. The explanation shows numbers as they were
-    /// written.
+    /// written. No tree is built, so it takes little memory beside the bytes.
     ///
     /// ```
     /// let filter = filter::Filter::parse(r#"{"n": 1}"#)?;
@@ -140,10 +201,21 @@ impl Filter {
 
     /// As [`explain_slice`](Self::explain_slice), for a document that was parsed already.
     pub fn explain_document(&self, event: &Document<'_>) -> Explanation {
-        self.inner.program.explain(event.root())
+        self.explain_value(event.root())
     }
 
-    /// The warnings about the filter, in the order of its text.
+    fn explain_here<V: Shown>(&self, event: V) -> Explanation {
+        let numbers = Spellings::of_json(self.inner.source.as_str());
+        self.inner.program.explain_here(event, self.inner.dialect, numbers)
+    }
+
+    fn explain_value<V: Shown>(&self, event: V) -> Explanation {
+        let numbers = Spellings::of_json(self.inner.source.as_str());
+        self.inner.program.explain(event, self.inner.dialect, numbers)
+    }
+
+    /// The warnings about the filter, in the order of its text. Of more than a hundred, the first hundred and the number of
+    /// the others.
     pub fn warnings(&self) -> &[Warning] {
         &self.inner.warnings
     }

@@ -1,6 +1,6 @@
 //! Filters for JSON events: compiled once, matched often, with explanations of every mismatch.
 //!
-//! A filter is a JSON object of conditions on the fields of an event. It is data: users can write it, files and databases
+//! A filter is a JSON object of conditions on the fields of an event, or conditions on the event itself. It is data: users can write it, files and databases
 //! can store it, and one process can check it before another runs it. This crate compiles filters, matches them against
 //! events, reports errors in filters, and explains why an event does not match. It does no I/O and needs no runtime.
 //!
@@ -34,9 +34,12 @@
 //! | `{"a": {"$gt": 1, "$lt": 5}}` | all of the operators hold for it |
 //! | `{"a": {"b": 1}}` | the filter inside matches the field, or an element of it |
 //! | `{"$or": [{…}, {…}]}`, `$and`, `$nor` | any, all, none of the filters match |
+//! | `{"a": {"$gt": {"$ref": "/b"}}}` | a field compares so with another one |
+//! | `{"$some": {…}}`, `["x", {"$gt": 5}]` | the event itself, an array or scalar, satisfies the conditions |
 //!
-//! Operators: `$startsWith` `$endsWith` `$contains` `$ignoreCaseEquals` `$regex` `$wildcard` `$cidr` · `$gt` `$gte` `$lt`
-//! `$lte` `$between` · `$includes` `$size` `$some` `$every` · `$exists` `$isNull` · `$anythingBut` `$not` `$all` `$none`.
+//! Operators: `$startsWith` `$endsWith` `$contains` `$ignoreCaseEquals` `$ignoreCase` `$regex` `$wildcard` `$cidr` · `$eq` `$gt` `$gte`
+//! `$lt` `$lte` `$between` · `$before` `$after` · `$includes` `$size` `$some` `$every` · `$exists` `$isNull` · `$anythingBut` `$not` `$all`
+//! `$none`.
 //!
 //! Filters of Trigger.dev and event patterns of EventBridge compile as they are, each in its [`Dialect`], and can be
 //! [converted](Conversion). [`schema`] gives the JSON Schema of a dialect, for editors.
@@ -139,10 +142,11 @@ pub use explain::{Check, Explanation};
 pub use filter::Filter;
 pub use json::JsonError;
 pub use limits::Limits;
+pub use matcher::{Effort, Exhausted};
 pub use options::FilterOptions;
 pub use schema::schema;
 pub use serde_json;
-pub use set::{FilterSet, FilterSetBuilder, LiveSet, Matches, SetStats};
+pub use set::{FilterSet, FilterSetBuilder, LiveSet, Matches, OneByOne, SetStats};
 
 /// The examples of the README, tested with the others.
 #[cfg(doctest)]

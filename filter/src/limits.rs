@@ -18,6 +18,7 @@ pub struct Limits {
     depth: usize,
     text_bytes: usize,
     regex_bytes: usize,
+    regex_bytes_in_all: usize,
 }
 
 impl Limits {
@@ -26,7 +27,7 @@ impl Limits {
 
     /// The defaults: depth 127 (serde_json's), 1 MiB of filter text, 10 MiB of compiled regular expressions.
     pub const fn new() -> Self {
-        Self { depth: 127, text_bytes: 1 << 20, regex_bytes: 10 << 20 }
+        Self { depth: 127, text_bytes: 1 << 20, regex_bytes: 10 << 20, regex_bytes_in_all: usize::MAX }
     }
 
     /// Sets the nesting depth of arrays and objects, in filters and in events read from bytes.
@@ -55,6 +56,24 @@ impl Limits {
         self
     }
 
+    /// Sets the memory that the compiled regular expressions of all filters in the process may take together, in bytes. Without
+    /// limit by default: a set of a million rules may well need gigabytes. A program that keeps the filters of strangers sets
+    /// it, since each of a thousand could take [`regex_bytes`](Self::regex_bytes).
+    ///
+    /// ```
+    /// use filter::{FilterOptions, Limits};
+    ///
+    /// let options = FilterOptions::new().limits(Limits::new().with_regex_bytes_in_all(0));
+    /// assert!(options.parse(r#"{"a":"b"}"#).is_ok());
+    /// let error = options.parse(r#"{"a":{"$regex":"b+"}}"#).unwrap_err();
+    /// assert!(error.to_string().contains("of all filters in this process"), "{error}");
+    /// ```
+    #[must_use]
+    pub const fn with_regex_bytes_in_all(mut self, bytes: usize) -> Self {
+        self.regex_bytes_in_all = bytes;
+        self
+    }
+
     /// The greatest nesting depth.
     pub const fn depth(&self) -> usize {
         self.depth
@@ -63,6 +82,11 @@ impl Limits {
     /// The greatest length of a filter's text, in bytes.
     pub const fn text_bytes(&self) -> usize {
         self.text_bytes
+    }
+
+    /// The memory of the compiled regular expressions of all filters in the process, in bytes.
+    pub const fn regex_bytes_in_all(&self) -> usize {
+        self.regex_bytes_in_all
     }
 
     /// The total memory of a filter's compiled regular expressions, in bytes.

@@ -97,10 +97,10 @@ impl FilterOptions {
     }
 
     fn build(&self, node: &Node, pointer: &str, source: Source) -> Result<Filter, FilterError> {
-        let mut context = Context::new(&self.limits, pointer);
+        let mut context = Context::new(self.dialect, &self.limits, pointer);
         let tree = self.dialect.read(node, &mut context);
         if !context.has_errors() {
-            lint::check(&tree, &mut context);
+            lint::check(&tree, node.span, &mut context);
         }
         let warnings = context.finish().map_err(FilterError::new)?;
         Ok(Filter::new(self.dialect, source, compile(tree), warnings, self.limits.depth()))

@@ -9,6 +9,8 @@
 //!     └─ junction ─┘          └── nested ── pattern   └── some, every, all, none: back to conditions or patterns
 //! ```
 //!
+//! The root is a pattern, or conditions on the event itself.
+//!
 //! Invariant: an index or run refers to the same program, and a pattern or condition refers only to ones deeper in its tree.
 //! So every walk ends, at most [`Limits::depth`] levels down.
 //!
@@ -20,7 +22,7 @@ use std::ops::Index;
 use smallvec::SmallVec;
 
 use crate::ast::Junction;
-use crate::ops::Leaf;
+use crate::ops::{Leaf, Reference};
 
 /// A filter, compiled.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,7 +33,9 @@ pub(crate) struct Program {
     pub(crate) conditions: Arena<Condition>,
     pub(crate) tests: Arena<Test>,
     pub(crate) leaves: Arena<Leaf>,
-    pub(crate) root: Id<Pattern>,
+    pub(crate) references: Arena<Reference>,
+    /// The condition on the event.
+    pub(crate) root: Judge,
 }
 
 /// All members must hold.
@@ -70,6 +74,8 @@ pub(crate) struct Condition {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Test {
     Leaf(Id<Leaf>),
+    /// A comparison with another value of the event.
+    Reference(Id<Reference>),
     /// The length of an array passes all tests.
     Size(Run<Test>),
     Some(Judge),
@@ -82,7 +88,7 @@ pub(crate) enum Test {
     NoneOf(Run<Leaf>),
 }
 
-/// The condition on the elements of an array.
+/// The condition on an element of an array, or on the event itself.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Judge {
     Pattern(Id<Pattern>),
@@ -172,6 +178,10 @@ impl Part for Leaf {
     type Few = [Self; 2];
 }
 
+impl Part for Reference {
+    type Few = [Self; 0];
+}
+
 impl Program {
     /// A program without parts, to be filled and then [finished](Self::finish).
     pub(crate) fn empty() -> Self {
@@ -182,19 +192,25 @@ impl Program {
             conditions: Arena::default(),
             tests: Arena::default(),
             leaves: Arena::default(),
-            root: Id::new(0),
+            references: Arena::default(),
+            root: Judge::Pattern(Id::new(0)),
         }
     }
 
-    /// The finished program with its root pattern.
-    pub(crate) fn finish(mut self, root: Pattern) -> Self {
-        self.root = self.patterns.add(root);
+    /// Finishes the program with a root pattern. In place, since moving a program takes as long as reading a small filter.
+    pub(crate) fn finish(&mut self, root: Pattern) {
+        let root = self.patterns.add(root);
+        self.finish_with(Judge::Pattern(root));
+    }
+
+    /// Finishes the program with its root.
+    pub(crate) fn finish_with(&mut self, root: Judge) {
+        self.root = root;
         self.patterns.shrink();
         self.members.shrink();
         self.conditions.shrink();
         self.tests.shrink();
         self.leaves.shrink();
-        self
     }
 
     pub(crate) fn name(&self, id: NameId) -> &str {
@@ -209,6 +225,7 @@ impl Program {
             + self.conditions.bytes()
             + self.tests.bytes()
             + self.leaves.bytes()
+            + self.references.bytes()
     }
 }
 
@@ -258,6 +275,10 @@ impl<T: Part> Arena<T> {
         self.0.iter()
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The memory of the items outside this struct, in bytes, without what they own.
     fn bytes(&self) -> usize {
         if self.0.spilled() { self.0.capacity() * size_of::<T>() } else { 0 }
@@ -288,6 +309,11 @@ impl<T> Id<T> {
     pub(crate) fn new(index: u32) -> Self {
         Self(index, PhantomData)
     }
+
+    /// The position in the arena.
+    pub(crate) fn index(self) -> usize {
+        self.0 as usize
+    }
 }
 
 impl<T> Run<T> {
@@ -297,6 +323,11 @@ impl<T> Run<T> {
 
     pub(crate) fn is_empty(self) -> bool {
         self.0 == self.1
+    }
+
+    /// A run for each of the parts.
+    pub(crate) fn each(self) -> impl Iterator<Item = Self> {
+        (self.0..self.1).map(|start| Self::new(start, start + 1))
     }
 }
 

@@ -19,7 +19,7 @@ use crate::dialect::{Dialect, trigger_dev};
 /// ```
 pub fn schema(dialect: Dialect) -> Value {
     let (title, root, definitions) = match dialect {
-        Dialect::Native => ("A filter", "filter", native()),
+        Dialect::Native => ("A filter", "root", native()),
         Dialect::TriggerDev => ("A filter in Trigger.dev's dialect", "filter", trigger_dev()),
         Dialect::EventBridge => ("An event pattern in EventBridge's dialect", "pattern", event_bridge()),
     };
@@ -73,6 +73,12 @@ fn block(suffix_v4: &str, suffix_v6: &str) -> Value {
     )})
 }
 
+/// The form of an RFC 3339 time; months of 31 days are not told from others.
+const TIME: &str = concat!(
+    r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])[Tt]([01][0-9]|2[0-3]):[0-5][0-9]:([0-5][0-9]|60)",
+    r"(\.[0-9]+)?([Zz]|[+\-]([01][0-9]|2[0-3]):[0-5][0-9])$"
+);
+
 fn two_numbers() -> Value {
     json!({"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2})
 }
@@ -86,7 +92,11 @@ fn argument(operator: &Operator, dialect: Dialect) -> Value {
             let bits = |greatest: &str| format!("(/{greatest})?");
             block(&bits("(3[0-2]|[12]?[0-9])"), &bits("(12[0-8]|1[01][0-9]|[1-9]?[0-9])"))
         }
-        Argument::Number(_) => of_type("number"),
+        Argument::Number(..) if dialect == Dialect::Native => number_or_reference(),
+        Argument::Number(..) => of_type("number"),
+        Argument::Equal => any_of([reference("literal"), reference("reference")]),
+        Argument::AnyCase => reference("textMatcher"),
+        Argument::Time(_) => json!({"type": "string", "pattern": TIME}),
         Argument::Bounds => two_numbers(),
         Argument::Literal(_) => reference("literal"),
         Argument::Boolean(_) => of_type("boolean"),
@@ -112,8 +122,13 @@ fn number_argument(operator: &Operator) -> Value {
         }
         Argument::All | Argument::None => list_of(number_or_matcher(), 1),
         Argument::Bounds => two_numbers(),
+        Argument::Number(..) | Argument::Equal => number_or_reference(),
         _ => of_type("number"),
     }
+}
+
+fn number_or_reference() -> Value {
+    any_of([of_type("number"), reference("reference")])
 }
 
 fn number_or_matcher() -> Value {
@@ -134,7 +149,20 @@ fn native() -> Value {
     let on_numbers = OPERATORS.iter().filter(|operator| operator.on_numbers);
     let number_operators = on_numbers.map(|operator| (operator.name, number_argument(operator)));
     let filters = || list_of(reference("filter"), 1);
+    let text = || of_type("string");
+    let in_any_case = [
+        ("$eq", about("a string equal to this", text())),
+        ("$startsWith", about("a string that starts with this", text())),
+        ("$endsWith", about("a string that ends with this", text())),
+        ("$contains", about("a string that contains this", text())),
+        ("$wildcard", about("a string like this, * being any run of characters", wildcard_text())),
+        ("$regex", about("a string in which this regular expression finds a match", text())),
+    ];
     json!({
+        "root": about(
+            "a filter, or conditions on the event itself",
+            any_of([reference("filter"), reference("matcher"), reference("conditions")]),
+        ),
         "filter": {
             "description": "fields, all of which must match; a name that begins with $ is written with $$",
             "type": "object",
@@ -153,6 +181,13 @@ fn native() -> Value {
         "conditions": list_of(any_of([reference("literal"), reference("matcher")]), 1),
         "literal": {"type": ["string", "number", "boolean", "null"]},
         "matcher": about("operators, all of which must hold", members(operators)),
+        "reference": about("the value at a JSON pointer into the event", json!({
+            "type": "object",
+            "properties": {"$ref": {"type": "string", "pattern": "^(/([^/~]|~[01])*)*$"}},
+            "required": ["$ref"],
+            "additionalProperties": false,
+        })),
+        "textMatcher": about("operators on text, all of which must hold", members(in_any_case)),
         "numberMatcher": about("operators on numbers, all of which must hold", members(number_operators)),
     })
 }

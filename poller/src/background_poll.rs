@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Kind};
 use crate::job::PollSpec;
+use crate::judge::BodyText;
 use crate::key::PollKey;
 use crate::outcome::{Outcome, OutcomeKind};
 use crate::poller::Poller;
@@ -83,7 +84,9 @@ impl<T: DeserializeOwned> Matched<T> {
         let OutcomeKind::Matched { response } = &outcome.kind else {
             return Err(Kind::NotMatched { key: key.clone(), outcome: Arc::clone(outcome) }.into());
         };
-        let value = serde_json::from_slice(response.body()).map_err(|source| Kind::Decode {
+        // As it was judged: without a byte order mark, and with U+FFFD for what is not UTF-8.
+        let body = BodyText::new(response.body());
+        let value = serde_json::from_str(body.json()).map_err(|source| Kind::Decode {
             key: key.clone(),
             outcome: Arc::clone(outcome),
             source: Arc::new(source),

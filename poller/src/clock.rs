@@ -4,12 +4,16 @@
 //! [`SystemClock`] reads the wall clock once, at its creation, and adds the elapsed monotonic time. So a change of the wall
 //! clock moves no deadline of a running process; a process started later uses the corrected time.
 //!
+//! Linux's monotonic clock stands still while the machine sleeps, and timers with it. So [`SystemClock`] adds the time that
+//! the machine slept (`CLOCK_BOOTTIME` minus `CLOCK_MONOTONIC`), and its sleepers look at it every second: a deadline that
+//! passed during the sleep is noticed within a second after it.
+//!
 //! This is the only module that may read clocks or sleep; `clippy.toml` bans both elsewhere.
 
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -128,23 +132,65 @@ pub trait Clock: Send + Sync + 'static {
 
     /// Completes when [`now`](Self::now) reaches `at`; at once if it has.
     fn sleep_until(&self, at: Timestamp) -> BoxFuture<'static, ()>;
+
+    /// How far the UTC of the system has moved against [`now`](Self::now) since this clock was created, in microseconds:
+    /// positive if it was set forward. The engine reports steps of more than a second. The default is 0.
+    fn wall_step(&self) -> i64 {
+        0
+    }
+
+    /// How long the machine has slept since this clock was created, as far as it knows. The engine reports more than a
+    /// second. The default is zero.
+    fn slept(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
-/// The real clock: UTC read once, plus tokio's monotonic time since.
+/// A shared clock is a clock, whatever its type.
+impl<C: Clock + ?Sized> Clock for std::sync::Arc<C> {
+    fn now(&self) -> Timestamp {
+        (**self).now()
+    }
+
+    fn sleep_until(&self, at: Timestamp) -> BoxFuture<'static, ()> {
+        (**self).sleep_until(at)
+    }
+
+    fn wall_step(&self) -> i64 {
+        (**self).wall_step()
+    }
+
+    fn slept(&self) -> Duration {
+        (**self).slept()
+    }
+}
+
+/// The real clock: UTC read once, plus tokio's monotonic time since, plus the time that the machine slept.
 ///
 /// Under tokio's paused test clock it is a virtual clock.
 #[derive(Clone, Copy, Debug)]
 pub struct SystemClock {
     origin: Timestamp,
     created: tokio::time::Instant,
+    /// The same moment for [`wall_step`](Clock::wall_step): tokio's clock may be paused.
+    created_really: Instant,
+    slept_before: Duration,
 }
+
+/// How often a sleeper looks whether the machine slept.
+const LOOK: Duration = Duration::from_secs(1);
 
 impl SystemClock {
     /// A clock that starts at the current wall time.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "the clock module is where clocks are read")]
     pub fn new() -> Self {
-        Self { origin: Timestamp::from_system_time(SystemTime::now()), created: tokio::time::Instant::now() }
+        Self {
+            origin: Timestamp::from_system_time(SystemTime::now()),
+            created: tokio::time::Instant::now(),
+            created_really: Instant::now(),
+            slept_before: suspend::look(),
+        }
     }
 }
 
@@ -157,19 +203,102 @@ impl Default for SystemClock {
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "the clock module is where clocks are read")]
     fn now(&self) -> Timestamp {
-        self.origin + tokio::time::Instant::now().duration_since(self.created)
+        self.origin + tokio::time::Instant::now().duration_since(self.created) + self.slept()
     }
 
     #[expect(clippy::disallowed_methods, reason = "the clock module is where sleeping happens")]
     fn sleep_until(&self, at: Timestamp) -> BoxFuture<'static, ()> {
-        // Tokio's timers round up to the millisecond, so a sleeper never wakes early.
-        let until = self.created.checked_add(at.since(self.origin));
+        let clock = *self;
         Box::pin(async move {
-            match until {
-                Some(until) => tokio::time::sleep_until(until).await,
-                None => std::future::pending().await,
+            loop {
+                suspend::look();
+                let left = at.since(clock.now());
+                if left.is_zero() {
+                    return;
+                }
+                // Tokio's timers round up to the millisecond, so a sleeper never wakes early.
+                tokio::time::sleep(left.min(LOOK)).await;
             }
         })
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the clock module is where clocks are read")]
+    fn wall_step(&self) -> i64 {
+        suspend::look();
+        let expected = self.origin + self.created_really.elapsed() + self.slept();
+        let system = Timestamp::from_system_time(SystemTime::now());
+        let difference = i128::from(system.0) - i128::from(expected.0);
+        i64::try_from(difference).unwrap_or(if difference < 0 { i64::MIN } else { i64::MAX })
+    }
+
+    fn slept(&self) -> Duration {
+        suspend::known().saturating_sub(self.slept_before)
+    }
+}
+
+/// The time since this machine was started, its sleep included: what a lease is counted by.
+#[cfg(feature = "postgres")]
+#[cfg_attr(
+    not(target_os = "linux"),
+    expect(clippy::disallowed_methods, reason = "the clock module is where clocks are read")
+)]
+pub(crate) fn boot_time() -> Duration {
+    #[cfg(target_os = "linux")]
+    {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        static START: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
+        START.elapsed()
+    }
+}
+
+/// How long this machine has slept since it was started.
+mod suspend {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::time::Duration;
+
+    /// The largest difference seen, in microseconds. It never falls, so a clock that adds it never goes back.
+    static KNOWN: AtomicU64 = AtomicU64::new(0);
+
+    /// Smaller differences are those between two readings of clocks, not sleep.
+    const NOISE: u64 = 100_000;
+
+    /// The sleep that the last look saw.
+    pub(super) fn known() -> Duration {
+        Duration::from_micros(KNOWN.load(Ordering::Relaxed))
+    }
+
+    /// Looks whether the machine has slept since the last look.
+    pub(super) fn look() -> Duration {
+        if let Some(total) = total()
+            && total > KNOWN.load(Ordering::Relaxed) + NOISE
+        {
+            KNOWN.fetch_max(total, Ordering::Relaxed);
+        }
+        known()
+    }
+
+    #[cfg(target_os = "linux")]
+    fn total() -> Option<u64> {
+        use rustix::time::{ClockId, clock_gettime};
+        let micros = |clock| {
+            let time = clock_gettime(clock);
+            u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000
+                + u64::try_from(time.tv_nsec).unwrap_or(0) / 1_000
+        };
+        let (before, with_sleep, after) =
+            (micros(ClockId::Monotonic), micros(ClockId::Boottime), micros(ClockId::Monotonic));
+        // A thread that was interrupted between the readings compares different moments; the next look is as good.
+        (after - before < NOISE / 2).then(|| with_sleep.saturating_sub(after))
+    }
+
+    /// Other systems' monotonic clocks go on, or their sleep is not known.
+    #[cfg(not(target_os = "linux"))]
+    const fn total() -> Option<u64> {
+        None
     }
 }
 

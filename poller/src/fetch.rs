@@ -1,15 +1,20 @@
 //! The port to HTTP: [`Fetch`] turns a request into a whole response or a classified failure.
 //!
 //! Adapters do not keep time (the engine drops the future of a request at its timeout) and never retry, because every request
-//! counts.
+//! counts. The one exception, a request that was lost with a kept connection, is recorded in the [`Journey`].
 
+use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 pub use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use url::Url;
 
 use crate::clock::BoxFuture;
+pub use crate::cookies::CookieJar;
+use crate::key::PollKey;
+pub use crate::request_tls::RequestTls;
 
 /// One HTTP request, with resolved secrets.
 ///
@@ -27,13 +32,34 @@ pub struct Request {
     pub body: Option<Bytes>,
     /// The largest body of the response, in bytes after decompression.
     pub max_body: u64,
+    /// The poll that asks, for a client that treats polls differently: a scope may be a tenant. Coalesced polls are of one
+    /// scope, and the request has the name of the first.
+    pub poll: Option<PollKey>,
+    /// The cookies of the poll, if it keeps any: to be added to each hop, and learnt from each response.
+    pub cookies: Option<Arc<CookieJar>>,
+    /// The certificates for this request, beside those of the client. A client that cannot use them must fail, and must not
+    /// send the request without them. The client's own certificate is for the origin of `url` only, not for what it redirects to.
+    pub tls: Option<Arc<RequestTls>>,
+    /// The URL of the poll, if not its author but a server has chosen `url`, by a link, and the author does not trust its origin
+    /// (`follow.origins`). A client must treat such a request like one after a redirect from there.
+    pub linked_from: Option<Arc<Url>>,
 }
 
 impl Request {
     /// A request without headers or body.
     #[must_use]
     pub fn new(method: Method, url: Url, max_body: u64) -> Self {
-        Self { method, url, headers: HeaderMap::new(), body: None, max_body }
+        Self {
+            method,
+            url,
+            headers: HeaderMap::new(),
+            body: None,
+            max_body,
+            poll: None,
+            cookies: None,
+            tls: None,
+            linked_from: None,
+        }
     }
 }
 
@@ -41,7 +67,14 @@ impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Request")
             .field("method", &self.method)
-            .field("url", &format_args!("{}{}", self.url.origin().ascii_serialization(), self.url.path()))
+            .field(
+                "url",
+                &format_args!(
+                    "{}{}",
+                    &self.url[..url::Position::BeforeUsername],
+                    &self.url[url::Position::BeforeHost..url::Position::AfterPath]
+                ),
+            )
             .field("headers", &self.headers.keys().map(HeaderName::as_str).collect::<Vec<_>>())
             .field("body_len", &self.body.as_ref().map(Bytes::len))
             .finish_non_exhaustive()
@@ -58,13 +91,80 @@ pub struct Response {
     pub headers: HeaderMap,
     /// The body, decompressed.
     pub body: Bytes,
+    /// What was unusual on the way to this response; mostly nothing.
+    pub journey: Option<Box<Journey>>,
 }
 
 impl Response {
     /// A response of these parts.
     #[must_use]
     pub fn new(status: u16, headers: HeaderMap, body: impl Into<Bytes>) -> Self {
-        Self { status, headers, body: body.into() }
+        Self { status, headers, body: body.into(), journey: None }
+    }
+
+    /// The same response after this journey.
+    #[must_use]
+    pub fn after(self, journey: impl Into<Option<Box<Journey>>>) -> Self {
+        Self { journey: journey.into(), ..self }
+    }
+}
+
+/// What a response does not show of the way to it. `Display` is a clause for people, without query strings:
+///
+/// ```
+/// use poller::fetch::Journey;
+///
+/// let mut journey = Journey::default();
+/// journey.redirects = 2;
+/// journey.landed = Some("https://b.test/done".into());
+/// journey.dropped_headers = true;
+/// assert_eq!(journey.to_string(), "redirected to https://b.test/done, without the headers of the request");
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Journey {
+    /// Whether a GET or HEAD was sent a second time, on a new connection, because the server had closed the kept one just as
+    /// it was used. Such a request counts apart: the attempt is one.
+    pub resent: bool,
+    /// The number of redirects that were followed.
+    pub redirects: u32,
+    /// Where they led: the last URL, without its query.
+    pub landed: Option<Box<str>>,
+    /// Whether a redirect to another origin cost the request its headers.
+    pub dropped_headers: bool,
+    /// Whether a redirect made the request a GET without a body.
+    pub became_get: bool,
+}
+
+impl Journey {
+    /// The journey in `journey`, begun if need be.
+    #[cfg(feature = "http")]
+    pub(crate) fn of(journey: &mut Option<Box<Self>>) -> &mut Self {
+        journey.get_or_insert_default()
+    }
+
+    #[cfg(feature = "http")]
+    pub(crate) fn is_resent(journey: Option<&Self>) -> bool {
+        journey.is_some_and(|journey| journey.resent)
+    }
+}
+
+impl fmt::Display for Journey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(landed) = &self.landed {
+            write!(f, "redirected to {landed}")?;
+            if self.became_get {
+                f.write_str(", as a GET without a body")?;
+            }
+            if self.dropped_headers {
+                f.write_str(", without the headers of the request")?;
+            }
+        }
+        if self.resent {
+            let separator = if self.landed.is_some() { "; " } else { "" };
+            write!(f, "{separator}sent again on a new connection, as the server had closed the kept one")?;
+        }
+        Ok(())
     }
 }
 
@@ -99,8 +199,12 @@ pub enum FetchErrorKind {
     Secret,
     /// The answer is not HTTP.
     Protocol,
+    /// The proxy cannot be reached, refuses, or wants credentials.
+    Proxy,
     /// The client, or the judgement of its response, panicked: a bug.
     Panicked,
+    /// To judge the response takes too much work, or did not end in time.
+    TooCostly,
 }
 
 impl FetchErrorKind {
@@ -121,12 +225,14 @@ impl FetchErrorKind {
             Self::Blocked => "blocked",
             Self::Secret => "secret",
             Self::Protocol => "protocol",
+            Self::Proxy => "proxy",
             Self::Panicked => "panicked",
+            Self::TooCostly => "too-costly",
         }
     }
 
     /// All kinds, each at the index of its [code](Self::code).
-    const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Connect,
         Self::NoSuchHost,
         Self::Dns,
@@ -140,7 +246,9 @@ impl FetchErrorKind {
         Self::Blocked,
         Self::Secret,
         Self::Protocol,
+        Self::Proxy,
         Self::Panicked,
+        Self::TooCostly,
     ];
 
     /// A number for this kind, valid inside this process only.
@@ -182,13 +290,26 @@ impl fmt::Display for FetchErrorKind {
 pub struct FetchError {
     kind: FetchErrorKind,
     message: Box<str>,
+    journey: Option<Box<Journey>>,
 }
 
 impl FetchError {
     /// An error with a message for a person.
     #[must_use]
     pub fn new(kind: FetchErrorKind, message: impl Into<Box<str>>) -> Self {
-        Self { kind, message: message.into() }
+        Self { kind, message: message.into(), journey: None }
+    }
+
+    /// The same error after this journey.
+    #[must_use]
+    pub fn after(self, journey: impl Into<Option<Box<Journey>>>) -> Self {
+        Self { journey: journey.into(), ..self }
+    }
+
+    /// What was unusual on the way to the failure; mostly nothing.
+    #[must_use]
+    pub fn journey(&self) -> Option<&Journey> {
+        self.journey.as_deref()
     }
 
     /// Its kind.
@@ -197,8 +318,20 @@ impl FetchError {
         self.kind
     }
 
+    pub(crate) const fn take_journey(&mut self) -> Option<Box<Journey>> {
+        self.journey.take()
+    }
+
     pub(crate) const fn message(&self) -> &str {
         &self.message
+    }
+
+    /// Changes the message: it may quote what a server sent.
+    pub(crate) fn with_message(mut self, change: impl FnOnce(&str) -> Cow<'_, str>) -> Self {
+        if let Cow::Owned(changed) = change(&self.message) {
+            self.message = changed.into();
+        }
+        self
     }
 }
 
@@ -213,6 +346,16 @@ pub trait Fetch: Send + Sync + 'static {
     fn admits(&self, origin: &Url) -> Result<(), FetchError> {
         let _ = origin;
         Ok(())
+    }
+
+    /// The same for a poll of this name, for a client that treats polls differently. By default all are treated alike. The
+    /// engine may keep the answer for the scope of the poll.
+    ///
+    /// # Errors
+    /// Why not.
+    fn admits_for(&self, poll: &PollKey, origin: &Url) -> Result<(), FetchError> {
+        let _ = poll;
+        self.admits(origin)
     }
 
     /// Sends one request and reads the whole response. Dropping the future aborts the request.

@@ -43,6 +43,8 @@ pub struct PollHandle {
 #[derive(Clone)]
 enum State {
     Open(PollId),
+    /// Another process runs it.
+    Elsewhere,
     Outcome(Arc<Outcome>),
 }
 
@@ -63,6 +65,9 @@ impl PollHandle {
         let (accepted, deadline, state) = match submitted {
             Submitted::Open { id, joined: false, deadline } => (Accepted::Created, deadline, State::Open(id)),
             Submitted::Open { id, joined: true, deadline } => (Accepted::Joined, deadline, State::Open(id)),
+            Submitted::Elsewhere { joined, deadline } => {
+                (if joined { Accepted::Joined } else { Accepted::Created }, deadline, State::Elsewhere)
+            }
             Submitted::Finished { outcome, deadline } => {
                 (Accepted::AlreadyFinished, deadline, State::Outcome(outcome))
             }
@@ -94,14 +99,17 @@ impl PollHandle {
         self.deadline
     }
 
-    /// The events of the poll, from the attempts that are kept to the outcome; see [`Events`].
+    /// The events of the poll, from the attempts that are kept to the outcome; see [`Events`]. If another process of a fleet
+    /// runs it, they come with the outcome.
     pub fn events(&self) -> Events {
         match &self.state {
             State::Outcome(outcome) => Events::of_finished(outcome),
-            State::Open(id) => {
+            State::Open(_) | State::Elsewhere => {
                 let (feeder, feed) = event::feed();
-                // A driver that has stopped drops the feeder, and the stream ends.
-                let _ = self.runtime.driver.send(Message::Watch { id: *id, events: feeder });
+                if let State::Open(id) = self.state {
+                    // A driver that has stopped drops the feeder, and the stream ends.
+                    let _ = self.runtime.driver.send(Message::Watch { id, events: feeder });
+                }
                 let (runtime, key) = (Arc::clone(&self.runtime), self.key.clone());
                 Events::of_open(feed, Box::pin(async move { runtime.stored_outcome(key).await }))
             }
@@ -116,6 +124,7 @@ impl PollHandle {
         match &self.state {
             State::Outcome(outcome) => Ok(Arc::clone(outcome)),
             State::Open(id) => self.runtime.outcome(&self.key, *id).await,
+            State::Elsewhere => self.runtime.stored_outcome(self.key.clone()).await,
         }
     }
 
@@ -127,6 +136,7 @@ impl PollHandle {
         match &self.state {
             State::Outcome(outcome) => Ok(Arc::clone(outcome)),
             State::Open(id) => self.runtime.cancel(&self.key, *id).await,
+            State::Elsewhere => self.runtime.cancel_elsewhere(self.key.clone()).await,
         }
     }
 }

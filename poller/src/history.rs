@@ -30,6 +30,7 @@ pub(crate) struct Record {
     pub(crate) at: Timestamp,
     pub(crate) duration: Duration,
     pub(crate) result: AttemptResult,
+    pub(crate) resent: bool,
     pub(crate) judgement: JudgementKind,
     pub(crate) note: Option<Note>,
     pub(crate) next: Option<Next>,
@@ -37,8 +38,9 @@ pub(crate) struct Record {
 
 impl Record {
     pub(crate) fn into_attempt(self, number: u32) -> Attempt {
-        let Self { at, duration, result, judgement, note, next } = self;
-        Attempt { number, at, duration, result, judgement, note: note.as_deref().map(Into::into), next }
+        let Self { at, duration, result, resent, judgement, note, next } = self;
+        let note = note.as_deref().map(Into::into);
+        Attempt { number, at, duration, result, resent, judgement, note, next }
     }
 }
 
@@ -98,7 +100,7 @@ impl History {
         while self.len() >= most {
             self.drop_first(rhythm);
         }
-        let Record { at, duration, result, judgement, ref note, next } = *record;
+        let Record { at, duration, result, resent, judgement, ref note, next } = *record;
         let mut flags = match judgement {
             JudgementKind::Matched => 0,
             JudgementKind::Failed => 1,
@@ -127,7 +129,7 @@ impl History {
             result: match result {
                 AttemptResult::Status(status) => u32::from(status),
                 AttemptResult::Error(kind) => ERRORS_FROM + u32::from(kind.code()),
-            },
+            } | if resent { RESENT } else { 0 },
             next: next.map(|next| next.at),
             retry: match next.map(|next| next.why) {
                 Some(NextReason::Retry { r#try, limit }) => (r#try, limit),
@@ -149,6 +151,24 @@ impl History {
         self.records.extend_from_slice(packed.bytes());
         self.len += 1;
         self.last = raw.result;
+    }
+
+    /// Changes when the request after the last recorded attempt is due.
+    pub(crate) fn move_next(&mut self, next: Timestamp, rhythm: Rhythm) {
+        if self.len == 0 {
+            return;
+        }
+        let mut reader = Reader::new(&self.records, rhythm);
+        let (mut from, mut before) = (rhythm.start, None);
+        for _ in 1..self.len {
+            before = Some(reader.raw().result);
+            from = reader.due;
+        }
+        let begins = reader.position;
+        let last = Raw { next: Some(next), ..reader.raw() };
+        let packed = last.packed(from, before, rhythm.interval);
+        self.records.truncate(begins);
+        self.records.extend_from_slice(packed.bytes());
     }
 
     /// The attempts, oldest first; `last` is the number of the last one.
@@ -219,6 +239,8 @@ impl History {
 
 /// Errors are numbered after the statuses, which are u16.
 const ERRORS_FROM: u32 = 1 << 16;
+/// The bit of a result whose request was sent twice; statuses are smaller.
+const RESENT: u32 = 1 << 12;
 
 /// One packed record.
 struct Packed {
@@ -361,7 +383,8 @@ impl Raw {
     }
 
     fn record(&self, note: Option<Note>) -> Record {
-        let result = match self.result {
+        let resent = self.result & RESENT != 0;
+        let result = match self.result & !RESENT {
             error if error >= ERRORS_FROM => {
                 let code = u8::try_from(error - ERRORS_FROM).unwrap_or(u8::MAX);
                 AttemptResult::Error(FetchErrorKind::from_code(code))
@@ -380,7 +403,8 @@ impl Raw {
             _ => NextReason::Hint,
         };
         let next = self.next.map(|at| Next { at, why });
-        Record { at: self.at, duration: Duration::from_micros(self.took), result, judgement, note, next }
+        let duration = Duration::from_micros(self.took);
+        Record { at: self.at, duration, result, resent, judgement, note, next }
     }
 }
 
@@ -407,16 +431,16 @@ mod tests {
             (1..u32::MAX, 1..u32::MAX).prop_map(|(r#try, limit)| NextReason::Retry { r#try, limit }),
         ];
         let note = proptest::option::of("[ab]");
-        (0..1_u64 << 40, 0..1_u64 << 40, result, judgement, note, (0..1_u64 << 50, why)).prop_map(
-            |(late, took, result, judgement, note, (after, why))| Record {
+        (0..1_u64 << 40, 0..1_u64 << 40, (result, any::<bool>()), judgement, note, (0..1_u64 << 50, why))
+            .prop_map(|(late, took, (result, resent), judgement, note, (after, why))| Record {
                 at: Timestamp::from_micros(late),
                 duration: Duration::from_micros(took),
                 result,
+                resent,
                 judgement,
                 note: note.map(Into::into),
                 next: Some(Next { at: Timestamp::from_micros(after), why }),
-            },
-        )
+            })
     }
 
     proptest! {
@@ -463,6 +487,7 @@ mod tests {
                 at: due + Duration::from_micros(700),
                 duration: Duration::from_millis(80),
                 result: AttemptResult::Status(200),
+                resent: false,
                 judgement: JudgementKind::Unmatched,
                 note: Some(r#"status is "PENDING", expected "SUCCESS""#.into()),
                 next: Some(Next { at: due + rhythm.interval, why: NextReason::Grid }),

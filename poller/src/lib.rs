@@ -59,6 +59,7 @@
 
 mod background_poll;
 mod clock;
+mod cookies;
 mod engine;
 mod error;
 mod event;
@@ -73,9 +74,14 @@ mod key;
 mod limits;
 mod memory;
 mod observe;
+mod open_poll;
+pub mod outbox;
 mod outcome;
 mod poller;
+#[cfg(feature = "postgres")]
+mod postgres;
 pub mod redact;
+mod request_tls;
 mod response;
 mod runtime;
 mod schedule;
@@ -86,10 +92,13 @@ mod shutdown;
 #[cfg(any(test, feature = "simulate"))]
 #[doc(hidden)]
 pub mod simulate;
+mod site;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod state;
 pub mod store;
+mod threads;
+mod webhook;
 
 // Crates and types of other crates in public signatures.
 pub use bytes::Bytes;
@@ -102,24 +111,29 @@ pub use error::{Error, ErrorKind};
 pub use event::{Event, Events, HoldSource, PollerEvent, PollerEvents, StoreOperation};
 pub use handle::{Accepted, PollHandle};
 pub use job::{
-    Body, PollSpec, PollSpecBuilder, RequestInit, RequestTimeout, ResponseFilter, RetryRule, SpecError,
-    SpecOptions, StatusFilter, spec_schema,
+    Body, Follow, FollowLink, Include, OnOutcome, PollSpec, PollSpecBuilder, RequestInit, RequestTimeout,
+    ResponseFilter, RetryRule, SpecError, SpecOptions, SpecRead, SpecReader, StatusFilter, TlsInit,
+    spec_schema,
 };
+pub use judge::ExplainedPart;
 pub use key::PollKey;
 pub use limits::Limits;
 pub use memory::MemoryStore;
 pub use observe::{AttemptCounts, OutcomeCounts, Stats, Timings};
+pub use open_poll::OpenPoll;
 pub use outcome::{
     Attempt, AttemptResult, Counts, FailureReason, JudgementKind, Next, NextReason, Outcome, OutcomeKind,
     TimeoutReason,
 };
 pub use poller::{Poller, PollerBuilder};
+#[cfg(feature = "postgres")]
+pub use postgres::{Fleet, FleetWorker, PostgresOptions, PostgresStore};
 pub use response::{Headers, RecordedResponse};
 // Part of the public fields of `RetryRule`.
 pub use retry::strategy::{HeadersStrategy, Strategy};
-pub use schedule::Grid;
+pub use schedule::{Grid, Interval};
 pub use scope::Scope;
-pub use seal::{SEAL_KEY_VARIABLE, SealKey};
+pub use seal::{OLD_SEAL_KEYS_VARIABLE, SEAL_KEY_VARIABLE, SealKey};
 pub use shutdown::{LeftOpen, ShutdownReport};
 #[cfg(feature = "sqlite")]
-pub use sqlite::SqliteStore;
+pub use sqlite::{Resealed, SqliteStore};

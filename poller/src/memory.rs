@@ -6,20 +6,25 @@
 //! poll would hold each key twice and keep half its slots, sized for whole polls, empty; a box per poll would cost an
 //! allocation each.
 
-use std::collections::{HashMap, HashSet};
+mod outbox;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hashbrown::HashTable;
 use slab::Slab;
+use tokio::sync::Notify;
 
 use crate::clock::{BoxFuture, Timestamp};
+use crate::job::OnOutcome;
 use crate::key::PollKey;
+use crate::outbox::{Delivery, Outbox};
 use crate::outcome::{Attempt, Outcome, OutcomeKind};
 use crate::store::{
-    Changes, Creation, Ending, OpenPolls, PollRecord, Retention, Runner, Store, StoreAdmin, StoreError,
-    StoredPoll, Summary, outcome_without_request,
+    Changes, Creation, Ending, OpenPolls, PollRecord, Retention, Runner, RunsUntil, Selection, Store,
+    StoreAdmin, StoreError, StoreStatus, StoredPoll, Summary, outcome_without_request,
 };
 
 /// How often the runner looks for polls and cancellations from outside: they are noticed within a second.
@@ -40,6 +45,8 @@ const LOOK: Duration = Duration::from_millis(500);
 #[derive(Clone, Debug, Default)]
 pub struct MemoryStore {
     polls: Arc<Mutex<Polls>>,
+    /// Told of new deliveries.
+    added: Arc<Notify>,
 }
 
 #[derive(Debug, Default)]
@@ -55,6 +62,8 @@ struct Polls {
     cancelling: HashSet<PollKey>,
     /// The last attempts of open polls.
     attempts: HashMap<PollKey, Vec<Attempt>>,
+    /// By their places, which grow.
+    deliveries: BTreeMap<i64, Delivery>,
 }
 
 impl Polls {
@@ -69,7 +78,7 @@ impl Polls {
 
     /// A run lasts until the store is dropped.
     fn runner(&self) -> Option<Runner> {
-        self.has_run.then(Runner::this_process)
+        self.has_run.then(|| Runner::this_process(RunsUntil::Unknown))
     }
 
     fn open(&self) -> impl Iterator<Item = &StoredPoll> {
@@ -80,9 +89,10 @@ impl Polls {
         self.get(key).is_some_and(|poll| poll.outcome.is_none())
     }
 
-    fn create(&mut self, poll: StoredPoll) -> Creation {
+    fn create(&mut self, mut poll: StoredPoll) -> Creation {
+        poll.spec = poll.spec.kept();
         if let Some(present) = self.get(&poll.key) {
-            return Creation::Exists(Box::new(present.clone()));
+            return Creation::Exists(Box::new(present.apart()));
         }
         let Self { polls, numbers, hasher, .. } = self;
         let hash = hasher.hash_one(&poll.key);
@@ -95,7 +105,16 @@ impl Polls {
     fn finish(&mut self, key: &PollKey, outcome: Arc<Outcome>) -> Result<Arc<Outcome>, StoreError> {
         let poll = self.number(key).and_then(|number| self.polls.get_mut(number));
         let poll = poll.ok_or_else(|| StoreError::not_found(key))?;
+        let receiver = match poll.outcome {
+            // What is read of a folded spec is not kept.
+            None if poll.spec.outline().webhook => poll.spec.apart().on_outcome().map(OnOutcome::receiver),
+            _ => None,
+        };
+        let created_at = poll.created_at;
         let outcome = Arc::clone(poll.outcome.get_or_insert(outcome));
+        if let Some(receiver) = receiver {
+            self.deliver(Delivery::new(key.clone(), created_at, outcome.ended_at, receiver));
+        }
         self.cancelling.remove(key);
         self.attempts.remove(key);
         Ok(outcome)
@@ -116,19 +135,16 @@ impl Polls {
     }
 
     fn summary(&self, poll: &StoredPoll) -> Summary {
-        let ended = poll.outcome.as_ref().map(|outcome| Ending {
-            at: outcome.ended_at,
-            outcome: outcome.name().to_owned(),
-            attempts: outcome.attempts,
-        });
+        let ended = poll.outcome.as_deref().map(Ending::of);
         Summary {
-            spec: Some(poll.spec.clone()),
+            spec: Some(poll.spec.apart()),
             key: poll.key.clone(),
             created_at: poll.created_at,
             deadline: Some(poll.deadline()),
             restarts: poll.restarts,
             cancelling: self.cancelling.contains(&poll.key),
             ended,
+            problem: None,
         }
     }
 }
@@ -167,7 +183,25 @@ impl Store for MemoryStore {
     }
 
     fn finish(&self, key: PollKey, outcome: Arc<Outcome>) -> BoxFuture<'_, Result<Arc<Outcome>, StoreError>> {
-        ready(self.polls().finish(&key, outcome))
+        let finished = self.polls().finish(&key, outcome);
+        self.added.notify_one();
+        ready(finished)
+    }
+
+    fn outbox(&self) -> Option<Arc<dyn Outbox>> {
+        Some(Arc::new(self.clone()))
+    }
+
+    fn follow(&self, key: PollKey, url: Arc<str>) -> BoxFuture<'_, Result<(), StoreError>> {
+        let mut polls = self.polls();
+        let poll = polls.number(&key).and_then(|number| polls.polls.get_mut(number));
+        ready(match poll.filter(|poll| poll.outcome.is_none()) {
+            Some(poll) => {
+                poll.followed = Some(url);
+                Ok(())
+            }
+            None => Err(StoreError::not_found(&key)),
+        })
     }
 
     fn begin_run(&self) -> BoxFuture<'_, Result<usize, StoreError>> {
@@ -181,7 +215,7 @@ impl Store for MemoryStore {
     fn load_open(&self) -> BoxFuture<'_, Result<OpenPolls, StoreError>> {
         let mut polls = self.polls();
         polls.submitted.clear();
-        ready(Ok(OpenPolls::all(polls.open().cloned().collect())))
+        ready(Ok(OpenPolls::all(polls.open().map(StoredPoll::apart).collect())))
     }
 
     fn changes_every(&self) -> Option<Duration> {
@@ -192,16 +226,20 @@ impl Store for MemoryStore {
         let mut polls = self.polls();
         let submitted = std::mem::take(&mut polls.submitted);
         let new = submitted.iter().filter_map(|key| polls.get(key)).filter(|poll| poll.outcome.is_none());
-        let open = OpenPolls::all(new.cloned().collect());
-        ready(Ok(Changes { open, cancelling: polls.cancelling.iter().cloned().collect() }))
+        let open = OpenPolls::all(new.map(StoredPoll::apart).collect());
+        ready(Ok(Changes {
+            open,
+            cancelling: polls.cancelling.iter().cloned().collect(),
+            ..Changes::default()
+        }))
     }
 
     fn get(&self, key: PollKey) -> BoxFuture<'_, Result<Option<StoredPoll>, StoreError>> {
-        ready(Ok(self.polls().get(&key).cloned()))
+        ready(Ok(self.polls().get(&key).map(StoredPoll::apart)))
     }
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<StoredPoll>, StoreError>> {
-        let mut polls: Vec<StoredPoll> = self.polls().polls.iter().map(|(_, poll)| poll.clone()).collect();
+        let mut polls: Vec<StoredPoll> = self.polls().polls.iter().map(|(_, poll)| poll.apart()).collect();
         polls.sort_by(|a, b| (a.created_at, &a.key).cmp(&(b.created_at, &b.key)));
         ready(Ok(polls))
     }
@@ -217,6 +255,7 @@ impl Store for MemoryStore {
             entry.remove();
         }
         polls.polls.remove(number);
+        polls.deliveries.retain(|_, delivery| delivery.key != key);
         ready(Ok(true))
     }
 
@@ -230,7 +269,11 @@ impl Store for MemoryStore {
             let (_, last, _) = times.select_nth_unstable(excess - 1);
             since = since.max(*last + Duration::from_micros(1));
         }
-        ready(Ok(polls.retain(|poll| ended(poll).is_none_or(|at| at >= since))))
+        let pending: HashSet<PollKey> = polls.pending().map(|delivery| delivery.key.clone()).collect();
+        let removed =
+            polls.retain(|poll| ended(poll).is_none_or(|at| at >= since) || pending.contains(&poll.key));
+        polls.forget_deliveries();
+        ready(Ok(removed))
     }
 
     fn note_attempts(&self, attempts: Vec<(PollKey, Vec<Attempt>)>) -> BoxFuture<'_, Result<(), StoreError>> {
@@ -245,7 +288,7 @@ impl Store for MemoryStore {
 }
 
 impl StoreAdmin for MemoryStore {
-    fn summaries(&self) -> BoxFuture<'_, Result<Vec<Summary>, StoreError>> {
+    fn select(&self, selection: Selection) -> BoxFuture<'_, Result<Vec<Summary>, StoreError>> {
         let polls = self.polls();
         let mut summaries: Vec<_> = polls.polls.iter().map(|(_, poll)| polls.summary(poll)).collect();
         drop(polls);
@@ -253,7 +296,28 @@ impl StoreAdmin for MemoryStore {
             let rank = |summary: &Summary| (summary.ended.is_some(), summary.created_at);
             rank(a).cmp(&rank(b)).then_with(|| a.key.cmp(&b.key))
         });
+        if let Some(after) = &selection.after {
+            match summaries.iter().position(|poll| poll.key == *after) {
+                Some(position) => drop(summaries.drain(..=position)),
+                None => return ready(Err(StoreError::not_found(after))),
+            }
+        }
+        summaries.retain(|poll| selection.admits(poll));
+        summaries.truncate(selection.limit);
         ready(Ok(summaries))
+    }
+
+    fn status(&self, now: Timestamp) -> BoxFuture<'_, Result<StoreStatus, StoreError>> {
+        let polls = self.polls();
+        let mut status = StoreStatus { finished: polls.polls.len(), ..StoreStatus::default() };
+        for poll in polls.open() {
+            status.finished -= 1;
+            status.open += 1;
+            status.cancelling += usize::from(polls.cancelling.contains(&poll.key));
+            status.overdue += usize::from(poll.deadline() <= now);
+            status.oldest = Some(status.oldest.map_or(poll.created_at, |oldest| oldest.min(poll.created_at)));
+        }
+        ready(Ok(status))
     }
 
     fn summary(&self, key: PollKey) -> BoxFuture<'_, Result<Option<Summary>, StoreError>> {
@@ -264,7 +328,7 @@ impl StoreAdmin for MemoryStore {
     fn show(&self, key: PollKey) -> BoxFuture<'_, Result<Option<PollRecord>, StoreError>> {
         let polls = self.polls();
         ready(Ok(polls.get(&key).map(|poll| PollRecord {
-            poll: poll.clone(),
+            poll: poll.apart(),
             cancelling: polls.cancelling.contains(&key),
             attempts: polls.attempts.get(&key).cloned().unwrap_or_default(),
             runner: polls.runner(),

@@ -238,7 +238,7 @@ pub enum TimeoutReason {
     Deadline,
     /// The server asked not to be called again before the deadline.
     HintPastDeadline,
-    /// The deadline passed while no process ran the poll.
+    /// The deadline passed while no process ran the poll, or while it was stopped; the one request made since did not match.
     WhileAway,
 }
 
@@ -311,10 +311,15 @@ pub struct Attempt {
     pub duration: Duration,
     /// The status or error.
     pub result: AttemptResult,
+    /// Whether the request was sent once more within this attempt; see [`Journey::resent`](crate::fetch::Journey::resent).
+    /// Absent from JSON if not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub resent: bool,
     /// The judgement of the response; `verdict` in JSON.
     #[serde(rename = "verdict")]
     pub judgement: JudgementKind,
-    /// The unmet conditions or the error on one line; never a body.
+    /// The unmet conditions or the error on one line, and what was unusual on the way (redirects, a request sent twice); never
+    /// a body.
     pub note: Option<Box<str>>,
     /// The due time of the next request and its reason; `None` if there is no next request.
     pub next: Option<Next>,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{Clock, SystemClock};
-use crate::engine::{self, Coalescer, Deps, Message};
+use crate::engine::{self, Coalescer, Deps, Judging, Message};
 use crate::error::Error;
 use crate::event::{self, PollerEvents, Subscriber};
 use crate::fetch::Fetch;
@@ -13,15 +13,18 @@ use crate::handle::PollHandle;
 #[cfg(feature = "http")]
 use crate::http::{Guard, HttpClient};
 use crate::job::PollSpec;
+use crate::key::PollKey;
 use crate::limits::Limits;
 use crate::memory::MemoryStore;
 use crate::observe::{Observer, Stats};
+use crate::open_poll::OpenPoll;
 use crate::outcome::Outcome;
 use crate::runtime::Runtime;
 use crate::scope::Scope;
 use crate::secret::{DenyAll, SecretResolver};
 use crate::shutdown::ShutdownReport;
 use crate::store::{Retention, Store, StoredPoll};
+use crate::threads::Threads;
 
 /// Runs polls in the background. Cheap to clone; all clones share one engine.
 ///
@@ -110,13 +113,33 @@ impl Poller {
         self.default_scope().forget(key).await
     }
 
+    /// Open polls as the engine has them now, with attempts that no store has yet; in the order of `keys`. `None` for a poll
+    /// that has ended, or that this poller does not run. Takes time linear in the number of keys, in the engine's task: ask
+    /// for the polls of a page, not of a store.
+    ///
+    /// # Errors
+    /// If the poller is shutting down.
+    pub async fn look(&self, keys: Vec<PollKey>) -> Result<Vec<Option<OpenPoll>>, Error> {
+        self.runtime.ask(|answer| Message::Look { keys, answer }).await
+    }
+
+    /// Has an open poll ask as soon as it may, because a caller says that there is something new: at once, but at most once a
+    /// second, and not before the end of a wait that the server has asked for. The times of its later requests stay. Returns
+    /// whether this poller runs such a poll.
+    ///
+    /// # Errors
+    /// If the poller is shutting down.
+    pub async fn hasten(&self, key: PollKey) -> Result<bool, Error> {
+        self.runtime.ask(|answer| Message::Hasten { key, answer }).await
+    }
+
     /// Counts and latencies of this poller.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.runtime.deps.observer.stats()
     }
 
-    /// Removes finished polls of all scopes: those that ended more than `age` ago, and all but the `most` that ended last.
+    /// Removes finished polls of all scopes: polls that ended more than `age` ago, and all but the `most` that ended last.
     /// Returns their number. The poller does the same by itself, by its [limits](Limits::keep_finished).
     ///
     /// # Errors
@@ -133,7 +156,7 @@ impl Poller {
         }
     }
 
-    /// The events of all polls from now on: first those that are open ([`PollerEvent::Opened`](crate::PollerEvent::Opened)),
+    /// The events of all polls from now on: first the open ones ([`PollerEvent::Opened`](crate::PollerEvent::Opened)),
     /// then beginnings, requests, attempts and outcomes of every poll, and trouble with the store; see [`PollerEvents`]. A
     /// poll that ended before this call is not among them; [`PollerBuilder::build_with_events`] misses none.
     pub fn events(&self) -> PollerEvents {
@@ -145,7 +168,8 @@ impl Poller {
 
     /// Stops the engine: no request begins any more, and requests in flight are abandoned after [`Limits::grace`]. Until then,
     /// outcomes that the store failed to keep are stored again. Open polls stay open in the store; calls that wait for their
-    /// outcomes return an error. A second call returns the same report.
+    /// outcomes return an error at once ([`ErrorKind::Shutdown`](crate::ErrorKind::Shutdown)), so a server that drains its
+    /// connections calls this first. A second call returns the same report.
     pub async fn shutdown(&self) -> ShutdownReport {
         self.runtime.shutdown().await
     }
@@ -212,7 +236,7 @@ impl PollerBuilder {
         self
     }
 
-    /// The clock; a [`SystemClock`] by default.
+    /// The clock; by default that of the store if it has one, else a [`SystemClock`].
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Some(Arc::new(clock));
         self
@@ -288,13 +312,17 @@ impl PollerBuilder {
     async fn build_for(self, subscriber: Option<Subscriber>) -> Result<Poller, Error> {
         let fetch = self.client()?;
         let Self { store, clock, secrets, limits, seed, coalesce, .. } = self;
+        let store = store.unwrap_or_else(|| Arc::new(MemoryStore::new()));
+        let clock = clock.or_else(|| store.clock()).unwrap_or_else(|| Arc::new(SystemClock::new()));
         let deps = Arc::new(Deps {
-            store: store.unwrap_or_else(|| Arc::new(MemoryStore::new())),
+            store,
             fetch,
             coalescer: coalesce.then(Coalescer::default),
-            clock: clock.unwrap_or_else(|| Arc::new(SystemClock::new())),
+            clock,
             secrets: secrets.unwrap_or_else(|| Arc::new(DenyAll)),
+            secret_threads: Threads::new("poller-secrets", SECRET_THREADS),
             observer: Observer::new(),
+            judging: Judging::new(limits.kept_bytes),
             max_body: limits.max_body,
             grace: limits.grace,
         });
@@ -305,6 +333,9 @@ impl PollerBuilder {
         Ok(Poller { runtime: Arc::new(Runtime::new(driver, deps, limits)) })
     }
 }
+
+/// The most secrets that are being resolved at once. A file on a mount that hangs, or a vault that is silent, holds a thread.
+const SECRET_THREADS: usize = 32;
 
 impl fmt::Debug for PollerBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
-use serde::de::Error as _;
+use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -101,6 +101,31 @@ fn without_breaks(text: &str) -> Cow<'_, str> {
     if text.contains(BREAKS) { Cow::Owned(text.replace(BREAKS, " ")) } else { Cow::Borrowed(text) }
 }
 
+impl Headers {
+    /// Leaves out headers, the longest ones, until the others take at most this many bytes.
+    fn shorten(&mut self, most: usize) {
+        if self.text.len() <= most {
+            return;
+        }
+        let length = |(name, value): &(&str, &str)| name.len() + value.len() + 2;
+        let mut lengths: Vec<usize> = self.iter().map(|header| length(&header)).collect();
+        lengths.sort_unstable();
+        let mut sum = 0;
+        lengths.retain(|length| {
+            sum += length;
+            sum <= most
+        });
+        let longest = lengths.last().copied().unwrap_or(0);
+        let mut text = String::with_capacity(most);
+        for (name, value) in self.iter().filter(|header| length(header) <= longest) {
+            if text.len() + name.len() + value.len() + 2 <= most {
+                text.extend([name, "\n", value, "\n"]);
+            }
+        }
+        self.text = text.into();
+    }
+}
+
 impl fmt::Debug for Headers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.iter().map(|(name, _)| name)).finish()
@@ -115,7 +140,9 @@ impl Serialize for Headers {
 
 /// A recorded response: repeated headers joined, the body byte for byte.
 ///
-/// Serialized, a JSON body is verbatim under `body`, other text is under `text`, and other bytes are under `base64`.
+/// Serialized, a JSON body is verbatim under `body`, other text is under `text`, and other bytes are under `base64`. JSON that
+/// common readers refuse is other text: nested more than a hundred deep, a number beyond a double, half a surrogate pair. Of a
+/// body that [was cut](Self::is_cut), the beginning is under `text` or `base64`, and `bodyBytes` is its whole length.
 ///
 /// ```
 /// use poller::RecordedResponse;
@@ -133,6 +160,10 @@ pub struct RecordedResponse {
     /// Whether it contains a secret of its request and must not be quoted. Only while its poll is open; part of equality,
     /// so that polls with different secrets do not share a response.
     echoes: bool,
+    /// Whether a filter matched it that wants several in a row. Only while its poll is open.
+    in_row: bool,
+    /// The bytes of the body that were left out; the greatest number if there were more.
+    left_out: u32,
     headers: Headers,
     body: Bytes,
 }
@@ -144,7 +175,14 @@ impl RecordedResponse {
         headers: impl IntoIterator<Item = (N, V)>,
         body: impl Into<Bytes>,
     ) -> Self {
-        Self { status, echoes: false, headers: headers.into_iter().collect(), body: body.into() }
+        Self {
+            status,
+            echoes: false,
+            in_row: false,
+            left_out: 0,
+            headers: headers.into_iter().collect(),
+            body: body.into(),
+        }
     }
 
     /// The status code.
@@ -159,10 +197,44 @@ impl RecordedResponse {
         &self.headers
     }
 
-    /// The body as received, after decompression.
+    /// The body as received, after decompression. Of a response that did not match, at most the first 64 KiB; see
+    /// [`is_cut`](Self::is_cut).
     #[must_use]
     pub const fn body(&self) -> &Bytes {
         &self.body
+    }
+
+    /// Whether [`body`](Self::body) is only the beginning: of long responses that did not match, no more is kept.
+    #[must_use]
+    pub const fn is_cut(&self) -> bool {
+        self.left_out > 0
+    }
+
+    /// The length of the whole body, in bytes.
+    #[must_use]
+    pub fn full_len(&self) -> u64 {
+        self.body.len() as u64 + u64::from(self.left_out)
+    }
+
+    /// Leaves out the end of a longer body, and headers beyond this many bytes.
+    pub(crate) fn shorten(&mut self, body: usize, headers: usize) {
+        if self.body.len() > body {
+            // Text is cut between characters.
+            let mut end = body;
+            while end > body.saturating_sub(3) && end > 0 && self.body[end] & 0xC0 == 0x80 {
+                end -= 1;
+            }
+            let left_out = self.full_len() - end as u64;
+            self.left_out = u32::try_from(left_out).unwrap_or(u32::MAX);
+            // A slice would keep the whole buffer.
+            self.body = Bytes::copy_from_slice(&self.body[..end]);
+        }
+        self.headers.shorten(headers);
+    }
+
+    /// The bytes of headers and body.
+    pub(crate) fn size(&self) -> usize {
+        self.headers.text.len() + self.body.len()
     }
 
     /// Whether quoting it would reveal a secret.
@@ -174,10 +246,28 @@ impl RecordedResponse {
         self.echoes = echoes;
     }
 
+    pub(crate) const fn is_in_row(&self) -> bool {
+        self.in_row
+    }
+
+    pub(crate) fn set_in_row(&mut self, in_row: bool) {
+        self.in_row = in_row;
+    }
+
+    /// The same response without the marks of an open poll.
+    pub(crate) fn unmarked(self) -> Self {
+        Self { echoes: false, in_row: false, ..self }
+    }
+
     /// The body as the JSON text that was received; `None` if it is not JSON. Linear in the body's length.
     #[must_use]
     pub fn json(&self) -> Option<&str> {
-        serde_json::from_slice::<&RawValue>(&self.body).ok().map(RawValue::get)
+        self.json_value().map(RawValue::get)
+    }
+
+    /// The beginning of a longer body is text, even if it happens to be JSON.
+    fn json_value(&self) -> Option<&RawValue> {
+        if self.is_cut() { None } else { serde_json::from_slice(&self.body).ok() }
     }
 }
 
@@ -191,6 +281,8 @@ impl From<Response> for RecordedResponse {
         Self {
             status: response.status,
             echoes: false,
+            in_row: false,
+            left_out: 0,
             headers: joined(headers.collect()),
             body: response.body,
         }
@@ -215,15 +307,97 @@ impl fmt::Debug for RecordedResponse {
     }
 }
 
+/// How deep a body may nest as JSON in JSON. serde_json reads 128 levels, and other objects are around the body.
+const DEEPEST: usize = 100;
+
+/// The text, if it is JSON that a reader of the text around it will accept. Makes no tree; linear in the length.
+fn readable_json(body: &[u8]) -> Option<&RawValue> {
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    Readable { below: DEEPEST }.deserialize(&mut reader).ok()?;
+    // Checks that nothing follows.
+    serde_json::from_slice(body).ok()
+}
+
+/// Reads a value of at most this many levels and forgets it, with all the checks that making it would need.
+#[derive(Clone, Copy)]
+struct Readable {
+    below: usize,
+}
+
+impl Readable {
+    fn inside<E: serde::de::Error>(self) -> Result<Self, E> {
+        let below = self.below.checked_sub(1).ok_or_else(|| E::custom("nested too deep"))?;
+        Ok(Self { below })
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Readable {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Readable {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
+        let inside = self.inside()?;
+        while elements.next_element_seed(inside)?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        let inside = self.inside()?;
+        while members.next_key_seed(inside)?.is_some() {
+            members.next_value_seed(inside)?;
+        }
+        Ok(())
+    }
+}
+
 impl Serialize for RecordedResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(3))?;
+        let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("status", &self.status)?;
         map.serialize_entry("headers", &self.headers)?;
-        match (serde_json::from_slice::<&RawValue>(&self.body), std::str::from_utf8(&self.body)) {
-            (Ok(json), _) => map.serialize_entry("body", json)?,
-            (Err(_), Ok(text)) => map.serialize_entry("text", text)?,
-            (Err(_), Err(_)) => map.serialize_entry("base64", &BASE64.encode(&self.body))?,
+        let json = if self.is_cut() { None } else { readable_json(&self.body) };
+        match (json, std::str::from_utf8(&self.body)) {
+            (Some(json), _) => map.serialize_entry("body", json)?,
+            (None, Ok(text)) => map.serialize_entry("text", text)?,
+            (None, Err(_)) => map.serialize_entry("base64", &BASE64.encode(&self.body))?,
+        }
+        if self.is_cut() {
+            map.serialize_entry("bodyBytes", &self.full_len())?;
         }
         map.end()
     }
@@ -240,19 +414,29 @@ impl<'de> Deserialize<'de> for RecordedResponse {
             body: Option<Box<RawValue>>,
             text: Option<String>,
             base64: Option<String>,
+            #[serde(rename = "bodyBytes")]
+            body_bytes: Option<u64>,
         }
         // A body may be the JSON value null, which `Option` would read as absent.
         fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawValue>>, D::Error> {
             Box::<RawValue>::deserialize(deserializer).map(Some)
         }
-        let Stored { status, headers, body, text, base64 } = Stored::deserialize(deserializer)?;
+        let Stored { status, headers, body, text, base64, body_bytes } = Stored::deserialize(deserializer)?;
         let body = match (body, text, base64) {
             (Some(json), None, None) => Bytes::from(String::from(Box::<str>::from(json))),
             (None, Some(text), None) => Bytes::from(text),
             (None, None, Some(encoded)) => Bytes::from(BASE64.decode(encoded).map_err(D::Error::custom)?),
             _ => return Err(D::Error::custom("expected one of body, text, base64")),
         };
-        Ok(Self { status, echoes: false, headers: headers.into_iter().collect(), body })
+        let left_out = body_bytes.map_or(0, |bytes| bytes.saturating_sub(body.len() as u64));
+        Ok(Self {
+            status,
+            echoes: false,
+            in_row: false,
+            left_out: u32::try_from(left_out).unwrap_or(u32::MAX),
+            headers: headers.into_iter().collect(),
+            body,
+        })
     }
 }
 
@@ -279,6 +463,40 @@ mod tests {
     fn text_and_bytes_come_back_as_they_were() {
         for body in [&b"<html>"[..], b"\xff\x00", b"", b"null"] {
             round_trip(&RecordedResponse::new(500, [("x", "y")], Bytes::copy_from_slice(body)));
+        }
+    }
+
+    /// A line of output must not be refused because of a body in it.
+    #[test]
+    fn json_that_readers_refuse_is_text() {
+        let nested = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
+        for (body, readable) in [
+            (nested(DEEPEST), true),
+            (nested(DEEPEST + 1), false),
+            (nested(100_000), false),
+            (r#"{"n":1e308}"#.into(), true),
+            (r#"{"n":1e309}"#.into(), false),
+            (r#"{"n":-1e400}"#.into(), false),
+            (format!(r#"{{"n":{}}}"#, "9".repeat(400)), false),
+            (format!(r#"{{"n":{}}}"#, "9".repeat(300)), true),
+            (r#"["\ud83d\ude00"]"#.into(), true),
+            (r#"["\ud83d"]"#.into(), false),
+            (r#"{"\udc00":1}"#.into(), false),
+            ("[1] 2".into(), false),
+            (" {\"a\": 1, \"a\": 2}\n".into(), true),
+        ] {
+            let response = RecordedResponse::new(200, [("a", "1")], body.clone());
+            let text = serde_json::to_string(&response).unwrap();
+            // The objects that commands and stores put around it.
+            let whole = format!("{{\"outcome\":{{\"response\":{text}}}}}");
+            let value: serde_json::Value = serde_json::from_str(&whole).unwrap();
+            let response = &value["outcome"]["response"];
+            assert_eq!(response.get("body").is_some(), readable, "{text:.200}");
+            if !readable {
+                assert_eq!(response["text"], body);
+            }
+            let back: RecordedResponse = serde_json::from_str(&text).unwrap();
+            assert_eq!(back.body(), &Bytes::from(if readable { body.trim().to_owned() } else { body }));
         }
     }
 

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::engine::Message;
+use crate::engine::{Message, Submitted};
 use crate::error::{Error, Kind};
 use crate::handle::PollHandle;
 use crate::job::PollSpec;
@@ -75,6 +75,44 @@ impl Scope {
         Ok(self.runtime.deps.store.get(self.key(key)).await?)
     }
 
+    /// The handle of the poll of that key, which may be open or finished; `None` if there is none, or if it is open and this
+    /// poller does not run it (another process has just submitted it). Its [`accepted`](PollHandle::accepted) is
+    /// [`Joined`](crate::Accepted::Joined) or [`AlreadyFinished`](crate::Accepted::AlreadyFinished).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use poller::{PollSpec, Poller};
+    ///
+    /// let poller = Poller::builder().build().await?;
+    /// let scope = poller.scope("run-17");
+    /// scope.submit("export-42", PollSpec::parse(r#"{"url": "https://export.invalid"}"#)?).await?;
+    /// let poll = scope.find("export-42").await?.expect("it was submitted");
+    /// assert_eq!(poll.cancel().await?.name(), "cancelled");
+    /// assert!(scope.find("export-43").await?.is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// If the store fails, or the poller is shutting down.
+    pub async fn find(&self, key: impl Into<String>) -> Result<Option<PollHandle>, Error> {
+        let key = self.key(key);
+        let handle = |submitted| PollHandle::new(key.clone(), submitted, Arc::clone(&self.runtime));
+        let Some(poll) = self.runtime.deps.store.get(key.clone()).await? else { return Ok(None) };
+        let deadline = poll.deadline();
+        if let Some(outcome) = poll.outcome {
+            return Ok(Some(handle(Submitted::Finished { outcome, deadline })));
+        }
+        if let Some(id) = self.runtime.ask(|answer| Message::Find { key: key.clone(), answer }).await? {
+            return Ok(Some(handle(Submitted::Open { id, joined: true, deadline })));
+        }
+        // It may have ended between the two looks.
+        let poll = self.runtime.deps.store.get(key.clone()).await?;
+        let ended = poll.and_then(|poll| poll.outcome);
+        Ok(ended.map(|outcome| handle(Submitted::Finished { outcome, deadline })))
+    }
+
     /// The polls of this scope, oldest first. Takes time and memory linear in all polls of the store.
     ///
     /// # Errors
@@ -95,6 +133,7 @@ impl Scope {
             Some(id) => self.runtime.cancel(&key, id).await,
             None => match self.runtime.deps.store.get(key.clone()).await? {
                 Some(StoredPoll { outcome: Some(outcome), .. }) => Ok(outcome),
+                Some(_) if !self.runtime.deps.store.runs(&key) => self.runtime.cancel_elsewhere(key).await,
                 _ => Err(Kind::NotFound { key }.into()),
             },
         }

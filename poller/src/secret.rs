@@ -1,14 +1,18 @@
 //! Text that may be secret, and the resolvers of references to secrets.
 //!
-//! A spec has a secret in one of three forms: a reference (`{"$secret":"env:NAME"}`, `{"$secret":"file:PATH"}`),
+//! A spec has a secret in one of three forms: a reference (`{"$secret":"env:NAME"}`, `{"$secret":"file:PATH"}`, each with an
+//! optional `prefix` and `suffix`),
 //! Trigger.dev's redacted string, or plain text in a header with a [sensitive name](crate::redact::is_sensitive_name). In each
 //! form the text is reachable only through [`Text::resolve`], at the moment of sending; `Debug`, `Display` and every
 //! serialized form show a placeholder. Equality compares the secrets themselves and tells only yes or no.
 //!
-//! A server may echo the request. Quotes of a response (conditions that did not hold, the reason of a failure) do not contain
-//! the secrets of the request, except words shorter than six letters, because hiding those would hide other text too. The
-//! response itself is the user's data and stays unchanged: an echoed secret is in the outcome's body and headers, in a
-//! durable store in clear, and in the error of a body that does not fit its type.
+//! A server may echo the request. Quotes of a response (conditions that did not hold, the reason of a failure) and errors (the
+//! host that a redirect leads to) do not contain the secrets of the request, whole or from six letters of their beginning on, in
+//! any case, as base64 or hexadecimal digits, nor behind escapes of URLs, JSON or HTML. Shorter ones are not hidden, because that
+//! would hide other text too. The response itself is the user's data and stays unchanged: an echoed secret is in the outcome's
+//! body and headers, in a durable store in clear, and in the error of a body that does not fit its type.
+
+mod allowed;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -18,6 +22,9 @@ use secrecy::ExposeSecret;
 pub use secrecy::SecretString;
 use serde_json::{Value, json};
 use url::Url;
+
+pub use self::allowed::{AllowedSecrets, SecretRule};
+use crate::key::PollKey;
 
 /// The place of a secret: an environment variable or a file.
 ///
@@ -34,7 +41,7 @@ use url::Url;
 pub enum SecretRef {
     /// `env:NAME`.
     Env(String),
-    /// `file:PATH`; one line break at the end of the file does not belong to the secret.
+    /// `file:PATH`, a regular file; one line break at its end does not belong to the secret.
     File(PathBuf),
 }
 
@@ -114,6 +121,21 @@ pub trait SecretResolver: Send + Sync + 'static {
     /// # Errors
     /// If it is not allowed for this origin, or not found.
     fn resolve(&self, reference: &SecretRef, url: &Url) -> Result<SecretString, SecretError>;
+
+    /// The same for a request of this poll, where who wrote the spec matters: a scope may be a tenant, and a poll may come
+    /// from another process. By default every poll is treated alike.
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve); also if it is not allowed for this poll.
+    fn resolve_for(
+        &self,
+        poll: &PollKey,
+        reference: &SecretRef,
+        url: &Url,
+    ) -> Result<SecretString, SecretError> {
+        let _ = poll;
+        self.resolve(reference, url)
+    }
 }
 
 /// Resolves nothing: the library's default.
@@ -132,8 +154,8 @@ impl SecretResolver for DenyAll {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AllowAll;
 
-/// The largest secret file in bytes. A larger file is a mistake, or an attack on memory.
-const LARGEST_FILE: u64 = 64 << 10;
+/// The largest secret file in bytes: a bundle of authorities has 200 kB. A larger file is a mistake, or an attack on memory.
+const LARGEST_FILE: u64 = 1 << 20;
 
 impl SecretResolver for AllowAll {
     fn resolve(&self, reference: &SecretRef, _: &Url) -> Result<SecretString, SecretError> {
@@ -158,17 +180,38 @@ fn read_file(path: &Path) -> Result<SecretString, SecretError> {
     let shown = path.display();
     let failed =
         |error: std::io::Error| SecretError::new(format!("cannot read the secret file {shown}: {error}"));
+    let file = open_without_waiting(path).map_err(failed)?;
+    if !file.metadata().map_err(failed)?.is_file() {
+        return Err(SecretError::new(format!(
+            "the secret file {shown} is a pipe, a device or a folder; a secret is read before each request, so it must be in a \
+             regular file or in a variable"
+        )));
+    }
     let mut text = String::new();
-    std::fs::File::open(path)
-        .map_err(failed)?
-        .take(LARGEST_FILE + 1)
-        .read_to_string(&mut text)
-        .map_err(failed)?;
+    file.take(LARGEST_FILE + 1).read_to_string(&mut text).map_err(failed)?;
     if text.len() as u64 > LARGEST_FILE {
         return Err(SecretError::new(format!("the secret file {shown} is larger than {LARGEST_FILE} bytes")));
     }
     let line = text.strip_suffix('\n').unwrap_or(&text);
     Ok(SecretString::from(line.strip_suffix('\r').unwrap_or(line)))
+}
+
+/// Opens a file to read. Opening a pipe would wait for a writer, and would hold a thread that others need.
+fn open_without_waiting(path: &Path) -> std::io::Result<std::fs::File> {
+    let mut options = std::fs::OpenOptions::new();
+    options.read(true);
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
+        options.custom_flags(flags.bits().cast_signed());
+    }
+    #[cfg(not(target_os = "linux"))]
+    if !std::fs::metadata(path)?.is_file() {
+        // Reported by the caller's own look as well, but for pipes only if opening them does not wait.
+        return Err(std::io::Error::other("it is no regular file"));
+    }
+    options.open(path)
 }
 
 /// The function that writes the placeholder of secret text.
@@ -188,19 +231,64 @@ pub enum Text {
     /// As written, but secret: a redacted string, or a header with a sensitive name.
     Secret(SecretString),
     /// Resolved at every sending.
-    Reference(SecretRef),
+    Reference(Reference),
+}
+
+/// A reference to a secret, with the text around it: a file may hold a bare token, and the header wants `Bearer ` before it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Reference {
+    /// The place of the secret.
+    pub secret: SecretRef,
+    /// The text before it. Not secret.
+    pub prefix: String,
+    /// The text after it. Not secret.
+    pub suffix: String,
+}
+
+impl From<SecretRef> for Reference {
+    fn from(secret: SecretRef) -> Self {
+        Self { secret, prefix: String::new(), suffix: String::new() }
+    }
+}
+
+impl fmt::Display for Reference {
+    /// `Bearer [secret env:API_TOKEN]`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { secret, prefix, suffix } = self;
+        write!(f, "{prefix}[secret {secret}]{suffix}")
+    }
 }
 
 impl Text {
     /// The text itself.
     ///
     /// # Errors
-    /// If it is a reference that the resolver does not allow or find.
+    /// If it is a reference that the resolver does not allow or find, or to an empty secret: a request with half a
+    /// credential would be refused, and say nothing of the reason.
     pub fn resolve(&self, resolver: &dyn SecretResolver, url: &Url) -> Result<SecretString, SecretError> {
+        self.resolve_by(|reference| resolver.resolve(reference, url))
+    }
+
+    /// The text itself; `resolve` gives the secret of a reference.
+    pub(crate) fn resolve_by(
+        &self,
+        resolve: impl FnOnce(&SecretRef) -> Result<SecretString, SecretError>,
+    ) -> Result<SecretString, SecretError> {
         match self {
             Self::Plain(text) => Ok(SecretString::from(text.as_str())),
             Self::Secret(secret) => Ok(secret.clone()),
-            Self::Reference(reference) => resolver.resolve(reference, url),
+            Self::Reference(Reference { secret, prefix, suffix }) => {
+                let resolved = resolve(secret)?;
+                let bare = resolved.expose_secret();
+                if bare.is_empty() {
+                    return Err(SecretError::new(format!("the secret {secret} is empty")));
+                }
+                match prefix.is_empty() && suffix.is_empty() {
+                    true => Ok(resolved),
+                    false => Ok(SecretString::from(format!("{prefix}{bare}{suffix}"))),
+                }
+            }
         }
     }
 
@@ -209,7 +297,15 @@ impl Text {
         match self {
             Self::Plain(text) => Value::from(text.as_str()),
             Self::Secret(secret) => show(secret),
-            Self::Reference(reference) => json!({"$secret": reference.to_string()}),
+            Self::Reference(Reference { secret, prefix, suffix }) => {
+                let mut value = json!({"$secret": secret.to_string()});
+                for (name, text) in [("prefix", prefix), ("suffix", suffix)] {
+                    if !text.is_empty() {
+                        value[name] = text.as_str().into();
+                    }
+                }
+                value
+            }
         }
     }
 }
@@ -230,7 +326,7 @@ impl fmt::Debug for Text {
         match self {
             Self::Plain(text) => text.fmt(f),
             Self::Secret(_) => f.write_str("[secret]"),
-            Self::Reference(reference) => write!(f, "[secret {reference}]"),
+            Self::Reference(reference) => write!(f, "{reference}"),
         }
     }
 }
@@ -252,10 +348,36 @@ mod tests {
 
     #[test]
     fn references_need_a_resolver_that_allows_them() {
-        let text = Text::Reference("env:PATH".parse().unwrap());
+        let text = Text::Reference("env:PATH".parse::<SecretRef>().unwrap().into());
         let denied = text.resolve(&DenyAll, &url()).unwrap_err();
         assert!(denied.to_string().starts_with("the secret env:PATH is not allowed here"), "{denied}");
         assert!(!text.resolve(&AllowAll, &url()).unwrap().expose_secret().is_empty());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_secret_is_not_read_from_a_pipe_or_a_device() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        // It has no writer: opening it as a file waits for ever.
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        for path in [pipe, PathBuf::from("/dev/zero"), folder.path().to_owned()] {
+            let error = AllowAll.resolve(&SecretRef::File(path), &url()).unwrap_err().to_string();
+            assert!(error.contains("is a pipe, a device or a folder"), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_empty_secret_is_an_error_whatever_is_around_it() {
+        struct Empty;
+        impl SecretResolver for Empty {
+            fn resolve(&self, _: &SecretRef, _: &Url) -> Result<SecretString, SecretError> {
+                Ok(SecretString::from(""))
+            }
+        }
+        let bearer = Reference { prefix: "Bearer ".into(), ..SecretRef::Env("TOKEN".into()).into() };
+        let error = Text::Reference(bearer).resolve(&Empty, &url()).unwrap_err();
+        assert_eq!(error.to_string(), "the secret env:TOKEN is empty");
     }
 
     #[test]

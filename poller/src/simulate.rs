@@ -72,7 +72,7 @@ pub fn run(plan: &Plan) -> Report {
         replies: VecDeque::new(),
         report: Report::default(),
     };
-    let step = plan.spec.interval().as_nanos() / u128::from(plan.polls.max(1));
+    let step = plan.spec.interval().first().as_nanos() / u128::from(plan.polls.max(1));
     let mut submitted = 0;
     let mut now = start;
     loop {
@@ -92,13 +92,15 @@ pub fn run(plan: &Plan) -> Report {
         }
         while let Some(reply) = world.replies.pop_front_if(|reply| reply.at <= now) {
             let StartRequest { id, spec, last, .. } = reply.request;
-            let judgement = judge::judge(
-                &spec,
-                world.response.clone(),
-                &Secrets::default(),
-                last.as_ref(),
-                reply.at.to_system_time(),
-            );
+            let context = judge::Context {
+                spec: &spec,
+                asked: spec.url_text(),
+                landed: None,
+                secrets: &Secrets::default(),
+                previous: last.as_ref(),
+                now: reply.at.to_system_time(),
+            };
+            let judgement = judge::judge_fully(&context, world.response.clone());
             drop((spec, last));
             world.core.attempted(id, judgement, reply.at, now);
             world.carry_out(now);
@@ -137,7 +139,9 @@ impl World {
                     }
                     Effect::Create { id, .. } => self.created.push(id),
                     Effect::SaveOutcome { id, outcome, .. } => self.ended.push((id, outcome)),
-                    Effect::Abort { .. }
+                    // Its replies have no links.
+                    Effect::SaveLink { .. }
+                    | Effect::Abort { .. }
                     | Effect::Attempted { .. }
                     | Effect::Notify { .. }
                     | Effect::Held { .. }
@@ -148,7 +152,7 @@ impl World {
                 return;
             }
             for id in self.created.drain(..) {
-                self.core.created(id, Ok(Creation::Created), now);
+                self.core.created(id, Ok(Creation::Created), false, now);
             }
             for (id, outcome) in self.ended.drain(..) {
                 self.report.outcomes += 1;

@@ -7,39 +7,52 @@
 //!     │ deadline,       │  deadline, cancel
 //!     │ cancel          ▼
 //!     └─────────────► outcome (final)
+//!
+//!  deadline passed while no process ran it ──► due once more: the last look ──► outcome
 //! ```
 //!
-//! Invariants: a request begins only when the poll is due and before its deadline; the next one never begins before the one
-//! in flight has ended; no request follows the outcome.
+//! Invariants: a request begins only when the poll is due, and before its deadline unless it is the last look; the next one
+//! never begins before the one in flight has ended; no request follows the outcome.
 //!
 //! Retries take their delays and limits from `retry::RetryOptions`, but the decision is made here and not by
 //! `retry::decide` and `retry::strategy::ByStatus`: a rule may also have a body filter; an exhausted retry sequence falls
 //! back to the next tick of the grid instead of giving up; and a hint is aligned to the grid. `decide` would also need the
 //! elapsed time and the last delay of each sequence, stored in each of a million polls.
 
+mod step;
+mod tally;
+mod ticks;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use retry::Rng;
 use retry::strategy::{Sequence, Strategy};
+use retry::{RetryOptions, Rng};
 
-use crate::clock::Timestamp;
-use crate::fetch::FetchErrorKind;
+pub(crate) use self::step::{Begin, HoldRequest, Reach, Span, Step, StepLimits, Wake};
+use self::tally::{Same, Streak, Tally};
+use self::ticks::{next_after_hint, next_tick};
+use crate::clock::{Timestamp, micros};
+use crate::fetch::{FetchErrorKind, Journey};
 use crate::history::{History, Note, Record, Rhythm};
-use crate::job::PollSpec;
-use crate::judge::{self, Judgement, Retry, Unmatched, UnmatchedResponse};
+use crate::job::{Outline, PollSpec};
+use crate::judge::{self, Judged, Judgement, NOTE, Retry, Row, Unmatched, UnmatchedResponse, bounded};
 use crate::outcome::{
-    Attempt, AttemptResult, Counts, FailureReason, JudgementKind, Next, NextReason, Outcome, OutcomeKind,
+    Attempt, AttemptResult, FailureReason, JudgementKind, Next, NextReason, Outcome, OutcomeKind,
     TimeoutReason,
 };
 use crate::response::RecordedResponse;
 use crate::schedule::Grid;
+use crate::store::StoredPoll;
 
 /// The state of an open poll. Values that follow from the spec are not stored: there may be a million polls.
 #[derive(Clone, Debug)]
 pub(crate) struct PollState {
     start: Timestamp,
-    /// The time at which the next request is due; [`NEVER`] if no tick is left before the deadline.
+    /// How long after its start its grid begins, in microseconds.
+    first_after: u64,
+    /// The time at which the next request is due; [`NEVER`] if no tick is left before the deadline. At or after the deadline
+    /// it is that of the last look.
     next: Timestamp,
     attempts: u32,
     restarts: u32,
@@ -47,12 +60,26 @@ pub(crate) struct PollState {
     progress: Option<Box<Progress>>,
 }
 
+/// What is said of a last look that did not match.
+const AFTER_AWAY: &str =
+    "the deadline passed while no process ran the poll; one more request was made, and did not match";
+
 const NEVER: Timestamp = Timestamp::from_micros(u64::MAX);
+
+/// The least time by which the deadline of a poll must have passed unnoticed for a last look: its process was stopped, or the
+/// machine asleep. A busy engine is late by milliseconds.
+const AWAY: Duration = Duration::from_secs(1);
+
+/// The least time between two requests of a poll that callers [hasten](PollState::hasten).
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The longest time for which a last look may wait for its turn.
+const LAST_LOOK: Duration = Duration::from_secs(24 * 3600);
 
 #[derive(Clone, Debug, Default)]
 struct Progress {
-    /// The number of consecutive attempts with a permanent error.
-    hopeless: u32,
+    /// The attempts of one kind at the end, as far as their number matters.
+    streak: Streak,
     /// The current retry sequence: consecutive tries for the same cause.
     sequence: Sequence<Cause>,
     counts: Tally,
@@ -60,104 +87,39 @@ struct Progress {
     last: Option<Arc<UnmatchedResponse>>,
 }
 
-/// A count per result. Most polls see only one kind of result until they end, so the first needs no list. A `SmallVec` with
-/// one place would be shorter here and take 8 bytes more in each of a million polls.
-#[derive(Clone, Debug, Default)]
-struct Tally {
-    first: Option<(AttemptResult, u32)>,
-    #[expect(
-        clippy::box_collection,
-        reason = "a pointer instead of three words, in each of a million polls"
-    )]
-    others: Option<Box<Vec<(AttemptResult, u32)>>>,
-}
-
-impl Tally {
-    fn count(&mut self, result: AttemptResult) {
-        match &mut self.first {
-            None => self.first = Some((result, 1)),
-            Some((first, count)) if *first == result => *count = count.saturating_add(1),
-            Some(_) => {
-                let others = self.others.get_or_insert_default();
-                match others.iter_mut().find(|(counted, _)| *counted == result) {
-                    Some((_, count)) => *count = count.saturating_add(1),
-                    None => others.push((result, 1)),
-                }
-            }
-        }
-    }
-
-    fn counts(&self) -> Counts {
-        let others = self.others.iter().flat_map(|others| others.iter());
-        self.first.iter().chain(others).map(|(result, count)| (result.to_string(), *count)).collect()
-    }
-}
-
 /// The cause of a retry sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cause {
-    /// A retry rule of the spec and a status: another status starts a new sequence.
+    /// A retry rule of the spec and a status, or the code of an error, which is below 100: another one starts a new sequence.
     Rule(u32, u16),
     RequestTimeout,
 }
 
-/// A request to send, and the time at which it is cut off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Begin {
-    pub(crate) attempt: u32,
-    pub(crate) due: Timestamp,
-    pub(crate) cut: Timestamp,
-}
-
-/// The result of a wake-up.
-#[derive(Clone, Debug)]
-pub(crate) enum Wake {
-    Begin(Begin),
-    Wait,
-    End(OutcomeKind),
-}
-
-/// The result of an attempt.
-#[derive(Clone, Debug)]
-pub(crate) struct Step {
-    /// The attempt, as recorded in the history.
-    pub(crate) record: Record,
-    /// The outcome, if the poll has ended.
-    pub(crate) outcome: Option<OutcomeKind>,
-    /// The end of the hold on polls of the same origin and credentials.
-    pub(crate) hold: Option<Timestamp>,
-}
-
-/// The limits that apply to a step.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct StepLimits {
-    pub(crate) history: usize,
-    pub(crate) hold_back: Duration,
-    /// The shortest wait of a `headers` strategy, unless the interval is shorter.
-    pub(crate) headers_floor: Duration,
-}
-
-/// The beginning and the end of an attempt.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Span {
-    pub(crate) began: Timestamp,
-    pub(crate) ended: Timestamp,
-}
-
 impl PollState {
-    /// A poll accepted at `start`; its first request is due at once.
-    pub(crate) const fn new(start: Timestamp) -> Self {
-        Self { start, next: start, attempts: 0, restarts: 0, progress: None }
+    /// A poll that was just accepted. Its first request is due at once, unless it is spread.
+    pub(crate) fn new(poll: &StoredPoll) -> Self {
+        let StoredPoll { created_at, first_after, restarts, .. } = *poll;
+        let next = created_at + first_after;
+        Self {
+            start: created_at,
+            first_after: micros(first_after),
+            next,
+            attempts: 0,
+            restarts,
+            progress: None,
+        }
     }
 
-    /// A poll that an earlier process accepted at `start`. The next request is due at the first tick after `now`; at once if
-    /// no tick is left, or within the first interval, when the first request may not have been sent.
-    pub(crate) fn resumed(spec: &PollSpec, start: Timestamp, restarts: u32, now: Timestamp) -> Self {
-        let mut state = Self { restarts, ..Self::new(start) };
-        let grid = state.grid(spec);
-        let young = now.since(start) < grid.interval();
-        // The clock of the other process may be ahead.
-        state.next = if young { now.max(start) } else { grid.first_after(now).unwrap_or(now) };
+    /// A poll that the store had. The next request is due at the first tick after `now`; at once if no tick is left, or
+    /// within the first interval after the first tick, when the first request may not have been sent. After the deadline it
+    /// is the last look.
+    pub(crate) fn resumed(poll: &StoredPoll, now: Timestamp) -> Self {
+        let mut state = Self::new(poll);
+        // The clock of the other process may have been ahead; its poll must not sleep until this one has caught up.
+        state.start = state.start.min(now);
+        let grid = state.grid(poll.spec.outline());
+        let young = now.since(grid.start()) < grid.interval().first();
+        state.next = if young { now.max(grid.start()) } else { grid.first_after(now).unwrap_or(now) };
         state
     }
 
@@ -165,16 +127,21 @@ impl PollState {
         self.start
     }
 
+    const fn first_after(&self) -> Duration {
+        Duration::from_micros(self.first_after)
+    }
+
     pub(crate) const fn restarts(&self) -> u32 {
         self.restarts
     }
 
-    fn grid(&self, spec: &PollSpec) -> Grid {
-        Grid::new(self.start, spec.interval(), spec.timeout())
+    fn grid(&self, outline: &Outline) -> Grid {
+        let first_after = self.first_after();
+        Grid::new(self.start + first_after, outline.interval, outline.timeout.saturating_sub(first_after))
     }
 
-    pub(crate) fn deadline(&self, spec: &PollSpec) -> Timestamp {
-        self.start + spec.timeout()
+    pub(crate) fn deadline(&self, outline: &Outline) -> Timestamp {
+        self.start + outline.timeout
     }
 
     /// The time at which the next request is due; `None` if there will be none.
@@ -193,66 +160,131 @@ impl PollState {
     }
 
     /// The recorded attempts, oldest first; `in_flight` means that the last request has not ended.
-    pub(crate) fn history(&self, spec: &PollSpec, in_flight: bool) -> impl Iterator<Item = Attempt> {
+    pub(crate) fn history(&self, outline: &Outline, in_flight: bool) -> impl Iterator<Item = Attempt> {
         let last = self.attempts.saturating_sub(u32::from(in_flight));
-        let rhythm = self.rhythm(spec);
+        let rhythm = self.rhythm(outline);
         self.progress.iter().flat_map(move |progress| progress.history.attempts(rhythm, last))
     }
 
-    fn rhythm(&self, spec: &PollSpec) -> Rhythm {
-        Rhythm { start: self.start, interval: spec.interval() }
+    fn rhythm(&self, outline: &Outline) -> Rhythm {
+        Rhythm { start: self.start, interval: outline.interval.first() }
+    }
+
+    /// Whether the request that is due or in flight is the last look.
+    fn looks_last(&self, outline: &Outline) -> bool {
+        self.next != NEVER && self.next >= self.deadline(outline)
+    }
+
+    /// The time from which no request begins.
+    pub(crate) fn closes(&self, outline: &Outline) -> Timestamp {
+        if self.looks_last(outline) { self.next + LAST_LOOK } else { self.deadline(outline) }
+    }
+
+    /// Grants a last look if the deadline has passed unnoticed. For a poll without a request in flight.
+    pub(crate) fn notice(&mut self, outline: &Outline, now: Timestamp) {
+        if now >= self.closes(outline) + AWAY {
+            self.next = now;
+        }
     }
 
     /// The time of the next wake-up while no request is in flight.
-    pub(crate) fn wake_at(&self, spec: &PollSpec) -> Timestamp {
-        self.next.min(self.deadline(spec))
+    pub(crate) fn wake_at(&self, outline: &Outline) -> Timestamp {
+        self.next.min(self.closes(outline))
     }
 
     /// Wakes a poll without a request in flight.
-    pub(crate) fn wake(&mut self, spec: &PollSpec, now: Timestamp) -> Wake {
-        let deadline = self.deadline(spec);
-        if now >= deadline {
-            return Wake::End(self.time_is_over(spec));
+    pub(crate) fn wake(&mut self, outline: &Outline, now: Timestamp) -> Wake {
+        let closes = self.closes(outline);
+        if now >= closes {
+            return Wake::Over;
         }
         if self.next > now {
             return Wake::Wait;
         }
         self.attempts = self.attempts.saturating_add(1);
-        let cut = (now + spec.request_timeout().duration).min(deadline);
+        let cut = (now + outline.request_timeout).min(closes);
         Wake::Begin(Begin { attempt: self.attempts, due: self.next, cut })
+    }
+
+    /// Brings the next request forward to `now`, or to [`PAUSE`] after the last one ended. Returns whether it is earlier then.
+    /// A wait that the server has asked for stays, and so does a last look. For a poll without a request in flight.
+    pub(crate) fn hasten(&mut self, outline: &Outline, now: Timestamp) -> bool {
+        let last = self.history(outline, false).last();
+        if last.as_ref().and_then(|last| last.next).is_some_and(|next| next.why == NextReason::Hint) {
+            return false;
+        }
+        let earliest = last.map_or(now, |last| now.max(last.at + last.duration + PAUSE));
+        if earliest >= self.next || earliest >= self.deadline(outline) {
+            return false;
+        }
+        self.next = earliest;
+        let rhythm = self.rhythm(outline);
+        if let Some(progress) = &mut self.progress {
+            progress.history.move_next(earliest, rhythm);
+        }
+        true
     }
 
     /// Ends the attempt in flight with its judgement.
     pub(crate) fn settle(
         &mut self,
         spec: &PollSpec,
-        judgement: Judgement,
+        judged: Judged,
         span: Span,
         rng: &mut Rng,
         limits: &StepLimits,
     ) -> Step {
         let Span { began, ended } = span;
+        let Judged { judgement, journey } = judged;
         // A response whose last byte arrives at or after the deadline does not count.
-        let deadline = self.deadline(spec);
-        let late = ended >= deadline;
+        let outline = spec.outline();
+        let deadline = self.deadline(outline);
+        let last_look = self.looks_last(outline);
+        let late = ended >= deadline && !last_look;
+        let judgement = self.in_a_row(spec, judgement);
         let (result, kind, note) = self.summarize(&judgement, late);
+        let resent = journey.as_ref().is_some_and(|journey| journey.resent);
+        let note = match journey {
+            Some(journey) => Some(self.note(&with_journey(note.as_deref(), &journey))),
+            None => note,
+        };
         self.progress().counts.count(result);
         let mut hold = None;
         let (end, next) = match judgement {
+            // The process was stopped meanwhile: the response, or the lack of one, says little.
+            _ if late && ended >= deadline + AWAY => {
+                let why = NextReason::Retry { r#try: 2, limit: 2 };
+                (None, Some(Next { at: ended, why }))
+            }
             _ if late => (Some(self.time_is_over(spec)), None),
             Judgement::Matched { response } => (Some(OutcomeKind::Matched { response }), None),
             Judgement::Failed { response, explanation } => {
                 let reason = FailureReason::FailureFilter;
                 (Some(OutcomeKind::Failed { reason, response: Some(response), explanation }), None)
             }
+            Judgement::Unmatched(Unmatched { response, .. }) if last_look => {
+                self.progress().last = Some(response);
+                (Some(self.time_is_over(spec)), None)
+            }
+            Judgement::Error(error) if last_look => {
+                let explanation = format!("{AFTER_AWAY}: {error}");
+                let reason = TimeoutReason::WhileAway;
+                (Some(OutcomeKind::TimedOut { reason, response: self.take_last(), explanation }), None)
+            }
             Judgement::Unmatched(unmatched) => {
-                if matches!(unmatched.response.response.status(), 429 | 503) {
-                    hold = unmatched.hint.map(|hint| ended + hint.min(limits.hold_back));
-                }
+                let reach = match unmatched.response.response.status() {
+                    429 => Some(Reach::Account),
+                    503 => Some(Reach::Scope),
+                    _ => None,
+                };
+                hold = reach.zip(unmatched.hint).map(|(reach, hint)| {
+                    let until = ended + hint.min(limits.hold_back);
+                    HoldRequest { until, reach }
+                });
                 self.unmatched(spec, unmatched, span, rng, limits)
             }
             Judgement::Error(error) => {
-                let hopeless = error.kind().is_hopeless();
+                let hopeless = error.kind().is_hopeless() && retry_of(spec, error.kind()).is_none();
                 self.track_hopeless(hopeless);
                 match self.give_up(spec, || error.to_string(), None) {
                     Some(end) => (Some(end), None),
@@ -260,10 +292,12 @@ impl PollState {
                 }
             }
         };
-        let next = next.filter(|next| end.is_none() && next.at < deadline);
+        // A request after the deadline is the last look.
+        let next = next.filter(|next| end.is_none() && (next.at < deadline || late));
         let due = std::mem::replace(&mut self.next, next.map_or(NEVER, |next| next.at));
-        let record = Record { at: began, duration: ended.since(began), result, judgement: kind, note, next };
-        let rhythm = self.rhythm(spec);
+        let duration = ended.since(began);
+        let record = Record { at: began, duration, result, resent, judgement: kind, note, next };
+        let rhythm = self.rhythm(outline);
         self.progress().history.push(&record, due, rhythm, limits.history);
         Step { record, outcome: end, hold }
     }
@@ -275,7 +309,7 @@ impl PollState {
     /// The outcome of this poll, decided at `now`; `in_flight` means that its last request is aborted.
     pub(crate) fn outcome(
         &self,
-        spec: &PollSpec,
+        outline: &Outline,
         kind: OutcomeKind,
         in_flight: bool,
         now: Timestamp,
@@ -287,7 +321,36 @@ impl PollState {
             started_at: self.start,
             ended_at: now,
             counts: self.progress.as_ref().map(|progress| progress.counts.counts()).unwrap_or_default(),
-            history: self.history(spec, in_flight).collect(),
+            history: self.history(outline, in_flight).collect(),
+        }
+    }
+
+    /// Counts the responses that a filter matched in a row, if it wants several. The last of them is a judgement like any
+    /// other; before, the note says how many there were.
+    fn in_a_row(&mut self, spec: &PollSpec, judgement: Judgement) -> Judgement {
+        let Judgement::Unmatched(mut unmatched) = judgement else { return judgement };
+        let Some(row) = unmatched.row.take() else { return Judgement::Unmatched(unmatched) };
+        let (kind, wanted) = match (&row, spec.failure_filter()) {
+            (Row::Failed(_), Some(filter)) => (Same::Failed, filter.consecutive),
+            _ => (Same::Matched, spec.response_filter().consecutive),
+        };
+        let count = self.progress().streak.add(kind);
+        let response = || unmatched.response.response.clone().unmarked();
+        match row {
+            Row::Matched if count >= wanted.get() => Judgement::Matched { response: response() },
+            Row::Failed(explanation) if count >= wanted.get() => Judgement::Failed {
+                response: response(),
+                explanation: format!("{explanation}, {count} times in a row"),
+            },
+            row => {
+                let what = match &row {
+                    Row::Matched => "the response filter matched",
+                    Row::Failed(explanation) => explanation,
+                };
+                let note = bounded(format!("{what}; {count} of {wanted} in a row"), NOTE).into();
+                unmatched.response = unmatched.response.with_note(note);
+                Judgement::Unmatched(unmatched)
+            }
         }
     }
 
@@ -299,11 +362,12 @@ impl PollState {
         rng: &mut Rng,
         limits: &StepLimits,
     ) -> (Option<OutcomeKind>, Option<Next>) {
-        let Unmatched { response: kept, retry, hint, hopeless } = unmatched;
+        let Unmatched { response: kept, retry, hint, hopeless, .. } = unmatched;
         let status = kept.response.status();
-        self.track_hopeless(hopeless);
-        let gave_up =
-            self.give_up(spec, || format!("HTTP status is {status}: {}", kept.note), Some(&kept.response));
+        if !kept.response.is_in_row() {
+            self.track_hopeless(hopeless);
+        }
+        let gave_up = self.give_up(spec, || repeated(status, &kept.note), Some(&kept.response));
         self.progress().last = Some(kept);
         if let Some(end) = gave_up {
             return (Some(end), None);
@@ -321,10 +385,10 @@ impl PollState {
             return (None, backoff);
         }
         self.progress().sequence.end();
-        let grid = self.grid(spec);
+        let grid = self.grid(spec.outline());
         let wait = match retry {
             // A server that keeps answering with a reset in the past must not cause a flood.
-            Some(Retry::Headers(delay)) => Some(delay.max(grid.interval().min(limits.headers_floor))),
+            Some(Retry::Headers(delay)) => Some(delay.max(grid.interval().first().min(limits.headers_floor))),
             _ => hint,
         };
         let Some(wait) = wait else {
@@ -337,12 +401,7 @@ impl PollState {
         if let Some(Retry::Headers(_)) = retry {
             return (None, Some(Next { at: until, why: NextReason::Hint }));
         }
-        let next = match (grid.first_at_or_after(until), next_tick(&grid, span)) {
-            // A hint that ends before the next tick is not the reason for it.
-            (Some(held), Some(tick)) if held <= tick.at => Some(tick),
-            (held, _) => held.map(|at| Next { at, why: NextReason::Hint }),
-        };
-        (None, next)
+        (None, next_after_hint(&grid, span, until))
     }
 
     fn after_error(
@@ -358,15 +417,21 @@ impl PollState {
         {
             return Some(next);
         }
+        if let Some((rule, options)) = retry_of(spec, kind)
+            && let Some(next) =
+                self.retry(Cause::Rule(number(rule), kind.code().into()), options, span.ended, rng)
+        {
+            return Some(next);
+        }
         self.progress().sequence.end();
-        next_tick(&self.grid(spec), span)
+        next_tick(&self.grid(spec.outline()), span)
     }
 
     /// The next try of a sequence; `None` if its limit is reached.
     fn retry(
         &mut self,
         cause: Cause,
-        options: &retry::RetryOptions,
+        options: &RetryOptions,
         ended: Timestamp,
         rng: &mut Rng,
     ) -> Option<Next> {
@@ -379,8 +444,12 @@ impl PollState {
     }
 
     fn track_hopeless(&mut self, hopeless: bool) {
-        let progress = self.progress();
-        progress.hopeless = if hopeless { progress.hopeless.saturating_add(1) } else { 0 };
+        let streak = &mut self.progress().streak;
+        if hopeless {
+            streak.add(Same::Hopeless);
+        } else {
+            *streak = Streak::default();
+        }
     }
 
     fn give_up(
@@ -390,13 +459,10 @@ impl PollState {
         response: Option<&RecordedResponse>,
     ) -> Option<OutcomeKind> {
         let after = spec.give_up()?.get();
-        let hopeless = self.progress.as_ref().map_or(0, |progress| progress.hopeless);
+        let hopeless = self.progress.as_ref().map_or(0, |progress| progress.streak.of(Same::Hopeless));
         (hopeless >= after).then(|| OutcomeKind::Failed {
             reason: FailureReason::GaveUp,
-            response: response.cloned().map(|mut response| {
-                response.set_echoes(false);
-                response
-            }),
+            response: response.cloned().map(RecordedResponse::unmarked),
             explanation: format!(
                 "gave up after {after} attempts in a row that cannot get better: {}",
                 what()
@@ -404,18 +470,27 @@ impl PollState {
         })
     }
 
-    fn time_is_over(&mut self, spec: &PollSpec) -> OutcomeKind {
+    /// The outcome of a poll whose time is over.
+    pub(crate) fn time_is_over(&mut self, spec: &PollSpec) -> OutcomeKind {
         let explained = self.explain_last(spec);
+        if self.looks_last(spec.outline()) {
+            let explanation = match explained {
+                Some(explained) => format!("{AFTER_AWAY}:\n{explained}"),
+                None => {
+                    "the deadline passed while no process ran the poll, and no request could be sent since"
+                        .to_owned()
+                }
+            };
+            let reason = TimeoutReason::WhileAway;
+            return OutcomeKind::TimedOut { reason, response: self.take_last(), explanation };
+        }
         let note = self.progress.as_ref().and_then(|progress| progress.history.last_note());
-        // A first request due at or after the deadline means that the poll was resumed after it.
-        let away = self.attempts == 0 && self.next >= self.deadline(spec);
         let explanation = match (explained, note) {
             (Some(explained), _) => explained,
             (None, Some(note)) => format!("no attempt brought a response; the last one: {note}"),
-            (None, None) if away => "the deadline passed while no process ran the poll".to_owned(),
             (None, None) => "no response came before the deadline".to_owned(),
         };
-        let reason = if away { TimeoutReason::WhileAway } else { TimeoutReason::Deadline };
+        let reason = TimeoutReason::Deadline;
         OutcomeKind::TimedOut { reason, response: self.take_last(), explanation }
     }
 
@@ -429,19 +504,21 @@ impl PollState {
         OutcomeKind::TimedOut { reason, response: self.take_last(), explanation }
     }
 
-    /// The full explanation of the last mismatch; only its one-line note if the response echoes a secret.
+    /// The full explanation of the last mismatch; only its one-line note if the response echoes a secret or takes too long.
     fn explain_last(&self, spec: &PollSpec) -> Option<String> {
         let last = self.last()?;
-        let quotable = !last.response.echoes();
-        Some(if quotable { judge::explain(spec, &last.response) } else { last.note.to_string() })
+        Some(match judge::explain(spec, last) {
+            Some(explained) if last.response.is_in_row() => format!("{}\n{explained}", last.note),
+            Some(explained) => explained.into_owned(),
+            None => last.note.to_string(),
+        })
     }
 
     fn take_last(&mut self) -> Option<RecordedResponse> {
         let last = self.progress.as_mut()?.last.take()?;
-        let mut response =
+        let response =
             Arc::try_unwrap(last).map_or_else(|shared| shared.response.clone(), |last| last.response);
-        response.set_echoes(false);
-        Some(response)
+        Some(response.unmarked())
     }
 
     fn summarize(&self, judgement: &Judgement, late: bool) -> (AttemptResult, JudgementKind, Option<Note>) {
@@ -470,9 +547,20 @@ impl PollState {
 
     /// A note with this text; shared with the last attempt if equal.
     fn note(&self, text: &str) -> Note {
+        let text = &text[..text.floor_char_boundary(NOTE)];
         let last = self.progress.as_ref().and_then(|progress| progress.history.last_note());
         last.filter(|last| ***last == *text).map_or_else(|| text.into(), Arc::clone)
     }
+}
+
+/// The first retry rule that names this kind of error.
+fn retry_of(spec: &PollSpec, kind: FetchErrorKind) -> Option<(usize, &RetryOptions)> {
+    spec.retry().iter().enumerate().filter(|(_, rule)| rule.errors.contains(&kind)).find_map(
+        |(index, rule)| match &rule.strategy {
+            Strategy::Backoff(options) => Some((index, options)),
+            Strategy::Headers(_) => None,
+        },
+    )
 }
 
 /// The index of a rule as `u32`; a spec never has that many.
@@ -480,10 +568,20 @@ fn number(rule: usize) -> u32 {
     u32::try_from(rule).unwrap_or(u32::MAX)
 }
 
-/// The first tick after the beginning of an attempt and not before its end.
-fn next_tick(grid: &Grid, Span { began, ended }: Span) -> Option<Next> {
-    let at = if ended > began { grid.first_at_or_after(ended) } else { grid.first_after(began) };
-    at.map(|at| Next { at, why: NextReason::Grid })
+/// A note, and what was unusual on the way to the response or failure.
+fn with_journey(note: Option<&str>, journey: &Journey) -> String {
+    match note {
+        Some(note) => format!("{note}; {journey}"),
+        None => journey.to_string(),
+    }
+}
+
+/// The response that repeats, with its status once.
+fn repeated(status: u16, note: &str) -> String {
+    match note.is_empty() || note.starts_with("HTTP status is ") {
+        true => note.to_owned(),
+        false => format!("HTTP status is {status}: {note}"),
+    }
 }
 
 #[cfg(test)]
@@ -494,8 +592,8 @@ mod tests {
     #[test]
     #[cfg(target_pointer_width = "64")]
     fn the_state_of_a_poll_stays_small() {
-        assert!(size_of::<PollState>() <= 32, "{}", size_of::<PollState>());
+        assert!(size_of::<PollState>() <= 40, "{}", size_of::<PollState>());
         assert!(size_of::<Progress>() <= 96, "{}", size_of::<Progress>());
-        assert!(size_of::<UnmatchedResponse>() <= 72, "{}", size_of::<UnmatchedResponse>());
+        assert!(size_of::<UnmatchedResponse>() <= 80, "{}", size_of::<UnmatchedResponse>());
     }
 }

@@ -1,16 +1,24 @@
 //! The ports to a store of polls: [`Store`], which the engine runs on, and [`StoreAdmin`], which commands run on.
 //!
-//! A store holds two facts about a poll: its creation and its outcome. Everything in between follows from them and the
-//! clock, so an attempt that did not match needs no write.
+//! A store holds two facts about a poll: its creation and its outcome; of a poll that follows a link also its URL. Everything
+//! in between follows from them and the clock, so an attempt that did not match needs no write.
+
+mod selection;
+mod shared;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::{BoxFuture, Timestamp};
+use crate::clock::{BoxFuture, Clock, Timestamp};
 use crate::job::PollSpec;
 use crate::key::PollKey;
+use crate::outbox::Outbox;
 use crate::outcome::{Attempt, Counts, Outcome, OutcomeKind};
+use crate::schedule;
+
+pub(crate) use self::selection::page;
+pub use self::selection::{Cursor, InvalidCursor, Page, Selection, StoreStatus, covers};
 
 /// A poll as a store keeps it.
 #[derive(Clone, Debug)]
@@ -20,10 +28,14 @@ pub struct StoredPoll {
     pub key: PollKey,
     /// What it asks for.
     pub spec: PollSpec,
-    /// When it was accepted: the start of its grid.
+    /// When it was accepted: its deadline counts from here.
     pub created_at: Timestamp,
+    /// How long after that its first request is due, and its grid begins; see [`spread`](Self::spread).
+    pub first_after: Duration,
     /// The number of [runs](Store::begin_run) that continued it after its first.
     pub restarts: u32,
+    /// The URL that it asks instead of that of its spec, because a response named it; see [`Store::follow`].
+    pub followed: Option<Arc<str>>,
     /// How it ended; `None` while it is open.
     pub outcome: Option<Arc<Outcome>>,
 }
@@ -32,13 +44,47 @@ impl StoredPoll {
     /// An open poll, accepted at `created_at`, without restarts.
     #[must_use]
     pub fn new(key: PollKey, spec: PollSpec, created_at: Timestamp) -> Self {
-        Self { key, spec, created_at, restarts: 0, outcome: None }
+        Self {
+            key,
+            spec,
+            created_at,
+            first_after: Duration::ZERO,
+            restarts: 0,
+            followed: None,
+            outcome: None,
+        }
+    }
+
+    /// The same poll with its first request, and the grid with it, moved into its first interval by a digest of its name:
+    /// many polls that were accepted together are then asked evenly over the interval instead of in bursts. The deadline
+    /// stays, and a request is due before it.
+    ///
+    /// ```
+    /// use poller::store::StoredPoll;
+    /// use poller::{PollKey, PollSpec, Timestamp};
+    ///
+    /// let spec = PollSpec::parse(r#"{"url": "https://api.example.com/v1/exports/42", "interval": 10}"#)?;
+    /// let poll = StoredPoll::new(PollKey::new("", "export-42"), spec, Timestamp::default());
+    /// let spread = poll.clone().spread();
+    /// assert!(spread.first_after.as_secs() < 10);
+    /// assert_eq!(spread.deadline(), poll.deadline());
+    /// # Ok::<(), poller::SpecError>(())
+    /// ```
+    #[must_use]
+    pub fn spread(mut self) -> Self {
+        self.first_after = schedule::offset(&self.key, self.spec.interval().first().min(self.spec.timeout()));
+        self
     }
 
     /// When it ends at the latest.
     #[must_use]
     pub fn deadline(&self) -> Timestamp {
         self.created_at + self.spec.timeout()
+    }
+
+    /// A copy for a reader of its spec, where the spec may be kept folded.
+    pub(crate) fn apart(&self) -> Self {
+        Self { spec: self.spec.apart(), ..self.clone() }
     }
 }
 
@@ -58,8 +104,12 @@ pub enum Creation {
 pub struct OpenPolls {
     /// Polls to run; the runner may have some of them already.
     pub polls: Vec<StoredPoll>,
-    /// Polls that the store could not read and has therefore ended as failed.
+    /// Polls that the store has ended by itself: as failed, because it could not read them, or as cancelled, because they were
+    /// sealed.
     pub unreadable: Vec<(PollKey, Arc<Outcome>)>,
+    /// Polls whose secrets are sealed with a key that the store was not given, with the id of the key. They stay open and
+    /// are not run; a runner with the key goes on with them.
+    pub sealed: Vec<(PollKey, Box<str>)>,
     /// Whether this is the last page.
     pub last: bool,
 }
@@ -68,7 +118,7 @@ impl OpenPolls {
     /// A single page with all of them.
     #[must_use]
     pub fn all(polls: Vec<StoredPoll>) -> Self {
-        Self { polls, unreadable: Vec::new(), last: true }
+        Self { polls, unreadable: Vec::new(), sealed: Vec::new(), last: true }
     }
 }
 
@@ -80,15 +130,18 @@ pub struct Changes {
     pub open: OpenPolls,
     /// Open polls to cancel.
     pub cancelling: Vec<PollKey>,
+    /// Polls that another process runs from now on. The engine drops them before it handles the rest: it sends no further
+    /// request and stores nothing for them.
+    pub released: Vec<PollKey>,
 }
 
 impl Default for Changes {
     fn default() -> Self {
-        Self { open: OpenPolls::all(Vec::new()), cancelling: Vec::new() }
+        Self { open: OpenPolls::all(Vec::new()), cancelling: Vec::new(), released: Vec::new() }
     }
 }
 
-/// Which finished polls to keep: those that ended since a given time, and of these the latest ones up to a number.
+/// Which finished polls to keep: polls that ended since a given time, and of these the latest ones up to a number.
 ///
 /// ```
 /// use poller::Timestamp;
@@ -156,6 +209,25 @@ pub struct Summary {
     pub cancelling: bool,
     /// How it ended; `None` while it is open.
     pub ended: Option<Ending>,
+    /// What of it is damaged, or unreadable for this version. The rest is right.
+    pub problem: Option<String>,
+}
+
+impl Summary {
+    /// An open poll of which nothing more is known; for stores, which fill in the rest.
+    #[must_use]
+    pub const fn new(key: PollKey, created_at: Timestamp) -> Self {
+        Self {
+            key,
+            spec: None,
+            created_at,
+            deadline: None,
+            restarts: 0,
+            cancelling: false,
+            ended: None,
+            problem: None,
+        }
+    }
 }
 
 /// The outcome of a poll, in a [`Summary`].
@@ -168,6 +240,30 @@ pub struct Ending {
     pub outcome: String,
     /// Requests made.
     pub attempts: u32,
+}
+
+impl Ending {
+    /// The end at this time, with the name of the outcome and the number of requests.
+    #[must_use]
+    pub fn new(at: Timestamp, outcome: impl Into<String>, attempts: u32) -> Self {
+        Self { at, outcome: outcome.into(), attempts }
+    }
+
+    pub(crate) fn of(outcome: &Outcome) -> Self {
+        Self { at: outcome.ended_at, outcome: outcome.name().to_owned(), attempts: outcome.attempts }
+    }
+}
+
+/// A poll without its outcome, from [`StoreAdmin::find`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct FoundPoll {
+    /// What it asks for, with its secrets.
+    pub spec: PollSpec,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+    /// Whether it has ended.
+    pub ended: bool,
 }
 
 /// Everything that a store knows about one poll at one moment, from [`StoreAdmin::show`].
@@ -184,18 +280,49 @@ pub struct PollRecord {
     pub runner: Option<Runner>,
 }
 
+impl PollRecord {
+    /// A poll of which nothing more is known; for stores, which fill in the rest.
+    #[must_use]
+    pub const fn new(poll: StoredPoll) -> Self {
+        Self { poll, cancelling: false, attempts: Vec::new(), runner: None }
+    }
+}
+
 /// The process that runs the polls of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Runner {
     /// Its process id; `None` where the system does not let other processes read it.
     pub process: Option<u32>,
+    /// When it ends, as far as it says so.
+    pub until: RunsUntil,
+}
+
+/// When the process that runs a store ends by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RunsUntil {
+    /// It does not say.
+    #[default]
+    Unknown,
+    /// Only when it is stopped.
+    Stopped,
+    /// When no poll of the store is open.
+    NoneOpen,
+    /// When the polls that it has submitted itself have ended; others then stay open.
+    OwnEnded,
 }
 
 impl Runner {
+    /// The process of this number, which ends by itself as `until` says.
+    #[must_use]
+    pub const fn new(process: Option<u32>, until: RunsUntil) -> Self {
+        Self { process, until }
+    }
+
     /// This process.
-    pub(crate) fn this_process() -> Self {
-        Self { process: Some(std::process::id()) }
+    pub(crate) fn this_process(until: RunsUntil) -> Self {
+        Self { process: Some(std::process::id()), until }
     }
 }
 
@@ -214,6 +341,7 @@ impl fmt::Display for Runner {
 #[error("{message}")]
 pub struct StoreError {
     message: String,
+    unusable: bool,
     #[source]
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
@@ -222,7 +350,7 @@ impl StoreError {
     /// An error whose message says what was tried, what happened and what to do.
     #[must_use]
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), source: None }
+        Self { message: message.into(), unusable: false, source: None }
     }
 
     /// The same, with its cause.
@@ -231,7 +359,26 @@ impl StoreError {
         message: impl Into<String>,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
-        Self { message: message.into(), source: Some(Arc::from(source.into())) }
+        Self { message: message.into(), unusable: false, source: Some(Arc::from(source.into())) }
+    }
+
+    /// An error after which no call of this store can succeed: the file was removed, or another process runs its polls. The
+    /// engine stops.
+    #[must_use]
+    pub fn unusable(message: impl Into<String>) -> Self {
+        Self::new(message).into_unusable()
+    }
+
+    /// The same error, as one after which no call can succeed.
+    #[must_use]
+    pub fn into_unusable(self) -> Self {
+        Self { unusable: true, ..self }
+    }
+
+    /// Whether no later call of the store can succeed.
+    #[must_use]
+    pub const fn is_unusable(&self) -> bool {
+        self.unusable
     }
 
     pub(crate) fn not_found(key: &PollKey) -> Self {
@@ -269,6 +416,15 @@ pub trait Store: Send + Sync + 'static {
     /// outcome never changes.
     fn finish(&self, key: PollKey, outcome: Arc<Outcome>) -> BoxFuture<'_, Result<Arc<Outcome>, StoreError>>;
 
+    /// Stores the URL that an open poll asks from now on, in place of an earlier one: from then on the poll is loaded with it
+    /// as [`StoredPoll::followed`]. The engine asks that URL only after this has succeeded, so that a restart does not repeat
+    /// the first request of the poll. The default is an error: a store without this cannot run specs with `follow`.
+    fn follow(&self, key: PollKey, url: Arc<str>) -> BoxFuture<'_, Result<(), StoreError>> {
+        let _ = url;
+        let error = StoreError::new(format!("this store cannot keep the URL that the poll {key} follows"));
+        Box::pin(std::future::ready(Err(error)))
+    }
+
     /// Makes the caller the runner of this store. Adds a restart to each open poll of an earlier run. Returns the number of
     /// open polls.
     fn begin_run(&self) -> BoxFuture<'_, Result<usize, StoreError>>;
@@ -297,8 +453,47 @@ pub trait Store: Send + Sync + 'static {
         Box::pin(std::future::ready(Ok(Changes::default())))
     }
 
+    /// The time by which the processes of this store agree. A poller follows it unless it was given another clock. The
+    /// default is `None`: the polls are run by one process, with the clock of its machine.
+    fn clock(&self) -> Option<Arc<dyn Clock>> {
+        None
+    }
+
+    /// Tells how long the oldest due poll of this process has been waiting for its request, held back polls aside; called
+    /// before each look for [`changes`](Self::changes). It must be cheap. The default ignores it.
+    fn note_lag(&self, lag: Duration) {
+        let _ = lag;
+    }
+
+    /// Whether this process may begin requests now. While it may not, due polls wait. Read before each request, so it must
+    /// be cheap. The default is true: a store of one process has no lease that could end.
+    fn may_ask(&self) -> bool {
+        true
+    }
+
+    /// Whether this process is the one that runs the polls of this name, as far as it knows. A submission of another poll
+    /// is stored and left to the process that does. The default is true.
+    fn runs(&self, key: &PollKey) -> bool {
+        let _ = key;
+        true
+    }
+
+    /// Asks the process that runs an open poll to cancel it. Returns whether the poll was open. Called for polls that this
+    /// process does not [run](Self::runs); the default is false.
+    fn cancel_elsewhere(&self, key: PollKey) -> BoxFuture<'_, Result<bool, StoreError>> {
+        let _ = key;
+        Box::pin(std::future::ready(Ok(false)))
+    }
+
+    /// The deliveries of webhooks that this store keeps. A store with an outbox adds a delivery in the transaction of an
+    /// outcome whose spec has [`onOutcome`](crate::PollSpec::on_outcome). The default is `None`: specs with it are refused.
+    fn outbox(&self) -> Option<Arc<dyn Outbox>> {
+        None
+    }
+
     /// Removes some of the finished polls that need not be kept, the oldest endings first, and returns their number: few
-    /// enough that other calls wait only briefly. Called again until it returns 0. Open polls are never removed.
+    /// enough that other calls wait only briefly. Called again until it returns 0. Open polls are never removed, nor are those
+    /// whose webhook is still to be delivered.
     fn purge(&self, keep: Retention) -> BoxFuture<'_, Result<usize, StoreError>>;
 
     /// Stores the last attempts of open polls, replacing the earlier ones, for [`StoreAdmin::show`]. Polls that are not open
@@ -313,7 +508,29 @@ pub trait Store: Send + Sync + 'static {
 pub trait StoreAdmin: Store {
     /// All polls, the open ones first, each group in the order of creation. Unlike [`list`](Store::list), this needs no seal
     /// key and includes polls whose spec cannot be read.
-    fn summaries(&self) -> BoxFuture<'_, Result<Vec<Summary>, StoreError>>;
+    fn summaries(&self) -> BoxFuture<'_, Result<Vec<Summary>, StoreError>> {
+        self.select(Selection::all())
+    }
+
+    /// Some of the [`summaries`](Self::summaries), in their order. It is an error if the poll to begin
+    /// [after](Selection::after) is not there.
+    fn select(&self, selection: Selection) -> BoxFuture<'_, Result<Vec<Summary>, StoreError>>;
+
+    /// Some of the [summaries](Self::summaries), newest first, from the beginning or from where the page before ended.
+    /// [`Selection::after`] does not apply.
+    ///
+    /// The default reads all polls that are selected, so it takes time linear in their number; a store with many polls
+    /// does better.
+    fn page(&self, selection: Selection, cursor: Option<Cursor>) -> BoxFuture<'_, Result<Page, StoreError>> {
+        Box::pin(async move {
+            let limit = selection.limit;
+            let all = Selection { after: None, limit: usize::MAX, ..selection };
+            Ok(page(self.select(all).await?, limit, cursor.as_ref()))
+        })
+    }
+
+    /// How many polls there are, and how they are getting on at `now`.
+    fn status(&self, now: Timestamp) -> BoxFuture<'_, Result<StoreStatus, StoreError>>;
 
     /// The summary of one poll, if it exists.
     fn summary(&self, key: PollKey) -> BoxFuture<'_, Result<Option<Summary>, StoreError>>;
@@ -336,8 +553,78 @@ pub trait StoreAdmin: Store {
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Option<Arc<Outcome>>, StoreError>>;
 
+    /// The polls of these names without their outcomes, in the order of the names; `None` where there is none. The default
+    /// reads one after the other, outcomes included.
+    fn find(&self, keys: Vec<PollKey>) -> BoxFuture<'_, Result<Vec<Option<FoundPoll>>, StoreError>> {
+        Box::pin(async move {
+            let mut found = Vec::with_capacity(keys.len());
+            for key in keys {
+                let poll = self.get(key).await?;
+                found.push(poll.map(|StoredPoll { spec, created_at, outcome, .. }| FoundPoll {
+                    spec,
+                    created_at,
+                    ended: outcome.is_some(),
+                }));
+            }
+            Ok(found)
+        })
+    }
+
+    /// The [summaries](Self::summary) of these polls, in their order. The default reads one after the other.
+    fn summaries_of(&self, keys: Vec<PollKey>) -> BoxFuture<'_, Result<Vec<Option<Summary>>, StoreError>> {
+        Box::pin(async move {
+            let mut summaries = Vec::with_capacity(keys.len());
+            for key in keys {
+                summaries.push(self.summary(key).await?);
+            }
+            Ok(summaries)
+        })
+    }
+
+    /// Asks to cancel several polls, each as [`request_cancel`](Self::request_cancel) does. A durable store does so in one
+    /// transaction; the default asks for one after the other.
+    fn request_cancel_all(&self, keys: Vec<PollKey>) -> BoxFuture<'_, Result<Vec<bool>, StoreError>> {
+        Box::pin(async move {
+            let mut open = Vec::with_capacity(keys.len());
+            for key in keys {
+                open.push(self.request_cancel(key).await?);
+            }
+            Ok(open)
+        })
+    }
+
+    /// Cancels several polls, each as [`cancel_unrun`](Self::cancel_unrun) does, and returns how each has ended; `None` for
+    /// one that does not exist. Nothing is cancelled, and the answer is `None`, if the store has a runner. A durable store
+    /// does so in one transaction; the default cancels one after the other.
+    fn cancel_all_unrun(
+        &self,
+        keys: Vec<PollKey>,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Option<Vec<Option<Ending>>>, StoreError>> {
+        Box::pin(async move {
+            let mut endings = Vec::with_capacity(keys.len());
+            for key in keys {
+                if self.summary(key.clone()).await?.is_none() {
+                    endings.push(None);
+                    continue;
+                }
+                match self.cancel_unrun(key, now).await? {
+                    Some(outcome) => endings.push(Some(Ending::of(&outcome))),
+                    None => return Ok(None),
+                }
+            }
+            Ok(Some(endings))
+        })
+    }
+
     /// The process that runs the polls of this store, if there is one.
     fn runner(&self) -> BoxFuture<'_, Result<Option<Runner>, StoreError>>;
+
+    /// The key of the tokens by which callers [hasten](crate::Poller::hasten) polls: random, the same for all processes of a
+    /// store and after every restart. The default is `None`: tokens are of one process then.
+    fn callback_key(&self) -> BoxFuture<'_, Result<Option<CallbackKey>, StoreError>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
 
     /// Whether this store can keep a spec: a durable store needs a seal key for inline secrets.
     ///
@@ -347,6 +634,16 @@ pub trait StoreAdmin: Store {
         let _ = spec;
         Ok(())
     }
+}
+
+/// The key of the tokens of callbacks; see [`StoreAdmin::callback_key`].
+pub type CallbackKey = [u8; 32];
+
+/// A new key.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(crate) fn random_key() -> Result<CallbackKey, StoreError> {
+    let key = ring::rand::generate::<CallbackKey>(&ring::rand::SystemRandom::new());
+    key.map(ring::rand::Random::expose).map_err(|_| StoreError::new("the system gives no random numbers"))
 }
 
 /// The outcome of a poll that ended without a request in this run.

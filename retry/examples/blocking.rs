@@ -21,8 +21,8 @@ fn main() -> anyhow::Result<()> {
     let stream = Retry::new(&policy)
         .classify(|err: &io::Error| err.kind() == ErrorKind::ConnectionRefused)
         .notify(|r: &Retrying<'_, io::Error>| println!("{r}"))
-        .run(|n| {
-            if n == 3 {
+        .run(|attempt| {
+            if attempt.number == 3 {
                 server = Some(TcpListener::bind(address)?);
             }
             connect(address)

@@ -3,12 +3,15 @@
 //! All [`StdClock`]s, and all timers of feature `tokio`, have the same zero, so that runs on both can share budgets and
 //! breakers.
 //!
+//! A thread cannot end a call that runs. An operation with limits therefore gets the [`Try`], whose
+//! [`time_left`](Try::time_left) it passes on; see [`Retry`].
+//!
 //! On `wasm32-unknown-unknown` the standard library has no clock and no sleep: [`StdClock`] panics there.
 
 use std::future::Ready;
 use std::time::Duration;
 
-use crate::run::{Cancel, Classify, Clock, Inspect, Notify, OperationError, Retry, RetryError, Wait};
+use crate::run::{Cancel, Classify, Clock, Inspect, Notify, OperationError, Retry, RetryError, Try, Wait};
 use crate::{Policy, zero};
 
 /// The standard library's monotonic clock.
@@ -43,7 +46,7 @@ impl<K, N, P> Retry<'_, K, N, P> {
     ///
     /// # Errors
     /// With the last error and the reason to give up.
-    pub fn run<T, E, M>(self, operation: impl FnMut(u32) -> Result<T, E>) -> Result<T, RetryError<E>>
+    pub fn run<T, E, M>(self, operation: impl FnMut(Try) -> Result<T, E>) -> Result<T, RetryError<E>>
     where
         E: OperationError<M>,
         K: Classify<E>,

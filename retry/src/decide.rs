@@ -13,6 +13,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::breaker::BreakerOpen;
 use crate::hint::Hint;
 use crate::humanize::Humanized;
 use crate::policy::{Hints, Policy};
@@ -116,14 +117,19 @@ pub enum GiveUp {
     Budget,
     /// The circuit breaker is open.
     BreakerOpen {
-        /// The time until it admits a try.
+        /// The time until it admits a try, as in [`BreakerOpen::retry_in`].
         retry_in: Duration,
     },
     /// The caller cancelled.
     Cancelled,
-    /// The try took longer than its limit. Becomes the error of an ended try.
+    /// The try took longer than its limit: why a try was ended, not why a run gave up.
     TryTimeout {
         /// The limit.
+        after: Duration,
+    },
+    /// The try was still running at the deadline: why a try was ended, not why a run gave up.
+    CutAtDeadline {
+        /// The time it was given.
         after: Duration,
     },
 }
@@ -136,6 +142,9 @@ impl fmt::Display for GiveUp {
             Self::Permanent => f.write_str("the failure is permanent"),
             Self::Attempts { made: 1 } => f.write_str("only one try is allowed"),
             Self::Attempts { made } => write!(f, "all {made} tries are used up"),
+            Self::Elapsed { elapsed, limit, .. } if elapsed >= limit => {
+                write!(f, "the limit of {} has passed", Humanized(*limit))
+            }
             Self::Elapsed { elapsed, delay, limit } => write!(
                 f,
                 "{} after {} would reach the limit of {}",
@@ -143,6 +152,7 @@ impl fmt::Display for GiveUp {
                 Humanized(*elapsed),
                 Humanized(*limit)
             ),
+            Self::Deadline { left: Duration::ZERO, .. } => f.write_str("the deadline has passed"),
             Self::Deadline { left, delay } => {
                 write!(
                     f,
@@ -159,11 +169,12 @@ impl fmt::Display for GiveUp {
             ),
             Self::NoHint => f.write_str("the response does not ask for another try"),
             Self::Budget => f.write_str("the retry budget is spent"),
-            Self::BreakerOpen { retry_in } => {
-                write!(f, "the circuit breaker is open for another {}", Humanized(*retry_in))
-            }
+            Self::BreakerOpen { retry_in } => fmt::Display::fmt(&BreakerOpen::new(*retry_in), f),
             Self::Cancelled => f.write_str("cancelled"),
             Self::TryTimeout { after } => write!(f, "the try took longer than {}", Humanized(*after)),
+            Self::CutAtDeadline { after } => {
+                write!(f, "the deadline came {} after the try began", Humanized(*after))
+            }
         }
     }
 }
@@ -307,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn throttled_tries_can_have_their_own_backoff() {
+    fn each_kind_of_failure_can_have_its_own_backoff() {
         let policy = Policy::aws_standard_2026();
         let mut rng = Rng::seeded(7);
         let mut longest = |failure: Failure| {
@@ -318,6 +329,20 @@ mod tests {
         assert!((ms(95)..=ms(100)).contains(&longest(Failure::transient())));
         assert!((ms(95)..=ms(100)).contains(&longest(Failure::timeout())));
         assert!((ms(1900)..=ms(2000)).contains(&longest(Failure::throttled())));
+        let builder = Policy::fixed(SECOND).jitter(Jitter::None);
+        let policy = builder.timeout_backoff(Backoff::Fixed { delay: ms(5) }).build().unwrap();
+        for (failure, delay) in
+            [(Failure::transient(), SECOND), (Failure::timeout(), ms(5)), (Failure::throttled(), SECOND)]
+        {
+            let decided = policy.delay_or_give_up(&failure, &Progress::new(1, SECOND), &mut rng);
+            assert_eq!(decided, Ok(delay), "{failure}");
+        }
+        let err =
+            Policy::fixed(SECOND).timeout_backoff(Backoff::Linear { initial: ms(0), step: SECOND }).build();
+        assert_eq!(err.unwrap_err().field(), "initialInMs");
+        let growing = Backoff::Exponential { initial: SECOND, factor: 9.0 };
+        let capped = Policy::fixed(SECOND).throttled_backoff(growing).build().unwrap();
+        assert_eq!(capped.max_delay(), Some(60 * SECOND));
         let err = Policy::fixed(SECOND).throttled_backoff(Backoff::Fixed { delay: Duration::ZERO }).build();
         assert_eq!(err.unwrap_err().field(), "delayInMs");
     }
@@ -356,6 +381,13 @@ mod tests {
                 "the server asks to wait 1 min 30 s, longer than the 1 s allowed",
             ),
             (GiveUp::BreakerOpen { retry_in: SECOND }, "the circuit breaker is open for another 1 s"),
+            (GiveUp::Deadline { left: Duration::ZERO, delay: SECOND }, "the deadline has passed"),
+            (
+                GiveUp::Elapsed { elapsed: SECOND, delay: SECOND, limit: SECOND },
+                "the limit of 1 s has passed",
+            ),
+            (GiveUp::TryTimeout { after: SECOND }, "the try took longer than 1 s"),
+            (GiveUp::CutAtDeadline { after: SECOND }, "the deadline came 1 s after the try began"),
         ] {
             assert_eq!(reason.to_string(), words);
         }

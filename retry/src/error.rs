@@ -26,6 +26,8 @@ use std::fmt;
 #[derive(Clone, PartialEq, Eq)]
 pub struct PolicyError {
     field: Cow<'static, str>,
+    /// The member that has the field, if it is not the policy itself.
+    within: Option<&'static str>,
     found: String,
     expected: String,
     /// The same for a builder, where it differs.
@@ -41,12 +43,19 @@ impl PolicyError {
         expected: impl Into<String>,
     ) -> Self {
         let (found, expected) = (found.to_string(), expected.into());
-        Self { field: field.into(), found, expected, in_rust: None, is_default: false, in_document: false }
+        let field = field.into();
+        Self { field, within: None, found, expected, in_rust: None, is_default: false, in_document: false }
     }
 
     /// Sets the value and the expectation for a builder's message.
     pub(crate) fn in_rust(mut self, found: impl fmt::Display, expected: impl Into<String>) -> Self {
         self.in_rust = Some(Box::new((found.to_string(), expected.into())));
+        self
+    }
+
+    /// Names the member that has the field.
+    pub(crate) const fn within(mut self, member: Option<&'static str>) -> Self {
+        self.within = member;
         self
     }
 
@@ -84,19 +93,21 @@ impl PolicyError {
 impl fmt::Display for PolicyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let default = if self.is_default { " (the default)" } else { "" };
-        if self.in_document {
-            return write!(f, "`{}` is {}{default}, expected {}", self.field, self.found, self.expected);
-        }
+        let name = |member: &str| if self.in_document { member.to_owned() } else { setter(member) };
         let (found, expected) = match &self.in_rust {
-            Some(words) => (&words.0, &words.1),
-            None => (&self.found, &self.expected),
+            Some(words) if !self.in_document => (&words.0, &words.1),
+            _ => (&self.found, &self.expected),
         };
-        write!(f, "`{}` is {found}{default}, expected {expected}", setter(&self.field))
+        write!(f, "`{}`", name(&self.field))?;
+        if let Some(member) = self.within {
+            write!(f, " of `{}`", name(member))?;
+        }
+        write!(f, " is {found}{default}, expected {expected}")
     }
 }
 
 /// The name of a member's setter: `max_delay` for `maxDelayInMs`.
-fn setter(member: &str) -> String {
+pub(crate) fn setter(member: &str) -> String {
     let mut name = String::new();
     for c in member.strip_suffix("InMs").unwrap_or(member).chars() {
         if c.is_ascii_uppercase() {

@@ -56,17 +56,27 @@ pub enum Jitter {
 }
 
 #[cfg(feature = "serde")]
-crate::scalar::choice!(Jitter);
+crate::choice::choice!(
+    Jitter,
+    "one of none, full, equal, plus, or an object with around as its only member",
+    ["none", "full", "equal", "plus"]
+);
 
 impl Jitter {
     /// Draws a delay in nanoseconds, for a backoff's delay that is at most `cap`.
     #[inline]
     pub(crate) fn apply(self, delay: u64, cap: u64, rng: &mut Rng) -> u64 {
-        if matches!(self, Self::None) {
-            return delay;
+        // Each kind by itself, as most need neither saturation nor the cap; the draws are those from `interval`.
+        match self {
+            Self::None => delay,
+            Self::Full => rng.up_to(delay),
+            Self::Equal => delay / 2 + rng.up_to(delay - delay / 2),
+            Self::Plus => delay.saturating_add(rng.up_to(delay.saturating_mul(2) - delay)).min(cap),
+            Self::Around { .. } => {
+                let (low, high) = self.interval(delay, cap);
+                low.saturating_add(rng.up_to(high.saturating_sub(low))).min(cap)
+            }
         }
-        let (low, high) = self.interval(delay, cap);
-        low.saturating_add(rng.up_to(high.saturating_sub(low))).min(cap)
     }
 
     /// The least and the most that [`apply`](Self::apply) can return.

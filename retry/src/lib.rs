@@ -158,9 +158,10 @@
 //! | `http` | | classification of the `http` crate's types | http |
 //! | `tower` | | a `tower::retry::Policy`, a breaker layer | tower |
 //! | `wasm-js` | | jitter from the JavaScript host on `wasm32-unknown-unknown` | getrandom, there only |
+//! | `wasm-host` | | jitter from [`Rng::add_entropy`] there, for other hosts | |
 //!
-//! On `wasm32-unknown-unknown` the standard library's clocks panic: `blocking::StdClock`, `tokio_time::TokioTimer`, and a
-//! caller's own `SystemTime::now`. Use [`run_async_with`](run::Retry::run_async_with) with a timer of the host there.
+//! `wasm32-unknown-unknown` needs one of the last two, since all instances would draw the same jitter otherwise. There the
+//! standard library's clocks panic: `blocking::StdClock`, `tokio_time::TokioTimer`, and a caller's own `SystemTime::now`. Use [`run_async_with`](run::Retry::run_async_with) with a timer of the host there.
 //!
 //! Without `blocking` and `tokio` nothing here reads a clock: times are arguments, header text and statuses are plain
 //! values, randomness comes from a seedable [`Rng`].
@@ -172,6 +173,8 @@ mod backoff;
 pub mod blocking;
 pub mod breaker;
 pub mod budget;
+#[cfg(feature = "serde")]
+mod choice;
 mod decide;
 mod error;
 mod failure;

@@ -41,6 +41,7 @@ use crate::{Jitter, PolicyError, Rng, nanos};
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(remote = "Self"))] // the derived `deserialize` is private; `wire` adds the checks
 #[cfg_attr(feature = "serde", serde(rename_all = "camelCase", deny_unknown_fields, default))]
+#[cfg_attr(feature = "serde", serde(expecting = "retry options, an object"))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(
     feature = "schema",

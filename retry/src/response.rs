@@ -72,10 +72,10 @@ impl ResponseClassifier {
     }
 
     /// Sets [`idempotent`](Self::idempotent) by the method: GET, HEAD, OPTIONS, TRACE, PUT and DELETE are (RFC 9110, section
-    /// 9.2.2), and QUERY. A POST with an idempotency key is too; set `idempotent(true)` for it.
+    /// 9.2.2), and QUERY, in any letter case. A POST with an idempotency key is too; set `idempotent(true)` for it.
     pub fn method(self, method: &str) -> Self {
-        let idempotent = ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "QUERY"].contains(&method);
-        self.idempotent(idempotent)
+        let known = ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "QUERY"];
+        self.idempotent(known.iter().any(|name| name.eq_ignore_ascii_case(method)))
     }
 
     /// Classifies a response that is a failure. Allocates only for malformed headers.
@@ -210,7 +210,7 @@ mod tests {
         assert_eq!(kind(500, &[("Retry-After", "1")]), Permanent);
         assert_eq!((post.connect_error(), post.timeout()), (Failure::transient(), Failure::permanent()));
         assert_eq!(post.transport_error(), Failure::permanent());
-        let put = ResponseClassifier::new().method("PUT");
+        let put = ResponseClassifier::new().method("put");
         assert_eq!((put.transport_error(), put.timeout()), (Failure::transient(), Failure::timeout()));
     }
 

@@ -6,6 +6,10 @@
 //! them.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// From [`Rng::add_entropy`].
+static ADDED: AtomicU64 = AtomicU64::new(0);
 
 /// A generator of random numbers for jitter. Not for secrets.
 ///
@@ -32,14 +36,29 @@ impl Rng {
 
     /// A generator seeded from the randomness of the standard library's hash maps: different in each call and each process.
     ///
-    /// On `wasm32-unknown-unknown` that randomness is a constant, and all instances would draw the same jitter. There,
-    /// feature `wasm-js` seeds from the JavaScript host; without it, use [`seeded`](Self::seeded) with the host's randomness.
+    /// On `wasm32-unknown-unknown` that randomness is a constant: all instances of a program would draw the same jitter and
+    /// return to a recovering server together. The crate therefore compiles there only with one of two features: `wasm-js`
+    /// takes the randomness of the JavaScript host, `wasm-host` that which the program passes to
+    /// [`add_entropy`](Self::add_entropy).
     #[must_use]
     pub fn from_entropy() -> Self {
-        let seed = RandomState::new().build_hasher().finish();
+        let seed = RandomState::new().build_hasher().finish() ^ ADDED.load(Ordering::Relaxed);
         #[cfg(all(target_family = "wasm", target_os = "unknown", feature = "wasm-js"))]
-        let seed = seed ^ getrandom::u64().unwrap_or_default();
+        let seed = seed ^ of_js();
         Self::seeded(seed)
+    }
+
+    /// Changes the seeds of all generators that [`from_entropy`](Self::from_entropy) makes from now on in this process. For
+    /// programs on `wasm32-unknown-unknown` without a JavaScript host: call it once at the start with a number that differs
+    /// between instances.
+    ///
+    /// ```
+    /// retry::Rng::add_entropy(0x5bd1_e995_9d4a_7c15); // from the host
+    /// ```
+    pub fn add_entropy(entropy: u64) {
+        // One step of the generator, so that small numbers differ in all bits and equal ones do not cancel out.
+        let add = |before: u64| Self::seeded(before ^ entropy).next_u64();
+        ADDED.update(Ordering::Relaxed, Ordering::Relaxed, add);
     }
 
     /// The next number, each of the 2^64 equally likely.
@@ -62,6 +81,22 @@ impl Rng {
         ((self.next_u64() as u128 * (max as u128 + 1)) >> 64) as u64
     }
 }
+
+/// Randomness of the JavaScript host; a host without any leaves what [`Rng::add_entropy`] got.
+#[cfg(any(test, all(target_family = "wasm", target_os = "unknown", feature = "wasm-js")))]
+fn of_js() -> u64 {
+    getrandom::u64().unwrap_or_default()
+}
+
+#[cfg(all(
+    target_family = "wasm",
+    target_os = "unknown",
+    not(any(feature = "wasm-js", feature = "wasm-host"))
+))]
+compile_error!(
+    "on wasm32-unknown-unknown all instances would draw the same jitter; enable the feature `wasm-js` of `retry` for a \
+     JavaScript host, or `wasm-host` and call `retry::Rng::add_entropy` at the start"
+);
 
 #[cfg(test)]
 mod tests {
@@ -90,5 +125,18 @@ mod tests {
     #[test]
     fn entropy_differs_between_calls() {
         assert_ne!(Rng::from_entropy(), Rng::from_entropy());
+        assert_ne!(of_js(), of_js());
+    }
+
+    #[test]
+    fn added_entropy_separates_instances() {
+        let added = |entropy| {
+            Rng::add_entropy(entropy);
+            ADDED.load(Ordering::Relaxed)
+        };
+        let seen = [0, 1, 1, 1, 2].map(added);
+        for (i, a) in seen.iter().enumerate() {
+            assert!(seen[..i].iter().all(|b| (a ^ b).count_ones() > 8), "{seen:x?}");
+        }
     }
 }

@@ -1,5 +1,4 @@
-//! Serialised values that are a number or text: one serde visitor for durations, attempts and status patterns. And enums
-//! written as `{"variant": {…}}` ([`choice`]).
+//! Serialised values that are a number or text: one serde visitor for durations, attempts and status patterns.
 //!
 //! The visitor accepts every integer type a format may deliver: JSON gives `u64`, TOML and `config` give `i64`. Errors say
 //! what was expected, which an untagged enum would not.
@@ -26,6 +25,11 @@ pub(crate) trait Scalar: Sized {
 
     /// The error is a message; an empty one stands for [`EXPECTED`](Self::EXPECTED).
     fn from_text(text: &str) -> Result<Self, String>;
+}
+
+/// Digits, and nothing else: `u64::from_str` also accepts a sign.
+pub(crate) fn whole_number(text: &str) -> Option<u64> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
 pub(crate) fn deserialize<'de, T: Scalar, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
@@ -85,7 +89,7 @@ impl schemars::JsonSchema for Millis {
         schemars::json_schema!({
             "type": ["number", "string"],
             "minimum": 0,
-            "pattern": "^([0-9.]+(d|h|m|s|ms|us|µs|ns))+$",
+            "pattern": "^([0-9]+|([0-9.]+(d|h|m|s|ms|us|µs|ns))+)$",
             "description": "Milliseconds, or text like 1m30s.",
         })
     }
@@ -103,8 +107,10 @@ impl Scalar for Millis {
         Duration::try_from_secs_f64(millis / 1e3).map(Self).ok()
     }
 
+    /// Digits alone are milliseconds, as the number would be: environment variables and overrides of `config` are text.
     fn from_text(text: &str) -> Result<Self, String> {
-        hint::duration(text).map(Self).ok_or_else(String::new)
+        let millis = whole_number(text).and_then(Self::from_whole);
+        millis.or_else(|| hint::duration(text).map(Self)).ok_or_else(String::new)
     }
 }
 
@@ -122,59 +128,6 @@ impl<'de> Deserialize<'de> for Millis {
         deserialize(deserializer)
     }
 }
-
-/// Implements `Serialize` and `Deserialize` for an enum with derived `#[serde(remote = "Self")]` ones.
-///
-/// The derived ones expect YAML's own syntax for enums, a tag (`!fixed`). These read the map of the other formats in YAML too,
-/// and what the derived ones write.
-macro_rules! choice {
-    ($choice:ident) => {
-        const _: () = {
-            use serde::de::value::{EnumAccessDeserializer, MapAccessDeserializer};
-            use serde::de::{EnumAccess, IntoDeserializer, MapAccess, Visitor};
-
-            impl serde::Serialize for $choice {
-                fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                    Self::serialize(self, serializer)
-                }
-            }
-
-            impl<'de> serde::Deserialize<'de> for $choice {
-                fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                    deserializer.deserialize_any(Choice)
-                }
-            }
-
-            struct Choice;
-
-            impl<'de> Visitor<'de> for Choice {
-                type Value = $choice;
-
-                fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                    f.write_str(concat!(
-                        "the name of a ",
-                        stringify!($choice),
-                        ", or an object with it as its member"
-                    ))
-                }
-
-                fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<$choice, E> {
-                    $choice::deserialize(name.into_deserializer())
-                }
-
-                fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<$choice, A::Error> {
-                    $choice::deserialize(MapAccessDeserializer::new(map))
-                }
-
-                fn visit_enum<A: EnumAccess<'de>>(self, tag: A) -> Result<$choice, A::Error> {
-                    $choice::deserialize(EnumAccessDeserializer::new(tag))
-                }
-            }
-        };
-    };
-}
-
-pub(crate) use choice;
 
 /// [`Millis`] for fields of type [`Duration`]: `#[serde(with = "scalar::millis")]`.
 pub(crate) mod millis {

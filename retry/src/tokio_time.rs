@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ::tokio::time::{self, Instant};
 
-use crate::run::{Classify, Clock, Inspect, Notify, OperationError, Retry, RetryError, Sleep};
+use crate::run::{Classify, Clock, Inspect, Notify, OperationError, Retry, RetryError, Sleep, Try};
 use crate::{Policy, zero};
 
 /// Tokio's monotonic clock. All timers, and all clocks of feature `blocking`, have the same zero.
@@ -42,12 +42,12 @@ impl Sleep for TokioTimer {
     }
 }
 
-impl<K, N, P> Retry<'_, K, N, P> {
+impl<K, N, P, C: Future<Output = ()>> Retry<'_, K, N, P, C> {
     /// [`run_async_with`](Self::run_async_with) tokio's clock. Needs a runtime with time enabled.
     ///
     /// # Errors
     /// With the last error and the reason to give up.
-    pub async fn run_tokio<T, E, F, M>(self, operation: impl FnMut(u32) -> F) -> Result<T, RetryError<E>>
+    pub async fn run_tokio<T, E, F, M>(self, operation: impl FnMut(Try) -> F) -> Result<T, RetryError<E>>
     where
         F: Future<Output = Result<T, E>>,
         E: OperationError<M>,
@@ -65,9 +65,9 @@ impl<K, N, P> Retry<'_, K, N, P> {
     /// let policy = retry::Policy::default();
     /// let mut tried = Vec::new();
     /// let result = retry::run::Retry::new(&policy)
-    ///     .run_tokio_mut(async |n| {
-    ///         tried.push(n);
-    ///         if n < 3 { Err("busy") } else { Ok(7) }
+    ///     .run_tokio_mut(async |attempt| {
+    ///         tried.push(attempt.number);
+    ///         if attempt.number < 3 { Err("busy") } else { Ok(7) }
     ///     })
     ///     .await;
     /// assert_eq!((result, tried), (Ok(7), vec![1, 2, 3]));
@@ -78,7 +78,7 @@ impl<K, N, P> Retry<'_, K, N, P> {
     /// With the last error and the reason to give up.
     pub async fn run_tokio_mut<T, E, M>(
         self,
-        operation: impl AsyncFnMut(u32) -> Result<T, E>,
+        operation: impl AsyncFnMut(Try) -> Result<T, E>,
     ) -> Result<T, RetryError<E>>
     where
         E: OperationError<M>,

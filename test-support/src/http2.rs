@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use h2::Reason;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
@@ -74,6 +75,37 @@ impl Http2Server {
         let counts = Arc::new(Counts::default());
         let accepting =
             tokio::spawn(accept(listener, identity.http2_acceptor(), replies.to_vec(), Arc::clone(&counts)));
+        Self { addr, counts, accepting }
+    }
+
+    /// Starts a server whose connections answer `requests` requests with `body` each. When the next one arrives on the
+    /// connection, it gets a GOAWAY with this code that does not include it, and the connection is closed: what a server does
+    /// whose limit of requests or age crosses a request on the wire.
+    ///
+    /// The frames are written here, as the library cannot be made to ignore a request.
+    ///
+    /// # Panics
+    /// If no loopback port can be had.
+    pub async fn start_leaving(requests: u32, code: u32, body: &'static str, identity: &Identity) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a loopback port is free");
+        let addr = listener.local_addr().expect("a listener has an address");
+        let counts = Arc::new(Counts::default());
+        let (tls, counting) = (identity.http2_acceptor(), Arc::clone(&counts));
+        let accepting = tokio::spawn(async move {
+            let mut connections = JoinSet::new();
+            loop {
+                let (socket, _) = tokio::select! {
+                    accepted = listener.accept() => accepted.expect("the listener accepts"),
+                    Some(_) = connections.join_next() => continue,
+                };
+                counting.connections.fetch_add(1, Ordering::SeqCst);
+                let (tls, counts) = (tls.clone(), Arc::clone(&counting));
+                connections.spawn(async move {
+                    // However a connection ends, the test sees it from the client's side.
+                    let _ended = leave(socket, &tls, requests, code, body, &counts).await;
+                });
+            }
+        });
         Self { addr, counts, accepting }
     }
 
@@ -144,4 +176,59 @@ async fn serve(
         }
     }
     Ok(())
+}
+
+/// Serves one connection of [`Http2Server::start_leaving`], frame by frame (RFC 9113 section 4.1).
+async fn leave(
+    socket: TcpStream,
+    tls: &TlsAcceptor,
+    mut left: u32,
+    code: u32,
+    body: &str,
+    counts: &Counts,
+) -> std::io::Result<()> {
+    const HEADERS: u8 = 1;
+    const SETTINGS: u8 = 4;
+    const END_STREAM: u8 = 1;
+    const END_HEADERS: u8 = 4;
+    let mut stream = tls.accept(socket).await?;
+    let mut preface = [0; 24];
+    stream.read_exact(&mut preface).await?;
+    stream.write_all(&frame(SETTINGS, 0, 0, &[])).await?;
+    let mut last = 0;
+    loop {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head).await?;
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        let id = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
+        let mut payload = vec![0; length as usize];
+        stream.read_exact(&mut payload).await?;
+        match head[3] {
+            SETTINGS if head[4] == 0 => stream.write_all(&frame(SETTINGS, 1, 0, &[])).await?,
+            HEADERS => {
+                counts.requests.fetch_add(1, Ordering::SeqCst);
+                if left == 0 {
+                    let mut going = Vec::from(u32::to_be_bytes(last));
+                    going.extend(code.to_be_bytes());
+                    stream.write_all(&frame(7, 0, 0, &going)).await?;
+                    return stream.shutdown().await;
+                }
+                left -= 1;
+                last = id;
+                // The index of ":status: 200" in the static table of HPACK.
+                stream.write_all(&frame(HEADERS, END_HEADERS, id, &[0x88])).await?;
+                stream.write_all(&frame(0, END_STREAM, id, body.as_bytes())).await?;
+            }
+            _ => {}
+        }
+        stream.flush().await?;
+    }
+}
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).expect("frames of tests are short").to_be_bytes();
+    let mut frame = vec![length[1], length[2], length[3], kind, flags];
+    frame.extend(stream.to_be_bytes());
+    frame.extend(payload);
+    frame
 }

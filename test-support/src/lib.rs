@@ -26,19 +26,25 @@
 
 #![forbid(unsafe_code)]
 
+mod hostile;
 mod http2;
 mod log;
 mod port;
+#[cfg(unix)]
+pub mod postgres;
+mod proxy;
 mod reply;
 mod script;
 mod server;
 mod tls;
 mod wire;
 
+pub use hostile::{Attack, HostileServer, attacks};
 pub use http2::{Http2Reply, Http2Server};
 pub use log::{End, Received};
 pub use port::ClosedPort;
+pub use proxy::{Proxy, ProxyRule};
 pub use reply::{Gate, Reply};
 pub use script::Script;
 pub use server::Server;
-pub use tls::{Authority, Identity};
+pub use tls::{Authority, Identity, KeyedCertificate, self_signed};

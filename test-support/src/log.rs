@@ -133,7 +133,7 @@ impl Log {
     }
 
     pub(crate) async fn wait_for(&self, condition: impl FnMut(&Record) -> bool) {
-        self.0.subscribe().wait_for(condition).await.expect("the log outlives whoever waits for it");
+        self.0.subscribe().wait_for(condition).await.expect("the log outlives the waiting task");
     }
 }
 

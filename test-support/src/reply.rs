@@ -246,7 +246,7 @@ impl Gate {
     }
 
     pub(crate) async fn opened(&self) {
-        self.0.subscribe().wait_for(|open| *open).await.expect("a gate outlives whoever waits for it");
+        self.0.subscribe().wait_for(|open| *open).await.expect("a gate outlives the waiting task");
     }
 }
 

@@ -62,6 +62,30 @@ impl Server {
         Self::listen(script.into(), Some(identity.acceptor())).await
     }
 
+    /// Starts a server that plays `script` on a unix socket at `path`. It has no address, and its URLs are of no use.
+    ///
+    /// # Panics
+    /// If the socket cannot be made.
+    #[cfg(unix)]
+    pub fn start_unix(script: impl Into<Script>, path: &std::path::Path) -> Self {
+        let listener = tokio::net::UnixListener::bind(path).expect("the socket can be made");
+        let log = Arc::new(Log::default());
+        let (play, accepted) = (Arc::new(Play::new(script.into())), Arc::clone(&log));
+        let accepting = tokio::spawn(async move {
+            let mut connections = JoinSet::new();
+            loop {
+                let (socket, _) = listener.accept().await.expect("the listener accepts");
+                let (play, log) = (Arc::clone(&play), Arc::clone(&accepted));
+                let connection = log.opened();
+                connections.spawn(async move {
+                    serve(socket, connection, &play, &log).await;
+                    log.closed();
+                });
+            }
+        });
+        Self { addr: SocketAddr::from(([0, 0, 0, 0], 0)), scheme: "unix", log, accepting }
+    }
+
     async fn listen(script: Script, tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a loopback port is free");
         let addr = listener.local_addr().expect("a listener has an address");
@@ -146,20 +170,27 @@ impl Drop for Server {
     }
 }
 
-/// A stream that knows the socket under it, whose linger time decides between close and reset.
+/// A stream that knows the TCP socket under it, whose linger time decides between close and reset.
 trait Socket: AsyncRead + AsyncWrite + Unpin + Send + 'static {
-    fn tcp(&self) -> &TcpStream;
+    fn tcp(&self) -> Option<&TcpStream>;
 }
 
 impl Socket for TcpStream {
-    fn tcp(&self) -> &TcpStream {
-        self
+    fn tcp(&self) -> Option<&TcpStream> {
+        Some(self)
     }
 }
 
 impl Socket for TlsStream<TcpStream> {
-    fn tcp(&self) -> &TcpStream {
-        self.get_ref().0
+    fn tcp(&self) -> Option<&TcpStream> {
+        Some(self.get_ref().0)
+    }
+}
+
+#[cfg(unix)]
+impl Socket for tokio::net::UnixStream {
+    fn tcp(&self) -> Option<&TcpStream> {
+        None
     }
 }
 
@@ -218,7 +249,10 @@ async fn serve<S: Socket>(mut socket: S, connection: usize, play: &Play, log: &L
                 let _already_gone = socket.shutdown().await;
                 return;
             }
-            Ending::Reset => return socket.tcp().set_zero_linger().expect("a TCP socket can linger"),
+            Ending::Reset => {
+                let tcp = socket.tcp().expect("only TCP connections can be reset");
+                return tcp.set_zero_linger().expect("a TCP socket can linger");
+            }
             Ending::Stall => {
                 log.stalled(request.index);
                 client_gone(&mut socket, &mut buffer).await;

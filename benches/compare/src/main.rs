@@ -1,15 +1,17 @@
 //! Compares `filter` with other tools that do the same or a part of it, on the same events, in the same run.
 //!
 //! ```text
-//! events, rules (benches) ─► engines (ours, quamina-rs) ─┐
+//! events, rules (benches) ─► engines (ours, quamina-rs, a-tree) ─┐
 //!                            readers (serde_json, …)   ──┴─► rounds of passes ─► best ─► tables ─► goals
 //! ```
 //!
 //! One thread, bytes in, ids out. Absolute times mean little on a shared machine, so the engines take turns, the best pass of
 //! each counts, and goals are ratios.
 
+mod a_tree;
 mod args;
 mod arrays;
+mod bids;
 mod engine;
 mod goals;
 mod ours;
@@ -69,8 +71,23 @@ fn main() -> ExitCode {
             _ => rules.wild(count),
         };
         weigh::all(&args, &name, &set.rules, events[0], &mut report);
-        let engines = matchers(&set.rules, &args);
+        let mut engines = matchers(&set.rules, &args);
+        // A million expressions take milliseconds for each event.
+        if kind == "exact2" && count <= 100_000 {
+            engines.extend(bids::lots(&args, &set.rules));
+        }
         passes::run(&args, &name, engines, &events, &set.expected, &mut report);
+    }
+    for count in bids::RULES {
+        let name = format!("bids/{count}");
+        if !args.wants(&name) {
+            continue;
+        }
+        let bids = bids::Bids::new(count);
+        let mut engines = matchers(&bids.rules, &args);
+        engines.extend(bids.engines(&args));
+        let events: Vec<&[u8]> = bids.events.iter().map(String::as_bytes).collect();
+        passes::run(&args, &name, engines, &events, &bids.expected, &mut report);
     }
     for array in arrays::all().into_iter().filter(|array| args.wants(&array.name)) {
         let engines = matchers(&array.rules, &args);

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::a_tree;
 use crate::engine::Matcher as _;
 use crate::ours::{Batches, KnownValid, Validating};
 use crate::published;
@@ -132,7 +133,16 @@ impl Report {
     }
 
     fn print_engines<'a>(&self, rows: impl Iterator<Item = &'a &'a str>) {
-        let mut table = Table::new(["rules", "known-valid", "in batches", "validating", "quamina-rs", "event-ruler*"]);
+        let mut table = Table::new([
+            "rules",
+            "known-valid",
+            "in batches",
+            "validating",
+            "quamina-rs",
+            "a-tree",
+            "its search alone",
+            "event-ruler*",
+        ]);
         for row in rows {
             table.row([
                 (*row).to_owned(),
@@ -140,6 +150,8 @@ impl Report {
                 number(self.best(row, Batches::NAME)),
                 number(self.best(row, Validating::NAME)),
                 number(self.best(row, QuaminaRs::NAME)),
+                number(self.best(row, a_tree::NAMES[0])),
+                number(self.best(row, a_tree::NAMES[1])),
                 number(self.event_ruler(row)),
             ]);
         }

@@ -1,14 +1,16 @@
-//! Parsers of argument values: durations, sizes, text or `@file`, header lines.
+//! Parsers of argument values: durations, sizes, text or `@file`. Headers and parameters are in [`pairs`](super::pairs).
 //!
-//! Parsing is pure. Only [`TextArg::read`] and [`HeaderArg::resolve`] read files or the environment, when the command
-//! runs, so `--help` and argument errors do not depend on them. Secrets are passed by reference (`env:NAME`, `@FILE`),
-//! because all users of the machine can see arguments in the process list.
+//! Parsing is pure. Only [`TextArg::read`] reads files, when the command runs, so `--help` and argument errors do not depend on
+//! them.
 
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use filter::json::Kind;
+use poller::http::IpNet;
+use poller::secret::{SecretError, SecretRule};
 
 use crate::input;
 
@@ -48,6 +50,11 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     Ok(total)
 }
 
+/// How long to keep something: a duration, or `forever`.
+pub(crate) fn keep(text: &str) -> Result<Duration, String> {
+    if text == "forever" { Ok(Duration::MAX) } else { duration(text) }
+}
+
 /// An interval or timeout without the limits of specs: 0.1 s or more.
 pub(crate) fn poll_duration(text: &str) -> Result<Duration, String> {
     let duration = duration(text)?;
@@ -55,6 +62,66 @@ pub(crate) fn poll_duration(text: &str) -> Result<Duration, String> {
         return Err("shorter than the minimum of 100ms".to_owned());
     }
     Ok(duration)
+}
+
+/// Where a response names the URL to go on with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum FollowArg {
+    /// In the headers that are usual for it.
+    Auto,
+    /// In this header.
+    Header(String),
+    /// In the JSON body, at this pointer.
+    Body(String),
+}
+
+/// Reads `auto`, `header:NAME`, `body:/json/pointer`; the spec's decoder judges names and pointers.
+pub(crate) fn follow(text: &str) -> Result<FollowArg, String> {
+    match (text, text.split_once(':')) {
+        ("auto", _) => Ok(FollowArg::Auto),
+        (_, Some(("header", name))) if !name.is_empty() => Ok(FollowArg::Header(name.to_owned())),
+        (_, Some(("body", pointer))) if pointer.starts_with('/') => Ok(FollowArg::Body(pointer.to_owned())),
+        _ => Err("expected auto, header:NAME or body:/json/pointer, such as body:/links/status".to_owned()),
+    }
+}
+
+/// Reads `1s..30s`: the first and the longest of growing intervals.
+pub(crate) fn growing(text: &str) -> Result<(Duration, Duration), String> {
+    let (from, to) = text.split_once("..").ok_or("expected FROM..TO, such as 1s..30s")?;
+    let (from, to) = (poll_duration(from)?, poll_duration(to)?);
+    if from > to {
+        return Err(format!("\"{text}\" shrinks; write the shorter time first"));
+    }
+    Ok((from, to))
+}
+
+/// Reads `NAME=VALUE`. A name consists of letters, digits, `_`, `-` and `.`.
+pub(crate) fn variable(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
+    if !is_name {
+        return Err(format!("{name:?} is no name: expected letters, digits, `_`, `-` and `.`"));
+    }
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+/// The value of `--give-up`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GiveUpArg {
+    /// After this many attempts in a row.
+    After(u32),
+    /// Not before the timeout.
+    Never,
+}
+
+/// Reads a number of attempts, or `never`.
+pub(crate) fn give_up(text: &str) -> Result<GiveUpArg, String> {
+    match (text, text.parse()) {
+        ("never", _) => Ok(GiveUpArg::Never),
+        (_, Ok(0)) => Err("expected at least 1, or never".to_owned()),
+        (_, Ok(after)) => Ok(GiveUpArg::After(after)),
+        (_, Err(_)) => Err("expected a number of attempts such as 5, or never".to_owned()),
+    }
 }
 
 /// Reads `20MiB`, `1.5M`, `500k`, `10MB`; a plain number counts bytes. A single letter is a power of 1024, as in curl and
@@ -91,6 +158,29 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
         .zip(part)
         .and_then(|(whole, part)| whole.checked_add(part))
         .ok_or_else(|| "more bytes than 64 bits can count".to_owned())
+}
+
+/// Reads the id of a rule, as JSON: a JSON string or number, or any other text, which is taken as the string.
+pub(crate) fn rule_id(text: &str) -> Result<String, String> {
+    let parsed = filter::json::parse(text, &filter::Limits::new());
+    let is_id = |kind: &Kind| matches!(kind, Kind::String(_) | Kind::Number(_));
+    Ok(match parsed {
+        Ok(node) if is_id(&node.kind) => text.trim().to_owned(),
+        _ => serde_json::Value::from(text).to_string(),
+    })
+}
+
+/// `10.1.0.0/16`, `fd00::/8`, or a single address.
+pub(crate) fn network(text: &str) -> Result<IpNet, String> {
+    text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map_err(|_| {
+        "expected a network such as 10.1.0.0/16 or fd00::/8, or an address; for a name, give its addresses"
+            .to_owned()
+    })
+}
+
+/// `env:API_TOKEN@https://api.example.com`.
+pub(crate) fn secret_rule(text: &str) -> Result<SecretRule, String> {
+    text.parse().map_err(|error: SecretError| error.to_string())
 }
 
 /// The name of a scope, as the poller accepts it.
@@ -141,85 +231,6 @@ impl TextArg {
     }
 }
 
-/// A header line `Name: value` whose value may be or end in a reference to a secret.
-///
-/// `Debug` shows the name only: an inline value may be secret too.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct HeaderArg {
-    name: String,
-    prefix: String,
-    secret: Option<SecretRef>,
-}
-
-#[derive(Clone, PartialEq, Eq)]
-enum SecretRef {
-    Env(String),
-    File(PathBuf),
-}
-
-impl fmt::Debug for HeaderArg {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HeaderArg").field("name", &self.name).finish_non_exhaustive()
-    }
-}
-
-/// Reads `Name: value`, `Name: env:VARIABLE`, `Name: @FILE`, `Name: Bearer env:VARIABLE`.
-pub(crate) fn header(line: &str) -> Result<HeaderArg, String> {
-    let (name, value) =
-        line.split_once(':').ok_or("expected 'Name: value', for example 'Accept: application/json'")?;
-    let name = name.trim();
-    if let Err(error) = http::HeaderName::try_from(name) {
-        return Err(format!("\"{name}\" is no header name: {error}"));
-    }
-    let value = value.trim();
-    // The reference is the last word, so that a scheme can precede it: `Bearer env:TOKEN`.
-    let start = value.rfind(char::is_whitespace).map_or(0, |at| at + 1);
-    let (before, last) = value.split_at(start);
-    let secret = if let Some(variable) = last.strip_prefix("env:") {
-        Some(SecretRef::Env(variable.to_owned()))
-    } else {
-        last.strip_prefix('@').map(|path| SecretRef::File(PathBuf::from(path)))
-    };
-    let prefix = match (&secret, last.strip_prefix('\\')) {
-        (Some(_), _) => before.to_owned(),
-        // A backslash marks a literal that looks like a reference.
-        (None, Some(literal)) if literal.starts_with('@') || literal.starts_with("env:") => {
-            format!("{before}{literal}")
-        }
-        (None, _) => value.to_owned(),
-    };
-    Ok(HeaderArg { name: name.to_owned(), prefix, secret })
-}
-
-impl HeaderArg {
-    /// The name of the header.
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The public part of the value, and the secret that follows it.
-    pub(crate) fn resolve(&self) -> anyhow::Result<(String, Option<String>)> {
-        let secret = match &self.secret {
-            None => None,
-            Some(SecretRef::Env(variable)) => Some(std::env::var(variable).map_err(|error| {
-                let problem = match error {
-                    std::env::VarError::NotPresent => "is not set",
-                    std::env::VarError::NotUnicode(_) => "is not UTF-8",
-                };
-                anyhow::anyhow!("--header {}: the environment variable \"{variable}\" {problem}", self.name)
-            })?),
-            Some(SecretRef::File(path)) => Some(read_secret(path, &self.name)?),
-        };
-        Ok((self.prefix.clone(), secret))
-    }
-}
-
-/// The text of the file without the trailing line end that editors add.
-fn read_secret(path: &Path, header: &str) -> anyhow::Result<String> {
-    let text = input::Text::read(path).with_context(|| format!("for --header {header}"))?;
-    Ok(text.as_str().trim_end_matches(['\r', '\n']).to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -246,6 +257,42 @@ mod tests {
         }
         assert!(duration("5y").is_err_and(|message| message.contains("\"y\"") && message.contains("1.5m")));
         assert!(poll_duration("99ms").is_err());
+    }
+
+    #[test]
+    fn a_url_to_follow_is_in_a_header_or_the_body() {
+        assert_eq!(follow("auto"), Ok(FollowArg::Auto));
+        assert_eq!(follow("header:Location"), Ok(FollowArg::Header("Location".to_owned())));
+        assert_eq!(follow("body:/a/b"), Ok(FollowArg::Body("/a/b".to_owned())));
+        for text in ["", "header:", "body:", "body:a", "Location", "cookie:x"] {
+            assert!(follow(text).is_err_and(|message| message.contains("auto")), "{text}");
+        }
+    }
+
+    #[test]
+    fn growing_intervals_have_two_times() {
+        assert_eq!(growing("500ms..30s"), Ok((Duration::from_millis(500), Duration::from_secs(30))));
+        for text in ["1s", "30s..1s", "..", "1s..", "0s..1s", "1s..2s..3s"] {
+            assert!(growing(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_variable_has_a_name_and_any_value() {
+        assert_eq!(variable("A=b=c"), Ok(("A".into(), "b=c".into())));
+        assert_eq!(variable("a.b-c_1="), Ok(("a.b-c_1".into(), String::new())));
+        for text in ["", "A", "=b", "A B=c", "ä=b"] {
+            assert!(variable(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn giving_up_has_a_number_or_never_happens() {
+        assert_eq!(give_up("3"), Ok(GiveUpArg::After(3)));
+        assert_eq!(give_up("never"), Ok(GiveUpArg::Never));
+        for text in ["0", "-1", "", "Never", "1.5", "99999999999"] {
+            assert!(give_up(text).is_err_and(|message| message.contains("never")), "{text}");
+        }
     }
 
     #[test]
@@ -295,31 +342,15 @@ mod tests {
     }
 
     #[test]
-    fn a_header_value_may_end_in_a_reference() {
-        let parts = |line: &str| {
-            let header = header(line).unwrap();
-            let secret = header.secret.map(|secret| match secret {
-                SecretRef::Env(name) => format!("env {name}"),
-                SecretRef::File(path) => format!("file {}", path.display()),
-            });
-            (header.name, header.prefix, secret)
-        };
-        let some = |text: &str| Some(text.to_owned());
-        assert_eq!(parts("Accept: a/b, c:d"), ("Accept".into(), "a/b, c:d".into(), None));
-        assert_eq!(parts("X-Key:env:KEY"), ("X-Key".into(), String::new(), some("env KEY")));
-        assert_eq!(
-            parts("authorization: Bearer env:T"),
-            ("authorization".into(), "Bearer ".into(), some("env T"))
-        );
-        assert_eq!(parts("a: Bearer @/run/t"), ("a".into(), "Bearer ".into(), some("file /run/t")));
-        assert_eq!(parts(r"a: hi \@home"), ("a".into(), "hi @home".into(), None));
-        assert_eq!(parts("a:"), ("a".into(), String::new(), None));
-        assert!(header("no colon").is_err());
-        assert!(header("bad name: x").is_err());
-    }
-
-    #[test]
-    fn debug_never_shows_a_value() {
-        assert!(!format!("{:?}", header("authorization: s3cret").unwrap()).contains("s3cret"));
+    fn the_id_of_a_rule_is_a_string_or_a_number() {
+        for (text, expected) in [
+            ("dead letters", "\"dead letters\""),
+            ("17", "17"),
+            (" \"17\"", "\"17\""),
+            ("{}", "\"{}\""),
+            ("", "\"\""),
+        ] {
+            assert_eq!(rule_id(text).as_deref(), Ok(expected));
+        }
     }
 }

@@ -13,6 +13,8 @@ use super::output::CANNOT_WRITE;
 use super::parallel::Event;
 use crate::exit::Exit;
 use crate::input;
+use crate::input::json_sequence::message_of;
+use crate::input::lines::{Line, TooLong};
 use crate::render::sanitize;
 use crate::render::terminal::{Terminal, eprint_line};
 
@@ -23,6 +25,8 @@ pub(super) struct ChunkOutput {
     pub(super) results: Vec<u8>,
     /// Each error with the results before it.
     errors: Vec<(Vec<u8>, String)>,
+    /// What the input seems to be instead of one event per line.
+    hint: Option<String>,
     /// The number of events that matched.
     pub(super) matched: u64,
 }
@@ -30,8 +34,39 @@ pub(super) struct ChunkOutput {
 impl ChunkOutput {
     /// Adds the error of a line that is not JSON.
     pub(super) fn not_json(&mut self, path: &Path, line: u64, error: &JsonError, terminal: &Terminal) {
-        let error =
-            not_json(&input::name(path), line, error.column(), error.diagnostic().message(), terminal);
+        let error = not_json(&input::name(path), line, error.column(), &message_of(error), terminal);
+        self.errors.push((std::mem::take(&mut self.results), error));
+    }
+
+    /// Notes what the first line of the input says about the rest: a value over several lines, or an array of events,
+    /// unless the array itself is an event that matched.
+    pub(super) fn judge_first(
+        &mut self,
+        path: &Path,
+        first: &Line<'_>,
+        matched: impl FnOnce(&[u8]) -> bool,
+        terminal: &Terminal,
+    ) {
+        let Ok(content) = first.content else { return };
+        let text = content.trim_ascii();
+        let of_array = text.strip_prefix(b"[").is_some_and(|rest| rest.trim_ascii_start().starts_with(b"{"));
+        let says = match text {
+            b"[" => "an array over several lines, but events are one per line: jq -c '.[]'",
+            b"{" => "a value over several lines, but events are one per line: jq -c .",
+            _ if of_array && !matched(content) => {
+                "an array, which counts as one event; for its elements: jq -c '.[]'"
+            }
+            _ => return,
+        };
+        let warning = terminal.stderr_paint.caution("warning");
+        let (name, line) = (input::name(path), first.number);
+        self.hint = Some(format!("{name}:{line}: {warning}: this is {says}"));
+    }
+
+    /// Adds the error of a line that was not read.
+    pub(super) fn too_long(&mut self, path: &Path, line: u64, error: TooLong, terminal: &Terminal) {
+        let label = terminal.stderr_paint.bad("error");
+        let error = format!("{}:{line}: {label}: {error}", input::name(path));
         self.errors.push((std::mem::take(&mut self.results), error));
     }
 }
@@ -49,7 +84,12 @@ pub(super) struct Output<'a> {
     pub(super) matched: u64,
     /// Whether the input had an error.
     pub(super) had_error: bool,
+    /// The number of lines with an error.
+    bad_lines: u64,
 }
+
+/// The most lines with an error that are reported.
+const REPORTED: u64 = 100;
 
 /// Marks an error of the output: it ends the command, while an error of the input ends only the file.
 #[derive(Debug)]
@@ -64,18 +104,25 @@ impl std::fmt::Display for OutputError {
 impl Output<'_> {
     pub(super) fn new() -> Self {
         let stdout = BufWriter::with_capacity(64 * 1024, io::stdout().lock());
-        Self { stdout, matched: 0, had_error: false }
+        Self { stdout, matched: 0, had_error: false, bad_lines: 0 }
     }
 
     /// Writes the output of a chunk; flushes when the workers have no chunk ready.
     pub(super) fn receive(&mut self, event: Event<ChunkOutput>) -> anyhow::Result<()> {
         let Event::Result(chunk) = event else { return self.flush() };
         self.matched += chunk.matched;
+        if let Some(hint) = chunk.hint {
+            self.flush()?;
+            eprint_line(hint);
+        }
         for (results, error) in chunk.errors {
             self.had_error = true;
             self.write(&results)?;
-            self.flush()?;
-            eprint_line(error);
+            self.bad_lines += 1;
+            if self.bad_lines <= REPORTED {
+                self.flush()?;
+                eprint_line(error);
+            }
         }
         self.write(&chunk.results)
     }
@@ -86,6 +133,15 @@ impl Output<'_> {
 
     pub(super) fn flush(&mut self) -> anyhow::Result<()> {
         self.stdout.flush().context(OutputError)
+    }
+
+    /// Writes what is left, and the number of errors that were not reported.
+    pub(super) fn end(&mut self) -> anyhow::Result<()> {
+        self.flush()?;
+        if let Some(more) = self.bad_lines.checked_sub(REPORTED).filter(|more| *more > 0) {
+            eprint_line(format_args!("and errors of {more} more lines; the first {REPORTED} are above"));
+        }
+        Ok(())
     }
 
     /// The exit code of grep: 2 after an error, 0 if an event matched, otherwise 1.

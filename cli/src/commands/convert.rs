@@ -7,8 +7,8 @@ use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
 
 use anyhow::Context as _;
-use filter::json::Node;
-use filter::{Conversion, FilterError, FilterOptions};
+use filter::json::{Kind, Node};
+use filter::{Code, Conversion, Diagnostic, FilterError, FilterOptions, Span};
 
 use super::output::CANNOT_WRITE;
 use super::{print_error, specs};
@@ -34,7 +34,7 @@ fn convert_file(file: &Path, args: &ConvertArgs, terminal: &Terminal) -> anyhow:
             return Ok(Exit::Error);
         }
     };
-    let mut diagnostics = Diagnostics::new(&text, terminal.stderr_paint);
+    let mut diagnostics = Diagnostics::new(&text, terminal);
     let nodes = match specs::parse(text.as_str()) {
         Ok(nodes) => nodes,
         Err(diagnostic) => {
@@ -49,7 +49,9 @@ fn convert_file(file: &Path, args: &ConvertArgs, terminal: &Terminal) -> anyhow:
             Ok(native) => writeln!(output, "{native}").context(CANNOT_WRITE)?,
             Err(error) => {
                 exit = Exit::Negative;
-                error.diagnostics().iter().for_each(|diagnostic| diagnostics.print(diagnostic));
+                for diagnostic in error.diagnostics() {
+                    diagnostics.print(&located(diagnostic, node));
+                }
             }
         }
     }
@@ -59,5 +61,32 @@ fn convert_file(file: &Path, args: &ConvertArgs, terminal: &Terminal) -> anyhow:
 
 fn convert(node: &Node, args: &ConvertArgs) -> Result<serde_json::Value, FilterError> {
     let filter = FilterOptions::new().dialect(args.from).compile(node)?;
-    Conversion::new().assume_flat_arrays(args.assume_flat_arrays).to_native(&filter)
+    let conversion = Conversion::new().assume_flat_arrays(args.assume_flat_arrays);
+    conversion.assume_no_arrays(args.assume_no_arrays).to_native(&filter)
+}
+
+/// A refusal with its place in the file and with the options that allow the conversion. The library knows neither: a
+/// filter does not keep the positions of its text.
+fn located(diagnostic: &Diagnostic, node: &Node) -> Diagnostic {
+    let mut diagnostic = diagnostic.clone();
+    if diagnostic.code() == Code::NotConvertible {
+        let help = "--assume-flat-arrays, if no event has an array inside an array; \
+                    --assume-no-arrays, if these fields are never arrays, for a shorter result";
+        diagnostic = diagnostic.with_help(help);
+    }
+    let span = diagnostic.span().or_else(|| span_at(node, diagnostic.pointer()));
+    diagnostic.with_span(span)
+}
+
+/// The span at a JSON pointer, or as near to it as the value goes.
+fn span_at(mut node: &Node, pointer: &str) -> Option<Span> {
+    for token in pointer.split('/').skip(1) {
+        let next = match &node.kind {
+            Kind::Array(items) => token.parse::<usize>().ok().and_then(|index| items.get(index)),
+            _ => node.get(&token.replace("~1", "/").replace("~0", "~")),
+        };
+        let Some(next) = next else { break };
+        node = next;
+    }
+    node.span
 }

@@ -13,46 +13,65 @@
 //! store has.
 
 use std::collections::{HashMap, HashSet};
-use std::fs;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use futures_util::future::{OptionFuture, try_join_all};
 use futures_util::{FutureExt as _, StreamExt as _};
-use poller::http::{Guard, HttpClient};
-use poller::secret::AllowAll;
-use poller::store::{Store as _, StoreAdmin as _, StoreError};
+use poller::secret::SecretRule;
+use poller::store::{Store as _, StoreError};
 use poller::{
-    Accepted, Clock as _, Event, Limits, Outcome, OutcomeKind, PollHandle, PollKey, PollSpec, Poller,
-    PollerEvent, PollerEvents, ShutdownReport, SqliteStore, StoreOperation, SystemClock, Timestamp,
+    Accepted, Clock, Event, Limits, OLD_SEAL_KEYS_VARIABLE, Outcome, OutcomeKind, PollHandle, PollKey,
+    PollSpec, Poller, PollerEvent, PollerEvents, SEAL_KEY_VARIABLE, ShutdownReport, StoreOperation,
+    SystemClock, Timestamp,
 };
 use tokio::time::MissedTickBehavior;
 
+use super::junit::JunitReport;
 use super::output::Keyed;
+use super::seen_secrets::{SeenSecrets, add_needed};
 use super::specs::Job;
 use super::store::stop_report;
-use super::{output, signals, store};
+use super::{AlreadyReported, connect, output, service_manager, signals, store};
 use crate::args::ConnectArgs;
 use crate::exit::Exit;
-use crate::render::progress::ProgressReporter;
+use crate::render::progress::{ProgressReporter, lines};
 use crate::render::terminal::Terminal;
 use crate::render::{humanize, sanitize};
 
 /// How often the progress line is redrawn.
 const REDRAW: Duration = Duration::from_millis(100);
 
-/// The number of concurrent submissions; those written in one transaction share its sync.
-const SUBMISSIONS: usize = 256;
+/// The number of submissions under way at once. Submissions in one transaction share its sync.
+const SUBMISSIONS: usize = 4096;
 
 /// What is written to standard output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Print {
     /// The body of the response that matched, verbatim; for one poll.
     Body,
-    /// Every outcome, one line of JSON each.
-    Outcomes,
+    /// Every outcome, one line of JSON each, with the bodies of responses or without.
+    Outcomes { bodies: bool },
+    /// Every outcome, one line for people each.
+    Lines,
+}
+
+impl Print {
+    /// For several polls: JSON for programs, and with `--json`; lines for a person at a terminal.
+    pub(super) fn several(json: bool, terminal: &Terminal) -> Self {
+        if terminal.stdout && !json { Self::Lines } else { Self::Outcomes { bodies: true } }
+    }
+}
+
+/// Which outcome of one poll ends the other polls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum EndsAll {
+    /// None: every poll gets its own outcome.
+    Never,
+    /// The first match; the run succeeds then.
+    Match,
+    /// The first poll that fails or times out.
+    Failure,
 }
 
 /// Polls and how to run them.
@@ -62,8 +81,11 @@ pub(super) struct Plan<'a> {
     /// The first line of progress.
     pub(super) introduction: Option<String>,
     pub(super) print: Print,
+    pub(super) ends_all: EndsAll,
+    /// Where the outcomes are written as JUnit XML.
+    pub(super) report: Option<JunitReport>,
     pub(super) limits: Limits,
-    pub(super) cacert: Option<&'a Path>,
+    pub(super) connect: &'a ConnectArgs,
     /// The store; polls are kept in memory without it.
     pub(super) file: Option<StoreFile<'a>>,
     pub(super) progress: ProgressReporter,
@@ -72,7 +94,7 @@ pub(super) struct Plan<'a> {
 
 /// A store that polls are kept in.
 pub(super) struct StoreFile<'a> {
-    pub(super) store: SqliteStore,
+    pub(super) store: store::OpenStore,
     /// The path, quoted for the shell.
     pub(super) path: String,
     pub(super) scope: &'a str,
@@ -80,42 +102,101 @@ pub(super) struct StoreFile<'a> {
     pub(super) fresh: bool,
     /// Print a JSON object about polls that a signal leaves open.
     pub(super) json: bool,
+    /// Run until a signal, also when no poll is open.
+    pub(super) keep: bool,
     /// The arguments to repeat when the run is continued.
     pub(super) connect: &'a ConnectArgs,
+    /// The secrets that polls of the store may use.
+    pub(super) allow_secrets: Vec<SecretRule>,
 }
 
 /// Runs the polls until all have outcomes or a signal stops the run.
 pub(super) async fn drive(plan: Plan<'_>) -> anyhow::Result<Exit> {
-    let Plan { jobs, introduction, print, mut limits, cacert, file, progress, terminal } = plan;
-    let client = client(cacert)?;
-    if let (Some(file), Some(jobs)) = (&file, &jobs) {
-        store::check(&file.store, file.scope, jobs, file.fresh, &client, terminal).await?;
+    let Plan {
+        jobs,
+        introduction,
+        print,
+        ends_all,
+        report: junit,
+        mut limits,
+        connect: connect_args,
+        mut file,
+        progress,
+        terminal,
+    } = plan;
+    let client = progress.suspend(|| connect::client(connect_args, terminal))?;
+    if file.is_none()
+        && let Some(job) = jobs.iter().flatten().find(|job| job.spec.on_outcome().is_some())
+    {
+        anyhow::bail!(
+            "{}: onOutcome needs --store, because a webhook is tried for a day and this command ends with its polls",
+            sanitize::excerpt(&job.key, 80)
+        );
     }
+    if let (Some(file), Some(jobs)) = (&file, &jobs) {
+        let requirements = store::Requirements {
+            store: store::PresentStore::Open(&file.store),
+            scope: file.scope,
+            fresh: file.fresh,
+            client: &client,
+            terminal,
+        };
+        let mut well = true;
+        for jobs in jobs.chunks(store::BATCH) {
+            well &= requirements.check(jobs).await?;
+        }
+        anyhow::ensure!(well, AlreadyReported);
+    }
+    let keep = file.as_ref().is_some_and(|file| file.keep);
     // Before the first request, so that a signal is never handled by its default action.
-    let mut interrupted = signals::listen(progress.clear_callback())?;
-    let clock = SystemClock::new();
+    let mut interrupted = signals::listen(progress.clear_callback(), keep)?;
+    let clock: Arc<dyn Clock> = match &file {
+        Some(file) => store::clock(&file.store),
+        None => Arc::new(SystemClock::new()),
+    };
     limits.open_polls = limits.open_polls.max(jobs.as_ref().map_or(0, Vec::len));
-    // All secrets are allowed: the user wrote the specs or chose to run them.
-    let mut builder = Poller::builder().clock(clock).limits(limits).fetch(client).secrets(AllowAll);
+    let spread = limits.spread;
+    let secrets = match &file {
+        None => SeenSecrets::of_command_line(),
+        Some(file) => {
+            let named = jobs.iter().flatten().map(|job| PollKey::new(file.scope, job.key.as_str())).collect();
+            SeenSecrets::of_store(named, &file.allow_secrets)
+        }
+    };
+    if let Some(file) = &mut file {
+        // Who goes on without naming the specs again must allow what they use.
+        jobs.iter().flatten().for_each(|job| add_needed(&mut file.allow_secrets, &job.spec));
+    }
+    let mut builder =
+        Poller::builder().clock(Arc::clone(&clock)).limits(limits).fetch(client).secrets(secrets.clone());
     if let Some(file) = &file {
         builder = builder.store(file.store.clone());
     }
     let (poller, events) = builder.build_with_events().await.map_err(store::poller_error)?;
     let mut run = Run {
         file,
-        all: jobs.is_none(),
+        all: jobs.is_none() || keep,
+        keep,
         print,
+        ends_all,
+        all_ended: false,
+        junit,
+        secrets,
+        quotable: HashSet::new(),
         poller,
         events,
         began: clock.now(),
-        clock,
+        clock: Arc::clone(&clock),
         exit: Exit::Success,
         progress,
         terminal,
         open: HashSet::new(),
         failures: HashMap::new(),
+        expected: 0,
+        sealed: HashMap::new(),
+        lost: None,
     };
-    run.begin(jobs, introduction).await?;
+    run.begin(jobs, introduction, spread).await?;
 
     let mut redraw = tokio::time::interval(REDRAW);
     redraw.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -128,8 +209,14 @@ pub(super) async fn drive(plan: Plan<'_>) -> anyhow::Result<Exit> {
                 run.progress.tick(clock.now(), &run.poller.stats());
             }
             event = run.events.next(), if !ended => match event {
-                Some(event) => run.event(event)?,
+                Some(event) => {
+                    run.event(event)?;
+                    run.end_all_if_due().await?;
+                }
                 None => {
+                    if let Some(error) = run.lost {
+                        return Err(store::plain(error));
+                    }
                     ended = true;
                     anyhow::ensure!(shutdown.is_some(), "the poller has stopped; this is a defect of poll");
                 }
@@ -158,10 +245,19 @@ struct Run<'a> {
     file: Option<StoreFile<'a>>,
     /// All open polls of the file are of interest, not only the submitted ones.
     all: bool,
+    /// The end of the last poll is not the end of the run.
+    keep: bool,
     print: Print,
+    ends_all: EndsAll,
+    /// An outcome has ended the run: the other polls are cancelled, and those outcomes do not count.
+    all_ended: bool,
+    junit: Option<JunitReport>,
+    secrets: SeenSecrets,
+    /// The polls whose responses may be quoted, because all secrets of their requests are known.
+    quotable: HashSet<PollKey>,
     poller: Poller,
     events: PollerEvents,
-    clock: SystemClock,
+    clock: Arc<dyn Clock>,
     began: Timestamp,
     exit: Exit,
     progress: ProgressReporter,
@@ -170,23 +266,48 @@ struct Run<'a> {
     open: HashSet<PollKey>,
     /// The last error of each kind of call to the store, until the call succeeds.
     failures: HashMap<StoreOperation, String>,
+    /// How many polls that the file had at the start have not arrived as events yet, if all of them are of interest. The
+    /// store may have ended one before its event arrives, because it could not read it.
+    expected: usize,
+    /// The open polls of the file that are not run, because their secrets are sealed with a key that is not there: the ids of
+    /// the keys.
+    sealed: HashMap<PollKey, Box<str>>,
+    /// The error after which the store can keep nothing; the poller has stopped then.
+    lost: Option<StoreError>,
 }
 
 impl Run<'_> {
     /// Prints the introduction and submits the jobs. Polls that the store has arrive as events.
-    async fn begin(&mut self, jobs: Option<Vec<Job>>, introduction: Option<String>) -> anyhow::Result<()> {
+    async fn begin(
+        &mut self,
+        jobs: Option<Vec<Job>>,
+        introduction: Option<String>,
+        spread: bool,
+    ) -> anyhow::Result<()> {
         let stored = match self.events.next().await {
             Some(PollerEvent::Started { open }) => open,
             _ => 0,
         };
+        self.expected = if self.all { stored } else { 0 };
         if let Some(introduction) = introduction {
             self.progress.message(introduction);
+        }
+        if spread {
+            self.progress.message(store::submit::SPREAD);
         }
         let joined = match jobs {
             Some(jobs) => self.submit(jobs).await?,
             None => 0,
         };
         let Some(StoreFile { path, .. }) = &self.file else { return Ok(()) };
+        if self.keep {
+            self.progress.message(format_args!(
+                "{path}: {}; new ones are taken on within a second (poll submit --store {path}), until Ctrl-C or SIGTERM",
+                humanize::count(stored, "open poll")
+            ));
+            service_manager::ready(stored);
+            return Ok(());
+        }
         let line = match (self.all, stored.saturating_sub(joined)) {
             (true, 0) => format!("{path} has no open poll"),
             (true, stored) => format!("{path}: {}", humanize::count(stored, "open poll")),
@@ -228,6 +349,11 @@ impl Run<'_> {
         let started = poll.deadline().before(spec.timeout());
         self.add(poll.poll_key(), started, poll.deadline());
         let name = sanitize::excerpt(poll.key(), 80);
+        // The secrets of a finished poll may have been replaced since.
+        if poll.accepted() != Accepted::AlreadyFinished && self.progress.quotes() {
+            self.secrets.add_spec(spec);
+            self.quotable.insert(poll.poll_key().clone());
+        }
         match poll.accepted() {
             Accepted::AlreadyFinished => {
                 let outcome = poll.outcome().await.map_err(store::poller_error)?;
@@ -251,6 +377,7 @@ impl Run<'_> {
     /// Adds a poll of interest.
     fn add(&mut self, key: &PollKey, started: Timestamp, deadline: Timestamp) {
         if self.open.insert(key.clone()) {
+            self.expected = self.expected.saturating_sub(1);
             self.progress.add_poll(key, started, deadline);
             self.events.set_details(self.progress.wants_details());
         }
@@ -262,14 +389,36 @@ impl Run<'_> {
                 self.add(&key, started_at, deadline);
             }
             PollerEvent::Poll { key, event: Event::Outcome(outcome) } => {
-                if self.all {
+                if self.sealed.remove(&key).is_none() && self.all {
                     // A poll that cannot be read from the store has an outcome without having been opened.
                     self.add(&key, outcome.started_at, outcome.ended_at);
                 }
                 self.outcome(&key, &outcome)?;
             }
             PollerEvent::Poll { key, event } if self.open.contains(&key) => self.progress.event(&key, &event),
+            PollerEvent::Sealed { key, seal_key } => {
+                let is_new = self.sealed.insert(key, seal_key).is_none();
+                self.expected = self.expected.saturating_sub(usize::from(is_new && self.all));
+            }
+            PollerEvent::Released { key } => {
+                if self.open.remove(&key) {
+                    self.progress.released(&key);
+                }
+                self.quotable.remove(&key);
+            }
             PollerEvent::StoreFailed { operation, error } => self.store_failed(operation, &error),
+            PollerEvent::AllInFlight { in_flight, waiting } => self.progress.message(format_args!(
+                "all {in_flight} requests in flight are in use, and {waiting} due polls wait; their servers are slow or silent"
+            )),
+            PollerEvent::ClockSet { forward, duration } => self.progress.message(format_args!(
+                "the clock of this machine was set {} by {}; polls keep their pace and their deadlines",
+                if forward { "forward" } else { "back" },
+                humanize::age(duration)
+            )),
+            PollerEvent::Slept { duration } => self.progress.message(format_args!(
+                "this machine slept for {}; no request was made meanwhile",
+                humanize::age(duration)
+            )),
             PollerEvent::StoreRecovered { operation } => drop(self.failures.remove(&operation)),
             _ => {}
         }
@@ -281,11 +430,44 @@ impl Run<'_> {
         if !self.open.remove(key) {
             return Ok(());
         }
-        self.progress.event(key, &Event::Outcome(Arc::clone(outcome)));
-        self.exit = self.exit.and(Exit::from(&**outcome));
+        // After the outcome that ended the run, the others change nothing.
+        if !self.all_ended {
+            self.exit = self.exit.and(Exit::from(&**outcome));
+        }
+        let due = match (self.ends_all, &outcome.kind) {
+            (EndsAll::Match, OutcomeKind::Matched { .. }) if !self.all_ended => {
+                // The match is the result, whatever other polls came to before.
+                self.exit = Exit::Success;
+                true
+            }
+            (EndsAll::Failure, kind) => !matches!(kind, OutcomeKind::Matched { .. } | OutcomeKind::Cancelled),
+            _ => false,
+        };
+        self.all_ended |= due;
+
+        let secrets = self.secrets.clone();
+        let hide = |text: &str| secrets.hide(text);
+        let hide: Option<&dyn Fn(&str) -> String> =
+            if self.quotable.remove(key) { Some(&hide) } else { None };
+        if let Some(junit) = &mut self.junit {
+            let excerpt = hide.map(|hide| self.progress.excerpt(outcome, hide)).unwrap_or_default();
+            junit.add(key, outcome, &excerpt);
+        }
+        // A line for people on standard output need not appear on the same terminal twice.
+        let elsewhere = self.print == Print::Lines && self.terminal.stderr;
+        self.progress.outcome(key, outcome, hide, elsewhere);
         match (self.print, &outcome.kind) {
-            (Print::Outcomes, _) => {
+            (Print::Outcomes { bodies: true }, _) => {
                 self.progress.suspend(|| Keyed::new(key, &**outcome).print(self.terminal))
+            }
+            (Print::Outcomes { bodies: false }, _) => {
+                let outcome = output::without_body(outcome)?;
+                self.progress.suspend(|| Keyed::new(key, outcome).print(self.terminal))
+            }
+            (Print::Lines, _) => {
+                let mut line = lines::outcome(outcome, Some(&key.to_string()), self.terminal.stdout_paint);
+                line.push_str(&hide.map(|hide| self.progress.excerpt(outcome, hide)).unwrap_or_default());
+                self.progress.suspend(|| output::text(&line))
             }
             (Print::Body, OutcomeKind::Matched { response }) => {
                 self.progress.suspend(|| output::body(response.body(), self.terminal))
@@ -294,8 +476,24 @@ impl Run<'_> {
         }
     }
 
+    /// Cancels the other polls once an outcome has ended the run.
+    async fn end_all_if_due(&mut self) -> anyhow::Result<()> {
+        if !self.all_ended || self.open.is_empty() || self.ends_all == EndsAll::Never {
+            return Ok(());
+        }
+        let why = if self.ends_all == EndsAll::Match { "one matches" } else { "one did not match" };
+        self.ends_all = EndsAll::Never;
+        self.progress.message(format_args!("{why}: the others end"));
+        try_join_all(self.open.iter().map(|key| self.poller.cancel(key.key()))).await?;
+        Ok(())
+    }
+
     /// Prints an error of the store, unless it repeats the previous one.
     fn store_failed(&mut self, operation: StoreOperation, error: &StoreError) {
+        if error.is_unusable() {
+            self.lost.get_or_insert_with(|| error.clone());
+            return;
+        }
         let consequence = match operation {
             StoreOperation::Finish => "outcomes wait, and are printed when the store accepts them",
             StoreOperation::Changes | StoreOperation::LoadOpen => {
@@ -322,6 +520,9 @@ impl Run<'_> {
         let mut shutdown: Shutdown = Box::pin(async move { poller.shutdown().await });
         // Begun before the message, so that the report counts a request that ends after the message as in flight.
         let report = (&mut shutdown).now_or_never();
+        if self.keep {
+            service_manager::stopping();
+        }
         self.progress.message(format_args!("{signal}: stopping; again to end at once"));
         Ok(Some(match report {
             Some(report) => Box::pin(std::future::ready(report)),
@@ -330,7 +531,12 @@ impl Run<'_> {
     }
 
     async fn is_done(&self) -> anyhow::Result<bool> {
-        Ok(self.open.is_empty() && (!self.all || self.left_open().await? == 0))
+        if self.keep {
+            return Ok(false);
+        }
+        Ok(self.open.is_empty()
+            && self.expected == 0
+            && (!self.all || self.left_open().await? <= self.sealed.len()))
     }
 
     /// The number of open polls in the file, including new ones of other processes.
@@ -347,22 +553,45 @@ impl Run<'_> {
         if let (Some(file), Some(report)) = (&self.file, &report) {
             stop_report::print(report, left_open, file.json, &self.progress, self.terminal)?;
         }
-        self.progress.summarize(&self.poller.stats(), self.clock.now().since(self.began));
+        let elapsed = self.clock.now().since(self.began);
+        self.progress.summarize(&self.poller.stats(), elapsed);
+        if let Some(mut junit) = self.junit {
+            let mut open: Vec<_> = self.open.iter().collect();
+            open.sort();
+            open.into_iter().for_each(|key| junit.add_open(key));
+            junit.write(elapsed)?;
+        }
         if let Some(file) = self.file.as_ref().filter(|_| left_open > 0) {
             let named = report.as_ref().map(|report| stop_report::first_polls(report, self.clock.now()));
             let named = named.unwrap_or_default();
-            self.progress.message(stop_report::how_to_continue(left_open, &named, &file.path, file.connect));
+            self.progress.message(stop_report::how_to_continue(left_open, &named, file));
         }
-        Ok(if report.is_some() { self.exit.and(Exit::Cancelled) } else { self.exit })
+        if let Some(message) = sealed_message(&self.sealed) {
+            self.progress.message(message);
+        }
+        Ok(match report {
+            // To be stopped is how a service ends, whatever came of its polls.
+            Some(_) if self.keep => Exit::Success,
+            Some(_) => self.exit.and(Exit::Cancelled),
+            None if self.all && !self.sealed.is_empty() => Exit::Error,
+            None => self.exit,
+        })
     }
 }
 
-/// A client that may connect to private addresses: the user of the command line wrote the specs.
-pub(super) fn client(cacert: Option<&Path>) -> anyhow::Result<HttpClient> {
-    let mut client = HttpClient::builder().guard(Guard::local());
-    if let Some(path) = cacert {
-        let pem = fs::read(path).with_context(|| format!("cannot read --cacert {}", path.display()))?;
-        client = client.add_root_pem(&pem).with_context(|| format!("in --cacert {}", path.display()))?;
-    }
-    Ok(client.build()?)
+/// `1 poll was not run (export-42): its secrets are sealed with the key 1a2b3c4d; set POLL_SEAL_KEY …`
+fn sealed_message(sealed: &HashMap<PollKey, Box<str>>) -> Option<String> {
+    let mut names: Vec<String> = sealed.keys().map(|key| sanitize::excerpt(&key.to_string(), 40)).collect();
+    let first = sealed.values().min()?;
+    names.sort();
+    let more = if names.len() > 3 { ", …" } else { "" };
+    names.truncate(3);
+    let (were, whose) = if sealed.len() == 1 { ("was", "its") } else { ("were", "their") };
+    Some(format!(
+        "{} {were} not run ({}{more}): {whose} secrets are sealed with the key {}, which is not there; set {SEAL_KEY_VARIABLE} to it, \
+         or add it to {OLD_SEAL_KEYS_VARIABLE}",
+        humanize::count(sealed.len(), "poll"),
+        names.join(", "),
+        sanitize::excerpt(first, 20),
+    ))
 }

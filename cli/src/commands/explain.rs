@@ -1,5 +1,6 @@
 //! `poll explain`: lists for each event which conditions hold.
 
+use std::borrow::Cow;
 use std::io::{self, BufReader, BufWriter, Write as _};
 use std::path::Path;
 
@@ -14,8 +15,8 @@ use crate::args::ExplainArgs;
 use crate::exit::Exit;
 use crate::input;
 use crate::input::json_sequence::{Item, JsonSequence};
-use crate::render::terminal::{Terminal, eprint_line};
-use crate::render::{charset, sanitize};
+use crate::render::terminal::{Terminal, eprint_line, stdout_width};
+use crate::render::{charset, sanitize, wrap};
 
 /// The JSON object of one event with `--json`.
 #[derive(Serialize)]
@@ -30,7 +31,7 @@ pub(super) fn run(args: &ExplainArgs, terminal: &Terminal) -> anyhow::Result<Exi
     let filter = filters::compile(&args.filter, terminal)?;
     let path = args.file.as_deref().unwrap_or(Path::new("-"));
     let name = input::name(path);
-    let mut items = JsonSequence::new(BufReader::new(input::open(path)?));
+    let mut items = JsonSequence::new(BufReader::new(input::open(path)?), args.lines.max_line());
     let mut output = BufWriter::new(io::stdout().lock());
     let (mut matched, mut errors) = (false, false);
     while let Some(item) = items.next_item().with_context(|| format!("cannot read {name}"))? {
@@ -77,18 +78,19 @@ fn write_for_people(
     // The first line is the result, the others are the conditions.
     let mut lines = text.lines();
     let result = lines.next().unwrap_or_default();
-    write!(output, "{}: ", paint.strong(format_args!("{name}:{line}")))?;
-    if explanation.matched() {
-        writeln!(output, "{}", paint.good(result))?;
-    } else {
-        writeln!(output, "{}", paint.bad(result))?;
-    }
+    let width = stdout_width();
+    let mut write_line = |line: &str| {
+        let line = width.map_or(Cow::Borrowed(line), |width| wrap::wrap(line, width));
+        writeln!(output, "{line}")
+    };
+    let result = if explanation.matched() { paint.good(result) } else { paint.bad(result) };
+    write_line(&format!("{}: {result}", paint.strong(format_args!("{name}:{line}"))))?;
     lines.try_for_each(|line| {
         let painted = match line.trim_start().chars().next() {
             Some(mark @ '✓') => line.replacen(mark, &paint.good(mark).to_string(), 1),
             Some(mark @ '✗') => line.replacen(mark, &paint.bad(mark).to_string(), 1),
             _ => line.to_owned(),
         };
-        writeln!(output, "{}", charset::for_locale(&painted))
+        write_line(&charset::for_locale(&painted))
     })
 }

@@ -10,7 +10,7 @@ use crate::render::terminal::Terminal;
 /// Compiles the filter and prints its diagnostics; the error says only that they were printed.
 pub(super) fn compile(args: &FilterArgs, terminal: &Terminal) -> anyhow::Result<Filter> {
     let text = args.filter.read("--filter")?;
-    let mut diagnostics = Diagnostics::new(&text, terminal.stderr_paint);
+    let mut diagnostics = Diagnostics::new(&text, terminal);
     match FilterOptions::new().dialect(args.dialect.dialect).parse(text.as_str()) {
         Ok(filter) => {
             for warning in filter.warnings() {

@@ -39,7 +39,7 @@ pub(super) fn run(args: &MatchArgs, terminal: &Terminal) -> anyhow::Result<Exit>
             return Ok(Exit::Success);
         }
     }
-    output.flush()?;
+    output.end()?;
     Ok(output.exit())
 }
 
@@ -55,14 +55,14 @@ fn search(
         let worker = Worker {
             filter: filter.clone(),
             path: path.to_owned(),
-            terminal: *terminal,
+            terminal: terminal.clone(),
             invert: args.invert_match,
             stop_at_first: args.quiet,
             print: !args.quiet && !args.count,
         };
         move |chunk: &Chunk| worker.search(chunk)
     };
-    parallel::run(path, worker, |event| {
+    parallel::run(path, args.lines.max_line(), worker, |event| {
         output.receive(event)?;
         if flush_always {
             output.flush()?;
@@ -86,8 +86,19 @@ struct Worker {
 impl Worker {
     fn search(&self, chunk: &Chunk) -> ChunkOutput {
         let mut output = ChunkOutput::default();
+        if let Some(first) = chunk.first_line() {
+            let matches = |event: &[u8]| self.filter.matches_slice(event).unwrap_or(false);
+            output.judge_first(&self.path, &first, matches, &self.terminal);
+        }
         for line in chunk.lines() {
-            match self.filter.matches_slice(line.content) {
+            let content = match line.content {
+                Ok(content) => content,
+                Err(error) => {
+                    output.too_long(&self.path, line.number, error, &self.terminal);
+                    continue;
+                }
+            };
+            match self.filter.matches_slice(content) {
                 Ok(matches) if matches != self.invert => {}
                 Ok(_) => continue,
                 Err(error) => {

@@ -5,48 +5,72 @@
 
 mod check;
 mod chunk_output;
+mod connect;
 mod convert;
 mod demo;
 mod drive;
 mod explain;
 mod filters;
+mod generated;
+mod junit;
+mod log;
 mod r#match;
 mod output;
 mod parallel;
 mod route;
+mod rule_lint;
 mod run;
 mod schema;
+mod seen_secrets;
+mod serve;
+mod service_manager;
 mod signals;
 mod specs;
 mod store;
+mod variables;
 mod wait;
 
+use std::borrow::Cow;
+use std::ffi::OsString;
 use std::io;
+
+use serde::Serialize;
 
 use crate::args::{Cli, Command};
 use crate::exit::Exit;
+use crate::render::problems::Problem;
 use crate::render::sanitize;
-use crate::render::terminal::{Terminal, eprint_line};
+use crate::render::terminal::{ColorChoice, Terminal, eprint_line};
 
 /// Runs the command.
 pub(crate) fn run(cli: Cli) -> Exit {
-    let terminal = Terminal::detect(cli.color);
+    let json = cli.command.json();
+    let terminal = Terminal::detect(cli.color, json || cli.command.wants_problems());
     let result = match cli.command {
         Command::Demo(args) => demo::run(&args, &terminal),
         Command::Run(args) => run::run(&args, &terminal),
         Command::Wait(args) => wait::run(&args, &terminal),
+        Command::Serve(args) => serve::run(&args, &terminal),
         Command::Submit(args) => store::submit::run(&args, &terminal),
         Command::List(args) => store::list::run(&args, &terminal),
         Command::Show(args) => store::show::run(&args, &terminal),
         Command::Cancel(args) => store::cancel::run(&args, &terminal),
         Command::Forget(args) => store::forget::run(&args, &terminal),
         Command::Purge(args) => store::purge::run(&args, &terminal),
+        Command::Status(args) => store::status::run(&args, &terminal),
+        Command::Fleet(args) => store::fleet::run(&args, &terminal),
+        Command::Backup(args) => store::care::backup(&args, &terminal),
+        Command::Compact(args) => store::care::compact(&args, &terminal),
+        Command::Verify(args) => store::care::verify(&args, &terminal),
+        Command::Reseal(args) => store::care::reseal(&args, &terminal),
         Command::Check(args) => check::run(&args, &terminal),
         Command::Match(args) => r#match::run(&args, &terminal),
         Command::Route(args) => route::run(&args, &terminal),
         Command::Explain(args) => explain::run(&args, &terminal),
         Command::Convert(args) => convert::run(&args, &terminal),
         Command::Schema(args) => schema::run(&args),
+        Command::Completions(args) => generated::completions(&args),
+        Command::Man(args) => generated::man(&args),
     };
     result.unwrap_or_else(|error| {
         if is_broken_pipe(&error) {
@@ -55,17 +79,76 @@ pub(crate) fn run(cli: Cli) -> Exit {
         if !error.is::<AlreadyReported>() {
             print_error(&terminal, &error);
         }
+        if json {
+            print_error_object(&terminal.problems.take(), &terminal);
+        }
         Exit::Error
     })
 }
 
+/// Reports arguments that cannot be read: clap's text for people and, with `--json` among them, an object. Help and
+/// versions are printed and succeed.
+pub(crate) fn usage(error: &clap::Error, arguments: impl Iterator<Item = OsString>) -> Exit {
+    if !error.use_stderr() {
+        return match error.print() {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Exit::Error,
+            _ => Exit::Success,
+        };
+    }
+    let plain = error.render().to_string();
+    match sanitize::block(&plain) {
+        // A failed write to standard error cannot be reported anywhere.
+        Cow::Borrowed(_) => drop(error.print()),
+        // It quotes an argument with control characters, which clap does not replace; without colours they can be.
+        Cow::Owned(shown) => eprint_line(shown.trim_end()),
+    }
+    let terminal = Terminal::detect(ColorChoice::Never, true);
+    // Behind `--` stand values only.
+    if arguments.take_while(|argument| argument != "--").any(|argument| argument == "--json") {
+        // The first paragraph; usage and hints follow.
+        let message = plain.split("\n\n").next().unwrap_or_default();
+        let message = message.trim_start_matches("error:").split_whitespace().collect::<Vec<_>>().join(" ");
+        print_error_object(&[Problem::error(message)], &terminal);
+    }
+    Exit::Error
+}
+
+/// Prints `{"error":"…","problems":[…]}`: with `--json`, a command that cannot run says so on standard output too.
+fn print_error_object(problems: &[Problem], terminal: &Terminal) {
+    #[derive(Serialize)]
+    struct Object<'a> {
+        error: &'a str,
+        problems: &'a [Problem],
+    }
+    let first = problems.iter().find(|problem| problem.severity == "error");
+    let error = first.map_or("the command could not run", |problem| &problem.message);
+    // If standard output fails too, the text on standard error remains.
+    let _ = output::json(&Object { error, problems }, terminal);
+}
+
 /// `poll: error: cannot read x.json: No such file or directory`
 fn print_error(terminal: &Terminal, error: &anyhow::Error) {
-    eprint_line(format_args!(
-        "poll: {}: {}",
-        terminal.stderr_paint.bad("error"),
-        sanitize::block(&format!("{error:#}"))
-    ));
+    let message = format!("{error:#}");
+    if !log::error(&sanitize::block(&message)) {
+        eprint_line(format_args!(
+            "poll: {}: {}",
+            terminal.stderr_paint.bad("error"),
+            sanitize::block(&message)
+        ));
+    }
+    terminal.problems.record(|| Problem::error(message));
+}
+
+/// `poll: warning: --header x-key: "env:KEY" is sent as it stands`
+fn print_warning(terminal: &Terminal, message: &str) {
+    if !log::warning(&sanitize::block(message)) {
+        eprint_line(format_args!(
+            "poll: {}: {}",
+            terminal.stderr_paint.caution("warning"),
+            sanitize::block(message)
+        ));
+    }
+    terminal.problems.record(|| Problem { severity: "warning", ..Problem::error(message) });
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
@@ -89,12 +172,17 @@ impl std::error::Error for AlreadyReported {}
 
 /// Runs an asynchronous command, on two threads: a blocking write to standard output delays no request.
 fn block_on(command: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<Exit> {
+    block_on_value(command)
+}
+
+/// The same for a part of a command.
+fn block_on_value<T>(part: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .map_err(|error| anyhow::anyhow!("cannot start the runtime: {error}"))?;
-    let result = runtime.block_on(command);
+    let result = runtime.block_on(part);
     // Dropping the runtime would wait for a hanging name lookup.
     runtime.shutdown_background();
     result

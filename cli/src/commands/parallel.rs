@@ -36,12 +36,13 @@ pub(super) enum Event<T> {
     Idle,
 }
 
-/// Passes the lines of a file to one worker per core, and their results to `sink` until it breaks.
+/// Passes the lines of a file, of at most `max_line` bytes each, to one worker per core, and their results to `sink` until it breaks.
 ///
 /// # Errors
 /// Errors of the sink; errors of reading, after the results of everything read before.
 pub(super) fn run<T, W>(
     path: &Path,
+    max_line: usize,
     worker: impl Fn() -> W,
     mut sink: impl FnMut(Event<T>) -> anyhow::Result<ControlFlow<()>>,
 ) -> anyhow::Result<()>
@@ -64,7 +65,7 @@ where
         queues.push(queue);
         results.push(receiver);
     }
-    let reader = spawn("reader", move || distribute(source, &queues))?;
+    let reader = spawn("reader", move || distribute(source, max_line, &queues))?;
 
     let mut collected: u64 = 0;
     for results in results.iter().cycle() {
@@ -95,8 +96,8 @@ struct EndOfInput {
     result: std::io::Result<()>,
 }
 
-fn distribute(source: impl Read, queues: &[SyncSender<Chunk>]) -> EndOfInput {
-    let mut chunks = Chunks::new(source);
+fn distribute(source: impl Read, max_line: usize, queues: &[SyncSender<Chunk>]) -> EndOfInput {
+    let mut chunks = Chunks::new(source, max_line);
     let mut distributed = 0;
     for queue in queues.iter().cycle() {
         match chunks.next_chunk() {

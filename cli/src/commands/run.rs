@@ -1,47 +1,79 @@
 //! `poll run`: runs the specs of files concurrently; with `--store`, also the open polls of the store.
 
 use poller::Limits;
+use poller::store::RunsUntil;
 
-use super::drive::{self, Plan, Print, StoreFile};
-use super::specs::{self, Job, Loaded};
+use super::drive::{self, EndsAll, Plan, Print, StoreFile};
+use super::junit::JunitReport;
+use super::log;
+use super::specs::{Job, Reading};
 use super::store::{self, Opening};
-use crate::args::RunArgs;
+use crate::args::{RunArgs, StoreLocation};
 use crate::exit::Exit;
 use crate::render::progress::ProgressReporter;
 use crate::render::terminal::Terminal;
 use crate::render::{humanize, sanitize};
 
 pub(super) fn run(args: &RunArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
-    let loaded = match &args.files[..] {
+    let logs = log::begin(args.log);
+    let mut count = 0;
+    let jobs = match &args.files[..] {
         [] => None,
-        files => Some(specs::load(files, args.limits.limits(), args.report.quiet, terminal)?),
+        files => {
+            let limits = args.limits.limits();
+            let reading = Reading::new(files, &args.variables, limits, args.report.quiet, terminal)?;
+            let specs = super::block_on_value(reading.check(async |_| Ok(true)))?;
+            count = specs.count;
+            Some({ specs }.jobs()?)
+        }
     };
-    let print = match &loaded {
+    let print = match count {
         // By the number of specs, not of polls: two equal specs are one poll, but their caller expects lines.
-        Some(Loaded { specs: 1, .. }) if !args.report.json => Print::Body,
-        _ => Print::Outcomes,
+        1 if !args.report.json && !args.keep && !args.no_bodies => Print::Body,
+        _ if args.no_bodies => Print::Outcomes { bodies: false },
+        _ => Print::several(args.report.json, terminal),
     };
+    let mut limits = args.caps.apply(args.connect.apply(Limits::unbounded()));
+    limits.spread = jobs.as_ref().is_some_and(|jobs| args.spread.spreads(jobs.len()));
     let plan = Plan {
-        introduction: loaded.as_ref().map(|loaded| introduction(&loaded.jobs)),
-        jobs: loaded.map(|loaded| loaded.jobs),
+        introduction: jobs.as_deref().map(introduction),
+        jobs,
         print,
+        ends_all: EndsAll::Never,
+        report: args.junit.as_deref().map(JunitReport::create).transpose()?,
         // The specs were checked when they were read. Polls of the file were accepted before and are not rejected now.
-        limits: args.connect.apply(Limits::unbounded()),
-        cacert: args.connect.cacert.as_deref(),
+        limits,
+        connect: &args.connect,
         file: None,
-        progress: ProgressReporter::new(terminal, args.report.quiet),
+        progress: match logs {
+            true => ProgressReporter::to_log(terminal),
+            false => ProgressReporter::new(terminal, args.report.quiet),
+        },
         terminal,
     };
     let Some(path) = &args.store else { return super::block_on(drive::drive(plan)) };
-    let opening = if plan.jobs.is_some() { Opening::MayBeNew } else { Opening::MustExist };
-    store::on_store(path, opening, async |store| {
+    let opening = if plan.jobs.is_some() || args.keep { Opening::MayBeNew } else { Opening::MustExist };
+    if let (StoreLocation::Database { shown, .. }, false) = (path, args.keep) {
+        anyhow::bail!(
+            "a worker of {shown} runs a share of all its polls until it is stopped: add --keep; `poll submit` \
+             hands single polls to the workers"
+        );
+    }
+    let until = match (&plan.jobs, args.keep) {
+        (_, true) => RunsUntil::Stopped,
+        (Some(_), false) => RunsUntil::OwnEnded,
+        (None, false) => RunsUntil::NoneOpen,
+    };
+    store::run_on_store(path, opening, until, args.lease, async |store| {
         let file = StoreFile {
             store,
             path: store::quoted(path),
             scope: args.scope.as_deref().unwrap_or(""),
             fresh: args.fresh,
             json: args.report.json,
+            keep: args.keep,
             connect: &args.connect,
+            allow_secrets: args.allow_secrets.clone(),
         };
         drive::drive(Plan { file: Some(file), ..plan }).await
     })
@@ -61,13 +93,27 @@ pub(super) fn describe(spec: &poller::PollSpec) -> String {
         "{} {} every {} for {} at most",
         spec.request().method,
         shown_url(&spec.url()),
-        humanize::duration(spec.interval()),
+        interval(spec),
         humanize::duration(spec.timeout())
     )
 }
 
+/// `10s`, or `1s to 30s` where the gaps grow.
+pub(super) fn interval(spec: &poller::PollSpec) -> String {
+    let interval = spec.interval();
+    let first = humanize::duration(interval.first());
+    match interval.factor() {
+        None => first,
+        Some(_) => format!("{first} to {}", humanize::duration(interval.longest())),
+    }
+}
+
 /// The URL without its query, which may contain a token.
-fn shown_url(url: &url::Url) -> String {
+pub(super) fn shown_url(url: &url::Url) -> String {
     let query = if url.query().is_some() { "?…" } else { "" };
-    format!("{}{}{query}", url.origin().ascii_serialization(), sanitize::excerpt(url.path(), 200))
+    let origin = match url.scheme() {
+        "unix" => "unix:".to_owned(),
+        _ => url.origin().ascii_serialization(),
+    };
+    format!("{origin}{}{query}", sanitize::excerpt(url.path(), 200))
 }

@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM: the first signal requests a graceful shutdown, the second ends the process at once.
+//! Ctrl-C and SIGTERM, and SIGHUP for services: the first signal requests a graceful shutdown, the second ends the process at once.
 //!
 //! The second signal is handled by a task of its own, so that it works even if the graceful shutdown hangs.
 //!
@@ -12,11 +12,13 @@ use tokio::sync::oneshot;
 use crate::exit::Exit;
 
 /// Installs the handlers. The receiver gets the name of the first signal; the second signal runs `before_exit` and ends
-/// the process.
+/// the process. With `hangup`, SIGHUP is one of them; otherwise it keeps its default action, the end of the process.
 pub(crate) fn listen(
     before_exit: impl Fn() + Send + 'static,
+    hangup: bool,
 ) -> anyhow::Result<oneshot::Receiver<&'static str>> {
-    let mut signals = Signals::new().map_err(|error| anyhow::anyhow!("cannot listen for Ctrl-C: {error}"))?;
+    let mut signals =
+        Signals::new(hangup).map_err(|error| anyhow::anyhow!("cannot listen for Ctrl-C: {error}"))?;
     let (sender, receiver) = oneshot::channel();
     tokio::spawn(async move {
         let name = signals.next().await;
@@ -44,19 +46,31 @@ pub(super) fn handle_file_size_limit() {
 struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
+    hangup: Option<tokio::signal::unix::Signal>,
 }
 
 #[cfg(unix)]
 impl Signals {
-    fn new() -> io::Result<Self> {
+    fn new(hangup: bool) -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: hangup.then(|| signal(SignalKind::hangup())).transpose()?,
+        })
     }
 
     async fn next(&mut self) -> &'static str {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = self.interrupt.recv() => "Ctrl-C",
             _ = self.terminate.recv() => "SIGTERM",
+            _ = hangup => "SIGHUP",
         }
     }
 }
@@ -66,7 +80,7 @@ struct Signals;
 
 #[cfg(not(unix))]
 impl Signals {
-    fn new() -> io::Result<Self> {
+    fn new(_hangup: bool) -> io::Result<Self> {
         Ok(Self)
     }
 

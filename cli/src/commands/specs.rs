@@ -1,18 +1,27 @@
 //! Reads specs from files and checks all of them before the first request.
 //!
+//! ```text
+//! files ──► check: every spec of every file is read, every problem printed    nothing happens after an error
+//!       └─► jobs: the same files again, in batches of one piece               a million specs in the memory of a few thousand
+//! ```
+//!
 //! All errors of all files are printed. After any error, no poll is started: a half-started batch is harder to clean up
-//! than none.
+//! than none. Two passes cost less than keeping all specs would, since specs of one kind are decoded once.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher as _, RandomState};
 use std::path::PathBuf;
 
 use filter::json::{self, Kind, Node};
 use filter::{Diagnostic, Span};
-use poller::{Limits, PollSpec, SpecOptions, redact};
+use poller::{Limits, PollSpec, SpecOptions, SpecRead, SpecReader, redact};
 
+use super::variables::Variables;
 use super::{AlreadyReported, print_error};
+use crate::args::VariablesArgs;
 use crate::input::Text;
+use crate::input::pieces::{Pieces, Source};
 use crate::render::diagnostics::Diagnostics;
 use crate::render::humanize;
 use crate::render::terminal::{Terminal, eprint_line};
@@ -21,13 +30,6 @@ use crate::render::terminal::{Terminal, eprint_line};
 pub(super) struct Job {
     pub(super) key: String,
     pub(super) spec: PollSpec,
-}
-
-/// All specs of all files.
-pub(super) struct Loaded {
-    pub(super) jobs: Vec<Job>,
-    /// The number of specs; equal specs share one job.
-    pub(super) specs: usize,
 }
 
 /// The JSON values of a text. The text limit of filters does not apply: a batch of specs may be longer.
@@ -39,125 +41,381 @@ pub(super) fn parse(text: &str) -> Result<Vec<Node>, Diagnostic> {
 /// Prints why a text is not JSON, without the secrets that it may contain.
 pub(super) fn print_broken(text: &Text, diagnostic: &Diagnostic, terminal: &Terminal) {
     let (redacted, diagnostic) = redact::broken_document(text.as_str(), diagnostic);
-    Diagnostics::new(&text.with_text(redacted), terminal.stderr_paint).print(&diagnostic);
+    Diagnostics::new(&text.with_text(redacted), terminal).print(&diagnostic);
 }
 
-/// Decodes one spec.
+/// Reports an array where a spec is expected.
+fn array(node: &Node) -> Option<Diagnostic> {
+    let Kind::Array(elements) = &node.kind else { return None };
+    let array = Diagnostic::error(format!(
+        "found an array of {}, expected a spec, which is an object",
+        humanize::count(elements.len(), "element")
+    ));
+    // Underlines the opening bracket only, since the array usually spans the whole file.
+    let bracket = node.span.map(|span| Span { start: span.start, end: span.start + 1 });
+    Some(
+        array
+            .with_span(bracket)
+            .with_help("write the specs one after the other: jq -c '.[]' FILE | poll run -"),
+    )
+}
+
+/// Fills in the variables of one spec of the text and decodes it.
 pub(super) fn decode(
     node: &Node,
+    text: &Text,
+    variables: &Variables,
     limits: Limits,
     dialect: filter::Dialect,
 ) -> Result<PollSpec, Vec<Diagnostic>> {
-    if let Kind::Array(elements) = &node.kind {
-        let array = Diagnostic::error(format!(
-            "found an array of {}, expected a spec, which is an object",
-            humanize::count(elements.len(), "element")
-        ));
-        // Underlines the opening bracket only, since the array usually spans the whole file.
-        let bracket = node.span.map(|span| Span { start: span.start, end: span.start + 1 });
-        return Err(vec![
-            array
-                .with_span(bracket)
-                .with_help("write the specs one after the other: jq -c '.[]' FILE | poll run -"),
-        ]);
+    if let Some(array) = array(node) {
+        return Err(vec![array]);
     }
+    let node = variables.fill(node, text)?;
     let options = SpecOptions::new().limits(limits).dialect(dialect);
-    options.decode(node, "").map_err(|error| error.diagnostics().to_vec())
+    options.decode(&node, "").map_err(|error| error.diagnostics().to_vec())
 }
 
-/// Reads all specs of all files and prints their diagnostics.
-pub(super) fn load(
-    files: &[PathBuf],
-    limits: Limits,
-    quiet: bool,
-    terminal: &Terminal,
-) -> anyhow::Result<Loaded> {
-    let mut batch =
-        Batch { jobs: Vec::new(), specs: 0, known: HashMap::new(), failed: false, limits, quiet, terminal };
-    for file in files {
-        match Text::read(file) {
-            Ok(text) => batch.add(&text),
-            Err(error) => {
-                batch.failed = true;
-                print_error(terminal, &error);
-            }
-        }
-    }
-    let Batch { jobs, specs, failed, .. } = batch;
-    if failed { Err(AlreadyReported.into()) } else { Ok(Loaded { jobs, specs }) }
-}
-
-struct Batch<'a> {
-    jobs: Vec<Job>,
-    specs: usize,
-    /// By key: the location of the first spec, for messages, and the index of its job.
-    known: HashMap<String, (String, usize)>,
-    failed: bool,
-    limits: Limits,
+/// How specs are read.
+pub(super) struct Reading<'a> {
+    files: &'a [PathBuf],
+    variables: Variables,
+    options: SpecOptions,
     quiet: bool,
     terminal: &'a Terminal,
+    hasher: RandomState,
 }
 
-impl Batch<'_> {
-    fn add(&mut self, text: &Text) {
-        let nodes = match parse(text.as_str()) {
-            Ok(nodes) => nodes,
-            Err(diagnostic) => {
-                self.failed = true;
-                print_broken(text, &diagnostic, self.terminal);
-                return;
+/// All specs of all files, of which each is valid.
+pub(super) struct Specs<'a> {
+    reading: Reading<'a>,
+    sources: Vec<Source>,
+    /// The number of specs; equal specs share one job.
+    pub(super) count: usize,
+    /// The positions of specs that another one before repeats.
+    repeated: HashSet<usize>,
+    /// A hash of each piece of text.
+    hashes: Vec<u64>,
+}
+
+impl<'a> Reading<'a> {
+    pub(super) fn new(
+        files: &'a [PathBuf],
+        variables: &VariablesArgs,
+        limits: Limits,
+        quiet: bool,
+        terminal: &'a Terminal,
+    ) -> anyhow::Result<Self> {
+        let variables = Variables::read(variables, terminal)?;
+        let options = SpecOptions::new().limits(limits);
+        Ok(Self { files, variables, options, quiet, terminal, hasher: RandomState::new() })
+    }
+
+    /// Reads all files and prints what is wrong with them; `check` gets each batch of specs and returns whether all of them
+    /// can be used.
+    pub(super) async fn check(
+        self,
+        mut check: impl AsyncFnMut(&[Job]) -> anyhow::Result<bool>,
+    ) -> anyhow::Result<Specs<'a>> {
+        let mut failed = false;
+        let mut sources = Vec::new();
+        for file in self.files {
+            match Source::open(file) {
+                Ok(source) => sources.push(source),
+                Err(error) => {
+                    failed = true;
+                    print_error(self.terminal, &error);
+                }
             }
-        };
-        if nodes.is_empty() {
-            self.failed = true;
-            print_error(self.terminal, &anyhow::anyhow!("{} holds no spec", text.name()));
         }
-        let redacted = text.with_text(redact::document(text.as_str(), &nodes));
-        let mut diagnostics = Diagnostics::new(&redacted, self.terminal.stderr_paint);
-        self.specs += nodes.len();
-        for node in &nodes {
-            match decode(node, self.limits.clone(), filter::Dialect::default()) {
-                Ok(spec) => {
-                    if !self.quiet {
-                        spec.warnings().iter().for_each(|warning| diagnostics.print(warning));
+        let mut specs =
+            Specs { reading: self, sources, count: 0, repeated: HashSet::new(), hashes: Vec::new() };
+        let mut known = KnownKeys::default();
+        let mut pass = Pass::new(&specs.reading, specs.reading.quiet);
+        for source in &mut specs.sources {
+            let name = source.name().to_owned();
+            let before = pass.position;
+            let mut pieces = source.pieces()?;
+            loop {
+                let batch = match pass.next(&mut pieces) {
+                    Ok(Some(batch)) => batch,
+                    Ok(None) if pass.position == before => {
+                        failed = true;
+                        print_error(specs.reading.terminal, &anyhow::anyhow!("{name} holds no spec"));
+                        break;
                     }
-                    let line = node.span.map_or(1, |span| diagnostics.line_of(span.start));
-                    self.add_job(spec, format!("{}:{line}", text.name()));
-                }
-                Err(errors) => {
-                    self.failed = true;
-                    errors.iter().for_each(|error| diagnostics.print(error));
-                }
+                    Ok(None) => break,
+                    // The rest of a text that is not JSON is not read.
+                    Err(error) => {
+                        failed = true;
+                        if !error.is::<AlreadyReported>() {
+                            print_error(specs.reading.terminal, &error);
+                        }
+                        break;
+                    }
+                };
+                batch.jobs.iter().zip(&batch.places).for_each(|(job, place)| known.add(&job.key, *place));
+                specs.hashes.push(batch.hash);
+                failed |= batch.failed;
+                failed |= !check(&batch.jobs).await?;
             }
+        }
+        specs.count = pass.position;
+        failed |= !specs.explain_repeated(&known.again)?;
+        if failed {
+            return Err(AlreadyReported.into());
+        }
+        if !specs.reading.quiet {
+            specs.reading.variables.warn_of_unused(specs.reading.terminal);
+        }
+        specs.repeated = known.again.keys().copied().collect();
+        Ok(specs)
+    }
+
+    /// Says that a spec has the key of an earlier one. The same spec again is the same poll; a different one is an error.
+    /// Returns whether they are the same.
+    fn explain(&self, (place, spec): (&str, &PollSpec), (first, earlier): (&str, &PollSpec)) -> bool {
+        let differences = earlier.differences(spec);
+        if !differences.is_empty() {
+            print_error(
+                self.terminal,
+                &anyhow::anyhow!(
+                    "{place}: this spec has the same key as the one at {first} but differs in {}; give it a cacheKey of its own",
+                    differences.join(", ")
+                ),
+            );
+        } else if !self.quiet {
+            eprint_line(format_args!("{place}: the same poll as the one at {first}; it runs once"));
+        }
+        differences.is_empty()
+    }
+}
+
+impl Specs<'_> {
+    /// The number of jobs.
+    pub(super) fn jobs_count(&self) -> usize {
+        self.count - self.repeated.len()
+    }
+
+    /// The jobs, in batches.
+    pub(super) fn batches(&mut self) -> Batches<'_> {
+        Batches {
+            pass: Pass::new(&self.reading, true),
+            sources: self.sources.iter_mut(),
+            pieces: None,
+            hashes: self.hashes.iter(),
+            repeated: &self.repeated,
         }
     }
 
-    /// Adds a job. The same spec again joins the job of its key; a different spec is a conflict.
-    fn add_job(&mut self, spec: PollSpec, place: String) {
-        let key = spec.cache_key().map_or_else(|| spec.digest(), str::to_owned);
-        match self.known.entry(key) {
-            Entry::Vacant(entry) => {
-                self.jobs.push(Job { key: entry.key().clone(), spec });
-                entry.insert((place, self.jobs.len() - 1));
-            }
-            Entry::Occupied(entry) => {
-                let (first, job) = entry.get();
-                let differences =
-                    self.jobs.get(*job).map(|job| job.spec.differences(&spec)).unwrap_or_default();
-                if !differences.is_empty() {
-                    self.failed = true;
-                    print_error(
-                        self.terminal,
-                        &anyhow::anyhow!(
-                            "{place}: this spec has the same key as the one at {first} but differs in {}; \
-                             give it a cacheKey of its own",
-                            differences.join(", ")
-                        ),
-                    );
-                } else if !self.quiet {
-                    eprint_line(format_args!("{place}: the same poll as the one at {first}; it runs once"));
+    /// All jobs at once.
+    ///
+    /// # Errors
+    /// As [`Batches::next_batch`].
+    pub(super) fn jobs(&mut self) -> anyhow::Result<Vec<Job>> {
+        let mut jobs = Vec::new();
+        let mut batches = self.batches();
+        while let Some(batch) = batches.next_batch()? {
+            jobs.extend(batch);
+        }
+        Ok(jobs)
+    }
+
+    /// Explains each spec whose key an earlier one has. Returns whether all are the same as those. The specs are read once
+    /// more, because the first pass keeps none.
+    fn explain_repeated(&mut self, again: &HashMap<usize, usize>) -> anyhow::Result<bool> {
+        if again.is_empty() {
+            return Ok(true);
+        }
+        let mut firsts: HashMap<usize, Option<(String, PollSpec)>> =
+            again.values().map(|first| (*first, None)).collect();
+        let mut pass = Pass::new(&self.reading, true);
+        let mut same = true;
+        for source in &mut self.sources {
+            let name = source.name().to_owned();
+            let mut pieces = source.pieces()?;
+            // What is wrong with the text was printed by the first pass.
+            pass.silent = true;
+            while let Ok(Some(batch)) = pass.next(&mut pieces) {
+                for (job, SpecPlace { position, line }) in batch.jobs.into_iter().zip(batch.places) {
+                    let place = format!("{name}:{line}");
+                    let first = again.get(&position).and_then(|first| firsts.get(first)?.as_ref());
+                    if let Some((first, earlier)) = first {
+                        same &= self.reading.explain((&place, &job.spec), (first, earlier));
+                    } else if let Some(first) = firsts.get_mut(&position) {
+                        *first = Some((place, job.spec));
+                    }
                 }
             }
         }
+        Ok(same)
+    }
+}
+
+/// The second reading of all specs.
+pub(super) struct Batches<'s> {
+    pass: Pass<'s>,
+    sources: std::slice::IterMut<'s, Source>,
+    pieces: Option<Pieces<'s>>,
+    hashes: std::slice::Iter<'s, u64>,
+    repeated: &'s HashSet<usize>,
+}
+
+impl Batches<'_> {
+    /// The next jobs; `None` at the end.
+    ///
+    /// # Errors
+    /// If a file is not what it was when it was checked.
+    pub(super) fn next_batch(&mut self) -> anyhow::Result<Option<Vec<Job>>> {
+        loop {
+            let Some(pieces) = &mut self.pieces else {
+                let Some(source) = self.sources.next() else { return Ok(None) };
+                self.pieces = Some(source.pieces()?);
+                continue;
+            };
+            let name = pieces.name().to_owned();
+            let Some(batch) = self.pass.next(pieces)? else {
+                self.pieces = None;
+                continue;
+            };
+            anyhow::ensure!(
+                self.hashes.next() == Some(&batch.hash),
+                "{name} was changed while it was read; what was stored before is stored. Run the command again"
+            );
+            let repeated = self.repeated;
+            let jobs = batch.jobs.into_iter().zip(batch.places);
+            let jobs = jobs.filter(|(_, place)| !repeated.contains(&place.position)).map(|(job, _)| job);
+            return Ok(Some(jobs.collect()));
+        }
+    }
+}
+
+/// The keys of the specs so far: a hash of each, since a million keys would take a hundred megabytes. Two keys share a hash of
+/// 128 bits with less probability than the memory fails.
+#[derive(Default)]
+struct KnownKeys {
+    hashers: [RandomState; 2],
+    /// The position of the first spec of each key.
+    first: HashMap<[u64; 2], u32>,
+    /// The positions of specs whose key an earlier one has, and the position of the first of these.
+    again: HashMap<usize, usize>,
+}
+
+impl KnownKeys {
+    fn add(&mut self, key: &str, SpecPlace { position, .. }: SpecPlace) {
+        let hash = [self.hashers[0].hash_one(key), self.hashers[1].hash_one(key)];
+        match self.first.entry(hash) {
+            Entry::Vacant(entry) => {
+                entry.insert(u32::try_from(position).unwrap_or(u32::MAX));
+            }
+            Entry::Occupied(entry) => {
+                self.again.insert(position, *entry.get() as usize);
+            }
+        }
+    }
+}
+
+/// Where a spec stands.
+#[derive(Clone, Copy, Debug)]
+struct SpecPlace {
+    /// The number of specs before it, of all files.
+    position: usize,
+    /// The line on which it begins, from 1.
+    line: usize,
+}
+
+/// The specs of one piece.
+struct Batch {
+    jobs: Vec<Job>,
+    /// The place of each job.
+    places: Vec<SpecPlace>,
+    /// Whether one of the specs is wrong.
+    failed: bool,
+    /// A hash of the text.
+    hash: u64,
+}
+
+/// One reading of the specs of all files, in their order.
+struct Pass<'r> {
+    reading: &'r Reading<'r>,
+    specs: SpecReader,
+    /// Prints no warnings.
+    quiet: bool,
+    /// Prints nothing.
+    silent: bool,
+    /// The number of specs so far.
+    position: usize,
+}
+
+impl<'r> Pass<'r> {
+    fn new(reading: &'r Reading<'r>, quiet: bool) -> Self {
+        let specs = SpecReader::new(reading.options.clone());
+        Self { reading, specs, quiet, silent: false, position: 0 }
+    }
+
+    /// The specs of the next piece; `None` at the end. Prints what is wrong with them.
+    ///
+    /// # Errors
+    /// If the piece cannot be read, or is not JSON; then the rest of the file is not read.
+    fn next(&mut self, pieces: &mut Pieces<'_>) -> anyhow::Result<Option<Batch>> {
+        let Some(text) = pieces.next_piece()? else { return Ok(None) };
+        let terminal = self.reading.terminal;
+        let nodes = parse(text.as_str()).map_err(|diagnostic| {
+            if !self.silent {
+                print_broken(&text, &diagnostic, terminal);
+            }
+            AlreadyReported
+        })?;
+        let hash = self.reading.hasher.hash_one(text.as_str());
+        let mut batch =
+            Batch { jobs: Vec::with_capacity(nodes.len()), places: Vec::new(), failed: false, hash };
+        let mut found = Vec::new();
+        let (mut line, mut counted) = (text.first_line(), 0);
+        // `\u007b` is a brace too.
+        let has_variables = text.as_str().contains("{{") || text.as_str().contains("\\u");
+        for node in &nodes {
+            let start = node.span.map_or(0, |span| span.start).max(counted);
+            line += memchr::memchr_iter(b'\n', &text.as_str().as_bytes()[counted..start]).count();
+            counted = start;
+            match self.decode(node, &text, has_variables) {
+                Ok((job, warnings)) => {
+                    found.extend(warnings.into_iter().filter(|_| !self.quiet));
+                    batch.jobs.push(job);
+                    batch.places.push(SpecPlace { position: self.position, line });
+                }
+                Err(errors) => {
+                    batch.failed = true;
+                    found.extend(errors);
+                }
+            }
+            self.position += 1;
+        }
+        if !found.is_empty() && !self.silent {
+            let redacted = text.with_text(redact::document(text.as_str(), &nodes));
+            let mut diagnostics = Diagnostics::new(&redacted, terminal);
+            found.iter().for_each(|diagnostic| diagnostics.print(diagnostic));
+        }
+        Ok(Some(batch))
+    }
+
+    /// Reads one spec, and its warnings.
+    fn decode(
+        &mut self,
+        node: &Node,
+        text: &Text,
+        has_variables: bool,
+    ) -> Result<(Job, Vec<Diagnostic>), Vec<Diagnostic>> {
+        if let Some(array) = array(node) {
+            return Err(vec![array]);
+        }
+        let filled = match has_variables {
+            true => Some(self.reading.variables.fill(node, text)?),
+            false => None,
+        };
+        let read = self.specs.decode(filled.as_ref().unwrap_or(node));
+        let SpecRead { spec, cache_key, .. } = read.map_err(|error| error.diagnostics().to_vec())?;
+        let warnings = spec.warnings().to_vec();
+        let key = cache_key.unwrap_or_else(|| spec.digest());
+        Ok((Job { key, spec }, warnings))
     }
 }

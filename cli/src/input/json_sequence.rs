@@ -6,10 +6,13 @@
 //! JSON Lines, the next value in indented input. Resuming anywhere else would report parts of a broken value as
 //! events.
 
-use std::io::{self, BufRead};
+use std::io::{self, BufRead, Read as _};
 
 use filter::Document;
+use memchr::memchr_iter;
 use serde::de::IgnoredAny;
+
+use crate::render::humanize;
 
 /// Reads a sequence of JSON values.
 pub(crate) struct JsonSequence<R> {
@@ -21,6 +24,7 @@ pub(crate) struct JsonSequence<R> {
     line_start: usize,
     /// The number of that line, from 1.
     line: u64,
+    max_line: usize,
     begun: bool,
     ended: bool,
 }
@@ -47,8 +51,18 @@ pub(crate) enum Item<'a> {
 }
 
 impl<R: BufRead> JsonSequence<R> {
-    pub(crate) fn new(reader: R) -> Self {
-        Self { reader, buffer: Vec::new(), at: 0, line_start: 0, line: 1, begun: false, ended: false }
+    /// Lines longer than `max_line` bytes are an error of reading.
+    pub(crate) fn new(reader: R, max_line: usize) -> Self {
+        Self {
+            reader,
+            buffer: Vec::new(),
+            at: 0,
+            line_start: 0,
+            line: 1,
+            max_line,
+            begun: false,
+            ended: false,
+        }
     }
 
     /// The next value or error; `None` at the end.
@@ -75,7 +89,7 @@ impl<R: BufRead> JsonSequence<R> {
                         Ok(document) => Item::Value { line, document },
                         Err(error) => {
                             let (line, column) = place(line, before, error.line(), error.column());
-                            Item::Invalid { line, column, message: error.diagnostic().message().to_owned() }
+                            Item::Invalid { line, column, message: message_of(&error) }
                         }
                     }));
                 }
@@ -96,8 +110,7 @@ impl<R: BufRead> JsonSequence<R> {
         if error.is_eof() {
             message = format!("the value that begins on line {} is not finished", self.line);
         } else if let Some(better) = reason(&self.buffer[self.at..]) {
-            (line, column, message) =
-                (better.line(), better.column(), better.diagnostic().message().to_owned());
+            (line, column, message) = (better.line(), better.column(), message_of(&better));
         }
         let (line, column) = place(self.line, self.at - self.line_start, line, column);
         self.skip_to_next_item()?;
@@ -144,8 +157,16 @@ impl<R: BufRead> JsonSequence<R> {
         self.buffer.drain(..self.line_start);
         self.at -= self.line_start;
         self.line_start = 0;
-        if self.reader.read_until(b'\n', &mut self.buffer)? == 0 {
-            self.ended = true;
+        let before = self.buffer.len();
+        // The line end is one byte or two.
+        let most = self.max_line.saturating_add(2);
+        let read = self.reader.by_ref().take(most as u64).read_until(b'\n', &mut self.buffer)?;
+        self.ended = read == 0;
+        if read == most && !self.buffer.ends_with(b"\n") {
+            let line = self.line + memchr_iter(b'\n', &self.buffer[self.at..before]).count() as u64;
+            let limit = humanize::bytes(self.max_line as u64);
+            let message = format!("line {line} is longer than the limit of {limit}; --max-line raises it");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
         }
         if !std::mem::replace(&mut self.begun, true) && self.buffer.starts_with(super::BOM.as_bytes()) {
             self.buffer.drain(..super::BOM.len());
@@ -161,10 +182,24 @@ fn place(start: u64, before: usize, line: usize, column: usize) -> (u64, usize) 
     (start + (line as u64).saturating_sub(1), (before + column).max(1))
 }
 
+/// The message of an error; for compressed input and other encodings, with the remedy.
+pub(crate) fn message_of(error: &filter::JsonError) -> String {
+    let diagnostic = error.diagnostic();
+    match diagnostic.help().filter(|help| help.starts_with("this is ")) {
+        Some(help) => format!("{}; {help}", diagnostic.message()),
+        None => diagnostic.message().to_owned(),
+    }
+}
+
 /// The error as reported for filters and specs.
 fn reason(text: &[u8]) -> Option<filter::JsonError> {
-    let limits = filter::Limits::default().with_text_bytes(usize::MAX);
-    filter::json::parse(std::str::from_utf8(text).ok()?, &limits).err()
+    match std::str::from_utf8(text) {
+        Ok(text) => {
+            let limits = filter::Limits::default().with_text_bytes(usize::MAX);
+            filter::json::parse(text, &limits).err()
+        }
+        Err(_) => Document::from_slice(text).err(),
+    }
 }
 
 #[cfg(test)]
@@ -176,7 +211,7 @@ mod tests {
     type Read = Result<(u64, Value), (u64, usize, String)>;
 
     fn read(text: &str) -> Vec<Read> {
-        let mut items = JsonSequence::new(text.as_bytes());
+        let mut items = JsonSequence::new(text.as_bytes(), 1 << 20);
         std::iter::from_fn(|| {
             Some(match items.next_item().unwrap()? {
                 Item::Value { line, document } => Ok((line, document.into_value())),
@@ -237,6 +272,14 @@ mod tests {
     fn columns_count_from_the_start_of_the_line() {
         let items = read("{} {\"a\" 1}");
         assert!(matches!(items[1], Err((1, 9, _))), "{items:?}");
+    }
+
+    #[test]
+    fn a_line_past_the_limit_ends_reading() {
+        let mut items = JsonSequence::new("{}\n{\"a\":\n1234567890123}\n".as_bytes(), 10);
+        assert!(items.next_item().unwrap().is_some());
+        let error = items.next_item().unwrap_err().to_string();
+        assert!(error.starts_with("line 3 is longer than the limit of 10 B"), "{error}");
     }
 
     #[test]

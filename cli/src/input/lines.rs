@@ -4,6 +4,11 @@
 //! written into a pipe, so that no line waits for the next one. A longer line extends its chunk. Threads exchange
 //! chunks rather than lines, which spreads the cost of synchronization over many lines.
 //!
+//! A pipe returns at most 64 KiB a read, so a long line takes thousands of reads. Each byte is therefore initialized, searched
+//! for a line end and copied a constant number of times, however many reads its line takes; and memory is touched only shortly
+//! before it is filled, so that a line costs little more than its length. A line past the limit is not kept: the
+//! rest of it is read and dropped.
+//!
 //! Lines keep their bytes, so that selected lines can be written verbatim. A byte order mark before the first line is
 //! skipped; it belongs to the file, not to the line.
 
@@ -11,16 +16,23 @@ use std::io::{self, Read};
 
 use memchr::{memchr, memchr_iter, memrchr};
 
+use crate::render::humanize;
+
 /// The size of a read: large enough to spread the cost of a handover, small enough to keep latency low.
 const CHUNK: usize = 256 * 1024;
 
 /// Reads chunks.
 pub(crate) struct Chunks<R> {
     reader: R,
-    /// The start of a line whose end has not been read yet.
-    rest: Vec<u8>,
+    /// Bytes that were read and not returned, then bytes that only are initialized.
+    buffer: Vec<u8>,
+    /// The number of bytes that were read.
+    filled: usize,
+    /// The number of bytes at the start that have no line end.
+    searched: usize,
     /// The number of the next line.
     line: u64,
+    max_line: usize,
     ended: bool,
 }
 
@@ -32,72 +44,145 @@ pub(crate) struct Chunk {
     first: u64,
     /// The length of the byte order mark before the first line.
     bom_len: usize,
+    max_line: usize,
+    /// The chunk stands for one line that was not kept.
+    is_dropped: bool,
 }
 
 /// A line that is not blank.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Line<'a> {
     /// The line number in the file, from 1; blank lines count.
     pub(crate) number: u64,
-    /// The line without `\n` or `\r\n`.
-    pub(crate) content: &'a [u8],
-    /// The line with its line end, which the last line may lack.
+    /// The line without `\n` or `\r\n`; an error if it is longer than the limit.
+    pub(crate) content: Result<&'a [u8], TooLong>,
+    /// The line with its line end, which the last line may lack; empty if it is too long.
     pub(crate) verbatim: &'a [u8],
 }
 
+/// A line is longer than the limit, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TooLong {
+    pub(crate) limit: usize,
+}
+
 impl<R: Read> Chunks<R> {
-    pub(crate) fn new(reader: R) -> Self {
-        Self { reader, rest: Vec::new(), line: 1, ended: false }
+    /// Lines of at most `max_line` bytes, line ends not counted.
+    pub(crate) fn new(reader: R, max_line: usize) -> Self {
+        Self { reader, buffer: Vec::new(), filled: 0, searched: 0, line: 1, max_line, ended: false }
     }
 
     /// The next lines; `None` at the end.
     pub(crate) fn next_chunk(&mut self) -> io::Result<Option<Chunk>> {
-        let mut bytes = std::mem::take(&mut self.rest);
-        while !self.ended {
-            let before = bytes.len();
-            // Not `read_to_end`: available lines are returned without waiting for more. The read size grows with the
-            // line, so that a line of megabytes is read in linear time.
-            bytes.resize(before + CHUNK.max(before), 0);
-            let read = loop {
-                match self.reader.read(&mut bytes[before..]) {
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    read => break read?,
-                }
-            };
-            bytes.truncate(before + read);
+        loop {
+            if let Some(end) = memrchr(b'\n', &self.buffer[self.searched..self.filled]) {
+                return Ok(Some(self.cut(self.searched + end + 1)));
+            }
+            self.searched = self.filled;
+            // One more byte may be the `\r` of the line end.
+            if self.filled > self.max_line.saturating_add(1 + super::BOM.len()) {
+                return self.drop_line().map(Some);
+            }
+            if self.ended {
+                return Ok((self.filled > 0).then(|| self.cut(self.filled)));
+            }
+            let read = self.read()?;
+            self.filled += read;
             self.ended = read == 0;
-            if let Some(end) = memrchr(b'\n', &bytes[before..]) {
-                self.rest = bytes.split_off(before + end + 1);
-                break;
+        }
+    }
+
+    /// Reads what is available, up to a chunk, behind the bytes that were read. Not `read_to_end`: available lines are
+    /// returned without waiting for more.
+    fn read(&mut self) -> io::Result<usize> {
+        if self.buffer.len() - self.filled < CHUNK / 4 {
+            self.buffer.resize(self.filled + CHUNK, 0);
+        }
+        let end = self.buffer.len().min(self.filled + CHUNK);
+        loop {
+            match self.reader.read(&mut self.buffer[self.filled..end]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => return read,
             }
         }
-        if bytes.is_empty() {
-            return Ok(None);
-        }
+    }
+
+    /// Takes the first `end` bytes, which are whole lines.
+    fn cut(&mut self, end: usize) -> Chunk {
+        let rest = self.filled - end;
+        let bytes = if end < CHUNK / 2 {
+            // Short lines, as from a pipe, leave the buffer in place.
+            let bytes = self.buffer[..end].to_vec();
+            self.buffer.copy_within(end..self.filled, 0);
+            bytes
+        } else {
+            let after = self.buffer[end..self.filled].to_vec();
+            let mut bytes = std::mem::replace(&mut self.buffer, after);
+            bytes.truncate(end);
+            bytes
+        };
+        (self.filled, self.searched) = (rest, rest);
         let first = self.line;
         self.line += memchr_iter(b'\n', &bytes).count() as u64;
         let bom_len =
             if first == 1 && bytes.starts_with(super::BOM.as_bytes()) { super::BOM.len() } else { 0 };
-        Ok(Some(Chunk { bytes, first, bom_len }))
+        Chunk { bytes, first, bom_len, max_line: self.max_line, is_dropped: false }
+    }
+
+    /// Reads and drops the rest of a line that is too long.
+    fn drop_line(&mut self) -> io::Result<Chunk> {
+        self.buffer = Vec::new();
+        (self.filled, self.searched) = (0, 0);
+        while !self.ended {
+            let read = self.read()?;
+            self.ended = read == 0;
+            if let Some(end) = memchr(b'\n', &self.buffer[..read]) {
+                self.buffer.copy_within(end + 1..read, 0);
+                self.filled = read - end - 1;
+                break;
+            }
+        }
+        let first = self.line;
+        self.line += 1;
+        Ok(Chunk { bytes: Vec::new(), first, bom_len: 0, max_line: self.max_line, is_dropped: true })
     }
 }
-
 impl Chunk {
+    /// The first line of the input that is not blank, if it is in this chunk.
+    pub(crate) fn first_line(&self) -> Option<Line<'_>> {
+        (self.first == 1).then(|| self.lines().next()).flatten()
+    }
+
     /// The lines, without blank ones.
     pub(crate) fn lines(&self) -> impl Iterator<Item = Line<'_>> {
+        let limit = self.max_line;
+        let too_long = move |number| Line { number, content: Err(TooLong { limit }), verbatim: &[] };
+        let mut dropped = self.is_dropped.then(|| too_long(self.first));
         let mut rest = &self.bytes[self.bom_len..];
         let mut number = self.first;
         std::iter::from_fn(move || {
             while !rest.is_empty() {
                 let end = memchr(b'\n', rest).map_or(rest.len(), |end| end + 1);
                 let (verbatim, after) = rest.split_at(end);
-                let line = Line { number, content: without_end(verbatim), verbatim };
+                let content = without_end(verbatim);
+                let line = Line { number, content: Ok(content), verbatim };
                 (rest, number) = (after, number + 1);
-                if !line.content.iter().all(u8::is_ascii_whitespace) {
+                if content.len() > limit {
+                    return Some(too_long(line.number));
+                }
+                if !content.iter().all(u8::is_ascii_whitespace) {
                     return Some(line);
                 }
             }
-            None
+            dropped.take()
         })
+    }
+}
+
+impl std::fmt::Display for TooLong {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let limit = humanize::bytes(self.limit as u64);
+        write!(f, "the line is longer than the limit of {limit}; --max-line raises it")
     }
 }
 
@@ -126,10 +211,11 @@ mod tests {
 
     fn read(reader: impl Read) -> Vec<Vec<(u64, String, String)>> {
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-        let mut chunks = Chunks::new(reader);
+        let mut chunks = Chunks::new(reader, 1 << 30);
         std::iter::from_fn(|| chunks.next_chunk().unwrap())
             .map(|chunk| {
-                chunk.lines().map(|line| (line.number, text(line.content), text(line.verbatim))).collect()
+                let lines = chunk.lines();
+                lines.map(|line| (line.number, text(line.content.unwrap()), text(line.verbatim))).collect()
             })
             .collect()
     }
@@ -170,5 +256,68 @@ mod tests {
             lines.iter().map(|(number, content, _)| (*number, content.len())).collect::<Vec<_>>(),
             [(1, 1), (2, long.len()), (3, 1)]
         );
+    }
+
+    /// The numbers of the lines, and their lengths where they are within the limit.
+    fn lengths(reader: impl Read, max_line: usize) -> Vec<(u64, Option<usize>)> {
+        let mut chunks = Chunks::new(reader, max_line);
+        let mut lengths = Vec::new();
+        while let Some(chunk) = chunks.next_chunk().unwrap() {
+            lengths.extend(chunk.lines().map(|line| (line.number, line.content.map(<[u8]>::len).ok())));
+        }
+        lengths
+    }
+
+    #[test]
+    fn a_line_past_the_limit_is_dropped_and_the_next_ones_keep_their_numbers() {
+        for length in [10, 11, 12, CHUNK - 1, CHUNK, CHUNK + 1, 5 * CHUNK + 3] {
+            let long = "x".repeat(length);
+            let text = format!("\u{feff}{}\r\n\n{long}\n2\n{long}", "y".repeat(10));
+            let is_kept = |limit| (length <= limit).then_some(length);
+            for limit in [10, 4096, CHUNK, 2 * CHUNK] {
+                let expected = [(1, Some(10)), (3, is_kept(limit)), (4, Some(1)), (5, is_kept(limit))];
+                assert_eq!(lengths(text.as_bytes(), limit), expected, "{length} {limit}");
+                let pieces = text.as_bytes().chunks(7919).collect();
+                assert_eq!(lengths(Pieces(pieces), limit), expected, "{length} {limit}, in pieces");
+            }
+        }
+    }
+
+    #[test]
+    fn whole_lines_after_a_dropped_one_do_not_wait_for_a_read() {
+        let long = "x".repeat(100);
+        let text = format!("{long}\n1\n2\n3");
+        let mut chunks = Chunks::new(Pieces(vec![text.as_bytes()]), 10);
+        let numbers =
+            |chunk: Option<Chunk>| chunk.unwrap().lines().map(|line| line.number).collect::<Vec<_>>();
+        assert_eq!(numbers(chunks.next_chunk().unwrap()), [1, 2, 3]);
+        assert_eq!(numbers(chunks.next_chunk().unwrap()), [4]);
+        assert!(chunks.next_chunk().unwrap().is_none());
+    }
+
+    /// Returns a line of a given length in reads of 64 KiB, as a pipe does, and notes how the buffer grows.
+    struct Pipe {
+        left: usize,
+        offered: usize,
+    }
+
+    impl Read for Pipe {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.offered += buffer.len();
+            let read = buffer.len().min(64 * 1024).min(self.left);
+            buffer[..read].fill(b'x');
+            self.left -= read;
+            Ok(read)
+        }
+    }
+
+    #[test]
+    fn the_buffer_of_a_long_line_grows_with_what_was_read() {
+        let length = 64 << 20;
+        let mut chunks = Chunks::new(Pipe { left: length, offered: 0 }, usize::MAX);
+        let chunk = chunks.next_chunk().unwrap().unwrap();
+        assert_eq!(chunk.bytes.len(), length);
+        // Initialized memory is memory in use; it was the whole line again with every read.
+        assert!(chunks.reader.offered <= 4 * length + 4 * CHUNK, "{}", chunks.reader.offered);
     }
 }

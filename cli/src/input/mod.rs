@@ -1,10 +1,11 @@
 //! Input from files, or from standard input for `-`.
 //!
-//! Filters and specs are small and read whole as a [`Text`], which keeps its name for diagnostics. Events are streamed:
-//! [`lines`] for JSON Lines, [`json_sequence`] for any sequence of JSON values.
+//! Filters and small files are read whole as a [`Text`], which keeps its name for diagnostics. Specs are read in [`pieces`].
+//! Events are streamed: [`lines`] for JSON Lines, [`json_sequence`] for any sequence of JSON values.
 
 pub(crate) mod json_sequence;
 pub(crate) mod lines;
+pub(crate) mod pieces;
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -13,38 +14,47 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
+use self::pieces::Place;
 use crate::render::sanitize;
 use crate::render::terminal::eprint_line;
 
 /// The byte order mark that some editors write before UTF-8; it is not part of the JSON.
 const BOM: &str = "\u{feff}";
 
-/// A text and its name for diagnostics.
+/// A text, or a part of a longer one, and its name for diagnostics.
 #[derive(Clone, Debug)]
 pub(crate) struct Text {
     name: String,
     text: String,
+    /// The number of its first line, from 1.
+    first_line: usize,
 }
 
 impl Text {
     /// A text from memory.
     pub(crate) fn new(name: impl Into<String>, text: String) -> Self {
-        Self { name: name.into(), text }
+        Self { name: name.into(), text, first_line: 1 }
     }
 
     /// Reads a whole file, or standard input for `-`. A byte order mark is dropped.
     pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
-        let name = name(path);
-        let bytes = read_bytes(path)?;
+        Self::from_bytes(name(path), read_bytes(path)?, Place { line: 1, offset: 0 })
+    }
+
+    /// The text of a part of a file; a byte order mark at the beginning of the file is dropped.
+    fn from_bytes(name: String, bytes: Vec<u8>, place: Place) -> anyhow::Result<Self> {
         let mut text = String::from_utf8(bytes).map_err(|error| {
             let valid = error.utf8_error().valid_up_to();
-            let line = 1 + error.as_bytes()[..valid].iter().filter(|byte| **byte == b'\n').count();
-            anyhow::anyhow!("{name}:{line}: not UTF-8 at byte {valid} of the file")
+            let line = place.line + error.as_bytes()[..valid].iter().filter(|byte| **byte == b'\n').count();
+            let help = filter::json::encoding_help(error.as_bytes());
+            // Other text says all there is to say.
+            let help = if help.starts_with("this is ") { format!("; {help}") } else { String::new() };
+            anyhow::anyhow!("{name}:{line}: not UTF-8 at byte {} of the file{help}", place.offset + valid)
         })?;
-        if text.starts_with(BOM) {
+        if place.offset == 0 && text.starts_with(BOM) {
             text.drain(..BOM.len());
         }
-        Ok(Self { name, text })
+        Ok(Self { name, text, first_line: place.line })
     }
 
     /// The name: a path, `standard input` or an option.
@@ -57,9 +67,14 @@ impl Text {
         &self.text
     }
 
+    /// The number of its first line in its file, from 1.
+    pub(crate) const fn first_line(&self) -> usize {
+        self.first_line
+    }
+
     /// Another text of the same length, under the same name.
     pub(crate) fn with_text(&self, text: String) -> Self {
-        Self { name: self.name.clone(), text }
+        Self { name: self.name.clone(), text, first_line: self.first_line }
     }
 }
 

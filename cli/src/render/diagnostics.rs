@@ -21,40 +21,68 @@ use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use filter::{Diagnostic, Severity};
 
+use super::problems::{Place, Problem, Range as TextRange};
 use super::sanitize;
-use super::terminal::{Paint, eprint_line};
+use super::terminal::{Paint, Terminal, eprint_line, stderr_width};
 use crate::input::Text;
 
-/// The longest excerpt of a line, in characters; a longer line is cut around the error.
+/// The longest excerpt of a line, in characters; a longer line is cut around the error. Less on a narrow terminal.
 const WIDTH: usize = 100;
-/// How many characters of a cut line are shown before the error.
-const BEFORE: usize = 40;
+/// The columns of the line number and the bar before the source.
+const GUTTER: usize = 8;
 /// The longest message, in characters; a filter may quote a megabyte.
 const MESSAGE: usize = 500;
 
 /// Renders the diagnostics of one text.
 pub(crate) struct Diagnostics<'a> {
     text: &'a Text,
+    terminal: &'a Terminal,
     paint: Paint,
     renderer: Renderer,
     cursor: Cursor,
+    /// The longest excerpt, in characters.
+    width: usize,
 }
 
 impl<'a> Diagnostics<'a> {
-    pub(crate) fn new(text: &'a Text, paint: Paint) -> Self {
+    pub(crate) fn new(text: &'a Text, terminal: &'a Terminal) -> Self {
+        let paint = terminal.stderr_paint;
         let renderer = if paint.0 { Renderer::styled() } else { Renderer::plain() };
         Self {
             text,
+            terminal,
             paint,
+            width: stderr_width().map_or(WIDTH, |columns| columns.saturating_sub(GUTTER).clamp(20, WIDTH)),
             // The excerpts are short already; the renderer must not cut them again.
             renderer: renderer.decor_style(DecorStyle::Ascii).term_width(2 * WIDTH),
-            cursor: Cursor::start(),
+            cursor: Cursor::start(text.first_line()),
         }
     }
 
     /// Prints one diagnostic to standard error.
     pub(crate) fn print(&mut self, diagnostic: &Diagnostic) {
         eprint_line(self.render(diagnostic));
+        if self.terminal.problems.are_wanted() {
+            let problem = self.problem(diagnostic);
+            self.terminal.problems.record(|| problem);
+        }
+    }
+
+    /// The diagnostic as data.
+    fn problem(&mut self, diagnostic: &Diagnostic) -> Problem {
+        let range = diagnostic.span().map(|span| {
+            let (line, column) = self.place_of(span.start);
+            let (end_line, end_column) = self.place_of(span.end.max(span.start));
+            TextRange { line, column, end_line, end_column }
+        });
+        Problem {
+            severity: if diagnostic.severity() == Severity::Error { "error" } else { "warning" },
+            code: Some(diagnostic.code().name()),
+            message: diagnostic.message().to_owned(),
+            help: diagnostic.help().map(str::to_owned),
+            pointer: diagnostic.pointer().to_owned(),
+            place: Some(Place { file: self.text.name().to_owned(), range }),
+        }
     }
 
     /// The report of one diagnostic, followed by an empty line as in rustc's output.
@@ -85,6 +113,8 @@ impl<'a> Diagnostics<'a> {
             group = group.element(Level::HELP.message(sanitize::excerpt(hint, MESSAGE)));
         }
         let report = self.renderer.render(&[group]);
+        // It replaces escape sequences and bidirectional overrides, and leaves C1 and line separators.
+        let report = sanitize::rendered(&report);
         // The renderer would count the column within the excerpt. Therefore the line with the location is inserted here,
         // between the title, which is one line, and the source.
         match (place, report.split_once('\n')) {
@@ -100,11 +130,11 @@ impl<'a> Diagnostics<'a> {
         }
     }
 
-    /// The line number of a byte offset, from 1.
-    pub(crate) fn line_of(&mut self, offset: usize) -> usize {
+    /// The line and column of a byte offset, from 1.
+    pub(crate) fn place_of(&mut self, offset: usize) -> (usize, usize) {
         let text = self.text.as_str();
         self.cursor.move_to(text, text.floor_char_boundary(offset));
-        self.cursor.line
+        (self.cursor.line, self.cursor.column)
     }
 
     /// The excerpt of the first line of `span`.
@@ -116,15 +146,18 @@ impl<'a> Diagnostics<'a> {
         self.cursor.move_to(text, start);
         let line_start = self.cursor.line_start;
         // Nothing here reads beyond the excerpt: a line of a megabyte may have an error in every tenth byte.
-        let (_, is_long) = first_line(&text[line_start..]);
-        let before =
-            text[line_start..start].char_indices().rev().nth(BEFORE - 1).map(|(at, _)| line_start + at);
+        let (_, is_long) = first_line(&text[line_start..], self.width);
+        let before = text[line_start..start]
+            .char_indices()
+            .rev()
+            .nth(self.width * 2 / 5 - 1)
+            .map(|(at, _)| line_start + at);
         let from = match before {
             // A line that fits is shown whole.
             Some(at) if is_long => at,
             _ => line_start,
         };
-        let (shown, is_cut) = first_line(&text[from..]);
+        let (shown, is_cut) = first_line(&text[from..], self.width);
         let to = from + shown.len();
         let head = if from > line_start { "…" } else { "" };
         let tail = if is_cut { "…" } else { "" };
@@ -146,13 +179,13 @@ struct Excerpt {
     column: usize,
 }
 
-/// The first line of `text`, at most [`WIDTH`] characters of it, and whether it was cut.
-fn first_line(text: &str) -> (&str, bool) {
+/// The first line of `text`, at most `width` characters of it, and whether it was cut.
+fn first_line(text: &str, width: usize) -> (&str, bool) {
     for (count, (at, c)) in text.char_indices().enumerate() {
         if c == '\n' {
             return (text[..at].trim_end_matches('\r'), false);
         }
-        if count == WIDTH {
+        if count == width {
             return (&text[..at], true);
         }
     }
@@ -167,16 +200,18 @@ struct Cursor {
     line: usize,
     /// In characters, from 1.
     column: usize,
+    /// The number of the first line of the text.
+    first_line: usize,
 }
 
 impl Cursor {
-    const fn start() -> Self {
-        Self { offset: 0, line_start: 0, line: 1, column: 1 }
+    const fn start(first_line: usize) -> Self {
+        Self { offset: 0, line_start: 0, line: first_line, column: 1, first_line }
     }
 
     fn move_to(&mut self, text: &str, offset: usize) {
         if offset < self.offset {
-            *self = Self::start();
+            *self = Self::start(self.first_line);
         }
         for (at, c) in text[self.offset..offset].char_indices() {
             if c == '\n' {
@@ -202,7 +237,7 @@ mod tests {
             .with_pointer("/a")
             .with_span(Some(Span { start: span.start, end: span.end }))
             .with_help("make it good");
-        Diagnostics::new(&text, Paint(false)).render(&diagnostic)
+        Diagnostics::new(&text, &Terminal::plain()).render(&diagnostic)
     }
 
     #[test]
@@ -239,5 +274,7 @@ mod tests {
     fn source_text_is_sanitized() {
         let shown = render("\"\x1b[2J\u{202e}\" x", 10..11);
         assert!(!shown.contains('\x1b') && !shown.contains('\u{202e}'), "{shown:?}");
+        let shown = render("\"\u{9b}2J\u{2028}\u{feff}\" x", 12..13);
+        assert!(!shown.contains(['\u{9b}', '\u{2028}', '\u{feff}']), "{shown:?}");
     }
 }

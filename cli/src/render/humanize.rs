@@ -49,6 +49,22 @@ pub(crate) fn age(age: Duration) -> String {
     }
 }
 
+/// `900 B`, `1.5 KiB`, `74 MiB`: two digits at least, in units of 1,024.
+pub(crate) fn bytes(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let mut amount = bytes as f64 / 1024.0;
+    let mut unit = 0;
+    while amount >= 1023.95 && unit + 1 < UNITS.len() {
+        amount /= 1024.0;
+        unit += 1;
+    }
+    let digits = usize::from(amount < 9.95);
+    format!("{amount:.digits$} {}", UNITS[unit])
+}
+
 /// `1 attempt`, `2 attempts`.
 pub(crate) fn count(number: impl TryInto<u64>, noun: &str) -> String {
     let number = number.try_into().unwrap_or(u64::MAX);
@@ -94,5 +110,20 @@ mod tests {
             [0, 45, 245, 7200, 172_800, 1_000_000].map(shown),
             ["0s", "45s", "4m 05s", "2h", "2d", "11d"]
         );
+    }
+
+    #[test]
+    fn sizes_are_in_binary_units() {
+        for (size, text) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1.0 KiB"),
+            (1536, "1.5 KiB"),
+            (77_594_624, "74 MiB"),
+            (1_048_575, "1.0 MiB"),
+            (u64::MAX, "16384 PiB"),
+        ] {
+            assert_eq!(bytes(size), text);
+        }
     }
 }

@@ -23,6 +23,11 @@ pub(crate) fn block(text: &str) -> Cow<'_, str> {
     })
 }
 
+/// What a renderer has left of the control characters in a text, with the escape sequences that are its own.
+pub(crate) fn rendered(text: &str) -> Cow<'_, str> {
+    replace(text, |c| if c < ' ' { None } else { symbol(c) })
+}
+
 /// [`line()`], truncated to `max` characters; the last is an ellipsis if text was cut off.
 pub(crate) fn excerpt(text: &str, max: usize) -> String {
     let mut shown: String = line(text).chars().take(max + 1).collect();

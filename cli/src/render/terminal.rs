@@ -6,28 +6,45 @@
 use std::env;
 use std::fmt;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::OnceLock;
 
-use console::{Style, StyledObject};
+use clap::ValueEnum;
+use console::{Style, StyledObject, Term};
 
-use super::charset;
-use crate::args::ColorChoice;
+use super::problems::Problems;
+use super::{charset, wrap};
 
-/// Properties of standard output and standard error.
-#[derive(Clone, Copy, Debug)]
+/// When to colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ColorChoice {
+    Auto,
+    Always,
+    Never,
+}
+
+/// Whether lines on standard error are wrapped; decided by [`Terminal::detect`].
+static WRAPS: OnceLock<bool> = OnceLock::new();
+
+/// Properties of standard output and standard error, and the problems that were printed there.
+#[derive(Clone, Debug)]
 pub(crate) struct Terminal {
     /// Standard output is a terminal.
     pub(crate) stdout: bool,
+    /// Standard error is a terminal.
+    pub(crate) stderr: bool,
     /// Colour on standard output.
     pub(crate) stdout_paint: Paint,
     /// Colour on standard error.
     pub(crate) stderr_paint: Paint,
     /// Standard error is a terminal that can redraw a line.
     pub(crate) live: bool,
+    /// The problems that were printed, for output that programs read.
+    pub(crate) problems: Problems,
 }
 
 impl Terminal {
-    /// Inspects the streams of this process.
-    pub(crate) fn detect(choice: ColorChoice) -> Self {
+    /// Inspects the streams of this process. Problems are recorded if they are `wanted`.
+    pub(crate) fn detect(choice: ColorChoice, problems_wanted: bool) -> Self {
         charset::decide(|name| env::var_os(name));
         let set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
         let dumb = env::var_os("TERM").is_none_or(|term| term == "dumb");
@@ -40,12 +57,33 @@ impl Terminal {
                 ColorChoice::Auto => terminal && !dumb && !set("NO_COLOR"),
             })
         };
+        // CI systems may attach a terminal whose output is stored as a log, where redrawn lines pile up and line ends
+        // split messages that people search for.
+        let log = set("CI");
+        WRAPS.get_or_init(|| stderr && !log);
         Self {
             stdout,
+            stderr,
             stdout_paint: paint(stdout),
             stderr_paint: paint(stderr),
-            // CI systems may attach a terminal whose output is stored as a log, where redrawn lines pile up.
-            live: stderr && !dumb && !set("CI"),
+            live: stderr && !dumb && !log,
+            problems: Problems::new(problems_wanted),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Terminal {
+    /// Streams that are no terminals; problems are recorded.
+    pub(crate) fn plain() -> Self {
+        let paint = Paint(false);
+        Self {
+            stdout: false,
+            stderr: false,
+            stdout_paint: paint,
+            stderr_paint: paint,
+            live: false,
+            problems: Problems::new(true),
         }
     }
 }
@@ -85,11 +123,30 @@ impl Paint {
     }
 }
 
-/// Writes a line to standard error. Unlike `eprintln!`, it does not panic when the reader has closed the pipe.
+/// The width of standard error in columns; `None` unless it is a terminal on which lines are wrapped.
+pub(crate) fn stderr_width() -> Option<usize> {
+    // Asked anew each time: a person may resize the window.
+    let wraps = WRAPS.get().copied().unwrap_or(false);
+    let size = wraps.then(|| Term::stderr().size_checked()).flatten();
+    size.map(|(_, columns)| usize::from(columns)).filter(|columns| *columns > 0)
+}
+
+/// The width of standard output in columns; `None` unless it is a terminal.
+pub(crate) fn stdout_width() -> Option<usize> {
+    let terminal = Term::stdout();
+    let size = terminal.is_term().then(|| terminal.size_checked()).flatten();
+    size.map(|(_, columns)| usize::from(columns)).filter(|columns| *columns > 0)
+}
+
+/// Writes a line to standard error, wrapped at the width of a terminal. Unlike `eprintln!`, it does not panic when the reader has closed the pipe.
 pub(crate) fn eprint_line(line: impl fmt::Display) {
     // Formatted into one string first, so that lines of several tasks do not interleave.
     let text = format!("{line}\n");
     let text = charset::for_locale(&text);
+    let text = match stderr_width() {
+        Some(width) => wrap::wrap(&text, width),
+        None => text,
+    };
     // A failed write to standard error cannot be reported anywhere; the exit code still carries the result.
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }

@@ -1,4 +1,7 @@
 //! `kill -9` at random points under load, then restart, repeated: acknowledged polls survive and printed outcomes never change.
+//! In some rounds the runner is stopped and continued, with its clock an hour further or not, or its file is moved away and back, or
+//! its lock or the index of its log is removed, instead. Half of the submitting processes have a clock that is wrong by up to an
+//! hour; without libfaketime, all clocks are right.
 //!
 //! Each round starts a runner, a submitting process and a cancelling process. A seed decides which of them are killed and when:
 //! after a number of requests at the server, or after a number of lines from a pipe. After each round the file must contain
@@ -12,12 +15,15 @@ use std::process::Stdio;
 
 use poller::SqliteStore;
 use poller::store::{Store as _, StoreAdmin as _};
+use rustix::process::Signal;
 use serde_json::Value;
 use test_support::{Reply, Script, Server};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout};
 
+use crate::clocks::{FakeClock, Which};
 use crate::process::command;
+use crate::signals::send;
 use crate::store::Folder;
 
 /// How many polls one process submits.
@@ -49,10 +55,11 @@ async fn acknowledged_polls_and_printed_outcomes_survive_kills() {
 
     let server = Server::start(unreliable_jobs(seed)).await;
     let folder = Folder::new();
+    let clock = FakeClock::new(&folder);
     let mut promises = Promises::default();
     let mut kills = 0;
     for round in 0..rounds {
-        kills += one_round(round, &server, &folder, &mut dice, &mut promises).await;
+        kills += one_round(round, &server, &folder, clock.as_ref(), &mut dice, &mut promises).await;
         glance(&folder, &promises).await;
         kills += u32::from(remove(round, &folder, &mut dice, &mut promises).await);
     }
@@ -86,16 +93,17 @@ async fn one_round(
     round: u64,
     server: &Server,
     folder: &Folder,
+    clock: Option<&FakeClock>,
     dice: &mut fastrand::Rng,
     promises: &mut Promises,
 ) -> u32 {
     // The first polls of a round are there before its runner, the others come while it runs.
-    let first = submit(folder, &format!("{round}a"), server, dice).await;
+    let first = submit(folder, &format!("{round}a"), server, clock, dice).await;
     let kill_first = dice.u8(..4) == 0;
     let mut kills = u32::from(hear_submitter(first, promises, dice, kill_first).await);
 
-    let mut runner = start(folder, &["run", "--quiet"]);
-    let beside = submit(folder, &format!("{round}b"), server, dice).await;
+    let mut runner = start_at(folder, &["run", "--quiet"], clock);
+    let beside = submit(folder, &format!("{round}b"), server, clock, dice).await;
     let cancelling = cancel(folder, dice, promises);
     let kill_beside = dice.u8(..3) == 0;
     let seen = server.requests().len();
@@ -132,7 +140,22 @@ async fn one_round(
         killed
     };
     kills += u32::from(beside_killed);
-    runner.start_kill().unwrap();
+    let fate = Fate::draw(dice);
+    if fate == Fate::Stepped
+        && let Some(clock) = clock
+        && runner.id().is_some()
+    {
+        let seen = server.requests().len();
+        send(Signal::STOP, &runner);
+        clock.set(dice.i64(0..7200));
+        send(Signal::CONT, &runner);
+        // Until it does something by the new time.
+        tokio::select! {
+            () = async { drop(server.arrived(seen).await) } => {}
+            line = printed.next_line() => heard.extend(line.unwrap()),
+        }
+    }
+    fate.befall(&mut runner, folder);
     if let Some(mut child) = cancelling {
         // Without a runner, `cancel` ends the polls itself; half of these processes are killed while they do.
         if dice.bool() {
@@ -147,9 +170,74 @@ async fn one_round(
         heard.push(line);
     }
     let status = runner.wait().await.unwrap();
+    fate.pass(folder, status.code());
     kills += u32::from(status.code().is_none());
     heard.iter().for_each(|line| promises.hear(line));
     kills
+}
+
+/// How a round ends for its runner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Killed,
+    /// It is stopped by SIGSTOP, continued, and killed.
+    Stopped,
+    /// The same, and its clocks have jumped to another time between. Killed once it has asked, or told something.
+    Stepped,
+    /// The file is moved away, and back when the runner has noticed.
+    Moved,
+    /// The lock file is removed.
+    Unlocked,
+    /// The index of the log is removed.
+    Unindexed,
+}
+
+impl Fate {
+    fn draw(dice: &mut fastrand::Rng) -> Self {
+        match dice.u8(..11) {
+            0 | 1 => Self::Moved,
+            2 => Self::Unlocked,
+            3 => Self::Stopped,
+            4 | 5 => Self::Stepped,
+            6 => Self::Unindexed,
+            _ => Self::Killed,
+        }
+    }
+
+    fn befall(self, runner: &mut Child, folder: &Folder) {
+        match self {
+            Self::Killed | Self::Stepped => runner.start_kill().unwrap(),
+            Self::Stopped => {
+                // It may have ended by itself; then it has no id any more.
+                if runner.id().is_some() {
+                    send(Signal::STOP, runner);
+                    send(Signal::CONT, runner);
+                }
+                runner.start_kill().unwrap();
+            }
+            Self::Moved => std::fs::rename(folder.file(), elsewhere(folder)).unwrap(),
+            Self::Unlocked => std::fs::remove_file(folder.file() + "-runner").unwrap(),
+            // It goes with the runner, if that has ended by itself.
+            Self::Unindexed => drop(std::fs::remove_file(folder.file() + "-shm")),
+        }
+    }
+
+    /// After the end of the runner, which nobody has killed if a file of it was moved or removed.
+    fn pass(self, folder: &Folder, code: Option<i32>) {
+        if matches!(self, Self::Killed | Self::Stopped | Self::Stepped) {
+            return;
+        }
+        // 0, 1, 124 or, if `cancel` ended one of them, 130 if it had ended all polls before it noticed.
+        assert!(code.is_some_and(|code| [0, 1, 2, 124, 130].contains(&code)), "{self:?}: {code:?}");
+        if self == Self::Moved {
+            assert!(!std::fs::exists(folder.file()).unwrap(), "nobody makes a new file beside the old log");
+            std::fs::rename(elsewhere(folder), folder.file()).unwrap();
+        }
+    }
+}
+
+fn elsewhere(folder: &Folder) -> String {
+    folder.file() + ".elsewhere"
 }
 
 impl Promises {
@@ -157,6 +245,9 @@ impl Promises {
         // The last line of a process that was killed may be cut short; nothing was promised by half of it.
         let Ok(Value::Object(mut outcome)) = serde_json::from_str(line) else { return };
         let Some(Value::String(key)) = outcome.remove("key") else { panic!("no key in {line}") };
+        // Not every outcome has a reason.
+        let while_away = outcome.get("reason").is_some_and(|reason| reason == "while-away");
+        assert!(!(while_away && outcome["attempts"] == 0), "no last look: {line}");
         let before = self.told.insert(key, Value::Object(outcome));
         assert_eq!(before, None, "told twice: {line}");
     }
@@ -233,7 +324,13 @@ async fn remove(round: u64, folder: &Folder, dice: &mut fastrand::Rng, promises:
     status.code().is_none()
 }
 
-async fn submit(folder: &Folder, name: &str, server: &Server, dice: &mut fastrand::Rng) -> Child {
+async fn submit(
+    folder: &Folder,
+    name: &str,
+    server: &Server,
+    clock: Option<&FakeClock>,
+    dice: &mut fastrand::Rng,
+) -> Child {
     let specs: String = (0..LOAD)
         .map(|number| {
             let key = format!("{name}{number}");
@@ -246,7 +343,9 @@ async fn submit(folder: &Folder, name: &str, server: &Server, dice: &mut fastran
             )
         })
         .collect();
-    let mut child = start(folder, &["submit", "--quiet", "--unbounded", "-"]);
+    let wrong = clock.filter(|_| dice.bool()).and_then(|_| FakeClock::new(folder));
+    wrong.iter().for_each(|clock| clock.set(dice.i64(-3600..3600)));
+    let mut child = start_at(folder, &["submit", "--quiet", "--unbounded", "-"], wrong.as_ref());
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(specs.as_bytes()).await.unwrap();
     child
@@ -277,11 +376,17 @@ async fn hear_submitter(
 }
 
 fn start(folder: &Folder, arguments: &[&str]) -> Child {
+    start_at(folder, arguments, None)
+}
+
+/// Starts a process with this clock.
+fn start_at(folder: &Folder, arguments: &[&str], clock: Option<&FakeClock>) -> Child {
     let arguments = folder.arguments(arguments);
-    command(&arguments.iter().map(|text| &**text).collect::<Vec<_>>())
-        .stderr(Stdio::inherit())
-        .spawn()
-        .unwrap()
+    let mut command = command(&arguments.iter().map(|text| &**text).collect::<Vec<_>>());
+    if let Some(clock) = clock {
+        clock.of(&mut command, Which::Both);
+    }
+    command.stderr(Stdio::inherit()).spawn().unwrap()
 }
 
 fn lines(child: &mut Child) -> Lines<BufReader<ChildStdout>> {

@@ -18,7 +18,7 @@ async fn the_demo_succeeds_and_prints_only_the_body() {
             ),
         )
         .stderr_contains("#2 500 in ")
-        .stderr_contains("the server asks for patience")
+        .stderr_contains("the server asks to wait")
         .stderr_contains("Retry-After")
         .stderr_contains("matched: 200 after 5 attempts")
         .stderr_contains("Try next:");

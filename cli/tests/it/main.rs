@@ -7,16 +7,34 @@
 
 mod agreement;
 mod batch;
+mod clocks;
+mod connect;
 mod crash;
 mod demo;
 mod disk;
+#[cfg(unix)]
+mod fleet;
+mod fleet_faults;
+mod generated;
 mod json;
+mod lookalikes;
+mod many;
+mod moved;
 mod outcomes;
+mod problems;
 mod process;
+mod remote;
+mod report;
 mod resume;
 mod secrets;
+mod serve;
+mod service;
+mod several;
 mod signals;
 mod store;
 mod streams;
+mod templates;
 mod terminal;
 mod wait;
+mod waits;
+mod webhooks;

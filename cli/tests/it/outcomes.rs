@@ -115,7 +115,7 @@ async fn errors_do_not_end_a_poll() {
         .expect(0, SUCCESS)
         .stderr_contains("#2 reset")
         .stderr_contains("#3 500")
-        .stderr_contains("not JSON");
+        .stderr_contains("an HTML page");
     assert!(!server.overlapped("/job"));
 }
 

@@ -181,3 +181,116 @@ async fn check_hides_header_values_in_broken_json() {
         }
     }
 }
+
+/// `poll COMMAND --store FILE ARGUMENTS` with variables.
+async fn with(folder: &Folder, variables: &[(&str, &str)], arguments: &[&str], input: &str) -> ProcessOutput {
+    let arguments = folder.arguments(arguments);
+    let mut command = command(&arguments.iter().map(|text| &**text).collect::<Vec<_>>());
+    command.envs(variables.iter().copied());
+    finish(command.spawn().unwrap(), input).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn polls_of_the_store_use_only_the_secrets_that_are_allowed() {
+    let server = Server::start(Script::new().on("/job", [Reply::json(r#"{"status":"SUCCESS"}"#)])).await;
+    let folder = Folder::new();
+    let spec = json!({
+        "cacheKey": "a", "url": server.url("/job"), "interval": 0.02, "timeout": 60, "giveUp": {"after": 1},
+        "requestInit": {"headers": {"authorization": {"$secret": "env:TOKEN", "prefix": "Bearer "}}},
+    })
+    .to_string();
+    let origin = server.url("");
+    let rule = format!("env:TOKEN@{origin}");
+    let token = [("TOKEN", "leak-by-reference")];
+    with(&folder, &token, &["submit", "--unbounded", "-"], &spec)
+        .await
+        .expect(0, "a\n")
+        .stderr_contains(&format!("--allow-secret {rule}"));
+
+    // Neither without a rule, nor with one for another secret or another origin.
+    let port = server.url("").rsplit(':').next().unwrap().parse::<u16>().unwrap();
+    let (other_secret, other_origin) =
+        (format!("env:HOME@{origin}"), format!("TOKEN@http://127.0.0.1:{}", port ^ 1));
+    for rules in [&[][..], &["--allow-secret", &other_secret, "--allow-secret", &other_origin]] {
+        let arguments = [&["run", "--json"], rules].concat();
+        let ended = with(&folder, &token, &arguments, "").await;
+        assert_eq!(ended.code, Some(1), "{ended:#?}");
+        let ended = ended.stderr_contains(&format!("--allow-secret {rule}"));
+        assert!(!format!("{ended:?}").contains("leak-by-reference"), "{ended:#?}");
+        assert!(server.requests().is_empty(), "nothing is sent without it");
+        with(&folder, &token, &["submit", "--unbounded", "--fresh", "-"], &spec).await.expect(0, "a\n");
+    }
+    let ended = with(&folder, &token, &["run", "--json", "--allow-secret", &rule], "").await;
+    assert_eq!(ended.code, Some(0), "{ended:#?}");
+    assert_eq!(server.requests()[0].header("authorization"), Some("Bearer leak-by-reference"));
+
+    // A spec that is named needs no rule, also if the store had the poll before.
+    with(&folder, &token, &["submit", "--unbounded", "--fresh", "-"], &spec).await.expect(0, "a\n");
+    let ended = with(&folder, &token, &["run", "--unbounded", "--json", "-"], &spec).await;
+    assert_eq!(ended.code, Some(0), "{ended:#?}");
+    assert_eq!(server.requests().len(), 2);
+
+    let wrong = run(&["run", "--store", &folder.file(), "--allow-secret", "TOKEN"], "").await;
+    wrong.expect(2, "").stderr_contains("expected NAME@ORIGIN");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_key_of_a_store_changes() {
+    let server = Server::start(Script::new().on("/job", [Reply::json(r#"{"status":"SUCCESS"}"#)])).await;
+    let folder = Folder::new();
+    let (old, new) = ("ab".repeat(32), "cd".repeat(32));
+    let spec = |key: &str| {
+        json!({"cacheKey": key, "url": server.url("/job"), "interval": 0.02, "timeout": 60,
+            "requestInit": {"headers": {"authorization": "Bearer leak-by-authorization"}}})
+        .to_string()
+    };
+    let submit = ["submit", "--unbounded", "-"];
+    with(&folder, &[("POLL_SEAL_KEY", &old)], &submit, &spec("a")).await.expect(0, "a\n");
+    // Another key stops the polls of the first one, and nothing else.
+    with(&folder, &[("POLL_SEAL_KEY", &new)], &submit, &spec("b")).await.expect(0, "b\n");
+    let ended = with(&folder, &[("POLL_SEAL_KEY", &new)], &["run", "--json"], "").await;
+    assert_eq!(ended.code, Some(2), "{ended:#?}");
+    let ended = ended.stderr_contains("1 poll was not run (a)").stderr_contains("POLL_SEAL_KEY_OLD");
+    assert!(ended.stdout.starts_with(r#"{"key":"b","outcome":"matched""#), "{ended:#?}");
+    assert_eq!((folder.state("a").await, server.requests().len()), ("open".to_owned(), 1));
+
+    folder.poll(&["reseal"], "").await.expect(2, "").stderr_contains("POLL_SEAL_KEY");
+    let only_old = with(&folder, &[("POLL_SEAL_KEY_OLD", &old)], &["reseal"], "").await;
+    only_old.expect(2, "").stderr_contains("POLL_SEAL_KEY_OLD is set and POLL_SEAL_KEY is not");
+    let missing = with(&folder, &[("POLL_SEAL_KEY", &new)], &["reseal"], "").await;
+    assert_eq!(missing.code, Some(1), "{missing:#?}");
+    assert!(missing.stdout.contains("1 poll is sealed with the key "), "{missing:#?}");
+    let keys = [("POLL_SEAL_KEY", &*new), ("POLL_SEAL_KEY_OLD", &*old)];
+    let ended = with(&folder, &keys, &["reseal", "--json"], "").await;
+    assert_eq!(ended.code, Some(0), "{ended:#?}");
+    let told: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    crate::json::holds_to("A store sealed anew", &told, &[]);
+    assert_eq!((&told["resealed"], &told["kept"], &told["otherKeys"]), (&json!(1), &json!(1), &json!({})));
+    let ended = with(&folder, &[("POLL_SEAL_KEY", &new)], &["run", "--json"], "").await;
+    assert_eq!(ended.code, Some(0), "{ended:#?}");
+    assert_eq!(server.requests().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn networks_are_allowed_by_number() {
+    let folder = Folder::new();
+    // Nobody is asked: submitting only checks the address.
+    let spec = json!({"cacheKey": "a", "url": "http://169.254.7.1/job"}).to_string();
+    with(&folder, &[], &["submit", "-"], &spec).await.expect(2, "").stderr_contains("--allow-network");
+    for allowed in ["169.254.7.0/24", "169.254.7.1"] {
+        with(&folder, &[], &["submit", "--allow-network", allowed, "-"], &spec).await.expect(0, "a\n");
+    }
+    // A wider network does not open a metadata service.
+    let metadata = json!({"cacheKey": "m", "url": "http://169.254.169.254/"}).to_string();
+    let wide = ["submit", "--allow-network", "169.254.0.0/16", "-"];
+    with(&folder, &[], &wide, &metadata)
+        .await
+        .expect(2, "")
+        .stderr_contains("a wider allowed network does not open");
+    let wait = ["wait", "http://169.254.7.1/", "--give-up", "1", "--timeout", "5s"];
+    let refused = run(&wait, "").await;
+    assert_eq!(refused.code, Some(2), "{refused:#?}");
+    assert!(refused.stderr.contains("--allow-network"), "{refused:#?}");
+    let wrong = run(&["wait", "http://127.0.0.1/", "--allow-network", "localhost"], "").await;
+    wrong.expect(2, "").stderr_contains("expected a network such as 10.1.0.0/16");
+}

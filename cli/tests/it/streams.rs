@@ -138,3 +138,51 @@ async fn colour_is_used_on_terminals_or_on_request() {
     assert!(!explain("never").await.contains('\u{1b}'));
     assert!(explain("always").await.contains("\u{1b}["));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn routed_events_are_objects_as_documented() {
+    let rules = rules("{\"id\":\"a\",\"filter\":{\"a\":1}}\n");
+    let path = rules.path().to_str().unwrap();
+    for options in [&["--json"][..], &["--events", "--why"]] {
+        let arguments = [&["route", "-r", path], options].concat();
+        let ended = run(&arguments, "\n{\"a\":1}\n{\"a\":\n{}\n").await;
+        assert_eq!(ended.code, Some(2), "{ended:#?}");
+        let objects = ended.stdout.lines().map(|line| serde_json::from_str(line).unwrap());
+        let objects: Vec<serde_json::Value> = objects.collect();
+        objects.iter().for_each(|object| crate::json::holds_to("An event that was routed", object, &[]));
+        let lines: Vec<_> = objects.iter().map(|object| object["line"].as_u64().unwrap()).collect();
+        assert_eq!(lines, [2, 4]);
+        assert_eq!(objects.iter().all(|object| object.get("event").is_some()), options.len() == 2);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hits_count_every_event_of_every_thread() {
+    let rules = rules(
+        "{\"id\":\"a\",\"filter\":{\"a\":1}}\n{\"id\":\"all\",\"filter\":{}}\n{\"id\":\"b\",\"filter\":{\"b\":1}}\n",
+    );
+    let input = "{\"a\":1,\"pad\":\"0123456789\"}\n{}\n".repeat(40_000);
+    let arguments = ["route", "-r", rules.path().to_str().unwrap(), "--hits"];
+    let ended = run(&arguments, input).await;
+    let expected = "hits       2 of 3 rules, 80000 events\n           80000  \"all\"\n           40000  \"a\"\nno hits    1 rule\n           \"b\"\n";
+    assert_eq!((ended.code, &*ended.stderr), (Some(0), expected));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_of_lines_and_rules_are_bounded() {
+    let ended = run(&["match", "-f", r#"{"a":1}"#], "{\n".repeat(1_000) + "{\"a\":1}\n").await;
+    assert_eq!((ended.code, &*ended.stdout), (Some(2), "{\"a\":1}\n"));
+    let errors: Vec<_> = ended.stderr.lines().collect();
+    assert_eq!((errors.len(), errors[101]), (102, "and errors of 900 more lines; the first 100 are above"));
+    assert!(errors[0].contains("this is a value over several lines"), "{errors:?}");
+
+    let bad = rules(&"{\"id\":1,\"filter\":{\"a\":[]}}\n".repeat(150));
+    let path = bad.path().to_str().unwrap();
+    let ended = run(&["route", "-r", path], "{}\n").await;
+    assert_eq!((ended.code, ended.stderr.matches("error: ").count()), (Some(2), 100), "{}", ended.stderr);
+    assert!(ended.stderr.contains("and 50 more errors; the first 100 are above"), "{}", ended.stderr);
+    let ended = run(&["check", "--json", path], "").await;
+    let report: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    crate::json::holds_to("What was checked", &report, &[]);
+    assert_eq!((&report["errors"], report["problems"].as_array().unwrap().len()), (&150.into(), 101));
+}

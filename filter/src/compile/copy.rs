@@ -1,10 +1,14 @@
-//! A node copied out of a program with all parts that it refers to. Unlike a part of a program, a copy can be compared with
-//! copies from other programs, so a set can share equal ones.
+//! Parts of programs, copied with all that they refer to.
+//!
+//! Unlike a part of a program, a copy of a node can be compared with copies from other programs, so a set can share equal
+//! ones. A program with references, or with conditions on the event itself, has a copy that a set can index.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use crate::matcher::Subject;
-use crate::ops::View;
+use crate::ast::Junction;
+use crate::matcher::{Scope, Subject};
+use crate::ops::{Leaf, Reference, View};
 use crate::program::{Condition, Id, Judge, Member, NameId, Node, Pattern, Program, Run, Test};
 
 /// A node and its parts, numbered from 0 in the order of a walk, so that equal nodes make equal fragments.
@@ -16,9 +20,20 @@ pub(crate) struct Fragment {
 
 impl Fragment {
     pub(crate) fn new(program: &Program, node: &Node) -> Self {
-        let mut copy = Copier { from: program, to: Program::empty() };
+        let mut copy = Copier { from: program, to: Program::empty(), weaken: false };
         let node = copy.node(node);
-        Self { node, program: copy.to.finish(Pattern { members: Run::new(0, 0) }) }
+        copy.to.finish(Pattern { members: Run::new(0, 0) });
+        Self { node, program: copy.to }
+    }
+
+    /// A node that requires some tests of one value.
+    pub(crate) fn of_tests(program: &Program, tests: &[&Test]) -> Self {
+        let mut copy = Copier { from: program, to: Program::empty(), weaken: false };
+        let tests: Vec<Test> = tests.iter().map(|test| copy.test(test)).collect();
+        let tests = copy.to.tests.extend(tests);
+        let node = Node::Any(copy.to.conditions.one(Condition { tests }));
+        copy.to.finish(Pattern { members: Run::new(0, 0) });
+        Self { node, program: copy.to }
     }
 
     pub(crate) fn program(&self) -> &Program {
@@ -31,13 +46,16 @@ impl Fragment {
 
     /// Whether the node holds for a field's value, or for a missing field.
     pub(crate) fn holds<S: Subject>(&self, value: Option<S>) -> bool {
-        self.program.node(&self.node, value)
+        let large = value.and_then(|value| self.program.large(value));
+        match large.and_then(|raw| self.program.field_cache_of_node(&self.node, raw)) {
+            Some((cache, raw)) => self.program.node(&self.node, Some(cache.root(raw)), Scope::NONE),
+            None => self.program.node(&self.node, value, Scope::NONE),
+        }
     }
 
     /// Whether the node holds for a scalar, null included.
     pub(crate) fn holds_for_scalar(&self, view: View<'_>) -> bool {
-        let condition =
-            |c: &Condition| self.program.tests[c.tests].iter().all(|t| self.program.test_scalar(t, view));
+        let condition = |c: &Condition| self.program.tests[c.tests].iter().all(|t| self.test_scalar(t, view));
         match self.node {
             Node::Any(run) | Node::Scalars { conditions: run, .. } => {
                 self.program.conditions[run].iter().any(condition)
@@ -47,6 +65,10 @@ impl Fragment {
             Node::Nested(pattern) => self.program.on_empty(&self.program.patterns[pattern]),
             Node::NestedScalars { absent, .. } => absent,
         }
+    }
+
+    fn test_scalar(&self, test: &Test, view: View<'_>) -> bool {
+        self.program.test_scalar::<&serde_json::Value>(test, view, Scope::NONE)
     }
 
     /// A text that is the same for equal fragments and rarely for others.
@@ -65,16 +87,148 @@ impl Fragment {
     }
 }
 
+/// The most names of a reference's path that a set indexes.
+const MAX_NAMES: usize = 8;
+
+/// A program that a set can index, in place of another one.
+#[derive(Debug)]
+pub(crate) struct Indexed<'p> {
+    pub(crate) program: Cow<'p, Program>,
+    /// Whether it judges the event as the value of a field with an empty name, because it has conditions on the event itself.
+    pub(crate) whole: bool,
+    /// Whether it also holds where the other one does not: it has no references.
+    pub(crate) rough: bool,
+}
+
 impl Program {
     /// Whether a pattern holds for an object without fields.
     pub(crate) fn on_empty(&self, pattern: &Pattern) -> bool {
-        self.members[pattern.members].iter().all(|member| self.member::<&serde_json::Value>(member, None))
+        let holds = |member| self.member::<&serde_json::Value>(member, None, Scope::NONE);
+        self.members[pattern.members].iter().all(holds)
+    }
+
+    /// The pattern at the root of a program that a set [indexes](Self::indexed).
+    pub(crate) fn root_pattern(&self) -> Pattern {
+        match self.root {
+            Judge::Pattern(id) => Pattern { members: self.patterns[id].members },
+            Judge::Any(_) => Pattern { members: Run::new(0, 0) },
+        }
+    }
+
+    /// What a set indexes in place of the program. Takes time linear in its size.
+    pub(crate) fn indexed(&self) -> Indexed<'_> {
+        let rough = !self.references.is_empty();
+        let whole = match self.root {
+            Judge::Pattern(_) if !rough => {
+                return Indexed { program: Cow::Borrowed(self), whole: false, rough };
+            }
+            Judge::Pattern(_) => false,
+            Judge::Any(_) => true,
+        };
+        let mut copy = Copier { from: self, to: Self::empty(), weaken: rough };
+        let mut required = Vec::new();
+        let mut members = match self.root {
+            Judge::Pattern(root) => {
+                self.require_of_pattern(&self.patterns[root], &mut required);
+                copy.members_of(&self.patterns[root])
+            }
+            Judge::Any(conditions) => {
+                self.require_of_any(conditions, &mut required);
+                let name = copy.to.names.add("");
+                vec![Member::Field { name, node: Node::Any(copy.conditions(conditions)) }]
+            }
+        };
+        members.extend(required.iter().filter_map(|id| copy.presence(&self.references[*id], whole)));
+        let root = Pattern { members: copy.to.members.extend(members) };
+        copy.to.finish(root);
+        Indexed { program: Cow::Owned(copy.to), whole, rough }
+    }
+
+    /// Adds the references whose values have to be there for a pattern to hold.
+    fn require_of_pattern(&self, pattern: &Pattern, required: &mut Vec<Id<Reference>>) {
+        for member in &self.members[pattern.members] {
+            match member {
+                Member::Field { node: Node::Any(run), .. } => self.require_of_any(*run, required),
+                Member::Field { node: Node::All(run), .. } => self.require_of_all(*run, required),
+                Member::Field { node: Node::Nested(pattern), .. } => {
+                    self.require_of_pattern(&self.patterns[*pattern], required);
+                }
+                Member::Junction { kind: Junction::And, patterns } => {
+                    for pattern in &self.patterns[*patterns] {
+                        self.require_of_pattern(pattern, required);
+                    }
+                }
+                Member::Field { .. } | Member::Junction { .. } => {}
+            }
+        }
+    }
+
+    fn require_of_any(&self, run: Run<Condition>, required: &mut Vec<Id<Reference>>) {
+        // Of several alternatives, none is required.
+        if self.conditions[run].len() == 1 {
+            self.require_of_all(run, required);
+        }
+    }
+
+    fn require_of_all(&self, run: Run<Condition>, required: &mut Vec<Id<Reference>>) {
+        for condition in &self.conditions[run] {
+            self.require_of_tests(condition.tests, required);
+        }
+    }
+
+    fn require_of_tests(&self, tests: Run<Test>, required: &mut Vec<Id<Reference>>) {
+        for test in &self.tests[tests] {
+            match *test {
+                Test::Reference(id) => required.push(id),
+                Test::Size(tests) => self.require_of_tests(tests, required),
+                Test::All(run) => self.require_of_all(run, required),
+                Test::Some(Judge::Any(run)) => self.require_of_any(run, required),
+                Test::Some(Judge::Pattern(id)) => self.require_of_pattern(&self.patterns[id], required),
+                Test::Leaf(_) | Test::Every(_) | Test::None(_) | Test::But(_) | Test::NoneOf(_) => {}
+            }
+        }
+    }
+
+    /// Whether a test has a reference.
+    fn refers(&self, test: &Test) -> bool {
+        let any = |run: Run<Condition>| {
+            self.conditions[run].iter().any(|c| self.tests[c.tests].iter().any(|test| self.refers(test)))
+        };
+        match *test {
+            Test::Reference(_) => true,
+            Test::Leaf(_) | Test::NoneOf(_) => false,
+            Test::Size(tests) | Test::But(tests) => self.tests[tests].iter().any(|test| self.refers(test)),
+            Test::All(run) | Test::None(run) => any(run),
+            Test::Some(Judge::Any(run)) | Test::Every(Judge::Any(run)) => any(run),
+            Test::Some(Judge::Pattern(id)) | Test::Every(Judge::Pattern(id)) => {
+                self.pattern_refers(&self.patterns[id])
+            }
+        }
+    }
+
+    fn pattern_refers(&self, pattern: &Pattern) -> bool {
+        self.members[pattern.members].iter().any(|member| match member {
+            Member::Field { node, .. } => match *node {
+                Node::Any(run) | Node::All(run) | Node::Scalars { conditions: run, .. } => {
+                    self.conditions[run].iter().any(|c| self.tests[c.tests].iter().any(|t| self.refers(t)))
+                }
+                Node::Nested(pattern) | Node::NestedScalars { pattern, .. } => {
+                    self.pattern_refers(&self.patterns[pattern])
+                }
+            },
+            Member::Junction { patterns, .. } => {
+                self.patterns[*patterns].iter().any(|pattern| self.pattern_refers(pattern))
+            }
+        })
     }
 }
 
 struct Copier<'p> {
     from: &'p Program,
     to: Program,
+    /// Whether a reference becomes the condition that a value is there, and the negation of one a condition that always
+    /// holds.
+    weaken: bool,
 }
 
 impl Copier<'_> {
@@ -98,9 +252,42 @@ impl Copier<'_> {
     }
 
     fn pattern_of(&mut self, pattern: &Pattern) -> Pattern {
-        let members: Vec<Member> =
-            self.from.members[pattern.members].iter().map(|member| self.member(member)).collect();
+        let members = self.members_of(pattern);
         Pattern { members: self.to.members.extend(members) }
+    }
+
+    fn members_of(&mut self, pattern: &Pattern) -> Vec<Member> {
+        let from = self.from;
+        let negates = |member: &&Member| match member {
+            Member::Junction { kind: Junction::Nor, patterns } => {
+                from.patterns[*patterns].iter().any(|pattern| from.pattern_refers(pattern))
+            }
+            _ => false,
+        };
+        let copied = from.members[pattern.members].iter().filter(|member| !self.weaken || !negates(member));
+        let copied: Vec<&Member> = copied.collect();
+        copied.into_iter().map(|member| self.member(member)).collect()
+    }
+
+    /// A condition that the value to which a reference leads is there, or the object at the first few names of its path; `None` for
+    /// a reference to the event itself. If `whole`, the event is the value of a field with an empty name.
+    fn presence(&mut self, reference: &Reference, whole: bool) -> Option<Member> {
+        // A pointer may be longer than documents are deep.
+        let names = reference.names.get(..MAX_NAMES).unwrap_or(&reference.names);
+        names.last()?;
+        let exists = self.to.leaves.add(Leaf::Exists(true));
+        let tests = self.to.tests.one(Test::Leaf(exists));
+        let mut node = Node::Any(self.to.conditions.one(Condition { tests }));
+        let mut names = names.iter().map(|name| &**name).rev().chain(whole.then_some("")).peekable();
+        while let Some(name) = names.next() {
+            let member = Member::Field { name: self.to.names.add(name), node };
+            if names.peek().is_none() {
+                return Some(member);
+            }
+            let pattern = Pattern { members: self.to.members.one(member) };
+            node = Node::Nested(self.to.patterns.add(pattern));
+        }
+        None
     }
 
     fn member(&mut self, member: &Member) -> Member {
@@ -130,6 +317,11 @@ impl Copier<'_> {
     fn test(&mut self, test: &Test) -> Test {
         match *test {
             Test::Leaf(leaf) => Test::Leaf(self.to.leaves.add(self.from.leaves[leaf].clone())),
+            Test::Reference(_) if self.weaken => Test::Leaf(self.to.leaves.add(Leaf::Exists(true))),
+            Test::Reference(id) => Test::Reference(self.to.references.add(self.from.references[id].clone())),
+            Test::None(_) | Test::But(_) if self.weaken && self.from.refers(test) => {
+                Test::All(Run::new(0, 0))
+            }
             Test::Size(tests) => Test::Size(self.tests(tests)),
             Test::Some(ref judge) => Test::Some(self.judge(judge)),
             Test::Every(ref judge) => Test::Every(self.judge(judge)),

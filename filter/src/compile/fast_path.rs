@@ -14,6 +14,7 @@
 use smallvec::SmallVec;
 
 use crate::dialect::Dialect;
+use crate::dialect::lookalike::{is_of_paths, looks_like_an_operator};
 use crate::limits::Limits;
 use crate::ops::{Leaf, Literal, LiteralSet};
 use crate::program::{Condition, Member, NameId, Node, Pattern, Program, Run, Test};
@@ -23,6 +24,27 @@ const DEPTH: usize = 8;
 
 /// The most distinct names, which are compared one by one.
 const NAMES: usize = 8;
+
+/// The class of bytes that end a string, or make it one with an escape or an error.
+const ENDS: u8 = 1;
+
+/// The class of bytes [of paths](is_of_paths).
+const OF_PATHS: u8 = 2;
+
+/// The class of each byte.
+const CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        if byte < 0x20 || byte == b'"' as usize || byte == b'\\' as usize {
+            classes[byte] = ENDS;
+        } else if is_of_paths(byte as u8) {
+            classes[byte] = OF_PATHS;
+        }
+        byte += 1;
+    }
+    classes
+};
 
 /// A filter that the fast path accepted.
 pub(crate) struct Accepted {
@@ -46,11 +68,12 @@ pub(crate) fn read(dialect: Dialect, text: &str, limits: &Limits) -> Option<Acce
         program: Program::empty(),
     };
     reader.expect(b'{')?;
-    let root = reader.pattern(limits.depth().min(DEPTH))?;
+    let root = reader.pattern(limits.depth().min(DEPTH), false)?;
     if reader.next().is_some() {
         return None;
     }
-    Some(Accepted { compact: reader.compact, program: reader.program.finish(root) })
+    reader.program.finish(root);
+    Some(Accepted { compact: reader.compact, program: reader.program })
 }
 
 struct Reader<'t> {
@@ -67,12 +90,16 @@ struct Reader<'t> {
 
 impl<'t> Reader<'t> {
     /// The rest of a non-empty object; `depth`: the levels that may follow.
-    fn pattern(&mut self, depth: usize) -> Option<Pattern> {
+    fn pattern(&mut self, depth: usize, nested: bool) -> Option<Pattern> {
         let inside = depth.checked_sub(1)?;
         let start = self.gathered.len();
         loop {
             self.expect(b'"')?;
-            let name = self.name()?;
+            let (name, text) = self.name()?;
+            // An operator in a nested filter is a warning.
+            if nested && looks_like_an_operator(text) {
+                return None;
+            }
             // A duplicate key is an error, or a warning.
             let again =
                 |member: &Member| matches!(member, Member::Field { name: other, .. } if *other == name);
@@ -100,7 +127,7 @@ impl<'t> Reader<'t> {
         };
         match self.next()? {
             b'{' => {
-                let pattern = self.pattern(depth)?;
+                let pattern = self.pattern(depth, true)?;
                 let pattern = self.program.patterns.add(pattern);
                 Some(if scalars {
                     Node::NestedScalars { pattern, absent: false }
@@ -156,27 +183,39 @@ impl<'t> Reader<'t> {
     }
 
     /// The rest of a key, if it is a field name in every dialect.
-    fn name(&mut self) -> Option<NameId> {
-        let name = self.string()?;
+    fn name(&mut self) -> Option<(NameId, &'t str)> {
+        let (name, classes) = self.classified()?;
         if let Some((_, id)) = self.known.iter().find(|(known, _)| *known == name) {
-            return Some(*id);
+            return Some((*id, name));
         }
-        if name.starts_with('$') || self.known.len() == NAMES {
+        if name.starts_with('$') || self.known.len() == NAMES || classes & OF_PATHS != 0 {
             return None;
         }
         let id = self.program.names.add(name);
         self.known.push((name, id));
-        Some(id)
+        Some((id, name))
     }
 
     /// The rest of a string without escapes.
     #[inline]
     fn string(&mut self) -> Option<&'t str> {
-        let rest = &self.text[self.at..];
-        let length = rest.bytes().position(|byte| matches!(byte, b'"' | b'\\' | ..0x20))?;
-        let (string, rest) = (&rest[..length], &rest[length..]);
-        self.at += length + 1;
-        rest.starts_with('"').then_some(string)
+        self.classified().map(|(text, _)| text)
+    }
+
+    /// The rest of a string without escapes, and the union of the classes of its bytes.
+    #[inline]
+    fn classified(&mut self) -> Option<(&'t str, u8)> {
+        let bytes = self.text.as_bytes().get(self.at..)?;
+        let mut classes = 0;
+        let length = bytes.iter().position(|&byte| {
+            let class = CLASSES[usize::from(byte)];
+            classes |= class;
+            class & ENDS != 0
+        })?;
+        let end = self.at + length;
+        let string = self.text.get(self.at..end)?;
+        self.at = end + 1;
+        (bytes[length] == b'"').then_some((string, classes))
     }
 
     /// The next byte, whitespace skipped.

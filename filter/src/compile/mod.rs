@@ -13,10 +13,11 @@ use crate::ops::{Leaf, Literal, LiteralSet};
 use crate::program::{Arena, Condition, Judge, Member, NameId, Node, Part, Pattern, Program, Run, Test};
 
 /// Compiles a tree; linear in its size.
-pub(crate) fn compile(tree: ast::Pattern<'_>) -> Program {
+pub(crate) fn compile(tree: ast::Judge<'_>) -> Program {
     let mut compiler = Compiler { program: Program::empty(), name_ids: HashMap::new() };
-    let root = compiler.pattern(tree);
-    compiler.program.finish(root)
+    let root = compiler.judge(tree);
+    compiler.program.finish_with(root);
+    compiler.program
 }
 
 struct Compiler<'n> {
@@ -119,6 +120,11 @@ impl<'n> Compiler<'n> {
     fn test(&mut self, kind: TestKind<'n>) -> Test {
         match kind {
             TestKind::Leaf(leaf) => Test::Leaf(self.program.leaves.add(leaf)),
+            TestKind::Reference(reference) => Test::Reference(self.program.references.add(reference)),
+            TestKind::IgnoreCase(tests) => {
+                let tests = self.tests(tests);
+                Test::All(self.program.conditions.one(Condition { tests }))
+            }
             TestKind::Size(tests) => Test::Size(self.tests(tests)),
             TestKind::Some(judge) => Test::Some(self.judge(judge)),
             TestKind::Every(judge) => Test::Every(self.judge(judge)),

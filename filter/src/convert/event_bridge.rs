@@ -1,7 +1,7 @@
-//! From event-bridge to native, for events without arrays in arrays.
+//! From event-bridge to native, for events without arrays in arrays, or without arrays.
 //!
 //! An event-bridge condition applies to the scalars of a field, a native one to the value. So each condition becomes
-//! two: one for the value, one for the elements of an array. A nested pattern that fails for an object without fields
+//! two: one for the value, one for the elements of an array, unless there are no arrays. A nested pattern that fails for an object without fields
 //! means the same in both dialects. A nested pattern that holds for such an object holds
 //!
 //! - where the native pattern holds and one of its paths leads to a scalar, and
@@ -60,21 +60,34 @@ fn refuse<'n>(tree: &Pattern<'n>, pointer: &mut Pointer<'n>, diagnostics: &mut V
     }
 }
 
-pub(super) fn convert(tree: Pattern<'_>) -> Value {
-    pattern(&tree)
+/// What the events of a conversion are assumed to be like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Events {
+    /// No array is an element of an array.
+    FlatArrays,
+    /// There are no arrays.
+    NoArrays,
 }
 
-fn pattern(tree: &Pattern<'_>) -> Value {
+pub(super) fn convert(tree: Pattern<'_>, events: Events) -> Value {
+    pattern(&tree, events)
+}
+
+fn pattern(tree: &Pattern<'_>, events: Events) -> Value {
     let mut fields = Map::new();
     let mut clauses = Vec::new();
     for member in &tree.members {
         match &member.kind {
             MemberKind::Field { name, node: Node::Conditions(all) } => {
-                fields.insert(key(name), conditions(all));
+                fields.insert(key(name), conditions(all, events));
             }
             MemberKind::Field { name, node: Node::Nested { pattern: inner, .. } } => {
-                let converted = pattern(inner);
-                if inner.holds_without_fields {
+                let converted = pattern(inner, events);
+                if inner.holds_without_fields && events == Events::NoArrays {
+                    // A scalar is read as an object without fields in both dialects.
+                    let absent = json!([null, {"$exists": false}]);
+                    clauses.push(json!({"$or": [object(key(name), converted), object(key(name), absent)]}));
+                } else if inner.holds_without_fields {
                     let there = Value::from(vec![some_scalar(inner)]);
                     let both = json!({"$and": [converted, {"$or": there}]});
                     let none = json!({"$nor": [object(key(name), json!({ "$or": there }))]});
@@ -89,7 +102,7 @@ fn pattern(tree: &Pattern<'_>) -> Value {
                     Junction::And => "$and",
                     Junction::Nor => "$nor",
                 };
-                clauses.push(object(name, patterns.iter().map(pattern).collect()));
+                clauses.push(object(name, patterns.iter().map(|inner| pattern(inner, events)).collect()));
             }
         }
     }
@@ -118,7 +131,7 @@ fn collect_paths(members: &[Member<'_>], paths: &mut Vec<Value>) {
     for member in members {
         match &member.kind {
             MemberKind::Field { name, node: Node::Conditions(_) } => {
-                paths.push(object(key(name), Value::Array(with_elements(any_scalar()))));
+                paths.push(object(key(name), Value::Array(with_elements(any_scalar(Events::FlatArrays)))));
             }
             MemberKind::Field { name, node: Node::Nested { pattern, .. } } => {
                 paths.push(object(key(name), some_scalar(pattern)));
@@ -130,11 +143,13 @@ fn collect_paths(members: &[Member<'_>], paths: &mut Vec<Value>) {
     }
 }
 
-fn conditions(conditions: &Conditions<'_>) -> Value {
-    let scalars: Vec<Value> = conditions.items.iter().flat_map(on_scalar).collect();
+fn conditions(conditions: &Conditions<'_>, events: Events) -> Value {
+    let with_elements = |scalars| if events == Events::NoArrays { scalars } else { with_elements(scalars) };
+    let scalars: Vec<Value> =
+        conditions.items.iter().flat_map(|condition| on_scalar(condition, events)).collect();
     let mut any = if scalars.is_empty() { Vec::new() } else { with_elements(scalars) };
     if conditions.holds_if_missing() {
-        any.push(object("$none", Value::Array(with_elements(any_scalar()))));
+        any.push(object("$none", Value::Array(with_elements(any_scalar(events)))));
     }
     Value::Array(any)
 }
@@ -151,21 +166,22 @@ fn with_elements(mut conditions: Vec<Value>) -> Vec<Value> {
 }
 
 /// Native conditions of which one holds exactly for the scalars that satisfy the event-bridge condition.
-fn on_scalar(condition: &Condition<'_>) -> Vec<Value> {
+fn on_scalar(condition: &Condition<'_>, events: Events) -> Vec<Value> {
     let mut all = Vec::new();
     for test in &condition.tests {
         match &test.kind {
             TestKind::Leaf(Leaf::Exists(false)) => {}
-            TestKind::Leaf(Leaf::Exists(true)) => all.extend(any_scalar()),
+            TestKind::Leaf(Leaf::Exists(true)) => all.extend(any_scalar(events)),
             TestKind::Leaf(Leaf::AnythingBut(literals)) => {
                 let excluded: Vec<Value> = literals.iter().map(leaf::literal).collect();
-                let mut other = scalar_but_null();
+                let mut other = scalar_but_null(events);
                 other.insert("$anythingBut".to_owned(), excluded.into());
                 all.extend([Value::Null, Value::Object(other)]);
             }
             TestKind::NoneOf(leaves) => {
-                let mut other = scalar_but_null();
-                if let Some(Value::Array(none)) = other.get_mut("$none") {
+                let mut other = scalar_but_null(events);
+                let none = other.entry("$none").or_insert_with(|| json!([]));
+                if let Value::Array(none) = none {
                     none.extend(leaves.iter().map(leaf::condition));
                 }
                 all.extend([Value::Null, Value::Object(other)]);
@@ -178,11 +194,15 @@ fn on_scalar(condition: &Condition<'_>) -> Vec<Value> {
     all
 }
 
-fn any_scalar() -> Vec<Value> {
-    vec![Value::Null, Value::Object(scalar_but_null())]
+fn any_scalar(events: Events) -> Vec<Value> {
+    vec![Value::Null, Value::Object(scalar_but_null(events))]
 }
 
 /// `$not` holds for strings, numbers, booleans and arrays; every array has a length.
-fn scalar_but_null() -> Map<String, Value> {
-    Map::from_iter([("$not".to_owned(), Value::Null), ("$none".to_owned(), json!([{"$size": {"$gte": 0}}]))])
+fn scalar_but_null(events: Events) -> Map<String, Value> {
+    let mut matcher = Map::from_iter([("$not".to_owned(), Value::Null)]);
+    if events == Events::FlatArrays {
+        matcher.insert("$none".to_owned(), json!([{"$size": {"$gte": 0}}]));
+    }
+    matcher
 }

@@ -46,15 +46,19 @@ pub(super) fn condition(leaf: &Leaf) -> Value {
             object("$anythingBut", only.unwrap_or(Value::Array(literals)))
         }
         Leaf::Not(value) => object("$not", literal(value)),
-        // The i flag of the regex crate means simple case folding, too.
-        Leaf::FoldedEquals(other) => folded("\\A", other.source(), "\\z"),
-        Leaf::FoldedPrefix(prefix) => folded("\\A", prefix.source(), ""),
-        Leaf::FoldedSuffix(suffix) => folded("", suffix.source(), "\\z"),
+        Leaf::FoldedEquals(other) => in_any_case(text("$eq", other.source())),
+        Leaf::FoldedPrefix(prefix) => in_any_case(text("$startsWith", prefix.source())),
+        Leaf::FoldedSuffix(suffix) => in_any_case(text("$endsWith", suffix.source())),
+        Leaf::FoldedSearch(search) => {
+            let operator = if search.is_wildcard() { "$wildcard" } else { "$contains" };
+            in_any_case(text(operator, search.source()))
+        }
+        Leaf::Time(bound) => text(if bound.after { "$after" } else { "$before" }, bound.source()),
     }
 }
 
-fn folded(before: &str, text: &str, after: &str) -> Value {
-    object("$regex", Value::from(format!("{before}(?i:{}){after}", regex::escape(text))))
+fn in_any_case(matcher: Value) -> Value {
+    object("$ignoreCase", matcher)
 }
 
 fn range(range: &Range) -> Value {

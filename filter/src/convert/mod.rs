@@ -7,6 +7,7 @@ mod event_bridge;
 mod leaf;
 mod trigger_dev;
 
+use event_bridge::Events;
 use serde_json::{Map, Value};
 
 use crate::diagnostic::{Code, Diagnostic};
@@ -35,6 +36,7 @@ use crate::options::FilterOptions;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Conversion {
     flat_arrays: bool,
+    no_arrays: bool,
     limits: Limits,
 }
 
@@ -51,6 +53,26 @@ impl Conversion {
     #[must_use]
     pub fn assume_flat_arrays(mut self, assume: bool) -> Self {
         self.flat_arrays = assume;
+        self
+    }
+
+    /// Assumes that no field which the pattern names is an array, or lies in one.
+    ///
+    /// The result is shorter and reads like the pattern: without this assumption each condition appears twice, for a value
+    /// and for the elements of an array. It includes [`assume_flat_arrays`](Self::assume_flat_arrays).
+    ///
+    /// ```
+    /// use filter::{Conversion, Dialect, FilterOptions};
+    /// use serde_json::json;
+    ///
+    /// let pattern = FilterOptions::new().dialect(Dialect::EventBridge).parse(r#"{"source": ["aws.ec2"]}"#)?;
+    /// let native = Conversion::new().assume_no_arrays(true).to_native(&pattern)?;
+    /// assert_eq!(native, json!({"source": ["aws.ec2"]}));
+    /// # Ok::<(), filter::FilterError>(())
+    /// ```
+    #[must_use]
+    pub fn assume_no_arrays(mut self, assume: bool) -> Self {
+        self.no_arrays = assume;
         self
     }
 
@@ -73,11 +95,12 @@ impl Conversion {
         let node = filter.source().to_node();
         // The filter may have been compiled with wider limits than the defaults.
         let limits = Limits::new().with_depth(Limits::MAX_DEPTH).with_regex_bytes(usize::MAX);
-        let mut context = Context::new(&limits, "");
-        let tree = filter.dialect().read(&node, &mut context);
+        let mut context = Context::new(filter.dialect(), &limits, "");
+        let tree = filter.dialect().read(&node, &mut context).into_pattern();
         let converted = match filter.dialect() {
-            Dialect::EventBridge if !self.flat_arrays => return Err(event_bridge::refusal(&tree)),
-            Dialect::EventBridge => event_bridge::convert(tree),
+            Dialect::EventBridge if self.no_arrays => event_bridge::convert(tree, Events::NoArrays),
+            Dialect::EventBridge if self.flat_arrays => event_bridge::convert(tree, Events::FlatArrays),
+            Dialect::EventBridge => return Err(event_bridge::refusal(&tree)),
             _ => trigger_dev::convert(tree),
         };
         FilterOptions::new().limits(self.limits.clone()).from_value(&converted).map_err(too_large)?;

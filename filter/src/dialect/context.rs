@@ -1,34 +1,56 @@
 //! The state of reading one filter: the current JSON pointer, the problems found so far, and the rest of the regex budget.
 
+use super::{Dialect, translate};
 use crate::decode::{Problems, describe, repeated};
-use crate::diagnostic::{Code, Diagnostic, Severity, Span, Warning};
+use crate::diagnostic::{Code, Diagnostic, MOST, Severity, Span, Warning, shorten};
 use crate::json::{Kind, Member, Node, Pointer};
 use crate::limits::Limits;
 use crate::ops::text::Quoted;
 use crate::ops::{
     Cidr, CidrError, IgnoreCase, Leaf, Literal, Num, Pattern, PatternError, Wildcard, WildcardError,
+    regex_bytes_in_use,
 };
 
 /// The state of reading one filter.
 #[derive(Debug)]
 pub(crate) struct Context<'n> {
+    dialect: Dialect,
     pointer: Pointer<'n>,
     limits: &'n Limits,
     regex_budget: usize,
     /// Whether the error about too large regular expressions was reported.
     regex_refused: bool,
     problems: Problems,
+    /// The numbers of problems beyond the listed ones.
+    omitted_errors: usize,
+    omitted_warnings: usize,
+}
+
+/// The memory that is left to regular expressions in the process.
+fn left_in_all(limits: &Limits) -> usize {
+    match limits.regex_bytes_in_all() {
+        usize::MAX => usize::MAX,
+        limit => limit.saturating_sub(regex_bytes_in_use()),
+    }
 }
 
 impl<'n> Context<'n> {
-    pub(crate) fn new(limits: &'n Limits, pointer: &'n str) -> Self {
+    pub(crate) fn new(dialect: Dialect, limits: &'n Limits, pointer: &'n str) -> Self {
         Self {
+            dialect,
             pointer: Pointer::under(pointer),
             limits,
-            regex_budget: limits.regex_bytes(),
+            regex_budget: limits.regex_bytes().min(left_in_all(limits)),
             regex_refused: false,
             problems: Problems::default(),
+            omitted_errors: 0,
+            omitted_warnings: 0,
         }
+    }
+
+    /// Whether the current place is a field of another field, or of a filter in an array.
+    pub(crate) fn is_nested(&self) -> bool {
+        self.pointer.depth() > 1
     }
 
     pub(crate) fn has_errors(&self) -> bool {
@@ -37,16 +59,27 @@ impl<'n> Context<'n> {
 
     /// The errors, and if there are none the warnings, in the order of the text.
     pub(crate) fn finish(self) -> Result<Vec<Warning>, Vec<Diagnostic>> {
-        self.problems.finish()
+        let (errors, warnings) = (self.omitted_errors, self.omitted_warnings);
+        match self.problems.finish() {
+            Ok(mut found) => {
+                shorten(&mut found, warnings);
+                Ok(found)
+            }
+            Err(mut found) => {
+                shorten(&mut found, errors);
+                Err(found)
+            }
+        }
     }
 
     /// Adds an error or a warning at the current pointer.
     pub(crate) fn report(&mut self, span: Option<Span>, diagnostic: Diagnostic) {
         let diagnostic = diagnostic.with_pointer(self.pointer.to_string()).with_span(span);
-        match diagnostic.severity() {
-            Severity::Error => self.problems.errors.push(diagnostic),
-            Severity::Warning => self.problems.warnings.push(diagnostic),
-        }
+        let (known, omitted) = match diagnostic.severity() {
+            Severity::Error => (&mut self.problems.errors, &mut self.omitted_errors),
+            Severity::Warning => (&mut self.problems.warnings, &mut self.omitted_warnings),
+        };
+        if known.len() < MOST { known.push(diagnostic) } else { *omitted += 1 }
     }
 
     /// Reports an error; an empty `help` means none. Always `None`, so that readers can return it.
@@ -130,6 +163,16 @@ impl<'n> Context<'n> {
         }
         let help = match &node.kind {
             Kind::Number(_) | Kind::Bool(_) => Some(format!("write \"{}\" in quotes", node.to_value())),
+            Kind::Array(items) => match (self.dialect, translate::one_per_string(operator, items)) {
+                (Dialect::TriggerDev, _) => {
+                    Some("the native dialect can ask for any of several; here matchers are all-of".to_owned())
+                }
+                (Dialect::EventBridge, Some(list)) => {
+                    Some(format!("write one matcher for each: {}", list.trim_matches(['[', ']'])))
+                }
+                (_, Some(list)) => Some(format!("for any of them write {list}")),
+                (_, None) => None,
+            },
             _ => None,
         };
         self.wrong_argument(operator, "a string", node, help)
@@ -143,6 +186,10 @@ impl<'n> Context<'n> {
                 _ => None,
             },
             Kind::String(text) if is_number(text) => Some(format!("write {text} without quotes")),
+            Kind::String(_) if self.dialect == Dialect::Native => {
+                translate::condition(self.dialect, operator, node)
+                    .map(|time| format!("to compare times write {time}"))
+            }
             _ => None,
         };
         self.wrong_argument(operator, "a number", node, help)
@@ -156,6 +203,9 @@ impl<'n> Context<'n> {
         let help = match &node.kind {
             Kind::String(text) if text == "true" || text == "false" => {
                 Some(format!("write {text} without quotes"))
+            }
+            Kind::Number(number) if matches!(number.as_u64(), Some(0 | 1)) => {
+                Some(format!("write {}", number.as_u64() == Some(1)))
             }
             _ => None,
         };
@@ -186,7 +236,12 @@ impl<'n> Context<'n> {
     }
 
     pub(crate) fn regex(&mut self, text: &str, span: Option<Span>) -> Option<Leaf> {
-        match Pattern::new(text, &mut self.regex_budget) {
+        self.regex_with_flag("", text, span)
+    }
+
+    /// As [`regex`](Self::regex), with `flag` before the expression.
+    pub(crate) fn regex_with_flag(&mut self, flag: &str, text: &str, span: Option<Span>) -> Option<Leaf> {
+        match Pattern::new(&format!("{flag}{text}"), &mut self.regex_budget) {
             Ok(pattern) => Some(Leaf::Regex(Box::new(pattern))),
             Err(PatternError::Syntax(reason)) => {
                 let help = if text.contains("(?=") || text.contains("(?!") || text.contains("(?<") {
@@ -207,10 +262,16 @@ impl<'n> Context<'n> {
                 // long as compiling expressions within the limit.
                 self.regex_refused = true;
                 self.regex_budget = 0;
-                let limit = self.limits.regex_bytes();
-                let message = format!(
-                    "the filter's regular expressions take more memory than the limit of {limit} bytes, expected less"
-                );
+                let (whose, limit) = match self.limits.regex_bytes() {
+                    // What this filter has taken so far still counts as left.
+                    limit if limit <= left_in_all(self.limits) => ("the filter's regular expressions", limit),
+                    _ => (
+                        "the regular expressions of all filters in this process",
+                        self.limits.regex_bytes_in_all(),
+                    ),
+                };
+                let message =
+                    format!("{whose} take more memory than the limit of {limit} bytes, expected less");
                 let help =
                     "use smaller repetitions, ASCII classes such as [0-9] instead of \\d, or raise the limit";
                 self.error(span, Code::LimitExceeded, message, help)
@@ -310,7 +371,7 @@ pub(crate) fn example(node: &Node) -> Option<String> {
     (!matches!(node.kind, Kind::Array(_) | Kind::Object(_)) && text.len() <= 60).then_some(text)
 }
 
-fn is_number(text: &str) -> bool {
+pub(super) fn is_number(text: &str) -> bool {
     matches!(serde_json::from_str(text), Ok(serde_json::Value::Number(_)))
 }
 

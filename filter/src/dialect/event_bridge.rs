@@ -1,13 +1,16 @@
 //! The event-bridge dialect: patterns of EventBridge, event-ruler and quamina.
 //!
 //! Conditions apply to scalars, also inside arrays; the tree records this as [`Reach::Scalars`]. The corpus of
-//! event-ruler's own answers omits the cases in which the rules of FILTER.md differ on purpose.
+//! event-ruler's own answers omits the cases in which the rules of docs/filter-language.md differ on purpose.
 
+use super::Dialect;
 use super::context::{Context, Duplicates, example};
 use super::duplicates::warn_of_duplicates;
+use super::lookalike::{warn_of_field, warn_of_question_mark};
+use super::translate;
 use crate::ast::{
-    Condition, Conditions, Junction, Member, MemberKind, Node as Judged, Pattern, Quantifier, Reach, Test,
-    TestKind,
+    Condition, Conditions, Judge, Junction, Member, MemberKind, Node as Judged, Pattern, Quantifier, Reach,
+    Test, TestKind,
 };
 use crate::decode::{describe, did_you_mean};
 use crate::diagnostic::{Code, Diagnostic};
@@ -29,7 +32,11 @@ pub(crate) const OPERATORS: [&str; 9] = [
     "anything-but",
 ];
 
-pub(super) fn read<'n>(node: &'n Node, context: &mut Context<'n>) -> Pattern<'n> {
+pub(super) fn read<'n>(node: &'n Node, context: &mut Context<'n>) -> Judge<'n> {
+    Judge::Pattern(root(node, context))
+}
+
+fn root<'n>(node: &'n Node, context: &mut Context<'n>) -> Pattern<'n> {
     let Kind::Object(members) = &node.kind else {
         let message = format!("found {}, expected a pattern: an object of fields", describe(node));
         context.report(
@@ -70,19 +77,39 @@ fn member<'n>(json: &'n json::Member, context: &mut Context<'n>) -> Option<Membe
         });
         return Some(MemberKind::Junction { kind: Junction::Or, patterns });
     }
+    warn_of_field(Dialect::EventBridge, json, context);
     let node = field(json, context)?;
     Some(MemberKind::Field { name: &json.key, node })
 }
 
 /// Whether the array under `$or` makes it the combinator: two or more non-empty objects without an operator's name.
 fn is_or(items: &[Node]) -> bool {
-    let is_pattern = |item: &Node| match &item.kind {
+    items.len() >= 2 && items.iter().all(is_pattern)
+}
+
+/// The help for patterns in a list under a name that means a combinator elsewhere.
+fn junction(key: &str, items: &[Node]) -> Option<&'static str> {
+    if items.is_empty() || !items.iter().all(is_pattern) {
+        return None;
+    }
+    match key.to_ascii_lowercase().trim_start_matches('$') {
+        "or" if key != "$or" => Some("did you mean \"$or\"?"),
+        "and" => Some("all fields of a pattern have to hold: write those of all patterns into one"),
+        "nor" | "not" => {
+            Some("this language negates no patterns, only values: {\"field\": [{\"anything-but\": \"a\"}]}")
+        }
+        _ => None,
+    }
+}
+
+/// Whether an item is a non-empty object without an operator's name.
+fn is_pattern(item: &Node) -> bool {
+    match &item.kind {
         Kind::Object(members) => {
             !members.is_empty() && !members.iter().any(|m| OPERATORS.contains(&m.key.as_str()))
         }
         _ => false,
-    };
-    items.len() >= 2 && items.iter().all(is_pattern)
+    }
 }
 
 fn field<'n>(json: &'n json::Member, context: &mut Context<'n>) -> Option<Judged<'n>> {
@@ -97,6 +124,11 @@ fn field<'n>(json: &'n json::Member, context: &mut Context<'n>) -> Option<Judged
             "an empty array, expected at least one condition",
             "no event could match it: remove the field",
         ),
+        Kind::Array(items) if let Some(help) = junction(&json.key, items) => {
+            let message =
+                format!("{} is a field here, and a field holds no list of patterns", Quoted(&json.key));
+            context.error(json.key_span, Code::WrongType, message, help)
+        }
         Kind::Array(items) => {
             warn_of_duplicates(items, context);
             let or = json.key == "$or";
@@ -105,10 +137,16 @@ fn field<'n>(json: &'n json::Member, context: &mut Context<'n>) -> Option<Judged
             Some(Judged::Conditions(Conditions { quantifier, reach, listed: true, items }))
         }
         _ => {
+            let key = json.key.as_str();
+            let nested = context.is_nested();
             let help = match example(node) {
-                Some(value) if OPERATORS.contains(&json.key.as_str()) => {
-                    format!("a matcher goes in an array: [{{{}: {value}}}]", Quoted(&json.key))
+                Some(value) if OPERATORS.contains(&key) => {
+                    format!("a matcher goes in an array: [{{{}: {value}}}]", Quoted(key))
                 }
+                _ if nested && let Some(matcher) = translate::element(Dialect::EventBridge, key, node) => {
+                    format!("a matcher goes in an array: [{matcher}]")
+                }
+                _ if nested && is_regex(key) => NO_REGEX.to_owned(),
                 Some(value) => format!("write [{value}]"),
                 None => "put the value in an array".to_owned(),
             };
@@ -169,6 +207,7 @@ fn operator<'n>(member: &'n json::Member, or: bool, context: &mut Context<'n>) -
         "equals-ignore-case" => Leaf::FoldedEquals(Folded::new(context.string(key, node)?)),
         "wildcard" => {
             let text = context.string(key, node)?;
+            warn_of_question_mark(Dialect::EventBridge, text, node, context);
             Leaf::Wildcard(Box::new(context.wildcard(text, node.span, false)?))
         }
         "numeric" => Leaf::Number(Box::new(numeric(key, node, context)?)),
@@ -186,6 +225,13 @@ fn operator<'n>(member: &'n json::Member, or: bool, context: &mut Context<'n>) -
     Some(TestKind::Leaf(leaf))
 }
 
+const NO_REGEX: &str =
+    "this language has no regular expressions: write a wildcard, or compile it in the native dialect";
+
+fn is_regex(key: &str) -> bool {
+    matches!(key.trim_start_matches('$').to_ascii_lowercase().as_str(), "regex" | "regexp" | "pattern")
+}
+
 fn unknown_operator<'n>(member: &'n json::Member, or: bool, context: &mut Context<'n>) {
     let key = &member.key;
     let diagnostic =
@@ -193,8 +239,12 @@ fn unknown_operator<'n>(member: &'n json::Member, or: bool, context: &mut Contex
     let help = if or {
         "as a combinator \"$or\" takes two or more non-empty patterns, none with an operator's name as a field"
             .to_owned()
+    } else if let Some(condition) = translate::element(Dialect::EventBridge, key, &member.value) {
+        translate::advice(&condition)
     } else if let Some(help) = did_you_mean(key, &OPERATORS) {
         help
+    } else if is_regex(key) {
+        NO_REGEX.to_owned()
     } else if key.starts_with('$') {
         "operators with a dollar sign are of the native and trigger-dev dialects".to_owned()
     } else {
@@ -225,9 +275,23 @@ fn ignore_case<'n>(node: &'n Node, context: &mut Context<'n>) -> Option<Option<F
 fn numeric<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Option<Range> {
     let expected = "an array such as [\">\", 0, \"<=\", 5]";
     let Kind::Array(items) = &node.kind else {
-        return context.wrong_argument(key, expected, node, None);
+        let help = match node.kind {
+            Kind::Number(_) => {
+                example(node).map(|number| format!("write {{\"numeric\": [\"=\", {number}]}}"))
+            }
+            _ => None,
+        };
+        return context.wrong_argument(key, expected, node, help);
     };
     match items.as_slice() {
+        [Node { kind: Kind::String(sign), .. }, _] if matches!(sign.as_str(), "!=" | "<>" | "==") => {
+            let help = translate::element(Dialect::EventBridge, key, node)
+                .map(|condition| translate::advice(&condition));
+            let message = format!("\"numeric\" has no {}, expected =, <, <=, > or >=", Quoted(sign));
+            let error = Diagnostic::error(message).with_code(Code::InvalidValue).with_maybe_help(help);
+            context.within_index(0, |context| context.report(items[0].span, error));
+            None
+        }
         [operator, number] => {
             let number = bound(key, 1, number, context);
             let operator = comparison(key, 0, operator, &["=", "<", "<=", ">", ">="], context)?;
@@ -311,12 +375,12 @@ fn anything_but<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> 
             let first = items.first().map(Node::type_name);
             let literals = context.each(items, |context, item| {
                 if !matches!(item.kind, Kind::String(_) | Kind::Number(_)) {
-                    return context.wrong_argument(
-                        key,
-                        "only strings or only numbers in its list",
-                        item,
-                        None,
-                    );
+                    let help = match item.kind {
+                        Kind::Object(_) => Some(list_inside(items)),
+                        _ => None,
+                    };
+                    let expected = "only strings or only numbers in its list";
+                    return context.wrong_argument(key, expected, item, help);
                 }
                 if first != Some(item.type_name()) {
                     let help = "write one condition for the strings and one for the numbers".to_owned();
@@ -339,6 +403,33 @@ fn anything_but<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> 
             context.within(&member.key, |context| none_of(member, context))
         }
         _ => context.wrong_argument(key, expected, node, None),
+    }
+}
+
+/// The help for `anything-but` with a list of matchers: one operator with a list of strings.
+fn list_inside(items: &[Node]) -> String {
+    let parts = items.iter().take(9).map(|item| match &item.kind {
+        Kind::Object(members) => match members.as_slice() {
+            [only]
+                if matches!(only.key.as_str(), "prefix" | "suffix" | "equals-ignore-case" | "wildcard") =>
+            {
+                Some((
+                    only.key.as_str(),
+                    matches!(only.value.kind, Kind::String(_)).then(|| example(&only.value))??,
+                ))
+            }
+            _ => None,
+        },
+        _ => None,
+    });
+    let parts: Option<Vec<(&str, String)>> = parts.collect();
+    match parts {
+        Some(parts) if parts.len() == items.len() && parts.iter().all(|part| part.0 == parts[0].0) => {
+            let texts: Vec<&str> = parts.iter().map(|(_, text)| text.as_str()).collect();
+            format!("write {{\"anything-but\": {{{}: [{}]}}}}", Quoted(parts[0].0), texts.join(", "))
+        }
+        _ => "inside goes one operator with a list: {\"anything-but\": {\"prefix\": [\"a\", \"b\"]}}"
+            .to_owned(),
     }
 }
 
@@ -377,6 +468,9 @@ fn excluded<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Opti
         "prefix" => Leaf::StartsWith(text.into()),
         "suffix" => Leaf::EndsWith(text.into()),
         "equals-ignore-case" => Leaf::FoldedEquals(Folded::new(text)),
-        _ => Leaf::Wildcard(Box::new(context.wildcard(text, node.span, false)?)),
+        _ => {
+            warn_of_question_mark(Dialect::EventBridge, text, node, context);
+            Leaf::Wildcard(Box::new(context.wildcard(text, node.span, false)?))
+        }
     })
 }

@@ -6,8 +6,10 @@
 mod context;
 mod duplicates;
 pub(crate) mod event_bridge;
+pub(crate) mod lookalike;
 pub(crate) mod native;
 pub(crate) mod operators;
+mod translate;
 pub(crate) mod trigger_dev;
 
 use std::fmt;
@@ -15,7 +17,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::ast::Pattern;
+use crate::ast::Judge;
 use crate::json::Node;
 pub(crate) use context::Context;
 
@@ -54,7 +56,7 @@ impl Dialect {
     }
 
     /// Reads a filter; reports errors and warnings to `context`.
-    pub(crate) fn read<'n>(self, node: &'n Node, context: &mut Context<'n>) -> Pattern<'n> {
+    pub(crate) fn read<'n>(self, node: &'n Node, context: &mut Context<'n>) -> Judge<'n> {
         match self {
             Self::Native => native::read(node, context),
             Self::TriggerDev => trigger_dev::read(node, context),

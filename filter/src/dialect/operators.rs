@@ -3,7 +3,7 @@
 //! The readers of both dialects, the JSON Schemas and the suggestions of misspelt names use this table, so a new operator is one
 //! entry here, besides its meaning in `ops`. trigger-dev has a subset, listed in its own file in the order that matters there.
 
-use crate::ops::{Leaf, Literal, Num, Range, Substring};
+use crate::ops::{Comparison, Leaf, Literal, Num, Range, Substring};
 
 /// An operator whose name begins with `$`.
 pub(crate) struct Operator {
@@ -24,7 +24,14 @@ pub(crate) enum Argument {
     Regex,
     Wildcard,
     Cidr,
-    Number(fn(Num) -> Range),
+    /// A number, or a reference to compare with.
+    Number(fn(Num) -> Range, Comparison),
+    /// A literal, or a reference, to equal.
+    Equal,
+    /// A matcher of operators on text, whose case does not count.
+    AnyCase,
+    /// A moment; whether values must be after it, or before.
+    Time(bool),
     /// Two numbers, `[low, high]`.
     Bounds,
     Literal(fn(Literal) -> Leaf),
@@ -52,7 +59,7 @@ const fn on_numbers(name: &'static str, about: &'static str, argument: Argument)
 }
 
 /// Every operator, in the order of the documentation.
-pub(crate) const OPERATORS: [Operator; 22] = [
+pub(crate) const OPERATORS: [Operator; 26] = [
     entry(
         "$startsWith",
         "a string that starts with this",
@@ -68,14 +75,30 @@ pub(crate) const OPERATORS: [Operator; 22] = [
     entry("$regex", "a string in which this regular expression finds a match", Argument::Regex),
     entry("$wildcard", "a string like this, * being any run of characters", Argument::Wildcard),
     entry("$cidr", "a string holding an IP address inside this block", Argument::Cidr),
-    on_numbers("$gt", "a number greater than this", Argument::Number(|at| Range::above(at, false))),
+    entry("$ignoreCase", "a string that satisfies these operators in any case", Argument::AnyCase),
+    entry("$before", "a string holding an RFC 3339 time before this one", Argument::Time(false)),
+    entry("$after", "a string holding an RFC 3339 time after this one", Argument::Time(true)),
+    on_numbers("$eq", "a value equal to this, or to the value that this refers to", Argument::Equal),
+    on_numbers(
+        "$gt",
+        "a number greater than this, or a value greater than the one that this refers to",
+        Argument::Number(|at| Range::above(at, false), Comparison::Greater),
+    ),
     on_numbers(
         "$gte",
-        "a number greater than or equal to this",
-        Argument::Number(|at| Range::above(at, true)),
+        "a number greater than or equal to this, or such a value, compared with the one that this refers to",
+        Argument::Number(|at| Range::above(at, true), Comparison::GreaterOrEqual),
     ),
-    on_numbers("$lt", "a number less than this", Argument::Number(|at| Range::below(at, false))),
-    on_numbers("$lte", "a number less than or equal to this", Argument::Number(|at| Range::below(at, true))),
+    on_numbers(
+        "$lt",
+        "a number less than this, or a value less than the one that this refers to",
+        Argument::Number(|at| Range::below(at, false), Comparison::Less),
+    ),
+    on_numbers(
+        "$lte",
+        "a number less than or equal to this, or such a value, compared with the one that this refers to",
+        Argument::Number(|at| Range::below(at, true), Comparison::LessOrEqual),
+    ),
     on_numbers("$between", "a number in this closed range, [low, high]", Argument::Bounds),
     entry("$includes", "an array with an element equal to this", Argument::Literal(Leaf::Includes)),
     entry("$size", "an array of this length", Argument::Length),

@@ -4,12 +4,16 @@
 //! array no constraint. Accidents of JavaScript in the original (inherited properties, numbers rounded to doubles) are
 //! not reproduced; filters that the original silently ignores in part are errors.
 
+use super::Dialect;
 use super::context::{Context, Duplicates, example};
 use super::duplicates::warn_of_duplicates;
+use super::lookalike::warn_of_field;
 use super::native::between;
 use super::operators::{Argument, find};
+use super::translate;
 use crate::ast::{
-    Condition, Conditions, Member, MemberKind, Node as Judged, Pattern, Quantifier, Reach, Test, TestKind,
+    Condition, Conditions, Judge, Member, MemberKind, Node as Judged, Pattern, Quantifier, Reach, Test,
+    TestKind,
 };
 use crate::decode::{describe, did_you_mean};
 use crate::diagnostic::{Code, Diagnostic};
@@ -35,7 +39,11 @@ pub(crate) const OPERATORS: [&str; 13] = [
     "$not",
 ];
 
-pub(super) fn read<'n>(node: &'n Node, context: &mut Context<'n>) -> Pattern<'n> {
+pub(super) fn read<'n>(node: &'n Node, context: &mut Context<'n>) -> Judge<'n> {
+    Judge::Pattern(root(node, context))
+}
+
+fn root<'n>(node: &'n Node, context: &mut Context<'n>) -> Pattern<'n> {
     let Kind::Object(members) = &node.kind else {
         let message = format!("found {}, expected a filter: an object of fields", describe(node));
         context.report(
@@ -60,17 +68,35 @@ fn pattern<'n>(members: &'n [json::Member], context: &mut Context<'n>) -> Patter
 
 fn field<'n>(member: &'n json::Member, context: &mut Context<'n>) -> Option<Judged<'n>> {
     let node = &member.value;
+    warn_of_field(Dialect::TriggerDev, member, context);
     match &node.kind {
         Kind::Object(members) => {
             Some(Judged::Nested { reach: Reach::Value, pattern: pattern(members, context) })
+        }
+        Kind::Array(items) if is_junction(&member.key, items) => {
+            let message = format!(
+                "Trigger.dev has no {}, and its fields hold no lists of filters",
+                Quoted(&member.key)
+            );
+            let help =
+                "the native dialect has it; here an array of literals is any-of, one of matchers all-of";
+            context.error(member.key_span, Code::UnknownOperator, message, help)
         }
         Kind::Array(items) => Some(Judged::Conditions(conditions(items, context))),
         _ => {
             let message =
                 format!("found {}, expected an array of conditions or a nested filter", describe(node));
+            let key = member.key.as_str();
+            let nested = context.is_nested();
             let help = match example(node) {
-                Some(value) if OPERATORS.contains(&member.key.as_str()) => {
-                    format!("a matcher goes in an array: [{{{}: {value}}}]", Quoted(&member.key))
+                Some(value) if OPERATORS.contains(&key) => {
+                    format!("a matcher goes in an array: [{{{}: {value}}}]", Quoted(key))
+                }
+                _ if nested && let Some(matcher) = translate::element(Dialect::TriggerDev, key, node) => {
+                    format!("a matcher goes in an array: [{matcher}]")
+                }
+                _ if nested && translate::is_name_of_an_operator(key) => {
+                    format!("Trigger.dev has no operator {}; the native dialect has more", Quoted(key))
                 }
                 Some(value) => format!("write [{value}]"),
                 None => "put the value in an array".to_owned(),
@@ -78,6 +104,15 @@ fn field<'n>(member: &'n json::Member, context: &mut Context<'n>) -> Option<Judg
             context.error(node.span, Code::WrongType, message, help)
         }
     }
+}
+
+/// Whether a field is probably meant as the native `$or`, `$and` or `$nor`, with or without the dollar sign: an array of filters.
+fn is_junction(key: &str, items: &[Node]) -> bool {
+    let is_filter = |item: &Node| match &item.kind {
+        Kind::Object(members) => members.iter().any(|member| !member.key.starts_with('$')),
+        _ => false,
+    };
+    matches!(key.trim_start_matches('$'), "or" | "and" | "nor") && items.iter().any(is_filter)
 }
 
 fn conditions<'n>(items: &'n [Node], context: &mut Context<'n>) -> Conditions<'n> {
@@ -182,7 +217,7 @@ fn operator<'n>(member: &'n json::Member, context: &mut Context<'n>) -> Option<T
     Some(TestKind::Leaf(match known.map(|operator| operator.argument) {
         Some(Argument::Text(leaf)) => leaf(context.string(key, node)?),
         Some(Argument::IgnoreCase) => context.ignore_case(key, node)?,
-        Some(Argument::Number(range)) => Leaf::Number(Box::new(range(context.number(key, node)?))),
+        Some(Argument::Number(range, _)) => Leaf::Number(Box::new(range(context.number(key, node)?))),
         Some(Argument::Bounds) => {
             let (low, high) = between(key, node, context)?;
             Leaf::Number(Box::new(Range::closed(low, high)))
@@ -201,7 +236,9 @@ fn unknown_operator<'n>(member: &'n json::Member, context: &mut Context<'n>) {
     let key = &member.key;
     let diagnostic =
         Diagnostic::error(format!("unknown operator {}", Quoted(key))).with_code(Code::UnknownOperator);
-    let help = if find(key).is_some() || matches!(&**key, "$or" | "$and" | "$nor") {
+    let help = if let Some(condition) = translate::element(Dialect::TriggerDev, key, &member.value) {
+        translate::advice(&condition)
+    } else if find(key).is_some() || matches!(&**key, "$or" | "$and" | "$nor") {
         format!("Trigger.dev has no {}; the native dialect does", Quoted(key))
     } else if let Some(help) = did_you_mean(key, &OPERATORS) {
         help

@@ -4,9 +4,19 @@ use std::fmt;
 
 use crate::ast::Junction;
 use crate::ops::text::Quoted;
+use crate::ops::{Leaf, Spellings};
 use crate::program::{Condition, Id, Judge, Member, Node, Pattern, Program, Run, Test};
 
-impl Program {
+/// The words for the conditions of a program.
+pub(super) struct Words<'p> {
+    pub(super) program: &'p Program,
+    /// The values that the program's references lead to, as an explanation shows them.
+    /// The text of a scalar, or what there is in place of one.
+    pub(super) found: Vec<Result<String, &'static str>>,
+    pub(super) numbers: Spellings,
+}
+
+impl Words<'_> {
     /// The condition on a field.
     pub(super) fn describe_node(&self, out: &mut dyn fmt::Write, node: &Node) -> fmt::Result {
         match *node {
@@ -20,8 +30,8 @@ impl Program {
         }
     }
 
-    fn describe_any(&self, out: &mut dyn fmt::Write, conditions: Run<Condition>) -> fmt::Result {
-        let conditions = &self.conditions[conditions];
+    pub(super) fn describe_any(&self, out: &mut dyn fmt::Write, conditions: Run<Condition>) -> fmt::Result {
+        let conditions = &self.program.conditions[conditions];
         for (index, condition) in conditions.iter().enumerate() {
             separate(out, index, conditions.len(), "or")?;
             self.describe_tests(out, condition.tests)?;
@@ -29,8 +39,30 @@ impl Program {
         Ok(())
     }
 
+    /// Conditions on the scalars of an object or array, for which presence means to have a scalar.
+    pub(super) fn describe_scalars(
+        &self,
+        out: &mut dyn fmt::Write,
+        conditions: Run<Condition>,
+    ) -> fmt::Result {
+        let conditions = &self.program.conditions[conditions];
+        for (index, condition) in conditions.iter().enumerate() {
+            separate(out, index, conditions.len(), "or")?;
+            let leaf = match self.program.tests[condition.tests] {
+                [Test::Leaf(leaf)] => Some(&self.program.leaves[leaf]),
+                _ => None,
+            };
+            match leaf {
+                Some(Leaf::Exists(true)) => out.write_str("a scalar")?,
+                Some(Leaf::Exists(false)) => out.write_str("no scalar")?,
+                _ => self.describe_tests(out, condition.tests)?,
+            }
+        }
+        Ok(())
+    }
+
     fn describe_all(&self, out: &mut dyn fmt::Write, conditions: Run<Condition>) -> fmt::Result {
-        for (index, condition) in self.conditions[conditions].iter().enumerate() {
+        for (index, condition) in self.program.conditions[conditions].iter().enumerate() {
             if index > 0 {
                 out.write_str(" and ")?;
             }
@@ -40,7 +72,7 @@ impl Program {
     }
 
     fn describe_tests(&self, out: &mut dyn fmt::Write, tests: Run<Test>) -> fmt::Result {
-        for (index, test) in self.tests[tests].iter().enumerate() {
+        for (index, test) in self.program.tests[tests].iter().enumerate() {
             if index > 0 {
                 out.write_str(" and ")?;
             }
@@ -51,7 +83,16 @@ impl Program {
 
     fn describe_test(&self, out: &mut dyn fmt::Write, test: &Test) -> fmt::Result {
         match *test {
-            Test::Leaf(leaf) => write!(out, "{}", self.leaves[leaf]),
+            Test::Leaf(leaf) => self.program.leaves[leaf].describe(out, &self.numbers),
+            Test::Reference(id) => {
+                let reference = &self.program.references[id];
+                let sign = reference.comparison.sign();
+                match self.found.get(id.index()) {
+                    Some(Ok(found)) => write!(out, "{sign}{found}, the value of {reference}"),
+                    Some(Err(instead)) => write!(out, "{sign}the value of {reference}, which is {instead}"),
+                    None => write!(out, "{sign}the value of {reference}"),
+                }
+            }
             Test::Size(tests) => {
                 out.write_str("an array of length ")?;
                 self.describe_tests(out, tests)
@@ -81,10 +122,10 @@ impl Program {
             }
             Test::NoneOf(leaves) => {
                 out.write_str("anything but ")?;
-                let leaves = &self.leaves[leaves];
+                let leaves = &self.program.leaves[leaves];
                 for (index, leaf) in leaves.iter().enumerate() {
                     separate(out, index, leaves.len(), "or")?;
-                    write!(out, "{leaf}")?;
+                    leaf.describe(out, &self.numbers)?;
                 }
                 Ok(())
             }
@@ -103,22 +144,22 @@ impl Program {
 
     /// A pattern's members, as in `{status: "SUCCESS", tries: < 3}`.
     fn describe_pattern(&self, out: &mut dyn fmt::Write, pattern: Id<Pattern>) -> fmt::Result {
-        self.describe_members(out, &self.patterns[pattern])
+        self.describe_members(out, &self.program.patterns[pattern])
     }
 
     fn describe_members(&self, out: &mut dyn fmt::Write, pattern: &Pattern) -> fmt::Result {
         out.write_str("{")?;
-        for (index, member) in self.members[pattern.members].iter().enumerate() {
+        for (index, member) in self.program.members[pattern.members].iter().enumerate() {
             if index > 0 {
                 out.write_str(", ")?;
             }
             match member {
                 Member::Field { name, node: Node::Nested(pattern) | Node::NestedScalars { pattern, .. } } => {
-                    write!(out, "{}: ", Quoted(self.name(*name)))?;
+                    write!(out, "{}: ", Quoted(self.program.name(*name)))?;
                     self.describe_pattern(out, *pattern)?;
                 }
                 Member::Field { name, node } => {
-                    write!(out, "{}: ", Quoted(self.name(*name)))?;
+                    write!(out, "{}: ", Quoted(self.program.name(*name)))?;
                     self.describe_node(out, node)?;
                 }
                 Member::Junction { kind, patterns } => {
@@ -127,7 +168,7 @@ impl Program {
                         Junction::And => "all of (",
                         Junction::Nor => "none of (",
                     })?;
-                    for (index, pattern) in self.patterns[*patterns].iter().enumerate() {
+                    for (index, pattern) in self.program.patterns[*patterns].iter().enumerate() {
                         if index > 0 {
                             out.write_str(", ")?;
                         }

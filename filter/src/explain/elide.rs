@@ -4,10 +4,9 @@ use std::fmt::{self, Write as _};
 
 use serde_json::Value;
 
-use crate::document::Written;
-use crate::json::Kind;
-use crate::matcher::Subject;
+use crate::matcher::{Shape, Subject};
 use crate::ops::text::Quoted;
+use crate::scan::{Cached, Raw};
 
 /// The most characters of one value or one expectation.
 const SHOWN: usize = 120;
@@ -50,41 +49,102 @@ pub(super) fn actual<V: Shown>(value: Option<V>) -> String {
 pub(crate) trait Shown: Subject {
     /// Writes the value; of containers nested deeper than `levels` only the size, so that depth costs nothing.
     fn write(self, out: &mut dyn fmt::Write, levels: usize) -> fmt::Result;
+
+    /// Passes the names of an object's fields until `see` returns false.
+    fn names(self, see: &mut dyn FnMut(&str) -> bool);
+
+    /// The place of the value in memory. No other container of the same event is there.
+    fn address(self) -> usize;
 }
 
 impl Shown for &Value {
     fn write(self, out: &mut dyn fmt::Write, levels: usize) -> fmt::Result {
         match self {
             Value::String(text) => write!(out, "{}", Quoted(text)),
-            Value::Array(items) => write_array(out, items.iter(), levels),
+            Value::Array(items) => write_array(out, items.len(), items.iter(), levels),
             Value::Object(map) => {
                 write_object(out, map.iter().map(|(key, value)| (key.as_str(), value)), levels)
             }
             scalar => write!(out, "{scalar}"),
         }
     }
+
+    fn names(self, see: &mut dyn FnMut(&str) -> bool) {
+        if let Value::Object(map) = self {
+            let _ = map.keys().all(|name| see(name));
+        }
+    }
+
+    fn address(self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
 }
 
-impl Shown for Written<'_> {
+impl Shown for Raw<'_> {
     fn write(self, out: &mut dyn fmt::Write, levels: usize) -> fmt::Result {
-        match &self.node.kind {
-            Kind::String(text) => write!(out, "{}", Quoted(text)),
-            Kind::Array(items) => write_array(out, items.iter().map(|item| self.at(item)), levels),
-            Kind::Object(members) => {
-                let members = members.iter().map(|member| (member.key.as_str(), self.at(&member.value)));
-                write_object(out, members, levels)
-            }
-            _ => out.write_str(self.source()),
+        match self.shape() {
+            Shape::Array(items) => write_array(out, items.clone().count(), items, levels),
+            Shape::Object => self.write_object(out, levels),
+            _ if self.is_string() => write!(out, "{}", Quoted(&self.text())),
+            // As it was written; checked bytes are UTF-8.
+            _ => out.write_str(std::str::from_utf8(self.source()).unwrap_or_default()),
         }
+    }
+
+    fn names(self, see: &mut dyn FnMut(&str) -> bool) {
+        self.members(|name, _| see(name));
+    }
+
+    fn address(self) -> usize {
+        self.source().as_ptr().addr()
+    }
+}
+
+impl Shown for Cached<'_, '_, '_> {
+    fn write(self, out: &mut dyn fmt::Write, levels: usize) -> fmt::Result {
+        self.raw().write(out, levels)
+    }
+
+    fn names(self, see: &mut dyn FnMut(&str) -> bool) {
+        self.raw().names(see);
+    }
+
+    fn address(self) -> usize {
+        self.raw().address()
+    }
+}
+
+impl Raw<'_> {
+    fn write_object(self, out: &mut dyn fmt::Write, levels: usize) -> fmt::Result {
+        let mut count = 0;
+        self.members(|_, _| {
+            count += 1;
+            true
+        });
+        match count {
+            0 => return out.write_str("{}"),
+            count if levels == 0 => return write!(out, "{{{count} fields}}"),
+            _ => {}
+        }
+        let mut separator = "{";
+        let mut result = Ok(());
+        self.members(|key, value| {
+            result = write!(out, "{separator}{}: ", Quoted(key)).and_then(|()| value.write(out, levels - 1));
+            separator = ", ";
+            result.is_ok()
+        });
+        result?;
+        out.write_str("}")
     }
 }
 
 fn write_array<V: Shown>(
     out: &mut dyn fmt::Write,
-    items: impl ExactSizeIterator<Item = V>,
+    count: usize,
+    items: impl Iterator<Item = V>,
     levels: usize,
 ) -> fmt::Result {
-    match items.len() {
+    match count {
         0 => return out.write_str("[]"),
         count if levels == 0 => return write!(out, "[{count} elements]"),
         count if count > 4 => write!(out, "{count} elements: ")?,
@@ -140,6 +200,11 @@ impl Path {
             Some(index) => Self(format!("{}[{index}]", self.0)),
             None => Self(format!("{}[…]", self.0)),
         }
+    }
+
+    /// Whether it is that of the event.
+    pub(super) fn is_root(&self) -> bool {
+        self.0.is_empty()
     }
 
     pub(super) fn shown(&self) -> String {

@@ -6,9 +6,11 @@
 
 mod describe;
 mod elide;
+mod hint;
 mod render;
 mod walk;
 
+pub(crate) use elide::Shown;
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 /// An explanation of why an event matches a filter or not.
@@ -79,6 +81,7 @@ pub struct Check {
     actual: String,
     held: bool,
     nearness: Nearness,
+    hint: Option<String>,
 }
 
 /// How near a condition is to holding, from the farthest to the nearest.
@@ -136,6 +139,20 @@ impl Check {
         &self.actual
     }
 
+    /// What the event has in place of what a failed condition asks for: a field in another letter case, an element of an array.
+    /// In words, for people. It is looked for at the first 32 missing fields, because that takes time linear in the object.
+    ///
+    /// ```
+    /// let filter = filter::Filter::parse(r#"{"tags": "urgent"}"#)?;
+    /// let explanation = filter.explain(&serde_json::json!({"tags": ["new", "urgent"]}));
+    /// let check = explanation.checks().next().expect("one condition");
+    /// assert_eq!(check.hint(), Some("an element equals it: $includes looks into arrays"));
+    /// # Ok::<(), filter::FilterError>(())
+    /// ```
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
     /// Whether the condition holds.
     pub fn held(&self) -> bool {
         self.held
@@ -176,8 +193,8 @@ fn distance(entries: &[Entry]) -> (usize, std::cmp::Reverse<Nearness>) {
 }
 
 impl Serialize for Explanation {
-    /// `{"matched", "summary", "conditions": […]}`; a condition is `{"path", "expected", "actual", "held"}`, a group of
-    /// them `{"rule", "held", "conditions"}`.
+    /// `{"matched", "summary", "conditions": […]}`; a condition is `{"path", "expected", "actual", "held"}`, with `"hint"`
+    /// if there is one, a group of them `{"rule", "held", "conditions"}`.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut fields = serializer.serialize_struct("Explanation", 3)?;
         fields.serialize_field("matched", &self.matched)?;
@@ -204,11 +221,15 @@ impl Serialize for Entry {
 
 impl Serialize for Check {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_struct("Check", 4)?;
+        let mut fields = serializer.serialize_struct("Check", 4 + usize::from(self.hint.is_some()))?;
         fields.serialize_field("path", &self.path)?;
         fields.serialize_field("expected", &self.expected)?;
         fields.serialize_field("actual", &self.actual)?;
         fields.serialize_field("held", &self.held)?;
+        match &self.hint {
+            Some(hint) => fields.serialize_field("hint", hint)?,
+            None => fields.skip_field("hint")?,
+        }
         fields.end()
     }
 }

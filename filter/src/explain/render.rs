@@ -42,8 +42,11 @@ fn entries(f: &mut fmt::Formatter<'_>, all: &[Entry], level: usize, unwanted: bo
         let expected_is = if unwanted { "must not be" } else { "expected" };
         write!(f, "{:indent$}{mark} ", "", indent = level * 2)?;
         match entry {
-            Entry::Check(Check { path, actual, expected, .. }) => {
+            Entry::Check(Check { path, actual, expected, hint, .. }) => {
                 writeln!(f, "{path:paths$}  is {actual:actuals$}  {expected_is} {expected}")?;
+                if let Some(hint) = hint {
+                    writeln!(f, "{:indent$}  ({hint})", "", indent = level * 2)?;
+                }
             }
             Entry::Group(group) => {
                 writeln!(f, "{}:", group.rule)?;
@@ -70,8 +73,9 @@ impl fmt::Display for Rule {
 pub(super) fn summary(entries: &[Entry]) -> Option<String> {
     let mut failed = entries.iter().filter(|entry| !entry.held());
     let line = match failed.next()? {
-        Entry::Check(Check { path, actual, expected, .. }) => {
-            format!("{path} is {actual}, expected {expected}")
+        Entry::Check(Check { path, actual, expected, hint, .. }) => {
+            let hint = hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
+            format!("{path} is {actual}, expected {expected}{hint}")
         }
         Entry::Group(Group { rule: Rule::None, entries, .. }) => excluded(entries),
         Entry::Group(group) => summary(&group.entries)?,

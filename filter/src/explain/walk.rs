@@ -1,67 +1,153 @@
 //! The walk that makes an explanation, over the program and the event side by side.
+//!
+//! Conditions are judged by the evaluator. What holds for an object or a junction follows from its entries: judging it again at
+//! each level would take time in proportion to the depth. Where fields are in bytes is remembered, so an object is read once.
 
+use std::cell::{Cell, RefCell};
+
+use super::describe::Words;
 use super::elide::{Path, Shown, actual, elided};
 use super::{Check, Entry, Explanation, Group, Nearness, Rule, distance};
 use crate::ast::Junction;
-use crate::matcher::Shape;
+use crate::dialect::Dialect;
 use crate::matcher::evaluate::Leaves;
-use crate::ops::{Leaf, Literal, View};
-use crate::program::{Condition, Id, Member, Node, Pattern, Program, Run, Test};
+use crate::matcher::{Scope, Shape};
+use crate::ops::{Leaf, Literal, Reference, Spellings, View};
+use crate::program::{Condition, Id, Judge, Member, Node, Pattern, Program, Run, Test};
 
 impl Program {
-    /// Explains the result; linear in the size of the event times the number of conditions.
-    pub(crate) fn explain<V: Shown>(&self, event: V) -> Explanation {
-        let matched = self.matches(event);
-        Explanation { matched, entries: self.explain_pattern(self.root, event, &Path::default()) }
+    /// Explains the result. Linear in the size of the event and the number of conditions, and for an array in the product of its
+    /// size and the number of conditions on it. `numbers` are those of the filter, as it has them.
+    pub(crate) fn explain<V: Shown>(&self, event: V, dialect: Dialect, numbers: Spellings) -> Explanation {
+        match self.long(event).and_then(|raw| self.field_cache(raw)) {
+            Some((cache, root)) => self.explain_here(cache.root(root), dialect, numbers),
+            None => self.explain_here(event, dialect, numbers),
+        }
     }
 
+    pub(crate) fn explain_here<V: Shown>(
+        &self,
+        event: V,
+        dialect: Dialect,
+        numbers: Spellings,
+    ) -> Explanation {
+        self.with_scope(event, |scope| {
+            let find = |to: &Reference| match event.value_at(&to.names).map(|value| (value, value.shape())) {
+                None => Err("missing"),
+                Some((_, Shape::Array(_))) => Err("an array"),
+                Some((_, Shape::Object)) => Err("an object"),
+                Some((scalar, _)) => Ok(actual(Some(scalar))),
+            };
+            let found = self.references.iter().map(find).collect();
+            let words = Words { program: self, found, numbers };
+            let walk = Walk {
+                program: self,
+                dialect,
+                scope,
+                words,
+                hints: Cell::new(HINTS),
+                shown: RefCell::default(),
+            };
+            let matched = self.matches_here(event);
+            let entries = match self.root {
+                Judge::Pattern(root) => walk.pattern(root, event, &Path::default()),
+                Judge::Any(conditions) => {
+                    vec![walk.conditions(&Node::Any(conditions), conditions, Some(event), &Path::default())]
+                }
+            };
+            Explanation { matched, entries }
+        })
+    }
+}
+
+/// A program and what is the same for all of its parts.
+pub(super) struct Walk<'p, V> {
+    pub(super) program: &'p Program,
+    pub(super) dialect: Dialect,
+    pub(super) scope: Scope<'p, V>,
+    words: Words<'p>,
+    /// How many more missing fields get a hint.
+    hints: Cell<usize>,
+    /// The texts of some arrays and objects, by address: many conditions may be about the same one.
+    shown: RefCell<Vec<(usize, String)>>,
+}
+
+/// The most missing fields for which an explanation looks for a hint, which takes time linear in their object.
+const HINTS: usize = 32;
+
+/// The most texts of arrays and objects that are kept.
+const KEPT: usize = 8;
+
+/// The value whose fields a pattern names.
+#[derive(Clone, Copy)]
+enum Owner<V> {
+    Object(V),
+    /// A value without fields, or none.
+    Other(Option<V>),
+}
+
+impl<V: Copy> Owner<V> {
+    fn object(self) -> Option<V> {
+        match self {
+            Self::Object(object) => Some(object),
+            Self::Other(_) => None,
+        }
+    }
+}
+
+impl<V: Shown> Walk<'_, V> {
     /// Explains a pattern on a present value.
-    fn explain_pattern<V: Shown>(&self, id: Id<Pattern>, value: V, path: &Path) -> Vec<Entry> {
-        let pattern = &self.patterns[id];
+    fn pattern(&self, id: Id<Pattern>, value: V, path: &Path) -> Vec<Entry> {
+        let pattern = &self.program.patterns[id];
         match value.shape() {
             Shape::Null if pattern.members.is_empty() => Vec::new(),
             Shape::Null => vec![self.no_object(id, Some(value), path)],
-            Shape::Object => self.explain_members(pattern, Some(value), path),
-            Shape::Scalar | Shape::Array(_) => self.explain_members::<V>(pattern, None, path),
+            Shape::Object => self.members(pattern, Owner::Object(value), path),
+            Shape::Scalar | Shape::Array(_) => self.members(pattern, Owner::Other(Some(value)), path),
         }
     }
 
     /// A missing value or null: the pattern's members are not applied.
-    fn no_object<V: Shown>(&self, pattern: Id<Pattern>, value: Option<V>, path: &Path) -> Entry {
+    fn no_object(&self, pattern: Id<Pattern>, value: Option<V>, path: &Path) -> Entry {
         Entry::Check(Check {
             path: path.shown(),
-            expected: elided(|out| self.describe_node(out, &Node::Nested(pattern))),
-            actual: actual(value),
+            expected: elided(|out| self.words.describe_node(out, &Node::Nested(pattern))),
+            actual: self.actual(value),
             held: false,
             nearness: if value.is_some() { Nearness::Null } else { Nearness::Missing },
+            hint: None,
         })
     }
 
-    fn explain_members<V: Shown>(&self, pattern: &Pattern, object: Option<V>, path: &Path) -> Vec<Entry> {
+    fn members(&self, pattern: &Pattern, owner: Owner<V>, path: &Path) -> Vec<Entry> {
+        let object = owner.object();
         let mut entries = Vec::new();
-        for member in &self.members[pattern.members] {
+        for member in &self.program.members[pattern.members] {
             match member {
                 Member::Field { name, node } => {
-                    let name = self.name(*name);
+                    let name = self.program.name(*name);
                     let value = object.and_then(|object| object.field(name));
-                    entries.extend(self.explain_node(node, value, &path.field(name)));
+                    let mut of_field = self.node(node, value, &path.field(name));
+                    if value.is_none() {
+                        self.add_hint(&mut of_field, name, node, owner, path);
+                    }
+                    entries.append(&mut of_field);
                 }
                 Member::Junction { kind, patterns } => {
-                    let alternatives = self.patterns[*patterns]
+                    let alternatives = self.program.patterns[*patterns]
                         .iter()
-                        .map(|pattern| all_of(self.explain_members(pattern, object, path)))
+                        .map(|pattern| all_of(self.members(pattern, owner, path)))
                         .collect();
                     let mut alternatives = ordered(alternatives);
-                    let rule = match kind {
-                        Junction::Or => Rule::Any,
-                        Junction::And => Rule::All,
+                    let (rule, held) = match kind {
+                        Junction::Or => (Rule::Any, alternatives.iter().any(Entry::held)),
+                        Junction::And => (Rule::All, alternatives.iter().all(Entry::held)),
                         Junction::Nor => {
                             // The entries that must not hold but do, first.
                             alternatives.sort_by_key(|entry| !entry.held());
-                            Rule::None
+                            (Rule::None, !alternatives.iter().any(Entry::held))
                         }
                     };
-                    let held = self.member(member, object);
                     entries.push(Entry::Group(Group { rule, held, entries: alternatives }));
                 }
             }
@@ -69,43 +155,93 @@ impl Program {
         ordered(entries)
     }
 
-    fn explain_node<V: Shown>(&self, node: &Node, value: Option<V>, path: &Path) -> Vec<Entry> {
-        let held = self.node(node, value);
+    fn node(&self, node: &Node, value: Option<V>, path: &Path) -> Vec<Entry> {
         match *node {
             Node::Nested(pattern) => match value.map(|value| (value, value.shape())) {
-                None | Some((_, Shape::Null)) if self.patterns[pattern].members.is_empty() => Vec::new(),
+                None | Some((_, Shape::Null)) if self.program.patterns[pattern].members.is_empty() => {
+                    Vec::new()
+                }
                 None | Some((_, Shape::Null)) => vec![self.no_object(pattern, value, path)],
                 Some((array, Shape::Array(items))) => {
-                    vec![self.explain_elements(node, pattern, items, held, array, path)]
+                    vec![self.elements(node, pattern, items, array, path)]
                 }
-                Some((value, _)) => self.explain_pattern(pattern, value, path),
+                Some((value, _)) => self.pattern(pattern, value, path),
             },
             Node::NestedScalars { pattern, .. } => match value.map(|value| (value, value.shape())) {
-                Some((_, Shape::Object)) => self.explain_members(&self.patterns[pattern], value, path),
-                Some((array, Shape::Array(_))) => {
-                    vec![self.explain_elements(node, pattern, Leaves::of(value), held, array, path)]
+                Some((object, Shape::Object)) => {
+                    self.members(&self.program.patterns[pattern], Owner::Object(object), path)
                 }
-                _ => self.explain_members::<V>(&self.patterns[pattern], None, path),
+                Some((array, Shape::Array(_))) => {
+                    vec![self.elements(node, pattern, Leaves::of(value), array, path)]
+                }
+                Some((scalar, Shape::Scalar)) => {
+                    self.members(&self.program.patterns[pattern], Owner::Other(Some(scalar)), path)
+                }
+                _ => self.members(&self.program.patterns[pattern], Owner::Other(None), path),
             },
             Node::Any(conditions) | Node::All(conditions) | Node::Scalars { conditions, .. } => {
-                vec![Entry::Check(Check {
-                    path: path.shown(),
-                    expected: elided(|out| self.describe_node(out, node)),
-                    actual: actual(value),
-                    held,
-                    nearness: if held { Nearness::Held } else { self.nearness(conditions, value) },
-                })]
+                vec![self.conditions(node, conditions, value, path)]
             }
         }
     }
 
+    fn conditions(&self, node: &Node, conditions: Run<Condition>, value: Option<V>, path: &Path) -> Entry {
+        let held = self.program.node(node, value, self.scope);
+        let of_scalars = matches!(node, Node::Scalars { .. });
+        let container = value.is_some_and(|value| matches!(value.shape(), Shape::Array(_) | Shape::Object));
+        Entry::Check(Check {
+            path: path.shown(),
+            expected: elided(|out| match of_scalars && container {
+                true => self.words.describe_scalars(out, conditions),
+                false => self.words.describe_node(out, node),
+            }),
+            actual: self.actual(value),
+            held,
+            nearness: if held { Nearness::Held } else { self.nearness(conditions, value) },
+            hint: if held || of_scalars { None } else { self.hint_of_array(node, conditions, value) },
+        })
+    }
+
+    /// A value, or "missing".
+    fn actual(&self, value: Option<V>) -> String {
+        let container = value.filter(|value| matches!(value.shape(), Shape::Array(_) | Shape::Object));
+        let Some(container) = container else { return actual(value) };
+        let mut shown = self.shown.borrow_mut();
+        let address = container.address();
+        if let Some((_, text)) = shown.iter().find(|(other, _)| *other == address) {
+            return text.clone();
+        }
+        let text = actual(value);
+        if shown.len() == KEPT {
+            shown.remove(0);
+        }
+        shown.push((address, text.clone()));
+        text
+    }
+
+    /// Adds a hint to the first failed condition on a missing field.
+    fn add_hint(&self, entries: &mut [Entry], name: &str, node: &Node, owner: Owner<V>, path: &Path) {
+        let failed = entries.iter_mut().find_map(|entry| match entry {
+            Entry::Check(check) if !check.held => Some(check),
+            _ => None,
+        });
+        let Some(check) = failed else { return };
+        check.hint = match owner {
+            Owner::Object(object) => {
+                let Some(left) = self.hints.get().checked_sub(1) else { return };
+                self.hints.set(left);
+                self.hint_of_missing(name, node, object, path)
+            }
+            Owner::Other(value) => value.map(|value| self.hint_of_no_object(value, path)),
+        };
+    }
+
     /// Explains a nested pattern on an array by the element that matches, or the one nearest to a match.
-    fn explain_elements<V: Shown>(
+    fn elements(
         &self,
         node: &Node,
         pattern: Id<Pattern>,
         elements: impl Iterator<Item = V>,
-        held: bool,
         array: V,
         path: &Path,
     ) -> Entry {
@@ -118,11 +254,16 @@ impl Program {
         let mut count = 0;
         for (index, element) in elements.enumerate() {
             count += 1;
-            let entries = self.explain_pattern(pattern, element, &path.element(flat.then_some(index)));
+            let entries = self.pattern(pattern, element, &path.element(flat.then_some(index)));
             if nearest.as_ref().is_none_or(|(_, best)| distance(&entries) < distance(best)) {
                 nearest = Some((index, entries));
             }
         }
+        let held = match node {
+            // Which elements count depends on the others.
+            Node::NestedScalars { .. } => self.program.node(node, Some(array), self.scope),
+            _ => nearest.as_ref().is_some_and(|(_, entries)| entries.iter().all(Entry::held)),
+        };
         match nearest {
             Some((index, entries)) if entries.iter().all(Entry::held) == held => Entry::Group(Group {
                 rule: Rule::Element { path: path.element(flat.then_some(index)).shown(), count },
@@ -132,19 +273,20 @@ impl Program {
             // No element decides: the array is empty, or no element has a field of the pattern.
             _ => Entry::Check(Check {
                 path: path.shown(),
-                expected: elided(|out| self.describe_node(out, node)),
-                actual: actual(Some(array)),
+                expected: elided(|out| self.words.describe_node(out, node)),
+                actual: self.actual(Some(array)),
                 held,
                 nearness: if held { Nearness::Held } else { Nearness::OtherType },
+                hint: None,
             }),
         }
     }
 
-    fn nearness<V: Shown>(&self, conditions: Run<Condition>, value: Option<V>) -> Nearness {
+    fn nearness(&self, conditions: Run<Condition>, value: Option<V>) -> Nearness {
         match value {
             None => Nearness::Missing,
             Some(value) if matches!(value.shape(), Shape::Null) => Nearness::Null,
-            Some(value) if self.conditions[conditions].iter().any(|c| self.wants(c, value)) => {
+            Some(value) if self.program.conditions[conditions].iter().any(|c| self.wants(c, value)) => {
                 Nearness::OtherValue
             }
             Some(_) => Nearness::OtherType,
@@ -152,10 +294,10 @@ impl Program {
     }
 
     /// Whether a condition can hold for values of this type.
-    fn wants<V: Shown>(&self, condition: &Condition, value: V) -> bool {
+    fn wants(&self, condition: &Condition, value: V) -> bool {
         let array = is_array(value);
-        self.tests[condition.tests].iter().all(|test| match *test {
-            Test::Leaf(leaf) => match &self.leaves[leaf] {
+        self.program.tests[condition.tests].iter().all(|test| match *test {
+            Test::Leaf(leaf) => match &self.program.leaves[leaf] {
                 Leaf::Equals(literal) => same_type(literal, value),
                 Leaf::OneOf(literals) => literals.iter().any(|literal| same_type(literal, value)),
                 Leaf::Includes(_) => array,
@@ -163,6 +305,11 @@ impl Program {
                 Leaf::Exists(_) | Leaf::IsNull(_) | Leaf::AnythingBut(_) | Leaf::Not(_) => true,
                 _ => value.with_view(|view| matches!(view, View::String(_))),
             },
+            Test::Reference(id) => {
+                let reference = &self.program.references[id];
+                let other = self.scope.scalar(id, &reference.names);
+                other.is_some_and(|other| other.with_view(|a| value.with_view(|b| is_of_same_type(a, b))))
+            }
             Test::Size(_) | Test::Some(_) | Test::Every(_) => array,
             Test::All(_) | Test::None(_) | Test::But(_) | Test::NoneOf(_) => true,
         })
@@ -174,15 +321,18 @@ fn is_array<V: Shown>(value: V) -> bool {
 }
 
 fn same_type<V: Shown>(literal: &Literal, value: V) -> bool {
-    value.with_view(|view| {
-        matches!(
-            (literal, view),
-            (Literal::Null, View::Null)
-                | (Literal::Bool(_), View::Bool(_))
-                | (Literal::Number(_), View::Number(_))
-                | (Literal::String(_), View::String(_))
-        )
-    })
+    value.with_view(|view| is_of_same_type(literal.view(), view))
+}
+
+/// Whether two values are scalars of one type.
+fn is_of_same_type(a: View<'_>, b: View<'_>) -> bool {
+    matches!(
+        (a, b),
+        (View::Null, View::Null)
+            | (View::Bool(_), View::Bool(_))
+            | (View::Number(_), View::Number(_))
+            | (View::String(_), View::String(_))
+    )
 }
 
 /// A single entry for conditions that must all hold.

@@ -37,6 +37,9 @@ impl Parser<'_> {
         let length = word_length.max(character.len_utf8());
         let found = if length <= 40 { &rest[..length] } else { "a long word" };
         let help = match (character, found) {
+            _ if self.open.is_empty() && expected == "a value" && self.foreign().is_some() => {
+                self.foreign().map(str::to_owned)
+            }
             ('\'', _) => Some("JSON quotes with \", not with '".to_owned()),
             ('/' | '#', _) => Some("JSON has no comments: remove it".to_owned()),
             (_, "True" | "False" | "None" | "TRUE" | "FALSE" | "NULL" | "undefined" | "nil") => {
@@ -72,6 +75,34 @@ impl Parser<'_> {
         }
     }
 
+    /// The help for a text in another language.
+    pub(super) fn foreign(&self) -> Option<&'static str> {
+        let text = self.text.trim_start();
+        let line = text.lines().next().unwrap_or_default();
+        let word = line.find(|c: char| !c.is_alphanumeric() && c != '_' && c != '-').unwrap_or(line.len());
+        let after = &line[word..];
+        let numeric = text.trim_start_matches('.').starts_with(|c: char| c.is_ascii_digit());
+        if (text.starts_with(['.', '|']) && !numeric)
+            || (matches!(&line[..word], "select" | "map" | "any" | "all") && after.starts_with('('))
+        {
+            return Some("this is JSON, not a jq program: for `.a.b == 1` write {\"a\": {\"b\": 1}}");
+        }
+        if line.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("select ")) {
+            return Some("this is JSON, not SQL: in a filter `WHERE a = 1` is {\"a\": 1}");
+        }
+        let path = line.find(|c: char| !c.is_alphanumeric() && !"_-.$[]@".contains(c)).unwrap_or(line.len());
+        let compared = ["=", "!=", "<", ">", "in ", "IN ", "like ", "LIKE "];
+        if line.starts_with(['$', '@']) || (path > 0 && begins_with(line[path..].trim_start(), &compared)) {
+            return Some(
+                "this is JSON, not an expression: in a filter `a == 1` is {\"a\": 1}, and `a.b > 1` is {\"a\": {\"b\": {\"$gt\": 1}}}",
+            );
+        }
+        let is_yaml = line == "---"
+            || (word > 0 && (after == ":" || after.starts_with(": ")))
+            || line.starts_with("- ");
+        is_yaml.then_some("this is JSON, not YAML: for `a: 1` write {\"a\": 1}")
+    }
+
     pub(super) fn error(&self, message: impl Into<String>, span: Span) -> JsonError {
         let mut pointer = Pointer::default();
         for frame in &self.open {
@@ -89,4 +120,8 @@ impl Parser<'_> {
 pub(super) fn visible(text: &str) -> String {
     let invisible = |c: char| c.is_control() || c == '\u{feff}';
     text.chars().map(|c| if invisible(c) { c.escape_unicode().to_string() } else { c.to_string() }).collect()
+}
+
+fn begins_with(text: &str, beginnings: &[&str]) -> bool {
+    beginnings.iter().any(|beginning| text.starts_with(beginning))
 }

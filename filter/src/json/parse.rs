@@ -82,7 +82,7 @@ pub(crate) fn parse_event(bytes: &[u8], depth: usize) -> Result<(&str, Node), Js
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let at = error.valid_up_to();
         let end = at + error.error_len().unwrap_or(bytes.len() - at);
-        JsonError::new("invalid UTF-8", Span { start: at, end }, bytes).with_help("JSON is UTF-8")
+        JsonError::new("invalid UTF-8", Span { start: at, end }, bytes).with_help(encoding_help(bytes))
     })?;
     let mut parser = Parser::new(text, depth);
     let node = parser.value()?;
@@ -301,5 +301,21 @@ impl<'t> Parser<'t> {
 
     pub(super) fn span(&self, start: usize) -> Span {
         Span { start, end: self.at }
+    }
+}
+/// The help for bytes that are not UTF-8: the compression or encoding that their beginning shows, and the program that undoes it.
+///
+/// ```
+/// assert!(filter::json::encoding_help(b"\x1F\x8B\x08").contains("gzip -dc"));
+/// ```
+pub fn encoding_help(bytes: &[u8]) -> &'static str {
+    match bytes {
+        [0x1F, 0x8B, ..] => "this is gzip: decompress it first, as with `gzip -dc`",
+        [0x28, 0xB5, 0x2F, 0xFD, ..] => "this is Zstandard: decompress it first, as with `zstd -dc`",
+        [b'B', b'Z', b'h', ..] => "this is bzip2: decompress it first, as with `bzip2 -dc`",
+        [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => {
+            "this is UTF-16: convert it first, as with `iconv -f UTF-16 -t UTF-8`"
+        }
+        _ => "JSON is UTF-8",
     }
 }

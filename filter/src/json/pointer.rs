@@ -23,6 +23,11 @@ impl<'n> Pointer<'n> {
         Self { prefix, steps: Vec::with_capacity(8) }
     }
 
+    /// The number of steps, without those of the other document.
+    pub(crate) fn depth(&self) -> usize {
+        self.steps.len()
+    }
+
     /// One member further down.
     pub(crate) fn key(&mut self, key: &'n str) {
         self.steps.push(Step::Key(key));

@@ -11,39 +11,33 @@ use crate::diagnostic::Span;
 impl Parser<'_> {
     pub(super) fn number(&mut self) -> Result<Number, JsonError> {
         let start = self.at;
-        let negative = self.eat(b'-');
-        match self.peek() {
-            Some(b'0') => {
-                self.at += 1;
-                if matches!(self.peek(), Some(b'0'..=b'9')) {
-                    self.digits();
-                    let message =
-                        format!("the number {} begins with a zero", elided(&self.text[start..self.at]));
-                    return Err(self.error(message, self.span(start)).with_help("remove the zero"));
+        let numeral = match lex::numeral(self.text.as_bytes(), start) {
+            Ok(numeral) => numeral,
+            Err(missing) => {
+                self.at = missing;
+                let has_begun = self.text[start..missing].contains(|letter: char| letter.is_ascii_digit());
+                // Not a number: perhaps another language.
+                if !has_begun && self.open.is_empty() && self.foreign().is_some() {
+                    self.at = start;
+                    return Err(self.unexpected("a value"));
                 }
+                return Err(self.unexpected("a digit"));
             }
-            Some(b'1'..=b'9') => self.digits(),
-            _ => return Err(self.unexpected("a digit")),
-        }
-        let mut integer = true;
-        if self.eat(b'.') {
-            integer = false;
-            self.at_least_one_digit()?;
-        }
-        if matches!(self.peek(), Some(b'e' | b'E')) {
-            integer = false;
-            self.at += 1;
-            if matches!(self.peek(), Some(b'+' | b'-')) {
+        };
+        self.at = numeral.end;
+        if self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
+            while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
                 self.at += 1;
             }
-            self.at_least_one_digit()?;
+            let message = format!("the number {} begins with a zero", elided(&self.text[start..self.at]));
+            return Err(self.error(message, self.span(start)).with_help("remove the zero"));
         }
         let text = &self.text[start..self.at];
-        if integer && !negative {
+        if numeral.is_integer && !text.starts_with('-') {
             if let Ok(number) = text.parse::<u64>() {
                 return Ok(number.into());
             }
-        } else if integer && text != "-0" {
+        } else if numeral.is_integer && text != "-0" {
             // -0 stays a float, as in serde_json: no integer has that sign.
             if let Ok(number) = text.parse::<i64>() {
                 return Ok(number.into());
@@ -53,20 +47,6 @@ impl Parser<'_> {
             let message = format!("the number {} is beyond the range of 64-bit floats", elided(text));
             self.error(message, self.span(start)).with_help("the greatest number is about 1.8e308")
         })
-    }
-
-    fn digits(&mut self) {
-        while matches!(self.peek(), Some(b'0'..=b'9')) {
-            self.at += 1;
-        }
-    }
-
-    fn at_least_one_digit(&mut self) -> Result<(), JsonError> {
-        if !matches!(self.peek(), Some(b'0'..=b'9')) {
-            return Err(self.unexpected("a digit"));
-        }
-        self.digits();
-        Ok(())
     }
 
     /// A string, from its opening quote to its closing one.

@@ -7,11 +7,24 @@ use std::cmp::Ordering;
 
 use crate::ast::{Condition, Test, TestKind};
 use crate::ops::number::Bound;
-use crate::ops::{Leaf, Literal, Num, Range};
+use crate::ops::{Comparison, Leaf, Literal, Num, Range};
 
 /// The most literals that are compared with each other. Longer lists are hardly mistakes, and comparing them would take
 /// quadratic time.
 const COMPARED: usize = 32;
+
+/// How many more levels of operators in operators are looked into. What is below them counts as unknown: each level is looked at
+/// by the warnings of those above it, so without a bound a deep filter would take quadratic time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Levels(u8);
+
+impl Levels {
+    pub(super) const ALL: Self = Self(6);
+
+    fn below(self) -> Option<Self> {
+        self.0.checked_sub(1).map(Self)
+    }
+}
 
 /// A set of types of values, `true` and `false` being types of their own.
 pub(super) type Types = u8;
@@ -88,30 +101,36 @@ impl<'t> Upper<'t> {
         Self::of_types(self.types | other.types)
     }
 
-    pub(super) fn of_tests(tests: &'t [Test<'_>]) -> Self {
-        tests.iter().fold(Self::everything(), |all, test| all.and(&Self::of_test(test)))
+    pub(super) fn of_tests(tests: &'t [Test<'_>], levels: Levels) -> Self {
+        tests.iter().fold(Self::everything(), |all, test| all.and(&Self::of_test(test, levels)))
     }
 
-    pub(super) fn of_all(conditions: &'t [Condition<'_>]) -> Self {
-        conditions.iter().fold(Self::everything(), |all, c| all.and(&Self::of_tests(&c.tests)))
+    pub(super) fn of_all(conditions: &'t [Condition<'_>], levels: Levels) -> Self {
+        conditions.iter().fold(Self::everything(), |all, c| all.and(&Self::of_tests(&c.tests, levels)))
     }
 
-    fn of_any(conditions: &'t [Condition<'_>]) -> Self {
-        conditions.iter().fold(Self::of_types(0), |any, c| any.or(&Self::of_tests(&c.tests)))
+    fn of_any(conditions: &'t [Condition<'_>], levels: Levels) -> Self {
+        conditions.iter().fold(Self::of_types(0), |any, c| any.or(&Self::of_tests(&c.tests, levels)))
     }
 
-    pub(super) fn of_test(test: &'t Test<'_>) -> Self {
+    pub(super) fn of_test(test: &'t Test<'_>, levels: Levels) -> Self {
+        let Some(levels) = levels.below() else { return Self::everything() };
         match &test.kind {
             TestKind::Leaf(leaf) => Self::of_leaf(leaf),
+            TestKind::Reference(reference) => Self::of_types(match reference.comparison {
+                Comparison::Equal => SCALARS & !MISSING,
+                _ => NUMBER | STRING,
+            }),
+            TestKind::IgnoreCase(tests) => Self::of_tests(tests, levels),
             TestKind::Size(tests) => {
                 let lengths = Self::of_numbers(Range::above(Num::Int(0), true));
-                let possible = lengths.and(&Self::of_tests(tests));
+                let possible = lengths.and(&Self::of_tests(tests, levels));
                 Self::of_types(if possible.is_empty() || !holds_an_integer(tests) { 0 } else { ARRAY })
             }
             TestKind::Some(_) | TestKind::Every(_) => Self::of_types(ARRAY),
-            TestKind::All(conditions) => Self::of_all(conditions),
-            TestKind::None(conditions) => Self::of_types(!Lower::of_any(conditions).types),
-            TestKind::But(tests) => Self::of_types(!Lower::of_tests(tests).types),
+            TestKind::All(conditions) => Self::of_all(conditions, levels),
+            TestKind::None(conditions) => Self::of_types(!Lower::of_any(conditions, levels).types),
+            TestKind::But(tests) => Self::of_types(!Lower::of_tests(tests, levels).types),
             TestKind::NoneOf(_) => Self::of_types(SCALARS & !MISSING),
         }
     }
@@ -164,17 +183,20 @@ impl<'t> Lower<'t> {
     }
 
     /// The intersection of all tests; for several tests only the types that all of them cover.
-    fn of_tests(tests: &'t [Test<'_>]) -> Self {
+    fn of_tests(tests: &'t [Test<'_>], levels: Levels) -> Self {
         match tests {
-            [only] => Self::of_test(only),
-            many => Self::of_types(many.iter().fold(EVERYTHING, |all, test| all & Self::of_test(test).types)),
+            [only] => Self::of_test(only, levels),
+            many => {
+                let types = many.iter().map(|test| Self::of_test(test, levels).types);
+                Self::of_types(types.fold(EVERYTHING, |all, types| all & types))
+            }
         }
     }
 
-    pub(super) fn of_any(conditions: &'t [Condition<'_>]) -> Self {
+    pub(super) fn of_any(conditions: &'t [Condition<'_>], levels: Levels) -> Self {
         let mut any = Self::default();
         for condition in conditions {
-            let one = Self::of_tests(&condition.tests);
+            let one = Self::of_tests(&condition.tests, levels);
             any.types |= one.types;
             any.ranges.extend(one.ranges);
             if any.equal.len() < COMPARED {
@@ -197,17 +219,20 @@ impl<'t> Lower<'t> {
         any
     }
 
-    fn of_test(test: &'t Test<'_>) -> Self {
+    fn of_test(test: &'t Test<'_>, levels: Levels) -> Self {
+        let Some(levels) = levels.below() else { return Self::default() };
         match &test.kind {
             TestKind::Leaf(leaf) => Self::of_leaf(leaf),
+            TestKind::Reference(_) => Self::default(),
+            TestKind::IgnoreCase(tests) => Self::of_tests(tests, levels),
             TestKind::Size(_) | TestKind::Some(_) | TestKind::Every(_) | TestKind::NoneOf(_) => {
                 Self::default()
             }
             TestKind::All(conditions) => Self::of_types(
-                conditions.iter().fold(EVERYTHING, |all, c| all & Self::of_tests(&c.tests).types),
+                conditions.iter().fold(EVERYTHING, |all, c| all & Self::of_tests(&c.tests, levels).types),
             ),
-            TestKind::None(conditions) => Self::of_types(!Upper::of_any(conditions).types),
-            TestKind::But(tests) => Self::of_types(!Upper::of_tests(tests).types),
+            TestKind::None(conditions) => Self::of_types(!Upper::of_any(conditions, levels).types),
+            TestKind::But(tests) => Self::of_types(!Upper::of_tests(tests, levels).types),
         }
     }
 
@@ -232,6 +257,10 @@ impl<'t> Lower<'t> {
             Leaf::StartsWith(text) | Leaf::EndsWith(text) if text.is_empty() => Self::of_types(STRING),
             Leaf::Contains(part) if part.text().is_empty() => Self::of_types(STRING),
             Leaf::Wildcard(wildcard) if wildcard.is_any() => Self::of_types(STRING),
+            Leaf::FoldedPrefix(text) | Leaf::FoldedSuffix(text) if text.source().is_empty() => {
+                Self::of_types(STRING)
+            }
+            Leaf::FoldedSearch(search) if search.is_any() => Self::of_types(STRING),
             _ => Self::default(),
         }
     }

@@ -5,19 +5,44 @@
 
 mod cover;
 
-use cover::{EVERYTHING, Lower, MISSING, SCALARS, Upper};
+use cover::{EVERYTHING, Levels, Lower, MISSING, SCALARS, Upper};
 
 use crate::ast::{
-    Condition, Conditions, Judge, Junction, MemberKind, Node, Pattern, Quantifier, Reach, Test, TestKind,
+    self, Condition, Conditions, Judge, Junction, MemberKind, Node, Pattern, Quantifier, Reach, Test,
+    TestKind,
 };
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::dialect::Context;
 use crate::ops::text::Quoted;
-use crate::ops::{Leaf, Range};
+use crate::ops::{Leaf, Literal, Range};
 
 /// Adds warnings about a valid tree to the context; linear in the size of the tree, except for sorting.
-pub(crate) fn check<'n>(tree: &Pattern<'n>, context: &mut Context<'n>) {
-    pattern(tree, context);
+pub(crate) fn check<'n>(tree: &Judge<'n>, span: Option<Span>, context: &mut Context<'n>) {
+    match tree {
+        Judge::Pattern(tree) => pattern(tree, context),
+        Judge::Conditions { listed, items } => {
+            let whole = Any { items, listed: *listed, reach: Reach::Value, subject: Subject::Event };
+            any(&whole, span, context);
+        }
+    }
+}
+
+/// Conditions of which any must hold.
+struct Any<'t, 'n> {
+    items: &'t [Condition<'n>],
+    listed: bool,
+    reach: Reach,
+    subject: Subject,
+}
+
+/// The value that conditions are about.
+#[derive(Clone, Copy, PartialEq)]
+enum Subject {
+    Field,
+    /// Is never missing.
+    Element,
+    /// Is never missing.
+    Event,
 }
 
 fn pattern<'n>(tree: &Pattern<'n>, context: &mut Context<'n>) {
@@ -71,30 +96,46 @@ fn field<'n>(node: &Node<'n>, span: Option<Span>, context: &mut Context<'n>) {
     match node {
         Node::Nested { pattern: nested, .. } => pattern(nested, context),
         Node::Conditions(all) => match all.quantifier {
-            Quantifier::Any => any(all, span, context),
+            Quantifier::Any => {
+                let Conditions { reach, listed, items, .. } = all;
+                any(&Any { items, listed: *listed, reach: *reach, subject: Subject::Field }, span, context);
+            }
             Quantifier::All => all_of(all, span, context),
         },
     }
 }
 
 /// Any-of conditions.
-fn any<'n>(conditions: &Conditions<'n>, span: Option<Span>, context: &mut Context<'n>) {
-    if is_a_literal(&conditions.items) {
+fn any<'n>(conditions: &Any<'_, 'n>, span: Option<Span>, context: &mut Context<'n>) {
+    if is_a_literal(conditions.items) {
         return;
     }
-    let universe = match conditions.reach {
-        Reach::Value => EVERYTHING,
-        Reach::Scalars => SCALARS,
+    let universe = match (conditions.reach, conditions.subject) {
+        (Reach::Value, Subject::Field) => EVERYTHING,
+        (Reach::Value, Subject::Element | Subject::Event) => EVERYTHING & !MISSING,
+        (Reach::Scalars, _) => SCALARS,
     };
-    let mut lower = Lower::of_any(&conditions.items);
-    if conditions.reach == Reach::Scalars && !conditions.holds_if_missing() {
+    let mut lower = Lower::of_any(conditions.items, Levels::ALL);
+    if conditions.reach == Reach::Scalars && !ast::hold_if_missing(conditions.items) {
         // In that dialect a missing field satisfies only a test for absence.
         lower.types &= !MISSING;
     }
     if lower.types & universe == universe {
-        let diagnostic =
-            Diagnostic::warning("every value satisfies one of these conditions, a missing one too");
-        let help = "conditions in an array are any-of; remove the field, or one of them";
+        let (message, help) = match conditions.subject {
+            Subject::Field => (
+                "every value satisfies one of these conditions, a missing one too",
+                "conditions in an array are any-of; remove the field, or one of them",
+            ),
+            Subject::Element => (
+                "every element satisfies one of these conditions",
+                "conditions in an array are any-of; to ask for an element at all write {\"$size\": {\"$gt\": 0}}",
+            ),
+            Subject::Event => (
+                "every event satisfies one of these conditions",
+                "conditions in an array are any-of; for every event write {}",
+            ),
+        };
+        let diagnostic = Diagnostic::warning(message);
         context.report(span, diagnostic.with_code(Code::AlwaysHolds).with_help(help));
     } else if lower.ranges_meet && conditions.items.len() > 1 {
         let diagnostic =
@@ -102,11 +143,11 @@ fn any<'n>(conditions: &Conditions<'n>, span: Option<Span>, context: &mut Contex
         let diagnostic = diagnostic.with_code(Code::RangeTrap);
         context.report(span, diagnostic.with_help(one_range(conditions)));
     }
-    items(conditions.listed, &conditions.items, context);
+    items(conditions.listed, conditions.items, context);
 }
 
 /// The help line for several ranges: their intersection as one condition, if it is not empty.
-fn one_range(conditions: &Conditions<'_>) -> String {
+fn one_range(conditions: &Any<'_, '_>) -> String {
     let mut both = Range { low: None, high: None };
     for test in conditions.items.iter().flat_map(|condition| &condition.tests) {
         if let TestKind::Leaf(Leaf::Number(range)) = &test.kind {
@@ -145,8 +186,9 @@ fn all_of<'n>(conditions: &Conditions<'n>, span: Option<Span>, context: &mut Con
         context.report(span, diagnostic.with_code(Code::AlwaysHolds).with_help(help));
         return;
     }
-    let alone = conditions.items.iter().any(|condition| Upper::of_tests(&condition.tests).is_empty());
-    if !alone && Upper::of_all(&conditions.items).is_empty() {
+    let alone =
+        conditions.items.iter().any(|condition| Upper::of_tests(&condition.tests, Levels::ALL).is_empty());
+    if !alone && Upper::of_all(&conditions.items, Levels::ALL).is_empty() {
         let diagnostic = Diagnostic::warning("no value satisfies all of these matchers");
         let help = "an array of matchers is all-of here; an array of literals is any-of";
         context.report(span, diagnostic.with_code(Code::NeverHolds).with_help(help));
@@ -172,11 +214,12 @@ fn condition<'n>(condition: &Condition<'n>, context: &mut Context<'n>) {
 fn tests<'n>(tests: &[Test<'n>], span: Option<Span>, context: &mut Context<'n>) {
     let mut possible = Upper::everything();
     for test in tests {
-        let alone = Upper::of_test(test);
+        let alone = Upper::of_test(test, Levels::ALL);
         if alone.is_empty() {
             context.within(test.key, |context| {
                 let message = format!("{} never holds for any value", Quoted(test.key));
-                warn(context, Code::NeverHolds, test.span, &message);
+                let warning = Diagnostic::warning(message).with_code(Code::NeverHolds);
+                context.report(test.span, warning.with_maybe_help(array_of_all(test)));
             });
             possible = Upper::everything();
             break;
@@ -199,6 +242,30 @@ fn tests<'n>(tests: &[Test<'n>], span: Option<Span>, context: &mut Context<'n>) 
     }
 }
 
+/// The help for literals of which a value cannot equal all: an array can have them.
+fn array_of_all(test: &Test<'_>) -> Option<String> {
+    let TestKind::All(conditions) = &test.kind else { return None };
+    if conditions.len() > SHOWN {
+        return None;
+    }
+    let includes = |condition: &Condition<'_>| match condition.tests.as_slice() {
+        [Test { kind: TestKind::Leaf(Leaf::Equals(literal)), .. }] => {
+            let literal = match literal {
+                Literal::String(text) => serde_json::Value::from(&**text).to_string(),
+                other => other.to_string(),
+            };
+            Some(format!("{{\"$includes\": {literal}}}"))
+        }
+        _ => None,
+    };
+    let all: Vec<String> = conditions.iter().map(includes).collect::<Option<_>>()?;
+    let list = Some(all.join(", ")).filter(|list| list.len() <= 20 * SHOWN);
+    list.map(|list| format!("for an array that has all of them write {{\"$all\": [{list}]}}"))
+}
+
+/// The most literals that a help line shows.
+const SHOWN: usize = 8;
+
 /// The conditions in an operator's argument.
 fn argument<'n>(test: &Test<'n>, context: &mut Context<'n>) {
     match &test.kind {
@@ -206,11 +273,15 @@ fn argument<'n>(test: &Test<'n>, context: &mut Context<'n>) {
             let message = format!("{} of nothing always holds", Quoted(test.key));
             warn(context, Code::AlwaysHolds, test.span, &message);
         }
-        TestKind::Leaf(_) | TestKind::NoneOf(_) => {}
+        TestKind::Leaf(_) | TestKind::Reference(_) | TestKind::NoneOf(_) => {}
+        TestKind::IgnoreCase(inner) => tests(inner, test.span, context),
         TestKind::Size(inner) | TestKind::But(inner) => tests(inner, test.span, context),
         TestKind::Some(judge) | TestKind::Every(judge) => match judge {
             Judge::Pattern(nested) => pattern(nested, context),
-            Judge::Conditions { listed, items: conditions } => items(*listed, conditions, context),
+            Judge::Conditions { listed, items } => {
+                let one = Any { items, listed: *listed, reach: Reach::Value, subject: Subject::Element };
+                any(&one, test.span, context);
+            }
         },
         TestKind::All(conditions) | TestKind::None(conditions) => items(true, conditions, context),
     }

@@ -3,39 +3,95 @@
 //! It does not allocate, except for nested arrays in the event-bridge dialect. It recurses over the program, whose depth is
 //! limited, and never over the value, whose depth may not be.
 
+use smallvec::SmallVec;
+
+use super::scope::Scope;
 use super::subject::{Shape, Subject};
 use crate::ast::Junction;
-use crate::ops::{Leaf, Literal, Num, OnArray, View};
+use crate::ops::{Leaf, Literal, Num, OnArray, Reference, View};
 use crate::program::{Condition, Id, Judge, Member, Node, Pattern, Program, Run, Test};
+use crate::scan::{FieldCache, Raw};
+
+/// Up to this many fields are searched for in bytes one by one, which is faster than remembering where they are.
+const FEW_FIELDS: usize = 4;
+
+/// In shorter bytes all fields are searched for one by one.
+const SHORT: usize = 256;
 
 impl Program {
     /// Whether the filter matches an event.
     pub(crate) fn matches<S: Subject>(&self, event: S) -> bool {
-        self.pattern(self.root, event)
+        match self.large(event).and_then(|bytes| self.field_cache(bytes)) {
+            Some((cache, root)) => self.matches_here(cache.root(root)),
+            None => self.matches_here(event),
+        }
+    }
+
+    /// As [`matches`](Self::matches), with the value's own way to find fields.
+    pub(crate) fn matches_here<S: Subject>(&self, event: S) -> bool {
+        self.with_scope(event, |scope| self.judge(&self.root, event, scope))
+    }
+
+    /// The bytes of a value in which it pays to remember where fields are.
+    pub(crate) fn large<'a, S: Subject + 'a>(&self, value: S) -> Option<Raw<'a>> {
+        if self.members.iter().len() + self.references.iter().len() <= FEW_FIELDS {
+            return None;
+        }
+        self.long(value)
+    }
+
+    /// The same, where fields are asked for again and again, however few there are.
+    pub(crate) fn long<'a, S: Subject + 'a>(&self, value: S) -> Option<Raw<'a>> {
+        value.raw().filter(|raw| raw.source().len() > SHORT)
+    }
+
+    /// A cache for the fields that the program names in a value, and the value; `None` if it is longer than 4 GiB.
+    pub(crate) fn field_cache<'d>(&self, value: Raw<'d>) -> Option<(FieldCache<'d, '_>, Raw<'d>)> {
+        Some((FieldCache::new(value.source(), self.name_tree()?)?, value))
+    }
+
+    /// The same for the value that a node is about.
+    pub(crate) fn field_cache_of_node<'d>(
+        &self,
+        node: &Node,
+        value: Raw<'d>,
+    ) -> Option<(FieldCache<'d, '_>, Raw<'d>)> {
+        Some((FieldCache::new(value.source(), self.name_tree_of_node(node)?)?, value))
+    }
+
+    /// Passes the values that the program's references lead to.
+    pub(crate) fn with_scope<S: Subject, R>(&self, event: S, see: impl FnOnce(Scope<'_, S>) -> R) -> R {
+        if self.references.is_empty() || S::FINDS_FIELDS_FAST {
+            return see(Scope::Event(event));
+        }
+        // More references than in any sensible filter take one allocation.
+        let found: SmallVec<[Option<S>; 8]> =
+            self.references.iter().map(|reference| event.scalar_at(&reference.names)).collect();
+        see(Scope::Found(&found))
     }
 
     /// Whether a pattern holds for an existing value.
-    pub(crate) fn pattern<S: Subject>(&self, id: Id<Pattern>, value: S) -> bool {
+    pub(crate) fn pattern<S: Subject>(&self, id: Id<Pattern>, value: S, scope: Scope<'_, S>) -> bool {
         let pattern = &self.patterns[id];
         match value.shape() {
             Shape::Null => pattern.members.is_empty(),
-            Shape::Object => self.members(pattern, Some(value)),
-            Shape::Scalar | Shape::Array(_) => self.members::<S>(pattern, None),
+            Shape::Object => self.members(pattern, Some(value), scope),
+            Shape::Scalar | Shape::Array(_) => self.members::<S>(pattern, None, scope),
         }
     }
 
     /// Whether all members of a pattern hold for an object, or for one without fields.
-    fn members<S: Subject>(&self, pattern: &Pattern, object: Option<S>) -> bool {
-        self.members[pattern.members].iter().all(|member| self.member(member, object))
+    fn members<S: Subject>(&self, pattern: &Pattern, object: Option<S>, scope: Scope<'_, S>) -> bool {
+        self.members[pattern.members].iter().all(|member| self.member(member, object, scope))
     }
 
-    pub(crate) fn member<S: Subject>(&self, member: &Member, object: Option<S>) -> bool {
+    pub(crate) fn member<S: Subject>(&self, member: &Member, object: Option<S>, scope: Scope<'_, S>) -> bool {
         match member {
             Member::Field { name, node } => {
-                self.node(node, object.and_then(|object| object.field(self.name(*name))))
+                self.node(node, object.and_then(|object| object.field(self.name(*name))), scope)
             }
             Member::Junction { kind, patterns } => {
-                let mut verdicts = self.patterns[*patterns].iter().map(|p| self.members(p, object));
+                let mut verdicts = self.patterns[*patterns].iter().map(|p| self.members(p, object, scope));
                 match kind {
                     Junction::Or => verdicts.any(|holds| holds),
                     Junction::And => verdicts.all(|holds| holds),
@@ -45,78 +101,113 @@ impl Program {
         }
     }
 
-    pub(crate) fn node<S: Subject>(&self, node: &Node, value: Option<S>) -> bool {
+    pub(crate) fn node<S: Subject>(&self, node: &Node, value: Option<S>, scope: Scope<'_, S>) -> bool {
         match *node {
-            Node::Any(conditions) => self.any(conditions, value),
-            Node::All(conditions) => self.all(conditions, value),
+            Node::Any(conditions) => self.any(conditions, value, scope),
+            Node::All(conditions) => self.all(conditions, value, scope),
             Node::Scalars { conditions, absent } => {
                 let mut found = false;
                 let holds = scalars(value).any(|scalar| {
                     found = true;
-                    self.any(conditions, Some(scalar))
+                    self.any(conditions, Some(scalar), scope)
                 });
                 if found { holds } else { absent }
             }
             Node::Nested(pattern) => match value.map(|value| (value, value.shape())) {
                 None | Some((_, Shape::Null)) => self.patterns[pattern].members.is_empty(),
-                Some((_, Shape::Array(mut items))) => items.any(|item| self.pattern(pattern, item)),
-                Some((value, _)) => self.pattern(pattern, value),
+                Some((_, Shape::Array(mut items))) => items.any(|item| self.pattern(pattern, item, scope)),
+                Some((value, _)) => self.pattern(pattern, value, scope),
             },
-            Node::NestedScalars { pattern, absent } => self.nested_scalars(pattern, absent, value),
+            Node::NestedScalars { pattern, absent } => self.nested_scalars(pattern, absent, value, scope),
         }
     }
 
-    fn any<S: Subject>(&self, conditions: Run<Condition>, value: Option<S>) -> bool {
-        self.conditions[conditions].iter().any(|condition| self.condition(condition, value))
+    fn any<S: Subject>(&self, conditions: Run<Condition>, value: Option<S>, scope: Scope<'_, S>) -> bool {
+        if let (Some(scalar), [_, _, ..]) = (value, &self.conditions[conditions])
+            && !S::METERED
+            && matches!(scalar.shape(), Shape::Null | Shape::Scalar)
+        {
+            return self.any_for_scalar(conditions, scalar, scope);
+        }
+        self.conditions[conditions].iter().any(|condition| self.condition(condition, value, scope))
     }
 
-    fn all<S: Subject>(&self, conditions: Run<Condition>, value: Option<S>) -> bool {
-        self.conditions[conditions].iter().all(|condition| self.condition(condition, value))
+    /// As [`any`](Self::any), for a scalar, which is read from its bytes once.
+    fn any_for_scalar<S: Subject>(&self, run: Run<Condition>, scalar: S, scope: Scope<'_, S>) -> bool {
+        let any = |view: View<'_>| {
+            let holds = |condition: &Condition| {
+                self.tests[condition.tests].iter().all(|test| self.test_scalar(test, view, scope))
+            };
+            self.conditions[run].iter().any(holds)
+        };
+        scalar.with_view(any)
     }
 
-    pub(crate) fn condition<S: Subject>(&self, condition: &Condition, value: Option<S>) -> bool {
-        self.tests[condition.tests].iter().all(|test| self.test(test, value))
+    fn all<S: Subject>(&self, conditions: Run<Condition>, value: Option<S>, scope: Scope<'_, S>) -> bool {
+        self.conditions[conditions].iter().all(|condition| self.condition(condition, value, scope))
     }
 
-    fn test<S: Subject>(&self, test: &Test, value: Option<S>) -> bool {
+    pub(crate) fn condition<S: Subject>(
+        &self,
+        condition: &Condition,
+        value: Option<S>,
+        scope: Scope<'_, S>,
+    ) -> bool {
+        self.tests[condition.tests].iter().all(|test| self.test(test, value, scope))
+    }
+
+    fn test<S: Subject>(&self, test: &Test, value: Option<S>, scope: Scope<'_, S>) -> bool {
         let elements = || match value.map(Subject::shape) {
             Some(Shape::Array(items)) => Some(items),
             _ => None,
         };
         match *test {
             Test::Leaf(leaf) => holds(&self.leaves[leaf], value),
+            Test::Reference(id) => value.is_some_and(|value| {
+                !matches!(value.shape(), Shape::Array(_) | Shape::Object)
+                    && value.with_view(|view| self.compares(id, view, scope))
+            }),
             Test::Size(tests) => elements().is_some_and(|items| {
                 let length = View::Number(Num::from_usize(items.count()));
-                self.tests[tests].iter().all(|test| self.test_scalar(test, length))
+                self.tests[tests].iter().all(|test| self.test_scalar(test, length, scope))
             }),
             Test::Some(ref judge) => {
-                elements().is_some_and(|mut items| items.any(|item| self.judge(judge, item)))
+                elements().is_some_and(|mut items| items.any(|item| self.judge(judge, item, scope)))
             }
             Test::Every(ref judge) => {
-                elements().is_some_and(|mut items| items.all(|item| self.judge(judge, item)))
+                elements().is_some_and(|mut items| items.all(|item| self.judge(judge, item, scope)))
             }
-            Test::All(conditions) => self.all(conditions, value),
-            Test::None(conditions) => !self.any(conditions, value),
-            Test::But(tests) => !self.tests[tests].iter().all(|test| self.test(test, value)),
+            Test::All(conditions) => self.all(conditions, value, scope),
+            Test::None(conditions) => !self.any(conditions, value, scope),
+            Test::But(tests) => !self.tests[tests].iter().all(|test| self.test(test, value, scope)),
             Test::NoneOf(leaves) => !self.leaves[leaves].iter().any(|leaf| holds(leaf, value)),
         }
     }
 
-    fn judge<S: Subject>(&self, judge: &Judge, element: S) -> bool {
+    fn judge<S: Subject>(&self, judge: &Judge, value: S, scope: Scope<'_, S>) -> bool {
         match *judge {
-            Judge::Pattern(pattern) => self.pattern(pattern, element),
-            Judge::Any(conditions) => self.any(conditions, Some(element)),
+            Judge::Pattern(pattern) => self.pattern(pattern, value, scope),
+            Judge::Any(conditions) => self.any(conditions, Some(value), scope),
         }
     }
 
+    /// Whether a scalar compares as required with the value that a reference leads to.
+    fn compares<S: Subject>(&self, id: Id<Reference>, value: View<'_>, scope: Scope<'_, S>) -> bool {
+        let reference = &self.references[id];
+        let other = scope.scalar(id, &reference.names);
+        other.is_some_and(|other| other.with_view(|other| reference.comparison.holds(value, other)))
+    }
+
     /// A test of the length of an array, which is a scalar but not a JSON value.
-    pub(crate) fn test_scalar(&self, test: &Test, scalar: View<'_>) -> bool {
-        let condition = |c: &Condition| self.tests[c.tests].iter().all(|test| self.test_scalar(test, scalar));
+    pub(crate) fn test_scalar<S: Subject>(&self, test: &Test, scalar: View<'_>, scope: Scope<'_, S>) -> bool {
+        let condition =
+            |c: &Condition| self.tests[c.tests].iter().all(|test| self.test_scalar(test, scalar, scope));
         match *test {
             Test::Leaf(leaf) => self.leaves[leaf].holds(scalar),
+            Test::Reference(id) => self.compares(id, scalar, scope),
             Test::All(conditions) => self.conditions[conditions].iter().all(condition),
             Test::None(conditions) => !self.conditions[conditions].iter().any(condition),
-            Test::But(tests) => !self.tests[tests].iter().all(|test| self.test_scalar(test, scalar)),
+            Test::But(tests) => !self.tests[tests].iter().all(|test| self.test_scalar(test, scalar, scope)),
             Test::NoneOf(leaves) => !self.leaves[leaves].iter().any(|leaf| leaf.holds(scalar)),
             Test::Size(_) | Test::Some(_) | Test::Every(_) => false,
         }
@@ -124,19 +215,31 @@ impl Program {
 
     /// A nested pattern by the rule of the event-bridge dialect: in an array, some element with a scalar at one of the
     /// pattern's paths must match all of the pattern. Without such an element, the array counts as an object without fields.
-    fn nested_scalars<S: Subject>(&self, pattern: Id<Pattern>, absent: bool, value: Option<S>) -> bool {
+    fn nested_scalars<S: Subject>(
+        &self,
+        pattern: Id<Pattern>,
+        absent: bool,
+        value: Option<S>,
+        scope: Scope<'_, S>,
+    ) -> bool {
         match value.map(|value| (value, value.shape())) {
-            Some((object, Shape::Object)) => self.members(&self.patterns[pattern], Some(object)),
-            Some((array, Shape::Array(_))) => self.in_elements(pattern, absent, array).holds,
+            Some((object, Shape::Object)) => self.members(&self.patterns[pattern], Some(object), scope),
+            Some((array, Shape::Array(_))) => self.in_elements(pattern, absent, array, scope).holds,
             _ => absent,
         }
     }
 
-    fn in_elements<S: Subject>(&self, pattern: Id<Pattern>, absent: bool, array: S) -> Joint {
+    fn in_elements<S: Subject>(
+        &self,
+        pattern: Id<Pattern>,
+        absent: bool,
+        array: S,
+        scope: Scope<'_, S>,
+    ) -> Joint {
         let mut seen = false;
         for element in Leaves::of(Some(array)) {
             let Shape::Object = element.shape() else { continue };
-            let joint = self.joint(&self.patterns[pattern], element);
+            let joint = self.joint(&self.patterns[pattern], element, scope);
             seen |= joint.seen;
             if joint.seen && joint.holds {
                 return joint;
@@ -147,23 +250,23 @@ impl Program {
 
     /// Whether an element has a scalar at a path of the pattern, and whether it matches, in one walk: two walks at every
     /// level would take time exponential in the depth.
-    fn joint<S: Subject>(&self, pattern: &Pattern, object: S) -> Joint {
+    fn joint<S: Subject>(&self, pattern: &Pattern, object: S, scope: Scope<'_, S>) -> Joint {
         let mut all = Joint { seen: false, holds: true };
         for member in &self.members[pattern.members] {
-            let joint = self.joint_member(member, object);
+            let joint = self.joint_member(member, object, scope);
             all.seen |= joint.seen;
             all.holds &= joint.holds;
         }
         all
     }
 
-    fn joint_member<S: Subject>(&self, member: &Member, object: S) -> Joint {
+    fn joint_member<S: Subject>(&self, member: &Member, object: S, scope: Scope<'_, S>) -> Joint {
         let (name, node) = match member {
             Member::Field { name, node } => (name, node),
             Member::Junction { kind, patterns } => {
                 let (mut seen, mut any, mut every) = (false, false, true);
                 for pattern in &self.patterns[*patterns] {
-                    let joint = self.joint(pattern, object);
+                    let joint = self.joint(pattern, object, scope);
                     seen |= joint.seen;
                     any |= joint.holds;
                     every &= joint.holds;
@@ -179,11 +282,11 @@ impl Program {
         let value = object.field(self.name(*name));
         match *node {
             Node::NestedScalars { pattern, absent } => match value.map(|value| (value, value.shape())) {
-                Some((object, Shape::Object)) => self.joint(&self.patterns[pattern], object),
-                Some((array, Shape::Array(_))) => self.in_elements(pattern, absent, array),
+                Some((object, Shape::Object)) => self.joint(&self.patterns[pattern], object, scope),
+                Some((array, Shape::Array(_))) => self.in_elements(pattern, absent, array, scope),
                 _ => Joint { seen: false, holds: absent },
             },
-            _ => Joint { seen: scalars(value).next().is_some(), holds: self.node(node, value) },
+            _ => Joint { seen: scalars(value).next().is_some(), holds: self.node(node, value, scope) },
         }
     }
 }
@@ -198,6 +301,7 @@ struct Joint {
 /// Applies one operator to a value.
 pub(crate) fn holds<S: Subject>(leaf: &Leaf, value: Option<S>) -> bool {
     let Some(value) = value else { return leaf.holds(View::Missing) };
+    value.charge(leaf);
     let Shape::Array(mut items) = value.shape() else { return value.with_view(|view| leaf.holds(view)) };
     // A nested array equals no literal.
     let mut equal = |literal: &Literal| items.any(|item| equals(literal, item));

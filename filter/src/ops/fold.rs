@@ -1,13 +1,18 @@
-//! `equals-ignore-case` of the event-bridge dialect: Unicode simple case folding, character by character.
+//! `equals-ignore-case` of the event-bridge dialect and native `$ignoreCase`: Unicode simple case folding, character by
+//! character.
 //!
-//! Simple folding maps each character to one character, so a prefix or suffix is compared without the rest of the text.
+//! Simple folding maps each character to one character, so a prefix or suffix is compared without the rest of the text. A
+//! search folds the whole text first, into memory of the thread that is reused.
 
+use std::cell::RefCell;
 use std::fmt;
 
 use icu_casemap::CaseMapper;
 
+use super::Substring;
 use super::chars::Chars;
 use super::text::Quoted;
+use super::wildcard::{Wildcard, WildcardError};
 
 /// A text, folded once; values are folded during comparison.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,6 +71,96 @@ impl Folded {
     pub(crate) fn source(&self) -> &str {
         &self.source
     }
+}
+
+/// A search in a text whose case does not count.
+#[derive(Clone, Debug)]
+pub(crate) struct FoldedSearch {
+    source: Box<str>,
+    method: Method,
+}
+
+#[derive(Clone, Debug)]
+enum Method {
+    Contains(Substring),
+    Wildcard(Wildcard),
+}
+
+impl FoldedSearch {
+    pub(crate) fn contains(text: &str) -> Self {
+        let folded: String = fold(text).collect();
+        Self { source: text.into(), method: Method::Contains(Substring::new(&folded)) }
+    }
+
+    /// Folding leaves stars and backslashes as they are, and makes no new ones.
+    pub(crate) fn wildcard(pattern: &str) -> Result<Self, WildcardError> {
+        let folded: String = fold(pattern).collect();
+        Ok(Self { source: pattern.into(), method: Method::Wildcard(Wildcard::new(&folded, true)?) })
+    }
+
+    /// Linear in the length of the text.
+    pub(crate) fn matches(&self, text: Chars<'_>) -> bool {
+        with_folded(text, |folded| match &self.method {
+            Method::Contains(part) => part.is_in(folded),
+            Method::Wildcard(pattern) => pattern.matches(folded),
+        })
+    }
+
+    /// What the folded text has to contain, or the pattern that it has to match.
+    pub(crate) fn searched(&self) -> Result<&str, &Wildcard> {
+        match &self.method {
+            Method::Contains(part) => Ok(part.text()),
+            Method::Wildcard(pattern) => Err(pattern),
+        }
+    }
+
+    pub(crate) fn is_wildcard(&self) -> bool {
+        matches!(self.method, Method::Wildcard(_))
+    }
+
+    pub(crate) fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Whether every text matches.
+    pub(crate) fn is_any(&self) -> bool {
+        match &self.method {
+            Method::Contains(part) => part.text().is_empty(),
+            Method::Wildcard(pattern) => pattern.is_any(),
+        }
+    }
+}
+
+impl PartialEq for FoldedSearch {
+    fn eq(&self, other: &Self) -> bool {
+        self.source == other.source
+            && std::mem::discriminant(&self.method) == std::mem::discriminant(&other.method)
+    }
+}
+
+impl fmt::Display for FoldedSearch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verb = match &self.method {
+            Method::Contains(_) => "containing",
+            Method::Wildcard(_) => "like",
+        };
+        write!(f, "{verb} {} in any case", Quoted(&self.source))
+    }
+}
+
+/// Lends a folded text, in memory that the thread reuses.
+fn with_folded<R>(text: Chars<'_>, see: impl FnOnce(&[u8]) -> R) -> R {
+    thread_local! {
+        static FOLDED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    }
+    FOLDED.with_borrow_mut(|folded| {
+        folded.clear();
+        fold_into(text, folded);
+        let result = see(folded);
+        // The text of one huge event does not stay.
+        folded.shrink_to(64 << 10);
+        result
+    })
 }
 
 fn fold(text: &str) -> impl DoubleEndedIterator<Item = char> {

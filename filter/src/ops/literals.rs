@@ -79,7 +79,7 @@ fn rank(value: View<'_>) -> u8 {
 
 impl fmt::Display for LiteralSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        text::list(f, &self.listed, "or")
+        text::list(f, self.listed.iter(), "or")
     }
 }
 

@@ -15,7 +15,11 @@ mod literal;
 mod literals;
 pub(crate) mod number;
 mod pattern;
+mod reference;
+mod required;
+mod spelling;
 pub(crate) mod text;
+mod time;
 mod wildcard;
 
 use std::fmt;
@@ -25,12 +29,16 @@ use memchr::memmem;
 pub(crate) use chars::{Chars, is_plain};
 pub(crate) use cidr::{Cidr, CidrError, address};
 pub(crate) use collate::IgnoreCase;
-pub(crate) use fold::{Folded, fold_into};
+pub(crate) use fold::{Folded, FoldedSearch, fold_into};
 pub(crate) use literal::Literal;
 pub(crate) use literals::LiteralSet;
 pub(crate) use number::{Num, Range};
-pub(crate) use pattern::{Pattern, PatternError};
+pub(crate) use pattern::{Pattern, PatternError, regex_bytes_in_use};
+pub(crate) use reference::{Comparison, Reference};
+pub(crate) use required::Required;
+pub(crate) use spelling::Spellings;
 use text::Quoted;
+pub(crate) use time::{Moment, TimeBound};
 pub(crate) use wildcard::{Wildcard, WildcardError};
 
 /// A value as operators see it: its type, and its content if it is a scalar.
@@ -69,6 +77,8 @@ pub(crate) enum Leaf {
     FoldedEquals(Folded),
     FoldedPrefix(Folded),
     FoldedSuffix(Folded),
+    FoldedSearch(Box<FoldedSearch>),
+    Time(Box<TimeBound>),
 }
 
 /// The result of an operator for an array.
@@ -83,6 +93,19 @@ pub(crate) enum OnArray<'l> {
 }
 
 impl Leaf {
+    /// What a byte of text costs this operator, in the units of [`Effort`](crate::Effort).
+    pub(crate) fn weight(&self) -> u64 {
+        match self {
+            Self::IgnoreCase(_)
+            | Self::FoldedEquals(_)
+            | Self::FoldedPrefix(_)
+            | Self::FoldedSuffix(_)
+            | Self::FoldedSearch(_) => 3,
+            Self::Regex(pattern) => pattern.weight(),
+            _ => 1,
+        }
+    }
+
     /// Whether the operator holds for a value that is no array.
     pub(crate) fn holds(&self, value: View<'_>) -> bool {
         match self {
@@ -116,6 +139,8 @@ impl Leaf {
             Self::FoldedEquals(expected) => expected.equals(text),
             Self::FoldedPrefix(prefix) => prefix.is_prefix_of(text),
             Self::FoldedSuffix(suffix) => suffix.is_suffix_of(text),
+            Self::FoldedSearch(search) => search.matches(text),
+            Self::Time(bound) => bound.holds(bytes),
             Self::Equals(_)
             | Self::OneOf(_)
             | Self::Number(_)
@@ -142,11 +167,17 @@ impl Leaf {
 }
 
 impl fmt::Display for Leaf {
-    /// The description that follows the word "expected".
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.describe(f, &Spellings::default())
+    }
+}
+
+impl Leaf {
+    /// The description that follows the word "expected", with numbers as the filter has them.
+    pub(crate) fn describe(&self, f: &mut dyn fmt::Write, numbers: &Spellings) -> fmt::Result {
         match self {
-            Self::Equals(literal) => write!(f, "{literal}"),
-            Self::OneOf(literals) => write!(f, "{literals}"),
+            Self::Equals(literal) => write!(f, "{}", numbers.literal(literal)),
+            Self::OneOf(literals) => numbers.literals(f, literals),
             Self::StartsWith(prefix) => write!(f, "starting with {}", Quoted(prefix)),
             Self::EndsWith(suffix) => write!(f, "ending with {}", Quoted(suffix)),
             Self::Contains(part) => write!(f, "containing {}", Quoted(part.text())),
@@ -154,18 +185,23 @@ impl fmt::Display for Leaf {
             Self::Regex(pattern) => write!(f, "{pattern}"),
             Self::Wildcard(pattern) => write!(f, "{pattern}"),
             Self::Cidr(block) => write!(f, "an address in {block}"),
-            Self::Number(range) => write!(f, "{range}"),
-            Self::Includes(literal) => write!(f, "an array that includes {literal}"),
+            Self::Number(range) => range.describe(f, numbers),
+            Self::Includes(literal) => write!(f, "an array that includes {}", numbers.literal(literal)),
             Self::Exists(true) => f.write_str("present"),
             Self::Exists(false) => f.write_str("absent"),
             Self::IsNull(true) => f.write_str("null"),
             Self::IsNull(false) => f.write_str("not null"),
             Self::AnythingBut(literals) if literals.is_empty() => f.write_str("anything"),
-            Self::AnythingBut(literals) => write!(f, "anything but {literals}"),
-            Self::Not(literal) => write!(f, "not {literal}"),
+            Self::AnythingBut(literals) => {
+                f.write_str("anything but ")?;
+                numbers.literals(f, literals)
+            }
+            Self::Not(literal) => write!(f, "not {}", numbers.literal(literal)),
             Self::FoldedEquals(text) => write!(f, "{text}"),
             Self::FoldedPrefix(text) => write!(f, "starting with {text}"),
             Self::FoldedSuffix(text) => write!(f, "ending with {text}"),
+            Self::FoldedSearch(search) => write!(f, "{search}"),
+            Self::Time(bound) => write!(f, "{bound}"),
         }
     }
 }

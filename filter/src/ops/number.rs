@@ -7,6 +7,7 @@ use std::fmt;
 
 use serde_json::Number;
 
+use super::Spellings;
 use super::decimal::Decimal;
 
 /// 2⁶³ and 2⁶⁴: the first floats beyond i64 and u64. Both are exact.
@@ -198,19 +199,26 @@ impl Range {
 
 impl fmt::Display for Range {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.describe(f, &Spellings::default())
+    }
+}
+
+impl Range {
+    /// The range in words, with numbers as the filter has them.
+    pub(crate) fn describe(&self, f: &mut dyn fmt::Write, numbers: &Spellings) -> fmt::Result {
         if let (Some(low), Some(high)) = (self.low, self.high)
             && low.inclusive
             && high.inclusive
         {
-            return write!(f, "between {} and {}", low.at, high.at);
+            return write!(f, "between {} and {}", numbers.number(low.at), numbers.number(high.at));
         }
         let mut separator = "";
         if let Some(low) = self.low {
-            write!(f, "{} {}", if low.inclusive { ">=" } else { ">" }, low.at)?;
+            write!(f, "{} {}", if low.inclusive { ">=" } else { ">" }, numbers.number(low.at))?;
             separator = " and ";
         }
         if let Some(high) = self.high {
-            write!(f, "{separator}{} {}", if high.inclusive { "<=" } else { "<" }, high.at)?;
+            write!(f, "{separator}{} {}", if high.inclusive { "<=" } else { "<" }, numbers.number(high.at))?;
         }
         Ok(())
     }

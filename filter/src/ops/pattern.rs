@@ -5,9 +5,11 @@
 //! the size is found by doubling the limit, which at most doubles the work.
 
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use regex::{Regex, RegexBuilder};
 
+use super::required::{Required, required};
 use super::text::Quoted;
 
 /// The least charge for a pattern: about the size of the smallest ones.
@@ -15,7 +17,46 @@ const SMALLEST: usize = 4 << 10;
 
 /// A compiled regular expression.
 #[derive(Clone, Debug)]
-pub(crate) struct Pattern(Regex);
+pub(crate) struct Pattern {
+    regex: Regex,
+    charge: Charge,
+}
+
+/// The memory that all compiled patterns of the process were charged, in bytes.
+static IN_USE: AtomicUsize = AtomicUsize::new(0);
+
+/// The memory that all compiled patterns of the process were charged, in bytes: at most twice what they take before they are
+/// used.
+pub(crate) fn regex_bytes_in_use() -> usize {
+    IN_USE.load(Ordering::Relaxed)
+}
+
+/// The memory charged for one pattern, given back when it is dropped.
+#[derive(Debug)]
+struct Charge(usize);
+
+impl Charge {
+    fn new(bytes: usize) -> Self {
+        IN_USE.fetch_add(bytes, Ordering::Relaxed);
+        Self(bytes)
+    }
+}
+
+impl Clone for Charge {
+    fn clone(&self) -> Self {
+        Self::new(self.0)
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        IN_USE.fetch_sub(self.0, Ordering::Relaxed);
+    }
+}
+
+/// The size of a pattern whose search takes one unit of work per byte. A text that keeps the crate's lazy automaton from
+/// repeating states makes it step through all states of a pattern at each byte.
+const WEIGHED: usize = 1 << 10;
 
 /// The reason why a pattern does not compile.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,7 +76,7 @@ impl Pattern {
             match RegexBuilder::new(source).size_limit(limit).build() {
                 Ok(regex) if limit >= SMALLEST => {
                     *budget -= limit;
-                    return Ok(Self(regex));
+                    return Ok(Self { regex, charge: Charge::new(limit) });
                 }
                 Err(regex::Error::CompiledTooBig(_)) if limit < *budget => limit = limit.saturating_mul(2),
                 Ok(_) | Err(regex::Error::CompiledTooBig(_)) => return Err(PatternError::Budget),
@@ -45,11 +86,21 @@ impl Pattern {
     }
 
     pub(crate) fn is_match(&self, text: &str) -> bool {
-        self.0.is_match(text)
+        self.regex.is_match(text)
+    }
+
+    /// What a byte of text costs, in the units of [`Effort`](crate::Effort).
+    pub(crate) const fn weight(&self) -> u64 {
+        if self.charge.0 <= SMALLEST { 1 } else { (self.charge.0 / WEIGHED) as u64 }
+    }
+
+    /// Choices of texts that a matching text must have.
+    pub(crate) fn required(&self) -> Vec<Required> {
+        required(self.source())
     }
 
     pub(crate) fn source(&self) -> &str {
-        self.0.as_str()
+        self.regex.as_str()
     }
 }
 

@@ -37,17 +37,22 @@ impl fmt::Display for Quoted<'_> {
 const LISTED: usize = 8;
 
 /// `a`, `a or b`, `a, b or c`; the end of a long list is replaced by a count.
-pub(crate) fn list<T: fmt::Display>(f: &mut fmt::Formatter<'_>, items: &[T], last: &str) -> fmt::Result {
-    let shown = if items.len() > LISTED { LISTED } else { items.len() };
-    for (index, item) in items.iter().take(shown).enumerate() {
-        if index > 0 && index + 1 == items.len() {
+pub(crate) fn list<T: fmt::Display>(
+    f: &mut dyn fmt::Write,
+    items: impl ExactSizeIterator<Item = T>,
+    last: &str,
+) -> fmt::Result {
+    let count = items.len();
+    let shown = count.min(LISTED);
+    for (index, item) in items.take(LISTED).enumerate() {
+        if index > 0 && index + 1 == count {
             write!(f, " {last} ")?;
         } else if index > 0 {
             f.write_str(", ")?;
         }
         write!(f, "{item}")?;
     }
-    if shown < items.len() { write!(f, " {last} {} more", items.len() - shown) } else { Ok(()) }
+    if shown < count { write!(f, " {last} {} more", count - shown) } else { Ok(()) }
 }
 
 #[cfg(test)]

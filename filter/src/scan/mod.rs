@@ -11,11 +11,14 @@
 //!                   └► brackets    trusted:  brackets, quotes  ─┴─ in blocks of 64 bytes, as words of bits (lanes, machine)
 //! ```
 //!
+//! A [`Raw`] is the bytes of one value, passed before; a [`FieldCache`] finds the fields of many without reading an object twice.
+//!
 //! An error has no message. For a message, a caller parses the document again with [`crate::json`].
 
 mod brackets;
 mod container;
 mod cursor;
+mod field_cache;
 mod lanes;
 mod machine;
 mod raw;
@@ -25,6 +28,7 @@ mod strings;
 mod tests;
 
 pub(crate) use cursor::{Cursor, Key, Member, ValueKind};
+pub(crate) use field_cache::{Cached, FieldCache, NameTree};
 pub(crate) use raw::{Raw, unescape};
 
 /// The document is not JSON, or nested too deeply.

@@ -28,6 +28,37 @@ impl<'d> Raw<'d> {
         Self { bytes, kind, plain }
     }
 
+    /// The value `null`.
+    pub(crate) const NULL: Self = Self { bytes: b"null", kind: ValueKind::Null, plain: false };
+
+    /// The value as it was written.
+    pub(crate) fn source(self) -> &'d [u8] {
+        self.bytes
+    }
+
+    /// Whether it is a string.
+    pub(crate) fn is_string(self) -> bool {
+        self.kind == ValueKind::String
+    }
+
+    /// Passes each member of an object, also those that a later one with the same key overrides, until `see` returns false.
+    pub(crate) fn members(self, mut see: impl FnMut(&str, Self) -> bool) {
+        let mut cursor = self.cursor();
+        if self.kind != ValueKind::Object || cursor.open(b'}') != Ok(true) {
+            return;
+        }
+        while let Ok(key) = cursor.key()
+            && let Ok(value) = Self::pass(&mut cursor)
+            && see(&unescape(key), value)
+            && cursor.more(b'}') == Ok(true)
+        {}
+    }
+
+    /// The value of a whole document that has been walked before. Its end is not checked.
+    pub(crate) fn of_document(bytes: &'d [u8]) -> Scan<Self> {
+        Self::pass(&mut Cursor::<false>::new(bytes, Limits::MAX_DEPTH)?)
+    }
+
     /// Passes the value at a cursor.
     pub(crate) fn pass<const CHECKED: bool>(cursor: &mut Cursor<'d, CHECKED>) -> Scan<Self> {
         let kind = cursor.kind()?;
@@ -42,7 +73,18 @@ impl<'d> Raw<'d> {
         Ok(Self { bytes: cursor.bytes.get(start..cursor.at).ok_or(Invalid)?, kind, plain })
     }
 
-    fn cursor(self) -> Cursor<'d, false> {
+    /// A value of which the bytes begin with it, and which a cursor has passed.
+    pub(super) fn of_checked(bytes: &'d [u8]) -> Option<Self> {
+        let kind = Cursor::<false>::new(bytes, Limits::MAX_DEPTH).ok()?.kind().ok()?;
+        Some(Self { bytes, kind, plain: false })
+    }
+
+    /// Whether it is an object.
+    pub(super) fn is_object(self) -> bool {
+        self.kind == ValueKind::Object
+    }
+
+    pub(super) fn cursor(self) -> Cursor<'d, false> {
         Cursor { bytes: self.bytes, at: 0, room: Limits::MAX_DEPTH }
     }
 
@@ -101,6 +143,8 @@ fn lossy(bytes: Cow<'_, [u8]>) -> Cow<'_, str> {
 impl<'d> Subject for Raw<'d> {
     type Elements = Elements<'d>;
 
+    const FINDS_FIELDS_FAST: bool = false;
+
     #[inline]
     fn shape(self) -> Shape<Self> {
         match self.kind {
@@ -122,6 +166,17 @@ impl<'d> Subject for Raw<'d> {
             },
             ValueKind::Object | ValueKind::Array => see(View::Object),
         }
+    }
+
+    fn raw<'a>(self) -> Option<Raw<'a>>
+    where
+        Self: 'a,
+    {
+        Some(self)
+    }
+
+    fn size(self) -> usize {
+        self.bytes.len()
     }
 
     fn field(self, name: &str) -> Option<Self> {
@@ -151,10 +206,11 @@ impl Key<'_> {
     }
 }
 
-/// The elements of an array.
+/// The elements of an array. Small, since one for each level of an array is kept while nested arrays are flattened.
 #[derive(Clone, Debug)]
 pub(crate) struct Elements<'d> {
-    cursor: Cursor<'d, false>,
+    /// The bytes from the next element on.
+    rest: &'d [u8],
     more: bool,
 }
 
@@ -162,19 +218,22 @@ impl<'d> Elements<'d> {
     fn of(array: Raw<'d>) -> Self {
         let mut cursor = array.cursor();
         let more = cursor.open(b']') == Ok(true);
-        Self { cursor, more }
+        Self { rest: array.bytes.get(cursor.at..).unwrap_or_default(), more }
     }
 }
 
 impl<'d> Iterator for Elements<'d> {
     type Item = Raw<'d>;
 
+    #[inline]
     fn next(&mut self) -> Option<Raw<'d>> {
         if !self.more {
             return None;
         }
-        let element = Raw::pass(&mut self.cursor).ok();
-        self.more = element.is_some() && self.cursor.more(b']') == Ok(true);
+        let mut cursor = Cursor::<false> { bytes: self.rest, at: 0, room: Limits::MAX_DEPTH };
+        let element = Raw::pass(&mut cursor).ok();
+        self.more = element.is_some() && cursor.more(b']') == Ok(true);
+        self.rest = self.rest.get(cursor.at..).unwrap_or_default();
         element
     }
 }

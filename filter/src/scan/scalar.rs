@@ -4,7 +4,7 @@
 
 use super::lanes::{Lanes, WIDTH};
 use super::{Invalid, Scan};
-use crate::json::lex;
+use crate::json::lex::{self, Numeral, numeral};
 
 /// The offset of the closing quote of a string, and whether it has a backslash. `at` is after the opening quote.
 #[inline(always)]
@@ -143,42 +143,15 @@ fn checked_number(bytes: &[u8], at: usize) -> Scan<usize> {
 /// The end of any number, byte by byte.
 #[inline(never)]
 pub(super) fn any_number(bytes: &[u8], start: usize) -> Scan<usize> {
-    let mut at = start;
-    if bytes.get(at) == Some(&b'-') {
-        at += 1;
-    }
-    match bytes.get(at) {
-        Some(b'0') => at += 1,
-        _ => at = digits(bytes, at)?,
-    }
-    if bytes.get(at) == Some(&b'.') {
-        at = digits(bytes, at + 1)?;
-    }
-    let mut exponent = false;
-    if matches!(bytes.get(at), Some(b'e' | b'E')) {
-        exponent = true;
-        at += 1;
-        if matches!(bytes.get(at), Some(b'+' | b'-')) {
-            at += 1;
-        }
-        at = digits(bytes, at)?;
-    }
+    let Numeral { end: at, has_exponent, .. } = numeral(bytes, start).map_err(|_| Invalid)?;
     // The largest f64 is 1.8e308: only a number with an exponent or this many digits can be beyond it.
-    if exponent || at - start > 308 {
+    if has_exponent || at - start > 308 {
         let text = std::str::from_utf8(&bytes[start..at]).map_err(|_| Invalid)?;
         if !text.parse::<f64>().is_ok_and(f64::is_finite) {
             return Err(Invalid);
         }
     }
     Ok(at)
-}
-
-fn digits(bytes: &[u8], at: usize) -> Scan<usize> {
-    let rest = bytes.get(at..).unwrap_or_default();
-    match rest.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(rest.len()) {
-        0 => Err(Invalid),
-        length => Ok(at + length),
-    }
 }
 
 /// The end of `true`, `false` or `null`.

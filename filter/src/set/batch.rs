@@ -94,7 +94,7 @@ impl<Id: Clone + Eq + Hash> FilterSet<Id> {
                 let matches = &mut memory[first];
                 if walked.is_ok() {
                     matching::judge_deferred(index, event, &mut matches.scratch);
-                    self.sort(matches);
+                    self.finish_slice(event, matches);
                 }
                 report(event, walked.map(|()| &*matches));
             }

@@ -59,11 +59,44 @@ impl<Id: Clone + Eq + Hash> FilterSetBuilder<Id> {
         self
     }
 
-    /// Builds the set.
-    pub fn build(mut self) -> FilterSet<Id> {
-        for (id, filter) in self.delayed {
+    /// Keeps the filters, for [`FilterSet::filter`] and [`FilterSet::explain`]: those that are added after this call. Filters
+    /// take several hundred bytes each.
+    #[must_use]
+    pub fn keep_filters(mut self) -> Self {
+        self.insert_delayed();
+        self.set.keep_filters();
+        self
+    }
+
+    /// Counts for each filter the events that match it, for [`FilterSet::hits`]. Each match then changes memory that
+    /// all threads share.
+    ///
+    /// ```
+    /// use filter::{Filter, FilterSet};
+    /// use serde_json::json;
+    ///
+    /// let paid = Filter::parse(r#"{"type": "paid"}"#)?;
+    /// let set = FilterSet::builder().count_hits().add("paid", paid).add("typo", Filter::parse(r#"{"tpye": "paid"}"#)?).build();
+    /// set.matches(&json!({"type": "paid"}));
+    /// assert_eq!((set.hits(&"paid"), set.hits(&"typo")), (Some(1), Some(0)));
+    /// # Ok::<(), filter::FilterError>(())
+    /// ```
+    #[must_use]
+    pub fn count_hits(mut self) -> Self {
+        self.insert_delayed();
+        self.set.count_hits();
+        self
+    }
+
+    fn insert_delayed(&mut self) {
+        for (id, filter) in self.delayed.drain(..) {
             self.set.insert(id, filter);
         }
+    }
+
+    /// Builds the set.
+    pub fn build(mut self) -> FilterSet<Id> {
+        self.insert_delayed();
         self.set
     }
 }

@@ -13,12 +13,15 @@
 
 mod batch;
 mod builder;
+mod checks;
 mod index;
 mod live;
 mod matches;
 mod matching;
+mod records;
 mod stats;
 mod store;
+mod whole;
 
 use std::hash::{BuildHasher as _, Hash};
 use std::sync::Arc;
@@ -27,24 +30,31 @@ use foldhash::quality::RandomState;
 use serde_json::Value;
 
 pub use builder::FilterSetBuilder;
+use checks::Checks;
 use index::Index;
 pub use live::LiveSet;
 pub use matches::Matches;
-pub use stats::SetStats;
+use records::Records;
+pub use stats::{OneByOne, SetStats};
 use store::{Arena, Table};
+use whole::Whole;
 
+use crate::compile::copy::Indexed;
+use crate::explain::Explanation;
 use crate::filter::Filter;
 use crate::json::{self, JsonError};
 use crate::limits::Limits;
+use crate::matcher::Subject;
 use crate::program::Program;
-use crate::scan::{Invalid, Scan};
+use crate::scan::{Invalid, Raw, Scan};
 
 /// Many filters, each with an id. Finds those that match an event.
 ///
 /// The result is the same as evaluating each filter by itself. The time grows with the number of filters whose rarest
 /// condition holds, however many others there are. Filters without a condition that requires a field
-/// ([`unindexed`](Self::unindexed)) are evaluated for every event. A set does not store its filters: filters share equal
-/// conditions.
+/// ([`unindexed`](Self::unindexed)) are evaluated for every event. A comparison with another field (`$ref`) is evaluated for the
+/// filters whose other conditions hold, if both fields are there. A set does not store other filters,
+/// unless it is [asked to](FilterSetBuilder::keep_filters): they share equal conditions.
 ///
 /// Cloning takes constant time, and clones share all data that does not change. [`LiveSet`] is a set that changes while
 /// other threads match with it.
@@ -79,6 +89,11 @@ struct Parts<Id> {
     ids: Arena<Option<Id>>,
     /// The rule of each id.
     rules: Table,
+    /// The filters that are conditions on the event itself; none while there is no such filter.
+    whole: Option<Box<Whole>>,
+    /// The filters that the index finds only roughly.
+    checks: Checks,
+    records: Records,
     seeds: RandomState,
     /// The position of the last filter in the order of insertion.
     next: u64,
@@ -99,6 +114,9 @@ impl<Id: Clone + Eq + Hash> FilterSet<Id> {
                 index: Index::new(),
                 ids: Arena::default(),
                 rules: Table::default(),
+                whole: None,
+                checks: Checks::default(),
+                records: Records::default(),
                 seeds: RandomState::default(),
                 next: 0,
                 depth: Limits::new().depth(),
@@ -113,6 +131,16 @@ impl<Id: Clone + Eq + Hash> FilterSet<Id> {
 
     fn set_depth(&mut self, depth: usize) {
         Arc::make_mut(&mut self.parts).depth = depth;
+    }
+
+    fn keep_filters(&mut self) {
+        let Parts { records, ids, .. } = Arc::make_mut(&mut self.parts);
+        records.keep_filters(ids);
+    }
+
+    fn count_hits(&mut self) {
+        let Parts { records, ids, .. } = Arc::make_mut(&mut self.parts);
+        records.count_hits(ids);
     }
 
     /// Adds a filter and returns whether its id is new. Replaces a filter with the same id and takes its place in the
@@ -131,7 +159,8 @@ impl<Id: Clone + Eq + Hash> FilterSet<Id> {
 
     /// Removes a filter and returns whether there was one with this id.
     ///
-    /// Takes time linear in the size of the filter and in the number of filters indexed by the same condition.
+    /// Takes time linear in the size of the filter, and for filters nested in it in the number of those that are indexed by the
+    /// same condition.
     pub fn remove(&mut self, id: &Id) -> bool {
         let hash = self.parts.seeds.hash_one(id);
         let found = self.parts.find(hash, id);
@@ -156,6 +185,37 @@ impl<Id: Clone + Eq + Hash> FilterSet<Id> {
         self.parts.find(self.parts.seeds.hash_one(id), id).is_some()
     }
 
+    /// The filter of an id; `None` if there is none, or if the set does not
+    /// [keep filters](FilterSetBuilder::keep_filters). Takes constant time.
+    pub fn filter(&self, id: &Id) -> Option<&Filter> {
+        self.parts.records.filter(self.parts.find(self.parts.seeds.hash_one(id), id)?)
+    }
+
+    /// Why an event matches the filter of an id, or does not; `None` as for [`filter`](Self::filter), whose
+    /// [`explain_slice`](Filter::explain_slice) takes bytes.
+    ///
+    /// ```
+    /// use filter::{Filter, FilterSet};
+    /// use serde_json::json;
+    ///
+    /// let large = Filter::parse(r#"{"amount": {"$gte": 1000}}"#)?;
+    /// let set = FilterSet::builder().keep_filters().add("large", large).build();
+    /// let explanation = set.explain(&"large", &json!({"amount": 20})).expect("the set has this filter");
+    /// assert_eq!(explanation.summary().as_deref(), Some("amount is 20, expected >= 1000"));
+    /// # Ok::<(), filter::FilterError>(())
+    /// ```
+    pub fn explain(&self, id: &Id, event: &Value) -> Option<Explanation> {
+        Some(self.filter(id)?.explain(event))
+    }
+
+    /// How many events have matched the filter of an id since it was inserted; `None` if there is none, or if the set does
+    /// not [count hits](FilterSetBuilder::count_hits). Takes constant time.
+    ///
+    /// Clones of the set count together.
+    pub fn hits(&self, id: &Id) -> Option<u64> {
+        self.parts.records.hits(self.parts.find(self.parts.seeds.hash_one(id), id)?)
+    }
+
     /// The ids, in order of insertion.
     pub fn ids(&self) -> impl Iterator<Item = &Id> {
         let all = self.parts.ids.iter().enumerate().filter(|(_, id)| id.is_some());
@@ -165,7 +225,8 @@ impl<Id: Clone + Eq + Hash> FilterSet<Id> {
     /// The ids of the filters that are evaluated for every event, because none of their conditions requires a field; in
     /// order of insertion.
     pub fn unindexed(&self) -> impl Iterator<Item = &Id> {
-        self.in_order(self.parts.index.unindexed().collect())
+        let whole = self.parts.whole.iter().flat_map(|whole| whole.unindexed());
+        self.in_order(self.parts.index.unindexed().chain(whole).collect())
     }
 
     fn in_order(&self, mut rules: Vec<u32>) -> impl Iterator<Item = &Id> {
@@ -184,7 +245,10 @@ impl<Id: Clone + Eq + Hash> FilterSet<Id> {
     /// As [`matches`](Self::matches), into memory that is reused.
     pub fn matches_into(&self, event: &Value, matches: &mut Matches) {
         matching::match_value(&self.parts.index, event, &mut matches.scratch);
-        self.sort(matches);
+        if let Some(whole) = &self.parts.whole {
+            whole.add_matching(event, &mut matches.scratch);
+        }
+        self.finish(event, matches);
     }
 
     /// The ids of the filters that match an event given as the bytes of one JSON document, in order of insertion.
@@ -213,7 +277,7 @@ impl<Id: Clone + Eq + Hash> FilterSet<Id> {
             &mut matches.scratch,
         ) {
             Ok(()) => {
-                self.sort(matches);
+                self.finish_slice(event, matches);
                 Ok(())
             }
             Err(Invalid) => {
@@ -243,23 +307,50 @@ impl<Id: Clone + Eq + Hash> FilterSet<Id> {
             self.parts.depth,
             &mut matches.scratch,
         ) {
-            Ok(()) => self.sort(matches),
+            Ok(()) => self.finish_slice(event, matches),
             Err(Invalid) => matches.scratch.matched.clear(),
         }
+    }
+
+    fn finish_slice(&self, event: &[u8], matches: &mut Matches) {
+        if let Some(whole) = &self.parts.whole {
+            // Not an error: the document may be one that was claimed to be valid.
+            let read = whole.add_matching_slice(event, self.parts.depth, &mut matches.scratch);
+            if read.is_err() {
+                return matches.scratch.matched.clear();
+            }
+        }
+        if self.parts.checks.is_empty() {
+            return self.sort(matches);
+        }
+        match Raw::of_document(event) {
+            Ok(event) => self.finish(event, matches),
+            Err(Invalid) => matches.scratch.matched.clear(),
+        }
+    }
+
+    /// Removes the rules that do not match after all, and sorts the others.
+    fn finish(&self, event: impl Subject, matches: &mut Matches) {
+        self.parts.checks.retain_matching(event, &mut matches.scratch.matched);
+        self.sort(matches);
     }
 
     fn sort(&self, matches: &mut Matches) {
         if matches.scratch.matched.len() > 1 {
             matches.scratch.matched.sort_unstable_by_key(|&rule| self.parts.index.order(rule));
         }
+        self.parts.records.count(&matches.scratch.matched);
     }
 
     /// The size and memory use of the set. Takes time linear in its size.
     pub fn stats(&self) -> SetStats {
-        let Parts { index, ids, rules, .. } = &*self.parts;
-        let mut stats = index.stats();
+        let Parts { index, ids, rules, whole, checks, records, .. } = &*self.parts;
+        let rough = |rule| checks.has(rule);
+        let mut stats = index.stats(&rough);
+        whole.iter().for_each(|whole| whole.add_stats(&mut stats, &rough));
         stats.filters = self.len();
-        stats.bytes += ids.bytes() + rules.bytes() + size_of::<Parts<Id>>();
+        stats.bytes +=
+            ids.bytes() + rules.bytes() + checks.bytes() + records.bytes() + size_of::<Parts<Id>>();
         stats
     }
 
@@ -284,10 +375,22 @@ impl<Id: Clone + Eq + Hash> Parts<Id> {
             self.next += 1;
             self.next
         });
-        let rule = self.index.add(filter.program(), order);
+        let indexed = filter.program().indexed();
+        let rule = if indexed.whole {
+            let rule = self.index.add_elsewhere(order);
+            let whole = self.whole.get_or_insert_with(|| Box::new(Whole::new()));
+            self.index.set_elsewhere(rule, whole.insert(&indexed.program, order, rule));
+            rule
+        } else {
+            self.index.add(&indexed.program, order)
+        };
+        if indexed.rough {
+            self.checks.insert(rule, filter.clone());
+        }
         let place = self.ids.add(Some(id));
         debug_assert_eq!(rule, place, "rules and ids are numbered alike");
         self.rules.insert(hash, rule);
+        self.records.insert(rule, filter);
         replaced.is_none()
     }
 
@@ -296,6 +399,14 @@ impl<Id: Clone + Eq + Hash> Parts<Id> {
         let order = self.index.order(rule);
         self.rules.remove(hash, rule);
         self.ids.take(rule);
+        self.checks.remove(rule);
+        self.records.remove(rule);
+        if let (Some(number), Some(whole)) = (self.index.elsewhere(rule), &mut self.whole) {
+            whole.remove(number);
+            if whole.is_empty() {
+                self.whole = None;
+            }
+        }
         self.index.remove(rule);
         order
     }
@@ -305,20 +416,35 @@ impl<Id: Clone + Eq + Hash> Parts<Id> {
 #[derive(Debug)]
 pub(crate) struct Single {
     index: Index,
+    /// Whether the filter is a condition on the event itself.
+    whole: bool,
+    /// Whether the index finds the filter only roughly.
+    rough: bool,
 }
 
 impl Single {
     pub(crate) fn new(program: &Program) -> Self {
         let mut index = Index::new();
-        index.add(program, 0);
-        Self { index }
+        let Indexed { program, whole, rough } = program.indexed();
+        index.add(&program, 0);
+        Self { index, whole, rough }
     }
 
-    /// Whether the filter matches a document; see [`matching::match_bytes`].
-    pub(crate) fn matches<const CHECKED: bool>(&self, event: &[u8], depth: usize) -> Scan<bool> {
-        matches::with_memory(|matches| {
-            matching::match_bytes::<CHECKED, true>(&self.index, event, depth, &mut matches.scratch)?;
+    /// Whether the filter of this program matches a document; see [`matching::match_bytes`].
+    pub(crate) fn matches<const CHECKED: bool>(
+        &self,
+        program: &Program,
+        event: &[u8],
+        depth: usize,
+    ) -> Scan<bool> {
+        let found = matches::with_memory(|matches| {
+            let scratch = &mut matches.scratch;
+            match self.whole {
+                true => matching::match_whole_bytes::<CHECKED>(&self.index, event, depth, scratch)?,
+                false => matching::match_bytes::<CHECKED, true>(&self.index, event, depth, scratch)?,
+            }
             Ok(!matches.is_empty())
-        })
+        })?;
+        Ok(found && (!self.rough || program.matches(Raw::of_document(event)?)))
     }
 }

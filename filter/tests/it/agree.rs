@@ -13,6 +13,12 @@ fn compile(dialect: Dialect, filter: &Value) -> Filter {
     FilterOptions::new().dialect(dialect).parse(&text).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
+/// Whether all conditions of an explanation hold. Their results are combined by the explanation, not by the evaluator.
+fn entries_hold(explanation: &filter::Explanation) -> bool {
+    let shown = serde_json::to_value(explanation).unwrap();
+    shown["conditions"].as_array().unwrap().iter().all(|entry| entry["held"] == true)
+}
+
 /// The answer of every engine; they must be equal.
 fn answer(filter: &Filter, event: &Value) -> bool {
     let matched = filter.matches(event);
@@ -21,9 +27,16 @@ fn answer(filter: &Filter, event: &Value) -> bool {
     let explanation = filter.explain(event);
     assert_eq!(explanation.matched(), matched, "explain: {filter} on {text}");
     assert_eq!(explanation.summary().is_none(), matched, "summary: {filter} on {text}\n{explanation}");
+    assert_eq!(entries_hold(&explanation), matched, "entries: {filter} on {text}\n{explanation}");
     let document = Document::from_slice(text.as_bytes()).unwrap();
     assert_eq!(filter.matches_document(&document), matched, "document: {filter} on {text}");
-    assert_eq!(filter.explain_document(&document).matched(), matched, "explain document: {filter} on {text}");
+    let explanation = filter.explain_document(&document);
+    assert_eq!(explanation.matched(), matched, "explain document: {filter} on {text}");
+    assert_eq!(
+        entries_hold(&explanation),
+        matched,
+        "entries of a document: {filter} on {text}\n{explanation}"
+    );
     assert_eq!(document.value(), event);
     matched
 }

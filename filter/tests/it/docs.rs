@@ -58,6 +58,10 @@ fn the_guide_names_every_warning() {
         Code::AlwaysHolds,
         Code::DuplicateCondition,
         Code::DuplicateKey,
+        Code::OperatorAsField,
+        Code::PathAsField,
+        Code::ComparisonAsList,
+        Code::ForeignSyntax,
         Code::HostBits,
     ];
     for kind in kinds {

@@ -202,3 +202,204 @@ fn floats_of_full_precision_are_equal_to_themselves_in_every_engine() {
     // A number beyond f64 makes an event invalid.
     assert!(Filter::parse("{}").unwrap().explain_slice(b"{\"x\":1e400}").is_err());
 }
+
+/// The hint of the first failed condition; the same for a value and for bytes.
+fn hint(dialect: Dialect, filter: &str, event: &str) -> Option<String> {
+    let filter =
+        FilterOptions::new().dialect(dialect).parse(filter).unwrap_or_else(|e| panic!("{filter}: {e}"));
+    let of_bytes = filter.explain_slice(event.as_bytes()).unwrap();
+    let of_value = filter.explain(&crate::event(event));
+    let first = |explanation: &Explanation| {
+        let failed = explanation.checks().find(|check| !check.held());
+        failed.and_then(filter::Check::hint).map(str::to_owned)
+    };
+    let hint = first(&of_bytes);
+    assert_eq!(hint, first(&of_value), "{filter} on {event}");
+    if let Some(hint) = &hint {
+        assert!(of_bytes.to_string().contains(hint), "{of_bytes}");
+        assert!(of_bytes.summary().unwrap().contains(hint), "{of_bytes}");
+        assert!(serde_json::to_string(&of_bytes).unwrap().contains("\"hint\""));
+    }
+    hint
+}
+
+#[test]
+fn hints_tell_what_the_event_has_instead() {
+    use Dialect::{EventBridge, Native, TriggerDev};
+    for (dialect, filter, event, expected) in [
+        // A parent that is a scalar or an array.
+        (Native, r#"{"a":{"b":1}}"#, r#"{"a":5.0}"#, "a is 5.0, and has no fields"),
+        (Native, r#"{"a":{"b":1}}"#, r#"{"a":["x"]}"#, r#"a[0] is "x", and has no fields"#),
+        (Native, r#"{"a":{"b":1}}"#, r#"{"a":[[1]]}"#, "a[…] is an array, and has no fields"),
+        (EventBridge, r#"{"a":{"b":[1]}}"#, r#"{"a":5}"#, "a is 5, and has no fields"),
+        (Native, r#"{"a":1}"#, "true", "the event is true, and has no fields"),
+        // An event that is an array.
+        (
+            Native,
+            r#"{"a":1}"#,
+            r#"[{"a":1}]"#,
+            "the event is an array: $some around the filter judges its elements",
+        ),
+        (TriggerDev, r#"{"a":[1]}"#, r#"[{"a":1}]"#, "the event is an array, and has no fields"),
+        // Another spelling.
+        (
+            Native,
+            r#"{"status":"x"}"#,
+            r#"{"Status":"x"}"#,
+            r#"there is "Status": letter case counts in names"#,
+        ),
+        (Native, r#"{"É":"x"}"#, r#"{"\u00e9":"x"}"#, r#"there is "é": letter case counts in names"#),
+        (
+            Native,
+            r#"{"a":{"orderId":1}}"#,
+            r#"{"a":{"order_id":1}}"#,
+            r#"there is "order_id", spelt in another way"#,
+        ),
+        (
+            EventBridge,
+            r#"{"Detail":{"x":[1]}}"#,
+            r#"{"detail":{"x":1}}"#,
+            r#"there is "detail": letter case counts in names"#,
+        ),
+        (
+            Native,
+            r#"{"Detail":{"x":1}}"#,
+            r#"{"detail":{"x":1}}"#,
+            r#"there is "detail": letter case counts in names"#,
+        ),
+        // Paths and names with dots.
+        (
+            Native,
+            r#"{"a.b.c":"x"}"#,
+            r#"{"a":{"b":{"c":"x"}}}"#,
+            "there is a field at the path a.b.c: write nested objects",
+        ),
+        (
+            Native,
+            r#"{"/a/b":"x"}"#,
+            r#"{"a":{"b":null}}"#,
+            "there is a field at the path a.b: write nested objects",
+        ),
+        (Native, r#"{"a":{"b":"x"}}"#, r#"{"a.b":"x"}"#, r#"there is "a.b", one name with a dot"#),
+        // Conditions on an array that has what is asked for.
+        (
+            Native,
+            r#"{"tags":"urgent"}"#,
+            r#"{"tags":["new","urgent"]}"#,
+            "an element equals it: $includes looks into arrays",
+        ),
+        (
+            Native,
+            r#"{"tags":["a",{"$startsWith":"ur"}]}"#,
+            r#"{"tags":["new","urgent"]}"#,
+            "an element satisfies it: $some looks into arrays",
+        ),
+        (
+            TriggerDev,
+            r#"{"tags":["urgent"]}"#,
+            r#"{"tags":["new","urgent"]}"#,
+            "an element equals it: $includes looks into arrays",
+        ),
+        (Native, r#"["done"]"#, r#"["done"]"#, "an element equals it: $includes looks into arrays"),
+    ] {
+        assert_eq!(hint(dialect, filter, event).as_deref(), Some(expected), "{filter} on {event}");
+    }
+    for (dialect, filter, event) in [
+        (Native, r#"{"a":1}"#, r#"{"b":1}"#),
+        (Native, r#"{"a":1}"#, r#"{"a":[2]}"#),
+        (Native, r#"{"a":1}"#, r#"{"a":2,"A":1}"#),
+        (Native, r#"{"a":{"b":1}}"#, r#"{"a":{}}"#),
+        (Native, r#"{"a":{"$isNull":true}}"#, r#"{"a":[1]}"#),
+        (EventBridge, r#"{"tags":["urgent"]}"#, r#"{"tags":["new"]}"#),
+        (TriggerDev, r#"{"n":[{"$gt":1},{"$lt":5}]}"#, r#"{"n":[0,9]}"#),
+        (Native, r#"{"a.b":1}"#, r#"{"a":{}}"#),
+    ] {
+        assert_eq!(hint(dialect, filter, event), None, "{filter} on {event}");
+    }
+}
+
+#[test]
+fn event_bridge_speaks_of_scalars_in_objects_and_arrays() {
+    let options = FilterOptions::new().dialect(Dialect::EventBridge);
+    let filter = options
+        .parse(r#"{"a": [{"exists": false}], "b": [{"exists": true}], "c": [{"exists": true}]}"#)
+        .unwrap();
+    insta::assert_snapshot!(filter.explain(&json!({"a": {"x": 1}, "b": [{}]})), @r#"
+    no match: 2 of 3 conditions fail
+      ✗ b  is [{}]      expected a scalar
+      ✗ c  is missing   expected present
+      ✓ a  is {"x": 1}  expected no scalar
+    "#);
+}
+
+#[test]
+fn numbers_of_the_filter_are_shown_as_it_has_them() {
+    let filter = r#"{"a": [1.50, 1e3, -0.0, {"$gt": 2.0, "$lt": 3.00}], "b": {"$between": [1E1, 20.50]},
+        "c": {"$anythingBut": [4.0]}, "d": {"$includes": 18446744073709551617}, "e": {"$size": 2.0}}"#;
+    let explanation = Filter::parse(filter).unwrap().explain_slice(br#"{"a": 9.990, "c": 4}"#).unwrap();
+    let mut expected: Vec<&str> = explanation.checks().map(filter::Check::expected).collect();
+    expected.sort_unstable();
+    assert_eq!(
+        expected,
+        [
+            "1.50, 1e3, -0.0 or > 2.0 and < 3.00",
+            "an array of length 2.0",
+            "an array that includes 18446744073709551617",
+            "anything but 4.0",
+            "between 1E1 and 20.50",
+        ]
+    );
+}
+
+/// An event takes its own bytes; what is allocated beside them is counted.
+#[test]
+fn an_explanation_takes_at_most_three_times_the_memory_of_the_event() {
+    let ones = format!("[{}1]", "1,".repeat(10_000));
+    let objects = format!("[{}{{}}]", r#"{"x":1,"y":[{"z":2}]},"#.repeat(1000));
+    let wide = format!("{{{}\"z\":1}}", (0..2000).map(|n| format!(r#""k{n}":[],"#)).collect::<String>());
+    let escaped = format!(r#""{}""#, r"\u00e9\n".repeat(2500));
+    let nested = format!("{}{}", "[".repeat(120), "]".repeat(120));
+    let filters = [
+        (Dialect::Native, r#"{"a": {"x": 2, "y": {"z": {"$gt": {"$ref": "/b"}}}}, "A": "é", "a.b": 1}"#),
+        (Dialect::Native, r#"{"a": [{"$some": {"x": 2}}, {"$size": 3}, "x", {"$ignoreCaseEquals": "x"}]}"#),
+        (
+            Dialect::Native,
+            r#"{"$nor": [{"a": {"$every": [1, {"$exists": true}]}}], "$or": [{"b": 1}, {"a": {"k7": 1}}]}"#,
+        ),
+        (Dialect::Native, r#"{"$some": {"a": 1}}"#),
+        (Dialect::EventBridge, r#"{"a": {"x": [2], "y": {"z": [{"exists": false}]}}, "A": ["x"]}"#),
+        (Dialect::TriggerDev, r#"{"a": [{"$includes": 2}], "b": {"c": ["x"]}}"#),
+    ];
+    for (dialect, filter) in filters {
+        let filter = FilterOptions::new().dialect(dialect).parse(filter).unwrap();
+        for value in [&ones, &objects, &wide, &escaped, &nested] {
+            for event in [format!(r#"{{"a":{value},"b":1}}"#), value.clone()] {
+                let mut explanation = None;
+                let counted = allocation_counter::measure(|| {
+                    explanation = Some(filter.explain_slice(event.as_bytes()).unwrap());
+                });
+                // Explanations, caches of the thread and the like take no more for a large event than for a small one.
+                let most = 2 * event.len() as u64 + (8 << 10);
+                assert!(
+                    counted.bytes_max < most,
+                    "{} bytes beside {}: {filter}",
+                    counted.bytes_max,
+                    event.len()
+                );
+                assert!(explanation.is_some_and(|explanation| explanation.to_string().len() < 10_000));
+            }
+        }
+    }
+}
+
+#[test]
+fn references_show_both_values() {
+    let filter =
+        Filter::parse(r#"{"ready": {"$gte": {"$ref": "/spec/replicas"}}, "a": {"$eq": {"$ref": "/b"}}}"#)
+            .unwrap();
+    insta::assert_snapshot!(filter.explain_slice(br#"{"ready": 2.0, "spec": {"replicas": 3.0}, "a": 1}"#).unwrap(), @"
+    no match: 2 of 2 conditions fail
+      ✗ ready  is 2.0  expected >= 3.0, the value of /spec/replicas
+      ✗ a      is 1    expected the value of /b, which is missing
+    ");
+}

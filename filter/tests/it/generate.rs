@@ -55,7 +55,28 @@ pub(crate) fn text() -> impl Strategy<Value = String> {
         "2001:db8::1",
         "a\u{0}",
     ];
-    prop_oneof![9 => proptest::sample::select(&TEXTS[..]).prop_map(str::to_owned), 1 => "[abAB*]{0,4}"]
+    prop_oneof![2 => time(), 9 => proptest::sample::select(&TEXTS[..]).prop_map(str::to_owned), 1 => "[abAB*]{0,4}"]
+}
+
+/// A time, or nearly one.
+pub(crate) fn time() -> impl Strategy<Value = String> {
+    const TIMES: [&str; 14] = [
+        "2024-02-29T00:00:00Z",
+        "2024-02-29t01:00:00.0+01:00",
+        "2024-02-28T23:59:59.9999999999Z",
+        "2024-02-28T23:59:60-00:00",
+        "2024-02-29T00:00:00.000000001Z",
+        "2024-03-01T00:00:00+24:00",
+        "2024-03-01T00:00:00-23:59",
+        "2023-02-29T00:00:00Z",
+        "2023-12-31T23:59:59.5z",
+        "0000-01-01T00:00:00Z",
+        "0000-01-01T00:00:00+00:01",
+        "9999-12-31T23:59:59Z",
+        "2024-02-29 00:00:00Z",
+        "2024-02-29",
+    ];
+    proptest::sample::select(&TIMES[..]).prop_map(str::to_owned)
 }
 
 pub(crate) fn number() -> impl Strategy<Value = Value> {
@@ -139,10 +160,15 @@ pub(crate) mod native {
             pick(&["^a", "b$", "a.b", "(?i)ab", "", "[a-b]+$"]).prop_map(|v| ("$regex", v)),
             wildcard().prop_map(|v| ("$wildcard", v)),
             prop_oneof![pick(&BLOCKS), pick(&["10.1.2.3", "2001:db8::1"])].prop_map(|v| ("$cidr", v)),
-            number().prop_map(|v| ("$gt", v)),
-            number().prop_map(|v| ("$gte", v)),
-            number().prop_map(|v| ("$lt", v)),
-            number().prop_map(|v| ("$lte", v)),
+            bound().prop_map(|v| ("$gt", v)),
+            bound().prop_map(|v| ("$gte", v)),
+            bound().prop_map(|v| ("$lt", v)),
+            bound().prop_map(|v| ("$lte", v)),
+            prop_oneof![scalar(), reference()].prop_map(|v| ("$eq", v)),
+            reference().prop_map(|v| ("$eq", v)),
+            moment().prop_map(|v| ("$before", v)),
+            moment().prop_map(|v| ("$after", v)),
+            vec(text_operator(), 1..3).prop_map(matcher).prop_map(|v| ("$ignoreCase", v)),
             between().prop_map(|v| ("$between", v)),
             scalar().prop_map(|v| ("$includes", v)),
             (0..4_i64).prop_map(|n| ("$size", json!(n))),
@@ -155,10 +181,52 @@ pub(crate) mod native {
         .boxed()
     }
 
+    /// A time; half of those above are none.
+    fn moment() -> BoxedStrategy<Value> {
+        let is_moment = |text: &String| {
+            serde_json::json!(text).as_str().is_some_and(|text| {
+                !text.contains("+24")
+                    && !text.starts_with("2023-02-29")
+                    && text.len() > 10
+                    && !text.contains(' ')
+            })
+        };
+        time().prop_filter("no time", is_moment).prop_map(Value::from).boxed()
+    }
+
+    /// A reference to a field of the event, or to a field of a field.
+    fn reference() -> BoxedStrategy<Value> {
+        let step = || name().prop_map(|name| name.replace('~', "~0").replace('/', "~1"));
+        prop_oneof![
+            6 => step().prop_map(|name| format!("/{name}")),
+            2 => (step(), step()).prop_map(|(a, b)| format!("/{a}/{b}")),
+            1 => Just(String::new()),
+        ]
+        .prop_map(|pointer| json!({ "$ref": pointer }))
+        .boxed()
+    }
+
+    fn bound() -> BoxedStrategy<Value> {
+        prop_oneof![3 => number(), 1 => reference()].boxed()
+    }
+
+    fn text_operator() -> BoxedStrategy<(&'static str, Value)> {
+        prop_oneof![
+            string().prop_map(|v| ("$eq", v)),
+            string().prop_map(|v| ("$startsWith", v)),
+            string().prop_map(|v| ("$endsWith", v)),
+            string().prop_map(|v| ("$contains", v)),
+            wildcard().prop_map(|v| ("$wildcard", v)),
+            pick(&["^a", "b$", "a.b", "é", "[a-b]+$", "σ"]).prop_map(|v| ("$regex", v)),
+        ]
+        .boxed()
+    }
+
     fn number_matcher() -> BoxedStrategy<Value> {
         let test = prop_oneof![
-            number().prop_map(|v| ("$gt", v)),
-            number().prop_map(|v| ("$lte", v)),
+            bound().prop_map(|v| ("$gt", v)),
+            bound().prop_map(|v| ("$lte", v)),
+            bound().prop_map(|v| ("$eq", v)),
             between().prop_map(|v| ("$between", v)),
             number().prop_map(|v| ("$anythingBut", v)),
             many(number(), 1, 3).prop_map(|v| ("$none", v)),
@@ -234,7 +302,11 @@ pub(crate) mod native {
     }
 
     pub(crate) fn filter() -> BoxedStrategy<Value> {
-        filter_of(node())
+        let on_the_event = node().prop_filter_map("no condition", |node| match node {
+            Value::Array(items) => Some(Value::Array(items)),
+            node => as_condition(node).filter(Value::is_object),
+        });
+        prop_oneof![4 => filter_of(node()), 1 => on_the_event].boxed()
     }
 }
 

@@ -1,4 +1,4 @@
-//! One test per row of FILTER.md's table of operators, and per rule of its sections on grammar and values.
+//! One test per row of docs/filter-language.md's table of operators, and per rule of its sections on grammar and values.
 
 use filter::{Dialect, Filter, FilterOptions};
 use serde_json::{Value, json};

@@ -1,7 +1,7 @@
-//! FILTER.md as naive code: the meaning of a filter, straight from its JSON.
+//! docs/filter-language.md as naive code: the meaning of a filter, straight from its JSON.
 //!
 //! It shares no code with the crate, is not optimised, and expects valid filters. Functions have the names and the
-//! order of FILTER.md's sections, so that both can be read side by side.
+//! order of docs/filter-language.md's sections, so that both can be read side by side.
 
 use std::cmp::Ordering;
 use std::net::IpAddr;
@@ -14,33 +14,42 @@ type Maybe<'v> = Option<&'v Value>;
 pub(crate) mod native {
     use super::*;
 
+    /// "Top level: judges the event itself, whatever it is."
+    pub(crate) fn filter(filter: &Value, event: &Value) -> bool {
+        match filter {
+            Value::Array(conditions) => conditions.iter().any(|one| condition(one, Some(event), event)),
+            Value::Object(members) if is_matcher(members) => matcher(members, Some(event), event),
+            _ => fields(filter, event, event),
+        }
+    }
+
     /// "The event itself: null satisfies only `{}`; anything else that is not an object, an array too, is read as an
     /// object without fields."
-    pub(crate) fn filter(filter: &Value, event: &Value) -> bool {
+    fn fields(filter: &Value, event: &Value, root: &Value) -> bool {
         let members = object(filter);
         if event.is_null() {
             return members.is_empty();
         }
         let none = Map::new();
         let fields = event.as_object().unwrap_or(&none);
-        members.iter().all(|(key, node)| member(key, node, fields))
+        members.iter().all(|(key, node)| member(key, node, fields, root))
     }
 
-    fn member(key: &str, value: &Value, fields: &Map<String, Value>) -> bool {
+    fn member(key: &str, value: &Value, fields: &Map<String, Value>, root: &Value) -> bool {
         let whole = Value::Object(fields.clone());
         match key {
-            "$or" => array(value).iter().any(|one| filter(one, &whole)),
-            "$and" => array(value).iter().all(|one| filter(one, &whole)),
-            "$nor" => !array(value).iter().any(|one| filter(one, &whole)),
-            _ => node(value, fields.get(key.strip_prefix('$').unwrap_or(key))),
+            "$or" => array(value).iter().any(|one| self::fields(one, &whole, root)),
+            "$and" => array(value).iter().all(|one| self::fields(one, &whole, root)),
+            "$nor" => !array(value).iter().any(|one| self::fields(one, &whole, root)),
+            _ => node(value, fields.get(key.strip_prefix('$').unwrap_or(key)), root),
         }
     }
 
-    fn node(node: &Value, value: Maybe<'_>) -> bool {
+    fn node(node: &Value, value: Maybe<'_>, root: &Value) -> bool {
         match node {
-            Value::Array(conditions) => conditions.iter().any(|one| condition(one, value)),
-            Value::Object(members) if !is_matcher(members) => nested(node, value),
-            _ => condition(node, value),
+            Value::Array(conditions) => conditions.iter().any(|one| condition(one, value, root)),
+            Value::Object(members) if !is_matcher(members) => nested(node, value, root),
+            _ => condition(node, value, root),
         }
     }
 
@@ -54,27 +63,27 @@ pub(crate) mod native {
 
     /// "A nested filter on a missing or null field holds only if it is `{}`. On an array it holds if SOME element
     /// matches it. Any other value is read as an object without fields; so are, inside that array, scalars and arrays."
-    fn nested(node: &Value, value: Maybe<'_>) -> bool {
+    fn nested(node: &Value, value: Maybe<'_>, root: &Value) -> bool {
         match value {
             None | Some(Value::Null) => object(node).is_empty(),
-            Some(Value::Array(elements)) => elements.iter().any(|element| filter(node, element)),
-            Some(other) => filter(node, other),
+            Some(Value::Array(elements)) => elements.iter().any(|element| fields(node, element, root)),
+            Some(other) => fields(node, other, root),
         }
     }
 
-    fn condition(condition: &Value, value: Maybe<'_>) -> bool {
+    fn condition(condition: &Value, value: Maybe<'_>, root: &Value) -> bool {
         match condition {
-            Value::Object(matcher) => self::matcher(matcher, value),
+            Value::Object(matcher) => self::matcher(matcher, value, root),
             literal => equals(literal, value),
         }
     }
 
     /// "ALL must hold, on the same value."
-    fn matcher(matcher: &Map<String, Value>, value: Maybe<'_>) -> bool {
-        matcher.iter().all(|(operator, argument)| self::operator(operator, argument, value))
+    fn matcher(matcher: &Map<String, Value>, value: Maybe<'_>, root: &Value) -> bool {
+        matcher.iter().all(|(operator, argument)| self::operator(operator, argument, value, root))
     }
 
-    pub(super) fn operator(operator: &str, argument: &Value, value: Maybe<'_>) -> bool {
+    pub(super) fn operator(operator: &str, argument: &Value, value: Maybe<'_>, root: &Value) -> bool {
         let text = value.and_then(Value::as_str);
         let number = value.and_then(as_number);
         let elements = value.and_then(Value::as_array);
@@ -87,6 +96,18 @@ pub(crate) mod native {
             "$regex" => text.is_some_and(|text| regex::Regex::new(string(argument)).unwrap().is_match(text)),
             "$wildcard" => text.is_some_and(|text| wildcard(string(argument), text)),
             "$cidr" => text.is_some_and(|text| cidr(string(argument), text)),
+            "$ignoreCase" => text.is_some_and(|text| {
+                object(argument)
+                    .iter()
+                    .all(|(operator, argument)| in_any_case(operator, string(argument), text))
+            }),
+            "$before" => text.and_then(moment).is_some_and(|time| time < moment(string(argument)).unwrap()),
+            "$after" => text.and_then(moment).is_some_and(|time| time > moment(string(argument)).unwrap()),
+            "$eq" | "$gt" | "$gte" | "$lt" | "$lte" if argument.is_object() => {
+                let pointer = string(&argument["$ref"]);
+                value.zip(referred(pointer, root)).is_some_and(|(a, b)| compares(operator, a, b))
+            }
+            "$eq" => equals(argument, value),
             "$gt" => against(argument) == Some(Ordering::Greater),
             "$gte" => against(argument).is_some_and(Ordering::is_ge),
             "$lt" => against(argument) == Some(Ordering::Less),
@@ -97,17 +118,19 @@ pub(crate) mod native {
             }
             "$includes" => elements
                 .is_some_and(|elements| elements.iter().any(|element| equals(argument, Some(element)))),
-            "$size" => elements.is_some_and(|elements| node(argument, Some(&Value::from(elements.len())))),
+            "$size" => {
+                elements.is_some_and(|elements| node(argument, Some(&Value::from(elements.len())), root))
+            }
             "$some" => {
-                elements.is_some_and(|elements| elements.iter().any(|element| judge(argument, element)))
+                elements.is_some_and(|elements| elements.iter().any(|element| judge(argument, element, root)))
             }
             "$every" => {
-                elements.is_some_and(|elements| elements.iter().all(|element| judge(argument, element)))
+                elements.is_some_and(|elements| elements.iter().all(|element| judge(argument, element, root)))
             }
             "$exists" => value.is_some() == (*argument == Value::Bool(true)),
             "$isNull" => (value == Some(&Value::Null)) == (*argument == Value::Bool(true)),
             "$anythingBut" => match argument {
-                Value::Object(inner) => !matcher(inner, value),
+                Value::Object(inner) => !matcher(inner, value, root),
                 Value::Array(literals) => !literals.iter().any(|literal| equals(literal, value)),
                 literal => !equals(literal, value),
             },
@@ -118,18 +141,18 @@ pub(crate) mod native {
                 }
                 Some(_) => !equals(argument, value),
             },
-            "$all" => array(argument).iter().all(|one| condition(one, value)),
-            "$none" => !array(argument).iter().any(|one| condition(one, value)),
+            "$all" => array(argument).iter().all(|one| condition(one, value, root)),
+            "$none" => !array(argument).iter().any(|one| condition(one, value, root)),
             other => panic!("{other} is no operator"),
         }
     }
 
     /// "A filter applies to an element as to an event."
-    fn judge(argument: &Value, element: &Value) -> bool {
+    fn judge(argument: &Value, element: &Value, root: &Value) -> bool {
         match argument {
-            Value::Array(conditions) => conditions.iter().any(|one| condition(one, Some(element))),
-            Value::Object(members) if is_matcher(members) => matcher(members, Some(element)),
-            _ => filter(argument, element),
+            Value::Array(conditions) => conditions.iter().any(|one| condition(one, Some(element), root)),
+            Value::Object(members) if is_matcher(members) => matcher(members, Some(element), root),
+            _ => fields(argument, element, root),
         }
     }
 }
@@ -160,7 +183,9 @@ pub(crate) mod trigger_dev {
     fn conditions(items: &[Value], value: Maybe<'_>) -> bool {
         let matchers = items.iter().filter_map(Value::as_object);
         if matchers.clone().count() == items.len() {
-            matchers.flatten().all(|(operator, argument)| native::operator(operator, argument, value))
+            matchers
+                .flatten()
+                .all(|(operator, argument)| native::operator(operator, argument, value, &Value::Null))
         } else {
             items.iter().any(|literal| equals(literal, value))
         }
@@ -385,6 +410,94 @@ fn wildcard(pattern: &str, text: &str) -> bool {
             text.strip_prefix(character).is_some_and(|rest| wildcard(pattern.as_str(), rest))
         }
     }
+}
+
+/// "A pointer that leads nowhere, or through or to an array or object, makes the condition not hold."
+fn referred<'v>(pointer: &str, event: &'v Value) -> Maybe<'v> {
+    let mut at = event;
+    for step in pointer.split('/').skip(1) {
+        at = at.as_object()?.get(&step.replace("~1", "/").replace("~0", "~"))?;
+    }
+    Some(at).filter(|end| !end.is_object() && !end.is_array())
+}
+
+/// "Numbers by value, strings by code point, others only by `$eq`."
+fn compares(operator: &str, value: &Value, other: &Value) -> bool {
+    let order = match (value, other) {
+        (Value::Number(a), Value::Number(b)) => compare(a, b),
+        (Value::String(a), Value::String(b)) => a.chars().cmp(b.chars()),
+        _ => return operator == "$eq" && value == other,
+    };
+    match operator {
+        "$eq" => order.is_eq(),
+        "$gt" => order.is_gt(),
+        "$gte" => order.is_ge(),
+        "$lt" => order.is_lt(),
+        _ => order.is_le(),
+    }
+}
+
+/// "Letter case aside (Unicode simple folding of both sides)."
+fn in_any_case(operator: &str, argument: &str, text: &str) -> bool {
+    let fold = |text: &str| -> String {
+        let mapper = icu_casemap::CaseMapper::new();
+        text.chars().map(|character| mapper.simple_fold(character)).collect()
+    };
+    let (folded, wanted) = (fold(text), fold(argument));
+    match operator {
+        "$eq" => folded == wanted,
+        "$startsWith" => folded.starts_with(&wanted),
+        "$endsWith" => folded.ends_with(&wanted),
+        "$contains" => folded.contains(&wanted),
+        "$wildcard" => wildcard(&wanted, &folded),
+        "$regex" => regex::RegexBuilder::new(argument).case_insensitive(true).build().unwrap().is_match(text),
+        other => panic!("{other} is no text operator"),
+    }
+}
+
+/// "RFC 3339", as nanoseconds since the year 0, digits of the fraction after the ninth left out.
+fn moment(text: &str) -> Option<i128> {
+    static FORM: std::sync::LazyLock<regex::Regex> = std::sync::LazyLock::new(|| {
+        let date = r"^([0-9]{4})-([0-9]{2})-([0-9]{2})";
+        let time = r"[Tt]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]+))?";
+        let offset = r"(?:[Zz]|([+-])([0-9]{2}):([0-9]{2}))$";
+        regex::Regex::new(&format!("{date}{time}{offset}")).unwrap()
+    });
+    let form = FORM.captures(text)?;
+    let part = |at: usize| form.get(at).map_or(0, |part| part.as_str().parse::<i128>().unwrap());
+    let (year, month, day) = (part(1), part(2), part(3));
+    let (hour, minute, second) = (part(4), part(5), part(6));
+    let leap = |year: i128| year % 400 == 0 || (year % 4 == 0 && year % 100 != 0);
+    let length = |year: i128, month: i128| match month {
+        2 if leap(year) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    };
+    if !(1..=12).contains(&month) || !(1..=length(year, month)).contains(&day) {
+        return None;
+    }
+    if hour > 23 || minute > 59 || second > 60 || part(9) > 23 || part(10) > 59 {
+        return None;
+    }
+    // Day by day.
+    let mut days = 0;
+    for earlier in 0..year {
+        days += if leap(earlier) { 366 } else { 365 };
+    }
+    for earlier in 1..month {
+        days += length(year, earlier);
+    }
+    days += day - 1;
+    let east = part(9) * 60 + part(10);
+    let east = if form.get(8).is_some_and(|sign| sign.as_str() == "-") { -east } else { east };
+    let minutes = days * 24 * 60 + hour * 60 + minute - east;
+    if second == 60 && minutes.rem_euclid(24 * 60) != 23 * 60 + 59 {
+        return None;
+    }
+    let fraction = form.get(7).map_or("", |digits| digits.as_str());
+    let nanoseconds: i128 = format!("{fraction:0<9}")[..9].parse().unwrap();
+    Some((minutes * 60 + second) * 1_000_000_000 + nanoseconds)
 }
 
 /// "An IPv4/IPv6 address inside the block; families never mix, `::ffff:1.2.3.4` counts as IPv4 too."

@@ -1,34 +1,59 @@
-//! Admission of requests: caps on requests in flight, per origin and in total, and holds that servers ask for.
+//! Admission of requests: caps on requests in flight, and holds that servers ask for.
 //!
-//! Polls that are due but must wait stand in a *queue*, one per origin and credentials, first come, first served. A queue
-//! is *ready* while a poll waits in it, no hold is in force and its origin has capacity. Ready queues take turns, so one
-//! busy origin does not starve the others.
+//! Polls that are due but must wait stand in a *queue*, one per origin, credentials and scope, first come, first served. A
+//! queue is *ready* while a poll waits in it, no hold is in force and each of its caps has room. Ready queues take turns, so
+//! one busy origin does not starve the others.
 //!
 //! ```text
-//!  due polls ─► queue ─┐            (origin at its cap: the queue waits in `blocked` of that origin)
-//!  due polls ─► queue ─┼─► ready ─► in flight, up to the total cap
+//!  due polls ─► queue ─┐            (a cap is reached: the queue waits in `blocked` of that origin, site, scope or the total)
+//!  due polls ─► queue ─┼─► ready ─► in flight
 //!  due polls ─► queue ─┘            (held back: the queue is listed again when the hold ends)
 //! ```
 //!
-//! A poll looks up its queue once, when it joins, and keeps the id. Operations take constant time, those of holds
+//! A request in flight counts four times: for its origin, for its *site* (registrable domain, or address: ports and subdomains
+//! cost a hostile server nothing), for its scope, and in total. A site and a scope may use a share of the total, so that silent
+//! servers of one do not stop the others; the last part of the total is a *reserve* for sites with nothing in flight, and the
+//! last part of a site's share one for its origins with nothing in flight. While there is one scope only, its share is all.
+//!
+//! A 429 is about the credentials: its hold is on the *account*, all queues of an origin and credentials. A 503 is about the
+//! server and may be about the jobs of one tenant only: its hold is on the queue. Queues of a held account wait in `blocked`
+//! of that account, so a hold costs the same for one scope and for a million.
+//!
+//! No capacity is lost: a queue waits in the list of a group only while that group has no room for it, so a request of the
+//! group is in flight, and its end offers the room to a queue of the list. A queue that cannot use what it was offered passes
+//! it on.
+//!
+//! A poll looks up its queue once, when it joins, and keeps the id. Operations take constant time on average, those of holds
 //! logarithmic. Origins and credentials are stored as keyed hashes only: no secret is copied here, and an attacker cannot
-//! provoke collisions. A queue is dropped when its last poll has left and its hold is over, an origin with its last queue.
+//! provoke collisions. A queue is dropped when its last poll has left and its hold is over, a group with its last queue.
+
+mod groups;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 use slab::Slab;
 
+use self::groups::{Group, Groups, Inside};
 use crate::clock::Timestamp;
 use crate::job::PollSpec;
 use crate::key::PollKey;
+use crate::limits::Limits;
+use crate::site;
+use crate::state::Reach;
 
-/// A queue of the polls that share an origin and credentials. Ids are reused once all polls have left.
+/// A queue of the polls that share an origin, credentials and a scope. Ids are reused once all polls have left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct QueueId(u32);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Key {
+    account: AccountKey,
+    scope: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct AccountKey {
     origin: u64,
     credentials: u64,
 }
@@ -36,40 +61,99 @@ struct Key {
 /// The capacity that an emptied queue keeps.
 const KEPT_CAPACITY: usize = 4096;
 
+/// The most queues of one list that are asked whether they can use room that others cannot, such as a reserve.
+const ASKED: usize = 16;
+
+/// The caps on requests in flight.
+#[derive(Clone, Copy, Debug)]
+struct Caps {
+    total: usize,
+    origin: usize,
+    site: usize,
+    scope: usize,
+    /// The last part of the total, for sites with nothing in flight.
+    reserve: usize,
+    /// The last part of a site's share, for origins with nothing in flight.
+    site_reserve: usize,
+}
+
+impl Caps {
+    fn new(limits: &Limits) -> Self {
+        let (total, origin) = (limits.in_flight.max(1), limits.per_origin.max(1));
+        let (site, scope) = limits.shares();
+        // No origin gets less than its cap because of a reserve.
+        let reserve = |of: usize, part: usize| (of / part).min(of.saturating_sub(origin));
+        Self { total, origin, site, scope, reserve: reserve(total, 8), site_reserve: reserve(site, 4) }
+    }
+}
+
+/// What keeps a due poll from sending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cap {
+    Origin,
+    Site,
+    Scope,
+    Total,
+}
+
 /// Decides which of the due polls may send.
 #[derive(Debug)]
 pub(crate) struct AdmissionControl<T> {
-    max: usize,
-    max_per_origin: usize,
+    caps: Caps,
     in_flight: usize,
     queues: Slab<OriginQueue<T>>,
-    origins: Slab<Origin>,
+    origins: Groups,
+    sites: Groups,
+    scopes: Groups,
+    accounts: Slab<Account>,
     queue_of: HashMap<Key, QueueId>,
-    origin_of: HashMap<u64, usize>,
+    account_of: HashMap<AccountKey, usize>,
     ready: VecDeque<QueueId>,
-    /// The queues that are held back, by the end of their hold.
-    held: BTreeSet<(Timestamp, QueueId)>,
+    /// The sites with queues that wait for room in total.
+    inside: Inside,
+    /// The polls that wait in all queues.
+    waiting: usize,
+    /// What is held back, by the end of its hold.
+    held: BTreeSet<(Timestamp, Held)>,
     hasher: RandomState,
-    /// The spec that joined last, and its queue: in a bulk submission the next one mostly shares it.
-    last: Option<(PollSpec, QueueId)>,
+    /// The spec and the scope that joined last, and their queue: in a bulk submission the next one mostly shares it.
+    last: Option<(PollSpec, Box<str>, QueueId)>,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Held {
+    Queue(QueueId),
+    Account(usize),
+}
+
+/// The queues of an origin and credentials.
 #[derive(Debug)]
-struct Origin {
-    in_flight: usize,
-    blocked: VecDeque<QueueId>,
+struct Account {
+    key: AccountKey,
     queues: usize,
+    hold: Option<Hold>,
+    /// Its queues that are listed and wait for the end of its hold.
+    blocked: VecDeque<QueueId>,
+}
+
+impl Account {
+    fn is_held(&self, now: Timestamp) -> bool {
+        self.hold.as_ref().is_some_and(|hold| hold.until > now)
+    }
 }
 
 #[derive(Debug)]
 struct OriginQueue<T> {
     key: Key,
     origin: usize,
+    site: usize,
+    scope: usize,
+    account: usize,
     /// The number of its polls, waiting or not.
     polls: usize,
     waiting: VecDeque<T>,
     hold: Option<Hold>,
-    /// Whether it is in `ready` or in `blocked` of its origin.
+    /// Whether it is in `ready` or in some `blocked`.
     listed: bool,
 }
 
@@ -79,7 +163,7 @@ impl<T> OriginQueue<T> {
     }
 }
 
-/// A hold on a queue: a server asked for it with a 429 or 503.
+/// A hold: a server asked for it with a 429 or 503.
 #[derive(Debug)]
 pub(crate) struct Hold {
     pub(crate) until: Timestamp,
@@ -88,16 +172,20 @@ pub(crate) struct Hold {
 }
 
 impl<T> AdmissionControl<T> {
-    pub(crate) fn new(max: usize, max_per_origin: usize) -> Self {
+    pub(crate) fn new(limits: &Limits) -> Self {
         Self {
-            max: max.max(1),
-            max_per_origin: max_per_origin.max(1),
+            caps: Caps::new(limits),
             in_flight: 0,
             queues: Slab::new(),
-            origins: Slab::new(),
+            origins: Groups::default(),
+            sites: Groups::default(),
+            scopes: Groups::default(),
+            accounts: Slab::new(),
             queue_of: HashMap::new(),
-            origin_of: HashMap::new(),
+            account_of: HashMap::new(),
             ready: VecDeque::new(),
+            inside: Inside::default(),
+            waiting: 0,
             held: BTreeSet::new(),
             hasher: RandomState::new(),
             last: None,
@@ -112,15 +200,11 @@ impl<T> AdmissionControl<T> {
         self.queues.get_mut(id.0 as usize)
     }
 
-    fn origin_mut(&mut self, id: QueueId) -> Option<&mut Origin> {
-        let origin = self.queue(id)?.origin;
-        self.origins.get_mut(origin)
-    }
-
     /// Adds a poll with this spec to its queue.
-    pub(crate) fn join(&mut self, spec: &PollSpec) -> QueueId {
-        if let Some((last, id)) = &self.last
+    pub(crate) fn join(&mut self, spec: &PollSpec, scope: &str) -> QueueId {
+        if let Some((last, last_scope, id)) = &self.last
             && last.shares_origin_with(spec)
+            && **last_scope == *scope
             && let Some(queue) = self.queues.get_mut(id.0 as usize)
         {
             queue.polls += 1;
@@ -129,20 +213,36 @@ impl<T> AdmissionControl<T> {
         let mut credentials = self.hasher.build_hasher();
         spec.request().hash_credentials(&mut credentials);
         let origin = self.hasher.hash_one(spec.origin());
-        let id = self.join_key(Key { origin, credentials: credentials.finish() });
-        self.last = Some((spec.clone(), id));
+        let account = AccountKey { origin, credentials: credentials.finish() };
+        let key = Key { account, scope: self.hasher.hash_one(scope) };
+        let site = || self.hasher.hash_one(site::of_origin(spec.origin()));
+        // The site follows from the origin, and to find it takes longer than the rest.
+        let site = if self.queue_of.contains_key(&key) { 0 } else { site() };
+        let id = self.join_key(key, site);
+        self.last = Some((spec.clone(), scope.into(), id));
         id
     }
 
-    fn join_key(&mut self, key: Key) -> QueueId {
-        let Self { queues, origins, queue_of, origin_of, .. } = self;
+    /// `site` is read if the queue is new.
+    fn join_key(&mut self, key: Key, site: u64) -> QueueId {
+        let Self { queues, origins, sites, scopes, accounts, queue_of, account_of, .. } = self;
         let id = *queue_of.entry(key).or_insert_with(|| {
-            let origin = *origin_of.entry(key.origin).or_insert_with(|| {
-                origins.insert(Origin { in_flight: 0, blocked: VecDeque::new(), queues: 0 })
+            let account = *account_of.entry(key.account).or_insert_with(|| {
+                let blocked = VecDeque::new();
+                accounts.insert(Account { key: key.account, queues: 0, hold: None, blocked })
             });
-            origins[origin].queues += 1;
-            let waiting = VecDeque::new();
-            let queue = OriginQueue { key, origin, polls: 0, waiting, hold: None, listed: false };
+            accounts[account].queues += 1;
+            let queue = OriginQueue {
+                key,
+                origin: origins.join(key.account.origin),
+                site: sites.join(site),
+                scope: scopes.join(key.scope),
+                account,
+                polls: 0,
+                waiting: VecDeque::new(),
+                hold: None,
+                listed: false,
+            };
             QueueId(
                 u32::try_from(queues.insert(queue)).expect("invariant: fewer than 2³² queues fit in memory"),
             )
@@ -163,16 +263,90 @@ impl<T> AdmissionControl<T> {
         self.in_flight
     }
 
-    /// Whether a due poll of this queue may send without waiting: no poll waits before it, no hold is in force, and both
-    /// caps have capacity.
+    /// The number of due polls that wait, for a cap or the end of a hold. Polls that ended meanwhile may be among them.
+    pub(crate) const fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// The queues that no hold keeps from sending, each as the polls that wait in it, the oldest first. Polls that ended
+    /// meanwhile may be among them.
+    pub(crate) fn unheld(&self, now: Timestamp) -> impl Iterator<Item = impl Iterator<Item = &T>> {
+        let queues = if self.waiting == 0 { None } else { Some(self.queues.iter()) };
+        queues.into_iter().flatten().filter_map(move |(_, queue)| {
+            let held = queue.is_held(now) || self.accounts[queue.account].is_held(now);
+            (!held && !queue.waiting.is_empty()).then(|| queue.waiting.iter())
+        })
+    }
+
+    /// Whether all requests in flight are in use while due polls wait.
+    pub(crate) fn is_saturated(&self) -> bool {
+        self.in_flight >= self.caps.total
+            && self.waiting > 0
+            && !(self.ready.is_empty() && self.inside.is_empty())
+    }
+
+    /// The cap that keeps this queue from sending, if one does.
+    fn reached(&self, queue: &OriginQueue<T>) -> Option<Cap> {
+        let (origin, site) = (self.origins[queue.origin].in_flight, self.sites[queue.site].in_flight);
+        let unless_new = |in_flight: usize, reserve: usize| if in_flight == 0 { 0 } else { reserve };
+        let caps = &self.caps;
+        if origin >= caps.origin {
+            Some(Cap::Origin)
+        } else if site >= caps.site - unless_new(origin, caps.site_reserve) {
+            Some(Cap::Site)
+        } else if self.scopes.len() > 1 && self.scopes[queue.scope].in_flight >= caps.scope {
+            Some(Cap::Scope)
+        } else if self.in_flight >= caps.total - unless_new(site, caps.reserve) {
+            Some(Cap::Total)
+        } else {
+            None
+        }
+    }
+
+    /// Has a queue wait for room under this cap.
+    fn block(&mut self, cap: Cap, id: QueueId, place: Place) {
+        let Self { origins, sites, scopes, inside, .. } = self;
+        let (Some(origin), Some(site)) = (origins.get_mut(place.origin), sites.get_mut(place.site)) else {
+            return;
+        };
+        match cap {
+            Cap::Origin => origin.blocked.push_back(id),
+            Cap::Site => site.inside.push(place.origin, origin, id),
+            Cap::Scope => scopes.block(place.scope, id),
+            Cap::Total => inside.push(place.site, site, id),
+        }
+    }
+
+    /// Takes the queue of a place whose turn it is to use room under this cap.
+    fn unblock(&mut self, cap: Cap, place: Place) -> Option<QueueId> {
+        let Self { origins, sites, scopes, inside, .. } = self;
+        match cap {
+            Cap::Origin => origins.get_mut(place.origin)?.blocked.pop_front(),
+            Cap::Site => sites.get_mut(place.site)?.inside.pop(origins),
+            Cap::Scope => scopes.get_mut(place.scope)?.blocked.pop_front(),
+            Cap::Total => inside.pop(sites),
+        }
+    }
+
+    /// Takes a queue that may use a reserve, as its origin or site has nothing in flight any more.
+    fn unblock_new(&mut self, cap: Cap, place: Place) -> Option<QueueId> {
+        let group = match cap {
+            Cap::Site => self.origins.get_mut(place.origin),
+            Cap::Total => self.sites.get_mut(place.site),
+            Cap::Origin | Cap::Scope => None,
+        };
+        group.filter(|group| group.in_flight == 0)?.pop_outside()
+    }
+
+    /// Whether a due poll of this queue may send without waiting: no poll waits before it, no hold is in force, and no cap is
+    /// reached.
     pub(crate) fn admits(&self, id: QueueId, now: Timestamp) -> bool {
         self.ready.is_empty()
-            && self.in_flight < self.max
             && self.queue(id).is_some_and(|queue| {
-                let origin = self.origins.get(queue.origin);
                 queue.waiting.is_empty()
                     && !queue.is_held(now)
-                    && origin.is_some_and(|origin| origin.in_flight < self.max_per_origin)
+                    && !self.accounts[queue.account].is_held(now)
+                    && self.reached(queue).is_none()
             })
     }
 
@@ -180,6 +354,7 @@ impl<T> AdmissionControl<T> {
     pub(crate) fn enqueue(&mut self, id: QueueId, poll: T, now: Timestamp) {
         if let Some(queue) = self.queue_mut(id) {
             queue.waiting.push_back(poll);
+            self.waiting += 1;
             self.list(id, now);
         }
     }
@@ -187,73 +362,150 @@ impl<T> AdmissionControl<T> {
     /// Takes the next poll that may send now. The caller calls [`begin`](Self::begin), or [`decline`](Self::decline) if
     /// that poll no longer wants to send.
     pub(crate) fn next(&mut self, now: Timestamp) -> Option<(QueueId, T)> {
-        while self.in_flight < self.max {
+        while self.in_flight < self.caps.total {
             let id = self.ready.pop_front()?;
             let Some(queue) = self.queues.get_mut(id.0 as usize) else { continue };
-            if let Some(origin) = self.origins.get_mut(queue.origin)
-                && origin.in_flight >= self.max_per_origin
-            {
-                origin.blocked.push_back(id);
+            let account = &mut self.accounts[queue.account];
+            if account.is_held(now) {
+                account.blocked.push_back(id);
+                self.decline(id);
                 continue;
             }
-            queue.listed = false;
-            if !queue.is_held(now)
-                && let Some(poll) = queue.waiting.pop_front()
-            {
-                if queue.waiting.is_empty() {
-                    queue.waiting.shrink_to(KEPT_CAPACITY);
-                }
-                self.list(id, now);
-                return Some((id, poll));
+            if queue.is_held(now) || queue.waiting.is_empty() {
+                queue.listed = false;
+                self.decline(id);
+                self.drop_if_idle(id, now);
+                continue;
             }
-            self.decline(id);
-            self.drop_if_idle(id, now);
+            let queue = &self.queues[id.0 as usize];
+            if let Some(cap) = self.reached(queue) {
+                let place = Place::of(queue);
+                self.block(cap, id, place);
+                // Of the other groups it may have been offered room.
+                self.pass_on(place, Some(cap));
+                continue;
+            }
+            let queue = self.queues.get_mut(id.0 as usize)?;
+            queue.listed = false;
+            let poll = queue.waiting.pop_front()?;
+            self.waiting = self.waiting.saturating_sub(1);
+            if queue.waiting.is_empty() {
+                queue.waiting.shrink_to(KEPT_CAPACITY);
+            }
+            self.list(id, now);
+            return Some((id, poll));
         }
         None
     }
 
-    /// Passes the capacity that was offered to this queue on to another queue of its origin.
+    /// Passes the room that was offered to this queue on to other queues.
     pub(crate) fn decline(&mut self, id: QueueId) {
-        let blocked = self.origin_mut(id).and_then(|origin| origin.blocked.pop_front());
-        self.ready.extend(blocked);
+        if let Some(place) = self.queue(id).map(Place::of) {
+            self.pass_on(place, None);
+        }
+    }
+
+    /// Offers room in each group of a place, but for the one under this cap.
+    fn pass_on(&mut self, place: Place, but: Option<Cap>) {
+        for cap in [Cap::Origin, Cap::Site, Cap::Scope, Cap::Total] {
+            if but != Some(cap) {
+                self.offer(cap, place);
+            }
+        }
+    }
+
+    /// Makes the next queue ready that waits under this cap and can use the room, and one that may use a reserve. Queues that
+    /// wait for another cap by now are moved to its list.
+    fn offer(&mut self, cap: Cap, place: Place) {
+        if let Some(id) = self.unblock_new(cap, place) {
+            self.offer_to(id);
+        }
+        let mut asked = 0;
+        while asked < ASKED
+            && let Some(id) = self.unblock(cap, place)
+        {
+            match self.offer_to(id) {
+                None => return,
+                Some(other) => asked += usize::from(other == cap),
+            }
+        }
+    }
+
+    /// Makes a queue ready, unless it waits for a cap, which is returned then.
+    fn offer_to(&mut self, id: QueueId) -> Option<Cap> {
+        let queue = self.queue(id)?;
+        let (place, cap) = (Place::of(queue), self.reached(queue));
+        match cap {
+            Some(cap) => self.block(cap, id, place),
+            None => self.ready.push_back(id),
+        }
+        cap
     }
 
     /// Counts a request as in flight.
     pub(crate) fn begin(&mut self, id: QueueId) {
         self.in_flight += 1;
-        if let Some(origin) = self.origin_mut(id) {
-            origin.in_flight += 1;
+        if let Some(place) = self.queue(id).map(Place::of) {
+            for group in self.groups_mut(place).into_iter().flatten() {
+                group.in_flight += 1;
+            }
         }
     }
 
     /// Counts a request as ended.
     pub(crate) fn end(&mut self, id: QueueId) {
         self.in_flight = self.in_flight.saturating_sub(1);
-        if let Some(origin) = self.origin_mut(id) {
-            origin.in_flight = origin.in_flight.saturating_sub(1);
-            self.decline(id);
+        if let Some(place) = self.queue(id).map(Place::of) {
+            for group in self.groups_mut(place).into_iter().flatten() {
+                group.in_flight = group.in_flight.saturating_sub(1);
+            }
+            self.pass_on(place, None);
         }
     }
 
-    /// Holds a queue back, unless a hold is in force that lasts at least as long. Returns whether it does.
-    pub(crate) fn hold(&mut self, id: QueueId, hold: Hold) -> bool {
+    fn groups_mut(&mut self, place: Place) -> [Option<&mut Group>; 3] {
+        let Self { origins, sites, scopes, .. } = self;
+        [origins.get_mut(place.origin), sites.get_mut(place.site), scopes.get_mut(place.scope)]
+    }
+
+    /// Holds a queue or its account back, unless a hold on it is in force that lasts at least as long. Returns whether it
+    /// does.
+    pub(crate) fn hold(&mut self, id: QueueId, reach: Reach, hold: Hold) -> bool {
         let Some(queue) = self.queues.get_mut(id.0 as usize) else { return false };
-        if queue.hold.as_ref().is_some_and(|present| present.until >= hold.until) {
+        let account = &mut self.accounts[queue.account];
+        let is_shorter =
+            |present: &Option<Hold>| present.as_ref().is_some_and(|present| present.until >= hold.until);
+        if is_shorter(&account.hold) {
             return false;
         }
-        self.held.insert((hold.until, id));
-        if let Some(shorter) = queue.hold.replace(hold) {
-            self.held.remove(&(shorter.until, id));
+        let (present, held) = match reach {
+            Reach::Account => (&mut account.hold, Held::Account(queue.account)),
+            Reach::Scope => (&mut queue.hold, Held::Queue(id)),
+        };
+        if is_shorter(present) {
+            return false;
+        }
+        self.held.insert((hold.until, held));
+        if let Some(shorter) = present.replace(hold) {
+            self.held.remove(&(shorter.until, held));
         }
         true
     }
 
-    /// The hold on a queue.
+    /// The hold on a queue, its own or that of its account, whichever ends later.
     pub(crate) fn held(&self, id: QueueId) -> Option<&Hold> {
-        self.queue(id)?.hold.as_ref()
+        let queue = self.queue(id)?;
+        let account = self.accounts[queue.account].hold.as_ref();
+        [queue.hold.as_ref(), account].into_iter().flatten().max_by_key(|hold| hold.until)
     }
 
-    /// The number of queues that are held back.
+    /// Whether a hold with this reach on one queue is one on the other, too.
+    pub(crate) fn reaches(&self, from: QueueId, reach: Reach, to: QueueId) -> bool {
+        let account = |id| self.queue(id).map(|queue| queue.account);
+        from == to || (reach == Reach::Account && account(from) == account(to))
+    }
+
+    /// The number of queues and accounts that are held back.
     pub(crate) fn held_back(&self) -> usize {
         self.held.len()
     }
@@ -265,15 +517,26 @@ impl<T> AdmissionControl<T> {
 
     /// Ends the holds that are over.
     pub(crate) fn release_due(&mut self, now: Timestamp) {
-        while let Some((at, id)) = self.held.first().copied()
+        while let Some((at, held)) = self.held.first().copied()
             && at <= now
         {
             self.held.pop_first();
-            if let Some(queue) = self.queue_mut(id) {
-                queue.hold = None;
+            match held {
+                Held::Queue(id) => {
+                    if let Some(queue) = self.queue_mut(id) {
+                        queue.hold = None;
+                    }
+                    self.list(id, now);
+                    self.drop_if_idle(id, now);
+                }
+                Held::Account(number) => {
+                    if let Some(account) = self.accounts.get_mut(number) {
+                        account.hold = None;
+                        self.ready.append(&mut account.blocked);
+                        self.drop_account_if_idle(number);
+                    }
+                }
             }
-            self.list(id, now);
-            self.drop_if_idle(id, now);
         }
     }
 
@@ -293,171 +556,50 @@ impl<T> AdmissionControl<T> {
         if !self.queue(id).is_some_and(idle) {
             return;
         }
-        let OriginQueue { key, origin: number, hold, .. } = self.queues.remove(id.0 as usize);
+        let queue = self.queues.remove(id.0 as usize);
+        // Polls that ended while they waited.
+        self.waiting = self.waiting.saturating_sub(queue.waiting.len());
+        let OriginQueue { key, origin, site, scope, account, hold, .. } = queue;
         if let Some(hold) = hold {
-            self.held.remove(&(hold.until, id));
+            self.held.remove(&(hold.until, Held::Queue(id)));
         }
         self.queue_of.remove(&key);
-        self.last.take_if(|(_, last)| *last == id);
-        let origin = &mut self.origins[number];
-        origin.queues -= 1;
-        if origin.queues == 0 {
-            self.origins.remove(number);
-            self.origin_of.remove(&key.origin);
+        self.last.take_if(|(_, _, last)| *last == id);
+        self.origins.leave(origin);
+        self.sites.leave(site);
+        self.scopes.leave(scope);
+        if self.scopes.len() == 1 {
+            // The share of the only scope is all.
+            let freed = self.scopes.iter_mut().flat_map(|group| std::mem::take(&mut group.blocked));
+            self.ready.extend(freed);
         }
+        self.accounts[account].queues -= 1;
+        self.drop_account_if_idle(account);
+    }
+
+    /// Drops an account without queues and hold; a hold outlives the polls that it is on.
+    fn drop_account_if_idle(&mut self, number: usize) {
+        let account = &self.accounts[number];
+        if account.queues == 0 && account.hold.is_none() {
+            self.account_of.remove(&account.key);
+            self.accounts.remove(number);
+        }
+    }
+}
+
+/// The groups of a queue.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    origin: usize,
+    site: usize,
+    scope: usize,
+}
+
+impl Place {
+    fn of<T>(queue: &OriginQueue<T>) -> Self {
+        Self { origin: queue.origin, site: queue.site, scope: queue.scope }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOW: Timestamp = Timestamp::from_micros(100);
-
-    fn queues(max: usize, max_per_origin: usize) -> AdmissionControl<u32> {
-        AdmissionControl::new(max, max_per_origin)
-    }
-
-    fn hold(queues: &mut AdmissionControl<u32>, id: QueueId, until: Timestamp) -> bool {
-        queues.hold(id, Hold { until, by: PollKey::new("", "a") })
-    }
-
-    fn join(queues: &mut AdmissionControl<u32>, origin: u64, credentials: u64) -> QueueId {
-        queues.join_key(Key { origin, credentials })
-    }
-
-    /// Starts all polls that may send. Poll `n` is in queue `n / 100`.
-    fn start(queues: &mut AdmissionControl<u32>, of: &[QueueId], now: Timestamp) -> Vec<u32> {
-        std::iter::from_fn(|| {
-            let (queue, poll) = queues.next(now)?;
-            assert_eq!(queue, of[poll as usize / 100]);
-            queues.begin(queue);
-            Some(poll)
-        })
-        .collect()
-    }
-
-    #[test]
-    fn origins_take_turns_and_keep_their_caps() {
-        let mut queues = queues(3, 2);
-        let of = [join(&mut queues, 1, 1), join(&mut queues, 2, 1)];
-        for poll in 0..5 {
-            queues.enqueue(of[0], poll, NOW);
-        }
-        queues.enqueue(of[1], 100, NOW);
-        assert_eq!(
-            start(&mut queues, &of, NOW),
-            [0, 100, 1],
-            "two of the first origin, one of the second, three in all"
-        );
-        queues.end(of[1]);
-        assert_eq!(
-            start(&mut queues, &of, NOW),
-            [] as [u32; 0],
-            "there is capacity, but not for the first origin"
-        );
-        queues.end(of[0]);
-        assert_eq!(start(&mut queues, &of, NOW), [2]);
-    }
-
-    #[test]
-    fn a_held_queue_waits_and_other_credentials_do_not() {
-        let mut queues = queues(10, 10);
-        let of = [join(&mut queues, 1, 1), join(&mut queues, 1, 2)];
-        let until = Timestamp::from_micros(200);
-        assert!(hold(&mut queues, of[0], until));
-        assert!(!hold(&mut queues, of[0], NOW), "a shorter hold changes nothing");
-        assert!(!queues.admits(of[0], NOW) && queues.admits(of[1], NOW) && queues.admits(of[0], until));
-        queues.enqueue(of[0], 1, NOW);
-        queues.enqueue(of[1], 102, NOW);
-        assert_eq!(start(&mut queues, &of, NOW), [102]);
-        queues.release_due(until);
-        assert_eq!(start(&mut queues, &of, until), [1]);
-    }
-
-    #[test]
-    fn a_hold_applies_to_a_queue_that_is_listed_already() {
-        let mut queues = queues(10, 10);
-        let of = [join(&mut queues, 1, 1)];
-        queues.enqueue(of[0], 1, NOW);
-        let until = Timestamp::from_micros(200);
-        hold(&mut queues, of[0], until);
-        assert_eq!(start(&mut queues, &of, NOW), [] as [u32; 0]);
-        queues.release_due(until);
-        assert_eq!(start(&mut queues, &of, until), [1]);
-    }
-
-    #[test]
-    fn a_due_poll_does_not_overtake_waiting_polls() {
-        let mut queues = queues(1, 1);
-        let of = [join(&mut queues, 1, 1), join(&mut queues, 2, 1)];
-        assert!(queues.admits(of[0], NOW));
-        queues.begin(of[0]);
-        queues.enqueue(of[0], 1, NOW);
-        assert!(queues.next(NOW).is_none());
-        queues.end(of[0]);
-        assert!(!queues.admits(of[0], NOW) && !queues.admits(of[1], NOW), "a poll waits before it");
-        assert_eq!(start(&mut queues, &of, NOW), [1]);
-    }
-
-    #[test]
-    fn capacity_that_one_queue_declines_goes_to_the_next() {
-        let mut queues = queues(10, 1);
-        let of = [1, 2, 3].map(|credentials| join(&mut queues, 1, credentials));
-        queues.begin(of[0]);
-        for poll in [1, 101, 201] {
-            queues.enqueue(of[poll as usize / 100], poll, NOW);
-        }
-        assert!(queues.next(NOW).is_none(), "the origin of all three is at its cap");
-        hold(&mut queues, of[1], Timestamp::from_micros(200));
-        queues.end(of[0]);
-        assert_eq!(queues.next(NOW), Some((of[0], 1)));
-        queues.decline(of[0]);
-        assert_eq!(start(&mut queues, &of, NOW), [201], "the first declined, the second is held back");
-    }
-
-    #[test]
-    fn idle_queues_and_origins_are_dropped() {
-        let mut queues = queues(1, 1);
-        for round in 0..100 {
-            let of = [join(&mut queues, round, 1), join(&mut queues, round, 2)];
-            queues.enqueue(of[0], 1, NOW);
-            queues.enqueue(of[1], 102, NOW);
-            assert_eq!(start(&mut queues, &of, NOW), [1]);
-            queues.end(of[0]);
-            assert_eq!(start(&mut queues, &of, NOW), [102]);
-            queues.end(of[1]);
-            of.into_iter().for_each(|queue| queues.leave(queue, NOW));
-        }
-        assert!(queues.next(NOW).is_none());
-        assert_eq!((queues.queue_of.len(), queues.origin_of.len()), (0, 0));
-        assert!(queues.queues.capacity() <= 4 && queues.origins.capacity() <= 4);
-    }
-
-    #[test]
-    fn an_emptied_queue_gives_its_memory_back() {
-        let mut queues = queues(1, 1);
-        let queue = join(&mut queues, 1, 1);
-        for _ in 0..10 * KEPT_CAPACITY {
-            queues.enqueue(queue, 1, NOW);
-        }
-        while let Some((queue, _)) = queues.next(NOW) {
-            queues.decline(queue);
-        }
-        assert!(queues.queue(queue).unwrap().waiting.capacity() <= KEPT_CAPACITY);
-    }
-
-    #[test]
-    fn a_hold_outlives_the_polls_of_its_queue() {
-        let mut queues = queues(1, 1);
-        let until = Timestamp::from_micros(200);
-        let first = join(&mut queues, 1, 1);
-        hold(&mut queues, first, until);
-        queues.leave(first, NOW);
-        let next = join(&mut queues, 1, 1);
-        assert!(!queues.admits(next, NOW));
-        queues.leave(next, NOW);
-        queues.release_due(until);
-        assert_eq!(queues.queue_of.len(), 0);
-    }
-}
+mod tests;

@@ -8,14 +8,15 @@
 //! sharing under tight caps.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt as _;
 use futures_util::future::{Shared, WeakShared};
 use http::{HeaderName, HeaderValue, Method};
+use url::Url;
 
 use crate::clock::BoxFuture;
-use crate::fetch::{Fetch, FetchError, Request, Response};
+use crate::fetch::{Fetch, FetchError, Request, RequestTls, Response};
 
 type ResponseFuture = BoxFuture<'static, Result<Response, FetchError>>;
 type InFlight = HashMap<RequestKey, WeakShared<ResponseFuture>>;
@@ -35,12 +36,17 @@ struct RequestKey {
     /// Sorted by name.
     headers: Vec<(HeaderName, HeaderValue)>,
     max_body: u64,
+    tls: Option<Arc<RequestTls>>,
+    /// What chose the URL decides where it may lead.
+    linked_from: Option<Arc<Url>>,
 }
 
 impl RequestKey {
     /// `None` for a request that must not be shared.
     fn of(scope: &str, request: &Request) -> Option<Self> {
-        if !matches!(request.method, Method::GET | Method::HEAD) || request.body.is_some() {
+        // Cookies are those of one poll.
+        let is_own = request.body.is_some() || request.cookies.is_some();
+        if is_own || !matches!(request.method, Method::GET | Method::HEAD) {
             return None;
         }
         let headers = request.headers.iter();
@@ -52,6 +58,8 @@ impl RequestKey {
             url: request.url.as_str().into(),
             headers,
             max_body: request.max_body,
+            tls: request.tls.clone(),
+            linked_from: request.linked_from.clone(),
         })
     }
 }

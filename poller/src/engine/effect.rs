@@ -10,11 +10,13 @@ use super::entry::{PollId, Ticket};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::event::Event;
+use crate::fetch::CookieJar;
 use crate::history::Record;
 use crate::job::PollSpec;
 use crate::judge::UnmatchedResponse;
 use crate::key::PollKey;
 use crate::outcome::Outcome;
+use crate::state::Reach;
 use crate::store::StoredPoll;
 
 /// An instruction to the driver. The links name the method to call with the result.
@@ -26,6 +28,8 @@ pub(crate) enum Effect {
     StartRequest(StartRequest),
     /// Abort the request in flight and discard its result.
     Abort { id: PollId },
+    /// Store the URL that a poll follows; [`Core::link_saved`].
+    SaveLink { id: PollId, key: PollKey, url: Arc<str> },
     /// Store an outcome; [`Core::outcome_saved`].
     SaveOutcome { id: PollId, key: PollKey, outcome: Arc<Outcome> },
     /// Report the end of a request to watchers.
@@ -33,7 +37,7 @@ pub(crate) enum Effect {
     /// Report an event to the watchers of the poll.
     Notify { id: PollId, event: Event },
     /// Report that a hold on a queue is in force, to the watchers of each poll for which [`Core::held_in`] returns an event.
-    Held { queue: QueueId, until: Timestamp, by: PollId },
+    Held { queue: QueueId, reach: Reach, until: Timestamp, by: PollId },
     /// Answer a call of `submit`.
     Answer { ticket: Ticket, answer: Result<Submitted, Error> },
 }
@@ -43,6 +47,10 @@ pub(crate) enum Effect {
 pub(crate) struct StartRequest {
     pub(crate) id: PollId,
     pub(crate) spec: PollSpec,
+    /// The URL to ask instead of that of the spec.
+    pub(crate) followed: Option<Arc<str>>,
+    /// The cookies of the poll, if it keeps any.
+    pub(crate) cookies: Option<Arc<CookieJar>>,
     pub(crate) number: u32,
     pub(crate) punctuality: Punctuality,
     /// The time at which it is cut off.
@@ -66,6 +74,8 @@ pub(crate) struct Punctuality {
 pub(crate) enum Submitted {
     /// The poll is open.
     Open { id: PollId, joined: bool, deadline: Timestamp },
+    /// The poll is open, and another process runs it.
+    Elsewhere { joined: bool, deadline: Timestamp },
     /// The poll has ended already.
     Finished { outcome: Arc<Outcome>, deadline: Timestamp },
 }

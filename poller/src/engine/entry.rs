@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use super::admission::QueueId;
 use crate::clock::Timestamp;
-use crate::job::PollSpec;
+use crate::job::{KeptSpec, Outline};
 use crate::key::PollKey;
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, OutcomeKind};
 use crate::state::PollState;
+use crate::store::StoredPoll;
 
 slotmap::new_key_type! {
     /// The id of an open poll; never reused.
@@ -24,18 +25,39 @@ pub(crate) struct Ticket(pub(crate) usize);
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) key: PollKey,
-    pub(super) spec: PollSpec,
+    pub(super) spec: KeptSpec,
     pub(super) state: PollState,
     pub(super) phase: Phase,
     pub(super) queue: QueueId,
 }
 
 impl Entry {
+    /// What schedules the poll.
+    pub(super) fn outline(&self) -> &Outline {
+        self.spec.outline()
+    }
+
+    /// The time of its deadline.
+    pub(super) fn deadline(&self) -> Timestamp {
+        self.state.deadline(self.outline())
+    }
+
+    /// The time from which no request of it begins.
+    pub(super) fn closes(&self) -> Timestamp {
+        self.state.closes(self.outline())
+    }
+
+    /// Its outcome, as its time is over.
+    pub(super) fn time_is_over(&mut self) -> OutcomeKind {
+        self.state.time_is_over(&self.spec.apart())
+    }
+
     /// Whether the schedule's entry at this time is the valid one of this poll.
     pub(super) fn is_scheduled(&self, at: Timestamp) -> bool {
         match &self.phase {
             Phase::Waiting { until } => *until == at,
-            Phase::Queued { .. } => self.state.deadline(&self.spec) == at,
+            Phase::Queued { .. } => self.closes() == at,
+            Phase::Linking(unsaved) => unsaved.at(self.closes()) == at,
             Phase::Saving(unsaved) => unsaved.retry_at == Some(at),
             Phase::Creating(..) | Phase::InFlight { .. } => false,
         }
@@ -54,10 +76,13 @@ pub(super) enum Phase {
     Creating(Ticket, Option<Box<Joined>>),
     /// In the schedule, at `until`.
     Waiting { until: Timestamp },
-    /// Due, and in its queue since then; in the schedule at its deadline.
+    /// Due, and in its queue since then; in the schedule at the time from which no request of it begins.
     Queued { since: Timestamp },
     /// A request is in flight.
     InFlight { began: Timestamp },
+    /// The URL that it asks from now on is being stored; in the schedule at the time from which no request of it begins, or
+    /// after a failure at that of the next try.
+    Linking(Box<UnsavedLink>),
     /// Its outcome is being stored.
     Saving(Box<UnsavedOutcome>),
 }
@@ -68,6 +93,26 @@ pub(super) struct Joined {
     pub(super) tickets: Vec<Ticket>,
     /// The poll ends as cancelled once it is stored.
     pub(super) cancelled: bool,
+    /// The poll as another process has stored it meanwhile. It is run also if the creation fails: the store does not report
+    /// it again.
+    pub(super) found: Option<Box<StoredPoll>>,
+}
+
+/// A URL to follow on its way to the store.
+#[derive(Debug)]
+pub(super) struct UnsavedLink {
+    pub(super) url: Arc<str>,
+    /// The number of times that the store failed to save it.
+    pub(super) failures: u32,
+    /// After a failure: the time of the next try.
+    pub(super) retry_at: Option<Timestamp>,
+}
+
+impl UnsavedLink {
+    /// Its time in the schedule, if no request begins from `closes` on.
+    pub(super) fn at(&self, closes: Timestamp) -> Timestamp {
+        self.retry_at.map_or(closes, |at| at.min(closes))
+    }
 }
 
 /// An outcome on its way to the store.

@@ -13,8 +13,9 @@ use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::event::{Feeder, Subscriber};
 use crate::job::PollSpec;
-use crate::judge::Judgement;
+use crate::judge::Judged;
 use crate::key::PollKey;
+use crate::open_poll::OpenPoll;
 use crate::outcome::Outcome;
 use crate::shutdown::ShutdownReport;
 
@@ -44,12 +45,16 @@ pub(crate) enum Message {
     Await { id: PollId, answer: Answer<Option<Arc<Outcome>>> },
     /// Ends a poll as cancelled; answers whether it was open.
     Cancel { id: PollId, answer: Answer<bool> },
+    /// Has an open poll ask as soon as it may; answers whether there is one.
+    Hasten { key: PollKey, answer: Answer<bool> },
     /// Looks up an open poll by its key.
     Find { key: PollKey, answer: Answer<Option<PollId>> },
+    /// Looks at open polls; answers in the order of the keys, with `None` for a poll that the engine does not have.
+    Look { keys: Vec<PollKey>, answer: Answer<Vec<Option<OpenPoll>>> },
     /// Shuts down; answers with what is left open.
     ShutDown { answer: Answer<ShutdownReport> },
     /// The result of a request.
-    Attempted { id: PollId, judgement: Judgement, ended: Timestamp },
+    Attempted { id: PollId, judged: Judged, ended: Timestamp },
     /// The reply of the store to a call.
     Stored { reply: StoreReply, recovered: bool },
 }

@@ -20,6 +20,7 @@ mod driver;
 pub(crate) mod effect;
 mod entry;
 mod interner;
+mod judging;
 mod key_index;
 mod maintenance;
 mod message;
@@ -37,4 +38,5 @@ pub(crate) use self::effect::Submitted;
 pub(crate) use self::entry::PollId;
 #[cfg(any(test, feature = "simulate"))]
 pub(crate) use self::entry::Ticket;
+pub(crate) use self::judging::Judging;
 pub(crate) use self::message::{DriverHandle, Message};

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 
 use super::entry::PollId;
+use crate::key::PollKey;
 use crate::observe::Operation;
 use crate::outcome::Outcome;
 use crate::store::{Changes, Creation, OpenPolls, StoreError, StoredPoll};
@@ -20,13 +21,17 @@ pub(crate) enum StoreReply {
     /// Changes by other processes.
     Changed(Result<Changes, StoreError>),
     /// The present state of one poll.
-    Reread(Result<Option<StoredPoll>, StoreError>),
+    Reread(PollKey, Result<Option<StoredPoll>, StoreError>),
+    /// Another process was asked to cancel a poll.
+    CancelRequested(Result<bool, StoreError>),
     /// The number of ended polls that were removed.
     Purged(Result<usize, StoreError>),
     /// The last attempts of open polls were written.
     Noted(Result<(), StoreError>),
     /// New polls were stored, each with its own result.
     Created(Vec<(PollId, Result<Creation, StoreError>)>),
+    /// The URL that a poll follows was stored.
+    LinkSaved(PollId, Result<(), StoreError>),
     /// An outcome was stored; the result is the outcome in the store, which may be an earlier one.
     OutcomeSaved(PollId, Result<Arc<Outcome>, StoreError>),
 }
@@ -67,10 +72,12 @@ impl StoreReply {
         match self {
             Self::Loaded(_) => Operation::LoadOpen,
             Self::Changed(_) => Operation::Changes,
-            Self::Reread(_) => Operation::Get,
+            Self::Reread(..) => Operation::Get,
+            Self::CancelRequested(_) => Operation::Cancel,
             Self::Purged(_) => Operation::Purge,
             Self::Noted(_) => Operation::NoteAttempts,
             Self::Created(_) => Operation::Create,
+            Self::LinkSaved(..) => Operation::Follow,
             Self::OutcomeSaved(..) => Operation::Finish,
         }
     }
@@ -80,10 +87,12 @@ impl StoreReply {
         match self {
             Self::Loaded(result) => result.as_ref().err(),
             Self::Changed(result) => result.as_ref().err(),
-            Self::Reread(result) => result.as_ref().err(),
+            Self::Reread(_, result) => result.as_ref().err(),
+            Self::CancelRequested(result) => result.as_ref().err(),
             Self::Purged(result) => result.as_ref().err(),
             Self::Noted(result) => result.as_ref().err(),
             Self::Created(results) => results.iter().find_map(|(_, result)| result.as_ref().err()),
+            Self::LinkSaved(_, result) => result.as_ref().err(),
             Self::OutcomeSaved(_, result) => result.as_ref().err(),
         }
     }

@@ -39,8 +39,8 @@ const MAX_IDLE: usize = 4096;
 /// One attempt to make, and its dependencies.
 pub(super) struct Job {
     pub(super) request: StartRequest,
-    /// The key of the poll, if requests may be coalesced.
-    pub(super) shared_as: Option<PollKey>,
+    /// The poll that asks.
+    pub(super) poll: Option<PollKey>,
     pub(super) span: Span,
     pub(super) deps: Arc<Deps>,
     /// The receiver of the result.
@@ -100,13 +100,13 @@ impl Worker {
         let job_slot = Arc::clone(&slot);
         let task = tokio::spawn(async move {
             loop {
-                let Job { request, shared_as, span, deps, driver } =
+                let Job { request, poll, span, deps, driver } =
                     poll_fn(|context| job_slot.poll(context)).await;
                 let id = request.id;
                 let attempt = async {
-                    let (judgement, ended) = attempt::make(deps, request, shared_as, &mut timer).await;
+                    let (judged, ended) = attempt::make(deps, request, poll, &mut timer).await;
                     // If the driver has stopped, the poll stays open in the store.
-                    report(&driver, Message::Attempted { id, judgement, ended });
+                    report(&driver, Message::Attempted { id, judged, ended });
                 };
                 attempt.instrument(span).await;
             }

@@ -113,8 +113,8 @@ pub enum Event {
 pub enum HoldSource {
     /// The poll itself.
     Own,
-    /// Another poll with the same origin and credentials, which got a 429 or 503. Its key may belong to another scope: do
-    /// not show it to users of this one.
+    /// Another poll with the same origin and credentials, which got a 429 or, in the same scope, a 503. Its key may belong
+    /// to another scope: do not show it to users of this one.
     Neighbour(PollKey),
 }
 

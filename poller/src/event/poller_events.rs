@@ -14,6 +14,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_core::Stream;
 use tokio::sync::mpsc;
@@ -52,6 +53,12 @@ pub enum PollerEvent {
         /// How often a process continued it after another had run it.
         restarts: u32,
     },
+    /// Another process of the fleet runs the poll from now on; this is its last event here. Only a store for several
+    /// processes has these.
+    Released {
+        /// Its name.
+        key: PollKey,
+    },
     /// Something happened to one poll. [`Event::Outcome`] is its last event; a poll that could not be read back from the
     /// store has only that one.
     Poll {
@@ -60,13 +67,29 @@ pub enum PollerEvent {
         /// What happened.
         event: Event,
     },
-    /// A server asked for patience: no request begins before `until` that goes to the origin of the poll `by` with the same
+    /// A server asked to wait: no request begins before `until` that goes to the origin of the poll `by` with the same
     /// credentials. With at most 1,024 open polls, each poll that waits for it also gets an [`Event::HeldBack`].
     OriginHeldBack {
         /// The end of the hold.
         until: Timestamp,
         /// The poll whose response asked for it.
         by: PollKey,
+    },
+    /// An open poll of the store is not run, because its secrets are sealed with a key that the store was not given. It stays
+    /// open for a runner that has the key.
+    Sealed {
+        /// Its name.
+        key: PollKey,
+        /// The [id](crate::SealKey::id) of the key.
+        seal_key: Box<str>,
+    },
+    /// All [requests in flight](crate::Limits::in_flight) are in use and due polls wait: servers are slow or silent, or the limit
+    /// is too low. Sent at most once a minute.
+    AllInFlight {
+        /// The requests in flight.
+        in_flight: usize,
+        /// The polls that are due and wait, for this or another cap.
+        waiting: usize,
     },
     /// A call to the store failed. The poller repeats it; outcomes wait until it succeeds.
     StoreFailed {
@@ -79,6 +102,19 @@ pub enum PollerEvent {
     StoreRecovered {
         /// The call.
         operation: StoreOperation,
+    },
+    /// The clock of the system was set. Running polls follow the monotonic clock, so nothing changes for them; what the
+    /// next process reads from the store is judged by the new time.
+    ClockSet {
+        /// Whether it was set forward.
+        forward: bool,
+        /// By how much.
+        duration: Duration,
+    },
+    /// The machine slept, and no request could be made.
+    Slept {
+        /// For how long.
+        duration: Duration,
     },
     /// This many requests and attempts are missing here, because the consumer was too slow.
     Lagged {

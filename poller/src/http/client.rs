@@ -8,39 +8,47 @@
 //!
 //! What always holds:
 //!
-//! - One call sends one request per hop. The library below adds no redirects (they are followed here, where each hop is
-//!   guarded and the user's headers are dropped), proxies, cookies or referers.
+//! - One call sends one request per hop, with the one exception of [`resend`], which is counted. The library below adds no
+//!   redirects (they are followed here, where each hop is guarded and the user's headers are dropped), cookies or referers.
 //! - A kept-alive connection that the server has closed is detected before use and replaced. If the close crosses the request
-//!   on the wire, the attempt fails as [`Reset`](crate::fetch::FetchErrorKind::Reset): the server may have acted on it, and a
-//!   second request would be one that no schedule counts. Only a request of which no byte was written moves to another
-//!   connection; no server sees it twice.
+//!   on the wire, a GET or HEAD is sent once more on a new connection, and any other attempt fails as
+//!   [`Reset`](crate::fetch::FetchErrorKind::Reset): the server may have acted on it.
 //! - There are two connection pools. After a public address has redirected, the rest of the chain uses a pool whose resolver
 //!   allows no local addresses. Checking the address after the response would be too late: the request would have been sent.
 //! - No clock: the caller drops the future to end a request, and its connection closes.
 
 use std::collections::HashMap;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::StatusCode;
+#[cfg(feature = "compression")]
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
 use http::header::{HeaderValue, InvalidHeaderValue, USER_AGENT};
 use http_body_util::Full;
-use hyper_util::client::legacy::Error;
-use hyper_util::client::legacy::connect::HttpInfo;
-use rustls::RootCertStore;
-use url::Url;
+use hyper::body::Incoming;
+use hyper_util::client::legacy::ResponseFuture;
+use url::{Host, Url};
 
 use super::body;
+#[cfg(feature = "compression")]
+use super::decode;
+use super::descriptors::{self, Descriptors};
 use super::failure::{Phase, classify, refused_hop, unsendable};
 use super::guard::Guard;
+use super::link::Link;
+use super::proxy::Proxies;
 use super::ranges;
 use super::redirect::{self, MAX_REDIRECTS};
-use super::resolve::{GuardedResolver, HopPolicy};
-use super::route::{self, Idle, ResponseBody, Route};
-use super::tls::{self, PemProblem};
+use super::resend;
+use super::route::{self, Idle};
+use super::routes::{AllRoutes, Common, Routes};
+use super::tls::{PemProblem, TlsOptions};
 use crate::clock::BoxFuture;
-use crate::fetch::{Fetch, FetchError, FetchErrorKind, Request, Response};
+use crate::fetch::{Fetch, FetchError, FetchErrorKind, Journey, Request, Response};
 
 /// The age at which an unused connection is closed. It spans the shortest ordinary interval (10 s); a longer time would keep
 /// a socket for every origin of many polls, and meet more connections that the server has closed.
@@ -52,8 +60,12 @@ const IDLE_PER_ORIGIN: usize = 16;
 
 /// A [`Fetch`] over HTTP/1.1 and HTTP/2 with connection reuse, TLS and a [`Guard`]. Clones share everything.
 ///
-/// Redirects, compression (gzip, brotli, deflate, zstd) and caps are handled as POLL.md says. `host`, `content-length`,
-/// `connection` and `transfer-encoding` among a request's headers are replaced by the true ones.
+/// At most ten redirects are followed, each guarded; the user's headers are dropped once the origin changes. Bodies are
+/// decompressed (gzip, deflate, brotli, zstd, also several on top of each other) and capped. A GET or HEAD that was lost
+/// because the server closed a kept connection just then is sent once more ([`Journey::resent`]).
+///
+/// `content-length`, `connection`, `transfer-encoding` and the proxy's headers among a request's headers are replaced by the
+/// true ones. `host` is sent as given, over HTTP/1.1; connection, guard and TLS go by the URL.
 ///
 /// ```
 /// use poller::fetch::{Fetch as _, FetchErrorKind, Request};
@@ -78,12 +90,9 @@ pub struct HttpClient {
 
 #[derive(Debug)]
 struct Inner {
-    /// For URLs that the user chose.
-    first: Route,
-    /// For URLs that a public server redirected to.
-    after_public: Route,
+    routes: AllRoutes,
+    descriptors: Descriptors,
     user_agent: HeaderValue,
-    has_roots: bool,
 }
 
 impl HttpClient {
@@ -103,7 +112,7 @@ impl HttpClient {
 
 impl Fetch for HttpClient {
     fn admits(&self, url: &Url) -> Result<(), FetchError> {
-        self.inner.first.check(url).map_err(|refusal| refused_hop(&refusal))
+        self.inner.routes.own().route(false).check(url).map_err(|refusal| refused_hop(&refusal))
     }
 
     fn fetch(&self, request: Request) -> BoxFuture<'static, Result<Response, FetchError>> {
@@ -112,7 +121,7 @@ impl Fetch for HttpClient {
 }
 
 impl Inner {
-    /// `after_public`: whether a public server has chosen the URL, by a redirect.
+    /// `after_public`: whether a public server has chosen the URL, by a redirect. One that it has chosen by a link is noticed here.
     ///
     /// Each request allocates this future, so it holds its state once: an `async fn` would hold its arguments beside the
     /// variables that they become, and all borrows before the first wait.
@@ -123,33 +132,67 @@ impl Inner {
     ) -> impl Future<Output = Result<Response, FetchError>> + Send + 'static {
         route::remove_framing(&mut hop.headers);
         async move {
+            let mut journey = None;
+            let mut routes = self.routes.of(hop.tls.as_deref())?;
+            if hop.linked_from.is_some() {
+                // Boxed: the future of a request would otherwise always have room for it.
+                after_public |= Box::pin(self.routes.is_linked_by_public(&hop)).await;
+            }
             for _ in 0..=MAX_REDIRECTS {
-                let sent = self.send(&hop, after_public)?;
-                let mut response = sent.await.map_err(|error| classify(&error, &hop.url, Phase::Head))?;
-                let status = response.status();
-                let Some(target) = redirect::target(&hop.url, status, response.headers())? else {
-                    let body = body::read(response.body_mut(), &hop.url, hop.max_body).await?;
-                    let headers = std::mem::take(response.headers_mut());
-                    return Ok(Response::new(status.as_u16(), headers, body));
+                let mut sent = self.send(&routes, &hop, after_public, false)?.await;
+                if let Err(error) = &sent
+                    && !Journey::is_resent(journey.as_deref())
+                    && resend::is_safe(&hop, error)
+                {
+                    Journey::of(&mut journey).resent = true;
+                    sent = self.send(&routes, &hop, after_public, true)?.await;
+                }
+                let mut response = match sent {
+                    Ok(response) => response,
+                    Err(error) => return Err(classify(&error, &hop.url, Phase::Head).after(journey)),
                 };
-                let peer = response.extensions().get::<HttpInfo>().map(HttpInfo::remote_addr);
-                // An unknown address counts as public: the stricter reading.
-                after_public |= peer.is_none_or(|address| ranges::is_public(address.ip()));
-                hop = redirect::follow(hop, status, target)?;
+                let link = response.extensions_mut().remove::<Arc<Link>>();
+                let mark = link.as_ref().map(|link| link.answered());
+                let status = response.status();
+                if let Some(jar) = &hop.cookies {
+                    jar.learn(&hop.url, response.headers());
+                }
+                if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED
+                    && link.as_ref().is_some_and(|link| link.is_forwarded)
+                {
+                    return Err(refused_by_proxy(&routes, &hop, after_public));
+                }
+                let Some(target) = redirect::target(&hop.url, status, response.headers())? else {
+                    let body =
+                        read_body(&mut response, &hop).await.map_err(|error| error.after(journey.clone()))?;
+                    if let (Some(link), Some(mark)) = (&link, mark) {
+                        self.descriptors.idle(link, mark);
+                    }
+                    let headers = std::mem::take(response.headers_mut());
+                    return Ok(Response::new(status.as_u16(), headers, body).after(journey));
+                };
+                let peer = link.and_then(|link| link.peer);
+                after_public |= is_public(&hop.url, peer);
+                if redirect::crosses_origin(&hop.url, &target) {
+                    routes = routes.elsewhere();
+                }
+                hop = redirect::follow(hop, status, target, Journey::of(&mut journey))?;
             }
             Err(redirect::too_many(&hop.url))
         }
     }
 
-    /// Sends one hop; the future returns at the head of the response.
+    /// Sends one hop, if wanted on a connection of its own; the future returns at the head of the response.
     fn send(
         &self,
+        routes: &Routes,
         hop: &Request,
         after_public: bool,
-    ) -> Result<impl Future<Output = Result<http::Response<ResponseBody>, Error>> + use<>, FetchError> {
-        let route = if after_public { &self.after_public } else { &self.first };
+        on_new: bool,
+    ) -> Result<ResponseFuture, FetchError> {
+        let route = routes.route(after_public);
         route.check(&hop.url).map_err(|refusal| refused_hop(&refusal))?;
-        if hop.url.scheme() == "https" && !self.has_roots {
+        if hop.url.scheme() == "https" && !routes.has_roots {
             return Err(FetchError::new(
                 FetchErrorKind::Certificate,
                 "https needs trusted certificates, and none were found; install the system's CA certificates \
@@ -161,9 +204,56 @@ impl Inner {
         *request.uri_mut() = route::uri(&hop.url).ok_or_else(|| unsendable(&hop.url))?;
         let headers = request.headers_mut();
         headers.clone_from(&hop.headers);
+        if let Some(jar) = &hop.cookies {
+            jar.add_to(&hop.url, headers);
+        }
         route::add_standard_headers(headers, hop);
         headers.entry(USER_AGENT).or_insert_with(|| self.user_agent.clone());
-        Ok(route.send(request))
+        #[cfg(feature = "compression")]
+        headers.entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static(decode::ACCEPTED));
+        Ok(route.send(request, on_new))
+    }
+}
+
+/// The error of a 407 by the proxy that forwarded a request.
+fn refused_by_proxy(routes: &Routes, hop: &Request, after_public: bool) -> FetchError {
+    let uri = route::uri(&hop.url);
+    let proxy = uri.as_ref().and_then(|uri| routes.route(after_public).forwarding_proxy(uri));
+    let message = proxy.map(|proxy| proxy.wants_credentials().to_string());
+    FetchError::new(
+        FetchErrorKind::Proxy,
+        message
+            .unwrap_or_else(|| "the proxy wants credentials (407 Proxy Authentication Required)".to_owned()),
+    )
+}
+
+/// Reads the body of a response and undoes its codings.
+async fn read_body(response: &mut http::Response<Incoming>, hop: &Request) -> Result<Bytes, FetchError> {
+    #[cfg(feature = "compression")]
+    if response.headers().contains_key(CONTENT_ENCODING) {
+        let codings = decode::codings(response.headers(), &hop.url)?;
+        if !codings.is_empty() {
+            let mut headers = std::mem::take(response.headers_mut());
+            // Boxed: the future of a request would otherwise always have room for it.
+            let read = decode::read(response.body_mut(), &mut headers, &codings, &hop.url, hop.max_body);
+            let body = Box::pin(read).await;
+            *response.headers_mut() = headers;
+            return body;
+        }
+    }
+    body::read(response.body_mut(), &hop.url, hop.max_body).await
+}
+
+/// Whether a server counts as public, after whose redirects local addresses are out of reach. Without the address of a
+/// connection, behind a proxy, the literal address of the URL tells; a name counts as public, the stricter reading.
+fn is_public(url: &Url, peer: Option<SocketAddr>) -> bool {
+    match (peer, url.host()) {
+        (Some(peer), _) => ranges::is_public(peer.ip()),
+        (None, Some(Host::Ipv4(address))) => ranges::is_public(address.into()),
+        (None, Some(Host::Ipv6(address))) => ranges::is_public(address.into()),
+        (None, Some(Host::Domain(_))) => true,
+        // A socket of this machine.
+        (None, None) => false,
     }
 }
 
@@ -180,8 +270,9 @@ impl Inner {
 #[must_use = "a builder does nothing until it builds"]
 pub struct HttpClientBuilder {
     guard: Guard,
-    roots: RootCertStore,
-    system_roots: bool,
+    tls: TlsOptions,
+    proxies: Option<Proxies>,
+    connections: Option<usize>,
     user_agent: String,
     idle_timeout: Duration,
     idle_per_origin: usize,
@@ -192,8 +283,9 @@ impl HttpClientBuilder {
     fn new() -> Self {
         Self {
             guard: Guard::public_only(),
-            roots: RootCertStore::empty(),
-            system_roots: true,
+            tls: TlsOptions::new(),
+            proxies: None,
+            connections: None,
             user_agent: concat!("poll/", env!("CARGO_PKG_VERSION")).to_owned(),
             idle_timeout: IDLE_TIMEOUT,
             idle_per_origin: IDLE_PER_ORIGIN,
@@ -209,6 +301,9 @@ impl HttpClientBuilder {
 
     /// Trusts every certificate of a PEM text, beside the system's. Other sections of the text are skipped.
     ///
+    /// A certificate is trusted as an authority, and as a server's own if the server presents exactly this one, be it marked
+    /// as an authority's or not: `openssl req -x509` makes such certificates. Names and dates are always checked.
+    ///
     /// # Errors
     /// If the text holds no certificate, or one that is broken.
     ///
@@ -222,13 +317,50 @@ impl HttpClientBuilder {
     /// );
     /// ```
     pub fn add_root_pem(mut self, pem: &[u8]) -> Result<Self, ClientError> {
-        tls::add_pem(&mut self.roots, pem).map_err(Kind::Pem)?;
+        self.tls.add_roots(pem).map_err(Kind::Pem)?;
         Ok(self)
     }
 
     /// Whether the certificates of the system are trusted; true by default.
     pub fn system_roots(mut self, trusted: bool) -> Self {
-        self.system_roots = trusted;
+        self.tls.system_roots = trusted;
+        self
+    }
+
+    /// Shows this certificate to servers that ask for one: a PEM text with the certificate and its chain, and one with its
+    /// private key (PKCS #8, PKCS #1 or SEC 1), which may be the same text. A redirect to another origin is followed without it,
+    /// and no proxy sees it.
+    ///
+    /// # Errors
+    /// If a text holds no certificate or no key, or one that is broken or encrypted, or the key belongs to another certificate.
+    pub fn client_certificate(mut self, certificate: &[u8], key: &[u8]) -> Result<Self, ClientError> {
+        self.tls.set_identity(certificate, key).map_err(Kind::Pem)?;
+        Ok(self)
+    }
+
+    /// Whether certificates of servers are accepted without checking their issuer and names; false by default.
+    ///
+    /// Anyone between here and the server can then read and change everything, secrets included. To trust one certificate,
+    /// [add it](Self::add_root_pem) instead.
+    pub fn danger_accept_any_certificate(mut self, accepted: bool) -> Self {
+        self.tls.accepts_all = accepted;
+        self
+    }
+
+    /// Sends requests through proxies; by default there are none, and the environment is not read.
+    ///
+    /// A proxy resolves names itself, so the guard judges only URLs and literal addresses then; see [`Proxies`].
+    pub fn proxies(mut self, proxies: impl Into<Option<Proxies>>) -> Self {
+        self.proxies = proxies.into();
+        self
+    }
+
+    /// The most connections at once, those in use and the unused ones, of which there are at most half as many. By default three quarters of the file
+    /// descriptors that this process may open when the client is built.
+    ///
+    /// If all are taken, the one that has been unused for longest is closed, and requests wait for a place.
+    pub fn connections(mut self, most: usize) -> Self {
+        self.connections = Some(most);
         self
     }
 
@@ -263,16 +395,19 @@ impl HttpClientBuilder {
     /// If the user agent is not a header value, or TLS cannot be set up.
     pub fn build(self) -> Result<HttpClient, ClientError> {
         let user_agent = HeaderValue::try_from(self.user_agent).map_err(Kind::UserAgent)?;
-        let trust = tls::trust(self.roots, self.system_roots).map_err(Kind::Tls)?;
-        let fixed = Arc::new(self.fixed);
+        let mut tls = self.tls;
+        tls.read_system_roots();
         let idle = Idle { timeout: self.idle_timeout, per_origin: self.idle_per_origin };
-        let route = |policy| {
-            let resolver = GuardedResolver { policy, fixed: Arc::clone(&fixed) };
-            Route::new(resolver, trust.config.clone(), idle)
+        let descriptors = Descriptors::new(self.connections.unwrap_or_else(descriptors::default_limit));
+        let common = Common {
+            guard: self.guard,
+            fixed: Arc::new(self.fixed),
+            proxies: self.proxies,
+            descriptors: descriptors.clone(),
+            idle,
+            tls,
         };
-        let first = route(HopPolicy::first(self.guard.clone()));
-        let after_public = route(HopPolicy::after_public(self.guard));
-        let inner = Inner { first, after_public, user_agent, has_roots: trust.has_roots };
+        let inner = Inner { routes: AllRoutes::new(common).map_err(Kind::Tls)?, descriptors, user_agent };
         Ok(HttpClient { inner: Arc::new(inner) })
     }
 }
@@ -352,10 +487,40 @@ mod tests {
             let request = Request::new(Method::GET, url, 100);
             let error = Arc::clone(&client.inner).fetch(request.clone(), true).await.unwrap_err();
             assert_eq!(error.kind(), FetchErrorKind::Redirect, "{host}: {error}");
-            assert!(error.to_string().contains("a public server may not redirect there"), "{host}: {error}");
+            assert!(error.to_string().contains("a public server may not lead there"), "{host}: {error}");
             assert_eq!(server.requests().len(), 0, "{host}");
         }
         let direct = Request::new(Method::GET, server.url("/").parse().unwrap(), 100);
         assert_eq!(Arc::clone(&client.inner).fetch(direct, false).await.unwrap().status, 200);
+    }
+
+    #[tokio::test]
+    async fn the_link_of_a_public_server_leads_to_no_local_address() {
+        let server = Server::start(Reply::text("internal")).await;
+        let client = HttpClient::builder()
+            .guard(Guard::local())
+            .resolve("public.test", [[1, 1, 1, 1].into()])
+            .resolve("private.test", [[10, 0, 0, 1].into()])
+            .resolve("internal.test", [[127, 0, 0, 1].into()])
+            .build()
+            .unwrap();
+        let linked = |from: &str, host: &str| {
+            let mut request = Request::new(Method::GET, server.url_as(host, "/").parse().unwrap(), 100);
+            request.linked_from = Some(Arc::new(from.parse().unwrap()));
+            client.fetch(request)
+        };
+        for (from, host) in [
+            ("https://public.test/", "127.0.0.1"),
+            ("https://public.test/", "internal.test"),
+            ("http://1.1.1.1/", "localhost"),
+        ] {
+            let error = linked(from, host).await.unwrap_err();
+            assert_eq!(error.kind(), FetchErrorKind::Redirect, "{from} to {host}: {error}");
+            assert!(error.to_string().contains("a public server may not lead there"), "{host}: {error}");
+        }
+        assert_eq!(server.requests().len(), 0);
+        for from in ["https://private.test/", "http://127.0.0.1:9/"] {
+            assert_eq!(linked(from, "internal.test").await.unwrap().status, 200, "{from}");
+        }
     }
 }

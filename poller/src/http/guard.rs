@@ -13,17 +13,19 @@
 //! - The checked addresses are those of the connection: the check is in the resolver, so a name that changes its addresses
 //!   between check and use (DNS rebinding) gains nothing. A check of the name beforehand would leave that gap.
 //! - IP literals never reach a resolver; [`Guard::check_url`] checks them, for the first URL and for every redirect.
-//! - A denied network wins over an allowed one, and an allowed one over the built-in ranges.
-//! - The IPv4 address inside an IPv6 address (IPv4-mapped, NAT64, 6to4) is checked as well as the address itself.
+//! - A denied network wins over an allowed one, and an allowed one over the built-in ranges, except that a cloud's metadata
+//!   service ([`metadata`](super::metadata)) is opened only by its exact address.
+//! - Of an IPv6 address that stands for an IPv4 address (IPv4-mapped, NAT64, 6to4), the IPv4 address decides; both can be denied.
 
 use std::fmt;
 use std::net::IpAddr;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
 use super::ranges::{self, Class, Range};
+use super::unix;
 
 /// Which addresses may be requested.
 ///
@@ -59,13 +61,20 @@ impl Guard {
     /// Public, loopback and private addresses: for a tool whose user writes the URLs.
     ///
     /// Private are those of RFC 1918, the shared address space 100.64.0.0/10, and IPv6's unique local addresses. Link-local
-    /// addresses, cloud metadata services, multicast and reserved ranges stay forbidden.
+    /// addresses, multicast, reserved ranges and cloud metadata services, also those among the private addresses, stay
+    /// forbidden.
     #[must_use]
     pub fn local() -> Self {
         Self { local: true, ..Self::default() }
     }
 
-    /// Allows a network, in any range.
+    /// Every address but those of metadata services: for a proxy, which the owner of the client has chosen.
+    pub(super) fn anywhere() -> Self {
+        Self::local().allow(Ipv4Net::default().into()).allow(Ipv6Net::default().into())
+    }
+
+    /// Allows a network, in any range. A cloud's metadata service in it stays forbidden unless its exact address is allowed:
+    /// `169.254.169.254/32`.
     #[must_use]
     pub fn allow(mut self, network: IpNet) -> Self {
         self.allow.push(network);
@@ -105,25 +114,31 @@ impl Guard {
     /// The range or network that forbids it. Takes time linear in the number of ranges and networks.
     pub fn check(&self, address: IpAddr) -> Result<(), Forbidden> {
         let stands_for = ranges::stands_for(address);
-        let both = || [Some(address), stands_for].into_iter().flatten();
-        let holding = |networks: &[IpNet]| {
-            networks.iter().copied().find(|network| both().any(|address| network.contains(&address)))
-        };
-        if let Some(network) = holding(&self.deny) {
+        let decides = stands_for.unwrap_or(address);
+        let holds = |network: &IpNet, address| ranges::as_inner(*network).contains(&address);
+        let denies = |network: &&IpNet| network.contains(&address) || holds(network, decides);
+        if let Some(network) = self.deny.iter().find(denies).copied() {
             return Err(Forbidden { reason: Reason::Denied { address, network } });
         }
-        if holding(&self.allow).is_some() {
-            return Ok(());
-        }
-        match ranges::range_of(stands_for.unwrap_or(address)) {
+        let allows = |network: &IpNet| holds(network, decides);
+        let exact = |network: &IpNet| ranges::as_inner(*network) == IpNet::from(decides);
+        match ranges::range_of(decides) {
             None => Ok(()),
+            Some(Range { class: Class::Metadata, .. }) if self.allow.iter().any(exact) => Ok(()),
+            Some(range @ Range { class: Class::Metadata, .. }) => {
+                let exact_only = self.allow.iter().any(allows);
+                Err(Forbidden { reason: Reason::Range { address, stands_for, range, exact_only } })
+            }
+            Some(_) if self.allow.iter().any(allows) => Ok(()),
             Some(Range { class: Class::Loopback | Class::Private, .. }) if self.local => Ok(()),
-            Some(range) => Err(Forbidden { reason: Reason::Range { address, stands_for, range } }),
+            Some(range) => {
+                Err(Forbidden { reason: Reason::Range { address, stands_for, range, exact_only: false } })
+            }
         }
     }
 
     /// Whether a URL may be requested: http or https, no credentials, and an allowed address if its host is an IP literal.
-    /// Names are checked when they are resolved.
+    /// Names are checked when they are resolved. The URL of a unix socket may be requested by a [local](Self::local) guard.
     ///
     /// # Errors
     /// What forbids it. The message never shows credentials, path or query.
@@ -142,6 +157,13 @@ impl Guard {
     /// # Ok::<(), url::ParseError>(())
     /// ```
     pub fn check_url(&self, url: &Url) -> Result<(), Forbidden> {
+        if url.scheme() == unix::SCHEME {
+            return match unix::split(url) {
+                Some(_) if self.local => Ok(()),
+                Some(_) => Err(Forbidden { reason: Reason::Socket }),
+                None => Err(Forbidden { reason: Reason::NoSocket }),
+            };
+        }
         if !matches!(url.scheme(), "http" | "https") {
             return Err(Forbidden { reason: Reason::Scheme(url.scheme().to_owned()) });
         }
@@ -174,11 +196,22 @@ pub struct Forbidden {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Reason {
-    Range { address: IpAddr, stands_for: Option<IpAddr>, range: Range },
-    Denied { address: IpAddr, network: IpNet },
+    /// `exact_only`: an allowed network contains the address, but only its exact address would open it.
+    Range {
+        address: IpAddr,
+        stands_for: Option<IpAddr>,
+        range: Range,
+        exact_only: bool,
+    },
+    Denied {
+        address: IpAddr,
+        network: IpNet,
+    },
     Scheme(String),
     Credentials,
     NoHost,
+    Socket,
+    NoSocket,
 }
 
 impl Forbidden {
@@ -192,7 +225,9 @@ impl Forbidden {
     pub const fn address(&self) -> Option<IpAddr> {
         match &self.reason {
             Reason::Range { address, .. } | Reason::Denied { address, .. } => Some(*address),
-            Reason::Scheme(_) | Reason::Credentials | Reason::NoHost => None,
+            Reason::Scheme(_) | Reason::Credentials | Reason::NoHost | Reason::Socket | Reason::NoSocket => {
+                None
+            }
         }
     }
 
@@ -202,7 +237,9 @@ impl Forbidden {
         match &self.reason {
             Reason::Range { range, .. } => Some(range.network),
             Reason::Denied { network, .. } => Some(*network),
-            Reason::Scheme(_) | Reason::Credentials | Reason::NoHost => None,
+            Reason::Scheme(_) | Reason::Credentials | Reason::NoHost | Reason::Socket | Reason::NoSocket => {
+                None
+            }
         }
     }
 }
@@ -210,11 +247,16 @@ impl Forbidden {
 impl fmt::Display for Forbidden {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.reason {
-            Reason::Range { address, stands_for: None, range } => {
-                write!(f, "{address} is in {} {}", range.name, range.network)
-            }
-            Reason::Range { address, stands_for: Some(inner), range } => {
-                write!(f, "{address} stands for {inner}, which is in {} {}", range.name, range.network)
+            Reason::Range { address, stands_for, range, exact_only } => {
+                write!(f, "{address} ")?;
+                if let Some(inner) = stands_for {
+                    write!(f, "stands for {inner}, which ")?;
+                }
+                write!(f, "is in {} {}", range.name, range.network)?;
+                if *exact_only {
+                    f.write_str(", which a wider allowed network does not open")?;
+                }
+                Ok(())
             }
             Reason::Denied { address, network } => {
                 write!(f, "{address} is in the denied network {network}")
@@ -224,6 +266,10 @@ impl fmt::Display for Forbidden {
                 f.write_str("the URL carries credentials; give them in an authorization header instead")
             }
             Reason::NoHost => f.write_str("the URL has no host"),
+            Reason::Socket => f.write_str(
+                "a unix socket is a place of this machine, and the guard allows public addresses only",
+            ),
+            Reason::NoSocket => f.write_str("expected the URL of a socket as unix:/PATH/TO.SOCK:/PATH"),
         }
     }
 }
@@ -277,6 +323,46 @@ mod tests {
         );
         assert!(check(&guard, "64:ff9b::8.8.8.8").is_err());
         assert_eq!(check(&guard, "8.8.8.8"), Ok(()));
+    }
+
+    #[test]
+    fn only_its_exact_address_opens_a_metadata_service() {
+        for (address, wider) in [
+            ("169.254.169.254", "169.254.0.0/16"),
+            ("168.63.129.16", "0.0.0.0/0"),
+            ("fd00:42::42", "fd00::/8"),
+            ("100.96.0.96", "100.96.0.96/31"),
+            ("::ffff:169.254.169.254", "::ffff:0:0/96"),
+            ("64:ff9b::169.254.169.254", "169.254.0.0/16"),
+        ] {
+            let wide = Guard::local().allow(net(wider));
+            let refused = check(&wide, address).unwrap_err();
+            assert!(refused.ends_with("which a wider allowed network does not open"), "{refused}");
+            let decides = ranges::stands_for(address.parse().unwrap()).unwrap_or(address.parse().unwrap());
+            assert_eq!(check(&wide.allow(decides.into()), address), Ok(()), "{address}");
+        }
+        // The allowed network must contain the address that decides; then the text does not speak of it.
+        assert!(check(&Guard::local(), "fd00:ec2::23").unwrap_err().ends_with("fd00:ec2::23/128"));
+    }
+
+    #[test]
+    fn the_inner_address_decides_what_is_allowed() {
+        let inner = ["::ffff:10.1.1.1", "64:ff9b::10.1.1.1", "2002:a01:101::1"];
+        for address in inner {
+            for outer in ["64:ff9b::/96", "2002::/16", "2002:a01:101::/48", "::/0"] {
+                assert!(
+                    check(&Guard::public_only().allow(net(outer)), address).is_err(),
+                    "{address} {outer}"
+                );
+            }
+            for network in ["10.0.0.0/8", "::ffff:10.0.0.0/104"] {
+                assert_eq!(check(&Guard::public_only().allow(net(network)), address), Ok(()), "{address}");
+                let denied = Guard::local().deny(net(network));
+                assert!(check(&denied, address).is_err() && check(&denied, "10.1.1.1").is_err(), "{address}");
+            }
+        }
+        assert_eq!(check(&Guard::public_only().allow(net("::ffff:10.0.0.0/104")), "10.1.1.1"), Ok(()));
+        assert!(check(&Guard::public_only().deny(net("2002::/16")), "2002:808:808::1").is_err());
     }
 
     #[test]

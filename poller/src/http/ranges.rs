@@ -12,6 +12,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
+use super::metadata;
+
 /// The class of a range, by which the guard decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Class {
@@ -19,8 +21,10 @@ pub(super) enum Class {
     Loopback,
     /// A private network: RFC 1918, shared address space, unique local addresses.
     Private,
-    /// Never a valid destination: link-local, cloud metadata, multicast, reserved, documentation.
+    /// Never a valid destination: link-local, multicast, reserved, documentation.
     Special,
+    /// A cloud's metadata service: only its exact address opens it.
+    Metadata,
 }
 
 /// A named range of addresses that is not public.
@@ -46,13 +50,6 @@ use Class::{Loopback, Private, Special};
 /// The first range that contains an address counts, so narrow ranges come before wide ones.
 #[rustfmt::skip]
 const RANGES: &[Range] = &[
-    // Services that give credentials to any caller. Some lie outside all other ranges of this table.
-    v4(169, 254, 169, 254, 32, "cloud metadata", Special),
-    v4(100, 100, 100, 200, 32, "cloud metadata", Special),
-    v4(168, 63, 129, 16, 32, "cloud metadata", Special),
-    v6([0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254], 128, "cloud metadata", Special),
-    v6([0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254], 128, "cloud metadata", Special),
-
     v4(0, 0, 0, 0, 32, "unspecified", Special),
     v4(0, 0, 0, 0, 8, "this network", Special),
     v4(10, 0, 0, 0, 8, "private", Private),
@@ -93,7 +90,10 @@ const RANGES: &[Range] = &[
 
 /// The range of an address; `None` for a public one. Embedded addresses are not extracted: see [`stands_for`].
 pub(super) fn range_of(address: IpAddr) -> Option<Range> {
-    RANGES.iter().find(|range| range.network.contains(&address)).copied()
+    // Some metadata services lie outside all ranges of the table.
+    let metadata = metadata::service_at(address);
+    let metadata = metadata.map(|network| Range { network, name: "cloud metadata", class: Class::Metadata });
+    metadata.or_else(|| RANGES.iter().find(|range| range.network.contains(&address)).copied())
 }
 
 /// Whether an address, or the IPv4 address embedded in it, is public.
@@ -103,7 +103,7 @@ pub(super) fn is_public(address: IpAddr) -> bool {
 
 /// The IPv4 address that an IPv6 address leads to: IPv4-mapped, NAT64 by the well-known prefix, or 6to4.
 ///
-/// IPv4-compatible, Teredo and local translation prefixes are closed as ranges, whatever is inside.
+/// This address alone decides what is allowed: a network of the outer form opens nothing. IPv4-compatible, Teredo and local translation prefixes are closed as ranges, whatever is inside.
 pub(super) fn stands_for(address: IpAddr) -> Option<IpAddr> {
     let IpAddr::V6(address) = address else { return None };
     let embedded = |high: u16, low: u16| {
@@ -116,6 +116,14 @@ pub(super) fn stands_for(address: IpAddr) -> Option<IpAddr> {
         [0x2002, high, low, ..] => embedded(high, low),
         _ => None,
     }
+}
+
+/// A network of IPv4-mapped addresses as the IPv4 network that it stands for; any other network as it is.
+pub(super) fn as_inner(network: IpNet) -> IpNet {
+    let IpNet::V6(v6) = network else { return network };
+    let inner = v6.network().to_ipv4_mapped().zip(v6.prefix_len().checked_sub(96));
+    let inner = inner.and_then(|(address, prefix)| Ipv4Net::new(address, prefix).ok());
+    inner.map_or(network, IpNet::V4)
 }
 
 #[cfg(test)]

@@ -7,12 +7,16 @@
 //! A redirect is a 301, 302, 303, 307 or 308 with a `location`. Any other 3xx is a response like any other, and the filters
 //! judge it.
 
+use std::borrow::Cow;
+
 use http::header::{CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LOCATION, CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, Method, StatusCode};
 use url::Url;
 
 use super::failure::authority;
-use crate::fetch::{FetchError, FetchErrorKind, Request};
+use super::unix;
+use crate::fetch::{FetchError, FetchErrorKind, Journey, Request};
+use crate::redact::Secrets;
 
 /// The most redirects that one request follows.
 pub(super) const MAX_REDIRECTS: usize = 10;
@@ -25,9 +29,15 @@ pub(super) fn target(url: &Url, status: StatusCode, headers: &HeaderMap) -> Resu
     let Some(location) = headers.get(LOCATION).filter(|location| !location.is_empty()) else {
         return Ok(None);
     };
-    let target = std::str::from_utf8(location.as_bytes()).ok().and_then(|location| url.join(location).ok());
+    let join = |location| match unix::split(url) {
+        Some(_) => unix::join(url, location),
+        None => url.join(location).ok(),
+    };
+    let target = std::str::from_utf8(location.as_bytes()).ok().and_then(join);
     match target {
-        Some(target) if matches!(target.scheme(), "http" | "https") => Ok(Some(target)),
+        Some(target) if matches!(target.scheme(), "http" | "https") || unix::is_same_socket(url, &target) => {
+            Ok(Some(target))
+        }
         Some(target) => Err(refused(format!(
             "{} redirects ({status}) to a URL with scheme {}; only http and https are followed",
             authority(url),
@@ -40,9 +50,26 @@ pub(super) fn target(url: &Url, status: StatusCode, headers: &HeaderMap) -> Resu
     }
 }
 
-/// The request to the target of a redirect.
-pub(super) fn follow(mut request: Request, status: StatusCode, target: Url) -> Result<Request, FetchError> {
-    let crosses_origin = request.url.origin() != target.origin();
+/// Whether a redirect leads to another origin, where nothing of the user's may go.
+pub(super) fn crosses_origin(from: &Url, target: &Url) -> bool {
+    from.origin() != target.origin() && !unix::is_same_socket(from, target)
+}
+
+/// The request to the target of a redirect; `journey` learns what it loses.
+pub(super) fn follow(
+    mut request: Request,
+    status: StatusCode,
+    target: Url,
+    journey: &mut Journey,
+) -> Result<Request, FetchError> {
+    let crosses_origin = crosses_origin(&request.url, &target);
+    if crosses_origin && names_a_secret(&request, &target) {
+        return Err(refused(format!(
+            "{} redirects ({}) to a host whose name contains a secret of the request",
+            authority(&request.url),
+            status.as_u16()
+        )));
+    }
     if request.url.scheme() == "https" && target.scheme() == "http" {
         return Err(refused(format!(
             "{} redirects from https to http at {}; poll the URL it should lead to instead",
@@ -60,8 +87,9 @@ pub(super) fn follow(mut request: Request, status: StatusCode, target: Url) -> R
             )));
         }
     } else {
-        if request.method != Method::HEAD {
+        if !matches!(request.method, Method::HEAD | Method::GET) {
             request.method = Method::GET;
+            journey.became_get = true;
         }
         request.body = None;
         for header in [CONTENT_TYPE, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LOCATION] {
@@ -69,10 +97,30 @@ pub(super) fn follow(mut request: Request, status: StatusCode, target: Url) -> R
         }
     }
     if crosses_origin {
+        journey.dropped_headers |= !request.headers.is_empty();
         request.headers.clear();
     }
+    journey.redirects += 1;
+    journey.landed = Some(landing(&target).into());
     request.url = target;
     Ok(request)
+}
+
+/// Where a redirect leads, without the query, which may contain a token.
+fn landing(target: &Url) -> String {
+    match unix::split(target) {
+        Some((socket, request)) => format!("unix:{socket}:{request}"),
+        None => format!("{}{}", target.origin().ascii_serialization(), target.path()),
+    }
+}
+
+/// Whether the host of a target contains a secret header of the request. To look it up would tell the secret to name servers and
+/// logs.
+fn names_a_secret(request: &Request, target: &Url) -> bool {
+    let mut secrets = Secrets::default();
+    let sensitive = request.headers.values().filter(|value| value.is_sensitive());
+    sensitive.filter_map(|value| value.to_str().ok()).for_each(|value| secrets.add(value));
+    target.host_str().is_some_and(|host| matches!(secrets.hide(host), Cow::Owned(_)))
 }
 
 pub(super) fn too_many(last: &Url) -> FetchError {
@@ -113,8 +161,31 @@ mod tests {
     }
 
     fn go(request: Request, status: u16, to: &str) -> Result<Request, String> {
-        follow(request, StatusCode::from_u16(status).unwrap(), Url::parse(to).unwrap())
-            .map_err(|error| error.to_string())
+        follow(
+            request,
+            StatusCode::from_u16(status).unwrap(),
+            Url::parse(to).unwrap(),
+            &mut Journey::default(),
+        )
+        .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_host_that_names_a_secret_is_not_looked_up() {
+        let mut request = Request::new(Method::GET, Url::parse(FROM).unwrap(), 1);
+        let mut token = HeaderValue::from_static("Bearer tell-Nobody-42");
+        token.set_sensitive(true);
+        request.headers.insert("authorization", token);
+        request.headers.insert("x-plain", HeaderValue::from_static("plain-value"));
+        for host in ["tell-nobody-42.x", "a.tell-nobody-42", "dgvsbc1ob2jvzhktndi.x"] {
+            let error = go(request.clone(), 302, &format!("https://{host}/")).unwrap_err();
+            assert_eq!(error, "a.test redirects (302) to a host whose name contains a secret of the request");
+        }
+        for target in
+            ["https://plain-value.x/", "https://b.test/tell-Nobody-42", "https://a.test/tell-Nobody-42"]
+        {
+            assert!(go(request.clone(), 302, target).is_ok(), "{target}");
+        }
     }
 
     #[test]

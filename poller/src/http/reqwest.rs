@@ -10,7 +10,6 @@
 //!   the connection the name may change its addresses (DNS rebinding); `HttpClient` has no such gap.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
@@ -18,9 +17,9 @@ use url::{Host, Url};
 use super::failure::{Phase, authority, classify, refused_hop, unresolved_name, unsendable};
 use super::redirect::{self, MAX_REDIRECTS};
 use super::resolve::{GuardedResolver, HopPolicy};
-use super::{Guard, body, ranges, route};
+use super::{Guard, body, linked, ranges, route};
 use crate::clock::BoxFuture;
-use crate::fetch::{Fetch, FetchError, FetchErrorKind, Request, Response};
+use crate::fetch::{Fetch, FetchError, FetchErrorKind, Journey, Request, Response};
 
 /// A [`Fetch`] over a configured `reqwest::Client`. Clones share the client.
 ///
@@ -68,16 +67,29 @@ impl ReqwestClient {
 
     async fn exchange(self, mut hop: Request) -> Result<Response, FetchError> {
         route::remove_framing(&mut hop.headers);
+        if hop.tls.is_some() {
+            return Err(FetchError::new(
+                FetchErrorKind::Tls,
+                "a client of the caller's own has its own certificates; leave requestInit.tls out, or poll with HttpClient",
+            ));
+        }
         let mut policy = HopPolicy::first(self.guard.clone());
-        let mut is_public = false;
+        let resolver = GuardedResolver::of(policy.clone());
+        let (mut is_public, mut journey) = (linked::is_by_public(&hop, &self.guard, resolver).await, None);
+        if is_public {
+            policy = HopPolicy::after_public(self.guard.clone());
+        }
         for _ in 0..=MAX_REDIRECTS {
             policy.check_url(&hop.url).map_err(|refusal| refused_hop(&refusal))?;
             if is_public && let Some(Host::Domain(name)) = hop.url.host() {
-                let resolver = GuardedResolver { policy: policy.clone(), fixed: Arc::default() };
+                let resolver = GuardedResolver::of(policy.clone());
                 resolver.addresses(name.to_owned()).await.map_err(|error| unresolved_name(&error))?;
             }
             let mut response = self.send(&hop).await?;
             let status = response.status();
+            if let Some(jar) = &hop.cookies {
+                jar.learn(&hop.url, response.headers());
+            }
             if let Some(target) = redirect::target(&hop.url, status, response.headers())? {
                 // An unknown address, as behind a proxy, counts as public: the stricter reading.
                 if response.remote_addr().is_none_or(|address| ranges::is_public(address.ip())) && !is_public
@@ -85,7 +97,7 @@ impl ReqwestClient {
                     is_public = true;
                     policy = HopPolicy::after_public(self.guard.clone());
                 }
-                hop = redirect::follow(hop, status, target)?;
+                hop = redirect::follow(hop, status, target, Journey::of(&mut journey))?;
                 continue;
             }
             let mut content = body::Capped::new(&hop.url, hop.max_body, response.content_length())?;
@@ -95,7 +107,7 @@ impl ReqwestClient {
                 content.push(&piece)?;
             }
             let headers = std::mem::take(response.headers_mut());
-            return Ok(Response::new(status.as_u16(), headers, content.finish()));
+            return Ok(Response::new(status.as_u16(), headers, content.finish()).after(journey));
         }
         Err(redirect::too_many(&hop.url))
     }
@@ -104,6 +116,9 @@ impl ReqwestClient {
         route::uri(&hop.url).ok_or_else(|| unsendable(&hop.url))?;
         let mut request = reqwest::Request::new(hop.method.clone(), hop.url.clone());
         request.headers_mut().clone_from(&hop.headers);
+        if let Some(jar) = &hop.cookies {
+            jar.add_to(&hop.url, request.headers_mut());
+        }
         route::add_standard_headers(request.headers_mut(), hop);
         *request.body_mut() = hop.body.clone().map(reqwest::Body::from);
         let response = self.client.execute(request).await;
@@ -147,7 +162,7 @@ impl GuardedDns {
     /// A resolver that leaves out the addresses that `guard` forbids.
     #[must_use]
     pub fn new(guard: Guard) -> Self {
-        Self { resolver: GuardedResolver { policy: HopPolicy::first(guard), fixed: Arc::default() } }
+        Self { resolver: GuardedResolver::of(HopPolicy::first(guard)) }
     }
 }
 

@@ -2,13 +2,6 @@
 //!
 //! Only allowed addresses leave this module, so no connection to a forbidden address is tried. If some addresses of a name
 //! are forbidden, the others are used; if all are, the lookup fails and says why.
-//!
-//! Lookups use the system resolver (hosts file, search domains and mDNS work) by `getaddrinfo` on tokio's blocking threads.
-//! `tokio::net::lookup_host` does the same, but loses the code that tells "no such name" from "no answer now"; the crate
-//! `dns-lookup` keeps it. A resolver in Rust would answer differently from other programs on the machine. There is no cache:
-//! the system may have one.
-//!
-//! A started lookup cannot be interrupted: if its request is dropped, the blocking thread ends by itself.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -16,12 +9,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use dns_lookup::{AddrInfoHints, LookupError, LookupErrorKind, SockType};
 use hyper_util::client::legacy::connect::dns::Name;
 use tower_service::Service;
 use url::{Host, Url};
 
 use super::guard::{Forbidden, Guard};
+use super::lookups::{Lookups, NotFound};
+use super::unix;
 use crate::clock::BoxFuture;
 
 /// Addresses of host names, configured instead of DNS.
@@ -41,7 +35,7 @@ impl HopPolicy {
         Self { guard, outward: None }
     }
 
-    /// For hops that a public server redirected to.
+    /// For hops that a public server chose, by a redirect or a link.
     pub(super) fn after_public(guard: Guard) -> Self {
         let outward = Some(guard.without_local());
         Self { guard, outward }
@@ -55,6 +49,11 @@ impl HopPolicy {
     /// Checks the URL; a name is checked when it is resolved.
     pub(super) fn check_url(&self, url: &Url) -> Result<(), Refusal> {
         self.guard.check_url(url).map_err(Refusal::Forbidden)?;
+        if url.scheme() == unix::SCHEME
+            && let Some(outward) = &self.outward
+        {
+            return outward.check_url(url).map_err(Refusal::Inward);
+        }
         match url.host() {
             Some(Host::Ipv4(address)) => self.check(address.into()),
             Some(Host::Ipv6(address)) => self.check(address.into()),
@@ -68,7 +67,7 @@ impl HopPolicy {
 pub(super) enum Refusal {
     /// The guard forbids it.
     Forbidden(Forbidden),
-    /// The guard allows it for the user, but not for a redirect of a public server.
+    /// The guard allows it for the user, but not for a redirect or link of a public server.
     Inward(Forbidden),
 }
 
@@ -76,10 +75,13 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Forbidden(forbidden) if forbidden.can_be_allowed() => {
-                write!(f, "{forbidden}; allow that network in the guard if it is meant to be asked")
+                write!(
+                    f,
+                    "{forbidden}; allow its network (--allow-network, Guard::allow) if it is meant to be asked"
+                )
             }
             Self::Forbidden(forbidden) => forbidden.fmt(f),
-            Self::Inward(forbidden) => write!(f, "{forbidden}, and a public server may not redirect there"),
+            Self::Inward(forbidden) => write!(f, "{forbidden}, and a public server may not lead there"),
         }
     }
 }
@@ -115,13 +117,26 @@ impl std::error::Error for Unresolved {}
 pub(super) struct GuardedResolver {
     pub(super) policy: HopPolicy,
     pub(super) fixed: FixedAnswers,
+    pub(super) lookups: Lookups,
 }
 
 impl GuardedResolver {
+    /// A resolver that asks the system for every name.
+    #[cfg(feature = "reqwest")]
+    pub(super) fn of(policy: HopPolicy) -> Self {
+        Self { policy, fixed: Arc::default(), lookups: Lookups::shared() }
+    }
+
     pub(super) async fn addresses(self, host: String) -> Result<Vec<IpAddr>, Unresolved> {
         let found = match self.fixed.get(&host) {
             Some(addresses) => addresses.clone(),
-            None => system_lookup(host.clone()).await?,
+            None => match self.lookups.addresses(&host).await {
+                Ok(addresses) => addresses.to_vec(),
+                Err(NotFound::NoSuchHost) => return Err(Unresolved::NoSuchHost { host }),
+                Err(NotFound::Unavailable { detail }) => {
+                    return Err(Unresolved::Unavailable { host, detail });
+                }
+            },
         };
         let mut refused = None;
         let mut allowed = Vec::with_capacity(found.len());
@@ -158,31 +173,6 @@ impl Service<Name> for GuardedResolver {
     }
 }
 
-async fn system_lookup(host: String) -> Result<Vec<IpAddr>, Unresolved> {
-    let name = host.clone();
-    match tokio::task::spawn_blocking(move || getaddrinfo(&name)).await {
-        Ok(Ok(addresses)) => Ok(addresses),
-        Ok(Err(error)) => Err(match error.kind() {
-            LookupErrorKind::NoName | LookupErrorKind::NoData => Unresolved::NoSuchHost { host },
-            LookupErrorKind::Again => Unresolved::Unavailable {
-                host,
-                detail: "the name server did not answer or is not ready".to_owned(),
-            },
-            _ => Unresolved::Unavailable { host, detail: error.to_string() },
-        }),
-        Err(_stopped) => {
-            Err(Unresolved::Unavailable { host, detail: "the runtime is shutting down".to_owned() })
-        }
-    }
-}
-
-fn getaddrinfo(host: &str) -> Result<Vec<IpAddr>, LookupError> {
-    // Without a socket type, each address would be listed once per type.
-    let hints = AddrInfoHints { socktype: SockType::Stream.into(), ..AddrInfoHints::default() };
-    let answers = dns_lookup::getaddrinfo(Some(host), None, Some(hints))?;
-    Ok(answers.filter_map(Result::ok).map(|answer| answer.sockaddr.ip()).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,7 +180,9 @@ mod tests {
     async fn resolve(policy: HopPolicy, answers: &[&str]) -> Result<Vec<String>, String> {
         let answers = answers.iter().map(|address| address.parse().unwrap()).collect();
         let fixed = Arc::new(HashMap::from([("host.test".to_owned(), answers)]));
-        let found = GuardedResolver { policy, fixed }.addresses("host.test".to_owned()).await;
+        let found = GuardedResolver { policy, fixed, lookups: Lookups::shared() }
+            .addresses("host.test".to_owned())
+            .await;
         found
             .map(|addresses| addresses.iter().map(ToString::to_string).collect())
             .map_err(|error| error.to_string())
@@ -209,7 +201,7 @@ mod tests {
         assert_eq!(
             resolve(policy, &["10.0.0.1", "::1"]).await.unwrap_err(),
             "host.test resolves to no address that may be asked: 10.0.0.1 is in private 10.0.0.0/8; \
-             allow that network in the guard if it is meant to be asked"
+             allow its network (--allow-network, Guard::allow) if it is meant to be asked"
         );
     }
 
@@ -219,7 +211,7 @@ mod tests {
         assert_eq!(
             resolve(HopPolicy::after_public(Guard::local()), &["10.0.0.1"]).await.unwrap_err(),
             "host.test resolves to no address that may be asked: 10.0.0.1 is in private 10.0.0.0/8, \
-             and a public server may not redirect there"
+             and a public server may not lead there"
         );
     }
 }

@@ -35,6 +35,7 @@ pub struct PollSpecBuilder {
     members: Map<String, Value>,
     request: Map<String, Value>,
     headers: Map<String, Value>,
+    query: Map<String, Value>,
     retry: Vec<json::Member>,
     options: SpecOptions,
 }
@@ -46,6 +47,7 @@ impl PollSpecBuilder {
             members,
             request: Map::new(),
             headers: Map::new(),
+            query: Map::new(),
             retry: Vec::new(),
             options: SpecOptions::new(),
         }
@@ -60,6 +62,11 @@ impl PollSpecBuilder {
     /// The time between two ticks; 10 s unless set.
     pub fn interval(self, interval: Duration) -> Self {
         self.member("interval", seconds(interval))
+    }
+
+    /// Gaps between ticks that grow from `from` by `factor` up to `to`.
+    pub fn growing_interval(self, from: Duration, to: Duration, factor: f64) -> Self {
+        self.member("interval", json!({"from": seconds(from), "to": seconds(to), "factor": factor}))
     }
 
     /// The time from acceptance to deadline; 600 s unless set.
@@ -80,6 +87,25 @@ impl PollSpecBuilder {
         self
     }
 
+    /// A parameter that is appended to the URL at sending, replacing one of the same name. The value is as for a header.
+    pub fn query(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.query.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Keeps the cookies that responses set, and sends them with later requests of this poll; false unless set.
+    pub fn cookies(mut self, kept: bool) -> Self {
+        self.request.insert("cookies".to_owned(), kept.into());
+        self
+    }
+
+    /// The certificates of the request: an object of `cert`, `key`, `cacert`, each a reference such as
+    /// `json!({"$secret": "file:/etc/poll/client.pem"})`.
+    pub fn tls(mut self, tls: Value) -> Self {
+        self.request.insert("tls".to_owned(), tls);
+        self
+    }
+
     /// A request body of text, or a reference to a secret one.
     pub fn body(mut self, body: impl Into<Value>) -> Self {
         self.request.insert("body".to_owned(), body.into());
@@ -91,12 +117,13 @@ impl PollSpecBuilder {
         self.body(json!({"base64": BASE64.encode(body)}))
     }
 
-    /// The responses that end the poll as matched: an object of `status`, `headers`, `body`. Any 2xx unless set.
+    /// The responses that end the poll as matched: an object of `status`, `headers`, `body`, `text`,
+    /// `consecutive`. Any 2xx but 202 unless set.
     pub fn response_filter(self, filter: Value) -> Self {
         self.member("responseFilter", filter)
     }
 
-    /// The responses that end the poll as failed: an object of `status`, `headers`, `body`.
+    /// The responses that end the poll as failed: an object of the same members.
     pub fn failure_filter(self, filter: Value) -> Self {
         self.member("failureFilter", filter)
     }
@@ -106,7 +133,8 @@ impl PollSpecBuilder {
         self.member("requestTimeout", json!({"durationInMs": millis(timeout)}))
     }
 
-    /// Adds a retry rule after those already there: a status pattern (`"429"`, `"500-599"`) and a strategy, such as
+    /// Adds a retry rule after those already there: a status pattern (`"429"`, `"500-599"`) or a kind of error (`"reset"`),
+    /// several separated by commas, and a strategy, such as
     /// `json!({"strategy": "backoff", "limit": 5})`. The first rule that applies to a response counts.
     pub fn retry(mut self, statuses: &str, strategy: Value) -> Self {
         self.retry.push(member(statuses, json::Node::from(&strategy)));
@@ -136,6 +164,9 @@ impl PollSpecBuilder {
     pub fn build(mut self) -> Result<PollSpec, SpecError> {
         if !self.headers.is_empty() {
             self.request.insert("headers".to_owned(), Value::Object(self.headers));
+        }
+        if !self.query.is_empty() {
+            self.request.insert("query".to_owned(), Value::Object(self.query));
         }
         if !self.request.is_empty() {
             self.members.insert("requestInit".to_owned(), Value::Object(self.request));

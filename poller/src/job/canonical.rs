@@ -9,7 +9,7 @@ use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
-use super::members::MEMBERS;
+use super::members::{MEMBERS, Member, Members};
 use super::{PollSpec, retry};
 use crate::secret::{ShowSecret, redact};
 
@@ -18,14 +18,11 @@ impl PollSpec {
     /// `{"__redactedString":true}`.
     #[must_use]
     pub fn to_value(&self) -> Value {
-        Value::Object(self.to_members(&redact))
+        Value::Object(self.written().to_members())
     }
 
-    fn to_members(&self, show: &ShowSecret<'_>) -> Map<String, Value> {
-        let members = MEMBERS
-            .iter()
-            .filter_map(|member| Some((member.name.to_owned(), (member.write)(&self.settings, show)?)));
-        members.chain([("url".to_owned(), self.url_text().into())]).collect()
+    fn written(&self) -> Written<'_> {
+        Written { members: self.members(), show: &redact, choose: &|_| true, url: Some(self.url_text()) }
     }
 
     /// SHA-256 of the canonical form, in hex. Specs that differ only in a secret share it, so it may be shown and stored.
@@ -43,18 +40,20 @@ impl PollSpec {
         if self.url != other.url {
             pointers.push("/url".to_owned());
         }
-        if self.shares_with(other) {
+        // Equal texts are compared without reading them; different ones may still mean the same.
+        let is_text = self.is_folded() || other.is_folded();
+        if self.shares_with(other) || is_text && self.settings.has_text_of(&other.settings) {
             return pointers;
         }
         // Secrets are compared by their digests. In an array, because differences are looked for inside objects.
         let fingerprint: &ShowSecret<'_> = &|secret| json!([hex(secret.expose_secret().as_bytes())]);
         for member in MEMBERS {
-            let write = |spec: &Self| (member.write)(&spec.settings, fingerprint).unwrap_or(Value::Null);
+            let write = |spec: &Self| (member.write)(spec.members(), fingerprint).unwrap_or(Value::Null);
             let pointer = child("", member.name);
             differing(&canonical(&write(self)), &canonical(&write(other)), &pointer, &mut pointers);
         }
         // The order of retry rules has a meaning, which a JSON object does not have.
-        let order = |spec: &Self| spec.retry().iter().map(|rule| rule.statuses.clone()).collect::<Vec<_>>();
+        let order = |spec: &Self| spec.retry().iter().map(|rule| rule.name()).collect::<Vec<_>>();
         if pointers.is_empty() && order(self) != order(other) {
             pointers.push("/retry".to_owned());
         }
@@ -73,25 +72,35 @@ impl PartialEq for PollSpec {
 /// The canonical form, secrets left out: see [`PollSpec::to_value`].
 impl Serialize for PollSpec {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Written { spec: self, show: &redact, url: true }.serialize(serializer)
+        self.written().serialize(serializer)
     }
 }
 
 /// Serializes a spec with `show` for its secrets, and retry rules in their order, which a `Value` need not keep.
 pub(super) struct Written<'a> {
-    pub(super) spec: &'a PollSpec,
+    pub(super) members: &'a Members,
     pub(super) show: &'a ShowSecret<'a>,
-    /// Whether its URL is written too.
-    pub(super) url: bool,
+    /// Whether a member is written.
+    pub(super) choose: &'a dyn Fn(&Member) -> bool,
+    /// Its URL, if it is written too.
+    pub(super) url: Option<&'a str>,
+}
+
+impl Written<'_> {
+    fn to_members(&self) -> Map<String, Value> {
+        let chosen = MEMBERS.iter().filter(|member| (self.choose)(member));
+        let members = chosen
+            .filter_map(|member| Some((member.name.to_owned(), (member.write)(self.members, self.show)?)));
+        members.chain(self.url.map(|url| ("url".to_owned(), url.into()))).collect()
+    }
 }
 
 impl Serialize for Written<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        for (name, value) in &self.spec.to_members(self.show) {
+        for (name, value) in &self.to_members() {
             match name.as_str() {
-                "url" if !self.url => {}
-                "retry" => map.serialize_entry(name, &retry::InOrder(&self.spec.settings.retry))?,
+                "retry" => map.serialize_entry(name, &retry::InOrder(&self.members.retry))?,
                 _ => map.serialize_entry(name, value)?,
             }
         }

@@ -1,112 +1,92 @@
-//! `responseFilter` and `failureFilter`: the accepted responses, by status, headers, body. Each part that is given must
-//! hold. Every EventFilter of a spec is read here.
+//! `responseFilter` and `failureFilter`: the accepted responses, by status, headers, body, text. Each part that is given
+//! must hold. Every EventFilter of a spec is read here.
 
-use std::fmt;
-use std::str::FromStr;
+use std::num::NonZeroU32;
 
-use filter::decode::{Place, child, describe, field, known_members};
+use filter::decode::{Place, field, known_members};
 use filter::json::{Kind, Member, Node};
 use filter::{Dialect, Filter, FilterOptions};
-use retry::status::{StatusError, StatusPattern, StatusSet};
 use serde_json::{Map, Value, json};
 
 use super::read::Reader;
-use super::schema::{STATUS, object};
+use super::schema::object;
+use super::statuses::{self, StatusFilter};
 
-/// A `responseFilter` or `failureFilter`. Without any part it accepts every response.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// A `responseFilter` or `failureFilter`.
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ResponseFilter {
-    /// The accepted statuses; `None` for any.
-    pub status: Option<StatusFilter>,
+    /// The accepted statuses. A filter that names none has those of its member: [`StatusFilter::success`] in a
+    /// `responseFilter`, [`StatusFilter::about_the_job`] in a `failureFilter`.
+    pub status: StatusFilter,
     /// The filter of the headers, as an object of lower-cased names and strings.
     pub headers: Option<Filter>,
     /// The filter of the JSON body. A body that is not JSON is not accepted.
     pub body: Option<Filter>,
+    /// The filter of the body as text, whatever its type, as an object with the member `text`.
+    pub text: Option<Filter>,
+    /// How many responses in a row it must accept.
+    pub consecutive: NonZeroU32,
+}
+
+/// Which of the two members a filter is: the statuses of a filter that names none differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    Response,
+    Failure,
+}
+
+impl Role {
+    fn statuses(self) -> StatusFilter {
+        match self {
+            Self::Response => StatusFilter::success(),
+            Self::Failure => StatusFilter::about_the_job(),
+        }
+    }
 }
 
 impl ResponseFilter {
-    /// Accepts any 2xx: the meaning of a spec without a `responseFilter`.
+    /// Accepts any 2xx but 202: the meaning of a spec without a `responseFilter`.
     #[must_use]
     pub fn success() -> Self {
-        Self { status: Some(StatusFilter::success()), headers: None, body: None }
+        Self::of(StatusFilter::done())
     }
 
-    pub(super) fn to_value(&self) -> Value {
+    /// Whether it accepts what a spec without a `responseFilter` does.
+    pub(crate) fn is_default(&self) -> bool {
+        self.is_by_status() && self.status == StatusFilter::done()
+    }
+
+    fn of(status: StatusFilter) -> Self {
+        Self { status, headers: None, body: None, text: None, consecutive: NonZeroU32::MIN }
+    }
+
+    /// Whether it looks at nothing but the status.
+    fn is_by_status(&self) -> bool {
+        self.headers.is_none() && self.body.is_none() && self.text.is_none()
+    }
+
+    pub(super) fn to_value(&self, role: Role) -> Value {
+        let text = self.text.as_ref().map(|filter| filter.to_value()["text"].take());
         let parts = [
-            ("status", self.status.as_ref().map(StatusFilter::to_value)),
+            ("status", (self.status != role.statuses()).then(|| self.status.to_value())),
             ("headers", self.headers.as_ref().map(Filter::to_value)),
             ("body", self.body.as_ref().map(Filter::to_value)),
+            ("text", text),
+            ("consecutive", (self.consecutive > NonZeroU32::MIN).then(|| self.consecutive.get().into())),
         ];
         let given = parts.into_iter().filter_map(|(name, part)| Some((name.to_owned(), part?)));
         Value::Object(Map::from_iter(given))
     }
 }
 
-/// The statuses a filter accepts: numbers and patterns, any of which may apply.
-///
-/// ```
-/// use poller::StatusFilter;
-///
-/// let accepted: StatusFilter = "200-203,3xx".parse()?;
-/// assert!(accepted.accepts(202) && accepted.accepts(304) && !accepted.accepts(204));
-/// # Ok::<(), retry::status::StatusError>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StatusFilter {
-    accepted: StatusSet,
-}
-
-impl StatusFilter {
-    /// Any 2xx.
-    #[must_use]
-    pub fn success() -> Self {
-        Self { accepted: StatusPattern::range(200, 299).into_iter().collect() }
-    }
-
-    /// Whether this status is accepted. Linear in the number of patterns.
-    #[must_use]
-    pub fn accepts(&self, status: u16) -> bool {
-        self.accepted.matches(status)
-    }
-
-    fn to_value(&self) -> Value {
-        let texts = self.accepted.patterns().iter().map(StatusPattern::to_string);
-        texts.map(|text| text.parse::<u16>().map_or_else(|_| Value::from(text), Value::from)).collect()
-    }
-}
-
-impl FromStr for StatusFilter {
-    type Err = StatusError;
-
-    fn from_str(text: &str) -> Result<Self, StatusError> {
-        Ok(Self { accepted: text.parse()? })
-    }
-}
-
-impl fmt::Display for StatusFilter {
-    /// As a person lists them: `200, 201 or 3xx`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let patterns = self.accepted.patterns();
-        for (position, pattern) in patterns.iter().enumerate() {
-            let separator = match position {
-                0 => "",
-                _ if position + 1 == patterns.len() => " or ",
-                _ => ", ",
-            };
-            write!(f, "{separator}{pattern}")?;
-        }
-        Ok(())
-    }
-}
-
 /// Reads a `failureFilter`.
 pub(super) fn read_failure(reader: &mut Reader<'_>, place: Place<'_>) -> Option<Option<ResponseFilter>> {
-    let filter = reader.response_filter(place)?;
-    if filter == ResponseFilter::default() {
+    let filter = reader.response_filter(place, Role::Failure)?;
+    if filter.is_by_status() && (filter.status == Role::Failure.statuses() || filter.status.is_all()) {
         reader.problems.warn(
             place,
-            "this failure filter accepts every response",
+            "this failure filter accepts every response of a healthy server",
             "the poll will fail at its first response; name a status, header or body that means failure",
         );
     }
@@ -114,9 +94,10 @@ pub(super) fn read_failure(reader: &mut Reader<'_>, place: Place<'_>) -> Option<
 }
 
 impl Reader<'_> {
-    pub(super) fn response_filter(&mut self, place: Place<'_>) -> Option<ResponseFilter> {
-        let known = ["status", "headers", "header", "body"];
-        let fields = known_members(place, "an object of status, headers, body", &known, &mut self.problems)?;
+    pub(super) fn response_filter(&mut self, place: Place<'_>, role: Role) -> Option<ResponseFilter> {
+        let known = ["status", "headers", "header", "body", "text", "consecutive"];
+        let expected = "an object of status, headers, body, text, consecutive";
+        let fields = known_members(place, expected, &known, &mut self.problems)?;
         let (plural, alias) = (field(&fields, "headers"), field(&fields, "header"));
         if let (Some(_), Some(alias)) = (plural, alias) {
             let help = "\"header\" is another name for \"headers\"; put all of it into \"headers\"";
@@ -125,48 +106,81 @@ impl Reader<'_> {
         }
         let status = field(&fields, "status").and_then(|given| self.status_filter(given.place()));
         let headers = plural.or(alias).and_then(|given| {
-            let node = lower_case_names(given.node);
+            self.refuse_conditions_on_all_headers(given.place())?;
+            let mut node = lower_case_names(given.node);
+            if self.dialect == Dialect::Native {
+                lower_case_references(&mut node);
+            }
             self.filter(Place { node: &node, pointer: &given.pointer })
         });
-        let body = field(&fields, "body").and_then(|given| self.filter(given.place()));
-        Some(ResponseFilter { status, headers, body })
+        let body = field(&fields, "body").and_then(|given| {
+            let filter = self.filter(given.place())?;
+            self.warn_of_empty_answers(given.place(), &filter, role);
+            Some(filter)
+        });
+        let text = field(&fields, "text").and_then(|given| {
+            let member = Member { key: "text".to_owned(), key_span: None, value: given.node.clone() };
+            let node = Node { span: given.node.span, kind: Kind::Object(vec![member]) };
+            self.filter(Place { node: &node, pointer: place.pointer })
+        });
+        let consecutive = field(&fields, "consecutive").and_then(|given| self.consecutive(given.place()));
+        Some(ResponseFilter {
+            status: status.unwrap_or_else(|| role.statuses()),
+            headers,
+            body,
+            text,
+            consecutive: consecutive.unwrap_or(NonZeroU32::MIN),
+        })
     }
 
-    /// `None` without an error is "any status": the empty list of the trigger-dev dialect.
-    fn status_filter(&mut self, place: Place<'_>) -> Option<StatusFilter> {
-        let elements = match &place.node.kind {
-            Kind::Array(elements) => elements.as_slice(),
-            _ => std::slice::from_ref(place.node),
+    fn consecutive(&mut self, place: Place<'_>) -> Option<NonZeroU32> {
+        let number = place.whole().and_then(|number| u32::try_from(number).ok()).and_then(NonZeroU32::new);
+        if number.is_none() {
+            self.problems.expected(place, "a whole number from 1: how many responses in a row must match");
+        }
+        number
+    }
+
+    /// Warns of a body filter that an answer without its fields would satisfy.
+    fn warn_of_empty_answers(&mut self, place: Place<'_>, filter: &Filter, role: Role) {
+        let has_conditions = match &place.node.kind {
+            Kind::Object(members) => !members.is_empty(),
+            Kind::Array(_) => true,
+            _ => false,
         };
-        if elements.is_empty() {
-            if self.dialect != Dialect::TriggerDev {
-                let help = "leave \"status\" out to accept any";
-                let message = "found an empty array, expected at least one status";
-                self.problems.error_with_help(place, message, help);
-            }
-            return None;
-        }
-        let mut patterns = Vec::with_capacity(elements.len());
-        for (index, node) in elements.iter().enumerate() {
-            let pointer = match &place.node.kind {
-                Kind::Array(_) => child(place.pointer, &index.to_string()),
-                _ => place.pointer.to_owned(),
+        let empty = [("{}", json!({})), ("[]", json!([]))].into_iter().find(|(_, body)| filter.matches(body));
+        if let (true, Some((body, _))) = (has_conditions, empty) {
+            let effect = match role {
+                Role::Response => "end the poll as matched",
+                Role::Failure => "fail the poll",
             };
-            let element = Place { node, pointer: &pointer };
-            let number = element.whole().map(|number| number.to_string());
-            let text = number.or_else(|| element.text().map(str::to_owned));
-            match text.map(|text| text.parse::<StatusPattern>()) {
-                Some(Ok(pattern)) => patterns.push(pattern),
-                _ => self.problems.error(
-                    element,
-                    format!(
-                        "found {}, expected a status (200), a class (\"2xx\") or a range (\"500-599\")",
-                        describe(node)
-                    ),
-                ),
-            }
+            self.problems.warn(
+                place,
+                format!("the body {body} satisfies these conditions, so an empty answer would {effect}"),
+                "name the value that is waited for, or add a field that each real answer has: \
+                 \"id\": {\"$exists\": true}",
+            );
         }
-        Some(StatusFilter { accepted: StatusSet::from_iter(patterns) })
+    }
+
+    /// The native dialect also has conditions on an event itself, but nothing can be asked of all headers together.
+    fn refuse_conditions_on_all_headers(&mut self, place: Place<'_>) -> Option<()> {
+        let is_operator = |member: &Member| {
+            let key = member.key.as_str();
+            key.starts_with('$') && !key.starts_with("$$") && !matches!(key, "$or" | "$and" | "$nor")
+        };
+        let found = match &place.node.kind {
+            Kind::Array(_) => "an array",
+            Kind::Object(members) if members.iter().any(is_operator) => "an operator",
+            _ => return Some(()),
+        };
+        if self.dialect != Dialect::Native {
+            return Some(());
+        }
+        let message = format!("found {found}, expected names of headers");
+        let help = "write {\"name-of-a-header\": condition}";
+        self.problems.error_with_help(place, message, help);
+        None
     }
 
     /// Compiles a filter in the dialect of the spec.
@@ -201,18 +215,46 @@ fn lower_case_names(node: &Node) -> Node {
     Node { span: node.span, kind: Kind::Object(members.collect()) }
 }
 
+/// Lowers the header names that references name, at any depth. The depth of a document is limited.
+fn lower_case_references(node: &mut Node) {
+    match &mut node.kind {
+        Kind::Object(members) => {
+            for member in members {
+                match (&*member.key, &mut member.value.kind) {
+                    ("$ref", Kind::String(pointer)) => pointer.make_ascii_lowercase(),
+                    _ => lower_case_references(&mut member.value),
+                }
+            }
+        }
+        Kind::Array(items) => items.iter_mut().for_each(lower_case_references),
+        _ => {}
+    }
+}
+
 pub(super) fn schema(dialect: Dialect) -> Value {
     let filter = json!({"$ref": format!("urn:filter:{dialect}")});
-    let mut alias = filter.clone();
+    // Not conditions on all headers together.
+    let names = match dialect {
+        Dialect::Native => json!({"$ref": "urn:filter:native#/$defs/filter"}),
+        _ => filter.clone(),
+    };
+    let mut alias = names.clone();
     alias["description"] = "another name for headers".into();
-    let status = json!({"anyOf": [
-        {"type": "integer", "minimum": 100, "maximum": 999},
-        {"type": "string", "pattern": format!("^{STATUS}$")},
-    ]});
-    let at_least = u32::from(dialect != Dialect::TriggerDev);
-    let statuses = json!({"anyOf": [status, {"type": "array", "items": status, "minItems": at_least}]});
-    let mut schema =
-        object(json!({"status": statuses, "headers": filter, "header": alias, "body": filter}), &[]);
+    let mut text = json!({"$ref": format!("urn:filter:{dialect}#/$defs/node")});
+    text["description"] = "conditions on the body as text, whatever its type".into();
+    let consecutive = json!({
+        "description": "how many responses in a row must match",
+        "type": "integer", "minimum": 1, "maximum": u32::MAX, "default": 1,
+    });
+    let mut status = statuses::schema(dialect);
+    status["description"] = "the accepted statuses; \"all\" for any".into();
+    let mut schema = object(
+        json!({
+            "status": status, "headers": names, "header": alias, "body": filter, "text": text,
+            "consecutive": consecutive,
+        }),
+        &[],
+    );
     schema["not"] = json!({"required": ["headers", "header"]});
     schema
 }

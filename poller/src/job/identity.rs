@@ -4,16 +4,26 @@
 use std::sync::Arc;
 
 use filter::decode::Place;
+use filter::json::{Kind, Node};
 use serde_json::{Value, json};
 use url::Url;
 
-use super::read::Reader;
+use super::lookalike;
+use super::read::{Reader, SpecError, SpecOptions};
 use crate::limits::Limits;
 
 pub(super) const NAMES: [&str; 2] = ["url", "cacheKey"];
 
 /// The longest URL in bytes: longer than servers accept, and short enough for a million of them.
 pub(super) const LONGEST_URL: usize = 8 << 10;
+
+/// A URL by itself, in its normal form.
+pub(super) fn url(text: &str) -> Result<Arc<str>, SpecError> {
+    let options = SpecOptions::new();
+    let mut reader = Reader::new(&options);
+    let node = Node { span: None, kind: Kind::String(text.to_owned()) };
+    reader.url(Place { node: &node, pointer: "/url" }).ok_or_else(|| reader.problems.errors.into())
+}
 
 impl Reader<'_> {
     /// Reads a URL into its normal form.
@@ -36,6 +46,9 @@ impl Reader<'_> {
                 return None;
             }
         };
+        if url.scheme() == "unix" {
+            return self.socket_url(place, url);
+        }
         if !matches!(url.scheme(), "http" | "https") {
             let found = url.scheme();
             self.problems.error(place, format!("found a URL of scheme {found:?}, expected http or https"));
@@ -45,13 +58,35 @@ impl Reader<'_> {
             self.problems.error_with_help(
                 place,
                 "found credentials in the URL, expected none",
-                "put them into requestInit.headers.authorization, as {\"$secret\":\"env:NAME\"}",
+                "put them into requestInit.headers.authorization, as {\"$secret\":\"env:NAME\",\"prefix\":\"Basic \"}",
             );
             return None;
+        }
+        if let Some(found) = lookalike::in_url(text) {
+            self.problems.warn(place, format!("{:?} is sent as it stands", found.part), found.help);
         }
         // A fragment is never sent, so it makes no difference between specs.
         url.set_fragment(None);
         Some(String::from(url).into())
+    }
+
+    /// The URL of a unix socket: `unix:/PATH/TO.SOCK:/PATH`.
+    fn socket_url(&mut self, place: Place<'_>, mut url: Url) -> Option<Arc<str>> {
+        let parts = url.path().split_once(':');
+        let is_local = url.host_str().is_none_or(str::is_empty);
+        if !is_local
+            || !parts.is_some_and(|(socket, request)| {
+                socket.len() > 1 && socket.starts_with('/') && request.starts_with('/')
+            })
+        {
+            let message = "expected the URL of a socket as unix:/PATH/TO.SOCK:/PATH";
+            self.problems.error_with_help(place, message, "such as unix:/run/app.sock:/v1/jobs/42");
+            return None;
+        }
+        url.set_fragment(None);
+        // With and without an empty host it is the same socket.
+        let text = String::from(url);
+        Some(text.replacen("unix:///", "unix:/", 1).into())
     }
 
     pub(super) fn cache_key(&mut self, place: Place<'_>) -> Option<String> {
@@ -74,7 +109,7 @@ impl Reader<'_> {
 
 /// The schemas of both, with their descriptions.
 pub(super) fn schemas(limits: &Limits) -> [(&'static str, Value); 2] {
-    let url = "^[hH][tT][tT][pP][sS]?://[^/?#@\\\\]+([/?#].*)?$";
+    let url = "^([hH][tT][tT][pP][sS]?://[^/?#@\\\\]+([/?#].*)?|[uU][nN][iI][xX]:(//)?/[^:?#]+:/.*)$";
     let key = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$";
     [
         ("url", json!({"description": "what to ask", "type": "string", "pattern": url})),

@@ -1,32 +1,35 @@
 //! The table of members: what a spec says apart from its URL and its key, one entry per member.
 //!
 //! ```text
-//! entry ─┬─► a field of Settings, with its default
-//!        ├─► reading: every problem with its place         read.rs
+//! entry ─┬─► a field of Members, with its default
+//!        ├─► reading: every problem with its place         whole.rs
 //!        ├─► writing: the canonical form, and the stored    canonical.rs, stored.rs
 //!        ├─► equality, differences, digest                  canonical.rs, pool.rs
 //!        ├─► bounds, checked again at submission            mod.rs
-//!        └─► the JSON Schema                                schema.rs
+//!        └─► the JSON Schema                                spec_schema.rs
 //! ```
 //!
 //! A new member is one entry here, and an accessor below. A macro writes both the struct and the table, because a derive of
 //! serde stops at the first error and knows neither places nor limits.
 
 use std::num::NonZeroU32;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use filter::decode::{Place, Problems};
 use filter::{Diagnostic, Dialect};
 use serde_json::{Value, json};
 
-use super::filters::ResponseFilter;
-use super::pool::StoredText;
+use super::filters::{ResponseFilter, Role};
+use super::follow::Follow;
+use super::on_outcome::OnOutcome;
 use super::read::{Reader, SpecOptions};
 use super::request::RequestInit;
 use super::retry::{self, RequestTimeout, RetryRule};
-use super::{PollSpec, filters, request, timing};
+use super::settings::{Settings, SpecText};
+use super::{PollSpec, filters, follow, on_outcome, request, timing};
 use crate::limits::Limits;
+use crate::schedule::Interval;
 use crate::secret::ShowSecret;
 
 /// One member of a spec.
@@ -35,13 +38,13 @@ pub(super) struct Member {
     /// Its purpose, for the schema.
     pub(super) about: &'static str,
     /// Reads the value at a place into the settings, unless it is wrong: then the problem is reported.
-    pub(super) read: fn(&mut Reader<'_>, Place<'_>, &mut Settings),
+    pub(super) read: fn(&mut Reader<'_>, Place<'_>, &mut Members),
     /// Its canonical form; `None` leaves the member out.
-    pub(super) write: fn(&Settings, &ShowSecret<'_>) -> Option<Value>,
+    pub(super) write: fn(&Members, &ShowSecret<'_>) -> Option<Value>,
     /// Whether two specs agree in it.
-    pub(super) same: fn(&Settings, &Settings) -> bool,
+    pub(super) same: fn(&Members, &Members) -> bool,
     /// Reports a value that these limits do not allow.
-    pub(super) check: fn(&Settings, &Limits, &mut Problems),
+    pub(super) check: fn(&Members, &Limits, &mut Problems),
     pub(super) schema: fn(&Limits, Dialect) -> Value,
 }
 
@@ -57,27 +60,27 @@ macro_rules! members {
         check: $check:expr,
         schema: $schema:expr,
     })*) => {
-        /// A spec without its URL: what polls of one kind have in common.
+        /// A spec without its URL, as it was read: its filters compiled.
         #[derive(Clone, Debug)]
-        pub(super) struct Settings {
+        pub(super) struct Members {
             $(pub(super) $field: $type,)*
             pub(super) cache_key: Option<String>,
             pub(super) warnings: Vec<Diagnostic>,
-            /// Hash of the document without `url` and `cacheKey`: equal documents have equal hashes.
-            pub(super) hash: u64,
-            /// The text in a durable store, once it was written.
-            pub(super) stored: OnceLock<StoredText>,
+            /// The text in a durable store, once it was needed.
+            pub(super) stored: OnceLock<SpecText>,
+            /// The folded form that a [pool](super::pool) keeps instead.
+            pub(super) kept: OnceLock<Arc<Settings>>,
         }
 
-        impl Settings {
-            /// The settings of a spec with no members.
+        impl Members {
+            /// The values of a spec with no members.
             pub(super) fn new(options: &SpecOptions) -> Self {
                 Self {
                     $($field: ($default as fn(&SpecOptions) -> $type)(options),)*
                     cache_key: None,
                     warnings: Vec::new(),
-                    hash: 0,
                     stored: OnceLock::new(),
+                    kept: OnceLock::new(),
                 }
             }
         }
@@ -116,13 +119,13 @@ members! {
         check: unbounded,
         schema: |_, _| json!({"enum": Dialect::ALL.map(Dialect::name)}),
     }
-    "interval" => interval: Duration {
-        about: "seconds from one request to the next",
-        default: |options| timing::default(10, &options.limits.interval),
-        read: |reader, place| timing::read(reader, place, |limits| &limits.interval),
-        write: |interval, _| Some(timing::seconds(*interval)),
-        check: |interval, limits, problems| timing::check("/interval", *interval, &limits.interval, problems),
-        schema: |limits, _| timing::schema(&limits.interval),
+    "interval" => interval: Interval {
+        about: "seconds from one request to the next; from, to and factor of growing gaps",
+        default: |options| timing::default(10, &options.limits.interval).into(),
+        read: timing::read_interval,
+        write: |interval, _| Some(timing::interval_to_value(interval)),
+        check: timing::check_interval,
+        schema: |limits, _| timing::interval_schema(&limits.interval),
     }
     "timeout" => timeout: Duration {
         about: "seconds until the poll times out",
@@ -141,10 +144,10 @@ members! {
         schema: |_, _| request::schema(),
     }
     "responseFilter" => response_filter: ResponseFilter {
-        about: "the response that means done; any 2xx if left out",
+        about: "the response that means done; any 2xx but 202 if left out",
         default: |_| ResponseFilter::success(),
-        read: |reader, place| reader.response_filter(place),
-        write: |filter, _| Some(filter.to_value()),
+        read: |reader, place| reader.response_filter(place, Role::Response),
+        write: |filter, _| Some(filter.to_value(Role::Response)),
         check: unbounded,
         schema: |_, dialect| json!({"$ref": format!("#/$defs/{dialect}-response")}),
     }
@@ -152,7 +155,7 @@ members! {
         about: "the response that means failed; looked for first",
         default: |_| None,
         read: filters::read_failure,
-        write: |filter, _| filter.as_ref().map(ResponseFilter::to_value),
+        write: |filter, _| filter.as_ref().map(|filter| filter.to_value(Role::Failure)),
         check: unbounded,
         schema: |_, dialect| json!({"$ref": format!("#/$defs/{dialect}-response")}),
     }
@@ -165,7 +168,7 @@ members! {
         schema: |_, _| retry::timeout_schema(),
     }
     "retry" => retry: Vec<RetryRule> {
-        about: "how to try again, by status; the first that applies counts",
+        about: "how to try again, by status or kind of error; the first that applies counts",
         default: |_| Vec::new(),
         read: |reader, place| reader.retry_rules(place),
         write: |rules, _| Some(retry::rules_to_value(rules)),
@@ -180,60 +183,88 @@ members! {
         check: unbounded,
         schema: |_, _| timing::give_up_schema(),
     }
+    "follow" => follow: Option<Follow> {
+        about: "where a response names the URL to ask from then on",
+        default: |_| None,
+        read: |reader, place| reader.follow(place),
+        write: |follow, _| follow.as_ref().map(Follow::to_value),
+        check: unbounded,
+        schema: |_, _| follow::schema(),
+    }
+    "onOutcome" => on_outcome: Option<OnOutcome> {
+        about: "a webhook that is sent when the poll ends, signed by Standard Webhooks",
+        default: |_| None,
+        read: |reader, place| reader.on_outcome(place),
+        write: |webhook, show| webhook.as_ref().map(|webhook| webhook.to_value(show)),
+        check: unbounded,
+        schema: |_, _| on_outcome::schema(),
+    }
 }
 
 impl PollSpec {
-    /// The time between two ticks.
+    /// Where the poll asks next after a response that names a URL; `None`: the same URL again.
     #[must_use]
-    pub fn interval(&self) -> Duration {
-        self.settings.interval
+    pub fn follow(&self) -> Option<&Follow> {
+        self.members().follow.as_ref()
+    }
+
+    /// The webhook that is sent when the poll ends.
+    #[must_use]
+    pub fn on_outcome(&self) -> Option<&OnOutcome> {
+        self.members().on_outcome.as_ref()
+    }
+
+    /// The time from one tick to the next.
+    #[must_use]
+    pub fn interval(&self) -> Interval {
+        self.outline().interval
     }
 
     /// The time from acceptance to deadline.
     #[must_use]
     pub fn timeout(&self) -> Duration {
-        self.settings.timeout
+        self.outline().timeout
     }
 
     /// The request: method, headers, body.
     #[must_use]
     pub fn request(&self) -> &RequestInit {
-        &self.settings.request
+        &self.members().request
     }
 
     /// The responses that end the poll as matched.
     #[must_use]
     pub fn response_filter(&self) -> &ResponseFilter {
-        &self.settings.response_filter
+        &self.members().response_filter
     }
 
     /// The responses that end the poll as failed.
     #[must_use]
     pub fn failure_filter(&self) -> Option<&ResponseFilter> {
-        self.settings.failure_filter.as_ref()
+        self.members().failure_filter.as_ref()
     }
 
     /// How long one request may take, and how a request that took longer is retried.
     #[must_use]
     pub fn request_timeout(&self) -> &RequestTimeout {
-        &self.settings.request_timeout
+        &self.members().request_timeout
     }
 
     /// How responses are retried, by status; the first rule that applies counts.
     #[must_use]
     pub fn retry(&self) -> &[RetryRule] {
-        &self.settings.retry
+        &self.members().retry
     }
 
     /// How many attempts in a row that cannot get better fail the poll; `None` for never.
     #[must_use]
     pub fn give_up(&self) -> Option<NonZeroU32> {
-        self.settings.give_up
+        self.members().give_up
     }
 
     /// The dialect of the filters.
     #[must_use]
     pub fn dialect(&self) -> Dialect {
-        self.settings.dialect
+        self.members().dialect
     }
 }

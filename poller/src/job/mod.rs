@@ -12,16 +12,26 @@
 mod builder;
 mod canonical;
 mod filters;
+mod follow;
 mod identity;
+mod kept;
+mod kinds;
+mod lookalike;
 mod members;
+mod on_outcome;
 mod pool;
 mod read;
 mod request;
 mod retry;
 mod schema;
+mod settings;
+mod spec_schema;
+mod statuses;
 mod stored;
 mod text;
 mod timing;
+mod tls;
+mod whole;
 
 use std::fmt;
 use std::str::FromStr;
@@ -35,16 +45,26 @@ use serde_json::Value;
 use url::Url;
 
 pub use self::builder::PollSpecBuilder;
-pub use self::filters::{ResponseFilter, StatusFilter};
+pub use self::filters::ResponseFilter;
+pub(crate) use self::follow::automatic;
+pub use self::follow::{Follow, FollowLink};
+pub use self::kinds::{SpecRead, SpecReader};
+pub use self::on_outcome::{Include, OnOutcome};
 pub use self::read::{SpecError, SpecOptions};
 pub use self::request::{Body, RequestInit};
 pub use self::retry::{RequestTimeout, RetryRule};
-pub use self::schema::spec_schema;
+pub use self::spec_schema::spec_schema;
+pub use self::statuses::StatusFilter;
+pub use self::tls::TlsInit;
 
-use self::members::{MEMBERS, Settings};
+pub(crate) use self::kept::KeptSpec;
+use self::members::{MEMBERS, Members};
 pub(crate) use self::pool::SpecPool;
-pub(crate) use self::stored::StoredSpecs;
+pub(crate) use self::settings::Outline;
+use self::settings::Settings;
+pub(crate) use self::stored::{StoredSpec, StoredSpecs, has_secrets, read_unbound};
 use crate::limits::Limits;
+use crate::secret::{SecretRef, SecretRule, Text};
 
 /// A poll as its user describes it. Cheap to clone: the parts are shared, and specs made
 /// [from one another](Self::with_url) share everything but the URL.
@@ -87,7 +107,7 @@ impl PollSpec {
     /// The key the spec names for itself. The library takes the key as an argument; the command line reads this.
     #[must_use]
     pub fn cache_key(&self) -> Option<&str> {
-        self.settings.cache_key.as_deref()
+        self.members().cache_key.as_deref()
     }
 
     /// The same spec for another URL. The rest is shared, so a million polls of one kind cost little more than their URLs.
@@ -104,7 +124,7 @@ impl PollSpec {
     /// # Errors
     /// If a spec may not have this URL.
     pub fn with_url(&self, url: &str) -> Result<Self, SpecError> {
-        let url = read::url(url)?;
+        let url = identity::url(url)?;
         Ok(Self { url, settings: Arc::clone(&self.settings) })
     }
 
@@ -120,13 +140,34 @@ impl PollSpec {
         &self.url
     }
 
-    /// Scheme, host and port of the URL, the port left out where it is the scheme's own.
-    pub(crate) fn origin(&self) -> &str {
+    /// Scheme, host and port of the URL, the port left out where it is the scheme's own; of a unix socket, its path.
+    ///
+    /// ```
+    /// let spec = poller::PollSpec::parse(r#"{"url": "https://api.example.com:443/v1/exports/42?a=b"}"#)?;
+    /// assert_eq!(spec.origin(), "https://api.example.com");
+    /// # Ok::<(), poller::SpecError>(())
+    /// ```
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        if self.url.starts_with("unix:") {
+            let end = self.url.bytes().skip(5).position(|byte| byte == b':');
+            return &self.url[..end.map_or(self.url.len(), |length| 5 + length)];
+        }
         // The first colon is that of "://".
         let host = self.url.find(':').map_or(0, |scheme| scheme + 3);
         let ends = |byte: u8| matches!(byte, b'/' | b'?' | b'#');
         let end = self.url.bytes().skip(host).position(ends).map_or(self.url.len(), |length| host + length);
         &self.url[..end]
+    }
+
+    /// All members but the URL. Those of a [folded](Self::folded) spec are read when they are first needed.
+    fn members(&self) -> &Members {
+        self.settings.members()
+    }
+
+    /// What schedules a poll of this spec.
+    pub(crate) fn outline(&self) -> &Outline {
+        self.settings.outline()
     }
 
     /// Whether the two share everything but the URL. Equal specs need not share.
@@ -143,16 +184,75 @@ impl PollSpec {
         }
     }
 
+    /// The rules by which a runner that [allows secrets one by one](crate::secret::AllowedSecrets) can resolve all references of
+    /// this spec: each secret for the origin of the URL, and for those that it [follows](Follow::origins) with its headers.
+    ///
+    /// ```
+    /// use poller::PollSpec;
+    ///
+    /// let spec = PollSpec::parse(
+    ///     r#"{"url": "https://api.example.com/v1/exports/42",
+    ///         "requestInit": {"headers": {"authorization": {"$secret": "env:API_TOKEN", "prefix": "Bearer "}}}}"#,
+    /// )?;
+    /// let rules: Vec<String> = spec.secret_rules().iter().map(ToString::to_string).collect();
+    /// assert_eq!(rules, ["env:API_TOKEN@https://api.example.com"]);
+    /// # Ok::<(), poller::SpecError>(())
+    /// ```
+    #[must_use]
+    pub fn secret_rules(&self) -> Vec<SecretRule> {
+        let mut rules = Vec::new();
+        let references = || {
+            self.request().texts().filter_map(|(member, _, text)| match text {
+                Text::Reference(reference) => Some((member, &reference.secret)),
+                _ => None,
+            })
+        };
+        let mut need = |secret: &SecretRef, url: &Url| {
+            let rule = SecretRule::needed(secret, url);
+            if !rules.contains(&rule) {
+                rules.push(rule);
+            }
+        };
+        if let Some(webhook) = self.on_outcome() {
+            let receiver = webhook.url();
+            for key in &webhook.secrets {
+                if let Text::Reference(reference) = key {
+                    need(&reference.secret, &receiver);
+                }
+            }
+        }
+        if references().next().is_none() {
+            return rules;
+        }
+        let url = self.url();
+        references().for_each(|(_, secret)| need(secret, &url));
+        // Links are asked with the headers, and with nothing else.
+        let followed = self.follow().map_or(&[][..], |follow| &follow.origins);
+        for origin in followed.iter().filter_map(|origin| Url::parse(origin).ok()) {
+            references()
+                .filter(|(member, _)| *member == "headers")
+                .for_each(|(_, secret)| need(secret, &origin));
+        }
+        rules
+    }
+
+    /// The JSON pointers of the secrets that it contains rather than refers to.
+    pub(crate) fn inline_secrets(&self) -> Vec<String> {
+        let mut pointers = self.request().inline_secrets();
+        pointers.extend(self.on_outcome().map(OnOutcome::inline_secrets).unwrap_or_default());
+        pointers
+    }
+
     /// The suspicious parts of a valid spec.
     #[must_use]
     pub fn warnings(&self) -> &[Diagnostic] {
-        &self.settings.warnings
+        &self.members().warnings
     }
 
     /// Checks the bounds of these limits: the spec may have been read under wider ones.
     pub(crate) fn check(&self, limits: &Limits) -> Result<(), SpecError> {
         let mut problems = Problems::default();
-        MEMBERS.iter().for_each(|member| (member.check)(&self.settings, limits, &mut problems));
+        MEMBERS.iter().for_each(|member| (member.check)(self.members(), limits, &mut problems));
         problems.finish().map(|_| ()).map_err(SpecError::from)
     }
 }

@@ -1,4 +1,4 @@
-//! `requestInit`: method, headers, body. Any of their texts may be secret.
+//! `requestInit`: method, headers, query, body, cookies, tls. Any of their texts may be secret.
 
 use std::fmt;
 
@@ -13,11 +13,26 @@ use serde_json::{Map, Value, json};
 
 use super::read::Reader;
 use super::schema::{TOKEN, any_case, object};
-use crate::redact::is_sensitive_name;
+use super::tls::{self, TlsInit};
+use super::{PollSpec, lookalike};
+use crate::redact::{Secrets, is_sensitive_name};
 use crate::secret::{ShowSecret, Text};
 
 /// The headers that the client sets itself.
-const OWN_HEADERS: [&str; 4] = ["host", "content-length", "connection", "transfer-encoding"];
+const OWN_HEADERS: [&str; 3] = ["content-length", "connection", "transfer-encoding"];
+
+/// Headers about one connection and not about the request (RFC 9110, section 7.6.1; RFC 9113, section 8.2.2), and the
+/// credentials of a proxy. Sent to a server they can make it and a proxy before it disagree on where a request ends.
+const HOP_BY_HOP: [&str; 8] = [
+    "keep-alive",
+    "proxy-connection",
+    "proxy-authorization",
+    "te",
+    "trailer",
+    "upgrade",
+    "http2-settings",
+    "expect",
+];
 
 /// The methods that a poll cannot use.
 const REFUSED_METHODS: [&str; 2] = ["CONNECT", "TRACE"];
@@ -28,15 +43,28 @@ const REFUSED_METHODS: [&str; 2] = ["CONNECT", "TRACE"];
 pub struct RequestInit {
     /// GET unless the spec says otherwise.
     pub method: Method,
-    /// Headers in the order given; a name appears once.
+    /// Headers in the order given; a name appears once. `host` is sent as given, while the guard and TLS go by the URL.
     pub headers: Vec<(HeaderName, Text)>,
+    /// Parameters that are appended to the query of the URL at sending, in the order given.
+    pub query: Vec<(String, Text)>,
     /// The body, if there is one.
     pub body: Option<Body>,
+    /// Whether the poll keeps the cookies that responses set, and sends them with its later requests.
+    pub cookies: bool,
+    /// The certificates of the request, beside those of the client.
+    pub tls: Option<TlsInit>,
 }
 
 impl Default for RequestInit {
     fn default() -> Self {
-        Self { method: Method::GET, headers: Vec::new(), body: None }
+        Self {
+            method: Method::GET,
+            headers: Vec::new(),
+            query: Vec::new(),
+            body: None,
+            cookies: false,
+            tls: None,
+        }
     }
 }
 
@@ -67,24 +95,41 @@ impl RequestInit {
             let headers = self.headers.iter().map(|(name, value)| (name.to_string(), value.to_value(show)));
             members.insert("headers".into(), Value::Object(headers.collect()));
         }
+        if !self.query.is_empty() {
+            let query = self.query.iter().map(|(name, value)| (name.clone(), value.to_value(show)));
+            members.insert("query".into(), Value::Object(query.collect()));
+        }
         let body = match &self.body {
             Some(Body::Text(text)) => Some(text.to_value(show)),
             Some(Body::Bytes(bytes)) => Some(json!({"base64": BASE64.encode(bytes)})),
             None => None,
         };
         members.extend(body.map(|body| ("body".to_owned(), body)));
+        members.extend(self.cookies.then(|| ("cookies".to_owned(), true.into())));
+        members.extend(self.tls.as_ref().map(|tls| ("tls".to_owned(), tls.to_value())));
         Value::Object(members)
+    }
+
+    /// Its texts, each with its member and its name there.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = (&'static str, &str, &Text)> {
+        let headers = self.headers.iter().map(|(name, value)| ("headers", name.as_str(), value));
+        let query = self.query.iter().map(|(name, value)| ("query", name.as_str(), value));
+        let body = match &self.body {
+            Some(Body::Text(text)) => Some(("body", "", text)),
+            _ => None,
+        };
+        let tls = self.tls.iter().flat_map(TlsInit::parts).map(|(name, text)| ("tls", name, text));
+        headers.chain(query).chain(body).chain(tls)
     }
 
     /// The JSON pointers, in the spec, of the secrets that it contains rather than refers to.
     pub(crate) fn inline_secrets(&self) -> Vec<String> {
-        let headers = self.headers.iter().filter(|(_, value)| matches!(value, Text::Secret(_)));
-        let mut pointers: Vec<String> =
-            headers.map(|(name, _)| format!("/requestInit/headers/{name}")).collect();
-        if matches!(&self.body, Some(Body::Text(Text::Secret(_)))) {
-            pointers.push("/requestInit/body".to_owned());
-        }
-        pointers
+        let secrets = self.texts().filter(|(_, _, text)| matches!(text, Text::Secret(_)));
+        let pointer = |(member, name, _)| match member {
+            "body" => "/requestInit/body".to_owned(),
+            member => child(&format!("/requestInit/{member}"), name),
+        };
+        secrets.map(pointer).collect()
     }
 
     /// Feeds `hash` with the credentials of the request, so that polls with equal credentials are recognised without
@@ -92,10 +137,10 @@ impl RequestInit {
     pub(crate) fn hash_credentials(&self, hash: &mut impl std::hash::Hasher) {
         use std::hash::Hash as _;
 
-        for (name, value) in &self.headers {
+        for (member, name, value) in self.texts().filter(|(member, _, _)| *member != "body") {
             match value {
-                Text::Secret(secret) => (name.as_str(), 1, secret.expose_secret()).hash(hash),
-                Text::Reference(reference) => (name.as_str(), 2, reference).hash(hash),
+                Text::Secret(secret) => (member, name, 1, secret.expose_secret()).hash(hash),
+                Text::Reference(reference) => (member, name, 2, reference).hash(hash),
                 Text::Plain(_) => {}
             }
         }
@@ -104,14 +149,18 @@ impl RequestInit {
 
 impl Reader<'_> {
     pub(super) fn request_init(&mut self, place: Place<'_>) -> Option<RequestInit> {
-        let known = ["method", "headers", "body"];
-        let fields = known_members(place, "an object of method, headers, body", &known, &mut self.problems)?;
+        let known = ["method", "headers", "query", "body", "cookies", "tls"];
+        let expected = "an object of method, headers, query, body, cookies, tls";
+        let fields = known_members(place, expected, &known, &mut self.problems)?;
         let mut request = RequestInit::default();
         if let Some(given) = field(&fields, "method") {
             request.method = self.method(given.place()).unwrap_or_default();
         }
         if let Some(given) = field(&fields, "headers") {
             request.headers = self.headers(given.place());
+        }
+        if let Some(given) = field(&fields, "query") {
+            request.query = self.query(given.place());
         }
         if let Some(given) = field(&fields, "body") {
             request.body = self.body(given.place());
@@ -122,6 +171,17 @@ impl Reader<'_> {
                     "many servers ignore or refuse it; did you mean \"method\":\"POST\"?",
                 );
             }
+        }
+        if let Some(given) = field(&fields, "cookies") {
+            match given.node.kind {
+                Kind::Bool(kept) => request.cookies = kept,
+                _ => {
+                    self.problems.expected(given.place(), "true, to keep the cookies of responses, or false");
+                }
+            }
+        }
+        if let Some(given) = field(&fields, "tls") {
+            request.tls = self.tls(given.place());
         }
         Some(request)
     }
@@ -158,12 +218,23 @@ impl Reader<'_> {
                 self.problems.error_with_help(place, message, "leave it out");
                 continue;
             }
+            if HOP_BY_HOP.contains(&name.as_str()) {
+                let message = format!(
+                    "the header {name} cannot be given: it concerns the connection, which the client makes"
+                );
+                self.problems.error_with_help(place, message, "leave it out");
+                continue;
+            }
             if headers.iter().any(|(present, _)| *present == name) {
                 let message = format!("the header {name} is given twice, in different case");
                 self.problems.error_with_help(place, message, "keep one of them");
                 continue;
             }
             let expected = "a string, or a secret such as {\"$secret\":\"env:NAME\"}";
+            if let Some(found) = place.text().and_then(lookalike::in_header) {
+                let message = format!("{:?} is sent as it stands", found.part);
+                self.problems.warn(place, message, found.help);
+            }
             match self.text(place, expected, is_sensitive_name(name.as_str())) {
                 Some(Text::Plain(text)) if HeaderValue::from_bytes(text.as_bytes()).is_err() => {
                     self.problems.error(place, "the value has a line break or another control character");
@@ -172,6 +243,21 @@ impl Reader<'_> {
             }
         }
         headers
+    }
+
+    fn query(&mut self, place: Place<'_>) -> Vec<(String, Text)> {
+        let expected = "a string, or a secret such as {\"$secret\":\"env:NAME\"}";
+        let fields = members(place, "an object of parameter names and values", &mut self.problems);
+        let mut query = Vec::new();
+        for given in fields.unwrap_or_default() {
+            if let Some(found) = given.place().text().and_then(lookalike::in_header) {
+                let message = format!("{:?} is sent as it stands", found.part);
+                self.problems.warn(given.place(), message, found.help);
+            }
+            let value = self.text(given.place(), expected, is_sensitive_name(given.name));
+            query.extend(value.map(|value| (given.name.to_owned(), value)));
+        }
+        query
     }
 
     fn body(&mut self, place: Place<'_>) -> Option<Body> {
@@ -195,17 +281,47 @@ impl Reader<'_> {
 }
 
 pub(super) fn schema() -> Value {
+    let refused = [&OWN_HEADERS[..], &HOP_BY_HOP[..]].concat();
     let base64 = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$";
     let text = json!({"$ref": "#/$defs/text"});
     let bytes = object(json!({"base64": {"type": "string", "pattern": base64}}), &["base64"]);
     let members = json!({
-        "method": {"type": "string", "pattern": TOKEN, "not": {"pattern": any_case(&REFUSED_METHODS)}},
+        "method": {
+            "type": "string", "pattern": TOKEN, "not": {"pattern": any_case(&REFUSED_METHODS)},
+            "default": Method::GET.as_str(),
+        },
         "headers": {
             "type": "object",
             "additionalProperties": text,
-            "propertyNames": {"pattern": TOKEN, "not": {"pattern": any_case(&OWN_HEADERS)}},
+            "propertyNames": {"pattern": TOKEN, "not": {"pattern": any_case(&refused)}},
+        },
+        "query": {
+            "description": "parameters that are appended to the URL at sending",
+            "type": "object", "additionalProperties": text,
         },
         "body": {"anyOf": [text, bytes]},
+        "cookies": {
+            "description": "keep the cookies of responses, and send them with later requests of this poll",
+            "type": "boolean", "default": false,
+        },
+        "tls": tls::schema(),
     });
     object(members, &[])
+}
+
+impl Secrets {
+    /// Adds the secrets that stand in a spec: redacted strings, and headers and parameters with a sensitive name. Secrets that a reference
+    /// names are known to the [resolver](crate::secret::SecretResolver) only.
+    pub fn add_inline(&mut self, spec: &PollSpec) {
+        for (_, _, text) in spec.request().texts() {
+            if let Text::Secret(secret) = text {
+                self.add_secret(secret);
+            }
+        }
+        for key in spec.on_outcome().iter().flat_map(|webhook| &webhook.secrets) {
+            if let Text::Secret(secret) = key {
+                self.add_secret(secret);
+            }
+        }
+    }
 }

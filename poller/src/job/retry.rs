@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use filter::decode::{Field, Place, Problems, child, describe, field, known_members, members};
+use filter::decode::{Field, Place, Problems, child, closest, describe, field, known_members, members};
 use filter::json::Kind;
 use filter::{Diagnostic, Dialect, Filter};
 use http::HeaderName;
 use retry::hint::ResetFormat;
-use retry::status::StatusSet;
+use retry::status::{StatusPattern, StatusSet};
 use retry::strategy::{HeadersStrategy, Strategy};
 use retry::{OptionBounds, OptionValue, PolicyError, RetryOptions};
 use serde::{Serialize, Serializer};
@@ -17,6 +17,7 @@ use serde_json::{Map, Value, json};
 use super::read::{Reader, quoted};
 use super::schema::{STATUS, TOKEN, object};
 use super::timing::{LIMITS_HELP, to_micros};
+use crate::fetch::FetchErrorKind;
 use crate::limits::Limits;
 
 const STRATEGIES: [&str; 2] = ["backoff", "headers"];
@@ -45,12 +46,14 @@ impl RequestTimeout {
     }
 }
 
-/// One member of a spec's `retry`: a status pattern and what to do.
+/// One member of a spec's `retry`: status patterns or kinds of errors, and what to do.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct RetryRule {
     /// The statuses it is for.
     pub statuses: StatusSet,
+    /// The kinds of errors it is for.
+    pub errors: Vec<FetchErrorKind>,
     /// What to do.
     pub strategy: Strategy,
     /// If given, the rule applies only to a JSON body that matches.
@@ -58,6 +61,13 @@ pub struct RetryRule {
 }
 
 impl RetryRule {
+    /// Its name in a spec: `500-599,reset`.
+    pub(super) fn name(&self) -> String {
+        let statuses = self.statuses.patterns().iter().map(StatusPattern::to_string);
+        let errors = self.errors.iter().map(|kind| kind.as_str().to_owned());
+        statuses.chain(errors).collect::<Vec<_>>().join(",")
+    }
+
     fn to_value(&self) -> Value {
         let mut value = to_value(&self.strategy);
         if let Some(body) = &self.body {
@@ -76,7 +86,7 @@ pub(super) struct InOrder<'a>(pub(super) &'a [RetryRule]);
 
 impl Serialize for InOrder<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|rule| (rule.statuses.to_string(), rule.to_value())))
+        serializer.collect_map(self.0.iter().map(|rule| (rule.name(), rule.to_value())))
     }
 }
 
@@ -100,7 +110,7 @@ fn bounds(limits: &Limits) -> OptionBounds {
 pub(super) fn check_rules(rules: &[RetryRule], limits: &Limits, problems: &mut Problems) {
     for rule in rules {
         if let Strategy::Backoff(options) = &rule.strategy {
-            check(options, &child("/retry", &rule.statuses.to_string()), limits, problems);
+            check(options, &child("/retry", &rule.name()), limits, problems);
         }
     }
 }
@@ -182,10 +192,7 @@ impl Reader<'_> {
 
     fn retry_rule(&mut self, given: &Field<'_>) -> Option<RetryRule> {
         let place = given.place();
-        let statuses = given.name.parse::<StatusSet>();
-        if let Err(error) = &statuses {
-            self.problems.error(place, error.to_string());
-        }
+        let causes = self.causes(given);
         let Kind::Object(_) = &place.node.kind else {
             self.problems.expected(place, "an object with \"strategy\"");
             return None;
@@ -223,7 +230,49 @@ impl Reader<'_> {
             }
         };
         let body = field(&fields, "bodyFilter").and_then(|given| self.filter(given.place()));
-        Some(RetryRule { statuses: statuses.ok()?, strategy: strategy?, body })
+        let (statuses, errors) = causes?;
+        let strategy = strategy?;
+        if let [kind, ..] = errors[..]
+            && (body.is_some() || matches!(strategy, Strategy::Headers(_)))
+        {
+            let what = if body.is_some() { "\"bodyFilter\"" } else { "the strategy \"headers\"" };
+            let message = format!("the error {kind} comes without a response, so {what} cannot be judged");
+            let help = "give errors a rule of their own, with the strategy \"backoff\"";
+            self.problems.error_with_help(place, message, help);
+            return None;
+        }
+        Some(RetryRule { statuses, errors, strategy, body })
+    }
+
+    /// The statuses and kinds of errors that a rule is named for.
+    fn causes(&mut self, given: &Field<'_>) -> Option<(StatusSet, Vec<FetchErrorKind>)> {
+        let (mut patterns, mut errors, mut wrong) = (Vec::new(), Vec::new(), false);
+        for part in given.name.split(',').map(str::trim) {
+            if let Some(kind) = FetchErrorKind::ALL.into_iter().find(|kind| kind.as_str() == part) {
+                errors.push(kind);
+                continue;
+            }
+            match part.parse::<StatusPattern>() {
+                Ok(pattern) => {
+                    self.warn_of_redirects(given.place(), &pattern);
+                    patterns.push(pattern);
+                }
+                Err(error) => {
+                    wrong = true;
+                    let names = FetchErrorKind::ALL.map(FetchErrorKind::as_str);
+                    let help = match closest(part, &names) {
+                        Some(name) => format!("did you mean {name:?}?"),
+                        None => format!("kinds of errors are {}", names.join(", ")),
+                    };
+                    let is_word = part.starts_with(|first: char| first.is_ascii_alphabetic());
+                    match is_word && !part.contains(|letter: char| letter.is_ascii_digit()) {
+                        true => self.problems.error_with_help(given.place(), error.to_string(), help),
+                        false => self.problems.error(given.place(), error.to_string()),
+                    }
+                }
+            }
+        }
+        (!wrong).then(|| (StatusSet::from_iter(patterns), errors))
     }
 
     fn headers_strategy(&mut self, place: Place<'_>, fields: &[Field<'_>]) -> Option<HeadersStrategy> {
@@ -256,16 +305,28 @@ impl Reader<'_> {
 }
 
 pub(super) fn options_schema(limits: &Limits) -> Value {
-    let delay = json!({"type": "number", "minimum": limits.retry_delay.as_secs_f64() * 1000.0});
+    let defaults = RetryOptions::default();
+    let delay = |description: &str, default: Duration| {
+        json!({
+            "description": description,
+            "type": "number", "minimum": millis(limits.retry_delay), "default": millis(default),
+        })
+    };
     json!({
         "limit": {
-            "description": "how many tries one sequence has, the first included",
-            "type": "integer", "minimum": 1, "maximum": limits.retry_tries,
+            "description": "tries of one sequence, the first included",
+            "type": "integer", "minimum": 1, "maximum": limits.retry_tries, "default": defaults.limit(),
         },
-        "factor": {"type": "number", "minimum": 1},
-        "minTimeoutInMs": delay,
-        "maxTimeoutInMs": delay,
-        "randomize": {"type": "boolean"},
+        "factor": {
+            "description": "growth from one delay to the next",
+            "type": "number", "minimum": 1, "default": defaults.factor(),
+        },
+        "minTimeoutInMs": delay("the first delay", defaults.min_timeout()),
+        "maxTimeoutInMs": delay("the longest delay", defaults.max_timeout()),
+        "randomize": {
+            "description": "multiply each delay by a random number from 1 to 2",
+            "type": "boolean", "default": defaults.randomize(),
+        },
     })
 }
 
@@ -276,6 +337,7 @@ pub(super) fn timeout_schema() -> Value {
 }
 
 pub(super) fn rules_schema(dialect: Dialect, limits: &Limits) -> Value {
+    let kinds = format!("\\s*({})\\s*", FetchErrorKind::ALL.map(FetchErrorKind::as_str).join("|"));
     let filter = json!({"$ref": format!("urn:filter:{dialect}")});
     let mut backoff = options_schema(limits);
     backoff["strategy"] = json!({"const": "backoff"});
@@ -286,12 +348,14 @@ pub(super) fn rules_schema(dialect: Dialect, limits: &Limits) -> Value {
         "limitHeader": header,
         "remainingHeader": header,
         "resetHeader": header,
-        "resetFormat": {"enum": ResetFormat::ALL.map(ResetFormat::name)},
+        "resetFormat": {
+            "enum": ResetFormat::ALL.map(ResetFormat::name), "default": ResetFormat::default().name(),
+        },
         "bodyFilter": filter,
     });
     json!({
         "type": "object",
-        "propertyNames": {"pattern": format!("^{STATUS}(,{STATUS})*$")},
+        "propertyNames": {"pattern": format!("^({STATUS}|{kinds})(,({STATUS}|{kinds}))*$")},
         "additionalProperties": {"anyOf": [
             object(backoff, &["strategy"]),
             object(headers, &["strategy", "resetHeader"]),

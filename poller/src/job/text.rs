@@ -2,14 +2,13 @@
 //! sealed secret of a durable store.
 
 use filter::decode::{Field, Place, field, known_members};
-use filter::json::Kind;
+use filter::json::{self, Kind};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use super::read::{Reader, Sealed};
 use super::schema::object;
-use crate::seal::SEAL_KEY_VARIABLE;
-use crate::secret::{SecretRef, Text};
+use crate::secret::{Reference, SecretRef, Text};
 
 impl Reader<'_> {
     /// Reads any of the forms; a plain string is a secret if `secret` says so. Errors never show a value that may be secret.
@@ -20,7 +19,7 @@ impl Reader<'_> {
             Kind::Object(_) if place.node.get("__redactedString").is_some() => self.redacted_string(place),
             Kind::Object(_) => match (place.node.get("$sealed"), &self.options.sealed) {
                 (None, _) | (_, Sealed::Refused) => self.secret_reference(place),
-                (Some(sealed), options) => match open(Place { node: sealed, ..place }.text(), options) {
+                (Some(sealed), options) => match open(sealed, options) {
                     Ok(secret) => Some(Text::Secret(secret)),
                     Err(message) => self.refuse(place, message),
                 },
@@ -36,13 +35,27 @@ impl Reader<'_> {
 
     fn secret_reference(&mut self, place: Place<'_>) -> Option<Text> {
         let expected = "\"env:NAME\" or \"file:PATH\"";
-        let fields = known_members(place, "a secret", &["$secret"], &mut self.problems)?;
+        let known = ["$secret", "prefix", "suffix"];
+        let fields = known_members(place, "a secret", &known, &mut self.problems)?;
         let Some(given) = field(&fields, "$secret") else {
             let message = format!("found an object without \"$secret\", expected {{\"$secret\":{expected}}}");
             return self.refuse(place, message);
         };
-        if let Some(Ok(reference)) = given.place().text().map(str::parse::<SecretRef>) {
-            return Some(Text::Reference(reference));
+        if let Some(Ok(secret)) = given.place().text().map(str::parse::<SecretRef>) {
+            let mut around = |name: &str| match field(&fields, name) {
+                None => Some(String::new()),
+                Some(given) => {
+                    let text = given.place().text().map(str::to_owned);
+                    if text.is_none() {
+                        // The value may be the secret itself.
+                        let message = format!("found {}, expected a string", given.node.type_name());
+                        self.problems.error(given.place(), message);
+                    }
+                    text
+                }
+            };
+            let (prefix, suffix) = (around("prefix"), around("suffix"));
+            return Some(Text::Reference(Reference { prefix: prefix?, suffix: suffix?, ..secret.into() }));
         }
         // The value is not shown: it may be the secret itself.
         let message = format!("found {}, expected {expected}", given.node.type_name());
@@ -82,13 +95,23 @@ impl Reader<'_> {
     }
 }
 
-fn open(sealed: Option<&str>, options: &Sealed) -> Result<SecretString, String> {
-    match (sealed, options) {
-        (None, _) => Err("the sealed secret is not a string".to_owned()),
-        (Some(sealed), Sealed::Opened(Some(key))) => key.open(sealed).map_err(|error| error.to_string()),
-        (Some(sealed), Sealed::Kept) => Ok(SecretString::from(sealed)),
-        (Some(_), _) => Err(format!("the secret is sealed, and no key was given; set {SEAL_KEY_VARIABLE}")),
-    }
+/// The secret that a store has sealed: the number of a secret of the poll, or the text of the first version.
+fn open(sealed: &json::Node, options: &Sealed) -> Result<SecretString, String> {
+    let number = match &sealed.kind {
+        Kind::Number(number) => number.as_u64().and_then(|number| usize::try_from(number).ok()),
+        _ => None,
+    };
+    let secret = match options {
+        // Its text is of no use, and it must not be empty.
+        Sealed::Kept => Some(SecretString::from("sealed")),
+        Sealed::Opened(secrets) => number.and_then(|number| secrets.get(number)).cloned(),
+        Sealed::Unbound(key) => match Place::root(sealed).text() {
+            Some(text) => Some(key.open_unbound(text).map_err(|error| error.to_string())?),
+            None => None,
+        },
+        Sealed::Refused => None,
+    };
+    secret.ok_or_else(|| "the sealed secret is not in the store".to_owned())
 }
 
 /// The member of that name, if it is an array of strings.
@@ -97,11 +120,31 @@ fn strings<'a>(fields: &[Field<'a>], name: &str) -> Option<Vec<&'a str>> {
     elements.iter().map(|node| Place::root(node).text()).collect()
 }
 
+/// The schema of the place of a secret.
+fn place_schema() -> Value {
+    json!({
+        "description": "where the secret is: env:NAME or file:PATH",
+        "type": "string", "pattern": "^(env:[^=\\u0000]+|file:[^\\u0000]+)$",
+    })
+}
+
+/// The schema of a reference without text around it.
+pub(super) fn bare_reference_schema() -> Value {
+    object(json!({"$secret": place_schema()}), &["$secret"])
+}
+
 pub(super) fn schema() -> Value {
     let strings = json!({"type": "array", "items": {"type": "string"}});
     json!({"anyOf": [
         {"type": "string", "pattern": "^[^\\u0000-\\u0008\\u000a-\\u001f\\u007f]*$"},
-        object(json!({"$secret": {"type": "string", "pattern": "^(env:[^=\\u0000]+|file:[^\\u0000]+)$"}}), &["$secret"]),
+        object(
+            json!({
+                "$secret": place_schema(),
+                "prefix": {"description": "text before it, such as \"Bearer \"", "type": "string", "default": ""},
+                "suffix": {"description": "text after it", "type": "string", "default": ""},
+            }),
+            &["$secret"],
+        ),
         object(
             json!({"__redactedString": {"const": true}, "strings": strings, "interpolations": strings}),
             &["__redactedString", "strings", "interpolations"],

@@ -15,10 +15,10 @@ use super::read::Reader;
 use super::schema::object;
 use crate::clock::micros;
 use crate::limits::{FINEST, LONGEST, Limits};
+use crate::schedule::Interval;
 
 /// The help for a value outside the limits.
-pub(super) const LIMITS_HELP: &str =
-    "whoever runs the poller sets these bounds: `poll run --unbounded`, or `Limits` in code";
+pub(super) const LIMITS_HELP: &str = "`poll run --unbounded` lifts these bounds, or `Limits` in code";
 
 /// The default of `giveUp`; Trigger.dev has no such member.
 pub(super) const GIVE_UP: NonZeroU32 = NonZeroU32::new(5).expect("invariant: five is not zero");
@@ -39,6 +39,93 @@ fn humanize(bounds: &RangeInclusive<Duration>) -> String {
 pub(super) fn default(seconds: u64, bounds: &RangeInclusive<Duration>) -> Duration {
     let bounds = effective(bounds);
     Duration::from_secs(seconds).clamp(*bounds.start(), *bounds.end())
+}
+
+/// The factor of a growing interval that names none.
+const FACTOR: f64 = 1.5;
+
+/// Reads an interval: a number of seconds, or an object of growing gaps, each within the bounds.
+pub(super) fn read_interval(reader: &mut Reader<'_>, place: Place<'_>) -> Option<Interval> {
+    let bounds: fn(&Limits) -> &RangeInclusive<Duration> = |limits| &limits.interval;
+    let json::Kind::Object(_) = &place.node.kind else {
+        if place.number().is_none() {
+            let bounds = humanize(&effective(bounds(reader.limits())));
+            let expected = format!("a number of seconds, {bounds}, or an object of from, to, factor");
+            reader.problems.expected(place, &expected);
+            return None;
+        }
+        return read(reader, place, bounds).map(Interval::from);
+    };
+    let known = ["from", "to", "factor"];
+    let fields = known_members(place, "an object of from, to, factor", &known, &mut reader.problems)?;
+    let [from, to] = ["from", "to"].map(|name| match field(&fields, name) {
+        Some(given) => read(reader, given.place(), bounds),
+        None => {
+            let help =
+                "write {\"from\": 1, \"to\": 30, \"factor\": 1.5}, the first and the longest gap in seconds";
+            reader.problems.error_with_help(place, format!("the member {name:?} is missing"), help);
+            None
+        }
+    });
+    let factor = match field(&fields, "factor") {
+        None => Some(FACTOR),
+        Some(given) => {
+            let allowed = Interval::LEAST_FACTOR..=Interval::GREATEST_FACTOR;
+            let factor = given.place().number().filter(|factor| allowed.contains(factor));
+            if factor.is_none() {
+                let expected = format!("a number from {} to {}", allowed.start(), allowed.end());
+                reader.problems.expected(given.place(), &expected);
+            }
+            factor
+        }
+    };
+    let (from, to, factor) = (from?, to?, factor?);
+    if let Some(given) = field(&fields, "to").filter(|_| to < from) {
+        let expected = format!("at least {} s, the value of \"from\"", from.as_secs_f64());
+        reader.problems.expected(given.place(), &expected);
+        return None;
+    }
+    Some(Interval::growing(from, to, factor))
+}
+
+/// Its form in a spec.
+pub(super) fn interval_to_value(interval: &Interval) -> Value {
+    match interval.factor() {
+        None => seconds(interval.first()),
+        Some(factor) => {
+            let (from, to) = (seconds(interval.first()), seconds(interval.longest()));
+            json!({"from": from, "to": to, "factor": factor})
+        }
+    }
+}
+
+/// Checks an interval that was read under other limits.
+pub(super) fn check_interval(interval: &Interval, limits: &Limits, problems: &mut Problems) {
+    let pointers = match interval.factor() {
+        None => &["/interval"][..],
+        Some(_) => &["/interval/from", "/interval/to"],
+    };
+    for (pointer, gap) in pointers.iter().zip([interval.first(), interval.longest()]) {
+        check(pointer, gap, &limits.interval, problems);
+    }
+}
+
+/// A number, or an object: each keyword is for values of one type.
+pub(super) fn interval_schema(bounds: &RangeInclusive<Duration>) -> Value {
+    let gap = schema(bounds);
+    let mut both = gap.clone();
+    both["type"] = json!(["number", "object"]);
+    both["properties"] = json!({
+        "from": gap,
+        "to": gap,
+        "factor": {
+            "type": "number", "minimum": Interval::LEAST_FACTOR, "maximum": Interval::GREATEST_FACTOR,
+            "default": FACTOR,
+        },
+    });
+    both["required"] = json!(["from", "to"]);
+    both["additionalProperties"] = false.into();
+    both
 }
 
 /// Reads a number of seconds.

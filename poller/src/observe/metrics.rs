@@ -14,6 +14,7 @@ use metrics::{Counter, Gauge, Histogram, Unit};
 
 use super::operation::Operation;
 use crate::history::Record;
+use crate::outbox::DeliveryState;
 use crate::outcome::{AttemptResult, NextReason, Outcome};
 
 const OPEN: &str = "poller_polls_open";
@@ -23,17 +24,23 @@ const OUTCOMES: &str = "poller_outcomes_total";
 const IN_FLIGHT: &str = "poller_requests_in_flight";
 const ATTEMPTS: &str = "poller_attempts_total";
 const RETRIES: &str = "poller_retries_total";
+const RESENT: &str = "poller_resent_total";
 const REQUEST: &str = "poller_request_duration_seconds";
 const LATENESS: &str = "poller_lateness_seconds";
 const HELD: &str = "poller_held_seconds";
+const QUEUED: &str = "poller_requests_queued";
+const SATURATIONS: &str = "poller_in_flight_exhausted_total";
+const KEPT: &str = "poller_kept_bytes";
 const HELD_BACK: &str = "poller_origins_held_back";
 const HOLD_BACKS: &str = "poller_hold_backs_total";
+const WEBHOOKS: &str = "poller_webhooks_total";
 const STORE: &str = "poller_store_duration_seconds";
 const STORE_ERRORS: &str = "poller_store_errors_total";
 
 const STATUS: &str = "http_response_status_code";
 const OPERATION: &str = "operation";
 const OUTCOME: &str = "outcome";
+const RESULT: &str = "result";
 
 const FIRST_STATUS: u16 = 100;
 const STATUSES: usize = 500;
@@ -45,6 +52,10 @@ pub(crate) struct Levels {
     pub(crate) open: usize,
     /// Requests sent and not answered.
     pub(crate) in_flight: usize,
+    /// Due polls that wait for a cap or a hold.
+    pub(crate) queued: usize,
+    /// The bytes that open polls keep of responses.
+    pub(crate) kept_bytes: usize,
     /// Pairs of origin and credentials that a hint holds back.
     pub(crate) held_back: usize,
 }
@@ -59,11 +70,17 @@ pub(super) struct Metrics {
     /// By status, from 100.
     statuses: Box<[OnceLock<Counter>]>,
     retries: Counter,
+    resent: Counter,
     request: Histogram,
     lateness: Histogram,
     held: Histogram,
+    queued: Gauge,
+    saturations: Counter,
+    kept: Gauge,
     held_back: Gauge,
     hold_backs: Counter,
+    /// In the order of [`DeliveryState::ALL`].
+    webhooks: [Counter; DeliveryState::ALL.len()],
     /// In the order of [`Operation::ALL`].
     store: [(Histogram, Counter); Operation::ALL.len()],
 }
@@ -80,11 +97,22 @@ impl Metrics {
             in_flight: metrics::gauge!(IN_FLIGHT),
             statuses: (0..STATUSES).map(|_| OnceLock::new()).collect(),
             retries: metrics::counter!(RETRIES),
+            resent: metrics::counter!(RESENT),
             request: metrics::histogram!(REQUEST),
             lateness: metrics::histogram!(LATENESS),
             held: metrics::histogram!(HELD),
+            queued: metrics::gauge!(QUEUED),
+            saturations: metrics::counter!(SATURATIONS),
+            kept: metrics::gauge!(KEPT),
             held_back: metrics::gauge!(HELD_BACK),
             hold_backs: metrics::counter!(HOLD_BACKS),
+            webhooks: DeliveryState::ALL.map(|state| {
+                let result = match state {
+                    DeliveryState::Pending => "failed",
+                    other => other.as_str(),
+                };
+                metrics::counter!(WEBHOOKS, RESULT => result)
+            }),
             store: Operation::ALL.map(|operation| {
                 let name = operation.as_str();
                 (
@@ -95,10 +123,12 @@ impl Metrics {
         }
     }
 
-    pub(super) fn levels(&self, Levels { open, in_flight, held_back }: Levels) {
+    pub(super) fn levels(&self, Levels { open, in_flight, queued, kept_bytes, held_back }: Levels) {
         self.open.set(open as f64);
         self.in_flight.set(in_flight as f64);
         self.waiting.set(open.saturating_sub(in_flight) as f64);
+        self.queued.set(queued as f64);
+        self.kept.set(kept_bytes as f64);
         self.held_back.set(held_back as f64);
     }
 
@@ -123,6 +153,9 @@ impl Metrics {
             }
         }
         self.request.record(attempt.duration);
+        if attempt.resent {
+            self.resent.increment(1);
+        }
         if attempt.next.is_some_and(|next| matches!(next.why, NextReason::Retry { .. })) {
             self.retries.increment(1);
         }
@@ -138,8 +171,16 @@ impl Metrics {
         }
     }
 
+    pub(super) fn saturated(&self) {
+        self.saturations.increment(1);
+    }
+
     pub(super) fn hold_back(&self) {
         self.hold_backs.increment(1);
+    }
+
+    pub(super) fn webhook(&self, state: DeliveryState) {
+        self.webhooks[state as usize].increment(1);
     }
 
     pub(super) fn finished(&self, outcome: &Outcome) {
@@ -171,6 +212,11 @@ fn describe() {
     metrics::describe_gauge!(IN_FLIGHT, Unit::Count, "requests that have been sent and not answered");
     metrics::describe_counter!(ATTEMPTS, Unit::Count, "requests that ended, by what they brought");
     metrics::describe_counter!(RETRIES, Unit::Count, "requests that a retry rule repeats");
+    metrics::describe_counter!(
+        RESENT,
+        Unit::Count,
+        "requests sent once more after a kept connection had closed"
+    );
     metrics::describe_histogram!(REQUEST, Unit::Seconds, "requests, to the last byte or the error");
     metrics::describe_histogram!(
         LATENESS,
@@ -178,8 +224,16 @@ fn describe() {
         "from when a request was due to when the engine came to it; first requests left out"
     );
     metrics::describe_histogram!(HELD, Unit::Seconds, "how long caps and hints then held a request");
+    metrics::describe_gauge!(QUEUED, Unit::Count, "due polls that wait for a cap or the end of a hold");
+    metrics::describe_counter!(
+        SATURATIONS,
+        Unit::Count,
+        "minutes in which all requests in flight were in use while due polls waited"
+    );
+    metrics::describe_gauge!(KEPT, Unit::Bytes, "what open polls keep of responses that did not match");
     metrics::describe_gauge!(HELD_BACK, Unit::Count, "origins that a 429 or 503 holds back");
     metrics::describe_counter!(HOLD_BACKS, Unit::Count, "times a 429 or 503 held back an origin");
+    metrics::describe_counter!(WEBHOOKS, Unit::Count, "attempts to deliver a webhook, by their result");
     metrics::describe_histogram!(STORE, Unit::Seconds, "calls to the store, by operation");
     metrics::describe_counter!(STORE_ERRORS, Unit::Count, "calls to the store that failed, by operation");
 }

@@ -23,6 +23,7 @@ use self::metrics::Metrics;
 pub(crate) use self::operation::Operation;
 pub use self::stats::{AttemptCounts, OutcomeCounts, Stats, Timings};
 use crate::history::Record;
+use crate::outbox::DeliveryState;
 use crate::outcome::{NextReason, Outcome};
 use crate::store::StoreError;
 
@@ -56,6 +57,7 @@ impl Observer {
             let mut stats = self.lock();
             (stats.open, stats.in_flight, stats.held_back) =
                 (levels.open, levels.in_flight, levels.held_back);
+            (stats.queued, stats.kept_bytes) = (levels.queued, levels.kept_bytes);
         }
         self.metrics.levels(levels);
     }
@@ -83,14 +85,26 @@ impl Observer {
             *stats.attempts.of(attempt.result) += 1;
             stats.request_time.record(attempt.duration);
             stats.retries += u64::from(retried);
+            stats.resent += u64::from(attempt.resent);
         }
         self.metrics.attempted(attempt);
+    }
+
+    /// All requests in flight are in use while due polls wait.
+    pub(crate) fn saturated(&self) {
+        self.lock().saturations += 1;
+        self.metrics.saturated();
     }
 
     /// A hint holds an origin back.
     pub(crate) fn hold_back(&self) {
         self.lock().hold_backs += 1;
         self.metrics.hold_back();
+    }
+
+    /// An attempt to deliver a webhook has ended.
+    pub(crate) fn webhook(&self, state: DeliveryState) {
+        self.metrics.webhook(state);
     }
 
     /// An outcome was stored.

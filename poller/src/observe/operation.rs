@@ -12,6 +12,10 @@ pub enum Operation {
     Create,
     /// Stores an outcome.
     Finish,
+    /// Asks another process to cancel a poll.
+    Cancel,
+    /// Stores the URL that a poll follows.
+    Follow,
     /// Reads the changes of other processes.
     Changes,
     /// Loads the polls that were open at the start.
@@ -25,9 +29,11 @@ pub enum Operation {
 }
 
 impl Operation {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Create,
         Self::Finish,
+        Self::Cancel,
+        Self::Follow,
         Self::Changes,
         Self::LoadOpen,
         Self::Get,
@@ -41,6 +47,8 @@ impl Operation {
         match self {
             Self::Create => "create",
             Self::Finish => "finish",
+            Self::Cancel => "cancel",
+            Self::Follow => "follow",
             Self::Changes => "changes",
             Self::LoadOpen => "load_open",
             Self::Get => "get",

@@ -35,7 +35,14 @@ pub struct Stats {
     pub open: usize,
     /// Requests in flight at present.
     pub in_flight: usize,
-    /// Origins that a 429 or 503 holds back at present, counted per origin and credentials.
+    /// Due polls that wait for a cap or the end of a hold at present.
+    pub queued: usize,
+    /// What open polls keep of responses that did not match at present, in bytes; small responses do not count.
+    pub kept_bytes: usize,
+    /// How often all requests in flight were in use while due polls waited, counted at most once a minute.
+    pub saturations: u64,
+    /// Origins that a 429 or 503 holds back at present, counted per origin and credentials, for a 503 also per
+    /// scope.
     pub held_back: usize,
     /// New polls accepted; polls loaded from the store do not count.
     pub created: u64,
@@ -43,6 +50,8 @@ pub struct Stats {
     pub attempts: AttemptCounts,
     /// Requests that ended and that a retry rule repeats.
     pub retries: u64,
+    /// Requests that were sent once more within their attempt; see [`Journey::resent`](crate::fetch::Journey::resent).
+    pub resent: u64,
     /// Outcomes stored, by their kind.
     pub outcomes: OutcomeCounts,
     /// The number of 429 and 503 responses that began or extended the hold-back of an origin.

@@ -2,9 +2,9 @@
 //!
 //! | level | content |
 //! | --- | --- |
-//! | `WARN` | the first failure of the store in a row |
+//! | `WARN` | the first failure of the store in a row; a poll whose secrets are sealed with another key; a webhook that was given up; the system's clock was set; the machine slept |
 //! | `INFO` | a poll was accepted, has ended; open polls were restored; a shutdown; the store works again |
-//! | `DEBUG` | each request, as a span with one event at its end; holds |
+//! | `DEBUG` | each request, as a span with one event at its end; holds; each webhook |
 //!
 //! Fields have the names of OpenTelemetry's semantic conventions where there is one (`http.response.status_code`,
 //! `server.address`, `error.type`); durations are in seconds. There is no span per poll: a subscriber keeps every open
@@ -17,14 +17,53 @@ use tracing::{Level, Span, debug, debug_span, info, warn};
 
 use super::operation::Operation;
 use crate::clock::Timestamp;
+use crate::event::PollerEvent;
 use crate::history::Record;
 use crate::job::PollSpec;
 use crate::key::PollKey;
+use crate::outbox::{Delivery, DeliveryState};
 use crate::outcome::{AttemptResult, NextReason, Outcome};
 use crate::shutdown::ShutdownReport;
 use crate::store::StoreError;
 
 const TARGET: &str = "poller";
+
+/// A poll that is not run, because its secrets are sealed with a key that was not given.
+pub(crate) fn sealed(key: &PollKey, seal_key: &str) {
+    let (scope, key) = (key.scope(), key.key());
+    warn!(target: TARGET, { poll.scope = scope, poll.key = key, seal.key = seal_key }, "sealed with another key");
+}
+
+/// An attempt to deliver a webhook has ended.
+pub(crate) fn webhook(delivery: &Delivery) {
+    let Some(attempt) = delivery.attempts.last() else { return };
+    let (scope, key) = (delivery.key.scope(), delivery.key.key());
+    let (state, status) = (delivery.state.as_str(), attempt.status);
+    let seconds = attempt.duration_ms as f64 / 1e3;
+    match delivery.state {
+        DeliveryState::Dead => warn!(
+            target: TARGET,
+            {
+                poll.scope = scope, poll.key = key, webhook.state = state, webhook.receiver = &*delivery.receiver,
+                webhook.tries = delivery.tries, http.response.status_code = status, duration = seconds
+            },
+            "webhook given up"
+        ),
+        _ => debug!(
+            target: TARGET,
+            {
+                poll.scope = scope, poll.key = key, webhook.state = state, webhook.receiver = &*delivery.receiver,
+                webhook.tries = delivery.tries, http.response.status_code = status, duration = seconds
+            },
+            "webhook sent"
+        ),
+    }
+}
+
+/// The outbox cannot be read or written.
+pub(crate) fn webhooks_unread(error: &StoreError) {
+    warn!(target: TARGET, error = %error, "webhooks wait for the store");
+}
 
 /// The span of one request.
 pub(crate) fn request(key: Option<&PollKey>, attempt: u32, spec: &PollSpec) -> Span {
@@ -89,7 +128,15 @@ pub(crate) fn hold_back(key: Option<&PollKey>, until: Timestamp) {
             poll.key = key.map(PollKey::key),
             %until
         },
-        "the server asked for patience; polls of this origin and these credentials are held back"
+        "the server asked to wait; polls of this origin and these credentials are held back"
+    );
+}
+
+/// All requests in flight are in use while due polls wait.
+pub(crate) fn saturated(in_flight: usize, waiting: usize) {
+    warn!(
+        target: TARGET,
+        in_flight, waiting, "all requests in flight are in use and due polls wait; servers are slow, or the limit is too low"
     );
 }
 
@@ -133,6 +180,17 @@ pub(crate) fn restored(polls: usize) {
 /// The poller stops.
 pub(crate) fn shutting_down(open: usize, in_flight: usize) {
     info!(target: TARGET, open, in_flight, "shutting down");
+}
+
+/// The system's clock was set, or the machine slept.
+pub(crate) fn clock(event: &PollerEvent) {
+    match event {
+        PollerEvent::ClockSet { forward, duration } => {
+            warn!(target: TARGET, forward, ?duration, "the clock of the system was set; polls follow the monotonic clock");
+        }
+        PollerEvent::Slept { duration } => warn!(target: TARGET, ?duration, "the machine slept"),
+        _ => {}
+    }
 }
 
 /// The poller has stopped.

@@ -1,26 +1,54 @@
 //! The store of one file as commands use it, beside its runner or without one.
 //!
 //! A summary reads no body and opens no secret. This makes a list cheap and complete: it includes polls whose spec this
-//! version cannot read, or whose secrets it has no key for.
+//! version cannot read, or whose secrets it has no key for, and what can be read of a damaged file.
 
+use std::borrow::Cow;
+use std::fs;
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::types::{Value, ValueRef};
+use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter};
 
 use super::SqliteStore;
-use super::rows::{ReadError, restarts, timestamp};
+use super::batch::{Finished, SavedOutcome, Target};
+use super::identity::beside;
+use super::rows::{ReadError, lossy, restarts, timestamp};
 use super::runner_lock::LockResult;
 use crate::clock::{BoxFuture, Timestamp};
-use crate::job::{PollSpec, StoredSpecs};
+use crate::job::{PollSpec, SpecError, StoredSpecs};
 use crate::key::PollKey;
 use crate::outcome::{Outcome, OutcomeKind};
 use crate::store::{
-    Ending, PollRecord, Runner, Store as _, StoreAdmin, StoreError, Summary, outcome_without_request,
+    CallbackKey, Cursor, Ending, FoundPoll, Page, PollRecord, Runner, Selection, Store as _, StoreAdmin,
+    StoreError, StoreStatus, Summary, outcome_without_request, random_key,
 };
 
 impl StoreAdmin for SqliteStore {
-    fn summaries(&self) -> BoxFuture<'_, Result<Vec<Summary>, StoreError>> {
-        Box::pin(self.inner.reader.run(|file| summaries(file.connection)))
+    fn select(&self, selection: Selection) -> BoxFuture<'_, Result<Vec<Summary>, StoreError>> {
+        Box::pin(async move {
+            let after = selection.after.clone();
+            let found = self.inner.reader.run(move |file| select(file.connection, &selection)).await?;
+            match (found, after) {
+                (None, Some(after)) => Err(StoreError::not_found(&after)),
+                (found, _) => Ok(found.unwrap_or_default()),
+            }
+        })
+    }
+
+    fn page(&self, selection: Selection, cursor: Option<Cursor>) -> BoxFuture<'_, Result<Page, StoreError>> {
+        Box::pin(self.inner.reader.run(move |file| page(file.connection, &selection, cursor.as_ref())))
+    }
+
+    fn status(&self, now: Timestamp) -> BoxFuture<'_, Result<StoreStatus, StoreError>> {
+        Box::pin(async move {
+            let mut status = self.inner.reader.run(move |file| status(file.connection, now)).await?;
+            let path = self.inner.runner_lock.path();
+            let files = [path.to_owned(), beside(path, "-wal")];
+            status.bytes =
+                Some(files.iter().filter_map(|file| fs::metadata(file).ok()).map(|file| file.len()).sum());
+            Ok(status)
+        })
     }
 
     fn summary(&self, key: PollKey) -> BoxFuture<'_, Result<Option<Summary>, StoreError>> {
@@ -45,7 +73,7 @@ impl StoreAdmin for SqliteStore {
     }
 
     fn request_cancel(&self, key: PollKey) -> BoxFuture<'_, Result<bool, StoreError>> {
-        Box::pin(self.inner.writer.run(1, move |batch| batch.request_cancel(&key)))
+        Box::pin(self.inner.write(1, move |batch| batch.request_cancel(&key)))
     }
 
     fn cancel_unrun(
@@ -66,60 +94,344 @@ impl StoreAdmin for SqliteStore {
         })
     }
 
+    fn find(&self, keys: Vec<PollKey>) -> BoxFuture<'_, Result<Vec<Option<FoundPoll>>, StoreError>> {
+        Box::pin(self.inner.reader.run(move |file| keys.iter().map(|key| file.find(key)).collect()))
+    }
+
+    fn summaries_of(&self, keys: Vec<PollKey>) -> BoxFuture<'_, Result<Vec<Option<Summary>>, StoreError>> {
+        Box::pin(self.inner.reader.run(move |file| summaries(file.connection, &keys)))
+    }
+
+    fn request_cancel_all(&self, keys: Vec<PollKey>) -> BoxFuture<'_, Result<Vec<bool>, StoreError>> {
+        Box::pin(
+            self.inner
+                .write(keys.len(), move |batch| keys.iter().map(|key| batch.request_cancel(key)).collect()),
+        )
+    }
+
+    fn cancel_all_unrun(
+        &self,
+        keys: Vec<PollKey>,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Option<Vec<Option<Ending>>>, StoreError>> {
+        Box::pin(async move {
+            let lock = &self.inner.runner_lock;
+            if lock.is_ours() {
+                return Ok(None);
+            }
+            let LockResult::Acquired(_until_return) = lock.lock()? else { return Ok(None) };
+            let mut endings = Vec::with_capacity(keys.len());
+            let mut outcomes = Vec::new();
+            for (key, summary) in keys.iter().zip(self.summaries_of(keys.clone()).await?) {
+                let Some(Summary { created_at, restarts, ended, .. }) = summary else {
+                    endings.push(None);
+                    continue;
+                };
+                if ended.is_none() {
+                    let kind = OutcomeKind::Cancelled;
+                    let outcome = outcome_without_request(kind, created_at, now, restarts);
+                    outcomes.push((endings.len(), Target::Key(key.clone()), SavedOutcome::new(&outcome)?));
+                    endings.push(Some(Ending::of(&outcome)));
+                } else {
+                    endings.push(ended);
+                }
+            }
+            let save = self.inner.write(outcomes.len(), move |batch| {
+                let mut lost = Vec::new();
+                for (position, target, outcome) in &outcomes {
+                    if batch.finish(target, outcome)? == Finished::NotOpen {
+                        lost.push(*position);
+                    }
+                }
+                Ok(lost)
+            });
+            // Another command has ended or forgotten these meanwhile.
+            for position in save.await? {
+                endings[position] = self.summary(keys[position].clone()).await?.and_then(|poll| poll.ended);
+            }
+            Ok(Some(endings))
+        })
+    }
+
     fn runner(&self) -> BoxFuture<'_, Result<Option<Runner>, StoreError>> {
         Box::pin(std::future::ready(self.inner.runner_lock.runner()))
     }
 
+    fn callback_key(&self) -> BoxFuture<'_, Result<Option<CallbackKey>, StoreError>> {
+        Box::pin(async move {
+            let new = random_key()?;
+            self.inner.write(1, move |batch| batch.callback_key(&new)).await.map(Some)
+        })
+    }
+
     fn admits(&self, spec: &PollSpec) -> Result<(), StoreError> {
-        self.stored_text(spec).map(drop)
+        // Whether it can be sealed does not depend on the poll.
+        self.stored_spec(&PollKey::new("", ""), spec).map(drop)
     }
 }
 
-const SUMMARIES: &str = "SELECT scope, key, created_at, run, restarts, begun, cancelling, ended_at, ending, requests, \
-     url, spec, text FROM polls JOIN runs LEFT JOIN specs ON specs.id = spec";
+/// The statement that reads summaries, from the tables that the file has: a damaged file is listed as far as it can be read.
+fn statement(connection: &Connection) -> rusqlite::Result<String> {
+    statement_with(connection, "")
+}
 
-fn summaries(connection: &Connection) -> Result<Vec<Summary>, ReadError> {
+/// The same with more columns.
+fn statement_with(connection: &Connection, columns: &str) -> rusqlite::Result<String> {
+    let has = |table: &str| {
+        let mut count = connection
+            .prepare_cached("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?1")?;
+        count.query_row([table], |row| row.get::<_, bool>(0))
+    };
+    let begun = if has("runs")? { "(SELECT max(begun) FROM runs)" } else { "NULL" };
+    let (text, join) = match has("specs")? {
+        true => ("text", "LEFT JOIN specs ON specs.id = spec"),
+        false => ("NULL", ""),
+    };
+    Ok(format!(
+        "SELECT scope, key, created_at, run, restarts, {begun}, cancelling, ended_at, ending, requests, url, spec, {text}{columns} \
+         FROM polls {join}"
+    ))
+}
+
+/// Conditions on rows and their values.
+#[derive(Default)]
+struct Conditions {
+    texts: Vec<String>,
+    values: Vec<Value>,
+}
+
+impl Conditions {
+    /// Those of a selection, except for its place in the list.
+    fn new(selection: &Selection) -> Self {
+        let Selection { scope, under, prefix, origin, since, states, .. } = selection;
+        let mut this = Self { texts: vec!["1".to_owned()], values: Vec::new() };
+        if let Some(scope) = scope {
+            this.add(scope.as_str(), |scope| format!("scope = {scope}"));
+        }
+        // As `covers` does.
+        if let Some(under) = under.as_ref().filter(|under| !under.is_empty()) {
+            let inside = if under.ends_with('/') { under.clone() } else { format!("{under}/") };
+            this.add(under.as_str(), |under| format!("(scope = {under}"));
+            let last = this.texts.pop().unwrap_or_default();
+            this.add(inside, |inside| format!("{last} OR substr(scope, 1, length({inside})) = {inside})"));
+        }
+        if let Some(prefix) = prefix {
+            this.add(prefix.as_str(), |prefix| format!("substr(key, 1, length({prefix})) = {prefix}"));
+        }
+        if let Some(origin) = origin {
+            // An origin ends where the URL does, or before the first of these.
+            this.add(origin.as_str(), |origin| {
+                format!(
+                    "(substr(url, 1, length({origin})) = {origin} \
+                     AND substr(url, length({origin}) + 1, 1) IN ('', '/', '?', '#'))"
+                )
+            });
+        }
+        if let Some(since) = since {
+            let since = i64::try_from(since.as_micros()).unwrap_or(i64::MAX);
+            this.add(since, |since| format!("created_at >= {since}"));
+        }
+        if !states.is_empty() {
+            let states: Vec<_> = states
+                .iter()
+                .map(|state| match &**state {
+                    "open" => "(ended_at IS NULL AND NOT cancelling)".to_owned(),
+                    "cancelling" => "(ended_at IS NULL AND cancelling)".to_owned(),
+                    ending => {
+                        let ending = this.value(ending);
+                        format!("(ended_at IS NOT NULL AND ending = {ending})")
+                    }
+                })
+                .collect();
+            this.texts.push(format!("({})", states.join(" OR ")));
+        }
+        this
+    }
+
+    /// Adds a value; returns its name in the statement.
+    fn value(&mut self, value: impl Into<ValueOf>) -> String {
+        self.values.push(value.into().0);
+        format!("?{}", self.values.len())
+    }
+
+    fn add(&mut self, value: impl Into<ValueOf>, condition: impl FnOnce(String) -> String) {
+        let value = self.value(value);
+        self.texts.push(condition(value));
+    }
+
+    fn text(&self) -> String {
+        self.texts.join(" AND ")
+    }
+}
+
+/// A value of a statement.
+struct ValueOf(Value);
+
+impl From<&str> for ValueOf {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned().into())
+    }
+}
+
+impl From<String> for ValueOf {
+    fn from(text: String) -> Self {
+        Self(text.into())
+    }
+}
+
+impl From<i64> for ValueOf {
+    fn from(number: i64) -> Self {
+        Self(number.into())
+    }
+}
+
+/// The selected polls; `None` if the poll to begin after is missing.
+fn select(connection: &Connection, selection: &Selection) -> Result<Option<Vec<Summary>>, ReadError> {
+    let mut conditions = Conditions::new(selection);
+    if let Some(after) = &selection.after {
+        let mut find = connection
+            .prepare_cached("SELECT ended_at IS NOT NULL, id FROM polls WHERE scope = ?1 AND key = ?2")?;
+        let place = |row: &Row<'_>| Ok((row.get::<_, bool>(0)?, row.get::<_, i64>(1)?));
+        let Some((ended, id)) = find.query_row(params![after.scope(), after.key()], place).optional()? else {
+            return Ok(None);
+        };
+        let (ended, id) = (conditions.value(i64::from(ended)), conditions.value(id));
+        conditions.texts.push(format!("(ended_at IS NOT NULL, polls.id) > ({ended}, {id})"));
+    }
+    let limit = conditions.value(i64::try_from(selection.limit).unwrap_or(i64::MAX));
+    let mut specs = StoredSpecs::without_key();
+    let mut statement = connection.prepare_cached(&format!(
+        "{} WHERE {} ORDER BY ended_at IS NOT NULL, polls.id LIMIT {limit}",
+        statement(connection)?,
+        conditions.text()
+    ))?;
+    let rows = statement.query_map(params_from_iter(conditions.values), |row| read(row, &mut specs))?;
+    Ok(Some(rows.collect::<rusqlite::Result<_>>()?))
+}
+
+/// The number of rows that are looked at for one page: some ten milliseconds, which other readers wait for.
+const PAGE_ROWS: i64 = 20_000;
+
+/// Row ids grow in the order of creation, so the newest polls are the last rows, whatever the clock said.
+fn page(connection: &Connection, selection: &Selection, cursor: Option<&Cursor>) -> Result<Page, ReadError> {
+    let before = cursor.map_or(i64::MAX, |cursor| cursor.place);
+    let mut last_row = connection.prepare_cached(
+        "SELECT min(id), count(*) FROM (SELECT id FROM polls WHERE id < ?1 ORDER BY id DESC LIMIT ?2)",
+    )?;
+    let (last_row, rows): (Option<i64>, i64) =
+        last_row.query_row([before, PAGE_ROWS], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let Some(last_row) = last_row else { return Ok(Page::default()) };
+    let mut conditions = Conditions::new(selection);
+    conditions.add(before, |before| format!("polls.id < {before}"));
+    conditions.add(last_row, |last| format!("polls.id >= {last}"));
+    let limit = conditions.value(i64::try_from(selection.limit).unwrap_or(i64::MAX));
+    let mut specs = StoredSpecs::without_key();
+    let mut statement = connection.prepare_cached(&format!(
+        "{} WHERE {} ORDER BY polls.id DESC LIMIT {limit}",
+        statement_with(connection, ", polls.id")?,
+        conditions.text()
+    ))?;
+    let with_id = |row: &Row<'_>| Ok((read(row, &mut specs)?, row.get::<_, i64>(13)?));
+    let found = statement.query_map(params_from_iter(conditions.values), with_id)?;
+    let found: Vec<(Summary, i64)> = found.collect::<rusqlite::Result<_>>()?;
+    let full = selection.limit > 0 && found.len() == selection.limit;
+    let place = match found.last() {
+        Some((_, id)) if full => Some(*id),
+        _ => (rows == PAGE_ROWS).then_some(last_row),
+    };
+    let last = found.last().map(|(poll, _)| (poll.created_at, poll.key.clone()));
+    let (created_at, key) = last.unwrap_or_else(|| (Timestamp::default(), PollKey::new("", "")));
+    Ok(Page {
+        next: place.map(|place| Cursor::new(created_at, key, place)),
+        polls: found.into_iter().map(|(poll, _)| poll).collect(),
+    })
+}
+
+fn status(connection: &Connection, now: Timestamp) -> Result<StoreStatus, ReadError> {
+    let finished =
+        connection.query_row("SELECT count(*) FROM polls WHERE ended_at IS NOT NULL", [], count)?;
+    let mut status = StoreStatus { finished, ..StoreStatus::default() };
     let mut specs = StoredSpecs::without_key();
     let mut statement =
-        connection.prepare_cached(&format!("{SUMMARIES} ORDER BY ended_at IS NOT NULL, polls.id"))?;
-    let rows = statement.query_map([], |row| read(row, &mut specs))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+        connection.prepare_cached(&format!("{} WHERE ended_at IS NULL", statement(connection)?))?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let poll = read(row, &mut specs)?;
+        status.open += 1;
+        status.cancelling += usize::from(poll.cancelling);
+        status.overdue += usize::from(poll.deadline.is_some_and(|deadline| deadline <= now));
+        status.oldest = Some(status.oldest.map_or(poll.created_at, |oldest| oldest.min(poll.created_at)));
+    }
+    Ok(status)
+}
+
+fn count(row: &Row<'_>) -> rusqlite::Result<usize> {
+    row.get::<_, i64>(0).map(|count| usize::try_from(count).unwrap_or(0))
 }
 
 fn summary(connection: &Connection, key: &PollKey) -> Result<Option<Summary>, ReadError> {
+    Ok(summaries(connection, std::slice::from_ref(key))?.pop().flatten())
+}
+
+/// The summaries of these polls.
+fn summaries(connection: &Connection, keys: &[PollKey]) -> Result<Vec<Option<Summary>>, ReadError> {
     let mut specs = StoredSpecs::without_key();
-    let mut statement = connection.prepare_cached(&format!("{SUMMARIES} WHERE scope = ?1 AND key = ?2"))?;
-    Ok(statement.query_row(params![key.scope(), key.key()], |row| read(row, &mut specs)).optional()?)
+    let mut statement =
+        connection.prepare_cached(&format!("{} WHERE scope = ?1 AND key = ?2", statement(connection)?))?;
+    let found = keys.iter().map(|key| {
+        statement.query_row(params![key.scope(), key.key()], |row| read(row, &mut specs)).optional()
+    });
+    Ok(found.collect::<rusqlite::Result<_>>()?)
 }
 
 fn read(row: &Row<'_>, specs: &mut StoredSpecs) -> rusqlite::Result<Summary> {
     let created_at = timestamp(row.get(2)?);
+    let (scope, key) = (lossy(row, 0)?, lossy(row, 1)?);
+    let named = matches!((&scope, &key), (Cow::Borrowed(_), Cow::Borrowed(_)));
     let spec = read_spec(row, specs);
+    let begun: Option<i64> = row.get(5)?;
+    let problem = match (named, begun, &spec) {
+        (false, ..) => Some("the name is not UTF-8".to_owned()),
+        (_, _, Err(error)) => Some(error.clone()),
+        (_, None, _) => {
+            Some("the number of runs is missing in the table runs, so restarts are not known".to_owned())
+        }
+        _ => None,
+    };
+    let spec = spec.ok();
     let ended = match row.get::<_, Option<i64>>(7)? {
         None => None,
         Some(at) => Some(Ending {
             at: timestamp(at),
-            outcome: row.get(8)?,
+            outcome: lossy(row, 8)?.into_owned(),
             attempts: row.get::<_, Option<i64>>(9)?.and_then(|count| u32::try_from(count).ok()).unwrap_or(0),
         }),
     };
+    let run: i64 = row.get(3)?;
     Ok(Summary {
-        key: PollKey::new(row.get::<_, String>(0)?, row.get::<_, String>(1)?),
+        key: PollKey::new(scope, key),
         created_at,
         deadline: spec.as_ref().map(|spec| created_at + spec.timeout()),
         spec,
-        restarts: restarts(row.get(4)?, row.get(3)?, row.get(5)?, ended.is_none()),
+        restarts: restarts(row.get(4)?, run, begun.unwrap_or(run), ended.is_none()),
         cancelling: row.get(6)?,
         ended,
+        problem,
     })
 }
 
 /// Specs of one kind are parsed once.
-fn read_spec(row: &Row<'_>, specs: &mut StoredSpecs) -> Option<PollSpec> {
-    let (url, id) = (row.get_ref(10).ok()?.as_str().ok()?, row.get(11).ok()?);
-    let text = || row.get_ref(12).ok()?.as_str().ok();
+fn read_spec(row: &Row<'_>, specs: &mut StoredSpecs) -> Result<PollSpec, String> {
+    let text = |column: usize, what: &str| match row.get_ref(column) {
+        Ok(ValueRef::Null) => Err(format!("the {what} is missing")),
+        Ok(value) => value.as_str().map_err(|_| format!("the {what} is not UTF-8")),
+        Err(error) => Err(error.to_string()),
+    };
+    let url = text(10, "URL")?;
+    let id = row.get(11).map_err(|error| error.to_string())?;
+    let unreadable = |error: SpecError| format!("the spec cannot be read: {error}");
     match specs.get(id, url) {
-        Some(spec) => spec.ok(),
-        None => specs.read(id, url, text()?).ok(),
+        Some(spec) => spec.map_err(unreadable),
+        None => specs.read(id, url, text(12, "spec")?).map_err(unreadable),
     }
 }

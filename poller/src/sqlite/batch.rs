@@ -1,20 +1,22 @@
 //! The statements of one write transaction.
 //!
-//! Facts that many changes of a batch share are read once: the number of the run and the ids of shared specs. The use counts
+//! Facts that many changes of a batch share are read once: the number of the run, whether the file needs its log, and the ids
+//! of shared specs. The use counts
 //! of specs are updated once per spec at the end, and specs without polls are deleted.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, LazyLock, Weak};
 
 use rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
+use super::packed;
 use super::runner_lock::RunnerLock;
 use crate::clock::Timestamp;
-use crate::job::PollSpec;
+use crate::job::StoredSpec;
 use crate::key::PollKey;
 use crate::outcome::Outcome;
-use crate::store::{StoreError, StoredPoll};
+use crate::store::{CallbackKey, StoreError, StoredPoll};
 
 /// The largest number of finished polls that one transaction removes: other calls wait some milliseconds for it.
 const PURGE: usize = 500;
@@ -34,7 +36,7 @@ pub(super) struct SavedOutcome {
     name: &'static str,
     requests: u32,
     restarts: u32,
-    /// The whole outcome as JSON.
+    /// The whole outcome as JSON, a long one packed.
     text: String,
 }
 
@@ -47,7 +49,7 @@ impl SavedOutcome {
             name: outcome.name(),
             requests: outcome.attempts,
             restarts: outcome.restarts,
-            text,
+            text: packed::pack(text),
         })
     }
 }
@@ -57,19 +59,29 @@ impl SavedOutcome {
 pub(super) struct NewPolls {
     /// Each poll with the position of its text.
     polls: Vec<(StoredPoll, usize)>,
-    /// Neighbours that share a spec share a text. Otherwise a text may occur twice.
-    texts: Vec<Arc<str>>,
+    /// The sealed secrets of polls, by the position of the poll; few have any.
+    seals: HashMap<usize, String>,
+    /// Neighbours that share a spec share a text. Otherwise a text may occur twice. Each with the receiver of its webhook.
+    texts: Vec<(Arc<str>, Option<String>)>,
 }
 
 impl NewPolls {
-    /// Adds a poll; `text` returns the stored text of a spec.
+    /// Adds a poll; `stored` returns the stored form of its spec.
     pub(super) fn push(
         &mut self,
         poll: StoredPoll,
-        text: impl FnOnce(&PollSpec) -> Result<Arc<str>, StoreError>,
+        stored: impl FnOnce(&StoredPoll) -> Result<StoredSpec, StoreError>,
     ) -> Result<(), StoreError> {
-        if !self.polls.last().is_some_and(|(last, _)| last.spec.shares_with(&poll.spec)) {
-            self.texts.push(text(&poll.spec)?);
+        let shares_last = self.polls.last().is_some_and(|(last, _)| last.spec.shares_with(&poll.spec));
+        // Secrets are sealed for each poll.
+        let last_has_secrets =
+            self.polls.len().checked_sub(1).is_some_and(|last| self.seals.contains_key(&last));
+        if !shares_last || last_has_secrets {
+            let StoredSpec { text, sealed, receiver } = stored(&poll)?;
+            if !shares_last {
+                self.texts.push((text, receiver));
+            }
+            self.seals.extend(sealed.map(|sealed| (self.polls.len(), sealed)));
         }
         self.polls.push((poll, self.texts.len() - 1));
         Ok(())
@@ -84,7 +96,7 @@ impl NewPolls {
 const ROWS: usize = 32;
 
 /// The parameters of each row, beside the run.
-const VALUES: usize = 5;
+const VALUES: usize = 6;
 
 static INSERT_ROWS: LazyLock<String> = LazyLock::new(|| {
     let rows: Vec<String> = (0..ROWS)
@@ -94,7 +106,8 @@ static INSERT_ROWS: LazyLock<String> = LazyLock::new(|| {
             format!("(?1, {})", values.join(", "))
         })
         .collect();
-    format!("INSERT INTO polls (run, spec, scope, key, url, created_at) VALUES {}", rows.join(", "))
+    let columns = "run, spec, scope, key, url, created_at, first_after";
+    format!("INSERT INTO polls ({columns}) VALUES {}", rows.join(", "))
 });
 
 /// The result of inserting polls.
@@ -117,33 +130,101 @@ impl Inserted {
 pub(super) struct Batch<'c> {
     connection: &'c Connection,
     runner_lock: &'c Weak<RunnerLock>,
+    /// How often a process began to run the file.
+    begun: i64,
+    /// Whether this transaction notes that the file needs its log.
+    noted: bool,
+    /// The first run of polls that are created now; read once.
     run: Option<i64>,
     /// The ids of specs, by the addresses of their texts, which the changes of the batch keep alive.
     specs: HashMap<*const u8, i64>,
     /// By how many polls the use count of each spec changes.
     uses: HashMap<i64, i64>,
+    /// The specs that this transaction inserted.
+    new_specs: HashSet<i64>,
+    /// The receivers of the webhooks of specs, as far as they were read.
+    pub(super) receivers: HashMap<i64, Option<Arc<str>>>,
+}
+
+/// What became of a poll that was to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Finished {
+    NotOpen,
+    Silently,
+    WithWebhook,
 }
 
 impl<'c> Batch<'c> {
-    pub(super) fn new(connection: &'c Connection, runner_lock: &'c Weak<RunnerLock>) -> Self {
-        Self { connection, runner_lock, run: None, specs: HashMap::new(), uses: HashMap::new() }
+    /// Begins the changes of a transaction. From its commit on, the file needs its log.
+    pub(super) fn begin(
+        connection: &'c Connection,
+        runner_lock: &'c Weak<RunnerLock>,
+    ) -> rusqlite::Result<Self> {
+        let mut read = connection.prepare_cached("SELECT begun, needs_log FROM runs")?;
+        let row = read.query_row([], |row| Ok((row.get(0)?, row.get::<_, bool>(1)?))).optional()?;
+        let (begun, needs_log) = match row {
+            Some(row) => row,
+            // A damaged file. A later number than any poll has keeps the count of restarts in order.
+            None => (
+                connection.query_row(
+                    "INSERT INTO runs (begun) SELECT coalesce(max(run), 0) FROM polls RETURNING begun",
+                    [],
+                    |row| row.get(0),
+                )?,
+                false,
+            ),
+        };
+        if !needs_log {
+            connection.prepare_cached("UPDATE runs SET needs_log = 1")?.execute([])?;
+        }
+        Ok(Self {
+            connection,
+            runner_lock,
+            begun,
+            noted: !needs_log,
+            run: None,
+            specs: HashMap::new(),
+            uses: HashMap::new(),
+            new_specs: HashSet::new(),
+            receivers: HashMap::new(),
+        })
+    }
+
+    pub(super) const fn connection(&self) -> &'c Connection {
+        self.connection
+    }
+
+    /// How often a process began to run the file.
+    pub(super) const fn begun(&self) -> i64 {
+        self.begun
     }
 
     /// Inserts the polls whose names are new.
     pub(super) fn create(&mut self, new: &NewPolls) -> rusqlite::Result<Inserted> {
-        let run = self.run()?;
-        let specs = new.texts.iter().map(|text| self.spec(text)).collect::<rusqlite::Result<Vec<_>>>()?;
+        let run = self.run();
+        let specs = new
+            .texts
+            .iter()
+            .map(|(text, receiver)| self.spec(text, receiver.as_deref()))
+            .collect::<rusqlite::Result<Vec<_>>>()?;
         let mut inserted = Inserted::default();
         for (polls, begin) in new.polls.chunks(ROWS).zip((0..).step_by(ROWS)) {
             if self.insert_rows(polls, &specs, run)? {
                 let last = self.connection.last_insert_rowid();
-                inserted.add(last - (ROWS as i64 - 1), last);
+                let first = last - (ROWS as i64 - 1);
+                inserted.add(first, last);
+                if !new.seals.is_empty() {
+                    for (position, number) in (begin..begin + ROWS).zip(first..) {
+                        self.seal(new, position, number)?;
+                    }
+                }
                 continue;
             }
             for ((poll, text), position) in polls.iter().zip(begin..) {
                 if self.insert_one(poll, specs[*text], run)? {
                     let number = self.connection.last_insert_rowid();
                     inserted.add(number, number);
+                    self.seal(new, position, number)?;
                 } else {
                     inserted.present.push((position, poll.key.clone()));
                 }
@@ -172,6 +253,7 @@ impl<'c> Batch<'c> {
             insert.raw_bind_parameter(first + 2, poll.key.key())?;
             insert.raw_bind_parameter(first + 3, poll.spec.url_text())?;
             insert.raw_bind_parameter(first + 4, micros(poll.created_at))?;
+            insert.raw_bind_parameter(first + 5, first_after(poll))?;
         }
         match insert.raw_execute() {
             Ok(_) => Ok(true),
@@ -180,41 +262,62 @@ impl<'c> Batch<'c> {
         }
     }
 
+    /// Stores the sealed secrets of a new poll, if it has any.
+    fn seal(&self, new: &NewPolls, position: usize, poll: i64) -> rusqlite::Result<()> {
+        if let Some(sealed) = new.seals.get(&position) {
+            self.connection
+                .prepare_cached("INSERT INTO seals (poll, sealed) VALUES (?1, ?2)")?
+                .execute(params![poll, sealed])?;
+        }
+        Ok(())
+    }
+
     /// Returns whether the poll was new.
     fn insert_one(&self, poll: &StoredPoll, spec: i64, run: i64) -> rusqlite::Result<bool> {
         let mut insert = self.connection.prepare_cached(
-            "INSERT INTO polls (run, spec, scope, key, url, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
-             ON CONFLICT (scope, key) DO NOTHING",
+            "INSERT INTO polls (run, spec, scope, key, url, created_at, first_after) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (scope, key) DO NOTHING",
         )?;
         let (scope, key, url) = (poll.key.scope(), poll.key.key(), poll.spec.url_text());
-        Ok(insert.execute(params![run, spec, scope, key, url, micros(poll.created_at)])? > 0)
+        let (at, first_after) = (micros(poll.created_at), first_after(poll));
+        Ok(insert.execute(params![run, spec, scope, key, url, at, first_after])? > 0)
     }
 
-    /// Returns whether the poll was open.
-    pub(super) fn finish(&self, target: &Target, outcome: &SavedOutcome) -> rusqlite::Result<bool> {
+    /// Ends an open poll, and adds the delivery of its webhook if it has one.
+    pub(super) fn finish(&mut self, target: &Target, outcome: &SavedOutcome) -> rusqlite::Result<Finished> {
         const SET: &str =
             "UPDATE polls SET ended_at = ?1, ending = ?2, requests = ?3, restarts = ?4, cancelling = 0";
         let SavedOutcome { at, name, requests, restarts, text } = outcome;
         let at = micros(*at);
-        let id = |row: &Row<'_>| row.get::<_, i64>(0);
+        let ids = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
         let open = match target {
             Target::Key(key) => self
                 .connection
                 .prepare_cached(&format!(
-                    "{SET} WHERE scope = ?5 AND key = ?6 AND ended_at IS NULL RETURNING id"
+                    "{SET} WHERE scope = ?5 AND key = ?6 AND ended_at IS NULL RETURNING id, spec"
                 ))?
-                .query_row(params![at, name, requests, restarts, key.scope(), key.key()], id),
+                .query_row(params![at, name, requests, restarts, key.scope(), key.key()], ids),
             Target::Id(row) => self
                 .connection
-                .prepare_cached(&format!("{SET} WHERE id = ?5 AND ended_at IS NULL RETURNING id"))?
-                .query_row(params![at, name, requests, restarts, row], id),
+                .prepare_cached(&format!("{SET} WHERE id = ?5 AND ended_at IS NULL RETURNING id, spec"))?
+                .query_row(params![at, name, requests, restarts, row], ids),
         };
-        let Some(poll) = open.optional()? else { return Ok(false) };
+        let Some((poll, spec)) = open.optional()? else { return Ok(Finished::NotOpen) };
+        // In a damaged or crafted file an open poll may have a row of an outcome; it must not keep the poll from ending.
         self.connection
-            .prepare_cached("INSERT INTO outcomes (poll, outcome) VALUES (?1, ?2)")?
+            .prepare_cached("INSERT OR REPLACE INTO outcomes (poll, outcome) VALUES (?1, ?2)")?
             .execute(params![poll, text])?;
         self.connection.prepare_cached("DELETE FROM attempts WHERE poll = ?1")?.execute([poll])?;
-        Ok(true)
+        self.connection.prepare_cached("DELETE FROM followed WHERE poll = ?1")?.execute([poll])?;
+        Ok(if self.deliver(poll, spec, at)? { Finished::WithWebhook } else { Finished::Silently })
+    }
+
+    /// The key of callbacks: `new` if there is none.
+    pub(super) fn callback_key(&self, new: &CallbackKey) -> rusqlite::Result<CallbackKey> {
+        self.connection
+            .prepare_cached("UPDATE runs SET callback_key = ?1 WHERE callback_key IS NULL")?
+            .execute([new])?;
+        self.connection.query_row("SELECT callback_key FROM runs", [], |row| row.get(0))
     }
 
     /// Returns whether the poll was finished and is removed.
@@ -226,13 +329,15 @@ impl<'c> Batch<'c> {
             .query_row(params![key.scope(), key.key()], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
         if let Some((poll, spec)) = deleted {
-            self.delete_outcome(poll, spec)?;
+            self.delete_rest(poll, spec)?;
         }
         Ok(deleted.is_some())
     }
 
-    fn delete_outcome(&mut self, poll: i64, spec: i64) -> rusqlite::Result<()> {
+    fn delete_rest(&mut self, poll: i64, spec: i64) -> rusqlite::Result<()> {
         self.connection.prepare_cached("DELETE FROM outcomes WHERE poll = ?1")?.execute([poll])?;
+        self.connection.prepare_cached("DELETE FROM seals WHERE poll = ?1")?.execute([poll])?;
+        self.connection.prepare_cached("DELETE FROM outbox WHERE poll = ?1")?.execute([poll])?;
         *self.uses.entry(spec).or_default() -= 1;
         Ok(())
     }
@@ -250,7 +355,8 @@ impl<'c> Batch<'c> {
     fn remove_before(&mut self, since: i64, most: usize) -> rusqlite::Result<usize> {
         let mut delete = self.connection.prepare_cached(
             "DELETE FROM polls WHERE id IN \
-             (SELECT id FROM polls WHERE ended_at IS NOT NULL AND ended_at < ?1 ORDER BY ended_at LIMIT ?2) \
+             (SELECT id FROM polls WHERE ended_at IS NOT NULL AND ended_at < ?1 \
+             AND NOT EXISTS (SELECT 1 FROM outbox WHERE poll = polls.id AND due IS NOT NULL) ORDER BY ended_at LIMIT ?2) \
              RETURNING id, spec",
         )?;
         let removed = delete
@@ -259,7 +365,7 @@ impl<'c> Batch<'c> {
             })?
             .collect::<rusqlite::Result<Vec<_>>>()?;
         for (poll, spec) in &removed {
-            self.delete_outcome(*poll, *spec)?;
+            self.delete_rest(*poll, *spec)?;
         }
         Ok(removed.len())
     }
@@ -276,6 +382,15 @@ impl<'c> Batch<'c> {
         Ok(())
     }
 
+    /// Keeps the URL that an open poll asks from now on. Returns whether the poll was open.
+    pub(super) fn follow(&self, key: &PollKey, url: &str) -> rusqlite::Result<bool> {
+        let mut replace = self.connection.prepare_cached(
+            "INSERT OR REPLACE INTO followed (poll, url) \
+             SELECT id, ?3 FROM polls WHERE scope = ?1 AND key = ?2 AND ended_at IS NULL",
+        )?;
+        Ok(replace.execute(params![key.scope(), key.key(), url])? > 0)
+    }
+
     /// Returns whether the poll was open.
     pub(super) fn request_cancel(&self, key: &PollKey) -> rusqlite::Result<bool> {
         let mut update = self.connection.prepare_cached(
@@ -284,42 +399,51 @@ impl<'c> Batch<'c> {
         Ok(update.execute(params![key.scope(), key.key()])? > 0)
     }
 
-    /// Increments the number of runs.
-    pub(super) fn begin_run(&mut self) -> rusqlite::Result<()> {
+    /// Begins a run under this lock. Returns its number, and whether the last runner may be alive: it has not closed the
+    /// file, and its lock was another one.
+    pub(super) fn begin_run(&mut self, lock: &str) -> rusqlite::Result<(i64, bool)> {
+        let before: Option<String> =
+            self.connection.query_row("SELECT lock FROM runs", [], |row| row.get(0))?;
+        self.connection.execute("UPDATE runs SET begun = begun + 1, lock = ?1", [lock])?;
+        self.begun += 1;
         self.run = None;
-        self.connection.execute("UPDATE runs SET begun = begun + 1", []).map(drop)
+        let unclosed = !self.noted;
+        Ok((self.begun, unclosed && before.is_some_and(|before| before != lock)))
     }
 
-    /// Updates the use counts of specs, the last step before the commit.
-    pub(super) fn complete(self) -> rusqlite::Result<()> {
+    /// Updates the use counts of specs, the last step before the commit. Returns whether the file has not needed its log
+    /// before.
+    pub(super) fn complete(self) -> rusqlite::Result<bool> {
         let mut count = self
             .connection
             .prepare_cached("UPDATE specs SET polls = polls + ?2 WHERE id = ?1 RETURNING polls")?;
         for (spec, more) in self.uses {
+            // Without a change, a transaction of polls that exist already writes nothing and needs no sync.
+            if more == 0 && !self.new_specs.contains(&spec) {
+                continue;
+            }
             let polls: i64 = count.query_row([spec, more], |row| row.get(0))?;
             if polls == 0 {
                 self.connection.prepare_cached("DELETE FROM specs WHERE id = ?1")?.execute([spec])?;
             }
         }
-        Ok(())
+        Ok(self.noted)
     }
 
     /// The first run of a poll that is created now.
-    fn run(&mut self) -> rusqlite::Result<i64> {
+    fn run(&mut self) -> i64 {
         if let Some(run) = self.run {
-            return Ok(run);
+            return run;
         }
-        let begun: i64 =
-            self.connection.prepare_cached("SELECT begun FROM runs")?.query_row([], |row| row.get(0))?;
         // If the lock cannot be read, the file counts as not run.
         let is_run = self.runner_lock.upgrade().is_some_and(|lock| matches!(lock.runner(), Ok(Some(_))));
-        let run = if is_run { begun } else { begun + 1 };
+        let run = if is_run { self.begun } else { self.begun + 1 };
         self.run = Some(run);
-        Ok(run)
+        run
     }
 
     /// The id of this spec, which is inserted if it is new.
-    fn spec(&mut self, text: &Arc<str>) -> rusqlite::Result<i64> {
+    fn spec(&mut self, text: &Arc<str>, receiver: Option<&str>) -> rusqlite::Result<i64> {
         if let Some(number) = self.specs.get(&text.as_ptr()) {
             return Ok(*number);
         }
@@ -327,9 +451,12 @@ impl<'c> Batch<'c> {
         let number = match find.query_row([text], |row| row.get(0)).optional()? {
             Some(number) => number,
             None => {
-                let mut insert =
-                    self.connection.prepare_cached("INSERT INTO specs (text, polls) VALUES (?1, 0)")?;
-                insert.insert([text])?
+                let mut insert = self
+                    .connection
+                    .prepare_cached("INSERT INTO specs (text, polls, webhook) VALUES (?1, 0, ?2)")?;
+                let number = insert.insert(params![text, receiver])?;
+                self.new_specs.insert(number);
+                number
             }
         };
         self.specs.insert(text.as_ptr(), number);
@@ -337,6 +464,10 @@ impl<'c> Batch<'c> {
     }
 }
 
-fn micros(time: Timestamp) -> i64 {
+fn first_after(poll: &StoredPoll) -> i64 {
+    i64::try_from(poll.first_after.as_micros()).unwrap_or(i64::MAX)
+}
+
+pub(super) fn micros(time: Timestamp) -> i64 {
     i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
 }

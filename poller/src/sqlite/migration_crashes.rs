@@ -41,13 +41,12 @@ fn old(format: usize) -> Vec<u8> {
     let path = folder.path().join("polls.db");
     let mut connection = file::connect(&path).unwrap();
     let transaction = connection.transaction().unwrap();
-    for migration in &file::MIGRATIONS[..format] {
+    for (number, migration) in (1..).zip(&file::MIGRATIONS[..format]) {
         transaction.execute_batch(migration).unwrap();
-    }
-    match format {
-        0 => {}
-        1 => fill_format_1(&transaction),
-        _ => panic!("say what a file of format {format} has in it"),
+        // Later formats have what they make of it.
+        if number == 1 {
+            fill_format_1(&transaction);
+        }
     }
     if format > 0 {
         transaction.pragma_update(None, "user_version", i64::try_from(format).unwrap()).unwrap();
@@ -189,7 +188,8 @@ fn a_process_that_dies_at_any_step_of_a_migration_loses_nothing() {
                 "something is lost at step {step} of {steps}, format {format}"
             );
         }
-        assert!(format == 0 || torn > MOMENTS / 2, "only {torn} left something of theirs on the disk");
+        // Other migrations change too few pages to fill a cache.
+        assert!(format != 1 || torn > MOMENTS / 2, "only {torn} left something of theirs on the disk");
     }
 }
 
@@ -217,7 +217,7 @@ fn a_log_that_ends_anywhere_loses_nothing() {
         let page = usize::from(u16::from_be_bytes([after[16], after[17]]));
         let frame = FRAME_HEADER + page;
         let frames = (log.len() - LOG_HEADER) / frame;
-        assert!(frames > 5, "{frames} pages are logged");
+        assert!(frames > if format < 2 { 5 } else { 0 }, "{frames} pages are logged");
         // Cut between two pages, in a page, and in what stands before one.
         let ends = (0..frames)
             .flat_map(|n| [0, 10, FRAME_HEADER + page / 2].map(|more| LOG_HEADER + n * frame + more));

@@ -11,37 +11,60 @@
 //!
 //! One process at a time runs the polls of a file. [`Store::begin_run`] takes a lock for it (the file's name with `-runner`;
 //! the operating system releases it when the process ends for any reason). Everything else works beside a runner.
+//!
+//! A file that is moved, removed or replaced while it is open can store nothing more. Calls then fail with an
+//! [unusable](StoreError::is_unusable) error, also those whose change was committed to the file under its new name.
 
 mod admin;
 mod batch;
+mod care;
 mod errors;
 mod file;
+mod identity;
 #[cfg(test)]
 mod migration_crashes;
+mod outbox;
+mod packed;
 mod rows;
 mod runner_lock;
+mod seals;
 mod seen_ids;
 mod threads;
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use self::batch::{Inserted, NewPolls, SavedOutcome, Target};
-use self::rows::{Loaded, Rows};
+use tokio::sync::Notify;
+
+use self::batch::{Batch, Finished, Inserted, NewPolls, SavedOutcome, Target};
+use self::errors::{Action, failure};
+use self::file::LogState;
+use self::identity::{FileId, OpenedFiles};
+use self::rows::{Loaded, ReadError, Rows, Snapshot};
 use self::runner_lock::RunnerLock;
 use self::seen_ids::{IdRange, SeenIds};
 use self::threads::{Reader, Writer};
 use crate::clock::{BoxFuture, Clock as _, SystemClock};
-use crate::job::PollSpec;
+use crate::job::{PollSpec, StoredSpec};
 use crate::key::PollKey;
-use crate::outcome::{Attempt, Outcome};
+use crate::outbox::Outbox;
+use crate::outcome::{Attempt, Outcome, OutcomeKind};
 use crate::seal::SealKey;
-use crate::store::{Changes, Creation, OpenPolls, Retention, Store, StoreAdmin as _, StoreError, StoredPoll};
+use crate::store::{
+    Changes, Creation, OpenPolls, Retention, RunsUntil, Store, StoreAdmin as _, StoreError, StoredPoll,
+    Summary, outcome_without_request,
+};
+
+pub use self::seals::Resealed;
 
 /// How often the runner looks for changes by other processes: they are noticed within a second.
 const LOOK: Duration = Duration::from_millis(500);
+
+/// The length of a body from which on an outcome is written as JSON on a thread of its own.
+const LONG_BODY: usize = 256 << 10;
 
 /// The number of open polls in a page: a few milliseconds of reading.
 const PAGE: usize = 4096;
@@ -75,17 +98,49 @@ pub struct SqliteStore {
 struct Inner {
     runner_lock: Arc<RunnerLock>,
     seal_key: Option<SealKey>,
-    writer: Writer,
+    /// `None` if the file was opened for reading.
+    writer: Option<Writer>,
     reader: Reader,
+    /// The files that changes go to; `None` if it was opened for reading.
+    files: Option<OpenedFiles>,
     seen_ids: Mutex<SeenIds>,
     /// The [version](rows::Rows::version) of the file at the last look that found nothing left for the runner.
     settled: AtomicI64,
+    /// The open polls of this run whose secrets are sealed with a key that was not given, with their row ids.
+    sealed: Mutex<HashMap<PollKey, i64>>,
+    /// Told of new deliveries.
+    added: Arc<Notify>,
 }
 
 impl Inner {
+    /// Applies a change of `polls` polls.
+    async fn write<T: Send + 'static>(
+        &self,
+        polls: usize,
+        change: impl FnMut(&mut Batch<'_>) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let Some(writer) = &self.writer else {
+            return Err(StoreError::new(format!(
+                "{} was opened for reading; nothing can be changed",
+                self.runner_lock.path().display()
+            )));
+        };
+        writer.run(polls, change).await
+    }
+
+    /// Fails if the file, its log or its lock is no longer the one that was opened.
+    fn check_files(&self) -> Result<(), StoreError> {
+        self.files.as_ref().map_or(Ok(()), OpenedFiles::check)?;
+        self.runner_lock.check(None)
+    }
+
     fn seen_ids(&self) -> MutexGuard<'_, SeenIds> {
         // Its methods do not panic, so no change is half done.
         self.seen_ids.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn sealed(&self) -> MutexGuard<'_, HashMap<PollKey, i64>> {
+        self.sealed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -107,21 +162,80 @@ impl SqliteStore {
     /// As [`open`](Self::open).
     pub fn open_sealed(path: impl AsRef<Path>, seal_key: Option<SealKey>) -> Result<Self, StoreError> {
         let path = path.as_ref();
+        file::prepare(path)?;
+        file::check_index(path)?;
+        let log = LogState::of(path);
         let mut connection = file::connect(path)?;
         file::migrate(&mut connection, path)?;
+        file::check_log(&connection, path, log)?;
+        if let Some(key) = &seal_key {
+            seals::bind(&mut connection, key).map_err(|error| failure(Action::Write, path, error))?;
+        }
+        let files = OpenedFiles::new(path)?;
+        let rows = Rows::new(file::connect(path)?, seal_key.clone());
+        // From here on the writer decides when it closes.
+        for connection in [&connection, rows.connection()] {
+            file::merge_at_close(connection, false).map_err(|error| failure(Action::Open, path, error))?;
+        }
         let runner_lock = Arc::new(RunnerLock::new(path.to_owned()));
         let (reader_open, writer_closes_after) = threads::closing_order();
-        let rows = Rows::new(file::connect(path)?, seal_key.clone());
         Ok(Self {
             inner: Arc::new(Inner {
-                writer: Writer::spawn(connection, &runner_lock, writer_closes_after)?,
+                writer: Some(Writer::spawn(connection, files.clone(), &runner_lock, writer_closes_after)?),
                 reader: Reader::spawn(rows, path, reader_open)?,
+                files: Some(files),
                 runner_lock,
                 seal_key,
                 seen_ids: Mutex::default(),
                 settled: AtomicI64::new(UNSETTLED),
+                sealed: Mutex::default(),
+                added: Arc::default(),
             }),
         })
+    }
+
+    /// Opens a file for reading only, for users without permission to write to it or to its folder. Calls that change
+    /// something are errors.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); also if the file is of an older format, which only a writer converts.
+    pub fn open_for_reading(path: impl AsRef<Path>, seal_key: Option<SealKey>) -> Result<Self, StoreError> {
+        let path = path.as_ref();
+        file::check_index(path)?;
+        let log = LogState::of(path);
+        let connection = file::connect_for_reading(path, log)?;
+        file::check_log(&connection, path, log)?;
+        let (reader_open, _) = threads::closing_order();
+        Ok(Self {
+            inner: Arc::new(Inner {
+                reader: Reader::spawn(Rows::new(connection, seal_key.clone()), path, reader_open)?,
+                writer: None,
+                files: None,
+                runner_lock: Arc::new(RunnerLock::new(path.to_owned())),
+                seal_key,
+                seen_ids: Mutex::default(),
+                settled: AtomicI64::new(UNSETTLED),
+                sealed: Mutex::default(),
+                added: Arc::default(),
+            }),
+        })
+    }
+
+    /// Says when this process ends by itself, for [`StoreAdmin::runner`](crate::store::StoreAdmin::runner) in other processes.
+    /// To be called before the store is given to a [`Poller`](crate::Poller).
+    pub fn runs_until(&self, until: RunsUntil) {
+        self.inner.runner_lock.runs_until(until);
+    }
+
+    /// Whether a store with this key can keep a spec, as [`StoreAdmin::admits`](crate::store::StoreAdmin::admits) of an opened
+    /// one says.
+    ///
+    /// # Errors
+    /// What is missing, and how to fix it.
+    pub fn admits_with(seal_key: Option<&SealKey>, spec: &PollSpec) -> Result<(), StoreError> {
+        // Whether it can be sealed does not depend on the poll.
+        let stored = spec.to_stored(&PollKey::new("", ""), seal_key);
+        stored.map(drop).map_err(|error| StoreError::new(error.to_string()))
     }
 
     /// Waits until the file is closed: the last clone of this store is dropped and its calls are done. Unless other
@@ -145,12 +259,17 @@ impl SqliteStore {
     /// # }).unwrap();
     /// ```
     pub fn closed(&self) -> impl Future<Output = ()> + Send + use<> {
-        self.inner.writer.closed()
+        let closed = self.inner.writer.as_ref().map(Writer::closed);
+        async move {
+            if let Some(closed) = closed {
+                closed.await;
+            }
+        }
     }
 
-    /// The stored text of a spec, without its URL.
-    fn stored_text(&self, spec: &PollSpec) -> Result<Arc<str>, StoreError> {
-        spec.to_stored(self.inner.seal_key.as_ref()).map_err(|error| StoreError::new(error.to_string()))
+    /// The stored form of a poll's spec, without its URL.
+    fn stored_spec(&self, key: &PollKey, spec: &PollSpec) -> Result<StoredSpec, StoreError> {
+        spec.to_stored(key, self.inner.seal_key.as_ref()).map_err(|error| StoreError::new(error.to_string()))
     }
 
     /// The runner's view of the open polls that were read from `range`. Polls that cannot be read end as failed first.
@@ -165,27 +284,82 @@ impl SqliteStore {
         }
         let complete = loaded.rows < PAGE;
         let last = inner.seen_ids().loaded(range, loaded.last, complete);
-        Ok(OpenPolls { polls: loaded.open, unreadable, last })
+        let mut sealed = Vec::with_capacity(loaded.sealed.len());
+        for (id, key, seal_key) in loaded.sealed {
+            inner.sealed().insert(key.clone(), id);
+            sealed.push((key, seal_key.into()));
+        }
+        Ok(OpenPolls { polls: loaded.open, unreadable, sealed, last })
+    }
+
+    /// Cancels the polls among `cancelling` that the engine does not have, because their secrets are sealed. Returns their
+    /// outcomes.
+    async fn cancel_sealed(
+        &self,
+        cancelling: &mut Vec<PollKey>,
+    ) -> Result<Vec<(PollKey, Arc<Outcome>)>, StoreError> {
+        let mut cancelled = Vec::new();
+        for key in std::mem::take(cancelling) {
+            let Some(id) = self.inner.sealed().get(&key).copied() else {
+                cancelling.push(key);
+                continue;
+            };
+            if let Some(Summary { created_at, restarts, .. }) = self.summary(key.clone()).await? {
+                let now = SystemClock::new().now();
+                let outcome = outcome_without_request(OutcomeKind::Cancelled, created_at, now, restarts);
+                if self.save(Target::Id(id), &outcome).await? {
+                    cancelled.push((key.clone(), Arc::new(outcome)));
+                }
+            }
+            self.inner.sealed().remove(&key);
+        }
+        Ok(cancelled)
     }
 
     /// Stores the outcome of an open poll; returns whether the poll was open.
     async fn save(&self, target: Target, outcome: &Outcome) -> Result<bool, StoreError> {
-        let outcome = SavedOutcome::new(outcome)?;
-        self.inner.writer.run(1, move |batch| batch.finish(&target, &outcome)).await
+        let outcome = if outcome.response().is_some_and(|response| response.body().len() > LONG_BODY) {
+            // To write it and to pack it takes tens of milliseconds.
+            let outcome = outcome.clone();
+            let saved = tokio::task::spawn_blocking(move || SavedOutcome::new(&outcome)).await;
+            saved.map_err(|_| StoreError::new("the runtime is shutting down"))??
+        } else {
+            SavedOutcome::new(outcome)?
+        };
+        let finished = self.inner.write(1, move |batch| batch.finish(&target, &outcome)).await?;
+        if finished == Finished::WithWebhook {
+            self.inner.added.notify_one();
+        }
+        Ok(finished != Finished::NotOpen)
     }
 
     async fn insert(&self, new: NewPolls) -> Result<Inserted, StoreError> {
-        self.inner.writer.run(new.len(), move |batch| batch.create(&new)).await
+        self.inner.write(new.len(), move |batch| batch.create(&new)).await
     }
 
-    /// The answer for a poll that was not created because of an existing one.
-    async fn existing(&self, key: PollKey) -> Result<Creation, StoreError> {
-        match self.get(key.clone()).await? {
-            Some(present) => Ok(Creation::Exists(Box::new(present))),
-            None => {
-                Err(StoreError::new(format!("the poll {key} was forgotten while it was created; try again")))
-            }
-        }
+    /// The answers for polls that were not created because of existing ones, read together.
+    async fn existing(&self, keys: Vec<PollKey>) -> Vec<Result<Creation, StoreError>> {
+        let count = keys.len();
+        let path = self.inner.runner_lock.path().to_owned();
+        let read = move |file: &mut Snapshot<'_>| {
+            let found = keys.into_iter().map(|key| match file.get(&key) {
+                Ok(Some(present)) => Ok(Ok(Creation::Exists(Box::new(present)))),
+                Ok(None) => {
+                    let message = format!("the poll {key} was forgotten while it was created; try again");
+                    Ok(Err(StoreError::new(message)))
+                }
+                // What of one poll cannot be read concerns no other.
+                Err(ReadError::Content(message)) => {
+                    Ok(Err(StoreError::new(format!("cannot use {}: {message}", path.display()))))
+                }
+                Err(ReadError::Sealed(_, error)) => {
+                    Ok(Err(StoreError::new(format!("cannot read the poll in {}: {error}", path.display()))))
+                }
+                Err(error @ ReadError::Database(_)) => Err(error),
+            });
+            found.collect::<Result<Vec<_>, _>>()
+        };
+        self.inner.reader.run(read).await.unwrap_or_else(|error| vec![Err(error); count])
     }
 
     /// Takes the lock of the runner for this process, unless it has it already.
@@ -210,9 +384,9 @@ impl Store for SqliteStore {
     fn create(&self, poll: StoredPoll) -> BoxFuture<'_, Result<Creation, StoreError>> {
         Box::pin(async move {
             let mut new = NewPolls::default();
-            new.push(poll, |spec| self.stored_text(spec))?;
+            new.push(poll, |poll| self.stored_spec(&poll.key, &poll.spec))?;
             match self.insert(new).await?.present.pop() {
-                Some((_, key)) => self.existing(key).await,
+                Some((_, key)) => self.existing(vec![key]).await.pop().unwrap_or(Ok(Creation::Created)),
                 None => Ok(Creation::Created),
             }
         })
@@ -227,7 +401,7 @@ impl Store for SqliteStore {
             sorted.sort_by(|(_, one), (_, other)| one.key.cmp(&other.key));
             let (mut new, mut positions) = (NewPolls::default(), Vec::with_capacity(sorted.len()));
             for (position, poll) in sorted {
-                match new.push(poll, |spec| self.stored_text(spec)) {
+                match new.push(poll, |poll| self.stored_spec(&poll.key, &poll.spec)) {
                     Ok(()) => positions.push(position),
                     Err(error) => results[position] = Err(error),
                 }
@@ -237,8 +411,10 @@ impl Store for SqliteStore {
                     if let Some((first, last)) = ids {
                         self.inner.seen_ids().created(run, first, last);
                     }
-                    for (position, key) in present {
-                        results[positions[position]] = self.existing(key).await;
+                    let (present, keys): (Vec<_>, Vec<_>) = present.into_iter().unzip();
+                    let existing = if keys.is_empty() { Vec::new() } else { self.existing(keys).await };
+                    for (position, result) in present.into_iter().zip(existing) {
+                        results[positions[position]] = result;
                     }
                 }
                 Err(error) => {
@@ -261,12 +437,33 @@ impl Store for SqliteStore {
         })
     }
 
+    fn follow(&self, key: PollKey, url: Arc<str>) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            let named = key.clone();
+            match self.inner.write(1, move |batch| batch.follow(&named, &url)).await? {
+                true => Ok(()),
+                false => Err(StoreError::not_found(&key)),
+            }
+        })
+    }
+
+    fn outbox(&self) -> Option<Arc<dyn Outbox>> {
+        Some(Arc::new(self.clone()))
+    }
+
     fn begin_run(&self) -> BoxFuture<'_, Result<usize, StoreError>> {
         Box::pin(async move {
+            file::check_owner(self.inner.runner_lock.path())?;
             self.become_runner().await?;
-            let seal_key = self.inner.seal_key.clone();
-            self.inner.reader.run(move |file| file.check_seals(seal_key.as_ref())).await?;
-            self.inner.writer.run(1, |batch| batch.begin_run()).await?;
+            self.inner.sealed().clear();
+            let lock = self.inner.runner_lock.id().map(FileId::text).unwrap_or_default();
+            let (run, other) = self.inner.write(1, move |batch| batch.begin_run(&lock)).await?;
+            self.inner.runner_lock.begun(run);
+            if other {
+                // The file has another run now, so the other process stops at its next look.
+                let clock = SystemClock::new();
+                clock.sleep_until(clock.now() + 2 * LOOK).await;
+            }
             self.inner.seen_ids().begin_run();
             self.inner.settled.store(UNSETTLED, Ordering::Relaxed);
             self.count_open().await
@@ -288,6 +485,7 @@ impl Store for SqliteStore {
     fn changes(&self) -> BoxFuture<'_, Result<Changes, StoreError>> {
         Box::pin(async move {
             let inner = &self.inner;
+            inner.check_files()?;
             let (range, settled) = (inner.seen_ids().next(), inner.settled.load(Ordering::Relaxed));
             let look = move |rows: &mut Rows| {
                 // Read before the polls: a change in between is read twice instead of never.
@@ -300,12 +498,14 @@ impl Store for SqliteStore {
             let Some((version, loaded, cancelling)) = inner.reader.run_on(look).await? else {
                 return Ok(Changes::default());
             };
-            let open = self.loaded(range, loaded).await?;
+            let mut open = self.loaded(range, loaded).await?;
+            let mut cancelling = cancelling;
+            open.unreadable.extend(self.cancel_sealed(&mut cancelling).await?);
             // A poll to cancel may not have been started by the engine yet; it is reported until it has ended.
             if open.last && cancelling.is_empty() {
                 inner.settled.store(version, Ordering::Relaxed);
             }
-            Ok(Changes { open, cancelling })
+            Ok(Changes { open, cancelling, ..Changes::default() })
         })
     }
 
@@ -318,7 +518,7 @@ impl Store for SqliteStore {
     }
 
     fn forget(&self, key: PollKey) -> BoxFuture<'_, Result<bool, StoreError>> {
-        Box::pin(self.inner.writer.run(1, move |batch| batch.forget(&key)))
+        Box::pin(self.inner.write(1, move |batch| batch.forget(&key)))
     }
 
     fn purge(&self, keep: Retention) -> BoxFuture<'_, Result<usize, StoreError>> {
@@ -328,7 +528,7 @@ impl Store for SqliteStore {
                 usize::MAX => 0,
                 most => self.inner.reader.run(|file| file.count(false)).await?.saturating_sub(most),
             };
-            self.inner.writer.run(1, move |batch| batch.purge(since, excess)).await
+            self.inner.write(1, move |batch| batch.purge(since, excess)).await
         })
     }
 
@@ -339,7 +539,7 @@ impl Store for SqliteStore {
                 .map(|(key, attempts)| serde_json::to_string(&attempts).map(|text| (key, text)))
                 .collect::<Result<Vec<_>, _>>()
                 .map_err(|error| StoreError::with_source("attempts cannot be written as JSON", error))?;
-            self.inner.writer.run(1, move |batch| batch.note(&attempts)).await
+            self.inner.write(1, move |batch| batch.note(&attempts)).await
         })
     }
 }

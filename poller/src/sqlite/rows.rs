@@ -2,23 +2,28 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::{Connection, Row, params};
 
+use super::packed;
 use super::seen_ids::IdRange;
 use crate::clock::Timestamp;
-use crate::job::{PollSpec, SpecError, StoredSpecs};
+use crate::job::{PollSpec, SpecError, StoredSpecs, has_secrets};
 use crate::key::PollKey;
 use crate::outcome::{Attempt, FailureReason, Outcome, OutcomeKind};
-use crate::seal::SealKey;
-use crate::store::{StoredPoll, outcome_without_request};
+use crate::seal::{Binding, SealKey, key_of};
+use crate::secret::SecretError;
+use crate::store::{FoundPoll, StoredPoll, outcome_without_request};
 
 /// The failure of a read.
 #[derive(Debug)]
 pub(super) enum ReadError {
     Database(rusqlite::Error),
-    /// A row has content that this version, or this seal key, cannot read.
+    /// A row has content that this version cannot read.
     Content(String),
+    /// The secrets of a poll are sealed with a key that was not given: its id, and the error.
+    Sealed(String, SecretError),
 }
 
 impl From<rusqlite::Error> for ReadError {
@@ -33,6 +38,8 @@ pub(super) struct Loaded {
     pub(super) open: Vec<StoredPoll>,
     /// Polls that cannot be read, by their row ids, with the outcome that says so.
     pub(super) unreadable: Vec<(i64, PollKey, Outcome)>,
+    /// Polls whose secrets cannot be opened, by their row ids, with the id of the key.
+    pub(super) sealed: Vec<(i64, PollKey, String)>,
     /// The row id of the last poll in the page.
     pub(super) last: i64,
     /// The number of polls in the page.
@@ -47,7 +54,8 @@ pub(super) struct Rows {
 }
 
 /// The columns of a poll without its outcome.
-const COLUMNS: &str = "id, scope, key, url, spec, created_at, run, restarts, ended_at IS NULL, begun";
+const COLUMNS: &str = "id, scope, key, url, spec, created_at, run, restarts, ended_at IS NULL, \
+     (SELECT max(begun) FROM runs), (SELECT url FROM followed WHERE poll = polls.id), first_after";
 
 /// A row before its spec is read.
 struct Raw<'r> {
@@ -56,16 +64,19 @@ struct Raw<'r> {
     url: &'r str,
     spec: i64,
     created_at: Timestamp,
+    first_after: Duration,
     restarts: u32,
     is_open: bool,
+    followed: Option<Arc<str>>,
     /// Whether the name is valid UTF-8 and thus the stored one.
     is_named: bool,
 }
 
 impl<'r> Raw<'r> {
     fn read(row: &'r Row<'_>) -> rusqlite::Result<Self> {
-        let (run, before, is_open, begun): (i64, i64, bool, i64) =
-            (row.get(6)?, row.get(7)?, row.get(8)?, row.get(9)?);
+        let (run, before, is_open): (i64, i64, bool) = (row.get(6)?, row.get(7)?, row.get(8)?);
+        // Missing in a damaged file.
+        let begun = row.get::<_, Option<i64>>(9)?.unwrap_or(run);
         let (scope, key) = (lossy(row, 1)?, lossy(row, 2)?);
         Ok(Self {
             id: row.get(0)?,
@@ -75,8 +86,11 @@ impl<'r> Raw<'r> {
             url: row.get_ref(3)?.as_str().unwrap_or_default(),
             spec: row.get(4)?,
             created_at: timestamp(row.get(5)?),
+            first_after: Duration::from_micros(u64::try_from(row.get::<_, i64>(11)?).unwrap_or(0)),
             restarts: restarts(before, run, begun, is_open),
             is_open,
+            // A text that is not UTF-8 is in a damaged file; the poll then asks its own URL.
+            followed: row.get_ref(10)?.as_str().ok().map(Into::into),
         })
     }
 }
@@ -92,13 +106,17 @@ pub(super) fn timestamp(micros: i64) -> Timestamp {
 }
 
 /// A name. In a damaged file it may not be UTF-8, and the poll must be reported all the same.
-fn lossy<'r>(row: &'r Row<'_>, column: usize) -> rusqlite::Result<Cow<'r, str>> {
+pub(super) fn lossy<'r>(row: &'r Row<'_>, column: usize) -> rusqlite::Result<Cow<'r, str>> {
     Ok(String::from_utf8_lossy(row.get_ref(column)?.as_bytes()?))
 }
 
 impl Rows {
     pub(super) fn new(connection: Connection, seal_key: Option<SealKey>) -> Self {
         Self { connection, specs: StoredSpecs::new(seal_key) }
+    }
+
+    pub(super) const fn connection(&self) -> &Connection {
+        &self.connection
     }
 
     /// A number that changes with every commit of another connection. Reading it touches no page of the file, only the
@@ -128,7 +146,7 @@ impl Snapshot<'_> {
     pub(super) fn get(&mut self, key: &PollKey) -> Result<Option<StoredPoll>, ReadError> {
         let mut statement = self
             .connection
-            .prepare_cached(&format!("SELECT {COLUMNS} FROM polls, runs WHERE scope = ?1 AND key = ?2"))?;
+            .prepare_cached(&format!("SELECT {COLUMNS} FROM polls WHERE scope = ?1 AND key = ?2"))?;
         let mut rows = statement.query(params![key.scope(), key.key()])?;
         match rows.next()? {
             Some(row) => Ok(Some(self.poll(Raw::read(row)?)?)),
@@ -136,10 +154,22 @@ impl Snapshot<'_> {
         }
     }
 
+    /// The poll without its outcome.
+    pub(super) fn find(&mut self, key: &PollKey) -> Result<Option<FoundPoll>, ReadError> {
+        let mut statement = self
+            .connection
+            .prepare_cached(&format!("SELECT {COLUMNS} FROM polls WHERE scope = ?1 AND key = ?2"))?;
+        let mut rows = statement.query(params![key.scope(), key.key()])?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        let Raw { id, url, spec, created_at, is_open, .. } = Raw::read(row)?;
+        let spec = self.spec(id, key, spec, url).map_err(|error| error.of("spec", key))?;
+        Ok(Some(FoundPoll { spec, created_at, ended: !is_open }))
+    }
+
     pub(super) fn list(&mut self) -> Result<Vec<StoredPoll>, ReadError> {
         let mut statement = self
             .connection
-            .prepare_cached(&format!("SELECT {COLUMNS} FROM polls, runs ORDER BY created_at, scope, key"))?;
+            .prepare_cached(&format!("SELECT {COLUMNS} FROM polls ORDER BY created_at, scope, key"))?;
         let mut rows = statement.query([])?;
         let mut polls = Vec::new();
         while let Some(row) = rows.next()? {
@@ -151,7 +181,7 @@ impl Snapshot<'_> {
     /// The first `most` open polls in a range of row ids. A poll that cannot be read gets an outcome that says so.
     pub(super) fn open_in(&mut self, range: IdRange, most: usize) -> Result<Loaded, ReadError> {
         let mut statement = self.connection.prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM polls, runs WHERE ended_at IS NULL AND id > ?1 AND id < ?2 ORDER BY id LIMIT ?3"
+            "SELECT {COLUMNS} FROM polls WHERE ended_at IS NULL AND id > ?1 AND id < ?2 ORDER BY id LIMIT ?3"
         ))?;
         let most = i64::try_from(most).unwrap_or(i64::MAX);
         let mut rows = statement.query(params![range.after, range.before, most])?;
@@ -166,6 +196,7 @@ impl Snapshot<'_> {
                 Err(ReadError::Content(message)) => {
                     loaded.unreadable.push((id, key, unreadable(message, created_at, restarts)));
                 }
+                Err(ReadError::Sealed(seal_key, _)) => loaded.sealed.push((id, key, seal_key)),
                 Err(error) => return Err(error),
             }
         }
@@ -176,8 +207,7 @@ impl Snapshot<'_> {
     pub(super) fn cancelling(&self) -> Result<Vec<PollKey>, ReadError> {
         let mut statement =
             self.connection.prepare_cached("SELECT scope, key FROM polls WHERE cancelling ORDER BY id")?;
-        let keys = statement
-            .query_map([], |row| Ok(PollKey::new(row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+        let keys = statement.query_map([], |row| Ok(PollKey::new(lossy(row, 0)?, lossy(row, 1)?)))?;
         Ok(keys.collect::<rusqlite::Result<_>>()?)
     }
 
@@ -202,35 +232,18 @@ impl Snapshot<'_> {
             .map_err(|error| ReadError::Content(error.to_string()).of("attempts", key))
     }
 
-    /// Checks that the key can open the secrets of all open polls. With a wrong key it is better to run nothing than to end
-    /// polls as failed that the right key could run.
-    pub(super) fn check_seals(&self, seal_key: Option<&SealKey>) -> Result<(), ReadError> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT text FROM specs WHERE instr(text, '\"$sealed\"') \
-             AND id IN (SELECT spec FROM polls WHERE ended_at IS NULL)",
-        )?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            let text = row.get_ref(0)?.as_str().unwrap_or_default();
-            SealKey::check(seal_key, text).map_err(|error| {
-                ReadError::Content(format!("the secrets of its polls cannot be opened: {error}"))
-            })?;
-        }
-        Ok(())
-    }
-
     fn poll(&mut self, raw: Raw<'_>) -> Result<StoredPoll, ReadError> {
-        let Raw { id, key, url, spec, created_at, restarts, is_open, is_named } = raw;
+        let Raw { id, key, url, spec, created_at, first_after, restarts, is_open, followed, is_named } = raw;
         if !is_named {
             return Err(ReadError::Content("it is not UTF-8".to_owned()).of("name", &key));
         }
-        let spec = self.spec(spec, url).map_err(|error| error.of("spec", &key))?;
+        let spec = self.spec(id, &key, spec, url).map_err(|error| error.of("spec", &key))?;
         let outcome =
             if is_open { None } else { Some(self.outcome(id).map_err(|error| error.of("outcome", &key))?) };
-        Ok(StoredPoll { key, spec, created_at, restarts, outcome })
+        Ok(StoredPoll { key, spec, created_at, first_after, restarts, followed, outcome })
     }
 
-    fn spec(&mut self, number: i64, url: &str) -> Result<PollSpec, ReadError> {
+    fn spec(&mut self, poll: i64, key: &PollKey, number: i64, url: &str) -> Result<PollSpec, ReadError> {
         let content = |error: SpecError| ReadError::Content(error.to_string());
         if let Some(known) = self.specs.get(number, url) {
             return known.map_err(content);
@@ -240,8 +253,30 @@ impl Snapshot<'_> {
         let Some(row) = rows.next()? else {
             return Err(ReadError::Content("it is missing".to_owned()));
         };
-        let text = row.get_ref(0)?.as_str().map_err(|_| ReadError::Content("it is not UTF-8".to_owned()))?;
-        self.specs.read(number, url, text).map_err(content)
+        let not_utf8 = |what: &str| ReadError::Content(format!("{what} not UTF-8"));
+        let text = row.get_ref(0)?.as_str().map_err(|_| not_utf8("it is"))?;
+        if !has_secrets(text) {
+            return self.specs.read(number, url, text).map_err(content);
+        }
+        let mut statement = self.connection.prepare_cached("SELECT sealed FROM seals WHERE poll = ?1")?;
+        let mut rows = statement.query([poll])?;
+        let sealed = match rows.next()? {
+            Some(row) => Some(row.get_ref(0)?.as_str().map_err(|_| not_utf8("its sealed secrets are"))?),
+            None => None,
+        };
+        match (key_of(sealed, text), sealed) {
+            (Some(id), _) if !self.specs.has_key(id) => {
+                Err(ReadError::Sealed(id.to_owned(), self.specs.lacks_key(id)))
+            }
+            (_, Some(sealed)) => {
+                self.specs.read_sealed(number, sealed, Binding { poll: key, url, text }).map_err(content)
+            }
+            (Some(_), None) => Err(ReadError::Content(
+                "its secrets were sealed by an earlier version, and are sealed anew when the file is opened for writing"
+                    .to_owned(),
+            )),
+            (None, None) => Err(ReadError::Content("its sealed secrets are missing".to_owned())),
+        }
     }
 
     fn outcome(&self, poll: i64) -> Result<Arc<Outcome>, ReadError> {
@@ -251,7 +286,8 @@ impl Snapshot<'_> {
             return Err(ReadError::Content("it is missing".to_owned()));
         };
         let text = row.get_ref(0)?.as_bytes().map_err(rusqlite::Error::from)?;
-        serde_json::from_slice(text).map(Arc::new).map_err(|error| ReadError::Content(error.to_string()))
+        let text = packed::unpack(text).map_err(ReadError::Content)?;
+        serde_json::from_slice(&text).map(Arc::new).map_err(|error| ReadError::Content(error.to_string()))
     }
 }
 
@@ -262,7 +298,7 @@ impl ReadError {
             Self::Content(message) => {
                 Self::Content(format!("the {what} of the poll {key} cannot be read: {message}"))
             }
-            database => database,
+            other => other,
         }
     }
 }

@@ -4,8 +4,12 @@
 //! answer, not an error. An error of the database rolls the whole transaction back, and all its callers get the error: no
 //! caller gets a success that was not synced.
 //!
+//! Before the commit, and again before the answers, the writer checks that the file is still where it was opened: what is
+//! written to a file that was moved away is no acknowledgement.
+//!
 //! The writer's connection closes after the reader's. The last connection to close merges the log into the file and removes
-//! it; two connections that close at the same moment would both leave it.
+//! it; two connections that close at the same moment would both leave it. A file that says that it [needs its
+//! log](super::file::needs_log) is merged only together with that note, and not while another process runs it.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak, mpsc};
@@ -15,8 +19,10 @@ use tokio::sync::{oneshot, watch};
 
 use super::batch::Batch;
 use super::errors::{Action, failure};
+use super::file;
+use super::identity::{OpenedFiles, beside};
 use super::rows::{ReadError, Rows, Snapshot};
-use super::runner_lock::RunnerLock;
+use super::runner_lock::{LOCK, LockFile, RunnerLock};
 use crate::store::StoreError;
 
 /// About the largest number of polls in one transaction: enough to share a sync, and few enough that the first caller does
@@ -67,6 +73,7 @@ impl Writer {
     /// The thread holds the lock weakly: the lock ends with the store, and another process can then run the file at once.
     pub(super) fn spawn(
         mut connection: Connection,
+        files: OpenedFiles,
         runner_lock: &Arc<RunnerLock>,
         close_after: CloseAfter,
     ) -> Result<Self, StoreError> {
@@ -83,11 +90,18 @@ impl Writer {
                     polls += more;
                     changes.push(next);
                 }
-                let committed = commit(&mut connection, &mut changes, &runner_lock)
-                    .map_err(|error| failure(Action::Write, &shown, error));
+                let committed = commit(&mut connection, &mut changes, &files, &runner_lock)
+                    .map_err(|error| match error {
+                        WriteError::Database(error) => failure(Action::Write, &shown, error),
+                        WriteError::Fenced(error) => error,
+                    })
+                    .and_then(|()| files.check());
                 changes.into_iter().for_each(|change| change.answer(committed.clone()));
             }
             close_after.wait();
+            // A failure leaves the log beside the file, which is complete as well.
+            let merge = files.check().is_ok() && prepare_merge(&connection, &shown).unwrap_or(false);
+            let _ = file::merge_at_close(&connection, merge);
             drop(connection);
             drop(open);
         })?;
@@ -113,18 +127,55 @@ impl Writer {
     }
 }
 
+enum WriteError {
+    Database(rusqlite::Error),
+    /// Another process runs the file, although this one took itself for the runner, or the file is no longer where it was opened.
+    Fenced(StoreError),
+}
+
+impl From<rusqlite::Error> for WriteError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
 fn commit(
     connection: &mut Connection,
     changes: &mut [Box<dyn Change>],
+    files: &OpenedFiles,
     runner_lock: &Weak<RunnerLock>,
-) -> rusqlite::Result<()> {
+) -> Result<(), WriteError> {
+    // What is written to a log whose index was removed would overwrite what others wrote.
+    files.check().map_err(WriteError::Fenced)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut batch = Batch::new(&transaction, runner_lock);
+    let mut batch = Batch::begin(&transaction, runner_lock)?;
+    if let Some(lock) = runner_lock.upgrade() {
+        lock.check(Some(batch.begun())).map_err(WriteError::Fenced)?;
+    }
     for change in changes {
         change.apply(&mut batch)?;
     }
-    batch.complete()?;
-    transaction.commit()
+    let noted = batch.complete()?;
+    transaction.commit()?;
+    if noted {
+        file::checkpoint(connection)?;
+    }
+    Ok(())
+}
+
+/// Removes the note that the file needs its log, unless another process runs the file. Returns whether closing the
+/// connection may merge the log.
+///
+/// A process that begins to run the file meanwhile makes the note again with its next change.
+fn prepare_merge(connection: &Connection, path: &Path) -> Result<bool, StoreError> {
+    if LockFile::find(path, &beside(path, LOCK))?.is_some() {
+        return Ok(false);
+    }
+    let failed = |error| failure(Action::Write, path, error);
+    if file::needs_log(connection).map_err(failed)? {
+        connection.execute("UPDATE runs SET needs_log = 0", []).map_err(failed)?;
+    }
+    Ok(true)
 }
 
 /// Held while a connection is open.
@@ -194,6 +245,9 @@ impl Reader {
             Err(ReadError::Database(error)) => Err(failure(Action::Read, &self.path, error)),
             Err(ReadError::Content(message)) => {
                 Err(StoreError::new(format!("cannot use {}: {message}", self.path.display())))
+            }
+            Err(ReadError::Sealed(_, error)) => {
+                Err(StoreError::new(format!("cannot read the poll in {}: {error}", self.path.display())))
             }
         }
     }

@@ -54,6 +54,14 @@ fn a_spec_of_the_documentation_of_trigger_dev_keeps_its_meaning() {
 }
 
 #[test]
+fn header_names_in_references_ignore_case() {
+    let text = r#"{"url": "https://a.test", "responseFilter": {"headers": {"X-Left": {"$eq": {"$ref": "/X-Limit"}}}}}"#;
+    let headers = PollSpec::parse(text).unwrap().response_filter().headers.clone().unwrap();
+    assert!(headers.matches(&serde_json::json!({"x-left": "5", "x-limit": "5"})));
+    assert!(!headers.matches(&serde_json::json!({"x-left": "4", "x-limit": "5"})));
+}
+
+#[test]
 fn bad_specs_give_errors_that_name_field_value_and_expectation() {
     for (name, text) in corpus("bad") {
         let error: SpecError = match PollSpec::parse(&text) {

@@ -210,7 +210,7 @@ async fn traces_use_the_names_of_the_semantic_conventions() {
         r#"next.why="retry""#,
     ]);
     has(&["DEBUG poller: attempt ended ", r#"error.type="connect""#]);
-    has(&["DEBUG poller: the server asked for patience", r#"poll.key="matching""#, "until="]);
+    has(&["DEBUG poller: the server asked to wait", r#"poll.key="matching""#, "until="]);
     has(&[" WARN poller: the store failed ", r#"operation="finish""#, "error=the disk is full"]);
     has(&["DEBUG poller: the store failed again ", r#"operation="finish""#]);
     has(&[" INFO poller: the store works again ", r#"operation="finish""#]);

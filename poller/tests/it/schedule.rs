@@ -248,19 +248,137 @@ async fn the_failure_filter_is_checked_first() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_response_filter_any_2xx_is_enough() {
-    let world = World::sequence([|| Reply::json(404, "{}"), || Reply::json(204, "")]);
+async fn without_a_response_filter_any_2xx_but_202_is_enough() {
+    let world =
+        World::sequence([|| Reply::json(404, "{}"), || Reply::json(202, "{}"), || Reply::json(204, "")]);
     let spec = poller::PollSpec::parse(r#"{"url": "https://api.example.com/job"}"#).unwrap();
     let outcome = run(&world, spec).await;
-    assert_eq!((outcome.name(), world.times()), ("matched", vec![0, 10_000]));
+    assert_eq!((outcome.name(), world.times()), ("matched", vec![0, 10_000, 20_000]));
+    let notes: Vec<_> = outcome.history.iter().filter_map(|attempt| attempt.note.as_deref()).collect();
+    assert_eq!(
+        notes,
+        [
+            "HTTP status is 404, expected 2xx other than 202",
+            "HTTP status is 202, expected 2xx other than 202"
+        ]
+    );
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_empty_response_filter_accepts_every_response() {
-    let world = World::sequence([|| Reply::json(500, "oops")]);
-    let spec =
-        poller::PollSpec::parse(r#"{"url": "https://api.example.com/job", "responseFilter": {}}"#).unwrap();
-    let outcome = run(&world, spec).await;
-    assert_eq!(outcome.response().unwrap().body(), "oops");
+async fn growing_gaps_are_a_grid_of_their_own_that_a_restart_keeps() {
+    let interval = json!({"from": 2, "to": 9, "factor": 1.5});
+    let members = json!({"interval": interval, "timeout": 40});
+    let world = World::sequence([pending]);
+    assert_eq!(run(&world, spec(members.clone())).await.name(), "timed out");
+    let grid = [0, 2000, 5000, 9500, 16_250, 25_250, 34_250];
+    assert_eq!(world.times(), grid, "gaps of 2, 3, 4.5, 6.75 and then 9 s");
+
+    let store = poller::MemoryStore::new();
+    let world = World::sequence([pending]);
+    let before = world.poller().store(store.clone()).build().await.unwrap();
+    before.submit("job", spec(members.clone())).await.unwrap();
+    world.sleep_until(Duration::from_secs(6)).await;
+    before.shutdown().await;
+    world.sleep_until(Duration::from_secs(12)).await;
+    let after = world.poller().store(store).build().await.unwrap();
+    after.submit("job", spec(members.clone())).await.unwrap().outcome().await.unwrap();
+    assert_eq!(world.times(), [0, 2000, 5000, 16_250, 25_250, 34_250]);
+
+    // A slow response skips ticks; a hint that ends up to a tenth of the gap after a tick delays it.
+    let world = World::new(|number, _| match number {
+        0 => pending().after(Duration::from_millis(5100)),
+        1 => pending().header("retry-after-ms", "7400"),
+        _ => pending(),
+    });
+    run(&world, spec(members)).await;
+    assert_eq!(world.times(), [0, 9500, 16_900, 25_250, 34_250]);
+}
+
+#[test]
+fn an_interval_of_growing_gaps_is_checked_gap_by_gap() {
+    let parse = |interval: serde_json::Value| {
+        let text = json!({"url": "https://api.example.com", "interval": interval}).to_string();
+        poller::PollSpec::parse(&text).map_err(|error| error.to_string())
+    };
+    for (interval, messages) in [
+        (json!({"from": 1, "to": 30}), &["/interval/from: found 1 s, expected 10 s to 300 s"][..]),
+        (json!({"from": 10, "to": 600}), &["/interval/to: found 600 s, expected 10 s to 300 s"]),
+        (json!({"from": 30, "to": 10}), &["/interval/to: found 10, expected at least 30 s"]),
+        (
+            json!({"from": 10, "to": 30, "factor": 1}),
+            &["/interval/factor: found 1, expected a number from 1.01 to 100"],
+        ),
+        (json!({"from": 10}), &["/interval: the member \"to\" is missing"]),
+        (json!({"from": 10, "to": 20, "worth": 2}), &["\"worth\""]),
+        (
+            json!("10s"),
+            &["/interval: found \"10s\", expected a number of seconds, 10 s to 300 s, or an object"],
+        ),
+    ] {
+        let error = parse(interval.clone()).unwrap_err();
+        assert!(messages.iter().all(|message| error.contains(message)), "{interval}: {error}");
+    }
+    let spec = parse(json!({"from": 10, "to": 30})).unwrap();
+    assert_eq!(spec.to_value()["interval"], json!({"from": 10, "to": 30, "factor": 1.5}));
+    assert_eq!(spec, parse(json!({"factor": 1.5, "to": 30.0, "from": 10})).unwrap());
+    assert_eq!(parse(json!({"from": 10, "to": 10})).unwrap(), parse(json!(10)).unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn retry_rules_name_kinds_of_errors_beside_statuses() {
+    let world = World::sequence([
+        || Reply::error(FetchError::new(FetchErrorKind::Reset, "connection reset")),
+        || Reply::error(FetchError::new(FetchErrorKind::Reset, "connection reset")),
+        || Reply::error(FetchError::new(FetchErrorKind::Reset, "connection reset")),
+        || Reply::error(FetchError::new(FetchErrorKind::Connect, "connection refused")),
+        || Reply::json(503, ""),
+        || Reply::Never,
+        success,
+    ]);
+    let backoff = |limit: u32, delay: u32| json!({"strategy": "backoff", "limit": limit, "minTimeoutInMs": delay, "factor": 2, "randomize": false});
+    let retry = json!({"503, reset": backoff(3, 1000), "timeout": backoff(2, 4000)});
+    let members =
+        json!({"interval": 10, "timeout": 100, "retry": retry, "requestTimeout": {"durationInMs": 500}});
+    let outcome = run(&world, spec(members)).await;
+    // Two retries of the reset, the grid, no rule for refused connections, a retry of the 503, one of the timeout.
+    assert_eq!(world.times(), [0, 1000, 3000, 10_000, 20_000, 21_000, 25_500]);
     assert_eq!(outcome.name(), "matched");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_that_a_retry_rule_names_is_not_hopeless() {
+    let world =
+        World::sequence([|| Reply::error(FetchError::new(FetchErrorKind::NoSuchHost, "no such host"))]);
+    let retry = json!({"no-such-host": {"strategy": "backoff", "limit": 2, "minTimeoutInMs": 1000}});
+    assert_eq!(
+        run(&world, spec(json!({"interval": 10, "timeout": 100, "retry": retry}))).await.name(),
+        "timed out"
+    );
+}
+
+#[test]
+fn rules_for_errors_are_checked() {
+    for (name, rule, message) in [
+        ("resett", json!({"strategy": "backoff"}), "did you mean \"reset\"?"),
+        ("refused", json!({"strategy": "backoff"}), "kinds of errors are connect, no-such-host"),
+        (
+            "reset",
+            json!({"strategy": "headers", "resetHeader": "x-reset"}),
+            "the strategy \"headers\" cannot be judged",
+        ),
+        (
+            "503,reset",
+            json!({"strategy": "backoff", "bodyFilter": {"a": 1}}),
+            "so \"bodyFilter\" cannot be judged",
+        ),
+        ("5o3", json!({"strategy": "backoff"}), "5o3"),
+    ] {
+        let text = json!({"url": "https://api.example.com", "retry": {name: rule}}).to_string();
+        let error = poller::PollSpec::parse(&text).unwrap_err().to_string();
+        assert!(error.contains(message), "{name}: {error}");
+    }
+    let text = r#"{"url": "https://a.test", "retry": {"503,reset": {"strategy": "backoff"}}}"#;
+    let one: poller::PollSpec = text.parse().unwrap();
+    assert!(one.to_value()["retry"].get("503,reset").is_some());
+    assert_eq!(one, one.to_value().to_string().parse().unwrap());
 }

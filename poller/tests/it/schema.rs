@@ -65,39 +65,51 @@ fn the_canonical_form_of_good_specs_is_accepted() {
     }
 }
 
-/// The table of members for `docs/spec.md`.
-fn members_table(schema: &Value) -> String {
-    let mut table = "| member | meaning | default | bounds |\n| --- | --- | --- | --- |\n".to_owned();
-    for (name, member) in schema["properties"].as_object().unwrap() {
+/// A table of members for `docs/spec.md`.
+fn members_table(kind: &str, members: &Value) -> String {
+    let mut table = format!("| {kind} | meaning | default | bounds |\n| --- | --- | --- | --- |\n");
+    for (name, member) in members.as_object().unwrap() {
         let default = member.get("default").map_or("–".to_owned(), |default| format!("`{default}`"));
-        let bounds: Vec<String> = [("minimum", "from"), ("maximum", "to"), ("maxLength", "at most")]
-            .iter()
-            .filter_map(|(keyword, word)| Some(format!("{word} {}", member.get(*keyword)?)))
-            .collect();
+        let bounds: Vec<String> =
+            [("minimum", "from", ""), ("maximum", "to", ""), ("maxLength", "at most", " bytes")]
+                .iter()
+                .filter_map(|(keyword, word, unit)| {
+                    // Without the point of a whole number.
+                    Some(format!("{word} {}{unit}", member.get(*keyword)?.as_f64().unwrap()))
+                })
+                .collect();
         let description = member["description"].as_str().unwrap();
         table.push_str(&format!("| `{name}` | {description} | {default} | {} |\n", bounds.join(" ")));
     }
     table
 }
 
-/// Run with `UPDATE_SCHEMAS=1` to write the table anew.
+/// The page with this table between its two markers.
+fn with_table(page: &str, name: &str, table: &str) -> String {
+    let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
+    let (before, rest) = page.split_once(&begin).unwrap();
+    let (_, after) = rest.split_once(&end).unwrap();
+    format!("{before}{begin}{table}{end}{after}")
+}
+
+/// Run with `UPDATE_SCHEMAS=1` to write the tables anew.
 #[test]
 fn the_reference_has_every_member_and_its_examples_are_read() {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/spec.md");
     let page = std::fs::read_to_string(&path).unwrap();
-    let (before, rest) = page.split_once("<!-- members -->\n").unwrap();
-    let (_, after) = rest.split_once("<!-- /members -->").unwrap();
     let schema = spec_schema(&Limits::default());
-    let table = members_table(&schema);
-    let generated = format!("{before}<!-- members -->\n{table}<!-- /members -->{after}");
+    let options = &schema["$defs"]["retryOptions"]["properties"];
+    let generated = with_table(&page, "members", &members_table("member", &schema["properties"]));
+    let generated = with_table(&generated, "options", &members_table("option", options));
     if std::env::var_os("UPDATE_SCHEMAS").is_some() {
         std::fs::write(&path, &generated).unwrap();
     }
     let committed = std::fs::read_to_string(&path).unwrap();
     assert!(
         committed == generated,
-        "the table is out of date; run UPDATE_SCHEMAS=1 cargo test -p poller schema"
+        "a table is out of date; run UPDATE_SCHEMAS=1 cargo test -p poller schema"
     );
+    let (_, after) = page.split_once("<!-- /members -->").unwrap();
     let examples: Vec<&str> =
         page.split("```json\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
     for example in &examples {

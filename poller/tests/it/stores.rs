@@ -1,28 +1,39 @@
 //! The conformance suite: every store passes it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use poller::PollKey;
-use poller::store::{Creation, Retention, Store, StoreAdmin, StoredPoll};
+use poller::store::{Creation, Cursor, Retention, Selection, Store, StoreAdmin, StoredPoll};
 use poller::{Limits, MemoryStore, Outcome, PollSpec, SpecOptions, SqliteStore, Timestamp};
 use tempfile::TempDir;
 
 use crate::world::{Reply, World};
 
 /// A store under test, with its folder.
-struct Subject {
-    name: &'static str,
-    store: Arc<dyn StoreAdmin>,
+pub(crate) struct Subject {
+    pub(crate) name: &'static str,
+    pub(crate) store: Arc<dyn StoreAdmin>,
     _folder: Option<TempDir>,
 }
 
-fn subjects() -> Vec<Subject> {
+/// All stores. Those that need a server are in it if this machine has one.
+pub(crate) async fn subjects() -> Vec<Subject> {
     let folder = tempfile::tempdir().unwrap();
     let sqlite = SqliteStore::open(folder.path().join("polls.db")).unwrap();
-    vec![
+    #[cfg_attr(not(feature = "postgres"), expect(unused_mut, reason = "the others come with a feature"))]
+    let mut subjects = vec![
         Subject { name: "memory", store: Arc::new(MemoryStore::new()), _folder: None },
         Subject { name: "sqlite", store: Arc::new(sqlite), _folder: Some(folder) },
-    ]
+    ];
+    #[cfg(feature = "postgres")]
+    if let Some(server) = test_support::postgres::shared("the conformance suite on PostgreSQL") {
+        for (name, shards) in [("postgres", 4096), ("postgres, one shard", 1)] {
+            let options = poller::PostgresOptions::parse(&server.database()).unwrap().with_shards(shards);
+            subjects.push(Subject { name, store: Arc::new(options.connect().await.unwrap()), _folder: None });
+        }
+    }
+    subjects
 }
 
 pub(crate) fn key(name: &str) -> PollKey {
@@ -53,7 +64,7 @@ pub(crate) async fn outcome(body: &'static [u8]) -> Arc<Outcome> {
 
 #[tokio::test(start_paused = true)]
 async fn a_key_is_created_once() {
-    for Subject { name, store, .. } in subjects() {
+    for Subject { name, store, .. } in subjects().await {
         assert!(matches!(store.create(poll("a", 1)).await.unwrap(), Creation::Created), "{name}");
         let Creation::Exists(present) = store.create(poll("a", 2)).await.unwrap() else { panic!("{name}") };
         assert_eq!(present.created_at, Timestamp::from_micros(1_000_000), "{name}: the first stays");
@@ -65,7 +76,7 @@ async fn a_key_is_created_once() {
 
 #[tokio::test]
 async fn a_batch_creates_the_new_polls_and_reports_the_existing_ones() {
-    for Subject { name, store, .. } in subjects() {
+    for Subject { name, store, .. } in subjects().await {
         for present in ["p00", "p40", "p99"] {
             store.create(poll(present, 1)).await.unwrap();
         }
@@ -92,7 +103,7 @@ async fn a_batch_creates_the_new_polls_and_reports_the_existing_ones() {
 
 #[tokio::test]
 async fn concurrent_creates_of_one_key_create_one_poll() {
-    for Subject { name, store, .. } in subjects() {
+    for Subject { name, store, .. } in subjects().await {
         let tries = (0..100).map(|second| {
             let store = Arc::clone(&store);
             tokio::spawn(async move {
@@ -110,7 +121,7 @@ async fn concurrent_creates_of_one_key_create_one_poll() {
 #[tokio::test(start_paused = true)]
 async fn an_outcome_is_kept_to_the_byte_and_never_changes() {
     for body in [&b"{\"n\": 1.0,\n\"n\":12345678901234567890123}"[..], b"<html>", b"\xff\xfe", b"", b"null"] {
-        for Subject { name, store, .. } in subjects() {
+        for Subject { name, store, .. } in subjects().await {
             store.create(poll("a", 1)).await.unwrap();
             let first = outcome(body).await;
             assert_eq!(first.response().unwrap().body(), body);
@@ -124,7 +135,7 @@ async fn an_outcome_is_kept_to_the_byte_and_never_changes() {
 
 #[tokio::test(start_paused = true)]
 async fn a_missing_poll_is_reported() {
-    for Subject { name, store, .. } in subjects() {
+    for Subject { name, store, .. } in subjects().await {
         assert!(store.get(key("a")).await.unwrap().is_none(), "{name}");
         assert!(!store.forget(key("a")).await.unwrap(), "{name}");
         let error = store.finish(key("a"), outcome(b"1").await).await.unwrap_err();
@@ -133,8 +144,32 @@ async fn a_missing_poll_is_reported() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_url_that_an_open_poll_follows_is_kept() {
+    for Subject { name, store, .. } in subjects().await {
+        for other in ["a", "b"] {
+            store.create(poll(other, 1)).await.unwrap();
+        }
+        assert!(store.follow(key("missing"), "https://a.test/1".into()).await.is_err(), "{name}");
+        store.follow(key("a"), "https://a.test/1".into()).await.unwrap();
+        store.follow(key("a"), "https://a.test/2".into()).await.unwrap();
+        let followed = |poll: StoredPoll| poll.followed.as_deref().map(str::to_owned);
+        let a = store.get(key("a")).await.unwrap().unwrap();
+        assert_eq!(followed(a), Some("https://a.test/2".to_owned()), "{name}: the last one");
+        store.begin_run().await.unwrap();
+        let mut open: Vec<_> =
+            load(&*store).await.into_iter().map(|poll| (poll.key.clone(), followed(poll))).collect();
+        open.sort();
+        assert_eq!(open, [(key("a"), Some("https://a.test/2".to_owned())), (key("b"), None)], "{name}");
+        let Creation::Exists(present) = store.create(poll("a", 2)).await.unwrap() else { panic!("{name}") };
+        assert_eq!(followed(*present), Some("https://a.test/2".to_owned()), "{name}");
+        store.finish(key("a"), outcome(b"{}").await).await.unwrap();
+        assert!(store.follow(key("a"), "https://a.test/3".into()).await.is_err(), "{name}: it has ended");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn finished_polls_are_forgotten_and_open_ones_are_not() {
-    for Subject { name, store, .. } in subjects() {
+    for Subject { name, store, .. } in subjects().await {
         store.create(poll("a", 1)).await.unwrap();
         assert!(!store.forget(key("a")).await.unwrap(), "{name}: it is open");
         store.finish(key("a"), outcome(b"1").await).await.unwrap();
@@ -148,7 +183,7 @@ async fn finished_polls_are_forgotten_and_open_ones_are_not() {
 
 #[tokio::test(start_paused = true)]
 async fn open_polls_are_loaded_and_their_restarts_counted_from_the_first_run_that_runs_them() {
-    for Subject { name, store, .. } in subjects() {
+    for Subject { name, store, .. } in subjects().await {
         for (second, name) in ["c", "a", "b"].into_iter().enumerate() {
             store.create(poll(name, second as u64)).await.unwrap();
         }
@@ -182,7 +217,7 @@ fn at(outcome: &Outcome, second: u64) -> Arc<Outcome> {
 
 #[tokio::test(start_paused = true)]
 async fn finished_polls_are_kept_by_age_and_by_number_and_open_ones_always() {
-    for Subject { name, store, .. } in subjects() {
+    for Subject { name, store, .. } in subjects().await {
         let ended = outcome(b"1").await;
         for second in 1..=6 {
             let poll = poll(&format!("p{second}"), second);
@@ -209,7 +244,7 @@ async fn finished_polls_are_kept_by_age_and_by_number_and_open_ones_always() {
 
 #[tokio::test(start_paused = true)]
 async fn attempts_of_open_polls_are_kept_until_they_end() {
-    for Subject { name, store, .. } in subjects() {
+    for Subject { name, store, .. } in subjects().await {
         let attempts = async |name: &str| {
             store.show(key(name)).await.unwrap().map(|record| record.attempts).unwrap_or_default()
         };
@@ -232,7 +267,7 @@ async fn attempts_of_open_polls_are_kept_until_they_end() {
 
 #[tokio::test(start_paused = true)]
 async fn summaries_and_records_say_the_state_of_each_poll() {
-    for Subject { name, store, .. } in subjects() {
+    for Subject { name, store, .. } in subjects().await {
         for (second, name) in ["ended", "open", "cancelling"].into_iter().enumerate() {
             store.create(poll(name, second as u64)).await.unwrap();
         }
@@ -263,10 +298,114 @@ async fn summaries_and_records_say_the_state_of_each_poll() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_selection_is_the_summaries_that_it_describes() {
+    for Subject { name, store, .. } in subjects().await {
+        for (second, (scope, key)) in
+            [("", "a1"), ("run", "a2"), ("", "b1"), ("", "a3"), ("run", "b2"), ("", "a4")]
+                .into_iter()
+                .enumerate()
+        {
+            let created_at = Timestamp::from_micros(second as u64 * 1_000_000);
+            store
+                .create(StoredPoll::new(PollKey::new(scope, key), poll("x", 0).spec, created_at))
+                .await
+                .unwrap();
+        }
+        store.finish(PollKey::new("", "a1"), outcome(b"1").await).await.unwrap();
+        assert!(store.request_cancel(PollKey::new("", "b1")).await.unwrap());
+        let selected = async |selection: Selection| {
+            let found = store.select(selection).await.unwrap();
+            found
+                .iter()
+                .map(|poll| format!("{}/{}", poll.key.scope(), poll.key.key()))
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        let all = Selection::all;
+        for (selection, expected) in [
+            (all(), "run/a2 /b1 /a3 run/b2 /a4 /a1"),
+            (all().with_scope(""), "/b1 /a3 /a4 /a1"),
+            (all().with_prefix("a"), "run/a2 /a3 /a4 /a1"),
+            (all().with_prefix("%"), ""),
+            (all().with_state("open"), "run/a2 /a3 run/b2 /a4"),
+            (all().with_state("cancelling").with_state("matched"), "/b1 /a1"),
+            (all().with_state("failed"), ""),
+            (all().with_limit(2), "run/a2 /b1"),
+            (all().with_limit(0), ""),
+            (all().with_after(PollKey::new("", "a3")), "run/b2 /a4 /a1"),
+            (all().with_after(PollKey::new("", "a4")).with_state("open"), ""),
+            (all().with_after(PollKey::new("", "b1")).with_prefix("a").with_scope("").with_limit(1), "/a3"),
+        ] {
+            assert_eq!(selected(selection.clone()).await, expected, "{name}: {selection:?}");
+        }
+        let error = store.select(all().with_after(key("none"))).await.unwrap_err().to_string();
+        assert!(error.ends_with("none is not in the store"), "{name}: {error}");
+
+        let last = poll("x", 0).deadline();
+        let after = |seconds: u64| last + Duration::from_secs(seconds);
+        for (now, overdue) in [(Timestamp::default(), 0), (after(1), 1), (after(2), 2), (after(1000), 5)] {
+            let status = store.status(now).await.unwrap();
+            let counts = (status.open, status.cancelling, status.finished, status.overdue);
+            assert_eq!(counts, (5, 1, 1, overdue), "{name}");
+            assert_eq!(status.oldest, Some(Timestamp::from_micros(1_000_000)), "{name}");
+        }
+    }
+}
+
+/// All pages of a selection, as the names of their polls.
+async fn pages(store: &dyn StoreAdmin, selection: Selection) -> Vec<Vec<String>> {
+    let (mut pages, mut cursor) = (Vec::new(), None);
+    loop {
+        let page = store.page(selection.clone(), cursor).await.unwrap();
+        pages.push(page.polls.iter().map(|poll| poll.key.to_string()).collect());
+        // A cursor travels as text.
+        cursor = page.next.map(|cursor| cursor.to_string().parse::<Cursor>().unwrap());
+        if cursor.is_none() {
+            return pages;
+        }
+    }
+}
+
+#[tokio::test]
+async fn pages_are_newest_first_and_stay_where_they_are() {
+    for Subject { name, store, .. } in subjects().await {
+        let url = "https://other.example/job";
+        for (number, (scope, key)) in
+            [("", "a"), ("s", "b"), ("s/t", "c"), ("st", "d"), ("s", "e")].into_iter().enumerate()
+        {
+            let spec = if key == "d" { poll("x", 1).spec.with_url(url).unwrap() } else { poll("x", 1).spec };
+            let at = Timestamp::from_micros(number as u64 * 1_000_000);
+            store.create(StoredPoll::new(PollKey::new(scope, key), spec, at)).await.unwrap();
+        }
+        store.finish(PollKey::new("s", "e"), outcome(b"{}").await).await.unwrap();
+        let all = |selection: Selection| async { pages(&*store, selection).await.concat() };
+        assert_eq!(all(Selection::all()).await, ["s/e", "st/d", "s/t/c", "s/b", "a"], "{name}");
+        assert_eq!(all(Selection::all().with_under("s")).await, ["s/e", "s/t/c", "s/b"], "{name}");
+        assert_eq!(all(Selection::all().with_under("s/")).await, ["s/t/c"], "{name}");
+        assert_eq!(all(Selection::all().with_scope("s")).await, ["s/e", "s/b"], "{name}");
+        assert_eq!(all(Selection::all().with_prefix("b")).await, ["s/b"], "{name}");
+        assert_eq!(all(Selection::all().with_origin("https://other.example")).await, ["st/d"], "{name}");
+        assert!(all(Selection::all().with_origin("https://other.exam")).await.is_empty(), "{name}");
+        let since = Timestamp::from_micros(3_000_000);
+        assert_eq!(all(Selection::all().with_since(since)).await, ["s/e", "st/d"], "{name}");
+        assert_eq!(all(Selection::all().with_state("matched")).await, ["s/e"], "{name}");
+        assert_eq!(all(Selection::all().with_state("open").with_scope("s")).await, ["s/b"], "{name}");
+
+        let two = pages(&*store, Selection::all().with_limit(2)).await;
+        assert_eq!(two[..2], [["s/e", "st/d"], ["s/t/c", "s/b"]], "{name}");
+        // A poll that is removed between two pages moves nothing.
+        let first = store.page(Selection::all().with_limit(1), None).await.unwrap();
+        assert!(store.forget(PollKey::new("s", "e")).await.unwrap());
+        let second = store.page(Selection::all().with_limit(1), first.next).await.unwrap();
+        assert_eq!(second.polls[0].key.key(), "d", "{name}");
+    }
+}
+
 #[tokio::test]
 async fn a_poll_is_cancelled_by_the_runner_or_without_one() {
     let now = Timestamp::from_micros(5_000_000);
-    for Subject { name, store, .. } in subjects() {
+    for Subject { name, store, .. } in subjects().await {
         store.create(poll("a", 1)).await.unwrap();
         store.create(poll("b", 1)).await.unwrap();
         assert_eq!(store.runner().await.unwrap(), None, "{name}");
@@ -294,6 +433,51 @@ async fn a_poll_is_cancelled_by_the_runner_or_without_one() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn calls_for_many_polls_answer_in_the_order_of_their_names() {
+    let now = Timestamp::from_micros(9_000_000);
+    for Subject { name, store, .. } in subjects().await {
+        for (second, name) in ["a", "b", "c", "d"].into_iter().enumerate() {
+            store.create(poll(name, second as u64)).await.unwrap();
+        }
+        let ended = outcome(b"1").await;
+        store.finish(key("b"), Arc::clone(&ended)).await.unwrap();
+        let keys = || ["c", "none", "b", "a"].map(key).to_vec();
+        let found = store.find(keys()).await.unwrap();
+        let shown: Vec<_> = found
+            .iter()
+            .map(|poll| poll.as_ref().map(|poll| (poll.created_at.as_micros(), poll.ended)))
+            .collect();
+        assert_eq!(
+            shown,
+            [Some((2_000_000, false)), None, Some((1_000_000, true)), Some((0, false))],
+            "{name}"
+        );
+        assert!(found.iter().flatten().all(|found| found.spec == poll("a", 0).spec), "{name}");
+        let mut summaries = Vec::new();
+        for key in keys() {
+            summaries.push(store.summary(key).await.unwrap());
+        }
+        assert_eq!(store.summaries_of(keys()).await.unwrap(), summaries, "{name}");
+        assert_eq!(store.request_cancel_all(keys()).await.unwrap(), [true, false, false, true], "{name}");
+        assert!(store.summary(key("a")).await.unwrap().unwrap().cancelling, "{name}");
+        let endings = store.cancel_all_unrun(keys(), now).await.unwrap().unwrap();
+        let shown: Vec<_> =
+            endings.iter().map(|ending| ending.as_ref().map(|ending| &*ending.outcome)).collect();
+        assert_eq!(shown, [Some("cancelled"), None, Some("matched"), Some("cancelled")], "{name}");
+        assert_eq!(store.get(key("b")).await.unwrap().unwrap().outcome, Some(ended), "{name}");
+        assert_eq!(store.get(key("a")).await.unwrap().unwrap().outcome.unwrap().ended_at, now, "{name}");
+        assert_eq!(store.count_open().await.unwrap(), 1, "{name}");
+        store.begin_run().await.unwrap();
+        assert_eq!(
+            store.cancel_all_unrun(vec![key("d")], now).await.unwrap(),
+            None,
+            "{name}: it has a runner"
+        );
+        assert_eq!(store.find(Vec::new()).await.unwrap().len(), 0, "{name}");
+    }
+}
+
 /// All open polls that this run has not loaded yet.
 pub(crate) async fn load(store: &dyn Store) -> Vec<StoredPoll> {
     let mut polls = Vec::new();
@@ -303,5 +487,21 @@ pub(crate) async fn load(store: &dyn Store) -> Vec<StoredPoll> {
         if open.last {
             return polls;
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_open_poll_keeps_the_time_of_its_first_request() {
+    for Subject { name, store, .. } in subjects().await {
+        let spread = poll("a", 7).spread();
+        assert!(!spread.first_after.is_zero());
+        store.create(spread.clone()).await.unwrap();
+        store.create(poll("b", 7)).await.unwrap();
+        store.begin_run().await.unwrap();
+        let mut found: Vec<_> =
+            load(&*store).await.into_iter().map(|poll| (poll.key.clone(), poll.first_after)).collect();
+        found.sort();
+        assert_eq!(found, [(key("a"), spread.first_after), (key("b"), Duration::ZERO)], "{name}");
+        assert_eq!(store.get(key("a")).await.unwrap().unwrap().first_after, spread.first_after, "{name}");
     }
 }

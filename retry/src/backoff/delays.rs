@@ -23,34 +23,111 @@ use crate::{Jitter, Rng, nanos};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Delays {
-    shape: Shape,
+    growth: Growth,
     jitter: Jitter,
     cap: u64,
-    /// Retries still allowed; `None` without a limit.
-    left: Option<u32>,
-    /// The next retry's index in the backoff; 0 for a first retry at once.
-    k: u32,
-    previous: Option<u64>,
+    /// Retries still allowed; [`UNLIMITED`] without a limit.
+    left: u64,
+    /// Whether the next retry comes at once.
+    at_once: bool,
     /// The sum of the further delays stays below this.
     budget: Option<u64>,
     rng: Rng,
 }
 
+/// More retries than anything counts.
+const UNLIMITED: u64 = u64::MAX;
+
+/// A backoff and its place: what each step needs, and no more. A policy computes the delay of any retry by
+/// [`Shape`]; in a row, most backoffs need an addition only. The delays are equal to the last bit.
+#[derive(Clone, Debug)]
+enum Growth {
+    Fixed(u64),
+    Linear {
+        next: u64,
+        step: u64,
+    },
+    /// By its index: a running product would round differently.
+    Exponential {
+        initial: u64,
+        factor: f64,
+        steps: u32,
+    },
+    Fibonacci {
+        next: u64,
+        after: u64,
+    },
+    Decorrelated {
+        shape: Shape,
+        previous: Option<u64>,
+    },
+    List {
+        shape: Shape,
+        k: u32,
+    },
+}
+
+impl From<Shape> for Growth {
+    fn from(shape: Shape) -> Self {
+        match shape {
+            Shape::Fixed(delay) => Self::Fixed(delay),
+            Shape::Linear { initial, step } => Self::Linear { next: initial, step },
+            Shape::Fibonacci(unit) => Self::Fibonacci { next: unit, after: unit },
+            Shape::Decorrelated { .. } => Self::Decorrelated { shape, previous: None },
+            Shape::Exponential { initial, factor } => Self::Exponential { initial, factor, steps: 0 },
+            Shape::List(_) => Self::List { shape, k: 1 },
+        }
+    }
+}
+
+impl Growth {
+    /// The next delay, after jitter: at most `cap`.
+    #[inline]
+    fn next(&mut self, jitter: Jitter, cap: u64, rng: &mut Rng) -> u64 {
+        let plain = match self {
+            Self::Fixed(delay) => *delay,
+            Self::Linear { next, step } => {
+                let delay = *next;
+                *next = delay.saturating_add(*step);
+                delay
+            }
+            Self::Fibonacci { next, after } => {
+                let delay = *next;
+                *next = *after;
+                *after = delay.saturating_add(*after);
+                delay
+            }
+            Self::Decorrelated { shape, previous } => {
+                let drawn = shape.draw(1, *previous, jitter, cap, rng);
+                *previous = Some(drawn);
+                return drawn;
+            }
+            Self::Exponential { initial, factor, steps } => {
+                let delay = nanos::grow(*initial, *factor, *steps);
+                *steps = steps.saturating_add(1);
+                delay
+            }
+            Self::List { shape, k } => {
+                let delay = shape.plain(*k);
+                *k = k.saturating_add(1);
+                delay
+            }
+        };
+        jitter.apply(plain.min(cap), cap, rng)
+    }
+}
+
 impl Delays {
     pub(crate) fn new(policy: &Policy, rng: Rng) -> Self {
         Self {
-            shape: Shape::from(policy.backoff()),
+            growth: Growth::from(Shape::from(policy.backoff())),
             jitter: policy.jitter(),
             cap: policy.cap(),
             left: match policy.attempts() {
-                Attempts::AtMost(attempts) => Some(attempts.get() - 1),
-                Attempts::Unlimited => None,
+                Attempts::AtMost(attempts) => u64::from(attempts.get() - 1),
+                Attempts::Unlimited => UNLIMITED,
             },
-            k: match policy.first_retry() {
-                FirstRetry::AtOnce => 0,
-                FirstRetry::AfterDelay => 1,
-            },
-            previous: None,
+            at_once: policy.first_retry() == FirstRetry::AtOnce,
             budget: policy.max_elapsed().map(nanos::of),
             rng,
         }
@@ -76,20 +153,15 @@ impl Iterator for Delays {
 
     #[inline]
     fn next(&mut self) -> Option<Duration> {
-        if let Some(left) = self.left {
-            self.left = Some(left.checked_sub(1)?);
-        }
-        let delay = if self.k == 0 {
-            0
-        } else {
-            let drawn = self.shape.draw(self.k, self.previous, self.jitter, self.cap, &mut self.rng);
-            self.previous = Some(drawn);
-            drawn
+        // Without a limit it would be used up after millennia.
+        self.left = self.left.checked_sub(1)?;
+        let delay = match std::mem::take(&mut self.at_once) {
+            true => 0,
+            false => self.growth.next(self.jitter, self.cap, &mut self.rng),
         };
-        self.k = self.k.saturating_add(1);
         if let Some(budget) = self.budget {
             if delay >= budget {
-                self.left = Some(0);
+                self.left = 0;
                 return None;
             }
             self.budget = Some(budget - delay);
@@ -98,7 +170,9 @@ impl Iterator for Delays {
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let most = self.left.map(|left| usize::try_from(left).unwrap_or(usize::MAX));
+        // A limit has 32 bits.
+        let is_limited = u32::try_from(self.left).is_ok();
+        let most = is_limited.then(|| usize::try_from(self.left).unwrap_or(usize::MAX));
         match self.budget {
             None => (most.unwrap_or(usize::MAX), most),
             Some(_) => (0, most),
@@ -107,3 +181,44 @@ impl Iterator for Delays {
 }
 
 impl FusedIterator for Delays {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Backoff;
+
+    /// Delays in a row equal the delays that a policy computes for each retry alone.
+    #[test]
+    fn a_row_of_delays_is_that_of_the_formulas() {
+        let ns = Duration::from_nanos;
+        let backoffs = [
+            Backoff::Fixed { delay: ns(7) },
+            Backoff::Linear { initial: ns(5), step: ns(u64::MAX / 50) },
+            Backoff::Exponential { initial: ns(3), factor: 1.7 },
+            Backoff::Fibonacci { unit: ns(1_000_000_007) },
+            Backoff::Decorrelated { base: ns(10), factor: 3.0 },
+            Backoff::List { delays: [ns(1), ns(9), ns(4)].into() },
+        ];
+        for backoff in backoffs {
+            let jitters = match backoff {
+                Backoff::Decorrelated { .. } => &[Jitter::None][..],
+                _ => {
+                    &[Jitter::None, Jitter::Full, Jitter::Equal, Jitter::Plus, Jitter::Around { ratio: 0.3 }]
+                }
+            };
+            for (jitter, cap) in
+                jitters.iter().flat_map(|jitter| [(jitter, ns(1 << 40)), (jitter, Duration::MAX)])
+            {
+                let policy =
+                    Policy::builder(backoff.clone()).jitter(*jitter).max_delay(cap).max_attempts(150);
+                let policy = policy.build().unwrap();
+                let (mut rng, mut previous) = (Rng::seeded(5), None);
+                for (k, delay) in (1..).zip(policy.delays().seeded(5)) {
+                    let alone = policy.delay(k, previous, &mut rng);
+                    assert_eq!(delay, alone, "{backoff:?} {jitter:?}, retry {k}");
+                    previous = Some(alone);
+                }
+            }
+        }
+    }
+}

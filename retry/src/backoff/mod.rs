@@ -105,4 +105,8 @@ pub enum Backoff {
 }
 
 #[cfg(feature = "serde")]
-crate::scalar::choice!(Backoff);
+crate::choice::choice!(
+    Backoff,
+    "an object with one of fixed, linear, exponential, fibonacci, decorrelated, list as its only member",
+    []
+);

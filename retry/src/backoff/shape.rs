@@ -38,7 +38,7 @@ impl From<&Backoff> for Shape {
 impl Shape {
     /// Delay `k`, from 1, before jitter and cap; for decorrelated backoff the base.
     #[inline]
-    fn plain(&self, k: u32) -> u64 {
+    pub(super) fn plain(&self, k: u32) -> u64 {
         let steps = k.saturating_sub(1);
         match self {
             Self::Fixed(delay) => *delay,

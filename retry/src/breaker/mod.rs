@@ -511,6 +511,8 @@ mod tests {
         breaker.hold_open(at(0));
         let refused = breaker.try_acquire(at(1_000_000)).unwrap_err();
         assert_eq!(refused.to_string(), "the circuit breaker is held open");
+        let given_up = crate::GiveUp::BreakerOpen { retry_in: refused.retry_in() };
+        assert_eq!(given_up.to_string(), refused.to_string());
         breaker.close(at(0));
         breaker.try_acquire(at(0)).unwrap().succeeded(at(0));
         open(&breaker, 0);

@@ -13,6 +13,10 @@ pub struct BreakerOpen {
 }
 
 impl BreakerOpen {
+    pub(crate) const fn new(retry_in: Duration) -> Self {
+        Self { retry_in }
+    }
+
     /// The time until the breaker admits a try; zero if that depends on running probes, [`Duration::MAX`] if the breaker is
     /// held open.
     #[must_use]

@@ -1,26 +1,64 @@
 //! Dates in header text: ISO 8601 and HTTP dates, as nanoseconds since the Unix epoch.
 //!
 //! The ISO 8601 parser is written here: the subset is one page, and a calendar crate would be the largest dependency. HTTP
-//! dates have three historic forms and go to `httpdate`.
+//! dates have three historic forms and go to `httpdate`; what servers send near them is read here.
 
 use super::requested::{NANOS_PER_SEC, since_epoch};
 
-/// An HTTP date in any of its three forms (RFC 9110, section 5.6.7), or in the first form with a day of one digit.
+/// An HTTP date in any of its three forms (RFC 9110, section 5.6.7), or near them.
 pub(super) fn http(text: &str) -> Option<i128> {
-    httpdate::parse_http_date(text).ok().map(since_epoch).or_else(|| one_digit_day(text))
+    httpdate::parse_http_date(text).ok().map(since_epoch).or_else(|| near_http(text))
 }
 
-/// `Sun, 6 Nov 1994 08:49:37 GMT`, with the missing zero added for `httpdate`.
-fn one_digit_day(text: &str) -> Option<i128> {
-    let (weekday, rest) = text.split_at_checked("Sun, ".len())?;
-    let mut padded = [0; "Sun, 06 Nov 1994 08:49:37 GMT".len()];
-    if rest.len() + weekday.len() + 1 != padded.len() {
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/// A date near the RFC's first form, as libraries for mail and cookies write it: `UTC` or an offset for `GMT`, a day of one
+/// digit, a date joined with `-`, any letter case, a weekday that is missing. A wrong weekday is ignored: the date is what the
+/// server computed, the name is often of another time zone.
+fn near_http(text: &str) -> Option<i128> {
+    let mut words = text.split_ascii_whitespace();
+    let first = words.next()?;
+    let date = match first.strip_suffix(',') {
+        Some(weekday) if weekday.bytes().all(|byte| byte.is_ascii_alphabetic()) => words.next()?,
+        Some(_) => return None,
+        None => first,
+    };
+    let (day, month, year) = match date.split_once('-') {
+        Some((day, rest)) => {
+            let (month, year) = rest.split_once('-')?;
+            (day, month, year)
+        }
+        None => (date, words.next()?, words.next()?),
+    };
+    let (time, zone) = (words.next()?, words.next()?);
+    if words.next().is_some() || !(1..=2).contains(&day.len()) {
         return None;
     }
-    padded[..5].copy_from_slice(weekday.as_bytes());
-    padded[5] = b'0';
-    padded[6..].copy_from_slice(rest.as_bytes());
-    httpdate::parse_http_date(str::from_utf8(&padded).ok()?).ok().map(since_epoch)
+    let month = MONTHS.iter().zip(1..).find(|(name, _)| name.eq_ignore_ascii_case(month))?.1;
+    let (day, year) = (whole(day)?, Some(year).filter(|year| year.len() == 4).and_then(whole)?);
+    if !(1..=days_in(year, month)).contains(&day) {
+        return None;
+    }
+    let mut rest = Cursor { rest: time.as_bytes() };
+    let (seconds, nanos) = time_of_day(&mut rest)?;
+    let gmt = ["GMT", "UTC", "UT", "Z"].iter().any(|name| name.eq_ignore_ascii_case(zone));
+    let offset = match zone.as_bytes() {
+        _ if gmt => 0,
+        [b'+' | b'-', ..] => {
+            let mut zone = Cursor { rest: zone.as_bytes() };
+            offset(&mut zone).filter(|_| zone.is_empty())?
+        }
+        _ => return None,
+    };
+    let midnight = days_from_civil(year, month, day) * 86_400;
+    rest.is_empty().then_some(i128::from(midnight + seconds - offset) * NANOS_PER_SEC + nanos)
+}
+
+/// A few digits, and nothing else.
+fn whole(text: &str) -> Option<i64> {
+    let mut digits = Cursor { rest: text.as_bytes() };
+    digits.digits(text.len())
 }
 
 /// An ISO 8601 time: a calendar date, then optionally `T` or a space and a time with optional seconds,
@@ -222,8 +260,43 @@ mod tests {
         {
             assert_eq!(http(text), Some(784_111_777 * NANOS_PER_SEC), "{text}");
         }
-        assert_eq!(http("Sun, 6 Nov 1994 08:49:37 GMT"), Some(784_111_777 * NANOS_PER_SEC));
         for text in ["soon", "Sun, x Nov 1994 08:49:37 GMT", "Sun,06 Nov 1994 08:49:37 GMT"] {
+            assert_eq!(http(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn dates_near_the_forms() {
+        for text in [
+            "Sun, 6 Nov 1994 08:49:37 GMT",
+            "Sun, 06 Nov 1994 08:49:37 UTC",
+            "Sun, 06 Nov 1994 08:49:37 +0000",
+            "Sun, 06 Nov 1994 08:49:37 -0000",
+            "Sun, 06 Nov 1994 10:19:37 +0130",
+            "Sat, 05 Nov 1994 20:49:37 -12:00",
+            "sun, 06 nov 1994 08:49:37 gmt",
+            "Mon, 06 Nov 1994 08:49:37 GMT",
+            "06 Nov 1994 08:49:37 GMT",
+            "Sunday, 06-Nov-1994 08:49:37 GMT",
+            "Sun,  06  Nov 1994 08:49:37 Z",
+        ] {
+            assert_eq!(http(text), Some(784_111_777 * NANOS_PER_SEC), "{text}");
+        }
+        for text in [
+            "Sun, 06 Nov 1994 08:49:37",
+            "Sun, 06 Nov 1994 08:49:37 EST",
+            "Sun, 06 Nov 1994 08:49:37 +",
+            "Sun, 06 Nov 1994 08:49:37 +0000 x",
+            "Sun, 31 Nov 1994 08:49:37 UTC",
+            "Sun, 00 Nov 1994 08:49:37 UTC",
+            "Sun, 006 Nov 1994 08:49:37 UTC",
+            "Sun, 06 Nov 94 08:49:37 UTC",
+            "Sun, 06 Nov 1994 25:49:37 UTC",
+            "Sun, 06 Nov 1994 08:49:37x UTC",
+            "Sun, 06-Nov 1994 08:49:37 UTC",
+            "12, 06 Nov 1994 08:49:37 UTC",
+            "",
+        ] {
             assert_eq!(http(text), None, "{text}");
         }
     }

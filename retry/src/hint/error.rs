@@ -10,7 +10,7 @@ use std::fmt;
 ///
 /// let err = ResetFormat::UnixTimestamp.parse("soon", SystemTime::UNIX_EPOCH).unwrap_err();
 /// assert_eq!(err.found(), "soon");
-/// assert_eq!(err.to_string(), "\"soon\" is not a reset time, expected seconds since 1970 like 1767225600");
+/// assert_eq!(err.to_string(), "\"soon\" is not a valid reset time, expected seconds since 1970 like 1767225600");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HintError {
@@ -52,7 +52,7 @@ impl HintError {
 
 impl fmt::Display for HintError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} is not a {}, expected {}", self.found, self.what, self.expected)
+        write!(f, "{:?} is not a valid {}, expected {}", self.found, self.what, self.expected)
     }
 }
 

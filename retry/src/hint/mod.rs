@@ -13,11 +13,11 @@
 //!   `X-RateLimit-Reset` and their variants). A malformed header is skipped, and [`read`] reports it. Of a repeated header
 //!   the first valid one counts; of the list `RateLimit` all members count. The IETF draft puts `Retry-After` before the
 //!   `RateLimit` fields.
-//! * **`Retry-After`** is read beyond the RFC's seconds and HTTP date: Unix times, ISO 8601, `30s`, `1m0s`, quoted and
-//!   comma-joined values, days with one digit. Servers send all of these.
+//! * **`Retry-After`** is read beyond the RFC's seconds and HTTP date: Unix times, ISO 8601, `30s`, `1m0s`, `30 seconds`, `PT30S`,
+//!   quoted and comma-joined values, dates with `UTC` or an offset. Servers send all of these.
 //! * **Absolute times** come from the server's clock, so they are compared with the server's `Date`, plus `Age` for a cached
 //!   response; without a valid `Date`, with `now`. A wrong clock on either side cancels out. A number of 31 years or more is
-//!   a Unix time, in seconds or in milliseconds.
+//!   a Unix time, in seconds, milliseconds, microseconds or nanoseconds.
 //! * **Past times and negative numbers** mean "at once": [`Hint::delay`] is zero and [`Hint::raw`] has the distance.
 //! * **Long waits** are cut to [`LONGEST`] in `delay`; `raw` keeps the requested wait.
 //! * **Quotas** count only if nothing remains of them; of several, the longest wait. A `RateLimit-Reset` without
@@ -29,6 +29,7 @@
 //! Parsing is pure: `now` is an argument, headers are pairs of strings, and no input panics.
 
 mod date;
+mod durations;
 mod error;
 mod found;
 mod number;

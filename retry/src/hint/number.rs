@@ -7,37 +7,57 @@ use super::requested::NANOS_PER_SEC;
 
 /// A number times `unit` nanoseconds; `None` if `text` is no number. Digits finer than a nanosecond are dropped.
 pub(super) fn decimal(text: &str, unit: i128) -> Option<i128> {
-    let (negative, unsigned) = match text.as_bytes().first()? {
-        b'-' => (true, &text[1..]),
-        b'+' => (false, &text[1..]),
-        _ => (false, text),
+    let (negative, unsigned) = match text.as_bytes() {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        rest => (false, rest),
     };
-    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
-    let is_digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
-    if (whole.is_empty() && fraction.is_empty()) || !is_digits(whole) || !is_digits(fraction) {
+    let (whole, rest) = digits(unsigned);
+    let (fraction, rest) = match rest {
+        [b'.', rest @ ..] => digits(rest),
+        _ => (&[][..], rest),
+    };
+    if !rest.is_empty() || (whole.is_empty() && fraction.is_empty()) {
         return None;
     }
-    let mut nanos: i128 = 0;
-    for digit in whole.bytes() {
-        nanos = nanos.saturating_mul(10).saturating_add(i128::from(digit - b'0').saturating_mul(unit));
-    }
+    let mut nanos = match whole.len() {
+        // Most numbers fit, and 64 bits are much faster than 128 that saturate.
+        0..=18 => {
+            i128::from(whole.iter().fold(0, |number: i64, digit| number * 10 + i64::from(digit - b'0')))
+                .saturating_mul(unit)
+        }
+        _ => whole.iter().fold(0, |number: i128, digit| {
+            number.saturating_mul(10).saturating_add(i128::from(digit - b'0').saturating_mul(unit))
+        }),
+    };
     let mut place = unit;
-    for digit in fraction.bytes() {
+    for digit in fraction {
         place /= 10;
         nanos = nanos.saturating_add(i128::from(digit - b'0') * place);
     }
     Some(if negative { -nanos } else { nanos })
 }
 
+/// The digits at the beginning of `text`, and what follows them.
+fn digits(text: &[u8]) -> (&[u8], &[u8]) {
+    let end = text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
+    text.split_at(end)
+}
+
 /// Numbers from here on are Unix times: as a wait it would be 31 years, as a time it is 2001.
 const UNIX_SECONDS: i128 = 1_000_000_000 * NANOS_PER_SEC;
-const UNIX_MILLIS: i128 = 1000 * UNIX_SECONDS;
+const THOUSAND: i128 = 1000;
+const UNIX_MILLIS: i128 = THOUSAND * UNIX_SECONDS;
+const UNIX_MICROS: i128 = THOUSAND * UNIX_MILLIS;
+const UNIX_NANOS: i128 = THOUSAND * UNIX_MICROS;
 
-/// The wait that a number of seconds states: from now, or, for a large number, until that Unix time in seconds or
-/// milliseconds.
+/// The wait that a number of seconds states: from now, or, for a large number, until that Unix time in seconds, milliseconds,
+/// microseconds or nanoseconds.
 pub(super) fn unix_time_or_wait(nanos: i128, now: impl FnOnce() -> i128) -> i128 {
     match nanos {
-        UNIX_MILLIS.. => (nanos / 1000).saturating_sub(now()),
+        UNIX_NANOS.. => (nanos / THOUSAND.pow(3)).saturating_sub(now()),
+        UNIX_MICROS.. => (nanos / THOUSAND.pow(2)).saturating_sub(now()),
+        UNIX_MILLIS.. => (nanos / THOUSAND).saturating_sub(now()),
         UNIX_SECONDS.. => nanos.saturating_sub(now()),
         _ => nanos,
     }

@@ -33,8 +33,8 @@ impl Quotas {
         let mut legacy = Quota::default();
         let mut readable = false;
         let mut longest: Option<i128> = None;
-        for member in outside_quotes(line, ',') {
-            let mut parts = outside_quotes(member, ';').map(str::trim);
+        for member in outside_quotes(line, b',') {
+            let mut parts = outside_quotes(member, b';').map(str::trim);
             let name = parts.next().unwrap_or_default();
             if let Some((key, value)) = name.split_once('=').filter(|_| !name.starts_with('"')) {
                 legacy.set(key.trim(), value.trim(), "remaining", "reset");
@@ -88,6 +88,10 @@ pub(super) struct XQuota<'a> {
 }
 
 impl XQuota<'_> {
+    fn is_named(&self, source: HintSource, unit: &str) -> bool {
+        self.source == source && self.unit.eq_ignore_ascii_case(unit)
+    }
+
     pub(super) const fn remaining_name(&self) -> &'static str {
         match self.source {
             HintSource::RateLimitReset => "RateLimit-Remaining",
@@ -107,21 +111,46 @@ impl<'a> XQuotas<'a> {
     /// RateLimit-Remaining    RateLimit-Reset                             IETF draft up to 06
     /// X-RateLimit-Remaining  X-RateLimit-Reset, X-RateLimit-Reset-After  GitHub, Discord; also spelt X-Rate-Limit-…
     /// x-ratelimit-remaining-requests     x-ratelimit-reset-requests      OpenAI; also -tokens
+    /// x-ratelimit-requests-remaining     x-ratelimit-requests-reset      RapidAPI
     /// anthropic-ratelimit-requests-remaining  anthropic-ratelimit-requests-reset  Anthropic; also -tokens, …
     /// ```
+    ///
+    /// A header that is repeated, or that a proxy has joined (`0, 17`), states several quotas, in the same order in each header.
     pub(super) fn add(&mut self, name: &'a str, value: &'a str) {
         let Some((source, part, unit)) = quota_header(name) else { return };
-        let same = |quota: &XQuota<'_>| quota.source == source && quota.unit.eq_ignore_ascii_case(unit);
-        let place = self.0.iter().position(|slot| slot.as_ref().is_none_or(same));
-        let Some(slot) = place.and_then(|index| self.0.get_mut(index)) else { return };
-        let quota =
-            slot.get_or_insert(XQuota { source, unit, remaining: None, reset: None, reset_after: None });
-        let value_slot = match part {
-            Part::Remaining => &mut quota.remaining,
-            Part::Reset => &mut quota.reset,
-            Part::ResetAfter => &mut quota.reset_after,
-        };
-        value_slot.get_or_insert(value);
+        // Only numbers are joined here: a date has a comma of its own.
+        match value.split_once(',') {
+            Some((first, _)) if decimal(first.trim(), 1).is_some() => {
+                value.split(',').for_each(|item| self.add_value(source, part, unit, item.trim()));
+            }
+            _ => self.add_value(source, part, unit, value),
+        }
+    }
+
+    /// Adds the value to the first quota of this name that lacks it, or to a new one. Past the last place it is ignored.
+    fn add_value(&mut self, source: HintSource, part: Part, unit: &'a str, value: &'a str) {
+        let place = self.0.iter_mut().find_map(|slot| {
+            let quota =
+                slot.get_or_insert(XQuota { source, unit, remaining: None, reset: None, reset_after: None });
+            if !quota.is_named(source, unit) {
+                return None;
+            }
+            let place = match part {
+                Part::Remaining => &mut quota.remaining,
+                Part::Reset => &mut quota.reset,
+                Part::ResetAfter => &mut quota.reset_after,
+            };
+            place.is_none().then_some(place)
+        });
+        if let Some(place) = place {
+            *place = Some(value);
+        }
+    }
+
+    /// The resets of the first quota with the name of this one: one reset may be for several.
+    pub(super) fn resets_like(&self, like: &XQuota<'_>) -> (Option<&'a str>, Option<&'a str>) {
+        let named = self.into_iter().find(|quota| quota.is_named(like.source, like.unit));
+        named.map_or((None, None), |quota| (quota.reset_after, quota.reset))
     }
 }
 
@@ -146,19 +175,21 @@ const PARTS: [(&str, Part); 3] =
 
 /// The quota and the part of it that a header states.
 fn quota_header(name: &str) -> Option<(HintSource, Part, &str)> {
-    if let Some(rest) = strip(name, "anthropic-ratelimit-") {
-        let (unit, part) = rest.rsplit_once('-')?;
-        let (_, part) = PARTS.into_iter().find(|(known, _)| part.eq_ignore_ascii_case(known))?;
-        return Some((HintSource::XRateLimitReset, part, unit));
-    }
-    let (source, rest) = match strip(name, "x-") {
-        Some(rest) => (HintSource::XRateLimitReset, rest),
-        None => (HintSource::RateLimitReset, name),
+    let (source, rest) = if let Some(rest) = strip(name, "anthropic-") {
+        (HintSource::XRateLimitReset, rest)
+    } else if let Some(rest) = strip(name, "x-") {
+        (HintSource::XRateLimitReset, rest)
+    } else {
+        (HintSource::RateLimitReset, name)
     };
     let rest = strip(rest, "ratelimit-").or_else(|| strip(rest, "rate-limit-"))?;
-    PARTS.into_iter().find_map(|(known, part)| match strip(rest, known)? {
-        "" => Some((source, part, "")),
-        unit => Some((source, part, unit.strip_prefix('-')?)),
+    PARTS.into_iter().find_map(|(known, part)| {
+        let unit = match strip(rest, known) {
+            Some("") => "",
+            Some(unit) => unit.strip_prefix('-')?,
+            None => strip_end(rest, known)?.strip_suffix('-')?,
+        };
+        Some((source, part, unit))
     })
 }
 
@@ -168,18 +199,33 @@ fn strip<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
     start.eq_ignore_ascii_case(prefix).then_some(rest)
 }
 
-/// Splits at `separator`, except between double quotes; inside quotes a backslash escapes the next character.
-fn outside_quotes(text: &str, separator: char) -> impl Iterator<Item = &str> {
-    let (mut quoted, mut escaped) = (false, false);
-    text.split(move |c: char| {
-        if escaped {
-            escaped = false;
-        } else if quoted && c == '\\' {
-            escaped = true;
-        } else if c == '"' {
-            quoted = !quoted;
-        }
-        c == separator && !quoted
+/// `text` before `suffix`, in any case.
+fn strip_end<'a>(text: &'a str, suffix: &str) -> Option<&'a str> {
+    let (rest, end) = text.split_at_checked(text.len().checked_sub(suffix.len())?)?;
+    end.eq_ignore_ascii_case(suffix).then_some(rest)
+}
+
+/// Splits at `separator`, an ASCII character, except between double quotes; inside quotes a backslash escapes the next
+/// character.
+fn outside_quotes(text: &str, separator: u8) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let (mut quoted, mut escaped) = (false, false);
+        let end = text.bytes().position(|byte| {
+            if escaped {
+                escaped = false;
+            } else if quoted && byte == b'\\' {
+                escaped = true;
+            } else if byte == b'"' {
+                quoted = !quoted;
+            }
+            byte == separator && !quoted
+        });
+        // ASCII bytes are never a part of another character, so the indices are boundaries.
+        let (part, after) = end.map_or((text, None), |end| (&text[..end], Some(&text[end + 1..])));
+        rest = after;
+        Some(part)
     })
 }
 

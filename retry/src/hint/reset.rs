@@ -7,6 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
+use super::durations::units;
 use super::number::decimal;
 use super::requested::{NANOS_PER_MILLI, NANOS_PER_SEC, Requested, since_epoch};
 use super::{HintError, date};
@@ -119,18 +120,6 @@ impl ResetFormat {
     }
 }
 
-/// The units, largest first, which is also their required order in text.
-const UNITS: [(&str, i128); 8] = [
-    ("d", 86_400 * NANOS_PER_SEC),
-    ("h", 3_600 * NANOS_PER_SEC),
-    ("m", 60 * NANOS_PER_SEC),
-    ("s", NANOS_PER_SEC),
-    ("ms", NANOS_PER_MILLI),
-    ("us", 1_000),
-    ("µs", 1_000),
-    ("ns", 1),
-];
-
 /// A duration as text: numbers with units, from days down.
 #[cfg(feature = "serde")]
 pub(crate) fn duration(text: &str) -> Option<Duration> {
@@ -138,22 +127,6 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
         Requested::Wait(duration) => Some(duration),
         Requested::Past(_) => None,
     }
-}
-
-pub(super) fn units(text: &str) -> Option<i128> {
-    let mut rest = text;
-    let mut total: i128 = 0;
-    let mut allowed = &UNITS[..];
-    while !rest.is_empty() {
-        let (number, tail) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit() && c != '.')?);
-        let (unit, tail) =
-            tail.split_at(tail.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(tail.len()));
-        let index = allowed.iter().position(|(name, _)| *name == unit)?;
-        total = total.saturating_add(decimal(number, allowed[index].1)?);
-        allowed = &allowed[index + 1..];
-        rest = tail;
-    }
-    (!text.is_empty()).then_some(total)
 }
 
 impl fmt::Display for ResetFormat {

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use super::number::{decimal, unix_time_or_wait};
 use super::quota::{Quotas, XQuotas};
 use super::requested::{NANOS_PER_MILLI, NANOS_PER_SEC, Requested, since_epoch};
-use super::{Hint, HintError, HintSource, Reading, date, reset};
+use super::{Hint, HintError, HintSource, Reading, date, durations};
 
 /// The hint in a response's headers, if there is one. Names may be of any case; `now` is the local clock.
 ///
@@ -63,6 +63,9 @@ pub fn read<'a>(
 /// Lines of `Retry-After` that are considered.
 const LINES: usize = 4;
 
+/// Lines of `RateLimit` that are considered; each may state several quotas.
+const QUOTA_LINES: usize = 8;
+
 /// The text of a header, and its value unless malformed.
 type MillisValue<'a> = (&'a str, Option<i128>);
 
@@ -74,7 +77,7 @@ struct Reader<'a> {
     /// Headers in milliseconds, the most precise first.
     millis: [(HintSource, Option<MillisValue<'a>>); 4],
     retry_after: [Option<&'a str>; LINES],
-    rate_limit: Option<(Quotas, &'a str)>,
+    rate_limit: [Option<&'a str>; QUOTA_LINES],
     x_quotas: XQuotas<'a>,
     should_retry: Option<bool>,
     date: Option<&'a str>,
@@ -94,7 +97,7 @@ impl<'a> Reader<'a> {
                 (HintSource::GrpcRetryPushbackMs, None),
             ],
             retry_after: [None; LINES],
-            rate_limit: None,
+            rate_limit: [None; QUOTA_LINES],
             x_quotas: XQuotas::default(),
             should_retry: None,
             date: None,
@@ -111,12 +114,8 @@ impl<'a> Reader<'a> {
         match name.len() {
             3 if is("age") => _ = self.age.get_or_insert(value),
             4 if is("date") => _ = self.date.get_or_insert(value),
-            9 if is("ratelimit") => self.add_rate_limit(value),
-            11 if is("retry-after") => {
-                if let Some(free) = self.retry_after.iter_mut().find(|line| line.is_none()) {
-                    *free = Some(value);
-                }
-            }
+            9 if is("ratelimit") => add_line(&mut self.rate_limit, value),
+            11 if is("retry-after") => add_line(&mut self.retry_after, value),
             14 if is("x-should-retry") => self.add_should_retry(value),
             19 if is("stripe-should-retry") => self.add_should_retry(value),
             14 | 17 | 19 | 22 => match self.millis.iter_mut().find(|(source, _)| is(source.name())) {
@@ -136,21 +135,6 @@ impl<'a> Reader<'a> {
             _ if value.eq_ignore_ascii_case("true") => self.should_retry = Some(true),
             _ if value.eq_ignore_ascii_case("false") => self.should_retry = Some(false),
             _ => self.problems.push(HintError::new("should-retry", value, "true or false")),
-        }
-    }
-
-    /// Several lines of a list field mean the same as one.
-    fn add_rate_limit(&mut self, line: &'a str) {
-        let new = Quotas::read(line);
-        let keep = match (self.rate_limit.map(|(old, _)| old), new) {
-            (Some(Quotas::Exhausted(old)), Quotas::Exhausted(new)) => new > old,
-            (Some(Quotas::Exhausted(_)), _) | (Some(Quotas::Room), Quotas::Unreadable | Quotas::Room) => {
-                false
-            }
-            _ => true,
-        };
-        if keep {
-            self.rate_limit = Some((new, line));
         }
     }
 
@@ -177,7 +161,7 @@ impl<'a> Reader<'a> {
         if self.is_cached() {
             return None;
         }
-        match self.rate_limit {
+        match self.rate_limit() {
             Some((Quotas::Exhausted(wait), _)) => {
                 return Some((Requested::from_nanos(wait), HintSource::RateLimit));
             }
@@ -189,19 +173,43 @@ impl<'a> Reader<'a> {
         self.x_quotas(status)
     }
 
-    /// The wait in one line of `Retry-After`: the line as a whole, or its first valid item (proxies join lines with commas).
-    fn retry_after(&mut self, line: &str) -> Option<(i128, HintSource)> {
-        [line].into_iter().chain(line.split(',')).find_map(|item| {
-            let item = item.trim().trim_matches('"').trim();
-            if let Some(nanos) = decimal(item, NANOS_PER_SEC) {
-                return Some((unix_time_or_wait(nanos, || self.server_now()), HintSource::RetryAfterSeconds));
-            }
-            if let Some(nanos) = reset::units(item) {
-                return Some((nanos, HintSource::RetryAfterSeconds));
-            }
-            let at = date::http(item).or_else(|| date::iso_8601(item))?;
-            Some((at.saturating_sub(self.server_now()), HintSource::RetryAfterDate))
+    /// The quotas of all lines, which mean the same as one line: the longest wait, or else what any line says. Read only
+    /// when no other header asks for a wait, since most of these lines have room.
+    fn rate_limit(&self) -> Option<(Quotas, &'a str)> {
+        let lines = self.rate_limit.into_iter().flatten().map(|line| (Quotas::read(line), line));
+        lines.reduce(|(old, old_line), (new, new_line)| {
+            let keep_old = match (old, new) {
+                (Quotas::Exhausted(old), Quotas::Exhausted(new)) => old >= new,
+                (Quotas::Exhausted(_), _) | (Quotas::Room, Quotas::Unreadable | Quotas::Room) => true,
+                (Quotas::Room | Quotas::Unreadable, _) => false,
+            };
+            if keep_old { (old, old_line) } else { (new, new_line) }
         })
+    }
+
+    /// The wait in one line of `Retry-After`: its first valid item, since proxies join lines with commas. An item may contain a
+    /// comma itself, as dates do.
+    fn retry_after(&mut self, line: &str) -> Option<(i128, HintSource)> {
+        let starts = std::iter::once(0).chain(line.match_indices(',').map(|(comma, _)| comma + 1));
+        starts.map(|start| &line[start..]).find_map(|rest| {
+            let mut ends = rest.match_indices(',').map(|(comma, _)| comma).chain(std::iter::once(rest.len()));
+            let first = ends.next()?;
+            let longer = ends.next().and_then(|second| self.retry_after_item(&rest[..second]));
+            longer.or_else(|| self.retry_after_item(&rest[..first]))
+        })
+    }
+
+    fn retry_after_item(&mut self, item: &str) -> Option<(i128, HintSource)> {
+        let item = item.trim().trim_matches('"').trim();
+        if let Some(nanos) = decimal(item, NANOS_PER_SEC) {
+            return Some((unix_time_or_wait(nanos, || self.server_now()), HintSource::RetryAfterSeconds));
+        }
+        let duration = durations::units(item).or_else(|| durations::iso_8601(item));
+        if let Some(nanos) = duration.or_else(|| durations::words(item)) {
+            return Some((nanos, HintSource::RetryAfterSeconds));
+        }
+        let at = date::http(item).or_else(|| date::iso_8601(item))?;
+        Some((at.saturating_sub(self.server_now()), HintSource::RetryAfterDate))
     }
 
     /// Whether the response comes from a cache, so that its quotas are out of date.
@@ -212,7 +220,8 @@ impl<'a> Reader<'a> {
     /// The longest wait of the spent quotas.
     fn x_quotas(&mut self, status: Option<u16>) -> Option<(Requested, HintSource)> {
         let mut longest: Option<(i128, HintSource)> = None;
-        for quota in std::mem::take(&mut self.x_quotas) {
+        let quotas = std::mem::take(&mut self.x_quotas);
+        for quota in quotas {
             let remaining = quota.remaining.and_then(|text| {
                 let number = decimal(text, 1);
                 if number.is_none() {
@@ -227,11 +236,19 @@ impl<'a> Reader<'a> {
                     quota.source == HintSource::RateLimitReset && matches!(status, None | Some(429 | 503))
                 }
             };
-            let Some(text) = quota.reset_after.or(quota.reset).filter(|_| spent) else { continue };
+            if !spent {
+                continue;
+            }
+            let (reset_after, reset) = match (quota.reset_after, quota.reset) {
+                // One reset for several counts.
+                (None, None) => quotas.resets_like(&quota),
+                own => own,
+            };
+            let Some(text) = reset_after.or(reset) else { continue };
             let wait = match decimal(text, NANOS_PER_SEC) {
-                Some(nanos) if quota.reset_after.is_some() => Some(nanos),
+                Some(nanos) if reset_after.is_some() => Some(nanos),
                 Some(nanos) => Some(unix_time_or_wait(nanos, || self.server_now())),
-                None => reset::units(text).or_else(|| {
+                None => durations::units(text).or_else(|| {
                     let at = date::iso_8601(text).or_else(|| date::http(text))?;
                     Some(at.saturating_sub(self.server_now()))
                 }),
@@ -271,6 +288,13 @@ impl<'a> Reader<'a> {
             None => since_epoch(self.now),
         };
         *self.server_now.insert(now)
+    }
+}
+
+/// Adds a line in the first free place. Further lines are ignored.
+fn add_line<'a>(lines: &mut [Option<&'a str>], value: &'a str) {
+    if let Some(free) = lines.iter_mut().find(|line| line.is_none()) {
+        *free = Some(value);
     }
 }
 

@@ -13,11 +13,11 @@ use crate::{Backoff, Jitter, PolicyError, nanos};
 /// | --- | --- |
 /// | jitter | [`Jitter::Full`]; for decorrelated jitter and lists [`Jitter::None`] |
 /// | attempts | 5; for a list, one more than it has delays |
-/// | maximum delay | 60 s; for fixed delays and lists none |
+/// | maximum delay | 60 s; none if all backoffs are fixed or lists |
 /// | maximum elapsed time | none |
 /// | first retry | [`FirstRetry::AfterDelay`] |
 /// | hints | [`Hints::Obey`], up to 60 s |
-/// | throttled backoff | none: the same backoff |
+/// | backoffs after timeouts and throttled tries | none: the same backoff |
 ///
 /// ```
 /// use retry::{Jitter, Policy};
@@ -38,6 +38,7 @@ pub struct PolicyBuilder {
     first_retry: FirstRetry,
     hints: Hints,
     max_hint: Duration,
+    timeout_backoff: Option<Backoff>,
     throttled_backoff: Option<Backoff>,
 }
 
@@ -61,6 +62,7 @@ impl PolicyBuilder {
             first_retry: FirstRetry::AfterDelay,
             hints: Hints::Obey,
             max_hint: DEFAULT_MAX_HINT,
+            timeout_backoff: None,
             throttled_backoff: None,
         }
     }
@@ -114,6 +116,12 @@ impl PolicyBuilder {
         self
     }
 
+    /// A separate backoff after tries that took too long. The other settings apply to it too.
+    pub fn timeout_backoff(mut self, backoff: Backoff) -> Self {
+        self.timeout_backoff = Some(backoff);
+        self
+    }
+
     /// A separate backoff after throttled tries. The other settings apply to it too.
     pub fn throttled_backoff(mut self, backoff: Backoff) -> Self {
         self.throttled_backoff = Some(backoff);
@@ -127,18 +135,19 @@ impl PolicyBuilder {
     ///   zeros; for a first retry without delay use [`FirstRetry::AtOnce`].
     /// - A factor below 1 or not finite; a jitter ratio outside 0 to 1; jitter on top of decorrelated jitter.
     /// - An empty list; zero attempts (the first try counts); a maximum elapsed time of zero.
-    /// - A maximum delay, given or by default, below the backoff's first delay.
+    /// - A maximum delay, given or by default, below the first delay of a backoff.
     pub fn build(self) -> Result<Policy, PolicyError> {
-        for backoff in [&self.backoff].into_iter().chain(&self.throttled_backoff) {
-            check_backoff(backoff)?;
-        }
+        self.backoffs().try_for_each(|(setting, backoff)| {
+            check_backoff(backoff).map_err(|error| error.within(setting))
+        })?;
         let jitter = self.checked_jitter()?;
         let attempts = self.checked_attempts()?;
         if self.max_elapsed.is_some_and(|elapsed| elapsed.is_zero()) {
             return Err(PolicyError::new("maxElapsedInMs", 0, "more than 0"));
         }
         let max_delay = self.checked_max_delay()?;
-        let Self { backoff, max_elapsed, first_retry, hints, max_hint, throttled_backoff, .. } = self;
+        let Self { backoff, max_elapsed, first_retry, hints, max_hint, .. } = self;
+        let Self { timeout_backoff, throttled_backoff, .. } = self;
         Ok(Policy {
             backoff,
             jitter,
@@ -148,8 +157,16 @@ impl PolicyBuilder {
             first_retry,
             hints,
             max_hint,
+            timeout_backoff,
             throttled_backoff,
         })
+    }
+
+    /// All backoffs, those of a kind of failure with the name of their member.
+    fn backoffs(&self) -> impl Iterator<Item = (Option<&'static str>, &Backoff)> {
+        let timeout = self.timeout_backoff.iter().map(|backoff| (Some("timeoutBackoff"), backoff));
+        let throttled = self.throttled_backoff.iter().map(|backoff| (Some("throttledBackoff"), backoff));
+        std::iter::once((None, &self.backoff)).chain(timeout).chain(throttled)
     }
 
     fn checked_jitter(&self) -> Result<Jitter, PolicyError> {
@@ -158,7 +175,10 @@ impl PolicyBuilder {
         let default = if spreads_itself || as_written { Jitter::None } else { Jitter::default() };
         let jitter = self.jitter.unwrap_or(default);
         if spreads_itself && jitter != Jitter::None {
-            let found = format!("{jitter:?}").to_lowercase();
+            let found = match jitter {
+                Jitter::Around { .. } => "around".to_owned(),
+                other => format!("{other:?}").to_lowercase(),
+            };
             return Err(PolicyError::new(
                 "jitter",
                 found,
@@ -184,18 +204,24 @@ impl PolicyBuilder {
     }
 
     fn checked_max_delay(&self) -> Result<Option<Duration>, PolicyError> {
-        let grows = !matches!(self.backoff, Backoff::Fixed { .. } | Backoff::List { .. });
+        let grows = self
+            .backoffs()
+            .any(|(_, backoff)| !matches!(backoff, Backoff::Fixed { .. } | Backoff::List { .. }));
         let max_delay = self.max_delay.or(grows.then_some(DEFAULT_MAX_DELAY));
-        let least = Shape::from(&self.backoff).least();
-        let throttled = self.throttled_backoff.as_ref().map(|backoff| Shape::from(backoff).least());
-        let least = throttled.map_or(least, |throttled| throttled.max(least));
+        let least = |(setting, backoff)| (Shape::from(backoff).least(), setting);
+        let (least, setting) = self.backoffs().map(least).max_by_key(|(least, _)| *least).unwrap_or_default();
         match max_delay {
             Some(max) if nanos::of(max) < least => {
-                let (least, expected) = (Duration::from_nanos(least), "at least the first delay");
+                let least = Duration::from_nanos(least);
+                let expected = |of: Option<String>, least: &dyn std::fmt::Display| match of {
+                    None => format!("at least the first delay, {least}"),
+                    Some(of) => format!("at least the first delay of {of}, {least}"),
+                };
                 let millis = |delay: Duration| delay.as_secs_f64() * 1e3;
-                let error =
-                    PolicyError::new("maxDelayInMs", millis(max), format!("{expected}, {}", millis(least)));
-                let error = error.in_rust(Humanized(max), format!("{expected}, {}", Humanized(least)));
+                let in_document = expected(setting.map(str::to_owned), &millis(least));
+                let in_rust = expected(setting.map(crate::error::setter), &Humanized(least));
+                let error = PolicyError::new("maxDelayInMs", millis(max), in_document);
+                let error = error.in_rust(Humanized(max), in_rust);
                 Err(error.default_value(self.max_delay.is_none()))
             }
             _ => Ok(max_delay),
@@ -313,6 +339,18 @@ mod tests {
                 "`max_delay` is 500 ms, expected at least the first delay, 1 s",
             ),
             (Policy::fixed(SECOND).max_elapsed(Duration::ZERO), "`max_elapsed` is 0, expected more than 0"),
+            (
+                Policy::fixed(SECOND).throttled_backoff(Backoff::Fibonacci { unit: SECOND * 100 }),
+                "`max_delay` is 1 min (the default), expected at least the first delay of throttled_backoff, 1 min 40 s",
+            ),
+            (
+                Policy::fixed(SECOND).timeout_backoff(Backoff::Exponential { initial: SECOND, factor: 0.5 }),
+                "`factor` of `timeout_backoff` is 0.5, expected a finite number of at least 1",
+            ),
+            (
+                Policy::decorrelated(SECOND).jitter(Jitter::Around { ratio: 0.5 }),
+                "`jitter` is around, expected none, since decorrelated backoff is jitter already",
+            ),
         ] {
             assert_eq!(builder.build().unwrap_err().to_string(), message);
         }

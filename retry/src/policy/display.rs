@@ -12,9 +12,11 @@ impl fmt::Display for Policy {
             f.write_str("at once, then ")?;
         }
         backoff(&self.backoff, f)?;
-        if let Some(throttled) = &self.throttled_backoff {
-            f.write_str(" (when throttled, ")?;
-            backoff(throttled, f)?;
+        let of_kind =
+            [("after a timeout", &self.timeout_backoff), ("when throttled", &self.throttled_backoff)];
+        for (kind, of_kind) in of_kind.into_iter().filter_map(|(kind, b)| Some((kind, b.as_ref()?))) {
+            write!(f, " ({kind}, ")?;
+            backoff(of_kind, f)?;
             f.write_str(")")?;
         }
         if let Some(max) = self.max_delay {
@@ -100,6 +102,14 @@ mod tests {
                 Policy::decorrelated(ms(100)).first_retry(FirstRetry::AtOnce).hints(Hints::Ignore),
                 "at once, then at random from 100 ms to 3 times the delay before, up to 1 min; at most 5 tries; \
                  server hints are ignored",
+            ),
+            (
+                Policy::fixed(ms(50))
+                    .timeout_backoff(Backoff::Fixed { delay: ms(200) })
+                    .throttled_backoff(Backoff::Linear { initial: ms(1000), step: ms(1000) })
+                    .jitter(Jitter::None),
+                "50 ms each time (after a timeout, 200 ms each time) (when throttled, 1 s, then 1 s longer each \
+                 time), up to 1 min; at most 5 tries",
             ),
             (
                 Policy::list((1..=10).map(ms)).jitter(Jitter::Around { ratio: 0.125 }).hints(Hints::Cap),

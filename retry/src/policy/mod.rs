@@ -74,6 +74,7 @@ pub struct Policy {
     first_retry: FirstRetry,
     hints: Hints,
     max_hint: Duration,
+    timeout_backoff: Option<Backoff>,
     throttled_backoff: Option<Backoff>,
 }
 
@@ -131,7 +132,7 @@ impl Policy {
         self.attempts
     }
 
-    /// The longest delay, jitter included. `None` only for fixed delays and lists, whose delays are explicit.
+    /// The longest delay, jitter included. `None` only if all backoffs are fixed or lists, whose delays are explicit.
     #[must_use]
     pub const fn max_delay(&self) -> Option<Duration> {
         self.max_delay
@@ -161,6 +162,12 @@ impl Policy {
         self.max_hint
     }
 
+    /// The backoff after tries that took too long, if it is a separate one.
+    #[must_use]
+    pub const fn timeout_backoff(&self) -> Option<&Backoff> {
+        self.timeout_backoff.as_ref()
+    }
+
     /// The backoff after throttled tries, if it is a separate one.
     #[must_use]
     pub const fn throttled_backoff(&self) -> Option<&Backoff> {
@@ -184,6 +191,7 @@ impl Policy {
             first_retry: FirstRetry::AfterDelay,
             hints: Hints::Obey,
             max_hint: builder::DEFAULT_MAX_HINT,
+            timeout_backoff: None,
             throttled_backoff: Some(doubling(Duration::from_secs(1))),
         }
     }
@@ -206,7 +214,7 @@ impl Policy {
         self.delay_after(FailureKind::Transient, retry, previous, rng)
     }
 
-    /// As [`delay`](Self::delay), after a failure of `kind`: throttled tries may have a backoff of their own.
+    /// As [`delay`](Self::delay), after a failure of `kind`: timeouts and throttled tries may have backoffs of their own.
     pub fn delay_after(
         &self,
         kind: FailureKind,
@@ -215,8 +223,12 @@ impl Policy {
         rng: &mut Rng,
     ) -> Duration {
         let Some(k) = self.place(retry) else { return Duration::ZERO };
-        let throttled = self.throttled_backoff.as_ref().filter(|_| kind == FailureKind::Throttled);
-        let shape = Shape::from(throttled.unwrap_or(&self.backoff));
+        let of_kind = match kind {
+            FailureKind::Throttled => self.throttled_backoff.as_ref(),
+            FailureKind::Timeout => self.timeout_backoff.as_ref(),
+            FailureKind::Transient | FailureKind::Permanent => None,
+        };
+        let shape = Shape::from(of_kind.unwrap_or(&self.backoff));
         // After a first retry at once, growth starts from the base.
         let previous = if k == 1 { None } else { previous.map(nanos::of) };
         Duration::from_nanos(shape.draw(k, previous, self.jitter, self.cap(), rng))
@@ -234,6 +246,11 @@ impl Policy {
             FirstRetry::AfterDelay => Some(retry.max(1)),
             FirstRetry::AtOnce => retry.checked_sub(1).filter(|k| *k > 0),
         }
+    }
+
+    /// The backoffs after failures of any kind.
+    fn backoffs(&self) -> impl Iterator<Item = &Backoff> {
+        [&self.backoff].into_iter().chain(&self.timeout_backoff).chain(&self.throttled_backoff)
     }
 
     /// The maximum delay in nanoseconds; `u64::MAX` without one.
@@ -279,6 +296,7 @@ impl From<&RetryOptions> for Policy {
             first_retry: FirstRetry::AfterDelay,
             hints: Hints::default(),
             max_hint: builder::DEFAULT_MAX_HINT,
+            timeout_backoff: None,
             throttled_backoff: None,
         }
     }

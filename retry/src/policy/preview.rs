@@ -1,7 +1,8 @@
 //! [`Preview`]: the bounds of a policy's delays.
 //!
-//! The bounds are those of the intervals that delays are drawn from, so a preview is exact and no simulation. Steps are
-//! computed lazily, so a policy without a limit has a preview too.
+//! The bounds are those of the intervals that delays are drawn from, so a preview is exact and no simulation; with separate
+//! backoffs by kind of failure, they hold whatever the failures are. Steps are computed lazily, so a policy without a limit
+//! has a preview too.
 
 use std::fmt;
 use std::time::Duration;
@@ -48,11 +49,11 @@ impl<'a> Preview<'a> {
         Self { policy }
     }
 
-    /// The bounds of each delay, in order; endless if the attempts are unlimited. The maximum elapsed time is not applied,
-    /// since it depends on how long the tries take.
+    /// The bounds of each delay, after failures of any kind, in order; endless if the attempts are unlimited. The maximum elapsed time is not applied,
+    /// since it depends on how long the tries take; nor are server hints.
     pub fn steps(&self) -> impl Iterator<Item = Step> + use<'a> {
         let policy = self.policy;
-        let shape = Shape::from(&policy.backoff);
+        let shapes: Vec<Shape> = policy.backoffs().map(Shape::from).collect();
         let retries = match policy.attempts {
             Attempts::AtMost(tries) => tries.get() - 1,
             Attempts::Unlimited => u32::MAX,
@@ -61,7 +62,10 @@ impl<'a> Preview<'a> {
         (1..=retries).map(move |retry| {
             let (least, most) = match policy.place(retry) {
                 Some(k) => {
-                    let bounds = shape.bounds(k, longest_before, policy.jitter, policy.cap());
+                    let bounds = shapes
+                        .iter()
+                        .map(|shape| shape.bounds(k, longest_before, policy.jitter, policy.cap()));
+                    let bounds = bounds.fold((u64::MAX, 0), |all, one| (all.0.min(one.0), all.1.max(one.1)));
                     longest_before = Some(bounds.1);
                     bounds
                 }
@@ -74,14 +78,17 @@ impl<'a> Preview<'a> {
     /// The longest possible sum of the delays, without the tries: at most the policy's maximum elapsed time. `None` if
     /// neither attempts nor elapsed time are limited.
     ///
-    /// Exact up to 1,000 retries; each further retry counts with the maximum delay. The sum saturates.
+    /// Exact up to 1,000 retries; each further retry counts with the maximum delay, or without one with the longest so far,
+    /// since such delays do not grow. The sum saturates.
     #[must_use]
     pub fn worst_case_total(&self) -> Option<Duration> {
         let limit = self.policy.max_elapsed;
         let Attempts::AtMost(tries) = self.policy.attempts else { return limit };
-        let total = self.steps().take(COUNTED).fold(0_u128, |sum, step| sum + step.most.as_nanos());
+        let counted = self.steps().take(COUNTED).map(|step| step.most.as_nanos());
+        let (total, longest) =
+            counted.fold((0_u128, 0), |(sum, longest), most| (sum + most, longest.max(most)));
         let beyond = u128::from(tries.get() - 1).saturating_sub(COUNTED as u128);
-        let total = total + beyond * u128::from(self.policy.cap());
+        let total = total + beyond * self.policy.max_delay.map_or(longest, |max| max.as_nanos());
         let total = Duration::try_from_secs_f64(total as f64 / 1e9).map_or(Duration::MAX, |approximate| {
             u64::try_from(total).map_or(approximate, Duration::from_nanos)
         });
@@ -149,7 +156,7 @@ impl fmt::Display for Preview<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{FirstRetry, Jitter};
+    use crate::{Backoff, FailureKind, FirstRetry, Jitter, Rng};
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -174,6 +181,30 @@ mod tests {
     }
 
     #[test]
+    fn previews_hold_for_every_kind_of_failure() {
+        let base = Policy::fixed(SECOND).jitter(Jitter::Equal).max_attempts(6);
+        let linear = Backoff::Linear { initial: SECOND, step: 2 * SECOND };
+        for policy in [
+            base.clone().throttled_backoff(Backoff::Decorrelated { base: SECOND / 9, factor: 3.0 }),
+            base.timeout_backoff(linear).throttled_backoff(Backoff::Fixed { delay: 4 * SECOND }),
+        ] {
+            let (policy, mut rng) = (policy.build().unwrap(), Rng::seeded(3));
+            let kinds = [FailureKind::Transient, FailureKind::Timeout, FailureKind::Throttled];
+            for _ in 0..300 {
+                let mut previous = None;
+                for step in policy.preview().steps() {
+                    let kind = kinds[rng.up_to(2) as usize];
+                    let delay = policy.delay_after(kind, step.retry, previous, &mut rng);
+                    assert!((step.least..=step.most).contains(&delay), "{kind:?} {step:?} {delay:?}");
+                    previous = Some(delay);
+                }
+            }
+        }
+        let aws = Policy::aws_standard_2026();
+        assert_eq!(aws.preview().worst_case_total(), Some(3 * SECOND));
+    }
+
+    #[test]
     fn totals_of_extremes() {
         let forever = Policy::fixed(SECOND).unlimited_attempts();
         assert_eq!(forever.clone().build().unwrap().preview().worst_case_total(), None);
@@ -181,6 +212,8 @@ mod tests {
         assert_eq!(minute.preview().worst_case_total(), Some(SECOND * 60));
         let huge = Policy::fixed(Duration::MAX).max_attempts(u32::MAX).build().unwrap();
         assert!(huge.preview().worst_case_total().unwrap() > Duration::from_secs(u64::from(u32::MAX)));
+        let many = Policy::fixed(SECOND).jitter(Jitter::Plus).max_attempts(5001).build().unwrap();
+        assert_eq!(many.preview().worst_case_total(), Some(10_000 * SECOND));
         let once = Policy::fixed(SECOND).max_attempts(1).build().unwrap();
         assert_eq!(once.preview().worst_case_total(), Some(Duration::ZERO));
         assert_eq!(once.preview().steps().count(), 0);

@@ -10,6 +10,7 @@ use crate::{Backoff, Jitter, PolicyError};
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename = "Policy", rename_all = "camelCase", deny_unknown_fields)]
+#[serde(expecting = "a policy, an object with the member backoff")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(super) struct Form {
     backoff: Backoff,
@@ -28,6 +29,8 @@ pub(super) struct Form {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     max_hint_in_ms: Option<Millis>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    timeout_backoff: Option<Backoff>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     throttled_backoff: Option<Backoff>,
 }
 
@@ -42,6 +45,7 @@ impl From<Policy> for Form {
             first_retry: policy.first_retry,
             hints: policy.hints,
             max_hint_in_ms: Some(Millis(policy.max_hint)),
+            timeout_backoff: policy.timeout_backoff,
             throttled_backoff: policy.throttled_backoff,
         }
     }
@@ -58,6 +62,9 @@ impl TryFrom<Form> for Policy {
         builder.max_elapsed = form.max_elapsed_in_ms.map(|Millis(elapsed)| elapsed);
         if let Some(Millis(wait)) = form.max_hint_in_ms {
             builder = builder.max_hint(wait);
+        }
+        if let Some(backoff) = form.timeout_backoff {
+            builder = builder.timeout_backoff(backoff);
         }
         if let Some(backoff) = form.throttled_backoff {
             builder = builder.throttled_backoff(backoff);
@@ -90,7 +97,10 @@ impl Scalar for Attempts {
     }
 
     fn from_text(text: &str) -> Result<Self, String> {
-        if text == "unlimited" { Ok(Self::Unlimited) } else { Err(String::new()) }
+        match text {
+            "unlimited" => Ok(Self::Unlimited),
+            _ => scalar::whole_number(text).and_then(Self::from_whole).ok_or_else(String::new),
+        }
     }
 }
 
@@ -148,6 +158,7 @@ mod tests {
             r#"{"backoff":{"fibonacci":{"unitInMs":0.5}},"jitter":"plus","firstRetry":"atOnce"}"#,
             r#"{"backoff":{"decorrelated":{"baseInMs":1,"factor":3}},"hints":"cap"}"#,
             r#"{"backoff":{"fixed":{"delayInMs":1}},"maxHintInMs":5,"throttledBackoff":{"fixed":{"delayInMs":9}}}"#,
+            r#"{"backoff":{"fixed":{"delayInMs":1}},"timeoutBackoff":{"exponential":{"initialInMs":2,"factor":3}}}"#,
             r#"{"backoff":{"list":{"delaysInMs":[0,1,2.5]}},"jitter":{"around":{"ratio":0.2}},"hints":"ignore"}"#,
         ] {
             let policy = read(text).unwrap();
@@ -165,7 +176,24 @@ mod tests {
             (r#"{"backoff":{"fixed":{"delayInMs":0}}}"#, "`delayInMs` is 0, expected more than 0"),
             (r#"{"backoff":{"fixed":{"delayInMs":5}},"maxAttempts":0}"#, "expected a number of tries"),
             (r#"{"backoff":{"fixed":{"delayInMs":5}},"maxAttempts":"none"}"#, "or \"unlimited\""),
-            (r#"{"backoff":{"fixed":{"delayInMs":5}},"jitter":"some"}"#, "unknown variant `some`"),
+            (
+                r#"{"backoff":{"fixed":{"delayInMs":5}},"jitter":"some"}"#,
+                "\"some\", expected one of none, full, equal, plus, or an object with around as its only member",
+            ),
+            (
+                r#"{"backoff":{"fixed":{"delayInMs":5}},"jitter":"around"}"#,
+                "\"around\", expected one of none, full",
+            ),
+            (r#"{"backoff":"fixed"}"#, "string \"fixed\", expected an object with one of fixed, linear,"),
+            (r#"{"backoff":{}}"#, "an empty object, expected an object with one of fixed, linear,"),
+            (r#"{"backoff":{"fixed":3}}"#, "integer `3`, expected an object with delayInMs"),
+            (r#"{"backoff":{"fixed":[]}}"#, "sequence, expected an object with delayInMs"),
+            (r#"{"backoff":7}"#, "integer `7`, expected an object with one of fixed, linear,"),
+            (
+                r#"{"backoff":{"fixed":{"delayInMs":5},"linear":{}}}"#,
+                "`linear` is a second member, expected an object with one of fixed, linear,",
+            ),
+            (r#"[]"#, "expected a policy, an object with the member backoff"),
             (r#"{"backoff":{"fixed":{"delayInMs":5}},"retries":1}"#, "unknown field `retries`"),
         ] {
             let err = read(text).unwrap_err();

@@ -4,7 +4,7 @@ use std::future::Ready;
 use std::ops::ControlFlow;
 
 use super::state::RunState;
-use super::{Classify, Inspect, Notify, OperationError, Retry, RetryError, Wait};
+use super::{Classify, Inspect, Notify, OperationError, Retry, RetryError, Try, Wait};
 
 impl<K, N, P> Retry<'_, K, N, P> {
     /// Calls `operation` until it succeeds or the run gives up, and waits on `clock` between the tries.
@@ -14,7 +14,7 @@ impl<K, N, P> Retry<'_, K, N, P> {
     pub fn run_with<T, E, M>(
         self,
         clock: &impl Wait,
-        operation: impl FnMut(u32) -> Result<T, E>,
+        operation: impl FnMut(Try) -> Result<T, E>,
     ) -> Result<T, RetryError<E>>
     where
         E: OperationError<M>,
@@ -30,7 +30,7 @@ impl<K, N, P> Retry<'_, K, N, P> {
 pub(super) fn drive<T, E, K, N, P>(
     mut state: RunState<'_, K, N, P, E>,
     clock: &impl Wait,
-    mut operation: impl FnMut(u32) -> Result<T, E>,
+    mut operation: impl FnMut(Try) -> Result<T, E>,
 ) -> Result<T, RetryError<E>>
 where
     K: Classify<E>,
@@ -38,7 +38,9 @@ where
     P: Inspect<T>,
 {
     loop {
-        let result = operation(state.begin(clock.now())?);
+        // The operation keeps the limit of its try, which a thread cannot enforce.
+        let (attempt, _) = state.begin(clock.now())?;
+        let result = operation(attempt);
         match state.finished(result, clock.now()) {
             ControlFlow::Break(result) => return result,
             ControlFlow::Continue((_, delay)) if delay.is_zero() => {}

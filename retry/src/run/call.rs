@@ -7,11 +7,10 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use super::future::TryLimits;
 use super::state::RunState;
 use super::{
     Accept, All, By, Cancel, Classify, Ended, Inspect, Notify, OnEnd, Pending, Retry, RetryError, Retrying,
-    Silent, Sleep, Tell, TellAsync, Wait, blocking, future,
+    Silent, Sleep, Tell, TellAsync, Try, Uncancelled, Wait, blocking, future,
 };
 use crate::breaker::Breaker;
 use crate::budget::Budget;
@@ -21,12 +20,20 @@ use crate::{Failure, GiveUp, Policy};
 #[derive(Debug)]
 pub enum Blocking {}
 
+/// The marker of operations that take the [`Try`] and return a `Result`.
+#[derive(Debug)]
+pub enum BlockingTry {}
+
 /// The marker of operations that return a future.
 #[derive(Debug)]
 pub enum Async {}
 
-/// Functions and closures without arguments that can be retried: those that return a `Result`, and those that return a
-/// future of one. The compiler infers the marker `M`.
+/// The marker of operations that take the [`Try`] and return a future.
+#[derive(Debug)]
+pub enum AsyncTry {}
+
+/// Functions and closures that can be retried: they return a `Result` or a future of one, without
+/// arguments or with the [`Try`]. The compiler infers the marker `M`.
 ///
 /// ```
 /// # #[cfg(feature = "tokio")]
@@ -65,13 +72,7 @@ pub trait Retryable<M>: Sized {
 
     /// Retries by `policy`: for futures await the [`Call`], on a thread end it with [`call`](Call::call).
     fn retry(self, policy: &Policy) -> Call<'_, Self, M, Self::Value, Self::Error> {
-        Call {
-            retry: Retry::new(policy),
-            operation: self,
-            limits: TryLimits::none(),
-            refused: None,
-            types: PhantomData,
-        }
+        Call { retry: Retry::new(policy), operation: self, own: None, types: PhantomData }
     }
 }
 
@@ -85,37 +86,48 @@ impl<F: FnMut() -> Fut, Fut: Future<Output = Result<T, E>>, T, E> Retryable<Asyn
     type Error = E;
 }
 
+impl<F: FnMut(Try) -> Result<T, E>, T, E> Retryable<BlockingTry> for F {
+    type Value = T;
+    type Error = E;
+}
+
+impl<F: FnMut(Try) -> Fut, Fut: Future<Output = Result<T, E>>, T, E> Retryable<AsyncTry> for F {
+    type Value = T;
+    type Error = E;
+}
+
 /// An operation with its retries, made by [`Retryable::retry`]. The settings are those of [`Retry`].
 #[must_use = "a call starts with `await`, `call` or `run_with`"]
-pub struct Call<'a, O, M, T, E, K = All, N = Silent, P = Accept> {
-    retry: Retry<'a, K, N, P>,
+pub struct Call<'a, O, M, T, E, K = All, N = Silent, P = Accept, C = Uncancelled> {
+    retry: Retry<'a, K, N, P, C>,
     operation: O,
-    limits: TryLimits<'a, E>,
-    refused: Option<fn(GiveUp) -> E>,
+    /// Makes the operation's error when there is none: no try was made, or the last one was ended. Set with every setting that
+    /// can lead to this.
+    own: Option<fn(GiveUp) -> E>,
     types: PhantomData<fn() -> (M, T)>,
 }
 
-impl<'a, O, M, T, E, K, N, P> Call<'a, O, M, T, E, K, N, P> {
-    fn map<K2, N2, P2>(
+impl<'a, O, M, T, E, K, N, P, C> Call<'a, O, M, T, E, K, N, P, C> {
+    fn map<K2, N2, P2, C2>(
         self,
-        change: impl FnOnce(Retry<'a, K, N, P>) -> Retry<'a, K2, N2, P2>,
-    ) -> Call<'a, O, M, T, E, K2, N2, P2> {
-        let Self { retry, operation, limits, refused, types } = self;
-        Call { retry: change(retry), operation, limits, refused, types }
+        change: impl FnOnce(Retry<'a, K, N, P, C>) -> Retry<'a, K2, N2, P2, C2>,
+    ) -> Call<'a, O, M, T, E, K2, N2, P2, C2> {
+        let Self { retry, operation, own, types } = self;
+        Call { retry: change(retry), operation, own, types }
     }
 
     /// As [`Retry::classify`]: retries only the errors that `when` returns `true` or a retryable [`Failure`] for.
-    pub fn when<R: Into<Failure>, F: FnMut(&E) -> R>(self, when: F) -> Call<'a, O, M, T, E, By<F>, N, P> {
+    pub fn when<R: Into<Failure>, F: FnMut(&E) -> R>(self, when: F) -> Call<'a, O, M, T, E, By<F>, N, P, C> {
         self.map(|retry| retry.classify(when))
     }
 
     /// As [`Retry::pending`].
-    pub fn pending<F: FnMut(&T) -> bool>(self, pending: F) -> Call<'a, O, M, T, E, K, N, Pending<F>> {
+    pub fn pending<F: FnMut(&T) -> bool>(self, pending: F) -> Call<'a, O, M, T, E, K, N, Pending<F>, C> {
         self.map(|retry| retry.pending(pending))
     }
 
     /// As [`Retry::notify`].
-    pub fn notify<F: FnMut(&Retrying<'_, E>)>(self, notify: F) -> Call<'a, O, M, T, E, K, Tell<F>, P> {
+    pub fn notify<F: FnMut(&Retrying<'_, E>)>(self, notify: F) -> Call<'a, O, M, T, E, K, Tell<F>, P, C> {
         self.map(|retry| retry.notify(notify))
     }
 
@@ -123,12 +135,12 @@ impl<'a, O, M, T, E, K, N, P> Call<'a, O, M, T, E, K, N, P> {
     pub fn notify_async<D: Future<Output = ()>, F: FnMut(&Retrying<'_, E>) -> D>(
         self,
         notify: F,
-    ) -> Call<'a, O, M, T, E, K, TellAsync<F>, P> {
+    ) -> Call<'a, O, M, T, E, K, TellAsync<F>, P, C> {
         self.map(|retry| retry.notify_async(notify))
     }
 
     /// As [`Retry::on_end`].
-    pub fn on_end<F: FnMut(&Ended<'_, E>)>(self, on_end: F) -> Call<'a, O, M, T, E, K, OnEnd<N, F>, P> {
+    pub fn on_end<F: FnMut(&Ended<'_, E>)>(self, on_end: F) -> Call<'a, O, M, T, E, K, OnEnd<N, F>, P, C> {
         self.map(|retry| retry.on_end(on_end))
     }
 
@@ -162,7 +174,7 @@ impl<'a, O, M, T, E, K, N, P> Call<'a, O, M, T, E, K, N, P> {
     where
         E: From<GiveUp>,
     {
-        self.refused = Some(E::from);
+        self.own = Some(E::from);
         self.map(|retry| retry.breaker(breaker))
     }
 
@@ -171,126 +183,155 @@ impl<'a, O, M, T, E, K, N, P> Call<'a, O, M, T, E, K, N, P> {
     where
         E: From<GiveUp>,
     {
-        self.refused = Some(E::from);
+        self.own = Some(E::from);
         self.map(|retry| retry.cancel(cancel))
     }
 
-    /// The operation's own error. Without a breaker and a cancellation there is always a try, and so an error.
-    fn own_error(result: Result<T, RetryError<E>>, refused: Option<fn(GiveUp) -> E>) -> Result<T, E> {
+    fn with_try_timeout(mut self, limit: Duration, own: Option<fn(GiveUp) -> E>) -> Self {
+        self.own = self.own.or(own);
+        self.map(|retry| retry.try_timeout(limit))
+    }
+
+    fn with_cut_at_deadline(mut self, own: Option<fn(GiveUp) -> E>) -> Self {
+        self.own = self.own.or(own);
+        self.map(Retry::cut_at_deadline)
+    }
+
+    /// The operation's own error. Whatever can prevent it sets `own`.
+    fn own_error(result: Result<T, RetryError<E>>, own: Option<fn(GiveUp) -> E>) -> Result<T, E> {
         result.map_err(|error| {
             error.into_result().unwrap_or_else(|reason| {
-                refused.expect("invariant: whatever can prevent the first try sets `refused`")(reason)
+                own.expect("invariant: whatever can leave a call without an error sets `own`")(reason)
             })
         })
     }
 }
 
-impl<O, T, E, K, N, P> Call<'_, O, Blocking, T, E, K, N, P>
-where
-    O: FnMut() -> Result<T, E>,
-    K: Classify<E>,
-    N: Notify<E, Done = std::future::Ready<()>>,
-    P: Inspect<T>,
-{
-    /// Runs the call on this thread, with the standard library's clock. Feature `blocking`.
-    ///
-    /// # Errors
-    /// The operation's last error.
-    #[cfg(feature = "blocking")]
-    pub fn call(self) -> Result<T, E> {
-        self.call_with(&crate::blocking::StdClock)
-    }
+/// Ends for operations that return a `Result`; `$call` adapts one to the argument that the runner passes.
+macro_rules! on_a_thread {
+    ($marker:ty, ($($argument:ty)?), $call:expr) => {
+        impl<O, T, E, K, N, P> Call<'_, O, $marker, T, E, K, N, P>
+        where
+            O: FnMut($($argument)?) -> Result<T, E>,
+            K: Classify<E>,
+            N: Notify<E, Done = std::future::Ready<()>>,
+            P: Inspect<T>,
+        {
+            /// Runs the call on this thread, with the standard library's clock. Feature `blocking`.
+            ///
+            /// # Errors
+            /// The operation's last error.
+            #[cfg(feature = "blocking")]
+            pub fn call(self) -> Result<T, E> {
+                self.call_with(&crate::blocking::StdClock)
+            }
 
-    /// Runs the call on this thread.
-    ///
-    /// # Errors
-    /// The operation's last error.
-    pub fn call_with(mut self, clock: &impl Wait) -> Result<T, E> {
-        let state = RunState::without_source(self.retry, clock.now(), |_| None);
-        Self::own_error(blocking::drive(state, clock, |_| (self.operation)()), self.refused)
-    }
-}
-
-impl<'a, O, T, E, K, N, P> Call<'a, O, Async, T, E, K, N, P> {
-    /// Ends a try after this time. Ended tries count as timeouts, and their error is made from [`GiveUp::TryTimeout`].
-    pub const fn try_timeout(mut self, limit: Duration) -> Self
-    where
-        E: From<GiveUp>,
-    {
-        self.limits.timeout = Some(limit);
-        self.limits.error = Some(E::from);
-        self
-    }
-
-    /// Ends the running try at the deadline. By default the deadline only bounds when tries begin.
-    pub const fn cut_at_deadline(mut self) -> Self
-    where
-        E: From<GiveUp>,
-    {
-        self.limits.cut_at_deadline = true;
-        self.limits.error = Some(E::from);
-        self
-    }
-
-    /// Ends the call when `cancel` is ready, the running try included: a signal, a cancellation token, a closed channel.
-    pub fn cancel_on(mut self, cancel: impl Future<Output = ()> + Send + 'a) -> Self
-    where
-        E: From<GiveUp>,
-    {
-        self.limits.cancel = Some(Box::pin(cancel));
-        self.refused = Some(E::from);
-        self
-    }
-
-    /// Runs the call, with `timer` for the delays. Needs no `Send`.
-    ///
-    /// # Errors
-    /// The operation's last error.
-    pub async fn run_with<F>(self, timer: &impl Sleep) -> Result<T, E>
-    where
-        O: FnMut() -> F,
-        F: Future<Output = Result<T, E>>,
-        K: Classify<E>,
-        N: Notify<E>,
-        P: Inspect<T>,
-    {
-        let state = RunState::without_source(self.retry, timer.now(), |_| None);
-        Self::own_error(future::drive(state, timer, self.limits, self.operation).await, self.refused)
-    }
-}
-
-#[cfg(feature = "tokio")]
-mod tokio {
-    //! Awaiting a [`Call`] on tokio.
-
-    use std::future::IntoFuture;
-    use std::pin::Pin;
-
-    use super::{Async, Call, Classify, Future, Inspect, Notify};
-    use crate::tokio_time::TokioTimer;
-
-    /// Runs on tokio's clock. Boxed: a named future would have to be a state machine written by hand. For calls that are not
-    /// `Send`, use [`run_with`](Call::run_with).
-    impl<'a, O, F, T, E, K, N, P> IntoFuture for Call<'a, O, Async, T, E, K, N, P>
-    where
-        O: FnMut() -> F + Send + 'a,
-        F: Future<Output = Result<T, E>> + Send + 'a,
-        T: Send + 'a,
-        E: Send + Sync + 'a,
-        K: Classify<E> + Send + 'a,
-        N: Notify<E, Done: Send + 'a> + Send + 'a,
-        P: Inspect<T> + Send + 'a,
-    {
-        type Output = Result<T, E>;
-        type IntoFuture = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'a>>;
-
-        fn into_future(self) -> Self::IntoFuture {
-            Box::pin(self.run_with(&TokioTimer))
+            /// Runs the call on this thread.
+            ///
+            /// # Errors
+            /// The operation's last error.
+            pub fn call_with(self, clock: &impl Wait) -> Result<T, E> {
+                let state = RunState::without_source(self.retry, clock.now(), |_| None);
+                Self::own_error(blocking::drive(state, clock, $call(self.operation)), self.own)
+            }
         }
+    };
+}
+
+on_a_thread!(Blocking, (), |mut operation: O| move |_: Try| operation());
+on_a_thread!(BlockingTry, (Try), |operation: O| operation);
+
+/// Limits that the operation keeps itself.
+impl<O, T, E, K, N, P> Call<'_, O, BlockingTry, T, E, K, N, P> {
+    /// As [`Retry::try_timeout`]: sets [`Try::time_left`], which the operation must keep.
+    pub fn try_timeout(self, limit: Duration) -> Self {
+        self.with_try_timeout(limit, None)
+    }
+
+    /// As [`Retry::cut_at_deadline`]: sets [`Try::time_left`], which the operation must keep.
+    pub fn cut_at_deadline(self) -> Self {
+        self.with_cut_at_deadline(None)
     }
 }
 
-impl<O, M, T, E, K, N, P> std::fmt::Debug for Call<'_, O, M, T, E, K, N, P> {
+/// Limits and ends for operations that return a future, as [`on_a_thread`].
+macro_rules! in_a_future {
+    ($marker:ty, ($($argument:ty)?), $call:expr) => {
+        impl<'a, O, T, E, K, N, P, C> Call<'a, O, $marker, T, E, K, N, P, C> {
+            /// As [`Retry::try_timeout`]. If the last try is ended, its error is made from [`GiveUp::TryTimeout`].
+            pub fn try_timeout(self, limit: Duration) -> Self
+            where
+                E: From<GiveUp>,
+            {
+                self.with_try_timeout(limit, Some(E::from))
+            }
+
+            /// As [`Retry::cut_at_deadline`]. If the last try is ended, its error is made from [`GiveUp::CutAtDeadline`].
+            pub fn cut_at_deadline(self) -> Self
+            where
+                E: From<GiveUp>,
+            {
+                self.with_cut_at_deadline(Some(E::from))
+            }
+
+            /// As [`Retry::cancel_on`]. The error of a try that is ended is made from [`GiveUp::Cancelled`].
+            pub fn cancel_on<F>(mut self, cancel: F) -> Call<'a, O, $marker, T, E, K, N, P, F>
+            where
+                F: Future<Output = ()>,
+                E: From<GiveUp>,
+            {
+                self.own = Some(E::from);
+                self.map(|retry| retry.cancel_on(cancel))
+            }
+
+            /// Runs the call, with `timer` for the delays. Needs no `Send`.
+            ///
+            /// # Errors
+            /// The operation's last error.
+            pub async fn run_with<F>(self, timer: &impl Sleep) -> Result<T, E>
+            where
+                O: FnMut($($argument)?) -> F,
+                F: Future<Output = Result<T, E>>,
+                K: Classify<E>,
+                N: Notify<E>,
+                P: Inspect<T>,
+                C: Future<Output = ()>,
+            {
+                let (retry, cancel) = self.retry.split();
+                let state = RunState::without_source(retry, timer.now(), |_| None);
+                let result = future::drive(state, timer, cancel, $call(self.operation)).await;
+                Self::own_error(result, self.own)
+            }
+        }
+
+        /// Runs on tokio's clock. Boxed: a named future would have to be a state machine written by hand. For calls that are
+        /// not `Send`, use [`run_with`](Call::run_with).
+        #[cfg(feature = "tokio")]
+        impl<'a, O, F, T, E, K, N, P, C> std::future::IntoFuture for Call<'a, O, $marker, T, E, K, N, P, C>
+        where
+            O: FnMut($($argument)?) -> F + Send + 'a,
+            F: Future<Output = Result<T, E>> + Send + 'a,
+            T: Send + 'a,
+            E: Send + Sync + 'a,
+            K: Classify<E> + Send + 'a,
+            N: Notify<E, Done: Send + 'a> + Send + 'a,
+            P: Inspect<T> + Send + 'a,
+            C: Future<Output = ()> + Send + 'a,
+        {
+            type Output = Result<T, E>;
+            type IntoFuture = std::pin::Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'a>>;
+
+            fn into_future(self) -> Self::IntoFuture {
+                Box::pin(self.run_with(&crate::tokio_time::TokioTimer))
+            }
+        }
+    };
+}
+
+in_a_future!(Async, (), |mut operation: O| move |_: Try| operation());
+in_a_future!(AsyncTry, (Try), |operation: O| operation);
+
+impl<O, M, T, E, K, N, P, C> std::fmt::Debug for Call<'_, O, M, T, E, K, N, P, C> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Call").field("policy", self.retry.rules.policy).finish_non_exhaustive()
     }

@@ -1,4 +1,4 @@
-//! [`Cancel`]: a signal that ends the waits of threads and of futures.
+//! [`Cancel`]: a signal that ends the waits of threads and of futures; [`Uncancelled`], its absence.
 //!
 //! It consists of a flag, a condition variable for threads and a list of wakers for futures. A runtime's cancellation token
 //! was the alternative; threads cannot wait on it.
@@ -142,6 +142,19 @@ impl Drop for Cancelled {
             };
             drop(removed); // after the lock: dropping a waker may run anything
         }
+    }
+}
+
+/// A future that is never ready: what cancels a run without [`Retry::cancel_on`](super::Retry::cancel_on).
+#[derive(Clone, Copy, Debug, Default)]
+#[must_use = "futures do nothing unless polled"]
+pub struct Uncancelled;
+
+impl Future for Uncancelled {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Pending
     }
 }
 

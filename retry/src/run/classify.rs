@@ -148,10 +148,12 @@ impl<E, N: Notify<E>, F: FnMut(&Ended<'_, E>)> Notify<E> for OnEnd<N, F> {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Retrying<'a, E> {
-    /// The error of the failed try; `None` after a value that asked for another try.
+    /// The error of the failed try; `None` after a value that asked for another try, and after a try that a limit ended.
     pub error: Option<&'a E>,
-    /// Its classification, with the server's hint.
+    /// The classification of the try, with the server's hint.
     pub failure: Failure,
+    /// The limit that ended the try: [`GiveUp::TryTimeout`] or [`GiveUp::CutAtDeadline`].
+    pub cut_by: Option<GiveUp>,
     /// The tries made so far.
     pub tries: u32,
     /// The delay before the next try.
@@ -163,9 +165,10 @@ pub struct Retrying<'a, E> {
 impl<E: fmt::Display> fmt::Display for Retrying<'_, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "try {}: ", self.tries)?;
-        match self.error {
-            Some(error) => write!(f, "{error}")?,
-            None => f.write_str("pending")?,
+        match (self.error, self.cut_by) {
+            (Some(error), _) => write!(f, "{error}")?,
+            (None, Some(limit)) => write!(f, "{limit}")?,
+            (None, None) => f.write_str("pending")?,
         }
         write!(f, "; the next in {}", Humanized(self.delay))
     }
@@ -175,9 +178,13 @@ impl<E: fmt::Display> fmt::Display for Retrying<'_, E> {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Ended<'a, E> {
-    /// The error of the last try; `None` after a success, or if no try was made.
+    /// The error of the last try; `None` if it returned a value or was ended by a limit, or if no try was made.
     pub error: Option<&'a E>,
-    /// Why the run gave up; `None` if the operation returned a value.
+    /// The classification of the last try, if it failed.
+    pub failure: Option<Failure>,
+    /// What ended the last try, if something did: a limit or a cancellation.
+    pub cut_by: Option<GiveUp>,
+    /// Why the run gave up, also on a value that is still pending; `None` after a success.
     pub reason: Option<GiveUp>,
     /// The number of tries.
     pub tries: u32,

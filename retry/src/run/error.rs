@@ -104,11 +104,24 @@ plain!((), &'static str, String, Failure);
 pub struct RetryError<E> {
     pub(super) last: Option<E>,
     pub(super) kind: Option<FailureKind>,
-    pub(super) malformed: Option<&'static str>,
+    pub(super) rare: Option<Box<Rare>>,
     pub(super) reason: GiveUp,
     pub(super) tries: u32,
     pub(super) elapsed: Duration,
     pub(super) source: fn(&E) -> Option<&(dyn Error + 'static)>,
+}
+
+/// What few errors have, boxed to keep the others small.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Rare {
+    pub(super) malformed: Option<&'static str>,
+    pub(super) cut_by: Option<GiveUp>,
+}
+
+impl Rare {
+    pub(super) fn new(malformed: Option<&'static str>, cut_by: Option<GiveUp>) -> Option<Box<Self>> {
+        (malformed.is_some() || cut_by.is_some()).then(|| Box::new(Self { malformed, cut_by }))
+    }
 }
 
 impl<E> RetryError<E> {
@@ -118,7 +131,8 @@ impl<E> RetryError<E> {
         self.reason
     }
 
-    /// The error of the last try; `None` if no try was made: the breaker was open, or the run was already cancelled.
+    /// The error of the last try; `None` if a limit or a cancellation ended that try ([`cut_by`](Self::cut_by)), or if no try was
+    /// made: the breaker was open, or the run was already cancelled.
     #[must_use]
     pub const fn last(&self) -> Option<&E> {
         self.last.as_ref()
@@ -130,13 +144,20 @@ impl<E> RetryError<E> {
         self.last
     }
 
-    /// The operation's own error, or the reason why no try was made. Without a breaker and a cancellation there is always a
-    /// try.
+    /// The operation's own error, or the reason why there is none: what ended the last try, or why no try was made. Without a
+    /// breaker, a cancellation and limits for tries there is always an error.
     ///
     /// # Errors
-    /// If no try was made.
+    /// If the last try was ended, or none was made.
     pub fn into_result(self) -> Result<E, GiveUp> {
-        self.last.ok_or(self.reason)
+        self.last.ok_or(self.rare.and_then(|rare| rare.cut_by).unwrap_or(self.reason))
+    }
+
+    /// What ended the last try, if something did: [`GiveUp::TryTimeout`], [`GiveUp::CutAtDeadline`] or
+    /// [`GiveUp::Cancelled`]. It is then the [`source`](Error::source).
+    #[must_use]
+    pub fn cut_by(&self) -> Option<GiveUp> {
+        self.rare.as_ref().and_then(|rare| rare.cut_by)
     }
 
     /// The kind of the last failure.
@@ -147,8 +168,8 @@ impl<E> RetryError<E> {
 
     /// As [`Failure::malformed_hint`], of the last failure.
     #[must_use]
-    pub const fn malformed_hint(&self) -> Option<&'static str> {
-        self.malformed
+    pub fn malformed_hint(&self) -> Option<&'static str> {
+        self.rare.as_ref().and_then(|rare| rare.malformed)
     }
 
     /// The number of tries.
@@ -169,6 +190,7 @@ impl<E: fmt::Debug> fmt::Debug for RetryError<E> {
         f.debug_struct("RetryError")
             .field("last", &self.last)
             .field("kind", &self.kind)
+            .field("cut_by", &self.cut_by())
             .field("reason", &self.reason)
             .field("tries", &self.tries)
             .field("elapsed", &self.elapsed)
@@ -178,8 +200,8 @@ impl<E: fmt::Debug> fmt::Debug for RetryError<E> {
 
 impl<E: PartialEq> PartialEq for RetryError<E> {
     fn eq(&self, other: &Self) -> bool {
-        (&self.last, self.kind, self.reason, self.tries, self.elapsed)
-            == (&other.last, other.kind, other.reason, other.tries, other.elapsed)
+        (&self.last, self.kind, &self.rare, self.reason, self.tries, self.elapsed)
+            == (&other.last, other.kind, &other.rare, other.reason, other.tries, other.elapsed)
     }
 }
 
@@ -192,7 +214,7 @@ impl<E> fmt::Display for RetryError<E> {
             1 => write!(f, "gave up after 1 try in {}: {reason}", Humanized(*elapsed))?,
             _ => write!(f, "gave up after {tries} tries in {}: {reason}", Humanized(*elapsed))?,
         }
-        match self.malformed {
+        match self.malformed_hint() {
             Some(header) => write!(f, "; the response's {header} is malformed"),
             None => Ok(()),
         }
@@ -201,7 +223,15 @@ impl<E> fmt::Display for RetryError<E> {
 
 impl<E: fmt::Debug> Error for RetryError<E> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.last.as_ref().and_then(self.source)
+        match (&self.last, &self.rare) {
+            (Some(last), _) => (self.source)(last),
+            (None, Some(rare)) => match &rare.cut_by {
+                // A cancellation is the reason already.
+                Some(cut) if *cut != self.reason => Some(cut),
+                _ => None,
+            },
+            (None, None) => None,
+        }
     }
 }
 
@@ -214,7 +244,7 @@ mod tests {
         RetryError {
             last,
             kind,
-            malformed,
+            rare: Rare::new(malformed, None),
             reason,
             tries,
             elapsed: Duration::from_secs(1),

@@ -3,104 +3,95 @@
 //! There are two, with one body. The first takes a closure that returns futures of one type, so the compiler can prove the
 //! run `Send` and the run can be spawned. The second takes an async closure, whose futures borrow from it and have a type
 //! per call; for those the compiler cannot prove `Send` yet (rust-lang/rust#110338). Without that bug the second would do.
+//!
+//! A future that cancels the run is polled before each try and while the run awaits anything: a try, a notification, a delay.
 
 use std::future::{Future, poll_fn};
 use std::ops::ControlFlow;
 use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use super::session::TryLimit;
 use super::state::RunState;
-use super::{Cancel, Classify, Inspect, Notify, OperationError, Retry, RetryError, Sleep};
-use crate::{Failure, GiveUp};
+use super::{Cancel, Classify, Inspect, Notify, OperationError, Retry, RetryError, Sleep, Try};
+use crate::GiveUp;
 
-/// Limits of single tries, which need an error to report them with.
-pub(super) struct TryLimits<'a, E> {
-    pub(super) timeout: Option<Duration>,
-    /// Whether the deadline ends a running try.
-    pub(super) cut_at_deadline: bool,
-    /// A future that ends the run, the current try included.
-    pub(super) cancel: Option<Pin<Box<dyn Future<Output = ()> + Send + 'a>>>,
-    /// Makes the operation's error when a limit ends a try; set with any limit.
-    pub(super) error: Option<fn(GiveUp) -> E>,
+/// The run was cancelled while it awaited something.
+struct RunCancelled;
+
+/// Awaits `future` unless `cancel` is ready sooner. If both are, the result of `future` counts: it may have cost a request.
+async fn unless_cancelled<T>(
+    mut cancel: Pin<&mut impl Future<Output = ()>>,
+    future: impl Future<Output = T>,
+) -> Result<T, RunCancelled> {
+    let mut future = pin!(future);
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(result) => Poll::Ready(Ok(result)),
+        Poll::Pending => cancel.as_mut().poll(cx).map(|()| Err(RunCancelled)),
+    })
+    .await
 }
 
-impl<E> TryLimits<'_, E> {
-    pub(super) const fn none() -> Self {
-        Self { timeout: None, cut_at_deadline: false, cancel: None, error: None }
-    }
+/// Whether `cancel` is ready now.
+async fn is_ready(mut cancel: Pin<&mut impl Future<Output = ()>>) -> bool {
+    poll_fn(|cx| Poll::Ready(cancel.as_mut().poll(cx).is_ready())).await
+}
 
-    /// Runs one try: its result, or the reason why it was ended.
-    async fn run<T>(
-        &mut self,
-        timer: &impl Sleep,
-        time_left: Option<Duration>,
-        operation: impl Future<Output = Result<T, E>>,
-    ) -> Result<Result<T, E>, GiveUp> {
-        let deadline = time_left.filter(|_| self.cut_at_deadline);
-        let limit = self.timeout.into_iter().chain(deadline).min();
-        if limit.is_none() && self.cancel.is_none() {
-            return Ok(operation.await);
-        }
-        let (mut operation, mut sleep) = (pin!(operation), pin!(limit.map(|limit| timer.sleep(limit))));
-        poll_fn(|cx| {
-            if let Poll::Ready(result) = operation.as_mut().poll(cx) {
-                return Poll::Ready(Ok(result));
-            }
-            if let (Some(limit), Some(sleep)) = (limit, sleep.as_mut().as_pin_mut())
-                && sleep.poll(cx).is_ready()
-            {
-                return Poll::Ready(Err(GiveUp::TryTimeout { after: limit }));
-            }
-            match self.cancel.as_mut().map(|cancel| cancel.as_mut().poll(cx)) {
-                Some(Poll::Ready(())) => Poll::Ready(Err(GiveUp::Cancelled)),
-                Some(Poll::Pending) | None => Poll::Pending,
-            }
-        })
-        .await
-    }
+/// Runs one try: its result, or the limit that ended it.
+async fn run_try<T>(
+    timer: &impl Sleep,
+    limit: Option<TryLimit>,
+    operation: impl Future<Output = T>,
+) -> Result<T, GiveUp> {
+    let Some(TryLimit { left, reason }) = limit else { return Ok(operation.await) };
+    let (mut operation, mut sleep) = (pin!(operation), pin!(timer.sleep(left)));
+    poll_fn(|cx| match operation.as_mut().poll(cx) {
+        Poll::Ready(result) => Poll::Ready(Ok(result)),
+        Poll::Pending => sleep.as_mut().poll(cx).map(|()| Err(reason)),
+    })
+    .await
+}
 
-    /// Sleeps until `delay` has passed or a cancellation comes, and returns whether the future of `cancel_on` was ready. A
-    /// zero delay never reaches the timer, which might yield for it.
-    async fn sleep(&mut self, timer: &impl Sleep, delay: Duration, cancel: Option<&Cancel>) -> bool {
-        if delay.is_zero() {
-            return false;
-        }
-        let mut sleep = pin!(timer.sleep(delay));
-        let mut cancelled = pin!(cancel.map(Cancel::cancelled));
-        poll_fn(|cx| {
-            if let Some(Poll::Ready(())) = self.cancel.as_mut().map(|cancel| cancel.as_mut().poll(cx)) {
-                return Poll::Ready(true);
-            }
-            if let Some(Poll::Ready(())) = cancelled.as_mut().as_pin_mut().map(|signal| signal.poll(cx)) {
-                return Poll::Ready(false);
-            }
-            sleep.as_mut().poll(cx).map(|()| false)
-        })
-        .await
+/// Sleeps until `delay` has passed or the signal comes. A zero delay never reaches the timer, which might yield for it.
+async fn sleep(timer: &impl Sleep, delay: Duration, cancel: Option<&Cancel>) {
+    if delay.is_zero() {
+        return;
     }
+    let (mut sleep, mut cancelled) = (pin!(timer.sleep(delay)), pin!(cancel.map(Cancel::cancelled)));
+    poll_fn(|cx: &mut Context<'_>| match cancelled.as_mut().as_pin_mut().map(|signal| signal.poll(cx)) {
+        Some(Poll::Ready(())) => Poll::Ready(()),
+        Some(Poll::Pending) | None => sleep.as_mut().poll(cx),
+    })
+    .await;
 }
 
 /// The body of the runners. A macro, because no trait bound covers both kinds of closure.
 macro_rules! drive {
-    ($state:expr, $timer:expr, $limits:expr, $operation:expr) => {{
-        let (mut state, timer, mut limits) = ($state, $timer, $limits);
+    ($state:expr, $timer:expr, $cancel:expr, $operation:expr) => {{
+        let (mut state, timer) = ($state, $timer);
+        let mut cancel = pin!($cancel);
         loop {
-            let number = state.begin(timer.now())?;
-            let left = state.time_left(timer.now());
-            let next = match (limits.run(timer, left, $operation(number)).await, limits.error) {
-                (Ok(result), _) => state.finished(result, timer.now()),
-                (Err(GiveUp::Cancelled), _) => return Err(state.end(GiveUp::Cancelled, timer.now())),
-                (Err(reason), Some(error)) => {
-                    state.failed_with(error(reason), Failure::timeout(), timer.now())
-                }
-                (Err(reason), None) => return Err(state.end(reason, timer.now())),
+            // Before the try counts, so that a retry that is not sent costs no tokens.
+            if is_ready(cancel.as_mut()).await {
+                return Err(state.end(GiveUp::Cancelled, timer.now()));
+            }
+            let (attempt, limit) = state.begin(timer.now())?;
+            let result = unless_cancelled(cancel.as_mut(), run_try(timer, limit, $operation(attempt))).await;
+            let next = match result {
+                Ok(Ok(result)) => state.finished(result, timer.now()),
+                Ok(Err(reason)) => state.timed_out(reason, timer.now()),
+                Err(RunCancelled) => return Err(state.cancelled(timer.now())),
             };
             match next {
                 ControlFlow::Break(result) => return result,
                 ControlFlow::Continue((notified, delay)) => {
-                    notified.await;
-                    if limits.sleep(timer, delay, state.cancel()).await {
+                    let signal = state.cancel();
+                    let wait = async {
+                        notified.await;
+                        sleep(timer, delay, signal).await;
+                    };
+                    if unless_cancelled(cancel.as_mut(), wait).await.is_err() {
                         return Err(state.end(GiveUp::Cancelled, timer.now()));
                     }
                 }
@@ -109,7 +100,7 @@ macro_rules! drive {
     }};
 }
 
-impl<K, N, P> Retry<'_, K, N, P> {
+impl<K, N, P, C: Future<Output = ()>> Retry<'_, K, N, P, C> {
     /// Calls and awaits `operation` until it succeeds or the run gives up, and sleeps on `timer` between the tries.
     ///
     /// `operation` is any closure that returns a future, or an async closure that neither changes what it borrows nor owns
@@ -124,7 +115,7 @@ impl<K, N, P> Retry<'_, K, N, P> {
     pub async fn run_async_with<T, E, F, M>(
         self,
         timer: &impl Sleep,
-        mut operation: impl FnMut(u32) -> F,
+        mut operation: impl FnMut(Try) -> F,
     ) -> Result<T, RetryError<E>>
     where
         F: Future<Output = Result<T, E>>,
@@ -133,7 +124,8 @@ impl<K, N, P> Retry<'_, K, N, P> {
         N: Notify<E>,
         P: Inspect<T>,
     {
-        drive!(RunState::new(self, timer.now()), timer, TryLimits::none(), operation)
+        let (retry, cancel) = self.split();
+        drive!(RunState::new(retry, timer.now()), timer, cancel, operation)
     }
 
     /// As [`run_async_with`](Self::run_async_with), for an async closure that changes what it borrows. Such a run can be
@@ -144,7 +136,7 @@ impl<K, N, P> Retry<'_, K, N, P> {
     pub async fn run_async_mut_with<T, E, M>(
         self,
         timer: &impl Sleep,
-        mut operation: impl AsyncFnMut(u32) -> Result<T, E>,
+        mut operation: impl AsyncFnMut(Try) -> Result<T, E>,
     ) -> Result<T, RetryError<E>>
     where
         E: OperationError<M>,
@@ -152,7 +144,8 @@ impl<K, N, P> Retry<'_, K, N, P> {
         N: Notify<E>,
         P: Inspect<T>,
     {
-        drive!(RunState::new(self, timer.now()), timer, TryLimits::none(), operation)
+        let (retry, cancel) = self.split();
+        drive!(RunState::new(retry, timer.now()), timer, cancel, operation)
     }
 }
 
@@ -160,8 +153,8 @@ impl<K, N, P> Retry<'_, K, N, P> {
 pub(super) async fn drive<T, E, F, K, N, P>(
     state: RunState<'_, K, N, P, E>,
     timer: &impl Sleep,
-    limits: TryLimits<'_, E>,
-    mut operation: impl FnMut() -> F,
+    cancel: impl Future<Output = ()>,
+    mut operation: impl FnMut(Try) -> F,
 ) -> Result<T, RetryError<E>>
 where
     F: Future<Output = Result<T, E>>,
@@ -169,5 +162,5 @@ where
     N: Notify<E>,
     P: Inspect<T>,
 {
-    drive!(state, timer, limits, |_| operation())
+    drive!(state, timer, cancel, operation)
 }

@@ -14,6 +14,7 @@
 //! An operation is called at least once, unless the breaker is open or the run is cancelled. Nothing waits after the last
 //! try. The last error is returned with the reason to give up.
 
+mod attempt;
 mod blocking;
 mod call;
 mod cancel;
@@ -27,8 +28,9 @@ mod state;
 use std::future::Future;
 use std::time::Duration;
 
-pub use call::{Async, Blocking, Call, Retryable};
-pub use cancel::{Cancel, Cancelled};
+pub use attempt::Try;
+pub use call::{Async, AsyncTry, Blocking, BlockingTry, Call, Retryable};
+pub use cancel::{Cancel, Cancelled, Uncancelled};
 pub use classify::{
     Accept, All, By, Classify, Ended, Inspect, Notify, OnEnd, Pending, Retrying, Silent, Tell, TellAsync,
 };
@@ -48,15 +50,18 @@ use crate::{Failure, Policy, Rng};
 /// | [`pending`](Self::pending) | which values to retry; none by default |
 /// | [`notify`](Self::notify), [`on_end`](Self::on_end) | callbacks for each retry, before the wait, and for the end |
 /// | [`within`](Self::within) | a deadline for this run, besides the policy's |
+/// | [`try_timeout`](Self::try_timeout) | a limit for each try |
+/// | [`cut_at_deadline`](Self::cut_at_deadline), [`last_try_at_deadline`](Self::last_try_at_deadline) | the deadline ends the running try; a last try begins at it |
 /// | [`reset_after`](Self::reset_after) | a long try starts a new sequence |
 /// | [`budget`](Self::budget), [`breaker`](Self::breaker) | limits shared with other runs |
-/// | [`cancel`](Self::cancel) | ends a wait at once |
+/// | [`cancel`](Self::cancel) | a signal that ends a wait at once, of a thread or a future |
+/// | [`cancel_on`](Self::cancel_on) | any future that ends the run, the running try included |
 /// | [`seed`](Self::seed) | makes the jitter repeatable |
 ///
 /// The runners [`run_with`](Self::run_with) and [`run_async_with`](Self::run_async_with) take a clock; `run` (feature
 /// `blocking`) and `run_tokio` (feature `tokio`) bring their own. `run_async_mut_with` and `run_tokio_mut` are for async
-/// closures that change what they borrow. The operation gets the number of the try, from 1, and may borrow its
-/// surroundings, also mutably:
+/// closures that change what they borrow. The operation gets the [`Try`], its number and the time it may take, and may
+/// borrow its surroundings, also mutably:
 ///
 /// ```
 /// # #[cfg(feature = "blocking")] {
@@ -68,22 +73,29 @@ use crate::{Failure, Policy, Rng};
 /// let mut seen = Vec::new();
 /// let number = Retry::new(&policy)
 ///     .classify(|err: &ParseIntError| err.to_string().contains("invalid digit"))
-///     .run(|n| {
-///         seen.push(n);
-///         let number: i32 = if n < 3 { "x" } else { "42" }.parse()?;
+///     .run(|attempt| {
+///         seen.push(attempt.number);
+///         let number: i32 = if attempt.number < 3 { "x" } else { "42" }.parse()?;
 ///         Ok::<_, ParseIntError>(number)
 ///     });
 /// assert_eq!((number.unwrap(), seen), (42, vec![1, 2, 3]));
 /// # }
 /// ```
+///
+/// # What a thread cannot do
+///
+/// A running call of a thread cannot be ended from outside. On a thread, `try_timeout` and `cut_at_deadline` set the
+/// [`Try::time_left`] that the operation must pass on (to a socket's timeout, a client's request, a condition variable), `cancel`
+/// is seen between the tries, and `cancel_on` does not compile.
 #[derive(Clone, Debug)]
 #[must_use = "a run starts with one of the `run` methods"]
-pub struct Retry<'a, K = All, N = Silent, P = Accept> {
+pub struct Retry<'a, K = All, N = Silent, P = Accept, C = Uncancelled> {
     rules: Rules<'a>,
     classify: K,
     notify: N,
     inspect: P,
     cancel: Option<&'a Cancel>,
+    cancel_on: C,
     rng: Rng,
 }
 
@@ -96,34 +108,36 @@ impl<'a> Retry<'a> {
             notify: Silent,
             inspect: Accept,
             cancel: None,
+            cancel_on: Uncancelled,
             rng: Rng::from_entropy(),
         }
     }
 }
 
-impl<'a, K, N, P> Retry<'a, K, N, P> {
+impl<'a, K, N, P, C> Retry<'a, K, N, P, C> {
     /// Classifies each error: as a [`Failure`], a [`FailureKind`](crate::FailureKind), or a `bool` that is `true` if
     /// another try may help. The closure's argument needs an explicit type: `|err: &MyError| …`. With
     /// [`Retryable`] it does not.
-    pub fn classify<E, R: Into<Failure>, F: FnMut(&E) -> R>(self, classify: F) -> Retry<'a, By<F>, N, P> {
-        let Self { rules, notify, inspect, cancel, rng, .. } = self;
-        Retry { rules, classify: By(classify), notify, inspect, cancel, rng }
+    pub fn classify<E, R: Into<Failure>, F: FnMut(&E) -> R>(self, classify: F) -> Retry<'a, By<F>, N, P, C> {
+        let Self { rules, notify, inspect, cancel, cancel_on, rng, .. } = self;
+        Retry { rules, classify: By(classify), notify, inspect, cancel, cancel_on, rng }
     }
 
     /// Retries values that `pending` returns `true` for, such as a job that still runs. When the policy gives up, the run
-    /// returns the last value.
-    pub fn pending<F>(self, pending: F) -> Retry<'a, K, N, Pending<F>> {
-        let Self { rules, classify, notify, cancel, rng, .. } = self;
-        Retry { rules, classify, notify, inspect: Pending(pending), cancel, rng }
+    /// returns the last value. Such a value is no failure: the budget does not pay for the next try, and a breaker counts
+    /// a success.
+    pub fn pending<F>(self, pending: F) -> Retry<'a, K, N, Pending<F>, C> {
+        let Self { rules, classify, notify, cancel, cancel_on, rng, .. } = self;
+        Retry { rules, classify, notify, inspect: Pending(pending), cancel, cancel_on, rng }
     }
 
-    fn with_notify<N2>(self, change: impl FnOnce(N) -> N2) -> Retry<'a, K, N2, P> {
-        let Self { rules, classify, notify, inspect, cancel, rng } = self;
-        Retry { rules, classify, notify: change(notify), inspect, cancel, rng }
+    fn with_notify<N2>(self, change: impl FnOnce(N) -> N2) -> Retry<'a, K, N2, P, C> {
+        let Self { rules, classify, notify, inspect, cancel, cancel_on, rng } = self;
+        Retry { rules, classify, notify: change(notify), inspect, cancel, cancel_on, rng }
     }
 
     /// Calls `notify` before each wait, with the error, its classification and the delay: for logs and metrics.
-    pub fn notify<E, F: FnMut(&Retrying<'_, E>)>(self, notify: F) -> Retry<'a, K, Tell<F>, P> {
+    pub fn notify<E, F: FnMut(&Retrying<'_, E>)>(self, notify: F) -> Retry<'a, K, Tell<F>, P, C> {
         self.with_notify(|_| Tell(notify))
     }
 
@@ -131,29 +145,46 @@ impl<'a, K, N, P> Retry<'a, K, N, P> {
     pub fn notify_async<E, D: Future<Output = ()>, F: FnMut(&Retrying<'_, E>) -> D>(
         self,
         notify: F,
-    ) -> Retry<'a, K, TellAsync<F>, P> {
+    ) -> Retry<'a, K, TellAsync<F>, P, C> {
         self.with_notify(|_| TellAsync(notify))
     }
 
     /// Calls `on_end` at the end of the run, besides the other notifications. Set it after them.
-    pub fn on_end<E, F: FnMut(&Ended<'_, E>)>(self, on_end: F) -> Retry<'a, K, OnEnd<N, F>, P> {
+    pub fn on_end<E, F: FnMut(&Ended<'_, E>)>(self, on_end: F) -> Retry<'a, K, OnEnd<N, F>, P, C> {
         self.with_notify(|notify| OnEnd(notify, on_end))
     }
 
-    /// Every try begins sooner than this after the first. The policy's own limit stays in force.
+    /// Every try begins sooner than this after the first. The policy's own limit stays in force. A call on a thread or in a
+    /// future that serves a request gives the time that is left for that request.
     pub const fn within(mut self, time: Duration) -> Self {
         self.rules.within = Some(time);
         self
     }
 
-    /// Makes one last try at the time limit when the next delay would reach it. By default the run gives up at once.
+    /// Ends a try after this time; it counts as a [timeout](Failure::timeout). On a thread, which cannot end it, the limit is
+    /// the operation's to keep: [`Try::time_left`].
+    pub const fn try_timeout(mut self, limit: Duration) -> Self {
+        self.rules.try_timeout = Some(limit);
+        self
+    }
+
+    /// Ends the running try at the deadline, as [`try_timeout`](Self::try_timeout) does: at that of [`within`](Self::within)
+    /// or the policy's maximum elapsed time, whichever is sooner. By default they only bound when tries begin.
+    pub const fn cut_at_deadline(mut self) -> Self {
+        self.rules.cut_at_deadline = true;
+        self
+    }
+
+    /// Makes one last try at the time limit when the next delay would reach it. By default the run gives up at once. The
+    /// deadline does not cut this try; [`try_timeout`](Self::try_timeout) does.
     pub const fn last_try_at_deadline(mut self) -> Self {
         self.rules.last_try_at_deadline = true;
         self
     }
 
     /// Starts a new sequence of tries after a try that lasted this long before it failed. For connections and streams that
-    /// are expected to break now and then.
+    /// are expected to break now and then. The number of tries, the elapsed time and the policy's limits start anew, the deadline
+    /// of [`within`](Self::within) does not.
     pub const fn reset_after(mut self, stable: Duration) -> Self {
         self.rules.reset_after = Some(stable);
         self
@@ -173,15 +204,29 @@ impl<'a, K, N, P> Retry<'a, K, N, P> {
         self
     }
 
-    /// Ends the run when cancelled: a wait at once, a running try when it finishes.
+    /// Ends the run when cancelled: a wait at once, a running try when it finishes. To end a running try of a future, use
+    /// [`cancel_on(cancel.cancelled())`](Self::cancel_on).
     pub const fn cancel(mut self, cancel: &'a Cancel) -> Self {
         self.cancel = Some(cancel);
         self
+    }
+
+    /// Ends the run when `cancel` is ready, the running try included: a signal, a cancellation token, a closed channel. Only for
+    /// the runners of futures.
+    pub fn cancel_on<F: Future<Output = ()>>(self, cancel: F) -> Retry<'a, K, N, P, F> {
+        let Self { rules, classify, notify, inspect, cancel: signal, rng, .. } = self;
+        Retry { rules, classify, notify, inspect, cancel: signal, cancel_on: cancel, rng }
     }
 
     /// Draws jitter with this seed.
     pub const fn seed(mut self, seed: u64) -> Self {
         self.rng = Rng::seeded(seed);
         self
+    }
+
+    /// Separates the future that cancels the run from the other settings.
+    fn split(self) -> (Retry<'a, K, N, P>, C) {
+        let Self { rules, classify, notify, inspect, cancel, cancel_on, rng } = self;
+        (Retry { rules, classify, notify, inspect, cancel, cancel_on: Uncancelled, rng }, cancel_on)
     }
 }

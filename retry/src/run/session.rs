@@ -21,6 +21,10 @@ pub(crate) struct Rules<'a> {
     pub(crate) last_try_at_deadline: bool,
     /// A try that lasts this long starts a new sequence.
     pub(crate) reset_after: Option<Duration>,
+    /// The longest time of a single try.
+    pub(crate) try_timeout: Option<Duration>,
+    /// The deadline ends the running try.
+    pub(crate) cut_at_deadline: bool,
 }
 
 impl<'a> Rules<'a> {
@@ -32,12 +36,24 @@ impl<'a> Rules<'a> {
             within: None,
             last_try_at_deadline: false,
             reset_after: None,
+            try_timeout: None,
+            cut_at_deadline: false,
         }
     }
 }
 
+/// The reason to end a running try, and the time until then.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TryLimit {
+    pub(crate) left: Duration,
+    pub(crate) reason: GiveUp,
+}
+
 #[derive(Debug)]
 pub(crate) struct Session {
+    /// The beginning of the first try, whatever sequence it belongs to: the caller's deadline counts from it.
+    run_started: Duration,
+    /// The beginning of the current sequence of tries.
     started: Duration,
     try_started: Duration,
     tries: u32,
@@ -53,6 +69,7 @@ pub(crate) struct Session {
 impl Session {
     pub(crate) const fn new(rng: Rng, now: Duration) -> Self {
         Self {
+            run_started: now,
             started: now,
             try_started: now,
             tries: 0,
@@ -109,16 +126,32 @@ impl Session {
         if let Some(limit) = rules.policy.max_elapsed().filter(|limit| elapsed >= *limit) {
             return Err(GiveUp::Elapsed { elapsed, delay, limit });
         }
-        match rules.within {
-            Some(within) if elapsed >= within => Err(GiveUp::Deadline { left: Duration::ZERO, delay }),
+        match self.until_deadline(rules, now) {
+            Some(Duration::ZERO) => Err(GiveUp::Deadline { left: Duration::ZERO, delay }),
             _ => Ok(()),
         }
     }
 
+    /// The time until the caller's deadline. It counts from the first try of the run: a new sequence does not move it.
+    fn until_deadline(&self, rules: &Rules<'_>, now: Duration) -> Option<Duration> {
+        rules.within.map(|within| within.saturating_sub(now.saturating_sub(self.run_started)))
+    }
+
     /// The time until the nearer of the two time limits.
-    pub(crate) fn time_left(&self, rules: &Rules<'_>, now: Duration) -> Option<Duration> {
-        let nearer = rules.within.into_iter().chain(rules.policy.max_elapsed()).min();
-        nearer.map(|limit| limit.saturating_sub(self.elapsed(now)))
+    fn time_left(&self, rules: &Rules<'_>, now: Duration) -> Option<Duration> {
+        let of_policy = rules.policy.max_elapsed().map(|limit| limit.saturating_sub(self.elapsed(now)));
+        of_policy.into_iter().chain(self.until_deadline(rules, now)).min()
+    }
+
+    /// The limit of the try that begins now. A last try at the deadline would be cut before it began, so only its timeout
+    /// limits it.
+    pub(crate) fn try_limit(&self, rules: &Rules<'_>, now: Duration) -> Option<TryLimit> {
+        let cut = rules.cut_at_deadline && !self.last_try;
+        let deadline = self.time_left(rules, now).filter(|_| cut);
+        let deadline = deadline.map(|left| TryLimit { left, reason: GiveUp::CutAtDeadline { after: left } });
+        let timeout =
+            rules.try_timeout.map(|left| TryLimit { left, reason: GiveUp::TryTimeout { after: left } });
+        deadline.into_iter().chain(timeout).min_by_key(|limit| limit.left)
     }
 
     pub(crate) fn succeeded(&mut self, rules: &Rules<'_>, permit: Option<BreakerPermit<'_>>, now: Duration) {
@@ -163,6 +196,22 @@ impl Session {
         Ok(delay)
     }
 
+    /// The delay before the next look at a value that is not there yet. The service has answered, so the budget is not
+    /// asked: a hundred looks at a job that still runs are no sign of an overload.
+    pub(crate) fn pending(
+        &mut self,
+        rules: &Rules<'_>,
+        permit: Option<BreakerPermit<'_>>,
+        failure: &Failure,
+        now: Duration,
+    ) -> Result<Duration, GiveUp> {
+        self.succeeded(rules, permit, now);
+        let delay = self.next_delay(rules, failure, now)?;
+        self.previous = Some(delay);
+        self.waiting = true;
+        Ok(delay)
+    }
+
     fn next_delay(
         &mut self,
         rules: &Rules<'_>,
@@ -170,7 +219,7 @@ impl Session {
         now: Duration,
     ) -> Result<Duration, GiveUp> {
         let elapsed = self.elapsed(now);
-        let time_left = rules.within.map(|within| within.saturating_sub(elapsed));
+        let time_left = self.until_deadline(rules, now);
         let progress = Progress { tries: self.tries, elapsed, previous: self.previous, time_left };
         let decided = rules.policy.delay_or_give_up(failure, &progress, &mut self.rng);
         match (decided, self.time_left(rules, now)) {
@@ -184,6 +233,7 @@ impl Session {
         }
     }
 
+    /// The time since the current sequence began.
     pub(crate) fn elapsed(&self, now: Duration) -> Duration {
         now.saturating_sub(self.started)
     }

@@ -8,8 +8,9 @@ use std::error::Error;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use super::session::Session;
-use super::{Cancel, Classify, Ended, Inspect, Notify, OperationError, Retry, RetryError, Retrying};
+use super::error::Rare;
+use super::session::{Session, TryLimit};
+use super::{Cancel, Classify, Ended, Inspect, Notify, OperationError, Retry, RetryError, Retrying, Try};
 use crate::breaker::BreakerPermit;
 use crate::{Failure, GiveUp};
 
@@ -19,6 +20,8 @@ pub(super) struct RunState<'a, K, N, P, E> {
     permit: Option<BreakerPermit<'a>>,
     last: Option<E>,
     failure: Option<Failure>,
+    /// Why the last try was ended, if it was.
+    cut_by: Option<GiveUp>,
     source: fn(&E) -> Option<&(dyn Error + 'static)>,
 }
 
@@ -39,20 +42,15 @@ impl<'a, K: Classify<E>, N: Notify<E>, P, E> RunState<'a, K, N, P, E> {
         source: fn(&E) -> Option<&(dyn Error + 'static)>,
     ) -> Self {
         let session = Session::new(retry.rng.clone(), now);
-        Self { retry, session, permit: None, last: None, failure: None, source }
+        Self { retry, session, permit: None, last: None, failure: None, cut_by: None, source }
     }
 
     pub(super) const fn cancel(&self) -> Option<&'a Cancel> {
         self.retry.cancel
     }
 
-    /// The time until the deadline.
-    pub(super) fn time_left(&self, now: Duration) -> Option<Duration> {
-        self.session.time_left(&self.retry.rules, now)
-    }
-
-    /// The number of the next try, or the error that ends the run.
-    pub(super) fn begin(&mut self, now: Duration) -> Result<u32, RetryError<E>> {
+    /// The next try with its limit, or the error that ends the run.
+    pub(super) fn begin(&mut self, now: Duration) -> Result<(Try, Option<TryLimit>), RetryError<E>> {
         let permit = match self.retry.cancel {
             Some(cancel) if cancel.is_cancelled() => Err(GiveUp::Cancelled),
             _ => self.session.begin(&self.retry.rules, now),
@@ -60,7 +58,8 @@ impl<'a, K: Classify<E>, N: Notify<E>, P, E> RunState<'a, K, N, P, E> {
         match permit {
             Ok(permit) => {
                 self.permit = permit;
-                Ok(self.session.tries())
+                let limit = self.session.try_limit(&self.retry.rules, now);
+                Ok((Try::new(self.session.tries(), limit), limit))
             }
             Err(reason) => Err(self.end(reason, now)),
         }
@@ -69,11 +68,12 @@ impl<'a, K: Classify<E>, N: Notify<E>, P, E> RunState<'a, K, N, P, E> {
     /// Ends the run without a further try.
     pub(super) fn end(&mut self, reason: GiveUp, now: Duration) -> RetryError<E> {
         let (tries, elapsed) = (self.session.tries(), self.session.elapsed(now));
-        let last = self.last.take();
-        self.retry.notify.ended(&Ended { error: last.as_ref(), reason: Some(reason), tries, elapsed });
-        let (kind, malformed) =
-            (self.failure.map(|f| f.kind()), self.failure.and_then(|f| f.malformed_hint()));
-        RetryError { last, kind, malformed, reason, tries, elapsed, source: self.source }
+        let (last, failure, cut_by) = (self.last.take(), self.failure, self.cut_by);
+        let (error, ended) = (last.as_ref(), Some(reason));
+        self.retry.notify.ended(&Ended { error, failure, cut_by, reason: ended, tries, elapsed });
+        let kind = failure.map(|failure| failure.kind());
+        let rare = Rare::new(failure.and_then(|failure| failure.malformed_hint()), cut_by);
+        RetryError { last, kind, rare, reason, tries, elapsed, source: self.source }
     }
 
     /// Takes the result of a try.
@@ -85,52 +85,63 @@ impl<'a, K: Classify<E>, N: Notify<E>, P, E> RunState<'a, K, N, P, E> {
             Ok(value) => match self.retry.inspect.inspect(&value) {
                 None => {
                     self.session.succeeded(&self.retry.rules, self.permit.take(), now);
-                    return self.succeeded(value, now);
+                    return self.returned(value, None, now);
                 }
-                // A value that asks for another try is no failure of the service.
-                Some(failure) => match self.failed(&failure.with_answered(true), None, now) {
-                    Ok((notified, delay)) => return ControlFlow::Continue((notified, delay)),
-                    Err(_) => return self.succeeded(value, now),
-                },
+                Some(failure) => return self.pending(value, failure.with_answered(true), now),
             },
             Err(error) => error,
         };
         let failure = self.retry.classify.classify(&error);
-        self.failed_with(error, failure, now)
+        self.failed(Some(error), None, failure, now)
     }
 
-    fn succeeded<T>(&mut self, value: T, now: Duration) -> Next<T, E, N::Done> {
+    /// Takes a try that a limit ended.
+    pub(super) fn timed_out<T>(&mut self, cut_by: GiveUp, now: Duration) -> Next<T, E, N::Done> {
+        self.failed(None, Some(cut_by), Failure::timeout(), now)
+    }
+
+    /// Ends the run while a try is running.
+    pub(super) fn cancelled(&mut self, now: Duration) -> RetryError<E> {
+        self.permit = None;
+        (self.last, self.cut_by) = (None, Some(GiveUp::Cancelled));
+        self.end(GiveUp::Cancelled, now)
+    }
+
+    fn returned<T>(&mut self, value: T, reason: Option<GiveUp>, now: Duration) -> Next<T, E, N::Done> {
         let (tries, elapsed) = (self.session.tries(), self.session.elapsed(now));
-        self.retry.notify.ended(&Ended { error: None, reason: None, tries, elapsed });
+        self.retry.notify.ended(&Ended { error: None, failure: None, cut_by: None, reason, tries, elapsed });
         ControlFlow::Break(Ok(value))
     }
 
-    /// Takes a failed try with its classification.
-    pub(super) fn failed_with<T>(
+    fn pending<T>(&mut self, value: T, failure: Failure, now: Duration) -> Next<T, E, N::Done> {
+        let Self { retry, session, permit, .. } = self;
+        (self.last, self.failure, self.cut_by) = (None, None, None);
+        match session.pending(&retry.rules, permit.take(), &failure, now) {
+            Ok(delay) => self.again(failure, delay, now),
+            Err(reason) => self.returned(value, Some(reason), now),
+        }
+    }
+
+    fn failed<T>(
         &mut self,
-        error: E,
+        error: Option<E>,
+        cut_by: Option<GiveUp>,
         failure: Failure,
         now: Duration,
     ) -> Next<T, E, N::Done> {
-        self.failure = Some(failure);
-        let next = self.failed(&failure, Some(&error), now);
-        self.last = Some(error);
-        match next {
-            Ok((notified, delay)) => ControlFlow::Continue((notified, delay)),
+        let Self { retry, session, permit, .. } = self;
+        (self.last, self.failure, self.cut_by) = (error, Some(failure), cut_by);
+        match session.failed(&retry.rules, permit.take(), &failure, now) {
+            Ok(delay) => self.again(failure, delay, now),
             Err(reason) => ControlFlow::Break(Err(self.end(reason, now))),
         }
     }
 
-    fn failed(
-        &mut self,
-        failure: &Failure,
-        error: Option<&E>,
-        now: Duration,
-    ) -> Result<(N::Done, Duration), GiveUp> {
-        let Self { retry, session, permit, .. } = self;
-        let delay = session.failed(&retry.rules, permit.take(), failure, now)?;
-        let (tries, elapsed) = (session.tries(), session.elapsed(now));
-        Ok((retry.notify.notify(&Retrying { error, failure: *failure, tries, delay, elapsed }), delay))
+    fn again<T>(&mut self, failure: Failure, delay: Duration, now: Duration) -> Next<T, E, N::Done> {
+        let Self { retry, session, last, cut_by, .. } = self;
+        let (error, tries, elapsed) = (last.as_ref(), session.tries(), session.elapsed(now));
+        let retrying = Retrying { error, failure, cut_by: *cut_by, tries, delay, elapsed };
+        ControlFlow::Continue((retry.notify.notify(&retrying), delay))
     }
 }
 

@@ -5,6 +5,10 @@ use crate::status::StatusSet;
 
 /// Values by status pattern, in order.
 ///
+/// In serialised form an object, `{"429": …, "5xx": …}`, or a list, `[{"status": "429", "retry": …}, …]`. Both are read. The list
+/// is written if two entries cover one status, so that their order decides: TOML, the crate `config` and the values of many
+/// formats do not keep the order of an object's members.
+///
 /// ```
 /// use retry::strategy::ByStatus;
 ///
@@ -65,26 +69,45 @@ impl<S> FromIterator<(StatusSet, S)> for ByStatus<S> {
 
 #[cfg(feature = "serde")]
 mod wire {
-    //! [`ByStatus`] as an object whose keys are status patterns.
+    //! [`ByStatus`] as an object whose keys are status patterns, or as an array.
+    //!
+    //! Many readers lose the order of an object's members: those of TOML, of the crate `config`, and of values such as
+    //! `serde_json::Value`. So the order is written as an array where it decides, that is if two entries cover one status.
 
     use std::fmt;
     use std::marker::PhantomData;
 
-    use serde::de::{MapAccess, Visitor};
+    use serde::de::value::SeqAccessDeserializer;
+    use serde::de::{MapAccess, SeqAccess, Visitor};
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
     use super::ByStatus;
     use crate::status::StatusSet;
 
+    /// An element of the array.
+    #[derive(Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+    struct Entry<P, S> {
+        status: P,
+        retry: S,
+    }
+
     impl<S: Serialize> Serialize for ByStatus<S> {
         fn serialize<T: Serializer>(&self, serializer: T) -> Result<T::Ok, T::Error> {
-            serializer.collect_map(self.entries.iter().map(|(statuses, value)| (statuses, value)))
+            let order_decides = (100..1000).any(|status| self.applicable(status).nth(1).is_some());
+            let entries = self.entries.iter();
+            if order_decides {
+                serializer.collect_seq(entries.map(|(status, retry)| Entry { status, retry }))
+            } else {
+                serializer.collect_map(entries.map(|(status, retry)| (status, retry)))
+            }
         }
     }
 
     impl<'de, S: Deserialize<'de>> Deserialize<'de> for ByStatus<S> {
         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            deserializer.deserialize_map(Entries(PhantomData))
+            deserializer.deserialize_any(Entries(PhantomData))
         }
     }
 
@@ -94,7 +117,10 @@ mod wire {
         type Value = ByStatus<S>;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an object whose keys are status patterns like \"429\" or \"5xx\"")
+            f.write_str(
+                "an object whose keys are status patterns like \"429\" or \"5xx\", or a list of \
+                 {\"status\": …, \"retry\": …}",
+            )
         }
 
         fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ByStatus<S>, A::Error> {
@@ -103,6 +129,11 @@ mod wire {
                 by_status.push(statuses, value);
             }
             Ok(by_status)
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<ByStatus<S>, A::Error> {
+            let entries = Vec::<Entry<StatusSet, S>>::deserialize(SeqAccessDeserializer::new(list))?;
+            Ok(entries.into_iter().map(|Entry { status, retry }| (status, retry)).collect())
         }
     }
 
@@ -114,10 +145,13 @@ mod wire {
 
         fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
             let values = generator.subschema_for::<S>();
+            let entries = generator.subschema_for::<Vec<Entry<StatusSet, S>>>();
             schemars::json_schema!({
-                "type": "object",
-                "description": "Keys are status patterns; the first that matches counts.",
-                "additionalProperties": values,
+                "description": "The first entry that covers the status counts. A list keeps its order in every format.",
+                "anyOf": [
+                    { "type": "object", "additionalProperties": values },
+                    entries,
+                ],
             })
         }
     }

@@ -7,7 +7,8 @@
 //!   failed try ───────► Sequence: consecutive tries for one cause ──► compared with the limit
 //! ```
 //!
-//! The order of a JSON object's members decides, so they are kept in a list and not in a map. [`ByStatus`] is generic, so
+//! The order of a JSON object's members decides, so they are kept in a list and not in a map, and can be written as a list.
+//! [`ByStatus`] is generic, so
 //! that a caller can wrap strategies in its own type, for example with a body filter.
 
 mod by_status;
@@ -103,6 +104,7 @@ impl Strategy {
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "camelCase", deny_unknown_fields))]
+#[cfg_attr(feature = "serde", serde(expecting = "fetch retry options, an object"))]
 #[cfg_attr(feature = "serde", serde(bound(deserialize = "S: serde::Deserialize<'de>")))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(
@@ -183,7 +185,15 @@ mod tests {
         assert!(matches!(options.by_status.get(429), Some(Strategy::Headers(_))));
         assert!(matches!(options.by_status.get(404), Some(Strategy::Backoff(o)) if o.limit() == 1));
         assert_eq!(options.by_status.applicable(503).count(), 2);
-        assert_eq!(serde_json::to_string(&options).unwrap(), text);
+        let text = serde_json::to_string(&options).unwrap();
+        assert!(
+            text.starts_with(r#"{"byStatus":[{"status":"500-599","retry":{"strategy":"backoff","limit":3,"#),
+            "{text}"
+        );
+        assert_eq!(serde_json::from_str::<FetchRetryOptions>(&text).unwrap(), options);
+        let apart = r#"{"byStatus":{"5xx":{"strategy":"headers","resetHeader":"s","resetFormat":"seconds"},"429":{"strategy":"headers","resetHeader":"r","resetFormat":"seconds"}}}"#;
+        let options: FetchRetryOptions = serde_json::from_str(apart).unwrap();
+        assert_eq!(serde_json::to_string(&options).unwrap(), apart);
     }
 
     #[cfg(feature = "serde")]
@@ -198,6 +208,18 @@ mod tests {
             let err = serde_json::from_str::<Strategy>(text).unwrap_err().to_string();
             assert!(err.contains(part), "{text}: {err}");
         }
-        assert!(serde_json::from_str::<ByStatus>(r#"{"5oo":{"strategy":"backoff"}}"#).is_err());
+        for (text, part) in [
+            (r#"{"5oo":{"strategy":"backoff"}}"#, "5oo"),
+            (r#"[{"status":429}]"#, "missing field `retry`"),
+            (r#"[{"status":429,"retry":{"strategy":"wait"}}]"#, "unknown variant `wait`"),
+            (
+                r#"[{"status":"429","strategy":"backoff"}]"#,
+                "unknown field `strategy`, expected `status` or `retry`",
+            ),
+            ("429", r#"or a list of {"status": …, "retry": …}"#),
+        ] {
+            let err = serde_json::from_str::<ByStatus>(text).unwrap_err().to_string();
+            assert!(err.contains(part), "{text}: {err}");
+        }
     }
 }

@@ -54,7 +54,7 @@ fn a_run_that_succeeds_at_once_allocates_nothing() {
     let (policy, budget, clock) = (Policy::default(), Budget::default(), VirtualClock::default());
     let count = allocations(|| {
         let run = Retry::new(&policy).seed(1).budget(&budget).classify(|_: &()| true);
-        assert_eq!(run.run_with(&clock, Ok::<u32, ()>), Ok(1));
+        assert_eq!(run.run_with(&clock, |attempt| Ok(attempt.number)), Ok(1));
     });
     assert_eq!(count, 0);
 }

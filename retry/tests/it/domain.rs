@@ -204,8 +204,8 @@ proptest! {
         let mut outcomes = failures.into_iter();
         let mut retry = Retry::new(&policy).classify(|failure: &Failure| *failure).seed(seed);
         if let Some(within) = within { retry = retry.within(within); }
-        let result = retry.run_with(&clock, |number| {
-            begun.push((number, retry::run::Clock::now(&clock)));
+        let result = retry.run_with(&clock, |attempt| {
+            begun.push((attempt.number, retry::run::Clock::now(&clock)));
             let Some((failure, took)) = outcomes.next() else { return Ok(()) };
             clock.advance(took);
             Err(failure)

@@ -1,6 +1,6 @@
 //! The eight everyday tasks, and names that a glob import must not shadow.
 //!
-//! Above each line stands the same task with backon 1.6; a test compares the lengths.
+//! The same tasks with backon stand beside them; both are compiled and run, and a test compares the lengths.
 
 use std::time::Duration;
 
@@ -16,41 +16,79 @@ fn read() -> anyhow::Result<String> {
     Ok("hello".to_owned())
 }
 
-#[tokio::test(start_paused = true)]
-async fn everyday_tasks() -> anyhow::Result<()> {
+/// Task by task the lines of `with_backon`.
+#[rustfmt::skip] // one task, one line
+async fn with_retry() -> anyhow::Result<()> {
     let second = Duration::from_secs(1);
     let policy = Policy::default();
-    // let text = fetch.retry(ExponentialBuilder::default()).await?;
-    let text = fetch.retry(&policy).await?;
-    // let text = read.retry(ExponentialBuilder::default()).call()?;
-    let same = read.retry(&policy).call()?;
-    assert_eq!(text, same);
-    // fetch.retry(ExponentialBuilder::default()).when(|e| e.to_string() == "EOF").await?;
+    // tasks
+    fetch.retry(&policy).await?;
+    read.retry(&policy).call()?;
     fetch.retry(&policy).when(|e| e.to_string() == "EOF").await?;
-    // fetch.retry(ExponentialBuilder::default()).notify(|e, d| println!("{e}, again in {d:?}")).await?;
     fetch.retry(&policy).notify(|r| println!("{r}")).await?;
-    // let policy = ExponentialBuilder::default().with_min_delay(second).with_max_delay(60 * second).with_max_times(4);
     let policy = Policy::exponential(second, 2.0).max_delay(60 * second).max_attempts(5).build()?;
-    // let constant = ConstantBuilder::default().with_delay(second).with_max_times(9).with_jitter();
     let constant = Policy::fixed(second).max_attempts(10).build()?;
-    // fetch.retry(ExponentialBuilder::default().with_total_delay(Some(10 * second))).await?;
     fetch.retry(&policy).within(10 * second).await?;
-    // fetch.retry(ExponentialBuilder::default()).adjust(|e, d| e.downcast_ref::<After>().map(|a| a.0).or(d)).await?;
     fetch.retry(&constant).when(|e| e.downcast_ref().copied().unwrap_or(Failure::transient())).await?;
+    // done
     Ok(())
+}
+
+mod rival {
+    //! The same with backon, whose extension trait has the same method.
+
+    use std::time::Duration;
+
+    use backon::{BlockingRetryable as _, ConstantBuilder, ExponentialBuilder, Retryable as _};
+
+    use super::{fetch, read};
+
+    /// An error that says when to try again.
+    #[derive(Debug)]
+    struct After(Duration);
+
+    impl std::fmt::Display for After {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            write!(f, "again after {:?}", self.0)
+        }
+    }
+
+    #[rustfmt::skip] // one task, one line
+    pub(super) async fn with_backon() -> anyhow::Result<()> {
+        let second = Duration::from_secs(1);
+        // tasks
+        fetch.retry(ExponentialBuilder::default()).await?;
+        read.retry(ExponentialBuilder::default()).call()?;
+        fetch.retry(ExponentialBuilder::default()).when(|e| e.to_string() == "EOF").await?;
+        fetch.retry(ExponentialBuilder::default()).notify(|e, d| println!("{e}, again in {d:?}")).await?;
+        let policy = ExponentialBuilder::default().with_min_delay(second).with_max_delay(60 * second).with_max_times(4);
+        let constant = ConstantBuilder::default().with_delay(second).with_max_times(9).with_jitter();
+        fetch.retry(ExponentialBuilder::default().with_total_delay(Some(10 * second))).await?;
+        fetch.retry(ExponentialBuilder::default()).adjust(|e, d| e.downcast_ref::<After>().map(|a| a.0).or(d)).await?;
+        // done
+        let _ = (policy, constant);
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn both_crates_do_the_everyday_tasks() {
+    with_retry().await.unwrap();
+    rival::with_backon().await.unwrap();
 }
 
 #[test]
 fn no_everyday_line_is_longer_than_backons() {
-    let lines: Vec<&str> = include_str!("everyday.rs").lines().map(str::trim).collect();
-    let mut compared = 0;
-    for pair in lines.windows(2) {
-        if let Some(backon) = pair[0].strip_prefix("// ").filter(|line| line.ends_with(';')) {
-            assert!(pair[1].len() <= backon.len(), "{}\n{backon}", pair[1]);
-            compared += 1;
-        }
+    let tasks = |function: &str| -> Vec<&'static str> {
+        let text = include_str!("everyday.rs").split_once(&format!("fn {function}()")).unwrap().1;
+        let (tasks, _) = text.split_once("// tasks").unwrap().1.split_once("// done").unwrap();
+        tasks.lines().map(str::trim).filter(|line| !line.is_empty()).collect()
+    };
+    let (ours, rivals) = (tasks("with_retry"), tasks("with_backon"));
+    assert_eq!((ours.len(), rivals.len()), (8, 8));
+    for (line, rival) in ours.iter().zip(rivals) {
+        assert!(line.len() <= rival.len(), "{line}\n{rival}");
     }
-    assert_eq!(compared, 8);
 }
 
 /// One closure type for threads and futures; the compiler finds which.

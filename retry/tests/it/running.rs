@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use retry::breaker::{Breaker, BreakerState};
 use retry::budget::Budget;
-use retry::run::{Cancel, Clock, Ended, Retry, Retrying};
+use retry::run::{Cancel, Clock, Ended, Retry, Retrying, Try};
 use retry::{Failure, FailureKind, FirstRetry, GiveUp, Jitter, Policy, Retryable as _};
 
 use crate::virtual_clock::VirtualClock;
@@ -32,8 +32,8 @@ fn closures_may_borrow_and_use_the_question_mark() {
     let clock = VirtualClock::default();
     let (policy, mut log) = (policy(), String::new());
     let input = ["x", "y", "3"].map(String::from);
-    let parsed = Retry::new(&policy).run_with(&clock, |n| {
-        let text = &input[n as usize - 1];
+    let parsed = Retry::new(&policy).run_with(&clock, |attempt| {
+        let text = &input[attempt.number as usize - 1];
         log.push_str(text);
         let number: u32 = text.parse()?;
         Ok::<_, std::num::ParseIntError>((number, text))
@@ -52,7 +52,7 @@ fn errors_are_classified_and_notified() {
         .notify(|r: &Retrying<'_, Status>| {
             seen.push((r.error.unwrap().0, r.failure.kind(), r.tries, r.delay));
         })
-        .run_with(&clock, |n| Err::<(), _>(Status([500, 429, 404][n as usize - 1])))
+        .run_with(&clock, |t| Err::<(), _>(Status([500, 429, 404][t.number as usize - 1])))
         .unwrap_err();
     assert_eq!((err.reason(), err.last(), err.tries()), (GiveUp::Permanent, Some(&Status(404)), 3));
     assert_eq!(err.elapsed(), 3 * SECOND);
@@ -150,7 +150,7 @@ fn a_spent_budget_ends_a_run_and_a_success_returns_tokens() {
     let (clock, policy) = (VirtualClock::default(), policy());
     let budget = Budget::builder().capacity(10.0).per_second(0.0).build().unwrap();
     let run = |works_at: u32| {
-        let op = |n| if n >= works_at { Ok(n) } else { Err(()) };
+        let op = |t: Try| if t.number >= works_at { Ok(t.number) } else { Err(()) };
         Retry::new(&policy).budget(&budget).run_with(&clock, op)
     };
     assert_eq!(run(3), Ok(3)); // took 10, the last retry's 5 come back
@@ -193,13 +193,36 @@ fn pending_values_are_retried_and_the_last_is_returned() {
         let mut log = Vec::new();
         let retry = Retry::new(&policy).pending(|state: &&str| *state != "done");
         let retry = retry.notify(|r: &Retrying<'_, Status>| log.push(r.to_string()));
-        let value = retry.run_with(&clock, |n| Ok(states[(n as usize - 1).min(count)]));
+        let value = retry.run_with(&clock, |t| Ok(states[(t.number as usize - 1).min(count)]));
         (value, log)
     };
     let (value, log) = run(2);
     assert_eq!(value, Ok("done"));
     assert_eq!(log, ["try 1: pending; the next in 1 s", "try 2: pending; the next in 2 s"]);
     assert_eq!(run(1).0, Ok("running"));
+}
+
+/// A job that runs for long is neither a failure of the service nor a reason to take tokens.
+#[test]
+fn pending_values_cost_no_tokens_and_close_a_breaker() {
+    let clock = VirtualClock::default();
+    let policy = Policy::fixed(SECOND).jitter(Jitter::None).max_attempts(100).build().unwrap();
+    let budget = Budget::builder().capacity(10.0).per_second(0.0).success_gain(0.0).build().unwrap();
+    let breaker = Breaker::builder().consecutive_failures(2).build().unwrap();
+    let (mut ends, mut tries) = (Vec::new(), 0);
+    let value = Retry::new(&policy)
+        .pending(|done: &bool| !done)
+        .budget(&budget)
+        .breaker(&breaker)
+        .on_end(|end: &Ended<'_, Status>| ends.push((end.reason, end.tries)))
+        .run_with(&clock, |_| {
+            tries += 1;
+            if tries % 10 == 5 { Err(Status(500)) } else { Ok(false) }
+        });
+    // A failed try pays for the next, whose pending value returns the tokens.
+    assert_eq!((value, tries), (Ok(false), 100));
+    assert_eq!(budget.tokens(clock.now()), 10.0);
+    assert_eq!(ends, [(Some(GiveUp::Attempts { made: 100 }), 100)]);
 }
 
 #[test]
@@ -236,19 +259,73 @@ fn a_long_try_starts_a_new_sequence() {
     assert_eq!(clock.waits(), [SECOND, 2 * SECOND, SECOND, 2 * SECOND, 4 * SECOND]);
 }
 
+/// The caller waits for the whole run, so a new sequence does not give it a new deadline.
+#[test]
+fn a_new_sequence_does_not_move_the_deadline() {
+    let (clock, policy) = (VirtualClock::default(), policy());
+    let run = Retry::new(&policy).reset_after(10 * SECOND).within(60 * SECOND);
+    let err = run.run_with(&clock, |_| {
+        clock.advance(10 * SECOND);
+        Err::<(), _>("disconnected")
+    });
+    assert_eq!(err.unwrap_err().reason(), GiveUp::Deadline { left: Duration::ZERO, delay: SECOND });
+    assert_eq!(clock.now(), 65 * SECOND);
+}
+
+/// A thread cannot be stopped, so an operation on a thread gets the time that it may take.
+#[test]
+fn an_operation_on_a_thread_gets_the_time_it_may_take() {
+    let policy = Policy::fixed(SECOND).jitter(Jitter::None).max_elapsed(20 * SECOND).build().unwrap();
+    let times = |retry: Retry<'_>| {
+        let (clock, mut times) = (VirtualClock::default(), Vec::new());
+        let _ = retry.run_with(&clock, |attempt| {
+            times.push(attempt.time_left.map(|left| left.as_secs()));
+            clock.advance(2 * SECOND);
+            Err::<(), _>("slow")
+        });
+        times
+    };
+    let retry = || Retry::new(&policy);
+    assert_eq!(times(retry()), [None; 5]);
+    assert_eq!(times(retry().try_timeout(7 * SECOND)), [Some(7); 5]);
+    assert_eq!(times(retry().cut_at_deadline()), [20, 17, 14, 11, 8].map(Some));
+    assert_eq!(times(retry().cut_at_deadline().within(10 * SECOND)), [10, 7, 4, 1].map(Some));
+    let both = retry().cut_at_deadline().try_timeout(9 * SECOND).within(14 * SECOND);
+    assert_eq!(times(both), [9, 9, 8, 5, 2].map(Some));
+    // The last try begins at the deadline; only its own limit holds.
+    let last = retry().cut_at_deadline().within(6 * SECOND).last_try_at_deadline();
+    assert_eq!(times(last.clone()), [Some(6), Some(3), None]);
+    assert_eq!(times(last.try_timeout(SECOND)), [Some(1); 3]);
+}
+
+#[test]
+fn a_call_on_a_thread_can_take_its_try() {
+    let (clock, policy) = (VirtualClock::default(), policy());
+    let mut seen = Vec::new();
+    let read = |attempt: Try| {
+        seen.push((attempt.number, attempt.time_left));
+        Err::<(), _>("slow")
+    };
+    assert_eq!(read.retry(&policy).try_timeout(SECOND).call_with(&clock), Err("slow"));
+    assert_eq!(seen, [1, 2, 3, 4].map(|number| (number, Some(SECOND))));
+}
+
 #[test]
 fn the_end_is_notified() {
     let (clock, policy) = (VirtualClock::default(), policy());
     let mut ends = Vec::new();
     let mut run = |works_at: u32| {
-        let end = |end: &Ended<'_, &'static str>| ends.push((end.error.copied(), end.reason, end.tries));
-        let op = |n| if n < works_at { Err("down") } else { Ok(()) };
+        let end = |end: &Ended<'_, &'static str>| {
+            ends.push((end.error.copied(), end.failure.map(|f| f.kind()), end.reason, end.tries));
+        };
+        let op = |t: Try| if t.number < works_at { Err("down") } else { Ok(()) };
         let _ =
             Retry::new(&policy).notify(|_: &Retrying<'_, &'static str>| ()).on_end(end).run_with(&clock, op);
     };
     run(2);
     run(9);
-    assert_eq!(ends, [(None, None, 2), (Some("down"), Some(GiveUp::Attempts { made: 4 }), 4)]);
+    let gave_up = (Some("down"), Some(FailureKind::Transient), Some(GiveUp::Attempts { made: 4 }), 4);
+    assert_eq!(ends, [(None, None, None, 2), gave_up]);
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! Runs in futures, on tokio's paused clock, and through tower.
 
+use std::error::Error as _;
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Waker};
@@ -10,11 +12,13 @@ use std::time::Duration;
 use retry::blocking::StdClock;
 use retry::breaker::{Breaker, BreakerState};
 use retry::budget::Budget;
-use retry::run::{Cancel, Clock, Retry, Retrying, Sleep as _};
+use retry::run::{Cancel, Clock, Ended, Retry, Retrying, Sleep, Try};
 use retry::tokio_time::TokioTimer;
 use retry::tower_retry::{BreakerLayer, TowerPolicy};
-use retry::{Failure, GiveUp, Jitter, Policy, Retryable as _};
+use retry::{Failure, FailureKind, GiveUp, Jitter, Policy, Retryable as _};
 use tower::{Service, ServiceExt, service_fn};
+
+use crate::virtual_clock::VirtualClock;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -27,10 +31,10 @@ async fn async_closures_may_borrow_mutably() {
     let (policy, mut log) = (policy(), Vec::new());
     let before = TokioTimer.now();
     let result = Retry::new(&policy)
-        .run_tokio_mut(async |n| {
-            log.push(n);
+        .run_tokio_mut(async |attempt| {
+            log.push(attempt.number);
             tokio::task::yield_now().await;
-            let number: u32 = if n < 3 { "x" } else { "7" }.parse()?;
+            let number: u32 = if attempt.number < 3 { "x" } else { "7" }.parse()?;
             Ok::<_, std::num::ParseIntError>(number)
         })
         .await;
@@ -56,10 +60,10 @@ async fn a_run_can_be_spawned() {
         Retry::new(&policy)
             .budget(&budget)
             .classify(|err: &&str| *err == "down")
-            .run_tokio(async |n| {
+            .run_tokio(async |attempt| {
                 count.fetch_add(1, Ordering::Relaxed);
                 tokio::task::yield_now().await;
-                if n < 2 { Err("down") } else { Ok(count.load(Ordering::Relaxed)) }
+                if attempt.number < 2 { Err("down") } else { Ok(count.load(Ordering::Relaxed)) }
             })
             .await
     });
@@ -138,8 +142,63 @@ async fn the_deadline_can_cut_the_running_try() {
     let (policy, before) = (policy(), TokioTimer.now());
     let hang = async || -> anyhow::Result<()> { std::future::pending().await };
     let err = hang.retry(&policy).within(3 * SECOND).cut_at_deadline().await.unwrap_err();
-    assert_eq!(err.downcast_ref(), Some(&GiveUp::TryTimeout { after: 3 * SECOND }));
+    assert_eq!(err.downcast_ref(), Some(&GiveUp::CutAtDeadline { after: 3 * SECOND }));
     assert_eq!((TokioTimer.now() - before).as_secs(), 3);
+}
+
+/// The limits of tries need no error of the caller's: a run reports them itself.
+#[tokio::test(start_paused = true)]
+async fn a_run_reports_the_limits_of_its_tries() {
+    let (policy, before) = (policy(), TokioTimer.now());
+    let (mut log, mut ends) = (Vec::new(), Vec::new());
+    let result = Retry::new(&policy)
+        .try_timeout(5 * SECOND)
+        .notify(|r: &Retrying<'_, &str>| log.push((r.to_string(), r.failure.kind(), r.cut_by)))
+        .on_end(|end: &Ended<'_, &str>| ends.push((end.error.copied(), end.cut_by, end.tries)))
+        .run_tokio(async |attempt| match attempt.number {
+            1 | 4 => std::future::pending().await,
+            _ => Err::<(), _>("down"),
+        })
+        .await;
+    let (err, cut) = (result.unwrap_err(), GiveUp::TryTimeout { after: 5 * SECOND });
+    let first = "try 1: the try took longer than 5 s; the next in 1 s".to_owned();
+    assert_eq!(log[0], (first, FailureKind::Timeout, Some(cut)));
+    assert_eq!(log[1], ("try 2: down; the next in 2 s".to_owned(), FailureKind::Transient, None));
+    assert_eq!(ends, [(None, Some(cut), 4)]);
+    assert_eq!((TokioTimer.now() - before).as_secs(), 5 + 1 + 2 + 4 + 5);
+    assert_eq!((err.reason(), err.cut_by()), (GiveUp::Attempts { made: 4 }, Some(cut)));
+    assert_eq!((err.last(), err.kind()), (None, Some(FailureKind::Timeout)));
+    assert_eq!(err.source().unwrap().to_string(), "the try took longer than 5 s");
+    assert_eq!(err.into_result(), Err(cut));
+
+    let result = Retry::new(&policy).within(3 * SECOND).cut_at_deadline();
+    let err = result.run_tokio(async |_| std::future::pending::<Result<(), &str>>().await).await.unwrap_err();
+    assert_eq!(err.to_string(), "gave up after 1 try in 3 s: the deadline has passed");
+    assert_eq!(err.source().unwrap().to_string(), "the deadline came 3 s after the try began");
+}
+
+/// A try begun at the deadline would be cut before its first step.
+#[tokio::test(start_paused = true)]
+async fn the_last_try_at_the_deadline_is_not_cut_by_it() {
+    let (policy, before) = (policy(), TokioTimer.now());
+    let retry = Retry::new(&policy).within(2 * SECOND).cut_at_deadline().last_try_at_deadline();
+    let result = retry.run_tokio(async |attempt| {
+        TokioTimer.sleep(SECOND).await;
+        if attempt.number < 2 { Err("down") } else { Ok(attempt.time_left) }
+    });
+    assert_eq!(result.await, Ok(None));
+    assert_eq!((TokioTimer.now() - before).as_secs(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_can_take_its_try() {
+    let (policy, last) = (policy(), AtomicU32::new(0));
+    let fetch = async |attempt: Try| {
+        last.store(attempt.number, Ordering::Relaxed);
+        if attempt.number < 3 { Err(anyhow::anyhow!("down")) } else { Ok(attempt.time_left) }
+    };
+    assert_eq!(fetch.retry(&policy).try_timeout(SECOND).await.unwrap(), Some(SECOND));
+    assert_eq!(last.into_inner(), 3);
 }
 
 #[tokio::test(start_paused = true)]
@@ -152,6 +211,55 @@ async fn any_future_can_cancel_a_call() {
     let err = hang.retry(&policy).cancel_on(TokioTimer.sleep(SECOND)).await.unwrap_err();
     assert_eq!(err.downcast_ref(), Some(&GiveUp::Cancelled));
     assert_eq!((TokioTimer.now() - before).as_secs(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn any_future_can_cancel_a_run() {
+    let (policy, before) = (Policy::fixed(3600 * SECOND).build().unwrap(), TokioTimer.now());
+    let budget = Budget::aws_standard();
+    let retry = || Retry::new(&policy).budget(&budget);
+    // In a wait: the paid retry was not sent. Without a bound on `Send`: the signal may belong to this thread.
+    let signal = Rc::new(Cancel::new());
+    let run = retry().cancel_on(signal.cancelled()).run_tokio(async |_| Err::<(), _>("down"));
+    let (result, ()) = tokio::join!(run, async {
+        tokio::task::yield_now().await;
+        signal.cancel();
+    });
+    let err = result.unwrap_err();
+    assert_eq!((err.reason(), err.last(), err.cut_by()), (GiveUp::Cancelled, Some(&"down"), None));
+    assert_eq!(budget.tokens(Duration::ZERO), 500.0);
+
+    // In a running try.
+    let hang = async |_| std::future::pending::<Result<(), &str>>().await;
+    let err = retry().cancel_on(TokioTimer.sleep(SECOND)).run_tokio(hang).await.unwrap_err();
+    assert_eq!((err.cut_by(), err.tries()), (Some(GiveUp::Cancelled), 1));
+    assert!(err.source().is_none());
+    assert_eq!(err.to_string(), "gave up after 1 try in 1 s: cancelled");
+
+    // In an awaited notification.
+    let notify = |_: &Retrying<'_, &str>| std::future::pending();
+    let run = retry().notify_async(notify).cancel_on(TokioTimer.sleep(SECOND));
+    assert_eq!(run.run_tokio(async |_| Err::<(), _>("down")).await.unwrap_err().reason(), GiveUp::Cancelled);
+
+    // Before the first try, and after a try that ended in the same moment.
+    let err = retry().cancel_on(std::future::ready(())).run_tokio(hang).await.unwrap_err();
+    assert_eq!(err.to_string(), "not tried: cancelled");
+    let finished = retry().cancel_on(TokioTimer.sleep(SECOND)).run_tokio(async |_| {
+        TokioTimer.sleep(SECOND).await;
+        Ok::<_, &str>(7)
+    });
+    assert_eq!(finished.await, Ok(7));
+    assert_eq!((TokioTimer.now() - before).as_secs(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_with_limits_can_be_spawned() {
+    let policy = policy();
+    let run = tokio::spawn(async move {
+        let retry = Retry::new(&policy).try_timeout(SECOND).cancel_on(TokioTimer.sleep(2 * SECOND));
+        retry.run_tokio(async |_| std::future::pending::<Result<(), &str>>().await).await
+    });
+    assert_eq!(run.await.unwrap().unwrap_err().reason(), GiveUp::Cancelled);
 }
 
 #[tokio::test(start_paused = true)]
@@ -176,6 +284,38 @@ async fn a_call_can_be_spawned() {
     let policy = policy();
     let call = tokio::spawn(async move { (async || Ok::<_, &str>(7)).retry(&policy).await });
     assert_eq!(call.await.unwrap(), Ok(7));
+}
+
+/// As on wasm, where the standard library's clocks panic: the timer is the host's, and neither it nor its futures are `Send`.
+#[test]
+fn a_run_needs_no_clock_but_the_hosts() {
+    struct HostTimer(Rc<VirtualClock>);
+
+    impl Clock for HostTimer {
+        fn now(&self) -> Duration {
+            self.0.now()
+        }
+    }
+
+    impl Sleep for HostTimer {
+        type Sleep = Pin<Box<dyn Future<Output = ()>>>;
+
+        fn sleep(&self, delay: Duration) -> Self::Sleep {
+            let clock = Rc::clone(&self.0);
+            Box::pin(async move { clock.advance(delay) })
+        }
+    }
+
+    let (clock, policy) = (Rc::new(VirtualClock::default()), policy());
+    let timer = HostTimer(Rc::clone(&clock));
+    let fetch = async || if clock.now() < 3 * SECOND { Err("down") } else { Ok(clock.now()) };
+    let mut call = pin!(fetch.retry(&policy).run_with(&timer));
+    let done = call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert_eq!(done, Poll::Ready(Ok(3 * SECOND)));
+    let hang = async |_| std::future::pending::<Result<(), &str>>().await;
+    let mut run = pin!(Retry::new(&policy).try_timeout(SECOND).run_async_with(&timer, hang));
+    let Poll::Ready(Err(err)) = run.as_mut().poll(&mut Context::from_waker(Waker::noop())) else { panic!() };
+    assert_eq!((err.tries(), clock.now()), (4, (3 + 1 + 1 + 1 + 2 + 1 + 4 + 1) * SECOND));
 }
 
 /// Both clocks have one zero, and a paused clock neither stops nor moves the time of the process.

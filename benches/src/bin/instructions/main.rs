@@ -3,6 +3,7 @@
 //! ```console
 //! $ cargo run --release -p benches --bin instructions               # fails if a count is too far above its baseline
 //! $ cargo run --release -p benches --bin instructions -- --update   # writes the baseline, benches/instructions.tsv
+//! $ cargo run --release -p benches --bin instructions -- --growth   # prints how each operator and shape of filters grows
 //! ```
 //!
 //! Times on a shared machine mean little; the counts of valgrind's callgrind are the same for each run of a build. They depend
@@ -12,6 +13,7 @@
 //! This program runs itself under callgrind once for each [`work`]. Only the instructions inside of [`counted`] count.
 
 mod baseline;
+mod growth;
 mod work;
 
 use std::process::{Command, ExitCode};
@@ -27,8 +29,12 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match arguments[..] {
-        [] => compare(),
+        [] => compare().and_then(|good| Ok(good & grow(&[], false)?)),
         ["--update"] => update(),
+        ["--growth", ref shapes @ ..] => grow(shapes, true),
+        ["--shape", name] => {
+            return if growth::run(name) { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        }
         ["--work", name] => {
             return match work::all().into_iter().find(|work| work.name == name) {
                 Some(work) => {
@@ -39,7 +45,7 @@ fn main() -> ExitCode {
                 None => ExitCode::FAILURE,
             };
         }
-        _ => Err("usage: instructions [--update]".to_owned()),
+        _ => Err("usage: instructions [--update | --growth [SHAPE…]]".to_owned()),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,
@@ -89,49 +95,88 @@ fn update() -> Result<bool, String> {
     Ok(true)
 }
 
-/// All counts, in the order of the works. They run in parallel, which does not affect the counts.
-fn count_all() -> Result<Vec<(&'static str, f64)>, String> {
-    let works: Vec<_> = work::all().iter().map(|work| (work.name, work.events)).collect();
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    let next = AtomicUsize::new(0);
-    let mut counts = thread::scope(|scope| {
-        let take_turns = || {
-            let mut counts = Vec::new();
-            while let Some((name, events)) = works.get(next.fetch_add(1, Ordering::Relaxed)) {
-                counts.push(count(name, *events).map(|count| (*name, count)));
-            }
-            counts
-        };
-        let threads: Vec<_> = (0..cores).map(|_| scope.spawn(take_turns)).collect();
-        let counts = threads.into_iter().flat_map(|thread| thread.join().unwrap_or_default());
-        counts.collect::<Result<Vec<_>, String>>()
-    })?;
-    if counts.len() < works.len() {
-        return Err("a thread that counts has stopped".to_owned());
+/// Judges how these shapes grow, or all. Returns whether none grows too fast.
+fn grow(shapes: &[&str], all: bool) -> Result<bool, String> {
+    let shapes = if shapes.is_empty() { growth::shapes().collect() } else { shapes.to_vec() };
+    println!("growth: {} shapes of filters", shapes.len());
+    let counts = in_parallel(&shapes, |shape| callgrind(&["--shape", shape]))?;
+    let mut good = true;
+    for (shape, counts) in shapes.iter().zip(counts) {
+        good &= growth::judge(shape, &counts, all)?;
     }
-    counts.sort_by_key(|(name, _)| works.iter().position(|(other, _)| other == name));
-    Ok(counts)
+    Ok(good)
 }
 
-/// Instructions per event.
-fn count(name: &str, events: usize) -> Result<f64, String> {
+/// All counts, in the order of the works.
+fn count_all() -> Result<Vec<(&'static str, f64)>, String> {
+    let works: Vec<_> = work::all().iter().map(|work| (work.name, work.events)).collect();
+    in_parallel(&works, |&(name, events)| match callgrind(&["--work", name])?[..] {
+        [count] => Ok((name, count as f64 / events as f64)),
+        ref counts => Err(format!("{name}: {} counts instead of one", counts.len())),
+    })
+}
+
+/// Counts in parallel, which does not affect the counts. The results are in the order of the items.
+fn in_parallel<T: Sync, R: Send>(
+    items: &[T],
+    count: impl Fn(&T) -> Result<R, String> + Sync,
+) -> Result<Vec<R>, String> {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let next = AtomicUsize::new(0);
+    let mut results = thread::scope(|scope| {
+        let take_turns = || {
+            let mut results = Vec::new();
+            loop {
+                let place = next.fetch_add(1, Ordering::Relaxed);
+                let Some(item) = items.get(place) else { return results };
+                results.push(count(item).map(|result| (place, result)));
+            }
+        };
+        let threads: Vec<_> = (0..cores).map(|_| scope.spawn(take_turns)).collect();
+        let results = threads.into_iter().flat_map(|thread| thread.join().unwrap_or_default());
+        results.collect::<Result<Vec<_>, String>>()
+    })?;
+    if results.len() < items.len() {
+        return Err("a thread that counts has stopped".to_owned());
+    }
+    results.sort_by_key(|&(place, _)| place);
+    Ok(results.into_iter().map(|(_, result)| result).collect())
+}
+
+/// Runs this program under callgrind. Returns the instructions of each call of [`counted`].
+fn callgrind(arguments: &[&str]) -> Result<Vec<u64>, String> {
+    static RUNS: AtomicUsize = AtomicUsize::new(0);
     let program = std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
+    let run = format!("callgrind-{}-{}", std::process::id(), RUNS.fetch_add(1, Ordering::Relaxed));
+    let directory = std::env::temp_dir().join(run);
+    std::fs::create_dir_all(&directory)
+        .map_err(|error| format!("cannot create {}: {error}", directory.display()))?;
     let output = Command::new("valgrind")
         .args([
             "--tool=callgrind",
-            "--callgrind-out-file=/dev/null",
-            "--toggle-collect=*instructions*counted*",
+            "--toggle-collect=instructions::counted",
+            "--dump-before=instructions::counted",
         ])
+        .arg(format!("--callgrind-out-file={}", directory.join("out").display()))
         .arg(program)
-        .args(["--work", name])
+        .args(arguments)
         .output()
         .map_err(|error| format!("cannot run valgrind: {error}; it is Debian's package valgrind"))?;
-    let report = String::from_utf8_lossy(&output.stderr);
-    // ==123== Collected : 4567
-    let collected =
-        report.lines().find_map(|line| line.split_once("Collected :")?.1.trim().parse::<f64>().ok());
-    match collected {
-        Some(collected) if output.status.success() && collected > 0.0 => Ok(collected / events as f64),
-        _ => Err(format!("{name}: valgrind ended with {} and no count:\n{report}", output.status)),
+    // Each dump has the count since the one before: the first has nothing, the last has no number in its name.
+    let dumps = (2..).map(|dump| format!("out.{dump}"));
+    let counts: Vec<u64> = dumps
+        .map_while(|dump| std::fs::read_to_string(directory.join(dump)).ok())
+        .chain(std::fs::read_to_string(directory.join("out")))
+        .filter_map(|dump| dump.lines().find_map(|line| line.strip_prefix("summary: ")?.trim().parse().ok()))
+        .collect();
+    // What remains would only be files in the folder for temporary ones.
+    let _ = std::fs::remove_dir_all(&directory);
+    match output.status.success() && !counts.contains(&0) && !counts.is_empty() {
+        true => Ok(counts),
+        false => Err(format!(
+            "{arguments:?}: valgrind ended with {} and the counts {counts:?}:\n{}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        )),
     }
 }

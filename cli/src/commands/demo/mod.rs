@@ -10,9 +10,9 @@ use std::env;
 use poller::{Attempt, AttemptResult, JudgementKind, Limits, NextReason, PollSpec, SpecOptions};
 
 use self::server::JobServer;
-use super::drive::{self, Plan, Print};
+use super::drive::{self, EndsAll, Plan, Print};
 use super::specs::Job;
-use crate::args::DemoArgs;
+use crate::args::{ConnectArgs, DemoArgs};
 use crate::exit::Exit;
 use crate::render::progress::ProgressReporter;
 use crate::render::terminal::{Terminal, eprint_line};
@@ -36,9 +36,11 @@ async fn show(args: &DemoArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     let plan = Plan {
         jobs: Some(vec![Job { key: "demo".to_owned(), spec }]),
         introduction: None,
-        print: if args.report.json { Print::Outcomes } else { Print::Body },
+        print: if args.report.json { Print::Outcomes { bodies: true } } else { Print::Body },
+        ends_all: EndsAll::Never,
+        report: None,
         limits: Limits::unbounded(),
-        cacert: None,
+        connect: &ConnectArgs::direct(&[]),
         file: None,
         progress,
         terminal,

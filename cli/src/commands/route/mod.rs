@@ -3,23 +3,26 @@
 //! All threads share one set of rules; events are read in chunks and matched on their bytes. Each event yields one line of
 //! output, so that output and input can be joined line by line.
 
+mod format;
+mod hits;
 mod id;
-mod rules;
+pub(super) mod rules;
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::bail;
-use filter::Matches;
 
 use super::chunk_output::{ChunkOutput, Output};
 use super::parallel;
 use crate::args::RouteArgs;
 use crate::exit::Exit;
 use crate::input;
-use crate::input::lines::Chunk;
+use crate::input::lines::{Chunk, Line};
 use crate::render::terminal::{Terminal, eprint_line};
+use format::{Format, Routed};
+use hits::Hits;
 use rules::Rules;
 
 pub(super) fn run(args: &RouteArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
@@ -27,24 +30,39 @@ pub(super) fn run(args: &RouteArgs, terminal: &Terminal) -> anyhow::Result<Exit>
     if input::is_stdin(&args.rules) && input::is_stdin(events) {
         bail!("rules and events cannot both come from standard input; name a file for one of them");
     }
-    let rules = rules::load(&args.rules, args.dialect.dialect, terminal)?;
+    let format = Format::new(args);
+    let rules = rules::load(&args.rules, args.dialect.dialect, format.why, terminal)?;
     if args.stats {
         eprint_line(rules.stats());
     }
+    let hits = args.hits.then(|| Arc::new(Hits::new(&rules)));
     let rules = Arc::new(rules);
     let mut output = Output::new();
     let worker = || {
-        let worker = Worker { rules: Arc::clone(&rules), path: events.to_owned(), terminal: *terminal };
+        let worker = Worker {
+            rules: Arc::clone(&rules),
+            format: format.clone(),
+            hits: hits.clone(),
+            path: events.to_owned(),
+            terminal: terminal.clone(),
+        };
         move |chunk: &Chunk| worker.route(chunk)
     };
-    parallel::run(events, worker, |event| output.receive(event).map(ControlFlow::Continue))?;
-    output.flush()?;
+    parallel::run(events, args.lines.max_line(), worker, |event| {
+        output.receive(event).map(ControlFlow::Continue)
+    })?;
+    output.end()?;
+    if let Some(hits) = hits {
+        eprint_line(hits.describe(&rules));
+    }
     Ok(output.exit())
 }
 
 /// Routes chunks of events.
 struct Worker {
     rules: Arc<Rules>,
+    format: Format,
+    hits: Option<Arc<Hits>>,
     path: PathBuf,
     terminal: Terminal,
 }
@@ -53,26 +71,41 @@ impl Worker {
     fn route(&self, chunk: &Chunk) -> ChunkOutput {
         let mut output = ChunkOutput::default();
         let lines: Vec<_> = chunk.lines().collect();
-        let mut numbers = lines.iter().map(|line| line.number);
-        self.rules.set.matches_slices(lines.iter().map(|line| line.content), |found| {
-            let Some(number) = numbers.next() else { return };
+        let mut rest = lines.iter();
+        if let Some(first) = chunk.first_line() {
+            let matches = |event: &[u8]| self.rules.set.matches_slice(event).is_ok_and(|ids| !ids.is_empty());
+            output.judge_first(&self.path, &first, matches, &self.terminal);
+        }
+        let events = lines.iter().filter_map(|line| line.content.ok());
+        self.rules.set.matches_slices(events, |found| {
+            let Some((line, event)) = self.next_event(&mut rest, &mut output) else { return };
             match found {
-                Ok(matches) => self.list(matches, &mut output),
-                Err(error) => output.not_json(&self.path, number, &error, &self.terminal),
+                Ok(matches) => {
+                    output.matched += u64::from(!matches.is_empty());
+                    if let Some(hits) = &self.hits {
+                        hits.count(self.format.chosen(matches, &self.rules.set));
+                    }
+                    self.format.write(&Routed { line, event, matches }, &self.rules, &mut output.results);
+                }
+                Err(error) => output.not_json(&self.path, line, &error, &self.terminal),
             }
         });
+        self.next_event(&mut rest, &mut output);
         output
     }
 
-    fn list(&self, matches: &Matches, output: &mut ChunkOutput) {
-        output.matched += u64::from(!matches.is_empty());
-        output.results.push(b'[');
-        for (nth, id) in matches.ids(&self.rules.set).enumerate() {
-            if nth > 0 {
-                output.results.push(b',');
+    /// The next line that was matched; reports the lines before it that are too long.
+    fn next_event<'l>(
+        &self,
+        lines: &mut std::slice::Iter<'_, Line<'l>>,
+        output: &mut ChunkOutput,
+    ) -> Option<(u64, &'l [u8])> {
+        for line in lines {
+            match line.content {
+                Ok(event) => return Some((line.number, event)),
+                Err(error) => output.too_long(&self.path, line.number, error, &self.terminal),
             }
-            output.results.extend_from_slice(self.rules.ids.text(*id).as_bytes());
         }
-        output.results.extend_from_slice(b"]\n");
+        None
     }
 }

@@ -11,12 +11,12 @@ use std::path::Path;
 use std::thread;
 
 use filter::json::{self, Kind, Node};
-use filter::{Diagnostic, Dialect, Filter, FilterOptions, FilterSet, Limits, Span};
+use filter::{Code, Diagnostic, Dialect, Filter, FilterOptions, FilterSet, Limits, Span};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::id::{IdValue, Ids};
-use crate::commands::AlreadyReported;
+use crate::commands::{AlreadyReported, rule_lint};
 use crate::input::Text;
 use crate::render::diagnostics::Diagnostics;
 use crate::render::humanize;
@@ -25,8 +25,14 @@ use crate::render::terminal::{Terminal, eprint_line};
 /// The largest number of warnings that are printed: generated rules tend to have the same flaw in every line.
 const WARNINGS: usize = 20;
 
+/// The largest number of errors that are printed, and of rules that statistics name.
+const LISTED: usize = 100;
+
 /// The shape of a rule, for messages.
 const SHAPE: &str = r#"a rule is {"id": …, "filter": …} on one line"#;
+
+/// How an array of rules becomes a file of them.
+const LINES: &str = "write each rule on a line of its own: jq -c '.[]' FILE > rules.jsonl";
 
 /// Compiled rules.
 #[derive(Debug)]
@@ -37,11 +43,18 @@ pub(super) struct Rules {
 }
 
 /// Reads and compiles rules. Prints their diagnostics; the error says only that they were printed.
-pub(super) fn load(path: &Path, dialect: Dialect, terminal: &Terminal) -> anyhow::Result<Rules> {
+///
+/// `keep_filters`: the set keeps them, to explain matches.
+pub(super) fn load(
+    path: &Path,
+    dialect: Dialect,
+    keep_filters: bool,
+    terminal: &Terminal,
+) -> anyhow::Result<Rules> {
     let text = Text::read(path)?;
     let parts = read_parts(text.as_str(), dialect);
     let mut diagnosed = Diagnosed::default();
-    let rules = join(text.as_str(), parts, &mut diagnosed);
+    let rules = join(text.as_str(), parts, keep_filters, &mut diagnosed);
     diagnosed.print(&text, terminal)?;
     if rules.set.is_empty() {
         eprint_line(format_args!(
@@ -51,6 +64,58 @@ pub(super) fn load(path: &Path, dialect: Dialect, terminal: &Terminal) -> anyhow
         ));
     }
     Ok(rules)
+}
+
+/// All diagnostics of a file of rules.
+#[derive(Debug)]
+pub(in crate::commands) struct Checked {
+    pub(in crate::commands) rules: usize,
+    pub(in crate::commands) errors: Vec<Diagnostic>,
+    pub(in crate::commands) warnings: Vec<Diagnostic>,
+}
+
+/// Checks a file of rules: each line, the ids, and rules beside each other.
+pub(in crate::commands) fn check(text: &Text, dialect: Dialect) -> Checked {
+    let parts = read_parts(text.as_str(), dialect);
+    let compared = rule_lint::compare(&beside_each_other(text.as_str(), &parts), dialect);
+    let mut diagnosed = Diagnosed::default();
+    let all = parts.iter().map(|part| part.rules.len()).sum();
+    join(text.as_str(), parts, false, &mut diagnosed);
+    let Diagnosed { errors, mut warnings } = diagnosed;
+    if compared.compared < all {
+        let message = format!(
+            "of {}, the first {} were compared with the others: many match the same events",
+            humanize::count(all, "rule"),
+            compared.compared
+        );
+        warnings.push(Diagnostic::warning(message).with_code(Code::More));
+    }
+    warnings.extend(compared.warnings);
+    // Stable: what is said about the whole file comes first.
+    warnings.sort_by_key(|warning| warning.span().map(|span| span.start));
+    Checked { rules: all, errors, warnings }
+}
+
+/// Whether a text is a file of rules, judged by its first line: an object with an id and a filter.
+pub(in crate::commands) fn are_rules(text: &str) -> bool {
+    let first = text.lines().find(|line| !line.trim_ascii().is_empty()).unwrap_or_default();
+    // serde would also accept an array of two elements.
+    first.trim_ascii_start().starts_with('{') && serde_json::from_str::<Members<'_>>(first).is_ok()
+}
+
+fn beside_each_other(text: &str, parts: &[Part]) -> Vec<rule_lint::Rule> {
+    let mut lines_before = 0;
+    let mut rules = Vec::new();
+    for part in parts {
+        rules.extend(part.rules.iter().map(|rule| rule_lint::Rule {
+            id: text[rule.id.clone()].to_owned(),
+            span: Span { start: rule.id.start, end: rule.id.end },
+            line: lines_before + rule.line,
+            filter: rule.filter.clone(),
+        }));
+        lines_before += part.lines;
+    }
+    rules
 }
 
 /// Reads the file in parallel, one part per core.
@@ -173,7 +238,12 @@ impl Part {
 fn members<'n>(node: &'n Node, errors: &mut Vec<Diagnostic>) -> (Option<(Span, IdValue)>, Option<&'n Node>) {
     let Kind::Object(members) = &node.kind else {
         let message = format!("{}, expected a rule", node.type_name());
-        errors.push(Diagnostic::error(message).with_span(node.span).with_help(SHAPE));
+        let help = match &node.kind {
+            // All rules in one array.
+            Kind::Array(rules) if rules.iter().any(|rule| rule.get("filter").is_some()) => LINES,
+            _ => SHAPE,
+        };
+        errors.push(Diagnostic::error(message).with_span(node.span).with_help(help));
         return (None, None);
     };
     let (mut id, mut filter) = (None, None);
@@ -212,10 +282,13 @@ fn members<'n>(node: &'n Node, errors: &mut Vec<Diagnostic>) -> (Option<(Span, I
 }
 
 /// Joins the parts and finds duplicate ids across them.
-fn join(text: &str, parts: Vec<Part>, diagnosed: &mut Diagnosed) -> Rules {
+fn join(text: &str, parts: Vec<Part>, keep_filters: bool, diagnosed: &mut Diagnosed) -> Rules {
     let count = parts.iter().map(|part| part.rules.len()).sum();
     let mut lines_of: HashMap<IdValue, u32> = HashMap::with_capacity(count);
     let mut set = FilterSet::builder();
+    if keep_filters {
+        set = set.keep_filters();
+    }
     let mut ids = Ids::default();
     let mut lines_before = 0;
     for part in parts {
@@ -248,7 +321,7 @@ fn join(text: &str, parts: Vec<Part>, diagnosed: &mut Diagnosed) -> Rules {
 
 impl Diagnosed {
     fn print(&self, text: &Text, terminal: &Terminal) -> anyhow::Result<()> {
-        let mut diagnostics = Diagnostics::new(text, terminal.stderr_paint);
+        let mut diagnostics = Diagnostics::new(text, terminal);
         if self.errors.is_empty() {
             for warning in self.warnings.iter().take(WARNINGS) {
                 diagnostics.print(warning);
@@ -258,8 +331,14 @@ impl Diagnosed {
             }
             return Ok(());
         }
-        for error in &self.errors {
+        for error in self.errors.iter().take(LISTED) {
             diagnostics.print(error);
+        }
+        if self.errors.len() > LISTED {
+            eprint_line(format_args!(
+                "and {} more errors; the first {LISTED} are above\n",
+                self.errors.len() - LISTED
+            ));
         }
         eprint_line(format_args!(
             "{}: {}, so nothing is routed",
@@ -274,8 +353,13 @@ impl Rules {
     /// Memory, kinds of indexes, and the rules that are checked against every event.
     pub(super) fn stats(&self) -> String {
         let mut text = self.set.stats().to_string();
-        for id in self.set.unindexed() {
+        let mut unindexed = self.set.unindexed();
+        for id in unindexed.by_ref().take(LISTED) {
             let _ = write!(text, "\n           {}", crate::render::sanitize::line(self.ids.text(*id)));
+        }
+        let more = unindexed.count();
+        if more > 0 {
+            let _ = write!(text, "\n           and {more} more");
         }
         text
     }

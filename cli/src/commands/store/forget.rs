@@ -1,12 +1,12 @@
 //! `poll forget KEY…`: removes finished polls, either all named ones or none.
 
-use poller::SqliteStore;
+use futures_util::StreamExt as _;
 use poller::store::Store as _;
 use serde::Serialize;
 
-use super::super::output::{self, Keyed};
+use super::super::output::{Keyed, Lines};
 use super::super::{AlreadyReported, print_error};
-use super::{Opening, find, named, on_store, plain, quoted, shown};
+use super::{AT_ONCE, OpenStore, Opening, find, named, on_store, plain, quoted, shown};
 use crate::args::ForgetArgs;
 use crate::exit::Exit;
 use crate::render::terminal::Terminal;
@@ -22,9 +22,9 @@ struct Line {
     forgotten: bool,
 }
 
-async fn forget(args: &ForgetArgs, store: SqliteStore, terminal: &Terminal) -> anyhow::Result<Exit> {
+async fn forget(args: &ForgetArgs, store: OpenStore, terminal: &Terminal) -> anyhow::Result<Exit> {
     let file = &args.polls.store.file.path;
-    let polls = find(&store, &args.polls, terminal).await?;
+    let polls = find(&store, &args.polls.keys, &args.polls.store, terminal).await?;
     let mut open = polls.iter().filter(|poll| poll.ended.is_none()).peekable();
     if open.peek().is_some() {
         for poll in open {
@@ -40,15 +40,19 @@ async fn forget(args: &ForgetArgs, store: SqliteStore, terminal: &Terminal) -> a
         }
         return Err(AlreadyReported.into());
     }
+    let mut forgotten =
+        futures_util::stream::iter(&polls).map(|poll| store.forget(poll.key.clone())).buffered(AT_ONCE);
+    let mut stdout = Lines::new(terminal);
     for poll in &polls {
         // False if another process removed the poll meanwhile.
-        let forgotten = store.forget(poll.key.clone()).await.map_err(plain)?;
+        let forgotten = forgotten.next().await.transpose().map_err(plain)?.unwrap_or(false);
         if args.polls.each.json {
-            Keyed::new(&poll.key, Line { forgotten }).print(terminal)?;
+            stdout.print(&Keyed::new(&poll.key, Line { forgotten }))?;
         } else {
             let words = if forgotten { "forgotten" } else { "forgotten by another process" };
-            output::text(&format!("{}: {words}", shown(&poll.key)))?;
+            stdout.text(&format!("{}: {words}", shown(&poll.key)))?;
         }
     }
+    stdout.flush()?;
     Ok(Exit::Success)
 }

@@ -1,52 +1,82 @@
 //! `poll list`: the polls of a store, one line each.
 
 use std::array::from_fn;
+use std::collections::BTreeMap;
 
 use console::{Alignment, measure_text_width, pad_str};
-use poller::store::{Runner, StoreAdmin as _, Summary};
-use poller::{Clock as _, SqliteStore, SystemClock, Timestamp};
+use poller::store::{Runner, Selection, StoreAdmin as _, Summary};
+use poller::{Clock as _, PollKey, Timestamp};
 use serde::Serialize;
 
 use super::super::output::{self, Keyed};
-use super::{Opening, on_store, plain, quoted, shown};
+use super::{OpenStore, Opening, clock, on_store, plain, quoted, quoted_text, shown, status};
 use crate::args::ListArgs;
 use crate::exit::Exit;
-use crate::render::humanize;
 use crate::render::progress::lines;
 use crate::render::terminal::{Paint, Terminal, eprint_line};
+use crate::render::{humanize, sanitize};
 
 pub(in super::super) fn run(args: &ListArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
-    on_store(&args.file.path, Opening::MustExist, async |store| list(args, store, terminal).await)
+    on_store(&args.file.path, Opening::Reading, async |store| list(args, store, terminal).await)
 }
 
-async fn list(args: &ListArgs, store: SqliteStore, terminal: &Terminal) -> anyhow::Result<Exit> {
-    let mut polls = store.summaries().await.map_err(plain)?;
-    if let Some(scope) = &args.scope {
-        polls.retain(|poll| poll.key.scope() == scope);
-    }
-    let now = SystemClock::new().now();
+async fn list(args: &ListArgs, store: OpenStore, terminal: &Terminal) -> anyhow::Result<Exit> {
+    let limit = args.limit.unwrap_or(usize::MAX);
+    // One more, to see whether there are more.
+    let mut selection = Selection::all().with_limit(limit.saturating_add(1));
+    selection.scope = args.scope.clone();
+    selection.prefix = args.prefix.clone();
+    selection.states = args.states.iter().map(|state| state.name().to_owned()).collect();
+    selection.after =
+        args.after.as_ref().map(|key| PollKey::new(args.scope.as_deref().unwrap_or(""), key.as_str()));
+    let mut polls = store.select(selection).await.map_err(plain)?;
+    let is_page = polls.len() > limit;
+    polls.truncate(limit);
+    let now = clock(&store).now();
     if args.each.json {
         for poll in &polls {
             Keyed::new(&poll.key, Line::from(poll)).print(terminal)?;
         }
-        return Ok(Exit::Success);
+        return Ok(problems(&polls));
     }
     if !polls.is_empty() {
         output::text(&table(&polls, now, terminal.stdout_paint))?;
     }
     if !args.each.quiet {
         eprint_line(summary(&polls, store.runner().await.map_err(plain)?, &quoted(&args.file.path)));
+        if let Some(last) = polls.last().filter(|_| is_page) {
+            // `--after` names a poll of the scope that is listed, or of the default scope.
+            if last.key.scope() == args.scope.as_deref().unwrap_or("") {
+                eprint_line(format_args!("there are more: --after {}", quoted_text(last.key.key())));
+            } else {
+                eprint_line("there are more; list one --scope at a time");
+            }
+        }
     }
-    Ok(Exit::Success)
+    Ok(problems(&polls))
 }
 
-/// `open`, `cancelling`, or the name of the outcome.
-pub(super) fn state(poll: &Summary) -> &str {
-    match &poll.ended {
-        Some(ending) => &ending.outcome,
-        None if poll.cancelling => "cancelling",
-        None => "open",
+/// The number of problems that are printed, and of polls that each names.
+const PROBLEMS: usize = 10;
+
+/// Prints what is wrong with damaged polls, each problem once.
+fn problems(polls: &[Summary]) -> Exit {
+    let mut found: BTreeMap<&str, Vec<&Summary>> = BTreeMap::new();
+    for poll in polls {
+        if let Some(problem) = &poll.problem {
+            found.entry(problem).or_default().push(poll);
+        }
     }
+    for (problem, polls) in found.iter().take(PROBLEMS) {
+        let named: Vec<_> = polls.iter().take(3).map(|poll| shown(&poll.key)).collect();
+        let more = if polls.len() > named.len() { ", …" } else { "" };
+        let count = humanize::count(u32::try_from(polls.len()).unwrap_or(u32::MAX), "damaged poll");
+        eprint_line(format_args!("{count} ({}{more}): {}", named.join(", "), sanitize::line(problem)));
+    }
+    if found.len() > PROBLEMS {
+        eprint_line(format_args!("and {} problems more", found.len() - PROBLEMS));
+    }
+    if found.is_empty() { Exit::Success } else { Exit::Error }
 }
 
 #[derive(Serialize)]
@@ -60,17 +90,20 @@ struct Line<'a> {
     ended_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     attempts: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<&'a str>,
 }
 
 impl<'a> From<&'a Summary> for Line<'a> {
     fn from(poll: &'a Summary) -> Self {
         Self {
-            state: state(poll),
+            state: poll.state(),
             created_at: poll.created_at,
             deadline: poll.deadline,
             restarts: poll.restarts,
             ended_at: poll.ended.as_ref().map(|ending| ending.at),
             attempts: poll.ended.as_ref().map(|ending| ending.attempts),
+            problem: poll.problem.as_deref(),
         }
     }
 }
@@ -90,7 +123,7 @@ fn table(polls: &[Summary], now: Timestamp, paint: Paint) -> String {
             (None, None) => ("not known".to_owned(), "-".to_owned()),
         };
         let age = humanize::age(now.since(poll.created_at));
-        [shown(&poll.key), painted(state(poll), paint), age, when, attempts]
+        [shown(&poll.key), painted(poll.state(), paint), age, when, attempts]
     }));
     let widths: [usize; 5] =
         from_fn(|column| rows.iter().map(|row| measure_text_width(&row[column])).max().unwrap_or(0));
@@ -105,7 +138,8 @@ pub(super) fn painted(state: &str, paint: Paint) -> String {
         "matched" => paint.good(state).to_string(),
         "failed" | "timed out" => paint.bad(state).to_string(),
         "cancelled" | "cancelling" => paint.caution(state).to_string(),
-        _ => state.to_owned(),
+        // In a damaged file it may be any text.
+        _ => sanitize::excerpt(state, 40),
     }
 }
 
@@ -113,10 +147,10 @@ pub(super) fn painted(state: &str, paint: Paint) -> String {
 fn summary(polls: &[Summary], runner: Option<Runner>, file: &str) -> String {
     const STATES: [&str; 7] =
         ["open", "cancelling", "matched", "failed", "timed out", "cancelled", "unreadable"];
-    let counts = STATES.map(|name| (name, polls.iter().filter(|poll| state(poll) == name).count()));
+    let counts = STATES.map(|name| (name, polls.iter().filter(|poll| poll.state() == name).count()));
     let open = polls.iter().any(|poll| poll.ended.is_none());
     let then = match (open, runner) {
-        (_, Some(runner)) => format!("; {runner} runs {file}"),
+        (_, Some(runner)) => format!("; {}", status::runs(runner, file)),
         (true, None) => format!("; no process runs {file}: poll run --store {file}"),
         (false, None) => String::new(),
     };

@@ -2,33 +2,43 @@
 //!
 //! ```text
 //! run --store ──► drive ──► poller (holds the runner's lock)
-//! submit, list, show, cancel, forget, purge ──► the file itself, beside a runner or without one
+//! submit, list, show, status, cancel, forget, purge, backup, verify ──► the file itself, beside a runner or without one
 //! ```
 //!
 //! This module opens the file and checks all polls of a command before it changes one of them: a half-done batch is
 //! harder to clean up than none.
 
 pub(super) mod cancel;
+pub(super) mod care;
+pub(super) mod fleet;
 pub(super) mod forget;
 pub(super) mod list;
 pub(super) mod purge;
+mod remote;
 pub(super) mod show;
+pub(super) mod status;
 pub(super) mod stop_report;
 pub(super) mod submit;
 
+use std::collections::HashSet;
 use std::error::Error as _;
+use std::fmt::Display;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use poller::PollKey;
+use anyhow::Context as _;
 use poller::fetch::Fetch as _;
-use poller::http::HttpClient;
-use poller::store::{Store as _, StoreAdmin as _, StoreError, Summary};
-use poller::{Clock as _, ErrorKind, SealKey, SqliteStore, SystemClock};
+use poller::http::{Guard, HttpClient, Proxies};
+use poller::store::{RunsUntil, Store as _, StoreAdmin, StoreError, Summary};
+use poller::{Clock, ErrorKind, PostgresOptions, PostgresStore, SealKey, SqliteStore, SystemClock};
+use poller::{PollKey, PollSpec};
+use url::Url;
 
+use self::remote::RemoteStore;
 use super::specs::Job;
 use super::{AlreadyReported, block_on, print_error, signals};
-use crate::args::KeysArgs;
+use crate::args::{StoreArgs, StoreLocation};
 use crate::exit::Exit;
 use crate::render::sanitize;
 use crate::render::terminal::Terminal;
@@ -37,16 +47,100 @@ use crate::render::terminal::Terminal;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Opening {
     MayBeNew,
-    /// A command that only reads must not create a file under a misspelt name.
+    /// A command that changes polls must not create a file under a misspelt name.
     MustExist,
+    /// A command that only reads, for users without permission to write as well.
+    Reading,
 }
+
+/// The number of concurrent calls of the store; writes that wait together share a transaction and its sync.
+const AT_ONCE: usize = 1024;
+
+/// The number of polls in one call of the store: few enough that other processes wait only briefly for the transaction.
+pub(super) const BATCH: usize = 4096;
 
 /// How long to wait until the file is closed. After that the process ends anyway; only the log file stays behind then.
 const CLOSING: Duration = Duration::from_secs(2);
 
-/// Runs a command on the store in this file. The file is closed afterwards, which merges the write-ahead log into it: a copy
-/// of the file is complete.
+/// A store of any kind.
+pub(super) type OpenStore = Arc<dyn StoreAdmin>;
+
+/// Runs a command on a store. A file is closed afterwards, which merges the write-ahead log into it: a copy of the file is
+/// complete. A worker gives its leases back.
 pub(super) fn on_store(
+    location: &StoreLocation,
+    opening: Opening,
+    command: impl AsyncFnOnce(OpenStore) -> anyhow::Result<Exit>,
+) -> anyhow::Result<Exit> {
+    run_on_store(location, opening, RunsUntil::Unknown, None, command)
+}
+
+/// The same for a command that runs the polls, and ends by itself as `until` says.
+pub(super) fn run_on_store(
+    location: &StoreLocation,
+    opening: Opening,
+    until: RunsUntil,
+    lease: Option<Duration>,
+    command: impl AsyncFnOnce(OpenStore) -> anyhow::Result<Exit>,
+) -> anyhow::Result<Exit> {
+    match location {
+        StoreLocation::File(_) if lease.is_some() => {
+            anyhow::bail!("--lease is for workers of a database; a file has one runner and no lease")
+        }
+        StoreLocation::File(file) => on_file(file, opening, async |store| {
+            store.runs_until(until);
+            command(Arc::new(store)).await
+        }),
+        StoreLocation::Service(_) if lease.is_some() => {
+            anyhow::bail!("--lease is for workers of a database, and this is a service")
+        }
+        StoreLocation::Service(url) => block_on(async { command(Arc::new(service(url)?)).await }),
+        StoreLocation::Database { url, .. } => block_on(async {
+            let store = open_database(url, until, lease).await?;
+            let closed = store.closed();
+            let result = command(Arc::new(store)).await;
+            wait_until(closed).await;
+            result
+        }),
+    }
+}
+
+/// Connects to the database of this URL, with the password of the environment.
+async fn open_database(
+    url: &str,
+    until: RunsUntil,
+    lease: Option<Duration>,
+) -> anyhow::Result<PostgresStore> {
+    let options = PostgresOptions::parse(url).map_err(plain)?.with_runs_until(until);
+    let options = match lease {
+        Some(lease) => options.with_lease(lease),
+        None => options,
+    };
+    let options = match std::env::var(PASSWORD) {
+        Ok(password) => options.with_password(&password.into()),
+        Err(_) => options,
+    };
+    options.connect().await.map_err(plain)
+}
+
+/// The variable of the password of a database, as other programs for PostgreSQL read it: a URL in the arguments is visible
+/// to all users of the machine.
+const PASSWORD: &str = "PGPASSWORD";
+
+/// The service at a URL. It is the user's own, so addresses of this machine are fine.
+fn service(url: &str) -> anyhow::Result<RemoteStore> {
+    let parsed = Url::parse(url).with_context(|| format!("{} is no URL", sanitize::line(url)))?;
+    if !parsed.username().is_empty() || parsed.password().is_some() {
+        anyhow::bail!("the URL of a service has no credentials: give its key in {}", remote::KEY);
+    }
+    let key = std::env::var(remote::KEY).ok().filter(|key| !key.is_empty());
+    let proxies = Proxies::from_variables(|name: &str| std::env::var(name).ok())?;
+    let client = HttpClient::builder().guard(Guard::local()).proxies(proxies).build()?;
+    RemoteStore::new(client, &parsed, key.as_deref())
+}
+
+/// The same for commands on a file only.
+pub(super) fn on_file(
     file: &Path,
     opening: Opening,
     command: impl AsyncFnOnce(SqliteStore) -> anyhow::Result<Exit>,
@@ -56,25 +150,51 @@ pub(super) fn on_store(
         let store = open(file, opening)?;
         let closed = store.closed();
         let result = command(store).await;
-        let clock = SystemClock::new();
-        tokio::select! {
-            () = closed => {}
-            () = clock.sleep_until(clock.now() + CLOSING) => {}
-        }
+        wait_until(closed).await;
         result
     })
+}
+
+async fn wait_until(closed: impl Future<Output = ()>) {
+    let clock = SystemClock::new();
+    tokio::select! {
+        () = closed => {}
+        () = clock.sleep_until(clock.now() + CLOSING) => {}
+    }
+}
+
+/// The clock by which the times of this store are read: that of the database if several machines share it.
+pub(super) fn clock(store: &OpenStore) -> Arc<dyn Clock> {
+    store.clock().unwrap_or_else(|| Arc::new(SystemClock::new()))
 }
 
 /// The store in this file.
 fn open(file: &Path, opening: Opening) -> anyhow::Result<SqliteStore> {
     // If `try_exists` fails, opening the file reports the reason.
-    if opening == Opening::MustExist && matches!(file.try_exists(), Ok(false)) {
+    if opening != Opening::MayBeNew && matches!(file.try_exists(), Ok(false)) && !has_company(file) {
         anyhow::bail!(
             "there is no store at {}; `poll submit --store FILE SPEC` or `poll run --store FILE SPEC` makes one",
             file.display()
         );
     }
-    SqliteStore::open_sealed(file, SealKey::from_env()?).map_err(plain)
+    let seal_key = SealKey::from_env()?;
+    let opened = match SqliteStore::open_sealed(file, seal_key.clone()) {
+        Err(error) if opening == Opening::Reading => {
+            // The first error is the one to report: it is about the file as the user named it.
+            SqliteStore::open_for_reading(file, seal_key).map_err(|_| error)
+        }
+        opened => opened,
+    };
+    opened.map_err(plain)
+}
+
+/// Whether a log or a lock shows that there was a store of this name; opening it says what happened.
+fn has_company(file: &Path) -> bool {
+    ["-wal", "-runner"].iter().any(|suffix| {
+        let mut name = file.as_os_str().to_owned();
+        name.push(suffix);
+        Path::new(&name).exists()
+    })
 }
 
 /// The message of a store error; it includes the cause.
@@ -90,73 +210,115 @@ pub(super) fn poller_error(error: poller::Error) -> anyhow::Error {
     }
 }
 
-/// Checks that all jobs can be stored; prints every problem and fails if there is one.
-pub(super) async fn check(
-    store: &SqliteStore,
-    scope: &str,
-    jobs: &[Job],
-    fresh: bool,
-    client: &HttpClient,
-    terminal: &Terminal,
-) -> anyhow::Result<()> {
-    let mut wrong = false;
-    let mut report = |key: &str, problem: String| {
-        wrong = true;
-        print_error(terminal, &anyhow::anyhow!("{}: {problem}", sanitize::excerpt(key, 80)));
-    };
-    for Job { key, spec } in jobs {
-        if let Err(error) = client.admits(&spec.url()) {
-            report(key, format!("the URL cannot be asked: {error}"));
-        }
-        if let Err(error) = store.admits(spec) {
-            report(key, error.to_string());
-        }
-        let present = store.get(PollKey::new(scope, key.as_str())).await.map_err(plain)?;
-        let Some(present) = present.filter(|poll| poll.outcome.is_none() || !fresh) else { continue };
-        let differences = present.spec.differences(spec);
-        if !differences.is_empty() {
-            let ways_out = match present.outcome {
-                Some(_) => "give it another cacheKey, or forget the finished poll with --fresh",
-                None => "give it another cacheKey, or cancel and forget the poll that is there",
-            };
-            report(
-                key,
-                format!(
-                    "the store has a poll of this key with another spec; they differ in {}: {ways_out}",
-                    differences.join(", ")
-                ),
-            );
+/// The store for which specs are checked.
+#[derive(Clone, Copy)]
+pub(super) enum PresentStore<'a> {
+    Open(&'a OpenStore),
+    /// A file that is not there yet, with the key for secrets in it.
+    NewFile(Option<&'a SealKey>),
+}
+
+impl PresentStore<'_> {
+    /// Whether the store can keep a spec.
+    fn admits(self, spec: &PollSpec) -> Result<(), StoreError> {
+        match self {
+            Self::Open(store) => store.admits(spec),
+            Self::NewFile(seal_key) => SqliteStore::admits_with(seal_key, spec),
         }
     }
-    if wrong { Err(AlreadyReported.into()) } else { Ok(()) }
+}
+
+/// What a spec must be for the polls of a command.
+pub(super) struct Requirements<'a> {
+    pub(super) store: PresentStore<'a>,
+    pub(super) scope: &'a str,
+    /// Finished polls of the same keys do not count.
+    pub(super) fresh: bool,
+    pub(super) client: &'a HttpClient,
+    pub(super) terminal: &'a Terminal,
+}
+
+impl Requirements<'_> {
+    /// Checks that these jobs can be stored; prints every problem and returns whether there is none.
+    pub(super) async fn check(&self, jobs: &[Job]) -> anyhow::Result<bool> {
+        let mut well = true;
+        let mut report = |key: &str, problem: String| {
+            well = false;
+            print_error(self.terminal, &anyhow::anyhow!("{}: {problem}", sanitize::excerpt(key, 80)));
+        };
+        let mut found = match self.store {
+            PresentStore::Open(store) => {
+                let keys = jobs.iter().map(|job| PollKey::new(self.scope, job.key.as_str()));
+                store.find(keys.collect()).await.map_err(plain)?
+            }
+            PresentStore::NewFile(_) => Vec::new(),
+        }
+        .into_iter();
+        for Job { key, spec } in jobs {
+            if let Err(error) = self.client.admits(&spec.url()) {
+                report(key, format!("the URL cannot be asked: {error}"));
+            }
+            if let Err(error) = self.store.admits(spec) {
+                report(key, error.to_string());
+            }
+            let Some(present) = found.next().flatten().filter(|poll| !(poll.ended && self.fresh)) else {
+                continue;
+            };
+            let differences = present.spec.differences(spec);
+            if !differences.is_empty() {
+                let ways_out = match present.ended {
+                    true => "give it another cacheKey, or forget the finished poll with --fresh",
+                    false => "give it another cacheKey, or cancel and forget the poll that is there",
+                };
+                report(
+                    key,
+                    format!(
+                        "the store has a poll of this key with another spec; they differ in {}: {ways_out}",
+                        differences.join(", ")
+                    ),
+                );
+            }
+        }
+        Ok(well)
+    }
 }
 
 /// The polls of these keys; prints the missing ones and fails if there are any.
-async fn find(store: &SqliteStore, polls: &KeysArgs, terminal: &Terminal) -> anyhow::Result<Vec<Summary>> {
-    let (file, scope) = (&polls.store.file.path, polls.store.scope());
-    let mut found: Vec<Summary> = Vec::with_capacity(polls.keys.len());
+async fn find(
+    store: &OpenStore,
+    keys: &[String],
+    args: &StoreArgs,
+    terminal: &Terminal,
+) -> anyhow::Result<Vec<Summary>> {
+    // The same key twice is one poll.
+    let mut seen = HashSet::new();
+    let names: Vec<PollKey> = keys
+        .iter()
+        .filter(|key| seen.insert(*key))
+        .map(|key| PollKey::new(args.scope(), key.as_str()))
+        .collect();
+    let mut found: Vec<Summary> = Vec::with_capacity(names.len());
     let mut wrong = false;
-    for key in &polls.keys {
-        let name = PollKey::new(scope, key.as_str());
-        match store.summary(name.clone()).await.map_err(plain)? {
-            // The same key twice is one poll.
-            Some(summary) if found.iter().any(|known| known.key == summary.key) => {}
-            Some(summary) => found.push(summary),
-            None => {
-                wrong = true;
-                print_error(terminal, &no_such_poll(&name, file));
+    for names in names.chunks(BATCH) {
+        let summaries = store.summaries_of(names.to_vec()).await.map_err(plain)?;
+        for (name, summary) in names.iter().zip(summaries) {
+            match summary {
+                Some(summary) => found.push(summary),
+                None => {
+                    wrong = true;
+                    print_error(terminal, &no_such_poll(name, &args.file.path));
+                }
             }
         }
     }
     if wrong { Err(AlreadyReported.into()) } else { Ok(found) }
 }
 
-fn no_such_poll(key: &PollKey, file: &Path) -> anyhow::Error {
+fn no_such_poll(key: &PollKey, file: &StoreLocation) -> anyhow::Error {
     anyhow::anyhow!(
-        "there is no poll {} in {file}; `poll list --store {}` shows those there are",
+        "there is no poll {} in {file}; `poll list --store {}` lists its polls",
         shown(key),
         quoted(file),
-        file = file.display(),
     )
 }
 
@@ -165,9 +327,9 @@ fn shown(key: &PollKey) -> String {
     sanitize::line(&key.to_string()).into_owned()
 }
 
-/// A path, quoted for the shell.
-pub(super) fn quoted(file: &Path) -> String {
-    quoted_text(&file.display().to_string())
+/// A path or a location, quoted for the shell.
+pub(super) fn quoted(name: impl Display) -> String {
+    quoted_text(&name.to_string())
 }
 
 /// The shell arguments that name a poll: `--scope` unless it is the default one, and the key.
@@ -194,9 +356,9 @@ mod tests {
 
     #[test]
     fn shell_arguments_are_quoted() {
-        assert_eq!(quoted(Path::new("/var/lib/polls.db")), "/var/lib/polls.db");
-        assert_eq!(quoted(Path::new("my polls.db")), "'my polls.db'");
-        assert_eq!(quoted(Path::new("it's")), r"'it'\''s'");
+        assert_eq!(quoted("/var/lib/polls.db"), "/var/lib/polls.db");
+        assert_eq!(quoted("my polls.db"), "'my polls.db'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
         assert_eq!(named(&PollKey::new("", "a b")), "'a b'");
         assert_eq!(named(&PollKey::new("run 17", "a")), "--scope 'run 17' a");
     }

@@ -1,11 +1,11 @@
 //! `poll purge`: removes finished polls by age and number, in small transactions that do not block a runner.
 
+use poller::Clock as _;
 use poller::store::{Retention, Store as _};
-use poller::{Clock as _, SqliteStore, SystemClock};
 use serde::Serialize;
 
 use super::super::output;
-use super::{Opening, on_store, plain};
+use super::{OpenStore, Opening, clock, on_store, plain};
 use crate::args::PurgeArgs;
 use crate::exit::Exit;
 use crate::render::humanize;
@@ -20,8 +20,8 @@ struct Line {
     removed: usize,
 }
 
-async fn purge(args: &PurgeArgs, store: SqliteStore, terminal: &Terminal) -> anyhow::Result<Exit> {
-    let since = SystemClock::new().now().before(args.older_than);
+async fn purge(args: &PurgeArgs, store: OpenStore, terminal: &Terminal) -> anyhow::Result<Exit> {
+    let since = clock(&store).now().before(args.older_than);
     let keep = Retention::new(since, args.keep.unwrap_or(usize::MAX));
     let mut removed = 0;
     loop {

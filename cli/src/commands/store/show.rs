@@ -3,13 +3,15 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use filter::json::{self, Kind, Member, Node};
 use poller::PollKey;
 use poller::store::{PollRecord, StoreAdmin as _};
-use poller::{Attempt, Clock as _, Outcome, PollSpec, SqliteStore, SystemClock, Timestamp};
-use serde::Serialize;
+use poller::{Attempt, Clock as _, Limits, Outcome, PollSpec, SpecOptions, Timestamp};
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
 
 use super::super::output::{self, Keyed};
-use super::{Opening, no_such_poll, on_store, plain, quoted, shown};
+use super::{OpenStore, Opening, clock, no_such_poll, on_store, plain, quoted, shown};
 use crate::args::ShowArgs;
 use crate::exit::Exit;
 use crate::render::progress::lines;
@@ -17,10 +19,10 @@ use crate::render::terminal::{Paint, Terminal};
 use crate::render::{charset, humanize, sanitize};
 
 pub(in super::super) fn run(args: &ShowArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
-    on_store(&args.store.file.path, Opening::MustExist, async |store| show(args, store, terminal).await)
+    on_store(&args.store.file.path, Opening::Reading, async |store| show(args, store, terminal).await)
 }
 
-async fn show(args: &ShowArgs, store: SqliteStore, terminal: &Terminal) -> anyhow::Result<Exit> {
+async fn show(args: &ShowArgs, store: OpenStore, terminal: &Terminal) -> anyhow::Result<Exit> {
     let file = &args.store.file.path;
     let key = PollKey::new(args.store.scope(), args.key.as_str());
     let Some(record) = store.show(key.clone()).await.map_err(plain)? else {
@@ -30,7 +32,7 @@ async fn show(args: &ShowArgs, store: SqliteStore, terminal: &Terminal) -> anyho
         Keyed::new(&record.poll.key, Whole::from(&record)).print(terminal)?;
         return Ok(Exit::Success);
     }
-    let page = Page { record: &record, now: SystemClock::new().now() };
+    let page = Page { record: &record, now: clock(&store).now() };
     output::text(&charset::for_locale(&page.describe(&quoted(file), terminal.stdout_paint)?))?;
     Ok(Exit::Success)
 }
@@ -53,7 +55,7 @@ struct Whole<'a> {
     outcome: Option<&'a Outcome>,
 }
 
-/// As [`list::state`](super::list::state) of a summary.
+/// As [`state`](poller::store::Summary::state) of a summary.
 fn state(record: &PollRecord) -> &str {
     match &record.poll.outcome {
         Some(outcome) => outcome.name(),
@@ -105,11 +107,15 @@ impl Page<'_> {
         if poll.restarts > 0 {
             member("restarts", &poll.restarts.to_string());
         }
-        let spec = serde_json::to_string_pretty(&poll.spec)?;
+        if !poll.first_after.is_zero() && poll.outcome.is_none() {
+            let first = poll.created_at + poll.first_after;
+            member("grid", &format!("begins at {first}, since many polls were spread"));
+        }
+        let spec = serde_json::to_string_pretty(&unusual(&poll.spec)?)?;
         let _ = write!(
             text,
             "\n{}\n{}\n\n{}",
-            paint.faint("spec"),
+            paint.faint("spec, without default values"),
             sanitize::block(&spec),
             paint.faint("timeline")
         );
@@ -138,6 +144,66 @@ impl Page<'_> {
     }
 }
 
+/// The members of a spec that differ from the defaults.
+fn unusual(spec: &PollSpec) -> anyhow::Result<Ordered> {
+    let options = SpecOptions::new().limits(Limits::unbounded());
+    let mut usual = options.parse(&json!({"url": spec.url_text()}).to_string())?.to_value();
+    // It is what a person looks for first.
+    usual.as_object_mut().and_then(|members| members.remove("url"));
+    let limits = filter::Limits::default().with_text_bytes(usize::MAX);
+    let node = json::parse(&serde_json::to_string(spec)?, &limits)?;
+    Ok(Ordered(differing(node, &usual).unwrap_or(Node { span: None, kind: Kind::Object(Vec::new()) })))
+}
+
+/// What of a value differs from another one: of objects, the members that do.
+fn differing(node: Node, usual: &Value) -> Option<Node> {
+    match (node.kind, usual) {
+        (Kind::Object(members), Value::Object(usual)) => {
+            let differ = members.into_iter().filter_map(|Member { key, key_span, value }| {
+                let value = match usual.get(&key) {
+                    Some(usual) => differing(value, usual)?,
+                    None => value,
+                };
+                Some(Member { key, key_span, value })
+            });
+            let members: Vec<Member> = differ.collect();
+            (!members.is_empty()).then_some(Node { span: None, kind: Kind::Object(members) })
+        }
+        (kind, usual) => {
+            let node = Node { span: None, kind };
+            (node.to_value() != *usual).then_some(node)
+        }
+    }
+}
+
+/// JSON whose members keep their order, which has a meaning among retry rules.
+struct Ordered(Node);
+
+impl Serialize for Ordered {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serialize(&self.0, serializer)
+    }
+}
+
+// The parser bounds the depth.
+fn serialize<S: Serializer>(node: &Node, serializer: S) -> Result<S::Ok, S::Error> {
+    struct Part<'a>(&'a Node);
+
+    impl Serialize for Part<'_> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serialize(self.0, serializer)
+        }
+    }
+
+    match &node.kind {
+        Kind::Object(members) => {
+            serializer.collect_map(members.iter().map(|member| (&member.key, Part(&member.value))))
+        }
+        Kind::Array(elements) => serializer.collect_seq(elements.iter().map(Part)),
+        _ => node.to_value().serialize(serializer),
+    }
+}
+
 /// The stored attempts, and the number of earlier ones.
 fn attempts(text: &mut String, started: Timestamp, attempts: &[Attempt], paint: Paint) {
     if let Some(before) =
@@ -161,7 +227,32 @@ fn timeline(text: &mut String, started: Timestamp, outcome: &Arc<Outcome>, paint
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+
+    #[test]
+    fn a_spec_is_shown_without_its_defaults() {
+        let shown = |spec: &str| {
+            let spec = SpecOptions::new().limits(Limits::unbounded()).parse(spec).unwrap();
+            serde_json::to_value(unusual(&spec).unwrap()).unwrap()
+        };
+        assert_eq!(shown(r#"{"url":"https://a.test/"}"#), json!({"url": "https://a.test/"}));
+        assert_eq!(
+            shown(r#"{"url":"https://a.test/","interval":10,"giveUp":{"after":5}}"#),
+            json!({"url": "https://a.test/"})
+        );
+        let spec = json!({
+            "url": "https://a.test/", "timeout": 50, "giveUp": false, "requestInit": {"headers": {"accept": "x"}},
+            "responseFilter": {"body": {"a": [1]}}
+        });
+        let mut expected = spec.clone();
+        // Statuses follow from the presence of a filter.
+        expected["responseFilter"] = shown(&spec.to_string())["responseFilter"].clone();
+        assert_eq!(shown(&spec.to_string()), expected);
+        assert_eq!(expected["responseFilter"]["body"], json!({"a": [1]}));
+        let retry = r#"{"url":"https://a.test/","retry":{"5xx":{"strategy":"backoff"},"503":{"strategy":"backoff"}}}"#;
+        let spec = PollSpec::parse(retry).unwrap();
+        let text = serde_json::to_string(&unusual(&spec).unwrap()).unwrap();
+        assert!(text.find("5xx").or(text.find("500-599")) < text.find("503"), "{text}");
+    }
 
     #[test]
     fn earlier_attempts_are_counted() {

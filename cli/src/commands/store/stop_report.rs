@@ -3,9 +3,11 @@
 use poller::{LeftOpen, ShutdownReport, Timestamp};
 use serde::Serialize;
 
+use super::super::connect as client;
+use super::super::drive::StoreFile;
 use super::super::output::{self, Keyed};
-use super::quoted;
-use crate::args::ConnectArgs;
+use super::super::seen_secrets::as_arguments;
+use super::{quoted, quoted_text};
 use crate::render::progress::ProgressReporter;
 use crate::render::terminal::Terminal;
 use crate::render::{humanize, sanitize};
@@ -92,21 +94,14 @@ pub(in super::super) fn first_polls(report: &ShutdownReport, now: Timestamp) -> 
 }
 
 /// `2 polls stay open (…); go on with: poll run --store polls.db --max-body 1024`
-pub(in super::super) fn how_to_continue(
-    left_open: usize,
-    first_polls: &str,
-    path: &str,
-    connect: &ConnectArgs,
-) -> String {
-    let cacert = connect.cacert.as_ref().map(|path| format!(" --cacert {}", quoted(path)));
-    let max_body = connect.max_body.map(|bytes| format!(" --max-body {bytes}"));
+pub(in super::super) fn how_to_continue(left_open: usize, first_polls: &str, file: &StoreFile<'_>) -> String {
     format!(
         "{} stay{} open{first_polls}; go on with: poll run --store {}{}{}",
         humanize::count(left_open, "poll"),
         if left_open == 1 { "s" } else { "" },
-        path,
-        cacert.unwrap_or_default(),
-        max_body.unwrap_or_default()
+        file.path,
+        as_arguments(&file.allow_secrets, quoted_text),
+        client::repeated(file.connect, |path| quoted(path.display()))
     )
 }
 

@@ -2,59 +2,112 @@
 //!
 //! A key is printed only after its poll is on disk.
 
-use futures_util::StreamExt as _;
 use poller::PollKey;
-use poller::store::{Creation, Runner, Store as _, StoreAdmin as _, StoredPoll};
-use poller::{Clock as _, SqliteStore, SystemClock, Timestamp};
+use poller::secret::SecretRule;
+use poller::store::{Creation, Runner, RunsUntil, Store as _, StoreAdmin as _, StoredPoll};
+use poller::{Clock as _, SealKey, Timestamp};
 use serde::Serialize;
 
-use super::super::drive;
+use super::super::connect;
 use super::super::output::{self, Keyed};
-use super::super::specs::{self, Job, Loaded};
-use super::{Opening, check, on_store, plain, quoted};
-use crate::args::SubmitArgs;
+use super::super::seen_secrets::{add_needed, as_arguments};
+use super::super::specs::{Job, Reading, Specs};
+use super::{
+    BATCH, OpenStore, Opening, PresentStore, Requirements, clock, on_store, plain, quoted, quoted_text,
+};
+use crate::args::{ConnectArgs, StoreLocation, SubmitArgs};
 use crate::exit::Exit;
 use crate::render::humanize;
 use crate::render::terminal::{Terminal, eprint_line};
 
-/// The number of concurrent writes; writes in one transaction share its sync.
-const AT_ONCE: usize = 1024;
-
 pub(in super::super) fn run(args: &SubmitArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
-    let Loaded { jobs, .. } = specs::load(&args.files, args.limits.limits(), args.each.quiet, terminal)?;
-    on_store(&args.store.file.path, Opening::MayBeNew, async |store| {
-        submit(args, jobs, store, terminal).await
+    let path = &args.store.file.path;
+    // With a wrong spec, no new file is made.
+    if let StoreLocation::File(file) = path
+        && matches!(file.try_exists(), Ok(false))
+        && !super::has_company(file)
+    {
+        let seal_key = SealKey::from_env()?;
+        let store = PresentStore::NewFile(seal_key.as_ref());
+        let specs = super::super::block_on_value(check(args, store, terminal))?;
+        return on_store(path, Opening::MayBeNew, async |store| submit(args, specs, store, terminal).await);
+    }
+    on_store(path, Opening::MayBeNew, async |store| {
+        let specs = check(args, PresentStore::Open(&store), terminal).await?;
+        submit(args, specs, store, terminal).await
     })
+}
+
+/// Checks all specs before one of them is stored.
+async fn check<'a>(
+    args: &'a SubmitArgs,
+    store: PresentStore<'_>,
+    terminal: &'a Terminal,
+) -> anyhow::Result<Specs<'a>> {
+    let limits = args.limits.limits();
+    let reading = Reading::new(&args.files, &args.variables, limits, args.each.quiet, terminal)?;
+    let requirements = Requirements {
+        store,
+        scope: args.store.scope(),
+        fresh: args.fresh,
+        client: &connect::client(&ConnectArgs::direct(&args.allow_networks), terminal)?,
+        terminal,
+    };
+    reading.check(async |jobs| requirements.check(jobs).await).await
 }
 
 async fn submit(
     args: &SubmitArgs,
-    jobs: Vec<Job>,
-    store: SqliteStore,
+    mut specs: Specs<'_>,
+    store: OpenStore,
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
     let scope = args.store.scope();
-    check(&store, scope, &jobs, args.fresh, &drive::client(None)?, terminal).await?;
-    let now = SystemClock::new().now();
+    let acceptance =
+        Acceptance { scope, at: clock(&store).now(), spread: args.spread.spreads(specs.jobs_count()) };
+    let mut rules: Vec<SecretRule> = Vec::new();
     let mut tally = [0_u32; 3];
-    // `buffered` keeps the order of the specs, so that callers can assign the keys to them.
-    let mut results = futures_util::stream::iter(jobs)
-        .map(|job| put(&store, PollKey::new(scope, job.key.as_str()), job, args.fresh, now))
-        .buffered(AT_ONCE);
-    while let Some(result) = results.next().await {
-        let (key, put, deadline) = result?;
-        tally[put as usize] += 1;
-        if args.each.json {
-            Keyed::new(&key, Line { submitted: put, deadline }).print(terminal)?;
-        } else {
-            output::key(&key, terminal)?;
+    let mut batches = specs.batches();
+    let mut stdout = output::Lines::new(terminal);
+    while let Some(jobs) = batches.next_batch()? {
+        let mut jobs = jobs.into_iter();
+        loop {
+            let batch: Vec<Job> = jobs.by_ref().take(BATCH).collect();
+            if batch.is_empty() {
+                break;
+            }
+            batch.iter().for_each(|job| add_needed(&mut rules, &job.spec));
+            // The results are in the order of the specs, so that callers can assign the keys to them.
+            for (key, put, deadline) in put_all(&store, batch, args.fresh, acceptance).await? {
+                tally[put as usize] += 1;
+                if args.each.json {
+                    stdout.print(&Keyed::new(&key, Line { submitted: put, deadline }))?;
+                } else {
+                    stdout.key(&key)?;
+                }
+            }
+            // The keys of a transaction are printed together.
+            stdout.flush()?;
         }
     }
     if !args.each.quiet {
+        if acceptance.spread && tally[Put::Created as usize] > 0 {
+            eprint_line(SPREAD);
+        }
+        if !rules.is_empty() {
+            eprint_line(format_args!(
+                "the process that runs {file} resolves the secrets of these specs only with: poll run --store {file}{}",
+                as_arguments(&rules, quoted_text),
+                file = quoted(&args.store.file.path),
+            ));
+        }
         eprint_line(describe(tally, store.runner().await.map_err(plain)?, &quoted(&args.store.file.path)));
     }
     Ok(Exit::Success)
 }
+
+/// What is said when many polls were stored.
+pub(in super::super) const SPREAD: &str = "first requests are spread over the interval of each poll, and later ones with them; --spread=never makes all at once";
 
 /// The result for one poll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -71,33 +124,55 @@ struct Line {
     deadline: Timestamp,
 }
 
-async fn put(
-    store: &SqliteStore,
-    key: PollKey,
-    Job { spec, .. }: Job,
+/// How the polls of a command are accepted.
+#[derive(Clone, Copy)]
+struct Acceptance<'a> {
+    scope: &'a str,
+    at: Timestamp,
+    spread: bool,
+}
+
+impl Acceptance<'_> {
+    fn poll(self, Job { key, spec }: Job) -> StoredPoll {
+        let poll = StoredPoll::new(PollKey::new(self.scope, key), spec, self.at);
+        if self.spread { poll.spread() } else { poll }
+    }
+}
+
+/// Stores the polls of a batch in one transaction.
+async fn put_all(
+    store: &OpenStore,
+    batch: Vec<Job>,
     fresh: bool,
-    now: Timestamp,
-) -> anyhow::Result<(PollKey, Put, Timestamp)> {
+    acceptance: Acceptance<'_>,
+) -> anyhow::Result<Vec<(PollKey, Put, Timestamp)>> {
+    let polls: Vec<_> = batch.into_iter().map(|job| acceptance.poll(job)).collect();
     if fresh {
         // This does not remove an open poll; the spec then joins it.
-        store.forget(key.clone()).await.map_err(plain)?;
+        let forgotten = polls.iter().map(|poll| store.forget(poll.key.clone()));
+        futures_util::future::try_join_all(forgotten).await.map_err(plain)?;
     }
-    let timeout = spec.timeout();
-    let poll = StoredPoll::new(key.clone(), spec.clone(), now);
-    let (put, created_at) = match store.create(poll).await.map_err(plain)? {
+    let stored = store.create_all(polls.clone()).await;
+    polls.into_iter().zip(stored).map(|(poll, stored)| put(poll, stored.map_err(plain)?)).collect()
+}
+
+fn put(poll: StoredPoll, creation: Creation) -> anyhow::Result<(PollKey, Put, Timestamp)> {
+    let timeout = poll.spec.timeout();
+    let (put, created_at) = match creation {
         Creation::Exists(present) => {
-            let differences = present.spec.differences(&spec);
+            let differences = present.spec.differences(&poll.spec);
             if !differences.is_empty() {
                 anyhow::bail!(
-                    "another process has just stored a poll {key} with another spec; they differ in {}",
+                    "another process has just stored a poll {} with another spec; they differ in {}",
+                    poll.key,
                     differences.join(", ")
                 );
             }
             (if present.outcome.is_some() { Put::Finished } else { Put::Open }, present.created_at)
         }
-        _ => (Put::Created, now),
+        _ => (Put::Created, poll.created_at),
     };
-    Ok((key, put, created_at + timeout))
+    Ok((poll.key, put, created_at + timeout))
 }
 
 /// `2 polls stored, 1 was there and has ended; process 4711 runs the file and takes them on within a second`
@@ -117,6 +192,10 @@ fn describe([created, open, finished]: [u32; 3], runner: Option<Runner>, file: &
         (_, None) => {
             format!("; no process runs {file}, and their timeouts have started: poll run --store {file}")
         }
+        (_, Some(runner)) if runner.until == RunsUntil::OwnEnded => format!(
+            "; {runner} runs {file} and takes on what is new within a second, but ends with its own polls; what is open then \
+             waits for the next poll run --store {file}"
+        ),
         (_, Some(runner)) => format!("; {runner} runs {file} and takes on what is new within a second"),
     };
     parts.join(", ") + &then

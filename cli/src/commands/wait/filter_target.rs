@@ -27,6 +27,8 @@ impl FilterTarget {
         let is_part = |key: &str, value: &Node| match key {
             "status" => is_status_list(value),
             "headers" | "header" | "body" => matches!(value.kind, Kind::Object(_)),
+            "text" => has_operators(value),
+            "consecutive" => matches!(value.kind, Kind::Number(_)),
             _ => false,
         };
         let (parts, others): (Vec<_>, Vec<_>) =
@@ -47,6 +49,12 @@ impl FilterTarget {
             "is read as a filter for the body: {part:?} could be a part of the response, but {other:?} is none"
         ))
     }
+}
+
+/// Whether the value is an object of operators, such as `{"$contains": "ready"}`.
+fn has_operators(value: &Node) -> bool {
+    let Kind::Object(members) = &value.kind else { return false };
+    !members.is_empty() && members.iter().all(|member| member.key.starts_with('$'))
 }
 
 /// Whether the value lists status codes or patterns of them.
@@ -82,6 +90,8 @@ mod tests {
             r#"{"status":200}"#,
             r#"{"status":["2xx","500-599","404"]}"#,
             r#"{"headers":{"x":["y"]}}"#,
+            r#"{"text":{"$contains":"ready"}}"#,
+            r#"{"status":[200],"consecutive":3}"#,
             r#"{"header":{"x":["y"]},"body":{}}"#,
             r#"{"status":[200],"body":{"status":["SUCCESS"]}}"#,
         ] {
@@ -98,6 +108,9 @@ mod tests {
             r#"{"status":[200,"SUCCESS"]}"#,
             r#"{"status":{"$gte":200}}"#,
             r#"{"body":["text"]}"#,
+            r#"{"text":["ready"]}"#,
+            r#"{"text":{}}"#,
+            r#"{"text":{"words":{"$gt":1}}}"#,
             r#"{"done":true}"#,
             "[1]",
         ] {

@@ -6,52 +6,120 @@
 
 mod filter_target;
 
+use std::collections::HashSet;
+use std::fmt::Write as _;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use filter::Diagnostic;
+use filter::decode::child;
 use filter::json::{self, Kind, Member, Node};
+use filter::{Diagnostic, Severity};
 use poller::{Limits, PollSpec, SpecOptions};
 use serde_json::Number;
 
 use self::filter_target::FilterTarget;
-use super::drive::{self, Plan, Print};
+use super::drive::{self, EndsAll, Plan, Print};
 use super::specs::Job;
-use super::{AlreadyReported, print_error};
-use crate::args::{TextArg, WaitArgs};
+use super::{AlreadyReported, print_error, print_warning};
+use crate::args::{FollowArg, GiveUpArg, PairArg, TextArg, WaitArgs};
 use crate::exit::Exit;
 use crate::input::Text;
 use crate::render::diagnostics::Diagnostics;
 use crate::render::progress::ProgressReporter;
-use crate::render::sanitize;
 use crate::render::terminal::Terminal;
+use crate::render::{humanize, sanitize};
 
 pub(super) fn run(args: &WaitArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
-    let until = Condition::read(["--until", "--until-body"], [&args.until, &args.until_body], terminal)?;
+    let until = match &args.until_text {
+        Some(text) => Some(Condition::contains(text)),
+        None => Condition::read(["--until", "--until-body"], [&args.until, &args.until_body], terminal)?,
+    };
     let fail_if =
         Condition::read(["--fail-if", "--fail-if-body"], [&args.fail_if, &args.fail_if_body], terminal)?;
-    let spec = spec(args, until.as_ref(), fail_if.as_ref(), terminal)?;
+    let jobs = jobs(args, until.as_ref(), fail_if.as_ref(), terminal)?;
 
     let progress = ProgressReporter::new(terminal, args.report.quiet);
-    let until_text = until.as_ref().map_or_else(|| "a response is 2xx".to_owned(), Condition::describe);
-    progress.message(format_args!("{}, until {until_text}", super::run::describe(&spec)));
+    let mut until_text = until.as_ref().map_or_else(|| SUCCESS.to_owned(), Condition::describe);
+    if let Some(times) = args.consecutive.filter(|times| times.get() > 1) {
+        let _ = write!(until_text, ", {times} times in a row");
+    }
+    progress.message(format_args!("{}, until {until_text}", describe(&jobs, args.any)));
     for condition in [until, fail_if].into_iter().flatten() {
         if let Some(note) = condition.target.ambiguity() {
             progress.message(format_args!("note: {} {note}", condition.text.name()));
         }
     }
-    let print = if args.report.json { Print::Outcomes } else { Print::Body };
-    let key = spec.digest();
+    let print = match &jobs[..] {
+        [_] if !args.report.json => Print::Body,
+        [_] => Print::Outcomes { bodies: true },
+        _ => Print::several(args.report.json, terminal),
+    };
+    let ends_all = match (args.any, args.fail_fast) {
+        (true, _) => EndsAll::Match,
+        (false, true) => EndsAll::Failure,
+        (false, false) => EndsAll::Never,
+    };
     let plan = Plan {
-        jobs: Some(vec![Job { key, spec }]),
+        jobs: Some(jobs),
         introduction: None,
         print,
+        ends_all,
+        report: None,
         limits: args.connect.apply(Limits::unbounded()),
-        cacert: args.connect.cacert.as_deref(),
+        connect: &args.connect,
         file: None,
         progress,
         terminal,
     };
     super::block_on(drive::drive(plan))
+}
+
+/// What is waited for without `--until`.
+const SUCCESS: &str = "a response is 2xx, but not 202";
+
+/// `GET https://a.example/ every 10s for 10m at most`, `2 URLs, one of which must match, every 10s for 10m at most`
+fn describe(jobs: &[Job], any: bool) -> String {
+    match jobs {
+        [job] => super::run::describe(&job.spec),
+        jobs => format!(
+            "{} URLs, {} must match, every {} for {} at most",
+            jobs.len(),
+            if any { "one of which" } else { "all of which" },
+            jobs.first().map(|job| super::run::interval(&job.spec)).unwrap_or_default(),
+            jobs.first().map(|job| humanize::duration(job.spec.timeout())).unwrap_or_default(),
+        ),
+    }
+}
+
+/// The polls of the URLs. Each is named by its URL without the query, which may contain a token; a URL that is given twice is
+/// one poll.
+fn jobs(
+    args: &WaitArgs,
+    until: Option<&Condition>,
+    fail_if: Option<&Condition>,
+    terminal: &Terminal,
+) -> anyhow::Result<Vec<Job>> {
+    let mut jobs: Vec<Job> = Vec::with_capacity(args.urls.len());
+    let mut failed = false;
+    let (mut urls, mut keys) = (HashSet::new(), HashSet::new());
+    let request = request(args)?;
+    for (index, url) in args.urls.iter().enumerate() {
+        if !urls.insert(url) {
+            continue;
+        }
+        // What is wrong with other arguments is wrong for every URL, and is said once.
+        let Ok(spec) = spec(args, url, &request, [until, fail_if], index == 0, terminal) else {
+            failed = true;
+            continue;
+        };
+        let name = sanitize::excerpt(&super::run::shown_url(&spec.url()), 250);
+        let mut key = name.clone();
+        while !keys.insert(key.clone()) {
+            key = format!("{name} ({})", index + 1);
+        }
+        jobs.push(Job { key, spec });
+    }
+    if failed { Err(AlreadyReported.into()) } else { Ok(jobs) }
 }
 
 /// The filter of `--until` or `--fail-if`.
@@ -62,6 +130,12 @@ struct Condition {
 }
 
 impl Condition {
+    /// The condition of `--until-text`.
+    fn contains(text: &str) -> Self {
+        let node = object([member("text", object([member("$contains", string(text))]))]);
+        Self { text: Text::new("--until-text", text.to_owned()), node, target: FilterTarget::Response }
+    }
+
     /// The first of the two arguments may be a filter of either kind, the second is always a filter for the body.
     fn read(
         options: [&str; 2],
@@ -74,7 +148,7 @@ impl Condition {
         };
         let text = argument.read(option)?;
         let node = json::parse(text.as_str(), &filter::Limits::default()).map_err(|error| {
-            Diagnostics::new(&text, terminal.stderr_paint).print(error.diagnostic());
+            Diagnostics::new(&text, terminal).print(error.diagnostic());
             AlreadyReported
         })?;
         let target = if arguments[0].is_some() { FilterTarget::guess(&node) } else { FilterTarget::BODY };
@@ -100,22 +174,57 @@ impl Condition {
     }
 }
 
-/// The spec for the arguments; prints its diagnostics.
+/// The filter for the response that is waited for; `None` for the default.
+fn response_filter(args: &WaitArgs, until: Option<&Condition>) -> Option<Node> {
+    let filter = until.map(Condition::in_spec);
+    let Some(times) = args.consecutive else { return filter };
+    let times = member("consecutive", node(Kind::Number(times.get().into())));
+    Some(match filter {
+        // A filter that is no object is wrong, and is said to be; a member that stands twice too.
+        Some(Node { kind: Kind::Object(members), .. }) => object(members.into_iter().chain([times])),
+        Some(other) => other,
+        // The default, which has no such member.
+        None => object([member("status", strings(&["200-201", "203-299"])), times]),
+    })
+}
+
+/// The spec for the arguments and one URL; prints its diagnostics, all of them or only those of the URL.
 fn spec(
     args: &WaitArgs,
-    until: Option<&Condition>,
-    fail_if: Option<&Condition>,
+    url: &str,
+    request: &Node,
+    [until, fail_if]: [Option<&Condition>; 2],
+    all: bool,
     terminal: &Terminal,
 ) -> anyhow::Result<PollSpec> {
     let mut members = vec![
-        member("url", string(&args.url)),
-        member("interval", seconds(args.every)),
+        member("url", string(url)),
+        member("interval", interval(args)),
         member("timeout", seconds(args.timeout)),
-        member("requestInit", request(args)?),
+        member("requestInit", request.clone()),
         member("dialect", string(&args.dialect.dialect.to_string())),
     ];
-    members.extend(until.map(|until| member("responseFilter", until.in_spec())));
+    members.extend(response_filter(args, until).map(|filter| member("responseFilter", filter)));
     members.extend(fail_if.map(|fail_if| member("failureFilter", fail_if.in_spec())));
+    members.extend(args.request_timeout.map(|timeout| {
+        let millis = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+        member("requestTimeout", object([member("durationInMs", node(Kind::Number(millis.into())))]))
+    }));
+    members.extend(args.follow.as_ref().map(|follow| {
+        let value = match follow {
+            FollowArg::Auto => string("auto"),
+            FollowArg::Header(name) => object([member("header", string(name))]),
+            FollowArg::Body(pointer) => object([member("body", string(pointer))]),
+        };
+        member("follow", value)
+    }));
+    members.extend(args.give_up.map(|give_up| {
+        let value = match give_up {
+            GiveUpArg::After(after) => object([member("after", node(Kind::Number(after.into())))]),
+            GiveUpArg::Never => node(Kind::Bool(false)),
+        };
+        member("giveUp", value)
+    }));
 
     let options = SpecOptions::new().limits(Limits::unbounded());
     let decoded = options.decode(&object(members), "");
@@ -124,17 +233,31 @@ fn spec(
         Ok(spec) => spec.warnings(),
         Err(error) => error.diagnostics(),
     };
+    let is_literal = |diagnostic: &Diagnostic| {
+        let pairs = [("headers", &args.headers), ("query", &args.query)];
+        diagnostic.severity() != Severity::Error
+            && pairs.into_iter().any(|(member, pairs)| {
+                let place = child("/requestInit", member);
+                pairs
+                    .iter()
+                    .any(|pair| pair.is_literal() && child(&place, pair.name()) == diagnostic.pointer())
+            })
+    };
     for diagnostic in diagnostics {
+        if is_literal(diagnostic) || !(all || diagnostic.pointer() == "/url") {
+            continue;
+        }
         let condition = match diagnostic.pointer() {
             pointer if pointer.starts_with("/responseFilter") => until,
             pointer if pointer.starts_with("/failureFilter") => fail_if,
             _ => None,
         };
-        match condition {
-            Some(condition) => {
-                Diagnostics::new(&condition.text, terminal.stderr_paint).print(diagnostic);
+        match (condition, diagnostic.severity()) {
+            (Some(condition), _) => Diagnostics::new(&condition.text, terminal).print(diagnostic),
+            (None, Severity::Error) => {
+                print_error(terminal, &anyhow::anyhow!("{}", by_option(diagnostic, url)));
             }
-            None => print_error(terminal, &anyhow::anyhow!("{}", by_option(diagnostic, &args.url))),
+            (None, _) => print_warning(terminal, &by_option(diagnostic, url)),
         }
     }
     decoded.map_err(|_| AlreadyReported.into())
@@ -142,12 +265,17 @@ fn spec(
 
 /// The message of a diagnostic without a source text, which names the option instead.
 fn by_option(diagnostic: &Diagnostic, url: &str) -> String {
-    const OPTIONS: [(&str, &str); 6] = [
+    const OPTIONS: [(&str, &str); 11] = [
         ("/url", "URL"),
+        ("/interval/", "--backoff"),
         ("/interval", "--every"),
         ("/timeout", "--timeout"),
+        ("/requestTimeout", "--request-timeout"),
+        ("/giveUp", "--give-up"),
+        ("/follow", "--follow"),
         ("/requestInit/method", "--method"),
         ("/requestInit/headers", "--header"),
+        ("/requestInit/query", "--query"),
         ("/requestInit/body", "--data"),
     ];
     let pointer = diagnostic.pointer();
@@ -184,18 +312,22 @@ fn request(args: &WaitArgs) -> anyhow::Result<Node> {
                 header.name()
             );
         }
-        let value = match header.resolve()? {
-            (text, None) => string(&text),
-            // A redacted string: its interpolations are never shown.
-            (prefix, Some(secret)) => object([
-                member("__redactedString", node(Kind::Bool(true))),
-                member("strings", node(Kind::Array(vec![string(&prefix), string("")]))),
-                member("interpolations", node(Kind::Array(vec![string(&secret)]))),
-            ]),
-        };
-        headers.push(member(header.name(), value));
+        headers.push(member(header.name(), value(header)?));
     }
     members.push(member("headers", object(headers)));
+    let mut query: Vec<Member> = Vec::new();
+    for parameter in &args.query {
+        if query.iter().any(|present| present.key == parameter.name()) {
+            anyhow::bail!("--query {} is given twice; write repeated ones into the URL", parameter.name());
+        }
+        query.push(member(parameter.name(), value(parameter)?));
+    }
+    if !query.is_empty() {
+        members.push(member("query", object(query)));
+    }
+    if args.cookies {
+        members.push(member("cookies", node(Kind::Bool(true))));
+    }
     if let Some(data) = &args.data {
         let body = match String::from_utf8(data.read_bytes("--data")?) {
             Ok(text) => string(&text),
@@ -204,6 +336,23 @@ fn request(args: &WaitArgs) -> anyhow::Result<Node> {
         members.push(member("body", body));
     }
     Ok(object(members))
+}
+
+/// The value of a header or parameter as a member of a spec.
+fn value(pair: &PairArg) -> anyhow::Result<Node> {
+    // Read here too, so that a secret that is not there is an error before the first request.
+    Ok(match (pair.resolve()?, pair.reference()) {
+        (_, Some((prefix, reference))) => {
+            object([member("$secret", string(&reference)), member("prefix", string(prefix))])
+        }
+        ((text, None), None) => string(&text),
+        // A redacted string: its interpolations are never shown.
+        ((prefix, Some(secret)), None) => object([
+            member("__redactedString", node(Kind::Bool(true))),
+            member("strings", node(Kind::Array(vec![string(&prefix), string("")]))),
+            member("interpolations", node(Kind::Array(vec![string(&secret)]))),
+        ]),
+    })
 }
 
 fn node(kind: Kind) -> Node {
@@ -220,6 +369,17 @@ fn member(key: &str, value: Node) -> Member {
 
 fn string(text: &str) -> Node {
     node(Kind::String(text.to_owned()))
+}
+
+fn interval(args: &WaitArgs) -> Node {
+    match args.backoff {
+        Some((from, to)) => object([member("from", seconds(from)), member("to", seconds(to))]),
+        None => seconds(args.every()),
+    }
+}
+
+fn strings(texts: &[&str]) -> Node {
+    node(Kind::Array(texts.iter().map(|text| string(text)).collect()))
 }
 
 fn seconds(duration: std::time::Duration) -> Node {

@@ -20,6 +20,11 @@ pub(super) fn target() -> ProgressDrawTarget {
     ProgressDrawTarget::term_like_with_hz(Box::new(WithMargin(Term::buffered_stderr())), RATE)
 }
 
+/// The columns that a redrawn line may use, behind the spinner and a space.
+pub(super) fn columns() -> usize {
+    usize::from(WithMargin(Term::stderr()).width()).saturating_sub(2)
+}
+
 #[derive(Debug)]
 struct WithMargin(Term);
 

@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use poller::PollKey;
 use poller::{
-    Attempt, AttemptResult, JudgementKind, Next, NextReason, Outcome, OutcomeKind, Stats, Timestamp,
+    Attempt, AttemptResult, JudgementKind, Next, NextReason, Outcome, OutcomeKind, Stats, TimeoutReason,
+    Timestamp,
 };
+use textwrap::core::display_width;
 
 use crate::render::humanize::{count, duration};
 use crate::render::sanitize;
@@ -18,18 +20,52 @@ use crate::render::terminal::Paint;
 /// The longest note, in characters.
 pub(super) const NOTE: usize = 300;
 
+/// Between the parts of a redrawn line.
+pub(super) const SEPARATOR: &str = " · ";
+
+/// As many of the parts as fit into `columns`, but at least the first.
+pub(super) fn fitting(parts: &[String], columns: usize) -> String {
+    let mut line = parts.first().cloned().unwrap_or_default();
+    for part in &parts[1.min(parts.len())..] {
+        if display_width(&line) + display_width(SEPARATOR) + display_width(part) > columns {
+            break;
+        }
+        line.push_str(SEPARATOR);
+        line.push_str(part);
+    }
+    line
+}
+
 /// `[  20s] #3 200 in 12ms: body.status is "RUNNING", expected "SUCCESS"; next request in 10s`
 pub(crate) fn attempt(attempt: &Attempt, started: Timestamp, label: Option<&str>, paint: Paint) -> String {
-    let mut line = prefix(attempt.at.since(started) + attempt.duration, label, paint);
-    let _ = write!(line, "#{} {} in {}", attempt.number, result(attempt, paint), duration(attempt.duration));
-    if let Some(note) = &attempt.note {
-        let _ = write!(line, ": {}", sanitize::excerpt(note, NOTE));
-    }
+    let mut line = attempted(attempt, started, label, paint);
     if let Some(next) = &attempt.next {
         let wait = next.at.since(attempt.at + attempt.duration);
         let _ = write!(line, "; {}", paint.faint(next_request(next, wait)));
     }
     line
+}
+
+/// `[  20s] #3 200 in 12ms: body.status is "RUNNING", expected "SUCCESS"`
+pub(super) fn attempted(attempt: &Attempt, started: Timestamp, label: Option<&str>, paint: Paint) -> String {
+    let mut line = prefix(attempt.at.since(started) + attempt.duration, label, paint);
+    let _ = write!(line, "#{} {} in {}", attempt.number, result(attempt, paint), duration(attempt.duration));
+    if let Some(note) = &attempt.note {
+        let _ = write!(line, ": {}", sanitize::excerpt(note, NOTE));
+    }
+    line
+}
+
+/// `[    1m] #7 the same result since #3`
+pub(super) fn folded(
+    last: &Attempt,
+    since: u32,
+    started: Timestamp,
+    label: Option<&str>,
+    paint: Paint,
+) -> String {
+    let line = prefix(last.at.since(started) + last.duration, label, paint);
+    format!("{line}{}", paint.faint(format_args!("#{} the same result since #{since}", last.number)))
 }
 
 /// `[  30s] matched: 200 after 4 attempts`
@@ -55,6 +91,13 @@ pub(crate) fn outcome(outcome: &Outcome, label: Option<&str>, paint: Paint) -> S
                 let _ = write!(line, ": {}", sanitize::excerpt(explanation, NOTE));
             }
             (true, Some(_), Some(note)) => {
+                // The first line of the explanation has the reason, unless it is the deadline alone.
+                if let OutcomeKind::TimedOut { reason, .. } = &outcome.kind
+                    && *reason != TimeoutReason::Deadline
+                {
+                    let reason = explanation.lines().next().unwrap_or_default().trim_end_matches(':');
+                    let _ = write!(line, ": {}", sanitize::excerpt(reason, NOTE));
+                }
                 let _ = write!(line, ": {}", sanitize::excerpt(note, NOTE));
             }
             (true, ..) => {
@@ -130,10 +173,10 @@ pub(crate) fn requests(stats: &Stats, elapsed: Duration) -> String {
 
 /// Why and for how long the next request waits.
 pub(crate) fn next_request(next: &Next, wait: Duration) -> String {
-    let wait = duration(wait);
+    let wait = if wait.is_zero() { "0s".to_owned() } else { duration(wait) };
     match next.why {
         NextReason::Retry { r#try, limit } => format!("try {} of {limit} in {wait}", r#try),
-        NextReason::Hint => format!("the server asks for patience, next request in {wait}"),
+        NextReason::Hint => format!("the server asks to wait, next request in {wait}"),
         _ => format!("next request in {wait}"),
     }
 }
@@ -198,7 +241,7 @@ mod tests {
         let line = |why| attempt(&attempted("not yet", &why), start(), None, PLAIN);
         assert_eq!(line(json!("grid")), "[    20s] #3 200 in 12ms: not yet; next request in 10s");
         assert!(line(json!({"retry": {"try": 2, "limit": 5}})).ends_with("; try 2 of 5 in 10s"));
-        assert!(line(json!("hint")).ends_with("; the server asks for patience, next request in 10s"));
+        assert!(line(json!("hint")).ends_with("; the server asks to wait, next request in 10s"));
         let labelled = attempt(&attempted("x", &json!("grid")), start(), Some("export-42"), PLAIN);
         assert!(labelled.starts_with("[    20s] export-42: #3 200"), "{labelled}");
     }
@@ -208,6 +251,15 @@ mod tests {
         let hostile = attempted(&"\u{1b}[2J\n".repeat(1000), &json!("grid"));
         let line = attempt(&hostile, start(), Some("\u{1b}[2J"), PLAIN);
         assert!(!line.contains(['\u{1b}', '\n']) && line.chars().count() < 450, "{line}");
+    }
+
+    #[test]
+    fn a_narrow_line_has_fewer_parts_and_none_is_cut() {
+        let parts = ["#3 200", "next request in 7s", "4m left"].map(str::to_owned);
+        assert_eq!(fitting(&parts, 37), "#3 200 · next request in 7s · 4m left");
+        assert_eq!(fitting(&parts, 36), "#3 200 · next request in 7s");
+        assert_eq!(fitting(&parts, 1), "#3 200");
+        assert_eq!(fitting(&[], 80), "");
     }
 
     #[test]
@@ -244,5 +296,10 @@ mod tests {
         let one_of_many = outcome(&timed_out(1), Some("a"), PLAIN);
         assert!(one_of_many.ends_with("1 × timeout): status is \"RUNNING\""), "{one_of_many}");
         assert!(outcome(&timed_out(100), None, PLAIN).ends_with("… and 61 lines more; --json has them all"));
+        let away = ended(json!({"outcome": "timed out", "reason": "while-away", "response": null,
+            "explanation": "the deadline passed while no process ran the poll:\nbody:\n  ✗ status"}));
+        let one_of_many = outcome(&away, Some("a"), PLAIN);
+        let reason = "1 × timeout): the deadline passed while no process ran the poll: status is \"RUNNING\"";
+        assert!(one_of_many.ends_with(reason), "{one_of_many}");
     }
 }

@@ -1,29 +1,36 @@
 //! Progress on standard error: a line that is redrawn, plain lines, or nothing.
 //!
 //! ```text
-//! ⠹ attempt 3: 200 · next request in 7s · 4m 32s left · body.status is "RUNNING", expected "SUCCESS"
+//! [     0s] #1 200 in 12ms: body.status is "PENDING", expected "SUCCESS"
+//! [    10s] #2 200 in 11ms: body.status is "RUNNING", expected "SUCCESS"
+//! ⠹ #5 is the same · next request in 7s · 4m 32s left
 //! ⠹ 40 of 100 polls done, 38 matched, 2 failed · 3 asking · 12 requests/s · oldest 3m · 2m left
 //! ```
 //!
-//! Any number of polls shares one line: a hundred progress bars are unreadable. For up to [`FEW`] polls, every attempt
-//! and every outcome gets a line of its own. For more, only failures and timeouts do, the first hundred of them, and
+//! On a terminal, an attempt whose result differs from the one before stays on the screen; equal ones are counted, and only
+//! the last line, which is redrawn, shows them. A log has every attempt: its reader wants to see that the poll lives.
+//!
+//! Any number of polls shares one redrawn line: a hundred progress bars are unreadable. For up to [`FEW`] polls, attempts
+//! and outcomes get lines of their own. For more, only failures and timeouts do, the first hundred of them, and
 //! without a terminal the totals are printed every half minute.
 
 mod echo_margin;
+mod fold;
 pub(crate) mod lines;
 mod rate;
 mod totals;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use poller::PollKey;
 use poller::{Attempt, Event, HoldSource, Outcome, OutcomeKind, Stats, Timestamp};
 
+use self::fold::Fold;
 use self::totals::Totals;
+use super::excerpt::{self, Size};
 use super::terminal::{Paint, Terminal, eprint_line};
 use super::{charset, humanize, sanitize};
 
@@ -57,6 +64,8 @@ enum Sink {
     Quiet,
     Lines,
     Live(ProgressBar),
+    /// The log has the beginning and the end of each poll from the poller itself; messages are added to it.
+    Log,
 }
 
 /// The latest state of one poll.
@@ -69,6 +78,8 @@ struct PollProgress {
     attempts: u32,
     last: Option<Attempt>,
     held: Option<(Timestamp, HoldSource)>,
+    /// The attempts that a terminal does not show one by one.
+    fold: Fold,
 }
 
 impl ProgressReporter {
@@ -80,6 +91,11 @@ impl ProgressReporter {
             (false, true) => Sink::Live(spinner()),
         };
         Self::into(sink, terminal, |_| None)
+    }
+
+    /// A reporter that writes its messages to the log.
+    pub(crate) fn to_log(terminal: &Terminal) -> Self {
+        Self::into(Sink::Log, terminal, |_| None)
     }
 
     /// A reporter that prints plain lines even on a terminal, and a comment under each attempt that has one.
@@ -113,19 +129,52 @@ impl ProgressReporter {
 
     /// Whether requests and attempts are reported, besides outcomes.
     pub(crate) fn wants_details(&self) -> bool {
-        !matches!(self.sink, Sink::Quiet) && !self.is_many()
+        !matches!(self.sink, Sink::Quiet | Sink::Log) && !self.is_many()
     }
 
-    /// Records an event and reports it.
+    /// Whether excerpts of responses are shown: there are few polls.
+    pub(crate) fn quotes(&self) -> bool {
+        !self.is_many()
+    }
+
+    /// Records an event other than an outcome and reports it.
     pub(crate) fn event(&mut self, key: &PollKey, event: &Event) {
         let (several, many) = (self.totals.polls() > 1, self.is_many());
         let Some(poll) = self.open.get_mut(key) else { return };
-        let line = poll.record(event, several, self.paint);
-        if let Event::Outcome(outcome) = event {
-            self.totals.end(poll.started, poll.deadline, outcome);
-            self.open.remove(key);
+        let folds = matches!(self.sink, Sink::Live(_));
+        let shown = poll.record(event, several, folds, self.paint);
+        if !many && !matches!(self.sink, Sink::Quiet | Sink::Log) {
+            for line in shown {
+                self.message(line);
+            }
+            if let (Sink::Lines, Event::Attempted(attempt)) = (&self.sink, event)
+                && let Some(comment) = (self.comment)(attempt)
+            {
+                eprint_line(format_args!("          {comment}"));
+            }
         }
-        if many && !matches!(event, Event::Outcome(outcome) if is_failure(outcome)) {
+    }
+
+    /// Forgets a poll that another process runs now.
+    pub(crate) fn released(&mut self, key: &PollKey) {
+        if let Some(poll) = self.open.remove(key) {
+            self.totals.release(poll.started, poll.deadline);
+        }
+    }
+
+    /// Records an outcome and reports it, with an excerpt of the response if it did not match and `hide` is given, which
+    /// removes secrets from it. `elsewhere`: the same screen has a line for it already.
+    pub(crate) fn outcome(
+        &mut self,
+        key: &PollKey,
+        outcome: &Outcome,
+        hide: Option<&dyn Fn(&str) -> String>,
+        elsewhere: bool,
+    ) {
+        let (several, many) = (self.totals.polls() > 1, self.is_many());
+        let Some(mut poll) = self.open.remove(key) else { return };
+        self.totals.end(poll.started, poll.deadline, outcome);
+        if many && !is_failure(outcome) || elsewhere || matches!(self.sink, Sink::Log) {
             return;
         }
         if many {
@@ -139,21 +188,26 @@ impl ProgressReporter {
                 _ => return,
             }
         }
-        match (&self.sink, line) {
-            (Sink::Lines, Some(line)) => {
-                eprint_line(line);
-                if let Event::Attempted(attempt) = event
-                    && let Some(comment) = (self.comment)(attempt)
-                {
-                    eprint_line(format_args!("          {comment}"));
-                }
-            }
-            // The redrawn line shows attempts; only an outcome stays on the screen.
-            (Sink::Live(bar), Some(line)) if matches!(event, Event::Outcome(_)) => {
-                bar.suspend(|| eprint_line(line));
-            }
-            _ => {}
+        let label = several.then_some(&*poll.label);
+        if let (false, Some(folded)) = (many, poll.fold.end(label, self.paint)) {
+            self.message(folded);
         }
+        let mut line = lines::outcome(outcome, label, self.paint);
+        if let (false, Some(hide)) = (many, hide) {
+            line.push_str(&self.excerpt(outcome, hide));
+        }
+        self.message(line);
+    }
+
+    /// The excerpt of the response of a failure or timeout; empty for other outcomes.
+    pub(crate) fn excerpt(&self, outcome: &Outcome, hide: &dyn Fn(&str) -> String) -> String {
+        let size = match self.totals.polls() {
+            0 | 1 => Size::WHOLE,
+            2..=FEW => Size::SHORT,
+            _ => return String::new(),
+        };
+        let response = outcome.response().filter(|_| is_failure(outcome));
+        response.map(|response| excerpt::excerpt(response, size, hide)).unwrap_or_default()
     }
 
     /// Prints a line that concerns no single poll.
@@ -162,6 +216,7 @@ impl ProgressReporter {
             Sink::Quiet => {}
             Sink::Lines => eprint_line(line),
             Sink::Live(bar) => bar.suspend(|| eprint_line(line)),
+            Sink::Log => tracing::info!(target: "poll", "{}", sanitize::line(&line.to_string())),
         }
     }
 
@@ -189,11 +244,13 @@ impl ProgressReporter {
         let due = self.is_many() && now.since(*self.totals_printed.get_or_insert(now)) >= TOTALS_EVERY;
         match &self.sink {
             Sink::Live(bar) => {
-                bar.set_message(charset::for_locale(&self.line(now, stats)).into_owned());
+                let parts = self.parts(now, stats);
+                let line = lines::fitting(&parts, echo_margin::columns());
+                bar.set_message(charset::for_locale(&line).into_owned());
                 bar.tick();
             }
             Sink::Lines if due => {
-                eprint_line(self.totals.line(now, stats));
+                eprint_line(self.totals.parts(now, stats).join(lines::SEPARATOR));
                 self.totals_printed = Some(now);
             }
             _ => {}
@@ -203,7 +260,7 @@ impl ProgressReporter {
     /// Whether [`tick`](Self::tick) has to be called.
     pub(crate) fn needs_ticks(&self) -> bool {
         match self.sink {
-            Sink::Quiet => false,
+            Sink::Quiet | Sink::Log => false,
             Sink::Lines => self.is_many(),
             Sink::Live(_) => true,
         }
@@ -226,10 +283,10 @@ impl ProgressReporter {
         }
     }
 
-    fn line(&self, now: Timestamp, stats: &Stats) -> String {
+    fn parts(&self, now: Timestamp, stats: &Stats) -> Vec<String> {
         match self.open.values().next() {
-            Some(poll) if self.totals.polls() == 1 => poll.line(now, self.paint),
-            _ => self.totals.line(now, stats),
+            Some(poll) if self.totals.polls() == 1 => poll.parts(now, self.paint),
+            _ => self.totals.parts(now, stats),
         }
     }
 }
@@ -247,67 +304,72 @@ const fn is_failure(outcome: &Outcome) -> bool {
 
 impl PollProgress {
     const fn new(label: String, started: Timestamp, deadline: Timestamp) -> Self {
-        Self { label, started, deadline, requesting: false, attempts: 0, last: None, held: None }
+        Self {
+            label,
+            started,
+            deadline,
+            requesting: false,
+            attempts: 0,
+            last: None,
+            held: None,
+            fold: Fold::new(),
+        }
     }
 
-    /// Records an event; returns its line if it has one.
-    fn record(&mut self, event: &Event, several: bool, paint: Paint) -> Option<String> {
+    /// Records an event; returns its lines. With `folds`, attempts like the one before have none.
+    fn record(&mut self, event: &Event, several: bool, folds: bool, paint: Paint) -> Vec<String> {
         let label = several.then_some(&*self.label);
         match event {
             Event::Requesting { attempt, .. } => {
                 self.requesting = true;
                 self.held = None;
                 self.attempts = *attempt;
-                None
+                Vec::new()
             }
             Event::Attempted(attempt) => {
                 self.requesting = false;
                 self.attempts = attempt.number;
-                let line = lines::attempt(attempt, self.started, label, paint);
+                let shown = if folds {
+                    self.fold.add(attempt, self.started, label, paint)
+                } else {
+                    vec![lines::attempt(attempt, self.started, label, paint)]
+                };
                 self.last = Some(attempt.clone());
-                Some(line)
+                shown
             }
-            Event::Outcome(outcome) => {
-                self.requesting = false;
-                Some(lines::outcome(outcome, label, paint))
-            }
-            // A hold by the poll's own response is part of the line of that attempt.
+            // A hold by the poll's own response is part of the line of that attempt, and the redrawn line shows all holds.
             Event::HeldBack { until, by: by @ HoldSource::Neighbour(key) } => {
                 self.held = Some((*until, by.clone()));
-                Some(lines::held_back(*until, key, self.started, self.last.as_ref(), label, paint))
+                let line = || lines::held_back(*until, key, self.started, self.last.as_ref(), label, paint);
+                if folds { Vec::new() } else { vec![line()] }
             }
-            _ => None,
+            _ => Vec::new(),
         }
     }
 
-    fn line(&self, now: Timestamp, paint: Paint) -> String {
+    /// The parts of the redrawn line, the most important first.
+    fn parts(&self, now: Timestamp, paint: Paint) -> Vec<String> {
+        let mut parts = Vec::with_capacity(4);
         // The first request may start before its event is received.
-        let mut line = format!("attempt {}", self.attempts.max(1));
-        if let Some(last) = &self.last {
-            // During a request, the result of the previous one is shown with its number.
-            let _ = if self.requesting {
-                write!(line, ": asking · #{} was {}", last.number, lines::result(last, paint))
-            } else {
-                write!(line, ": {}", lines::result(last, paint))
-            };
-            match (&self.held, &last.next) {
-                _ if self.requesting => {}
-                (Some((until, _)), _) if *until > now => {
-                    let _ = write!(line, " · held back for {}", humanize::countdown(until.since(now)));
+        let number = self.attempts.max(1);
+        match &self.last {
+            _ if self.requesting => parts.push(format!("#{number} is on its way")),
+            None => parts.push(format!("#{number} is on its way")),
+            Some(last) => {
+                let same = if self.fold.is_open() { "is the same" } else { "" };
+                let result = if same.is_empty() { lines::result(last, paint) } else { same.to_owned() };
+                parts.push(format!("#{number} {result}"));
+                match (&self.held, &last.next) {
+                    (Some((until, _)), _) if *until > now => {
+                        parts.push(format!("held back for {}", humanize::countdown(until.since(now))));
+                    }
+                    (_, Some(next)) => parts.push(lines::next_request(next, whole_seconds(next.at, now))),
+                    _ => {}
                 }
-                (_, Some(next)) => {
-                    let _ = write!(line, " · {}", lines::next_request(next, whole_seconds(next.at, now)));
-                }
-                _ => {}
             }
-        } else {
-            line.push_str(": asking");
         }
-        let _ = write!(line, " · {} left", humanize::countdown(self.deadline.since(now)));
-        if let Some(note) = self.last.as_ref().and_then(|last| last.note.as_deref()) {
-            let _ = write!(line, " · {}", sanitize::excerpt(note, lines::NOTE));
-        }
-        line
+        parts.push(format!("{} left", humanize::countdown(self.deadline.since(now))));
+        parts
     }
 }
 
@@ -319,8 +381,8 @@ fn whole_seconds(at: Timestamp, now: Timestamp) -> Duration {
 
 fn spinner() -> ProgressBar {
     let bar = ProgressBar::with_draw_target(None, echo_margin::target());
-    // `wide_msg` truncates the line to the current width of the terminal. Should the template ever be rejected, the
-    // default style is used.
+    // `wide_msg` truncates the line to the current width of the terminal, should the window have become narrower since
+    // the line was made to fit. Should the template ever be rejected, the default style is used.
     if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg}") {
         bar.set_style(if charset::ascii_only() { style.tick_chars("|/-\\ ") } else { style });
     }
@@ -350,32 +412,32 @@ mod tests {
         Event::Attempted(serde_json::from_value(attempt).unwrap())
     }
 
+    fn line(poll: &PollProgress, now: Timestamp) -> String {
+        poll.parts(now, PLAIN).join(lines::SEPARATOR)
+    }
+
     #[test]
     fn the_line_shows_the_state_of_the_poll() {
         let mut poll = poll_progress();
-        assert_eq!(poll.line(at(0), PLAIN), "attempt 1: asking · 5m left");
-        poll.record(&attempted(1, 20), false, PLAIN);
-        assert_eq!(
-            poll.line(at(13), PLAIN),
-            "attempt 1: connect · next request in 7s · 4m 47s left · refused"
-        );
-        poll.record(&Event::Requesting { attempt: 2, at: at(20) }, false, PLAIN);
-        assert_eq!(poll.line(at(20), PLAIN), "attempt 2: asking · #1 was connect · 4m 40s left · refused");
-        assert!(poll.line(at(301), PLAIN).contains(" · 0s left"));
+        assert_eq!(line(&poll, at(0)), "#1 is on its way · 5m left");
+        poll.record(&attempted(1, 20), false, true, PLAIN);
+        assert_eq!(line(&poll, at(13)), "#1 connect · next request in 7s · 4m 47s left");
+        poll.record(&Event::Requesting { attempt: 2, at: at(20) }, false, true, PLAIN);
+        assert_eq!(line(&poll, at(20)), "#2 is on its way · 4m 40s left");
+        poll.record(&attempted(2, 30), false, true, PLAIN);
+        assert_eq!(line(&poll, at(21)), "#2 is the same · next request in 9s · 4m 39s left");
+        assert!(line(&poll, at(301)).contains(" · 0s left"));
     }
 
     #[test]
     fn a_hold_by_another_poll_is_shown_until_it_ends() {
         let mut poll = poll_progress();
-        poll.record(&attempted(1, 20), false, PLAIN);
+        poll.record(&attempted(1, 20), false, false, PLAIN);
         let by = HoldSource::Neighbour(PollKey::new("", "b"));
-        let line = poll.record(&Event::HeldBack { until: at(45), by }, true, PLAIN).unwrap();
-        assert_eq!(line, "[    10s] a: held back until 45s, as the server asked of b");
-        assert_eq!(
-            poll.line(at(13), PLAIN),
-            "attempt 1: connect · held back for 32s · 4m 47s left · refused"
-        );
-        poll.record(&Event::Requesting { attempt: 2, at: at(45) }, false, PLAIN);
-        assert!(!poll.line(at(45), PLAIN).contains("held"));
+        let lines = poll.record(&Event::HeldBack { until: at(45), by }, true, false, PLAIN);
+        assert_eq!(lines, ["[    10s] a: held back until 45s, as the server asked of b"]);
+        assert_eq!(line(&poll, at(13)), "#1 connect · held back for 32s · 4m 47s left");
+        poll.record(&Event::Requesting { attempt: 2, at: at(45) }, false, false, PLAIN);
+        assert!(!line(&poll, at(45)).contains("held"));
     }
 }

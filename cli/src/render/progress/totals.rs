@@ -63,6 +63,13 @@ impl Totals {
         *self.deadlines.entry(deadline).or_default() += 1;
     }
 
+    /// Takes back a poll that another process runs now.
+    pub(super) fn release(&mut self, started: Timestamp, deadline: Timestamp) {
+        self.polls = self.polls.saturating_sub(1);
+        take_one(&mut self.started, started);
+        take_one(&mut self.deadlines, deadline);
+    }
+
     /// Counts an outcome.
     pub(super) fn end(&mut self, started: Timestamp, deadline: Timestamp, outcome: &Outcome) {
         take_one(&mut self.started, started);
@@ -77,35 +84,32 @@ impl Totals {
         self.rate.record(now, stats.attempts.total());
     }
 
-    /// The line; a narrow terminal cuts off its end, so the least important part comes last.
-    pub(super) fn line(&self, now: Timestamp, stats: &Stats) -> String {
-        let mut line = format!("{} of {} polls done", self.outcomes(), self.polls);
+    /// The parts of the line; a narrow terminal drops the last ones, so the least important part comes last.
+    pub(super) fn parts(&self, now: Timestamp, stats: &Stats) -> Vec<String> {
+        let mut done = format!("{} of {} polls done", self.outcomes(), self.polls);
         for (what, number) in self.outcomes {
             if number > 0 {
-                let _ = write!(line, ", {number} {what}");
+                let _ = write!(done, ", {number} {what}");
             }
         }
+        let mut parts = vec![done];
         if stats.in_flight > 0 {
-            let _ = write!(line, " · {} asking", stats.in_flight);
+            parts.push(format!("{} asking", stats.in_flight));
         }
         match stats.held_back {
             0 => {}
-            1 => line.push_str(" · a server asked for patience"),
-            servers => {
-                let _ = write!(line, " · {servers} servers asked for patience");
-            }
+            1 => parts.push("a server asked to wait".to_owned()),
+            servers => parts.push(format!("{servers} servers asked to wait")),
         }
-        if let Some(rate) = self.rate.describe(now, stats.attempts.total()) {
-            let _ = write!(line, " · {rate}");
-        }
+        parts.extend(self.rate.describe(now, stats.attempts.total()));
         let age = self.started.first_key_value().map(|(oldest, _)| now.since(*oldest).as_secs());
         if let Some(seconds) = age.filter(|seconds| *seconds > 0) {
-            let _ = write!(line, " · oldest {}", humanize::duration(Duration::from_secs(seconds)));
+            parts.push(format!("oldest {}", humanize::duration(Duration::from_secs(seconds))));
         }
         if let Some((deadline, _)) = self.deadlines.last_key_value() {
-            let _ = write!(line, " · {} left", humanize::countdown(deadline.since(now)));
+            parts.push(format!("{} left", humanize::countdown(deadline.since(now))));
         }
-        line
+        parts
     }
 }
 
@@ -135,6 +139,10 @@ mod tests {
         serde_json::from_value(outcome).unwrap()
     }
 
+    fn line(totals: &Totals, now: Timestamp, stats: &Stats) -> String {
+        totals.parts(now, stats).join(lines::SEPARATOR)
+    }
+
     #[test]
     fn polls_and_outcomes_are_counted() {
         let mut totals = Totals::new();
@@ -142,21 +150,21 @@ mod tests {
             totals.add(at(started), at(deadline));
         }
         let mut stats = Stats::default();
-        assert_eq!(totals.line(at(0), &stats), "0 of 3 polls done · 5m left");
+        assert_eq!(line(&totals, at(0), &stats), "0 of 3 polls done · 5m left");
         totals.end(at(0), at(300), &cancelled());
         stats.in_flight = 1;
         assert_eq!(
-            totals.line(at(70), &stats),
+            line(&totals, at(70), &stats),
             "1 of 3 polls done, 1 cancelled · 1 asking · oldest 1m · 3m 50s left"
         );
         totals.end(at(10), at(300), &cancelled());
         (stats.in_flight, stats.held_back) = (0, 1);
         assert_eq!(
-            totals.line(at(70), &stats),
-            "2 of 3 polls done, 2 cancelled · a server asked for patience · oldest 1m · 2m 10s left"
+            line(&totals, at(70), &stats),
+            "2 of 3 polls done, 2 cancelled · a server asked to wait · oldest 1m · 2m 10s left"
         );
         totals.end(at(10), at(200), &cancelled());
-        assert_eq!(totals.line(at(60), &Stats::default()), "3 of 3 polls done, 3 cancelled");
+        assert_eq!(line(&totals, at(60), &Stats::default()), "3 of 3 polls done, 3 cancelled");
     }
 
     #[test]
@@ -166,6 +174,9 @@ mod tests {
         let mut stats = Stats::default();
         totals.sample(at(0), &stats);
         stats.attempts.success = 40;
-        assert_eq!(totals.line(at(2), &stats), "0 of 1 polls done · 20 requests/s · oldest 2s · 4m 58s left");
+        assert_eq!(
+            line(&totals, at(2), &stats),
+            "0 of 1 polls done · 20 requests/s · oldest 2s · 4m 58s left"
+        );
     }
 }

@@ -1,14 +1,19 @@
 //! The arguments of operators in the native dialect.
 
-use super::super::context::{Context, example};
+use super::super::Dialect;
+use super::super::context::{Context, Duplicates, example, is_number};
 use super::super::duplicates::warn_of_duplicates;
+use super::super::lookalike::{short, warn_of_question_mark, warn_of_slashes};
 use super::super::operators::{Argument, find};
+use super::super::translate;
 use super::{is_matcher, list, matcher, pattern, refuse_mixture, tests, unknown_operator};
 use crate::ast::{Condition, Judge, Test, TestKind};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::json::{self, Kind, Node};
 use crate::ops::text::Quoted;
-use crate::ops::{Leaf, Literal, LiteralSet, Num, Range};
+use crate::ops::{
+    Comparison, Folded, FoldedSearch, Leaf, Literal, LiteralSet, Num, Range, Reference, TimeBound,
+};
 
 /// One operator with its argument.
 pub(super) fn operator<'n>(member: &'n json::Member, context: &mut Context<'n>) -> Option<TestKind<'n>> {
@@ -22,17 +27,31 @@ pub(super) fn operator<'n>(member: &'n json::Member, context: &mut Context<'n>) 
         Argument::IgnoreCase => context.ignore_case(key, node)?,
         Argument::Regex => {
             let text = context.string(key, node)?;
+            warn_of_slashes(text, node, context);
             context.regex(text, node.span)?
         }
         Argument::Wildcard => {
             let text = context.string(key, node)?;
+            warn_of_question_mark(Dialect::Native, text, node, context);
             Leaf::Wildcard(Box::new(context.wildcard(text, node.span, true)?))
         }
         Argument::Cidr => {
             let text = context.string(key, node)?;
             Leaf::Cidr(context.cidr(text, node.span, true)?)
         }
-        Argument::Number(range) => Leaf::Number(Box::new(range(context.number(key, node)?))),
+        Argument::Number(range, comparison) => match reference(key, comparison, node, context) {
+            Some(reference) => return Some(TestKind::Reference(reference?)),
+            None if let Some(help) = reference_of_path(key, node) => {
+                return context.wrong_argument(key, "a number", node, Some(help));
+            }
+            None => Leaf::Number(Box::new(range(context.number(key, node)?))),
+        },
+        Argument::Equal => match reference(key, Comparison::Equal, node, context) {
+            Some(reference) => return Some(TestKind::Reference(reference?)),
+            None => Leaf::Equals(scalar(key, node, context)?),
+        },
+        Argument::AnyCase => return ignore_case(key, node, context),
+        Argument::Time(after) => Leaf::Time(Box::new(time(key, after, node, context)?)),
         Argument::Bounds => {
             let (low, high) = between(key, node, context)?;
             refuse_reversed(low, high, node, context)?;
@@ -49,6 +68,164 @@ pub(super) fn operator<'n>(member: &'n json::Member, context: &mut Context<'n>) 
     }))
 }
 
+/// The argument `{"$ref": pointer}`: `None` if it is no object, `Some(None)` if it is an invalid one.
+fn reference<'n>(
+    key: &'n str,
+    comparison: Comparison,
+    node: &'n Node,
+    context: &mut Context<'n>,
+) -> Option<Option<Reference>> {
+    let Kind::Object(members) = &node.kind else { return None };
+    let members = context.distinct(members, Duplicates::Refuse);
+    let Some(member) = members.only().filter(|member| member.key == "$ref") else {
+        let example = match comparison {
+            Comparison::Equal => "a literal",
+            _ => "a number",
+        };
+        let expected = format!("{example}, or a reference such as {{\"$ref\": \"/other/field\"}}");
+        let help = translate::condition(Dialect::Native, key, node)
+            .map(|time| format!("to compare times write {time}"));
+        return Some(context.wrong_argument(key, &expected, node, help));
+    };
+    Some(context.within(&member.key, |context| {
+        let pointer = context.string(&member.key, &member.value)?;
+        Reference::new(comparison, pointer).or_else(|| {
+            let message =
+                format!("{} is no JSON pointer, expected one such as \"/other/field\"", Quoted(pointer));
+            let help = match pointer_of(pointer) {
+                Some(pointer) => format!("write {}", Quoted(&pointer)),
+                None => "each name follows a slash; in a name ~1 is a slash and ~0 is a tilde".to_owned(),
+            };
+            context.error(member.value.span, Code::InvalidValue, message, help)
+        })
+    }))
+}
+
+/// The help for a path to another field where a number is expected.
+fn reference_of_path(key: &str, node: &Node) -> Option<String> {
+    let Kind::String(path) = &node.kind else { return None };
+    let pointer = if path.starts_with(['$', '/', '.']) { pointer_of(path)? } else { return None };
+    let pointer = translate::quoted(&pointer);
+    Some(format!("for another field write {{{}: {{\"$ref\": {pointer}}}}}", Quoted(key)))
+}
+
+/// The JSON pointer that was probably meant by another way to write a path, if it can be shown whole.
+fn pointer_of(path: &str) -> Option<String> {
+    let path = path.trim_start_matches('#').trim_start_matches('$');
+    let names = path.trim_start_matches(['.', '/']);
+    let plain = |name: &str| {
+        !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '@'))
+    };
+    let separator = if path.starts_with('/') { '/' } else { '.' };
+    let plain = names.len() <= 50 && names.split(separator).all(plain);
+    plain.then(|| format!("/{}", names.replace(separator, "/")))
+}
+
+/// The operators that `$ignoreCase` takes.
+const TEXT_OPERATORS: [&str; 6] = ["$eq", "$startsWith", "$endsWith", "$contains", "$wildcard", "$regex"];
+
+/// The operators of `$ignoreCase`.
+fn ignore_case<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Option<TestKind<'n>> {
+    let members = match &node.kind {
+        Kind::Object(members) if is_matcher(members) => members,
+        _ => {
+            let help = match (&node.kind, example(node)) {
+                (Kind::String(_), Some(text)) => {
+                    Some(format!("write {{{}: {{\"$eq\": {text}}}}}", Quoted(key)))
+                }
+                _ => None,
+            };
+            return context.wrong_argument(key, "a matcher of text operators", node, help);
+        }
+    };
+    let mut tests = Vec::with_capacity(members.len());
+    for member in context.distinct(members, Duplicates::Refuse).iter() {
+        if let Some(leaf) = context.within(&member.key, |context| in_any_case(member, context)) {
+            tests.push(Test { key: &member.key, span: member.key_span, kind: TestKind::Leaf(leaf) });
+        }
+    }
+    Some(TestKind::IgnoreCase(tests))
+}
+
+/// One operator on text whose case does not count.
+fn in_any_case<'n>(member: &'n json::Member, context: &mut Context<'n>) -> Option<Leaf> {
+    let (key, node) = (member.key.as_str(), &member.value);
+    if let Kind::Array(items) = &node.kind
+        && TEXT_OPERATORS.contains(&key)
+    {
+        let each = |item| translate::one_per_string(key, std::slice::from_ref(item));
+        let each = items.iter().take(8).map(|item| {
+            let matcher = each(item)?;
+            Some(format!("{{\"$ignoreCase\": {}}}", matcher.trim_matches(['[', ']'])))
+        });
+        let list = each
+            .collect::<Option<Vec<_>>>()
+            .filter(|list| list.len() == items.len())
+            .map(|list| list.join(", "));
+        let help = list.filter(|list| !list.is_empty() && list.len() <= 160);
+        return context.wrong_argument(
+            key,
+            "a string",
+            node,
+            help.map(|list| format!("for any of them write [{list}]")),
+        );
+    }
+    match key {
+        "$eq" => Some(Leaf::FoldedEquals(Folded::new(context.string(key, node)?))),
+        "$startsWith" => Some(Leaf::FoldedPrefix(Folded::new(context.string(key, node)?))),
+        "$endsWith" => Some(Leaf::FoldedSuffix(Folded::new(context.string(key, node)?))),
+        "$contains" => Some(Leaf::FoldedSearch(Box::new(FoldedSearch::contains(context.string(key, node)?)))),
+        "$wildcard" => {
+            let text = context.string(key, node)?;
+            warn_of_question_mark(Dialect::Native, text, node, context);
+            context.wildcard(text, node.span, true)?;
+            FoldedSearch::wildcard(text).ok().map(|search| Leaf::FoldedSearch(Box::new(search)))
+        }
+        "$regex" => {
+            let text = context.string(key, node)?;
+            warn_of_slashes(text, node, context);
+            // The flag means simple case folding too. Errors quote the pattern as it was written.
+            context.regex_with_flag("(?i)", text, node.span)
+        }
+        _ => {
+            let Some(_) = find(key) else {
+                unknown_operator(member, context);
+                return None;
+            };
+            let message = format!("{} does not ask for letter case, expected a text operator", Quoted(key));
+            let help = match key {
+                "$ignoreCaseEquals" => "write $eq here, or $ignoreCaseEquals without $ignoreCase",
+                _ => {
+                    "here go $eq, $startsWith, $endsWith, $contains, $wildcard and $regex; others go beside $ignoreCase"
+                }
+            };
+            context.error(member.key_span, Code::MisplacedOperator, message, help)
+        }
+    }
+}
+
+/// The argument of `$before` and `$after`.
+fn time<'n>(key: &'n str, after: bool, node: &'n Node, context: &mut Context<'n>) -> Option<TimeBound> {
+    let expected = "an RFC 3339 time, such as \"2026-01-31T09:00:00Z\"";
+    let Kind::String(text) = &node.kind else {
+        let help = match node.kind {
+            Kind::Number(_) => {
+                Some(format!("times in numbers are compared by {}", if after { "$gt" } else { "$lt" }))
+            }
+            _ => None,
+        };
+        return context.wrong_argument(key, expected, node, help);
+    };
+    TimeBound::new(text, after).or_else(|| {
+        let message = format!("{} is no RFC 3339 time", Quoted(text));
+        let help = match translate::completed_time(text) {
+            Some(time) => format!("write {}, or another offset than Z", Quoted(&time)),
+            None => "write a date, T, a time and an offset: \"2026-01-31T09:00:00Z\", \"2026-01-31T10:00:00+01:00\"".to_owned(),
+        };
+        context.error(node.span, Code::InvalidValue, message, help)
+    })
+}
+
 /// The two numbers of `$between`.
 pub(in crate::dialect) fn between<'n>(
     key: &'n str,
@@ -58,6 +235,11 @@ pub(in crate::dialect) fn between<'n>(
     let Kind::Array(items) = &node.kind else {
         return context.wrong_argument(key, "two numbers, [low, high]", node, None);
     };
+    if let [low, high] = items.as_slice()
+        && let Some(help) = open_range(low, high)
+    {
+        return context.wrong_argument(key, "two numbers", node, Some(help));
+    }
     let [low, high] = items.as_slice() else {
         let count = items.len();
         let message = format!("{} takes two numbers, [low, high], found an array of {count}", Quoted(key));
@@ -66,6 +248,19 @@ pub(in crate::dialect) fn between<'n>(
     let low = context.within_index(0, |context| context.number(key, low));
     let high = context.within_index(1, |context| context.number(key, high));
     low.zip(high)
+}
+
+/// The help for bounds that are references or times, which `$between` cannot have.
+fn open_range(low: &Node, high: &Node) -> Option<String> {
+    let reference = |node: &Node| translate::reference(node);
+    let bound = |node: &Node| reference(node).or_else(|| example(node));
+    if (reference(low).is_some() || reference(high).is_some())
+        && [low, high].iter().all(|node| bound(node).is_some())
+    {
+        return Some(format!("write {{\"$gte\": {}, \"$lte\": {}}}", bound(low)?, bound(high)?));
+    }
+    let (after, before) = (translate::time(low)?, translate::time(high)?);
+    Some(format!("to compare times write {{\"$after\": {after}, \"$before\": {before}}}"))
 }
 
 fn refuse_reversed<'n>(low: Num, high: Num, node: &'n Node, context: &mut Context<'n>) -> Option<()> {
@@ -82,8 +277,27 @@ fn scalar<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Option
         return context.literal(node);
     }
     let help = match (key, &node.kind) {
-        ("$not", Kind::Object(_)) => Some("to negate a matcher write $anythingBut or $none".to_owned()),
-        ("$not", _) => Some("for none of several write $anythingBut".to_owned()),
+        ("$not", Kind::Object(members)) => Some(match (is_matcher(members), short(node)) {
+            (true, Some(matcher)) => format!("to negate a matcher write {{\"$anythingBut\": {matcher}}}"),
+            (true, None) => "to negate a matcher write $anythingBut or $none".to_owned(),
+            (false, Some(filter)) => format!("to negate a filter write {{\"$nor\": [{filter}]}}"),
+            (false, None) => "to negate a filter write $nor".to_owned(),
+        }),
+        ("$not", Kind::Array(_))
+            if let Some(condition) = translate::condition(Dialect::Native, "$nin", node) =>
+        {
+            Some(format!("for none of several write {condition}"))
+        }
+        ("$not", _) => Some(match short(node) {
+            Some(list) => format!("for none of several write {{\"$anythingBut\": {list}}}"),
+            None => "for none of several write $anythingBut".to_owned(),
+        }),
+        ("$eq", Kind::Array(_)) => Some(match short(node) {
+            Some(list) => {
+                format!("for one of several write the list itself, {list}; for an element $includes")
+            }
+            None => "for one of several write the list itself; for an element $includes".to_owned(),
+        }),
         ("$includes", Kind::Object(_)) => {
             Some("for an element that satisfies a condition write $some".to_owned())
         }
@@ -139,6 +353,9 @@ fn size<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Option<T
                 _ => "for a range write {\"$size\": {\"$gte\": 1, \"$lte\": 5}}".to_owned(),
             };
             context.wrong_argument(key, expected, node, Some(help))
+        }
+        Kind::String(text) if is_number(text) => {
+            context.wrong_argument(key, expected, node, Some(format!("write {text} without quotes")))
         }
         _ => context.wrong_argument(key, expected, node, None),
     }

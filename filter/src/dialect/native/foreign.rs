@@ -1,10 +1,13 @@
 //! Operators of other languages and their native equivalents, for help lines.
 
+use super::super::Dialect;
+use super::super::lookalike::short;
+use super::super::operators::find;
+use super::super::translate;
 use crate::json::{Kind, Node};
 
-/// Operator of another language, help line.
-const FOREIGN: [(&str, &str); 34] = [
-    ("$eq", "write the literal itself: {\"field\": \"value\"}"),
+/// Operator of another language, help line. Where the argument is a fitting one, [`translate`] is more exact.
+const FOREIGN: [(&str, &str); 36] = [
     ("$ne", "write {\"$anythingBut\": value}"),
     ("$neq", "write {\"$anythingBut\": value}"),
     ("$in", "write the array itself: {\"field\": [\"a\", \"b\"]}"),
@@ -29,6 +32,9 @@ const FOREIGN: [(&str, &str); 34] = [
     ("$anyOf", "an array already is any-of; for filters write $or"),
     ("$allOf", "a matcher's operators all have to hold; for conditions write $all, for filters $and"),
     ("$noneOf", "write $none for conditions, $nor for filters"),
+    ("$expr", "to compare two fields write {\"a\": {\"$gt\": {\"$ref\": \"/b\"}}}"),
+    ("$date", "a time is a text: {\"$after\": \"2026-01-31T09:00:00Z\"}"),
+    ("$type", "each operator holds only for values of its own type; no operator asks for the type alone"),
     ("prefix", "write {\"$startsWith\": \"…\"}, or compile it in the event-bridge dialect"),
     ("suffix", "write {\"$endsWith\": \"…\"}, or compile it in the event-bridge dialect"),
     ("equals-ignore-case", "write {\"$ignoreCaseEquals\": \"…\"}, or compile it in the event-bridge dialect"),
@@ -41,15 +47,86 @@ const FOREIGN: [(&str, &str); 34] = [
 ];
 
 /// The help line for an operator of another language with its argument.
-pub(super) fn translation(name: &str, argument: &Node) -> Option<&'static str> {
-    let null = |node: &Node| node.kind == Kind::Null;
-    let only_null = match &argument.kind {
-        Kind::Array(items) => !items.is_empty() && items.iter().all(null),
-        _ => null(argument),
-    };
-    // `$anythingBut` also holds for a missing field; "not null" in other languages does not.
-    if only_null && matches!(name, "$ne" | "$neq" | "$nin" | "$notIn") {
-        return Some("write {\"$exists\": true, \"$isNull\": false}");
+pub(super) fn translation(name: &str, argument: &Node) -> Option<String> {
+    if let Some(condition) =
+        special(name, argument).or_else(|| translate::condition(Dialect::Native, name, argument))
+    {
+        return Some(translate::advice(&condition));
     }
-    FOREIGN.iter().find(|(foreign, _)| *foreign == name).map(|(_, help)| *help)
+    if name == "$date"
+        && let Some(time) = translate::time(argument)
+    {
+        return Some(format!("a time is a text: write {{\"$after\": {time}}}, or $before"));
+    }
+    if matches!(name, "$options" | "$flags") {
+        let help = "write letter case as {\"$ignoreCase\": {\"$regex\": \"a\"}}, other flags as (?s) in the expression";
+        return Some(help.to_owned());
+    }
+    FOREIGN.iter().find(|(foreign, _)| *foreign == name).map(|(_, help)| (*help).to_owned())
+}
+
+/// The native condition for an operator that [`translate`] does not know, with its argument.
+fn special(name: &str, argument: &Node) -> Option<String> {
+    match (name, &argument.kind) {
+        ("$ref", Kind::String(pointer)) if pointer.starts_with('/') => {
+            short(argument).map(|pointer| format!("{{\"$eq\": {{\"$ref\": {pointer}}}}}"))
+        }
+        ("$elemMatch" | "$any", Kind::Object(_)) => {
+            short(argument).map(|inner| format!("{{\"$some\": {inner}}}"))
+        }
+        ("$ne" | "$neq", Kind::Object(members))
+            if !members.is_empty() && members.iter().all(|member| find(&member.key).is_some()) =>
+        {
+            short(argument).map(|matcher| format!("{{\"$anythingBut\": {matcher}}}"))
+        }
+        // `_`, any one character, has no counterpart.
+        ("$like", Kind::String(pattern)) if !pattern.contains('_') && pattern.len() <= 60 => {
+            let pattern = pattern.replace('\\', "\\\\").replace('*', "\\*").replace('%', "*");
+            Some(format!("{{\"$wildcard\": {}}}", translate::quoted(&pattern)))
+        }
+        ("$length" | "$len", Kind::Number(_)) => {
+            short(argument).map(|length| format!("{{\"$size\": {length}}}"))
+        }
+        ("$type", Kind::String(name)) => Some(
+            match name.to_ascii_lowercase().as_str() {
+                "string" => "{\"$startsWith\": \"\"}",
+                "array" => "{\"$size\": {\"$gte\": 0}}",
+                "bool" | "boolean" => "[true, false]",
+                "null" => "null",
+                "number" | "int" | "integer" | "long" | "double" | "decimal" => {
+                    "{\"$between\": [-1.7976931348623157e308, 1.7976931348623157e308]}"
+                }
+                _ => return None,
+            }
+            .to_owned(),
+        ),
+        ("$expr", Kind::Object(members)) => {
+            let [comparison] = members.as_slice() else { return None };
+            let Kind::Array(sides) = &comparison.value.kind else { return None };
+            let [a, b] = sides.as_slice() else { return None };
+            let negated = comparison.key == "$ne";
+            let operator = if negated { "$eq" } else { comparison.key.as_str() };
+            if !matches!(operator, "$eq" | "$gt" | "$gte" | "$lt" | "$lte") {
+                return None;
+            }
+            let path = |node: &Node| match &node.kind {
+                Kind::String(path) => {
+                    path.strip_prefix('$').filter(|path| is_plain_path(path)).map(str::to_owned)
+                }
+                _ => None,
+            };
+            let pointer = format!("/{}", path(b)?.replace('.', "/"));
+            let test =
+                format!("{{{}: {{\"$ref\": {}}}}}", translate::quoted(operator), translate::quoted(&pointer));
+            let test = if negated { format!("{{\"$anythingBut\": {test}}}") } else { test };
+            let nest = |inside, name| format!("{{{}: {inside}}}", translate::quoted(name));
+            Some(path(a)?.split('.').rev().fold(test, nest))
+        }
+        _ => None,
+    }
+}
+
+fn is_plain_path(path: &str) -> bool {
+    let plain = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_');
+    path.len() <= 60 && path.split('.').all(plain)
 }

@@ -5,12 +5,14 @@
 mod arguments;
 mod foreign;
 
-use super::context::{Context, Duplicates};
+use super::Dialect;
+use super::context::{Context, Duplicates, example};
 use super::duplicates::warn_of_duplicates;
+use super::lookalike::{help_for_path, short, warn_of_field};
 use super::operators::{OPERATORS, find};
 use crate::ast::{
-    Condition, Conditions, Junction, Member, MemberKind, Node as Judged, Pattern, Quantifier, Reach, Test,
-    TestKind,
+    Condition, Conditions, Judge, Junction, Member, MemberKind, Node as Judged, Pattern, Quantifier, Reach,
+    Test, TestKind,
 };
 use crate::decode::{describe, did_you_mean};
 use crate::diagnostic::{Code, Diagnostic, Span};
@@ -43,8 +45,51 @@ fn role(key: &str) -> Role<'_> {
     }
 }
 
-pub(super) fn read<'n>(node: &'n Node, context: &mut Context<'n>) -> Pattern<'n> {
-    pattern(node, context).unwrap_or_default()
+/// A filter, or conditions on the event itself.
+pub(super) fn read<'n>(node: &'n Node, context: &mut Context<'n>) -> Judge<'n> {
+    root(node, context).unwrap_or(Judge::Pattern(Pattern::default()))
+}
+
+fn root<'n>(node: &'n Node, context: &mut Context<'n>) -> Option<Judge<'n>> {
+    Some(match &node.kind {
+        Kind::Array(items) if is_list_of_filters(items) => {
+            let message = "an array of filters, expected one filter";
+            let help = "for events that match any of them write {\"$or\": […]}, for all {\"$and\": […]}";
+            return context.error(node.span, Code::WrongType, message, help);
+        }
+        Kind::Array(items) => {
+            let help = "no event could match it: write {} for every event, {\"$size\": 0} for an empty array";
+            Judge::Conditions { listed: true, items: list(items, node.span, help, context)? }
+        }
+        Kind::Object(members) if is_matcher(members) => {
+            Judge::Conditions { listed: false, items: vec![matcher(node, context)?] }
+        }
+        Kind::Object(members) => {
+            refuse_mixture(members, node.span, context)?;
+            Judge::Pattern(pattern(node, context)?)
+        }
+        _ => {
+            let message = format!("found {}, expected a filter: an object of fields", describe(node));
+            let help = match example(node) {
+                Some(value) => {
+                    format!("write {{\"field\": condition}}; for an event that is {value}, [{value}]")
+                }
+                None => "write {\"field\": condition}".to_owned(),
+            };
+            return context.error(node.span, Code::WrongType, message, help);
+        }
+    })
+}
+
+/// Whether an array has filters of fields and nothing else.
+fn is_list_of_filters(items: &[Node]) -> bool {
+    let is_filter = |item: &Node| match &item.kind {
+        Kind::Object(members) => {
+            !is_matcher(members) && members.iter().all(|member| find(&member.key).is_none())
+        }
+        _ => false,
+    };
+    !items.is_empty() && items.iter().all(is_filter)
 }
 
 /// A filter: an object whose keys are fields and junctions.
@@ -65,6 +110,8 @@ fn pattern<'n>(node: &'n Node, context: &mut Context<'n>) -> Option<Pattern<'n>>
 fn member<'n>(json: &'n json::Member, context: &mut Context<'n>) -> Option<MemberKind<'n>> {
     match role(&json.key) {
         Role::Field(name) => {
+            refuse_junction(json, context)?;
+            warn_of_field(Dialect::Native, json, context);
             let node = field(&json.value, context)?;
             Some(MemberKind::Field { name, node })
         }
@@ -83,9 +130,21 @@ fn member<'n>(json: &'n json::Member, context: &mut Context<'n>) -> Option<Membe
     }
 }
 
+/// Refuses filters in a list under a field that is named like a junction.
+fn refuse_junction<'n>(json: &'n json::Member, context: &mut Context<'n>) -> Option<()> {
+    let Kind::Array(items) = &json.value.kind else { return Some(()) };
+    let meant = |name: &&str| json.key.eq_ignore_ascii_case(&name[1..]);
+    let Some(name) = ["$or", "$and", "$nor"].into_iter().find(meant).filter(|_| is_list_of_filters(items))
+    else {
+        return Some(());
+    };
+    let message = format!("{} is a field here, and a field holds no list of filters", Quoted(&json.key));
+    context.error(json.key_span, Code::WrongType, message, format!("did you mean {}?", Quoted(name)))
+}
+
 fn unknown_operator<'n>(json: &'n json::Member, context: &mut Context<'n>) {
     let key = &json.key;
-    let foreign = translation(key, &json.value).map(str::to_owned);
+    let foreign = translation(key, &json.value).or_else(|| help_for_path(Dialect::Native, json));
     let junctions = ["$or", "$and", "$nor"];
     let help = foreign
         .or_else(|| {
@@ -111,6 +170,9 @@ fn junction<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Vec<
         };
         return context.wrong_argument(key, "an array of filters", node, help).unwrap_or_default();
     };
+    if !items.is_empty() && items.iter().all(is_condition) {
+        return refuse_conditions(key, node, context).unwrap_or_default();
+    }
     if items.is_empty() {
         let message = format!("{} takes an array of filters, found an empty array", Quoted(key));
         context.report(
@@ -119,6 +181,36 @@ fn junction<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Vec<
         );
     }
     context.each(items, |context, item| pattern(item, context))
+}
+
+/// Whether an item is a literal or a matcher, where filters are expected.
+fn is_condition(item: &Node) -> bool {
+    match &item.kind {
+        Kind::Object(members) => {
+            !members.is_empty() && members.iter().all(|member| matches!(role(&member.key), Role::Operator))
+        }
+        Kind::Array(_) => false,
+        _ => true,
+    }
+}
+
+/// Reports that `$or`, `$and` or `$nor` has conditions, not filters.
+fn refuse_conditions<'n>(
+    key: &'n str,
+    node: &'n Node,
+    context: &mut Context<'n>,
+) -> Option<Vec<Pattern<'n>>> {
+    let message = format!("{} takes filters of fields, found conditions on one value", Quoted(key));
+    let conditions = short(node);
+    let help = match (key, conditions) {
+        ("$or", Some(list)) => format!("in place of the object with $or write {list}: an array is any-of"),
+        ("$or", None) => "in place of the object with $or write its array, which is any-of".to_owned(),
+        ("$and", Some(list)) => format!("in place of the object with $and write {{\"$all\": {list}}}"),
+        ("$and", None) => "for conditions on one value write $all".to_owned(),
+        (_, Some(list)) => format!("in place of the object with $nor write {{\"$none\": {list}}}"),
+        (_, None) => "for conditions on one value write $none".to_owned(),
+    };
+    context.error(node.span, Code::MisplacedOperator, message, help)
 }
 
 /// The condition on a field.
@@ -190,9 +282,12 @@ fn condition<'n>(node: &'n Node, context: &mut Context<'n>) -> Option<Condition<
         Kind::Object(members) if is_matcher(members) => matcher(node, context),
         Kind::Object(members) => {
             refuse_mixture(members, node.span, context)?;
-            let foreign = members.first().and_then(|member| translation(&member.key, &member.value));
+            let foreign = match members.as_slice() {
+                [only] => translation(&only.key, &only.value),
+                _ => None,
+            };
             let help = match foreign {
-                Some(help) => help.to_owned(),
+                Some(help) => help,
                 None if members.is_empty() => {
                     "write the field's filter without the array: {\"field\": {}}".to_owned()
                 }
@@ -239,10 +334,31 @@ fn matcher<'n>(node: &'n Node, context: &mut Context<'n>) -> Option<Condition<'n
 fn tests<'n>(members: &'n [json::Member], context: &mut Context<'n>) -> Vec<Test<'n>> {
     let mut tests = Vec::with_capacity(members.len());
     for member in context.distinct(members, Duplicates::Refuse).iter() {
-        let kind = context.within(&member.key, |context| operator(member, context));
+        let kind = context.within(&member.key, |context| match flags_of_regex(members, member) {
+            Some(help) => {
+                let message = format!("unknown operator {}", Quoted(&member.key));
+                context.error(member.key_span, Code::UnknownOperator, message, help)
+            }
+            None => operator(member, context),
+        });
         if let Some(kind) = kind {
             tests.push(Test { key: &member.key, span: member.key_span, kind });
         }
     }
     tests
+}
+
+/// The help for the flags of the regular expression beside them.
+fn flags_of_regex(members: &[json::Member], flags: &json::Member) -> Option<String> {
+    let Kind::String(letters) = &flags.value.kind else { return None };
+    let known =
+        !letters.is_empty() && letters.len() <= 4 && letters.bytes().all(|flag| b"imsx".contains(&flag));
+    if !known || !matches!(flags.key.as_str(), "$options" | "$flags") {
+        return None;
+    }
+    let regex = members.iter().find(|member| member.key == "$regex")?;
+    let Kind::String(expression) = &regex.value.kind else { return None };
+    let written = Kind::String(format!("(?{letters}){expression}"));
+    let written = short(&Node { span: None, kind: written })?;
+    Some(format!("flags go into the expression: write {{\"$regex\": {written}}}"))
 }

@@ -28,6 +28,8 @@ pub(in crate::set) struct ObjectNode {
     compared: Vec<Child>,
     /// A Bloom filter of the names; names that were removed may remain in it.
     names: u64,
+    /// The same, of the lengths of the names.
+    lengths: u64,
     /// The patterns or rules without an access, which are checked for every object here.
     pub(in crate::set) unindexed: Postings,
 }
@@ -47,7 +49,10 @@ pub(in crate::set) struct FieldNode {
     /// The object node of the field's value, or [`ROOT`](super::ROOT) if no filter looks inside.
     pub(in crate::set) inner: u32,
     /// References from its predicates, and one from the object node below.
-    uses: u32,
+    pub(super) uses: u32,
+    /// In a [scope](super::scopes): the field that it is, which has the name and the values, and the number of the scope plus one.
+    pub(in crate::set) base: u32,
+    pub(in crate::set) scope: u32,
     /// The predicates with postings while they are few, evaluated one by one.
     pub(in crate::set) candidates: Vec<Candidate>,
     /// Whether predicates are found by their keys instead.
@@ -57,6 +62,10 @@ pub(in crate::set) struct FieldNode {
     /// The number of deep predicates with postings.
     pub(in crate::set) deep: u32,
     pub(in crate::set) probes: Vec<Probe>,
+    /// Whether some probe looks up parts of a text, of which a text has many.
+    pub(in crate::set) has_grams: bool,
+    /// Whether some probe looks up a text under case folding.
+    pub(in crate::set) has_folded: bool,
 }
 
 /// A kind of key by which every value of a field is looked up.
@@ -89,6 +98,12 @@ impl ObjectNode {
         Self { uses: 1, ..Self::default() }
     }
 
+    /// Whether a name of this length may be that of a field. Unlike the name itself, its length is at hand in a parsed object.
+    #[inline]
+    pub(in crate::set) fn may_have_length(&self, length: usize) -> bool {
+        self.lengths & length_bit(length) != 0
+    }
+
     /// The number of fields that filters name here.
     #[inline]
     pub(in crate::set) fn children(&self) -> u32 {
@@ -104,15 +119,23 @@ impl FieldNode {
     /// The parts of a text value that are looked up, in the order of the probes.
     #[inline]
     pub(in crate::set) fn parts<'t>(&self, text: &'t [u8]) -> impl Iterator<Item = (&Probe, &'t [u8])> {
-        let probes = self.probes.iter().filter(|probe| !probe.tag.is_element());
+        let probes = self.probes.iter().filter(|probe| probe.tag.is_own());
         probes.filter_map(|probe| Some((probe, probe.part(text)?)))
     }
 
     pub(in crate::set) fn add_probe(&mut self, (tag, length): (Tag, u32)) {
         match self.probes.iter_mut().find(|probe| probe.tag == tag && probe.length == length) {
             Some(probe) => probe.count += 1,
-            None => self.probes.push(Probe { tag, length, count: 1 }),
+            None => {
+                self.probes.push(Probe { tag, length, count: 1 });
+                self.describe_probes();
+            }
         }
+    }
+
+    fn describe_probes(&mut self) {
+        self.has_grams = self.probes.iter().any(|probe| probe.tag.is_gram());
+        self.has_folded = self.probes.iter().any(|probe| probe.tag.is_folded());
     }
 
     pub(in crate::set) fn remove_probe(&mut self, (tag, length): (Tag, u32)) {
@@ -121,6 +144,7 @@ impl FieldNode {
             self.probes[place].count -= 1;
             if self.probes[place].count == 0 {
                 self.probes.swap_remove(place);
+                self.describe_probes();
             }
         }
     }
@@ -209,6 +233,7 @@ impl Index {
         parent.uses += 1;
         parent.children += 1;
         parent.names |= name_bit(self.fields.at(number).name.as_bytes());
+        parent.lengths |= length_bit(len);
         if parent.children as usize <= MAX_COMPARED && parent.compared.len() + 1 == parent.children as usize {
             parent.compared.push(Child { len, ends, field: number });
         } else {
@@ -241,6 +266,10 @@ impl Index {
         if field.uses > 0 {
             return;
         }
+        if field.scope > 0 {
+            let field = self.fields.take(number);
+            return self.release_scoped_field(number, &field);
+        }
         let hash = name_hash(&self.seeds, field.object, field.name.as_bytes());
         self.field_table.remove(hash, number);
         let object = self.fields.take(number).object;
@@ -249,6 +278,7 @@ impl Index {
         parent.compared.retain(|child| child.field != number);
         if parent.children == 0 {
             parent.names = 0;
+            parent.lengths = 0;
         }
         self.release_object(object);
     }
@@ -269,6 +299,11 @@ impl Index {
 fn name_bit(name: &[u8]) -> u64 {
     let [first, last] = [name.first(), name.last()].map(|byte| u64::from(byte.copied().unwrap_or_default()));
     1 << (((5 * first) ^ last ^ ((name.len() as u64) << 3)) % 64)
+}
+
+#[inline]
+fn length_bit(length: usize) -> u64 {
+    1 << (length % 64)
 }
 
 fn name_hash(seeds: &RandomState, object: u32, name: &[u8]) -> u64 {

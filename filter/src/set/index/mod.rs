@@ -8,8 +8,8 @@
 //!  value ──► keys ──► predicates ──► patterns ──► … ──► rules
 //! ```
 //!
-//! A pattern is a nested filter: its requirements hold together for one object, so an array of objects is matched element by
-//! element. Equal predicates, patterns and junctions are stored once, however many rules share them, and counted by `uses`.
+//! A pattern is a nested filter, or one alternative of a junction: its requirements hold together for one object, so an array of
+//! objects is matched element by element. Equal predicates, patterns and junctions are stored once, however many rules share them, and counted by `uses`.
 //!
 //! Each pattern and rule has an *access*: the requirement that is expected to hold least often. It is posted there, and
 //! checked only when that requirement holds. A pattern or rule whose requirements may all hold without any field is
@@ -17,7 +17,10 @@
 //!
 //! Invariant: an entry without uses is removed at once, so a set keeps nothing of removed filters.
 
+mod conditions;
 mod field_tree;
+mod judged;
+mod leads;
 mod plan;
 mod postings;
 mod predicate;
@@ -25,27 +28,29 @@ mod prefetch;
 mod prefilter;
 mod ranges;
 mod requirement;
+mod scopes;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, Hasher as _};
-use std::sync::Arc;
 
 pub(super) use field_tree::{FieldNode, ObjectNode, Probe};
 use foldhash::fast::RandomState;
+use leads::Leads;
 use predicate::{Key, Test};
 pub(super) use predicate::{Predicate, Tag, block_bytes, number_bytes};
 use prefetch::PrefetchHint;
 pub(super) use prefilter::{Candidate, TextEnds};
 use ranges::Bucket;
-pub(super) use ranges::sort_key;
+pub(super) use ranges::{sort_key, time_key};
+pub(super) use requirement::PatternKind;
 pub(super) use requirement::{Dependent, Posting, Requirement, RequirementKind, Requirements};
 use requirement::{Junction, Pattern, Position, Rule};
+pub(super) use scopes::Scope;
 
 use super::stats::SetStats;
 use super::store::{Arena, DeferredTable, Table};
 use crate::ast;
-use crate::compile::copy::Fragment;
 use crate::ops::{Leaf, Literal};
 use crate::program::{self, Node, Program};
 
@@ -63,6 +68,10 @@ pub(super) struct Index {
     pub(super) junctions: Arena<Junction>,
     pub(super) rules: Arena<Rule>,
     buckets: Arena<Bucket>,
+    leads: Arena<Leads>,
+    scopes: Arena<Scope>,
+    scoped_fields: usize,
+    scope_table: Table,
     field_table: Table,
     pub(super) predicate_table: Table<PrefetchHint>,
     pattern_table: DeferredTable,
@@ -85,6 +94,10 @@ impl Index {
             junctions: Arena::default(),
             rules: Arena::default(),
             buckets: Arena::default(),
+            leads: Arena::default(),
+            scopes: Arena::default(),
+            scoped_fields: 0,
+            scope_table: Table::default(),
             field_table: Table::default(),
             predicate_table: Table::default(),
             pattern_table: DeferredTable::default(),
@@ -96,26 +109,67 @@ impl Index {
 
     /// Adds the rule of a program and returns its number. Takes time linear in the size of the program.
     pub(super) fn add(&mut self, program: &Program, order: u64) -> u32 {
-        let root = &program.patterns[program.root];
+        let root = &program.root_pattern();
         let requirements = self.requirements(program, root, ROOT);
         let (position, _) = self.access(&requirements);
         let other = self.other(&requirements, position);
         let access = position.map(|position| requirements.get(position));
         let on_empty = program.on_empty(root);
         let always = root.members.is_empty();
-        let rule = self.rules.add(Rule { requirements, order, access: position, on_empty, always });
-        self.add_posting(access, ROOT, Posting::new(self.rules.at(rule).dependent(), rule, other));
-        if let Some(access) = access {
-            self.set_hint(access);
+        let scoped = self.scoped(&requirements, position);
+        let rule = Rule {
+            requirements,
+            order,
+            access: position,
+            scoped: scoped.map_or(0, |scoped| scoped + 1),
+            place: 0,
+            elsewhere: false,
+            on_empty,
+            always,
+        };
+        let rule = self.rules.add(rule);
+        let posting = Posting::new(self.rules.at(rule).dependent(), rule, other);
+        let scoped = scoped.map(|scoped| Requirement::new(RequirementKind::Predicate, scoped));
+        self.add_posting(scoped.or(access), ROOT, posting);
+        self.rules.at_mut(rule).place = self.last_place(scoped.or(access), ROOT);
+        if scoped.is_none() {
+            access.into_iter().for_each(|access| self.set_hint(access));
         }
         rule
     }
 
-    /// Removes a rule. Takes time linear in its size and in the number of dependents that share its access.
+    /// Adds a rule that another index finds, and returns its number here.
+    pub(super) fn add_elsewhere(&mut self, order: u64) -> u32 {
+        self.rules.add(Rule { order, elsewhere: true, ..Rule::default() })
+    }
+
+    pub(super) fn set_elsewhere(&mut self, rule: u32, number: u32) {
+        self.rules.at_mut(rule).place = number;
+    }
+
+    /// The number of a rule in the index that finds it, if that is another one.
+    pub(super) fn elsewhere(&self, rule: u32) -> Option<u32> {
+        let rule = self.rules.at(rule);
+        rule.elsewhere.then_some(rule.place)
+    }
+
+    /// Removes a rule. Takes time linear in its size, and for nested filters in the number of those that share an access.
     pub(super) fn remove(&mut self, rule: u32) {
         let posting = Posting::new(self.rules.at(rule).dependent(), rule, None);
-        let Rule { requirements, access, .. } = self.rules.take(rule);
-        self.remove_posting(access.map(|access| requirements.get(access)), ROOT, posting);
+        let Rule { requirements, access, scoped, place, elsewhere, .. } = self.rules.take(rule);
+        if elsewhere {
+            return;
+        }
+        match scoped.checked_sub(1) {
+            Some(scoped) => {
+                let access = Requirement::new(RequirementKind::Predicate, scoped);
+                self.remove_rule_posting(Some(access), posting, place);
+                self.release_predicate(scoped);
+            }
+            None => {
+                self.remove_rule_posting(access.map(|access| requirements.get(access)), posting, place);
+            }
+        }
         requirements.iter().for_each(|requirement| self.release(requirement));
     }
 
@@ -124,7 +178,7 @@ impl Index {
         let unindexed = self.objects.at(object).unindexed.as_slice().iter();
         unindexed.map(|&posting| posting.dependent().1).filter(|&number| {
             let pattern = self.patterns.at(number);
-            pattern.on_empty && !pattern.deep
+            pattern.on_empty && pattern.kind == PatternKind::Nested
         })
     }
 
@@ -141,7 +195,8 @@ impl Index {
         self.rules.at(rule).order
     }
 
-    pub(super) fn stats(&self) -> SetStats {
+    /// Statistics; `rough`: whether a rule is judged by its filter once the index has found it.
+    pub(super) fn stats(&self, rough: &dyn Fn(u32) -> bool) -> SetStats {
         let mut indexes: BTreeMap<&'static str, usize> = BTreeMap::new();
         for field in self.fields.iter() {
             *indexes.entry("asked one by one").or_default() += field.candidates.len();
@@ -155,31 +210,37 @@ impl Index {
             .iter()
             .map(|predicate| predicate.test.bytes() + predicate.postings.bytes())
             .sum::<usize>();
-        let patterns =
-            self.patterns.iter().map(|p| p.requirements.bytes() + p.postings.bytes()).sum::<usize>();
+        let patterns: usize = self.patterns.iter().map(|p| p.requirements.bytes() + p.postings.bytes()).sum();
         let rules = self.rules.iter().map(|rule| rule.requirements.bytes()).sum::<usize>();
-        let junctions = self.junctions.iter().map(|j| size_of_val(&*j.patterns)).sum::<usize>();
+        let junctions: usize =
+            self.junctions.iter().map(|j| size_of_val(&*j.patterns) + j.postings.bytes()).sum();
         let fields = self.fields.iter().map(FieldNode::bytes).sum::<usize>();
         let objects = self.objects.iter().map(ObjectNode::bytes).sum::<usize>();
         let ranges = self.buckets.iter().map(Bucket::bytes).sum::<usize>();
-        let owned = predicates + patterns + rules + junctions + fields + objects + ranges;
+        let scopes = self.scopes.iter().map(Scope::bytes).sum::<usize>();
+        let leads = self.leads.iter().map(Leads::bytes).sum::<usize>();
+        let owned = predicates + patterns + rules + junctions + fields + objects + ranges + leads + scopes;
         let arenas = self.objects.bytes()
             + self.fields.bytes()
             + self.predicates.bytes()
             + self.patterns.bytes()
             + self.junctions.bytes()
             + self.rules.bytes()
-            + self.buckets.bytes();
+            + self.buckets.bytes()
+            + self.leads.bytes()
+            + self.scopes.bytes();
         let tables = self.field_table.bytes()
             + self.predicate_table.bytes()
             + self.pattern_table.bytes()
             + self.junction_table.bytes()
-            + self.bucket_table.bytes();
+            + self.bucket_table.bytes()
+            + self.scope_table.bytes();
         SetStats {
             bytes: owned + arenas + tables,
             unindexed: self.unindexed().count(),
-            fields: self.fields.live(),
+            fields: self.fields.live() - self.scoped_fields,
             indexes: indexes.into_iter().collect(),
+            one_by_one: self.one_by_one(rough),
             ..SetStats::default()
         }
     }
@@ -193,6 +254,11 @@ impl Index {
     fn requirements(&mut self, program: &Program, pattern: &program::Pattern, object: u32) -> Requirements {
         let start = self.stack.len();
         self.push_requirements(program, pattern, object);
+        self.take_requirements(start)
+    }
+
+    /// Takes the requirements that were pushed since `start`, without duplicates.
+    fn take_requirements(&mut self, start: usize) -> Requirements {
         self.stack[start..].sort_unstable();
         let mut kept = start;
         for at in start..self.stack.len() {
@@ -213,8 +279,7 @@ impl Index {
         for member in &program.members[pattern.members] {
             match member {
                 program::Member::Field { name, node } => {
-                    let requirement = self.field(program, program.name(*name), node, object);
-                    self.stack.extend(requirement);
+                    self.push_field(program, program.name(*name), node, object);
                 }
                 program::Member::Junction { kind: ast::Junction::And, patterns } => {
                     for pattern in &program.patterns[*patterns] {
@@ -222,59 +287,14 @@ impl Index {
                     }
                 }
                 program::Member::Junction { kind, patterns } => {
-                    let mut patterns: Vec<u32> = program.patterns[*patterns]
-                        .iter()
-                        .map(|pattern| self.pattern(program, pattern, object, false))
-                        .collect();
-                    patterns.sort_unstable();
-                    let junction = self.junction(*kind == ast::Junction::Or, patterns);
-                    self.stack.push(Requirement::new(RequirementKind::Junction, junction));
+                    let alternative = |pattern| {
+                        let requirements = self.requirements(program, pattern, object);
+                        self.pattern(requirements, object, PatternKind::Alternative)
+                    };
+                    let patterns = program.patterns[*patterns].iter().map(alternative).collect();
+                    self.push_junction(*kind == ast::Junction::Or, patterns);
                 }
             }
-        }
-    }
-
-    fn field(&mut self, program: &Program, name: &str, node: &Node, object: u32) -> Option<Requirement> {
-        match *node {
-            Node::All(run) if run.is_empty() => None,
-            Node::Nested(pattern) if !program.patterns[pattern].members.is_empty() => {
-                Some(self.nested(program, pattern, name, object, false))
-            }
-            Node::NestedScalars { pattern, absent: false } => {
-                Some(self.nested(program, pattern, name, object, true))
-            }
-            _ => {
-                let field = self.field_node(object, name);
-                let predicate = self.condition(program, node, field);
-                Some(Requirement::new(RequirementKind::Predicate, predicate))
-            }
-        }
-    }
-
-    /// The pattern of a nested filter on a field's value.
-    fn nested(
-        &mut self,
-        program: &Program,
-        pattern: program::Id<program::Pattern>,
-        name: &str,
-        object: u32,
-        deep: bool,
-    ) -> Requirement {
-        let field = self.field_node(object, name);
-        let inner = self.object_under(field);
-        let number = self.pattern(program, &program.patterns[pattern], inner, deep);
-        self.add_requirement_use(number);
-        Requirement::new(RequirementKind::Pattern, number)
-    }
-
-    fn condition(&mut self, program: &Program, node: &Node, field: u32) -> u32 {
-        let deep = matches!(node, Node::Scalars { .. } | Node::NestedScalars { .. });
-        match only_leaf(program, node) {
-            Some(leaf) => match simple(leaf) {
-                Some((tag, payload)) => self.key(field, tag.deep(deep), &payload),
-                None => self.predicate(field, deep, Test::Leaf(Box::new(leaf.clone()))),
-            },
-            None => self.predicate(field, deep, Test::Node(Arc::new(Fragment::new(program, node)))),
         }
     }
 
@@ -311,7 +331,7 @@ impl Index {
         predicate.cost = match (predicate.test.key(), predicate.on_missing) {
             (_, true) => u8::MAX,
             (Some((tag, payload)), _) => plan::key_cost(tag, payload.len()),
-            (None, false) => plan::plan(&predicate).map_or(u8::MAX, |plan| plan.cost),
+            (None, false) => plan::plan(&predicate, &|_| 0).map_or(u8::MAX, |plan| plan.cost),
         };
         self.use_field(field);
         let number = self.predicates.add(predicate);
@@ -339,14 +359,14 @@ impl Index {
         test_hash(&self.seeds, field, test)
     }
 
-    fn pattern(&mut self, program: &Program, pattern: &program::Pattern, object: u32, deep: bool) -> u32 {
-        let requirements = self.requirements(program, pattern, object);
-        let hash = pattern_hash(&self.seeds, object, deep, &requirements);
+    /// Adds a use to the pattern with these requirements, or adds the pattern.
+    fn pattern(&mut self, requirements: Requirements, object: u32, kind: PatternKind) -> u32 {
+        let hash = pattern_hash(&self.seeds, object, kind, &requirements);
         // A requirement that nothing else uses yet makes the pattern a new one, without a lookup.
         let new = requirements.iter().any(|requirement| self.uses(requirement) == 1);
         let same = |number| {
             let other = self.patterns.at(number);
-            other.object == object && other.deep == deep && other.requirements == requirements
+            other.object == object && other.kind == kind && other.requirements == requirements
         };
         if !new && let Some(number) = self.pattern_table.find(hash, same) {
             requirements.iter().for_each(|requirement| self.release(requirement));
@@ -357,12 +377,13 @@ impl Index {
         let on_empty = requirements.iter().all(|requirement| self.holds_for_empty(requirement));
         self.objects.at_mut(object).uses += 1;
         let pattern =
-            Pattern { object, requirements, uses: 1, access, cost, deep, on_empty, ..Pattern::default() };
+            Pattern { object, requirements, uses: 1, access, cost, kind, on_empty, ..Pattern::default() };
         let number = self.patterns.add(pattern);
         self.pattern_table.insert(hash, number);
         number
     }
 
+    /// Adds a use to the junction of these patterns, which are sorted, or adds the junction.
     fn junction(&mut self, any: bool, patterns: Vec<u32>) -> u32 {
         let hash = junction_hash(&self.seeds, any, &patterns);
         let found = self.junction_table.find(hash, |number| {
@@ -374,7 +395,8 @@ impl Index {
             self.junctions.at_mut(number).uses += 1;
             return number;
         }
-        let number = self.junctions.add(Junction { any, patterns: patterns.into(), uses: 1 });
+        let number =
+            self.junctions.add(Junction { any, patterns: patterns.into(), uses: 1, ..Junction::default() });
         self.junction_table.insert(hash, number);
         number
     }
@@ -402,6 +424,22 @@ impl Index {
                 best = (Position::new(position), cost);
             }
         }
+        if let (Some(position), cost) = best
+            && let uses = self.uses(requirements.get(position))
+            && uses > scopes::SHARED
+        {
+            // A pattern is found wherever it holds, whether it is an access or not. So a rarer one costs little.
+            let patterns = requirements
+                .iter()
+                .enumerate()
+                .filter(|(_, other)| other.kind() == RequirementKind::Pattern && self.cost(*other) < u8::MAX);
+            let fewest = patterns.map(|(position, other)| (self.uses(other), position)).min();
+            if let Some((_, position)) = fewest.filter(|(fewest, _)| fewest * 4 < uses)
+                && let Some(position) = Position::new(position)
+            {
+                best = (Some(position), cost);
+            }
+        }
         best
     }
 
@@ -415,16 +453,23 @@ impl Index {
     /// The expected number of dependents that a requirement checks in vain, on the logarithmic scale of [`plan`]; `u8::MAX` if
     /// it may hold for a missing field.
     fn cost(&self, requirement: Requirement) -> u8 {
-        let cost = match requirement.kind() {
-            RequirementKind::Predicate => self.predicates.at(requirement.index()).cost,
-            RequirementKind::Pattern => self.patterns.at(requirement.index()).cost.min(plan::EVERY),
+        let (cost, uses) = match requirement.kind() {
+            RequirementKind::Predicate => {
+                let predicate = self.predicates.at(requirement.index());
+                (predicate.cost, predicate.uses)
+            }
+            RequirementKind::Pattern => {
+                let pattern = self.patterns.at(requirement.index());
+                (pattern.cost.min(plan::EVERY), pattern.uses)
+            }
             RequirementKind::Junction => {
                 let junction = self.junctions.at(requirement.index());
                 let cost = junction.patterns.iter().map(|&p| self.patterns.at(p).cost).max();
-                cost.filter(|_| junction.any).unwrap_or(u8::MAX)
+                (cost.filter(|_| junction.any).unwrap_or(u8::MAX), junction.uses)
             }
         };
-        let shared = u8::try_from(self.uses(requirement).max(1).ilog2()).unwrap_or(u8::MAX);
+        // At most 31.
+        let shared = uses.max(1).ilog2() as u8;
         if cost == u8::MAX { cost } else { cost.saturating_add(shared).min(u8::MAX - 1) }
     }
 
@@ -454,7 +499,7 @@ impl Index {
         if pattern.uses > 0 {
             return;
         }
-        let hash = pattern_hash(&self.seeds, pattern.object, pattern.deep, &pattern.requirements);
+        let hash = pattern_hash(&self.seeds, pattern.object, pattern.kind, &pattern.requirements);
         self.pattern_table.remove(hash, number);
         let Pattern { object, requirements, .. } = self.patterns.take(number);
         requirements.iter().for_each(|requirement| self.release(requirement));
@@ -542,9 +587,9 @@ fn test_hash(seeds: &RandomState, field: u32, test: &Test) -> u64 {
     hasher.finish()
 }
 
-fn pattern_hash(seeds: &RandomState, object: u32, deep: bool, requirements: &Requirements) -> u64 {
+fn pattern_hash(seeds: &RandomState, object: u32, kind: PatternKind, requirements: &Requirements) -> u64 {
     let mut hasher = seeds.build_hasher();
-    hasher.write_u64(u64::from(object) << 1 | u64::from(deep));
+    hasher.write_u64(u64::from(object) << 2 | kind as u64);
     requirements.iter().for_each(|requirement| hasher.write_u32(requirement.packed()));
     hasher.finish()
 }

@@ -3,12 +3,12 @@
 //! A predicate without postings is not looked up; it is evaluated only when a dependent found elsewhere requires it too.
 //! A field evaluates its predicates with postings one by one while they are few, which is faster than any lookup.
 
-use super::Index;
-use super::plan::{self, Plan};
-use super::predicate::{Key, Predicate, Tag};
+use std::sync::Arc;
+
+use super::predicate::Tag;
 use super::prefilter::Candidate;
-use super::ranges::Bounds;
-use super::requirement::{Dependent, Pattern, Posting, Requirement, RequirementKind};
+use super::requirement::{Dependent, Pattern, Posting, Postings, Requirement, RequirementKind};
+use super::{Index, ROOT};
 
 /// A field with more predicates than this finds them by their keys.
 const MAX_CANDIDATES: u32 = 16;
@@ -20,12 +20,43 @@ impl Index {
         match access.kind() {
             RequirementKind::Predicate => self.add_predicate_posting(access.index(), posting),
             RequirementKind::Pattern => self.patterns.at_mut(access.index()).postings.push(posting),
-            RequirementKind::Junction => {
-                for access in self.accesses(access.index()) {
-                    self.add_posting(Some(access), object, posting);
-                }
-            }
+            RequirementKind::Junction => self.add_junction_posting(access.index(), posting),
         }
+    }
+
+    /// The postings of an access, or those for every object at a node.
+    fn postings(&self, access: Option<Requirement>, object: u32) -> &Postings {
+        let Some(access) = access else { return &self.objects.at(object).unindexed };
+        match access.kind() {
+            RequirementKind::Predicate => &self.predicates.at(access.index()).postings,
+            RequirementKind::Pattern => &self.patterns.at(access.index()).postings,
+            RequirementKind::Junction => &self.junctions.at(access.index()).postings,
+        }
+    }
+
+    /// Removes the posting of a rule.
+    pub(super) fn remove_rule_posting(&mut self, access: Option<Requirement>, posting: Posting, place: u32) {
+        let postings = match access {
+            Some(access) if self.postings(Some(access), ROOT).as_slice().len() > 1 => match access.kind() {
+                RequirementKind::Predicate => &mut self.predicates.at_mut(access.index()).postings,
+                RequirementKind::Pattern => &mut self.patterns.at_mut(access.index()).postings,
+                RequirementKind::Junction => &mut self.junctions.at_mut(access.index()).postings,
+            },
+            None => &mut self.objects.at_mut(ROOT).unindexed,
+            // The last posting of its access.
+            Some(_) => return self.remove_posting(access, ROOT, posting),
+        };
+        let place = postings.remove_near(place as usize, |other| other.has_dependent_of(posting));
+        let moved = place.and_then(|place| Some((place, postings.as_slice().get(place)?.dependent())));
+        if let Some((place, (Dependent::Rule | Dependent::SingleRule, rule))) = moved {
+            self.rules.at_mut(rule).place = u32::try_from(place).unwrap_or(u32::MAX);
+        }
+    }
+
+    /// The place of the posting that was added last.
+    pub(super) fn last_place(&self, access: Option<Requirement>, object: u32) -> u32 {
+        let count = self.postings(access, object).as_slice().len();
+        u32::try_from(count.saturating_sub(1)).unwrap_or(u32::MAX)
     }
 
     pub(super) fn remove_posting(&mut self, access: Option<Requirement>, object: u32, posting: Posting) {
@@ -34,18 +65,40 @@ impl Index {
         match access.kind() {
             RequirementKind::Predicate => self.remove_predicate_posting(access.index(), posting),
             RequirementKind::Pattern => self.patterns.at_mut(access.index()).postings.remove(same),
-            RequirementKind::Junction => {
-                for access in self.accesses(access.index()) {
-                    self.remove_posting(Some(access), object, posting);
-                }
+            RequirementKind::Junction => self.remove_junction_posting(access.index(), posting),
+        }
+    }
+
+    /// Posts a dependent at a junction. The first one posts the junction at each of its patterns.
+    fn add_junction_posting(&mut self, number: u32, posting: Posting) {
+        let junction = self.junctions.at_mut(number);
+        let first = junction.postings.is_empty();
+        junction.postings.push(posting);
+        if first {
+            for &pattern in &*Arc::clone(&junction.patterns) {
+                let posting = Posting::new(Dependent::Junction, number, None);
+                self.patterns.at_mut(pattern).postings.push(posting);
+                self.add_requirement_use(pattern);
             }
         }
     }
 
-    /// The accesses of a junction's patterns.
-    fn accesses(&self, junction: u32) -> Vec<Requirement> {
-        let patterns = self.junctions.at(junction).patterns.iter().map(|&pattern| self.patterns.at(pattern));
-        patterns.filter_map(|p| p.access.map(|access| p.requirements.get(access))).collect()
+    fn remove_junction_posting(&mut self, number: u32, posting: Posting) {
+        let junction = self.junctions.at_mut(number);
+        junction.postings.remove(|other| other.has_dependent_of(posting));
+        if junction.postings.is_empty() {
+            for &pattern in &*Arc::clone(&junction.patterns) {
+                let posting = Posting::new(Dependent::Junction, number, None);
+                self.patterns.at_mut(pattern).postings.remove(|other| other.has_dependent_of(posting));
+                self.remove_requirement_use(pattern);
+            }
+        }
+    }
+
+    /// Removes a posting and the use of the scoped predicate that has it.
+    pub(super) fn remove_scoped_posting(&mut self, scoped: u32, posting: Posting) {
+        self.remove_predicate_posting(scoped, posting);
+        self.release_predicate(scoped);
     }
 
     /// Counts one more requirement that refers to a pattern. The first one posts the pattern.
@@ -56,7 +109,13 @@ impl Index {
             let Pattern { ref requirements, access, object, .. } = *pattern;
             let requirements = requirements.clone();
             let posting = Posting::new(Dependent::Pattern, number, self.other(&requirements, access));
-            self.add_posting(access.map(|access| requirements.get(access)), object, posting);
+            match self.scoped(&requirements, access) {
+                Some(scoped) => {
+                    self.patterns.at_mut(number).scoped = scoped + 1;
+                    self.add_predicate_posting(scoped, posting);
+                }
+                None => self.add_posting(access.map(|access| requirements.get(access)), object, posting),
+            }
         }
     }
 
@@ -65,11 +124,15 @@ impl Index {
         pattern.requirement_uses -= 1;
         if pattern.requirement_uses == 0 {
             let (access, object) = (pattern.access.map(|a| pattern.requirements.get(a)), pattern.object);
-            self.remove_posting(access, object, Posting::new(Dependent::Pattern, number, None));
+            let posting = Posting::new(Dependent::Pattern, number, None);
+            match std::mem::take(&mut pattern.scoped).checked_sub(1) {
+                Some(scoped) => self.remove_scoped_posting(scoped, posting),
+                None => self.remove_posting(access, object, posting),
+            }
         }
     }
 
-    fn add_predicate_posting(&mut self, number: u32, posting: Posting) {
+    pub(super) fn add_predicate_posting(&mut self, number: u32, posting: Posting) {
         let predicate = self.predicates.at_mut(number);
         let first = predicate.postings.is_empty();
         predicate.postings.push(posting);
@@ -78,7 +141,7 @@ impl Index {
         }
     }
 
-    fn remove_predicate_posting(&mut self, number: u32, posting: Posting) {
+    pub(super) fn remove_predicate_posting(&mut self, number: u32, posting: Posting) {
         let predicate = self.predicates.at_mut(number);
         predicate.postings.remove(|other| other.has_dependent_of(posting));
         if predicate.postings.is_empty() {
@@ -93,13 +156,13 @@ impl Index {
         field.active += 1;
         field.deep += u32::from(predicate.deep);
         if field.keyed {
-            self.add_keys(number);
+            self.add_leads(number);
         } else {
             field.candidates.push(Candidate::new(number, predicate));
             if field.active > MAX_CANDIDATES {
                 field.keyed = true;
                 let all = std::mem::take(&mut field.candidates);
-                all.iter().for_each(|candidate| self.add_keys(candidate.predicate));
+                all.iter().for_each(|candidate| self.add_leads(candidate.predicate));
             }
         }
     }
@@ -111,72 +174,25 @@ impl Index {
         field.active -= 1;
         field.deep -= u32::from(predicate.deep);
         if field.keyed {
-            self.remove_keys(number);
+            self.remove_leads(number);
             let field = self.fields.at_mut(at);
             field.keyed = field.active > 0;
         } else {
             field.candidates.retain(|candidate| candidate.predicate != number);
         }
     }
-
-    /// Makes a predicate with postings be found by its keys. It either is a key itself, or becomes a dependent of others.
-    fn add_keys(&mut self, number: u32) {
-        let predicate = self.predicates.at(number);
-        let field = predicate.field;
-        if let Some(probe) = probe_of(predicate) {
-            return self.fields.at_mut(field).add_probe(probe);
-        }
-        for key in self.keys_of(number) {
-            if let Some(bounds) = bounds_of(&key) {
-                self.add_range(field, bounds, number);
-                self.fields.at_mut(field).add_probe((key.tag, u32::from(bounds.bit())));
-                continue;
-            }
-            let lead = self.key(field, key.tag, &key.payload);
-            self.add_predicate_posting(lead, Posting::new(Dependent::Predicate, number, None));
-        }
-    }
-
-    fn remove_keys(&mut self, number: u32) {
-        let predicate = self.predicates.at(number);
-        let field = predicate.field;
-        if let Some(probe) = probe_of(predicate) {
-            return self.fields.at_mut(field).remove_probe(probe);
-        }
-        for key in self.keys_of(number) {
-            if let Some(bounds) = bounds_of(&key) {
-                self.remove_range(field, bounds, number);
-                self.fields.at_mut(field).remove_probe((key.tag, u32::from(bounds.bit())));
-                continue;
-            }
-            // `key` counts one use more, which is released at once.
-            let lead = self.key(field, key.tag, &key.payload);
-            self.release_predicate(lead);
-            self.remove_predicate_posting(lead, Posting::new(Dependent::Predicate, number, None));
-            self.release_predicate(lead);
-        }
-    }
-
-    fn keys_of(&self, number: u32) -> Vec<Key> {
-        plan::plan(self.predicates.at(number)).map(|Plan { keys, .. }| keys).unwrap_or_default()
-    }
-}
-
-/// The bounds of a key for a range.
-fn bounds_of(key: &Key) -> Option<Bounds> {
-    (key.tag.kind() == Tag::RANGE).then(|| Bounds::from_bytes(&key.payload)).flatten()
-}
-
-/// The probe that finds a predicate that is a key.
-fn probe_of(predicate: &Predicate) -> Option<(Tag, u32)> {
-    predicate.test.key().map(|(tag, payload)| (tag, probe_length(tag, payload)))
 }
 
 /// The length of the part of a value that has to be looked up.
-fn probe_length(tag: Tag, payload: &[u8]) -> u32 {
+pub(super) fn probe_length(tag: Tag, payload: &[u8]) -> u32 {
     let length = match tag.kind() {
         Tag::CIDR_V4 | Tag::CIDR_V6 => usize::from(payload.first().copied().unwrap_or_default()),
-        Tag::PREFIX | Tag::SUFFIX | Tag::GRAM => payload.len(),
+        Tag::PREFIX
+        | Tag::SUFFIX
+        | Tag::GRAM
+        | Tag::FOLDED_PREFIX
+        | Tag::FOLDED_SUFFIX
+        | Tag::FOLDED_GRAM => payload.len(),
         _ => 0,
     };
     u32::try_from(length).unwrap_or(u32::MAX)

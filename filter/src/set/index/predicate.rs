@@ -26,6 +26,10 @@ pub(in crate::set) struct Predicate {
     pub(in crate::set) deep: bool,
     /// Whether it holds for a missing field.
     pub(in crate::set) on_missing: bool,
+    /// Whether it is an access with a [scope](super::scopes).
+    pub(in crate::set) has_scope: bool,
+    /// The number of its [leads](super::leads), plus one; 0 while it is not found by keys of others.
+    pub(in crate::set) leads: u32,
     pub(in crate::set) test: Test,
     /// The dependents to check when it holds.
     pub(in crate::set) postings: Postings,
@@ -87,9 +91,14 @@ impl Predicate {
                     scalars(Some(value)).any(|scalar| scalar.with_view(|view| self.holds_for_scalar(view)))
                 }
                 Test::Leaf(leaf) => holds(leaf, Some(value)),
-                Test::Key(_) => false,
+                Test::Key(_) => self.is_any_array() && matches!(value.shape(), Shape::Array(_)),
             },
         }
+    }
+
+    /// Whether it holds for every array and nothing else.
+    fn is_any_array(&self) -> bool {
+        self.test.key().is_some_and(|(tag, _)| tag == Tag::ANY_ARRAY)
     }
 
     pub(in crate::set) fn holds_for_scalar(&self, view: View<'_>) -> bool {
@@ -102,7 +111,7 @@ impl Predicate {
 }
 
 /// The kind of a key and the kind of values that are looked up by it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::set) struct Tag(pub(in crate::set) u8);
 
 impl Tag {
@@ -130,7 +139,14 @@ impl Tag {
     pub(in crate::set) const RANGE: Self = Self(14);
     pub(in crate::set) const ANY_ARRAY: Self = Self(15);
     pub(in crate::set) const PRESENT: Self = Self(16);
+    // Parts of the text under simple case folding.
+    pub(in crate::set) const FOLDED_PREFIX: Self = Self(17);
+    pub(in crate::set) const FOLDED_SUFFIX: Self = Self(18);
+    pub(in crate::set) const FOLDED_GRAM: Self = Self(19);
+    /// A range of moments; see `ranges`.
+    pub(in crate::set) const TIME: Self = Self(20);
 
+    const LENGTH: u8 = 0x20;
     const DEEP: u8 = 0x40;
     const ELEMENT: u8 = 0x80;
 
@@ -144,6 +160,15 @@ impl Tag {
         Self(self.0 | Self::ELEMENT)
     }
 
+    /// The same key, looked up for the length of an array only.
+    pub(in crate::set) fn length(self) -> Self {
+        Self(self.0 | Self::LENGTH)
+    }
+
+    pub(in crate::set) fn is_length(self) -> bool {
+        self.0 & Self::LENGTH != 0
+    }
+
     pub(in crate::set) fn is_deep(self) -> bool {
         self.0 & Self::DEEP != 0
     }
@@ -152,17 +177,41 @@ impl Tag {
         self.0 & Self::ELEMENT != 0
     }
 
+    /// Whether it is looked up for the value itself, not only for what an array contains.
+    pub(in crate::set) fn is_own(self) -> bool {
+        self.0 & (Self::ELEMENT | Self::LENGTH) == 0
+    }
+
+    /// Whether the key is a range, found by the values in it.
+    pub(in crate::set) fn is_range(self) -> bool {
+        matches!(self.kind(), Self::RANGE | Self::TIME)
+    }
+
+    /// Whether a value has many keys of this kind.
+    pub(in crate::set) fn is_gram(self) -> bool {
+        matches!(self.kind(), Self::GRAM | Self::FOLDED_GRAM)
+    }
+
+    /// Whether texts are looked up under case folding.
+    pub(in crate::set) fn is_folded(self) -> bool {
+        matches!(self.kind(), Self::FOLDED | Self::FOLDED_PREFIX | Self::FOLDED_SUFFIX | Self::FOLDED_GRAM)
+    }
+
     /// The tag without the flags for arrays.
     pub(in crate::set) fn kind(self) -> Self {
-        Self(self.0 & !(Self::DEEP | Self::ELEMENT))
+        Self(self.0 & !(Self::DEEP | Self::ELEMENT | Self::LENGTH))
     }
 
     pub(in crate::set) fn name(self) -> &'static str {
         match self.kind() {
+            _ if self.is_length() => "length of an array",
             Self::TEXT | Self::NUMBER | Self::TRUE | Self::FALSE | Self::NULL => "exact value",
             Self::PREFIX => "prefix",
             Self::SUFFIX => "suffix",
-            Self::FOLDED | Self::LOWER | Self::EXOTIC => "text in any case",
+            Self::FOLDED | Self::LOWER => "text in any case",
+            Self::EXOTIC => "text beyond ASCII",
+            Self::FOLDED_PREFIX | Self::FOLDED_SUFFIX | Self::FOLDED_GRAM => "part of a text in any case",
+            Self::TIME => "time range",
             Self::GRAM => "part of a text",
             Self::CIDR_V4 | Self::CIDR_V6 => "address block",
             Self::RANGE => "number range",

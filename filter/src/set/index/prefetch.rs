@@ -21,6 +21,10 @@ impl Default for PrefetchHint {
 impl Index {
     /// Sets the hint of the key that leads to a new rule.
     pub(super) fn set_hint(&mut self, mut access: Requirement) {
+        // A small table is in a cache, so nothing is prefetched; the few hints that a large one lacks then do not matter.
+        if !self.predicate_table.is_large() {
+            return;
+        }
         let mut pattern = PrefetchHint::default().pattern;
         while access.kind() == RequirementKind::Pattern {
             let next = self.patterns.at(access.index());
@@ -42,7 +46,7 @@ impl Index {
     /// Prefetches the table entries of a program's keys, for an insertion that follows soon.
     pub(in crate::set) fn prefetch_insert(&self, program: &Program) {
         if self.predicate_table.is_large() {
-            self.prefetch_pattern(program, &program.patterns[program.root], ROOT);
+            self.prefetch_pattern(program, &program.root_pattern(), ROOT);
         }
     }
 

@@ -11,32 +11,34 @@
 //!
 //! The mapping uses the nearest f64, so a bound may be slightly off; the predicate is evaluated afterwards.
 
-use std::collections::BTreeSet;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
 use super::Index;
-use crate::ops::{Num, Range};
+use super::predicate::Tag;
+use crate::ops::{Moment, Num, Range, TimeBound};
+use crate::set::store::Sorted;
 
 /// The ranges of one field whose bounds differ first at `bit` and have the bits `above` it in common.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::set) struct BucketId {
     field: u32,
-    deep: bool,
+    /// The kind of values that are looked up: [`Tag::RANGE`] with its flags.
+    tag: Tag,
     bit: u8,
     above: u64,
 }
 
 impl BucketId {
-    fn of(field: u32, deep: bool, bounds: Bounds) -> Self {
-        Self { field, deep, bit: bounds.bit(), above: above(bounds.bit(), bounds.low) }
+    fn of(field: u32, tag: Tag, bounds: Bounds) -> Self {
+        Self { field, tag, bit: bounds.bit(), above: above(bounds.bit(), bounds.low) }
     }
 
     fn hash(self, seeds: &RandomState) -> u64 {
         let mut hasher = seeds.build_hasher();
-        hasher.write_u64(u64::from(self.field) << 9 | u64::from(self.deep) << 8 | u64::from(self.bit));
+        hasher.write_u64(u64::from(self.field) << 16 | u64::from(self.tag.0) << 8 | u64::from(self.bit));
         hasher.write_u64(self.above);
         hasher.finish()
     }
@@ -45,8 +47,8 @@ impl BucketId {
 #[derive(Clone, Debug, Default)]
 pub(in crate::set) struct Bucket {
     id: BucketId,
-    by_low: Arc<BTreeSet<(u64, u32)>>,
-    by_high: Arc<BTreeSet<(u64, u32)>>,
+    by_low: Arc<Sorted>,
+    by_high: Arc<Sorted>,
 }
 
 impl Bucket {
@@ -56,22 +58,22 @@ impl Bucket {
     }
 
     fn remove(&mut self, bounds: Bounds, predicate: u32) {
-        Arc::make_mut(&mut self.by_low).remove(&(bounds.low, predicate));
-        Arc::make_mut(&mut self.by_high).remove(&(bounds.high, predicate));
+        Arc::make_mut(&mut self.by_low).remove((bounds.low, predicate));
+        Arc::make_mut(&mut self.by_high).remove((bounds.high, predicate));
     }
 
-    /// Estimated heap memory in bytes: B-tree nodes are two thirds full on average.
+    /// Estimated heap memory in bytes.
     pub(in crate::set) fn bytes(&self) -> usize {
-        (self.by_low.len() + self.by_high.len()) * size_of::<(u64, u32)>() * 3 / 2
+        self.by_low.bytes() + self.by_high.bytes()
     }
 
     /// Calls `found` with the predicates whose range may contain the number with this key.
     fn containing(&self, number: u64, mut found: impl FnMut(u32)) {
         let bit = self.id.bit;
         if bit < SAME && number >> bit & 1 == 1 {
-            self.by_high.range((number, 0)..).for_each(|&(_, predicate)| found(predicate));
+            self.by_high.from((number, 0)).for_each(|(_, predicate)| found(predicate));
         } else {
-            self.by_low.range(..=(number, u32::MAX)).for_each(|&(_, predicate)| found(predicate));
+            self.by_low.up_to((number, u32::MAX)).for_each(|(_, predicate)| found(predicate));
         }
     }
 }
@@ -81,12 +83,12 @@ impl Index {
     pub(in crate::set) fn ranges_containing(
         &self,
         field: u32,
-        deep: bool,
+        tag: Tag,
         bit: u8,
         number: u64,
         found: impl FnMut(u32),
     ) {
-        let id = BucketId { field, deep, bit, above: above(bit, number) };
+        let id = BucketId { field, tag, bit, above: above(bit, number) };
         if let Some(bucket) = self.bucket(id) {
             self.buckets.at(bucket).containing(number, found);
         }
@@ -97,8 +99,8 @@ impl Index {
         self.bucket_table.find(id.hash(&self.seeds), |number| self.buckets.at(number).id == id)
     }
 
-    pub(in crate::set) fn add_range(&mut self, field: u32, bounds: Bounds, predicate: u32) {
-        let id = BucketId::of(field, self.predicates.at(predicate).deep, bounds);
+    pub(in crate::set) fn add_range(&mut self, field: u32, tag: Tag, bounds: Bounds, predicate: u32) {
+        let id = BucketId::of(field, tag, bounds);
         let number = self.bucket(id).unwrap_or_else(|| {
             let number = self.buckets.add(Bucket { id, ..Bucket::default() });
             self.bucket_table.insert(id.hash(&self.seeds), number);
@@ -107,8 +109,8 @@ impl Index {
         self.buckets.at_mut(number).insert(bounds, predicate);
     }
 
-    pub(in crate::set) fn remove_range(&mut self, field: u32, bounds: Bounds, predicate: u32) {
-        let id = BucketId::of(field, self.predicates.at(predicate).deep, bounds);
+    pub(in crate::set) fn remove_range(&mut self, field: u32, tag: Tag, bounds: Bounds, predicate: u32) {
+        let id = BucketId::of(field, tag, bounds);
         let Some(number) = self.bucket(id) else { return };
         let bucket = self.buckets.at_mut(number);
         bucket.remove(bounds, predicate);
@@ -135,6 +137,30 @@ impl Bounds {
         let high = range.high.map_or(u64::MAX, |bound| sort_key(bound.at));
         // An empty range contains no number, so any bounds will do.
         Self { low: low.min(high), high: high.max(low) }
+    }
+
+    pub(in crate::set) fn of_time(bound: &TimeBound) -> Self {
+        let at = time_key(bound.at);
+        if bound.after { Self { low: at, high: u64::MAX } } else { Self { low: 0, high: at } }
+    }
+
+    /// The bounds within both. If there is nothing between them, any will do.
+    pub(in crate::set) fn intersection(self, other: Self) -> Self {
+        let (low, high) = (self.low.max(other.low), self.high.min(other.high));
+        Self { low: low.min(high), high: high.max(low) }
+    }
+
+    pub(in crate::set) fn low(self) -> u64 {
+        self.low
+    }
+
+    pub(in crate::set) fn high(self) -> u64 {
+        self.high
+    }
+
+    /// The number of bits of their distance.
+    pub(in crate::set) fn width(self) -> u8 {
+        (u64::BITS - (self.high - self.low).leading_zeros()) as u8
     }
 
     /// The highest bit in which the bounds differ.
@@ -169,6 +195,12 @@ pub(in crate::set) fn sort_key(number: Num) -> u64 {
     // The bits of negative floats sort backwards; adding zero turns -0 into 0.
     let bits = (float + 0.0).to_bits();
     if bits >> 63 == 1 { !bits } else { bits | 1 << 63 }
+}
+
+/// An integer that sorts as moments do, except that moments less than 64 nanoseconds apart may be equal.
+#[inline]
+pub(in crate::set) fn time_key(moment: Moment) -> u64 {
+    (moment.nanoseconds() >> 6) as u64 ^ 1 << 63
 }
 
 #[cfg(test)]
@@ -206,11 +238,11 @@ mod tests {
                 let bounds = Bounds::of(range);
                 prop_assert_eq!(Bounds::from_bytes(&bounds.to_bytes()), Some(bounds));
                 let predicate = index.predicates.add(Predicate::default());
-                index.add_range(0, bounds, predicate);
+                index.add_range(0, Tag::RANGE, bounds, predicate);
             }
             let mut found = Vec::new();
             for bit in 0..=SAME {
-                index.ranges_containing(0, false, bit, sort_key(number), |predicate| found.push(predicate));
+                index.ranges_containing(0, Tag::RANGE, bit, sort_key(number), |predicate| found.push(predicate));
             }
             found.retain(|&predicate| ranges[predicate as usize].contains(number));
             found.sort_unstable();

@@ -17,16 +17,17 @@ pub(in crate::set) enum RequirementKind {
 pub(in crate::set) enum Dependent {
     Predicate,
     Pattern,
+    Junction,
     Rule,
     /// A rule with no other requirement: it matches without a look at it.
     SingleRule,
 }
 
-/// A kind in the upper two bits of a word, an index in the rest.
-const INDEX_BITS: u32 = 30;
+/// A kind in the upper three bits of a word, an index in the rest.
+const INDEX_BITS: u32 = 29;
 
 fn pack(kind: u32, index: u32) -> u32 {
-    assert!(index < 1 << INDEX_BITS, "invariant: fewer than 2³⁰ entries of a kind fit into memory");
+    assert!(index < 1 << INDEX_BITS, "invariant: fewer than 2²⁹ entries of a kind fit into memory");
     kind << INDEX_BITS | index
 }
 
@@ -57,7 +58,8 @@ impl Posting {
         let dependent = match self.dependent >> INDEX_BITS {
             0 => Dependent::Predicate,
             1 => Dependent::Pattern,
-            2 => Dependent::Rule,
+            2 => Dependent::Junction,
+            3 => Dependent::Rule,
             _ => Dependent::SingleRule,
         };
         (dependent, index(self.dependent))
@@ -181,6 +183,18 @@ impl Requirements {
     }
 }
 
+/// The purpose of a pattern.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::set) enum PatternKind {
+    /// It is a requirement on an object in the value of a field.
+    #[default]
+    Nested,
+    /// The same, and it looks into arrays nested in arrays, as in the event-bridge dialect.
+    Deep,
+    /// It belongs to junctions on the same object.
+    Alternative,
+}
+
 /// The requirements on one object. It fills one cache line: in a large set nearly every access is a cache miss.
 #[derive(Clone, Debug, Default)]
 #[repr(align(64))]
@@ -190,13 +204,17 @@ pub(in crate::set) struct Pattern {
     pub(in crate::set) object: u32,
     /// References from requirements and junctions.
     pub(in crate::set) uses: u32,
-    /// References from requirements alone: while there are any, the pattern is looked for and checks its dependents.
+    /// References from requirements and from junctions with dependents: while there are any, the pattern is looked for and
+    /// checks its dependents.
     pub(in crate::set) requirement_uses: u32,
     /// The requirement whose postings contain the pattern; see [`Index`](super::Index).
     pub(in crate::set) access: Option<Position>,
     pub(in crate::set) cost: u8,
-    /// Whether it looks into arrays nested in arrays, as in the event-bridge dialect.
-    pub(in crate::set) deep: bool,
+    pub(in crate::set) kind: PatternKind,
+    /// Whether it is an access with a [scope](super::scopes).
+    pub(in crate::set) has_scope: bool,
+    /// The number of the scoped predicate in place of the access, plus one.
+    pub(in crate::set) scoped: u32,
     /// Whether it holds for an object without fields.
     pub(in crate::set) on_empty: bool,
 }
@@ -210,6 +228,8 @@ pub(in crate::set) struct Junction {
     pub(in crate::set) uses: u32,
     /// `$or` if true, `$nor` if false.
     pub(in crate::set) any: bool,
+    /// The dependents of which it is the access. While there are any, its patterns are looked for.
+    pub(in crate::set) postings: Postings,
 }
 
 /// The requirements of one filter on an event.
@@ -218,6 +238,13 @@ pub(in crate::set) struct Rule {
     pub(in crate::set) requirements: Requirements,
     pub(in crate::set) order: u64,
     pub(in crate::set) access: Option<Position>,
+    /// The number of the scoped predicate in place of the access, plus one.
+    pub(in crate::set) scoped: u32,
+    /// Its probable place in the postings of its access: many rules may have the same one. For a rule elsewhere, its number
+    /// there.
+    pub(in crate::set) place: u32,
+    /// Whether it is posted nowhere, because another index finds it.
+    pub(in crate::set) elsewhere: bool,
     /// Whether it holds for an event without fields.
     pub(in crate::set) on_empty: bool,
     /// Whether it is `{}`, which holds for null too.
@@ -226,8 +253,10 @@ pub(in crate::set) struct Rule {
 
 impl Rule {
     pub(in crate::set) fn dependent(&self) -> Dependent {
-        // A junction is posted at the access of each of its patterns, which holding does not make the junction hold.
-        let single = self.requirements.only().is_some_and(|only| only.kind() != RequirementKind::Junction);
-        if single && self.access.is_some() { Dependent::SingleRule } else { Dependent::Rule }
+        if self.requirements.only().is_some() && self.access.is_some() {
+            Dependent::SingleRule
+        } else {
+            Dependent::Rule
+        }
     }
 }

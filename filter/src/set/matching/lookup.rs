@@ -11,11 +11,11 @@
 //! The pattern in an entry is only a hint, which may be out of date: it affects what is prefetched, not what is found. The
 //! predicate in an entry is the first one that the lookup would find, so the lookup starts from it.
 
-use super::super::index::{FieldNode, Index, Probe, Tag, block_bytes, number_bytes, sort_key};
-use super::scratch::{Lookup, LookupIndex, Scratch};
+use super::super::index::{FieldNode, Index, Probe, Tag, block_bytes, number_bytes, sort_key, time_key};
+use super::scratch::{Found, Lookup, LookupIndex, Scratch};
 use crate::matcher::evaluate::scalars;
 use crate::matcher::{Shape, Subject};
-use crate::ops::{Chars, Cidr, View, address, fold_into, is_plain};
+use crate::ops::{Chars, Cidr, Moment, Num, View, address, fold_into, is_plain};
 
 /// Prefetches the table entries of a text value. Returns the first of its lookups.
 #[inline]
@@ -56,34 +56,25 @@ pub(in crate::set) fn prefetch_results(index: &Index, scratch: &mut Scratch) {
     scratch.resolved_lookups = scratch.lookups.len();
 }
 
-/// A predicate found by a key, with a flag whether it need not be evaluated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Found(u32);
-
-impl Found {
-    fn certain(predicate: u32) -> Self {
-        Self(predicate << 1 | 1)
-    }
-
-    fn possible(predicate: u32) -> Self {
-        Self(predicate << 1)
-    }
-
-    pub(super) fn predicate(self) -> u32 {
-        self.0 >> 1
-    }
-
-    pub(super) fn is_certain(self) -> bool {
-        self.0 & 1 == 1
-    }
-}
-
-/// The role of a scalar: the value of a field, an element of an array there, or a scalar at any depth of nested arrays.
+/// The role of a value: that of a field, an element of an array there, a scalar at any depth of nested arrays, or the length of
+/// an array.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Role {
     Value,
     Element,
     Nested,
+    Length,
+}
+
+impl Role {
+    fn has(self, tag: Tag) -> bool {
+        match self {
+            Self::Value => tag.is_own(),
+            Self::Element => tag.is_element(),
+            Self::Nested => tag.is_deep(),
+            Self::Length => tag.is_length(),
+        }
+    }
 }
 
 /// Finds the predicates of one field that a value satisfies, by its keys.
@@ -92,6 +83,9 @@ pub(super) struct Finder<'a> {
     field: u32,
     found: &'a mut Vec<Found>,
     text: &'a mut Vec<u8>,
+    lower: &'a mut Vec<u8>,
+    /// Whether some probe needs a text under case folding.
+    folds: bool,
     /// The lookups of the value, if they have been prefetched.
     lookups: std::slice::Iter<'a, Lookup>,
 }
@@ -104,31 +98,27 @@ impl<'a> Finder<'a> {
         scratch: &'a mut Scratch,
         first: Option<LookupIndex>,
     ) -> Self {
-        let Scratch { text, lookups, .. } = scratch;
+        let Scratch { text, lower, lookups, .. } = scratch;
         let lookups =
             first.and_then(|first| lookups.get(first.get() as usize - 1..)).unwrap_or_default().iter();
-        Self { index, field, found, text, lookups }
+        Self { index, field, found, text, lower, folds: false, lookups }
     }
 
     /// Leaves each predicate in `found` once.
     pub(super) fn find<V: Subject>(&mut self, field: &FieldNode, value: V) {
-        let mut repeated = false;
+        let mut repeated = field.has_grams;
+        self.folds = field.has_folded;
         match value.shape() {
-            Shape::Null | Shape::Scalar => value.with_view(|view| {
-                repeated = field.probes.iter().any(|probe| probe.tag.kind() == Tag::GRAM);
-                self.scalar(&field.probes, view, Role::Value);
-            }),
-            Shape::Object => self.container(&field.probes, false),
+            Shape::Null | Shape::Scalar => {
+                value.with_view(|view| self.scalar(&field.probes, view, Role::Value));
+            }
+            Shape::Object => self.container(&field.probes, Role::Value, false),
             Shape::Array(items) => {
                 repeated = true;
-                self.container(&field.probes, true);
-                if field.probes.iter().any(|probe| probe.tag.is_element()) {
-                    for item in items {
-                        if !matches!(item.shape(), Shape::Array(_) | Shape::Object) {
-                            item.with_view(|view| self.scalar(&field.probes, view, Role::Element));
-                            self.dedup();
-                        }
-                    }
+                self.container(&field.probes, Role::Value, true);
+                let needs = |role: Role| field.probes.iter().any(|probe| role.has(probe.tag));
+                if needs(Role::Element) || needs(Role::Length) {
+                    self.elements::<V>(&field.probes, items);
                 }
                 if field.deep > 0 {
                     for scalar in scalars(Some(value)) {
@@ -144,9 +134,26 @@ impl<'a> Finder<'a> {
         }
     }
 
+    /// Looks up the elements of an array and its length.
+    fn elements<V: Subject>(&mut self, probes: &[Probe], items: V::Elements) {
+        let mut length = 0;
+        for item in items {
+            length += 1;
+            match item.shape() {
+                Shape::Object => self.container(probes, Role::Element, false),
+                Shape::Array(_) => self.container(probes, Role::Element, true),
+                Shape::Null | Shape::Scalar => {
+                    item.with_view(|view| self.scalar(probes, view, Role::Element));
+                }
+            }
+            self.dedup();
+        }
+        self.scalar(probes, View::Number(Num::from_usize(length)), Role::Length);
+    }
+
     /// Looks up an array or object as a whole.
-    fn container(&mut self, probes: &[Probe], array: bool) {
-        for probe in probes {
+    fn container(&mut self, probes: &[Probe], role: Role, array: bool) {
+        for probe in probes.iter().filter(|probe| role.has(probe.tag)) {
             match probe.tag.kind() {
                 Tag::PRESENT => self.key(probe.tag, &[]),
                 Tag::ANY_ARRAY if array => self.key(probe.tag, &[]),
@@ -156,17 +163,11 @@ impl<'a> Finder<'a> {
     }
 
     fn scalar(&mut self, probes: &[Probe], view: View<'_>, role: Role) {
-        for probe in probes {
-            let applies = match role {
-                Role::Value => !probe.tag.is_element(),
-                Role::Element => probe.tag.is_element(),
-                Role::Nested => probe.tag.is_deep(),
-            };
-            if !applies {
-                continue;
-            }
+        if let View::String(text) = view {
+            return self.texts(probes, text, role);
+        }
+        for probe in probes.iter().filter(|probe| role.has(probe.tag)) {
             match view {
-                View::String(text) => self.text(probe, text),
                 View::Number(number) => match probe.tag.kind() {
                     Tag::NUMBER => self.key(probe.tag, &number_bytes(number)),
                     Tag::RANGE => self.ranges(probe, sort_key(number)),
@@ -184,8 +185,53 @@ impl<'a> Finder<'a> {
         }
     }
 
-    fn text(&mut self, probe: &Probe, text: Chars<'_>) {
-        let (tag, length) = (probe.tag, probe.length as usize);
+    fn texts(&mut self, probes: &[Probe], text: Chars<'_>, role: Role) {
+        if !self.folds {
+            let applicable = probes.iter().filter(|probe| role.has(probe.tag));
+            return applicable.for_each(|probe| self.one_text(probe, text));
+        }
+        let mut folded = std::mem::take(self.text);
+        folded.clear();
+        for probe in probes.iter().filter(|probe| role.has(probe.tag)) {
+            if probe.tag.is_folded() {
+                // Once for all probes.
+                if folded.is_empty() {
+                    fold_into(text, &mut folded);
+                }
+                self.folded(probe, &folded);
+            } else {
+                self.one_text(probe, text);
+            }
+        }
+        *self.text = folded;
+    }
+
+    fn folded(&mut self, probe: &Probe, folded: &[u8]) {
+        let length = probe.length as usize;
+        match probe.tag.kind() {
+            Tag::FOLDED_PREFIX => {
+                folded.get(..length).into_iter().for_each(|part| self.key(probe.tag, part));
+            }
+            Tag::FOLDED_SUFFIX => {
+                let from = folded.len().checked_sub(length);
+                from.and_then(|from| folded.get(from..))
+                    .into_iter()
+                    .for_each(|part| self.key(probe.tag, part));
+            }
+            Tag::FOLDED_GRAM => self.grams(probe, folded),
+            _ => self.key(probe.tag, folded),
+        }
+    }
+
+    fn grams(&mut self, probe: &Probe, text: &[u8]) {
+        for gram in text.windows((probe.length as usize).max(1)) {
+            self.key(probe.tag, gram);
+            self.dedup();
+        }
+    }
+
+    fn one_text(&mut self, probe: &Probe, text: Chars<'_>) {
+        let tag = probe.tag;
         let bytes = text.bytes();
         match tag.kind() {
             Tag::TEXT | Tag::PREFIX | Tag::SUFFIX => {
@@ -193,29 +239,21 @@ impl<'a> Finder<'a> {
                     self.part(tag, part);
                 }
             }
-            Tag::GRAM => {
-                for gram in bytes.windows(length.max(1)) {
-                    self.key(tag, gram);
-                    self.dedup();
-                }
-            }
-            Tag::FOLDED => {
-                let mut folded = std::mem::take(self.text);
-                folded.clear();
-                fold_into(text, &mut folded);
-                self.key(tag, &folded);
-                *self.text = folded;
-            }
+            Tag::GRAM => self.grams(probe, bytes),
             Tag::LOWER if is_plain(bytes) => {
-                let mut lower = std::mem::take(self.text);
-                lower.clear();
-                lower.extend(bytes.iter().map(u8::to_ascii_lowercase));
-                self.key(tag, &lower);
-                *self.text = lower;
+                self.lower.clear();
+                self.lower.extend(bytes.iter().map(u8::to_ascii_lowercase));
+                let hash = self.index.key_hash(self.field, tag, self.lower);
+                self.found.extend(self.index.find_key(hash, self.field, tag, self.lower).map(Found::certain));
             }
             Tag::EXOTIC if !is_plain(bytes) => self.key(tag, &[]),
             Tag::ANY_TEXT | Tag::PRESENT => self.key(tag, &[]),
             Tag::CIDR_V4 | Tag::CIDR_V6 => self.address(probe, &text.text()),
+            Tag::TIME => {
+                if let Some(moment) = Moment::parse(bytes) {
+                    self.ranges(probe, time_key(moment));
+                }
+            }
             _ => {}
         }
     }
@@ -231,7 +269,7 @@ impl<'a> Finder<'a> {
 
     fn ranges(&mut self, probe: &Probe, number: u64) {
         let Ok(bit) = u8::try_from(probe.length) else { return };
-        self.index.ranges_containing(self.field, probe.tag.is_deep(), bit, number, |predicate| {
+        self.index.ranges_containing(self.field, probe.tag, bit, number, |predicate| {
             self.found.push(Found::possible(predicate));
         });
     }

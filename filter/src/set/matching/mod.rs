@@ -28,18 +28,18 @@
 
 mod lookup;
 mod scratch;
+mod tree;
 
 use lookup::Finder;
 pub(super) use lookup::prefetch_results;
 pub(super) use scratch::Scratch;
 use scratch::{ElementPatterns, FieldValue, LookupIndex, Mark};
-use serde_json::{Map, Value};
+pub(super) use tree::{match_value, match_whole_value};
 
 use super::index::{
-    Candidate, Dependent, FieldNode, Index, ObjectNode, Posting, Predicate, ROOT, Requirement,
+    Candidate, Dependent, FieldNode, Index, ObjectNode, PatternKind, Posting, Predicate, ROOT, Requirement,
     RequirementKind, Requirements, TextEnds,
 };
-use crate::matcher::evaluate::Leaves;
 use crate::matcher::{Shape, Subject};
 use crate::ops::View;
 use crate::scan::{Cursor, Key, Member, Raw, Scan, ValueKind, unescape};
@@ -53,7 +53,7 @@ pub(super) fn match_bytes<const CHECKED: bool, const AT_ONCE: bool>(
     depth: usize,
     scratch: &mut Scratch,
 ) -> Scan<()> {
-    scratch.prepare(index.fields.len());
+    scratch.prepare(index.fields.len(), index.junctions.len());
     let cursor = Cursor::new(bytes, depth)?;
     let mut walk = ByteWalk::<CHECKED, AT_ONCE> { index, bytes, cursor, scratch, arrays: 0 };
     match walk.cursor.kind()? {
@@ -65,6 +65,33 @@ pub(super) fn match_bytes<const CHECKED: bool, const AT_ONCE: bool>(
             walk.scratch.matched.extend(index.rules_without_fields(kind == ValueKind::Null));
         }
     }
+    if CHECKED { walk.cursor.end() } else { Ok(()) }
+}
+
+/// As [`match_bytes`], for an index in which the event is the value of the only field, whose name is empty.
+pub(super) fn match_whole_bytes<const CHECKED: bool>(
+    index: &Index,
+    bytes: &[u8],
+    depth: usize,
+    scratch: &mut Scratch,
+) -> Scan<()> {
+    scratch.prepare(index.fields.len(), index.junctions.len());
+    let cursor = Cursor::new(bytes, depth)?;
+    let mut walk = ByteWalk::<CHECKED, true> { index, bytes, cursor, scratch, arrays: 0 };
+    let (began, stamp) = (walk.scratch.mark(), walk.scratch.stamp());
+    let kind = walk.cursor.kind()?;
+    match index.child(ROOT, b"") {
+        Some(field) => {
+            let key = Key { raw: b"", escaped: false };
+            let start = walk.cursor.at();
+            let (_, unfinished) = walk.field(field, stamp, Member { key, kind, start, passed: false })?;
+            if CHECKED {
+                walk.leave(unfinished)?;
+            }
+        }
+        None => walk.cursor.skip(kind)?,
+    }
+    judge_object(index, walk.scratch, bytes, (ROOT, stamp, false), began);
     if CHECKED { walk.cursor.end() } else { Ok(()) }
 }
 
@@ -80,15 +107,6 @@ pub(super) fn judge_deferred(index: &Index, bytes: &[u8], scratch: &mut Scratch)
         scratch.set_deferred_patterns(object, from);
     }
     scratch.matched.drain(..from);
-}
-
-/// Leaves the rules that match a parsed event in `scratch.matched`.
-pub(super) fn match_value(index: &Index, event: &Value, scratch: &mut Scratch) {
-    scratch.prepare(index.fields.len());
-    match event {
-        Value::Object(fields) => TreeWalk { index, scratch }.object(ROOT, fields, false),
-        other => scratch.matched.extend(index.rules_without_fields(other.is_null())),
-    }
 }
 
 /// The walk over the bytes of a document: one pass, no tree.
@@ -249,115 +267,19 @@ impl<const CHECKED: bool, const AT_ONCE: bool> ByteWalk<'_, CHECKED, AT_ONCE> {
     }
 }
 
-/// The walk over a parsed event.
-struct TreeWalk<'a> {
-    index: &'a Index,
-    scratch: &'a mut Scratch,
-}
-
-impl TreeWalk<'_> {
-    /// Appends the patterns of a node that hold for an object. The depth of the filters bounds the recursion.
-    fn object(&mut self, object: u32, members: &Map<String, Value>, nested: bool) {
-        let index = self.index;
-        let began = self.scratch.mark();
-        let stamp = self.scratch.stamp();
-        match index.few_children(object) {
-            Some(fields) => {
-                for field in fields {
-                    if let Some(value) = member(index, members, field) {
-                        self.field(field, stamp, value);
-                    }
-                }
-            }
-            None => {
-                for (name, value) in members {
-                    if let Some(field) = index.child(object, name.as_bytes()) {
-                        self.field(field, stamp, value);
-                    }
-                }
-            }
-        }
-        judge_object(index, self.scratch, members, (object, stamp, nested), began);
-    }
-
-    fn field(&mut self, field: u32, stamp: u64, value: &Value) {
-        let from = self.scratch.matched.len();
-        if let Some(object) = self.index.inner(field) {
-            match value {
-                Value::Object(members) => self.object(object, members, false),
-                Value::Array(items) => self.array(object, items),
-                _ => {}
-            }
-        }
-        let first_lookup = match value {
-            Value::String(text) => lookup::prefetch(self.index, field, text.as_bytes(), self.scratch),
-            _ => None,
-        };
-        let kind = match value {
-            Value::Null => ValueKind::Null,
-            Value::Bool(_) => ValueKind::Bool,
-            Value::Number(_) => ValueKind::Number,
-            Value::String(_) => ValueKind::String,
-            Value::Array(_) => ValueKind::Array,
-            Value::Object(_) => ValueKind::Object,
-        };
-        let patterns = (from, self.scratch.matched.len());
-        let value = FieldValue { stamp, kind, plain: false, start: 0, end: 0, first_lookup, patterns };
-        self.scratch.set_value(field, value);
-    }
-
-    /// Appends the patterns of a node that hold for some element.
-    fn array(&mut self, object: u32, items: &[Value]) {
-        let mut patterns = ElementPatterns::new(self.scratch);
-        let mut without_fields = false;
-        for item in items {
-            match item {
-                Value::Object(members) => self.object(object, members, false),
-                Value::Array(_) => {
-                    without_fields = true;
-                    for leaf in Leaves::of(Some(item)) {
-                        if let Value::Object(members) = leaf {
-                            self.object(object, members, true);
-                            patterns.dedup(self.scratch);
-                        }
-                    }
-                }
-                other => without_fields |= !other.is_null(),
-            }
-            patterns.dedup(self.scratch);
-        }
-        if without_fields {
-            self.scratch.matched.extend(self.index.patterns_without_fields(object));
-        }
-        self.scratch.sort_matched(patterns.from);
-    }
-}
-
-fn member<'v>(index: &Index, members: &'v Map<String, Value>, field: u32) -> Option<&'v Value> {
-    members.get(std::str::from_utf8(index.name(field)).ok()?)
-}
-
-/// The document, or parsed object, that values of fields are read from.
+/// The document, or the parsed values, that values of fields are read from.
 trait Source: Copy {
     type Value: Subject;
 
-    fn value(self, index: &Index, field: u32, value: &FieldValue) -> Option<Self::Value>;
+    fn value(self, value: &FieldValue) -> Option<Self::Value>;
 }
 
 impl<'d> Source for &'d [u8] {
     type Value = Raw<'d>;
 
     #[inline]
-    fn value(self, _: &Index, _: u32, value: &FieldValue) -> Option<Raw<'d>> {
+    fn value(self, value: &FieldValue) -> Option<Raw<'d>> {
         Some(Raw::new(value.kind, self.get(value.start..value.end)?, value.plain))
-    }
-}
-
-impl<'v> Source for &'v Map<String, Value> {
-    type Value = &'v Value;
-
-    fn value(self, index: &Index, field: u32, _: &FieldValue) -> Option<&'v Value> {
-        member(index, self, field)
     }
 }
 
@@ -403,6 +325,24 @@ impl<S: Source> Judge<'_, S> {
         for &posting in index.objects.at(object).unindexed.as_slice() {
             self.check(posting, None);
         }
+        // Not where the accesses are found, since looking a value up uses memory that is in use there.
+        while let Some(access) = self.scratch.scopes.pop() {
+            self.scope(access);
+        }
+    }
+
+    /// Finds the dependents in the scope of an access that holds.
+    #[inline(never)]
+    fn scope(&mut self, access: Requirement) {
+        let index = self.index;
+        let Some(scope) = index.scope(access) else { return };
+        for &number in scope.fields() {
+            let field = index.fields.at(number);
+            let value = self.scratch.value(field.base, self.stamp);
+            if let Some(value) = value.and_then(|value| self.source.value(value)) {
+                self.find_predicates(number, field, value, None);
+            }
+        }
     }
 
     fn field(&mut self, number: u32) {
@@ -428,9 +368,21 @@ impl<S: Source> Judge<'_, S> {
             return;
         }
         let first_lookup = value.first_lookup;
-        let Some(value) = self.source.value(index, number, &value) else { return };
+        let Some(value) = self.source.value(&value) else { return };
+        self.find_predicates(number, field, value, first_lookup);
+    }
+
+    /// Finds the predicates of a field that hold for its value.
+    #[inline(always)]
+    fn find_predicates(
+        &mut self,
+        number: u32,
+        field: &FieldNode,
+        value: S::Value,
+        first: Option<LookupIndex>,
+    ) {
         if field.keyed {
-            self.look_up(number, field, value, first_lookup);
+            self.look_up(number, field, value, first);
         } else {
             self.evaluate_candidates(&field.candidates, value);
         }
@@ -493,6 +445,26 @@ impl<S: Source> Judge<'_, S> {
             }
         }
         self.scratch.found = found;
+        if !self.scratch.led.is_empty() {
+            self.evaluate_led(value);
+        }
+    }
+
+    /// Evaluates the predicates to which keys of a value have led, once each.
+    #[inline(never)]
+    fn evaluate_led(&mut self, value: S::Value) {
+        let mut led = std::mem::take(&mut self.scratch.led);
+        if led.len() > 1 {
+            led.sort_unstable();
+            led.dedup();
+        }
+        for number in led.drain(..) {
+            let predicate = self.index.predicates.at(number);
+            if self.index.has_exact_leads(predicate) || predicate.holds_for(value) {
+                self.predicate_holds(number, predicate);
+            }
+        }
+        self.scratch.led = led;
     }
 
     fn predicate_holds(&mut self, number: u32, predicate: &Predicate) {
@@ -500,12 +472,38 @@ impl<S: Source> Judge<'_, S> {
         for &posting in predicate.postings.as_slice() {
             self.check(posting, Some(holds));
         }
+        if predicate.has_scope {
+            self.scratch.scopes.push(holds);
+        }
     }
 
     fn pattern_holds(&mut self, number: u32) {
         let holds = Requirement::new(RequirementKind::Pattern, number);
-        for &posting in self.index.patterns.at(number).postings.as_slice() {
+        let pattern = self.index.patterns.at(number);
+        for &posting in pattern.postings.as_slice() {
             self.check(posting, Some(holds));
+        }
+        if pattern.has_scope {
+            self.scratch.scopes.push(holds);
+        }
+    }
+
+    /// Checks the junctions that a pattern is an alternative of. Not inline, nor is what it calls: `check` is small without them.
+    #[inline(never)]
+    fn alternative_holds(&mut self, junctions: &[Posting]) {
+        for &posting in junctions {
+            self.check(posting, None);
+        }
+    }
+
+    /// Checks the dependents of a junction, once for each object.
+    #[inline(never)]
+    fn junction_holds(&mut self, number: u32) {
+        let holds = Requirement::new(RequirementKind::Junction, number);
+        if self.scratch.visit_junction(number, self.stamp) {
+            for &posting in self.index.junctions.at(number).postings.as_slice() {
+                self.check(posting, Some(holds));
+            }
         }
     }
 
@@ -518,17 +516,19 @@ impl<S: Source> Judge<'_, S> {
         }
         let (dependent, number) = posting.dependent();
         match dependent {
-            Dependent::Predicate => {
-                if self.predicate(number) {
-                    self.predicate_holds(number, index.predicates.at(number));
-                }
-            }
+            // Several keys of a value may lead to it. It is evaluated once, in `evaluate_led`.
+            Dependent::Predicate => self.scratch.led.push(number),
             Dependent::Pattern => {
                 let pattern = index.patterns.at(number);
-                if (pattern.deep || !self.nested) && self.all_hold(&pattern.requirements, known) {
-                    self.scratch.matched.push(number);
+                let applies = !self.nested || pattern.kind != PatternKind::Nested;
+                if applies && self.all_hold(&pattern.requirements, known) {
+                    match pattern.kind {
+                        PatternKind::Nested | PatternKind::Deep => self.scratch.matched.push(number),
+                        PatternKind::Alternative => self.alternative_holds(pattern.postings.as_slice()),
+                    }
                 }
             }
+            Dependent::Junction => self.junction_holds(number),
             Dependent::Rule => {
                 if self.all_hold(&index.rules.at(number).requirements, known) {
                     self.scratch.matched.push(number);
@@ -539,27 +539,39 @@ impl<S: Source> Judge<'_, S> {
     }
 
     #[inline]
-    fn all_hold(&self, requirements: &Requirements, known: Option<Requirement>) -> bool {
+    fn all_hold(&mut self, requirements: &Requirements, known: Option<Requirement>) -> bool {
         requirements.iter().all(|requirement| Some(requirement) == known || self.holds(requirement))
     }
 
-    fn holds(&self, requirement: Requirement) -> bool {
+    fn holds(&mut self, requirement: Requirement) -> bool {
         let number = requirement.index();
         match requirement.kind() {
             RequirementKind::Predicate => self.predicate(number),
             RequirementKind::Pattern => self.pattern(number),
             RequirementKind::Junction => {
                 let junction = self.index.junctions.at(number);
-                let mut patterns = junction.patterns.iter().map(|&pattern| self.index.patterns.at(pattern));
-                patterns.any(|pattern| self.all_hold(&pattern.requirements, None)) == junction.any
+                self.any_holds(number, &junction.patterns) == junction.any
             }
         }
+    }
+
+    /// Whether some pattern of a junction holds; that is found out once for each object.
+    #[inline(never)]
+    fn any_holds(&mut self, number: u32, patterns: &[u32]) -> bool {
+        if let Some(known) = self.scratch.junction(number, self.stamp) {
+            return known;
+        }
+        let index = self.index;
+        let holds =
+            patterns.iter().any(|&pattern| self.all_hold(&index.patterns.at(pattern).requirements, None));
+        self.scratch.set_junction(number, self.stamp, holds);
+        holds
     }
 
     fn predicate(&self, number: u32) -> bool {
         let predicate = self.index.predicates.at(number);
         let value = self.scratch.value(predicate.field, self.stamp);
-        match value.and_then(|value| self.source.value(self.index, predicate.field, value)) {
+        match value.and_then(|value| self.source.value(value)) {
             Some(value) => predicate.holds_for(value),
             None => predicate.on_missing,
         }
@@ -576,7 +588,9 @@ impl<S: Source> Judge<'_, S> {
                 self.scratch.matched.get(from..to).unwrap_or_default().binary_search(&number).is_ok()
             }
             ValueKind::Null => false,
-            ValueKind::Bool | ValueKind::Number | ValueKind::String => pattern.on_empty && !pattern.deep,
+            ValueKind::Bool | ValueKind::Number | ValueKind::String => {
+                pattern.on_empty && pattern.kind == PatternKind::Nested
+            }
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::num::NonZeroU32;
 
-use super::lookup::Found;
 use crate::scan::ValueKind;
+use crate::set::index::Requirement;
 
 /// Working memory for any set: stamps tell apart what an earlier event has left in it.
 #[derive(Clone, Debug, Default)]
@@ -17,15 +17,49 @@ pub(in crate::set) struct Scratch {
     pub(super) seen: Vec<u32>,
     /// The patterns that hold for values of the objects being walked; in the end, the rules that match.
     pub(in crate::set) matched: Vec<u32>,
+    /// Rules that match and are not in `matched`, while filters on the event itself are looked for.
+    pub(in crate::set) others: Vec<u32>,
     /// The predicates that a value may satisfy by its keys; kept for its capacity.
     pub(super) found: Vec<Found>,
+    /// The predicates to which keys of a value lead; kept for its capacity.
+    pub(super) led: Vec<u32>,
+    /// The accesses with a scope that hold for the object being judged.
+    pub(super) scopes: Vec<Requirement>,
+    /// The state of each junction.
+    junctions: Vec<JunctionState>,
+    /// Empty; the memory of the list of values of a parsed event.
+    pub(super) parsed: Vec<&'static serde_json::Value>,
+    /// A text under case folding, and one in lower case.
     pub(super) text: Vec<u8>,
+    pub(super) lower: Vec<u8>,
     /// Prefetched keys of text values in the objects being walked.
     pub(super) lookups: Vec<Lookup>,
     /// The number of lookups that have been resolved to a predicate.
     pub(super) resolved_lookups: usize,
     /// Objects that have been walked and are judged later, inner objects first.
     pub(in crate::set) deferred: Vec<DeferredObject>,
+}
+
+/// A predicate found by a key, with a flag whether it need not be evaluated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Found(u32);
+
+impl Found {
+    pub(super) fn certain(predicate: u32) -> Self {
+        Self(predicate << 1 | 1)
+    }
+
+    pub(super) fn possible(predicate: u32) -> Self {
+        Self(predicate << 1)
+    }
+
+    pub(super) fn predicate(self) -> u32 {
+        self.0 >> 1
+    }
+
+    pub(super) fn is_certain(self) -> bool {
+        self.0 & 1 == 1
+    }
 }
 
 /// An object that has been walked and not judged yet. Its values are still in the scratch memory: no other object at its
@@ -46,6 +80,16 @@ impl DeferredObject {
         self.value_of
             .is_none_or(|(field, start)| values.get(field as usize).is_some_and(|v| v.start == start))
     }
+}
+
+/// The state of a junction on the object with its stamp.
+#[derive(Clone, Copy, Debug, Default)]
+struct JunctionState {
+    stamp: u64,
+    /// Whether some of its patterns holds.
+    holds: bool,
+    /// Whether its dependents have been checked.
+    visited: bool,
 }
 
 /// A key for which the lookup has been prefetched.
@@ -89,8 +133,11 @@ pub(super) type LookupIndex = NonZeroU32;
 const MIN_DEDUP: usize = 64;
 
 impl Scratch {
-    /// Clears the memory and makes room for the field nodes of a set.
-    pub(super) fn prepare(&mut self, fields: usize) {
+    /// Clears the memory and makes room for the field nodes and junctions of a set.
+    pub(super) fn prepare(&mut self, fields: usize, junctions: usize) {
+        if self.junctions.len() < junctions {
+            self.junctions.resize(junctions, JunctionState::default());
+        }
         if self.values.len() < fields {
             let none = FieldValue {
                 stamp: 0,
@@ -167,6 +214,26 @@ impl Scratch {
         if first {
             self.seen.push(field);
         }
+        first
+    }
+
+    /// Whether some pattern of a junction holds for the object with a stamp, if that is known.
+    #[inline]
+    pub(super) fn junction(&self, number: u32, stamp: u64) -> Option<bool> {
+        self.junctions.get(number as usize).filter(|known| known.stamp == stamp).map(|known| known.holds)
+    }
+
+    pub(super) fn set_junction(&mut self, number: u32, stamp: u64, holds: bool) {
+        if let Some(place) = self.junctions.get_mut(number as usize) {
+            *place = JunctionState { stamp, holds, visited: false };
+        }
+    }
+
+    /// Records that some pattern of a junction holds. Returns whether its dependents are still to be checked.
+    pub(super) fn visit_junction(&mut self, number: u32, stamp: u64) -> bool {
+        let Some(place) = self.junctions.get_mut(number as usize) else { return false };
+        let first = place.stamp != stamp || !place.visited;
+        *place = JunctionState { stamp, holds: true, visited: true };
         first
     }
 

@@ -29,6 +29,13 @@ impl<T: Clone + Default> Arena<T> {
         number
     }
 
+    /// An arena with an item for each of these, removed ones included, that gives out the same numbers from now on.
+    pub(in crate::set) fn map<U: Clone + Default>(&self, make: impl FnMut(&T) -> U) -> Arena<U> {
+        let mut items = Chunked::default();
+        self.items.iter().map(make).for_each(|item| items.push(item));
+        Arena { items, free: Arc::clone(&self.free) }
+    }
+
     /// Removes an item; a later one may get its number.
     pub(in crate::set) fn take(&mut self, number: u32) -> T {
         Arc::make_mut(&mut self.free).push(number);

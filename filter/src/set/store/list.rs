@@ -72,7 +72,14 @@ impl<T: Copy + Default, const FEW: usize> List<T, FEW> {
 
     /// Removes the first item for which `is` holds, in time linear in the length.
     pub(in crate::set) fn remove(&mut self, is: impl Fn(T) -> bool) {
-        let Some(place) = self.as_slice().iter().position(|&item| is(item)) else { return };
+        self.remove_near(usize::MAX, is);
+    }
+
+    /// As [`remove`](Self::remove), in constant time if the item is at the place `likely`. The last item takes the place of the
+    /// removed one; returns that place.
+    pub(in crate::set) fn remove_near(&mut self, likely: usize, is: impl Fn(T) -> bool) -> Option<usize> {
+        let likely = Some(likely).filter(|&likely| self.as_slice().get(likely).is_some_and(|&item| is(item)));
+        let place = likely.or_else(|| self.as_slice().iter().position(|&item| is(item)))?;
         let last = self.as_slice().len() - 1;
         match self {
             Self::Few { len, items } => {
@@ -80,14 +87,16 @@ impl<T: Copy + Default, const FEW: usize> List<T, FEW> {
                 *len -= 1;
             }
             Self::Many { items, .. } if last <= FEW || last * 4 < items.len() => {
-                let kept = self.as_slice().iter().enumerate().filter(|&(at, _)| at != place);
-                *self = kept.map(|(_, &item)| item).collect();
+                let kept = self.as_slice().iter().enumerate().take(last);
+                let moved = self.as_slice()[last];
+                *self = kept.map(|(at, &item)| if at == place { moved } else { item }).collect();
             }
             Self::Many { len, items } => {
                 Arc::make_mut(items).swap(place, last);
                 *len -= 1;
             }
         }
+        Some(place)
     }
 
     /// Heap memory in bytes.
@@ -121,8 +130,13 @@ mod tests {
         }
         for number in (20..40).chain(0..20).rev() {
             assert!(list.as_slice().contains(&number));
-            list.remove(|other| other == number);
+            // A wrong place does no harm.
+            let (likely, last) = (number as usize / 2, list.as_slice().last().copied());
+            let place = list.remove_near(likely, |other| other == number);
             assert!(!list.as_slice().contains(&number));
+            let moved = place.and_then(|place| list.as_slice().get(place).copied());
+            assert!(moved == last || last == Some(number), "{number}: {moved:?}");
+            assert_eq!(list.remove_near(likely, |other| other == number), None);
         }
         assert!(list.is_empty() && list.bytes() == 0);
     }

@@ -11,6 +11,7 @@ mod deferred;
 mod list;
 mod prefetch;
 mod region;
+mod sorted;
 mod table;
 mod text;
 
@@ -18,5 +19,6 @@ pub(super) use arena::Arena;
 pub(super) use deferred::DeferredTable;
 pub(super) use list::List;
 pub(super) use prefetch::prefetch;
+pub(super) use sorted::Sorted;
 pub(super) use table::Table;
 pub(super) use text::Text;

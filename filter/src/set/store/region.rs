@@ -102,15 +102,15 @@ fn lock() -> MutexGuard<'static, Regions> {
     REGIONS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Requests a large page. Without one, the region consists of small pages, which are only slower.
-#[cfg(target_os = "linux")]
+/// Requests a large page. Without one, the region consists of small pages, which are only slower. Miri does not know the call.
+#[cfg(all(target_os = "linux", not(miri)))]
 fn advise(region: NonNull<u8>) {
     use rustix::mm::{Advice, madvise};
     // SAFETY: this advice does not change the content, and the memory belongs to the region.
     let _ = unsafe { madvise(region.as_ptr().cast(), REGION.size(), Advice::LinuxHugepage) };
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(any(not(target_os = "linux"), miri))]
 fn advise(_: NonNull<u8>) {}
 
 #[cfg(test)]

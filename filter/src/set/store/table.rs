@@ -111,7 +111,9 @@ impl<H: Copy + Default> Table<H> {
 
     /// Moves all entries to a larger table, sequentially. The memory of the old table is released along the way.
     fn grow(&mut self) {
-        self.capacity = SMALLEST.max(self.capacity / 2 * 3);
+        // A small table is moved less often, for little memory.
+        let larger = if self.capacity < LARGE { self.capacity * 2 } else { self.capacity / 2 * 3 };
+        self.capacity = SMALLEST.max(larger);
         let mut next = 0;
         std::mem::take(&mut self.entries).into_each(|entry| {
             if entry.number != 0 {
@@ -124,7 +126,11 @@ impl<H: Copy + Default> Table<H> {
     }
 
     /// An entry to modify. Adds entries at the end up to it.
+    #[inline]
     fn at(&mut self, place: usize) -> &mut Entry<H> {
+        if place < self.entries.len() {
+            return self.entries.get_mut(place).expect("invariant: it is below the length");
+        }
         self.entries.fill_to((place + 1).min(self.capacity), self.capacity);
         if self.entries.len() == place {
             self.entries.push(Entry::default());

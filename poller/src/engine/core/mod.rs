@@ -8,8 +8,9 @@
 //!  submit ─► creating ─► waiting ◄──────────► queued ─► in flight
 //!               │           │  due, but not      │          │
 //!               │ refused   │  admitted yet      │          │ judgement
-//!               ▼           └─────────► saving ◄─┴──────────┘
-//!            removed                      │ outcome stored, then reported
+//!               ▼           └─────────► saving ◄─┴──────────┤ a link to follow
+//!            removed                      │                  └──► linking ─► waiting, once it is stored
+//!                                         │                      │ outcome stored, then reported
 //!                                         ▼
 //!                                      removed
 //! ```
@@ -27,7 +28,7 @@
 mod queries;
 mod transitions;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,12 +45,13 @@ use super::wheel::Wheel;
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind};
 use crate::event::Event;
+use crate::fetch::CookieJar;
 use crate::job::{PollSpec, SpecPool};
-use crate::judge::Judgement;
+use crate::judge::{Judged, Judgement};
 use crate::key::PollKey;
 use crate::limits::Limits;
 use crate::outcome::{Outcome, OutcomeKind};
-use crate::state::{PollState, Span, StepLimits};
+use crate::state::{HoldRequest, PollState, Reach, Span, StepLimits};
 use crate::store::{Creation, StoreError, StoredPoll};
 
 /// The most polls for which memory is reserved in advance: some 100 bytes each.
@@ -72,16 +74,26 @@ pub(crate) struct Core {
     rng: Rng,
     store_retry: RetryOptions,
     effects: Vec<Effect>,
+    /// The URLs that polls follow. Beside the polls, because few follow one.
+    followed: HashMap<PollId, Arc<str>>,
+    /// The specs of requests in flight that were [kept folded](crate::job::KeptSpec). Beside the polls, because few are in flight.
+    unfolded: HashMap<PollId, PollSpec>,
+    /// The cookies of polls that keep them, and have sent a request. Beside the polls for the same reason.
+    cookies: HashMap<PollId, Arc<CookieJar>>,
+    /// The polls that were to ask at once while a request was in flight: its response may be older than what was told.
+    hastened: HashSet<PollId>,
     /// The number of outcomes that are decided but not stored yet.
     unsaved: usize,
     /// The polls that ended while the store reads open polls; see [`adopt`](Self::adopt).
     ended_since_read: Option<HashSet<PollKey>>,
     shutting_down: bool,
+    /// No request begins: see [`pause`](Self::pause).
+    paused: bool,
 }
 
 impl Core {
     pub(crate) fn new(limits: Limits, rng: Rng) -> Self {
-        let admission = AdmissionControl::new(limits.in_flight, limits.per_origin);
+        let admission = AdmissionControl::new(&limits);
         let step_limits = StepLimits {
             history: limits.history,
             hold_back: limits.hold_back,
@@ -99,10 +111,21 @@ impl Core {
             rng,
             store_retry: RetryOptions::default(),
             effects: Vec::new(),
+            followed: HashMap::new(),
+            unfolded: HashMap::new(),
+            cookies: HashMap::new(),
+            hastened: HashSet::new(),
             unsaved: 0,
             ended_since_read: None,
             shutting_down: false,
+            paused: false,
         }
+    }
+
+    /// Has specs kept folded, also where they are few.
+    #[cfg(test)]
+    pub(crate) fn fold_specs(&mut self) {
+        self.specs = SpecPool::folding();
     }
 
     /// Moves the effects since the last call into `effects`, in order, and reuses the memory of `effects` for the next ones.
@@ -115,8 +138,8 @@ impl Core {
 
     /// The earliest time at which [`tick`](Self::tick) may have an effect.
     pub(crate) fn next_wake(&self) -> Option<Timestamp> {
-        // During a shutdown no request begins, so the end of a hold changes nothing.
-        let release = self.admission.next_release().filter(|_| !self.shutting_down);
+        // Without requests, in a shutdown or a pause, the end of a hold changes nothing.
+        let release = self.admission.next_release().filter(|_| !self.shutting_down && !self.paused);
         [self.schedule.next(), release].into_iter().flatten().min()
     }
 
@@ -135,11 +158,11 @@ impl Core {
         let hash = self.key_index.hash(&key);
         if let Some(id) = self.key_index.find(&key, hash, &self.polls) {
             let Some(entry) = self.polls.get_mut(id) else { return };
-            let fields = entry.spec.differences(&spec);
+            let fields = entry.spec.apart().differences(&spec);
             if !fields.is_empty() {
                 return self.answer(ticket, Err(Kind::Conflict { key, fields }.into()));
             }
-            let deadline = entry.state.deadline(&entry.spec);
+            let deadline = entry.deadline();
             return match &mut entry.phase {
                 Phase::Creating(_, joined) => joined.get_or_insert_default().tickets.push(ticket),
                 _ => self.answer(ticket, Ok(Submitted::Open { id, joined: true, deadline })),
@@ -149,46 +172,140 @@ impl Core {
         if self.polls.len() >= limit {
             return self.answer(ticket, Err(Kind::Full { limit }.into()));
         }
-        let poll = StoredPoll::new(key, self.specs.share(spec), now);
-        let id = self.insert(&poll, hash, PollState::new(now), Phase::Creating(ticket, None));
+        let (spec, kept) = self.specs.share(spec);
+        let poll = StoredPoll::new(key, spec.clone(), now);
+        let poll = if self.limits.spread { poll.spread() } else { poll };
+        let id =
+            self.insert(&poll, (&spec, kept), hash, PollState::new(&poll), Phase::Creating(ticket, None));
         self.effects.push(Effect::Create { id, poll });
     }
 
     /// Handles the reply of the store to [`Effect::Create`].
-    pub(crate) fn created(&mut self, id: PollId, result: Result<Creation, StoreError>, now: Timestamp) {
-        let Some(entry) = self.polls.get_mut(id) else { return };
-        let Phase::Creating(first, joined) = &mut entry.phase else { return };
+    ///
+    /// With `elsewhere`, another process runs the poll if it is open. Returns its key then, if a caller has cancelled it.
+    pub(crate) fn created(
+        &mut self,
+        id: PollId,
+        result: Result<Creation, StoreError>,
+        elsewhere: bool,
+        now: Timestamp,
+    ) -> Option<PollKey> {
+        let entry = self.polls.get_mut(id)?;
+        let Phase::Creating(first, joined) = &mut entry.phase else { return None };
         let (first, joined) = (*first, joined.take());
         let cancelled = joined.as_ref().is_some_and(|joined| joined.cancelled);
-        let tickets = iter::once(first).chain(joined.into_iter().flat_map(|joined| joined.tickets));
-        let deadline = entry.state.deadline(&entry.spec);
+        let (joined_tickets, found) = joined.map(|joined| (joined.tickets, joined.found)).unwrap_or_default();
+        let result = match (result, found) {
+            (Err(_), Some(found)) => Ok(Creation::Exists(found)),
+            (result, _) => result,
+        };
+        let tickets = iter::once(first).chain(joined_tickets);
+        let deadline = entry.deadline();
         let answer = match result {
+            Ok(Creation::Created) if elsewhere => {
+                let key = entry.key.clone();
+                self.remove(id, now);
+                for (position, ticket) in tickets.enumerate() {
+                    self.answer(ticket, Ok(Submitted::Elsewhere { joined: position > 0, deadline }));
+                }
+                return cancelled.then_some(key);
+            }
             Ok(Creation::Created) => {
                 for (position, ticket) in tickets.enumerate() {
                     self.answer(ticket, Ok(Submitted::Open { id, joined: position > 0, deadline }));
                 }
-                return self.start(id, cancelled, now);
+                self.start(id, cancelled, now);
+                return None;
             }
-            Ok(Creation::Exists(present)) => match (entry.spec.differences(&present.spec), present.outcome) {
-                (fields, _) if !fields.is_empty() => Err(Kind::Conflict { key: present.key, fields }.into()),
-                (_, Some(outcome)) => {
-                    Ok(Submitted::Finished { outcome, deadline: present.created_at + present.spec.timeout() })
-                }
-                // An earlier process left it open, or another process created it and this one has not read it yet.
-                (_, None) => {
-                    entry.state = PollState::resumed(&entry.spec, present.created_at, present.restarts, now);
-                    let deadline = entry.state.deadline(&entry.spec);
-                    for ticket in tickets {
-                        self.answer(ticket, Ok(Submitted::Open { id, joined: true, deadline }));
+            Ok(Creation::Exists(present)) => {
+                match (entry.spec.apart().differences(&present.spec), present.outcome.clone()) {
+                    (fields, _) if !fields.is_empty() => {
+                        Err(Kind::Conflict { key: present.key, fields }.into())
                     }
-                    return self.start(id, cancelled, now);
+                    (_, Some(outcome)) => Ok(Submitted::Finished {
+                        outcome,
+                        deadline: present.created_at + present.spec.timeout(),
+                    }),
+                    (_, None) if elsewhere => {
+                        self.remove(id, now);
+                        let deadline = present.deadline();
+                        for ticket in tickets {
+                            self.answer(ticket, Ok(Submitted::Elsewhere { joined: true, deadline }));
+                        }
+                        return cancelled.then_some(present.key);
+                    }
+                    // An earlier process left it open, or another process created it and this one has not read it yet.
+                    (_, None) => {
+                        entry.state = PollState::resumed(&present, now);
+                        let deadline = entry.deadline();
+                        for ticket in tickets {
+                            self.answer(ticket, Ok(Submitted::Open { id, joined: true, deadline }));
+                        }
+                        self.followed.extend(present.followed.map(|url| (id, url)));
+                        self.start(id, cancelled, now);
+                        return None;
+                    }
                 }
-            },
+            }
             Err(error) => Err(Error::from(error)),
         };
         self.remove(id, now);
         for ticket in tickets {
             self.answer(ticket, answer.clone());
+        }
+        None
+    }
+
+    /// Drops a poll that another process runs from now on, in whatever phase it is; a request in flight is aborted. A poll
+    /// whose creation is being stored stays until the store has replied. Returns whether it was dropped.
+    pub(crate) fn release(&mut self, id: PollId, now: Timestamp) -> bool {
+        let Some(entry) = self.polls.get(id) else { return false };
+        let is_scheduled = match &entry.phase {
+            Phase::Creating(..) => return false,
+            Phase::InFlight { .. } => {
+                self.admission.end(entry.queue);
+                self.effects.push(Effect::Abort { id });
+                false
+            }
+            Phase::Waiting { .. } | Phase::Queued { .. } | Phase::Linking(_) => true,
+            Phase::Saving(unsaved) => unsaved.retry_at.is_some(),
+        };
+        self.remove(id, now);
+        if is_scheduled {
+            self.mark_stale();
+        }
+        true
+    }
+
+    /// Pauses or resumes the sending of requests. While paused, due polls wait in their queues and still end at their
+    /// deadlines. A store that lets requests begin again is back, so what it failed to save is saved at once.
+    pub(crate) fn pause(&mut self, paused: bool, now: Timestamp) {
+        if std::mem::replace(&mut self.paused, paused) && !paused {
+            self.save_again(now);
+            self.dispatch(now);
+        }
+    }
+
+    /// Has outcomes and links whose saving failed saved again now, whatever their backoff.
+    fn save_again(&mut self, now: Timestamp) {
+        if self.shutting_down {
+            return;
+        }
+        let mut waiting = Vec::new();
+        for (id, entry) in &mut self.polls {
+            let retry_at = match &mut entry.phase {
+                Phase::Saving(unsaved) => &mut unsaved.retry_at,
+                Phase::Linking(link) => &mut link.retry_at,
+                _ => continue,
+            };
+            if retry_at.is_some_and(|at| at > now) {
+                *retry_at = Some(now);
+                waiting.push(id);
+            }
+        }
+        for id in waiting {
+            self.mark_stale();
+            self.schedule.insert(now, id);
         }
     }
 
@@ -215,12 +332,17 @@ impl Core {
                 continue;
             }
             let hash = self.key_index.hash(&poll.key);
-            if self.key_index.find(&poll.key, hash, &self.polls).is_none() {
-                poll.spec = self.specs.share(poll.spec);
-                let state = PollState::resumed(&poll.spec, poll.created_at, poll.restarts, now);
-                let id = self.insert(&poll, hash, state, Phase::Queued { since: now });
-                self.advance(id, now);
+            if let Some(known) = self.key_index.find(&poll.key, hash, &self.polls) {
+                if let Some(Entry { phase: Phase::Creating(_, joined), .. }) = self.polls.get_mut(known) {
+                    joined.get_or_insert_default().found = Some(Box::new(poll));
+                }
+                continue;
             }
+            let (spec, kept) = self.specs.share(poll.spec);
+            poll.spec = spec.clone();
+            let state = PollState::resumed(&poll, now);
+            let id = self.insert(&poll, (&spec, kept), hash, state, Phase::Queued { since: now });
+            self.advance(id, now);
         }
         doubtful
     }
@@ -239,49 +361,85 @@ impl Core {
     pub(crate) fn attempted(
         &mut self,
         id: PollId,
-        mut judgement: Judgement,
+        judged: impl Into<Judged>,
         ended: Timestamp,
         now: Timestamp,
     ) {
         let Some(entry) = self.polls.get_mut(id) else { return };
         let Phase::InFlight { began } = entry.phase else { return };
-        if let Judgement::Unmatched(unmatched) = &mut judgement
+        let mut judged = judged.into();
+        let link = match &mut judged.judgement {
+            Judgement::Unmatched(unmatched) => unmatched.link.take(),
+            _ => None,
+        };
+        if let Judgement::Unmatched(unmatched) = &mut judged.judgement
             && !entry.state.last().is_some_and(|last| Arc::ptr_eq(last, &unmatched.response))
         {
             unmatched.response = self.interner.share(Arc::clone(&unmatched.response));
         }
         let queue = entry.queue;
         let span = Span { began, ended };
-        let step = entry.state.settle(&entry.spec, judgement, span, &mut self.rng, &self.step_limits);
+        let unfolded = if self.unfolded.is_empty() { None } else { self.unfolded.remove(&id) };
+        let spec = unfolded.unwrap_or_else(|| entry.spec.apart());
+        let step = entry.state.settle(&spec, judged, span, &mut self.rng, &self.step_limits);
         self.admission.end(queue);
         let number = entry.state.attempt();
         self.effects.push(Effect::Attempted { id, number, record: step.record });
-        let held = step
-            .hold
-            .filter(|until| self.admission.hold(queue, Hold { until: *until, by: entry.key.clone() }));
-        self.effects.extend(held.map(|until| Effect::Held { queue, until, by: id }));
+        let held = step.hold.filter(|HoldRequest { until, reach }| {
+            self.admission.hold(queue, *reach, Hold { until: *until, by: entry.key.clone() })
+        });
+        self.effects.extend(held.map(|HoldRequest { until, reach }| Effect::Held {
+            queue,
+            reach,
+            until,
+            by: id,
+        }));
         match step.outcome {
             Some(kind) => self.end(id, kind, ended),
-            None => self.advance(id, now),
+            None => match link.filter(|link| self.followed.get(&id) != Some(link)) {
+                Some(link) => self.save_link(id, link),
+                None => {
+                    if self.hastened.remove(&id)
+                        && let Some(entry) = self.polls.get_mut(id)
+                    {
+                        entry.state.hasten(entry.spec.outline(), now);
+                    }
+                    self.advance(id, now);
+                }
+            },
         }
         if held.is_none()
-            && let Some(event) = self.held_in(queue, id)
+            && let Some(event) = self.held_in(queue, Reach::Scope, id)
         {
             self.effects.push(Effect::Notify { id, event });
         }
         self.dispatch(now);
     }
 
+    /// Has a poll ask as soon as it may, because a caller says that there is something new. The grid of its later requests stays.
+    pub(crate) fn hasten(&mut self, id: PollId, now: Timestamp) {
+        let Some(entry) = self.polls.get_mut(id) else { return };
+        match entry.phase {
+            Phase::InFlight { .. } => drop(self.hastened.insert(id)),
+            Phase::Waiting { .. } if !self.shutting_down && entry.state.hasten(entry.spec.outline(), now) => {
+                self.mark_stale();
+                self.advance(id, now);
+            }
+            // It asks soon, or has nothing more to ask.
+            _ => {}
+        }
+    }
+
     /// Ends a poll as cancelled, unless its outcome is decided or its deadline has passed.
     pub(crate) fn cancel(&mut self, id: PollId, now: Timestamp) {
         let Some(entry) = self.polls.get_mut(id) else { return };
         // At the deadline the poll has timed out, even if `tick` has not reached it yet.
-        let over = now >= entry.state.deadline(&entry.spec);
+        let over = now >= entry.closes();
         match &mut entry.phase {
             Phase::Creating(_, joined) => joined.get_or_insert_default().cancelled = true,
             Phase::Saving(_) => {}
             _ if over => {}
-            Phase::Waiting { .. } | Phase::Queued { .. } => {
+            Phase::Waiting { .. } | Phase::Queued { .. } | Phase::Linking(_) => {
                 self.end(id, OutcomeKind::Cancelled, now);
                 self.mark_stale();
             }
@@ -291,6 +449,26 @@ impl Core {
                 self.end(id, OutcomeKind::Cancelled, now);
                 self.dispatch(now);
             }
+        }
+    }
+
+    /// Handles the reply of the store to [`Effect::SaveLink`].
+    pub(crate) fn link_saved(&mut self, id: PollId, result: Result<(), StoreError>, now: Timestamp) {
+        let Some(entry) = self.polls.get_mut(id) else { return };
+        let closes = entry.closes();
+        // The poll may have ended meanwhile.
+        let Phase::Linking(link) = &mut entry.phase else { return };
+        if result.is_ok() {
+            self.followed.insert(id, Arc::clone(&link.url));
+            self.mark_stale();
+            return self.advance(id, now);
+        }
+        link.failures = link.failures.saturating_add(1);
+        let at = (now + self.store_retry.delay(link.failures, &mut self.rng)).min(closes);
+        link.retry_at = Some(at);
+        self.mark_stale();
+        if !self.shutting_down {
+            self.schedule.insert(at, id);
         }
     }
 
@@ -376,6 +554,49 @@ mod tests {
     }
 
     #[test]
+    fn a_poll_of_another_process_runs_although_the_creation_of_the_same_here_fails() {
+        let mut core = Core::new(Limits::default(), Rng::seeded(1));
+        let spec = PollSpec::parse(r#"{"url": "https://example.com"}"#).unwrap();
+        core.submit(Ticket(1), PollKey::new("", "a"), spec, NOW);
+        let Some(Effect::Create { id, poll }) = effects(&mut core).pop() else {
+            panic!("a poll is stored first")
+        };
+        core.begin_read();
+        assert!(core.adopt(vec![poll], NOW).is_empty());
+        core.end_read();
+        assert!(effects(&mut core).is_empty(), "the creation is under way");
+        core.created(id, Err(StoreError::new("the disk is full")), false, NOW);
+        let effects = effects(&mut core);
+        let joined = |effect: &Effect| {
+            matches!(effect, Effect::Answer { answer: Ok(Submitted::Open { joined: true, .. }), .. })
+        };
+        assert!(effects.iter().any(joined), "{effects:?}");
+        assert!(effects.iter().any(|effect| matches!(effect, Effect::StartRequest(_))), "{effects:?}");
+    }
+
+    #[test]
+    fn an_outcome_is_saved_again_at_once_when_the_pause_ends() {
+        let mut core = Core::new(Limits::default(), Rng::seeded(1));
+        let spec = PollSpec::parse(r#"{"url": "https://example.com"}"#).unwrap();
+        core.submit(Ticket(1), PollKey::new("", "a"), spec, NOW);
+        let Some(Effect::Create { id, .. }) = effects(&mut core).pop() else {
+            panic!("a poll is stored first")
+        };
+        core.created(id, Ok(Creation::Created), false, NOW);
+        let response = RecordedResponse::from(Response::new(200, http::HeaderMap::new(), ""));
+        core.attempted(id, Judgement::Matched { response }, NOW, NOW);
+        core.pause(true, NOW);
+        core.outcome_saved(id, Err(StoreError::new("the database is away")), NOW);
+        effects(&mut core);
+        let later = NOW + Duration::from_millis(1);
+        core.tick(later);
+        assert!(effects(&mut core).is_empty(), "it backs off");
+        core.pause(false, later);
+        core.tick(later);
+        assert!(matches!(effects(&mut core)[..], [Effect::SaveOutcome { .. }]));
+    }
+
+    #[test]
     fn a_stale_read_of_the_store_does_not_reopen_an_ended_poll() {
         let mut core = Core::new(Limits::default(), Rng::seeded(1));
         let spec = PollSpec::parse(r#"{"url": "https://example.com"}"#).unwrap();
@@ -383,7 +604,7 @@ mod tests {
         let Some(Effect::Create { id, poll }) = effects(&mut core).pop() else {
             panic!("a poll is stored first")
         };
-        core.created(id, Ok(Creation::Created), NOW);
+        core.created(id, Ok(Creation::Created), false, NOW);
         core.begin_read();
         let response = RecordedResponse::from(Response::new(200, http::HeaderMap::new(), ""));
         core.attempted(id, Judgement::Matched { response }, NOW, NOW);

@@ -6,8 +6,10 @@ use super::Core;
 use crate::clock::Timestamp;
 use crate::event::{Event, HoldSource, PollerEvent};
 use crate::key::PollKey;
+use crate::open_poll::OpenPoll;
 use crate::outcome::Attempt;
 use crate::shutdown::{self, LeftOpen, Stopped};
+use crate::state::Reach;
 
 impl Core {
     /// The number of polls without a stored outcome.
@@ -17,6 +19,26 @@ impl Core {
 
     pub(crate) const fn in_flight(&self) -> usize {
         self.admission.in_flight()
+    }
+
+    /// The number of due polls that wait for a cap or the end of a hold.
+    pub(crate) const fn queued(&self) -> usize {
+        self.admission.waiting()
+    }
+
+    /// Since when the oldest due poll has been waiting, those that are held back aside. Takes time linear in the number of
+    /// queues, and none if no poll waits.
+    pub(crate) fn oldest_due(&self, now: Timestamp) -> Option<Timestamp> {
+        let since = |id: &PollId| match self.polls.get(*id)?.phase {
+            Phase::Queued { since } => Some(since),
+            _ => None,
+        };
+        self.admission.unheld(now).filter_map(|mut waiting| waiting.find_map(since)).min()
+    }
+
+    /// Whether all requests in flight are in use while due polls wait.
+    pub(crate) fn is_saturated(&self) -> bool {
+        self.admission.is_saturated()
     }
 
     /// The number of outcomes that are decided but not stored yet.
@@ -32,37 +54,68 @@ impl Core {
     /// The key of an open poll and its last attempts, oldest first.
     pub(crate) fn attempts(&self, id: PollId) -> Option<(PollKey, Vec<Attempt>)> {
         let entry = self.polls.get(id)?;
-        let attempts = entry.state.history(&entry.spec, entry.is_in_flight());
+        let attempts = entry.state.history(entry.outline(), entry.is_in_flight());
         Some((entry.key.clone(), attempts.collect()))
+    }
+
+    /// An open poll as it is now.
+    pub(crate) fn look(&self, id: PollId) -> Option<OpenPoll> {
+        let entry = self.polls.get(id)?;
+        let (requesting, saving) = match entry.phase {
+            Phase::InFlight { began } => (Some((entry.state.attempt(), began)), false),
+            Phase::Saving(_) => (None, true),
+            _ => (None, false),
+        };
+        let held = match self.held_back_by(entry) {
+            Some(Event::HeldBack { until, .. }) => Some(until),
+            _ => None,
+        };
+        let due = entry.state.due().filter(|_| requesting.is_none() && !saving);
+        Some(OpenPoll {
+            attempts: entry.state.history(entry.outline(), entry.is_in_flight()).collect(),
+            next: due.map(|due| held.map_or(due, |held| held.max(due))),
+            requesting,
+            held_until: held,
+            last: entry.state.last().map(|last| &last.response).filter(|last| !last.echoes()).cloned(),
+        })
     }
 
     /// The events with which a new watcher of an open poll begins: the recorded attempts, oldest first, the request in
     /// flight, the hold in force.
     pub(crate) fn missed(&self, id: PollId) -> Vec<Event> {
         let Some(entry) = self.polls.get(id) else { return Vec::new() };
-        let attempts = entry.state.history(&entry.spec, entry.is_in_flight());
+        let attempts = entry.state.history(entry.outline(), entry.is_in_flight());
         let mut events: Vec<Event> = attempts.map(Event::Attempted).collect();
         if let Phase::InFlight { began } = entry.phase {
             events.push(Event::Requesting { attempt: entry.state.attempt(), at: began });
         }
-        events.extend(self.held_in(entry.queue, id));
+        events.extend(self.held_back_by(entry));
         events
     }
 
-    /// The event that the hold on this queue delays the next request of the poll, if it does.
-    pub(crate) fn held_in(&self, queue: QueueId, id: PollId) -> Option<Event> {
-        let hold = self.admission.held(queue)?;
-        let entry = self.polls.get(id).filter(|entry| entry.queue == queue)?;
+    /// The event that a hold on its queue delays the next request of the poll, if one does.
+    fn held_back_by(&self, entry: &Entry) -> Option<Event> {
+        let hold = self.admission.held(entry.queue)?;
         let waits = matches!(entry.phase, Phase::Waiting { .. } | Phase::Queued { .. });
-        let deadline = entry.state.deadline(&entry.spec);
-        entry.state.due().filter(|due| waits && *due < hold.until && *due < deadline)?;
+        let closes = entry.closes();
+        entry.state.due().filter(|due| waits && *due < hold.until && *due < closes)?;
         let by = if hold.by == entry.key { HoldSource::Own } else { HoldSource::Neighbour(hold.by.clone()) };
         Some(Event::HeldBack { until: hold.until, by })
     }
 
-    /// The polls whose next request the hold on this queue delays.
-    pub(crate) fn all_held_in(&self, queue: QueueId) -> impl Iterator<Item = (&PollKey, Event)> {
-        self.polls.iter().filter_map(move |(id, entry)| Some((&entry.key, self.held_in(queue, id)?)))
+    /// The same for a poll that a hold with this reach on this queue may delay.
+    pub(crate) fn held_in(&self, queue: QueueId, reach: Reach, id: PollId) -> Option<Event> {
+        let entry = self.polls.get(id).filter(|entry| self.admission.reaches(queue, reach, entry.queue))?;
+        self.held_back_by(entry)
+    }
+
+    /// The polls whose next request such a hold delays.
+    pub(crate) fn all_held_in(
+        &self,
+        queue: QueueId,
+        reach: Reach,
+    ) -> impl Iterator<Item = (&PollKey, Event)> {
+        self.polls.iter().filter_map(move |(id, entry)| Some((&entry.key, self.held_in(queue, reach, id)?)))
     }
 
     /// The event that a poll is open, for subscribers.
@@ -83,7 +136,12 @@ impl Core {
 
     /// The deadline of an open poll.
     pub(crate) fn deadline(&self, id: PollId) -> Option<Timestamp> {
-        self.polls.get(id).map(|entry| entry.state.deadline(&entry.spec))
+        self.polls.get(id).map(Entry::deadline)
+    }
+
+    /// Whether the outcome of a poll is decided, and is being saved.
+    pub(crate) fn is_decided(&self, id: PollId) -> bool {
+        self.polls.get(id).is_some_and(|entry| matches!(entry.phase, Phase::Saving(_)))
     }
 
     /// Whether the poll is open.
@@ -98,22 +156,23 @@ impl Core {
 
     /// The open polls with the earliest deadlines, for the shutdown report.
     pub(crate) fn left_open(&self) -> Vec<LeftOpen> {
-        let deadline = |entry: &Entry| entry.state.deadline(&entry.spec);
         let stopped = |entry: &Entry| match entry.phase {
             Phase::InFlight { .. } => Stopped::InFlight,
             Phase::Saving(_) => Stopped::Saving,
-            Phase::Creating(..) | Phase::Waiting { .. } | Phase::Queued { .. } => Stopped::Before,
+            Phase::Creating(..) | Phase::Waiting { .. } | Phase::Queued { .. } | Phase::Linking(_) => {
+                Stopped::Before
+            }
         };
-        shutdown::first(self.polls.values().map(|entry| (deadline(entry), &entry.key, stopped(entry))))
+        shutdown::first(self.polls.values().map(|entry| (entry.deadline(), &entry.key, stopped(entry))))
     }
 }
 
 fn opened(entry: &Entry) -> PollerEvent {
     PollerEvent::Opened {
         key: entry.key.clone(),
-        spec: entry.spec.clone(),
+        spec: entry.spec.apart(),
         started_at: entry.state.start(),
-        deadline: entry.state.deadline(&entry.spec),
+        deadline: entry.deadline(),
         restarts: entry.state.restarts(),
     }
 }

@@ -5,11 +5,12 @@
 use std::sync::Arc;
 
 use super::super::effect::{Effect, Punctuality, StartRequest};
-use super::super::entry::{Entry, Phase, PollId, UnsavedOutcome};
+use super::super::entry::{Entry, Phase, PollId, UnsavedLink, UnsavedOutcome};
 use super::super::key_index::KeyHash;
 use super::Core;
 use crate::clock::Timestamp;
 use crate::event::Event;
+use crate::job::{KeptSpec, PollSpec};
 use crate::outcome::OutcomeKind;
 use crate::state::{PollState, Wake};
 use crate::store::StoredPoll;
@@ -18,13 +19,15 @@ impl Core {
     pub(super) fn insert(
         &mut self,
         poll: &StoredPoll,
+        (spec, kept): (&PollSpec, KeptSpec),
         hash: KeyHash,
         state: PollState,
         phase: Phase,
     ) -> PollId {
-        let queue = self.admission.join(&poll.spec);
-        let (key, spec) = (poll.key.clone(), poll.spec.clone());
-        let id = self.polls.insert(Entry { key, spec, state, phase, queue });
+        let queue = self.admission.join(spec, poll.key.scope());
+        let key = poll.key.clone();
+        let id = self.polls.insert(Entry { key, spec: kept, state, phase, queue });
+        self.note_followed(id, poll);
         self.key_index.insert(id, hash, &self.polls);
         id
     }
@@ -32,10 +35,52 @@ impl Core {
     pub(super) fn remove(&mut self, id: PollId, now: Timestamp) {
         let Some(entry) = self.polls.remove(id) else { return };
         self.key_index.remove(id, &entry.key);
+        self.unfolded.remove(&id);
+        self.followed.remove(&id);
+        self.cookies.remove(&id);
+        self.hastened.remove(&id);
         if matches!(entry.phase, Phase::Saving(_)) {
             self.unsaved -= 1;
         }
         self.admission.leave(entry.queue, now);
+    }
+
+    /// Notes the URL that a stored poll follows.
+    pub(super) fn note_followed(&mut self, id: PollId, poll: &StoredPoll) {
+        if let Some(url) = &poll.followed {
+            self.followed.insert(id, Arc::clone(url));
+        }
+    }
+
+    /// Has the URL stored that a poll asks from now on; only then is it asked.
+    pub(super) fn save_link(&mut self, id: PollId, url: Arc<str>) {
+        let Some(entry) = self.polls.get_mut(id) else { return };
+        let closes = entry.closes();
+        let key = entry.key.clone();
+        entry.phase =
+            Phase::Linking(Box::new(UnsavedLink { url: Arc::clone(&url), failures: 0, retry_at: None }));
+        if !self.shutting_down {
+            self.schedule.insert(closes, id);
+        }
+        self.effects.push(Effect::SaveLink { id, key, url });
+    }
+
+    /// Handles an entry of the schedule of a poll whose link is not stored yet.
+    fn fire_linking(&mut self, id: PollId, now: Timestamp) {
+        let Some(entry) = self.polls.get_mut(id) else { return };
+        entry.state.notice(entry.spec.outline(), now);
+        let closes = entry.closes();
+        let Phase::Linking(link) = &mut entry.phase else { return };
+        if now >= closes {
+            let kind = entry.time_is_over();
+            return self.end(id, kind, now);
+        }
+        let again = link.retry_at.take().is_some();
+        let (key, url) = (entry.key.clone(), Arc::clone(&link.url));
+        self.schedule.insert(closes, id);
+        if again {
+            self.effects.push(Effect::SaveLink { id, key, url });
+        }
     }
 
     /// Starts a poll whose creation is stored.
@@ -65,6 +110,8 @@ impl Core {
             unsaved.retry_at = None;
             let (key, outcome) = (entry.key.clone(), Arc::clone(&unsaved.outcome));
             self.effects.push(Effect::SaveOutcome { id, key, outcome });
+        } else if let Phase::Linking(_) = entry.phase {
+            self.fire_linking(id, now);
         } else {
             self.advance(id, now);
         }
@@ -74,7 +121,8 @@ impl Core {
     /// shutdown it waits; the next process continues it.
     pub(super) fn advance(&mut self, id: PollId, now: Timestamp) {
         let Some(entry) = self.polls.get_mut(id) else { return };
-        let until = entry.state.wake_at(&entry.spec);
+        entry.state.notice(entry.spec.outline(), now);
+        let until = entry.state.wake_at(entry.outline());
         if self.shutting_down || until > now {
             entry.phase = Phase::Waiting { until };
             if !self.shutting_down {
@@ -82,17 +130,18 @@ impl Core {
             }
             return;
         }
-        if self.admission.admits(entry.queue, now) && self.send(id, now, now) {
+        if !self.paused && self.admission.admits(entry.queue, now) && self.send(id, now, now) {
             return;
         }
         let Some(entry) = self.polls.get_mut(id) else { return };
-        let deadline = entry.state.deadline(&entry.spec);
+        let closes = entry.closes();
         entry.phase = Phase::Queued { since: now };
-        if now < deadline {
-            self.schedule.insert(deadline, id);
+        if now < closes {
+            self.schedule.insert(closes, id);
             self.admission.enqueue(entry.queue, id, now);
             self.dispatch(now);
-        } else if let Wake::End(kind) = entry.state.wake(&entry.spec, now) {
+        } else {
+            let kind = entry.time_is_over();
             self.end(id, kind, now);
         }
     }
@@ -100,6 +149,7 @@ impl Core {
     /// Sends queued requests as far as the caps allow.
     pub(super) fn dispatch(&mut self, now: Timestamp) {
         while !self.shutting_down
+            && !self.paused
             && let Some((queue, id)) = self.admission.next(now)
         {
             // The poll may have been cancelled or have ended while it was queued.
@@ -115,23 +165,31 @@ impl Core {
         }
     }
 
-    /// Sends the request of a poll that was found due at `since`. Returns false at or after its deadline.
+    /// Sends the request of a poll that was found due at `since`. Returns false at or after the time from which no request of
+    /// it begins.
     fn send(&mut self, id: PollId, since: Timestamp, now: Timestamp) -> bool {
         let Some(entry) = self.polls.get_mut(id) else { return false };
-        if now >= entry.state.deadline(&entry.spec) {
+        if now >= entry.closes() {
             return false;
         }
-        let Wake::Begin(begin) = entry.state.wake(&entry.spec, now) else { return false };
+        let Wake::Begin(begin) = entry.state.wake(entry.spec.outline(), now) else { return false };
         entry.phase = Phase::InFlight { began: now };
         self.admission.begin(entry.queue);
         let number = begin.attempt;
         let lateness = (number > 1).then(|| since.since(begin.due));
         let punctuality = Punctuality { lateness, held: now.since(since) };
         self.effects.push(Effect::Notify { id, event: Event::Requesting { attempt: number, at: now } });
-        let (spec, last) = (entry.spec.clone(), entry.state.last().cloned());
+        let (spec, last) = (entry.spec.apart(), entry.state.last().cloned());
+        if spec.is_folded() {
+            // What the worker reads of it is needed again when the attempt has ended.
+            self.unfolded.insert(id, spec.clone());
+        }
+        let cookies = spec.outline().cookies.then(|| Arc::clone(self.cookies.entry(id).or_default()));
         self.effects.push(Effect::StartRequest(StartRequest {
             id,
             spec,
+            followed: self.followed.get(&id).cloned(),
+            cookies,
             number,
             punctuality,
             cut: begin.cut,
@@ -144,7 +202,7 @@ impl Core {
     pub(super) fn end(&mut self, id: PollId, kind: OutcomeKind, now: Timestamp) {
         let Some(entry) = self.polls.get_mut(id) else { return };
         let abandoned = entry.is_in_flight() && matches!(kind, OutcomeKind::Cancelled);
-        let outcome = Arc::new(entry.state.outcome(&entry.spec, kind, abandoned, now));
+        let outcome = Arc::new(entry.state.outcome(entry.outline(), kind, abandoned, now));
         let unsaved = UnsavedOutcome { outcome: Arc::clone(&outcome), failures: 0, retry_at: None };
         entry.phase = Phase::Saving(Box::new(unsaved));
         self.unsaved += 1;

@@ -50,6 +50,14 @@ const FULL_BATCH: usize = 1024;
 const READ_RETRY: Duration = Duration::from_millis(500);
 
 impl Driver {
+    /// Moves the start of a poll that another process has created; with a clock of its own, the store has the times of all
+    /// processes right.
+    fn place(&self, poll: &mut StoredPoll, now: Timestamp) {
+        if !self.shares_clock {
+            self.clocks.place(poll, now);
+        }
+    }
+
     /// Handles the reply to a call of [`with_store`](Self::with_store).
     pub(super) fn stored(&mut self, reply: StoreReply, recovered: bool, now: Timestamp) {
         self.store_calls -= 1;
@@ -58,13 +66,21 @@ impl Driver {
             self.subscribers.send(|| PollerEvent::StoreRecovered { operation });
         } else if let Some(error) = reply.error() {
             self.subscribers.send(|| PollerEvent::StoreFailed { operation, error: error.clone() });
+            if error.is_unusable() {
+                self.stop_at_once(now);
+            }
         }
         match reply {
             StoreReply::Loaded(result) => self.loaded(result, now),
             StoreReply::Changed(result) => {
                 let more = result.as_ref().is_ok_and(|changes| !changes.open.last);
                 // A failed read is repeated in the next period; the store keeps the changes until then.
-                if let (Ok(changes), None) = (result, &self.closing) {
+                if let (Ok(mut changes), None) = (result, &self.closing) {
+                    self.release(&changes.released, now);
+                    changes.open.polls.iter_mut().for_each(|poll| self.place(poll, now));
+                    if !more {
+                        self.clocks.end_read();
+                    }
                     self.adopt(changes.open, now);
                     for key in changes.cancelling {
                         if let Some(id) = self.core.find(&key) {
@@ -80,10 +96,16 @@ impl Driver {
                 }
             }
             StoreReply::Purged(result) => self.maintenance.purged(result.unwrap_or(0), now),
+            // A caller that waits for the outcome asks the store for it.
+            StoreReply::CancelRequested(_) => {}
             // Unwritten attempts are written with the next ones, or with the outcome.
             StoreReply::Noted(_) => {}
-            StoreReply::Reread(result) => {
-                if let (Ok(Some(poll)), None) = (result, &self.closing) {
+            // It is read again with the next look.
+            StoreReply::Reread(key, Err(_)) => self.doubtful.push(key),
+            StoreReply::Reread(_, result) => {
+                if let (Ok(Some(poll)), None) = (result, &self.closing)
+                    && self.deps.store.runs(&poll.key)
+                {
                     self.adopt(OpenPolls::all(vec![poll]), now);
                 }
             }
@@ -91,15 +113,25 @@ impl Driver {
                 self.creates.calls -= 1;
                 // First of all, so that the store works while the results are handled.
                 self.create();
-                for (id, result) in results {
-                    if let Ok(Creation::Created) = result {
-                        self.deps.observer.created();
-                        trace::created(self.core.key(id), self.core.deadline(id));
+                for (id, mut result) in results {
+                    match &mut result {
+                        Ok(Creation::Created) => {
+                            self.deps.observer.created();
+                            trace::created(self.core.key(id), self.core.deadline(id));
+                        }
+                        // Another process has stored it since the last look.
+                        Ok(Creation::Exists(present)) => self.place(present, now),
+                        Err(_) => {}
                     }
-                    self.core.created(id, result, now);
-                    self.report_opened(id);
+                    let elsewhere =
+                        self.core.key(id).is_some_and(|key| result.is_ok() && !self.deps.store.runs(key));
+                    match self.core.created(id, result, elsewhere, now) {
+                        Some(key) => self.cancel_elsewhere(key),
+                        None => self.report_opened(id),
+                    }
                 }
             }
+            StoreReply::LinkSaved(id, result) => self.core.link_saved(id, result, now),
             StoreReply::OutcomeSaved(id, result) => {
                 if let Ok(outcome) = &result {
                     self.deps.observer.finished(outcome);
@@ -133,7 +165,15 @@ impl Driver {
         if self.loading.is_some() {
             return self.load();
         }
+        for key in std::mem::take(&mut self.doubtful) {
+            self.reread(key);
+        }
+        let now = self.deps.clock.now();
+        let lag = self.core.oldest_due(now).map_or(Duration::ZERO, |since| now.since(since));
+        // A panic of the store must not end the driver.
+        let _ = catch_panic_now(|| self.deps.store.note_lag(lag));
         self.core.begin_read();
+        self.clocks.begin_read(now);
         self.with_store(|store| async move { store.changes().await }, StoreReply::Changed);
     }
 
@@ -146,7 +186,8 @@ impl Driver {
         let Some(loading) = self.loading.as_mut().filter(|_| self.closing.is_none()) else { return };
         match result {
             Ok(open) => {
-                loading.left = loading.left.saturating_sub(open.polls.len() + open.unreadable.len());
+                loading.left =
+                    loading.left.saturating_sub(open.polls.len() + open.unreadable.len() + open.sealed.len());
                 let last = open.last;
                 if !last {
                     // The next batch is read while this one is adopted.
@@ -155,6 +196,7 @@ impl Driver {
                 self.adopt(open, now);
                 if last {
                     self.core.end_read();
+                    self.clocks.end_read();
                     self.schedule_changes();
                     for (key, answer) in self.loading.take().map(|loading| loading.finds).unwrap_or_default()
                     {
@@ -164,6 +206,28 @@ impl Driver {
             }
             Err(_) => self.next_read = Some(now + READ_RETRY),
         }
+    }
+
+    /// Drops polls that another process runs from now on. Callers that wait for their outcomes find them in the store.
+    fn release(&mut self, keys: &[PollKey], now: Timestamp) {
+        for key in keys {
+            let Some(id) = self.core.find(key) else { continue };
+            if !self.core.release(id, now) {
+                continue;
+            }
+            for waiting in self.watchers.remove(&id).map(|watchers| watchers.outcome).unwrap_or_default() {
+                reply(waiting, None);
+            }
+            self.subscribers.send(|| PollerEvent::Released { key: key.clone() });
+        }
+        self.carry_out();
+    }
+
+    fn cancel_elsewhere(&mut self, key: PollKey) {
+        self.with_store(
+            move |store| async move { store.cancel_elsewhere(key).await },
+            StoreReply::CancelRequested,
+        );
     }
 
     /// Tells subscribers that a poll has begun, if it is open.
@@ -181,6 +245,10 @@ impl Driver {
             trace::finished(Some(key), outcome);
             self.subscribers.outcome(key, outcome);
         }
+        for (key, seal_key) in &open.sealed {
+            trace::sealed(key, seal_key);
+            self.subscribers.send(|| PollerEvent::Sealed { key: key.clone(), seal_key: seal_key.clone() });
+        }
         let new = |poll: &&StoredPoll| poll.outcome.is_none() && self.core.find(&poll.key).is_none();
         let keys: Vec<_> = if self.subscribers.is_empty() {
             Vec::new()
@@ -197,7 +265,11 @@ impl Driver {
 
     /// Reads one poll again, to run it if it is open.
     fn reread(&mut self, key: PollKey) {
-        self.with_store(|store| async move { store.get(key).await }, StoreReply::Reread);
+        let name = key.clone();
+        self.with_store(
+            |store| async move { store.get(key).await },
+            move |result| StoreReply::Reread(name, result),
+        );
     }
 
     /// Schedules the next read of changes, by the period of the store, or soon if the store panics.

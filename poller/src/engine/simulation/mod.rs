@@ -5,8 +5,13 @@
 //! and it crashes between any two effects: the core is dropped, each write under way happens or not, and later a new core
 //! continues from the store. The promises of the engine ([`promises`]) are checked at every step and at the end.
 //!
+//! There is one true time, in which everything happens, and each process has a clock of its own. A process keeps the
+//! difference that its clock had at its start, so a new one may go back by a minute; a clock may stand still while the
+//! machine sleeps. Other processes store polls with the time of their own clocks ([`others`]).
+//!
 //! `POLLER_SEEDS=10000 cargo test -p poller simulation` runs more seeds; `POLLER_SEED=42` replays one.
 
+mod others;
 mod promises;
 mod script;
 
@@ -18,6 +23,7 @@ use retry::Rng;
 
 use self::script::{Reply, pick, random_reply, random_spec};
 use super::core::Core;
+use super::driver::Clocks;
 use super::effect::{Effect, StartRequest, Submitted};
 use super::entry::{PollId, Ticket};
 use crate::clock::Timestamp;
@@ -58,6 +64,13 @@ enum Incident {
         poll: StoredPoll,
         fails: bool,
     },
+    Linked {
+        life: u32,
+        id: PollId,
+        key: PollKey,
+        url: Arc<str>,
+        fails: bool,
+    },
     Finished {
         life: u32,
         id: PollId,
@@ -66,6 +79,25 @@ enum Incident {
         fails: bool,
     },
     ShutDown,
+    /// The process is stopped (SIGSTOP) or the machine sleeps: time passes, and then everything is late. Some clocks stand
+    /// still meanwhile.
+    Stop,
+    /// Another process submits a poll; it is in the store a little later.
+    SubmitBeside {
+        poll: usize,
+    },
+    CommittedBeside {
+        poll: StoredPoll,
+    },
+    /// The runner reads what other processes have stored.
+    Look {
+        life: u32,
+    },
+    Looked {
+        life: u32,
+        polls: Vec<StoredPoll>,
+        fails: bool,
+    },
     Crash,
     Restart,
     StoreOutage,
@@ -80,16 +112,25 @@ struct Observed {
     in_flight: Option<u64>,
     /// The next attempt that the last one of this life announced.
     next: Option<Option<Next>>,
-    /// Each time that the core learned that the poll is stored.
-    begun: Vec<Timestamp>,
-    /// The time of its creation in this life, if it was not restored: its first request is due then.
-    started: Option<Timestamp>,
+    /// When the core learned, in this life, that the poll is stored.
+    begun: Option<Timestamp>,
+    /// The start of the poll by the clock of this life, and how long after it its grid begins.
+    start: Timestamp,
+    first_after: Duration,
+    /// The time in this life from which its first request may begin.
+    first: Option<Timestamp>,
     /// Whether its outcome is decided, in this life.
     ending: bool,
     /// The reply to the request in flight.
     reply: Option<Reply>,
     /// The end of the last reported hold of this life.
     held_until: Timestamp,
+    /// The life in which a request began after the deadline.
+    looked: Option<u32>,
+    /// Whether the URL to ask is being stored, in this life.
+    linking: bool,
+    /// The poll, if a look found it while it was being created here, in this life.
+    found: Option<StoredPoll>,
 }
 
 /// Counts of events, which show that the simulation covers them.
@@ -103,6 +144,15 @@ struct Counts {
     torn: u32,
     shutdowns: u32,
     outages: u32,
+    looks: u32,
+    links: u32,
+    /// Starts of a process whose clock was behind that of the process before.
+    set_back: u32,
+    /// Sleeps during which the clock stood still.
+    stood_still: u32,
+    /// Polls of other processes, by their clocks: earlier than the runner's look before, later than the runner's clock.
+    stale: u32,
+    ahead: u32,
 }
 
 impl Counts {
@@ -114,15 +164,32 @@ impl Counts {
         self.torn += more.torn;
         self.shutdowns += more.shutdowns;
         self.outages += more.outages;
+        self.looks += more.looks;
+        self.links += more.links;
+        self.set_back += more.set_back;
+        self.stood_still += more.stood_still;
+        self.stale += more.stale;
+        self.ahead += more.ahead;
     }
 }
 
 struct World {
     dice: Rng,
+    /// The true time.
     now: u64,
-    /// The time of each start of the process.
-    starts: Vec<Timestamp>,
+    /// How far the clock of the process is ahead of the true time.
+    ahead: i64,
+    /// The time of the start of the process, if it is not the first one. All times of a process are by its own clock.
+    began: Option<Timestamp>,
+    /// The times from and to which the process was stopped.
+    stops: Vec<(Timestamp, Timestamp)>,
     life: u32,
+    clocks: Clocks,
+    /// When the last look whose result the core has, and the one under way, began.
+    looked: Option<Timestamp>,
+    looking: Option<Timestamp>,
+    /// The polls that other processes have not submitted yet.
+    beside: usize,
     core: Option<Core>,
     limits: Limits,
     agenda: BTreeMap<(u64, u64), Incident>,
@@ -143,7 +210,7 @@ struct World {
 }
 
 fn key(poll: usize) -> PollKey {
-    PollKey::new("", format!("poll-{poll}"))
+    PollKey::new(["", "run-17"][poll % 2], format!("poll-{poll}"))
 }
 
 fn index(key: &PollKey) -> usize {
@@ -156,13 +223,22 @@ impl World {
         let mut limits = Limits::unbounded();
         limits.in_flight = 1 + pick(&mut dice, 6);
         limits.per_origin = 1 + pick(&mut dice, 3);
+        limits.per_site = (pick(&mut dice, 2) == 0).then(|| 1 + pick(&mut dice, 4));
+        limits.per_scope = (pick(&mut dice, 2) == 0).then(|| 1 + pick(&mut dice, 4));
         limits.history = pick(&mut dice, 5);
+        limits.spread = pick(&mut dice, 2) == 0;
         let polls = 1 + pick(&mut dice, 12);
         let specs = (0..polls).map(|_| random_spec(&mut dice)).collect();
         let mut world = Self {
             now: 1000 * SECOND,
-            starts: Vec::new(),
+            ahead: others::random_ahead(&mut dice),
+            began: None,
+            stops: Vec::new(),
             life: 0,
+            clocks: Clocks::default(),
+            looked: None,
+            looking: None,
+            beside: 0,
             core: Some(Core::new(limits.clone(), Rng::seeded(seed))),
             limits,
             agenda: BTreeMap::new(),
@@ -180,9 +256,21 @@ impl World {
             faults: true,
             dice,
         };
+        if seed.is_multiple_of(2) {
+            world.core.iter_mut().for_each(Core::fold_specs);
+        }
+        // The file is empty at first, so the first read ends at once.
+        world.begin_look();
+        world.end_look(true);
         for poll in 0..polls {
             let at = world.up_to(30 * SECOND);
-            world.later(at, Incident::Submit { poll });
+            if pick(&mut world.dice, 3) == 0 {
+                world.beside += 1;
+                let at = at + world.up_to(120 * SECOND);
+                world.later(at, Incident::SubmitBeside { poll });
+            } else {
+                world.later(at, Incident::Submit { poll });
+            }
             // A second submission joins, or returns the stored outcome.
             for _ in 0..pick(&mut world.dice, 3) {
                 let at = world.up_to(200 * SECOND);
@@ -202,6 +290,11 @@ impl World {
             let at = world.up_to(150 * SECOND);
             world.later(at, Incident::StoreOutage);
         }
+        if pick(&mut world.dice, 4) == 0 {
+            let at = world.up_to(150 * SECOND);
+            world.later(at, Incident::Stop);
+        }
+        world.look_later();
         world
     }
 
@@ -214,14 +307,20 @@ impl World {
         self.agenda.insert((self.now + delay, self.sequence), what);
     }
 
+    /// The time by the clock of the process.
     fn time(&self) -> Timestamp {
-        Timestamp::from_micros(self.now)
+        Timestamp::from_micros(self.now.saturating_add_signed(self.ahead))
+    }
+
+    /// The true time at which the clock of the process shows this.
+    fn true_time(&self, shown: Timestamp) -> u64 {
+        shown.as_micros().saturating_add_signed(-self.ahead)
     }
 
     /// Runs until no event is left.
     fn run(&mut self) {
         loop {
-            let wake = self.core.as_ref().and_then(Core::next_wake).map(Timestamp::as_micros);
+            let wake = self.core.as_ref().and_then(Core::next_wake).map(|wake| self.true_time(wake));
             let happening = self.agenda.first_key_value().map(|((at, _), _)| *at);
             let Some(next) = [wake, happening].into_iter().flatten().min() else { break };
             if next > self.now {
@@ -229,7 +328,7 @@ impl World {
             }
             self.now = self.now.max(next);
             self.faults = self.now < 1300 * SECOND;
-            assert!(self.now < 10_000 * SECOND, "the run does not end");
+            assert!(self.now < 200_000 * SECOND, "the run does not end");
             if happening == Some(next) {
                 if let Some((_, what)) = self.agenda.pop_first() {
                     self.handle(what);
@@ -270,22 +369,50 @@ impl World {
                     return;
                 }
                 self.observed[poll].in_flight = None;
+                // A stopped client reads its response when it continues. If its clock stood still, that is earlier.
+                let stopped = self.stops.iter().find(|(from, to)| *from <= ended && ended < *to);
+                let ended = stopped.map_or(ended, |(_, to)| *to).min(now);
                 if let Some(core) = &mut self.core {
                     core.attempted(id, *judgement, ended, now);
                 }
             }
             Incident::Created { life, id, poll, fails } => {
-                let result =
+                let mut result =
                     if fails { Err(StoreError::new("a simulated fault")) } else { Ok(self.create(poll)) };
+                if let Ok(Creation::Exists(present)) = &mut result
+                    && life == self.life
+                    && self.core.is_some()
+                {
+                    self.believe(present);
+                }
                 if life == self.life
                     && let Some(core) = &mut self.core
                 {
-                    let observed = &mut self.observed[self.ids[&id]];
-                    if result.is_ok() {
-                        observed.begun.push(now);
+                    let poll = self.ids[&id];
+                    let observed = &mut self.observed[poll];
+                    match &result {
+                        Ok(Creation::Created) => observed.create(now, &self.store[&key(poll)]),
+                        Ok(Creation::Exists(present)) if present.outcome.is_none() => {
+                            observed.adopt(present, now);
+                        }
+                        _ => {}
                     }
-                    observed.started = matches!(result, Ok(Creation::Created)).then_some(now);
-                    core.created(id, result, now);
+                    let failed = result.is_err();
+                    core.created(id, result, false, now);
+                    if failed && core.is_open(id) {
+                        let found = observed.found.take().expect("another process has stored it");
+                        observed.adopt(&found, now);
+                    }
+                    self.look_later();
+                }
+            }
+            Incident::Linked { life, id, key, url, fails } => {
+                let result =
+                    if fails { Err(StoreError::new("a simulated fault")) } else { self.link(&key, url) };
+                if life == self.life
+                    && let Some(core) = &mut self.core
+                {
+                    core.link_saved(id, result, now);
                 }
             }
             Incident::Finished { life, id, key, outcome, fails } => {
@@ -314,11 +441,38 @@ impl World {
                     self.later(grace, Incident::Crash);
                 }
             }
+            Incident::Stop => {
+                let from = self.time();
+                let duration = self.dice.up_to(60 * SECOND);
+                self.now += duration;
+                if pick(&mut self.dice, 2) == 0 {
+                    self.counts.stood_still += 1;
+                    self.ahead -= i64::try_from(duration).expect("a minute");
+                }
+                self.stops.push((from, self.time()));
+            }
+            Incident::SubmitBeside { poll } => self.submit_beside(poll),
+            Incident::CommittedBeside { poll } => self.committed_beside(poll),
+            Incident::Look { life } => self.look(life),
+            Incident::Looked { life, polls, fails } => self.looked(life, polls, fails),
             Incident::Crash => self.crash(),
             Incident::Restart => {
-                self.starts.push(now);
+                // In half of all restarts the clock was not set.
+                if pick(&mut self.dice, 2) == 0 {
+                    let ahead = others::random_ahead(&mut self.dice);
+                    self.counts.set_back += u32::from(ahead < self.ahead);
+                    self.ahead = ahead;
+                }
+                let now = self.time();
+                self.began = Some(now);
+                self.clocks = Clocks::default();
+                self.begin_look();
+                self.end_look(true);
                 let rng = Rng::seeded(self.dice.next_u64());
                 let mut core = Core::new(self.limits.clone(), rng);
+                if self.life.is_multiple_of(2) {
+                    core.fold_specs();
+                }
                 let mut open: Vec<StoredPoll> = Vec::new();
                 for poll in self.store.values_mut().filter(|poll| poll.outcome.is_none()) {
                     poll.restarts += 1;
@@ -329,9 +483,12 @@ impl World {
                 assert!(core.adopt(open.clone(), now).is_empty(), "nothing has ended");
                 for poll in open {
                     let id = core.find(&poll.key).expect("a restored poll is open");
-                    self.ids.insert(id, index(&poll.key));
+                    let number = index(&poll.key);
+                    self.ids.insert(id, number);
+                    self.observed[number].adopt(&poll, now);
                 }
                 self.core = Some(core);
+                self.look_later();
             }
         }
     }
@@ -346,19 +503,25 @@ impl World {
         self.shutting_down = false;
         self.ids.clear();
         self.tickets.clear();
+        self.stops.clear();
         for observed in &mut self.observed {
             observed.in_flight = None;
             observed.next = None;
-            observed.started = None;
+            observed.first = None;
+            observed.begun = None;
+            observed.found = None;
             observed.ending = false;
             observed.reply = None;
+            observed.linking = false;
             observed.held_until = Timestamp::default();
         }
         // A write under way may or may not have reached the disk.
         let writes: Vec<_> = self
             .agenda
             .iter()
-            .filter(|(_, what)| matches!(what, Incident::Created { .. } | Incident::Finished { .. }))
+            .filter(|(_, what)| {
+                matches!(what, Incident::Created { .. } | Incident::Linked { .. } | Incident::Finished { .. })
+            })
             .map(|(at, _)| *at)
             .collect();
         for at in writes {
@@ -366,6 +529,9 @@ impl World {
             match self.agenda.remove(&at) {
                 Some(Incident::Created { poll, fails: false, .. }) if !lost => {
                     self.create(poll);
+                }
+                Some(Incident::Linked { key, url, fails: false, .. }) if !lost => {
+                    let _ = self.link(&key, url);
                 }
                 Some(Incident::Finished { key, outcome, fails: false, .. }) if !lost => {
                     self.finish(&key, outcome);
@@ -385,6 +551,15 @@ impl World {
                 Creation::Created
             }
         }
+    }
+
+    fn link(&mut self, key: &PollKey, url: Arc<str>) -> Result<(), StoreError> {
+        let poll = self.store.get_mut(key).expect("only a created poll follows a link");
+        if poll.outcome.is_some() {
+            return Err(StoreError::not_found(key));
+        }
+        poll.followed = Some(url);
+        Ok(())
     }
 
     fn finish(&mut self, key: &PollKey, outcome: Arc<Outcome>) -> Arc<Outcome> {
@@ -413,9 +588,17 @@ impl World {
                 }
                 Effect::SaveOutcome { id, key, outcome } => {
                     let poll = self.ids[&id];
-                    self.observed[poll].ending = true;
+                    if !std::mem::replace(&mut self.observed[poll].ending, true) {
+                        self.check_outcome(poll, &outcome);
+                    }
                     let (delay, fails) = self.store_reply(3);
                     self.later(delay, Incident::Finished { life: self.life, id, key, outcome, fails });
+                }
+                Effect::SaveLink { id, key, url } => {
+                    self.counts.links += 1;
+                    self.observed[self.ids[&id]].linking = true;
+                    let (delay, fails) = self.store_reply(4);
+                    self.later(delay, Incident::Linked { life: self.life, id, key, url, fails });
                 }
                 Effect::StartRequest(request) => self.send(&request),
                 Effect::Abort { id } => {
@@ -429,9 +612,11 @@ impl World {
                     self.notify(self.ids[&id], Event::Attempted(record.into_attempt(number)));
                 }
                 Effect::Notify { id, event } => self.notify(self.ids[&id], event),
-                Effect::Held { queue, .. } => {
+                Effect::Held { queue, reach, .. } => {
                     for (id, poll) in self.ids.clone() {
-                        if let Some(event) = self.core.as_ref().and_then(|core| core.held_in(queue, id)) {
+                        if let Some(event) =
+                            self.core.as_ref().and_then(|core| core.held_in(queue, reach, id))
+                        {
                             self.notify(poll, event);
                         }
                     }
@@ -444,6 +629,7 @@ impl World {
                             self.observed[poll].acknowledged = true;
                         }
                         Ok(Submitted::Finished { outcome, .. }) => self.outcome_reported(poll, outcome),
+                        Ok(Submitted::Elsewhere { .. }) => unreachable!("this store has one runner"),
                         Err(_) => {}
                     }
                 }
@@ -468,6 +654,11 @@ impl World {
         self.requests += 1;
         self.observed[poll].in_flight = Some(self.requests);
         self.counts.sent += 1;
+        self.observed[poll].linking = false;
+        if now >= self.observed[poll].start + spec.timeout() {
+            self.observed[poll].looked = Some(self.life);
+            self.counts.looks += 1;
+        }
         let (reply, joined) = match self.under_way(poll) {
             Some(reply) if pick(&mut self.dice, 2) == 0 => (reply, true),
             _ => (random_reply(&mut self.dice, now), false),
@@ -479,13 +670,17 @@ impl World {
             // The last byte may arrive exactly at the cut.
             _ if reply.at >= cut && pick(&mut self.dice, 4) > 0 => judge::timed_out(cut.since(now)),
             Ok(response) => {
-                judge::judge(spec, response, &Secrets::default(), last.as_ref(), ends.to_system_time())
+                let asked = request.followed.as_deref().unwrap_or_else(|| spec.url_text());
+                let (secrets, now) = (Secrets::default(), ends.to_system_time());
+                let previous = last.as_ref();
+                let context = judge::Context { spec, asked, landed: None, secrets: &secrets, previous, now };
+                judge::judge_fully(&context, response)
             }
             Err(error) => Judgement::Error(error),
         };
         self.observed[poll].reply = Some(reply);
         let lag = if pick(&mut self.dice, 2) == 0 { 0 } else { self.up_to(crate::clock::micros(LAG)) };
-        let delay = ends.as_micros() - self.now + lag;
+        let delay = ends.as_micros() - now.as_micros() + lag;
         let (life, request) = (self.life, self.requests);
         let judgement = Box::new(judgement);
         self.later(delay, Incident::Replied { life, id, request, judgement, ended: ends });
@@ -551,9 +746,11 @@ fn the_engine_keeps_its_promises_under_random_faults() {
     }
     // The seeds must cover every fault and every outcome.
     if seeds.end - seeds.start >= 1000 {
-        let Counts { sent, joined, hung, crashes, torn, shutdowns, outages } = total;
+        let Counts { sent, joined, hung, crashes, torn, shutdowns, outages, looks, links, .. } = total;
+        let Counts { set_back, stood_still, stale, ahead, .. } = total;
         assert!(sent > 10_000, "{total:?}");
-        let least = [joined, hung, crashes, torn, shutdowns, outages].into_iter().min();
+        let faults = [joined, hung, crashes, torn, shutdowns, outages, looks, links];
+        let least = faults.into_iter().chain([set_back, stood_still, stale, ahead]).min();
         assert!(least > Some(100), "{total:?}");
         for name in ["matched", "failed", "timed out", "cancelled"] {
             assert!(ended.get(name).is_some_and(|count| *count > 100), "{ended:?}");

@@ -1,19 +1,25 @@
 //! The promises of the engine, checked from outside of the core.
 //!
-//! - No request begins at or after the deadline of its poll, before its time, beside another of the same poll, after the
+//! - No request begins at or after the deadline of its poll, except for one in the life of a process in which no process ran the
+//!   poll at its deadline. None begins before its time, beside another of the same poll, after the
 //!   outcome, during a hold, or after a shutdown began. Requests announced for the grid are on it. Caps are kept.
+//! - A poll asks the URL that is stored: it follows a link only once that is stored, and never goes back.
 //! - A due request that may be sent is sent.
-//! - A poll ends at its deadline, or at the first opportunity after it. An outcome is stored before it is reported and never
+//! - A poll ends at its deadline, or after its last look. An outcome is stored before it is reported and never
 //!   changes. At the end every acknowledged poll has exactly one.
+//! - Whatever other clocks show, a poll of another process starts between the look that found it and the look before,
+//!   less the time that a store may take; a clock that agrees is taken at its word.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{LAG, World, key};
+use crate::clock::Timestamp;
 use crate::engine::core::Core;
 use crate::engine::effect::StartRequest;
 use crate::event::Event;
 use crate::outcome::{FailureReason, NextReason, Outcome, OutcomeKind};
-use crate::schedule::Grid;
+use crate::site;
 
 impl World {
     /// Checks a request that begins now.
@@ -21,33 +27,43 @@ impl World {
         let StartRequest { spec, cut, .. } = request;
         let now = self.time();
         let stored = &self.store[&key(poll)];
-        let deadline = stored.created_at + spec.timeout();
         let observed = &self.observed[poll];
+        let deadline = observed.start + spec.timeout();
         assert!(observed.in_flight.is_none(), "two requests of one poll at once");
+        assert_eq!(request.followed, stored.followed, "the URL asked is not the one stored");
         assert!(observed.reported.is_none() && stored.outcome.is_none(), "a request after the outcome");
-        assert!(now < deadline && *cut <= deadline, "a request at or after the deadline");
+        if now < deadline {
+            assert!(*cut <= deadline, "a request goes on after the deadline");
+        } else {
+            assert!(self.was_missed(poll, deadline), "a request after a deadline that was not missed");
+            assert!(observed.looked != Some(self.life), "two requests after the deadline");
+            assert!(*cut <= now + spec.request_timeout().duration, "a request without a time limit");
+        }
         assert!(now >= observed.held_until, "a request while a hint holds the poll back");
         assert!(!self.shutting_down, "a request once a shutdown began");
         match observed.next {
             // The first request of this life: at the start of the poll or, if an earlier process ran it, at its next tick.
             None => {
-                let grid = Grid::new(stored.created_at, spec.interval(), spec.timeout());
-                let first = match self.starts.last() {
-                    Some(&starts) if starts > stored.created_at => {
-                        let young = starts.since(stored.created_at) < spec.interval();
-                        if young { starts } else { grid.first_after(starts).unwrap_or(starts) }
-                    }
-                    _ => stored.created_at,
-                };
-                assert!(now >= first, "the first request before its time");
+                assert!(
+                    observed.first.is_some_and(|first| now >= first),
+                    "the first request before its time"
+                );
             }
-            Some(None) => panic!("an unannounced request"),
+            Some(None) => assert!(now >= deadline, "an unannounced request"),
             Some(Some(next)) => {
                 assert!(now >= next.at, "a request before its time");
-                let off_grid = next.at.since(stored.created_at).as_micros() % spec.interval().as_micros();
-                assert!(next.why != NextReason::Grid || off_grid == 0, "off the grid by {off_grid} µs");
+                let grid = observed.grid(spec);
+                let off_grid = next.at.since(grid.last_at_or_before(next.at).0);
+                assert!(next.why != NextReason::Grid || off_grid.is_zero(), "off the grid by {off_grid:?}");
             }
         }
+    }
+
+    /// Whether no process may have run the poll at its deadline: a process came back, or learned that it is stored, later.
+    fn was_missed(&self, poll: usize, deadline: Timestamp) -> bool {
+        let stops = self.stops.iter().map(|(_, to)| to);
+        let mut returns = self.began.iter().chain(&self.observed[poll].begun).chain(stops);
+        returns.any(|back| *back > deadline)
     }
 
     /// After every step: the caps are kept.
@@ -55,11 +71,39 @@ impl World {
         let in_flight: Vec<usize> =
             (0..self.specs.len()).filter(|poll| self.observed[*poll].in_flight.is_some()).collect();
         assert!(in_flight.len() <= self.limits.in_flight, "the cap on all requests is kept");
+        let (per_site, _) = self.limits.shares();
         for poll in &in_flight {
-            let origin = self.specs[*poll].origin();
-            let beside = in_flight.iter().filter(|other| self.specs[**other].origin() == origin).count();
-            assert!(beside <= self.limits.per_origin, "the cap of the origin is kept");
+            let [origin, site, ..] = self.beside(*poll);
+            assert!(origin <= self.limits.per_origin, "the cap of the origin is kept");
+            assert!(site <= per_site, "the cap of the site is kept");
+            // The share of a scope is not asserted: an only one may use all, and another may have come since.
         }
+    }
+
+    /// The requests in flight of the origin, the site and the scope of a poll, and in all.
+    fn beside(&self, poll: usize) -> [usize; 4] {
+        let site = |poll: usize| site::of_origin(self.specs[poll].origin());
+        let mine = (self.specs[poll].origin(), site(poll), poll % 2);
+        let mut counts = [0; 4];
+        for other in (0..self.specs.len()).filter(|other| self.observed[*other].in_flight.is_some()) {
+            counts[0] += usize::from(self.specs[other].origin() == mine.0);
+            counts[1] += usize::from(site(other) == mine.1);
+            counts[2] += usize::from(other % 2 == mine.2);
+            counts[3] += 1;
+        }
+        counts
+    }
+
+    /// Whether each cap has room for a request of this poll.
+    fn has_room(&self, poll: usize) -> bool {
+        let [origin, site, scope, all] = self.beside(poll);
+        let (per_site, per_scope) = self.limits.shares();
+        let total = self.limits.in_flight;
+        let reserve = |of: usize, part: usize| (of / part).min(of.saturating_sub(self.limits.per_origin));
+        origin < self.limits.per_origin
+            && site < per_site - if origin == 0 { 0 } else { reserve(per_site, 4) }
+            && scope < per_scope
+            && all < total - if site == 0 { 0 } else { reserve(total, 8) }
     }
 
     /// Before time advances: no due request that may be sent waits.
@@ -68,21 +112,18 @@ impl World {
         if self.core.is_none() || self.shutting_down {
             return;
         }
-        let in_flight = |origin: Option<&str>| {
-            let polls = (0..self.specs.len()).filter(|poll| self.observed[*poll].in_flight.is_some());
-            polls.filter(|poll| origin.is_none_or(|origin| self.specs[*poll].origin() == origin)).count()
-        };
         for (poll, observed) in self.observed.iter().enumerate() {
-            let first = (observed.next.is_none()).then_some(observed.started).flatten();
+            let first = (observed.next.is_none()).then_some(observed.first).flatten();
             let Some(at) = observed.next.flatten().map(|next| next.at).or(first) else { continue };
             let spec = &self.specs[poll];
-            let deadline = self.store[&key(poll)].created_at + spec.timeout();
+            let deadline = observed.start + spec.timeout();
             let due = at <= now && now < deadline && now >= observed.held_until && !self.is_held(poll);
-            let waits =
-                due && observed.in_flight.is_none() && !observed.ending && observed.reported.is_none();
-            let room = in_flight(None) < self.limits.in_flight
-                && in_flight(Some(spec.origin())) < self.limits.per_origin;
-            assert!(!waits || !room, "poll {poll} is due since {at}, may send and does not");
+            let waits = due
+                && !observed.linking
+                && observed.in_flight.is_none()
+                && !observed.ending
+                && observed.reported.is_none();
+            assert!(!waits || !self.has_room(poll), "poll {poll} is due since {at}, may send and does not");
         }
     }
 
@@ -103,13 +144,24 @@ impl World {
             "an outcome changed"
         );
         assert!(observed.in_flight.is_none(), "a request in flight after the outcome");
-        let deadline = outcome.started_at + self.specs[poll].timeout();
+        observed.reported = Some(outcome);
+    }
+
+    /// Checks an outcome when it is decided, by the clock that decided.
+    pub(super) fn check_outcome(&self, poll: usize, outcome: &Outcome) {
+        let observed = &self.observed[poll];
+        assert_eq!(outcome.started_at, observed.start, "the outcome has another start");
+        let deadline = observed.start + self.specs[poll].timeout();
+        let missed = self.was_missed(poll, deadline);
         let ended = outcome.ended_at;
-        // A poll ends after its deadline only if no process ran it then or it was not stored yet, and at the first
-        // opportunity.
+        // A poll ends after its deadline only if no process ran it then or it was not stored yet.
+        let cancelled = outcome.kind == OutcomeKind::Cancelled;
+        // A process that was stopped for less than a second looks like a busy one.
+        let lag = if missed { Duration::from_secs(1) } else { LAG };
         assert!(
-            ended <= deadline + LAG || self.starts.contains(&ended) || observed.begun.contains(&ended),
-            "ended at {ended}, after the deadline {deadline}, though a process ran it"
+            ended <= deadline + lag || observed.looked.is_some() || (cancelled && missed),
+            "ended at {ended}, after the deadline {deadline}, without a last look: {:?}",
+            outcome.kind
         );
         let decided_by_response = match &outcome.kind {
             OutcomeKind::Matched { .. } => true,
@@ -117,11 +169,10 @@ impl World {
             _ => false,
         };
         assert!(
-            !decided_by_response || ended < deadline,
+            !decided_by_response || ended < deadline || observed.looked.is_some(),
             "a response after the deadline decided the outcome"
         );
         assert!(outcome.history.len() <= self.limits.history);
-        observed.reported = Some(outcome);
     }
 
     /// Checks the final state.

@@ -38,9 +38,13 @@ pub(super) fn random_reply(dice: &mut Rng, now: Timestamp) -> Reply {
         1 => respond(200, &[], r#"{"status":"FAILED"}"#),
         2..=4 => respond(429, &[("retry-after", &wait)], ""),
         5 => respond(503, &[("retry-after", "100000")], ""),
+        // Longer than some intervals by little, so that its end delays a tick.
+        6..=7 if pick(dice, 2) == 0 => respond(202, &[("retry-after", &wait)], ""),
         6..=7 => respond(503, &[("x-reset", &reset)], ""),
         8..=9 => respond(500, &[], "not json"),
         10..=13 => respond(401, &[], "{}"),
+        19..=21 => respond(202, &[("location", &format!("/operations/{wait}"))], "{}"),
+        18 => respond(403, &[("retry-after", &wait)], "{}"),
         14..=16 => Err(FetchError::new(FetchErrorKind::Connect, "connection refused")),
         17 => Err(FetchError::new(FetchErrorKind::NoSuchHost, "no such host")),
         _ => respond(200, &[], r#"{"status":"PENDING"}"#),
@@ -59,7 +63,7 @@ pub(super) fn random_spec(dice: &mut Rng) -> PollSpec {
     let interval = 1.0 + dice.up_to(19_000) as f64 / 1000.0;
     let timeout = 5.0 + dice.up_to(120_000) as f64 / 1000.0;
     let mut spec = json!({
-        "url": format!("https://host-{origin}.example.com/job"),
+        "url": format!("https://host-{origin}.example-{}.com/job", origin % 2),
         "interval": interval,
         "timeout": timeout,
         "requestInit": {"headers": {"authorization": format!("token-{token}")}},
@@ -80,6 +84,18 @@ pub(super) fn random_spec(dice: &mut Rng) -> PollSpec {
     }
     if pick(dice, 3) == 0 {
         spec["requestTimeout"]["retry"] = json!({"limit": 3, "minTimeoutInMs": 200});
+    }
+    if pick(dice, 3) == 0 {
+        spec["interval"] = json!({"from": interval / 4.0, "to": interval, "factor": 1.3});
+    }
+    if pick(dice, 2) == 0 {
+        spec["follow"] = json!("auto");
+    }
+    if pick(dice, 4) == 0 {
+        spec["retry"]["connect"] = backoff(dice);
+    }
+    if pick(dice, 4) == 0 {
+        spec["responseFilter"]["consecutive"] = 2.into();
     }
     if pick(dice, 2) == 0 {
         spec["giveUp"] = json!(false);

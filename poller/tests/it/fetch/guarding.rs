@@ -19,7 +19,7 @@ async fn the_guard_stops_literals_names_and_redirects() {
         assert_eq!(error.kind(), FetchErrorKind::Blocked, "{error}");
         let message = error.to_string();
         assert!(message.starts_with(expected), "{message}");
-        assert!(message.contains("is in loopback") && message.contains("allow that network"), "{message}");
+        assert!(message.contains("is in loopback") && message.contains("allow its network"), "{message}");
         assert!(!message.contains("s3cret"), "{message}");
     }
     assert_eq!(server.connections(), 0);
@@ -34,9 +34,9 @@ async fn the_guard_stops_literals_names_and_redirects() {
     let local = client();
     for expected in [
         "169.254.169.254 is in cloud metadata 169.254.169.254/32; \
-         allow that network in the guard if it is meant to be asked",
+         allow its network (--allow-network, Guard::allow) if it is meant to be asked",
         "the URL carries credentials; give them in an authorization header instead",
-        "0.0.0.0 is in unspecified 0.0.0.0/32; allow that network in the guard if it is meant to be asked",
+        "0.0.0.0 is in unspecified 0.0.0.0/32; allow its network (--allow-network, Guard::allow) if it is meant to be asked",
     ] {
         let error = get(&local, &server.url("/")).await.unwrap_err();
         assert_eq!((error.kind(), error.to_string().as_str()), (FetchErrorKind::Blocked, expected));

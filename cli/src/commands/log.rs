@@ -1,0 +1,68 @@
+//! The log of a process that runs polls, on standard error: what the library tells to `tracing`, and the messages of the
+//! program itself, which have the target `poll`. One line each, of text or of JSON.
+
+use std::io;
+use std::sync::OnceLock;
+
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::args::{LogArgs, LogFormat, LogLevel};
+use crate::render::terminal::eprint_line;
+
+static ON: OnceLock<()> = OnceLock::new();
+
+/// Begins the log, if it is asked for. Returns whether it is.
+pub(super) fn begin(args: LogArgs) -> bool {
+    let Some(format) = args.format else { return false };
+    let level = match args.level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+    };
+    // Of libraries below, only what they say through these three.
+    let targets =
+        Targets::new().with_target("poller", level).with_target("poll", level).with_target("service", level);
+    let layer = fmt::layer().with_writer(io::stderr).with_ansi(false);
+    let registry = tracing_subscriber::registry();
+    let begun = match format {
+        LogFormat::Text => registry.with(layer.with_filter(targets)).try_init(),
+        LogFormat::Json => {
+            let layer = layer.json().flatten_event(true).with_current_span(true).with_span_list(false);
+            registry.with(layer.with_filter(targets)).try_init()
+        }
+    };
+    // It fails only if there is a log already.
+    begun.is_ok() && ON.set(()).is_ok()
+}
+
+/// Writes an error to the log; returns whether there is one.
+pub(super) fn error(message: &str) -> bool {
+    let on = ON.get().is_some();
+    if on {
+        tracing::error!(target: "poll", "{message}");
+    }
+    on
+}
+
+/// Writes what happens to the log, or to standard error.
+pub(super) fn info(message: impl std::fmt::Display) {
+    match ON.get() {
+        Some(()) => tracing::info!(target: "poll", "{message}"),
+        None => eprint_line(message),
+    }
+}
+
+/// Writes a warning to the log; returns whether there is one.
+pub(super) fn warning(message: &str) -> bool {
+    let on = ON.get().is_some();
+    if on {
+        tracing::warn!(target: "poll", "{message}");
+    }
+    on
+}

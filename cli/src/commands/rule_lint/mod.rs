@@ -1,0 +1,348 @@
+//! Warnings about rules beside each other: equal rules, and rules whose events another rule matches too.
+//!
+//! Comparing each rule with each other would take quadratic time. Instead, for each rule an event is made that it matches
+//! (`example`), and the set of all rules finds the others that match this event. Only those can be implied by the rule, and
+//! only for those the conditions are compared (`implication`).
+//!
+//! ```text
+//!  rule ─► example event ─► set of rules ─► a few candidates ─► conditions compared ─► warning
+//!     └──► the same member in other rules ──► (without an example) ─┘
+//! ```
+//!
+//! Every warning is true, and not everything is found: a rule without an example (`$regex`, `$ref`, only `$nor`) is compared with
+//! rules that have one of its members too, and conditions whose implication is not known are compared for equality. The work is bounded: [`CANDIDATES`] for a rule, and
+//! [`BUDGET`] in all, since a million rules may match one event; the caller learns how many rules were compared.
+
+mod example;
+mod implication;
+
+use std::collections::HashMap;
+use std::collections::hash_map::{DefaultHasher, Entry};
+use std::hash::{Hash as _, Hasher as _};
+
+use filter::{Diagnostic, Dialect, Filter, FilterSet, Matches, Span};
+use serde_json::Value;
+
+/// The most candidates whose conditions are compared with those of one rule.
+const CANDIDATES: usize = 16;
+/// The most matches of examples, for all rules together.
+const BUDGET: usize = 20_000_000;
+
+/// A rule of a file.
+#[derive(Debug)]
+pub(super) struct Rule {
+    /// The id as it stands in the file.
+    pub(super) id: String,
+    pub(super) span: Span,
+    pub(super) line: u32,
+    pub(super) filter: Filter,
+}
+
+/// What was found.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) warnings: Vec<Diagnostic>,
+    /// How many rules were compared with all others; equal rules are found among all.
+    pub(super) compared: usize,
+}
+
+/// Compares rules of one dialect, in the order of their file.
+pub(super) fn compare(rules: &[Rule], dialect: Dialect) -> Found {
+    let mut warnings = Vec::new();
+    let mut first_of: HashMap<String, usize> = HashMap::with_capacity(rules.len());
+    let mut unique = FilterSet::builder();
+    let mut normal = HashMap::new();
+    for (number, rule) in rules.iter().enumerate() {
+        let value = implication::normal(rule.filter.to_value(), dialect);
+        match first_of.entry(value.to_string()) {
+            Entry::Vacant(entry) => {
+                entry.insert(number);
+                unique = unique.add(number, rule.filter.clone());
+                normal.insert(number, value);
+            }
+            Entry::Occupied(entry) => warnings.push(equal(rule, &rules[*entry.get()])),
+        }
+    }
+    let compared = implied(rules, dialect, &unique.build(), &normal, &mut warnings);
+    warnings.sort_by_key(|warning| warning.span().map(|span| span.start));
+    Found { warnings, compared }
+}
+
+/// Finds rules that imply others; returns how many rules were compared.
+fn implied(
+    rules: &[Rule],
+    dialect: Dialect,
+    unique: &FilterSet<usize>,
+    normal: &HashMap<usize, Value>,
+    warnings: &mut Vec<Diagnostic>,
+) -> usize {
+    let mut matches = Matches::new();
+    let mut left = BUDGET;
+    // Made for the first rule without an example.
+    let mut by_member = None;
+    for (number, rule) in rules.iter().enumerate() {
+        let Some(value) = normal.get(&number) else { continue };
+        // That a last rule takes all events that are left is no mistake.
+        let is_last_resort = |other: usize| other > number && is_empty(normal.get(&other));
+        let others: Vec<usize> = if let Some(event) = example::of(&rule.filter, value) {
+            unique.matches_into(&event, &mut matches);
+            let Some(rest) = left.checked_sub(matches.len()) else { return number };
+            left = rest;
+            let others = matches.ids(unique).copied();
+            others.filter(|&other| other != number && !is_last_resort(other)).take(CANDIDATES).collect()
+        } else {
+            let by_member = by_member.get_or_insert_with(|| ByMember::of(normal));
+            by_member.candidates(value).filter(|&other| other != number).take(CANDIDATES).collect()
+        };
+        let implies = |other: &&usize| {
+            normal.get(*other).is_some_and(|other| implication::implies(value, other, dialect))
+        };
+        if let Some(other) = others.iter().find(implies).and_then(|other| rules.get(*other)) {
+            warnings.push(covered(rule, other));
+        }
+    }
+    rules.len()
+}
+
+/// Each rule by the member that the fewest others have: a rule that it is a part of has this member too.
+struct ByMember(HashMap<u64, Vec<usize>>);
+
+impl ByMember {
+    fn of(normal: &HashMap<usize, Value>) -> Self {
+        let mut counts: HashMap<u64, usize> = HashMap::new();
+        for member in normal.values().flat_map(hashes_of_members) {
+            *counts.entry(member).or_default() += 1;
+        }
+        let mut all: HashMap<u64, Vec<usize>> = HashMap::new();
+        for (&number, value) in normal {
+            if let Some(rarest) = hashes_of_members(value).min_by_key(|member| counts.get(member)) {
+                all.entry(rarest).or_default().push(number);
+            }
+        }
+        all.values_mut().for_each(|rules| rules.sort_unstable());
+        Self(all)
+    }
+
+    /// Rules whose members this one may have, and a few others: equal hashes need not mean equal members.
+    fn candidates<'v>(&'v self, value: &'v Value) -> impl Iterator<Item = usize> + 'v {
+        hashes_of_members(value).filter_map(|member| self.0.get(&member)).flatten().copied()
+    }
+}
+
+fn hashes_of_members(filter: &Value) -> impl Iterator<Item = u64> {
+    filter.as_object().into_iter().flatten().map(|(key, node)| {
+        let mut hasher = DefaultHasher::new();
+        (key, node.to_string()).hash(&mut hasher);
+        hasher.finish()
+    })
+}
+
+fn is_empty(filter: Option<&Value>) -> bool {
+    filter.and_then(Value::as_object).is_some_and(serde_json::Map::is_empty)
+}
+
+fn equal(rule: &Rule, first: &Rule) -> Diagnostic {
+    let message = format!("the rule {} has the filter of {} on line {}", rule.id, first.id, first.line);
+    Diagnostic::warning(message)
+        .with_pointer("/id")
+        .with_span(Some(rule.span))
+        .with_help("remove one of the two; route --first never chooses the second")
+}
+
+fn covered(rule: &Rule, other: &Rule) -> Diagnostic {
+    let message =
+        format!("every event of the rule {} matches {} on line {} too", rule.id, other.id, other.line);
+    let help = if other.line < rule.line {
+        "route --first never chooses it: move it before the other, if it is to have a priority of its own"
+    } else {
+        "with route both ids are printed for each such event; with route --first only the first"
+    };
+    Diagnostic::warning(message).with_pointer("/id").with_span(Some(rule.span)).with_help(help)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use filter::FilterOptions;
+
+    fn found(dialect: Dialect, filters: &[&str]) -> Vec<String> {
+        let options = FilterOptions::new().dialect(dialect);
+        let rule = |(number, text): (usize, &&str)| Rule {
+            id: number.to_string(),
+            span: Span { start: number, end: number },
+            line: number as u32,
+            filter: options.parse(text).unwrap(),
+        };
+        let rules: Vec<_> = filters.iter().enumerate().map(rule).collect();
+        let found = compare(&rules, dialect);
+        assert_eq!(found.compared, rules.len());
+        found.warnings.iter().map(|warning| warning.message().to_owned()).collect()
+    }
+
+    fn implies(number: usize, other: usize) -> String {
+        format!("every event of the rule {number} matches {other} on line {other} too")
+    }
+
+    #[test]
+    fn rules_are_equal_however_they_are_written() {
+        for other in [
+            r#"{"b": {"c": {"$gt": 1}}, "a": ["y", "x"]}"#,
+            r#"{"a": ["x", "y", "x"], "b": {"c": [{"$gt": 1}]}}"#,
+        ] {
+            let filters = [r#"{"a": ["x", "y"], "b": {"c": {"$gt": 1}}}"#, other];
+            assert_eq!(found(Dialect::Native, &filters), ["the rule 1 has the filter of 0 on line 0"]);
+        }
+        assert_eq!(
+            found(Dialect::Native, &[r#"{"a": 1}"#, r#"{"a": {"$between": [1, 2]}}"#]),
+            [implies(0, 1)]
+        );
+    }
+
+    #[test]
+    fn a_narrower_rule_implies_a_wider_one() {
+        for (narrow, wide) in [
+            (r#"{"a": 1, "b": 2}"#, r#"{"a": 1}"#),
+            (r#"{"a": 1}"#, r#"{"a": [1, 2]}"#),
+            (r#"{"a": {"$gt": 10}}"#, r#"{"a": {"$gt": 5}}"#),
+            (r#"{"a": {"$gt": 5}}"#, r#"{"a": {"$gte": 5}}"#),
+            (r#"{"a": {"$between": [1, 2]}}"#, r#"{"a": {"$lte": 2}}"#),
+            (r#"{"a": {"$startsWith": "order.paid"}}"#, r#"{"a": {"$startsWith": "order."}}"#),
+            (r#"{"a": "order.paid"}"#, r#"{"a": {"$endsWith": "paid"}}"#),
+            (r#"{"a": {"b": ["x"], "c": 1}}"#, r#"{"a": {"b": ["x", "y"]}}"#),
+            (r#"{"a": "x", "$or": [{"b": 1}, {"c": 1}]}"#, r#"{"$or": [{"b": 1}, {"c": 1}]}"#),
+            (r#"{"a": "x"}"#, r#"{"a": {"$exists": true}}"#),
+            (r#"{"a": {"$regex": "^x"}, "b": 1}"#, r#"{"a": {"$regex": "^x"}}"#),
+            (r#"{"a": {"$gt": {"$ref": "/b"}}, "c": {"$gt": 2}}"#, r#"{"a": {"$gt": {"$ref": "/b"}}}"#),
+            (
+                r#"{"a": {"$after": "2027-01-01T00:00:00Z"}}"#,
+                r#"{"a": {"$after": "2026-01-01T00:00:00+01:00"}}"#,
+            ),
+            (
+                r#"{"a": {"$before": "2026-01-01T00:00:00Z"}}"#,
+                r#"{"a": {"$before": "2027-01-01T00:00:00Z"}}"#,
+            ),
+            (r#"{"a": {"$cidr": "10.1.0.0/16"}}"#, r#"{"a": {"$cidr": "10.0.0.0/8"}}"#),
+            (r#"{"a": {"$wildcard": "order.*.paid"}}"#, r#"{"a": {"$startsWith": "order"}}"#),
+        ] {
+            assert_eq!(found(Dialect::Native, &[wide, narrow]), [implies(1, 0)], "{narrow} {wide}");
+            assert_eq!(found(Dialect::Native, &[narrow, wide]), [implies(0, 1)], "{narrow} {wide}");
+        }
+        assert_eq!(found(Dialect::Native, &["{}", r#"{"a": "x"}"#]), [implies(1, 0)]);
+        assert_eq!(found(Dialect::Native, &[r#"{"a": "x"}"#, "{}"]), [""; 0]);
+        let patterns =
+            [r#"{"a": ["x"]}"#, r#"{"a": [{"prefix": ""}, "x"], "b": [1]}"#, r#"{"a": ["x"], "b": [1]}"#];
+        assert_eq!(found(Dialect::EventBridge, &patterns), [implies(2, 0)]);
+    }
+
+    #[test]
+    fn rules_of_different_events_are_no_warning() {
+        for filters in [
+            [r#"{"a": 1}"#, r#"{"b": 1}"#],
+            [r#"{"a": {"$gt": 1}}"#, r#"{"a": {"$lt": 5}}"#],
+            [r#"{"a": {"$startsWith": "x"}, "b": 1}"#, r#"{"a": {"$startsWith": "xy"}}"#],
+            [r#"{"a": {"$regex": "x"}}"#, r#"{"a": {"$regex": "y"}}"#],
+            [r#"{"a": {"$regex": "x"}, "b": 1}"#, r#"{"a": {"$regex": "x"}, "b": 2}"#],
+            [r#"{"a": {"$cidr": "10.0.0.0/8"}}"#, r#"{"a": {"$cidr": "11.0.0.0/8"}}"#],
+            [r#"{"a": {"$cidr": "10.0.0.0/31"}}"#, r#"{"a": {"$cidr": "10.0.0.0/30"}, "b": 1}"#],
+            [r#"{"a": {"$wildcard": "a\\*b"}}"#, r#"{"a": {"$startsWith": "ab"}}"#],
+            [r#"{"$nor": [{"a": 1}]}"#, r#"{"$nor": [{"a": 1}, {"b": 1}]}"#],
+        ] {
+            let all = found(Dialect::Native, &filters);
+            assert!(all.is_empty(), "{filters:?}: {all:?}");
+        }
+        // In an array the element that has p need not be the one that has no q.
+        let patterns =
+            [r#"{"x": {"p": [1], "q": [{"exists": false}]}}"#, r#"{"x": {"q": [{"exists": false}]}}"#];
+        assert!(found(Dialect::EventBridge, &patterns).is_empty());
+    }
+
+    /// An implication that is reported holds for the events of other rules, judged by the filters alone.
+    #[test]
+    fn no_event_contradicts_a_warning() {
+        let conditions = [
+            r#"1"#,
+            r#"[1, 7]"#,
+            r#"{"$gt": 3}"#,
+            r#"{"$lte": 7}"#,
+            r#"{"$between": [3, 7]}"#,
+            r#""xyz""#,
+            r#"{"$startsWith": "x"}"#,
+            r#"{"$startsWith": "xy"}"#,
+            r#"{"$endsWith": "z"}"#,
+            r#"{"$contains": "y"}"#,
+            r#"{"$exists": true}"#,
+            r#"{"$exists": false}"#,
+            r#"{"$anythingBut": [1]}"#,
+            r#"{"$includes": 7}"#,
+            r#"null"#,
+            r#"{"$isNull": true}"#,
+            r#"{"b": 1}"#,
+            r#"{"b": [1, 7], "c": "x"}"#,
+            r#"{}"#,
+            r#"{"$gt": 3, "$lt": 9}"#,
+            r#"{"$ignoreCaseEquals": "XYZ"}"#,
+            r#"{"$size": 1}"#,
+            r#"{"$cidr": "10.0.0.0/8"}"#,
+            r#"{"$cidr": "10.1.0.0/16"}"#,
+            r#"{"$cidr": "10.1.2.3"}"#,
+            r#"{"$after": "2026-01-01T00:00:00Z"}"#,
+            r#"{"$after": "2027-01-01T00:00:00Z"}"#,
+            r#"{"$before": "2027-01-01T00:00:00Z"}"#,
+            r#"{"$wildcard": "xy*"}"#,
+            r#"{"$wildcard": "x\\*z"}"#,
+            r#"{"$regex": "x"}"#,
+        ];
+        let values = [
+            "1",
+            "3",
+            "3.5",
+            "7",
+            "8",
+            "9",
+            "\"xyz\"",
+            "\"XYZ\"",
+            "\"xz\"",
+            "\"z\"",
+            "\"x*z\"",
+            "\"10.1.2.3\"",
+            "\"10.1.9.9\"",
+            "\"10.2.0.0\"",
+            "\"::ffff:10.1.2.3\"",
+            "\"2026-06-01T00:00:00Z\"",
+            "\"2027-06-01T00:00:00Z\"",
+            "null",
+            "[7]",
+            "[]",
+            "{}",
+            r#"{"b": 1}"#,
+            r#"{"b": 7, "c": "x"}"#,
+            r#"[{"b": 1}, {"c": "x"}]"#,
+            "true",
+        ];
+        let events = values.map(|value| format!("{{\"a\": {value}}}")).into_iter().chain(["{}".to_owned()]);
+        let events: Vec<Value> = events.map(|text| serde_json::from_str(&text).unwrap()).collect();
+        let filters: Vec<_> = conditions.iter().map(|condition| format!("{{\"a\": {condition}}}")).collect();
+        let mut implied = 0;
+        for one in &filters {
+            for other in filters.iter().filter(|other| *other != one) {
+                let [a, b] = [one, other].map(|text| Filter::parse(text).unwrap());
+                let [left, right] = [&a, &b].map(|f| implication::normal(f.to_value(), Dialect::Native));
+                if implication::implies(&left, &right, Dialect::Native) {
+                    implied += 1;
+                    for event in &events {
+                        assert!(!a.matches(event) || b.matches(event), "{one} {other} {event}");
+                    }
+                }
+            }
+        }
+        assert!(implied >= 30, "{implied}");
+    }
+
+    #[test]
+    fn every_rule_may_match_one_event() {
+        let filters: Vec<_> = (0..1_000).map(|low| format!("{{\"a\": {{\"$gt\": {low}}}}}")).collect();
+        let filters: Vec<_> = filters.iter().map(String::as_str).collect();
+        // Each but the widest implies the first that is wider.
+        assert_eq!(found(Dialect::Native, &filters).len(), 999);
+    }
+}

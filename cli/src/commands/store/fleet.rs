@@ -1,0 +1,176 @@
+//! `poll fleet`: the workers of a database and their state, for people and for monitoring.
+
+use std::array::from_fn;
+use std::time::Duration;
+
+use console::{Alignment, measure_text_width, pad_str};
+use poller::store::RunsUntil;
+use poller::{Fleet, FleetWorker};
+use serde::Serialize;
+
+use super::super::{block_on, output};
+use super::{open_database, plain, wait_until};
+use crate::args::{FleetArgs, StoreLocation};
+use crate::exit::Exit;
+use crate::render::terminal::{Paint, Terminal};
+use crate::render::{humanize, sanitize};
+
+pub(in super::super) fn run(args: &FleetArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
+    let StoreLocation::Database { url, .. } = &args.store.path else {
+        anyhow::bail!("poll fleet shows the workers of a database; a file has one runner: poll status");
+    };
+    block_on(async {
+        let store = open_database(url, RunsUntil::Unknown, None).await?;
+        let closed = store.closed();
+        let fleet = store.fleet().await.map_err(plain);
+        drop(store);
+        wait_until(closed).await;
+        let fleet = fleet?;
+        if args.json {
+            output::json(&Line::from(&fleet), terminal)?;
+        } else {
+            output::text(&describe(&fleet, terminal.stdout_paint))?;
+        }
+        let well = fleet.orphaned == 0 && fleet.workers.iter().any(FleetWorker::is_alive);
+        Ok(if well { Exit::Success } else { Exit::Negative })
+    })
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Line<'f> {
+    workers: Vec<Worker<'f>>,
+    shards: usize,
+    orphaned_shards: usize,
+    open: u64,
+    lag_seconds: f64,
+    oldest_xmin: Option<u64>,
+    oldest_transaction_seconds: Option<f64>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Worker<'f> {
+    host: &'f str,
+    process: u32,
+    alive: bool,
+    age_seconds: f64,
+    renewed_seconds_ago: f64,
+    lease_left_seconds: Option<f64>,
+    shards: usize,
+    open: u64,
+    lag_seconds: f64,
+    takeovers: u64,
+    clock_offset_seconds: f64,
+}
+
+impl<'f> From<&'f Fleet> for Line<'f> {
+    fn from(fleet: &'f Fleet) -> Self {
+        Self {
+            workers: fleet.workers.iter().map(Worker::from).collect(),
+            shards: fleet.shards,
+            orphaned_shards: fleet.orphaned,
+            open: fleet.open,
+            lag_seconds: lag(fleet).as_secs_f64(),
+            oldest_xmin: fleet.oldest_xmin,
+            oldest_transaction_seconds: fleet.oldest_transaction.map(|age| age.as_secs_f64()),
+        }
+    }
+}
+
+impl<'f> From<&'f FleetWorker> for Worker<'f> {
+    fn from(worker: &'f FleetWorker) -> Self {
+        Self {
+            host: &worker.host,
+            process: worker.process,
+            alive: worker.is_alive(),
+            age_seconds: worker.age.as_secs_f64(),
+            renewed_seconds_ago: worker.renewed.as_secs_f64(),
+            lease_left_seconds: worker.lease_left.map(|left| left.as_secs_f64()),
+            shards: worker.shards,
+            open: worker.open,
+            lag_seconds: worker.lag.as_secs_f64(),
+            takeovers: worker.takeovers,
+            clock_offset_seconds: seconds(worker.clock_offset),
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a clock is not wrong by 285 years, to the microsecond")]
+fn seconds(micros: i64) -> f64 {
+    micros as f64 / 1e6
+}
+
+/// The longest lag of a worker with a lease.
+fn lag(fleet: &Fleet) -> Duration {
+    let alive = fleet.workers.iter().filter(|worker| worker.is_alive());
+    alive.map(|worker| worker.lag).max().unwrap_or_default()
+}
+
+/// The length of a column for names of machines: with it, a line has 80 columns.
+const HOST: usize = 20;
+
+fn describe(fleet: &Fleet, paint: Paint) -> String {
+    let alive = fleet.workers.iter().filter(|worker| worker.is_alive()).count();
+    let mut lines = vec![format!(
+        "{}, {}, {} without a worker",
+        humanize::count(alive as u64, "worker"),
+        humanize::count(fleet.shards as u64, "shard"),
+        fleet.orphaned
+    )];
+    lines.push(format!("{} open, the oldest due poll has waited {}", fleet.open, short(lag(fleet))));
+    let transaction = fleet.oldest_transaction.map_or("none".to_owned(), |age| format!("{} old", short(age)));
+    let xmin = fleet.oldest_xmin.map_or("not known".to_owned(), |age| format!("{age} transactions back"));
+    lines.push(format!("oldest transaction: {transaction}; oldest xmin: {xmin}"));
+    if !fleet.workers.is_empty() {
+        lines.push(String::new());
+        lines.push(table(&fleet.workers, paint));
+    }
+    lines.join("\n")
+}
+
+fn table(workers: &[FleetWorker], paint: Paint) -> String {
+    let titles = ["HOST", "PROCESS", "LEASE", "SHARDS", "OPEN", "LAG", "TAKEN", "CLOCK"];
+    let mut rows = vec![titles.map(|title| paint.faint(title).to_string())];
+    rows.extend(workers.iter().map(|worker| {
+        [
+            sanitize::excerpt(&worker.host, HOST),
+            worker.process.to_string(),
+            worker.lease_left.map_or_else(|| paint.bad("ended").to_string(), short),
+            worker.shards.to_string(),
+            worker.open.to_string(),
+            short(worker.lag),
+            worker.takeovers.to_string(),
+            offset(worker.clock_offset),
+        ]
+    }));
+    let widths: [usize; 8] =
+        from_fn(|column| rows.iter().map(|row| measure_text_width(&row[column])).max().unwrap_or(0));
+    let pad = |(column, (cell, width)): (usize, (&String, usize))| {
+        let side = if column == 0 { Alignment::Left } else { Alignment::Right };
+        pad_str(cell, width, side, None).into_owned()
+    };
+    let line = |row: &[String; 8]| row.iter().zip(widths).enumerate().map(pad).collect::<Vec<_>>().join("  ");
+    rows.iter().map(line).map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+}
+
+/// `0s`, `120ms`, `6.8s`, `4m 05s`
+fn short(time: Duration) -> String {
+    if time.is_zero() { "0s".to_owned() } else { humanize::duration(time) }
+}
+
+/// `+0.2ms`, `-3600s`: how far the database's clock is ahead.
+fn offset(micros: i64) -> String {
+    let seconds = seconds(micros);
+    if seconds.abs() < 1.0 { format!("{:+.1}ms", seconds * 1e3) } else { format!("{seconds:+.0}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn offsets_have_a_sign() {
+        assert_eq!([0, 250, -3_600_000_000].map(offset), ["+0.0ms", "+0.2ms", "-3600s"]);
+    }
+}

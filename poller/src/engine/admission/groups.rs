@@ -1,0 +1,141 @@
+//! Groups of queues that share a cap: those of an origin, of a site, of a scope.
+
+use std::collections::{HashMap, VecDeque};
+use std::ops::Index;
+
+use slab::Slab;
+
+use super::QueueId;
+
+/// The queues under one cap.
+#[derive(Debug)]
+pub(super) struct Group {
+    /// The hash by which it is found.
+    key: u64,
+    pub(super) in_flight: usize,
+    queues: usize,
+    /// The queues that wait for room in it.
+    pub(super) blocked: VecDeque<QueueId>,
+    /// The queues that wait for room in the larger group around it.
+    outside: VecDeque<QueueId>,
+    /// Whether it stands in a list of the larger group.
+    is_listed: bool,
+    /// The smaller groups whose queues wait for room in it.
+    pub(super) inside: Inside,
+}
+
+/// The groups inside a larger one, the total being the largest, that have queues which wait for room in the larger one. They
+/// take turns.
+#[derive(Debug, Default)]
+pub(super) struct Inside {
+    /// Groups that had nothing in flight when they were listed; a reserve is kept for them.
+    new: VecDeque<usize>,
+    others: VecDeque<usize>,
+}
+
+impl Inside {
+    pub(super) fn is_empty(&self) -> bool {
+        self.new.is_empty() && self.others.is_empty()
+    }
+
+    fn list(&mut self, number: usize, group: &mut Group) {
+        if !std::mem::replace(&mut group.is_listed, true) {
+            let list = if group.in_flight == 0 { &mut self.new } else { &mut self.others };
+            list.push_back(number);
+        }
+    }
+
+    /// Has a queue of the group with this number wait for room in the larger one.
+    pub(super) fn push(&mut self, number: usize, group: &mut Group, id: QueueId) {
+        group.outside.push_back(id);
+        self.list(number, group);
+    }
+
+    /// Takes the queue whose turn it is.
+    pub(super) fn pop(&mut self, groups: &mut Groups) -> Option<QueueId> {
+        while let Some(number) = self.new.pop_front().or_else(|| self.others.pop_front()) {
+            // The number may be that of a later group by now.
+            let Some(group) = groups.get_mut(number) else { continue };
+            group.is_listed = false;
+            let id = group.outside.pop_front();
+            if !group.outside.is_empty() {
+                self.list(number, group);
+            }
+            if id.is_some() {
+                return id;
+            }
+        }
+        None
+    }
+}
+
+impl Group {
+    /// Takes a queue that waits for room in the larger group, out of turn.
+    pub(super) fn pop_outside(&mut self) -> Option<QueueId> {
+        self.outside.pop_front()
+    }
+}
+
+/// All groups of one kind.
+#[derive(Debug, Default)]
+pub(super) struct Groups {
+    groups: Slab<Group>,
+    by_key: HashMap<u64, usize>,
+}
+
+impl Groups {
+    /// The number of the group with this key, with one more queue.
+    pub(super) fn join(&mut self, key: u64) -> usize {
+        let Self { groups, by_key } = self;
+        let number = *by_key.entry(key).or_insert_with(|| {
+            groups.insert(Group {
+                key,
+                in_flight: 0,
+                queues: 0,
+                blocked: VecDeque::new(),
+                outside: VecDeque::new(),
+                is_listed: false,
+                inside: Inside::default(),
+            })
+        });
+        groups[number].queues += 1;
+        number
+    }
+
+    /// Removes a queue; the group is dropped with its last one.
+    pub(super) fn leave(&mut self, number: usize) {
+        let group = &mut self.groups[number];
+        group.queues -= 1;
+        if group.queues == 0 {
+            self.by_key.remove(&group.key);
+            self.groups.remove(number);
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.groups.len()
+    }
+
+    pub(super) fn get_mut(&mut self, number: usize) -> Option<&mut Group> {
+        self.groups.get_mut(number)
+    }
+
+    /// Has a queue wait for room in the group with this number.
+    pub(super) fn block(&mut self, number: usize, id: QueueId) {
+        if let Some(group) = self.groups.get_mut(number) {
+            group.blocked.push_back(id);
+        }
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Group> {
+        self.groups.iter_mut().map(|(_, group)| group)
+    }
+}
+
+impl Index<usize> for Groups {
+    type Output = Group;
+
+    fn index(&self, number: usize) -> &Group {
+        &self.groups[number]
+    }
+}

@@ -1,0 +1,168 @@
+//! A spec without its URL: what polls of one kind have in common, in one of two forms.
+//!
+//! ```text
+//!  whole    outline + members, filters compiled
+//!     │ ▲
+//!     │ └── read back when a member is first needed
+//!     ▼
+//!  folded   outline + a text of what differs from the defaults
+//! ```
+//!
+//! While a poll waits, the engine needs only the [`Outline`]. Where a hundred thousand polls differ in a header or in a literal
+//! of a filter, their members would take most of the memory, so they are [kept](super::kept) folded.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::members::{MEMBERS, Members};
+use super::stored;
+use crate::schedule::Interval;
+
+/// What schedules a poll.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outline {
+    pub(crate) interval: Interval,
+    pub(crate) timeout: Duration,
+    pub(crate) request_timeout: Duration,
+    /// Whether the poll keeps cookies.
+    pub(crate) cookies: bool,
+    /// Whether its outcome is sent to a receiver.
+    pub(crate) webhook: bool,
+}
+
+/// A spec without its URL.
+#[derive(Debug)]
+pub(super) struct Settings {
+    outline: Outline,
+    /// Hash of the document without `url` and `cacheKey`: equal documents have equal hashes.
+    hash: u64,
+    /// What differs from the defaults, once it was needed; of folded settings always.
+    text: OnceLock<SpecText>,
+    /// Everything, unless folded.
+    members: OnceLock<Box<Members>>,
+}
+
+/// Settings as a text.
+#[derive(Clone, Debug)]
+pub(super) struct SpecText {
+    pub(super) text: Arc<str>,
+    /// The inline secrets, by the numbers that are in the text instead of them; `None` if there are none.
+    pub(super) secrets: Option<Arc<[SecretString]>>,
+}
+
+impl Settings {
+    /// Settings that were read from a document with this hash.
+    pub(super) fn new(members: Members, hash: u64) -> Self {
+        let outline = Outline {
+            interval: members.interval,
+            timeout: members.timeout,
+            request_timeout: members.request_timeout.duration,
+            cookies: members.request.cookies,
+            webhook: members.on_outcome.is_some(),
+        };
+        Self { outline, hash, text: OnceLock::new(), members: OnceLock::from(Box::new(members)) }
+    }
+
+    pub(super) const fn outline(&self) -> &Outline {
+        &self.outline
+    }
+
+    pub(super) const fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    /// All members. Of folded settings, they are read from the text and stay from then on.
+    pub(super) fn members(&self) -> &Members {
+        self.members.get_or_init(|| {
+            let text = self.text.get().expect("invariant: folded settings have their text");
+            stored::unfolded(text).members.into_inner().expect("invariant: they were read from a text")
+        })
+    }
+
+    pub(super) fn is_folded(&self) -> bool {
+        self.members.get().is_none()
+    }
+
+    /// What differs from the defaults.
+    fn text(&self) -> &SpecText {
+        self.text.get_or_init(|| stored::short(self.members()))
+    }
+
+    /// The same with nothing but its text.
+    pub(super) fn folded(&self) -> Self {
+        Self {
+            outline: self.outline,
+            hash: self.hash,
+            text: OnceLock::from(self.text().clone()),
+            members: OnceLock::new(),
+        }
+    }
+
+    /// The same folded settings, with nothing read; `None` if they are whole.
+    pub(super) fn apart(&self) -> Option<Self> {
+        self.is_folded().then(|| self.folded())
+    }
+
+    /// Makes folded settings whole for good.
+    pub(super) fn unfold(&self, equal: &Self) {
+        self.members.get_or_init(|| Box::new(equal.members().without_key()));
+    }
+
+    /// Takes the cache key out of whole settings.
+    pub(super) fn take_cache_key(&mut self) -> Option<String> {
+        self.members.get_mut()?.cache_key.take()
+    }
+
+    /// The same without a cache key.
+    pub(super) fn without_cache_key(&self) -> Self {
+        Self::new(self.members().without_key(), self.hash)
+    }
+
+    /// Equal in everything but the cache key.
+    pub(super) fn same(&self, other: &Self) -> bool {
+        if self.hash != other.hash {
+            return false;
+        }
+        if self.is_folded() || other.is_folded() {
+            return self.has_text_of(other);
+        }
+        let (one, two) = (self.members(), other.members());
+        // Warnings count, because they name places in the text.
+        one.warnings == two.warnings && MEMBERS.iter().all(|member| (member.same)(one, two))
+    }
+
+    /// Whether both are the same text with the same secrets. Reads nothing.
+    pub(super) fn has_text_of(&self, other: &Self) -> bool {
+        let (one, two) = (self.text(), other.text());
+        one.text == two.text
+            && match (&one.secrets, &two.secrets) {
+                (None, None) => true,
+                (Some(one), Some(two)) => {
+                    one.len() == two.len()
+                        && one.iter().zip(&**two).all(|(one, two)| one.expose_secret() == two.expose_secret())
+                }
+                _ => false,
+            }
+    }
+}
+
+impl Members {
+    /// The same for a poll that has its key elsewhere.
+    fn without_key(&self) -> Self {
+        Self { cache_key: None, kept: OnceLock::new(), ..self.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where specs differ, every open poll has one.
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn folded_settings_stay_small() {
+        assert!(size_of::<Settings>() <= 128, "{}", size_of::<Settings>());
+    }
+}

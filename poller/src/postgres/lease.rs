@@ -1,0 +1,406 @@
+//! The lease of a worker: registering, renewing, stepping down, and the balance of shards between workers.
+//!
+//! ```text
+//!  begin_run ─► register ─► take a fair share ─► renew each third of the lease ─► leave
+//!                  ▲                                   │ no row: others have taken over
+//!                  └── the engine has dropped all ◄─ deposed
+//! ```
+//!
+//! - A worker trusts its lease until *before the renewal was sent + lease − margin*, by the clock that runs on while the
+//!   machine sleeps. A renewal whose result is not known does not extend it. After that no request begins and nothing is
+//!   written, until a renewal succeeds with the same epoch: then no other worker has taken over, and all goes on.
+//! - A takeover raises the worker's epoch, under a lock that waits for the worker's transactions. The epoch fences
+//!   all that the worker writes.
+//! - There is no leader: at each renewal a worker compares its shards with its share ([`balance`](super::balance)).
+//!
+//! Whose a shard is, the database decides: each renewal compares. A commit that was not confirmed may have assigned a shard,
+//! and a fail-over to a standby that was behind may have undone an assignment. After the connection of the lease was lost,
+//! all open polls are read again for the same reason: an outcome may be undone.
+//!
+//! Leases are renewed on a connection of their own: a pool that is exhausted must not cost the lease. The thread of the
+//! store does nothing that takes long.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio_postgres::Client;
+use tokio_postgres::types::Type;
+
+use super::Inner;
+use super::balance::{Balance, Move};
+use super::database::{Connection, Fault, Tx};
+use crate::clock::{Clock as _, boot_time};
+use crate::store::RunsUntil;
+
+/// The delay before a failed renewal is repeated: at random between a half and the whole.
+const AGAIN: Duration = Duration::from_millis(300);
+
+/// How soon a worker that has fewer shards than its share looks again.
+const SHORT: Duration = Duration::from_secs(1);
+
+/// After the lease of another worker has ended, others look for its shards within this time, at random.
+const AFTER: Duration = Duration::from_millis(200);
+
+/// A registered worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Worker {
+    pub(super) id: i64,
+    pub(super) epoch: i64,
+}
+
+/// What this process is to the fleet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// It runs no polls: it submits, lists and the like.
+    Client,
+    Worker(Worker),
+    /// Another worker has taken its shards. It registers again once the engine has been told to drop all polls, and has
+    /// called again since.
+    Deposed {
+        id: i64,
+        told: bool,
+    },
+}
+
+/// The lease's connection and what the balance remembers.
+#[derive(Default)]
+struct Renewer {
+    client: Option<Client>,
+    /// Whether there was a connection before this one.
+    was_connected: bool,
+    balance: Balance,
+}
+
+/// Renews the lease until the store is closed, then gives it back.
+pub(super) async fn keep(inner: Arc<Inner>, mut closed: oneshot::Receiver<()>) {
+    let own = inner.clock.own();
+    let mut renewer = Renewer::default();
+    let mut next = None;
+    loop {
+        let wait = async {
+            match next {
+                Some(at) => own.sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            _ = &mut closed => break,
+            () = inner.wake.notified() => {}
+            () = wait => {}
+        }
+        let _alone = inner.balancing.lock().await;
+        next = match inner.role() {
+            Role::Worker(worker) => {
+                let delay = match inner.renew(&mut renewer, worker).await {
+                    Ok(delay) => delay,
+                    Err(_) => {
+                        // Whatever it was, the connection may be in any state.
+                        renewer.client = None;
+                        AGAIN.mul_f64(0.5 + 0.5 * inner.fraction())
+                    }
+                };
+                Some(own.now() + delay)
+            }
+            Role::Client | Role::Deposed { .. } => None,
+        };
+    }
+    let limit = own.sleep_until(own.now() + Duration::from_secs(2));
+    tokio::select! {
+        _ = inner.resign() => {}
+        () = limit => {}
+    }
+}
+
+impl Inner {
+    /// Makes this process a worker with a fair share of the shards.
+    pub(super) async fn register(&self) -> Result<(), Fault> {
+        let _alone = self.balancing.lock().await;
+        let sent = boot_time();
+        let id = match self.role() {
+            Role::Deposed { id, .. } | Role::Worker(Worker { id, .. }) => id,
+            Role::Client => self.random(),
+        };
+        let tx = self.database.write().await?;
+        let row = tx
+            .first(
+                "INSERT INTO poll.worker AS w (id, epoch, expires, host, process, runs_until) \
+                 VALUES ($1, 1, now() + $2 * interval '1 microsecond', $3, $4, $5) \
+                 ON CONFLICT (id) DO UPDATE SET epoch = w.epoch + 1, expires = excluded.expires, started = now() \
+                 RETURNING epoch",
+                &[
+                    (&id, Type::INT8),
+                    (&self.lease_micros(), Type::INT8),
+                    (&self.host, Type::TEXT),
+                    (&i32::try_from(std::process::id()).unwrap_or(0), Type::INT4),
+                    (&until_text(self.runs_until()), Type::TEXT),
+                ],
+            )
+            .await?;
+        let worker = Worker { id, epoch: row.map_or(0, |row| row.get(0)) };
+        // Those of an earlier run of this process: their runs are counted anew.
+        tx.execute("UPDATE poll.shard SET worker = NULL WHERE worker = $1", &[(&id, Type::INT8)]).await?;
+        tx.commit().await?;
+        self.shards().clear();
+        self.set_role(Role::Worker(worker));
+        self.trust(sent);
+        let tx = self.database.write().await?;
+        let balanced = self.balance(tx, worker, &mut Balance::default()).await;
+        // At once, if the shards could not be taken in time: the lease stands, and each renewal balances.
+        self.wake.notify_one();
+        match balanced {
+            Err(fault) if !matches!(fault, Fault::Late(_)) => Err(fault),
+            _ => Ok(()),
+        }
+    }
+
+    /// Renews the lease; returns when to do so again.
+    async fn renew(&self, renewer: &mut Renewer, worker: Worker) -> Result<Duration, Fault> {
+        if renewer.client.as_ref().is_none_or(Client::is_closed) {
+            renewer.client = Some(self.database.connect().await?);
+            if std::mem::replace(&mut renewer.was_connected, true) {
+                self.shards().read_again();
+            }
+        }
+        let Some(client) = &renewer.client else { return Err(Fault::Deposed) };
+        let sent = boot_time();
+        let tx = self.database.write_on(client).await?;
+        let (open, shards) = {
+            let shards = self.shards();
+            (shards.open(), shards.len())
+        };
+        let before = self.clock.own().now();
+        let row = tx
+            .first(
+                "UPDATE poll.worker SET expires = now() + $3 * interval '1 microsecond', renewed = now(), open = $4, \
+                     shards = $5, takeovers = $6, clock_offset = $7, lag = $8 \
+                 WHERE id = $1 AND epoch = $2 RETURNING (extract(epoch FROM clock_timestamp()) * 1000000)::int8",
+                &[
+                    (&worker.id, Type::INT8),
+                    (&worker.epoch, Type::INT8),
+                    (&self.lease_micros(), Type::INT8),
+                    (&i64::try_from(open).unwrap_or(i64::MAX), Type::INT8),
+                    (&i32::try_from(shards).unwrap_or(i32::MAX), Type::INT4),
+                    (&self.takeovers.load(Ordering::Relaxed), Type::INT8),
+                    (&self.clock.offset(), Type::INT8),
+                    (&self.lag.load(Ordering::Relaxed), Type::INT8),
+                ],
+            )
+            .await?;
+        let after = self.clock.own().now();
+        let Some(row) = row else {
+            // Known for certain, unlike an error: others run the polls of this process.
+            tx.rollback().await?;
+            self.depose(worker);
+            return Ok(self.lease);
+        };
+        self.clock.measured(before, row.get(0), after);
+        tx.commit().await?;
+        self.trust(sent);
+        let tx = self.database.write_on(client).await?;
+        self.balance(tx, worker, &mut renewer.balance).await
+    }
+
+    /// Takes or gives back shards, in this transaction; returns when to renew again.
+    async fn balance<C: Connection>(
+        &self,
+        tx: Tx<C>,
+        worker: Worker,
+        balance: &mut Balance,
+    ) -> Result<Duration, Fault> {
+        let rows = tx
+            .query(
+                "SELECT id, expires <= now(), greatest(0, extract(epoch FROM expires - now()) * 1000000)::int8, \
+                     EXISTS (SELECT FROM poll.shard s WHERE s.worker = w.id) \
+                 FROM poll.worker w WHERE id <> $1",
+                &[(&worker.id, Type::INT8)],
+            )
+            .await?;
+        let given = self.shards().given();
+        let assigned =
+            tx.query("SELECT id FROM poll.shard WHERE worker = $1", &[(&worker.id, Type::INT8)]).await?;
+        if self.role() == Role::Worker(worker) {
+            let assigned: Vec<i32> = assigned.iter().map(|row| row.get(0)).collect();
+            self.shards().agree(&assigned, given);
+        }
+        let mut living = 1_usize;
+        let mut dead = Vec::new();
+        let mut next = self.lease / 3;
+        for row in &rows {
+            let (id, is_dead, left, has_shards): (i64, bool, i64, bool) =
+                (row.get(0), row.get(1), row.get(2), row.get(3));
+            if !is_dead {
+                living += 1;
+                let left = Duration::from_micros(u64::try_from(left).unwrap_or(0));
+                next = next.min(left + AFTER.mul_f64(0.1 + 0.9 * self.fraction()));
+            } else if has_shards {
+                dead.push(id);
+            }
+        }
+        let total = usize::try_from(self.shard_count).unwrap_or(1);
+        let held = self.shards().len();
+        let step = balance.decide(total, living, held);
+        if let Move::Take(missing) = step {
+            for id in dead {
+                self.take_over(&tx, id).await?;
+            }
+            let number = i64::try_from(missing).unwrap_or(i64::MAX);
+            let taken = tx
+                .query(
+                    "UPDATE poll.shard s SET worker = $1, run = s.run + 1 \
+                     FROM (SELECT id FROM poll.shard f WHERE f.worker IS NULL \
+                         ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED) AS free \
+                     WHERE s.id = free.id \
+                     AND EXISTS (SELECT FROM poll.worker w WHERE w.id = $1 AND w.epoch = $2 AND w.expires > now()) \
+                     RETURNING s.id",
+                    &[
+                        (&worker.id, Type::INT8),
+                        (&worker.epoch, Type::INT8),
+                        (&number, Type::INT8),
+                    ],
+                )
+                .await?;
+            // Shards of workers that are long gone, and their rows.
+            tx.execute(
+                "DELETE FROM poll.worker w WHERE w.expires < now() - interval '1 hour' \
+                 AND NOT EXISTS (SELECT FROM poll.shard s WHERE s.worker = w.id)",
+                &[],
+            )
+            .await?;
+            tx.commit().await?;
+            let taken: Vec<i32> = taken.iter().map(|row| row.get(0)).collect();
+            if taken.len() < missing {
+                next = next.min(SHORT);
+            }
+            if self.role() == Role::Worker(worker) {
+                self.shards().take(taken);
+            }
+        } else {
+            tx.rollback().await?;
+            if let Move::Leave(number) = step {
+                self.shards().leave(number);
+                next = next.min(SHORT);
+            }
+        }
+        Ok(next)
+    }
+
+    /// Frees the shards of a worker whose lease has ended.
+    async fn take_over<C: Connection>(&self, tx: &Tx<C>, id: i64) -> Result<(), Fault> {
+        // Its transactions hold a lock on its row; while one does, it is left for the next look. The time limits of a
+        // transaction are shorter than a lease, so that is soon.
+        let row = tx
+            .first(
+                "SELECT 1 FROM poll.worker WHERE id = $1 AND expires <= now() FOR UPDATE SKIP LOCKED",
+                &[(&id, Type::INT8)],
+            )
+            .await?;
+        if row.is_none() {
+            return Ok(());
+        }
+        tx.execute("UPDATE poll.worker SET epoch = epoch + 1 WHERE id = $1", &[(&id, Type::INT8)]).await?;
+        tx.execute("UPDATE poll.shard SET worker = NULL WHERE worker = $1", &[(&id, Type::INT8)]).await?;
+        self.takeovers.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Gives back shards whose polls the engine has dropped.
+    pub(super) async fn give_back(&self) -> Result<(), Fault> {
+        let vacated = self.shards().vacated();
+        let Role::Worker(worker) = self.role() else { return Ok(()) };
+        if vacated.is_empty() {
+            return Ok(());
+        }
+        let tx = self.database.write().await?;
+        self.fence(&tx).await?;
+        tx.execute(
+            "UPDATE poll.shard SET worker = NULL WHERE id = ANY($1) AND worker = $2",
+            &[(&vacated, Type::INT4_ARRAY), (&worker.id, Type::INT8)],
+        )
+        .await?;
+        tx.commit().await?;
+        self.shards().given_back(&vacated);
+        Ok(())
+    }
+
+    /// Gives everything back: this process ends, and others need not wait for its lease to end.
+    async fn resign(&self) -> Result<(), Fault> {
+        let Role::Worker(worker) = self.role() else { return Ok(()) };
+        self.trusted_until.store(0, Ordering::Relaxed);
+        let tx = self.database.write().await?;
+        let row = tx
+            .first(
+                "SELECT 1 FROM poll.worker WHERE id = $1 AND epoch = $2 FOR UPDATE",
+                &[(&worker.id, Type::INT8), (&worker.epoch, Type::INT8)],
+            )
+            .await?;
+        if row.is_some() {
+            tx.execute("UPDATE poll.shard SET worker = NULL WHERE worker = $1", &[(&worker.id, Type::INT8)])
+                .await?;
+            tx.execute("DELETE FROM poll.worker WHERE id = $1", &[(&worker.id, Type::INT8)]).await?;
+        }
+        tx.commit().await
+    }
+
+    /// Notes that others have taken over. No request begins from here on.
+    fn depose(&self, worker: Worker) {
+        self.trusted_until.store(0, Ordering::Relaxed);
+        self.shards().lose_all();
+        self.set_role(Role::Deposed { id: worker.id, told: false });
+    }
+
+    /// A fenced transaction was refused: the lease has ended by the clock of the database. A renewal tells the rest.
+    pub(super) fn suspect(&self) {
+        let now = u64::try_from(boot_time().as_micros()).unwrap_or(u64::MAX);
+        self.suspected.store(now, Ordering::Relaxed);
+        self.trusted_until.store(0, Ordering::Relaxed);
+        self.wake.notify_one();
+    }
+
+    /// Trusts the lease that was renewed by a transaction that began to be sent at `sent`, unless a transaction was refused
+    /// since then.
+    fn trust(&self, sent: Duration) {
+        if sent.as_micros() <= u128::from(self.suspected.load(Ordering::Relaxed)) {
+            return;
+        }
+        let until = trusted_until(sent, self.lease);
+        self.trusted_until.store(u64::try_from(until.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Whether the lease is certain.
+    pub(super) fn is_trusted(&self) -> bool {
+        boot_time().as_micros() < u128::from(self.trusted_until.load(Ordering::Relaxed))
+    }
+
+    fn lease_micros(&self) -> i64 {
+        i64::try_from(self.lease.as_micros()).unwrap_or(i64::MAX)
+    }
+}
+
+/// Until when a lease is trusted that was asked for at `sent`, by the boot-time clock: the database counted it from a later
+/// moment. The margin is for clocks that run at different speeds.
+pub(super) fn trusted_until(sent: Duration, lease: Duration) -> Duration {
+    (sent + lease).saturating_sub(lease / 10)
+}
+
+/// How the table `worker` says it.
+pub(super) fn until_text(until: RunsUntil) -> &'static str {
+    match until {
+        RunsUntil::Unknown => "unknown",
+        RunsUntil::Stopped => "stopped",
+        RunsUntil::NoneOpen => "none open",
+        RunsUntil::OwnEnded => "own ended",
+    }
+}
+
+/// The reverse.
+pub(super) fn until_of(text: &str) -> RunsUntil {
+    match text {
+        "stopped" => RunsUntil::Stopped,
+        "none open" => RunsUntil::NoneOpen,
+        "own ended" => RunsUntil::OwnEnded,
+        _ => RunsUntil::Unknown,
+    }
+}

@@ -1,0 +1,181 @@
+//! The deliveries of webhooks in the database. The worker that runs a shard delivers the webhooks of its polls; after a
+//! takeover another one does, and what both have sent meanwhile has the same `webhook-id`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio_postgres::Row;
+use tokio_postgres::types::Type;
+
+use super::database::Fault;
+use super::shards::shard_of;
+use super::{Inner, PostgresStore, micros, timestamp};
+use crate::clock::{BoxFuture, Timestamp};
+use crate::key::PollKey;
+use crate::outbox::{Delivery, DeliverySelection, DeliveryState, DueDeliveries, Outbox};
+use crate::store::StoreError;
+
+/// How often a worker looks for the deliveries of shards that it has taken over.
+const LOOK: Duration = Duration::from_secs(5);
+
+const COLUMNS: &str =
+    "SELECT place, scope, key, created, ended, receiver, state, due, tries, attempts FROM poll.outbox";
+
+fn read(row: &Row) -> Delivery {
+    let key = PollKey::new(row.get::<_, &str>(1), row.get::<_, &str>(2));
+    let mut delivery =
+        Delivery::new(key, timestamp(row.get(3)), timestamp(row.get(4)), row.get::<_, &str>(5));
+    delivery.place = row.get(0);
+    delivery.due = row.get::<_, Option<i64>>(7).map(timestamp);
+    // What another version has written is delivered if it is due.
+    delivery.state = DeliveryState::named(row.get(6)).unwrap_or(match delivery.due {
+        Some(_) => DeliveryState::Pending,
+        None => DeliveryState::Dead,
+    });
+    delivery.tries = u32::try_from(row.get::<_, i32>(8)).unwrap_or(0);
+    delivery.attempts = serde_json::from_str(row.get(9)).unwrap_or_default();
+    delivery
+}
+
+impl Inner {
+    async fn due(&self, now: Timestamp, busy: &[Box<str>], most: usize) -> Result<DueDeliveries, Fault> {
+        let ours = self.shards().ours();
+        if ours.is_empty() {
+            return Ok(DueDeliveries::default());
+        }
+        let busy: Vec<&str> = busy.iter().map(|receiver| &**receiver).collect();
+        let (now, most) = (micros(now), i64::try_from(most).unwrap_or(i64::MAX));
+        let tx = self.database.read().await?;
+        let found = tx
+            .query(
+                &format!(
+                    "{COLUMNS} WHERE due <= $1 AND shard = ANY($2) AND receiver <> ALL($3) ORDER BY due LIMIT $4"
+                ),
+                &[
+                    (&now, Type::INT8),
+                    (&ours, Type::INT4_ARRAY),
+                    (&busy, Type::TEXT_ARRAY),
+                    (&most, Type::INT8),
+                ],
+            )
+            .await?;
+        let next = tx
+            .first(
+                "SELECT min(due) FROM poll.outbox WHERE due > $1 AND shard = ANY($2)",
+                &[(&now, Type::INT8), (&ours, Type::INT4_ARRAY)],
+            )
+            .await?;
+        let next = next.and_then(|row| row.get::<_, Option<i64>>(0)).map(timestamp);
+        Ok(DueDeliveries::new(found.iter().map(read).collect(), next))
+    }
+
+    async fn note(&self, delivery: &Delivery) -> Result<bool, Fault> {
+        let attempts = serde_json::to_string(&delivery.attempts).map_err(|error| {
+            Fault::Store(StoreError::with_source(
+                "the attempts of a webhook cannot be written as JSON",
+                error,
+            ))
+        })?;
+        let (state, due) = (delivery.state.as_str(), delivery.due.map(micros));
+        let tries = i32::try_from(delivery.tries).unwrap_or(i32::MAX);
+        let tx = self.database.write().await?;
+        let noted = tx
+            .execute(
+                "UPDATE poll.outbox SET state = $2, due = $3, tries = $4, attempts = $5 WHERE place = $1",
+                &[
+                    (&delivery.place, Type::INT8),
+                    (&state, Type::TEXT),
+                    (&due, Type::INT8),
+                    (&tries, Type::INT4),
+                    (&attempts, Type::TEXT),
+                ],
+            )
+            .await?;
+        tx.commit().await?;
+        Ok(noted > 0)
+    }
+
+    async fn delivery(&self, key: &PollKey) -> Result<Option<Delivery>, Fault> {
+        if key.scope().contains('\0') || key.key().contains('\0') {
+            return Ok(None);
+        }
+        let (shard, scope, name) = (shard_of(key, self.shard_count), key.scope(), key.key());
+        let row = self
+            .database
+            .read()
+            .await?
+            .first(
+                &format!(
+                    "{COLUMNS} WHERE shard = $1 AND scope = $2 AND key = $3 ORDER BY place DESC LIMIT 1"
+                ),
+                &[(&shard, Type::INT4), (&scope, Type::TEXT), (&name, Type::TEXT)],
+            )
+            .await?;
+        Ok(row.as_ref().map(read))
+    }
+
+    async fn deliveries(&self, which: &DeliverySelection) -> Result<Vec<Delivery>, Fault> {
+        let DeliverySelection { under, state, before, limit } = which;
+        // As `covers` says; both are true of the empty scope.
+        let inside =
+            if under.is_empty() || under.ends_with('/') { under.clone() } else { format!("{under}/") };
+        let (before, state) = (before.unwrap_or(i64::MAX), state.map(DeliveryState::as_str));
+        let limit = i64::try_from(*limit).unwrap_or(i64::MAX);
+        let rows = self
+            .database
+            .read()
+            .await?
+            .query(
+                &format!(
+                    "{COLUMNS} WHERE place < $1 AND ($2::text IS NULL OR state = $2) \
+                     AND ($3 = '' OR scope = $3 OR starts_with(scope, $4)) ORDER BY place DESC LIMIT $5"
+                ),
+                &[
+                    (&before, Type::INT8),
+                    (&state, Type::TEXT),
+                    (under, Type::TEXT),
+                    (&inside, Type::TEXT),
+                    (&limit, Type::INT8),
+                ],
+            )
+            .await?;
+        Ok(rows.iter().map(read).collect())
+    }
+}
+
+impl Outbox for PostgresStore {
+    fn due(
+        &self,
+        now: Timestamp,
+        busy: Vec<Box<str>>,
+        most: usize,
+    ) -> BoxFuture<'_, Result<DueDeliveries, StoreError>> {
+        self.call("read webhooks", async move |inner: Arc<Inner>| inner.due(now, &busy, most).await)
+    }
+
+    fn note(&self, delivery: Delivery) -> BoxFuture<'_, Result<bool, StoreError>> {
+        let noted = self.call("note a webhook", async move |inner: Arc<Inner>| inner.note(&delivery).await);
+        Box::pin(async move {
+            let noted = noted.await;
+            self.inner.added.notify_one();
+            noted
+        })
+    }
+
+    fn delivery(&self, key: PollKey) -> BoxFuture<'_, Result<Option<Delivery>, StoreError>> {
+        self.call("read a webhook", async move |inner: Arc<Inner>| inner.delivery(&key).await)
+    }
+
+    fn deliveries(&self, which: DeliverySelection) -> BoxFuture<'_, Result<Vec<Delivery>, StoreError>> {
+        self.call("list webhooks", async move |inner: Arc<Inner>| inner.deliveries(&which).await)
+    }
+
+    fn added(&self) -> Arc<Notify> {
+        Arc::clone(&self.inner.added)
+    }
+
+    fn look_every(&self) -> Option<Duration> {
+        Some(LOOK)
+    }
+}

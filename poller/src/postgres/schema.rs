@@ -1,0 +1,267 @@
+//! The tables: creating and migrating them, partitions, and whether the database isolates as it must.
+//!
+//! Migrations run in one transaction under the lock of the row in `meta`, so that of two first starts one waits for the
+//! other. There are no advisory locks: they belong to sessions, which a pooler shares.
+
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::Type;
+
+use super::database::{Database, Fault};
+use crate::store::StoreError;
+
+/// What a database must be, one step per version of the format.
+const MIGRATIONS: [Migration; 2] = [
+    Migration { sql: include_str!("../../migrations/postgres/0001_fleet.sql"), compatible: 1 },
+    // A process of format 1 would end a poll without its webhook.
+    Migration { sql: include_str!("../../migrations/postgres/0002_outbox.sql"), compatible: 2 },
+];
+
+/// A step to the next format. Processes of the old and the new version run side by side while a fleet is upgraded: the step
+/// says the oldest version whose processes may go on, or start, on the new format. Columns and tables may be added without
+/// raising it, if they have defaults.
+struct Migration {
+    sql: &'static str,
+    compatible: i32,
+}
+
+/// The oldest server, as `server_version_num` says it.
+const OLDEST: i32 = 140_000;
+
+/// How often the creation of the first table is tried: another process may create it at the same moment.
+const TRIES: u32 = 10;
+
+/// The microseconds of a day.
+const DAY: i64 = 86_400_000_000;
+
+/// Creates or migrates the tables; returns the number of shards.
+pub(super) async fn prepare(database: &Database, shards: u16) -> Result<i32, Fault> {
+    check_server(database).await?;
+    let newest = i32::try_from(MIGRATIONS.len()).unwrap_or(i32::MAX);
+    let mut tries = 1;
+    loop {
+        match current(database).await? {
+            Some(Meta { format, shards, .. }) if format == newest => return Ok(shards),
+            Some(Meta { format, compatible, shards }) if format > newest && compatible <= newest => {
+                return Ok(shards);
+            }
+            Some(Meta { format, .. }) if format > newest => {
+                return Err(Fault::Store(StoreError::unusable(format!(
+                    "{} has the format {format}, and this version knows formats up to {newest}: use a newer version",
+                    database.shown
+                ))));
+            }
+            Some(_) => match migrate(database).await {
+                Err(fault) if tries < TRIES && fault.is_conflict() => tries += 1,
+                result => result?,
+            },
+            None => match create_meta(database, shards).await {
+                Err(fault) if tries < TRIES && is_race(&fault) => tries += 1,
+                result => result?,
+            },
+        }
+    }
+}
+
+/// Another process has created the same object meanwhile.
+fn is_race(fault: &Fault) -> bool {
+    fault.is_conflict()
+        || fault.has_code(&[
+            SqlState::UNIQUE_VIOLATION,
+            SqlState::DUPLICATE_SCHEMA,
+            SqlState::DUPLICATE_TABLE,
+            SqlState::DUPLICATE_OBJECT,
+            SqlState::INTERNAL_ERROR,
+        ])
+}
+
+async fn check_server(database: &Database) -> Result<(), Fault> {
+    let sql = "SELECT current_setting('server_version_num')::int4, current_setting('server_encoding')";
+    let row = database.read().await?.first(sql, &[]).await?;
+    let Some(row) = row else { return Ok(()) };
+    let (version, encoding): (i32, &str) = (row.get(0), row.get(1));
+    let shown = &database.shown;
+    if version < OLDEST {
+        let found = version / 10_000;
+        return Err(Fault::Store(StoreError::unusable(format!(
+            "{shown} is PostgreSQL {found}; expected 14 or newer"
+        ))));
+    }
+    if encoding != "UTF8" {
+        return Err(Fault::Store(StoreError::unusable(format!(
+            "{shown} has the encoding {encoding}; expected UTF8 (CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0)"
+        ))));
+    }
+    Ok(())
+}
+
+/// The row of `meta`.
+struct Meta {
+    format: i32,
+    /// The oldest version that may use this format.
+    compatible: i32,
+    shards: i32,
+}
+
+/// What `meta` says, if there is a store.
+async fn current(database: &Database) -> Result<Option<Meta>, Fault> {
+    let tx = database.read().await?;
+    let there = tx.first("SELECT to_regclass('poll.meta') IS NOT NULL", &[]).await?;
+    if !there.is_some_and(|row| row.get(0)) {
+        return Ok(None);
+    }
+    let row = tx.first("SELECT format, compatible, shards FROM poll.meta", &[]).await?;
+    Ok(row.map(|row| Meta { format: row.get(0), compatible: row.get(1), shards: row.get(2) }))
+}
+
+async fn create_meta(database: &Database, shards: u16) -> Result<(), Fault> {
+    let tx = database.migrate().await?;
+    tx.batch(
+        "CREATE SCHEMA IF NOT EXISTS poll; \
+         CREATE TABLE IF NOT EXISTS poll.meta (one boolean PRIMARY KEY DEFAULT true CHECK (one), \
+         format integer NOT NULL, compatible integer NOT NULL DEFAULT 1, shards integer NOT NULL, \
+         horizon bigint NOT NULL DEFAULT 0, swept bigint NOT NULL DEFAULT 0)",
+    )
+    .await?;
+    tx.execute(
+        "INSERT INTO poll.meta (format, shards) VALUES (0, $1) ON CONFLICT DO NOTHING",
+        &[(&i32::from(shards), Type::INT4)],
+    )
+    .await?;
+    tx.commit().await
+}
+
+async fn migrate(database: &Database) -> Result<(), Fault> {
+    let tx = database.migrate().await?;
+    // Whoever comes second waits here, and then finds nothing to do. The table is locked before its row: a step may alter it,
+    // and would wait for those that hold a weaker lock on it while they wait for the row.
+    tx.batch("LOCK TABLE poll.meta IN ACCESS EXCLUSIVE MODE").await?;
+    let row = tx.first("SELECT format FROM poll.meta FOR UPDATE", &[]).await?;
+    let format: i32 = row.map_or(0, |row| row.get(0));
+    for (step, number) in MIGRATIONS.iter().zip(1_i32..) {
+        if number > format {
+            tx.batch(step.sql).await?;
+            tx.execute(
+                "UPDATE poll.meta SET format = $1, compatible = $2",
+                &[(&number, Type::INT4), (&step.compatible, Type::INT4)],
+            )
+            .await?;
+        }
+    }
+    tx.commit().await
+}
+
+/// Acts out the race that creating a poll relies on: a second statement of a transaction must see what another connection
+/// has committed since the first. Under snapshot isolation it would not, and one key could live twice.
+pub(super) async fn probe(database: &Database, id: i64) -> Result<(), Fault> {
+    let seen = "SELECT count(*) FROM poll.probe WHERE id = $1";
+    let creator = database.write().await?;
+    creator.query(seen, &[(&id, Type::INT8)]).await?;
+    let other = database.write().await?;
+    other.execute("INSERT INTO poll.probe (id) VALUES ($1)", &[(&id, Type::INT8)]).await?;
+    other.commit().await?;
+    let count: i64 = creator.first(seen, &[(&id, Type::INT8)]).await?.map_or(0, |row| row.get(0));
+    creator.rollback().await?;
+    let other = database.write().await?;
+    other.execute("DELETE FROM poll.probe WHERE id = $1", &[(&id, Type::INT8)]).await?;
+    other.commit().await?;
+    if count == 1 {
+        return Ok(());
+    }
+    Err(Fault::Store(StoreError::unusable(format!(
+        "{} runs READ COMMITTED transactions on one snapshot, so a poll could be created twice; expected a new snapshot for \
+         each statement, as PostgreSQL takes it (YugabyteDB before 2025.2 does not, unless \
+         yb_enable_read_committed_isolation is on)",
+        database.shown
+    ))))
+}
+
+/// The day of a time, and the name of its partition.
+pub(super) fn day_of(ended: i64) -> i64 {
+    ended.div_euclid(DAY)
+}
+
+/// Creates the partition of a day, unless it is there.
+pub(super) async fn ensure_day(database: &Database, day: i64) -> Result<(), Fault> {
+    let name = partition(day);
+    let tx = database.migrate().await?;
+    // Two that create the same one wait for each other.
+    tx.query("SELECT format FROM poll.meta FOR UPDATE", &[]).await?;
+    let there =
+        tx.first("SELECT to_regclass($1) IS NOT NULL", &[(&format!("poll.{name}"), Type::TEXT)]).await?;
+    if there.is_some_and(|row| row.get(0)) {
+        return tx.rollback().await;
+    }
+    let (from, to) = (day.saturating_mul(DAY), day.saturating_add(1).saturating_mul(DAY));
+    // Attaching takes a weaker lock than creating a partition in place: finishes of other days go on.
+    tx.batch(&format!(
+        "CREATE TABLE poll.{name} (LIKE poll.done INCLUDING DEFAULTS INCLUDING CONSTRAINTS); \
+         ALTER TABLE poll.{name} ADD CHECK (ended >= {from} AND ended < {to}); \
+         ALTER TABLE poll.done ATTACH PARTITION poll.{name} FOR VALUES FROM ({from}) TO ({to})"
+    ))
+    .await?;
+    tx.commit().await
+}
+
+/// Drops the partitions whose polls all ended before `horizon`.
+pub(super) async fn drop_before(database: &Database, horizon: i64) -> Result<(), Fault> {
+    let rows = database
+        .read()
+        .await?
+        .query(
+            "SELECT c.relname::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid \
+             WHERE i.inhparent = 'poll.done'::regclass",
+            &[],
+        )
+        .await?;
+    for row in rows {
+        let name: &str = row.get(0);
+        let day = name.strip_prefix("done_").and_then(|day| day.parse::<i64>().ok());
+        if day.is_some_and(|day| day.saturating_add(1).saturating_mul(DAY) <= horizon) {
+            let tx = database.migrate().await?;
+            tx.batch(&format!("DROP TABLE IF EXISTS poll.{name}")).await?;
+            tx.commit().await?;
+        }
+    }
+    Ok(())
+}
+
+/// For how many days a spec stays that no poll refers to. A process keeps the ids of specs that it has seen today, so a poll
+/// may be created with one until midnight.
+const UNUSED: i64 = 2;
+
+/// The most specs that are removed at once.
+const SWEPT: i64 = 10_000;
+
+/// Removes specs that no poll refers to any more, once a day in a fleet; `day` is today.
+pub(super) async fn sweep_specs(database: &Database, day: i64) -> Result<u64, Fault> {
+    let tx = database.migrate().await?;
+    let first = tx.execute("UPDATE poll.meta SET swept = $1 WHERE swept < $1", &[(&day, Type::INT8)]).await?;
+    if first == 0 {
+        tx.rollback().await?;
+        return Ok(0);
+    }
+    let before = day - UNUSED;
+    let any = tx.first("SELECT 1 FROM poll.specs WHERE used < $1 LIMIT 1", &[(&before, Type::INT8)]).await?;
+    tx.commit().await?;
+    if any.is_none() {
+        return Ok(0);
+    }
+    // Reads all polls, so it holds no lock meanwhile that others wait for.
+    let tx = database.migrate().await?;
+    let removed = tx
+        .execute(
+            "WITH unused AS MATERIALIZED (SELECT id FROM poll.specs WHERE used < $1 ORDER BY used LIMIT $2) \
+             DELETE FROM poll.specs s USING (SELECT id FROM unused \
+                 EXCEPT SELECT spec FROM poll.open EXCEPT SELECT spec FROM poll.done) AS gone \
+             WHERE s.id = gone.id AND s.used < $1",
+            &[(&before, Type::INT8), (&SWEPT, Type::INT8)],
+        )
+        .await?;
+    tx.commit().await?;
+    Ok(removed)
+}
+
+/// `done_20786`: the number of days since 1970-01-01.
+fn partition(day: i64) -> String {
+    format!("done_{}", day.max(0))
+}

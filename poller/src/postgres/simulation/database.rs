@@ -1,0 +1,296 @@
+//! A stand-in of the database: what its transactions do to the tables, each at one moment.
+//!
+//! It has a clock of its own. It stalls: while it is away, every transaction fails. It fails over to a standby, which has all
+//! that was committed, or only what was committed until two seconds ago.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use super::super::shards::shard_of;
+use crate::key::PollKey;
+use crate::outcome::Outcome;
+use crate::store::StoredPoll;
+
+/// How far back a standby may be that takes over.
+pub(super) const BEHIND: u64 = 2_000_000;
+
+/// An open poll.
+#[derive(Clone, Debug)]
+pub(super) struct Open {
+    pub(super) incarnation: i64,
+    pub(super) poll: StoredPoll,
+    run: u32,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Row {
+    pub(super) epoch: u64,
+    pub(super) expires: u64,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Shard {
+    pub(super) worker: Option<usize>,
+    run: u32,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tables {
+    pub(super) open: BTreeMap<PollKey, Open>,
+    pub(super) done: BTreeMap<PollKey, (i64, Arc<Outcome>)>,
+    inbox: Vec<(i32, PollKey, i64)>,
+    pub(super) workers: BTreeMap<usize, Row>,
+    pub(super) shards: Vec<Shard>,
+}
+
+#[derive(Debug)]
+pub(super) struct Database {
+    pub(super) tables: Tables,
+    /// The tables as they were after each commit of the last seconds, by true time; kept if a fail-over is planned.
+    past: VecDeque<(u64, Tables)>,
+    pub(super) keeps_past: bool,
+    pub(super) away_until: u64,
+    /// How far its clock is ahead of true time.
+    pub(super) ahead: i64,
+    pub(super) lease: u64,
+}
+
+/// The refusal of a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// It did not happen, or nobody knows.
+    Lost,
+    Deposed,
+    Missing,
+}
+
+/// A worker as its transactions name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Holder {
+    pub(super) id: usize,
+    pub(super) epoch: u64,
+}
+
+pub(super) enum Created {
+    New,
+    Exists(Box<StoredPoll>, i64),
+}
+
+impl Database {
+    pub(super) fn new(shards: usize, lease: u64, ahead: i64) -> Self {
+        let tables = Tables { shards: vec![Shard::default(); shards], ..Tables::default() };
+        Self { tables, past: VecDeque::new(), keeps_past: false, away_until: 0, ahead, lease }
+    }
+
+    pub(super) fn shard_count(&self) -> i32 {
+        i32::try_from(self.tables.shards.len()).expect("few shards")
+    }
+
+    fn shard(&self, key: &PollKey) -> i32 {
+        shard_of(key, self.shard_count())
+    }
+
+    pub(super) fn owner(&self, shard: i32) -> Option<usize> {
+        self.tables.shards[usize::try_from(shard).expect("not negative")].worker
+    }
+
+    fn restarts(&self, shard: i32, run: u32) -> u32 {
+        self.tables.shards[usize::try_from(shard).expect("not negative")].run.saturating_sub(run)
+    }
+
+    /// The time of its own clock.
+    pub(super) fn clock(&self, now: u64) -> u64 {
+        now.saturating_add_signed(self.ahead)
+    }
+
+    /// Notes what a transaction has committed.
+    pub(super) fn committed(&mut self, now: u64) {
+        if self.keeps_past {
+            while self.past.len() > 1 && self.past[1].0 + BEHIND <= now {
+                self.past.pop_front();
+            }
+            self.past.push_back((now, self.tables.clone()));
+        }
+    }
+
+    /// A standby takes over, which lacks what was committed since `at`.
+    pub(super) fn fail_over(&mut self, at: u64) {
+        let before = self.past.iter().rev().find(|(committed, _)| *committed <= at);
+        if let Some((_, tables)) = before {
+            self.tables = tables.clone();
+        }
+        self.past.clear();
+    }
+
+    pub(super) fn holds(&self, holder: Holder, now: u64) -> bool {
+        let clock = self.clock(now);
+        let row = self.tables.workers.get(&holder.id);
+        row.is_some_and(|row| row.epoch == holder.epoch && row.expires > clock)
+    }
+
+    fn fence(&self, holder: Holder, now: u64) -> Result<(), Refusal> {
+        if self.holds(holder, now) { Ok(()) } else { Err(Refusal::Deposed) }
+    }
+
+    pub(super) fn register(&mut self, id: usize, now: u64) -> u64 {
+        let expires = self.clock(now) + self.lease;
+        let row = self.tables.workers.entry(id).or_default();
+        *row = Row { epoch: row.epoch + 1, expires };
+        let epoch = row.epoch;
+        self.free(id);
+        epoch
+    }
+
+    fn free(&mut self, id: usize) {
+        for shard in self.tables.shards.iter_mut().filter(|shard| shard.worker == Some(id)) {
+            shard.worker = None;
+        }
+    }
+
+    pub(super) fn renew(&mut self, holder: Holder, now: u64) -> Result<(), Refusal> {
+        let expires = self.clock(now) + self.lease;
+        match self.tables.workers.get_mut(&holder.id) {
+            Some(row) if row.epoch == holder.epoch => {
+                row.expires = expires;
+                Ok(())
+            }
+            _ => Err(Refusal::Deposed),
+        }
+    }
+
+    pub(super) fn resign(&mut self, holder: Holder) {
+        if self.tables.workers.get(&holder.id).is_some_and(|row| row.epoch == holder.epoch) {
+            self.free(holder.id);
+            self.tables.workers.remove(&holder.id);
+        }
+    }
+
+    /// The number of workers with a lease, this one included, and when the next lease of another ends.
+    pub(super) fn living(&self, id: usize, now: u64) -> (usize, Option<u64>) {
+        let clock = self.clock(now);
+        let others = self.tables.workers.iter().filter(|(other, row)| **other != id && row.expires > clock);
+        let ends: Vec<u64> = others.map(|(_, row)| row.expires - clock).collect();
+        (ends.len() + 1, ends.iter().min().copied())
+    }
+
+    /// Takes over workers whose leases have ended, and then up to `most` free shards.
+    pub(super) fn take(&mut self, holder: Holder, most: usize, now: u64) -> Vec<i32> {
+        let clock = self.clock(now);
+        let over: Vec<usize> =
+            self.tables.workers.iter().filter(|(_, row)| row.expires <= clock).map(|(id, _)| *id).collect();
+        for id in over.into_iter().filter(|id| *id != holder.id) {
+            if self.tables.shards.iter().any(|shard| shard.worker == Some(id)) {
+                self.tables.workers.get_mut(&id).expect("it is there").epoch += 1;
+                self.free(id);
+            }
+        }
+        if !self.holds(holder, now) {
+            return Vec::new();
+        }
+        let mut taken = Vec::new();
+        for (shard, number) in self.tables.shards.iter_mut().zip(0..) {
+            if shard.worker.is_none() && taken.len() < most {
+                shard.worker = Some(holder.id);
+                shard.run += 1;
+                taken.push(number);
+            }
+        }
+        taken
+    }
+
+    pub(super) fn give_back(&mut self, holder: Holder, shards: &[i32], now: u64) -> Result<(), Refusal> {
+        self.fence(holder, now)?;
+        for shard in shards {
+            let shard = &mut self.tables.shards[usize::try_from(*shard).expect("not negative")];
+            if shard.worker == Some(holder.id) {
+                shard.worker = None;
+            }
+        }
+        Ok(())
+    }
+
+    fn loaded(&self, open: &Open) -> (StoredPoll, i64) {
+        let mut poll = open.poll.clone();
+        poll.restarts = self.restarts(self.shard(&poll.key), open.run);
+        (poll, open.incarnation)
+    }
+
+    pub(super) fn load(&self, shards: &[i32]) -> Vec<(StoredPoll, i64)> {
+        let open = self.tables.open.values().filter(|open| shards.contains(&self.shard(&open.poll.key)));
+        open.map(|open| self.loaded(open)).collect()
+    }
+
+    pub(super) fn empty_inbox(
+        &mut self,
+        holder: Holder,
+        shards: &[i32],
+        now: u64,
+    ) -> Result<Vec<(StoredPoll, i64)>, Refusal> {
+        self.fence(holder, now)?;
+        let (ours, others) = std::mem::take(&mut self.tables.inbox)
+            .into_iter()
+            .partition(|(shard, ..)| shards.contains(shard) && self.owner(*shard) == Some(holder.id));
+        self.tables.inbox = others;
+        let ours: Vec<(i32, PollKey, i64)> = ours;
+        let open = ours.iter().filter_map(|(_, key, incarnation)| {
+            self.tables.open.get(key).filter(|open| open.incarnation == *incarnation)
+        });
+        Ok(open.map(|open| self.loaded(open)).collect())
+    }
+
+    /// `own` is the worker that runs the poll itself and tells nobody.
+    pub(super) fn create(
+        &mut self,
+        poll: &StoredPoll,
+        incarnation: i64,
+        own: Option<Holder>,
+        now: u64,
+    ) -> Result<Created, Refusal> {
+        if let Some(holder) = own {
+            self.fence(holder, now)?;
+        }
+        if let Some((incarnation, outcome)) = self.tables.done.get(&poll.key) {
+            let ended = StoredPoll { outcome: Some(Arc::clone(outcome)), ..poll.clone() };
+            return Ok(Created::Exists(Box::new(ended), *incarnation));
+        }
+        if let Some(open) = self.tables.open.get(&poll.key) {
+            if open.incarnation == incarnation {
+                // An earlier try of the same creation.
+                return Ok(Created::New);
+            }
+            let (poll, incarnation) = self.loaded(open);
+            return Ok(Created::Exists(Box::new(poll), incarnation));
+        }
+        let shard = self.shard(&poll.key);
+        let place = &self.tables.shards[usize::try_from(shard).expect("not negative")];
+        let clock = self.clock(now);
+        let runs =
+            place.worker.and_then(|id| self.tables.workers.get(&id)).is_some_and(|row| row.expires > clock);
+        let run = place.run + u32::from(!runs);
+        self.tables.open.insert(poll.key.clone(), Open { incarnation, poll: poll.clone(), run });
+        if own.is_none_or(|holder| self.owner(shard) != Some(holder.id)) {
+            self.tables.inbox.push((shard, poll.key.clone(), incarnation));
+        }
+        Ok(Created::New)
+    }
+
+    pub(super) fn finish(
+        &mut self,
+        key: &PollKey,
+        incarnation: Option<i64>,
+        outcome: Arc<Outcome>,
+        holder: Holder,
+        now: u64,
+    ) -> Result<Arc<Outcome>, Refusal> {
+        self.fence(holder, now)?;
+        match self.tables.open.get(key).map(|open| open.incarnation) {
+            Some(open) if incarnation.is_none_or(|incarnation| incarnation == open) => {
+                self.tables.open.remove(key);
+                let before = self.tables.done.insert(key.clone(), (open, Arc::clone(&outcome)));
+                assert!(before.is_none(), "a second outcome of {key}");
+                Ok(outcome)
+            }
+            _ => self.tables.done.get(key).map(|(_, outcome)| Arc::clone(outcome)).ok_or(Refusal::Missing),
+        }
+    }
+}

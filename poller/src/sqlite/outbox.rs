@@ -1,0 +1,134 @@
+//! The deliveries of webhooks in the file.
+
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use tokio::sync::Notify;
+
+use super::SqliteStore;
+use super::batch::{Batch, micros};
+use super::rows::{ReadError, timestamp};
+use crate::clock::{BoxFuture, Timestamp};
+use crate::key::PollKey;
+use crate::outbox::{Delivery, DeliverySelection, DeliveryState, DueDeliveries, Outbox};
+use crate::store::StoreError;
+
+/// The columns of a delivery.
+const COLUMNS: &str = "o.poll, scope, key, created_at, ended_at, receiver, state, due, tries, attempts \
+     FROM outbox o JOIN polls p ON p.id = o.poll";
+
+impl Batch<'_> {
+    /// Adds the delivery of an outcome, if the spec of the poll names a receiver. Returns whether it does.
+    pub(super) fn deliver(&mut self, poll: i64, spec: i64, ended_at: i64) -> rusqlite::Result<bool> {
+        let receiver = match self.receivers.get(&spec) {
+            Some(known) => known.clone(),
+            None => {
+                let mut find = self.connection().prepare_cached("SELECT webhook FROM specs WHERE id = ?1")?;
+                let found =
+                    find.query_row([spec], |row| row.get::<_, Option<String>>(0)).optional()?.flatten();
+                let found: Option<Arc<str>> = found.map(Into::into);
+                self.receivers.insert(spec, found.clone());
+                found
+            }
+        };
+        let Some(receiver) = receiver else { return Ok(false) };
+        self.connection()
+            .prepare_cached(
+                "INSERT OR REPLACE INTO outbox (poll, receiver, state, due) VALUES (?1, ?2, ?3, ?4)",
+            )?
+            .execute(params![poll, receiver, DeliveryState::Pending.as_str(), ended_at])?;
+        Ok(true)
+    }
+
+    fn note_delivery(&self, delivery: &Delivery, attempts: &str) -> rusqlite::Result<bool> {
+        let mut note = self.connection().prepare_cached(
+            "UPDATE outbox SET state = ?2, due = ?3, tries = ?4, attempts = ?5 WHERE poll = ?1 \
+             AND EXISTS (SELECT 1 FROM polls WHERE id = ?1 AND scope = ?6 AND key = ?7)",
+        )?;
+        let (scope, key) = (delivery.key.scope(), delivery.key.key());
+        let due = delivery.due.map(micros);
+        let state = delivery.state.as_str();
+        Ok(note.execute(params![delivery.place, state, due, delivery.tries, attempts, scope, key])? > 0)
+    }
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Delivery> {
+    let key = PollKey::new(row.get::<_, String>(1)?, row.get::<_, String>(2)?);
+    let (created_at, ended_at) = (timestamp(row.get(3)?), timestamp(row.get(4)?));
+    let mut delivery = Delivery::new(key, created_at, ended_at, row.get::<_, String>(5)?);
+    delivery.place = row.get(0)?;
+    let due: Option<i64> = row.get(7)?;
+    delivery.due = due.map(timestamp);
+    // What another version has written, or a damaged row: it is delivered if it is due.
+    delivery.state = DeliveryState::named(&row.get::<_, String>(6)?).unwrap_or(match due {
+        Some(_) => DeliveryState::Pending,
+        None => DeliveryState::Dead,
+    });
+    delivery.tries = row.get(8)?;
+    delivery.attempts = serde_json::from_str(&row.get::<_, String>(9)?).unwrap_or_default();
+    Ok(delivery)
+}
+
+fn due(connection: &Connection, now: Timestamp, busy: &str, most: usize) -> Result<DueDeliveries, ReadError> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {COLUMNS} WHERE o.due <= ?1 AND receiver NOT IN (SELECT value FROM json_each(?2)) ORDER BY o.due LIMIT ?3"
+    ))?;
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let found = statement.query_map(params![micros(now), busy, most], read)?;
+    let deliveries = found.collect::<rusqlite::Result<_>>()?;
+    let mut next = connection.prepare_cached("SELECT min(due) FROM outbox WHERE due > ?1")?;
+    let next: Option<i64> = next.query_row([micros(now)], |row| row.get(0))?;
+    Ok(DueDeliveries::new(deliveries, next.map(timestamp)))
+}
+
+impl Outbox for SqliteStore {
+    fn due(
+        &self,
+        now: Timestamp,
+        busy: Vec<Box<str>>,
+        most: usize,
+    ) -> BoxFuture<'_, Result<DueDeliveries, StoreError>> {
+        let busy = serde_json::Value::from_iter(busy.iter().map(|receiver| &**receiver)).to_string();
+        Box::pin(self.inner.reader.run(move |file| due(file.connection, now, &busy, most)))
+    }
+
+    fn note(&self, delivery: Delivery) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(async move {
+            let attempts = serde_json::to_string(&delivery.attempts).map_err(|error| {
+                StoreError::with_source("the attempts of a webhook cannot be written as JSON", error)
+            })?;
+            let noted = self.inner.write(1, move |batch| batch.note_delivery(&delivery, &attempts)).await?;
+            self.inner.added.notify_one();
+            Ok(noted)
+        })
+    }
+
+    fn delivery(&self, key: PollKey) -> BoxFuture<'_, Result<Option<Delivery>, StoreError>> {
+        Box::pin(self.inner.reader.run(move |file| {
+            let mut find = file
+                .connection
+                .prepare_cached(&format!("SELECT {COLUMNS} WHERE p.scope = ?1 AND p.key = ?2"))?;
+            Ok(find.query_row(params![key.scope(), key.key()], read).optional()?)
+        }))
+    }
+
+    fn deliveries(&self, which: DeliverySelection) -> BoxFuture<'_, Result<Vec<Delivery>, StoreError>> {
+        Box::pin(self.inner.reader.run(move |file| {
+            let DeliverySelection { under, state, before, limit } = which;
+            // As `covers` says; both are true of the empty scope.
+            let inside = if under.is_empty() || under.ends_with('/') { under.clone() } else { format!("{under}/") };
+            let mut list = file.connection.prepare_cached(&format!(
+                "SELECT {COLUMNS} WHERE o.poll < ?1 AND (?2 IS NULL OR state = ?2) \
+                 AND (?3 = '' OR scope = ?3 OR substr(scope, 1, length(?4)) = ?4) ORDER BY o.poll DESC LIMIT ?5"
+            ))?;
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            let (before, state) = (before.unwrap_or(i64::MAX), state.map(DeliveryState::as_str));
+            let found = list.query_map(params![before, state, under, inside, limit], read)?;
+            Ok(found.collect::<rusqlite::Result<_>>()?)
+        }))
+    }
+
+    fn added(&self) -> Arc<Notify> {
+        Arc::clone(&self.inner.added)
+    }
+}
