@@ -107,12 +107,6 @@ impl History {
             JudgementKind::Unmatched => 2,
             JudgementKind::Error => 3,
         };
-        flags |= match next.map(|next| next.why) {
-            None => 0,
-            Some(NextReason::Grid) => GRID,
-            Some(NextReason::Retry { .. }) => RETRY,
-            Some(NextReason::Hint) => HINT,
-        } << NEXT_SHIFT;
         if let Some(note) = note {
             flags |= HAS_NOTE;
             if self.note.as_ref() != Some(note) {
@@ -130,11 +124,7 @@ impl History {
                 AttemptResult::Status(status) => u32::from(status),
                 AttemptResult::Error(kind) => ERRORS_FROM + u32::from(kind.code()),
             } | if resent { RESENT } else { 0 },
-            next: next.map(|next| next.at),
-            retry: match next.map(|next| next.why) {
-                Some(NextReason::Retry { r#try, limit }) => (r#try, limit),
-                _ => (0, 0),
-            },
+            next,
         };
         let (from, before) = if self.len == 0 { (rhythm.start, None) } else { (due, Some(self.last)) };
         let packed = raw.packed(from, before, rhythm.interval);
@@ -153,7 +143,8 @@ impl History {
         self.last = raw.result;
     }
 
-    /// Changes when the request after the last recorded attempt is due.
+    /// Changes when the request after the last recorded attempt is due. After an attempt that no request was to follow before
+    /// the deadline, one is due now too.
     pub(crate) fn move_next(&mut self, next: Timestamp, rhythm: Rhythm) {
         if self.len == 0 {
             return;
@@ -165,7 +156,9 @@ impl History {
             from = reader.due;
         }
         let begins = reader.position;
-        let last = Raw { next: Some(next), ..reader.raw() };
+        let last = reader.raw();
+        let why = last.next.map_or(NextReason::Grid, |before| before.why);
+        let last = Raw { next: Some(Next { at: next, why }), ..last };
         let packed = last.packed(from, before, rhythm.interval);
         self.records.truncate(begins);
         self.records.extend_from_slice(packed.bytes());
@@ -317,50 +310,63 @@ impl<'a> Reader<'a> {
     /// The next record.
     fn raw(&mut self) -> Raw {
         let written = self.byte();
-        let flags = written & !(SAME_RESULT | USUAL_NEXT);
+        let flags = written & !(SAME_RESULT | USUAL_NEXT | NEXT);
         let at = self.due + Duration::from_micros(self.number());
         let took = self.number();
         if written & SAME_RESULT == 0 {
             self.result = self.small();
         }
-        let reason = (flags & NEXT) >> NEXT_SHIFT;
-        let next = if reason == 0 {
-            None
-        } else if written & USUAL_NEXT != 0 {
-            Some(self.due + self.interval)
-        } else {
-            let (usual, shift) = (at + self.interval, self.number());
-            Some(match shift & 1 {
-                0 => usual + Duration::from_micros(shift >> 1),
-                _ => Timestamp::from_micros(usual.as_micros().saturating_sub(shift >> 1)),
-            })
-        };
-        let retry = if reason == RETRY { (self.small(), self.small()) } else { (0, 0) };
-        self.due = next.unwrap_or(at);
-        Raw { flags, at, took, result: self.result, next, retry }
+        let reason = (written & NEXT) >> NEXT_SHIFT;
+        let next = (reason != 0).then(|| Next { at: self.next(at, written), why: self.why(reason) });
+        self.due = next.map_or(at, |next| next.at);
+        Raw { flags, at, took, result: self.result, next }
+    }
+
+    fn next(&mut self, at: Timestamp, written: u8) -> Timestamp {
+        if written & USUAL_NEXT != 0 {
+            return self.due + self.interval;
+        }
+        let (usual, shift) = (at + self.interval, self.number());
+        match shift & 1 {
+            0 => usual + Duration::from_micros(shift >> 1),
+            _ => Timestamp::from_micros(usual.as_micros().saturating_sub(shift >> 1)),
+        }
+    }
+
+    fn why(&mut self, reason: u8) -> NextReason {
+        match reason {
+            GRID => NextReason::Grid,
+            RETRY => NextReason::Retry { r#try: self.small(), limit: self.small() },
+            _ => NextReason::Hint,
+        }
     }
 }
 
 /// A record as numbers.
 struct Raw {
+    /// The judgement and the note; the other flags follow from the rest.
     flags: u8,
     at: Timestamp,
     /// The duration in microseconds.
     took: u64,
     result: u32,
-    next: Option<Timestamp>,
-    /// If a retry is next: its try and the limit of tries.
-    retry: (u32, u32),
+    next: Option<Next>,
 }
 
 impl Raw {
     /// The packed form behind a record with the result `before` whose `next` is `from`.
     fn packed(&self, from: Timestamp, before: Option<u32>, interval: Duration) -> Packed {
-        let Self { mut flags, at, took, result, next, retry } = *self;
+        let Self { mut flags, at, took, result, next } = *self;
+        flags |= match next.map(|next| next.why) {
+            None => 0,
+            Some(NextReason::Grid) => GRID,
+            Some(NextReason::Retry { .. }) => RETRY,
+            Some(NextReason::Hint) => HINT,
+        } << NEXT_SHIFT;
         if before == Some(result) {
             flags |= SAME_RESULT;
         }
-        if next == Some(from + interval) {
+        if next.is_some_and(|next| next.at == from + interval) {
             flags |= USUAL_NEXT;
         }
         let mut packed = Packed::new(flags);
@@ -372,12 +378,12 @@ impl Raw {
         if let Some(next) = next.filter(|_| flags & USUAL_NEXT == 0) {
             let usual = at + interval;
             // The sign is the lowest bit.
-            let (late, early) = (micros(next.since(usual)), micros(usual.since(next)));
+            let (late, early) = (micros(next.at.since(usual)), micros(usual.since(next.at)));
             packed.number(if early > 0 { early << 1 | 1 } else { late << 1 });
         }
-        if (flags & NEXT) >> NEXT_SHIFT == RETRY {
-            packed.number(retry.0.into());
-            packed.number(retry.1.into());
+        if let Some(Next { why: NextReason::Retry { r#try, limit }, .. }) = next {
+            packed.number(r#try.into());
+            packed.number(limit.into());
         }
         packed
     }
@@ -397,14 +403,8 @@ impl Raw {
             2 => JudgementKind::Unmatched,
             _ => JudgementKind::Error,
         };
-        let why = match (self.flags & NEXT) >> NEXT_SHIFT {
-            GRID => NextReason::Grid,
-            RETRY => NextReason::Retry { r#try: self.retry.0, limit: self.retry.1 },
-            _ => NextReason::Hint,
-        };
-        let next = self.next.map(|at| Next { at, why });
         let duration = Duration::from_micros(self.took);
-        Record { at: self.at, duration, result, resent, judgement, note, next }
+        Record { at: self.at, duration, result, resent, judgement, note, next: self.next }
     }
 }
 
@@ -446,25 +446,36 @@ mod tests {
     proptest! {
         /// Packed and unpacked, the last attempts are what they were.
         #[test]
-        fn holds_the_last_attempts(records in proptest::collection::vec(record(), 0..40), most in 0_usize..8) {
+        fn holds_the_last_attempts(
+            records in proptest::collection::vec((record(), proptest::option::weighted(0.3, 0..1_u64 << 50)), 0..40),
+            most in 0_usize..8,
+        ) {
             let rhythm = Rhythm { start: Timestamp::from_micros(1 << 50), interval: Duration::from_secs(30) };
-            let (mut history, mut kept, mut due) = (History::default(), VecDeque::new(), rhythm.start);
-            let count = records.len();
-            for (number, mut record) in records.into_iter().enumerate() {
+            let (mut history, mut kept, mut due) = (History::default(), VecDeque::<Attempt>::new(), rhythm.start);
+            for (number, (mut record, moved)) in records.into_iter().enumerate() {
                 record.at = due + Duration::from_micros(record.at.as_micros());
                 let next = record.next.map(|next| match next.at.as_micros() {
                     // As it mostly is: an interval after this one was due.
                     after if after % 2 == 0 => Next { at: due + rhythm.interval, ..next },
                     after => Next { at: record.at + Duration::from_micros(after), ..next },
                 });
-                // Only the last attempt of a poll has no next.
-                record.next = next.filter(|_| number + 1 < count);
+                // No request may follow before the deadline, and then one does after all.
+                record.next = next.filter(|next| moved.is_none() || next.at.as_micros() % 3 != 0);
                 history.push(&record, due, rhythm, most);
-                due = next.map_or(due, |next| next.at);
+                due = record.next.map_or(record.at, |next| next.at);
+                let at = record.at;
                 let number = number as u32 + 1;
                 kept.push_back(record.into_attempt(number));
                 if kept.len() > most {
                     kept.pop_front();
+                }
+                if let Some(moved) = moved {
+                    due = at + Duration::from_micros(moved);
+                    history.move_next(due, rhythm);
+                    if let Some(last) = kept.back_mut() {
+                        let why = last.next.map_or(NextReason::Grid, |next| next.why);
+                        last.next = Some(Next { at: due, why });
+                    }
                 }
                 let unpacked: Vec<Attempt> = history.attempts(rhythm, number).collect();
                 prop_assert_eq!(&unpacked, &Vec::from(kept.clone()));

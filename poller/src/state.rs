@@ -183,7 +183,16 @@ impl PollState {
     /// Grants a last look if the deadline has passed unnoticed. For a poll without a request in flight.
     pub(crate) fn notice(&mut self, outline: &Outline, now: Timestamp) {
         if now >= self.closes(outline) + AWAY {
-            self.next = now;
+            self.move_next(outline, now);
+        }
+    }
+
+    /// Moves the next request, also in the record of the attempt before it.
+    fn move_next(&mut self, outline: &Outline, next: Timestamp) {
+        self.next = next;
+        let rhythm = self.rhythm(outline);
+        if let Some(progress) = &mut self.progress {
+            progress.history.move_next(next, rhythm);
         }
     }
 
@@ -217,11 +226,7 @@ impl PollState {
         if earliest >= self.next || earliest >= self.deadline(outline) {
             return false;
         }
-        self.next = earliest;
-        let rhythm = self.rhythm(outline);
-        if let Some(progress) = &mut self.progress {
-            progress.history.move_next(earliest, rhythm);
-        }
+        self.move_next(outline, earliest);
         true
     }
 
