@@ -57,14 +57,26 @@ enum Growth {
         next: u64,
         after: u64,
     },
-    Decorrelated {
-        shape: Shape,
-        previous: Option<u64>,
-    },
-    List {
-        shape: Shape,
-        k: u32,
-    },
+    ByShape(ByShape),
+}
+
+/// A backoff whose delays have no shorter way than the formulas of [`Shape`].
+#[derive(Clone, Debug)]
+struct ByShape {
+    shape: Shape,
+    k: u32,
+    previous: Option<u64>,
+}
+
+impl ByShape {
+    /// Called, not inlined: the loops over the other backoffs stay short.
+    #[inline(never)]
+    fn next(&mut self, jitter: Jitter, cap: u64, rng: &mut Rng) -> u64 {
+        let drawn = self.shape.draw(self.k, self.previous, jitter, cap, rng);
+        self.k = self.k.saturating_add(1);
+        self.previous = Some(drawn);
+        drawn
+    }
 }
 
 impl From<Shape> for Growth {
@@ -73,9 +85,10 @@ impl From<Shape> for Growth {
             Shape::Fixed(delay) => Self::Fixed(delay),
             Shape::Linear { initial, step } => Self::Linear { next: initial, step },
             Shape::Fibonacci(unit) => Self::Fibonacci { next: unit, after: unit },
-            Shape::Decorrelated { .. } => Self::Decorrelated { shape, previous: None },
             Shape::Exponential { initial, factor } => Self::Exponential { initial, factor, steps: 0 },
-            Shape::List(_) => Self::List { shape, k: 1 },
+            Shape::Decorrelated { .. } | Shape::List(_) => {
+                Self::ByShape(ByShape { shape, k: 1, previous: None })
+            }
         }
     }
 }
@@ -97,21 +110,12 @@ impl Growth {
                 *after = delay.saturating_add(*after);
                 delay
             }
-            Self::Decorrelated { shape, previous } => {
-                let drawn = shape.draw(1, *previous, jitter, cap, rng);
-                *previous = Some(drawn);
-                return drawn;
-            }
             Self::Exponential { initial, factor, steps } => {
                 let delay = nanos::grow(*initial, *factor, *steps);
                 *steps = steps.saturating_add(1);
                 delay
             }
-            Self::List { shape, k } => {
-                let delay = shape.plain(*k);
-                *k = k.saturating_add(1);
-                delay
-            }
+            Self::ByShape(backoff) => return backoff.next(jitter, cap, rng),
         };
         jitter.apply(plain.min(cap), cap, rng)
     }
