@@ -219,6 +219,10 @@ impl PollState {
     /// A wait that the server has asked for stays, and so does a last look. For a poll without a request in flight.
     pub(crate) fn hasten(&mut self, outline: &Outline, now: Timestamp) -> bool {
         let last = self.history(outline, false).last();
+        // No attempts are kept: neither the end of the last one nor what the server asked for is known.
+        if last.is_none() && self.progress.is_some() {
+            return false;
+        }
         if last.as_ref().and_then(|last| last.next).is_some_and(|next| next.why == NextReason::Hint) {
             return false;
         }

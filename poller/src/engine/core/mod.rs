@@ -80,7 +80,8 @@ pub(crate) struct Core {
     unfolded: HashMap<PollId, PollSpec>,
     /// The cookies of polls that keep them, and have sent a request. Beside the polls for the same reason.
     cookies: HashMap<PollId, Arc<CookieJar>>,
-    /// The polls that were to ask at once while a request was in flight: its response may be older than what was told.
+    /// The polls that were to ask at once while a request was in flight, whose response may be older than what was told, or
+    /// while a link was stored.
     hastened: HashSet<PollId>,
     /// The number of outcomes that are decided but not stored yet.
     unsaved: usize,
@@ -398,14 +399,7 @@ impl Core {
             Some(kind) => self.end(id, kind, ended),
             None => match link.filter(|link| self.followed.get(&id) != Some(link)) {
                 Some(link) => self.save_link(id, link),
-                None => {
-                    if self.hastened.remove(&id)
-                        && let Some(entry) = self.polls.get_mut(id)
-                    {
-                        entry.state.hasten(entry.spec.outline(), now);
-                    }
-                    self.advance(id, now);
-                }
+                None => self.go_on(id, now),
             },
         }
         if held.is_none()
@@ -420,7 +414,7 @@ impl Core {
     pub(crate) fn hasten(&mut self, id: PollId, now: Timestamp) {
         let Some(entry) = self.polls.get_mut(id) else { return };
         match entry.phase {
-            Phase::InFlight { .. } => drop(self.hastened.insert(id)),
+            Phase::InFlight { .. } | Phase::Linking(_) => drop(self.hastened.insert(id)),
             Phase::Waiting { .. } if !self.shutting_down && entry.state.hasten(entry.spec.outline(), now) => {
                 self.mark_stale();
                 self.advance(id, now);
@@ -428,6 +422,16 @@ impl Core {
             // It asks soon, or has nothing more to ask.
             _ => {}
         }
+    }
+
+    /// Waits for the next request after an attempt, or sends it at once if it was to be hastened meanwhile.
+    fn go_on(&mut self, id: PollId, now: Timestamp) {
+        if self.hastened.remove(&id)
+            && let Some(entry) = self.polls.get_mut(id)
+        {
+            entry.state.hasten(entry.spec.outline(), now);
+        }
+        self.advance(id, now);
     }
 
     /// Ends a poll as cancelled, unless its outcome is decided or its deadline has passed.
@@ -461,7 +465,7 @@ impl Core {
         if result.is_ok() {
             self.followed.insert(id, Arc::clone(&link.url));
             self.mark_stale();
-            return self.advance(id, now);
+            return self.go_on(id, now);
         }
         link.failures = link.failures.saturating_add(1);
         let at = (now + self.store_retry.delay(link.failures, &mut self.rng)).min(closes);

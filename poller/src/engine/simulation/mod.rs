@@ -11,6 +11,8 @@
 //!
 //! `POLLER_SEEDS=10000 cargo test -p poller simulation` runs more seeds; `POLLER_SEED=42` replays one.
 
+mod incident;
+mod observed;
 mod others;
 mod promises;
 mod script;
@@ -21,6 +23,8 @@ use std::time::Duration;
 
 use retry::Rng;
 
+use self::incident::Incident;
+use self::observed::{Counts, Observed};
 use self::script::{Reply, pick, random_reply, random_spec};
 use super::core::Core;
 use super::driver::Clocks;
@@ -32,7 +36,7 @@ use crate::job::PollSpec;
 use crate::judge::{self, Judgement};
 use crate::key::PollKey;
 use crate::limits::Limits;
-use crate::outcome::{JudgementKind, Next, Outcome};
+use crate::outcome::{JudgementKind, Outcome};
 use crate::redact::Secrets;
 use crate::store::{Creation, StoreError, StoredPoll};
 
@@ -40,138 +44,6 @@ const SECOND: u64 = 1_000_000;
 
 /// The longest delay until the core learns of an event: the driver is one task among others.
 const LAG: Duration = Duration::from_millis(100);
-
-/// A scheduled event of the world.
-#[derive(Debug)]
-enum Incident {
-    Submit {
-        poll: usize,
-    },
-    Cancel {
-        poll: usize,
-    },
-    /// The request ended at `ended`; the core learns of it a little later.
-    Replied {
-        life: u32,
-        id: PollId,
-        request: u64,
-        judgement: Box<Judgement>,
-        ended: Timestamp,
-    },
-    Created {
-        life: u32,
-        id: PollId,
-        poll: StoredPoll,
-        fails: bool,
-    },
-    Linked {
-        life: u32,
-        id: PollId,
-        key: PollKey,
-        url: Arc<str>,
-        fails: bool,
-    },
-    Finished {
-        life: u32,
-        id: PollId,
-        key: PollKey,
-        outcome: Arc<Outcome>,
-        fails: bool,
-    },
-    ShutDown,
-    /// The process is stopped (SIGSTOP) or the machine sleeps: time passes, and then everything is late. Some clocks stand
-    /// still meanwhile.
-    Stop,
-    /// Another process submits a poll; it is in the store a little later.
-    SubmitBeside {
-        poll: usize,
-    },
-    CommittedBeside {
-        poll: StoredPoll,
-    },
-    /// The runner reads what other processes have stored.
-    Look {
-        life: u32,
-    },
-    Looked {
-        life: u32,
-        polls: Vec<StoredPoll>,
-        fails: bool,
-    },
-    Crash,
-    Restart,
-    StoreOutage,
-}
-
-/// The observations of one poll from outside of the core.
-#[derive(Debug, Default)]
-struct Observed {
-    acknowledged: bool,
-    reported: Option<Arc<Outcome>>,
-    /// The request in flight, in this life of the process.
-    in_flight: Option<u64>,
-    /// The next attempt that the last one of this life announced.
-    next: Option<Option<Next>>,
-    /// When the core learned, in this life, that the poll is stored.
-    begun: Option<Timestamp>,
-    /// The start of the poll by the clock of this life, and how long after it its grid begins.
-    start: Timestamp,
-    first_after: Duration,
-    /// The time in this life from which its first request may begin.
-    first: Option<Timestamp>,
-    /// Whether its outcome is decided, in this life.
-    ending: bool,
-    /// The reply to the request in flight.
-    reply: Option<Reply>,
-    /// The end of the last reported hold of this life.
-    held_until: Timestamp,
-    /// The life in which a request began after the deadline.
-    looked: Option<u32>,
-    /// Whether the URL to ask is being stored, in this life.
-    linking: bool,
-    /// The poll, if a look found it while it was being created here, in this life.
-    found: Option<StoredPoll>,
-}
-
-/// Counts of events, which show that the simulation covers them.
-#[derive(Clone, Copy, Debug, Default)]
-struct Counts {
-    sent: u32,
-    joined: u32,
-    hung: u32,
-    crashes: u32,
-    /// The crashes between two effects of one step.
-    torn: u32,
-    shutdowns: u32,
-    outages: u32,
-    looks: u32,
-    links: u32,
-    /// Starts of a process whose clock was behind that of the process before.
-    set_back: u32,
-    /// Sleeps during which the clock stood still.
-    stood_still: u32,
-    /// Polls of other processes, by their clocks: earlier than the runner's look before, later than the runner's clock.
-    stale: u32,
-    ahead: u32,
-}
-
-impl Counts {
-    fn add(&mut self, more: Self) {
-        self.sent += more.sent;
-        self.joined += more.joined;
-        self.hung += more.hung;
-        self.crashes += more.crashes;
-        self.torn += more.torn;
-        self.shutdowns += more.shutdowns;
-        self.outages += more.outages;
-        self.looks += more.looks;
-        self.links += more.links;
-        self.set_back += more.set_back;
-        self.stood_still += more.stood_still;
-        self.stale += more.stale;
-        self.ahead += more.ahead;
-    }
-}
 
 struct World {
     dice: Rng,
@@ -280,6 +152,12 @@ impl World {
                 let at = world.up_to(120 * SECOND);
                 world.later(at, Incident::Cancel { poll });
             }
+            if pick(&mut world.dice, 3) == 0 {
+                for _ in 0..1 + pick(&mut world.dice, 4) {
+                    let at = world.up_to(200 * SECOND);
+                    world.later(at, Incident::Callback { poll });
+                }
+            }
         }
         for _ in 0..pick(&mut world.dice, 4) {
             let at = world.up_to(150 * SECOND);
@@ -361,6 +239,17 @@ impl World {
                     && let Some(id) = core.find(&key(poll))
                 {
                     core.cancel(id, now);
+                }
+            }
+            Incident::Callback { poll } => {
+                if let Some(core) = &mut self.core
+                    && let Some(id) = core.find(&key(poll))
+                {
+                    // Before it is stored, the first request is due at once, or soon.
+                    if self.observed[poll].begun.is_some() {
+                        self.observed[poll].called = Some(now);
+                    }
+                    core.hasten(id, now);
                 }
             }
             Incident::Replied { life, id, request, judgement, ended } => {
@@ -507,6 +396,8 @@ impl World {
         for observed in &mut self.observed {
             observed.in_flight = None;
             observed.next = None;
+            observed.attempts.clear();
+            observed.called = None;
             observed.first = None;
             observed.begun = None;
             observed.found = None;
@@ -651,10 +542,13 @@ impl World {
         let poll = self.ids[&id];
         let now = self.time();
         self.check_request(poll, request);
+        let announced = self.observed[poll].next.flatten().map(|next| next.at).or(self.observed[poll].first);
+        self.counts.hastened += u32::from(announced.is_some_and(|at| now < at));
         self.requests += 1;
         self.observed[poll].in_flight = Some(self.requests);
         self.counts.sent += 1;
         self.observed[poll].linking = false;
+        self.observed[poll].called = None;
         if now >= self.observed[poll].start + spec.timeout() {
             self.observed[poll].looked = Some(self.life);
             self.counts.looks += 1;
@@ -705,7 +599,12 @@ impl World {
             Event::Requesting { .. } => {}
             Event::Attempted(attempt) => {
                 assert!(attempt.judgement != JudgementKind::Matched || attempt.next.is_none());
-                self.observed[poll].next = Some(attempt.next);
+                let observed = &mut self.observed[poll];
+                observed.next = Some(attempt.next);
+                observed.attempts.push_back(attempt);
+                if observed.attempts.len() > self.limits.history {
+                    observed.attempts.pop_front();
+                }
             }
             Event::HeldBack { until, .. } => self.observed[poll].held_until = until,
             Event::Outcome(outcome) => self.outcome_reported(poll, outcome),
@@ -747,10 +646,10 @@ fn the_engine_keeps_its_promises_under_random_faults() {
     // The seeds must cover every fault and every outcome.
     if seeds.end - seeds.start >= 1000 {
         let Counts { sent, joined, hung, crashes, torn, shutdowns, outages, looks, links, .. } = total;
-        let Counts { set_back, stood_still, stale, ahead, .. } = total;
+        let Counts { set_back, stood_still, stale, ahead, hastened, .. } = total;
         assert!(sent > 10_000, "{total:?}");
         let faults = [joined, hung, crashes, torn, shutdowns, outages, looks, links];
-        let least = faults.into_iter().chain([set_back, stood_still, stale, ahead]).min();
+        let least = faults.into_iter().chain([set_back, stood_still, stale, ahead, hastened]).min();
         assert!(least > Some(100), "{total:?}");
         for name in ["matched", "failed", "timed out", "cancelled"] {
             assert!(ended.get(name).is_some_and(|count| *count > 100), "{ended:?}");

@@ -2,10 +2,8 @@
 //! them.
 
 use super::script::pick;
-use super::{Incident, Observed, SECOND, World, index, key};
+use super::{Incident, SECOND, World, index, key};
 use crate::clock::Timestamp;
-use crate::job::PollSpec;
-use crate::schedule::Grid;
 use crate::store::StoredPoll;
 use retry::Rng;
 use std::time::Duration;
@@ -25,29 +23,6 @@ pub(super) fn random_ahead(dice: &mut Rng) -> i64 {
     };
     let ahead = dice.up_to(2 * range);
     i64::try_from(ahead).expect("two minutes") - i64::try_from(range).expect("two minutes")
-}
-
-impl Observed {
-    /// The core learned that the poll is stored, which it accepted itself: the first request is due.
-    pub(super) fn create(&mut self, now: Timestamp, poll: &StoredPoll) {
-        self.begun = Some(now);
-        (self.start, self.first_after) = (poll.created_at, poll.first_after);
-        self.first = Some(now.max(poll.created_at + poll.first_after));
-    }
-
-    /// The core continues a poll that the store had. A start in the future counts as now.
-    pub(super) fn adopt(&mut self, poll: &StoredPoll, now: Timestamp) {
-        self.begun = Some(now);
-        (self.start, self.first_after) = (poll.created_at.min(now), poll.first_after);
-        let grid = self.grid(&poll.spec);
-        let young = now.since(grid.start()) < grid.interval().first();
-        let tick = if young { now.max(grid.start()) } else { grid.first_after(now).unwrap_or(now) };
-        self.first = Some(tick);
-    }
-
-    pub(super) fn grid(&self, spec: &PollSpec) -> Grid {
-        Grid::new(self.start + self.first_after, spec.interval(), spec.timeout() - self.first_after)
-    }
 }
 
 impl World {

@@ -4,7 +4,8 @@
 //!   poll at its deadline. None begins before its time, beside another of the same poll, after the
 //!   outcome, during a hold, or after a shutdown began. Requests announced for the grid are on it. Caps are kept.
 //! - A poll asks the URL that is stored: it follows a link only once that is stored, and never goes back.
-//! - A due request that may be sent is sent.
+//! - A due request that may be sent is sent, and after a callback one that the server has not asked to wait for.
+//! - The attempts that an outcome has are those that were reported.
 //! - A poll ends at its deadline, or after its last look. An outcome is stored before it is reported and never
 //!   changes. At the end every acknowledged poll has exactly one.
 //! - Whatever other clocks show, a poll of another process starts between the look that found it and the look before,
@@ -18,7 +19,7 @@ use crate::clock::Timestamp;
 use crate::engine::core::Core;
 use crate::engine::effect::StartRequest;
 use crate::event::Event;
-use crate::outcome::{FailureReason, NextReason, Outcome, OutcomeKind};
+use crate::outcome::{Attempt, FailureReason, NextReason, Outcome, OutcomeKind};
 use crate::site;
 
 impl World {
@@ -41,7 +42,9 @@ impl World {
         }
         assert!(now >= observed.held_until, "a request while a hint holds the poll back");
         assert!(!self.shutting_down, "a request once a shutdown began");
+        let hastened = observed.hastened().is_some_and(|from| now >= from);
         match observed.next {
+            _ if hastened && now < deadline => {}
             // The first request of this life: at the start of the poll or, if an earlier process ran it, at its next tick.
             None => {
                 assert!(
@@ -114,7 +117,9 @@ impl World {
         }
         for (poll, observed) in self.observed.iter().enumerate() {
             let first = (observed.next.is_none()).then_some(observed.first).flatten();
-            let Some(at) = observed.next.flatten().map(|next| next.at).or(first) else { continue };
+            let hastened = observed.hastened().filter(|_| !observed.linking && observed.in_flight.is_none());
+            let at = observed.next.flatten().map(|next| next.at).or(first).into_iter().chain(hastened).min();
+            let Some(at) = at else { continue };
             let spec = &self.specs[poll];
             let deadline = observed.start + spec.timeout();
             let due = at <= now && now < deadline && now >= observed.held_until && !self.is_held(poll);
@@ -172,7 +177,14 @@ impl World {
             !decided_by_response || ended < deadline || observed.looked.is_some(),
             "a response after the deadline decided the outcome"
         );
-        assert!(outcome.history.len() <= self.limits.history);
+        // A callback or a last look moves the next request that was announced.
+        let moved = |attempt: &Attempt| Attempt { next: None, ..attempt.clone() };
+        assert!(
+            outcome.history.iter().map(moved).eq(observed.attempts.iter().map(moved)),
+            "the history is not what was reported: {:?}, {:?}",
+            outcome.history,
+            observed.attempts
+        );
     }
 
     /// Checks the final state.
