@@ -18,7 +18,7 @@ use crate::limits::{FINEST, LONGEST, Limits};
 use crate::schedule::Interval;
 
 /// The help for a value outside the limits.
-pub(super) const LIMITS_HELP: &str = "`poll run --unbounded` lifts these bounds, or `Limits` in code";
+pub(super) const LIMITS_HELP: &str = "`--unbounded` lifts these bounds on the command line, `Limits` in code";
 
 /// The default of `giveUp`; Trigger.dev has no such member.
 pub(super) const GIVE_UP: NonZeroU32 = NonZeroU32::new(5).expect("invariant: five is not zero");
