@@ -1,0 +1,55 @@
+//! [`StoreError`]: the failure of a store.
+
+use std::sync::Arc;
+
+use crate::key::PollKey;
+
+/// The failure of a store.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct StoreError {
+    message: String,
+    unusable: bool,
+    #[source]
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
+}
+
+impl StoreError {
+    /// An error whose message says what was tried, what happened and what to do.
+    #[must_use]
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), unusable: false, source: None }
+    }
+
+    /// The same, with its cause.
+    #[must_use]
+    pub fn with_source(
+        message: impl Into<String>,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self { message: message.into(), unusable: false, source: Some(Arc::from(source.into())) }
+    }
+
+    /// An error after which no call of this store can succeed: the file was removed, or another process runs its polls. The
+    /// engine stops.
+    #[must_use]
+    pub fn unusable(message: impl Into<String>) -> Self {
+        Self::new(message).into_unusable()
+    }
+
+    /// The same error, as one after which no call can succeed.
+    #[must_use]
+    pub fn into_unusable(self) -> Self {
+        Self { unusable: true, ..self }
+    }
+
+    /// Whether no later call of the store can succeed.
+    #[must_use]
+    pub const fn is_unusable(&self) -> bool {
+        self.unusable
+    }
+
+    pub(crate) fn not_found(key: &PollKey) -> Self {
+        Self::new(format!("the poll {key} is not in the store"))
+    }
+}
