@@ -117,7 +117,8 @@ fn statistics_say_what_is_judged_one_by_one() {
     let shared = |id| format!(r#"{{"a/b": {{"c": "x", "f{id}": {{"$exists": false}}}}}}"#);
     assert_eq!(set_of(&shared), [("/a~1b/c".to_owned(), "exact value", 100)]);
     let every = |id| format!(r#"{{"a": {{"$every": [{{"$regex": "^[a-z]{{{id}}}$"}}]}}}}"#);
-    assert_eq!(set_of(&every), [("/a".to_owned(), "any text", 100)]);
+    let lists = set_of(&every);
+    assert!(matches!(&lists[..], [(path, "any array", 50..)] if path == "/a"), "{lists:?}");
     // Alternatives are not found together with a condition that many share.
     let beside = |id| format!(r#"{{"s": "x", "a": [{{"$some": {{"k": {id}}}}}, {{"$gt": {id}}}]}}"#);
     assert_eq!(set_of(&beside), [("/s".to_owned(), "exact value", 100)]);

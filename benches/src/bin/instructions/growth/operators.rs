@@ -167,7 +167,7 @@ fn samples(operator: &str) -> Vec<Sample> {
         "$endsWith" => vec![sample(operator, with(|i| format!(r#""{i:05} end""#)), text)],
         "$contains" => vec![typical(operator, with(|i| format!(r#""d {i:05} e""#)), text)],
         "$ignoreCaseEquals" => vec![sample(operator, with(|i| format!(r#""WORD {i:05} end""#)), text)],
-        "$regex" => vec![sample(operator, with(|i| format!(r#""[a-z]+ {i:05} (end|more)""#)), text)],
+        "$regex" => vec![sample(operator, with(|i| format!(r#""{i:05} (end|more)""#)), text)],
         "$wildcard" => vec![sample(operator, with(|i| format!(r#""wor*{i:05}*end""#)), text)],
         "$cidr" => {
             vec![sample(operator, with(|i| format!(r#""10.{}.{}.0/24""#, i / 256, i % 256)), address)]

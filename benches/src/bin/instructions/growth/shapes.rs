@@ -13,7 +13,22 @@ pub(super) struct Shape {
     pub(super) event: fn(&Operator, usize) -> String,
     /// Whether the event has the same length at every size, so that matching it takes as long where as many rules match.
     pub(super) same_event: bool,
+    /// The smaller size; the larger one is four times as large.
+    pub(super) size: usize,
 }
+
+/// Enough to find conditions by their keys.
+const FEW: usize = 24;
+
+/// Enough to find rules with a condition that many share by another one too: most of them have to be beyond the first few.
+const MANY: usize = 96;
+
+/// A member that makes an event so long that its fields are remembered.
+const LONG_MEMBER: &str = concat!(
+    r#""long":"................................................................................................"#,
+    r#"................................................................................................"#,
+    r#"................................................................................................""#
+);
 
 /// A condition as the value of a field.
 pub(super) fn field(operator: &Operator, number: usize) -> String {
@@ -42,17 +57,20 @@ fn is_typical(operator: &Operator) -> bool {
     operator.is_typical
 }
 
-fn is_quick(operator: &Operator) -> bool {
-    !operator.is_slow
-}
-
 /// The operators of trigger-dev are those of the native dialect, in lists of their own kind.
 fn is_quick_and_distinct(operator: &Operator) -> bool {
-    is_quick(operator) && operator.dialect != Dialect::TriggerDev
+    !operator.is_slow && operator.dialect != Dialect::TriggerDev
 }
 
 fn is_quick_and_native(operator: &Operator) -> bool {
-    is_quick(operator) && operator.dialect == Dialect::Native
+    !operator.is_slow && operator.dialect == Dialect::Native
+}
+
+/// Whether an index finds it in another way than most.
+fn is_of_its_own_kind(operator: &Operator) -> bool {
+    ["$contains", "$between", "$startsWith in any case", "$some of a filter", "bridge: wildcard"]
+        .iter()
+        .any(|name| operator.name.ends_with(name))
 }
 
 fn is_typical_and_native(operator: &Operator) -> bool {
@@ -67,45 +85,51 @@ fn rules(count: usize, rule: impl Fn(usize) -> String) -> Vec<String> {
 pub(super) const SHAPES: &[Shape] = &[
     Shape {
         name: "n rules",
-        fits: |operator| operator.dialect != Dialect::TriggerDev,
+        fits: is_quick_and_distinct,
         rules: |operator, n| rules(n, |i| format!(r#"{{"a":{}}}"#, field(operator, i))),
         event: |operator, _| format!(r#"{{"a":{}}}"#, (operator.value)(7)),
         same_event: true,
+        size: FEW,
     },
     Shape {
         name: "n rules, beside a frequent condition",
-        fits: is_typical,
+        fits: is_of_its_own_kind,
         rules: |operator, n| rules(n, |i| format!(r#"{{"s":["x"],"a":{}}}"#, field(operator, i))),
         event: |operator, _| format!(r#"{{"s":"x","a":{}}}"#, (operator.value)(7)),
         same_event: true,
+        size: MANY,
     },
     Shape {
         name: "n rules, beside a condition that fails",
-        fits: is_typical,
+        fits: is_of_its_own_kind,
         rules: |operator, n| rules(n, |i| format!(r#"{{"s":["x"],"a":{}}}"#, field(operator, i))),
         event: |operator, _| format!(r#"{{"s":"y","a":{}}}"#, (operator.value)(9_999)),
         same_event: true,
+        size: MANY,
     },
     Shape {
         name: "n rules with the same condition",
-        fits: is_typical,
+        fits: is_of_its_own_kind,
         rules: |operator, n| rules(n, |i| format!(r#"{{"s":["x{i}"],"a":{}}}"#, field(operator, 7))),
         event: |operator, _| format!(r#"{{"s":"x3","a":{}}}"#, (operator.value)(7)),
         same_event: true,
+        size: MANY,
     },
     Shape {
         name: "the same rule n times",
-        fits: is_typical,
+        fits: is_of_its_own_kind,
         rules: |operator, n| vec![format!(r#"{{"s":["x"],"a":{}}}"#, field(operator, 7)); n],
         event: |operator, _| format!(r#"{{"s":"y","a":{}}}"#, (operator.value)(7)),
         same_event: true,
+        size: MANY,
     },
     Shape {
         name: "n rules, inside an object",
-        fits: is_typical,
+        fits: is_of_its_own_kind,
         rules: |operator, n| rules(n, |i| format!(r#"{{"o":{{"s":["x"],"a":{}}}}}"#, field(operator, i))),
         event: |operator, _| format!(r#"{{"o":[{{"s":"x","a":{}}}]}}"#, (operator.value)(7)),
         same_event: true,
+        size: MANY,
     },
     Shape {
         name: "n rules on the event itself",
@@ -113,6 +137,7 @@ pub(super) const SHAPES: &[Shape] = &[
         rules: |operator, n| rules(n, |i| format!("[{}]", (operator.condition)(i))),
         event: |operator, _| (operator.value)(7),
         same_event: true,
+        size: FEW,
     },
     Shape {
         name: "n rules on the elements of the event",
@@ -120,6 +145,7 @@ pub(super) const SHAPES: &[Shape] = &[
         rules: |operator, n| rules(n, |i| format!(r#"{{"$some":{{"a":{}}}}}"#, field(operator, i))),
         event: |operator, _| format!(r#"[{{"a":{}}}]"#, (operator.value)(7)),
         same_event: true,
+        size: FEW,
     },
     Shape {
         name: "n rules on n fields",
@@ -127,6 +153,7 @@ pub(super) const SHAPES: &[Shape] = &[
         rules: |operator, n| rules(n, |i| format!(r#"{{"f{i}":{}}}"#, field(operator, i))),
         event: |operator, _| format!(r#"{{"f7":{}}}"#, (operator.value)(7)),
         same_event: true,
+        size: FEW,
     },
     Shape {
         name: "a list of n",
@@ -134,14 +161,16 @@ pub(super) const SHAPES: &[Shape] = &[
         rules: |operator, n| vec![format!(r#"{{"a":[{}]}}"#, list(operator, n))],
         event: |operator, n| format!(r#"{{"a":{}}}"#, (operator.value)(n - 1)),
         same_event: false,
+        size: FEW,
     },
     Shape {
         name: "a list of n, an array",
-        fits: is_quick_and_distinct,
+        fits: is_typical,
         rules: |operator, n| vec![format!(r#"{{"s":["x"],"a":[{}]}}"#, list(operator, n))],
         // The product of both sizes is allowed: that many pairs may have to be compared.
         event: |operator, _| format!(r#"{{"s":"x","a":[{}]}}"#, joined(16, operator.value)),
         same_event: false,
+        size: FEW,
     },
     Shape {
         name: "an array of n",
@@ -149,6 +178,7 @@ pub(super) const SHAPES: &[Shape] = &[
         rules: |operator, _| vec![format!(r#"{{"s":["x"],"a":{}}}"#, field(operator, 7))],
         event: |operator, n| format!(r#"{{"s":"x","a":[{}]}}"#, joined(n, operator.value)),
         same_event: false,
+        size: FEW,
     },
     Shape {
         name: "an array of n objects",
@@ -158,6 +188,7 @@ pub(super) const SHAPES: &[Shape] = &[
             format!(r#"{{"s":"x","a":[{}]}}"#, joined(n, |i| format!(r#"{{"b":{}}}"#, (operator.value)(i))))
         },
         same_event: false,
+        size: FEW,
     },
     Shape {
         name: "$some of n",
@@ -165,6 +196,7 @@ pub(super) const SHAPES: &[Shape] = &[
         rules: |operator, n| vec![format!(r#"{{"a":{{"$some":[{}]}}}}"#, list(operator, n))],
         event: |operator, n| format!(r#"{{"a":["y",{}]}}"#, (operator.value)(n - 1)),
         same_event: false,
+        size: FEW,
     },
     Shape {
         name: "$every of n",
@@ -172,6 +204,7 @@ pub(super) const SHAPES: &[Shape] = &[
         rules: |operator, n| vec![format!(r#"{{"a":{{"$every":[{}]}}}}"#, list(operator, n))],
         event: |operator, n| format!(r#"{{"a":[{},{}]}}"#, (operator.value)(0), (operator.value)(n - 1)),
         same_event: false,
+        size: FEW,
     },
     Shape {
         name: "$all of n",
@@ -179,6 +212,7 @@ pub(super) const SHAPES: &[Shape] = &[
         rules: |operator, n| vec![format!(r#"{{"a":{{"$all":[{}]}}}}"#, list(operator, n))],
         event: |operator, _| format!(r#"{{"a":{}}}"#, (operator.value)(0)),
         same_event: false,
+        size: FEW,
     },
     Shape {
         name: "$none of n",
@@ -186,6 +220,7 @@ pub(super) const SHAPES: &[Shape] = &[
         rules: |operator, n| vec![format!(r#"{{"a":{{"$none":[{}]}}}}"#, list(operator, n))],
         event: |operator, n| format!(r#"{{"a":{}}}"#, (operator.value)(n)),
         same_event: false,
+        size: FEW,
     },
     Shape {
         name: "n excluded",
@@ -202,15 +237,20 @@ pub(super) const SHAPES: &[Shape] = &[
         },
         event: |operator, n| format!(r#"{{"a":{}}}"#, (operator.value)(n)),
         same_event: false,
+        size: FEW,
     },
     Shape {
         name: "n fields",
-        fits: is_quick,
+        fits: is_typical,
         rules: |operator, n| {
             vec![format!("{{{}}}", joined(n, |i| format!(r#""f{i}":{}"#, field(operator, i))))]
         },
-        event: |operator, n| format!("{{{}}}", joined(n, |i| format!(r#""f{i}":{}"#, (operator.value)(i)))),
+        event: |operator, n| {
+            let fields = joined(n, |i| format!(r#""f{i}":{}"#, (operator.value)(i)));
+            format!("{{{fields},{LONG_MEMBER}}}")
+        },
         same_event: false,
+        size: FEW,
     },
     Shape {
         name: "n missing fields",
@@ -218,12 +258,16 @@ pub(super) const SHAPES: &[Shape] = &[
         rules: |operator, n| {
             vec![format!("{{{}}}", joined(n, |i| format!(r#""f{i}":{}"#, field(operator, i))))]
         },
-        event: |operator, n| format!("{{{}}}", joined(n, |i| format!(r#""g{i}":{}"#, (operator.value)(i)))),
+        event: |operator, n| {
+            let fields = joined(n, |i| format!(r#""g{i}":{}"#, (operator.value)(i)));
+            format!("{{{fields},{LONG_MEMBER}}}")
+        },
         same_event: false,
+        size: FEW,
     },
     Shape {
         name: "n alternatives",
-        fits: is_quick_and_distinct,
+        fits: is_typical,
         rules: |operator, n| {
             let all = joined(n, |i| format!(r#"{{"a":{},"f{i}":["x"]}}"#, field(operator, i)));
             vec![format!(r#"{{"$or":[{all}]}}"#)]
@@ -233,6 +277,7 @@ pub(super) const SHAPES: &[Shape] = &[
             format!(r#"{{"a":{},{fields}}}"#, (operator.value)(n - 1))
         },
         same_event: false,
+        size: FEW,
     },
     Shape {
         name: "n alternatives on one large value",
@@ -243,9 +288,10 @@ pub(super) const SHAPES: &[Shape] = &[
         },
         event: |operator, n| {
             let fields = joined(n, |i| format!(r#""f{i}":"y""#));
-            format!(r#"{{"a":{{{fields},"x":{}}}}}"#, (operator.value)(n - 1))
+            format!(r#"{{"a":{{{fields},"x":{}}},{LONG_MEMBER}}}"#, (operator.value)(n - 1))
         },
         same_event: false,
+        size: FEW,
     },
     Shape {
         name: "$and of n",
@@ -256,8 +302,12 @@ pub(super) const SHAPES: &[Shape] = &[
                 joined(n, |i| format!(r#"{{"f{i}":{}}}"#, field(operator, i)))
             )]
         },
-        event: |operator, n| format!("{{{}}}", joined(n, |i| format!(r#""f{i}":{}"#, (operator.value)(i)))),
+        event: |operator, n| {
+            let fields = joined(n, |i| format!(r#""f{i}":{}"#, (operator.value)(i)));
+            format!("{{{fields},{LONG_MEMBER}}}")
+        },
         same_event: false,
+        size: FEW,
     },
     Shape {
         name: "$nor of n",
@@ -267,6 +317,7 @@ pub(super) const SHAPES: &[Shape] = &[
         },
         event: |operator, n| format!(r#"{{"a":{}}}"#, (operator.value)(n)),
         same_event: false,
+        size: FEW,
     },
     Shape {
         name: "n fields of every element",
@@ -280,6 +331,7 @@ pub(super) const SHAPES: &[Shape] = &[
             format!(r#"{{"a":[{{{fields}}}]}}"#)
         },
         same_event: false,
+        size: FEW,
     },
     Shape {
         name: "a text of 64 n bytes",
@@ -287,6 +339,7 @@ pub(super) const SHAPES: &[Shape] = &[
         rules: |operator, _| vec![format!(r#"{{"a":{}}}"#, field(operator, 7))],
         event: |_, n| format!(r#"{{"a":"{}"}}"#, "word 00000 en d ".repeat(4 * n)),
         same_event: false,
+        size: FEW,
     },
     Shape {
         name: "an event of n other fields",
@@ -297,6 +350,7 @@ pub(super) const SHAPES: &[Shape] = &[
             format!(r#"{{{fields},"a":{},"b":{{{fields},"c":"x"}}}}"#, (operator.value)(7))
         },
         same_event: false,
+        size: FEW,
     },
     Shape {
         name: "n/16 operators deep",
@@ -308,6 +362,7 @@ pub(super) const SHAPES: &[Shape] = &[
         },
         event: |operator, _| format!(r#"{{"a":{}}}"#, (operator.value)(7)),
         same_event: false,
+        size: FEW,
     },
     Shape {
         name: "n/8 objects deep",
@@ -315,6 +370,7 @@ pub(super) const SHAPES: &[Shape] = &[
         rules: |operator, n| vec![deep(n / 8, &format!(r#"{{"a":{}}}"#, field(operator, 7)))],
         event: |operator, n| deep(n / 8, &format!(r#"{{"a":{}}}"#, (operator.value)(7))),
         same_event: false,
+        size: FEW,
     },
 ];
 
