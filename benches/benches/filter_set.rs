@@ -91,6 +91,25 @@ fn operators(c: &mut Criterion) {
     }
 }
 
+/// The first rule of each group by itself: parsed events take about as long as bytes that are known to be valid.
+fn alone(c: &mut Criterion) {
+    let events: Vec<Vec<u8>> = CityLots::sample(EVENTS).events().iter().map(<[u8]>::to_vec).collect();
+    let values: Vec<Value> =
+        events.iter().map(|event| serde_json::from_slice(event).expect("the events are JSON")).collect();
+    let mut benches = c.benchmark_group("filter_set/alone");
+    benches.throughput(Throughput::Elements(events.len() as u64));
+    for group in groups::all() {
+        let filter = compile(&group.rules[0]);
+        benches.bench_function(BenchmarkId::new("known-valid", &group.name), |b| {
+            b.iter(|| events.iter().filter(|event| filter.matches_valid_slice(black_box(event))).count());
+        });
+        benches.bench_function(BenchmarkId::new("value", &group.name), |b| {
+            b.iter(|| values.iter().filter(|event| filter.matches(black_box(event))).count());
+        });
+    }
+    benches.finish();
+}
+
 fn sizes() -> impl Iterator<Item = usize> {
     let most = std::env::var("FILTER_SET_MAX").ok().and_then(|most| most.parse().ok()).unwrap_or(1_000_000);
     [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000].into_iter().filter(move |size| *size <= most)
@@ -152,5 +171,5 @@ fn changing(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, operators, many, building, changing);
+criterion_group!(benches, operators, alone, many, building, changing);
 criterion_main!(benches);

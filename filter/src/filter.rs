@@ -13,6 +13,7 @@ use crate::diagnostic::Warning;
 use crate::dialect::Dialect;
 use crate::document::Document;
 use crate::explain::{Explanation, Shown};
+use crate::implication;
 use crate::json::{self, JsonError};
 use crate::matcher::{Effort, Exhausted, Metered};
 use crate::ops::Spellings;
@@ -74,6 +75,25 @@ impl Filter {
                 single: OnceLock::new(),
             }),
         }
+    }
+
+    /// A filter without warnings, whose program is read in place, with its source; `None` if `read` returns that.
+    pub(crate) fn in_place(
+        dialect: Dialect,
+        event_depth: usize,
+        read: impl FnOnce(&mut Program) -> Option<Source>,
+    ) -> Option<Self> {
+        let mut shared = Arc::new(Inner {
+            dialect,
+            source: Source::of_compact(""),
+            program: Program::empty(),
+            warnings: Vec::new(),
+            event_depth,
+            single: OnceLock::new(),
+        });
+        let inner = Arc::get_mut(&mut shared)?;
+        inner.source = read(&mut inner.program)?;
+        Some(Self { inner: shared })
     }
 
     /// Whether an event matches.
@@ -176,6 +196,35 @@ impl Filter {
             }
             None => self.explain_here(Metered::new(root, effort)),
         })
+    }
+
+    /// Whether it is certain that every event that this filter matches is matched by the other one too.
+    ///
+    /// `false` also says that no proof was found: the question is hard in general, and for regular expressions only equality is
+    /// looked at. Takes bounded time. A filter that can never match implies every other one, as far as that is noticed.
+    ///
+    /// ```
+    /// use filter::Filter;
+    ///
+    /// let wide = Filter::parse(r#"{"type": {"$startsWith": "order."}}"#)?;
+    /// let narrow = Filter::parse(r#"{"type": ["order.paid", "order.sent"], "total": {"$gt": 100}}"#)?;
+    /// assert!(narrow.implies(&wide));
+    /// assert!(!wide.implies(&narrow));
+    /// # Ok::<(), filter::FilterError>(())
+    /// ```
+    pub fn implies(&self, other: &Self) -> bool {
+        implication::implies(&self.inner.program, &other.inner.program)
+    }
+
+    /// Whether it is certain that no event matches, because conditions contradict each other. Takes bounded time.
+    ///
+    /// ```
+    /// let filter = filter::Filter::parse(r#"{"a": {"$startsWith": "x"}, "$and": [{"a": ["y", "z"]}]}"#)?;
+    /// assert!(filter.never_matches());
+    /// # Ok::<(), filter::FilterError>(())
+    /// ```
+    pub fn never_matches(&self) -> bool {
+        implication::never_matches(&self.inner.program)
     }
 
     /// Explains why an event matches or does not.

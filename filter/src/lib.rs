@@ -121,6 +121,7 @@ mod document;
 mod error;
 mod explain;
 mod filter;
+mod implication;
 pub mod json;
 mod limits;
 mod lint;

@@ -13,6 +13,7 @@ use crate::filter::Filter;
 use crate::json::{self, Node};
 use crate::limits::Limits;
 use crate::lint;
+use crate::program::Program;
 use crate::source::Source;
 
 /// The dialect and the limits for compiling filters.
@@ -56,11 +57,14 @@ impl FilterOptions {
     /// # Errors
     /// If the text is not JSON, not a filter of the dialect, or exceeds a limit; lists every error.
     pub fn parse(&self, text: &str) -> Result<Filter, FilterError> {
-        if let Some(accepted) = fast_path::read(self.dialect, text, &self.limits) {
-            let source = if accepted.compact { Source::of_compact(text) } else { Source::of_json(text) };
-            return Ok(Filter::new(self.dialect, source, accepted.program, Vec::new(), self.limits.depth()));
+        let read = |program: &mut Program| {
+            let compact = fast_path::read(self.dialect, text, &self.limits, program)?;
+            Some(if compact { Source::of_compact(text) } else { Source::of_json(text) })
+        };
+        match Filter::in_place(self.dialect, self.limits.depth(), read) {
+            Some(filter) => Ok(filter),
+            None => self.parse_tree(text),
         }
-        self.parse_tree(text)
     }
 
     /// As [`parse`](Self::parse), without the fast path.

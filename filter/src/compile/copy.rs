@@ -190,7 +190,7 @@ impl Program {
     }
 
     /// Whether a test has a reference.
-    fn refers(&self, test: &Test) -> bool {
+    pub(crate) fn refers(&self, test: &Test) -> bool {
         let any = |run: Run<Condition>| {
             self.conditions[run].iter().any(|c| self.tests[c.tests].iter().any(|test| self.refers(test)))
         };

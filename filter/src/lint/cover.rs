@@ -7,6 +7,7 @@ use std::cmp::Ordering;
 
 use crate::ast::{Condition, Test, TestKind};
 use crate::ops::number::Bound;
+use crate::ops::types::{ARRAY, EVERYTHING, MISSING, NUMBER, SCALARS, STRING, Types};
 use crate::ops::{Comparison, Leaf, Literal, Num, Range};
 
 /// The most literals that are compared with each other. Longer lists are hardly mistakes, and comparing them would take
@@ -25,22 +26,6 @@ impl Levels {
         self.0.checked_sub(1).map(Self)
     }
 }
-
-/// A set of types of values, `true` and `false` being types of their own.
-pub(super) type Types = u8;
-
-pub(super) const MISSING: Types = 1;
-pub(super) const NULL: Types = 2;
-const FALSE: Types = 4;
-const TRUE: Types = 8;
-pub(super) const NUMBER: Types = 16;
-pub(super) const STRING: Types = 32;
-const ARRAY: Types = 64;
-/// Includes objects, which no operator distinguishes.
-pub(super) const EVERYTHING: Types = 255;
-
-/// The cases of the event-bridge dialect: a scalar, or none.
-pub(super) const SCALARS: Types = MISSING | NULL | FALSE | TRUE | NUMBER | STRING;
 
 /// A superset of the values that satisfy a condition.
 #[derive(Clone, Debug)]
@@ -69,7 +54,7 @@ impl<'t> Upper<'t> {
         match literal {
             Literal::Number(number) => Self::of_numbers(Range::closed(*number, *number)),
             Literal::String(text) => Self { string: Some(text), ..Self::of_types(STRING) },
-            other => Self::of_types(type_of(other)),
+            other => Self::of_types(other.of_type()),
         }
     }
 
@@ -139,21 +124,7 @@ impl<'t> Upper<'t> {
         match leaf {
             Leaf::Equals(literal) => Self::of_literal(literal),
             Leaf::Number(range) => Self::of_numbers(**range),
-            Leaf::OneOf(_) => Self::of_types(SCALARS & !MISSING),
-            Leaf::Includes(_) => Self::of_types(ARRAY),
-            Leaf::Exists(true) => Self::of_types(!MISSING),
-            Leaf::Exists(false) => Self::of_types(MISSING),
-            Leaf::IsNull(true) => Self::of_types(NULL),
-            Leaf::IsNull(false) => Self::of_types(!NULL),
-            Leaf::AnythingBut(literals) => {
-                let excluded = literals.iter().filter(|l| type_of(l) & (NULL | TRUE | FALSE) != 0);
-                Self::of_types(!excluded.fold(0, |types, literal| types | type_of(literal)))
-            }
-            Leaf::Not(literal) => {
-                let excluded = type_of(literal) & (TRUE | FALSE);
-                Self::of_types((FALSE | TRUE | NUMBER | STRING | ARRAY) & !excluded)
-            }
-            _ => Self::of_types(STRING),
+            other => Self::of_types(other.possible_types()),
         }
     }
 }
@@ -212,7 +183,7 @@ impl<'t> Lower<'t> {
             any.types |= NUMBER;
         }
         if any.all_but.as_ref().is_some_and(|left| {
-            left.iter().all(|literal| any.types & type_of(literal) != 0 || any.equal.contains(literal))
+            left.iter().all(|literal| any.types & literal.of_type() != 0 || any.equal.contains(literal))
         }) {
             any.types = EVERYTHING;
         }
@@ -237,42 +208,17 @@ impl<'t> Lower<'t> {
     }
 
     fn of_leaf(leaf: &'t Leaf) -> Self {
+        let types = leaf.certain_types();
         match leaf {
-            Leaf::Equals(literal) => Self {
-                types: type_of(literal) & (NULL | TRUE | FALSE),
-                equal: vec![literal],
-                ..Self::default()
-            },
+            Leaf::Equals(literal) => Self { types, equal: vec![literal], ..Self::default() },
             Leaf::Number(range) => Self { ranges: vec![**range], ..Self::default() },
-            Leaf::Exists(true) => Self::of_types(!MISSING),
-            Leaf::Exists(false) => Self::of_types(MISSING),
-            Leaf::IsNull(true) => Self::of_types(NULL),
-            Leaf::IsNull(false) => Self::of_types(!NULL),
             Leaf::AnythingBut(literals) => Self {
-                types: !literals.iter().fold(0, |types, literal| types | type_of(literal)),
+                types,
                 all_but: (literals.iter().len() <= COMPARED).then(|| literals.iter().collect()),
                 ..Self::default()
             },
-            Leaf::Not(literal) => Self::of_types((FALSE | TRUE | NUMBER | STRING) & !type_of(literal)),
-            Leaf::StartsWith(text) | Leaf::EndsWith(text) if text.is_empty() => Self::of_types(STRING),
-            Leaf::Contains(part) if part.text().is_empty() => Self::of_types(STRING),
-            Leaf::Wildcard(wildcard) if wildcard.is_any() => Self::of_types(STRING),
-            Leaf::FoldedPrefix(text) | Leaf::FoldedSuffix(text) if text.source().is_empty() => {
-                Self::of_types(STRING)
-            }
-            Leaf::FoldedSearch(search) if search.is_any() => Self::of_types(STRING),
-            _ => Self::default(),
+            _ => Self::of_types(types),
         }
-    }
-}
-
-fn type_of(literal: &Literal) -> Types {
-    match literal {
-        Literal::Null => NULL,
-        Literal::Bool(false) => FALSE,
-        Literal::Bool(true) => TRUE,
-        Literal::Number(_) => NUMBER,
-        Literal::String(_) => STRING,
     }
 }
 

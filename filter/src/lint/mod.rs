@@ -5,7 +5,7 @@
 
 mod cover;
 
-use cover::{EVERYTHING, Levels, Lower, MISSING, SCALARS, Upper};
+use cover::{Levels, Lower, Upper};
 
 use crate::ast::{
     self, Condition, Conditions, Judge, Junction, MemberKind, Node, Pattern, Quantifier, Reach, Test,
@@ -14,6 +14,7 @@ use crate::ast::{
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::dialect::Context;
 use crate::ops::text::Quoted;
+use crate::ops::types::{EVERYTHING, MISSING, SCALARS};
 use crate::ops::{Leaf, Literal, Range};
 
 /// Adds warnings about a valid tree to the context; linear in the size of the tree, except for sorting.

@@ -20,6 +20,7 @@ mod required;
 mod spelling;
 pub(crate) mod text;
 mod time;
+pub(crate) mod types;
 mod wildcard;
 
 use std::fmt;

@@ -114,10 +114,29 @@ fn trusted_number(bytes: &[u8], mut at: usize) -> usize {
     at + rest.iter().position(|byte| matches!(byte, b',' | b'}' | b']' | ..=b' ')).unwrap_or(rest.len())
 }
 
+/// The number of bytes of which the digits are found at once: most numbers are shorter.
+const REACH: usize = 2 * WIDTH;
+
 #[inline(always)]
 fn checked_number(bytes: &[u8], at: usize) -> Scan<usize> {
-    const REACH: usize = 2 * WIDTH;
-    let Some(chunk) = chunk::<REACH>(bytes, at) else { return any_number(bytes, at) };
+    match chunk::<REACH>(bytes, at) {
+        Some(chunk) => number_in(chunk, bytes, at),
+        None => last_number(bytes, at),
+    }
+}
+
+/// A number so near to the end of the document that bytes are missing: zeros stand for them, which are no part of a number.
+#[inline(never)]
+fn last_number(bytes: &[u8], at: usize) -> Scan<usize> {
+    let rest = bytes.get(at..).unwrap_or_default();
+    let mut padded = [0; REACH];
+    padded.iter_mut().zip(rest).for_each(|(to, byte)| *to = *byte);
+    number_in(&padded, bytes, at)
+}
+
+/// The end of a number of which the first bytes are at hand.
+#[inline(always)]
+fn number_in(chunk: &[u8; REACH], bytes: &[u8], at: usize) -> Scan<usize> {
     let (halves, _) = chunk.as_chunks::<WIDTH>();
     let [low, high] = [0, 1].map(|half| u32::from(Lanes::new(&halves[half]).within(b'0', b'9').bits()));
     let digits = low | high << WIDTH;

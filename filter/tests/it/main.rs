@@ -11,6 +11,7 @@ mod explain;
 mod fuzz_corpus;
 mod generate;
 mod hostile;
+mod implication;
 mod interfaces;
 mod json;
 mod lint;

@@ -32,9 +32,7 @@ fn main() -> ExitCode {
         [] => compare().and_then(|good| Ok(good & grow(&[], false)?)),
         ["--update"] => update(),
         ["--growth", ref shapes @ ..] => grow(shapes, true),
-        ["--shape", name] => {
-            return if growth::run(name) { ExitCode::SUCCESS } else { ExitCode::FAILURE };
-        }
+        ["--shape", name] => growth::run(name).map(|()| true),
         ["--work", name] => {
             return match work::all().into_iter().find(|work| work.name == name) {
                 Some(work) => {
@@ -99,10 +97,10 @@ fn update() -> Result<bool, String> {
 fn grow(shapes: &[&str], all: bool) -> Result<bool, String> {
     let shapes = if shapes.is_empty() { growth::shapes().collect() } else { shapes.to_vec() };
     println!("growth: {} shapes of filters", shapes.len());
-    let counts = in_parallel(&shapes, |shape| callgrind(&["--shape", shape]))?;
+    let counted = in_parallel(&shapes, |shape| callgrind(&["--shape", shape]))?;
     let mut good = true;
-    for (shape, counts) in shapes.iter().zip(counts) {
-        good &= growth::judge(shape, &counts, all)?;
+    for (shape, Counted { counts, printed }) in shapes.iter().zip(counted) {
+        good &= growth::judge(shape, &counts, &printed, all)?;
     }
     Ok(good)
 }
@@ -110,7 +108,7 @@ fn grow(shapes: &[&str], all: bool) -> Result<bool, String> {
 /// All counts, in the order of the works.
 fn count_all() -> Result<Vec<(&'static str, f64)>, String> {
     let works: Vec<_> = work::all().iter().map(|work| (work.name, work.events)).collect();
-    in_parallel(&works, |&(name, events)| match callgrind(&["--work", name])?[..] {
+    in_parallel(&works, |&(name, events)| match callgrind(&["--work", name])?.counts[..] {
         [count] => Ok((name, count as f64 / events as f64)),
         ref counts => Err(format!("{name}: {} counts instead of one", counts.len())),
     })
@@ -143,8 +141,15 @@ fn in_parallel<T: Sync, R: Send>(
     Ok(results.into_iter().map(|(_, result)| result).collect())
 }
 
-/// Runs this program under callgrind. Returns the instructions of each call of [`counted`].
-fn callgrind(arguments: &[&str]) -> Result<Vec<u64>, String> {
+/// What a run of this program under callgrind yields.
+struct Counted {
+    /// The instructions of each call of [`counted`].
+    counts: Vec<u64>,
+    printed: String,
+}
+
+/// Runs this program under callgrind.
+fn callgrind(arguments: &[&str]) -> Result<Counted, String> {
     static RUNS: AtomicUsize = AtomicUsize::new(0);
     let program = std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
     let run = format!("callgrind-{}-{}", std::process::id(), RUNS.fetch_add(1, Ordering::Relaxed));
@@ -172,10 +177,11 @@ fn callgrind(arguments: &[&str]) -> Result<Vec<u64>, String> {
     // What remains would only be files in the folder for temporary ones.
     let _ = std::fs::remove_dir_all(&directory);
     match output.status.success() && !counts.contains(&0) && !counts.is_empty() {
-        true => Ok(counts),
+        true => Ok(Counted { counts, printed: String::from_utf8_lossy(&output.stdout).into_owned() }),
         false => Err(format!(
-            "{arguments:?}: valgrind ended with {} and the counts {counts:?}:\n{}",
+            "{arguments:?}: valgrind ended with {} and {} counts:\n{}",
             output.status,
+            counts.len(),
             String::from_utf8_lossy(&output.stderr)
         )),
     }

@@ -2,31 +2,34 @@
 //!
 //! Comparing each rule with each other would take quadratic time. Instead, for each rule an event is made that it matches
 //! (`example`), and the set of all rules finds the others that match this event. Only those can be implied by the rule, and
-//! only for those the conditions are compared (`implication`).
+//! only those are compared ([`Filter::implies`]).
 //!
 //! ```text
 //!  rule ─► example event ─► set of rules ─► a few candidates ─► conditions compared ─► warning
-//!     └──► the same member in other rules ──► (without an example) ─┘
+//!     └──► all rules, or those with the same member ──► (without an example) ─┘
 //! ```
 //!
-//! Every warning is true, and not everything is found: a rule without an example (`$regex`, `$ref`, only `$nor`) is compared with
-//! rules that have one of its members too, and conditions whose implication is not known are compared for equality. The work is bounded: [`CANDIDATES`] for a rule, and
-//! [`BUDGET`] in all, since a million rules may match one event; the caller learns how many rules were compared.
+//! Every warning is true, and not everything is found: a rule without an example (`$regex`, only `$nor`) among more than [`FEW`]
+//! is compared only with rules that have one of its members too, and what [`Filter::implies`] does not see is not found. The work is
+//! bounded: [`CANDIDATES`] for a rule, and [`BUDGET`] in all, since a million rules may match one event; the caller learns how many
+//! rules were compared.
 
 mod example;
-mod implication;
+mod normal;
 
 use std::collections::HashMap;
 use std::collections::hash_map::{DefaultHasher, Entry};
 use std::hash::{Hash as _, Hasher as _};
 
-use filter::{Diagnostic, Dialect, Filter, FilterSet, Matches, Span};
+use filter::{Code, Diagnostic, Dialect, Filter, FilterSet, Matches, Span};
 use serde_json::Value;
 
 /// The most candidates whose conditions are compared with those of one rule.
 const CANDIDATES: usize = 16;
 /// The most matches of examples, for all rules together.
 const BUDGET: usize = 20_000_000;
+/// Up to this many rules, one without an example is compared with all others.
+const FEW: usize = 256;
 
 /// A rule of a file.
 #[derive(Debug)]
@@ -53,7 +56,14 @@ pub(super) fn compare(rules: &[Rule], dialect: Dialect) -> Found {
     let mut unique = FilterSet::builder();
     let mut normal = HashMap::new();
     for (number, rule) in rules.iter().enumerate() {
-        let value = implication::normal(rule.filter.to_value(), dialect);
+        if rule.filter.never_matches() {
+            // Its own warnings may say it already.
+            if !rule.filter.warnings().iter().any(|warning| warning.code() == Code::NeverHolds) {
+                warnings.push(dead(rule));
+            }
+            continue;
+        }
+        let value = normal::of(rule.filter.to_value(), dialect);
         match first_of.entry(value.to_string()) {
             Entry::Vacant(entry) => {
                 entry.insert(number);
@@ -63,7 +73,7 @@ pub(super) fn compare(rules: &[Rule], dialect: Dialect) -> Found {
             Entry::Occupied(entry) => warnings.push(equal(rule, &rules[*entry.get()])),
         }
     }
-    let compared = implied(rules, dialect, &unique.build(), &normal, &mut warnings);
+    let compared = implied(rules, &unique.build(), &normal, &mut warnings);
     warnings.sort_by_key(|warning| warning.span().map(|span| span.start));
     Found { warnings, compared }
 }
@@ -71,7 +81,6 @@ pub(super) fn compare(rules: &[Rule], dialect: Dialect) -> Found {
 /// Finds rules that imply others; returns how many rules were compared.
 fn implied(
     rules: &[Rule],
-    dialect: Dialect,
     unique: &FilterSet<usize>,
     normal: &HashMap<usize, Value>,
     warnings: &mut Vec<Diagnostic>,
@@ -90,15 +99,26 @@ fn implied(
             left = rest;
             let others = matches.ids(unique).copied();
             others.filter(|&other| other != number && !is_last_resort(other)).take(CANDIDATES).collect()
+        } else if normal.len() <= FEW {
+            let mut others: Vec<usize> = normal.keys().copied().filter(|&other| other != number).collect();
+            others.retain(|&other| !is_last_resort(other));
+            others.sort_unstable();
+            others
         } else {
             let by_member = by_member.get_or_insert_with(|| ByMember::of(normal));
             by_member.candidates(value).filter(|&other| other != number).take(CANDIDATES).collect()
         };
-        let implies = |other: &&usize| {
-            normal.get(*other).is_some_and(|other| implication::implies(value, other, dialect))
-        };
-        if let Some(other) = others.iter().find(implies).and_then(|other| rules.get(*other)) {
-            warnings.push(covered(rule, other));
+        let wider = others.into_iter().filter_map(|other| Some((other, rules.get(other)?)));
+        for (other, wider) in wider.filter(|(_, wider)| rule.filter.implies(&wider.filter)) {
+            if !wider.filter.implies(&rule.filter) {
+                warnings.push(covered(rule, wider));
+            } else if other < number {
+                warnings.push(same(rule, wider));
+            } else {
+                // The other one has the warning.
+                continue;
+            }
+            break;
         }
     }
     rules.len()
@@ -147,6 +167,22 @@ fn equal(rule: &Rule, first: &Rule) -> Diagnostic {
         .with_pointer("/id")
         .with_span(Some(rule.span))
         .with_help("remove one of the two; route --first never chooses the second")
+}
+
+fn same(rule: &Rule, first: &Rule) -> Diagnostic {
+    let message =
+        format!("the rule {} matches the same events as {} on line {}", rule.id, first.id, first.line);
+    Diagnostic::warning(message)
+        .with_pointer("/id")
+        .with_span(Some(rule.span))
+        .with_help("remove one of the two; route --first never chooses the second")
+}
+
+fn dead(rule: &Rule) -> Diagnostic {
+    Diagnostic::warning(format!("the rule {} can never match: its conditions contradict each other", rule.id))
+        .with_pointer("/id")
+        .with_span(Some(rule.span))
+        .with_help("conditions in one array are alternatives; all other conditions must hold together")
 }
 
 fn covered(rule: &Rule, other: &Rule) -> Diagnostic {
@@ -223,6 +259,10 @@ mod tests {
             ),
             (r#"{"a": {"$cidr": "10.1.0.0/16"}}"#, r#"{"a": {"$cidr": "10.0.0.0/8"}}"#),
             (r#"{"a": {"$wildcard": "order.*.paid"}}"#, r#"{"a": {"$startsWith": "order"}}"#),
+            (r#"{"a": {"$some": {"k": 1, "l": 2}}}"#, r#"{"a": {"$some": {"k": 1}}}"#),
+            (r#"{"a": {"$ignoreCase": {"$eq": "XY"}}}"#, r#"{"a": {"$ignoreCase": {"$startsWith": "x"}}}"#),
+            (r#"{"$nor": [{"a": 1}, {"b": 1}]}"#, r#"{"$nor": [{"a": 1}]}"#),
+            (r#"{"a": {"$every": [1]}}"#, r#"{"a": {"$every": [1, 2]}}"#),
         ] {
             assert_eq!(found(Dialect::Native, &[wide, narrow]), [implies(1, 0)], "{narrow} {wide}");
             assert_eq!(found(Dialect::Native, &[narrow, wide]), [implies(0, 1)], "{narrow} {wide}");
@@ -245,7 +285,7 @@ mod tests {
             [r#"{"a": {"$cidr": "10.0.0.0/8"}}"#, r#"{"a": {"$cidr": "11.0.0.0/8"}}"#],
             [r#"{"a": {"$cidr": "10.0.0.0/31"}}"#, r#"{"a": {"$cidr": "10.0.0.0/30"}, "b": 1}"#],
             [r#"{"a": {"$wildcard": "a\\*b"}}"#, r#"{"a": {"$startsWith": "ab"}}"#],
-            [r#"{"$nor": [{"a": 1}]}"#, r#"{"$nor": [{"a": 1}, {"b": 1}]}"#],
+            [r#"{"$nor": [{"a": 1}]}"#, r#"{"$nor": [{"b": 1}]}"#],
         ] {
             let all = found(Dialect::Native, &filters);
             assert!(all.is_empty(), "{filters:?}: {all:?}");
@@ -256,86 +296,39 @@ mod tests {
         assert!(found(Dialect::EventBridge, &patterns).is_empty());
     }
 
-    /// An implication that is reported holds for the events of other rules, judged by the filters alone.
     #[test]
-    fn no_event_contradicts_a_warning() {
-        let conditions = [
-            r#"1"#,
-            r#"[1, 7]"#,
-            r#"{"$gt": 3}"#,
-            r#"{"$lte": 7}"#,
-            r#"{"$between": [3, 7]}"#,
-            r#""xyz""#,
-            r#"{"$startsWith": "x"}"#,
-            r#"{"$startsWith": "xy"}"#,
-            r#"{"$endsWith": "z"}"#,
-            r#"{"$contains": "y"}"#,
-            r#"{"$exists": true}"#,
-            r#"{"$exists": false}"#,
-            r#"{"$anythingBut": [1]}"#,
-            r#"{"$includes": 7}"#,
-            r#"null"#,
-            r#"{"$isNull": true}"#,
-            r#"{"b": 1}"#,
-            r#"{"b": [1, 7], "c": "x"}"#,
-            r#"{}"#,
-            r#"{"$gt": 3, "$lt": 9}"#,
-            r#"{"$ignoreCaseEquals": "XYZ"}"#,
-            r#"{"$size": 1}"#,
-            r#"{"$cidr": "10.0.0.0/8"}"#,
-            r#"{"$cidr": "10.1.0.0/16"}"#,
-            r#"{"$cidr": "10.1.2.3"}"#,
-            r#"{"$after": "2026-01-01T00:00:00Z"}"#,
-            r#"{"$after": "2027-01-01T00:00:00Z"}"#,
-            r#"{"$before": "2027-01-01T00:00:00Z"}"#,
-            r#"{"$wildcard": "xy*"}"#,
-            r#"{"$wildcard": "x\\*z"}"#,
-            r#"{"$regex": "x"}"#,
-        ];
-        let values = [
-            "1",
-            "3",
-            "3.5",
-            "7",
-            "8",
-            "9",
-            "\"xyz\"",
-            "\"XYZ\"",
-            "\"xz\"",
-            "\"z\"",
-            "\"x*z\"",
-            "\"10.1.2.3\"",
-            "\"10.1.9.9\"",
-            "\"10.2.0.0\"",
-            "\"::ffff:10.1.2.3\"",
-            "\"2026-06-01T00:00:00Z\"",
-            "\"2027-06-01T00:00:00Z\"",
-            "null",
-            "[7]",
-            "[]",
-            "{}",
-            r#"{"b": 1}"#,
-            r#"{"b": 7, "c": "x"}"#,
-            r#"[{"b": 1}, {"c": "x"}]"#,
-            "true",
-        ];
-        let events = values.map(|value| format!("{{\"a\": {value}}}")).into_iter().chain(["{}".to_owned()]);
-        let events: Vec<Value> = events.map(|text| serde_json::from_str(&text).unwrap()).collect();
-        let filters: Vec<_> = conditions.iter().map(|condition| format!("{{\"a\": {condition}}}")).collect();
-        let mut implied = 0;
-        for one in &filters {
-            for other in filters.iter().filter(|other| *other != one) {
-                let [a, b] = [one, other].map(|text| Filter::parse(text).unwrap());
-                let [left, right] = [&a, &b].map(|f| implication::normal(f.to_value(), Dialect::Native));
-                if implication::implies(&left, &right, Dialect::Native) {
-                    implied += 1;
-                    for event in &events {
-                        assert!(!a.matches(event) || b.matches(event), "{one} {other} {event}");
-                    }
-                }
-            }
+    fn rules_without_an_example_are_compared_too() {
+        let wide = r#"{"b": {"$gt": 5}}"#;
+        for narrow in [
+            r#"{"a": {"$regex": "^x+$"}, "b": {"$gt": 10}}"#,
+            r#"{"a": {"$gt": {"$ref": "/c"}}, "b": 7}"#,
+            r#"{"$nor": [{"a": 1}], "b": {"$between": [6, 7]}}"#,
+        ] {
+            assert_eq!(found(Dialect::Native, &[wide, narrow]), [implies(1, 0)], "{narrow}");
         }
-        assert!(implied >= 30, "{implied}");
+        let many: Vec<String> = (0..FEW).map(|i| format!(r#"{{"c": {i}}}"#)).collect();
+        let mut many: Vec<&str> = many.iter().map(String::as_str).collect();
+        many.extend([r#"{"a": {"$regex": "^x+$"}}"#, r#"{"a": {"$regex": "^x+$"}, "b": 1}"#]);
+        assert_eq!(found(Dialect::Native, &many), [implies(FEW + 1, FEW)]);
+    }
+
+    #[test]
+    fn rules_with_the_same_events_have_one_warning() {
+        for (one, other) in [
+            (r#"{"a": 7}"#, r#"{"a": {"$between": [7, 7]}}"#),
+            (r#"{"a": 1, "b": 2}"#, r#"{"$and": [{"a": 1}, {"b": 2}]}"#),
+            (r#"{"a": {"$startsWith": "x"}}"#, r#"{"a": {"$wildcard": "x*"}}"#),
+        ] {
+            let expected = "the rule 1 matches the same events as 0 on line 0";
+            assert_eq!(found(Dialect::Native, &[one, other]), [expected], "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn a_rule_that_never_matches_implies_no_other() {
+        let expected = "the rule 0 can never match: its conditions contradict each other";
+        let never = r#"{"a": "x", "$nor": [{"a": {"$startsWith": "x"}}]}"#;
+        assert_eq!(found(Dialect::Native, &[never, r#"{"a": "x"}"#]), [expected]);
     }
 
     #[test]

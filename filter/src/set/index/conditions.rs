@@ -1,9 +1,10 @@
 //! From the condition on a field to requirements.
 //!
-//! Most conditions are one predicate on the field. Two kinds are more, so that what they contain is indexed too:
+//! Most conditions are one predicate on the field. Some are more, so that what they contain is indexed too:
 //!
 //! ```text
 //!  {"$some": filter, "$size": 2}   ─► it is an array  +  a pattern on its elements  +  a predicate for the rest
+//!  {"$every": filter}              ─► a predicate  +  a junction: a pattern on its elements, or that it is empty
 //!  [{"$some": filter}, "x", …]     ─► a junction: a pattern for each condition; so for any long list
 //! ```
 //!
@@ -11,11 +12,11 @@
 
 use smallvec::SmallVec;
 
-use super::predicate::{Tag, Test};
+use super::predicate::{Tag, Test, number_bytes};
 use super::requirement::{PatternKind, Requirement, RequirementKind};
 use super::{Index, only_leaf, simple};
 use crate::compile::copy::Fragment;
-use crate::ops::{Leaf, Range};
+use crate::ops::{Leaf, Num, Range};
 use crate::program::{Condition, Id, Judge, Node, Pattern, Program, Run, Test as ProgramTest};
 
 /// A list of more conditions than this is a junction. A predicate would evaluate all of them on each value that may satisfy one.
@@ -46,7 +47,9 @@ impl Index {
                 let inner = |condition: &Condition| {
                     let mut tests = Tests::new();
                     flatten(program, condition, &mut tests);
-                    tests.iter().any(|test| inner_pattern(program, test).is_some())
+                    tests.iter().any(|test| {
+                        inner_pattern(program, test).or_else(|| every_pattern(program, test)).is_some()
+                    })
                 };
                 if conditions.len() > LONG || conditions.iter().any(inner) {
                     self.push_alternatives(program, name, node, run, object);
@@ -102,6 +105,9 @@ impl Index {
         program.conditions[run].iter().for_each(|condition| flatten(program, condition, &mut tests));
         let (inner, others): (Tests<'_>, Tests<'_>) =
             tests.into_iter().partition(|test| inner_pattern(program, test).is_some());
+        for pattern in others.iter().filter_map(|test| every_pattern(program, test)) {
+            self.push_every(program, pattern, name, object);
+        }
         if inner.is_empty() {
             return match only_range(program, &others) {
                 Some(range) => self.push_range(range, name, object),
@@ -119,6 +125,24 @@ impl Index {
             let predicate = self.predicate(field, false, Test::Node(rest.into()));
             self.stack.push(Requirement::new(RequirementKind::Predicate, predicate));
         }
+    }
+
+    /// Pushes what `$every` of a pattern requires: an element that satisfies it, or that there is none. Not inside another one, whose
+    /// predicate has a copy of all of it: that would take quadratic time.
+    fn push_every(&mut self, program: &Program, pattern: Id<Pattern>, name: &str, object: u32) {
+        if std::mem::replace(&mut self.in_every, true) {
+            return;
+        }
+        let start = self.stack.len();
+        self.push_nested(program, pattern, name, object, false);
+        let some = self.take_requirements(start);
+        let field = self.field_node(object, name);
+        let empty = self.key(field, Tag::NUMBER.length(), &number_bytes(Num::Int(0)));
+        self.stack.push(Requirement::new(RequirementKind::Predicate, empty));
+        let none = self.take_requirements(start);
+        let patterns = [some, none].map(|one| self.pattern(one, object, PatternKind::Alternative));
+        self.push_junction(true, patterns.into());
+        self.in_every = false;
     }
 
     /// Pushes a junction with a pattern for each condition.
@@ -175,10 +199,20 @@ fn only_range(program: &Program, tests: &[&ProgramTest]) -> Option<Range> {
     ranges.reduce(|a, b| Some(a?.intersection(&b?)))?
 }
 
-/// The filter that some element must satisfy, unless every element does.
+/// The filter that some element must satisfy, unless that is empty.
 fn inner_pattern(program: &Program, test: &ProgramTest) -> Option<Id<Pattern>> {
     match *test {
         ProgramTest::Some(Judge::Pattern(pattern)) if !program.patterns[pattern].members.is_empty() => {
+            Some(pattern)
+        }
+        _ => None,
+    }
+}
+
+/// The filter that every element must satisfy, unless that is empty.
+fn every_pattern(program: &Program, test: &ProgramTest) -> Option<Id<Pattern>> {
+    match *test {
+        ProgramTest::Every(Judge::Pattern(pattern)) if !program.patterns[pattern].members.is_empty() => {
             Some(pattern)
         }
         _ => None,

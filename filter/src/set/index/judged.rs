@@ -5,9 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use super::predicate::Tag;
+use super::predicate::{Tag, number_bytes};
 use super::requirement::{Dependent, Posting};
 use super::{FieldNode, Index, ROOT};
+use crate::ops::Num;
 use crate::set::stats::OneByOne;
 
 /// Lists up to this length are left out.
@@ -30,7 +31,9 @@ impl Index {
             let tag = predicate.test.key().map(|(tag, _)| tag);
             let led = postings.iter().filter(|posting| posting.dependent().0 == Dependent::Predicate).count();
             let when = tag.map_or("a condition", Tag::name);
-            self.push(&mut all, &self.path_of(predicate.field), when, led);
+            // `$every` is found by an empty array too, and holds for it.
+            let is_empty = predicate.test.key() == Some((Tag::NUMBER.length(), &number_bytes(Num::Int(0))));
+            self.push(&mut all, &self.path_of(predicate.field), when, if is_empty { 0 } else { led });
             self.push(&mut all, &self.path_of(predicate.field), when, checked(postings));
         }
         for pattern in self.patterns.iter() {

@@ -17,8 +17,10 @@
 //!
 //! Invariant: an entry without uses is removed at once, so a set keeps nothing of removed filters.
 
+mod access;
 mod conditions;
 mod field_tree;
+mod identity;
 mod judged;
 mod leads;
 mod plan;
@@ -32,10 +34,10 @@ mod scopes;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher as _, Hasher as _};
 
 pub(super) use field_tree::{FieldNode, ObjectNode, Probe};
 use foldhash::fast::RandomState;
+use identity::{junction_hash, key_hash, pattern_hash, same, test_hash};
 use leads::Leads;
 use predicate::{Key, Test};
 pub(super) use predicate::{Predicate, Tag, block_bytes, number_bytes};
@@ -45,7 +47,7 @@ use ranges::Bucket;
 pub(super) use ranges::{sort_key, time_key};
 pub(super) use requirement::PatternKind;
 pub(super) use requirement::{Dependent, Posting, Requirement, RequirementKind, Requirements};
-use requirement::{Junction, Pattern, Position, Rule};
+use requirement::{Junction, Pattern, Rule};
 pub(super) use scopes::Scope;
 
 use super::stats::SetStats;
@@ -79,6 +81,8 @@ pub(super) struct Index {
     bucket_table: Table,
     /// A stack of requirements, used while a rule is added.
     stack: Vec<Requirement>,
+    /// Whether that is inside of `$every`.
+    in_every: bool,
 }
 
 impl Index {
@@ -104,6 +108,7 @@ impl Index {
             junction_table: Table::default(),
             bucket_table: Table::default(),
             stack: Vec::new(),
+            in_every: false,
         }
     }
 
@@ -401,86 +406,6 @@ impl Index {
         number
     }
 
-    /// Whether a requirement holds for an object without fields.
-    fn holds_for_empty(&self, requirement: Requirement) -> bool {
-        match requirement.kind() {
-            RequirementKind::Predicate => self.predicates.at(requirement.index()).on_missing,
-            // A nested pattern with requirements does not hold for a missing field.
-            RequirementKind::Pattern => false,
-            RequirementKind::Junction => {
-                let junction = self.junctions.at(requirement.index());
-                let holds = junction.patterns.iter().any(|&p| self.patterns.at(p).on_empty);
-                holds == junction.any
-            }
-        }
-    }
-
-    /// The cheapest requirement and its cost; `None` if all may hold for an object without fields.
-    fn access(&self, requirements: &Requirements) -> (Option<Position>, u8) {
-        let mut best: (Option<Position>, u8) = (None, u8::MAX);
-        for (position, requirement) in requirements.iter().enumerate().take(usize::from(u8::MAX)) {
-            let cost = self.cost(requirement);
-            if cost < best.1 {
-                best = (Position::new(position), cost);
-            }
-        }
-        if let (Some(position), cost) = best
-            && let uses = self.uses(requirements.get(position))
-            && uses > scopes::SHARED
-        {
-            // A pattern is found wherever it holds, whether it is an access or not. So a rarer one costs little.
-            let patterns = requirements
-                .iter()
-                .enumerate()
-                .filter(|(_, other)| other.kind() == RequirementKind::Pattern && self.cost(*other) < u8::MAX);
-            let fewest = patterns.map(|(position, other)| (self.uses(other), position)).min();
-            if let Some((_, position)) = fewest.filter(|(fewest, _)| fewest * 4 < uses)
-                && let Some(position) = Position::new(position)
-            {
-                best = (Some(position), cost);
-            }
-        }
-        best
-    }
-
-    /// The cheapest requirement other than the access.
-    fn other(&self, requirements: &Requirements, access: Option<Position>) -> Option<Requirement> {
-        let all = requirements.iter().enumerate();
-        let others = all.filter(|&(position, _)| access.is_none_or(|access| position != access.index()));
-        others.map(|(_, requirement)| requirement).min_by_key(|&requirement| self.cost(requirement))
-    }
-
-    /// The expected number of dependents that a requirement checks in vain, on the logarithmic scale of [`plan`]; `u8::MAX` if
-    /// it may hold for a missing field.
-    fn cost(&self, requirement: Requirement) -> u8 {
-        let (cost, uses) = match requirement.kind() {
-            RequirementKind::Predicate => {
-                let predicate = self.predicates.at(requirement.index());
-                (predicate.cost, predicate.uses)
-            }
-            RequirementKind::Pattern => {
-                let pattern = self.patterns.at(requirement.index());
-                (pattern.cost.min(plan::EVERY), pattern.uses)
-            }
-            RequirementKind::Junction => {
-                let junction = self.junctions.at(requirement.index());
-                let cost = junction.patterns.iter().map(|&p| self.patterns.at(p).cost).max();
-                (cost.filter(|_| junction.any).unwrap_or(u8::MAX), junction.uses)
-            }
-        };
-        // At most 31.
-        let shared = uses.max(1).ilog2() as u8;
-        if cost == u8::MAX { cost } else { cost.saturating_add(shared).min(u8::MAX - 1) }
-    }
-
-    fn uses(&self, requirement: Requirement) -> u32 {
-        match requirement.kind() {
-            RequirementKind::Predicate => self.predicates.at(requirement.index()).uses,
-            RequirementKind::Pattern => self.patterns.at(requirement.index()).uses,
-            RequirementKind::Junction => self.junctions.at(requirement.index()).uses,
-        }
-    }
-
     /// Removes one use of a requirement, and the requirement with the last one.
     fn release(&mut self, requirement: Requirement) {
         match requirement.kind() {
@@ -554,49 +479,4 @@ fn simple(leaf: &Leaf) -> Option<(Tag, Cow<'_, [u8]>)> {
         Leaf::EndsWith(suffix) if !suffix.is_empty() => Some((Tag::SUFFIX, suffix.as_bytes().into())),
         _ => None,
     }
-}
-
-fn same(a: &Test, b: &Test) -> bool {
-    match (a, b) {
-        (Test::Key(a), Test::Key(b)) => a == b,
-        (Test::Leaf(a), Test::Leaf(b)) => a == b,
-        (Test::Node(a), Test::Node(b)) => a == b,
-        _ => false,
-    }
-}
-
-#[inline]
-fn key_hash(seeds: &RandomState, field: u32, tag: Tag, payload: &[u8]) -> u64 {
-    let mut hasher = seeds.build_hasher();
-    hasher.write_u64(u64::from(field) << 8 | u64::from(tag.0));
-    hasher.write(payload);
-    hasher.finish()
-}
-
-fn test_hash(seeds: &RandomState, field: u32, test: &Test) -> u64 {
-    let described = match test {
-        Test::Key(_) => {
-            return test.key().map_or(0, |(tag, payload)| key_hash(seeds, field, tag, payload));
-        }
-        Test::Leaf(leaf) => leaf.to_string(),
-        Test::Node(fragment) => fragment.digest(),
-    };
-    let mut hasher = seeds.build_hasher();
-    hasher.write_u32(field);
-    hasher.write(described.as_bytes());
-    hasher.finish()
-}
-
-fn pattern_hash(seeds: &RandomState, object: u32, kind: PatternKind, requirements: &Requirements) -> u64 {
-    let mut hasher = seeds.build_hasher();
-    hasher.write_u64(u64::from(object) << 2 | kind as u64);
-    requirements.iter().for_each(|requirement| hasher.write_u32(requirement.packed()));
-    hasher.finish()
-}
-
-fn junction_hash(seeds: &RandomState, any: bool, patterns: &[u32]) -> u64 {
-    let mut hasher = seeds.build_hasher();
-    hasher.write_u8(any.into());
-    patterns.iter().for_each(|&pattern| hasher.write_u32(pattern));
-    hasher.finish()
 }

@@ -25,7 +25,7 @@ pub(in crate::set) const EVERY: u8 = 40;
 const RANGE: u8 = 32;
 const ARRAY: u8 = 30;
 const ANY_TEXT: u8 = 36;
-const FEW_VALUES: u8 = 26;
+pub(in crate::set) const FEW_VALUES: u8 = 26;
 const LENGTH: u8 = 20;
 const EXACT: u8 = 4;
 
@@ -241,8 +241,9 @@ impl Planner<'_> {
                 self.reaching(Reach::Element).any(fragment, *run)
             }
             (Reach::Value, ProgramTest::Every(Judge::Any(run))) => {
-                // Every element of an empty array satisfies it.
+                // Every element of an empty array satisfies it. All that are found by that hold, so they do not count.
                 let empty = self.reaching(Reach::Length).one(Tag::NUMBER, &number_bytes(Num::Int(0)));
+                let empty = Plan { cost: LENGTH, ..empty };
                 union([Some(empty), self.reaching(Reach::Element).any(fragment, *run)].into_iter())
             }
             (Reach::Value, ProgramTest::Size(tests)) => {

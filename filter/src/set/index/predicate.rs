@@ -91,14 +91,21 @@ impl Predicate {
                     scalars(Some(value)).any(|scalar| scalar.with_view(|view| self.holds_for_scalar(view)))
                 }
                 Test::Leaf(leaf) => holds(leaf, Some(value)),
-                Test::Key(_) => self.is_any_array() && matches!(value.shape(), Shape::Array(_)),
+                Test::Key(_) => match value.shape() {
+                    Shape::Array(items) => self.key_holds_for_array::<V>(items),
+                    _ => false,
+                },
             },
         }
     }
 
-    /// Whether it holds for every array and nothing else.
-    fn is_any_array(&self) -> bool {
-        self.test.key().is_some_and(|(tag, _)| tag == Tag::ANY_ARRAY)
+    /// The keys that are conditions on an array as a whole: that it is one, or its length.
+    fn key_holds_for_array<V: Subject>(&self, items: V::Elements) -> bool {
+        self.test.key().is_some_and(|(tag, payload)| match tag {
+            Tag::ANY_ARRAY => true,
+            tag if tag == Tag::NUMBER.length() => number_bytes(Num::from_usize(items.count())) == *payload,
+            _ => false,
+        })
     }
 
     pub(in crate::set) fn holds_for_scalar(&self, view: View<'_>) -> bool {
