@@ -4,6 +4,7 @@
 
 mod calls;
 mod client;
+mod fleet;
 mod hostile;
 mod keys;
 mod openapi;
