@@ -5,6 +5,7 @@
 mod calls;
 mod client;
 mod fleet;
+mod foreign;
 mod hostile;
 mod keys;
 mod openapi;
