@@ -65,9 +65,17 @@ impl PollEvents {
             }
             if let Some(engine) = &mut self.engine {
                 match timeout(LOOK, engine.next()).await {
-                    Ok(event) => return event,
+                    Ok(Some(event)) => {
+                        self.over = matches!(event, Event::Outcome(_));
+                        return Some(event);
+                    }
                     Err(_) if self.app.store.runs(&self.key) => continue,
                     Err(_) => self.engine = None,
+                    // Another process runs the poll from now on, or the engine stops and the service with it.
+                    Ok(None) => {
+                        self.engine = None;
+                        next_second(&self.app.clock).await;
+                    }
                 }
             }
             // The database may be away for a while; the next look tells.
