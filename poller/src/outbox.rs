@@ -90,6 +90,16 @@ impl Delivery {
         format!("msg_{}", digits.collect::<String>())
     }
 
+    /// Whether its receiver lacks it after an attempt of this round: it is dead, or pending and will be tried again.
+    #[must_use]
+    pub fn is_failing(&self) -> bool {
+        match self.state {
+            DeliveryState::Pending => self.tries > 0,
+            DeliveryState::Delivered => false,
+            DeliveryState::Dead => true,
+        }
+    }
+
     /// Begins another round: due at `now`, whatever came of it before.
     pub fn send_again(&mut self, now: Timestamp) {
         self.state = DeliveryState::Pending;
@@ -195,6 +205,8 @@ pub struct DeliverySelection {
     pub under: String,
     /// Only those in this state.
     pub state: Option<DeliveryState>,
+    /// Only those that are [failing](Delivery::is_failing).
+    pub failing: bool,
     /// Only those whose [place](Delivery::place) is less: the last place of the page before.
     pub before: Option<i64>,
     /// The number of deliveries at most.
@@ -205,13 +217,20 @@ impl DeliverySelection {
     /// The newest deliveries of this scope and of those beneath it.
     #[must_use]
     pub fn new(under: impl Into<String>, limit: usize) -> Self {
-        Self { under: under.into(), state: None, before: None, limit }
+        Self { under: under.into(), state: None, failing: false, before: None, limit }
     }
 
     /// Only those in this state.
     #[must_use]
     pub const fn with_state(mut self, state: DeliveryState) -> Self {
         self.state = Some(state);
+        self
+    }
+
+    /// Only those that are [failing](Delivery::is_failing).
+    #[must_use]
+    pub const fn failing(mut self) -> Self {
+        self.failing = true;
         self
     }
 
@@ -276,6 +295,26 @@ mod tests {
         other = delivery();
         other.key = PollKey::new("", "sa");
         assert_ne!(one.id(), other.id(), "the border of scope and key counts");
+    }
+
+    #[test]
+    fn a_delivery_fails_from_its_first_attempt_until_it_is_delivered_or_sent_again() {
+        let attempt = |status| DeliveryAttempt {
+            at: Timestamp::default(),
+            duration_ms: 1,
+            status: Some(status),
+            error: None,
+        };
+        let mut delivery = delivery();
+        assert!(!delivery.is_failing());
+        delivery.attempted(attempt(500), Err(Timestamp::from_micros(9)));
+        assert!(delivery.is_failing());
+        delivery.attempted(attempt(410), Ok(DeliveryState::Dead));
+        assert!(delivery.is_failing());
+        delivery.send_again(Timestamp::from_micros(9));
+        assert!(!delivery.is_failing());
+        delivery.attempted(attempt(204), Ok(DeliveryState::Delivered));
+        assert!(!delivery.is_failing());
     }
 
     #[test]

@@ -124,13 +124,17 @@ impl Poller {
     }
 
     /// Has an open poll ask as soon as it may, because a caller says that there is something new: at once, but at most once a
-    /// second, and not before the end of a wait that the server has asked for. The times of its later requests stay. Returns
-    /// whether this poller runs such a poll.
+    /// second, and not before the end of a wait that the server has asked for. The times of its later requests stay. A poll
+    /// that another process of a fleet runs hears of it within a second. Returns whether there is such a poll.
     ///
     /// # Errors
-    /// If the poller is shutting down.
+    /// If the poller is shutting down, or the store fails.
     pub async fn hasten(&self, key: PollKey) -> Result<bool, Error> {
-        self.runtime.ask(|answer| Message::Hasten { key, answer }).await
+        if self.runtime.ask(|answer| Message::Hasten { key: key.clone(), answer }).await? {
+            return Ok(true);
+        }
+        let store = &self.runtime.deps.store;
+        Ok(!store.runs(&key) && store.hasten_elsewhere(key).await?)
     }
 
     /// Counts and latencies of this poller.

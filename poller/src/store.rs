@@ -125,6 +125,13 @@ pub trait Store: Send + Sync + 'static {
         Box::pin(std::future::ready(Ok(false)))
     }
 
+    /// Has the process that runs an open poll ask as soon as it may. Returns whether the poll was open. Called for polls that
+    /// this process does not [run](Self::runs); the default is false.
+    fn hasten_elsewhere(&self, key: PollKey) -> BoxFuture<'_, Result<bool, StoreError>> {
+        let _ = key;
+        Box::pin(std::future::ready(Ok(false)))
+    }
+
     /// The deliveries of webhooks that this store keeps. A store with an outbox adds a delivery in the transaction of an
     /// outcome whose spec has [`onOutcome`](crate::PollSpec::on_outcome). The default is `None`: specs with it are refused.
     fn outbox(&self) -> Option<Arc<dyn Outbox>> {

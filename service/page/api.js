@@ -49,14 +49,8 @@ async function send(method, path, { body, headers, signal } = {}) {
 				continue;
 			}
 		}
-		const text = await response.text();
-		let problem = {};
-		try {
-			problem = JSON.parse(text);
-		} catch {
-			problem = { detail: text.slice(0, 300) || undefined };
-		}
-		throw new Problem(response.status, problem);
+		// A proxy in between may answer with something else.
+		throw new Problem(response.status, await response.json().catch(() => ({})));
 	}
 }
 
@@ -69,7 +63,9 @@ const part = encodeURIComponent;
 
 export const pollPath = (scope, key) => (scope ? `/v1/scopes/${part(scope)}/polls/${part(key)}` : `/v1/polls/${part(key)}`);
 
-export const list = (query, signal) => json("GET", `/v1/polls?${new URLSearchParams(query)}`, { signal });
+const get = (path) => (query, signal) => json("GET", `${path}?${new URLSearchParams(query)}`, { signal });
+export const list = get("/v1/polls");
+export const webhooks = get("/v1/webhooks");
 export const poll = (scope, key, signal) => json("GET", pollPath(scope, key), { signal });
 export const create = (scope, key, spec) => json("PUT", pollPath(scope, key), { body: spec });
 export const cancel = (scope, key) => json("POST", `${pollPath(scope, key)}/cancel`);
@@ -90,16 +86,14 @@ export async function resultText(scope, key, most, signal) {
 	const decoder = new TextDecoder();
 	let text = "";
 	let size = 0;
-	for (;;) {
+	while (size <= most) {
 		const { done, value } = await reader.read();
-		if (done) return { text, more: false, type: response.headers.get("content-type") ?? "" };
+		if (done) break;
 		text += decoder.decode(value.subarray(0, most - size), { stream: true });
 		size += value.length;
-		if (size > most) {
-			await reader.cancel();
-			return { text, more: true, type: response.headers.get("content-type") ?? "" };
-		}
 	}
+	reader.cancel();
+	return { text, more: size > most, type: response.headers.get("content-type") ?? "" };
 }
 
 export async function resultBlob(scope, key) {
@@ -144,6 +138,13 @@ export async function follow(path, on, signal) {
 	}
 }
 
+/** Applies to a poll what an event says of its requests. */
+export function apply(poll, name, data) {
+	if (name === "requesting") poll.inFlight = data;
+	else if (name === "attempted" || name === "outcome") poll.inFlight = undefined;
+	poll.next = { attempted: data.next?.at, retry: data.at, held: data.until }[name];
+}
+
 const pause = (milliseconds, signal) =>
 	new Promise((resolve) => {
 		const timer = setTimeout(resolve, milliseconds);
@@ -152,24 +153,16 @@ const pause = (milliseconds, signal) =>
 
 async function* events(body) {
 	let rest = "";
-	let event = { name: "message", id: "", data: [] };
 	const reader = body.pipeThrough(new TextDecoderStream()).getReader();
 	for (;;) {
 		const { done, value } = await reader.read();
 		if (done) return;
-		const lines = (rest + value).split("\n");
-		rest = lines.pop();
-		for (const raw of lines) {
-			const text = raw.endsWith("\r") ? raw.slice(0, -1) : raw;
-			if (text === "") {
-				if (event.data.length > 0) yield { name: event.name, id: event.id, data: JSON.parse(event.data.join("\n")) };
-				event = { name: "message", id: "", data: [] };
-			} else if (!text.startsWith(":")) {
-				const [field, content] = text.includes(":") ? [text.slice(0, text.indexOf(":")), text.slice(text.indexOf(":") + 1).replace(/^ /, "")] : [text, ""];
-				if (field === "event") event.name = content;
-				else if (field === "id") event.id = content;
-				else if (field === "data") event.data.push(content);
-			}
+		const blocks = (rest + value).split("\n\n");
+		rest = blocks.pop();
+		for (const block of blocks) {
+			// This service writes one line of data for each event, and comments without any.
+			const { event, id, data } = Object.fromEntries(block.split("\n").map((line) => /^(\w*):? ?(.*)/.exec(line).slice(1)));
+			if (data) yield { name: event, id, data: JSON.parse(data) };
 		}
 	}
 }

@@ -4,16 +4,18 @@ import * as api from "./api.js";
 import { h, notice } from "./dom.js";
 import { showList } from "./list.js";
 import { showPoll } from "./poll.js";
+import { showWebhooks } from "./webhooks.js";
 import { showWorkshop } from "./workshop.js";
 
 const main = document.getElementById("main");
 let view;
 
+const VIEWS = { new: [showWorkshop, "New poll"], playground: [showWorkshop, "Playground"], webhooks: [showWebhooks, "Webhooks"] };
+
 function viewOf(query) {
 	if (query.has("poll")) return ["poll", showPoll];
 	const name = query.get("view");
-	if (name === "new" || name === "playground") return [name, showWorkshop];
-	return ["list", showList];
+	return Object.hasOwn(VIEWS, name) ? [name, ...VIEWS[name]] : ["list", showList, "Polls"];
 }
 
 function live(is) {
@@ -26,16 +28,13 @@ function show({ keepFocus = false } = {}) {
 	view?.leave();
 	notice();
 	const query = new URLSearchParams(location.search);
-	const [name, open] = viewOf(query);
-	for (const link of document.querySelectorAll("nav [data-page]")) {
-		if (link.dataset.page === name) link.setAttribute("aria-current", "page");
-		else link.removeAttribute("aria-current");
-	}
+	const [name, open, title] = viewOf(query);
+	for (const link of document.querySelectorAll("nav [data-page]")) link.ariaCurrent = link.dataset.page === name ? "page" : null;
 	document.body.dataset.view = name;
-	document.getElementById("live").hidden = name === "new" || name === "playground";
+	document.getElementById("live").hidden = name in VIEWS;
 	const active = keepFocus ? [document.activeElement?.name, document.activeElement?.selectionStart] : [];
 	view = open(main, query, { go, live, name });
-	document.title = view.title ?? (name === "list" ? "Polls" : name === "new" ? "New poll" : "Playground");
+	document.title = view.title ?? title;
 	const again = active[0] && main.querySelector(`[name="${CSS.escape(active[0])}"]`);
 	if (again) {
 		again.focus();
@@ -53,7 +52,7 @@ function go(href, options = {}) {
 
 addEventListener("popstate", () => show());
 document.addEventListener("click", (event) => {
-	const link = event.target.closest?.("a[data-nav]");
+	const link = event.target.closest?.('a[href="/"], a[href^="/?"]');
 	if (!link || event.defaultPrevented || event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
 	event.preventDefault();
 	go(link.getAttribute("href"));
@@ -64,7 +63,7 @@ document.addEventListener("keydown", (event) => {
 	if (event.key === "Escape" && typing && !event.target.closest("dialog")) return void event.target.blur();
 	if (typing) return;
 	if (view.key?.(event)) return void event.preventDefault();
-	const target = { g: "/", n: "/?view=new", p: "/?view=playground" }[event.key];
+	const target = { g: "/", n: "/?view=new", p: "/?view=playground", w: "/?view=webhooks" }[event.key];
 	if (target) {
 		event.preventDefault();
 		go(target);
@@ -78,12 +77,12 @@ let question;
 function ask(refused) {
 	question ??= new Promise((resolve) => {
 		const input = h("input", { type: "password", autocomplete: "off", "aria-label": "API key" });
-		const dialog = h("dialog", { class: "ask" },
+		const dialog = h("dialog", "ask",
 			h("form", { method: "dialog" },
 				h("h2", {}, refused ? "This key was refused" : "This server asks for a key"),
-				h("p", { class: "dim" }, "It is kept until this tab is closed, and sent to this server only."),
+				h("p", "dim", "It is kept until this tab is closed, and sent to this server only."),
 				input,
-				h("div", { class: "buttons" }, h("button", { class: "primary", value: "use" }, "Use this key"), h("button", { value: "no", type: "submit" }, "Cancel"))));
+				h("div", "buttons", h("button", { class: "primary", value: "use" }, "Use this key"), h("button", { value: "no", type: "submit" }, "Cancel"))));
 		dialog.addEventListener("close", () => {
 			dialog.remove();
 			question = undefined;
@@ -97,7 +96,6 @@ function ask(refused) {
 }
 const keyButton = document.getElementById("key");
 keyButton.hidden = !api.hasKey();
-keyButton.textContent = "Forget key";
 keyButton.addEventListener("click", () => {
 	api.setKey();
 	location.assign("/");

@@ -1,7 +1,9 @@
 // Elements, and text that cannot deceive. All text of polls is hostile: it reaches the document only as text nodes made
 // here, never as markup, and characters that hide or reorder text are shown by name.
 
-/** An element. Properties `on…` are listeners. */
+import { stateClass, stateSign } from "./format.js";
+
+/** An element. Properties `on…` are listeners; a string instead of properties is the class. */
 export function h(tag, properties, ...children) {
 	return fill(document.createElement(tag), properties, children);
 }
@@ -11,18 +13,18 @@ export function svg(tag, properties, ...children) {
 }
 
 function fill(element, properties, children) {
-	for (const [name, value] of Object.entries(properties ?? {})) {
+	for (const [name, value] of Object.entries(typeof properties === "string" ? { class: properties } : properties)) {
 		if (value === undefined || value === false || value === null) continue;
 		if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
 		else if (name === "value" || name === "checked" || name === "selected") element[name] = value;
 		else element.setAttribute(name, value === true ? "" : value);
 	}
-	element.append(...children.flat(3).filter((child) => child !== undefined && child !== null && child !== false));
-	return element;
+	return put(element, ...children);
 }
 
+/** Fills an element; children that are absent or `false` are left out. */
 export function put(element, ...children) {
-	element.replaceChildren(...children.flat(3).filter((child) => child !== undefined && child !== null && child !== false));
+	element.replaceChildren(...children.flat(3).filter((child) => child !== false && child !== undefined && child !== null));
 	return element;
 }
 
@@ -51,6 +53,37 @@ export function foreign(text, most = 300, properties = {}) {
 	return h("bdi", { ...properties, title }, shown);
 }
 
+/** The name of a poll. */
+export const nameOf = ({ scope, key }) => [scope && [foreign(scope, 80, { class: "scope" }), h("span", "slash", "/")], foreign(key, 200, { class: "key" })];
+
+export const hrefOf = ({ scope, key }) => `/?${new URLSearchParams({ poll: key, ...(scope && { in: scope }) })}`;
+
+/** The sign and the word of a state; an element around them has the class of its colour. */
+export const stateWords = (state) => h("span", "state", h("span", { class: "sign", "aria-hidden": "true" }, stateSign(state)), h("span", "word", state));
+
+export const button = (label, kind, onclick, properties) => h("button", { type: "button", class: kind, onclick, ...properties }, label);
+
+/** A row of buttons, one for each state, of which one is pressed. `choices`: their labels and values. */
+export const chips = (choices, isPressed, choose) => h("div", { class: "chips", role: "group", "aria-label": "State" }, choices.map(([label, value]) => {
+	const state = label.toLowerCase();
+	const sign = label !== "All" && h("span", { class: "sign", "aria-hidden": "true" }, stateSign(state));
+	return button([sign, label], `chip ${stateClass(state)}`, () => choose(value), { "aria-pressed": String(isPressed(value)) });
+}));
+
+/** A button that does something, and cannot be pressed again meanwhile. */
+export function action(label, kind, done, run) {
+	return button(label, kind, async ({ target }) => {
+		target.disabled = true;
+		try {
+			await run();
+			say(done);
+		} catch (error) {
+			notice(error.message);
+		}
+		target.disabled = false;
+	});
+}
+
 /** For screen readers. */
 export function say(text) {
 	document.getElementById("said").textContent = text;
@@ -60,20 +93,16 @@ export function say(text) {
 export function notice(text) {
 	const place = document.getElementById("notice");
 	place.hidden = !text;
-	put(place, text && [h("span", {}, visible(text)), h("button", { type: "button", class: "quiet", onclick: () => notice() }, "Close")]);
+	put(place, text && [h("span", {}, visible(text)), button("Close", "quiet", () => notice())]);
 }
 
 /** A button that copies what `text` returns. */
-export function copyButton(label, text, properties = {}) {
-	const button = h("button", { type: "button", ...properties, onclick: copy }, label);
-	async function copy() {
-		const copied = await toClipboard(text());
-		button.textContent = copied ? "Copied" : "Select and copy";
-		say(copied ? `${label} copied` : "The browser refused to copy");
-		setTimeout(() => (button.textContent = label), 1500);
-	}
-	return button;
-}
+export const copyButton = (label, text, kind = "") => button(label, kind, async ({ target }) => {
+	const copied = await toClipboard(text());
+	target.textContent = copied ? "Copied" : "Select and copy";
+	say(copied ? `${label} copied` : "The browser refused to copy");
+	setTimeout(() => (target.textContent = label), 1500);
+});
 
 async function toClipboard(text) {
 	try {
@@ -81,7 +110,7 @@ async function toClipboard(text) {
 		return true;
 	} catch {
 		// Without TLS it is absent, except on loopback.
-		const area = h("textarea", { class: "unseen" });
+		const area = h("textarea", "unseen");
 		area.value = text;
 		document.body.append(area);
 		area.select();

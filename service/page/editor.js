@@ -3,7 +3,8 @@
 // The underlines are a copy of the text behind the area, in the same font and wrapping, of which only the marks are
 // visible. A rich editor would be ten times the page.
 
-import { foreign, h, put, visible } from "./dom.js";
+import { Problem } from "./api.js";
+import { button, foreign, h, put, visible } from "./dom.js";
 import { unitOffset } from "./json.js";
 
 /** An editor; `onchange(text)` is called shortly after each change, and once at the start. */
@@ -12,7 +13,7 @@ export function editor({ name, label, text, rows = 14, onchange, placeholder = "
 	const area = h("textarea", { name, rows, spellcheck: "false", autocapitalize: "off", autocomplete: "off", "aria-label": label, placeholder, "aria-describedby": `${name}-problems` });
 	area.value = text;
 	const problems = h("ul", { class: "problems", id: `${name}-problems`, "aria-live": "polite" });
-	const element = h("div", { class: "editor" }, h("div", { class: "sheet" }, marks, area), problems);
+	const element = h("div", "editor", h("div", "sheet", marks, area), problems);
 	let timer;
 
 	const mirror = (ranges = []) => {
@@ -35,7 +36,7 @@ export function editor({ name, label, text, rows = 14, onchange, placeholder = "
 	area.addEventListener("keydown", (event) => {
 		if (event.key === "Enter" && !event.shiftKey && !event.ctrlKey && !event.metaKey && !event.isComposing) {
 			const before = area.value.slice(0, area.selectionStart);
-			const indent = /[^\n]*$/.exec(before)[0].match(/^\s*/)[0] + (/[[{]\s*$/.test(before) ? "  " : "");
+			const indent = /([^\S\n]*)[^\n]*$/.exec(before)[1] + (/[[{]\s*$/.test(before) ? "  " : "");
 			if (indent === "") return;
 			event.preventDefault();
 			// The old command keeps the history of undo.
@@ -55,6 +56,13 @@ export function editor({ name, label, text, rows = 14, onchange, placeholder = "
 			mirror();
 			onchange(value);
 		},
+		/** Shows why the API refused `ofText`; what is no refusal is thrown again. Returns the number of errors. */
+		refused(error, ofText) {
+			if (!(error instanceof Problem)) throw error;
+			const errors = error.diagnostics.length > 0 ? error.diagnostics : [{ severity: "error", message: error.message }];
+			this.show(errors, ofText);
+			return errors.filter(({ severity }) => severity === "error").length;
+		},
 		/** Shows diagnostics of the API; `ofText` is the text that they are about. */
 		show(diagnostics, ofText) {
 			if (ofText !== area.value) return;
@@ -65,9 +73,8 @@ export function editor({ name, label, text, rows = 14, onchange, placeholder = "
 			mirror(placed.flatMap(({ range }) => (range ? [range] : [])).sort((one, other) => one.start - other.start));
 			area.setAttribute("aria-invalid", String(diagnostics.some(({ severity }) => severity === "error")));
 			put(problems, placed.map(({ diagnostic, range }) => h("li", { class: diagnostic.severity },
-				h("button", { type: "button", onclick: () => range && (area.focus(), area.setSelectionRange(range.start, range.end)) },
-					h("strong", {}, diagnostic.severity), " ", diagnostic.line && h("span", { class: "dim" }, `${diagnostic.line}:${diagnostic.column} `), diagnostic.pointer && [foreign(diagnostic.pointer, 120, { class: "mono" }), ": "], visible(diagnostic.message)),
-				diagnostic.help && h("div", { class: "help" }, visible(diagnostic.help)))));
+				button([h("strong", {}, diagnostic.severity), " ", diagnostic.line && h("span", "dim", `${diagnostic.line}:${diagnostic.column} `), diagnostic.pointer && [foreign(diagnostic.pointer, 120, { class: "mono" }), ": "], visible(diagnostic.message)], "", () => range && (area.focus(), area.setSelectionRange(range.start, range.end))),
+				diagnostic.help && h("div", "help", visible(diagnostic.help)))));
 		},
 	};
 }

@@ -29,36 +29,36 @@ export function explainTree(explanation, before) {
 	for (const part of Array.isArray(before) ? before : before ? [before] : []) {
 		if (typeof part === "object") for (const condition of checks(part.conditions)) earlier.set(nameOf(condition), condition);
 	}
-	return h("div", { class: "explain" }, parts.map((part) => [
+	return h("div", "explain", parts.map((part) => [
 		part.part && h("h3", {}, part.part === "text" ? "body as text" : part.part),
-		part.conditions?.length ? tree(part.conditions, earlier) : h("p", { class: "dim" }, part.summary ? foreign(part.summary) : part.matched ? "No condition: everything matches." : "Does not hold."),
+		part.conditions?.length ? tree(part.conditions, earlier) : h("p", "dim", part.summary ? foreign(part.summary) : part.matched ? "No condition: everything matches." : "Does not hold."),
 	]));
 }
 
 function tree(conditions, earlier) {
-	return h("ul", { class: "tree" }, conditions.map((condition) => {
+	return h("ul", "tree", conditions.map((condition) => {
 		if (condition.conditions) {
-			return h("li", {}, sign(condition.held), h("span", { class: "rule" }, foreign(condition.rule)), tree(condition.conditions, earlier));
+			return h("li", {}, sign(condition.held), h("span", "rule", foreign(condition.rule)), tree(condition.conditions, earlier));
 		}
 		const was = earlier.get(nameOf(condition));
 		const changed = was && (was.held !== condition.held || was.actual !== condition.actual);
 		return h("li", { class: condition.held ? "held" : "missed" }, sign(condition.held),
 			foreign(condition.path || "(the whole event)", 120, { class: "path" }), " ",
-			h("span", { class: "actual" }, "is ", foreign(condition.actual, 160, { class: "value" })), " ",
-			h("span", { class: "expected" }, "expected ", foreign(condition.expected, 160, { class: "value" })),
-			changed && h("span", { class: "changed" }, "was ", foreign(was.actual, 120, { class: "value" })),
-			condition.hint && h("div", { class: "hint" }, foreign(condition.hint)));
+			h("span", "actual", "is ", foreign(condition.actual, 160, { class: "value" })), " ",
+			h("span", "expected", "expected ", foreign(condition.expected, 160, { class: "value" })),
+			changed && h("span", "changed", "was ", foreign(was.actual, 120, { class: "value" })),
+			condition.hint && h("div", "hint", foreign(condition.hint)));
 	}));
 }
 
-const sign = (held) => [h("span", { class: `tick ${held ? "yes" : "no"}`, "aria-hidden": "true" }, held ? "✓" : "✗"), h("span", { class: "unseen" }, held ? "holds: " : "does not hold: ")];
+const sign = (held) => [h("span", { class: `tick ${held ? "yes" : "no"}`, "aria-hidden": "true" }, held ? "✓" : "✗"), h("span", "unseen", held ? "holds: " : "does not hold: ")];
 
 /** An explanation that came as text, as outcomes keep it. */
 export function explainText(text) {
 	const lines = String(text).split("\n");
-	return h("div", { class: "explain lines" }, lines.slice(0, 200).map((raw) => {
+	return h("div", "explain lines", lines.slice(0, 200).map((raw) => {
 		const found = /^(\s*)([✓✗])\s+(.*)$/u.exec(raw);
-		if (!found) return h("div", { class: "plain" }, line(raw, 600));
+		if (!found) return h("div", "plain", line(raw, 600));
 		return h("div", { class: found[2] === "✓" ? "held" : "missed" }, sign(found[2] === "✓"), line(found[3], 600));
 	}));
 }

@@ -13,17 +13,17 @@ export const now = () => Date.now() + skew;
 
 export const ms = (time) => Date.parse(time);
 
-const two = (number) => String(number).padStart(2, "0");
-
 /** `14:03:09`, with the date if it is not today. */
 export function clock(time, fraction = false) {
-	const at = new Date(typeof time === "number" ? time : ms(time));
+	const at = new Date(time);
 	if (Number.isNaN(at.getTime())) return "–";
-	const today = new Date(now()).toDateString() === at.toDateString();
-	const day = today ? "" : `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} `;
-	const rest = fraction ? `.${String(at.getMilliseconds()).padStart(3, "0")}` : "";
-	return `${day}${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}${rest}`;
+	// Swedish writes local time as ISO 8601 does: 2026-01-31 14:03:09.
+	const words = (date) => date.toLocaleString("sv").split(" ");
+	const [day, hour] = words(at);
+	return `${words(new Date(now()))[0] === day ? "" : `${day} `}${hour}${fraction ? `.${String(at.getMilliseconds()).padStart(3, "0")}` : ""}`;
 }
+
+const [DAY, HOUR, MINUTE, SECOND] = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
 
 /** `850 ms`, `12 s`, `4 min 20 s`, `3 h 5 min`, `2 d 4 h`. */
 export function span(milliseconds) {
@@ -33,24 +33,24 @@ export function span(milliseconds) {
 	const seconds = value / 1000;
 	if (seconds < 10 && seconds % 1 >= 0.05) return `${seconds.toFixed(1)} s`;
 	if (seconds < 59.5) return `${Math.round(seconds)} s`;
-	const units = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
 	const whole = Math.round(seconds);
-	const at = units.findIndex(([, size]) => whole >= size);
-	const [unit, size] = units[at];
-	const rest = units[at + 1] ? Math.floor((whole % size) / units[at + 1][1]) : 0;
-	return `${Math.floor(whole / size)} ${unit}${rest ? ` ${rest} ${units[at + 1][0]}` : ""}`;
+	const [[size, unit], [less, lesser]] = whole >= 86400 ? [DAY, HOUR] : whole >= 3600 ? [HOUR, MINUTE] : [MINUTE, SECOND];
+	const rest = Math.floor((whole % size) / less);
+	return `${Math.floor(whole / size)} ${unit}${rest ? ` ${rest} ${lesser}` : ""}`;
 }
+
+const seconds = (milliseconds) => span(Math.round(milliseconds / 1000) * 1000);
 
 /** `in 7 s`; `now` when it is due. */
 export function until(time) {
 	const left = ms(time) - now();
-	return left < 500 ? "now" : `in ${span(left < 60000 ? Math.round(left / 1000) * 1000 : left)}`;
+	return left < 500 ? "now" : `in ${seconds(left)}`;
 }
 
 /** `4 min ago`. */
 export function ago(time) {
 	const passed = now() - ms(time);
-	return passed < 1000 ? "just now" : `${span(passed < 60000 ? Math.round(passed / 1000) * 1000 : passed).split(" ", 2).join(" ")} ago`;
+	return passed < 1000 ? "just now" : `${seconds(passed).split(" ", 2).join(" ")} ago`;
 }
 
 export const bytes = (count) =>
@@ -58,7 +58,7 @@ export const bytes = (count) =>
 
 export const plural = (count, one, many = `${one}s`) => `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
 
-/** The states: name in the API, class for colour, sign. */
+/** The states of polls and webhooks: the class of the colour, and a sign. */
 const STATES = {
 	open: ["open", "●"],
 	cancelling: ["cancelled", "◌"],
@@ -66,22 +66,35 @@ const STATES = {
 	failed: ["failed", "✗"],
 	"timed out": ["timedout", "◔"],
 	cancelled: ["cancelled", "–"],
+	pending: ["open", "●"],
+	failing: ["timedout", "!"],
+	"gave up": ["failed", "✗"],
+	delivered: ["matched", "✓"],
 };
 
-export const stateClass = (state) => STATES[state]?.[0] ?? "failed";
+/** The state of a webhook in a word. */
+export const webhookState = ({ state, tries }) => (state === "dead" ? "gave up" : state === "pending" && tries > 0 ? "failing" : state);
+
+export const stateClass = (state) => `is-${STATES[state]?.[0] ?? "failed"}`;
 export const stateSign = (state) => STATES[state]?.[1] ?? "!";
 
 export const isOpen = (state) => state === "open" || state === "cancelling";
 
 /** The result of an attempt in a word, and the class of its colour. */
 export function result(attempt) {
-	const text = attempt.result?.status !== undefined ? String(attempt.result.status) : (attempt.result?.error ?? "?");
-	const kind = attempt.verdict === "unmatched" ? (attempt.result?.status >= 400 ? "refused" : "unmatched") : attempt.verdict;
-	return [text, kind];
+	const { status, error = "?" } = attempt.result ?? {};
+	return [String(status ?? error), attempt.verdict === "unmatched" && status >= 400 ? "refused" : attempt.verdict];
+}
+
+/** How often each result came. */
+export function countsOf(attempts) {
+	const counts = {};
+	for (const attempt of attempts) counts[result(attempt)[0]] = (counts[result(attempt)[0]] ?? 0) + 1;
+	return counts;
 }
 
 export function intervalWords(interval) {
 	if (typeof interval === "number") return `every ${span(interval * 1000)}`;
-	if (interval && typeof interval === "object") return `every ${span(interval.from * 1000)}, growing ×${interval.factor ?? 1.5} to ${span(interval.to * 1000)}`;
+	if (interval) return `every ${span(interval.from * 1000)}, growing ×${interval.factor ?? 1.5} to ${span(interval.to * 1000)}`;
 	return "–";
 }

@@ -6,34 +6,21 @@ export function laidOut(text, most = 200000) {
 	if (!/^[[{]/.test(trimmed)) return text;
 	let out = "";
 	let depth = 0;
-	const tokens = /"(?:[^"\\]|\\.)*"?|[[\]{},:]|[^\s[\]{},:"]+|\s+/gs;
 	let before = "";
-	const indent = () => `\n${"  ".repeat(Math.min(depth, 60))}`;
-	for (const [token] of trimmed.matchAll(tokens)) {
-		if (/^\s/.test(token)) continue;
-		if (token === "}" || token === "]") {
-			depth = Math.max(0, depth - 1);
-			out += before === "{" || before === "[" ? token : indent() + token;
-		} else {
-			if (before === "{" || before === "[" || before === ",") out += indent();
-			out += token === ":" ? ": " : token;
-			if (token === "{" || token === "[") depth += 1;
-		}
+	for (const [token] of trimmed.matchAll(/"(?:[^"\\]|\\.)*"?|[[\]{},:]|[^\s[\]{},:"]+/gs)) {
+		const opened = /^[[{]/.test(before);
+		const closes = /^[\]}]/.test(token);
+		if (closes) depth = Math.max(0, depth - 1);
+		if (closes ? !opened : opened || before === ",") out += `\n${"  ".repeat(Math.min(depth, 60))}`;
+		out += token === ":" ? ": " : token;
+		if (/^[[{]/.test(token)) depth += 1;
 		before = token;
 		if (out.length > most) return `${out.slice(0, most)}…`;
 	}
 	return out;
 }
 
-/** Offsets of UTF-8 bytes as offsets of UTF-16 units in the same text. */
+/** An offset of UTF-8 bytes as one of UTF-16 units in the same text. */
 export function unitOffset(text, byteOffset) {
-	let units = 0;
-	let passed = 0;
-	for (const character of text) {
-		if (passed >= byteOffset) break;
-		const code = character.codePointAt(0);
-		passed += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
-		units += character.length;
-	}
-	return units;
+	return new TextDecoder().decode(new TextEncoder().encode(text).subarray(0, byteOffset)).length;
 }

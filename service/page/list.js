@@ -5,8 +5,9 @@
 // stays where it is until the list is read again, so that the reader sees it end.
 
 import * as api from "./api.js";
-import { copyButton, foreign, h, notice, put, svg } from "./dom.js";
-import { ago, isOpen, ms, now, plural, result, span, stateClass, stateSign, until } from "./format.js";
+import { button, chips, copyButton, foreign, h, hrefOf, nameOf, notice, put, stateWords, svg } from "./dom.js";
+import { ago, isOpen, ms, now, plural, result, span, stateClass, until } from "./format.js";
+import { countFailing } from "./webhooks.js";
 
 const PAGE = 200;
 const KEPT = 20;
@@ -19,7 +20,7 @@ const CHIPS = [
 	["Timed out", { outcome: "timed out" }],
 	["Cancelled", { outcome: "cancelled" }],
 ];
-const SINCE = [["any time", 0], ["last 15 min", 900e3], ["last hour", 3600e3], ["last day", 86400e3], ["last week", 604800e3]];
+const SINCE = [["any time", ""], ["last 15 min", 900e3], ["last hour", 3600e3], ["last day", 86400e3], ["last week", 604800e3]];
 
 const idOf = (poll) => JSON.stringify([poll.scope ?? "", poll.key]);
 
@@ -39,20 +40,18 @@ export function showList(main, query, { go, live }) {
 	let ticks = 0;
 
 	const listed = h("ol", { class: "rows", role: "list", "aria-label": "Polls, newest first" });
-	const scroller = h("div", { class: "scroller" }, listed);
+	const scroller = h("div", "scroller", listed);
 	const status = h("span", { class: "dim count", role: "status" });
-	const newer = h("button", { type: "button", class: "newer", hidden: true, onclick: () => reload() });
+	const newer = button("", "newer", () => ((scroller.scrollTop = 0), load()), { hidden: true });
 	const empty = h("div", { class: "empty", hidden: true });
 	const bar = filterBar(filters, (changed) => go(`/?${new URLSearchParams(changed)}`.replace(/\?$/, ""), { keepFocus: true }));
-	put(
-		main,
-		h("h1", { class: "unseen" }, "Polls"),
+	put(main,
+		h("h1", "unseen", "Polls"),
 		bar.element,
 		h("div", { class: "head", "aria-hidden": "true" }, ["State", "Poll", "Origin", "Attempts", "Filter", "Next, or ended"].map((name) => h("span", {}, name))),
 		scroller,
-		empty,
-	);
-	bar.element.append(h("div", { class: "above" }, newer, status));
+		empty);
+	bar.element.append(h("div", "above", newer, status));
 	main.classList.add("listing");
 
 	const rowHeight = () => (scroller.clientWidth < 720 ? 76 : 54);
@@ -72,7 +71,7 @@ export function showList(main, query, { go, live }) {
 			if (!known) pages.push({ from, index: rows.length });
 			for (const row of page.polls) {
 				const old = byId.get(idOf(row));
-				if (old) dirty.add(Object.assign(clean(old), { attempts: row.recent?.at(-1)?.number ?? old.attempts }, row, { recent: row.recent?.map(brief) ?? old.recent }));
+				if (old) dirty.add(Object.assign(old, kept(row, old)));
 				else if (!known) add(row, rows.length);
 			}
 			if (!known) {
@@ -80,6 +79,7 @@ export function showList(main, query, { go, live }) {
 				complete = !cursor;
 			}
 			render();
+			if (!from) countFailing(leave.signal).catch(() => {});
 		} catch (error) {
 			if (!leave.signal.aborted) notice(error.message);
 		} finally {
@@ -88,14 +88,8 @@ export function showList(main, query, { go, live }) {
 		if (!leave.signal.aborted) more();
 	}
 
-	function clean(row) {
-		for (const name of ["next", "inFlight", "endedAt", "stale"]) delete row[name];
-		return row;
-	}
-
-	function add(row, at) {
-		row.attempts ??= row.recent?.at(-1)?.number;
-		row.recent = row.recent?.map(brief) ?? [];
+	function add(found, at) {
+		const row = kept(found);
 		rows.splice(at, 0, row);
 		byId.set(idOf(row), row);
 	}
@@ -104,11 +98,6 @@ export function showList(main, query, { go, live }) {
 	function more() {
 		const end = (scroller.scrollTop + scroller.clientHeight) / rowHeight();
 		if (cursor && end > rows.length - PAGE / 2) load(cursor);
-	}
-
-	async function reload() {
-		scroller.scrollTop = 0;
-		await load();
 	}
 
 	// Drawing. Several events between two frames cost one drawing.
@@ -158,7 +147,7 @@ export function showList(main, query, { go, live }) {
 	}
 
 	function newPlace(row) {
-		const link = h("a", { class: "row", href: hrefOf(row), "data-nav": true });
+		const link = h("a", { class: "row", href: hrefOf(row) });
 		const item = h("li", {}, link);
 		const place = { item, link, index: 0 };
 		link.addEventListener("focus", () => (focused = place.index));
@@ -173,7 +162,7 @@ export function showList(main, query, { go, live }) {
 		if (!none) return empty.replaceChildren();
 		if (empty.hasChildNodes()) return undefined;
 		if (Object.keys(filters).length > 0) {
-			return put(empty, h("p", {}, "No poll passes these filters."), h("a", { class: "button", href: "/", "data-nav": true }, "Show all polls"));
+			return put(empty, h("p", {}, "No poll passes these filters."), h("a", { class: "button", href: "/" }, "Show all polls"));
 		}
 		return put(empty, firstSteps());
 	}
@@ -188,7 +177,7 @@ export function showList(main, query, { go, live }) {
 	const resync = () => (scroller.scrollTop < rowHeight() ? load() : refresh());
 
 	// Live.
-	const filtersApart = (data) =>
+	const passes = (data) =>
 		(!filters.scope || data.scope === filters.scope) &&
 		(!filters.prefix || data.key.startsWith(filters.prefix)) &&
 		(!filters.origin || data.origin === filters.origin) &&
@@ -196,31 +185,23 @@ export function showList(main, query, { go, live }) {
 		!filters.outcome;
 
 	function event(name, data) {
-		if (data?.key === undefined) return;
 		const row = byId.get(idOf(data));
-		if (name === "opened" && !row) {
-			if (!filtersApart(data)) return;
-			if (scroller.scrollTop < rowHeight()) {
-				add({ ...data, state: "open", recent: [] }, 0);
-				focused += 1;
-				render();
-			} else {
-				fresh += 1;
-				render();
-			}
-			return;
-		}
-		if (!row) return;
-		if (name === "forgotten") {
+		if (row && name === "forgotten") {
 			byId.delete(idOf(data));
 			rows.splice(rows.indexOf(row), 1);
-		} else {
+		} else if (row) {
 			applyEvent(row, name, data);
+			if (!shown.has(row)) return;
 			dirty.add(row);
-			if (!shown.has(row)) {
-				dirty.delete(row);
-				return;
+		} else if (name === "opened" && passes(data)) {
+			if (scroller.scrollTop < rowHeight()) {
+				add({ ...data, state: "open" }, 0);
+				focused += 1;
+			} else {
+				fresh += 1;
 			}
+		} else {
+			return;
 		}
 		render();
 	}
@@ -232,6 +213,7 @@ export function showList(main, query, { go, live }) {
 	const tick = setInterval(() => {
 		for (const [row, place] of shown) setWhen(place, row);
 		ticks += 1;
+		if (ticks % 20 === 0) countFailing(leave.signal).catch(() => {});
 		if (ticks % 8 === 0 && [...shown.keys()].some((row) => row.stale && isOpen(row.state))) refresh();
 	}, 500);
 	const watcher = new ResizeObserver(() => render());
@@ -249,9 +231,7 @@ export function showList(main, query, { go, live }) {
 	function focusRow(index) {
 		focused = index;
 		const height = rowHeight();
-		const top = index * height;
-		if (top < scroller.scrollTop) scroller.scrollTop = top;
-		else if (top + height > scroller.scrollTop + scroller.clientHeight) scroller.scrollTop = top + height - scroller.clientHeight;
+		scroller.scrollTop = Math.min(index * height, Math.max(scroller.scrollTop, (index + 1) * height - scroller.clientHeight));
 		draw();
 		shown.get(rows[index])?.link.focus({ preventScroll: true });
 	}
@@ -281,52 +261,45 @@ function brief(attempt) {
 	return briefs.get(name);
 }
 
-const hrefOf = (row) => `/?${new URLSearchParams({ poll: row.key, ...(row.scope ? { in: row.scope } : {}) })}`;
+/** A poll of the API as a row keeps it, in place of what it had. */
+const kept = (row, old) => ({
+	next: undefined, inFlight: undefined, endedAt: undefined, stale: false, ...row,
+	attempts: row.attempts ?? row.recent?.at(-1)?.number ?? old?.attempts,
+	recent: row.recent?.map(brief) ?? old?.recent ?? [],
+});
 
 const sinceTime = (filters) => (filters.since ? { since: new Date(now() - Number(filters.since)).toISOString() } : {});
 
 function applyEvent(row, name, data) {
-	if (name === "requesting") {
-		row.inFlight = { attempt: data.attempt, at: data.at };
-		delete row.next;
-	} else if (name === "attempted") {
-		delete row.inFlight;
+	api.apply(row, name, data);
+	if (name === "attempted") {
 		row.recent = [...row.recent, brief(data)].slice(-KEPT);
 		row.attempts = data.number;
 		row.note = data.note ?? undefined;
 		// How much of the filter holds is not in the stream.
 		row.stale = true;
-		row.next = data.next?.at;
-	} else if (name === "retry") {
-		row.next = data.at;
-	} else if (name === "held") {
-		row.next = data.until;
 	} else if (name === "outcome") {
-		delete row.inFlight;
-		delete row.next;
 		row.state = data.outcome;
 		row.endedAt = data.endedAt;
 		row.attempts = data.attempts;
-		row.restarts = data.restarts;
-		if (data.explanation) row.note = data.explanation;
+		row.note = data.explanation ?? row.note;
 	} else if (name === "opened") {
 		row.state = "open";
-		row.restarts = data.restarts;
 	}
 }
 
 function fillRow(place, row) {
-	place.when = h("span", { class: "when" });
-	place.link.className = `row is-${stateClass(row.state)}`;
+	place.when = h("span", "when");
+	place.link.className = `row ${stateClass(row.state)}`;
 	put(
 		place.link,
-		h("span", { class: "state" }, h("span", { class: "sign", "aria-hidden": "true" }, stateSign(row.state)), h("span", { class: "word" }, row.state)),
-		h("span", { class: "what" },
-			h("span", { class: "name" }, row.scope ? [foreign(row.scope, 80, { class: "scope" }), h("span", { class: "slash" }, "/")] : null, foreign(row.key, 200, { class: "key" })),
+		stateWords(row.state),
+		h("span", "what",
+			h("span", "name", nameOf(row)),
 			row.problem ? foreign(row.problem, 200, { class: "note bad" }) : foreign(row.note ?? row.url ?? "", 200, { class: "note" })),
 		foreign((row.origin ?? "").replace(/^https?:\/\//, ""), 80, { class: "origin", title: row.url ?? row.origin }),
-		h("span", { class: "tries" }, sparkline(row.recent), h("span", { class: "number" }, row.attempts ?? 0)),
-		h("span", { class: "holds" }, holds(row)),
+		h("span", "tries", sparkline(row.recent), h("span", "number", row.attempts ?? 0)),
+		h("span", "holds", holds(row)),
 		place.when,
 	);
 	setWhen(place, row);
@@ -369,28 +342,24 @@ function sparkline(recent) {
 }
 
 function filterBar(filters, changed) {
-	const keep = (names) => Object.fromEntries(Object.entries(filters).filter(([name]) => !names.includes(name)));
+	const change = (values) => changed(Object.fromEntries(Object.entries({ ...filters, ...values }).filter(([, value]) => value)));
 	const field = (name, label, wide) => {
 		const input = h("input", { type: "search", name, value: filters[name] ?? "", placeholder: label, "aria-label": label, autocomplete: "off", spellcheck: "false", class: wide ? "wide" : "" });
 		let timer;
 		const apply = () => {
 			clearTimeout(timer);
-			if ((filters[name] ?? "") !== input.value) changed({ ...keep([name]), ...(input.value ? { [name]: input.value } : {}) });
+			if ((filters[name] ?? "") !== input.value) change({ [name]: input.value });
 		};
 		input.addEventListener("input", () => (clearTimeout(timer), (timer = setTimeout(apply, 350))));
 		input.addEventListener("keydown", (event) => event.key === "Enter" && apply());
 		return input;
 	};
 	const search = field("prefix", "Key begins with…   ( / )", true);
-	const chips = CHIPS.map(([label, values]) => {
-		const active = (filters.state ?? "") === (values.state ?? "") && (filters.outcome ?? "") === (values.outcome ?? "");
-		const sign = label === "All" ? null : h("span", { class: `sign is-${stateClass(label.toLowerCase())}`, "aria-hidden": "true" }, stateSign(label.toLowerCase()));
-		return h("button", { type: "button", class: "chip", "aria-pressed": String(active), onclick: () => changed({ ...keep(["state", "outcome"]), ...values }) }, sign, label);
-	});
-	const since = h("select", { "aria-label": "Created since", onchange: () => changed({ ...keep(["since"]), ...(since.value === "0" ? {} : { since: since.value }) }) },
-		SINCE.map(([label, value]) => h("option", { value: String(value), selected: String(value) === (filters.since ?? "0") }, label)));
+	const states = chips(CHIPS, ({ state, outcome }) => state === filters.state && outcome === filters.outcome, (values) => change({ state: "", outcome: "", ...values }));
+	const since = h("select", { "aria-label": "Created since", onchange: () => change({ since: since.value }) },
+		SINCE.map(([label, value]) => h("option", { value, selected: String(value) === (filters.since ?? "") }, label)));
 	const element = h("form", { class: "filters", role: "search", onsubmit: (event) => event.preventDefault() },
-		search, h("div", { class: "chips", role: "group", "aria-label": "State" }, chips), field("scope", "Scope"), field("origin", "Origin"), since);
+		search, states, field("scope", "Scope"), field("origin", "Origin"), since);
 	return { element, focus: () => search.focus() };
 }
 
@@ -402,11 +371,11 @@ function firstSteps() {
 		["The same from the command line", `poll submit --server ${here} spec.json\npoll list --server ${here}`],
 	];
 	return [
-		h("p", { class: "big" }, "No polls yet."),
-		h("p", { class: "dim" }, "A poll asks a URL until a response matches a filter. Three commands to begin with:"),
-		h("ol", { class: "steps" }, commands.map(([title, text]) =>
-			h("li", {}, h("div", { class: "steptop" }, h("strong", {}, title), copyButton("Copy", () => text, { class: "quiet" })), h("pre", {}, text)))),
-		h("p", {}, h("a", { class: "button primary", href: "/?view=new", "data-nav": true }, "Or write one here")),
+		h("p", "big", "No polls yet."),
+		h("p", "dim", "A poll asks a URL until a response matches a filter. Three commands to begin with:"),
+		h("ol", "steps", commands.map(([title, text]) =>
+			h("li", {}, h("div", "steptop", h("strong", {}, title), copyButton("Copy", () => text, "quiet")), h("pre", {}, text)))),
+		h("p", {}, h("a", { class: "button primary", href: "/?view=new" }, "Or write one here")),
 	];
 }
 

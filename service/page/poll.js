@@ -4,10 +4,10 @@
 // this page keeps those that it saw, to say what changed from one attempt to the next.
 
 import * as api from "./api.js";
-import { copyButton, foreign, h, notice, put, say, visible } from "./dom.js";
+import { action, button, copyButton, foreign, h, nameOf, notice, put, say, visible } from "./dom.js";
 import { explainText, explainTree, tally } from "./explain.js";
 import { forms } from "./copy.js";
-import { ago, bytes, clock, intervalWords, isOpen, ms, now, plural, result, span, stateClass, stateSign, until } from "./format.js";
+import { ago, bytes, clock, countsOf, intervalWords, isOpen, ms, now, plural, result, span, stateClass, stateSign, until, webhookState } from "./format.js";
 import { laidOut } from "./json.js";
 import { timeline } from "./timeline.js";
 
@@ -29,20 +29,20 @@ export function showPoll(main, query, { go, live }) {
 	let headersOpen = false;
 	let body;
 
-	const head = h("div", { class: "pollhead" });
-	const sentence = h("p", { class: "sentence" });
-	const facts = h("dl", { class: "facts" });
+	const head = h("div", "pollhead");
+	const sentence = h("p", "sentence");
+	const facts = h("dl", "facts");
 	const line = timeline(pick);
-	const zoom = h("button", { type: "button", class: "quiet", hidden: true, onclick: () => ((whole = !whole), draw()) });
+	const zoom = button("", "quiet", () => ((whole = !whole), draw()), { hidden: true });
 	const table = h("div", { class: "attempts", role: "listbox", tabindex: "0", "aria-label": "Attempts, newest first" });
 	const detail = h("section", { class: "detail", "aria-label": "The chosen attempt" });
-	const spec = h("section", { class: "spec" });
-	put(main, h("p", { class: "dim" }, "Loading…"));
+	const spec = h("section", "spec");
+	put(main, h("p", "dim", "Loading…"));
 
 	function layOut() {
 		put(main, head, sentence, facts,
-			h("section", { class: "card", "aria-label": "Time line" }, h("div", { class: "cardtop" }, h("h2", {}, "Time line"), legend(), zoom), line.element),
-			h("div", { class: "split" }, h("section", { class: "card" }, h("div", { class: "cardtop" }, h("h2", {}, "Attempts")), table), detail),
+			h("section", { class: "card", "aria-label": "Time line" }, h("div", "cardtop", h("h2", {}, "Time line"), legend(), zoom), line.element),
+			h("div", "split", h("section", "card", h("div", "cardtop", h("h2", {}, "Attempts")), table), detail),
 			spec);
 	}
 
@@ -60,9 +60,10 @@ export function showPoll(main, query, { go, live }) {
 			}
 			draw();
 			if (!isOpen(poll.state)) loadBody();
+			if (poll.webhook?.state === "pending") readSoon(3000);
 		} catch (error) {
 			if (leave.signal.aborted) return;
-			if (error.status === 404) put(main, h("div", { class: "empty" }, h("p", {}, "There is no poll ", foreign(key), scope ? [" in the scope ", foreign(scope)] : "", "."), h("a", { class: "button", href: "/", "data-nav": true }, "All polls")));
+			if (error.status === 404) put(main, h("div", "empty", h("p", {}, "There is no poll ", foreign(key), scope ? [" in the scope ", foreign(scope)] : "", "."), h("a", { class: "button", href: "/" }, "All polls")));
 			else notice(error.message);
 		}
 	}
@@ -114,48 +115,32 @@ export function showPoll(main, query, { go, live }) {
 		const open = isOpen(poll.state);
 		view.title = document.title = `${stateSign(poll.state)} ${visible(key).slice(0, 60)}`;
 		const actions = [
-			open && action("Cancel", "danger", () => api.cancel(scope, key), "Cancelled"),
-			!open && action("Run again", "primary", () => api.again(scope, key), "Runs again", true),
-			!open && action("Forget", "", async () => (await api.forget(scope, key), go("/")), "Forgotten"),
-			poll.state === "matched" && h("button", { type: "button", onclick: save }, "Save body"),
+			open && action("Cancel", "danger", "Cancelled", () => call(api.cancel)),
+			!open && action("Run again", "primary", "Runs again", () => call(api.again, () => go(location.search, { replace: true }))),
+			!open && action("Forget", "", "Forgotten", () => call(api.forget, () => go("/"))),
+			poll.state === "matched" && action("Save body", "", "Saved", save),
 		];
-		const signature = `${poll.state}`;
-		if (head.dataset.for === signature) return;
-		head.dataset.for = signature;
+		if (head.dataset.for === poll.state) return;
+		head.dataset.for = poll.state;
 		put(head,
-			h("div", { class: "title" },
-				h("span", { class: `badge is-${stateClass(poll.state)}` }, h("span", { "aria-hidden": "true" }, stateSign(poll.state)), ` ${poll.state}`),
-				h("h1", {}, scope ? [foreign(scope, 80, { class: "scope" }), h("span", { class: "slash" }, "/")] : null, foreign(key, 200))),
-			h("div", { class: "buttons" }, actions,
-				h("details", { class: "menu" }, h("summary", { class: "button" }, "Copy as"),
-					h("div", { class: "items" }, forms({ scope, key, spec: poll.spec }).map(([label, text]) => copyButton(label, text))))));
+			h("div", "title",
+				h("span", `badge ${stateClass(poll.state)}`, h("span", { "aria-hidden": "true" }, stateSign(poll.state)), ` ${poll.state}`),
+				h("h1", {}, nameOf({ scope, key }))),
+			h("div", "buttons", actions,
+				h("details", "menu", h("summary", "button", "Copy as"),
+					h("div", "items", forms({ scope, key, spec: poll.spec }).map(([label, text]) => copyButton(label, text))))));
 	}
 
-	function action(label, kind, run, done, renew = false) {
-		return h("button", { type: "button", class: kind, onclick: async (event) => {
-			event.target.disabled = true;
-			try {
-				await run();
-				say(done);
-				if (leave.signal.aborted) return;
-				if (renew) return go(location.search, { replace: true });
-				await read();
-			} catch (error) {
-				notice(error.message);
-				event.target.disabled = false;
-			}
-		} }, label);
+	async function call(what, then = read) {
+		await what(scope, key);
+		if (!leave.signal.aborted) await then();
 	}
 
 	async function save() {
-		try {
-			const blob = await api.resultBlob(scope, key);
-			const url = URL.createObjectURL(new Blob([blob], { type: "application/octet-stream" }));
-			h("a", { href: url, download: `${key.replace(/[^\w.-]+/g, "_").slice(0, 80) || "result"}.json` }).click();
-			setTimeout(() => URL.revokeObjectURL(url), 60000);
-		} catch (error) {
-			notice(error.message);
-		}
+		const blob = await api.resultBlob(scope, key);
+		const url = URL.createObjectURL(new Blob([blob], { type: "application/octet-stream" }));
+		h("a", { href: url, download: `${key.replace(/[^\w.-]+/g, "_").slice(0, 80) || "result"}.json` }).click();
+		setTimeout(() => URL.revokeObjectURL(url), 60000);
 	}
 
 	/** One sentence that says how things stand. */
@@ -163,9 +148,8 @@ export function showPoll(main, query, { go, live }) {
 		const last = list().at(-1);
 		if (poll.outcome) {
 			const { outcome } = poll;
-			const took = span(ms(outcome.endedAt) - ms(outcome.startedAt));
-			const how = { matched: `Matched after ${took}`, failed: `Failed after ${took}`, "timed out": `Timed out after ${took}`, cancelled: `Cancelled after ${took}` }[poll.state];
-			return put(sentence, h("strong", {}, how), `, ${ago(outcome.endedAt)}, with ${plural(outcome.attempts, "attempt")}.`, outcome.explanation && [" ", foreign(outcome.explanation.split("\n")[0], 300)]);
+			const how = poll.state[0].toUpperCase() + poll.state.slice(1);
+			return put(sentence, h("strong", {}, `${how} after ${span(ms(outcome.endedAt) - ms(outcome.startedAt))}`), `, ${ago(outcome.endedAt)}, with ${plural(outcome.attempts, "attempt")}.`, outcome.explanation && [" ", foreign(outcome.explanation.split("\n")[0], 300)]);
 		}
 		const next = poll.inFlight ? "It is asking now" : poll.next ? (until(poll.next) === "now" ? "It asks now" : `It asks ${until(poll.next)}`) : "It waits for its first request";
 		return put(sentence, h("strong", {}, next), poll.heldUntil && ms(poll.heldUntil) > now() ? `, held back until ${clock(poll.heldUntil)}` : "", ", and ends ", until(poll.deadline), " at the latest.", last?.note && [" Last: ", foreign(last.note, 240)]);
@@ -179,11 +163,11 @@ export function showPoll(main, query, { go, live }) {
 		const rows = [
 			["URL", foreign(`${poll.spec?.requestInit?.method && poll.spec.requestInit.method !== "GET" ? `${poll.spec.requestInit.method} ` : ""}${poll.spec?.url ?? "–"}`, 400, { class: "mono" })],
 			poll.followed && ["Follows", foreign(poll.followed, 400, { class: "mono" })],
-			["Started", `${clock(poll.createdAt)}`],
-			["Deadline", `${clock(poll.deadline)}`],
+			["Started", clock(poll.createdAt)],
+			["Deadline", clock(poll.deadline)],
 			["Interval", intervalWords(poll.spec?.interval)],
 			["Attempts", `${made}${kept < made ? `, the last ${kept} are kept` : ""}`],
-			["Results", Object.entries(counts).map(([what, count]) => h("span", { class: "count" }, `${count} × `, foreign(what, 40)))],
+			["Results", Object.entries(counts).map(([what, count]) => h("span", "count", `${count} × `, foreign(what, 40)))],
 			poll.webhook && ["Webhook", webhookFact(poll.webhook)],
 			poll.restarts > 0 && ["Restarts", String(poll.restarts)],
 		].filter(Boolean);
@@ -193,10 +177,11 @@ export function showPoll(main, query, { go, live }) {
 		line.draw({ poll, attempts: list(), selected: chosen()?.number, marks, whole });
 	}
 
-	function webhookFact({ state, receiver, due, attempts }) {
+	function webhookFact(webhook) {
+		const { receiver, due, attempts } = webhook;
 		const { error } = attempts.at(-1) ?? {};
-		return [`${state}: `, foreign(receiver, 200), error && [", ", foreign(error, 200)], due && `, next ${clock(due)} `,
-			action("Send again", "quiet", () => api.resend(scope, key), "Sent again")];
+		return [h("span", error ? "bad" : "", `${webhookState(webhook)}: `), foreign(receiver, 200), error && [", ", foreign(error, 200)], due && `, next ${clock(due)}`, " ",
+			action("Send again", "", "Sent again", () => call(api.resend))];
 	}
 
 	/** The attempt that is shown: the one picked, else the last. Of a poll that asks faster than its responses are read, the last one read. */
@@ -210,11 +195,11 @@ export function showPoll(main, query, { go, live }) {
 	function drawAttempts() {
 		const all = list().reverse();
 		const now = chosen()?.number;
-		put(table, all.length === 0 ? h("p", { class: "dim pad" }, "No request yet.") : all.map((attempt) => {
+		put(table, all.length === 0 ? h("p", "dim pad", "No request yet.") : all.map((attempt) => {
 			const [text, kind] = result(attempt);
 			return h("div", { class: `attempt ${kind}`, role: "option", id: `attempt-${attempt.number}`, "aria-selected": String(attempt.number === now), onclick: () => pick(attempt.number) },
-				h("span", { class: "n" }, `#${attempt.number}`), h("span", { class: `code ${kind}` }, foreign(text, 30)), h("span", { class: "at" }, clock(attempt.at)),
-				h("span", { class: "took" }, span(attempt.durationInMicros / 1000)), foreign(attempt.note ?? "", 160, { class: "note" }));
+				h("span", "n", `#${attempt.number}`), h("span", `code ${kind}`, foreign(text, 30)), h("span", "at", clock(attempt.at)),
+				h("span", "took", span(attempt.durationInMicros / 1000)), foreign(attempt.note ?? "", 160, { class: "note" }));
 		}));
 		if (now) table.setAttribute("aria-activedescendant", `attempt-${now}`);
 	}
@@ -269,10 +254,10 @@ export function showPoll(main, query, { go, live }) {
 		const why = attempt.next?.why;
 		const [held, of] = tally(seen?.explanation);
 		return put(detail,
-			h("div", { class: "cardtop" }, h("h2", {}, `Attempt ${attempt.number}`), h("span", { class: `code ${kind}` }, foreign(text, 40)), h("span", { class: "dim" }, `${clock(attempt.at, true)}, took ${span(attempt.durationInMicros / 1000)}${attempt.resent ? ", sent twice" : ""}`)),
-			h("p", { class: "verdict" }, h("strong", {}, `It ${STATUS_WORDS[attempt.verdict] ?? attempt.verdict}`), of > 0 ? `: ${held} of ${plural(of, "condition")} ${held === 1 ? "holds" : "hold"}` : "", ".",
-				why && h("span", { class: "dim" }, ` Next: ${clock(attempt.next.at)}, ${why === "grid" ? "on the grid" : why === "hint" ? "because the server asked to wait" : `as try ${why.retry?.try} of ${why.retry?.limit}`}.`)),
-			attempt.note && !seen?.explanation && !decided?.explanation && h("div", { class: "notebox" }, foreign(attempt.note, 2000)),
+			h("div", "cardtop", h("h2", {}, `Attempt ${attempt.number}`), h("span", `code ${kind}`, foreign(text, 40)), h("span", "dim", `${clock(attempt.at, true)}, took ${span(attempt.durationInMicros / 1000)}${attempt.resent ? ", sent twice" : ""}`)),
+			h("p", "verdict", h("strong", {}, `It ${STATUS_WORDS[attempt.verdict] ?? attempt.verdict}`), of > 0 ? `: ${held} of ${plural(of, "condition")} ${held === 1 ? "holds" : "hold"}` : "", ".",
+				why && h("span", "dim", ` Next: ${clock(attempt.next.at)}, ${why === "grid" ? "on the grid" : why === "hint" ? "because the server asked to wait" : `as try ${why.retry?.try} of ${why.retry?.limit}`}.`)),
+			attempt.note && !seen?.explanation && !decided?.explanation && h("div", "notebox", foreign(attempt.note, 2000)),
 			previous && !before && change(previous, attempt),
 			decided?.explanation ? explainText(decided.explanation) : seen?.explanation?.length && explainTree(seen.explanation, before?.explanation),
 			bodyOf(attempt, isLast, seen, before),
@@ -283,27 +268,23 @@ export function showPoll(main, query, { go, live }) {
 	function change(previous, attempt) {
 		const [was] = result(previous);
 		const [is] = result(attempt);
-		if (was !== is) return h("p", { class: "changes" }, "Before: ", foreign(was, 40), previous.note && previous.note !== attempt.note && [", ", foreign(previous.note, 300)]);
-		if (previous.note !== attempt.note) return h("p", { class: "changes" }, "Before: ", foreign(previous.note ?? "no note", 300));
-		return h("p", { class: "changes dim" }, "As the attempt before.");
+		if (was !== is) return h("p", "changes", "Before: ", foreign(was, 40), previous.note && previous.note !== attempt.note && [", ", foreign(previous.note, 300)]);
+		if (previous.note !== attempt.note) return h("p", "changes", "Before: ", foreign(previous.note ?? "no note", 300));
+		return h("p", "changes dim", "As the attempt before.");
 	}
 
 	function bodyOf(attempt, isLast, seen, before) {
-		if (isLast && body) {
-			return h("div", { class: "bodybox" }, h("h3", {}, "Body ", h("span", { class: "dim" }, foreign(body.type, 80), body.more ? `, the first ${bytes(SHOWN_BODY)}` : "")), h("pre", { class: "body", tabindex: "0" }, visible(laidOut(body.text))), playLink(body.more ? undefined : body.text));
-		}
-		if (seen?.excerpt !== undefined) {
-			const unchanged = before?.excerpt === seen.excerpt;
-			const size = seen.bytes ?? 0;
-			return h("div", { class: "bodybox" }, h("h3", {}, "Body ", h("span", { class: "dim" }, bytes(size), size > seen.excerpt.length ? ", its beginning" : "", before ? (unchanged ? ", unchanged" : ", changed") : "")), h("pre", { class: "body", tabindex: "0" }, visible(laidOut(seen.excerpt))), playLink(seen.excerpt));
-		}
-		return isLast ? null : h("p", { class: "dim small" }, "The server keeps the response of the last attempt only; this page keeps those that arrive while it is open.");
+		const box = (text, cut, ...about) => h("div", "bodybox", h("h3", {}, "Body ", h("span", "dim", about)), h("pre", { class: "body", tabindex: "0" }, visible(laidOut(text))), !cut && playLink(text));
+		if (isLast && body) return box(body.text, body.more, foreign(body.type, 80), body.more && `, the first ${bytes(SHOWN_BODY)}`);
+		const cut = seen?.bytes > seen?.excerpt.length;
+		if (seen) return box(seen.excerpt, cut, bytes(seen.bytes), cut && ", its beginning", before && (before.excerpt === seen.excerpt ? ", unchanged" : ", changed"));
+		return isLast ? null : h("p", "dim small", "The server keeps the response of the last attempt only; this page keeps those that arrive while it is open.");
 	}
 
 	function playLink(text) {
 		const filter = poll.spec?.responseFilter?.body;
 		if (!text || filter === undefined) return null;
-		return h("a", { href: "/?view=playground", class: "button quiet", "data-nav": true, onclick: () =>
+		return h("a", { href: "/?view=playground", class: "button quiet", onclick: () =>
 			sessionStorage.setItem("poll-play", JSON.stringify({ filter: JSON.stringify(filter, null, 2), event: laidOut(text), dialect: poll.spec.dialect ?? "native" })) }, "Try the filter on it");
 	}
 
@@ -312,33 +293,30 @@ export function showPoll(main, query, { go, live }) {
 	}
 
 	function drawSpec() {
-		put(spec, h("details", { class: "card" }, h("summary", {}, h("h2", {}, "Spec")), h("pre", { class: "body" }, visible(JSON.stringify(poll.spec, null, 2) ?? "It cannot be read."))));
+		put(spec, h("details", "card", h("summary", {}, h("h2", {}, "Spec")), h("pre", "body", visible(JSON.stringify(poll.spec, null, 2) ?? "It cannot be read."))));
 	}
 
 	let rereading;
 	function event(name, data) {
 		if (!poll) return;
-		if (name === "requesting") {
-			poll.inFlight = { attempt: data.attempt, at: data.at };
-			delete poll.next;
-		} else if (name === "attempted") {
-			delete poll.inFlight;
+		api.apply(poll, name, data);
+		if (name === "attempted") {
 			attempts.set(data.number, data);
-			poll.next = data.next?.at;
 			say(`Attempt ${data.number}: ${result(data)[0]}`);
-		} else if (name === "retry") {
-			poll.next = data.at;
 		} else if (name === "held") {
-			poll.next = data.until;
 			poll.heldUntil = data.by === "neighbour" ? data.until : undefined;
 		}
 		draw();
 		// The last response and the outcome come with the whole poll. Attempts in quick succession share one read.
 		if (name === "attempted" || name === "outcome") {
-			if (name === "outcome") clearTimeout(rereading);
-			else if (rereading) return;
-			rereading = setTimeout(() => ((rereading = undefined), read()), name === "outcome" ? 0 : 200);
+			if (name === "outcome") readSoon(0);
+			else if (!rereading) readSoon(200);
 		}
+	}
+
+	function readSoon(milliseconds) {
+		clearTimeout(rereading);
+		rereading = setTimeout(() => ((rereading = undefined), read()), milliseconds);
 	}
 
 	const watch = async () => {
@@ -370,13 +348,7 @@ export function showPoll(main, query, { go, live }) {
 	return view;
 }
 
-function countsOf(attempts) {
-	const counts = {};
-	for (const attempt of attempts) counts[result(attempt)[0]] = (counts[result(attempt)[0]] ?? 0) + 1;
-	return counts;
-}
-
 function legend() {
-	const entry = (kind, text) => h("span", { class: "entry" }, h("span", { class: `swatch ${kind}` }), text);
+	const entry = (kind, text) => h("span", "entry", h("span", `swatch ${kind}`), text);
 	return h("span", { class: "legend", "aria-hidden": "true" }, entry("unmatched", "not yet"), entry("refused", "4xx, 5xx"), entry("error", "no response"), entry("matched", "matched"), entry("failed", "failed"), entry("hinted", "wait asked for"));
 }

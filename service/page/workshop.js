@@ -2,7 +2,7 @@
 // against an event.
 
 import * as api from "./api.js";
-import { foreign, h, notice, put, say, visible } from "./dom.js";
+import { button, foreign, h, notice, put, say, visible } from "./dom.js";
 import { editor } from "./editor.js";
 import { explainTree, tally } from "./explain.js";
 import { clock, intervalWords, now, plural, span } from "./format.js";
@@ -69,20 +69,20 @@ function newPoll(main, go, leaving) {
 	const key = h("input", { name: "key", value: kept.key ?? "", placeholder: "export-42", autocomplete: "off", spellcheck: "false" });
 	const create = h("button", { class: "primary", type: "submit" }, "Create poll");
 	const preview = h("div", { class: "preview", role: "status" });
-	const verdict = h("div", { class: "result" });
+	const verdict = h("div", "result");
 	let checked;
 
 	const write = () => store.write("poll-new", { scope: scope.value, key: key.value, spec: spec.text, event: event.text });
 	const spec = editor({ name: "spec", label: "Spec", text: kept.spec ?? SPEC, rows: 16, onchange: check });
 	const event = editor({ name: "event", label: "A response body", text: kept.event ?? EVENT, rows: 8, onchange: tryOut });
 	const form = h("form", { class: "card", onsubmit: submit },
-		h("div", { class: "cardtop" }, h("h1", {}, "New poll")),
-		h("div", { class: "fields" }, h("label", {}, "Key", key), h("label", {}, "Scope", scope)),
-		h("h2", { class: "small" }, "Spec"), spec.element, preview,
-		h("div", { class: "buttons" }, create));
+		h("div", "cardtop", h("h1", {}, "New poll")),
+		h("div", "fields", h("label", {}, "Key", key), h("label", {}, "Scope", scope)),
+		h("h2", "small", "Spec"), spec.element, preview,
+		h("div", "buttons", create));
 	const side = h("section", { class: "card", "aria-label": "Try the filters" },
-		h("div", { class: "cardtop" }, h("h2", {}, "Try it on a response body")), event.element, verdict);
-	put(main, h("div", { class: "workshop" }, form, side));
+		h("div", "cardtop", h("h2", {}, "Try it on a response body")), event.element, verdict);
+	put(main, h("div", "workshop", form, side));
 
 	async function check(text) {
 		write();
@@ -93,13 +93,10 @@ function newPoll(main, go, leaving) {
 				spec.show(answer.diagnostics ?? [], text);
 				const name = checked?.cacheKey;
 				if (name && !key.value) key.placeholder = visible(name);
-				put(preview, h("span", { class: "good" }, "✓ valid"), ` · asks ${intervalWords(checked?.interval)} for at most ${span((checked?.timeout ?? 600) * 1000)}, until ${clock(now() + (checked?.timeout ?? 600) * 1000)} if it began now`);
+				put(preview, h("span", "good", "✓ valid"), ` · asks ${intervalWords(checked?.interval)} for at most ${span((checked?.timeout ?? 600) * 1000)}, until ${clock(now() + (checked?.timeout ?? 600) * 1000)} if it began now`);
 			} catch (error) {
-				if (!(error instanceof api.Problem)) throw error;
 				checked = undefined;
-				spec.show(error.diagnostics.length > 0 ? error.diagnostics : [{ severity: "error", message: error.message }], text);
-				const errors = error.diagnostics.filter(({ severity }) => severity === "error").length || 1;
-				put(preview, h("span", { class: "bad" }, `✗ ${plural(errors, "error")}`));
+				put(preview, h("span", "bad", `✗ ${plural(spec.refused(error, text), "error")}`));
 			}
 		});
 		tryOut();
@@ -108,7 +105,7 @@ function newPoll(main, go, leaving) {
 	async function tryOut() {
 		write();
 		await explaining(async (signal) => {
-			if (!checked) return put(verdict, h("p", { class: "dim" }, "The spec has errors."));
+			if (!checked) return put(verdict, h("p", "dim", "The spec has errors."));
 			let written;
 			try {
 				written = JSON.parse(spec.text);
@@ -121,7 +118,7 @@ function newPoll(main, go, leaving) {
 				const answer = await explained(JSON.stringify(written[member].body), written.dialect ?? "native", event, signal);
 				if (answer) shown.push(outcome(title, answer, member === "failureFilter"));
 			}
-			put(verdict, shown.length > 0 ? shown : h("p", { class: "dim" }, "No filter of this spec looks into the body."));
+			put(verdict, shown.length > 0 ? shown : h("p", "dim", "No filter of this spec looks into the body."));
 		});
 	}
 
@@ -153,15 +150,15 @@ function playground(main, go, leaving) {
 	const running = newest(leaving);
 	const converting = newest(leaving);
 	const dialect = h("select", { name: "dialect", "aria-label": "Dialect", onchange: () => run() }, DIALECTS.map((each) => h("option", { value: each, selected: each === (kept.dialect ?? "native") }, each)));
-	const native = h("button", { type: "button", onclick: () => convert() }, "Convert to native");
+	const native = button("Convert to native", "", () => convert());
 	const verdict = h("div", { class: "result", role: "status" });
 	const filter = editor({ name: "filter", label: "Filter", text: kept.filter ?? FILTER, rows: 12, onchange: () => run() });
 	const event = editor({ name: "event", label: "Event", text: kept.event ?? EVENT, rows: 12, onchange: () => run() });
 	// What keeps the filter from being converted stays shown until the filter or its dialect is another one.
 	let unconverted;
-	put(main, h("h1", { class: "unseen" }, "Playground"), h("div", { class: "workshop" },
-		h("section", { class: "card", "aria-label": "Filter" }, h("div", { class: "cardtop" }, h("h2", {}, "Filter"), dialect, native), filter.element),
-		h("section", { class: "card", "aria-label": "Event" }, h("div", { class: "cardtop" }, h("h2", {}, "Event")), event.element)),
+	put(main, h("h1", "unseen", "Playground"), h("div", "workshop",
+		h("section", { class: "card", "aria-label": "Filter" }, h("div", "cardtop", h("h2", {}, "Filter"), dialect, native), filter.element),
+		h("section", { class: "card", "aria-label": "Event" }, h("div", "cardtop", h("h2", {}, "Event")), event.element)),
 	h("section", { class: "card", "aria-label": "Result" }, verdict));
 
 	async function run() {
@@ -174,12 +171,11 @@ function playground(main, go, leaving) {
 				const stays = unconverted?.text === text && unconverted.dialect === dialect.value;
 				filter.show([...(answer.diagnostics ?? []), ...(stays ? unconverted.diagnostics : [])], text);
 			} catch (error) {
-				if (!(error instanceof api.Problem)) throw error;
-				filter.show(error.diagnostics.length > 0 ? error.diagnostics : [{ severity: "error", message: error.message }], text);
-				return put(verdict, h("p", { class: "dim" }, "The filter has errors."));
+				filter.refused(error, text);
+				return put(verdict, h("p", "dim", "The filter has errors."));
 			}
 			const answer = await explained(text, dialect.value, event, signal);
-			return put(verdict, answer ? outcome("", answer) : h("p", { class: "dim" }, "The event is not JSON."));
+			return put(verdict, answer ? outcome("", answer) : h("p", "dim", "The event is not JSON."));
 		});
 	}
 
@@ -217,8 +213,7 @@ async function explained(filterText, dialect, event, signal) {
 		event.show([], text);
 		return answer;
 	} catch (error) {
-		if (!(error instanceof api.Problem)) throw error;
-		event.show([{ severity: "error", message: error.message }], text);
+		event.refused(error, text);
 		return undefined;
 	}
 }
@@ -227,6 +222,6 @@ function outcome(title, answer, isFailure = false) {
 	const [held, of] = tally([answer]);
 	const good = answer.matched !== isFailure;
 	return h("div", {},
-		h("p", { class: "verdict" }, title && [h("strong", {}, title), ": "], h("strong", { class: answer.matched ? (good ? "good" : "bad") : "" }, answer.matched ? "match" : "no match"), of > 0 && h("span", { class: "dim" }, `, ${held} of ${plural(of, "condition")} ${held === 1 ? "holds" : "hold"}`)),
+		h("p", "verdict", title && [h("strong", {}, title), ": "], h("strong", { class: answer.matched ? (good ? "good" : "bad") : "" }, answer.matched ? "match" : "no match"), of > 0 && h("span", "dim", `, ${held} of ${plural(of, "condition")} ${held === 1 ? "holds" : "hold"}`)),
 		answer.conditions ? explainTree(answer) : h("pre", {}, foreign(answer.text ?? "", 5000)));
 }

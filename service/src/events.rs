@@ -5,6 +5,7 @@
 //! again. The ids of the stream of all polls are numbers of this process.
 
 use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,8 +14,8 @@ use axum::response::sse::{Event as Sent, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::{Stream, stream};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
+use poller::Event;
 use poller::store::covers;
-use poller::{Event, Events};
 use tokio::sync::watch;
 
 use crate::access::Caller;
@@ -22,6 +23,7 @@ use crate::app::App;
 use crate::hub::{Hub, Next, Posted};
 use crate::metrics::Level;
 use crate::name::Name;
+use crate::poll_events::PollEvents;
 use crate::problem::Problem;
 use crate::sse::{self, Data};
 
@@ -62,17 +64,9 @@ pub(crate) async fn of_one(
     if app.hub.is_closed() {
         return Err(Problem::stopping());
     }
-    let Some(poll) = app.poller.scope(key.scope()).find(key.key()).await? else {
-        return Err(match app.store.summary(key.clone()).await? {
-            None => Problem::not_found(format_args!("poll {key}")),
-            Some(_) => Problem::unavailable(format!(
-                "the poll {key} was submitted by another process and begins within a second"
-            )),
-        });
-    };
     let one = One {
         _level: Level::stream(),
-        events: poll.events(),
+        events: PollEvents::of(&app, key).await?,
         seen,
         pending: None,
         news: app.hub.news(),
@@ -84,7 +78,7 @@ pub(crate) async fn of_one(
 /// The stream of one poll.
 struct One {
     _level: Level,
-    events: Events,
+    events: PollEvents,
     /// The number of the last attempt that the reader has.
     seen: u32,
     /// An event after a gap that the stream has reported.
@@ -128,10 +122,12 @@ impl One {
 
     /// The next event; `None` at the end of the poll or of the service.
     async fn event(&mut self) -> Option<Event> {
+        // One future for all rounds: the events of other polls must not begin its look into the store anew.
+        let mut event = pin!(self.events.next());
         loop {
             tokio::select! {
                 biased;
-                event = self.events.next() => return event,
+                event = &mut event => return event,
                 changed = self.news.changed() => {
                     if changed.is_err() || self.hub.is_closed() {
                         return None;

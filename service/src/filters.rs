@@ -85,41 +85,51 @@ fn is_spec(node: &Node) -> bool {
     has_url || SPEC_MEMBERS.iter().any(|name| node.get(name).is_some())
 }
 
-/// The body of a call with a filter and what it is applied to.
+/// A filter, and the event that it is applied to.
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Request<'a> {
+#[serde(deny_unknown_fields)]
+struct Explain<'a> {
     #[serde(borrow)]
     filter: &'a RawValue,
     dialect: Option<String>,
     #[serde(borrow)]
-    event: Option<&'a RawValue>,
+    event: &'a RawValue,
+}
+
+/// A filter, and the events that it is applied to.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Match<'a> {
     #[serde(borrow)]
-    events: Option<Vec<&'a RawValue>>,
-    from: Option<String>,
+    filter: &'a RawValue,
+    dialect: Option<String>,
+    #[serde(borrow)]
+    events: Vec<&'a RawValue>,
+}
+
+/// A filter, and the dialects that it is translated from and to.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Convert<'a> {
+    #[serde(borrow)]
+    filter: &'a RawValue,
+    from: String,
     to: Option<String>,
 }
 
-fn request(text: &str) -> Result<Request<'_>, Problem> {
+/// Reads the body of a call. A member that the call does not know is an error: it would be ignored otherwise.
+fn request<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Problem> {
     serde_json::from_str(text)
         .map_err(|error| Problem::bad_request(format!("the body is not what this call expects: {error}")))
 }
 
-fn compile(app: &App, request: &Request<'_>, dialect: Dialect) -> Result<Filter, Problem> {
-    let text = request.filter.get();
+fn compile(app: &App, filter: &RawValue, name: Option<&str>) -> Result<Filter, Problem> {
+    let text = filter.get();
     FilterOptions::new()
-        .dialect(dialect)
+        .dialect(dialect(name)?)
         .limits(app.options.limits.filter.clone())
         .parse(text)
         .map_err(|error| Problem::invalid(Kind::InvalidFilter, error.diagnostics(), Some(text)))
-}
-
-/// A member that this call has no use for.
-fn unexpected<T>(given: Option<&T>, name: &str) -> Result<(), Problem> {
-    match given {
-        None => Ok(()),
-        Some(_) => Err(Problem::bad_request(format!("the member {name} has no meaning in this call"))),
-    }
 }
 
 fn not_json(error: &JsonError) -> Problem {
@@ -140,12 +150,8 @@ pub(crate) async fn explain(
     body: Body,
 ) -> Result<Response, Problem> {
     let text = body::text(&headers, body, app.options.max_events).await?;
-    let request = request(&text)?;
-    unexpected(request.events.as_ref(), "events")?;
-    unexpected(request.from.as_ref(), "from")?;
-    unexpected(request.to.as_ref(), "to")?;
-    let filter = compile(&app, &request, dialect(request.dialect.as_deref())?)?;
-    let Some(event) = request.event else { return Err(Problem::bad_request("the member event is missing")) };
+    let Explain { filter, dialect, event } = request(&text)?;
+    let filter = compile(&app, filter, dialect.as_deref())?;
     let explanation = filter.explain_slice(event.get().as_bytes()).map_err(|error| not_json(&error))?;
     Ok(Json(Explained { text: explanation.to_string(), explanation }).into_response())
 }
@@ -162,14 +168,8 @@ pub(crate) async fn matches(
     body: Body,
 ) -> Result<Response, Problem> {
     let text = body::text(&headers, body, app.options.max_events).await?;
-    let request = request(&text)?;
-    unexpected(request.event.as_ref(), "event")?;
-    unexpected(request.from.as_ref(), "from")?;
-    unexpected(request.to.as_ref(), "to")?;
-    let filter = compile(&app, &request, dialect(request.dialect.as_deref())?)?;
-    let Some(events) = request.events else {
-        return Err(Problem::bad_request("the member events is missing"));
-    };
+    let Match { filter, dialect, events } = request(&text)?;
+    let filter = compile(&app, filter, dialect.as_deref())?;
     let matches = events.iter().map(|event| filter.matches_slice(event.get().as_bytes()));
     let matches = matches.collect::<Result<_, _>>().map_err(|error| not_json(&error))?;
     Ok(Json(Matches { matches }).into_response())
@@ -187,20 +187,16 @@ pub(crate) async fn convert(
     body: Body,
 ) -> Result<Response, Problem> {
     let text = body::text(&headers, body, app.options.max_spec).await?;
-    let request = request(&text)?;
-    unexpected(request.event.as_ref(), "event")?;
-    unexpected(request.events.as_ref(), "events")?;
-    unexpected(request.dialect.as_ref(), "dialect")?;
-    if request.to.as_deref().is_some_and(|to| to != "native") {
+    let Convert { filter: foreign, from, to } = request(&text)?;
+    if to.is_some_and(|to| to != "native") {
         return Err(Problem::bad_request(
             "to is not native: filters are translated to the native dialect only",
         ));
     }
-    let Some(from) = &request.from else { return Err(Problem::bad_request("the member from is missing")) };
-    let filter = compile(&app, &request, dialect(Some(from))?)?;
-    let native = Conversion::new().to_native(&filter).map_err(|error| {
-        Problem::invalid(Kind::InvalidFilter, error.diagnostics(), Some(request.filter.get()))
-    })?;
+    let filter = compile(&app, foreign, Some(&from))?;
+    let native = Conversion::new()
+        .to_native(&filter)
+        .map_err(|error| Problem::invalid(Kind::InvalidFilter, error.diagnostics(), Some(foreign.get())))?;
     Ok(Json(Converted { filter: native }).into_response())
 }
 

@@ -27,8 +27,10 @@
 //! In a program that is written in Rust and needs no other process: use the crate `poller` alone.
 //!
 //! # Limits of this version
-//! One process serves the polls of an SQLite file. On PostgreSQL several share them; event streams of one poll come from the
-//! process that runs it, and other processes look once a second for an outcome that is waited for. Response bodies are held in memory while they are sent.
+//! One process serves the polls of an SQLite file. On PostgreSQL several share them, and each answers for all polls: outcomes
+//! that another process stores are seen within a second, attempts within a few. The stream of all polls has those that this
+//! process runs, and quotas of open polls count those that this process accepts or runs. Response bodies are held in memory
+//! while they are sent.
 
 #![forbid(unsafe_code)]
 
@@ -45,6 +47,7 @@ mod name;
 mod openapi;
 mod page;
 mod parameters;
+mod poll_events;
 mod polls;
 mod preference;
 mod problem;

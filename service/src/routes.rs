@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{self, Next};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post, put};
 use http::{HeaderValue, header};
 
@@ -27,7 +27,7 @@ fn one() -> Router<Arc<App>> {
 }
 
 pub(crate) fn all(app: Arc<App>) -> Router {
-    let checked = middleware::from_fn_with_state(Arc::clone(&app), access::check);
+    let guarded = middleware::from_fn_with_state(Arc::clone(&app), guard);
     Router::new()
         .route("/v1/polls", get(list::list))
         .nest("/v1/polls", one())
@@ -50,8 +50,7 @@ pub(crate) fn all(app: Arc<App>) -> Router {
         .route("/", get(page::index))
         .fallback(nowhere)
         .method_not_allowed_fallback(no_method)
-        .layer(checked)
-        .layer(middleware::from_fn(harden))
+        .layer(guarded)
         // Each handler reads its body with a limit of its own.
         .layer(DefaultBodyLimit::disable())
         .with_state(app)
@@ -65,10 +64,13 @@ async fn no_method() -> Problem {
     Problem::new(Kind::MethodNotAllowed, "this path has no such method")
 }
 
-/// What every response says, unless its handler says otherwise.
-async fn harden(request: Request, next: Next) -> Response {
+/// Which requests reach their handlers, and what every response says unless its handler says otherwise.
+async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let method = request.method().clone();
-    let mut response = next.run(request).await;
+    let mut response = match access::admit(&app, &mut request) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    };
     metrics::answered(&method, response.status());
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

@@ -12,6 +12,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::args::{LogArgs, LogFormat, LogLevel};
+use crate::render::sanitize;
 use crate::render::terminal::eprint_line;
 
 static ON: OnceLock<()> = OnceLock::new();
@@ -28,17 +29,42 @@ pub(super) fn begin(args: LogArgs) -> bool {
     // Of libraries below, only what they say through these three.
     let targets =
         Targets::new().with_target("poller", level).with_target("poll", level).with_target("service", level);
-    let layer = fmt::layer().with_writer(io::stderr).with_ansi(false);
+    let layer = fmt::layer().with_ansi(false);
     let registry = tracing_subscriber::registry();
     let begun = match format {
-        LogFormat::Text => registry.with(layer.with_filter(targets)).try_init(),
+        LogFormat::Text => registry.with(layer.with_writer(|| Lines).with_filter(targets)).try_init(),
         LogFormat::Json => {
-            let layer = layer.json().flatten_event(true).with_current_span(true).with_span_list(false);
+            let layer = layer
+                .with_writer(io::stderr)
+                .json()
+                .flatten_event(true)
+                .with_current_span(true)
+                .with_span_list(false);
             registry.with(layer.with_filter(targets)).try_init()
         }
     };
     // It fails only if there is a log already.
     begun.is_ok() && ON.set(()).is_ok()
+}
+
+/// Standard error for lines of text. Messages may quote servers and files, whose text must not look like a line of its own.
+struct Lines;
+
+impl io::Write for Lines {
+    /// Each event comes in one call, with the end of its line.
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        io::Write::write_all(&mut io::stderr(), one_line(event).as_bytes())?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::Write::flush(&mut io::stderr())
+    }
+}
+
+fn one_line(event: &[u8]) -> String {
+    let text = String::from_utf8_lossy(event);
+    format!("{}\n", sanitize::line(text.strip_suffix('\n').unwrap_or(&text)))
 }
 
 /// Writes an error to the log; returns whether there is one.
@@ -65,4 +91,15 @@ pub(super) fn warning(message: &str) -> bool {
         tracing::warn!(target: "poll", "{message}");
     }
     on
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn an_event_is_one_line_whatever_it_quotes() {
+        let event = "2026-01-31T12:00:00Z  WARN poller: it says \"a\r\n2026-01-31T12:00:01Z ERROR b\u{1b}[2J\u{2028}\"\n";
+        let line = super::one_line(event.as_bytes());
+        assert_eq!(line.matches(['\n', '\r', '\u{1b}', '\u{2028}']).count(), 1, "{line:?}");
+        assert!(line.ends_with("\"\n") && line.contains("ERROR b"), "{line:?}");
+    }
 }

@@ -28,6 +28,8 @@ mod report;
 mod resume;
 mod secrets;
 mod serve;
+#[cfg(unix)]
+mod serve_fleet;
 mod service;
 mod several;
 mod signals;

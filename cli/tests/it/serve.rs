@@ -26,9 +26,14 @@ impl Served {
 
     /// The same with these variables.
     pub(crate) async fn start_with(folder: &Folder, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
-        let mut all = folder.arguments(&["serve", "--listen", "127.0.0.1:0", "--unbounded"]);
-        all.extend(arguments.iter().map(|&argument| argument.to_owned()));
-        let mut process = command(&all.iter().map(String::as_str).collect::<Vec<_>>());
+        let store = folder.file();
+        Self::run(&[&["--store", &store], arguments].concat(), variables).await
+    }
+
+    /// A service with these arguments, which name its store.
+    pub(crate) async fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        let mut process =
+            command(&[&["serve", "--listen", "127.0.0.1:0", "--unbounded"], arguments].concat());
         let mut process = process.envs(variables.iter().copied()).spawn().unwrap();
         let mut story = BufReader::new(process.stderr.take().unwrap()).lines();
         let first = story.next_line().await.unwrap().unwrap();
@@ -199,6 +204,46 @@ async fn options_are_read_from_a_file_and_logs_are_json() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_servers_and_callers_send_forges_no_line_of_the_log() {
+    const FORGED: &str = "\n2026-01-31T12:00:00Z ERROR forged\u{1b}[2J\u{2028}";
+    let server = Server::start(Script::from_fn(|request, _| {
+        let status = if request < 2 { format!("RUNNING{FORGED}") } else { "FAILED".to_owned() };
+        Reply::json(serde_json::json!({"status": status, "forged": FORGED}).to_string())
+    }))
+    .await;
+    let folder = Folder::new();
+    let arguments = folder.arguments(&["serve", "--listen", "127.0.0.1:0", "--unbounded", "--log", "text"]);
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).chain(["--log-level", "debug"]).collect();
+    let mut process = command(&arguments).spawn().unwrap();
+    let mut log = BufReader::new(process.stderr.take().unwrap()).lines();
+    let first = log.next_line().await.unwrap().unwrap();
+    let address =
+        first.split("on http://").nth(1).unwrap_or_else(|| panic!("{first}")).split('/').next().unwrap();
+    let mut served = Served { address: address.to_owned(), process, _story: log };
+    let forged = "%0a2026-01-31T12:00:00Z%20ERROR%20forged";
+    let spec = spec("a", &server.url(&format!("/job?{forged}")));
+    assert_eq!(served.call("PUT", "/v1/polls/a", &spec).await.0, 201);
+    assert_eq!(served.call("GET", "/v1/polls/a/outcome?wait=25", "").await.0, 200);
+    assert_eq!(served.call("GET", &format!("/v1/polls/{forged}"), "").await.0, 400);
+    assert_eq!(served.call("GET", &format!("/v1/polls?scope={forged}&cursor={forged}"), "").await.0, 400);
+    let key = spec.replace(r#""a""#, &serde_json::json!(FORGED).to_string());
+    assert_eq!(served.call("PUT", "/v1/polls/a", &key).await.0, 422);
+    send(Signal::TERM, &served.process);
+    let mut lines = 0;
+    while let Some(line) = served._story.next_line().await.unwrap() {
+        let (time, rest) = line.split_once(' ').unwrap_or_else(|| panic!("{line:?}"));
+        assert!(
+            time.starts_with("20") && time.ends_with('Z') && !rest.trim_start().starts_with("ERROR"),
+            "{line:?}"
+        );
+        assert!(!line.contains(['\u{1b}', '\u{2028}']), "{line:?}");
+        lines += 1;
+    }
+    assert!(lines > 4, "{lines} lines");
+    assert_eq!(served.process.wait().await.unwrap().code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn hostile_requests_are_answered_or_cut() {
     let folder = Folder::new();
     let mut served = Served::start(&folder, &[]).await;
@@ -243,6 +288,8 @@ async fn a_secret_that_the_store_cannot_keep_is_an_error_of_the_spec() {
     let (status, problem) = served.call("PUT", "/v1/polls/a", spec).await;
     assert_eq!(status, 422, "{problem}");
     assert!(problem.contains("POLL_SEAL_KEY") && !problem.contains("hunter22"), "{problem}");
+    let pointer = &serde_json::from_str::<Value>(&problem).unwrap()["diagnostics"][0]["pointer"];
+    assert_eq!(*pointer, "/requestInit/headers/authorization");
 }
 
 #[tokio::test(flavor = "multi_thread")]

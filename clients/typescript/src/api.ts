@@ -742,6 +742,7 @@ export interface components {
         NamedOutcome: {
             /** Format: int32 */
             attempts: number;
+            /** @description Attempts by status and kind of error. */
             counts: {
                 [key: string]: number;
             };
@@ -750,6 +751,7 @@ export interface components {
             history: components["schemas"]["Attempt"][];
             key: string;
             outcome: components["schemas"]["OutcomeName"];
+            /** @description Why it failed (`failure-filter`, `gave-up`, `unreadable`) or timed out (`deadline`, `hint-past-deadline`, `while-away`). */
             reason?: string;
             response?: components["schemas"]["JobResponse"];
             /** Format: int32 */
@@ -2548,8 +2550,8 @@ export interface operations {
     listWebhooks: {
         parameters: {
             query?: {
-                /** @description Only deliveries in this state. */
-                state?: "pending" | "delivered" | "dead";
+                /** @description Only deliveries in this state; failing ones are dead, or pending after an attempt that has failed. */
+                state?: "pending" | "delivered" | "dead" | "failing";
                 /** @description At most this many. */
                 limit?: number;
                 /** @description Where the page before ended. */

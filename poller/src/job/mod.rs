@@ -237,7 +237,8 @@ impl PollSpec {
     }
 
     /// The JSON pointers of the secrets that it contains rather than refers to.
-    pub(crate) fn inline_secrets(&self) -> Vec<String> {
+    #[must_use]
+    pub fn inline_secrets(&self) -> Vec<String> {
         let mut pointers = self.request().inline_secrets();
         pointers.extend(self.on_outcome().map(OnOutcome::inline_secrets).unwrap_or_default());
         pointers

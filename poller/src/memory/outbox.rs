@@ -75,6 +75,7 @@ impl Outbox for MemoryStore {
             .rev()
             .map(|(_, delivery)| delivery)
             .filter(|delivery| which.state.is_none_or(|state| delivery.state == state))
+            .filter(|delivery| !which.failing || delivery.is_failing())
             .filter(|delivery| covers(&which.under, delivery.key.scope()));
         ready(Ok(selected.take(which.limit).cloned().collect()))
     }

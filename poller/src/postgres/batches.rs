@@ -157,15 +157,20 @@ impl Inner {
 
     /// Notes that the owners of open polls are to cancel them; returns for each whether it was open.
     pub(super) async fn request_cancel_all(&self, keys: &[PollKey]) -> Result<Vec<bool>, Fault> {
+        self.tell_owners(keys, "cancel").await
+    }
+
+    /// Puts `cancel` or `hasten` for open polls into the inbox; returns for each whether it was open.
+    pub(super) async fn tell_owners(&self, keys: &[PollKey], what: &'static str) -> Result<Vec<bool>, Fault> {
         let asked = Asked::new(keys, self.shard_count);
-        // A poll whose cancellation waits is not noted again.
+        // What waits there is not noted again.
         let sql = format!(
             "WITH found AS MATERIALIZED (SELECT n.number, o.shard, o.scope, o.key, o.incarnation FROM {NAMES} \
                  JOIN poll.open o ON {}), \
              noted AS (INSERT INTO poll.inbox (shard, scope, key, incarnation, what) \
-                 SELECT DISTINCT f.shard, f.scope, f.key, f.incarnation, 'cancel' FROM found f WHERE NOT EXISTS \
+                 SELECT DISTINCT f.shard, f.scope, f.key, f.incarnation, '{what}' FROM found f WHERE NOT EXISTS \
                  (SELECT FROM poll.inbox i WHERE i.shard = f.shard AND i.scope = f.scope AND i.key = f.key \
-                     AND i.incarnation = f.incarnation AND i.what = 'cancel')) \
+                     AND i.incarnation = f.incarnation AND i.what = '{what}')) \
              SELECT number FROM found",
             named("o"),
         );

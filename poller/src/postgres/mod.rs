@@ -142,6 +142,14 @@ struct Inner {
     added: Arc<Notify>,
 }
 
+/// What the inbox of a worker says.
+#[derive(Default)]
+struct News {
+    open: OpenPolls,
+    cancelling: Vec<PollKey>,
+    hastened: Vec<PollKey>,
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // A panic cannot interrupt a change: nothing that a change calls panics.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -455,9 +463,10 @@ impl Inner {
             self.shards().read_again();
         }
         match inbox {
-            Ok((open, cancelling)) => {
-                changes.open = open;
-                changes.cancelling = cancelling;
+            Ok(news) => {
+                changes.open = news.open;
+                changes.cancelling = news.cancelling;
+                changes.hastened = news.hastened;
             }
             Err(_) if !changes.released.is_empty() => {}
             Err(fault) => return Err(fault),
@@ -466,23 +475,24 @@ impl Inner {
     }
 
     /// What others have put into the inbox of this worker's shards. Creations are removed by reading them: a worker that takes over
-    /// finds the open rows. Cancellations stay until the poll has ended, so that they survive this process.
-    async fn empty_inbox(&self) -> Result<(OpenPolls, Vec<PollKey>), Fault> {
+    /// finds the open rows. So are calls to ask at once, which are no promises. Cancellations stay until the poll has ended, so that
+    /// they survive this process.
+    async fn empty_inbox(&self) -> Result<News, Fault> {
         let ours = self.shards().ours();
         let tx = self.database.write().await?;
         let there = tx.first("SELECT 1 FROM poll.inbox LIMIT 1", &[]).await?;
         if there.is_none() {
             tx.rollback().await?;
-            return Ok((OpenPolls::all(Vec::new()), Vec::new()));
+            return Ok(News { open: OpenPolls::all(Vec::new()), ..News::default() });
         }
         let worker = self.fence(&tx).await?;
         let key = |row: &tokio_postgres::Row| PollKey::new(row.get::<_, &str>(0), row.get::<_, &str>(1));
         let params = [(&ours as _, Type::INT4_ARRAY)];
-        let created = tx
+        let told = tx
             .query(
                 // A fail-over may have undone the assignment of a shard: its news belongs to the owner by the database.
-                "DELETE FROM poll.inbox WHERE what = 'created' AND shard = ANY($1) \
-                 AND shard IN (SELECT id FROM poll.shard WHERE worker = $2) RETURNING scope, key, incarnation",
+                "DELETE FROM poll.inbox WHERE what IN ('created', 'hasten') AND shard = ANY($1) \
+                 AND shard IN (SELECT id FROM poll.shard WHERE worker = $2) RETURNING scope, key, incarnation, what",
                 &[(&ours as _, Type::INT4_ARRAY), (&worker.id as _, Type::INT8)],
             )
             .await?;
@@ -499,7 +509,10 @@ impl Inner {
                 &params,
             )
             .await?;
-        let mut created: Vec<(PollKey, i64)> = created.iter().map(|row| (key(row), row.get(2))).collect();
+        let (created, hastened): (Vec<_>, Vec<_>) =
+            told.iter().partition(|row| row.get::<_, &str>(3) == "created");
+        let mut created: Vec<(PollKey, i64)> =
+            created.into_iter().map(|row| (key(row), row.get(2))).collect();
         {
             // Polls that were loaded with their shard.
             let shards = self.shards();
@@ -512,7 +525,11 @@ impl Inner {
             if created.is_empty() { reads::Page::default() } else { self.open_of(&tx, &created).await? };
         tx.commit().await?;
         let open = self.opened(page, true).await?;
-        Ok((open, cancel.iter().map(key).collect()))
+        Ok(News {
+            open,
+            cancelling: cancel.iter().map(key).collect(),
+            hastened: hastened.into_iter().map(key).collect(),
+        })
     }
 
     async fn forget(&self, key: &PollKey) -> Result<bool, Fault> {
@@ -810,6 +827,12 @@ impl Store for PostgresStore {
 
     fn cancel_elsewhere(&self, key: PollKey) -> BoxFuture<'_, Result<bool, StoreError>> {
         self.call("request a cancellation", async move |inner: Arc<Inner>| inner.request_cancel(&key).await)
+    }
+
+    fn hasten_elsewhere(&self, key: PollKey) -> BoxFuture<'_, Result<bool, StoreError>> {
+        self.call("have a poll ask at once", async move |inner: Arc<Inner>| {
+            Ok(inner.tell_owners(&[key], "hasten").await?.contains(&true))
+        })
     }
 
     fn purge(&self, keep: Retention) -> BoxFuture<'_, Result<usize, StoreError>> {

@@ -116,7 +116,12 @@ impl Inner {
     }
 
     async fn deliveries(&self, which: &DeliverySelection) -> Result<Vec<Delivery>, Fault> {
-        let DeliverySelection { under, state, before, limit } = which;
+        let DeliverySelection { under, state, failing, before, limit } = which;
+        // What `Delivery::is_failing` says. By the index of states, since most deliveries succeed.
+        let failing = match failing {
+            true => " AND state IN ('dead', 'pending') AND (state = 'dead' OR tries > 0)",
+            false => "",
+        };
         // As `covers` says; both are true of the empty scope.
         let inside =
             if under.is_empty() || under.ends_with('/') { under.clone() } else { format!("{under}/") };
@@ -128,7 +133,7 @@ impl Inner {
             .await?
             .query(
                 &format!(
-                    "{COLUMNS} WHERE place < $1 AND ($2::text IS NULL OR state = $2) \
+                    "{COLUMNS} WHERE place < $1 AND ($2::text IS NULL OR state = $2){failing} \
                      AND ($3 = '' OR scope = $3 OR starts_with(scope, $4)) ORDER BY place DESC LIMIT $5"
                 ),
                 &[

@@ -17,6 +17,9 @@ use crate::store::StoreError;
 const COLUMNS: &str = "o.poll, scope, key, created_at, ended_at, receiver, state, due, tries, attempts \
      FROM outbox o JOIN polls p ON p.id = o.poll";
 
+/// What [`Delivery::is_failing`] says. By the index of states, since most deliveries succeed.
+const FAILING: &str = " AND state IN ('dead', 'pending') AND (state = 'dead' OR tries > 0)";
+
 impl Batch<'_> {
     /// Adds the delivery of an outcome, if the spec of the poll names a receiver. Returns whether it does.
     pub(super) fn deliver(&mut self, poll: i64, spec: i64, ended_at: i64) -> rusqlite::Result<bool> {
@@ -114,12 +117,13 @@ impl Outbox for SqliteStore {
 
     fn deliveries(&self, which: DeliverySelection) -> BoxFuture<'_, Result<Vec<Delivery>, StoreError>> {
         Box::pin(self.inner.reader.run(move |file| {
-            let DeliverySelection { under, state, before, limit } = which;
+            let DeliverySelection { under, state, failing, before, limit } = which;
             // As `covers` says; both are true of the empty scope.
             let inside = if under.is_empty() || under.ends_with('/') { under.clone() } else { format!("{under}/") };
             let mut list = file.connection.prepare_cached(&format!(
-                "SELECT {COLUMNS} WHERE o.poll < ?1 AND (?2 IS NULL OR state = ?2) \
-                 AND (?3 = '' OR scope = ?3 OR substr(scope, 1, length(?4)) = ?4) ORDER BY o.poll DESC LIMIT ?5"
+                "SELECT {COLUMNS} WHERE o.poll < ?1 AND (?2 IS NULL OR state = ?2){} \
+                 AND (?3 = '' OR scope = ?3 OR substr(scope, 1, length(?4)) = ?4) ORDER BY o.poll DESC LIMIT ?5",
+                if failing { FAILING } else { "" }
             ))?;
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
             let (before, state) = (before.unwrap_or(i64::MAX), state.map(DeliveryState::as_str));

@@ -120,6 +120,8 @@ pub struct Changes {
     pub open: OpenPolls,
     /// Open polls to cancel.
     pub cancelling: Vec<PollKey>,
+    /// Open polls that are to ask as soon as they may.
+    pub hastened: Vec<PollKey>,
     /// Polls that another process runs from now on. The engine drops them before it handles the rest: it sends no further
     /// request and stores nothing for them.
     pub released: Vec<PollKey>,
@@ -127,7 +129,12 @@ pub struct Changes {
 
 impl Default for Changes {
     fn default() -> Self {
-        Self { open: OpenPolls::all(Vec::new()), cancelling: Vec::new(), released: Vec::new() }
+        Self {
+            open: OpenPolls::all(Vec::new()),
+            cancelling: Vec::new(),
+            hastened: Vec::new(),
+            released: Vec::new(),
+        }
     }
 }
 

@@ -65,6 +65,10 @@ impl<S: Store + ?Sized> Store for Arc<S> {
         (**self).cancel_elsewhere(key)
     }
 
+    fn hasten_elsewhere(&self, key: PollKey) -> BoxFuture<'_, Result<bool, StoreError>> {
+        (**self).hasten_elsewhere(key)
+    }
+
     fn purge(&self, keep: Retention) -> BoxFuture<'_, Result<usize, StoreError>> {
         (**self).purge(keep)
     }

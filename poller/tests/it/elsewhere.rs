@@ -21,6 +21,8 @@ struct Shared {
     released: Arc<Mutex<Vec<PollKey>>>,
     lease_lost: Arc<AtomicBool>,
     asked_to_cancel: Arc<Mutex<Vec<PollKey>>>,
+    /// Polls that others have told to ask at once.
+    hastened: Arc<Mutex<Vec<PollKey>>>,
 }
 
 impl Store for Shared {
@@ -59,6 +61,7 @@ impl Store for Shared {
     fn changes(&self) -> BoxFuture<'_, Result<Changes, StoreError>> {
         let mut changes = Changes::default();
         changes.released = std::mem::take(&mut *self.released.lock().unwrap());
+        changes.hastened = std::mem::take(&mut *self.hastened.lock().unwrap());
         Box::pin(std::future::ready(Ok(changes)))
     }
 
@@ -78,6 +81,30 @@ impl Store for Shared {
         self.asked_to_cancel.lock().unwrap().push(key);
         Box::pin(std::future::ready(Ok(true)))
     }
+
+    fn hasten_elsewhere(&self, key: PollKey) -> BoxFuture<'_, Result<bool, StoreError>> {
+        self.hastened.lock().unwrap().push(key);
+        Box::pin(std::future::ready(Ok(true)))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poll_is_hastened_by_and_for_other_processes() {
+    let store = Shared::default();
+    store.elsewhere.lock().unwrap().push(key("theirs"));
+    let world = World::new(|_, _| pending());
+    let poller = world.poller().store(store.clone()).build().await.unwrap();
+    for name in ["ours", "theirs"] {
+        let url = format!("https://api.example.com/{name}");
+        poller.submit(name, spec(json!({"url": url, "interval": 100, "timeout": 300}))).await.unwrap();
+    }
+    world.sleep_until(Duration::from_secs(10)).await;
+    assert!(poller.hasten(key("theirs")).await.unwrap() && !poller.hasten(key("unknown")).await.unwrap());
+    assert_eq!(std::mem::take(&mut *store.hastened.lock().unwrap()), [key("theirs")]);
+    store.hastened.lock().unwrap().extend([key("ours"), key("unknown")]);
+    world.sleep_until(Duration::from_secs(20)).await;
+    let sent: Vec<_> = world.sent().iter().map(|sent| (sent.path.clone(), sent.at.as_secs())).collect();
+    assert_eq!(sent, [("/ours".to_owned(), 0), ("/ours".to_owned(), 11)], "with the look at 11 s");
 }
 
 fn key(name: &str) -> PollKey {

@@ -92,6 +92,13 @@ async fn an_outcome_and_its_delivery_are_one_change() {
             ["a"],
             "{name}"
         );
+        let failing = DeliverySelection::new("", 10).failing();
+        assert_eq!(list(failing.clone()).await, ["a"], "{name}: one that was not tried does not fail");
+        let mut second = found.remove(0);
+        second.tries = 1;
+        assert!(outbox.note(second).await.unwrap(), "{name}");
+        assert_eq!(list(failing.clone()).await, ["b", "a"], "{name}");
+        assert_eq!(list(failing.with_state(DeliveryState::Pending)).await, ["b"], "{name}");
         let page = outbox.deliveries(DeliverySelection::new("", 1)).await.unwrap();
         assert_eq!(list(DeliverySelection::new("", 10).after(page[0].place)).await, ["a"], "{name}");
 

@@ -18,9 +18,7 @@ mod rules;
 
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, Request, State};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::extract::{FromRequestParts, Request};
 use http::request::Parts;
 use http::{HeaderMap, Method, header};
 
@@ -78,20 +76,15 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     }
 }
 
-/// Checks a request before its handler runs.
-pub(crate) async fn check(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+/// Checks a request before its handler runs, and tells the handler who sent it.
+pub(crate) fn admit(app: &App, request: &mut Request) -> Result<(), Problem> {
     let caller = match &app.options.access {
-        Access::Local => local::check(&request).map(|()| Caller(None)),
-        Access::Open => Ok(Caller(None)),
-        Access::Keys(keys) => caller(keys, &request),
+        Access::Local => local::check(request).map(|()| Caller(None))?,
+        Access::Open => Caller(None),
+        Access::Keys(keys) => caller(keys, request)?,
     };
-    match caller {
-        Ok(caller) => {
-            request.extensions_mut().insert(caller);
-            next.run(request).await
-        }
-        Err(problem) => problem.into_response(),
-    }
+    request.extensions_mut().insert(caller);
+    Ok(())
 }
 
 fn caller(keys: &Keys, request: &Request) -> Result<Caller, Problem> {

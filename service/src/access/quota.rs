@@ -3,6 +3,9 @@
 //! A poll is counted before it is submitted and no longer counted when its outcome is stored, so a key never has more open
 //! polls than its quota, however many requests run at once. Counting is by the scope of polls: a poll that the command line
 //! submitted into the scope of a key counts as one of the key's.
+//!
+//! The engine tells of the ends of the polls that it runs. Those that another process of a fleet runs are looked up in the store
+//! when a quota seems to be used up.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,7 +33,12 @@ struct State {
     counts: HashMap<usize, usize>,
     /// When the creations that were made are paid for, by the number of the entry.
     paid: HashMap<usize, Timestamp>,
+    /// When the polls of other processes were last looked up, by the number of the entry.
+    checked: HashMap<usize, Timestamp>,
 }
+
+/// The least time between two looks for ended polls of other processes.
+const CHECK: Duration = Duration::from_secs(1);
 
 /// Whether a poll was counted by this call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +90,15 @@ impl Quotas {
     /// [ended](Self::ended).
     pub(crate) fn reserve(&self, entry: &Entry, key: &PollKey, now: Timestamp) -> Result<Counted, Problem> {
         let mut state = self.state();
+        let known = state.open.contains(key);
+        let open = state.counts.get(&entry.number).copied().unwrap_or(0);
+        if let Some(most) = entry.open_polls.filter(|most| !known && open >= *most) {
+            let detail = format!(
+                "{open} polls are open in the scope of the key {:?}, which may have {most}",
+                entry.name
+            );
+            return Err(exceeded("open-polls", detail, 10));
+        }
         if let Some(rate) = entry.creates_per_second {
             let each = Duration::from_secs(1) / rate;
             // A second's worth at once.
@@ -93,24 +110,32 @@ impl Quotas {
             }
             state.paid.insert(entry.number, paid + each);
         }
-        if state.open.contains(key) {
+        if known {
             return Ok(Counted::Before);
-        }
-        if let Some(most) = entry.open_polls {
-            let open = state.counts.get(&entry.number).copied().unwrap_or(0);
-            if open >= most {
-                let detail = format!(
-                    "{open} polls are open in the scope of the key {:?}, which may have {most}",
-                    entry.name
-                );
-                return Err(exceeded("open-polls", detail, 10));
-            }
         }
         if self.of(key).next().is_some() {
             state.open.insert(key.clone());
             self.of(key).for_each(|entry| *state.counts.entry(entry.number).or_default() += 1);
         }
         Ok(Counted::Now)
+    }
+
+    /// The polls that fill the quota of an entry, of which `elsewhere` says that another process runs them: they may have
+    /// ended. None if the quota has room, or if they were looked up just now.
+    pub(crate) fn unsure(
+        &self,
+        entry: &Entry,
+        now: Timestamp,
+        elsewhere: impl Fn(&PollKey) -> bool,
+    ) -> Vec<PollKey> {
+        let mut state = self.state();
+        let open = state.counts.get(&entry.number).copied().unwrap_or(0);
+        let last = state.checked.get(&entry.number).copied().unwrap_or_default();
+        if entry.open_polls.is_none_or(|most| open < most) || now.since(last) < CHECK {
+            return Vec::new();
+        }
+        state.checked.insert(entry.number, now);
+        state.open.iter().filter(|key| entry.sees(key.scope()) && elsewhere(key)).cloned().collect()
     }
 }
 
@@ -150,6 +175,25 @@ mod tests {
         quotas.ended(&key("before"));
         assert_eq!(quotas.reserve(entry, &key("b"), at(0)).unwrap(), Counted::Now);
         assert!(quotas.reserve(entry, &key("c"), at(0)).is_err());
+    }
+
+    #[test]
+    fn polls_of_other_processes_are_looked_up_when_they_fill_the_quota_once_a_second() {
+        let keys = keys("open-polls = 2\ncreates-per-second = 1");
+        let (quotas, entry) = (Quotas::new(&keys), keys.find(b"foo").unwrap());
+        let key = |name: &str| PollKey::new("s", name);
+        let unsure = |milli| quotas.unsure(entry, at(milli), |key| key.key() == "theirs");
+        assert_eq!(quotas.reserve(entry, &key("theirs"), at(0)).unwrap(), Counted::Now);
+        assert!(unsure(0).is_empty(), "there is room");
+        assert_eq!(quotas.reserve(entry, &key("ours"), at(1000)).unwrap(), Counted::Now);
+        assert!(quotas.reserve(entry, &key("c"), at(2000)).is_err());
+        assert_eq!(
+            (unsure(2000), unsure(2999), unsure(3000)),
+            (vec![key("theirs")], vec![], vec![key("theirs")])
+        );
+        quotas.ended(&key("theirs"));
+        // What was refused for another reason does not count for the rate.
+        assert_eq!(quotas.reserve(entry, &key("c"), at(2000)).unwrap(), Counted::Now);
     }
 
     #[test]

@@ -174,8 +174,8 @@ pub(super) const CALLS: &[Call] = &[
             (
                 "state",
                 "query",
-                "Only deliveries in this state.",
-                r#"{"enum": ["pending", "delivered", "dead"]}"#,
+                "Only deliveries in this state; failing ones are dead, or pending after an attempt that has failed.",
+                r#"{"enum": ["pending", "delivered", "dead", "failing"]}"#,
             ),
             (
                 "limit",

@@ -158,46 +158,39 @@ pub(crate) struct JobResponse {
     body_bytes: Option<u64>,
 }
 
-/// How a poll ended, with the response that decided it and its last attempts.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub(crate) struct Outcome {
-    outcome: OutcomeName,
-    /// Why it failed (`failure-filter`, `gave-up`, `unreadable`) or timed out (`deadline`, `hint-past-deadline`, `while-away`).
-    #[schema(nullable = false)]
-    reason: Option<String>,
-    #[schema(nullable = false)]
-    explanation: Option<String>,
-    attempts: u32,
-    restarts: u32,
-    started_at: Time,
-    ended_at: Time,
-    /// Attempts by status and kind of error.
-    counts: BTreeMap<String, u32>,
-    #[schema(nullable = false)]
-    response: Option<JobResponse>,
-    history: Vec<Attempt>,
+/// The forms of an outcome, which differ in their first members. The names of a poll cannot be flattened into a form without
+/// further members.
+macro_rules! outcomes {
+    ($($(#[$doc:meta])+ $form:ident { $($first:ident: $type:ident,)* })+) => {$(
+        $(#[$doc])+
+        #[derive(Deserialize, ToSchema)]
+        #[serde(deny_unknown_fields, rename_all = "camelCase")]
+        pub(crate) struct $form {
+            $($first: $type,)*
+            outcome: OutcomeName,
+            /// Why it failed (`failure-filter`, `gave-up`, `unreadable`) or timed out (`deadline`, `hint-past-deadline`, `while-away`).
+            #[schema(nullable = false)]
+            reason: Option<String>,
+            #[schema(nullable = false)]
+            explanation: Option<String>,
+            attempts: u32,
+            restarts: u32,
+            started_at: Time,
+            ended_at: Time,
+            /// Attempts by status and kind of error.
+            counts: BTreeMap<String, u32>,
+            #[schema(nullable = false)]
+            response: Option<JobResponse>,
+            history: Vec<Attempt>,
+        }
+    )+};
 }
 
-/// An outcome with the name of its poll.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub(crate) struct NamedOutcome {
-    key: String,
-    scope: String,
-    outcome: OutcomeName,
-    #[schema(nullable = false)]
-    reason: Option<String>,
-    #[schema(nullable = false)]
-    explanation: Option<String>,
-    attempts: u32,
-    restarts: u32,
-    started_at: Time,
-    ended_at: Time,
-    counts: BTreeMap<String, u32>,
-    #[schema(nullable = false)]
-    response: Option<JobResponse>,
-    history: Vec<Attempt>,
+outcomes! {
+    /// How a poll ended, with the response that decided it and its last attempts.
+    Outcome {}
+    /// An outcome with the name of its poll.
+    NamedOutcome { key: String, scope: String, }
 }
 
 #[derive(Deserialize, ToSchema)]

@@ -11,7 +11,7 @@ use http::{HeaderMap, StatusCode};
 use poller::{Accepted, Clock as _, PollKey, PollSpec, SpecOptions};
 use serde::Deserialize;
 
-use crate::access::{Access, Caller, Counted};
+use crate::access::{Access, Caller, Counted, Entry};
 use crate::app::App;
 use crate::name::Name;
 use crate::parameters::Parameters;
@@ -67,11 +67,15 @@ fn check_key(key: &PollKey, spec: &PollSpec) -> Result<(), Problem> {
 async fn submit(app: &App, caller: &Caller, key: &PollKey, spec: PollSpec) -> Result<Response, Problem> {
     // A durable store without a seal key keeps no inline secrets; its message names both ways out.
     if let Err(error) = app.store.admits(&spec) {
-        let error = Diagnostic::error(error.to_string()).with_pointer("/requestInit");
+        let pointer = spec.inline_secrets().into_iter().next().unwrap_or_default();
+        let error = Diagnostic::error(error.to_string()).with_pointer(pointer);
         return Err(Problem::invalid(Kind::InvalidSpec, &[error], None));
     }
     let counted = match caller.entry() {
-        Some(entry) => app.quotas.reserve(entry, key, app.clock.now())?,
+        Some(entry) => {
+            forget_ended(app, entry).await?;
+            app.quotas.reserve(entry, key, app.clock.now())?
+        }
         None => Counted::Before,
     };
     let poll = app.poller.scope(key.scope()).submit(key.key(), spec).await;
@@ -87,6 +91,18 @@ async fn submit(app: &App, caller: &Caller, key: &PollKey, spec: PollSpec) -> Re
     };
     let view = Submitted { submitted, deadline: poll.deadline() };
     Ok((status, Json(Named::new(key, view))).into_response())
+}
+
+/// Has the quota of a key no longer count the polls that have ended in other processes, if it is full.
+async fn forget_ended(app: &App, entry: &Entry) -> Result<(), Problem> {
+    let unsure = app.quotas.unsure(entry, app.clock.now(), |key| !app.store.runs(key));
+    if !unsure.is_empty() {
+        let found = app.store.find(unsure.clone()).await?;
+        let ended =
+            unsure.iter().zip(found).filter(|(_, found)| found.as_ref().is_none_or(|poll| poll.ended));
+        ended.for_each(|(key, _)| app.quotas.ended(key));
+    }
+    Ok(())
 }
 
 /// Runs the spec of a finished poll anew. The old outcome is removed.

@@ -43,14 +43,14 @@ async fn ending(app: &App, key: &PollKey, waiting: &mut Waiting) -> Result<Arc<O
 /// The outcome of a poll, which is waited for if `wait` says so; or that it is pending.
 async fn outcome(app: &Arc<App>, key: &PollKey, wait: Option<Duration>) -> Result<Response, Problem> {
     // Before the look into the store, so that no outcome is missed in between.
-    let mut waiting = app.hub.wait(key);
+    let waiting = wait.map(|wait| (wait, app.hub.wait(key)));
     let Some(poll) = app.store.get(key.clone()).await? else {
         return Err(Problem::not_found(format_args!("poll {key}")));
     };
     if let Some(outcome) = &poll.outcome {
         return Ok(ended(key, outcome));
     }
-    if let Some(wait) = wait
+    if let Some((wait, mut waiting)) = waiting
         && let Ok(outcome) = timeout(wait, ending(app, key, &mut waiting)).await
     {
         return Ok(ended(key, &*outcome?));

@@ -15,7 +15,7 @@ use crate::access::Caller;
 use crate::app::App;
 use crate::name::Name;
 use crate::parameters::Parameters;
-use crate::problem::{Kind, Problem};
+use crate::problem::Problem;
 
 /// A delivery in an answer.
 #[derive(Debug, Serialize)]
@@ -83,6 +83,9 @@ pub(crate) async fn again(State(app): State<Arc<App>>, Name(key): Name) -> Resul
     Ok((StatusCode::ACCEPTED, Json(DeliveryView::from(delivery))).into_response())
 }
 
+/// Deliveries that are dead, or pending after an attempt that has failed.
+const FAILING: &str = "failing";
+
 /// Which deliveries to list.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -106,15 +109,16 @@ pub(crate) async fn list(
 ) -> Result<Json<Deliveries>, Problem> {
     let limit = limit(which.limit.as_deref())?;
     let mut selection = DeliverySelection::new(caller.scope(), limit);
-    if let Some(state) = &which.state {
-        let Some(state) = DeliveryState::named(state) else {
-            let known = DeliveryState::ALL.map(DeliveryState::as_str).join(", ");
-            return Err(Problem::new(
-                Kind::BadRequest,
-                format!("state is {state:?}, expected one of {known}"),
-            ));
+    if let Some(text) = &which.state {
+        selection = match DeliveryState::named(text) {
+            Some(state) => selection.with_state(state),
+            None if text == FAILING => selection.failing(),
+            None => {
+                let known = DeliveryState::ALL.map(DeliveryState::as_str).join(", ");
+                let message = format!("state is {text:?}, expected one of {known}, {FAILING}");
+                return Err(Problem::bad_request(message));
+            }
         };
-        selection = selection.with_state(state);
     }
     if let Some(cursor) = &which.cursor {
         let place = cursor.parse().map_err(|_| Problem::bad_request("the cursor is not of this list"))?;

@@ -19,12 +19,15 @@ let jobs;
 let browser;
 
 before(async () => {
-  service = await startService();
   jobs = await startJobs((path, number) => {
+    if (path.startsWith("/receiver")) return [ready.has(path) ? 204 : path === "/receiver-gone" ? 410 : 500, ""];
+    if (path.startsWith("/done")) return [200, '{"status":"SUCCESS"}'];
     if (path.startsWith("/when-ready")) return [200, JSON.stringify({ status: ready.has(path) ? "SUCCESS" : "RUNNING", progress: number })];
     if (path.startsWith("/hostile")) return [ready.has(path) ? 200 : 202, HOSTILE + "A".repeat(1 << 20), { "content-type": "text/html", "x-hostile": "<b>header</b>" }];
     return [200, '{"status":"RUNNING"}'];
   });
+  process.env.HOOK = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+  service = await startService({ args: ["--unbounded", "--allow-secret", `env:HOOK@${jobs.url}`] });
   browser = await chromium.launch({
     executablePath: CHROMIUM,
     args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
@@ -179,6 +182,45 @@ test("the list is live, and its filters live in the URL", async (context) => {
   await shows(page, ".row .word", "matched");
 });
 
+test("webhooks that fail are counted on the list, listed with why, and sent again", async (context) => {
+  const onOutcome = (path) => ({ onOutcome: { url: jobs.url + path, secret: { $secret: "env:HOOK" } } });
+  const page = await open(context, "/");
+  await shows(page, "#live", "live");
+  assert.equal(await page.locator("#failing").isVisible(), false);
+  await put(HOSTILE, quick(`${jobs.url}/done`, onOutcome("/receiver-gone")), "run/1");
+  await put("unlucky", quick(`${jobs.url}/done`, onOutcome("/receiver-500")));
+  await put("fine", quick(`${jobs.url}/done`, onOutcome("/receiver-ok")));
+  ready.add("/receiver-ok");
+  await jobs.asked("/receiver-gone", 1);
+  await jobs.asked("/receiver-500", 1);
+  // Without a reload, within the period of the list.
+  await page.locator("#failing", { hasText: "2 failing" }).waitFor({ timeout: 15_000 });
+  await page.getByRole("link", { name: "Webhooks" }).click();
+  const row = (key) => page.locator(".delivery", { hasText: key });
+  await row("unlucky").locator(".word", { hasText: "failing" }).waitFor();
+  await row("unlucky").locator(".note", { hasText: "the receiver answered 500" }).waitFor();
+  await row("<script>").locator(".word", { hasText: "gave up" }).waitFor();
+  assert.equal(await page.locator(".delivery").count(), 2);
+  assert.equal(await page.locator(".delivery img").count(), 0);
+
+  ready.add("/receiver-gone");
+  await row("<script>").getByRole("button", { name: "Send again" }).click();
+  await row("<script>").waitFor({ state: "detached" });
+  await page.locator("#failing", { hasText: "1 failing" }).waitFor();
+  ready.add("/receiver-500");
+  await row("unlucky").getByRole("link").click();
+  await shows(page, ".facts dd", "the receiver answered 500");
+  await page.getByRole("button", { name: "Send again" }).click();
+  await shows(page, ".facts dd", "delivered");
+  await page.keyboard.press("w");
+  await shows(page, ".deliveries", "No webhook fails");
+  await page.locator("#failing").waitFor({ state: "hidden" });
+  await page.getByRole("button", { name: "Delivered" }).click();
+  await row("fine").waitFor();
+  assert.equal(new URL(page.url()).search, "?view=webhooks&state=delivered");
+  assert.equal(await page.locator(".delivery").count(), 3);
+});
+
 test("the keyboard is enough", async (context) => {
   for (let number = 0; number < 5; number += 1) await put(`keys-${number}`, quick(`${jobs.url}/never`));
   const page = await open(context, "/?prefix=keys-");
@@ -236,7 +278,7 @@ test("a long list keeps few rows in the document", async (context) => {
 test("nothing overflows at 400 pixels, and the rules of accessibility hold, light and dark", async (context) => {
   const axe = readFileSync(new URL(import.meta.resolve("axe-core/axe.min.js")), "utf8");
   for (const colorScheme of ["light", "dark"]) {
-    for (const [path, there] of [["/", ".row"], ["/?poll=export-42", ".tree, pre.body"], ["/?view=new", ".preview .good, .preview .bad"], ["/?view=playground", ".tree"]]) {
+    for (const [path, there] of [["/", ".row"], ["/?poll=export-42", ".tree, pre.body"], ["/?view=new", ".preview .good, .preview .bad"], ["/?view=playground", ".tree"], ["/?view=webhooks&state=all", ".delivery"]]) {
       const page = await open(context, path, { viewport: { width: 400, height: 800 }, colorScheme });
       await page.locator(there).first().waitFor();
       const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);

@@ -59,15 +59,7 @@ impl Fixture {
     }
 
     pub(crate) async fn send(&self, request: http::request::Builder, body: impl Into<String>) -> Answer {
-        let request = request.header("host", "localhost").body(Body::from(body.into())).unwrap();
-        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let response = self.router.clone().oneshot(request).await.unwrap();
-        let (head, body) = response.into_parts();
-        let bytes = body.collect().await.unwrap().to_bytes();
-        let text = String::from_utf8(bytes.to_vec()).unwrap();
-        let answer = Answer { status: head.status, headers: head.headers, text };
-        crate::openapi::hold(&method, &path, &answer);
-        answer
+        send(&self.router, request, body).await
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -81,6 +73,29 @@ impl Fixture {
     pub(crate) async fn post(&self, path: &str, body: &str) -> Answer {
         self.call(Method::POST, path, body).await
     }
+}
+
+/// Sends a request to a router, and holds the answer against the description of the API.
+pub(crate) async fn send(
+    router: &Router,
+    request: http::request::Builder,
+    body: impl Into<String>,
+) -> Answer {
+    let request = request.header("host", "localhost").body(Body::from(body.into())).unwrap();
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let response = router.clone().oneshot(request).await.unwrap();
+    let (head, body) = response.into_parts();
+    let bytes = body.collect().await.unwrap().to_bytes();
+    let text = String::from_utf8(bytes.to_vec()).unwrap();
+    let answer = Answer { status: head.status, headers: head.headers, text };
+    crate::openapi::hold(&method, &path, &answer);
+    answer
+}
+
+/// The digest of a key, as a file of keys has it.
+pub(crate) fn digest(key: &str) -> String {
+    let digest = ring::digest::digest(&ring::digest::SHA256, key.as_bytes());
+    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Answer {

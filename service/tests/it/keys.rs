@@ -5,14 +5,10 @@ use serde_json::json;
 use service::{Access, Keys, Options};
 use test_support::{Reply, Script};
 
-use crate::client::{Answer, Fixture};
+use crate::client::{Answer, Fixture, digest};
 
 /// The keys `a`, `b`, `reader` and `admin`; the scopes of the first two are beside each other.
 fn keys() -> Keys {
-    let digest = |key: &str| {
-        let digest = ring::digest::digest(&ring::digest::SHA256, key.as_bytes());
-        digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>()
-    };
     let entry =
         |key: &str, rest: &str| format!("[[key]]\nname = '{key}'\nsha256 = '{}'\n{rest}\n", digest(key));
     Keys::parse(

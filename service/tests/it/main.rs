@@ -4,6 +4,8 @@
 
 mod calls;
 mod client;
+mod fleet;
+mod foreign;
 mod hostile;
 mod keys;
 mod openapi;

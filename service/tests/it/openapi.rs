@@ -10,7 +10,7 @@ use test_support::{Reply, Script};
 
 use crate::client::{Answer, Fixture};
 
-fn document() -> &'static Value {
+pub(crate) fn document() -> &'static Value {
     static DOCUMENT: OnceLock<Value> = OnceLock::new();
     DOCUMENT.get_or_init(service::openapi)
 }

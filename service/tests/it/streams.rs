@@ -1,5 +1,6 @@
 //! Event streams: what they carry, where they resume, how they end.
 
+use axum::Router;
 use axum::body::Body;
 use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
@@ -10,32 +11,36 @@ use tower::ServiceExt as _;
 use crate::client::Fixture;
 
 /// An open stream.
-struct Stream {
+pub(crate) struct Stream {
     body: Body,
     text: String,
 }
 
 /// An event that arrived.
 #[derive(Debug)]
-struct Arrived {
-    name: String,
+pub(crate) struct Arrived {
+    pub(crate) name: String,
     id: Option<String>,
-    data: Value,
+    pub(crate) data: Value,
 }
 
 impl Stream {
     async fn open(it: &Fixture, path: &str, last: Option<&str>) -> Self {
+        Self::of(&it.router, path, last).await
+    }
+
+    pub(crate) async fn of(router: &Router, path: &str, last: Option<&str>) -> Self {
         let mut request = Request::get(path).header("host", "localhost");
         if let Some(last) = last {
             request = request.header("last-event-id", last);
         }
-        let response = it.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let response = router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         Self { body: response.into_body(), text: String::new() }
     }
 
-    async fn next(&mut self) -> Option<Arrived> {
+    pub(crate) async fn next(&mut self) -> Option<Arrived> {
         loop {
             if let Some(end) = self.text.find("\n\n") {
                 let event: String = self.text.drain(..end + 2).collect();
@@ -54,7 +59,7 @@ impl Stream {
         }
     }
 
-    async fn rest(mut self) -> Vec<Arrived> {
+    pub(crate) async fn rest(mut self) -> Vec<Arrived> {
         let mut all = Vec::new();
         while let Some(event) = self.next().await {
             all.push(event);
@@ -63,7 +68,7 @@ impl Stream {
     }
 }
 
-fn names(events: &[Arrived]) -> Vec<&str> {
+pub(crate) fn names(events: &[Arrived]) -> Vec<&str> {
     events.iter().map(|event| event.name.as_str()).collect()
 }
 

@@ -87,6 +87,11 @@ impl Driver {
                             self.core.cancel(id, now);
                         }
                     }
+                    for id in
+                        changes.hastened.iter().filter_map(|key| self.core.find(key)).collect::<Vec<_>>()
+                    {
+                        self.core.hasten(id, now);
+                    }
                 }
                 self.core.end_read();
                 if more {
