@@ -22,6 +22,9 @@ use shapes::{SHAPES, Shape};
 /// The greatest quotient for work that is linear; growing tables is in it.
 const LINEAR: f64 = 5.0;
 
+/// The greatest quotient for changes of a set, of which some begin to be found by two conditions together between both sizes.
+const CHANGES: f64 = 7.5;
+
 /// The greatest quotient for an event that as many rules match at both sizes.
 const CONSTANT: f64 = 1.6;
 
@@ -148,7 +151,11 @@ pub(crate) fn judge(shape: &str, counts: &[u64], printed: &str, all: bool) -> Re
         let (small, large) = counts.split_at(STEPS.len());
         let as_many = shape.same_event && found.iter().all(|count| *count == found[0]);
         for (&(step, matching), (&small, &large)) in STEPS.iter().zip(small.iter().zip(large)) {
-            let limit = if matching && as_many { CONSTANT } else { LINEAR };
+            let limit = match step {
+                _ if matching && as_many => CONSTANT,
+                "insert" | "remove and insert" => CHANGES,
+                _ => LINEAR,
+            };
             let quotient = large as f64 / small.max(1) as f64;
             if quotient > limit || all {
                 let verdict = if quotient > limit { format!("  MORE than {limit}") } else { String::new() };

@@ -303,12 +303,15 @@ mod tests {
                     .parse(text)
                     .unwrap_or_else(|e| panic!("{text}: {e}"))
             };
-            let filter = compile(&format!(r#"{{"a":{}}}"#, field(operator, 2)));
-            let holds =
-                |value: &str| filter.matches(&serde_json::from_str(&format!(r#"{{"a":{value}}}"#)).unwrap());
             // What excludes a value holds for another one, and a reference needs another field.
-            let any = holds(&(operator.value)(2)) || holds("0") || filter.to_string().contains("$ref");
-            assert!(any, "{}: {filter}", operator.name);
+            let any = (0..5).any(|i| {
+                let filter = compile(&format!(r#"{{"a":{}}}"#, field(operator, i)));
+                let holds = |value: &str| {
+                    filter.matches(&serde_json::from_str(&format!(r#"{{"a":{value}}}"#)).unwrap())
+                };
+                holds(&(operator.value)(i)) || holds("0") || filter.to_string().contains("$ref")
+            });
+            assert!(any, "{}", operator.name);
         }
     }
 }

@@ -254,7 +254,7 @@ pub(super) const SHAPES: &[Shape] = &[
     },
     Shape {
         name: "n missing fields",
-        fits: is_typical,
+        fits: |operator| is_typical(operator) && !operator.name.contains("$some"),
         rules: |operator, n| {
             vec![format!("{{{}}}", joined(n, |i| format!(r#""f{i}":{}"#, field(operator, i))))]
         },
@@ -311,7 +311,7 @@ pub(super) const SHAPES: &[Shape] = &[
     },
     Shape {
         name: "$nor of n",
-        fits: is_typical_and_native,
+        fits: |operator| is_typical_and_native(operator) && is_of_its_own_kind(operator),
         rules: |operator, n| {
             vec![format!(r#"{{"$nor":[{}]}}"#, joined(n, |i| format!(r#"{{"a":{}}}"#, field(operator, i))))]
         },
