@@ -56,28 +56,22 @@ fn changed(dialect: Dialect, filter: &Value, place: usize, how: usize) -> Option
         match value {
             Value::Array(items) => {
                 for at in 0..items.len() {
-                    match part(&mut items[at], place, how) {
-                        (true, remove) => {
-                            if remove {
-                                items.remove(at);
-                            }
-                            return true;
+                    if let (true, remove) = part(&mut items[at], place, how) {
+                        if remove {
+                            items.remove(at);
                         }
-                        (false, _) => {}
+                        return true;
                     }
                 }
             }
             Value::Object(members) => {
                 let keys: Vec<String> = members.keys().cloned().collect();
                 for key in keys {
-                    match part(members.get_mut(&key).unwrap(), place, how) {
-                        (true, remove) => {
-                            if remove {
-                                members.remove(&key);
-                            }
-                            return true;
+                    if let (true, remove) = part(members.get_mut(&key).unwrap(), place, how) {
+                        if remove {
+                            members.remove(&key);
                         }
-                        (false, _) => {}
+                        return true;
                     }
                 }
             }
