@@ -133,8 +133,8 @@ proptest! {
 
     #[test]
     fn implications_by_construction_are_found(
-        one in generate::native::filter().prop_filter("conditions on the event", |f| is_of_fields(f)),
-        other in generate::native::filter().prop_filter("conditions on the event", |f| is_of_fields(f)),
+        one in generate::native::filter().prop_filter("conditions on the event", is_of_fields),
+        other in generate::native::filter().prop_filter("conditions on the event", is_of_fields),
     ) {
         let of = |filter: Value| compile(Dialect::Native, &filter);
         let both = of(json!({"$and": [one, other]}));
