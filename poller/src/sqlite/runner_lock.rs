@@ -35,8 +35,17 @@ const REPLACED: usize = 100;
 /// The lock, held until it is dropped.
 #[derive(Debug)]
 pub(super) struct LockFile {
-    _file: File,
+    file: File,
     id: FileId,
+}
+
+impl Drop for LockFile {
+    /// Unlocks, which closing alone does not: a process that is being started has a copy of the descriptor until its program
+    /// is loaded.
+    fn drop(&mut self) {
+        // Without the copies, closing the file unlocks it as well.
+        let _ = os_lock::release(&self.file);
+    }
 }
 
 /// The result of trying to lock.
@@ -82,7 +91,7 @@ impl LockFile {
             file.set_len(0).map_err(failed)?;
             file.rewind().map_err(failed)?;
             writeln!(file, "{}{}", std::process::id(), word(until)).map_err(failed)?;
-            return Ok(LockResult::Acquired(Arc::new(Self { _file: file, id })));
+            return Ok(LockResult::Acquired(Arc::new(Self { file, id })));
         }
         Err(StoreError::new(format!("{} is removed again and again; see what does so", lock.display())))
     }
@@ -344,6 +353,10 @@ mod os_lock {
         }
     }
 
+    pub(super) fn release(file: &File) -> io::Result<()> {
+        Ok(fcntl(file, FcntlArg::F_OFD_SETLK(&whole(libc::F_UNLCK))).map(drop)?)
+    }
+
     /// Whether another open file holds the lock for writing. Takes none.
     pub(super) fn is_held(file: &File) -> io::Result<bool> {
         // A lock for reading is in conflict with one for writing only.
@@ -375,6 +388,10 @@ mod os_lock {
         }
     }
 
+    pub(super) fn release(file: &File) -> io::Result<()> {
+        file.unlock()
+    }
+
     /// Whether it is held. Takes it for a moment.
     pub(super) fn is_held(file: &File) -> io::Result<bool> {
         match file.try_lock_shared() {
@@ -382,5 +399,25 @@ mod os_lock {
             Err(TryLockError::WouldBlock) => Ok(true),
             Err(TryLockError::Error(error)) => Err(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A process that is being started has copies of all descriptors, which it closes later.
+    #[test]
+    fn a_copy_of_its_descriptor_does_not_keep_the_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, lock) = (folder.path().join("p.db"), folder.path().join("p.db-runner"));
+        let LockResult::Acquired(held) = LockFile::take(&store, &lock, RunsUntil::Unknown).unwrap() else {
+            panic!("nobody else locks it");
+        };
+        let copy = held.file.try_clone().unwrap();
+        assert_eq!(LockFile::find(&store, &lock).unwrap(), Some(Runner::this_process(RunsUntil::Unknown)));
+        drop(held);
+        assert_eq!(LockFile::find(&store, &lock).unwrap(), None);
+        drop(copy);
     }
 }
