@@ -22,9 +22,9 @@ pub struct StoredPoll {
     pub created_at: Timestamp,
     /// How long after that its first request is due, and its grid begins; see [`spread`](Self::spread).
     pub first_after: Duration,
-    /// The number of [runs](Store::begin_run) that continued it after its first.
+    /// The number of [runs](super::Store::begin_run) that continued it after its first.
     pub restarts: u32,
-    /// The URL that it asks instead of that of its spec, because a response named it; see [`Store::follow`].
+    /// The URL that it asks instead of that of its spec, because a response named it; see [`Store::follow`](super::Store::follow).
     pub followed: Option<Arc<str>>,
     /// How it ended; `None` while it is open.
     pub outcome: Option<Arc<Outcome>>,
@@ -88,7 +88,7 @@ pub enum Creation {
     Exists(Box<StoredPoll>),
 }
 
-/// One page of the open polls of a store, from [`Store::load_open`].
+/// One page of the open polls of a store, from [`Store::load_open`](super::Store::load_open).
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct OpenPolls {
@@ -164,7 +164,7 @@ impl Retention {
     }
 }
 
-/// A row of a list of polls, from [`StoreAdmin::summaries`].
+/// A row of a list of polls, from [`StoreAdmin::summaries`](super::StoreAdmin::summaries).
 ///
 /// ```
 /// use poller::store::{Store as _, StoreAdmin as _, StoredPoll};
@@ -251,7 +251,7 @@ impl Ending {
     }
 }
 
-/// A poll without its outcome, from [`StoreAdmin::find`].
+/// A poll without its outcome, from [`StoreAdmin::find`](super::StoreAdmin::find).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct FoundPoll {
@@ -263,7 +263,7 @@ pub struct FoundPoll {
     pub ended: bool,
 }
 
-/// Everything that a store knows about one poll at one moment, from [`StoreAdmin::show`].
+/// Everything that a store knows about one poll at one moment, from [`StoreAdmin::show`](super::StoreAdmin::show).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PollRecord {
