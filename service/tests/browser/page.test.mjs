@@ -207,9 +207,11 @@ test("webhooks that fail are counted on the list, listed with why, and sent agai
   await row("<script>").getByRole("button", { name: "Send again" }).click();
   await row("<script>").waitFor({ state: "detached" });
   await page.locator("#failing", { hasText: "1 failing" }).waitFor();
-  ready.add("/receiver-500");
+  // The second try is made by itself, after five seconds, and the third after five minutes: until then nothing changes.
+  await jobs.asked("/receiver-500", 2);
   await row("unlucky").getByRole("link").click();
   await shows(page, ".facts dd", "the receiver answered 500");
+  ready.add("/receiver-500");
   await page.getByRole("button", { name: "Send again" }).click();
   await shows(page, ".facts dd", "delivered");
   await page.keyboard.press("w");
