@@ -263,7 +263,8 @@ pub(super) const SHAPES: &[Shape] = &[
             format!("{{{fields},{LONG_MEMBER}}}")
         },
         same_event: false,
-        size: FEW,
+        // Names that are alike are looked for among the first fields only, which these numbers are beyond.
+        size: MANY,
     },
     Shape {
         name: "n alternatives",
@@ -365,10 +366,13 @@ pub(super) const SHAPES: &[Shape] = &[
         size: FEW,
     },
     Shape {
-        name: "n/8 objects deep",
+        name: "n/2 objects deep",
         fits: is_typical,
-        rules: |operator, n| vec![deep(n / 8, &format!(r#"{{"a":{}}}"#, field(operator, 7)))],
-        event: |operator, n| deep(n / 8, &format!(r#"{{"a":{}}}"#, (operator.value)(7))),
+        rules: |operator, n| vec![deep(n / 2, &format!(r#"{{"a":{}}}"#, field(operator, 7)))],
+        event: |operator, n| {
+            let inner = deep(n / 2, &format!(r#"{{"a":{}}}"#, (operator.value)(7)));
+            format!(r#"{{{LONG_MEMBER},{}"#, &inner[1..])
+        },
         same_event: false,
         size: FEW,
     },
