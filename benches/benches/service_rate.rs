@@ -30,6 +30,7 @@ use service::Options;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 /// The connections, each with one request at a time.
 const CONNECTIONS: usize = 64;
@@ -96,6 +97,9 @@ async fn measure<S: StoreAdmin + Clone>(name: &str, store: S, rounds: usize) {
     }
     report(name, "outcome", &read);
     report(name, "create", &created);
+    for clients in [bare_reads, our_reads, bare_creates, our_creates] {
+        clients.end().await;
+    }
     poller.shutdown().await;
 }
 
@@ -195,10 +199,11 @@ impl Server {
     /// Clients that ask while their gate is open; `next` makes their requests.
     async fn clients(&self, next: impl Fn() -> String + Clone + Send + 'static) -> Clients {
         let (gate, answered) = (watch::Sender::new(false), Arc::new(AtomicU64::new(0)));
+        let mut tasks = JoinSet::new();
         for _ in 0..CONNECTIONS {
             let (mut connection, next) = (self.connect().await, next.clone());
             let (mut gate, answered) = (gate.subscribe(), Arc::clone(&answered));
-            tokio::spawn(async move {
+            tasks.spawn(async move {
                 while gate.wait_for(|open| *open).await.is_ok() {
                     let answer = connection.exchange(&next()).await;
                     assert!(answer.starts_with("HTTP/1.1 20"), "{answer}");
@@ -206,13 +211,14 @@ impl Server {
                 }
             });
         }
-        Clients { gate, answered }
+        Clients { gate, answered, tasks }
     }
 }
 
 struct Clients {
     gate: watch::Sender<bool>,
     answered: Arc<AtomicU64>,
+    tasks: JoinSet<()>,
 }
 
 impl Clients {
@@ -227,6 +233,14 @@ impl Clients {
         let took = clock.now().since(began);
         self.gate.send_replace(false);
         answered as f64 / took.as_secs_f64()
+    }
+
+    /// Waits for the answers that are under way.
+    async fn end(mut self) {
+        drop(self.gate);
+        while let Some(ended) = self.tasks.join_next().await {
+            ended.expect("a client ends without a panic");
+        }
     }
 }
 
