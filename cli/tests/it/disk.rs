@@ -91,6 +91,29 @@ async fn only_stored_polls_are_acknowledged() {
     }
 }
 
+/// Wherever the space ends, in the log or in the file itself: a poll is acknowledged, or it is not stored.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poll_that_is_not_acknowledged_is_not_stored() {
+    let folder = Folder::new();
+    let nowhere = "http://127.0.0.1:1/job";
+    folder.poll(&["submit", "--unbounded", "-"], spec("a", nowhere)).await.expect(0, "a\n");
+    let arguments = folder.arguments(&["submit", "--unbounded", "-"]);
+    let (mut stored, mut refused) = (0, 0);
+    // In kilobytes. The file has 68 of them; the log of one change fits into a few pages.
+    for space in (8..72).step_by(4) {
+        let key = format!("b{space}");
+        let script = format!("ulimit -f {space}; exec \"$0\" \"$@\"");
+        let submit = through("bash", &["-c", &script], &arguments).spawn().unwrap();
+        let ended = finish(submit, spec(&key, nowhere)).await;
+        let acknowledged = ended.stdout.lines().any(|line| line == key);
+        assert_eq!(ended.code, Some(if acknowledged { 0 } else { 2 }), "{space} kB: {ended:#?}");
+        let listed = folder.poll(&["list", "--json"], "").await.stdout;
+        assert_eq!(listed.contains(&format!("\"{key}\"")), acknowledged, "{space} kB: {ended:#?}");
+        if acknowledged { stored += 1 } else { refused += 1 }
+    }
+    assert!(stored > 2 && refused > 2, "{stored} stored, {refused} refused");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_read_only_file_is_rejected_with_the_reason() {
     let folder = Folder::new();

@@ -82,6 +82,8 @@ impl Writer {
         let path = runner_lock.path().to_owned();
         let (shown, runner_lock) = (path.clone(), Arc::downgrade(runner_lock));
         thread("poll-store-writer", move || {
+            // Whether the file itself does not yet say that it needs its log.
+            let mut unsaid = false;
             while let Ok((mut polls, first)) = waiting.recv() {
                 let mut changes = vec![first];
                 while polls < BATCH
@@ -95,7 +97,13 @@ impl Writer {
                         WriteError::Database(error) => failure(Action::Write, &shown, error),
                         WriteError::Fenced(error) => error,
                     })
-                    .and_then(|()| files.check());
+                    .and_then(|noted| {
+                        unsaid |= noted;
+                        // What is in the log is stored: a file that cannot grow now is no failure of the changes. The next
+                        // commit tries again.
+                        unsaid = unsaid && file::checkpoint(&connection).is_err();
+                        files.check()
+                    });
                 changes.into_iter().for_each(|change| change.answer(committed.clone()));
             }
             close_after.wait();
@@ -139,12 +147,14 @@ impl From<rusqlite::Error> for WriteError {
     }
 }
 
+/// Applies the changes in one transaction. Returns whether it noted that the file needs its log; the note is in the log until
+/// a checkpoint.
 fn commit(
     connection: &mut Connection,
     changes: &mut [Box<dyn Change>],
     files: &OpenedFiles,
     runner_lock: &Weak<RunnerLock>,
-) -> Result<(), WriteError> {
+) -> Result<bool, WriteError> {
     // What is written to a log whose index was removed would overwrite what others wrote.
     files.check().map_err(WriteError::Fenced)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -157,10 +167,7 @@ fn commit(
     }
     let noted = batch.complete()?;
     transaction.commit()?;
-    if noted {
-        file::checkpoint(connection)?;
-    }
-    Ok(())
+    Ok(noted)
 }
 
 /// Removes the note that the file needs its log, unless another process runs the file. Returns whether closing the

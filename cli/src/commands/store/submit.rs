@@ -77,17 +77,27 @@ async fn submit(
                 break;
             }
             batch.iter().for_each(|job| add_needed(&mut rules, &job.spec));
+            let mut failed = None;
             // The results are in the order of the specs, so that callers can assign the keys to them.
-            for (key, put, deadline) in put_all(&store, batch, args.fresh, acceptance).await? {
-                tally[put as usize] += 1;
-                if args.each.json {
-                    stdout.print(&Keyed::new(&key, Line { submitted: put, deadline }))?;
-                } else {
-                    stdout.key(&key)?;
+            for put in put_all(&store, batch, args.fresh, acceptance).await? {
+                match put {
+                    Ok((key, put, deadline)) => {
+                        tally[put as usize] += 1;
+                        if args.each.json {
+                            stdout.print(&Keyed::new(&key, Line { submitted: put, deadline }))?;
+                        } else {
+                            stdout.key(&key)?;
+                        }
+                    }
+                    // The others of the transaction are stored all the same.
+                    Err(error) => _ = failed.get_or_insert(error),
                 }
             }
             // The keys of a transaction are printed together.
             stdout.flush()?;
+            if let Some(error) = failed {
+                return Err(error);
+            }
         }
     }
     if !args.each.quiet {
@@ -145,7 +155,7 @@ async fn put_all(
     batch: Vec<Job>,
     fresh: bool,
     acceptance: Acceptance<'_>,
-) -> anyhow::Result<Vec<(PollKey, Put, Timestamp)>> {
+) -> anyhow::Result<Vec<anyhow::Result<(PollKey, Put, Timestamp)>>> {
     let polls: Vec<_> = batch.into_iter().map(|job| acceptance.poll(job)).collect();
     if fresh {
         // This does not remove an open poll; the spec then joins it.
@@ -153,7 +163,7 @@ async fn put_all(
         futures_util::future::try_join_all(forgotten).await.map_err(plain)?;
     }
     let stored = store.create_all(polls.clone()).await;
-    polls.into_iter().zip(stored).map(|(poll, stored)| put(poll, stored.map_err(plain)?)).collect()
+    Ok(polls.into_iter().zip(stored).map(|(poll, stored)| put(poll, stored.map_err(plain)?)).collect())
 }
 
 fn put(poll: StoredPoll, creation: Creation) -> anyhow::Result<(PollKey, Put, Timestamp)> {
