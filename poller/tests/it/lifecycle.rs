@@ -362,7 +362,11 @@ async fn polls_past_the_limit_are_refused() {
 
 #[tokio::test(start_paused = true)]
 async fn secrets_are_resolved_when_a_request_is_sent_and_only_if_allowed() {
-    let members = || json!({"interval": 10, "timeout": 100, "requestInit": {"headers": {"authorization": {"$secret": "env:PATH"}}}});
+    // Secrets are resolved on threads of another runtime, of which the paused clock knows nothing: unless a thread of this one
+    // is busy, the time of the request runs out meanwhile.
+    let (_busy, released) = std::sync::mpsc::channel::<()>();
+    tokio::task::spawn_blocking(move || released.recv());
+    let members = || json!({"interval": 10, "timeout": 100, "giveUp": {"after": 1}, "requestInit": {"headers": {"authorization": {"$secret": "env:PATH"}}}});
     let world = World::sequence([success]);
     let poller = world.poller().secrets(AllowAll).build().await.unwrap();
     assert_eq!(
