@@ -47,6 +47,9 @@ impl Record {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct History {
     records: Vec<u8>,
+    /// When the request after the last record is due, which the next record counts from. Kept here and not given by the caller:
+    /// with another time, all later records would be misread.
+    due: Timestamp,
     len: u32,
     /// The packed result of the last record.
     last: u32,
@@ -92,8 +95,8 @@ impl History {
         self.note.as_ref()
     }
 
-    /// Adds an attempt that was due at `due`, the `next` of the record before it, and drops the oldest beyond `most`.
-    pub(crate) fn push(&mut self, record: &Record, due: Timestamp, rhythm: Rhythm, most: usize) {
+    /// Adds an attempt and drops the oldest beyond `most`.
+    pub(crate) fn push(&mut self, record: &Record, rhythm: Rhythm, most: usize) {
         if most == 0 {
             return;
         }
@@ -116,9 +119,11 @@ impl History {
                 }
             }
         }
+        let (from, before) = if self.len == 0 { (rhythm.start, None) } else { (self.due, Some(self.last)) };
         let raw = Raw {
             flags,
-            at,
+            // No request begins before it is due. Should the clock say so, it is read back as begun when it was due.
+            at: at.max(from),
             took: micros(duration),
             result: match result {
                 AttemptResult::Status(status) => u32::from(status),
@@ -126,7 +131,6 @@ impl History {
             } | if resent { RESENT } else { 0 },
             next,
         };
-        let (from, before) = if self.len == 0 { (rhythm.start, None) } else { (due, Some(self.last)) };
         let packed = raw.packed(from, before, rhythm.interval);
         if self.records.capacity() - self.records.len() < packed.len {
             // From the second record on, reserve for all records that will be kept, extrapolated from the present ones.
@@ -141,6 +145,14 @@ impl History {
         self.records.extend_from_slice(packed.bytes());
         self.len += 1;
         self.last = raw.result;
+        self.due = raw.due(from, rhythm.interval);
+    }
+
+    /// The end of the last attempt, and what follows it. Reads the numbers of all, and no note.
+    pub(crate) fn last_end(&self, rhythm: Rhythm) -> Option<(Timestamp, Option<Next>)> {
+        let mut reader = Reader::new(&self.records, rhythm);
+        let last = (0..self.len).map(|_| reader.raw()).last()?;
+        Some((last.at + Duration::from_micros(last.took), last.next))
     }
 
     /// Changes when the request after the last recorded attempt is due. After an attempt that no request was to follow before
@@ -162,6 +174,7 @@ impl History {
         let packed = last.packed(from, before, rhythm.interval);
         self.records.truncate(begins);
         self.records.extend_from_slice(packed.bytes());
+        self.due = last.due(from, rhythm.interval);
     }
 
     /// The attempts, oldest first; `last` is the number of the last one.
@@ -232,8 +245,8 @@ impl History {
 
 /// Errors are numbered after the statuses, which are u16.
 const ERRORS_FROM: u32 = 1 << 16;
-/// The bit of a result whose request was sent twice; statuses are smaller.
-const RESENT: u32 = 1 << 12;
+/// The bit of a result whose request was sent twice; the numbers of statuses and errors are smaller.
+const RESENT: u32 = 1 << 17;
 
 /// One packed record.
 struct Packed {
@@ -326,11 +339,7 @@ impl<'a> Reader<'a> {
         if written & USUAL_NEXT != 0 {
             return self.due + self.interval;
         }
-        let (usual, shift) = (at + self.interval, self.number());
-        match shift & 1 {
-            0 => usual + Duration::from_micros(shift >> 1),
-            _ => Timestamp::from_micros(usual.as_micros().saturating_sub(shift >> 1)),
-        }
+        shifted(at + self.interval, self.number())
     }
 
     fn why(&mut self, reason: u8) -> NextReason {
@@ -339,6 +348,23 @@ impl<'a> Reader<'a> {
             RETRY => NextReason::Retry { r#try: self.small(), limit: self.small() },
             _ => NextReason::Hint,
         }
+    }
+}
+
+/// How far a time is from the usual one, with the sign as the lowest bit; at most 2⁶³ µs.
+fn shift(usual: Timestamp, next: Timestamp) -> u64 {
+    let distance = |later: Timestamp, earlier| micros(later.since(earlier)).min(u64::MAX >> 1);
+    match distance(usual, next) {
+        0 => distance(next, usual) << 1,
+        early => early << 1 | 1,
+    }
+}
+
+/// The time that is so far from the usual one.
+fn shifted(usual: Timestamp, shift: u64) -> Timestamp {
+    match shift & 1 {
+        0 => usual + Duration::from_micros(shift >> 1),
+        _ => Timestamp::from_micros(usual.as_micros().saturating_sub(shift >> 1)),
     }
 }
 
@@ -354,9 +380,20 @@ struct Raw {
 }
 
 impl Raw {
+    /// When the next record is due, as it is read back.
+    fn due(&self, from: Timestamp, interval: Duration) -> Timestamp {
+        match self.next {
+            None => self.at,
+            Some(next) if next.at == from + interval => next.at,
+            Some(next) => shifted(self.at + interval, shift(self.at + interval, next.at)),
+        }
+    }
+
     /// The packed form behind a record with the result `before` whose `next` is `from`.
     fn packed(&self, from: Timestamp, before: Option<u32>, interval: Duration) -> Packed {
         let Self { mut flags, at, took, result, next } = *self;
+        // The number of an earlier time would be that of `from`, too.
+        let at = at.max(from);
         flags |= match next.map(|next| next.why) {
             None => 0,
             Some(NextReason::Grid) => GRID,
@@ -376,10 +413,7 @@ impl Raw {
             packed.number(result.into());
         }
         if let Some(next) = next.filter(|_| flags & USUAL_NEXT == 0) {
-            let usual = at + interval;
-            // The sign is the lowest bit.
-            let (late, early) = (micros(next.at.since(usual)), micros(usual.since(next.at)));
-            packed.number(if early > 0 { early << 1 | 1 } else { late << 1 });
+            packed.number(shift(at + interval, next.at));
         }
         if let Some(Next { why: NextReason::Retry { r#try, limit }, .. }) = next {
             packed.number(r#try.into());
@@ -415,7 +449,7 @@ mod tests {
 
     fn record() -> impl Strategy<Value = Record> {
         let result = prop_oneof![
-            (100_u16..1000).prop_map(AttemptResult::Status),
+            any::<u16>().prop_map(AttemptResult::Status),
             Just(AttemptResult::Status(200)),
             (0_u8..13).prop_map(|code| AttemptResult::Error(FetchErrorKind::from_code(code))),
         ];
@@ -461,7 +495,7 @@ mod tests {
                 });
                 // No request may follow before the deadline, and then one does after all.
                 record.next = next.filter(|next| moved.is_none() || next.at.as_micros() % 3 != 0);
-                history.push(&record, due, rhythm, most);
+                history.push(&record, rhythm, most);
                 due = record.next.map_or(record.at, |next| next.at);
                 let at = record.at;
                 let number = number as u32 + 1;
@@ -479,8 +513,48 @@ mod tests {
                 }
                 let unpacked: Vec<Attempt> = history.attempts(rhythm, number).collect();
                 prop_assert_eq!(&unpacked, &Vec::from(kept.clone()));
+                let end = kept.back().map(|last| (last.at + last.duration, last.next));
+                prop_assert_eq!(history.last_end(rhythm), end);
                 let noted = kept.iter().rev().find_map(|attempt| attempt.note.as_deref());
                 prop_assert_eq!(history.last_note().map(|note| &**note), noted);
+            }
+        }
+    }
+
+    /// Those of the first 146,000 years.
+    const TIMES: std::ops::Range<u64> = 0..1 << 62;
+
+    proptest! {
+        /// Whatever the times are, the next record counts from the time that is read back.
+        #[test]
+        fn any_times_can_be_read_back(
+            start in TIMES,
+            times in proptest::collection::vec((TIMES, any::<u64>(), proptest::option::of(TIMES)), 1..10),
+            moved in TIMES,
+        ) {
+            let rhythm = Rhythm { start: Timestamp::from_micros(start), interval: Duration::from_secs(30) };
+            let mut history = History::default();
+            for (at, took, next) in times {
+                let record = Record {
+                    at: Timestamp::from_micros(at),
+                    duration: Duration::from_micros(took),
+                    result: AttemptResult::Status(u16::MAX),
+                    resent: true,
+                    judgement: JudgementKind::Unmatched,
+                    note: None,
+                    next: next.map(|at| Next { at: Timestamp::from_micros(at), why: NextReason::Hint }),
+                };
+                history.push(&record, rhythm, 4);
+                for last in [false, true] {
+                    if last {
+                        history.move_next(Timestamp::from_micros(moved), rhythm);
+                    }
+                    let mut reader = Reader::new(&history.records, rhythm);
+                    (0..history.len).for_each(|_| _ = reader.raw());
+                    prop_assert_eq!((reader.due, reader.position), (history.due, history.records.len()));
+                }
+                let kept = history.attempts(rhythm, 4).all(|attempt| attempt.result == record.result && attempt.resent);
+                prop_assert!(kept);
             }
         }
     }
@@ -503,7 +577,7 @@ mod tests {
                 note: Some(r#"status is "PENDING", expected "SUCCESS""#.into()),
                 next: Some(Next { at: due + rhythm.interval, why: NextReason::Grid }),
             };
-            history.push(&record, due, rhythm, 20);
+            history.push(&record, rhythm, 20);
         }
         assert!(history.records.len() <= 20 * 6 + 10, "{}", history.records.len());
         assert!(

@@ -19,6 +19,7 @@
 //! back to the next tick of the grid instead of giving up; and a hint is aligned to the grid. `decide` would also need the
 //! elapsed time and the last delay of each sequence, stored in each of a million polls.
 
+mod ending;
 mod step;
 mod tally;
 mod ticks;
@@ -36,12 +37,8 @@ use crate::clock::{Timestamp, micros};
 use crate::fetch::{FetchErrorKind, Journey};
 use crate::history::{History, Note, Record, Rhythm};
 use crate::job::{Outline, PollSpec};
-use crate::judge::{self, Judged, Judgement, NOTE, Retry, Row, Unmatched, UnmatchedResponse, bounded};
-use crate::outcome::{
-    Attempt, AttemptResult, FailureReason, JudgementKind, Next, NextReason, Outcome, OutcomeKind,
-    TimeoutReason,
-};
-use crate::response::RecordedResponse;
+use crate::judge::{Judged, Judgement, NOTE, Retry, Row, Unmatched, UnmatchedResponse, bounded};
+use crate::outcome::{Attempt, AttemptResult, FailureReason, JudgementKind, Next, NextReason, OutcomeKind};
 use crate::schedule::Grid;
 use crate::store::StoredPoll;
 
@@ -59,10 +56,6 @@ pub(crate) struct PollState {
     /// The results of its attempts, from the first on.
     progress: Option<Box<Progress>>,
 }
-
-/// What is said of a last look that did not match.
-const AFTER_AWAY: &str =
-    "the deadline passed while no process ran the poll; one more request was made, and did not match";
 
 const NEVER: Timestamp = Timestamp::from_micros(u64::MAX);
 
@@ -218,15 +211,15 @@ impl PollState {
     /// Brings the next request forward to `now`, or to [`PAUSE`] after the last one ended. Returns whether it is earlier then.
     /// A wait that the server has asked for stays, and so does a last look. For a poll without a request in flight.
     pub(crate) fn hasten(&mut self, outline: &Outline, now: Timestamp) -> bool {
-        let last = self.history(outline, false).last();
-        // No attempts are kept: neither the end of the last one nor what the server asked for is known.
-        if last.is_none() && self.progress.is_some() {
-            return false;
-        }
-        if last.as_ref().and_then(|last| last.next).is_some_and(|next| next.why == NextReason::Hint) {
-            return false;
-        }
-        let earliest = last.map_or(now, |last| now.max(last.at + last.duration + PAUSE));
+        let earliest = match &self.progress {
+            None => now,
+            Some(progress) => match progress.history.last_end(self.rhythm(outline)) {
+                // No attempts are kept: neither the end of the last one nor what the server asked for is known.
+                None => return false,
+                Some((_, Some(Next { why: NextReason::Hint, .. }))) => return false,
+                Some((ended, _)) => now.max(ended + PAUSE),
+            },
+        };
         if earliest >= self.next || earliest >= self.deadline(outline) {
             return false;
         }
@@ -275,11 +268,7 @@ impl PollState {
                 self.progress().last = Some(response);
                 (Some(self.time_is_over(spec)), None)
             }
-            Judgement::Error(error) if last_look => {
-                let explanation = format!("{AFTER_AWAY}: {error}");
-                let reason = TimeoutReason::WhileAway;
-                (Some(OutcomeKind::TimedOut { reason, response: self.take_last(), explanation }), None)
-            }
+            Judgement::Error(error) if last_look => (Some(self.last_look_failed(&error)), None),
             Judgement::Unmatched(unmatched) => {
                 let reach = match unmatched.response.response.status() {
                     429 => Some(Reach::Account),
@@ -303,35 +292,16 @@ impl PollState {
         };
         // A request after the deadline is the last look.
         let next = next.filter(|next| end.is_none() && (next.at < deadline || late));
-        let due = std::mem::replace(&mut self.next, next.map_or(NEVER, |next| next.at));
+        self.next = next.map_or(NEVER, |next| next.at);
         let duration = ended.since(began);
         let record = Record { at: began, duration, result, resent, judgement: kind, note, next };
         let rhythm = self.rhythm(outline);
-        self.progress().history.push(&record, due, rhythm, limits.history);
+        self.progress().history.push(&record, rhythm, limits.history);
         Step { record, outcome: end, hold }
     }
 
     fn progress(&mut self) -> &mut Progress {
         self.progress.get_or_insert_default()
-    }
-
-    /// The outcome of this poll, decided at `now`; `in_flight` means that its last request is aborted.
-    pub(crate) fn outcome(
-        &self,
-        outline: &Outline,
-        kind: OutcomeKind,
-        in_flight: bool,
-        now: Timestamp,
-    ) -> Outcome {
-        Outcome {
-            kind,
-            attempts: self.attempts,
-            restarts: self.restarts,
-            started_at: self.start,
-            ended_at: now,
-            counts: self.progress.as_ref().map(|progress| progress.counts.counts()).unwrap_or_default(),
-            history: self.history(outline, in_flight).collect(),
-        }
     }
 
     /// Counts the responses that a filter matched in a row, if it wants several. The last of them is a judgement like any
@@ -376,7 +346,7 @@ impl PollState {
         if !kept.response.is_in_row() {
             self.track_hopeless(hopeless);
         }
-        let gave_up = self.give_up(spec, || repeated(status, &kept.note), Some(&kept.response));
+        let gave_up = self.give_up(spec, || ending::repeated(status, &kept.note), Some(&kept.response));
         self.progress().last = Some(kept);
         if let Some(end) = gave_up {
             return (Some(end), None);
@@ -461,75 +431,6 @@ impl PollState {
         }
     }
 
-    fn give_up(
-        &self,
-        spec: &PollSpec,
-        what: impl FnOnce() -> String,
-        response: Option<&RecordedResponse>,
-    ) -> Option<OutcomeKind> {
-        let after = spec.give_up()?.get();
-        let hopeless = self.progress.as_ref().map_or(0, |progress| progress.streak.of(Same::Hopeless));
-        (hopeless >= after).then(|| OutcomeKind::Failed {
-            reason: FailureReason::GaveUp,
-            response: response.cloned().map(RecordedResponse::unmarked),
-            explanation: format!(
-                "gave up after {after} attempts in a row that cannot get better: {}",
-                what()
-            ),
-        })
-    }
-
-    /// The outcome of a poll whose time is over.
-    pub(crate) fn time_is_over(&mut self, spec: &PollSpec) -> OutcomeKind {
-        let explained = self.explain_last(spec);
-        if self.looks_last(spec.outline()) {
-            let explanation = match explained {
-                Some(explained) => format!("{AFTER_AWAY}:\n{explained}"),
-                None => {
-                    "the deadline passed while no process ran the poll, and no request could be sent since"
-                        .to_owned()
-                }
-            };
-            let reason = TimeoutReason::WhileAway;
-            return OutcomeKind::TimedOut { reason, response: self.take_last(), explanation };
-        }
-        let note = self.progress.as_ref().and_then(|progress| progress.history.last_note());
-        let explanation = match (explained, note) {
-            (Some(explained), _) => explained,
-            (None, Some(note)) => format!("no attempt brought a response; the last one: {note}"),
-            (None, None) => "no response came before the deadline".to_owned(),
-        };
-        let reason = TimeoutReason::Deadline;
-        OutcomeKind::TimedOut { reason, response: self.take_last(), explanation }
-    }
-
-    fn hint_past_deadline(&mut self, spec: &PollSpec, wait: Duration) -> OutcomeKind {
-        let asked = format!("the server asked to wait {wait:?}, which is past the deadline");
-        let explanation = match self.explain_last(spec) {
-            Some(explained) => format!("{asked}\n{explained}"),
-            None => asked,
-        };
-        let reason = TimeoutReason::HintPastDeadline;
-        OutcomeKind::TimedOut { reason, response: self.take_last(), explanation }
-    }
-
-    /// The full explanation of the last mismatch; only its one-line note if the response echoes a secret or takes too long.
-    fn explain_last(&self, spec: &PollSpec) -> Option<String> {
-        let last = self.last()?;
-        Some(match judge::explain(spec, last) {
-            Some(explained) if last.response.is_in_row() => format!("{}\n{explained}", last.note),
-            Some(explained) => explained.into_owned(),
-            None => last.note.to_string(),
-        })
-    }
-
-    fn take_last(&mut self) -> Option<RecordedResponse> {
-        let last = self.progress.as_mut()?.last.take()?;
-        let response =
-            Arc::try_unwrap(last).map_or_else(|shared| shared.response.clone(), |last| last.response);
-        Some(response.unmarked())
-    }
-
     fn summarize(&self, judgement: &Judgement, late: bool) -> (AttemptResult, JudgementKind, Option<Note>) {
         match judgement {
             Judgement::Matched { response } | Judgement::Failed { response, .. } if late => {
@@ -585,14 +486,6 @@ fn with_journey(note: Option<&str>, journey: &Journey) -> String {
     }
 }
 
-/// The response that repeats, with its status once.
-fn repeated(status: u16, note: &str) -> String {
-    match note.is_empty() || note.starts_with("HTTP status is ") {
-        true => note.to_owned(),
-        false => format!("HTTP status is {status}: {note}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -602,7 +495,7 @@ mod tests {
     #[cfg(target_pointer_width = "64")]
     fn the_state_of_a_poll_stays_small() {
         assert!(size_of::<PollState>() <= 40, "{}", size_of::<PollState>());
-        assert!(size_of::<Progress>() <= 96, "{}", size_of::<Progress>());
+        assert!(size_of::<Progress>() <= 104, "{}", size_of::<Progress>());
         assert!(size_of::<UnmatchedResponse>() <= 80, "{}", size_of::<UnmatchedResponse>());
     }
 }

@@ -1,6 +1,8 @@
 //! Admission, poll by poll, and its promise under random load: no cap is passed, and no capacity is lost.
 
 use super::*;
+use crate::key::PollKey;
+use crate::state::Reach;
 
 const NOW: Timestamp = Timestamp::from_micros(100);
 
