@@ -2,10 +2,13 @@
 //! With `--differ`, each poll also has a header and a literal of its filter to itself, as where every tenant wrote its own spec.
 //!
 //! It is measured after the first attempt of each poll, which does not match, and again after more attempts than a poll keeps.
+//! Half of the polls are there before the others: what the second half adds is the share that grows with their number, without
+//! threads, caches and the like.
 //! Processor use while nothing is due is measured too. Each store is measured in a process of its own.
 //!
 //! `cargo bench -p benches --bench poller_memory [-- POLLS] [--differ]`
 
+use std::ops::Range;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,7 +39,7 @@ const INTERVAL: Duration = Duration::from_secs(300);
 /// One attempt more than a poll keeps.
 const ROUNDS: u64 = 21;
 /// The number of concurrent submitters.
-const SUBMITTERS: u64 = 2048;
+const SUBMITTERS: usize = 2048;
 
 fn measure(store: &str, polls: u64, differ: bool) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
@@ -52,10 +55,17 @@ fn measure(store: &str, polls: u64, differ: bool) {
         };
         let poller = builder.build().await.expect("the store is empty");
         let empty = resident();
-        submit(&poller, polls, differ).await;
+        let half = polls / 2;
+        submit(&poller, 0..half, differ).await;
+        answers.reached(&poller, half).await;
+        let at_half = resident();
+        submit(&poller, half..polls, differ).await;
         answers.reached(&poller, polls).await;
         let per_poll = |resident: u64| resident.saturating_sub(empty) as f64 / polls as f64;
-        println!("{store}: {polls} polls, {:.0} B each after one attempt", per_poll(resident()));
+        let now = resident();
+        println!("{store}: {polls} polls, {:.0} B each after one attempt", per_poll(now));
+        let grown = now.saturating_sub(at_half) as f64 / (polls - half) as f64;
+        println!("{store}: {grown:.0} B for each of the second half");
 
         let used = processor_time();
         clock.real.sleep_until(clock.real.now() + Duration::from_secs(5)).await;
@@ -77,12 +87,12 @@ fn limits() -> Limits {
     limits
 }
 
-async fn submit(poller: &Poller, polls: u64, differ: bool) {
+async fn submit(poller: &Poller, polls: Range<u64>, differ: bool) {
     let shared = spec("");
     let submitters = (0..SUBMITTERS).map(|first| {
-        let (poller, shared) = (poller.clone(), shared.clone());
+        let (poller, shared, polls) = (poller.clone(), shared.clone(), polls.clone());
         tokio::spawn(async move {
-            for number in (first..polls).step_by(SUBMITTERS as usize) {
+            for number in polls.skip(first).step_by(SUBMITTERS) {
                 let url = format!("https://api.example.com/v1/tenants/7f3a/exports/{number:016}");
                 let key = format!("tenant-7f3a/nightly/export-of-everything-there-is/{number:014}");
                 assert_eq!((url.len(), key.len()), (64, 64));

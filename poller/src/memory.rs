@@ -6,6 +6,7 @@
 //! poll would hold each key twice and keep half its slots, sized for whole polls, empty; a box per poll would cost an
 //! allocation each.
 
+mod kept;
 mod outbox;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -17,6 +18,7 @@ use hashbrown::HashTable;
 use slab::Slab;
 use tokio::sync::Notify;
 
+use self::kept::Kept;
 use crate::clock::{BoxFuture, Timestamp};
 use crate::job::OnOutcome;
 use crate::key::PollKey;
@@ -51,9 +53,9 @@ pub struct MemoryStore {
 
 #[derive(Debug, Default)]
 struct Polls {
-    polls: Slab<StoredPoll>,
-    /// Their numbers, by their keys.
-    numbers: HashTable<usize>,
+    polls: Slab<Kept>,
+    /// Their numbers, by their keys. Fewer than 2³² polls fit into memory.
+    numbers: HashTable<u32>,
     hasher: RandomState,
     has_run: bool,
     /// Polls created outside the engine since its last look.
@@ -68,11 +70,11 @@ struct Polls {
 
 impl Polls {
     fn number(&self, key: &PollKey) -> Option<usize> {
-        let has_key = |number: &usize| self.polls.get(*number).is_some_and(|poll| poll.key == *key);
-        self.numbers.find(self.hasher.hash_one(key), has_key).copied()
+        let has_key = |number: &u32| self.polls.get(*number as usize).is_some_and(|poll| poll.key == *key);
+        self.numbers.find(self.hasher.hash_one(key), has_key).map(|number| *number as usize)
     }
 
-    fn get(&self, key: &PollKey) -> Option<&StoredPoll> {
+    fn get(&self, key: &PollKey) -> Option<&Kept> {
         self.polls.get(self.number(key)?)
     }
 
@@ -81,7 +83,7 @@ impl Polls {
         self.has_run.then(|| Runner::this_process(RunsUntil::Unknown))
     }
 
-    fn open(&self) -> impl Iterator<Item = &StoredPoll> {
+    fn open(&self) -> impl Iterator<Item = &Kept> {
         self.polls.iter().map(|(_, poll)| poll).filter(|poll| poll.outcome.is_none())
     }
 
@@ -89,15 +91,15 @@ impl Polls {
         self.get(key).is_some_and(|poll| poll.outcome.is_none())
     }
 
-    fn create(&mut self, mut poll: StoredPoll) -> Creation {
-        poll.spec = poll.spec.kept();
+    fn create(&mut self, poll: StoredPoll) -> Creation {
         if let Some(present) = self.get(&poll.key) {
             return Creation::Exists(Box::new(present.apart()));
         }
         let Self { polls, numbers, hasher, .. } = self;
         let hash = hasher.hash_one(&poll.key);
-        let number = polls.insert(poll);
-        let hash_of = |number: &usize| polls.get(*number).map_or(0, |poll| hasher.hash_one(&poll.key));
+        let number = u32::try_from(polls.insert(Kept::new(poll)))
+            .expect("invariant: fewer than 2³² polls fit into memory");
+        let hash_of = |number: &u32| polls.get(*number as usize).map_or(0, |poll| hasher.hash_one(&poll.key));
         numbers.insert_unique(hash, number, hash_of);
         Creation::Created
     }
@@ -121,20 +123,20 @@ impl Polls {
     }
 
     /// Removes the polls that are not to be kept, and returns their number.
-    fn retain(&mut self, mut keep: impl FnMut(&StoredPoll) -> bool) -> usize {
+    fn retain(&mut self, mut keep: impl FnMut(&Kept) -> bool) -> usize {
         let Self { polls, numbers, .. } = self;
         let before = numbers.len();
         numbers.retain(|number| {
-            let kept = polls.get(*number).is_some_and(&mut keep);
+            let kept = polls.get(*number as usize).is_some_and(&mut keep);
             if !kept {
-                polls.remove(*number);
+                polls.remove(*number as usize);
             }
             kept
         });
         before - numbers.len()
     }
 
-    fn summary(&self, poll: &StoredPoll) -> Summary {
+    fn summary(&self, poll: &Kept) -> Summary {
         let ended = poll.outcome.as_deref().map(Ending::of);
         Summary {
             spec: Some(poll.spec.apart()),
@@ -197,7 +199,7 @@ impl Store for MemoryStore {
         let poll = polls.number(&key).and_then(|number| polls.polls.get_mut(number));
         ready(match poll.filter(|poll| poll.outcome.is_none()) {
             Some(poll) => {
-                poll.followed = Some(url);
+                poll.followed = Some(Box::new(url));
                 Ok(())
             }
             None => Err(StoreError::not_found(&key)),
@@ -215,7 +217,7 @@ impl Store for MemoryStore {
     fn load_open(&self) -> BoxFuture<'_, Result<OpenPolls, StoreError>> {
         let mut polls = self.polls();
         polls.submitted.clear();
-        ready(Ok(OpenPolls::all(polls.open().map(StoredPoll::apart).collect())))
+        ready(Ok(OpenPolls::all(polls.open().map(Kept::apart).collect())))
     }
 
     fn changes_every(&self) -> Option<Duration> {
@@ -226,7 +228,7 @@ impl Store for MemoryStore {
         let mut polls = self.polls();
         let submitted = std::mem::take(&mut polls.submitted);
         let new = submitted.iter().filter_map(|key| polls.get(key)).filter(|poll| poll.outcome.is_none());
-        let open = OpenPolls::all(new.map(StoredPoll::apart).collect());
+        let open = OpenPolls::all(new.map(Kept::apart).collect());
         ready(Ok(Changes {
             open,
             cancelling: polls.cancelling.iter().cloned().collect(),
@@ -235,7 +237,7 @@ impl Store for MemoryStore {
     }
 
     fn get(&self, key: PollKey) -> BoxFuture<'_, Result<Option<StoredPoll>, StoreError>> {
-        ready(Ok(self.polls().get(&key).map(StoredPoll::apart)))
+        ready(Ok(self.polls().get(&key).map(Kept::apart)))
     }
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<StoredPoll>, StoreError>> {
@@ -251,7 +253,7 @@ impl Store for MemoryStore {
             return ready(Ok(false));
         }
         let hash = polls.hasher.hash_one(&key);
-        if let Ok(entry) = polls.numbers.find_entry(hash, |present| *present == number) {
+        if let Ok(entry) = polls.numbers.find_entry(hash, |present| *present as usize == number) {
             entry.remove();
         }
         polls.polls.remove(number);
@@ -261,7 +263,7 @@ impl Store for MemoryStore {
 
     fn purge(&self, keep: Retention) -> BoxFuture<'_, Result<usize, StoreError>> {
         let mut polls = self.polls();
-        let ended = |poll: &StoredPoll| poll.outcome.as_ref().map(|outcome| outcome.ended_at);
+        let ended = |poll: &Kept| poll.outcome.as_ref().map(|outcome| outcome.ended_at);
         let mut since = keep.since;
         let mut times: Vec<Timestamp> = polls.polls.iter().map(|(_, poll)| poll).filter_map(ended).collect();
         if let Some(excess) = times.len().checked_sub(keep.most).filter(|excess| *excess > 0) {

@@ -130,11 +130,11 @@ impl PollState {
 
     fn grid(&self, outline: &Outline) -> Grid {
         let first_after = self.first_after();
-        Grid::new(self.start + first_after, outline.interval, outline.timeout.saturating_sub(first_after))
+        Grid::new(self.start + first_after, outline.interval, outline.timeout().saturating_sub(first_after))
     }
 
     pub(crate) fn deadline(&self, outline: &Outline) -> Timestamp {
-        self.start + outline.timeout
+        self.start + outline.timeout()
     }
 
     /// The time at which the next request is due; `None` if there will be none.
@@ -204,7 +204,7 @@ impl PollState {
             return Wake::Wait;
         }
         self.attempts = self.attempts.saturating_add(1);
-        let cut = (now + outline.request_timeout).min(closes);
+        let cut = (now + outline.request_timeout()).min(closes);
         Wake::Begin(Begin { attempt: self.attempts, due: self.next, cut })
     }
 

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::folded::Bases;
 use super::{Outline, PollSpec};
 
 /// A spec to keep while its poll waits; from [`SpecPool::share`](super::SpecPool::share).
@@ -50,9 +51,10 @@ impl PollSpec {
         }
     }
 
-    /// The same spec with nothing but its text.
-    pub(super) fn folded(&self) -> Self {
-        Self { url: Arc::clone(&self.url), settings: Arc::new(self.settings.folded()) }
+    /// The same spec with nothing but its text, which is kept with one of these bases if it is like it.
+    pub(super) fn folded(&self, bases: &mut Bases) -> Self {
+        let text = bases.pack(self.settings.text());
+        Self { url: Arc::clone(&self.url), settings: Arc::new(self.settings.folded(text)) }
     }
 }
 
@@ -69,18 +71,18 @@ mod tests {
     #[test]
     fn every_spec_is_read_back_from_what_is_kept_of_it() {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/specs/good");
-        let mut read = 0;
+        let (mut read, mut bases) = (0, Bases::new());
         for file in std::fs::read_dir(folder).unwrap() {
             let path = file.unwrap().path();
             let text = std::fs::read_to_string(&path).unwrap();
             let options = SpecOptions::new().limits(Limits::unbounded());
             let spec = options.parse(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-            let (again, shown) = (spec.folded(), path.display());
+            let (again, shown) = (spec.folded(&mut bases), path.display());
             assert!(again.differences(&spec).is_empty() && again.is_folded(), "{shown}");
             assert_eq!((again.to_value(), orders(&again)), (spec.to_value(), orders(&spec)), "{shown}");
             // Now that both are read, they are compared member by member, secrets too.
             assert!(!again.is_folded() && again.differences(&spec).is_empty(), "{shown}");
-            assert_eq!(spec.folded().outline().interval, spec.interval());
+            assert_eq!(spec.folded(&mut bases).outline().interval, spec.interval());
             read += 1;
         }
         assert!(read >= 5, "{read} specs");
@@ -91,7 +93,7 @@ mod tests {
         let text = r#"{"url":"https://a.test/1","requestInit":{"headers":{"authorization":"Bearer hunter2"}},
             "responseFilter":{"body":{"n":[1]}},"retry":{"5xx":{"strategy":"backoff"},"all":{"strategy":"backoff"}}}"#;
         let spec: PollSpec = text.parse().unwrap();
-        let kept = KeptSpec::new(spec.folded());
+        let kept = KeptSpec::new(spec.folded(&mut Bases::new()));
         let apart = kept.apart();
         assert!(apart.is_folded() && apart.outline().interval == spec.interval());
         assert_eq!((apart.to_value(), orders(&apart)), (spec.to_value(), orders(&spec)));

@@ -223,7 +223,7 @@ impl PollSpec {
     /// The time from acceptance to deadline.
     #[must_use]
     pub fn timeout(&self) -> Duration {
-        self.outline().timeout
+        self.outline().timeout()
     }
 
     /// The request: method, headers, body.

@@ -11,7 +11,9 @@
 
 mod builder;
 mod canonical;
+mod delta;
 mod filters;
+mod folded;
 mod follow;
 mod identity;
 mod kept;

@@ -4,8 +4,8 @@
 //! owner of many specs passes each through a [`SpecPool`], which replaces settings by equal ones that it knows. The
 //! alternative, one pool for the whole process, would make every parsed spec pay for a lock.
 //!
-//! Where there are many kinds, a kind with few polls is kept folded: as the text of its spec, which takes less memory than the
-//! compiled form, and is read for each request.
+//! Where there are many kinds, a kind with few polls is kept folded: as the [text](super::folded) of its spec, which takes less
+//! memory than the compiled form, and is read for each request.
 
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::{Arc, OnceLock, Weak};
@@ -13,6 +13,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use filter::json;
 use hashbrown::HashTable;
 
+use super::folded::Bases;
 use super::settings::Settings;
 use super::{KeptSpec, PollSpec};
 
@@ -78,6 +79,8 @@ pub(crate) struct SpecPool {
     sweep_at: usize,
     /// The number of kinds from which on a new one is kept folded.
     whole: usize,
+    /// The texts that folded ones are like.
+    bases: Bases,
 }
 
 /// The least size for a sweep.
@@ -91,14 +94,14 @@ const WHOLE: usize = 1024;
 const POPULAR: usize = 16;
 
 impl SpecPool {
-    pub(crate) const fn new() -> Self {
-        Self { known: HashTable::new(), sweep_at: FEW, whole: WHOLE }
+    pub(crate) fn new() -> Self {
+        Self { known: HashTable::new(), sweep_at: FEW, whole: WHOLE, bases: Bases::new() }
     }
 
     /// A pool that keeps every kind folded until it is popular.
     #[cfg(test)]
-    pub(crate) const fn folding() -> Self {
-        Self { known: HashTable::new(), sweep_at: FEW, whole: 0 }
+    pub(crate) fn folding() -> Self {
+        Self { whole: 0, ..Self::new() }
     }
 
     /// The same spec with the settings of an earlier equal one: to work with now, and to keep while its poll waits. The cache
@@ -131,7 +134,8 @@ impl SpecPool {
             self.known.retain(|known| known.strong_count() > 0);
             self.sweep_at = FEW.max(self.known.len() * 2);
         }
-        let kept = if self.known.len() < self.whole { spec.clone() } else { spec.folded() };
+        let is_whole = self.known.len() < self.whole;
+        let kept = if is_whole { spec.clone() } else { spec.folded(&mut self.bases) };
         // An unused entry loses its hash and is removed by the next sweep.
         let hash_of = |known: &Weak<Settings>| known.upgrade().map_or(0, |known| known.hash());
         self.known.insert_unique(hash, Arc::downgrade(&kept.settings), hash_of);

@@ -5,7 +5,7 @@
 //!     │ ▲
 //!     │ └── read back when a member is first needed
 //!     ▼
-//!  folded   outline + a text of what differs from the defaults
+//!  folded   outline + a text of what differs from the defaults, itself mostly a delta to another text
 //! ```
 //!
 //! While a poll waits, the engine needs only the [`Outline`]. Where a hundred thousand polls differ in a header or in a literal
@@ -14,22 +14,34 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 
+use super::folded::FoldedText;
 use super::members::{MEMBERS, Members};
 use super::stored;
+use crate::clock::micros;
 use crate::schedule::Interval;
 
-/// What schedules a poll.
+/// What schedules a poll. Durations in microseconds: half the size.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Outline {
     pub(crate) interval: Interval,
-    pub(crate) timeout: Duration,
-    pub(crate) request_timeout: Duration,
+    timeout: u64,
+    request_timeout: u64,
     /// Whether the poll keeps cookies.
     pub(crate) cookies: bool,
     /// Whether its outcome is sent to a receiver.
     pub(crate) webhook: bool,
+}
+
+impl Outline {
+    pub(crate) const fn timeout(&self) -> Duration {
+        Duration::from_micros(self.timeout)
+    }
+
+    pub(crate) const fn request_timeout(&self) -> Duration {
+        Duration::from_micros(self.request_timeout)
+    }
 }
 
 /// A spec without its URL.
@@ -39,7 +51,7 @@ pub(super) struct Settings {
     /// Hash of the document without `url` and `cacheKey`: equal documents have equal hashes.
     hash: u64,
     /// What differs from the defaults, once it was needed; of folded settings always.
-    text: OnceLock<SpecText>,
+    text: OnceLock<FoldedText>,
     /// Everything, unless folded.
     members: OnceLock<Box<Members>>,
 }
@@ -57,8 +69,8 @@ impl Settings {
     pub(super) fn new(members: Members, hash: u64) -> Self {
         let outline = Outline {
             interval: members.interval,
-            timeout: members.timeout,
-            request_timeout: members.request_timeout.duration,
+            timeout: micros(members.timeout),
+            request_timeout: micros(members.request_timeout.duration),
             cookies: members.request.cookies,
             webhook: members.on_outcome.is_some(),
         };
@@ -76,8 +88,9 @@ impl Settings {
     /// All members. Of folded settings, they are read from the text and stay from then on.
     pub(super) fn members(&self) -> &Members {
         self.members.get_or_init(|| {
-            let text = self.text.get().expect("invariant: folded settings have their text");
-            stored::unfolded(text).members.into_inner().expect("invariant: they were read from a text")
+            let folded = self.text.get().expect("invariant: folded settings have their text");
+            let settings = stored::unfolded(&folded.text(), folded.secrets());
+            settings.members.into_inner().expect("invariant: they were read from a text")
         })
     }
 
@@ -86,23 +99,19 @@ impl Settings {
     }
 
     /// What differs from the defaults.
-    fn text(&self) -> &SpecText {
-        self.text.get_or_init(|| stored::short(self.members()))
+    pub(super) fn text(&self) -> &FoldedText {
+        self.text.get_or_init(|| FoldedText::whole(stored::short(self.members())))
     }
 
-    /// The same with nothing but its text.
-    pub(super) fn folded(&self) -> Self {
-        Self {
-            outline: self.outline,
-            hash: self.hash,
-            text: OnceLock::from(self.text().clone()),
-            members: OnceLock::new(),
-        }
+    /// The same with nothing but this text, which is that of the settings.
+    pub(super) fn folded(&self, text: FoldedText) -> Self {
+        let (text, members) = (OnceLock::from(text), OnceLock::new());
+        Self { outline: self.outline, hash: self.hash, text, members }
     }
 
     /// The same folded settings, with nothing read; `None` if they are whole.
     pub(super) fn apart(&self) -> Option<Self> {
-        self.is_folded().then(|| self.folded())
+        self.is_folded().then(|| self.folded(self.text().clone()))
     }
 
     /// Makes folded settings whole for good.
@@ -135,16 +144,7 @@ impl Settings {
 
     /// Whether both are the same text with the same secrets. Reads nothing.
     pub(super) fn has_text_of(&self, other: &Self) -> bool {
-        let (one, two) = (self.text(), other.text());
-        one.text == two.text
-            && match (&one.secrets, &two.secrets) {
-                (None, None) => true,
-                (Some(one), Some(two)) => {
-                    one.len() == two.len()
-                        && one.iter().zip(&**two).all(|(one, two)| one.expose_secret() == two.expose_secret())
-                }
-                _ => false,
-            }
+        self.text().same(other.text())
     }
 }
 
@@ -163,6 +163,6 @@ mod tests {
     #[test]
     #[cfg(target_pointer_width = "64")]
     fn folded_settings_stay_small() {
-        assert!(size_of::<Settings>() <= 128, "{}", size_of::<Settings>());
+        assert!(size_of::<Settings>() <= 104, "{}", size_of::<Settings>());
     }
 }

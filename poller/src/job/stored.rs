@@ -72,8 +72,8 @@ pub(super) fn short(members: &Members) -> SpecText {
 }
 
 /// The settings that a short text stands for.
-pub(super) fn unfolded(SpecText { text, secrets }: &SpecText) -> Settings {
-    let sealed = secrets.as_ref().map_or(Sealed::Refused, |secrets| Sealed::Opened(Arc::clone(secrets)));
+pub(super) fn unfolded(text: &str, secrets: Option<&Arc<[SecretString]>>) -> Settings {
+    let sealed = secrets.map_or(Sealed::Refused, |secrets| Sealed::Opened(Arc::clone(secrets)));
     // The settings do not depend on the URL.
     let spec = options(sealed).parse(&joined("https://localhost/", text));
     let spec = spec.expect("invariant: what a spec was written as can be read");

@@ -71,11 +71,6 @@ impl StoredPoll {
     pub fn deadline(&self) -> Timestamp {
         self.created_at + self.spec.timeout()
     }
-
-    /// A copy for a reader of its spec, where the spec may be kept folded.
-    pub(crate) fn apart(&self) -> Self {
-        Self { spec: self.spec.apart(), ..self.clone() }
-    }
 }
 
 /// The result of creating a poll.
