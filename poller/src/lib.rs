@@ -58,6 +58,8 @@
 )]
 
 mod background_poll;
+#[cfg(any(feature = "http", feature = "postgres"))]
+mod certificates;
 mod clock;
 mod cookies;
 mod engine;

@@ -30,7 +30,6 @@ mod tls_failure;
 mod unix;
 #[cfg(test)]
 mod vectors;
-mod verify;
 
 /// A network of addresses, as in [`Guard::allow`].
 pub use ipnet::IpNet;

@@ -18,7 +18,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 use tokio_rustls::TlsConnector;
 
-use super::verify::{Blind, Verifier};
+use crate::certificates::{Blind, Verifier};
 
 /// The TLS of a client.
 #[derive(Clone)]
@@ -172,7 +172,7 @@ impl TlsOptions {
         } else {
             let webpki = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
             let webpki = webpki.build().map_err(|error| rustls::Error::General(error.to_string()))?;
-            Arc::new(Verifier::new(webpki, self.exact.clone()))
+            Arc::new(Verifier::with_exact(webpki, self.exact.clone()))
         };
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?

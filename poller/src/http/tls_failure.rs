@@ -5,7 +5,7 @@
 use rustls::pki_types::UnixTime;
 use rustls::{AlertDescription, CertificateError, Error, PeerIncompatible};
 
-use super::verify::is_authority_as_server;
+use crate::certificates::is_authority_as_server;
 use crate::fetch::{FetchError, FetchErrorKind};
 
 /// The most names of a certificate in a message; certificates of content networks have hundreds.
