@@ -2,16 +2,20 @@
 //! for its memory (`fsync`, `full_page_writes` and `synchronous_commit` are on).
 //!
 //! `rates`: creations and outcomes per second through the store, compared with the same statements in a bare loop on one
-//! connection, in batches of the same size; both alternate. And the WAL of a poll's whole life.
+//! connection, in batches of the same size; both alternate. And the rows and the WAL of a poll's whole life.
 //! `claims`: the same polls by claiming each due poll with SKIP LOCKED, in the cheapest form: a narrow table, one statement
 //! per 500 claims that takes the due rows and moves them to their next tick.
-//! `waiting`: transactions and WAL while many polls wait for their next tick.
+//! `waiting`: transactions, WAL and processor time of the server while many polls wait for their next tick.
 //! `handover`: a worker is killed (`kill -9`); how long after its tick each of its due polls is asked by the other one.
+//! `workers`: requests per second of one, two and four worker processes with more due polls than they can ask, answered at
+//! once in the process.
 //!
-//! `cargo bench -p benches --bench fleet [-- rates|claims|waiting|handover [POLLS]]`
+//! `cargo bench -p benches --bench fleet [-- rates|claims|waiting|handover|workers [POLLS]]`
 
 use std::collections::HashMap;
-use std::process::{Child, Command, Stdio};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -28,6 +32,8 @@ use tokio_postgres::NoTls;
 const BATCH: usize = 1000;
 const ROUNDS: usize = 5;
 const LEASE: Duration = Duration::from_secs(10);
+/// The interval of polls that wait, in seconds.
+const INTERVAL: u32 = 600;
 
 fn main() {
     let mut arguments: Vec<String> =
@@ -53,6 +59,9 @@ fn main() {
         }
         if chosen("handover") {
             handover(&server, polls.unwrap_or(100_000)).await;
+        }
+        if chosen("workers") {
+            workers(&server, polls.unwrap_or(200_000)).await;
         }
     });
 }
@@ -88,6 +97,31 @@ fn wal(server: &Postgres, url: &str) -> f64 {
     server.query(url, "SELECT pg_current_wal_lsn() - '0/0'::pg_lsn").parse().expect("a number")
 }
 
+/// The row versions that were written and deleted so far.
+fn rows(server: &Postgres, url: &str) -> f64 {
+    let sql = "SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0) FROM pg_stat_user_tables \
+               WHERE schemaname = 'poll' AND (relname IN ('open', 'inbox', 'attempts', 'followed') OR relname LIKE 'done_%')";
+    server.query(url, sql).parse().expect("a number")
+}
+
+/// The seconds of processor time that the processes of a server have used.
+fn processor(server: &Postgres) -> f64 {
+    let file =
+        std::fs::read_to_string(server.socket_folder().join("data/postmaster.pid")).unwrap_or_default();
+    let first = file.lines().next().unwrap_or_default().to_owned();
+    let processes = std::fs::read_dir("/proc").expect("Linux has it");
+    let ticks = processes.filter_map(|process| {
+        let text = std::fs::read_to_string(process.ok()?.path().join("stat")).ok()?;
+        let number = text.split(' ').next()?.to_owned();
+        // Behind the name, which may have spaces: state, parent, …, user and system time, and those of children that ended.
+        let fields: Vec<&str> = text.rsplit_once(") ")?.1.split(' ').collect();
+        let times = if number == first { 11..15 } else { 11..13 };
+        (number == first || fields[1] == first).then_some(())?;
+        Some(fields[times].iter().filter_map(|ticks| ticks.parse::<u64>().ok()).sum::<u64>())
+    });
+    ticks.sum::<u64>() as f64 / 100.0
+}
+
 fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
@@ -111,7 +145,7 @@ async fn rates(server: &Postgres, polls: usize) {
         store.begin_run().await.expect("a worker");
         load(&store).await;
         server.sql(&url, "CHECKPOINT");
-        let before = wal(server, &url);
+        let (before, rows_before) = (wal(server, &url), rows(server, &url));
         let spec = spec(10);
         let began = now();
         for batch in (0..polls).collect::<Vec<_>>().chunks(BATCH) {
@@ -130,12 +164,19 @@ async fn rates(server: &Postgres, polls: usize) {
         }
         let finished = now().since(began);
         bytes.push((wal(server, &url) - before) / polls as f64);
+        let closed = store.closed();
+        drop(store);
+        closed.await;
+        // The statistics of a session are complete when it has ended.
+        let sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'poll'";
+        while server.query(&url, sessions) != "0" {}
+        let written = (rows(server, &url) - rows_before) / polls as f64;
         let rate = |time: Duration| polls as f64 / time.as_secs_f64();
         creates.push(rate(created) / bare.0);
         finishes.push(rate(finished) / bare.1);
         println!(
             "rates, round {round}: creates {:.0}/s of {:.0}/s bare ({:.0} %), outcomes {:.0}/s of {:.0}/s bare ({:.0} %), \
-             {:.0} bytes of WAL for a poll's life",
+             {written:.2} rows and {:.0} bytes of WAL for a poll's life",
             rate(created),
             bare.0,
             creates[round - 1] * 100.0,
@@ -284,19 +325,20 @@ async fn waiting(server: &Postgres, polls: usize) {
     const SECONDS: u64 = 20;
     let url = server.database();
     let (mut first, mut second) = (worker(&url), worker(&url));
-    submit(server, &url, polls).await;
+    submit(server, &url, polls, INTERVAL).await;
     until_open(server, &url, polls).await;
     let count = || -> f64 {
         let sql = "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()";
         server.query(&url, sql).parse().expect("a number")
     };
-    let (transactions, bytes) = (count(), wal(server, &url));
+    let (transactions, bytes, used) = (count(), wal(server, &url), processor(server));
     let clock = SystemClock::new();
     clock.sleep_until(clock.now() + Duration::from_secs(SECONDS)).await;
     println!(
-        "waiting: {polls} open polls, two workers: {:.1} transactions/s, {:.0} bytes of WAL/s",
+        "waiting: {polls} open polls, two workers: {:.1} transactions/s, {:.0} bytes of WAL/s, {:.2} % of a core",
         (count() - transactions) / SECONDS as f64,
-        (wal(server, &url) - bytes) / SECONDS as f64
+        (wal(server, &url) - bytes) / SECONDS as f64,
+        (processor(server) - used) / SECONDS as f64 * 100.0
     );
     for worker in [&mut first, &mut second] {
         worker.kill().expect("it runs");
@@ -312,10 +354,74 @@ fn worker(url: &str) -> Child {
     command.spawn().expect("it starts")
 }
 
+/// Runs polls until it is killed, and says for each line of its input how many requests it has made.
 async fn work(url: &str) {
-    let poller = Poller::builder().store(open(url).await).fetch(Replies::new("{}")).limits(limits());
+    let count = Arc::new(AtomicU64::new(0));
+    let replies = Replies { count: Arc::clone(&count), ..Replies::new("{}") };
+    let poller = Poller::builder().store(open(url).await).fetch(replies).limits(limits());
     let _poller = poller.build().await.expect("a worker");
-    std::future::pending::<()>().await;
+    tokio::task::spawn_blocking(move || {
+        for _ in std::io::stdin().lines() {
+            println!("{}", count.load(Ordering::Relaxed));
+        }
+    })
+    .await
+    .expect("nothing panics");
+}
+
+/// A worker that is asked how many requests it has made.
+struct Counted {
+    process: Child,
+    ask: ChildStdin,
+    answer: BufReader<ChildStdout>,
+}
+
+impl Counted {
+    fn start(url: &str) -> Self {
+        let program = std::env::current_exe().expect("this program has a path");
+        let mut command = Command::new(program);
+        command.args(["worker", url]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut process = command.spawn().expect("it starts");
+        let ask = process.stdin.take().expect("it is piped");
+        let answer = BufReader::new(process.stdout.take().expect("it is piped"));
+        Self { process, ask, answer }
+    }
+
+    fn requests(&mut self) -> u64 {
+        writeln!(self.ask).expect("it reads");
+        let mut line = String::new();
+        self.answer.read_line(&mut line).expect("it answers");
+        line.trim().parse().expect("a number")
+    }
+}
+
+async fn workers(server: &Postgres, polls: usize) {
+    const SECONDS: u64 = 10;
+    let mut alone = None;
+    for number in [1, 2, 4] {
+        let url = server.database();
+        let mut workers: Vec<Counted> = (0..number).map(|_| Counted::start(&url)).collect();
+        submit(server, &url, polls, 1).await;
+        until_open(server, &url, polls).await;
+        let shares = "SELECT count(*) FROM (SELECT FROM poll.shard WHERE worker IS NOT NULL GROUP BY worker \
+                      HAVING count(*) > (SELECT shards / 2 / (SELECT count(*) FROM poll.worker) FROM poll.meta)) AS fair";
+        let clock = SystemClock::new();
+        while server.query(&url, shares) != number.to_string() {
+            clock.sleep_until(clock.now() + Duration::from_millis(200)).await;
+        }
+        let total = |workers: &mut Vec<Counted>| workers.iter_mut().map(Counted::requests).sum::<u64>();
+        let (began, before) = (clock.now(), total(&mut workers));
+        clock.sleep_until(began + Duration::from_secs(SECONDS)).await;
+        let rate = (total(&mut workers) - before) as f64 / clock.now().since(began).as_secs_f64();
+        let of_one = rate / *alone.get_or_insert(rate);
+        println!(
+            "workers: {number} of them, {polls} open polls: {rate:.0} requests/s, {of_one:.2} times those of one"
+        );
+        for mut worker in workers {
+            worker.process.kill().expect("it runs");
+            worker.process.wait().expect("it ends");
+        }
+    }
 }
 
 fn limits() -> Limits {
@@ -324,11 +430,11 @@ fn limits() -> Limits {
     limits
 }
 
-/// Stores polls that are asked every ten minutes, evenly spread over them.
-async fn submit(server: &Postgres, url: &str, polls: usize) -> Timestamp {
+/// Stores polls that are asked at this interval in seconds, evenly spread over it.
+async fn submit(server: &Postgres, url: &str, polls: usize, interval: u32) -> Timestamp {
     while server.query(url, "SELECT to_regclass('poll.shard') IS NOT NULL") != "t" {}
     let store = open(url).await;
-    let spec = spec(600);
+    let spec = spec(interval);
     let at = store.clock().expect("it has one").now();
     for batch in (0..polls).collect::<Vec<_>>().chunks(4 * BATCH) {
         let batch = batch.iter().map(|number| poll(*number, &spec, at)).collect();
@@ -351,11 +457,11 @@ async fn until_open(server: &Postgres, url: &str, polls: usize) {
 async fn handover(server: &Postgres, polls: usize) {
     let url = server.database();
     let mut victim = worker(&url);
-    let at = submit(server, &url, polls).await;
+    let at = submit(server, &url, polls, INTERVAL).await;
     let asked = Asked::default();
     let store = open(&url).await;
     let clock = store.clock().expect("it has one");
-    let replies = Replies { body: "{}", asked: Some((Arc::clone(&asked), Arc::clone(&clock))) };
+    let replies = Replies { asked: Some((Arc::clone(&asked), Arc::clone(&clock))), ..Replies::new("{}") };
     let poller = Poller::builder().store(store.clone()).fetch(replies).limits(limits());
     let poller = poller.build().await.expect("a worker");
     until_open(server, &url, polls).await;
@@ -368,7 +474,7 @@ async fn handover(server: &Postgres, polls: usize) {
             victim.id()
         ),
     );
-    let spec = spec(600);
+    let spec = spec(INTERVAL);
     let killed = clock.now();
     victim.kill().expect("it runs");
     victim.wait().expect("it ends");
@@ -383,7 +489,7 @@ async fn handover(server: &Postgres, polls: usize) {
     for key in its.lines() {
         let number: usize = key.trim_start_matches("export-").parse().expect("a number");
         let first_after = poll(number, &spec, at).first_after;
-        let interval = Duration::from_secs(600);
+        let interval = Duration::from_secs(INTERVAL.into());
         let mut due = at + first_after;
         while due < killed {
             due = due + interval;
@@ -397,11 +503,12 @@ async fn handover(server: &Postgres, polls: usize) {
     late.sort_by(f64::total_cmp);
     let at = |share: f64| late.get(((late.len() as f64 - 1.0) * share) as usize).copied().unwrap_or(0.0);
     println!(
-        "handover: {polls} open polls, {} of them of the worker that was killed, lease {} s: all adopted after {:.2} s; \
-         {} were due meanwhile, asked after p50 {:.2} s, p99 {:.2} s, at most {:.2} s",
+        "handover: {polls} open polls, {} of them of the worker that was killed, lease {} s: all adopted after {:.2} s \
+         ({:.0} % of it the lease); {} were due meanwhile, asked after p50 {:.2} s, p99 {:.2} s, at most {:.2} s",
         its.lines().count(),
         LEASE.as_secs(),
         adopted.since(killed).as_secs_f64(),
+        LEASE.as_secs_f64() / adopted.since(killed).as_secs_f64() * 100.0,
         late.len(),
         at(0.5),
         at(0.99),
@@ -417,16 +524,18 @@ type Asked = Arc<Mutex<HashMap<String, Timestamp>>>;
 struct Replies {
     body: &'static str,
     asked: Option<(Asked, Arc<dyn poller::Clock>)>,
+    count: Arc<AtomicU64>,
 }
 
 impl Replies {
-    const fn new(body: &'static str) -> Self {
-        Self { body, asked: None }
+    fn new(body: &'static str) -> Self {
+        Self { body, asked: None, count: Arc::default() }
     }
 }
 
 impl Fetch for Replies {
     fn fetch(&self, request: Request) -> BoxFuture<'static, Result<Response, FetchError>> {
+        self.count.fetch_add(1, Ordering::Relaxed);
         if let Some((asked, clock)) = &self.asked {
             let now = clock.now();
             asked.lock().expect("nothing panics").insert(request.url.path().to_owned(), now);
