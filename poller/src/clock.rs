@@ -144,6 +144,12 @@ pub trait Clock: Send + Sync + 'static {
     fn slept(&self) -> Duration {
         Duration::ZERO
     }
+
+    /// What is added to the clock of a database so that this clock runs on evenly although that one was set, in microseconds.
+    /// The engine reports its changes. The default is 0: a clock that follows no other.
+    fn shift(&self) -> i64 {
+        0
+    }
 }
 
 /// A shared clock is a clock, whatever its type.
@@ -162,6 +168,10 @@ impl<C: Clock + ?Sized> Clock for std::sync::Arc<C> {
 
     fn slept(&self) -> Duration {
         (**self).slept()
+    }
+
+    fn shift(&self) -> i64 {
+        (**self).shift()
     }
 }
 

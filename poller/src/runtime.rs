@@ -86,6 +86,8 @@ impl Runtime {
     pub(crate) async fn stored_outcome(&self, key: PollKey) -> Result<Arc<Outcome>, Error> {
         let mut elsewhere = false;
         loop {
+            // From before the look, so that nothing is missed in between.
+            let changed = self.deps.store.changed();
             match self.deps.store.get(key.clone()).await? {
                 Some(StoredPoll { outcome: Some(outcome), .. }) => return Ok(outcome),
                 Some(_) if !self.deps.store.runs(&key) => elsewhere = true,
@@ -107,6 +109,7 @@ impl Runtime {
             let next_look = self.deps.clock.sleep_until(now + next);
             tokio::select! {
                 () = next_look => {}
+                () = changed => {}
                 () = self.driver.closed() => return Err(Kind::Shutdown.into()),
             }
         }

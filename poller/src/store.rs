@@ -93,6 +93,13 @@ pub trait Store: Send + Sync + 'static {
         Box::pin(std::future::ready(Ok(Changes::default())))
     }
 
+    /// Completes when another process may have changed something since this call. It only hastens a look for
+    /// [`changes`](Self::changes) or for an outcome, which comes without it too; so it may miss changes, and complete without
+    /// one. By default it never completes.
+    fn changed(&self) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::pending())
+    }
+
     /// The time by which the processes of this store agree. A poller follows it unless it was given another clock. The
     /// default is `None`: the polls are run by one process, with the clock of its machine.
     fn clock(&self) -> Option<Arc<dyn Clock>> {

@@ -26,6 +26,8 @@ pub struct Postgres {
     user: Option<(u32, u32)>,
     keeper: Mutex<Option<Child>>,
     settings: Vec<String>,
+    /// The library that gives the server a clock of its own.
+    faketime: Option<PathBuf>,
     databases: AtomicU32,
     shared: bool,
 }
@@ -40,7 +42,7 @@ pub const REQUIRED: &str = "POLL_REQUIRE_POSTGRES";
 /// If the server is there and does not start.
 pub fn shared(test: &str) -> Option<&'static Postgres> {
     static SERVER: OnceLock<Option<Postgres>> = OnceLock::new();
-    let server = SERVER.get_or_init(|| Postgres::start(&[], true));
+    let server = SERVER.get_or_init(|| Postgres::start(&[], true, None));
     if server.is_none() {
         say_not_run(test);
     }
@@ -62,14 +64,37 @@ impl Postgres {
     /// # Panics
     /// If the server is there and does not start.
     pub fn own(test: &str, settings: &[&str]) -> Option<Self> {
-        let server = Self::start(settings, false);
+        let server = Self::start(settings, false, None);
         if server.is_none() {
             say_not_run(test);
         }
         server
     }
 
-    fn start(settings: &[&str], shared: bool) -> Option<Self> {
+    /// The same with a clock that [`set_clock`](Self::set_clock) sets, by this library (libfaketime).
+    ///
+    /// # Panics
+    /// If the server is there and does not start.
+    pub fn with_clock(test: &str, settings: &[&str], faketime: PathBuf) -> Option<Self> {
+        let server = Self::start(settings, false, Some(faketime));
+        if server.is_none() {
+            say_not_run(test);
+        }
+        server
+    }
+
+    /// Sets the clock of the server: so many seconds ahead of this machine's. It notices within a second.
+    ///
+    /// # Panics
+    /// If the server was not started [with a clock](Self::with_clock), or the file of its time cannot be written.
+    pub fn set_clock(&self, ahead: i64) {
+        assert!(self.faketime.is_some(), "the server has the clock of this machine");
+        let (new, file) = (self.folder.path().join("clock.new"), self.folder.path().join("clock"));
+        std::fs::write(&new, format!("{ahead:+}\n")).expect("the folder is ours");
+        std::fs::rename(new, file).expect("the folder is ours");
+    }
+
+    fn start(settings: &[&str], shared: bool, faketime: Option<PathBuf>) -> Option<Self> {
         let programs = programs()?;
         let folder = tempfile::Builder::new().prefix("pg").tempdir_in("/tmp").expect("a temporary folder");
         let user = rustix::process::geteuid().is_root().then(plain_user);
@@ -82,6 +107,7 @@ impl Postgres {
             user,
             keeper: Mutex::default(),
             settings: settings.iter().map(|setting| (*setting).to_owned()).collect(),
+            faketime,
             databases: AtomicU32::new(0),
             shared,
         };
@@ -93,6 +119,9 @@ impl Postgres {
             .output()
             .expect("initdb runs");
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+        if server.faketime.is_some() {
+            server.set_clock(0);
+        }
         server.resume();
         Some(server)
     }
@@ -127,6 +156,12 @@ impl Postgres {
         command.args(["-c", KEEPER, "keeper"]).arg(&self.programs).arg(self.folder.path()).arg(options);
         command.arg(if self.shared { "remove" } else { "keep" });
         command.current_dir(self.folder.path()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        if let Some(library) = &self.faketime {
+            command
+                .env("LD_PRELOAD", library)
+                .env("FAKETIME_TIMESTAMP_FILE", self.folder.path().join("clock"));
+            command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("FAKETIME_CACHE_DURATION", "1");
+        }
         if let Some((uid, gid)) = self.user {
             command.uid(uid).gid(gid);
         }

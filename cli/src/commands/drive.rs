@@ -415,6 +415,11 @@ impl Run<'_> {
                 if forward { "forward" } else { "back" },
                 humanize::age(duration)
             )),
+            PollerEvent::StoreClockSet { forward, duration } => self.progress.message(format_args!(
+                "the clock of the database was set {} by {}; polls keep their pace and their deadlines",
+                if forward { "forward" } else { "back" },
+                humanize::age(duration)
+            )),
             PollerEvent::Slept { duration } => self.progress.message(format_args!(
                 "this machine slept for {}; no request was made meanwhile",
                 humanize::age(duration)

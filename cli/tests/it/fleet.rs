@@ -1,6 +1,8 @@
 //! Faults of workers and of the database, with real processes and a PostgreSQL server: `kill -9`, SIGSTOP past the lease, a
 //! restart and a crash of the server. After each, every poll that was acknowledged ends, with one outcome.
 
+mod upgrade;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -28,7 +30,7 @@ pub(crate) struct Fleet {
 }
 
 impl Fleet {
-    async fn new(test: &str) -> Option<Self> {
+    pub(crate) async fn new(test: &str) -> Option<Self> {
         Self::with(test, &[], |_| true).await
     }
 
@@ -38,7 +40,11 @@ impl Fleet {
         settings: &[&str],
         ends: impl Fn(&str) -> bool + Send + 'static,
     ) -> Option<Self> {
-        let postgres = Postgres::own(test, settings)?;
+        Some(Self::on(Postgres::own(test, settings)?, ends).await)
+    }
+
+    /// The same on this server.
+    pub(crate) async fn on(postgres: Postgres, ends: impl Fn(&str) -> bool + Send + 'static) -> Self {
         let done = Arc::new(AtomicBool::new(false));
         let is_done = Arc::clone(&done);
         let script = Script::from_fn(move |_, request| {
@@ -46,26 +52,16 @@ impl Fleet {
                 if is_done.load(Ordering::Relaxed) && ends(&request.path) { "SUCCESS" } else { "RUNNING" };
             Reply::json(format!(r#"{{"status":"{status}"}}"#))
         });
-        Some(Self { url: postgres.database(), server: Server::start(script).await, postgres, done })
+        Self { url: postgres.database(), server: Server::start(script).await, postgres, done }
     }
 
-    fn worker(&self) -> Child {
-        let arguments = [
-            "run",
-            "--keep",
-            "--lease",
-            "5s",
-            "--allow-network",
-            "127.0.0.0/8",
-            "--quiet",
-            "--store",
-            &self.url,
-        ];
-        command(&arguments)
-            .stdout(std::process::Stdio::null())
-            .stderr(std::process::Stdio::null())
-            .spawn()
-            .unwrap()
+    fn arguments(&self) -> [&str; 9] {
+        ["run", "--keep", "--lease", "5s", "--allow-network", "127.0.0.0/8", "--quiet", "--store", &self.url]
+    }
+
+    pub(crate) fn worker(&self) -> Child {
+        let mut worker = command(&self.arguments());
+        worker.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap()
     }
 
     /// Waits until this query has this answer. Each look is a process, so this does not spin.
@@ -108,7 +104,7 @@ impl Fleet {
     }
 
     /// All jobs are done now; each poll ends once, as matched.
-    fn finish(&self) {
+    pub(crate) fn finish(&self) {
         self.done.store(true, Ordering::Relaxed);
         self.wait("SELECT count(*) FROM poll.open", "0");
         let outcomes =

@@ -56,14 +56,18 @@ struct Load {
 
 impl Load {
     async fn new(test: &str) -> Option<Self> {
-        let fleet = Fleet::with(test, &["track_commit_timestamp=on"], |path| {
+        Some(Self::on(Postgres::own(test, &["track_commit_timestamp=on"])?).await)
+    }
+
+    async fn on(postgres: Postgres) -> Self {
+        let fleet = Fleet::on(postgres, |path| {
             let number: usize =
                 path.strip_prefix("/job-").and_then(|number| number.parse().ok()).unwrap_or(0);
             number.is_multiple_of(2)
         })
-        .await?;
+        .await;
         let url = fleet.url.clone();
-        Some(Self { fleet, url, acknowledged: Vec::new(), next: 0 })
+        Self { fleet, url, acknowledged: Vec::new(), next: 0 }
     }
 
     fn arguments<'a>(&'a self, lease: &'a str) -> [&'a str; 9] {
@@ -132,12 +136,20 @@ impl Load {
 
     /// The same if up to `uncounted` hand-overs of a poll are not in its row.
     fn finish_uncounted(&self, away: Duration, uncounted: i64) {
+        self.finish_by(
+            "(extract(epoch FROM pg_xact_commit_timestamp(xmin)) * 1000000)::int8",
+            away,
+            uncounted,
+        );
+    }
+
+    /// The same if `stored` says when an outcome was stored.
+    fn finish_by(&self, stored: &str, away: Duration, uncounted: i64) {
         self.fleet.done.store(true, Ordering::Relaxed);
         self.fleet.wait("SELECT count(*) FROM poll.open", "0");
         let rows = self.fleet.postgres.query(
             &self.fleet.url,
-            "SELECT key, ending, restarts, ended - created, \
-             (extract(epoch FROM pg_xact_commit_timestamp(xmin)) * 1000000)::int8 - created FROM poll.done",
+            &format!("SELECT key, ending, restarts, ended - created, {stored} - created FROM poll.done"),
         );
         let mut asked: HashMap<String, i64> = HashMap::new();
         for request in self.fleet.server.requests() {
@@ -157,6 +169,7 @@ impl Load {
             if ending == "timed out" {
                 let most = micros(TIMEOUT + LEASE + Duration::from_secs(2) + away);
                 assert!(stored <= most, "{row}: stored after {stored} µs, expected at most {most}");
+                assert!(took >= micros(TIMEOUT), "{row}: it timed out early");
             }
             let ticks = took / micros(INTERVAL) + 1;
             let requests = asked.get(key).copied().unwrap_or(0);
@@ -282,6 +295,51 @@ async fn clocks_of_workers_are_off_by_an_hour() {
     ahead.wait().await.unwrap();
     load.fleet.wait_for_workers(1);
     load.finish(Duration::ZERO);
+}
+
+/// An operator, NTP or a fail-over sets the database's clock by hours, both ways. Nothing waits for it and nothing times out.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_clock_of_the_database_is_set_by_hours() {
+    const TEST: &str = "a database whose clock is set";
+    let Some(library) = faketime() else {
+        return not_run(TEST, "libfaketime is not installed (Debian: faketime)");
+    };
+    let Some(postgres) = Postgres::with_clock(TEST, &[], library) else { return };
+    let mut load = Load::on(postgres).await;
+    let arguments: Vec<&str> = load.arguments("3s").into_iter().filter(|word| *word != "--quiet").collect();
+    let mut talking = command(&arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut victim = load.worker();
+    load.fleet.wait("SELECT count(to_regclass('poll.shard'))", "1");
+    load.fleet.wait_for_workers(2);
+    load.submit(20).await;
+    load.asked(40).await;
+    for (steps, ahead) in [(1, -3 * 3600), (2, 2 * 3600)] {
+        load.fleet.postgres.set_clock(ahead);
+        load.fleet.wait("SELECT steps FROM poll.clock", &steps.to_string());
+        load.asked(60).await;
+        load.submit(5).await;
+        load.asked(20).await;
+    }
+    let shift = load.fleet.postgres.query(&load.url, "SELECT round(shift / 60e6) FROM poll.clock");
+    assert_eq!(shift, "-120", "the fleet has the time that it began with");
+    let alive = load.fleet.postgres.query(&load.url, "SELECT sum(takeovers) FROM poll.worker");
+    assert_eq!(alive, "0", "no lease has ended by it");
+    let shown = run(&["fleet", "--store", &load.url], "").await;
+    assert!(
+        shown.stdout.contains("the database's clock was set 2 times; the fleet's is now -7200s from it"),
+        "{shown:?}"
+    );
+    // A hand-over goes by the fleet's time too.
+    send(Signal::KILL, &victim);
+    victim.wait().await.unwrap();
+    load.fleet.wait_for_workers(1);
+    load.finish_by("ended", Duration::ZERO, 1);
+    send(Signal::TERM, &talking);
+    let mut said = String::new();
+    let output = talking.stderr.as_mut().unwrap();
+    tokio::io::AsyncReadExt::read_to_string(output, &mut said).await.unwrap();
+    assert!(said.contains("the clock of the database was set back by "), "{said}");
+    assert!(said.contains("the clock of the database was set forward by "), "{said}");
 }
 
 fn faketime() -> Option<PathBuf> {

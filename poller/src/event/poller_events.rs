@@ -111,6 +111,14 @@ pub enum PollerEvent {
         /// By how much.
         duration: Duration,
     },
+    /// The clock of the store's database was set, or another server with another clock took over. The time of polls runs on
+    /// evenly all the same: no poll waits for it or times out by it.
+    StoreClockSet {
+        /// Whether it was set forward.
+        forward: bool,
+        /// By how much.
+        duration: Duration,
+    },
     /// The machine slept, and no request could be made.
     Slept {
         /// For how long.

@@ -182,11 +182,14 @@ pub(crate) fn shutting_down(open: usize, in_flight: usize) {
     info!(target: TARGET, open, in_flight, "shutting down");
 }
 
-/// The system's clock was set, or the machine slept.
+/// The system's or the database's clock was set, or the machine slept.
 pub(crate) fn clock(event: &PollerEvent) {
     match event {
         PollerEvent::ClockSet { forward, duration } => {
             warn!(target: TARGET, forward, ?duration, "the clock of the system was set; polls follow the monotonic clock");
+        }
+        PollerEvent::StoreClockSet { forward, duration } => {
+            warn!(target: TARGET, forward, ?duration, "the clock of the database was set; polls go on evenly");
         }
         PollerEvent::Slept { duration } => warn!(target: TARGET, ?duration, "the machine slept"),
         _ => {}

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use deadpool_postgres::Object;
 use tokio_postgres::Row;
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::types::Type;
 
-use super::database::{Fault, Param, Tx};
+use super::clock::NOW;
+use super::database::{Fault, Tx};
 use super::lease::until_of;
 use super::reads::{read_spec, spec_texts};
 use super::shards::shard_of;
@@ -18,26 +19,27 @@ use crate::job::{PollSpec, StoredSpecs};
 use crate::key::PollKey;
 use crate::outcome::{Attempt, Outcome};
 use crate::store::{
-    CallbackKey, Ending, FoundPoll, PollRecord, Runner, Selection, StoreAdmin, StoreError, StoreStatus,
-    Summary, random_key,
+    CallbackKey, Cursor, Ending, FoundPoll, Page, PollRecord, Runner, Selection, StoreAdmin, StoreError,
+    StoreStatus, Summary, random_key,
 };
 
-/// An open poll of `poll.open o`, with the columns of both kinds; the last four are those of finished ones.
-pub(super) const OPEN_SUMMARY: &str = "SELECT o.shard, o.scope, o.key, o.created, o.deadline, o.spec, o.url, \
-         greatest(s.run - o.run, 0) AS restarts, \
-         EXISTS (SELECT FROM poll.inbox i WHERE i.shard = o.shard AND i.scope = o.scope AND i.key = o.key \
-             AND i.incarnation = o.incarnation AND i.what = 'cancel') AS cancelling, \
-         false AS finished, NULL::int8 AS ended, NULL::text AS ending, NULL::int4 AS requests \
-     FROM poll.open o JOIN poll.shard s ON s.id = o.shard";
+/// Whether the cancellation of an open poll, a row `p`, was requested.
+pub(super) const CANCELLING: &str = "EXISTS (SELECT FROM poll.inbox i WHERE i.shard = p.shard AND i.scope = p.scope \
+     AND i.key = p.key AND i.incarnation = p.incarnation AND i.what = 'cancel')";
 
-/// A finished poll of `poll.done d` that is not removed, with the same columns.
-pub(super) const DONE_SUMMARY: &str = "SELECT d.shard, d.scope, d.key, d.created, NULL, d.spec, d.url, d.restarts, false, \
-         true, d.ended, d.ending, d.requests \
-     FROM poll.done d WHERE d.ended >= (SELECT horizon FROM poll.meta)";
+/// The columns that [`Raw`] reads, of a row `p` of [`OPEN_ROWS`](super::lists::OPEN_ROWS) or
+/// [`DONE_ROWS`](super::lists::DONE_ROWS).
+pub(super) fn summary() -> String {
+    format!(
+        "p.scope, p.key, p.created, p.spec, p.url, \
+         CASE WHEN p.finished THEN p.number \
+             ELSE greatest((SELECT s.run FROM poll.shard s WHERE s.id = p.shard) - p.number, 0) END, \
+         NOT p.finished AND {CANCELLING}, p.ended, p.ending, p.requests"
+    )
+}
 
-/// The columns that [`Raw`] reads.
-pub(super) const SUMMARY: &str =
-    "p.scope, p.key, p.created, p.spec, p.url, p.restarts, p.cancelling, p.ended, p.ending, p.requests";
+/// Whether a row `p` is not removed.
+pub(super) const LIVING: &str = "(NOT p.finished OR p.ended >= (SELECT horizon FROM poll.meta))";
 
 /// Their number.
 pub(super) const SUMMARY_COLUMNS: usize = 10;
@@ -45,6 +47,10 @@ pub(super) const SUMMARY_COLUMNS: usize = 10;
 impl StoreAdmin for PostgresStore {
     fn select(&self, selection: Selection) -> BoxFuture<'_, Result<Vec<Summary>, StoreError>> {
         self.call("list polls", async move |inner| inner.select(selection).await)
+    }
+
+    fn page(&self, selection: Selection, cursor: Option<Cursor>) -> BoxFuture<'_, Result<Page, StoreError>> {
+        self.call("list polls", async move |inner| inner.list_page(selection, cursor).await)
     }
 
     fn status(&self, now: Timestamp) -> BoxFuture<'_, Result<StoreStatus, StoreError>> {
@@ -158,81 +164,6 @@ impl Raw {
 }
 
 impl Inner {
-    async fn select(&self, selection: Selection) -> Result<Vec<Summary>, Fault> {
-        let Selection { scope, under, prefix, origin, since, states, after, limit } = selection;
-        let mut sql =
-            format!("SELECT {SUMMARY} FROM ({OPEN_SUMMARY} UNION ALL {DONE_SUMMARY}) AS p WHERE true");
-        let mut values: Vec<(Box<dyn ToSql + Sync + Send>, Type)> = Vec::new();
-        let mut value = |value: Box<dyn ToSql + Sync + Send>, of: Type| {
-            values.push((value, of));
-            format!("${}", values.len())
-        };
-        if let Some(scope) = scope {
-            sql += &format!(" AND scope = {}", value(Box::new(scope), Type::TEXT));
-        }
-        // As `covers` does.
-        if let Some(under) = under.filter(|under| !under.is_empty()) {
-            let inside = if under.ends_with('/') { under.clone() } else { format!("{under}/") };
-            let (under, inside) = (value(Box::new(under), Type::TEXT), value(Box::new(inside), Type::TEXT));
-            sql += &format!(" AND (scope = {under} OR starts_with(scope, {inside}))");
-        }
-        if let Some(origin) = origin {
-            // An origin ends where the URL does, or before the first of these.
-            let url = "coalesce(url, (SELECT s.url FROM poll.specs s WHERE s.id = spec))";
-            let origin = value(Box::new(origin), Type::TEXT);
-            sql += &format!(
-                " AND starts_with({url}, {origin}) AND substr({url}, length({origin}) + 1, 1) IN ('', '/', '?', '#')"
-            );
-        }
-        if let Some(since) = since {
-            sql += &format!(" AND created >= {}", value(Box::new(micros(since)), Type::INT8));
-        }
-        if let Some(prefix) = prefix {
-            sql += &format!(" AND starts_with(key, {})", value(Box::new(prefix), Type::TEXT));
-        }
-        if !states.is_empty() {
-            let states: Vec<String> = states
-                .into_iter()
-                .map(|state| match &*state {
-                    "open" => "(NOT finished AND NOT cancelling)".to_owned(),
-                    "cancelling" => "cancelling".to_owned(),
-                    _ => format!("(finished AND ending = {})", value(Box::new(state), Type::TEXT)),
-                })
-                .collect();
-            sql += &format!(" AND ({})", states.join(" OR "));
-        }
-        let tx = self.database.snapshot().await?;
-        if let Some(after) = after {
-            let (shard, scope, key) = (shard_of(&after, self.shard_count), after.scope(), after.key());
-            let row = tx
-                .first(
-                    "SELECT false, created FROM poll.open WHERE shard = $1 AND scope = $2 AND key = $3 \
-                     UNION ALL SELECT true, created FROM poll.done WHERE shard = $1 AND scope = $2 AND key = $3 \
-                     AND ended >= (SELECT horizon FROM poll.meta)",
-                    &[(&shard, Type::INT4), (&scope, Type::TEXT), (&key, Type::TEXT)],
-                )
-                .await?;
-            let Some(row) = row else { return Err(Fault::Store(StoreError::not_found(&after))) };
-            sql += &format!(
-                " AND (finished, created, scope, key) > ({}, {}, {}, {})",
-                value(Box::new(row.get::<_, bool>(0)), Type::BOOL),
-                value(Box::new(row.get::<_, i64>(1)), Type::INT8),
-                value(Box::new(scope.to_owned()), Type::TEXT),
-                value(Box::new(key.to_owned()), Type::TEXT),
-            );
-        }
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        sql +=
-            &format!(" ORDER BY finished, created, scope, key LIMIT {}", value(Box::new(limit), Type::INT8));
-        let params: Vec<Param<'_>> =
-            values.iter().map(|(value, of)| (&**value as &(dyn ToSql + Sync), of.clone())).collect();
-        let rows = tx.query(&sql, &params).await?;
-        let raws: Vec<Raw> = rows.iter().map(Raw::new).collect();
-        let summaries = with_specs(&tx, raws).await?;
-        tx.rollback().await?;
-        Ok(summaries)
-    }
-
     async fn status(&self, now: Timestamp) -> Result<StoreStatus, Fault> {
         let tx = self.database.snapshot().await?;
         let now = micros(now);
@@ -309,7 +240,7 @@ impl Inner {
             .read()
             .await?
             .query(
-                "SELECT process, runs_until, host = $1 FROM poll.worker WHERE expires > now()",
+                &format!("SELECT process, runs_until, host = $1 FROM poll.worker WHERE expires > {NOW}"),
                 &[(&self.host, Type::TEXT)],
             )
             .await?;

@@ -10,8 +10,9 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use super::Inner;
-use super::admin::{self, DONE_SUMMARY, OPEN_SUMMARY};
+use super::admin;
 use super::database::{Fault, Tx};
+use super::lists::{DONE_ROWS, OPEN_ROWS};
 use super::reads::{DONE, OPEN, Raw};
 use super::shards::shard_of;
 use super::writes::{Finish, Names};
@@ -139,10 +140,11 @@ impl Inner {
         let asked = Asked::new(keys, self.shard_count);
         let sql = format!(
             "SELECT {}, n.number FROM {NAMES} CROSS JOIN LATERAL \
-             ({OPEN_SUMMARY} WHERE {} UNION ALL {DONE_SUMMARY} AND {}) AS p",
-            admin::SUMMARY,
+             ({OPEN_ROWS} WHERE {} UNION ALL {DONE_ROWS} WHERE {}) AS p WHERE {}",
+            admin::summary(),
             named("o"),
             named("d"),
+            admin::LIVING,
         );
         let rows = asked.query(tx, &sql).await?;
         let read = admin::with_specs(tx, rows.iter().map(admin::Raw::new).collect()).await?;
@@ -177,6 +179,7 @@ impl Inner {
         let tx = self.database.write().await?;
         let rows = asked.query(&tx, &sql).await?;
         tx.commit().await?;
+        self.telling.tell();
         let mut open = vec![false; keys.len()];
         for row in &rows {
             if let Some(place) = open.get_mut(position(row, 0)) {

@@ -1,20 +1,82 @@
-//! The clock of a fleet: the database's time, as this process knows it.
+//! The clock of a fleet: one time for all its processes, as this process knows it.
 //!
 //! Machines disagree, and the creation and the deadline of a poll are read by whichever process runs it. So all times of
-//! polls are the database's. A process maps its own clock to them by an offset, which it measures whenever it asks the
-//! database for the time: the reading lies between the moments before and after the question. Within these bounds the
-//! offset is kept, so that the clock runs evenly, and equal clocks have the offset zero exactly.
+//! polls are the fleet's: the database's clock, plus a shift that the database keeps (`poll.clock`). A process maps its own
+//! clock to them by an offset, which it measures whenever it asks the database for the time: the reading lies between the
+//! moments before and after the question. Within these bounds the offset is kept, so that the clock runs evenly, and equal
+//! clocks have the offset zero exactly.
+//!
+//! A database's clock may be set, and after a fail-over it is another one. Followed back by an hour, all polls would wait for
+//! that hour, because time never goes back here; followed forward, all would time out that had an hour left. So a worker,
+//! whose own clock counts the time since its machine was started and cannot be set, takes such a [step](step) out of the
+//! fleet's time: it moves the shift by as much ([`lease`](super::lease)). The rejected alternative is to follow the step and
+//! move the times of all polls: millions of rows.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::clock::{BoxFuture, Clock, SystemClock, Timestamp};
+use crate::clock::{BoxFuture, Clock, SystemClock, Timestamp, micros};
 
 /// How often a sleeper looks whether the offset has changed.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// The database's time. Clones share the offset.
+/// The fleet's time by the clock of the transaction, for the columns of `worker`.
+pub(super) const NOW: &str = "(SELECT now() + shift * interval '1 microsecond' FROM poll.clock)";
+
+/// The fleet's time at this moment in microseconds, from `poll.clock c`.
+pub(super) const READING: &str = "(extract(epoch FROM clock_timestamp()) * 1000000)::int8 + c.shift";
+
+/// A smaller step back is followed: the clock stands still for as long.
+pub(super) const BACK: Duration = Duration::from_secs(1);
+
+/// A smaller step forward, in leases, is followed. A machine that was frozen without noticing sees one too; after two leases,
+/// others have taken its polls over, and it measures anew.
+const FORWARD: u32 = 2;
+
+/// What the database said about the time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reading {
+    /// The fleet's time in microseconds.
+    pub(super) time: i64,
+    pub(super) shift: i64,
+    /// How many steps were taken out so far.
+    pub(super) steps: i64,
+    /// By the own clock, before the question was sent and after it was answered.
+    pub(super) before: Timestamp,
+    pub(super) after: Timestamp,
+}
+
+impl Reading {
+    /// The least and the most that the fleet may be ahead of the own clock.
+    fn bounds(&self) -> (i64, i64) {
+        let [before, after] =
+            [self.before, self.after].map(|at| i64::try_from(at.as_micros()).unwrap_or(i64::MAX));
+        (self.time.saturating_sub(after), self.time.saturating_sub(before))
+    }
+}
+
+/// The step of the database's clock, in microseconds and positive if it was set forward, if a worker that knew its `offset`
+/// now finds it between these bounds.
+pub(super) fn step(offset: i64, (least, most): (i64, i64), lease: Duration) -> Option<i64> {
+    let signed = |limit: Duration| i64::try_from(micros(limit)).unwrap_or(i64::MAX);
+    let back = offset.saturating_sub(most) > signed(BACK);
+    let forward = least.saturating_sub(offset) > signed(lease * FORWARD);
+    (back || forward).then(|| (least / 2 + most / 2).saturating_sub(offset))
+}
+
+/// Whether another worker has taken a step out since this one knew their number. A smaller number says that a fail-over has lost
+/// what was decided.
+pub(super) fn is_decided(steps: i64, known: i64) -> bool {
+    steps > known
+}
+
+/// Whether a clock that is ahead of the fleet's by this is of no use: what it is late for would wait for as long.
+pub(super) fn is_too_far_ahead(ahead: Duration, lease: Duration) -> bool {
+    ahead > lease * FORWARD
+}
+
+/// The fleet's time. Clones share the offset.
 #[derive(Clone, Debug)]
 pub(super) struct DatabaseClock {
     own: SystemClock,
@@ -27,6 +89,8 @@ struct Shared {
     offset: AtomicI64,
     /// The latest time that was read: the clock never goes back.
     latest: AtomicU64,
+    shift: AtomicI64,
+    steps: AtomicI64,
 }
 
 impl DatabaseClock {
@@ -40,26 +104,46 @@ impl DatabaseClock {
     }
 
     /// Microseconds by which the database is ahead of this machine.
-    pub(super) fn offset(&self) -> i64 {
+    pub(super) fn database_offset(&self) -> i64 {
+        self.offset().saturating_sub(self.shared.shift.load(Ordering::Relaxed))
+    }
+
+    fn offset(&self) -> i64 {
         self.shared.offset.load(Ordering::Relaxed)
     }
 
-    /// The database said `database` to a question that was sent at `before` and answered at `after` by the own clock.
-    pub(super) fn measured(&self, before: Timestamp, database: i64, after: Timestamp) {
-        let [before, after] = [before, after].map(|at| i64::try_from(at.as_micros()).unwrap_or(i64::MAX));
-        let (least, most) = (database.saturating_sub(after), database.saturating_sub(before));
+    /// The step that this reading shows, if no worker has taken it out yet.
+    pub(super) fn step(&self, reading: &Reading, lease: Duration) -> Option<i64> {
+        if is_decided(reading.steps, self.shared.steps.load(Ordering::Relaxed)) {
+            return None;
+        }
+        step(self.offset(), reading.bounds(), lease)
+    }
+
+    /// Follows a reading.
+    pub(super) fn follow(&self, reading: &Reading) {
+        let (least, most) = reading.bounds();
         let offset = self.offset();
         if offset < least || offset > most {
-            let middle = least / 2 + most / 2;
-            self.shared.offset.store(middle, Ordering::Relaxed);
+            self.shared.offset.store(least / 2 + most / 2, Ordering::Relaxed);
         }
+        self.shared.shift.store(reading.shift, Ordering::Relaxed);
+        self.shared.steps.store(reading.steps, Ordering::Relaxed);
+    }
+
+    /// How far what this clock has said is ahead of the fleet's time.
+    pub(super) fn ahead(&self) -> Duration {
+        self.now().since(self.fleet_time())
+    }
+
+    fn fleet_time(&self) -> Timestamp {
+        Timestamp::from_micros(self.own.now().as_micros().saturating_add_signed(self.offset()))
     }
 }
 
 impl Clock for DatabaseClock {
     fn now(&self) -> Timestamp {
-        let own = self.own.now().as_micros();
-        let time = own.saturating_add_signed(self.offset());
+        let time = self.fleet_time().as_micros();
         let latest = self.shared.latest.fetch_max(time, Ordering::Relaxed);
         Timestamp::from_micros(time.max(latest))
     }
@@ -84,6 +168,10 @@ impl Clock for DatabaseClock {
     fn slept(&self) -> Duration {
         self.own.slept()
     }
+
+    fn shift(&self) -> i64 {
+        self.shared.shift.load(Ordering::Relaxed)
+    }
 }
 
 #[cfg(test)]
@@ -94,26 +182,53 @@ mod tests {
         Timestamp::from_micros(micros)
     }
 
-    #[test]
-    fn an_offset_is_kept_while_it_is_possible() {
-        let clock = DatabaseClock::new();
-        clock.measured(at(1_000), 1_050, at(1_100));
-        assert_eq!(clock.offset(), 0, "equal clocks");
-        clock.measured(at(1_000), 3_600_001_050, at(1_100));
-        assert_eq!(clock.offset(), 3_600_000_000, "an hour behind the database");
-        clock.measured(at(2_000), 3_600_002_020, at(2_100));
-        assert_eq!(clock.offset(), 3_600_000_000, "within the bounds");
-        clock.measured(at(1_000), i64::MAX, at(u64::MAX));
-        clock.measured(at(0), i64::MIN, at(u64::MAX));
+    fn reading(before: u64, time: i64, after: u64) -> Reading {
+        Reading { time, shift: 0, steps: 0, before: at(before), after: at(after) }
     }
 
     #[test]
-    fn it_never_goes_back() {
+    fn an_offset_is_kept_while_it_is_possible() {
+        let clock = DatabaseClock::new();
+        clock.follow(&reading(1_000, 1_050, 1_100));
+        assert_eq!(clock.offset(), 0, "equal clocks");
+        clock.follow(&reading(1_000, 3_600_001_050, 1_100));
+        assert_eq!(clock.offset(), 3_600_000_000, "an hour behind the database");
+        clock.follow(&reading(2_000, 3_600_002_020, 2_100));
+        assert_eq!(clock.offset(), 3_600_000_000, "within the bounds");
+        clock.follow(&reading(1_000, i64::MAX, u64::MAX));
+        clock.follow(&reading(0, i64::MIN, u64::MAX));
+    }
+
+    #[test]
+    fn it_never_goes_back_and_says_how_far_it_is_ahead() {
         let clock = DatabaseClock::new();
         let own = clock.own().now();
-        clock.measured(own, i64::try_from(own.as_micros()).unwrap() + 5_000_000, own);
+        let time = i64::try_from(own.as_micros()).unwrap();
+        clock.follow(&Reading { time: time + 5_000_000, shift: 7, steps: 1, before: own, after: own });
         let before = clock.now();
-        clock.measured(own, i64::try_from(own.as_micros()).unwrap() - 5_000_000, own);
+        assert_eq!((clock.database_offset(), clock.shift()), (4_999_993, 7));
+        clock.follow(&Reading { time: time - 5_000_000, shift: 0, steps: 1, before: own, after: own });
         assert!(clock.now() >= before);
+        assert!((9..=10).contains(&clock.ahead().as_secs()), "{:?}", clock.ahead());
+    }
+
+    #[test]
+    fn a_step_is_more_than_a_second_back_or_two_leases_forward() {
+        let lease = Duration::from_secs(10);
+        let found = |seconds: i64| step(0, (seconds * 1_000_000 - 100, seconds * 1_000_000 + 100), lease);
+        assert_eq!([-1, 0, 1, 19, 20].map(found), [None; 5]);
+        assert_eq!(found(-2), Some(-2_000_000));
+        assert_eq!(found(21), Some(21_000_000));
+        assert_eq!(step(0, (-60_000_000, 100), lease), None, "an answer that took a minute");
+    }
+
+    #[test]
+    fn a_step_that_another_worker_took_out_is_none() {
+        let clock = DatabaseClock::new();
+        let lease = Duration::from_secs(10);
+        let back = Reading { time: -3_600_000_000, ..reading(0, 0, 0) };
+        assert_eq!(clock.step(&back, lease), Some(-3_600_000_000));
+        assert_eq!(clock.step(&Reading { steps: 1, ..back }, lease), None);
+        assert!(clock.step(&Reading { steps: -1, ..back }, lease).is_some(), "a fail-over has lost it");
     }
 }

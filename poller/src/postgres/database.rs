@@ -10,9 +10,10 @@ use std::fmt;
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime};
+use tokio::sync::mpsc;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Row};
+use tokio_postgres::{AsyncMessage, Client, Row};
 
 use super::options::PostgresOptions;
 use crate::clock::{Clock as _, SystemClock, Timestamp};
@@ -167,6 +168,24 @@ impl Database {
             let _ = connection.await;
         });
         Ok(client)
+    }
+
+    /// A connection that listens: the processes of the server that sent notifications. The channel ends with the connection.
+    pub(super) async fn listen(&self) -> Result<(Client, mpsc::UnboundedReceiver<i32>), Fault> {
+        let (client, mut connection) = self.config.connect(self.tls.connector.clone()).await?;
+        let (heard, receiver) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            while let Some(Ok(message)) =
+                std::future::poll_fn(|context| connection.poll_message(context)).await
+            {
+                if let AsyncMessage::Notification(notification) = message
+                    && heard.send(notification.process_id()).is_err()
+                {
+                    break;
+                }
+            }
+        });
+        Ok((client, receiver))
     }
 
     async fn object(&self) -> Result<Object, Fault> {

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::clock::NOW;
 use super::database::Fault;
 use super::{Inner, PostgresStore};
 use crate::clock::BoxFuture;
@@ -22,6 +23,11 @@ pub struct Fleet {
     pub orphaned: usize,
     /// The open polls of all workers with a lease, as they said at their last renewal.
     pub open: u64,
+    /// What the fleet's time is ahead of the database's clock, in microseconds: that clock was set back by as much, or forward
+    /// if this is negative, since the first worker started.
+    pub clock_shift: i64,
+    /// How often that clock was set, as far as workers noticed.
+    pub clock_steps: u64,
     /// How old the oldest transaction is that keeps the database from removing dead rows, in transactions; `None` if there
     /// is none, or this role may not see those of others (`GRANT pg_read_all_stats`).
     pub oldest_xmin: Option<u64>,
@@ -83,13 +89,18 @@ impl PostgresStore {
 }
 
 const WORKERS: &str = "SELECT w.host, w.process, \
-         (extract(epoch FROM now() - w.started) * 1000000)::int8, (extract(epoch FROM now() - w.renewed) * 1000000)::int8, \
-         (extract(epoch FROM w.expires - now()) * 1000000)::int8, \
+         (extract(epoch FROM f.now - w.started) * 1000000)::int8, (extract(epoch FROM f.now - w.renewed) * 1000000)::int8, \
+         (extract(epoch FROM w.expires - f.now) * 1000000)::int8, \
          (SELECT count(*) FROM poll.shard s WHERE s.worker = w.id), w.open, w.lag, w.takeovers, w.clock_offset \
-     FROM poll.worker w ORDER BY w.host, w.process, w.id";
+     FROM poll.worker w, (SELECT now() + shift * interval '1 microsecond' AS now FROM poll.clock) AS f \
+     ORDER BY w.host, w.process, w.id";
 
-const SHARDS: &str = "SELECT count(*), count(*) FILTER (WHERE w.id IS NULL) \
-     FROM poll.shard s LEFT JOIN poll.worker w ON w.id = s.worker AND w.expires > now()";
+fn shards() -> String {
+    format!(
+        "SELECT count(*), count(*) FILTER (WHERE w.id IS NULL) \
+         FROM poll.shard s LEFT JOIN poll.worker w ON w.id = s.worker AND w.expires > {NOW}"
+    )
+}
 
 /// The transactions of sessions, replication slots and prepared transactions. This session has one too.
 const OLDEST: &str = "SELECT (SELECT max(age(xmin))::int8 FROM ( \
@@ -123,9 +134,21 @@ impl Inner {
             })
             .collect();
         let open = workers.iter().filter(|worker| worker.is_alive()).map(|worker| worker.open).sum();
-        let mut fleet =
-            Fleet { workers, shards: 0, orphaned: 0, open, oldest_xmin: None, oldest_transaction: None };
-        if let Some(row) = tx.first(SHARDS, &[]).await? {
+        let mut fleet = Fleet {
+            workers,
+            shards: 0,
+            orphaned: 0,
+            open,
+            clock_shift: 0,
+            clock_steps: 0,
+            oldest_xmin: None,
+            oldest_transaction: None,
+        };
+        if let Some(row) = tx.first("SELECT shift, steps FROM poll.clock", &[]).await? {
+            fleet.clock_shift = row.get(0);
+            fleet.clock_steps = u64::try_from(row.get::<_, i64>(1)).unwrap_or(0);
+        }
+        if let Some(row) = tx.first(&shards(), &[]).await? {
             let [shards, orphaned] = [0, 1].map(|at| usize::try_from(row.get::<_, i64>(at)).unwrap_or(0));
             (fleet.shards, fleet.orphaned) = (shards, orphaned);
         }

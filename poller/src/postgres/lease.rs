@@ -30,6 +30,7 @@ use tokio_postgres::types::Type;
 
 use super::Inner;
 use super::balance::{Balance, Move};
+use super::clock::{NOW, READING};
 use super::database::{Connection, Fault, Tx};
 use crate::clock::{Clock as _, boot_time};
 use crate::store::RunsUntil;
@@ -124,12 +125,19 @@ impl Inner {
             Role::Client => self.random(),
         };
         let tx = self.database.write().await?;
+        super::schema::check_format(&self.database, &tx).await?;
+        self.take_unseen_step(&tx).await?;
+        let before = self.clock.own().now();
         let row = tx
             .first(
-                "INSERT INTO poll.worker AS w (id, epoch, expires, host, process, runs_until) \
-                 VALUES ($1, 1, now() + $2 * interval '1 microsecond', $3, $4, $5) \
-                 ON CONFLICT (id) DO UPDATE SET epoch = w.epoch + 1, expires = excluded.expires, started = now() \
-                 RETURNING epoch",
+                &format!(
+                    "INSERT INTO poll.worker AS w (id, epoch, expires, started, renewed, host, process, runs_until) \
+                     VALUES ($1, 1, {NOW} + $2 * interval '1 microsecond', {NOW}, {NOW}, $3, $4, $5) \
+                     ON CONFLICT (id) DO UPDATE SET epoch = w.epoch + 1, expires = excluded.expires, \
+                         started = excluded.started, renewed = excluded.renewed \
+                     RETURNING epoch, (SELECT {READING} FROM poll.clock c), (SELECT shift FROM poll.clock), \
+                         (SELECT steps FROM poll.clock)"
+                ),
                 &[
                     (&id, Type::INT8),
                     (&self.lease_micros(), Type::INT8),
@@ -139,10 +147,14 @@ impl Inner {
                 ],
             )
             .await?;
-        let worker = Worker { id, epoch: row.map_or(0, |row| row.get(0)) };
+        let worker = Worker { id, epoch: row.as_ref().map_or(0, |row| row.get(0)) };
+        let reading = row.map(|row| self.reading(&row, 1, before));
         // Those of an earlier run of this process: their runs are counted anew.
         tx.execute("UPDATE poll.shard SET worker = NULL WHERE worker = $1", &[(&id, Type::INT8)]).await?;
         tx.commit().await?;
+        if let Some(reading) = reading {
+            self.clock.follow(&reading);
+        }
         self.shards().clear();
         self.set_role(Role::Worker(worker));
         self.trust(sent);
@@ -174,9 +186,12 @@ impl Inner {
         let before = self.clock.own().now();
         let row = tx
             .first(
-                "UPDATE poll.worker SET expires = now() + $3 * interval '1 microsecond', renewed = now(), open = $4, \
-                     shards = $5, takeovers = $6, clock_offset = $7, lag = $8 \
-                 WHERE id = $1 AND epoch = $2 RETURNING (extract(epoch FROM clock_timestamp()) * 1000000)::int8",
+                &format!(
+                    "UPDATE poll.worker SET expires = now() + c.shift * interval '1 microsecond' + $3 * interval '1 microsecond', \
+                         renewed = now() + c.shift * interval '1 microsecond', open = $4, shards = $5, takeovers = $6, \
+                         clock_offset = $7, lag = $8 \
+                     FROM poll.clock c WHERE id = $1 AND epoch = $2 RETURNING {READING}, c.shift, c.steps"
+                ),
                 &[
                     (&worker.id, Type::INT8),
                     (&worker.epoch, Type::INT8),
@@ -184,19 +199,25 @@ impl Inner {
                     (&i64::try_from(open).unwrap_or(i64::MAX), Type::INT8),
                     (&i32::try_from(shards).unwrap_or(i32::MAX), Type::INT4),
                     (&self.takeovers.load(Ordering::Relaxed), Type::INT8),
-                    (&self.clock.offset(), Type::INT8),
+                    (&self.clock.database_offset(), Type::INT8),
                     (&self.lag.load(Ordering::Relaxed), Type::INT8),
                 ],
             )
             .await?;
-        let after = self.clock.own().now();
         let Some(row) = row else {
             // Known for certain, unlike an error: others run the polls of this process.
             tx.rollback().await?;
             self.depose(worker);
             return Ok(self.lease);
         };
-        self.clock.measured(before, row.get(0), after);
+        let reading = self.reading(&row, 0, before);
+        if let Some(step) = self.clock.step(&reading, self.lease) {
+            // What was just written is by the wrong time.
+            tx.rollback().await?;
+            self.take_step(self.database.write_on(client).await?, worker, step, &reading).await?;
+            return Ok(Duration::ZERO);
+        }
+        self.clock.follow(&reading);
         tx.commit().await?;
         self.trust(sent);
         let tx = self.database.write_on(client).await?;
@@ -212,9 +233,11 @@ impl Inner {
     ) -> Result<Duration, Fault> {
         let rows = tx
             .query(
-                "SELECT id, expires <= now(), greatest(0, extract(epoch FROM expires - now()) * 1000000)::int8, \
-                     EXISTS (SELECT FROM poll.shard s WHERE s.worker = w.id) \
-                 FROM poll.worker w WHERE id <> $1",
+                &format!(
+                    "SELECT id, expires <= {NOW}, greatest(0, extract(epoch FROM expires - {NOW}) * 1000000)::int8, \
+                         EXISTS (SELECT FROM poll.shard s WHERE s.worker = w.id) \
+                     FROM poll.worker w WHERE id <> $1"
+                ),
                 &[(&worker.id, Type::INT8)],
             )
             .await?;
@@ -249,12 +272,14 @@ impl Inner {
             let number = i64::try_from(missing).unwrap_or(i64::MAX);
             let taken = tx
                 .query(
-                    "UPDATE poll.shard s SET worker = $1, run = s.run + 1 \
-                     FROM (SELECT id FROM poll.shard f WHERE f.worker IS NULL \
-                         ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED) AS free \
-                     WHERE s.id = free.id \
-                     AND EXISTS (SELECT FROM poll.worker w WHERE w.id = $1 AND w.epoch = $2 AND w.expires > now()) \
-                     RETURNING s.id",
+                    &format!(
+                        "UPDATE poll.shard s SET worker = $1, run = s.run + 1 \
+                         FROM (SELECT id FROM poll.shard f WHERE f.worker IS NULL \
+                             ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED) AS free \
+                         WHERE s.id = free.id \
+                         AND EXISTS (SELECT FROM poll.worker w WHERE w.id = $1 AND w.epoch = $2 AND w.expires > {NOW}) \
+                         RETURNING s.id"
+                    ),
                     &[
                         (&worker.id, Type::INT8),
                         (&worker.epoch, Type::INT8),
@@ -264,8 +289,10 @@ impl Inner {
                 .await?;
             // Shards of workers that are long gone, and their rows.
             tx.execute(
-                "DELETE FROM poll.worker w WHERE w.expires < now() - interval '1 hour' \
-                 AND NOT EXISTS (SELECT FROM poll.shard s WHERE s.worker = w.id)",
+                &format!(
+                    "DELETE FROM poll.worker w WHERE w.expires < {NOW} - interval '1 hour' \
+                     AND NOT EXISTS (SELECT FROM poll.shard s WHERE s.worker = w.id)"
+                ),
                 &[],
             )
             .await?;
@@ -293,7 +320,9 @@ impl Inner {
         // transaction are shorter than a lease, so that is soon.
         let row = tx
             .first(
-                "SELECT 1 FROM poll.worker WHERE id = $1 AND expires <= now() FOR UPDATE SKIP LOCKED",
+                &format!(
+                    "SELECT 1 FROM poll.worker WHERE id = $1 AND expires <= {NOW} FOR UPDATE SKIP LOCKED"
+                ),
                 &[(&id, Type::INT8)],
             )
             .await?;
@@ -340,6 +369,7 @@ impl Inner {
             tx.execute("UPDATE poll.shard SET worker = NULL WHERE worker = $1", &[(&worker.id, Type::INT8)])
                 .await?;
             tx.execute("DELETE FROM poll.worker WHERE id = $1", &[(&worker.id, Type::INT8)]).await?;
+            self.note_time(&tx).await?;
         }
         tx.commit().await
     }

@@ -6,22 +6,61 @@
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 
-use super::database::{Database, Fault};
+use super::database::{Connection, Database, Fault, Tx};
 use crate::store::StoreError;
 
 /// What a database must be, one step per version of the format.
-const MIGRATIONS: [Migration; 2] = [
+const MIGRATIONS: [Migration; 3] = [
     Migration { sql: include_str!("../../migrations/postgres/0001_fleet.sql"), compatible: 1 },
     // A process of format 1 would end a poll without its webhook.
     Migration { sql: include_str!("../../migrations/postgres/0002_outbox.sql"), compatible: 2 },
+    // A process of format 2 would judge leases by the database's clock alone, and take living workers over once it was set.
+    Migration { sql: include_str!("../../migrations/postgres/0003_clock_and_lists.sql"), compatible: 3 },
 ];
 
 /// A step to the next format. Processes of the old and the new version run side by side while a fleet is upgraded: the step
 /// says the oldest version whose processes may go on, or start, on the new format. Columns and tables may be added without
 /// raising it, if they have defaults.
+#[derive(Clone, Copy)]
 struct Migration {
     sql: &'static str,
     compatible: i32,
+}
+
+/// The steps that this process knows. With the variable, in builds with debug assertions only, one more: the tests of upgrades
+/// run it beside processes without.
+fn migrations() -> impl Iterator<Item = (i32, Migration)> {
+    let next = std::env::var(NEXT_FORMAT).ok().filter(|_| cfg!(debug_assertions));
+    let next = next.and_then(|compatible| compatible.parse().ok()).map(|compatible| Migration {
+        sql: "ALTER TABLE poll.open ADD COLUMN next text NOT NULL DEFAULT ''; ALTER TABLE poll.done ADD COLUMN next text; \
+              ALTER TABLE poll.worker ADD COLUMN next text; CREATE TABLE poll.next (id bigint)",
+        compatible,
+    });
+    (1..).zip(MIGRATIONS.into_iter().chain(next))
+}
+
+/// The variable of the tests of upgrades: the oldest version that may use the format after the newest one.
+const NEXT_FORMAT: &str = "POLLER_TEST_NEXT_FORMAT";
+
+/// The newest format that this process knows.
+fn newest() -> i32 {
+    migrations().map(|(number, _)| number).max().unwrap_or(0)
+}
+
+/// The refusal of a database that this version may not use.
+fn too_new(database: &Database, format: i32, newest: i32) -> Fault {
+    Fault::Store(StoreError::unusable(format!(
+        "{} has the format {format}, and this version knows formats up to {newest}: use a newer version",
+        database.shown
+    )))
+}
+
+/// Fails if a newer version has migrated the tables meanwhile, and excludes this one.
+pub(super) async fn check_format<C: Connection>(database: &Database, tx: &Tx<C>) -> Result<(), Fault> {
+    let newest = newest();
+    let row =
+        tx.first("SELECT format FROM poll.meta WHERE compatible > $1", &[(&newest, Type::INT4)]).await?;
+    row.map_or(Ok(()), |row| Err(too_new(database, row.get(0), newest)))
 }
 
 /// The oldest server, as `server_version_num` says it.
@@ -36,7 +75,7 @@ const DAY: i64 = 86_400_000_000;
 /// Creates or migrates the tables; returns the number of shards.
 pub(super) async fn prepare(database: &Database, shards: u16) -> Result<i32, Fault> {
     check_server(database).await?;
-    let newest = i32::try_from(MIGRATIONS.len()).unwrap_or(i32::MAX);
+    let newest = newest();
     let mut tries = 1;
     loop {
         match current(database).await? {
@@ -45,10 +84,7 @@ pub(super) async fn prepare(database: &Database, shards: u16) -> Result<i32, Fau
                 return Ok(shards);
             }
             Some(Meta { format, .. }) if format > newest => {
-                return Err(Fault::Store(StoreError::unusable(format!(
-                    "{} has the format {format}, and this version knows formats up to {newest}: use a newer version",
-                    database.shown
-                ))));
+                return Err(too_new(database, format, newest));
             }
             Some(_) => match migrate(database).await {
                 Err(fault) if tries < TRIES && fault.is_conflict() => tries += 1,
@@ -132,20 +168,30 @@ async fn create_meta(database: &Database, shards: u16) -> Result<(), Fault> {
 
 async fn migrate(database: &Database) -> Result<(), Fault> {
     let tx = database.migrate().await?;
+    let workers = tx.first("SELECT to_regclass('poll.worker') IS NOT NULL", &[]).await?;
+    if workers.is_some_and(|row| row.get(0)) {
+        // First, as batches do: they hold their worker's row while they read the other tables. None is under way from here on.
+        tx.query("SELECT 1 FROM poll.worker ORDER BY id FOR UPDATE", &[]).await?;
+    }
     // Whoever comes second waits here, and then finds nothing to do. The table is locked before its row: a step may alter it,
     // and would wait for those that hold a weaker lock on it while they wait for the row.
     tx.batch("LOCK TABLE poll.meta IN ACCESS EXCLUSIVE MODE").await?;
-    let row = tx.first("SELECT format FROM poll.meta FOR UPDATE", &[]).await?;
-    let format: i32 = row.map_or(0, |row| row.get(0));
-    for (step, number) in MIGRATIONS.iter().zip(1_i32..) {
-        if number > format {
-            tx.batch(step.sql).await?;
-            tx.execute(
-                "UPDATE poll.meta SET format = $1, compatible = $2",
-                &[(&number, Type::INT4), (&step.compatible, Type::INT4)],
-            )
+    let row = tx.first("SELECT format, compatible FROM poll.meta FOR UPDATE", &[]).await?;
+    let (format, before): (i32, i32) = row.map_or((0, 0), |row| (row.get(0), row.get(1)));
+    let mut compatible = before;
+    for (number, step) in migrations().filter(|(number, _)| *number > format) {
+        tx.batch(step.sql).await?;
+        tx.execute(
+            "UPDATE poll.meta SET format = $1, compatible = $2",
+            &[(&number, Type::INT4), (&step.compatible, Type::INT4)],
+        )
+        .await?;
+        compatible = step.compatible;
+    }
+    if compatible > before && format > 0 {
+        // Workers of versions that are excluded from here on write nothing more; they learn why when they register again.
+        tx.batch("UPDATE poll.worker SET epoch = epoch + 1; UPDATE poll.shard SET worker = NULL WHERE worker IS NOT NULL")
             .await?;
-        }
     }
     tx.commit().await
 }

@@ -15,6 +15,7 @@ use ring::digest::{SHA256, digest};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 
+use super::clock::NOW;
 use super::database::{Fault, Tx};
 use super::lease::Worker;
 use super::shards::{Known, shard_of};
@@ -192,6 +193,9 @@ impl Inner {
             let own = self.owned(&new, for_engine);
             match self.try_create(&new, &specs, &own.positions, for_engine, doubtful).await {
                 Ok(others) => {
+                    if own.positions.contains(&false) {
+                        self.telling.tell();
+                    }
                     present.extend(others);
                     return Ok(present);
                 }
@@ -258,20 +262,20 @@ impl Inner {
         let worker = if own.contains(&true) { Some(self.fence(&tx).await?.id) } else { None };
         let made = tx
             .query(
-                "WITH new AS (SELECT * FROM unnest($1::int4[], $2::text[], $3::text[], $4::int8[], $5::int8[], $6::int8[], \
+                &format!("WITH new AS (SELECT * FROM unnest($1::int4[], $2::text[], $3::text[], $4::int8[], $5::int8[], $6::int8[], \
                      $7::int8[], $8::text[], $9::bool[], $10::int8[]) \
                      AS n (shard, scope, key, incarnation, created, deadline, spec, url, own, first_after)), \
                  made AS (INSERT INTO poll.open (shard, scope, key, incarnation, created, deadline, spec, url, first_after, run) \
                      SELECT n.shard, n.scope, n.key, n.incarnation, n.created, n.deadline, n.spec, n.url, n.first_after, \
                          s.run + CASE WHEN w.id IS NULL THEN 1 ELSE 0 END \
                      FROM new n JOIN poll.shard s ON s.id = n.shard \
-                     LEFT JOIN poll.worker w ON w.id = s.worker AND w.expires > now() \
+                     LEFT JOIN poll.worker w ON w.id = s.worker AND w.expires > {NOW} \
                      ORDER BY n.shard, n.scope, n.key \
                      ON CONFLICT (shard, scope, key) DO NOTHING RETURNING incarnation), \
                  told AS (INSERT INTO poll.inbox (shard, scope, key, incarnation, what) \
                      SELECT n.shard, n.scope, n.key, n.incarnation, 'created' FROM new n JOIN made USING (incarnation) \
                      JOIN poll.shard s ON s.id = n.shard WHERE NOT n.own OR s.worker IS DISTINCT FROM $11) \
-                 SELECT incarnation FROM made",
+                 SELECT incarnation FROM made"),
                 &[
                     (&names.shards, Type::INT4_ARRAY),
                     (&names.scopes, Type::TEXT_ARRAY),
@@ -525,6 +529,7 @@ impl Inner {
         }
         remove_extras(&tx, &extras).await?;
         tx.commit().await?;
+        self.telling.tell();
         if rows.iter().any(|row| row.get(1)) {
             self.added.notify_one();
         }
@@ -541,7 +546,9 @@ impl Inner {
         let Some(worker) = self.worker() else { return Err(Fault::Deposed) };
         let held = tx
             .first(
-                "SELECT 1 FROM poll.worker WHERE id = $1 AND epoch = $2 AND expires > now() FOR KEY SHARE",
+                &format!(
+                    "SELECT 1 FROM poll.worker WHERE id = $1 AND epoch = $2 AND expires > {NOW} FOR KEY SHARE"
+                ),
                 &[(&worker.id, Type::INT8), (&worker.epoch, Type::INT8)],
             )
             .await?;

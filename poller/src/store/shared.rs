@@ -81,6 +81,10 @@ impl<S: Store + ?Sized> Store for Arc<S> {
         (**self).changes_every()
     }
 
+    fn changed(&self) -> BoxFuture<'static, ()> {
+        (**self).changed()
+    }
+
     fn clock(&self) -> Option<Arc<dyn Clock>> {
         (**self).clock()
     }

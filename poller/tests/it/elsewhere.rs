@@ -8,6 +8,7 @@ use futures_util::StreamExt as _;
 use poller::store::{Changes, Creation, OpenPolls, Retention, Store, StoreError, StoredPoll};
 use poller::{Accepted, BoxFuture, MemoryStore, Outcome, PollKey, PollerEvent};
 use serde_json::json;
+use tokio::sync::watch;
 
 use crate::world::{World, pending, spec, success};
 
@@ -23,6 +24,8 @@ struct Shared {
     asked_to_cancel: Arc<Mutex<Vec<PollKey>>>,
     /// Polls that others have told to ask at once.
     hastened: Arc<Mutex<Vec<PollKey>>>,
+    /// The other process tells of changes.
+    told: Arc<watch::Sender<()>>,
 }
 
 impl Store for Shared {
@@ -56,6 +59,11 @@ impl Store for Shared {
 
     fn changes_every(&self) -> Option<Duration> {
         Some(Duration::from_secs(1))
+    }
+
+    fn changed(&self) -> BoxFuture<'static, ()> {
+        let mut told = self.told.subscribe();
+        Box::pin(async move { told.changed().await.unwrap_or(()) })
     }
 
     fn changes(&self) -> BoxFuture<'_, Result<Changes, StoreError>> {
@@ -199,4 +207,27 @@ async fn no_request_begins_while_the_lease_is_uncertain_and_deadlines_hold() {
     assert_eq!(short.outcome().await.unwrap().name(), "timed out");
     assert_eq!(world.now().as_secs(), 60);
     assert_eq!(poll.cancel().await.unwrap().attempts, 3);
+}
+
+/// The period of looks is a second; who is told does not wait for it.
+#[tokio::test(start_paused = true)]
+async fn what_the_other_process_tells_of_is_looked_at_once() {
+    let ended = crate::stores::outcome(b"{}").await;
+    let store = Shared::default();
+    store.elsewhere.lock().unwrap().push(key("theirs"));
+    let world = World::new(|_, _| pending());
+    let (poller, mut events) = world.poller().store(store.clone()).build_with_events().await.unwrap();
+    let theirs = poller.submit("theirs", spec(json!({}))).await.unwrap();
+    poller.submit("ours", spec(json!({}))).await.unwrap();
+    world.sleep_until(Duration::from_millis(5100)).await;
+    store.released.lock().unwrap().push(key("ours"));
+    store.told.send_replace(());
+    while !matches!(events.next().await.unwrap(), PollerEvent::Released { .. }) {}
+    assert_eq!(world.now().as_millis(), 5100);
+    let waiting = tokio::spawn(async move { theirs.outcome().await });
+    world.sleep_until(Duration::from_millis(5200)).await;
+    store.finish(key("theirs"), Arc::clone(&ended)).await.unwrap();
+    store.told.send_replace(());
+    assert_eq!(waiting.await.unwrap().unwrap(), ended);
+    assert_eq!(world.now().as_millis(), 5200);
 }

@@ -6,8 +6,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use poller::store::{Changes, Creation, Store as _, StoreAdmin as _};
-use poller::{Limits, Poller, PostgresOptions, PostgresStore};
+use poller::{Clock as _, Limits, Poller, PostgresOptions, PostgresStore};
 use test_support::postgres::{Postgres, shared};
 
 use crate::stores::{key, load, outcome, poll};
@@ -43,7 +44,7 @@ async fn two_first_starts_at_once_make_one_store() {
     for store in opened {
         assert_eq!(store.unwrap().count_open().await.unwrap(), 0);
     }
-    assert_eq!(server.query(&url, "SELECT format, shards FROM poll.meta"), "2|16");
+    assert_eq!(server.query(&url, "SELECT format, shards FROM poll.meta"), "3|16");
     assert_eq!(server.query(&url, "SELECT count(*) FROM poll.shard"), "16");
 }
 
@@ -399,4 +400,149 @@ async fn calls_at_the_same_moment_share_a_statement() {
     let sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'poll'";
     until(async || (server.query(&url, sessions) == "0").then_some(())).await;
     assert!(count() - before < 250, "{} transactions for 500 calls", count() - before);
+}
+
+/// To workers, the database's clock and the shift of the fleet's time are one sum: moving the shift without counting a step is
+/// what a clock that is set looks like.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_that_is_set_by_hours_moves_no_poll() {
+    let Some(server) = shared("a database whose clock is set") else { return };
+    let url = server.database();
+    let requests = test_support::Script::from_fn(|_, _| test_support::Reply::json(r#"{"status":"RUNNING"}"#));
+    let web = test_support::Server::start(requests).await;
+    let guard = poller::http::Guard::local();
+    let builder = Poller::builder().store(store(&url).await).guard(guard).limits(Limits::unbounded());
+    let worker = builder.build().await.unwrap();
+    let spec = serde_json::json!({"url": web.url("/job"), "interval": 0.2, "timeout": 600,
+        "responseFilter": {"body": {"status": ["SUCCESS"]}}});
+    let spec = poller::SpecOptions::new().limits(Limits::unbounded()).parse(&spec.to_string()).unwrap();
+    let poll = worker.submit("job", spec).await.unwrap();
+    web.arrived(3).await;
+    for (steps, by) in [(1, -3600), (2, 7200)] {
+        let asked = web.requests().len();
+        server.sql(&url, &format!("UPDATE poll.clock SET shift = shift + 1000000::int8 * ({by})"));
+        until(async || {
+            (server.query(&url, "SELECT steps FROM poll.clock") == steps.to_string()).then_some(())
+        })
+        .await;
+        web.arrived(asked + 5).await;
+        let shift = server.query(&url, "SELECT round(shift / 1e6) FROM poll.clock");
+        assert_eq!(shift, "0", "{by}");
+    }
+    assert_eq!(server.query(&url, "SELECT sum(takeovers), count(*) FROM poll.worker"), "0|1");
+    assert_eq!(worker.stats().open, 1, "it has not timed out");
+    let outcome = poll.cancel().await.unwrap();
+    let lived = outcome.ended_at.since(outcome.started_at);
+    assert!(lived < Duration::from_secs(600), "{lived:?}");
+}
+
+/// Set back while no worker ran: what the last one noted tells.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_that_was_set_back_while_no_worker_ran_holds_none_up() {
+    let Some(server) = shared("a clock that was set back meanwhile") else { return };
+    let url = server.database();
+    for noted in ["latest", "renewed"] {
+        let before = store(&url).await;
+        before.begin_run().await.unwrap();
+        let closed = before.closed();
+        drop(before);
+        closed.await;
+        if noted == "renewed" {
+            // One that was killed.
+            server.sql(
+                &url,
+                "INSERT INTO poll.worker (id, epoch, expires, renewed, host, process, runs_until) SELECT 1, 1, now() + shift * i, \
+                     now() + shift * i, 'x', 1, 'unknown' FROM poll.clock, (SELECT interval '1 microsecond' AS i) AS one; \
+                 UPDATE poll.clock SET latest = 0",
+            );
+        }
+        server.sql(&url, "UPDATE poll.clock SET shift = shift - 7200000000, steps = 0");
+        let client = store(&url).await;
+        let clock = client.clock().unwrap();
+        let behind = poller::SystemClock::new().now().since(clock.now());
+        assert!(
+            behind < Duration::from_secs(60),
+            "{noted}: a client reads what the worker noted: {behind:?}"
+        );
+        let after = store(&url).await;
+        after.begin_run().await.unwrap();
+        assert_eq!(server.query(&url, "SELECT steps, round(shift / 60e6) FROM poll.clock"), "1|0", "{noted}");
+    }
+    // Back to the database's clock, as the documentation says, which lets no worker take a step out.
+    server.sql(&url, "UPDATE poll.clock SET shift = 7200000000, latest = 1");
+    let reset = include_str!("../../../docs/fleet.md").lines().find(|line| line.contains("SET shift = 0"));
+    server.sql(&url, reset.unwrap());
+    store(&url).await.begin_run().await.unwrap();
+    assert_eq!(server.query(&url, "SELECT shift FROM poll.clock"), "0");
+}
+
+/// The connections that listen, by the last statement of each.
+const LISTENING: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+     AND query IN ('SELECT pg_backend_pid()', 'NOTIFY poll')";
+
+/// Told at once where both have notifications on, also after the connections were cut; never, where they are off.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn changes_are_told_by_notify() {
+    let Some(server) = shared("NOTIFY") else { return };
+    let url = server.database();
+    let on = async || options(&url).with_notify(true).connect().await.unwrap();
+    let (one, other, silent) = (on().await, on().await, store(&url).await);
+    let both = async || until(async || (server.query(&url, LISTENING) == "2").then_some(())).await;
+    both().await;
+    let mut off = silent.changed();
+    for (round, name) in ["a", "b", "c"].into_iter().enumerate() {
+        let changed = other.changed();
+        one.create(poll(name, 1)).await.unwrap();
+        changed.await;
+        let changed = other.changed();
+        assert!(one.request_cancel(key(name)).await.unwrap());
+        changed.await;
+        let changed = one.changed();
+        other.finish(key(name), outcome(b"1").await).await.unwrap();
+        changed.await;
+        if round == 1 {
+            let changed = other.changed();
+            server.sql(
+                &url,
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()",
+            );
+            // Something may have been missed, so a new connection begins with a look.
+            changed.await;
+            both().await;
+        }
+    }
+    assert!((&mut off).now_or_never().is_none(), "off by default");
+}
+
+/// A thousand changes are a few notifications.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn notifications_are_coalesced() {
+    let Some(server) = shared("coalesced NOTIFY") else { return };
+    let url = server.database();
+    let on = async || options(&url).with_notify(true).connect().await.unwrap();
+    let (one, other) = (on().await, on().await);
+    until(async || (server.query(&url, LISTENING) == "2").then_some(())).await;
+    let clock = poller::SystemClock::new();
+    let began = clock.now();
+    let counted = tokio::spawn({
+        let other = other.clone();
+        async move {
+            let mut heard = 0_u32;
+            loop {
+                let changed = other.changed();
+                if other.get(key("last")).await.unwrap().is_some() {
+                    return heard;
+                }
+                changed.await;
+                heard += 1;
+            }
+        }
+    });
+    for number in 0..300 {
+        one.create(poll(&format!("p{number}"), 1)).await.unwrap();
+    }
+    one.create(poll("last", 1)).await.unwrap();
+    let heard = counted.await.unwrap();
+    let windows = clock.now().since(began).as_millis() / 20 + 2;
+    assert!(u128::from(heard) <= windows, "{heard} notifications in {windows} windows of 20 ms");
 }

@@ -16,6 +16,8 @@ mod fetch_reqwest;
 mod files;
 #[cfg(feature = "postgres")]
 mod fleet;
+#[cfg(feature = "postgres")]
+mod fleet_lists;
 mod follow;
 mod formats;
 mod fuzzed;

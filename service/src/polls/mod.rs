@@ -27,10 +27,18 @@ const LOOK: Duration = Duration::from_secs(1);
 /// looked for in it.
 async fn ending(app: &App, key: &PollKey, waiting: &mut Waiting) -> Result<Arc<Outcome>, Problem> {
     loop {
-        match timeout(LOOK, waiting.outcome()).await {
-            Ok(outcome) => return outcome.ok_or_else(Problem::stopping),
-            Err(_) if app.store.runs(key) => {}
-            Err(_) => {
+        // From before the look, so that nothing is missed in between.
+        let mut changed = app.store.changed();
+        let waiting = async {
+            tokio::select! {
+                outcome = waiting.outcome() => Some(outcome),
+                () = &mut changed => None,
+            }
+        };
+        match timeout(LOOK, waiting).await {
+            Ok(Some(outcome)) => return outcome.ok_or_else(Problem::stopping),
+            Ok(None) | Err(_) if app.store.runs(key) => {}
+            Ok(None) | Err(_) => {
                 let poll = app.store.get(key.clone()).await?;
                 if let Some(outcome) = poll.and_then(|poll| poll.outcome) {
                     return Ok(outcome);

@@ -44,6 +44,8 @@ struct Line<'f> {
     orphaned_shards: usize,
     open: u64,
     lag_seconds: f64,
+    clock_shift_seconds: f64,
+    clock_steps: u64,
     oldest_xmin: Option<u64>,
     oldest_transaction_seconds: Option<f64>,
 }
@@ -72,6 +74,8 @@ impl<'f> From<&'f Fleet> for Line<'f> {
             orphaned_shards: fleet.orphaned,
             open: fleet.open,
             lag_seconds: lag(fleet).as_secs_f64(),
+            clock_shift_seconds: seconds(fleet.clock_shift),
+            clock_steps: fleet.clock_steps,
             oldest_xmin: fleet.oldest_xmin,
             oldest_transaction_seconds: fleet.oldest_transaction.map(|age| age.as_secs_f64()),
         }
@@ -122,6 +126,13 @@ fn describe(fleet: &Fleet, paint: Paint) -> String {
     let transaction = fleet.oldest_transaction.map_or("none".to_owned(), |age| format!("{} old", short(age)));
     let xmin = fleet.oldest_xmin.map_or("not known".to_owned(), |age| format!("{age} transactions back"));
     lines.push(format!("oldest transaction: {transaction}; oldest xmin: {xmin}"));
+    if fleet.clock_steps > 0 {
+        lines.push(format!(
+            "the database's clock was set {}; the fleet's is now {} from it",
+            humanize::count(fleet.clock_steps, "time"),
+            offset(fleet.clock_shift)
+        ));
+    }
     if !fleet.workers.is_empty() {
         lines.push(String::new());
         lines.push(table(&fleet.workers, paint));

@@ -21,6 +21,8 @@ const COMMIT: Duration = Duration::from_secs(5);
 pub(in super::super) struct Clocks {
     wall_step: i64,
     slept: Duration,
+    /// `None` before the first look: an earlier run may have seen the steps in it.
+    shift: Option<i64>,
     /// All polls that were committed before this time have been read.
     read_until: Option<Timestamp>,
     /// When the read under way began.
@@ -28,7 +30,7 @@ pub(in super::super) struct Clocks {
 }
 
 impl Clocks {
-    /// Notices steps of the system's clock and sleep of the machine since the last look.
+    /// Notices steps of the system's clock and of the store's, and sleep of the machine, since the last look.
     pub(super) fn look(&mut self, clock: &dyn Clock) -> Vec<PollerEvent> {
         let mut events = Vec::new();
         let (wall_step, slept) = (clock.wall_step(), clock.slept());
@@ -37,8 +39,13 @@ impl Clocks {
             events.push(PollerEvent::Slept { duration: asleep });
             self.slept = slept;
         }
+        let shift = clock.shift();
+        let set = i128::from(self.shift.replace(shift).unwrap_or(shift)) - i128::from(shift);
+        if set != 0 {
+            events.push(PollerEvent::StoreClockSet { forward: set > 0, duration: magnitude(set) });
+        }
         let by = i128::from(wall_step) - i128::from(self.wall_step);
-        let duration = Duration::from_micros(u64::try_from(by.unsigned_abs()).unwrap_or(u64::MAX));
+        let duration = magnitude(by);
         if duration > NOTABLE {
             events.push(PollerEvent::ClockSet { forward: by > 0, duration });
             self.wall_step = wall_step;
@@ -69,13 +76,17 @@ impl Clocks {
     }
 }
 
+fn magnitude(micros: i128) -> Duration {
+    Duration::from_micros(u64::try_from(micros.unsigned_abs()).unwrap_or(u64::MAX))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::clock::BoxFuture;
     use std::sync::Mutex;
 
-    struct Played(Mutex<(i64, Duration)>);
+    struct Played(Mutex<(i64, Duration, i64)>);
 
     impl Clock for Played {
         fn now(&self) -> Timestamp {
@@ -93,14 +104,18 @@ mod tests {
         fn slept(&self) -> Duration {
             self.0.lock().unwrap().1
         }
+
+        fn shift(&self) -> i64 {
+            self.0.lock().unwrap().2
+        }
     }
 
     #[test]
     fn steps_and_sleep_are_noticed_once() {
-        let clock = Played(Mutex::new((0, Duration::ZERO)));
+        let clock = Played(Mutex::new((0, Duration::ZERO, 0)));
         let mut clocks = Clocks::default();
         let mut look = |step: i64, slept: u64| {
-            *clock.0.lock().unwrap() = (step * 100_000, Duration::from_secs(slept));
+            *clock.0.lock().unwrap() = (step * 100_000, Duration::from_secs(slept), 0);
             format!("{:?}", clocks.look(&clock))
         };
         assert_eq!(look(0, 0), "[]");
@@ -111,6 +126,20 @@ mod tests {
         assert_eq!(look(-388, 0), "[ClockSet { forward: false, duration: 40s }]");
         assert_eq!(look(-388, 3600), "[Slept { duration: 3600s }]");
         assert_eq!(look(-388, 3600), "[]");
+    }
+
+    #[test]
+    fn steps_of_the_clock_of_the_store_are_what_was_taken_out_since_the_first_look() {
+        let clock = Played(Mutex::new((0, Duration::ZERO, 0)));
+        let mut clocks = Clocks::default();
+        let mut look = |shift: i64| {
+            clock.0.lock().unwrap().2 = shift * 1_000_000;
+            format!("{:?}", clocks.look(&clock))
+        };
+        assert_eq!(look(3600), "[]", "taken out before");
+        assert_eq!(look(3605), "[StoreClockSet { forward: false, duration: 5s }]");
+        assert_eq!(look(5), "[StoreClockSet { forward: true, duration: 3600s }]");
+        assert_eq!(look(5), "[]");
     }
 
     #[test]

@@ -27,7 +27,7 @@ use super::message::{Answer, DriverHandle, Message, WeakDriverHandle, reply};
 use super::store_reply::StoreReply;
 use super::timer::Timer;
 use super::workers::{Job, Workers};
-use crate::clock::Timestamp;
+use crate::clock::{BoxFuture, Timestamp};
 use crate::error::{Error, Kind};
 use crate::event::{self, Event, Feeder, PollerEvent, Subscriber};
 use crate::history::Record;
@@ -71,6 +71,8 @@ pub(crate) fn spawn(
         closing: None,
         store_calls: 0,
         next_read: None,
+        read_soon: false,
+        changed: Box::pin(std::future::pending()),
         doubtful: Vec::new(),
         clocks: Clocks::default(),
         quiet_until: None,
@@ -103,6 +105,10 @@ struct Driver {
     store_calls: usize,
     /// The time of the next read from the store: of open polls during the start, then of changes by other processes.
     next_read: Option<Timestamp>,
+    /// Whether to read at once when the read under way has ended.
+    read_soon: bool,
+    /// Completes when another process has told of a change.
+    changed: BoxFuture<'static, ()>,
     /// Polls to read again, because the store failed to.
     doubtful: Vec<PollKey>,
     clocks: Clocks,
@@ -143,6 +149,7 @@ impl Driver {
         self.core.begin_read();
         // The first page was read before; what is created meanwhile is found again by the next read.
         self.clocks.begin_read(self.deps.clock.now());
+        self.listen();
         self.loaded(Ok(first), self.deps.clock.now());
         self.carry_out();
         let mut batch = Vec::with_capacity(BATCH);
@@ -162,6 +169,10 @@ impl Driver {
                     }
                 }
                 () = timer.fired() => {}
+                () = &mut self.changed => {
+                    self.listen();
+                    self.read_now();
+                }
             }
             let now = self.deps.clock.now();
             // Before the messages, since one may let a request begin, and after them, since they may have taken a while.

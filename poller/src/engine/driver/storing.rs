@@ -277,6 +277,21 @@ impl Driver {
         );
     }
 
+    /// Waits for the next change that another process tells of.
+    pub(super) fn listen(&mut self) {
+        let changed = catch_panic_now(|| self.deps.store.changed());
+        self.changed = changed.unwrap_or_else(|_| Box::pin(std::future::pending()));
+    }
+
+    /// Reads changes now, or once the read under way has ended.
+    pub(super) fn read_now(&mut self) {
+        match &mut self.next_read {
+            // During the start, the next page comes when it comes.
+            Some(at) if self.loading.is_none() => *at = (*at).min(self.deps.clock.now()),
+            _ => self.read_soon = true,
+        }
+    }
+
     /// Schedules the next read of changes, by the period of the store, or soon if the store panics.
     fn schedule_changes(&mut self) {
         let period = catch_panic_now(|| self.deps.store.changes_every());
@@ -286,7 +301,9 @@ impl Driver {
             let failed = || PollerEvent::StoreFailed { operation: Operation::Changes, error: error.clone() };
             self.subscribers.send(failed);
         }
-        self.next_read = period.unwrap_or(Some(READ_RETRY)).map(|period| now + period);
+        let soon = std::mem::take(&mut self.read_soon);
+        let period = period.unwrap_or(Some(READ_RETRY));
+        self.next_read = period.map(|period| if soon { now } else { now + period });
     }
 
     /// Calls the store in a task; a call of [`stored`](Self::stored) follows.

@@ -1,11 +1,12 @@
 //! A stand-in of the database: what its transactions do to the tables, each at one moment.
 //!
-//! It has a clock of its own. It stalls: while it is away, every transaction fails. It fails over to a standby, which has all
+//! It has a clock of its own, which may be set. It stalls: while it is away, every transaction fails. It fails over to a standby, which has all
 //! that was committed, or only what was committed until two seconds ago.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use super::super::clock::BACK;
 use super::super::shards::shard_of;
 use crate::key::PollKey;
 use crate::outcome::Outcome;
@@ -26,6 +27,8 @@ pub(super) struct Open {
 pub(super) struct Row {
     pub(super) epoch: u64,
     pub(super) expires: u64,
+    started: u64,
+    renewed: u64,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -41,6 +44,9 @@ pub(super) struct Tables {
     inbox: Vec<(i32, PollKey, i64)>,
     pub(super) workers: BTreeMap<usize, Row>,
     pub(super) shards: Vec<Shard>,
+    pub(super) shift: i64,
+    pub(super) steps: i64,
+    latest: u64,
 }
 
 #[derive(Debug)]
@@ -50,7 +56,9 @@ pub(super) struct Database {
     past: VecDeque<(u64, Tables)>,
     pub(super) keeps_past: bool,
     pub(super) away_until: u64,
-    /// How far its clock is ahead of true time.
+    /// The incarnation as which each poll was created last.
+    pub(super) created: BTreeMap<PollKey, i64>,
+    /// How far its own clock is ahead of true time.
     pub(super) ahead: i64,
     pub(super) lease: u64,
 }
@@ -79,7 +87,15 @@ pub(super) enum Created {
 impl Database {
     pub(super) fn new(shards: usize, lease: u64, ahead: i64) -> Self {
         let tables = Tables { shards: vec![Shard::default(); shards], ..Tables::default() };
-        Self { tables, past: VecDeque::new(), keeps_past: false, away_until: 0, ahead, lease }
+        Self {
+            tables,
+            past: VecDeque::new(),
+            keeps_past: false,
+            away_until: 0,
+            created: BTreeMap::new(),
+            ahead,
+            lease,
+        }
     }
 
     pub(super) fn shard_count(&self) -> i32 {
@@ -98,9 +114,44 @@ impl Database {
         self.tables.shards[usize::try_from(shard).expect("not negative")].run.saturating_sub(run)
     }
 
-    /// The time of its own clock.
+    /// The time of the fleet.
     pub(super) fn clock(&self, now: u64) -> u64 {
-        now.saturating_add_signed(self.ahead)
+        now.saturating_add_signed(self.ahead + self.tables.shift)
+    }
+
+    /// Whether no worker has been here yet.
+    pub(super) fn is_new(&self) -> bool {
+        self.noted() == 0
+    }
+
+    fn noted(&self) -> u64 {
+        let renewed = self.tables.workers.values().map(|row| row.renewed);
+        renewed.max().unwrap_or_default().max(self.tables.latest)
+    }
+
+    /// As `Inner::take_unseen_step` does it.
+    fn take_unseen_step(&mut self, now: u64) {
+        let back = self.noted().saturating_sub(self.clock(now));
+        if back > u64::try_from(BACK.as_micros()).expect("short") {
+            self.tables.shift += i64::try_from(back).expect("hours");
+            self.tables.steps += 1;
+        }
+    }
+
+    /// As `Inner::take_step` does it; returns whether it was a step of this clock.
+    pub(super) fn take_step(&mut self, holder: Holder, step: i64, time: u64, steps: i64) -> bool {
+        let expected = time.saturating_add_signed(-step);
+        let has_passed = |(id, row): (&usize, &Row)| {
+            *id != holder.id && row.started <= expected && row.renewed > expected + self.lease
+        };
+        if step > 0 && self.tables.workers.iter().any(has_passed) {
+            return false;
+        }
+        if self.tables.steps == steps {
+            self.tables.shift -= step;
+            self.tables.steps += 1;
+        }
+        true
     }
 
     /// Notes what a transaction has committed.
@@ -133,9 +184,10 @@ impl Database {
     }
 
     pub(super) fn register(&mut self, id: usize, now: u64) -> u64 {
-        let expires = self.clock(now) + self.lease;
+        self.take_unseen_step(now);
+        let clock = self.clock(now);
         let row = self.tables.workers.entry(id).or_default();
-        *row = Row { epoch: row.epoch + 1, expires };
+        *row = Row { epoch: row.epoch + 1, expires: clock + self.lease, started: clock, renewed: clock };
         let epoch = row.epoch;
         self.free(id);
         epoch
@@ -147,20 +199,30 @@ impl Database {
         }
     }
 
-    pub(super) fn renew(&mut self, holder: Holder, now: u64) -> Result<(), Refusal> {
-        let expires = self.clock(now) + self.lease;
+    /// The time, as a renewal reads it before it is committed.
+    pub(super) fn read_clock(&self, holder: Holder, now: u64) -> Result<(u64, i64), Refusal> {
+        match self.tables.workers.get(&holder.id) {
+            Some(row) if row.epoch == holder.epoch => Ok((self.clock(now), self.tables.steps)),
+            _ => Err(Refusal::Deposed),
+        }
+    }
+
+    /// The commit of a renewal that read this time.
+    pub(super) fn renew(&mut self, holder: Holder, read: u64) -> Result<(), Refusal> {
+        let expires = read + self.lease;
         match self.tables.workers.get_mut(&holder.id) {
             Some(row) if row.epoch == holder.epoch => {
-                row.expires = expires;
+                (row.expires, row.renewed) = (expires, read);
                 Ok(())
             }
             _ => Err(Refusal::Deposed),
         }
     }
 
-    pub(super) fn resign(&mut self, holder: Holder) {
+    pub(super) fn resign(&mut self, holder: Holder, now: u64) {
         if self.tables.workers.get(&holder.id).is_some_and(|row| row.epoch == holder.epoch) {
             self.free(holder.id);
+            self.tables.latest = self.tables.latest.max(self.clock(now));
             self.tables.workers.remove(&holder.id);
         }
     }
@@ -267,6 +329,7 @@ impl Database {
         let runs =
             place.worker.and_then(|id| self.tables.workers.get(&id)).is_some_and(|row| row.expires > clock);
         let run = place.run + u32::from(!runs);
+        self.created.insert(poll.key.clone(), incarnation);
         self.tables.open.insert(poll.key.clone(), Open { incarnation, poll: poll.clone(), run });
         if own.is_none_or(|holder| self.owner(shard) != Some(holder.id)) {
             self.tables.inbox.push((shard, poll.key.clone(), incarnation));

@@ -70,6 +70,7 @@ impl World {
             Effect::Create { id, poll } => {
                 self.nodes[node].polls.insert(id, number_of(&poll.key));
                 self.incarnations += 1;
+                self.births.push(self.now);
                 self.create(node, id, poll, self.incarnations, 1);
             }
             Effect::SaveOutcome { id, key, outcome } => self.finish(node, id, key, outcome),
@@ -220,7 +221,7 @@ impl World {
         let poll = self.nodes[node].polls[&request.id];
         let shard = shard_of(&key(poll), self.database.shard_count());
         assert!(self.trusts(node), "poll-{poll}: a request without a lease");
-        if self.now >= self.unsettled_until {
+        if self.now >= self.unsettled_until.max(self.uneven_until) {
             let holder = self.holder(node).expect("a worker asks");
             assert_eq!(
                 self.database.owner(shard),

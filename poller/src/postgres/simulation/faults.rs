@@ -1,7 +1,7 @@
 //! Faults, and what must hold at the end in spite of them.
 
 use super::database::BEHIND;
-use super::{BEGIN, CALM, LEASE, MILLI, Role, SECOND, World, key, pick, signed};
+use super::{BEGIN, CALM, Counts, LEASE, LIMIT, MILLI, Role, SECOND, World, key, pick, signed};
 
 impl World {
     pub(super) fn fault(&mut self, until: u64) {
@@ -15,14 +15,19 @@ impl World {
             && pick(&mut self.dice, 3) == 0
             && self.now >= self.database.away_until
         {
-            self.database.resign(holder);
+            self.database.resign(holder, self.now);
         }
-        self.nodes[node].life += 1;
-        self.nodes[node].core = None;
-        self.nodes[node].role = Role::Client;
+        self.end(node);
+        self.breaks.push(self.now);
         let down = self.up_to(20 * SECOND);
         self.fault(self.now + down);
         self.later(down, None, move |world| world.start(node));
+    }
+
+    pub(super) fn end(&mut self, node: usize) {
+        self.nodes[node].life += 1;
+        self.nodes[node].core = None;
+        self.nodes[node].role = Role::Client;
     }
 
     /// A machine sleeps, and the clock of its processes stands still meanwhile; or a process is stopped.
@@ -31,15 +36,35 @@ impl World {
         let slept = self.up_to(30 * SECOND);
         if pick(&mut self.dice, 2) == 0 {
             self.nodes[node].wall -= i64::try_from(slept).expect("half a minute");
+            self.frozen += slept;
         }
+        self.breaks.extend([self.now, self.now + slept]);
         self.nodes[node].asleep_until = self.now + slept;
         self.fault(self.now + slept);
     }
 
-    /// The clock of the database is set, by less than the margin of a lease.
+    /// The clock of the database is set: by less than the margin of a lease, or by up to an hour.
     pub(super) fn jump(&mut self, _: usize) {
         self.counts.jumps += 1;
-        self.database.ahead = self.ahead + signed(&mut self.dice, 250 * MILLI);
+        self.set_clock();
+    }
+
+    fn set_clock(&mut self) {
+        let before = self.database.ahead;
+        if pick(&mut self.dice, 2) == 0 {
+            self.database.ahead += signed(&mut self.dice, 250 * MILLI);
+        } else {
+            self.database.ahead += signed(&mut self.dice, 3600 * SECOND);
+            // Until a worker has noticed, others may take its leases for ended.
+            self.uneven_until = self.now + 2 * LEASE;
+        }
+        let by = self.database.ahead - before;
+        if self.database.is_new() {
+            // The fleet's time begins with its first worker.
+            self.ahead += by;
+        } else {
+            self.jumps.push((self.now, by));
+        }
         self.fault(self.now + SECOND);
     }
 
@@ -47,6 +72,7 @@ impl World {
         self.counts.stalls += 1;
         let until = self.now + self.up_to(20 * SECOND);
         self.database.away_until = self.database.away_until.max(until);
+        self.breaks.extend([self.now, until]);
         self.fault(until);
     }
 
@@ -66,7 +92,23 @@ impl World {
             }
             self.unsettled_until = self.database.away_until + 3 * LEASE;
         }
+        self.breaks.extend([self.now, self.database.away_until]);
+        if pick(&mut self.dice, 2) == 0 {
+            self.set_clock();
+            self.uneven_until = self.database.away_until + 2 * LEASE;
+        }
         self.fault(self.database.away_until + 3 * LEASE);
+    }
+
+    /// By how much a step of the database's clock may have hastened the fleet's time: by two leases if a worker saw it, by all
+    /// of it if maybe none did.
+    fn hastened(&self) -> u64 {
+        let hastened = self.jumps.iter().map(|(at, by)| {
+            let forward = u64::try_from(*by).unwrap_or(0);
+            let unseen = self.breaks.iter().any(|other| at.abs_diff(*other) <= 3 * LEASE);
+            if unseen { forward } else { forward.min(2 * LEASE) }
+        });
+        hastened.sum()
     }
 
     pub(super) fn check_the_end(&self) {
@@ -89,8 +131,37 @@ impl World {
                 );
             }
         }
+        for (poll, seen) in self.seen.iter().enumerate() {
+            if let (Some(incarnation), Some((at, outcome))) = (self.database.created.get(&key(poll)), &seen.told)
+                && outcome.name() == "timed out"
+                // A poll whose creation was lost may have been created twice.
+                && self.unsettled_until == 0
+            {
+                let timeout = u64::try_from(self.specs[poll].timeout().as_micros()).expect("a minute");
+                let birth = self.births[usize::try_from(incarnation - 1).expect("positive")];
+                // A process knows the fleet's time as exactly as its last measurement was fast.
+                let lived = at - birth + 2 * LIMIT + self.hastened();
+                assert!(
+                    lived >= timeout,
+                    "poll-{poll} timed out {} s early, the clock was set {:?}, workers were away {:?}",
+                    (timeout - lived) / SECOND,
+                    self.jumps,
+                    self.breaks
+                );
+            }
+        }
+        // The fleet's time falls behind by what was followed, by what the machine of the only worker stood still, and by the
+        // time without a worker during which the clock was set back.
+        let Counts { kills, sleeps, stalls, fail_overs, .. } = self.counts;
+        let is_watched = kills + sleeps + stalls + fail_overs == 0;
+        let each = if is_watched { SECOND + 500 * MILLI } else { 30 * SECOND };
+        let followed = u64::try_from(self.jumps.len()).expect("few") * each + SECOND;
+        let behind = self.ahead - (self.database.ahead + self.database.tables.shift);
+        let noticed = self.jumps.last().is_none_or(|(at, _)| at + 2 * LEASE < self.now);
+        let behind = u64::try_from(behind).ok().filter(|_| noticed).unwrap_or(0);
+        assert!(behind <= self.frozen + followed, "the fleet's time is {} s behind", behind / SECOND);
         // A timeout of a poll is 60 s at most.
-        let most = (self.last_fault.max(BEGIN + 33 * SECOND + 60 * SECOND)) + LEASE + 2 * SECOND;
+        let most = (self.last_fault.max(BEGIN + 33 * SECOND + 60 * SECOND)) + LEASE + 2 * SECOND + behind;
         assert!(
             self.now <= most.max(BEGIN + CALM + LEASE + 2 * SECOND),
             "the last poll ended {} s late",

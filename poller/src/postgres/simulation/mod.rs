@@ -2,12 +2,13 @@
 //!
 //! Each worker is a core of the engine with the real rules of shards, balance and trust; the database is a stand-in
 //! ([`database`]). Transactions take time, in any order; some fail, and of some nobody learns that they were committed. The
-//! database stalls, and fails over to a standby that has all commits, or lacks those of the last two seconds. Processes die
-//! and start, machines are suspended, and clocks are off and jump.
+//! database stalls, and fails over to a standby that has all commits, or lacks those of the last two seconds, and may have
+//! another clock. Processes die and start, machines are suspended, and clocks are off and are set, by up to an hour.
 //!
 //! What must hold:
 //! - an incarnation has one outcome, ever, and what was told stays, unless a fail-over lost the commit;
 //! - a request begins only at the worker that has the shard by the database, with a lease that has not ended;
+//! - no poll times out early, and the fleet's time does not fall behind, whatever the database's clock says;
 //! - every acknowledged poll ends, and none later than its deadline or the last fault + lease + 2 s, whichever is later.
 //!
 //! `POLLER_SEEDS=10000 cargo test -p poller --features postgres simulation` runs more; `POLLER_SEED=42` replays one.
@@ -67,6 +68,7 @@ struct Node {
     /// How far its clock, which stands still while it sleeps, is ahead of true time, and what it adds to be on the database's.
     wall: i64,
     offset: i64,
+    steps: i64,
     latest: u64,
     asleep_until: u64,
     renewal: u64,
@@ -106,6 +108,12 @@ struct Counts {
     lossy: u32,
     jumps: u32,
     elsewhere: u32,
+    /// Steps of the database's clock that a worker took out.
+    steps: u32,
+    /// Workers that found that their own clock had stood still.
+    thaws: u32,
+    /// Processes that end because their clock is ahead of the fleet's.
+    restarts: u32,
 }
 
 struct World {
@@ -119,11 +127,21 @@ struct World {
     specs: Vec<PollSpec>,
     seen: Vec<Seen>,
     incarnations: i64,
+    /// When each of them was submitted.
+    births: Vec<u64>,
     requests: u64,
     /// How far the clock of the database is ahead at first.
     ahead: i64,
-    /// When a fail-over lost commits, or the clock of the database changed.
+    /// What a fail-over lost may contradict what processes know until then.
     unsettled_until: u64,
+    /// Leases may end early until then, because the clock of the database was set.
+    uneven_until: u64,
+    /// When the clock of the database was set, and by how much.
+    jumps: Vec<(u64, i64)>,
+    /// When a worker may have missed that: it began, ended or slept, or the database was away.
+    breaks: Vec<u64>,
+    /// How long machines stood still whose clocks did not count it.
+    frozen: u64,
     last_fault: u64,
     counts: Counts,
 }
@@ -159,9 +177,14 @@ impl World {
             specs,
             seen: (0..polls).map(|_| Seen::default()).collect(),
             incarnations: 0,
+            births: Vec::new(),
             requests: 0,
             ahead,
             unsettled_until: 0,
+            uneven_until: 0,
+            jumps: Vec::new(),
+            breaks: Vec::new(),
+            frozen: 0,
             last_fault: BEGIN,
             counts: Counts::default(),
             dice,
@@ -331,6 +354,7 @@ impl Node {
             trusted_until: 0,
             wall,
             offset: 0,
+            steps: 0,
             latest: 0,
             asleep_until: 0,
             renewal: 0,
@@ -396,10 +420,10 @@ fn a_fleet_keeps_its_promises_under_random_faults() {
     // The seeds must cover every fault.
     if seeds.end - seeds.start >= 300 {
         let Counts { requests, unknown, takeovers, deposed, given_back, kills, .. } = total;
-        let Counts { sleeps, stalls, fail_overs, lossy, jumps, elsewhere, .. } = total;
+        let Counts { sleeps, stalls, fail_overs, lossy, jumps, elsewhere, steps, .. } = total;
         let counts = [
             requests, unknown, takeovers, deposed, given_back, kills, sleeps, stalls, fail_overs, lossy,
-            jumps, elsewhere,
+            jumps, elsewhere, steps,
         ];
         assert!(counts.into_iter().min() > Some(20), "{total:?}");
     }
@@ -419,5 +443,8 @@ impl Counts {
         self.lossy += more.lossy;
         self.jumps += more.jumps;
         self.elsewhere += more.elsewhere;
+        self.steps += more.steps;
+        self.thaws += more.thaws;
+        self.restarts += more.restarts;
     }
 }

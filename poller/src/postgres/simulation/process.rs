@@ -11,6 +11,7 @@ use crate::engine::core::Core;
 use crate::key::PollKey;
 use crate::limits::Limits;
 use crate::postgres::balance::{Balance, Move};
+use crate::postgres::clock::{is_decided, is_too_far_ahead, step};
 use crate::postgres::shards::{Known, shard_of};
 use crate::store::StoredPoll;
 
@@ -34,10 +35,11 @@ impl World {
         let before = self.own_clock(node);
         self.transact(
             node,
-            move |database, now| Ok((database.register(id, now), database.clock(now))),
+            move |database, now| Ok((database.register(id, now), database.clock(now), database.tables.steps)),
             move |world, result| match result {
-                Ok((epoch, clock)) => {
-                    world.measured(node, before, clock);
+                Ok((epoch, clock, steps)) => {
+                    world.follow(node, before, clock, steps);
+                    world.breaks.push(world.now);
                     let seed = world.dice.next_u64();
                     let it = &mut world.nodes[node];
                     it.shards.clear();
@@ -68,13 +70,19 @@ impl World {
         i64::try_from(self.now).expect("early") + self.nodes[node].wall
     }
 
-    pub(super) fn measured(&mut self, node: usize, before: i64, clock: u64) {
+    /// By how much the fleet may be ahead of the clock of a process, at least and at most.
+    fn bounds(&self, node: usize, before: i64, clock: u64) -> (i64, i64) {
         let (after, clock) = (self.own_clock(node), i64::try_from(clock).expect("early"));
-        let (least, most) = (clock - after, clock - before);
+        ((clock - after).min(clock - before), (clock - after).max(clock - before))
+    }
+
+    fn follow(&mut self, node: usize, before: i64, clock: u64, steps: i64) {
+        let (least, most) = self.bounds(node, before, clock);
         let it = &mut self.nodes[node];
-        if it.offset < least.min(most) || it.offset > least.max(most) {
+        if it.offset < least || it.offset > most {
             it.offset = least / 2 + most / 2;
         }
+        it.steps = steps;
     }
 
     pub(super) fn renew_later(&mut self, node: usize, delay: u64) {
@@ -92,14 +100,66 @@ impl World {
         let (sent, before) = (self.now, self.own_clock(node));
         self.transact(
             node,
-            move |database, now| database.renew(holder, now).map(|()| database.clock(now)),
+            move |database, now| database.read_clock(holder, now),
             move |world, result| {
                 if world.holder(node) != Some(holder) {
                     return;
                 }
                 match result {
-                    Ok(clock) => {
-                        world.measured(node, before, clock);
+                    Ok((clock, steps)) => {
+                        let bounds = world.bounds(node, before, clock);
+                        let it = &world.nodes[node];
+                        let lease = Duration::from_micros(LEASE);
+                        match step(it.offset, bounds, lease).filter(|_| !is_decided(steps, it.steps)) {
+                            Some(step) => world.take_step(node, holder, step, (before, clock, steps)),
+                            None => {
+                                world.follow(node, before, clock, steps);
+                                world.commit_renewal(node, holder, clock, sent);
+                            }
+                        }
+                    }
+                    Err(Refusal::Lost | Refusal::Missing) => world.renewal_failed(node),
+                    Err(Refusal::Deposed) => world.depose(node),
+                }
+            },
+        );
+    }
+
+    fn take_step(&mut self, node: usize, holder: Holder, step: i64, read: (i64, u64, i64)) {
+        let (before, clock, steps) = read;
+        self.transact(
+            node,
+            move |database, _| Ok(database.take_step(holder, step, clock, steps)),
+            move |world, result| {
+                if world.holder(node) != Some(holder) {
+                    return;
+                }
+                match result {
+                    Ok(true) => {
+                        world.counts.steps += 1;
+                        world.renew_later(node, 0);
+                    }
+                    Ok(false) => {
+                        world.counts.thaws += 1;
+                        world.follow(node, before, clock, steps);
+                        world.renew_later(node, 0);
+                    }
+                    Err(_) => world.renewal_failed(node),
+                }
+            },
+        );
+    }
+
+    fn commit_renewal(&mut self, node: usize, holder: Holder, read: u64, sent: u64) {
+        self.transact(
+            node,
+            move |database, _| database.renew(holder, read),
+            move |world, result| {
+                if world.holder(node) != Some(holder) {
+                    return;
+                }
+                match result {
+                    Ok(()) => {
                         world.nodes[node].trusted_until = trust(sent);
                         if std::mem::take(&mut world.nodes[node].was_away) {
                             world.nodes[node].shards.read_again();
@@ -107,16 +167,18 @@ impl World {
                         world.balance(node);
                     }
                     Err(Refusal::Lost | Refusal::Missing) => world.renewal_failed(node),
-                    Err(Refusal::Deposed) => {
-                        world.counts.deposed += 1;
-                        let it = &mut world.nodes[node];
-                        it.trusted_until = 0;
-                        it.shards.lose_all();
-                        it.role = Role::Deposed { told: false };
-                    }
+                    Err(Refusal::Deposed) => world.depose(node),
                 }
             },
         );
+    }
+
+    fn depose(&mut self, node: usize) {
+        self.counts.deposed += 1;
+        let it = &mut self.nodes[node];
+        it.trusted_until = 0;
+        it.shards.lose_all();
+        it.role = Role::Deposed { told: false };
     }
 
     pub(super) fn renewal_failed(&mut self, node: usize) {
@@ -180,6 +242,14 @@ impl World {
     }
 
     pub(super) fn look(&mut self, node: usize) {
+        let said = self.clock(node).as_micros();
+        let it = &self.nodes[node];
+        let ahead = said.saturating_sub(self.now.saturating_add_signed(it.wall + it.offset));
+        if is_too_far_ahead(Duration::from_micros(ahead), Duration::from_micros(LEASE)) {
+            self.counts.restarts += 1;
+            self.end(node);
+            return self.start(node);
+        }
         let trusts = self.trusts(node);
         let it = &mut self.nodes[node];
         match it.role {

@@ -1,0 +1,301 @@
+//! The calls of the engine: the store's face, and creating, ending and following single polls.
+//!
+//! A call runs on the thread of the connections, and calls that wait while a transaction is under way share the next one
+//! ([`Combiner`](super::combine::Combiner)). The statements of batches are in [`writes`](super::writes).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_postgres::types::Type;
+
+use super::batches::Found;
+use super::database::Fault;
+use super::lease::Role;
+use super::shards::{Known, shard_of};
+use super::writes::Finish;
+use super::{Inner, PostgresStore};
+use crate::clock::{BoxFuture, Clock};
+use crate::job::PollSpec;
+use crate::key::PollKey;
+use crate::outbox::Outbox;
+use crate::outcome::{Attempt, Outcome};
+use crate::store::{Changes, Creation, OpenPolls, Retention, Store, StoreError, StoredPoll};
+
+/// How often a worker looks for polls and cancellations from outside: they are noticed within a second.
+const LOOK: Duration = Duration::from_millis(500);
+
+impl Inner {
+    /// The stored text of a spec, without its URL. A database keeps no inline secrets: who can read it could read what is
+    /// sent, and who can write to it could send it elsewhere.
+    pub(super) fn stored_text(key: &PollKey, spec: &PollSpec) -> Result<Arc<str>, StoreError> {
+        let inline = spec.inline_secrets();
+        if !inline.is_empty() {
+            return Err(StoreError::new(format!(
+                "the spec holds a secret in {}, and the store is a database, which keeps none; refer to the secret as \
+                 {{\"$secret\":\"env:NAME\"}}, which each worker resolves",
+                inline.join(", ")
+            )));
+        }
+        spec.to_stored(key, None)
+            .map(|stored| stored.text)
+            .map_err(|error| StoreError::new(error.to_string()))
+    }
+
+    pub(super) async fn get(&self, key: &PollKey) -> Result<Option<StoredPoll>, Fault> {
+        let tx = self.database.read().await?;
+        self.find(&tx, key).await
+    }
+
+    /// The outcome of a poll that is not open.
+    pub(super) async fn stored_outcome(&self, key: &PollKey) -> Result<Arc<Outcome>, Fault> {
+        let outcome = self.get(key).await?.and_then(|poll| poll.outcome);
+        outcome.ok_or_else(|| Fault::Store(StoreError::not_found(key)))
+    }
+
+    /// The answer for a poll that was not created because of an existing one.
+    pub(super) fn present(
+        &self,
+        key: &PollKey,
+        found: Found,
+        for_engine: bool,
+    ) -> Result<Creation, StoreError> {
+        let Some((present, incarnation)) = found? else {
+            return Err(StoreError::new(format!(
+                "the poll {key} was forgotten while it was created; try again"
+            )));
+        };
+        if for_engine && present.outcome.is_none() {
+            // The engine runs it from here on, if this process runs its shard: maybe a creation whose result was not known.
+            let known = Known { incarnation, has_extras: true };
+            self.shards().add(shard_of(key, self.shard_count), key.clone(), known);
+        }
+        Ok(Creation::Exists(Box::new(present)))
+    }
+
+    /// Creates polls, and answers in their order.
+    pub(super) async fn create_all(
+        &self,
+        polls: Vec<StoredPoll>,
+        for_engine: bool,
+    ) -> Vec<Result<Creation, StoreError>> {
+        let error = |fault: Fault| fault.into_error("store a poll", &self.database.shown);
+        let mut results: Vec<Result<Creation, StoreError>> = Vec::with_capacity(polls.len());
+        let mut new = Vec::with_capacity(polls.len());
+        let mut keys = Vec::with_capacity(polls.len());
+        for (position, poll) in polls.iter().enumerate() {
+            keys.push(poll.key.clone());
+            match self.new_poll(position, poll) {
+                Ok(poll) => {
+                    results.push(Ok(Creation::Created));
+                    new.push(poll);
+                }
+                Err(error) => results.push(Err(error)),
+            }
+        }
+        match self.create(new, for_engine).await {
+            Ok(present) if present.is_empty() => {}
+            Ok(present) => {
+                let positions: Vec<usize> = present.into_iter().collect();
+                let names: Vec<PollKey> = positions.iter().map(|position| keys[*position].clone()).collect();
+                match self.get_all(&names).await {
+                    Ok(found) => {
+                        for (position, found) in positions.into_iter().zip(found) {
+                            results[position] = self.present(&keys[position], found, for_engine);
+                        }
+                    }
+                    Err(fault) => {
+                        let error = error(fault);
+                        positions.into_iter().for_each(|position| results[position] = Err(error.clone()));
+                    }
+                }
+            }
+            Err(fault) => {
+                let error = error(fault);
+                for result in results.iter_mut().filter(|result| result.is_ok()) {
+                    *result = Err(error.clone());
+                }
+            }
+        }
+        results
+    }
+
+    pub(super) async fn finish(&self, key: PollKey, outcome: Arc<Outcome>) -> Result<Arc<Outcome>, Fault> {
+        let shard = shard_of(&key, self.shard_count);
+        let known = self.shards().get(shard, &key);
+        let fenced = match self.role() {
+            Role::Client => false,
+            Role::Worker(_) if self.is_trusted() && self.runs_shard(shard) => true,
+            Role::Worker(_) | Role::Deposed { .. } => return Err(Fault::Deposed),
+        };
+        let finish = Finish::new(shard, key.clone(), known, &outcome)?;
+        let work = |finishes: Vec<Finish>| -> BoxFuture<'_, Vec<Result<bool, StoreError>>> {
+            Box::pin(async move {
+                match self.finish_all(&finishes, fenced).await {
+                    Ok(results) => results.into_iter().map(Ok).collect(),
+                    Err(fault) => {
+                        let error = fault.into_error("store an outcome", &self.database.shown);
+                        finishes.iter().map(|_| Err(error.clone())).collect()
+                    }
+                }
+            })
+        };
+        match self.finishes.run(finish, work).await {
+            Some(Ok(true)) => Ok(outcome),
+            Some(Ok(false)) => self.stored_outcome(&key).await,
+            Some(Err(error)) => Err(Fault::Store(error)),
+            None => Err(Fault::Store(StoreError::new("the call was abandoned"))),
+        }
+    }
+
+    pub(super) async fn follow(&self, key: &PollKey, url: &str) -> Result<(), Fault> {
+        let (shard, scope, name) = (shard_of(key, self.shard_count), key.scope(), key.key());
+        let known = self.shards().get(shard, key);
+        let incarnation = known.map(|known| known.incarnation);
+        let tx = self.database.write().await?;
+        if self.role() != Role::Client {
+            self.fence(&tx).await?;
+        }
+        let kept = tx
+            .execute(
+                "INSERT INTO poll.followed AS f (shard, scope, key, incarnation, url) \
+                 SELECT shard, scope, key, incarnation, $5 FROM poll.open \
+                 WHERE shard = $1 AND scope = $2 AND key = $3 AND incarnation = coalesce($4, incarnation) \
+                 ON CONFLICT (shard, scope, key) DO UPDATE SET incarnation = excluded.incarnation, url = excluded.url",
+                &[
+                    (&shard, Type::INT4),
+                    (&scope, Type::TEXT),
+                    (&name, Type::TEXT),
+                    (&incarnation, Type::INT8),
+                    (&url, Type::TEXT),
+                ],
+            )
+            .await?;
+        tx.commit().await?;
+        self.shards().mark_extras(shard, key);
+        if kept > 0 { Ok(()) } else { Err(Fault::Store(StoreError::not_found(key))) }
+    }
+}
+
+impl Store for PostgresStore {
+    fn create(&self, poll: StoredPoll) -> BoxFuture<'_, Result<Creation, StoreError>> {
+        self.call("store a poll", async move |inner: Arc<Inner>| {
+            let shared = &inner;
+            let work = |polls: Vec<StoredPoll>| -> BoxFuture<'_, Vec<Result<Creation, StoreError>>> {
+                Box::pin(shared.create_all(polls, false))
+            };
+            match inner.creates.run(poll, work).await {
+                Some(result) => result.map_err(Fault::Store),
+                None => Err(Fault::Store(StoreError::new("the call was abandoned"))),
+            }
+        })
+    }
+
+    fn create_all(&self, polls: Vec<StoredPoll>) -> BoxFuture<'_, Vec<Result<Creation, StoreError>>> {
+        let number = polls.len();
+        let stored =
+            self.call("store polls", async move |inner: Arc<Inner>| Ok(inner.create_all(polls, true).await));
+        Box::pin(async move { stored.await.unwrap_or_else(|error| vec![Err(error); number]) })
+    }
+
+    fn finish(&self, key: PollKey, outcome: Arc<Outcome>) -> BoxFuture<'_, Result<Arc<Outcome>, StoreError>> {
+        self.call("store an outcome", async move |inner: Arc<Inner>| inner.finish(key, outcome).await)
+    }
+
+    fn follow(&self, key: PollKey, url: Arc<str>) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.call("store the URL that a poll follows", async move |inner: Arc<Inner>| {
+            inner.follow(&key, &url).await
+        })
+    }
+
+    fn outbox(&self) -> Option<Arc<dyn Outbox>> {
+        Some(Arc::new(self.clone()))
+    }
+
+    fn begin_run(&self) -> BoxFuture<'_, Result<usize, StoreError>> {
+        self.call("become a worker", async move |inner: Arc<Inner>| inner.begin_run().await)
+    }
+
+    fn load_open(&self) -> BoxFuture<'_, Result<OpenPolls, StoreError>> {
+        self.call("read open polls", async move |inner: Arc<Inner>| inner.load().await)
+    }
+
+    fn get(&self, key: PollKey) -> BoxFuture<'_, Result<Option<StoredPoll>, StoreError>> {
+        // Those who wait for outcomes all look at the same times, so they share a statement.
+        self.call("read a poll", async move |inner: Arc<Inner>| {
+            let shared = &inner;
+            let work = |keys: Vec<PollKey>| -> BoxFuture<'_, Vec<Found>> {
+                Box::pin(async move {
+                    match shared.get_all(&keys).await {
+                        Ok(found) => found,
+                        Err(fault) => {
+                            let error = fault.into_error("read a poll", &shared.database.shown);
+                            keys.iter().map(|_| Err(error.clone())).collect()
+                        }
+                    }
+                })
+            };
+            match inner.gets.run(key, work).await {
+                Some(found) => Ok(found?.map(|(poll, _)| poll)),
+                None => Err(Fault::Store(StoreError::new("the call was abandoned"))),
+            }
+        })
+    }
+
+    fn list(&self) -> BoxFuture<'_, Result<Vec<StoredPoll>, StoreError>> {
+        self.call("list polls", async move |inner: Arc<Inner>| {
+            let tx = inner.database.read().await?;
+            inner.all(&tx).await
+        })
+    }
+
+    fn forget(&self, key: PollKey) -> BoxFuture<'_, Result<bool, StoreError>> {
+        self.call("remove a poll", async move |inner: Arc<Inner>| inner.forget(&key).await)
+    }
+
+    fn changes_every(&self) -> Option<Duration> {
+        Some(LOOK)
+    }
+
+    fn changes(&self) -> BoxFuture<'_, Result<Changes, StoreError>> {
+        self.call("read changes", async move |inner: Arc<Inner>| inner.changes().await)
+    }
+
+    fn changed(&self) -> BoxFuture<'static, ()> {
+        self.inner.telling.changed()
+    }
+
+    fn clock(&self) -> Option<Arc<dyn Clock>> {
+        Some(Arc::new(self.inner.clock.clone()))
+    }
+
+    fn note_lag(&self, lag: Duration) {
+        let micros = i64::try_from(lag.as_micros()).unwrap_or(i64::MAX);
+        self.inner.lag.store(micros, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    fn may_ask(&self) -> bool {
+        self.inner.is_trusted()
+    }
+
+    fn runs(&self, key: &PollKey) -> bool {
+        self.inner.runs_shard(shard_of(key, self.inner.shard_count))
+    }
+
+    fn cancel_elsewhere(&self, key: PollKey) -> BoxFuture<'_, Result<bool, StoreError>> {
+        self.call("request a cancellation", async move |inner: Arc<Inner>| inner.request_cancel(&key).await)
+    }
+
+    fn hasten_elsewhere(&self, key: PollKey) -> BoxFuture<'_, Result<bool, StoreError>> {
+        self.call("have a poll ask at once", async move |inner: Arc<Inner>| {
+            Ok(inner.tell_owners(&[key], "hasten").await?.contains(&true))
+        })
+    }
+
+    fn purge(&self, keep: Retention) -> BoxFuture<'_, Result<usize, StoreError>> {
+        self.call("remove finished polls", async move |inner: Arc<Inner>| inner.purge(keep).await)
+    }
+
+    fn note_attempts(&self, attempts: Vec<(PollKey, Vec<Attempt>)>) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.call("store attempts", async move |inner: Arc<Inner>| inner.note_attempts(attempts).await)
+    }
+}

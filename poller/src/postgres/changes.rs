@@ -1,0 +1,171 @@
+//! What the engine learns from the database: the open polls of its shards, page by page, and what others have changed since.
+//!
+//! ```text
+//!  begin_run ─► load … load ─► changes ─► changes ─► …      each: give shards back, drop lost polls, read new shards, empty the inbox
+//! ```
+
+use std::sync::Arc;
+
+use tokio_postgres::types::Type;
+
+use super::database::Fault;
+use super::lease::Role;
+use super::shards::shard_of;
+use super::writes::Finish;
+use super::{Inner, reads, schema};
+use crate::key::PollKey;
+use crate::store::{Changes, OpenPolls};
+
+/// The number of open polls in a page.
+const PAGE: usize = 4096;
+
+/// What the inbox of a worker says.
+#[derive(Default)]
+struct News {
+    open: OpenPolls,
+    cancelling: Vec<PollKey>,
+    hastened: Vec<PollKey>,
+}
+
+impl Inner {
+    pub(super) async fn begin_run(&self) -> Result<usize, Fault> {
+        schema::probe(&self.database, self.random()).await?;
+        self.register().await?;
+        let ours = self.shards().ours();
+        let sql = "SELECT count(*) FROM poll.open WHERE shard = ANY($1)";
+        let row = self.database.read().await?.first(sql, &[(&ours, Type::INT4_ARRAY)]).await?;
+        Ok(row.map_or(0, |row| usize::try_from(row.get::<_, i64>(0)).unwrap_or(0)))
+    }
+
+    /// The next page of polls that the engine has not read. Polls that cannot be read end as failed first.
+    pub(super) async fn load(&self) -> Result<OpenPolls, Fault> {
+        self.shards().begin_read();
+        let page = self.next_page(PAGE).await;
+        self.shards().end_read();
+        let (page, last) = page?;
+        self.opened(page, last).await
+    }
+
+    pub(super) async fn opened(&self, page: reads::Page, last: bool) -> Result<OpenPolls, Fault> {
+        let mut unreadable = Vec::with_capacity(page.unreadable.len());
+        for (key, known, outcome) in page.unreadable {
+            let shard = shard_of(&key, self.shard_count);
+            let finish = Finish::new(shard, key.clone(), Some(known), &outcome)?;
+            match self.finish_all(&[finish], true).await {
+                Ok(ended) if ended == [true] => unreadable.push((key, Arc::new(outcome))),
+                Ok(_) => {}
+                // The others must reach the engine; this one is read again.
+                Err(_) => self.shards().read_again(),
+            }
+        }
+        Ok(OpenPolls { polls: page.polls, unreadable, sealed: Vec::new(), last })
+    }
+
+    pub(super) async fn changes(&self) -> Result<Changes, Fault> {
+        self.check_clock()?;
+        let mut changes = Changes::default();
+        match self.role() {
+            Role::Client => return Ok(changes),
+            Role::Deposed { id, told } => {
+                changes.released = self.shards().released();
+                if told && changes.released.is_empty() {
+                    self.register().await?;
+                } else {
+                    self.set_role(Role::Deposed { id, told: true });
+                }
+                return Ok(changes);
+            }
+            Role::Worker(_) => {}
+        }
+        if !self.is_trusted() {
+            return Ok(changes);
+        }
+        self.give_back().await?;
+        changes.released = self.shards().released();
+        self.shards().read_doubtful(crate::clock::boot_time());
+        if !self.shards().all_read() {
+            match self.load().await {
+                Ok(open) => changes.open = open,
+                // The released polls must reach the engine.
+                Err(_) if !changes.released.is_empty() => {}
+                Err(fault) => return Err(fault),
+            }
+            return Ok(changes);
+        }
+        self.shards().begin_read();
+        let inbox = self.empty_inbox().await;
+        self.shards().end_read();
+        if inbox.as_ref().is_err_and(Fault::is_unknown) {
+            // Maybe the news was removed: the open rows tell the same.
+            self.shards().read_again();
+        }
+        match inbox {
+            Ok(news) => {
+                changes.open = news.open;
+                changes.cancelling = news.cancelling;
+                changes.hastened = news.hastened;
+            }
+            Err(_) if !changes.released.is_empty() => {}
+            Err(fault) => return Err(fault),
+        }
+        Ok(changes)
+    }
+
+    /// What others have put into the inbox of this worker's shards. Creations are removed by reading them: a worker that takes over
+    /// finds the open rows. So are calls to ask at once, which are no promises. Cancellations stay until the poll has ended, so that
+    /// they survive this process.
+    async fn empty_inbox(&self) -> Result<News, Fault> {
+        let ours = self.shards().ours();
+        let tx = self.database.write().await?;
+        let there = tx.first("SELECT 1 FROM poll.inbox LIMIT 1", &[]).await?;
+        if there.is_none() {
+            tx.rollback().await?;
+            return Ok(News { open: OpenPolls::all(Vec::new()), ..News::default() });
+        }
+        let worker = self.fence(&tx).await?;
+        let key = |row: &tokio_postgres::Row| PollKey::new(row.get::<_, &str>(0), row.get::<_, &str>(1));
+        let params = [(&ours as _, Type::INT4_ARRAY)];
+        let told = tx
+            .query(
+                // A fail-over may have undone the assignment of a shard: its news belongs to the owner by the database.
+                "DELETE FROM poll.inbox WHERE what IN ('created', 'hasten') AND shard = ANY($1) \
+                 AND shard IN (SELECT id FROM poll.shard WHERE worker = $2) RETURNING scope, key, incarnation, what",
+                &[(&ours as _, Type::INT4_ARRAY), (&worker.id as _, Type::INT8)],
+            )
+            .await?;
+        tx.execute(
+            "DELETE FROM poll.inbox i WHERE what = 'cancel' AND shard = ANY($1) AND NOT EXISTS \
+             (SELECT FROM poll.open o WHERE o.shard = i.shard AND o.scope = i.scope AND o.key = i.key \
+             AND o.incarnation = i.incarnation)",
+            &params,
+        )
+        .await?;
+        let cancel = tx
+            .query(
+                "SELECT DISTINCT scope, key FROM poll.inbox WHERE what = 'cancel' AND shard = ANY($1)",
+                &params,
+            )
+            .await?;
+        let (created, hastened): (Vec<_>, Vec<_>) =
+            told.iter().partition(|row| row.get::<_, &str>(3) == "created");
+        let mut created: Vec<(PollKey, i64)> =
+            created.into_iter().map(|row| (key(row), row.get(2))).collect();
+        {
+            // Polls that were loaded with their shard.
+            let shards = self.shards();
+            created.retain(|(key, incarnation)| {
+                let known = shards.get(shard_of(key, self.shard_count), key);
+                known.is_none_or(|known| known.incarnation != *incarnation)
+            });
+        }
+        let page =
+            if created.is_empty() { reads::Page::default() } else { self.open_of(&tx, &created).await? };
+        tx.commit().await?;
+        let open = self.opened(page, true).await?;
+        Ok(News {
+            open,
+            cancelling: cancel.iter().map(key).collect(),
+            hastened: hastened.into_iter().map(key).collect(),
+        })
+    }
+}
