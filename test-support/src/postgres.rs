@@ -83,7 +83,7 @@ impl Postgres {
         server
     }
 
-    /// Sets the clock of the server: so many seconds ahead of this machine's. It notices within a second.
+    /// Sets the clock of the server: so many seconds ahead of this machine's. It notices at once.
     ///
     /// # Panics
     /// If the server was not started [with a clock](Self::with_clock), or the file of its time cannot be written.
@@ -160,7 +160,8 @@ impl Postgres {
             command
                 .env("LD_PRELOAD", library)
                 .env("FAKETIME_TIMESTAMP_FILE", self.folder.path().join("clock"));
-            command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("FAKETIME_CACHE_DURATION", "1");
+            // All processes of the server follow at once: one that kept the old time for a while would set the clock back.
+            command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("FAKETIME_NO_CACHE", "1");
         }
         if let Some((uid, gid)) = self.user {
             command.uid(uid).gid(gid);

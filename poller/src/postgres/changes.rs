@@ -5,6 +5,7 @@
 //! ```
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_postgres::types::Type;
 
@@ -13,11 +14,15 @@ use super::lease::Role;
 use super::shards::shard_of;
 use super::writes::Finish;
 use super::{Inner, reads, schema};
+use crate::clock::Clock as _;
 use crate::key::PollKey;
 use crate::store::{Changes, OpenPolls};
 
 /// The number of open polls in a page.
 const PAGE: usize = 4096;
+
+/// How soon a worker that is not certain of the fleet's time looks again.
+const UNCERTAIN: Duration = Duration::from_millis(100);
 
 /// What the inbox of a worker says.
 #[derive(Default)]
@@ -30,7 +35,10 @@ struct News {
 impl Inner {
     pub(super) async fn begin_run(&self) -> Result<usize, Fault> {
         schema::probe(&self.database, self.random()).await?;
-        self.register().await?;
+        while !self.register().await? {
+            let own = self.clock.own();
+            own.sleep_until(own.now() + UNCERTAIN).await;
+        }
         let ours = self.shards().ours();
         let sql = "SELECT count(*) FROM poll.open WHERE shard = ANY($1)";
         let row = self.database.read().await?.first(sql, &[(&ours, Type::INT4_ARRAY)]).await?;

@@ -56,13 +56,45 @@ impl Reading {
     }
 }
 
-/// The step of the database's clock, in microseconds and positive if it was set forward, if a worker that knew its `offset`
-/// now finds it between these bounds.
-pub(super) fn step(offset: i64, (least, most): (i64, i64), lease: Duration) -> Option<i64> {
-    let signed = |limit: Duration| i64::try_from(micros(limit)).unwrap_or(i64::MAX);
-    let back = offset.saturating_sub(most) > signed(BACK);
-    let forward = least.saturating_sub(offset) > signed(lease * FORWARD);
-    (back || forward).then(|| (least / 2 + most / 2).saturating_sub(offset))
+/// By how much the fleet is ahead of a worker's own clock, in microseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Offset {
+    pub(super) value: i64,
+    /// By how much it may be wrong: an answer that took long says little.
+    slack: i64,
+}
+
+impl Offset {
+    /// After a measurement between these bounds.
+    pub(super) fn follow(self, (least, most): (i64, i64)) -> Self {
+        let Self { value, slack } = self;
+        if value < least || value > most {
+            return Self { value: least / 2 + most / 2, slack: most.saturating_sub(least) / 2 };
+        }
+        Self { value, slack: slack.min(most.saturating_sub(value).max(value.saturating_sub(least))) }
+    }
+
+    /// The step of the database's clock, in microseconds and positive if it was set forward, if a worker that knew this
+    /// offset now finds it between these bounds.
+    pub(super) fn step(self, (least, most): (i64, i64), lease: Duration) -> Option<i64> {
+        let Self { value, slack } = self;
+        let signed = |limit: Duration| i64::try_from(micros(limit)).unwrap_or(i64::MAX).saturating_add(slack);
+        let back = value.saturating_sub(most) > signed(BACK);
+        let forward = least.saturating_sub(value) > signed(lease * FORWARD);
+        (back || forward).then(|| (least / 2 + most / 2).saturating_sub(value))
+    }
+}
+
+/// What of a step forward is to be taken out, if another worker that has kept the time since before `expected` has `noted` its
+/// time last. Time has really passed until then, while the own clock stood still; the rest may be a step of the database's clock
+/// all the same. `None` if a living worker's period explains it.
+pub(super) fn unexplained(step: i64, expected: i64, noted: Option<i64>, lease: Duration) -> Option<i64> {
+    let lease = i64::try_from(micros(lease)).unwrap_or(i64::MAX);
+    let passed = noted.map_or(0, |noted| noted.saturating_sub(expected));
+    if step <= 0 || passed <= lease {
+        return Some(step);
+    }
+    Some(step.saturating_sub(passed)).filter(|rest| *rest > lease)
 }
 
 /// Whether another worker has taken a step out since this one knew their number. A smaller number says that a fail-over has lost
@@ -85,8 +117,9 @@ pub(super) struct DatabaseClock {
 
 #[derive(Debug, Default)]
 struct Shared {
-    /// Microseconds to add to the own clock.
+    /// Microseconds to add to the own clock, and by how much that may be wrong.
     offset: AtomicI64,
+    slack: AtomicI64,
     /// The latest time that was read: the clock never goes back.
     latest: AtomicU64,
     shift: AtomicI64,
@@ -112,21 +145,25 @@ impl DatabaseClock {
         self.shared.offset.load(Ordering::Relaxed)
     }
 
-    /// The step that this reading shows, if no worker has taken it out yet.
+    fn known(&self) -> Offset {
+        Offset { value: self.offset(), slack: self.shared.slack.load(Ordering::Relaxed) }
+    }
+
+    /// The step that this reading shows.
     pub(super) fn step(&self, reading: &Reading, lease: Duration) -> Option<i64> {
-        if is_decided(reading.steps, self.shared.steps.load(Ordering::Relaxed)) {
-            return None;
-        }
-        step(self.offset(), reading.bounds(), lease)
+        self.known().step(reading.bounds(), lease)
+    }
+
+    /// Whether another worker has taken a step out since this one last followed a reading.
+    pub(super) fn is_decided(&self, reading: &Reading) -> bool {
+        is_decided(reading.steps, self.shared.steps.load(Ordering::Relaxed))
     }
 
     /// Follows a reading.
     pub(super) fn follow(&self, reading: &Reading) {
-        let (least, most) = reading.bounds();
-        let offset = self.offset();
-        if offset < least || offset > most {
-            self.shared.offset.store(least / 2 + most / 2, Ordering::Relaxed);
-        }
+        let Offset { value, slack } = self.known().follow(reading.bounds());
+        self.shared.offset.store(value, Ordering::Relaxed);
+        self.shared.slack.store(slack, Ordering::Relaxed);
         self.shared.shift.store(reading.shift, Ordering::Relaxed);
         self.shared.steps.store(reading.steps, Ordering::Relaxed);
     }
@@ -215,20 +252,39 @@ mod tests {
     #[test]
     fn a_step_is_more_than_a_second_back_or_two_leases_forward() {
         let lease = Duration::from_secs(10);
-        let found = |seconds: i64| step(0, (seconds * 1_000_000 - 100, seconds * 1_000_000 + 100), lease);
+        let exact = Offset::default();
+        let found = |seconds: i64| exact.step((seconds * 1_000_000 - 100, seconds * 1_000_000 + 100), lease);
         assert_eq!([-1, 0, 1, 19, 20].map(found), [None; 5]);
         assert_eq!(found(-2), Some(-2_000_000));
         assert_eq!(found(21), Some(21_000_000));
-        assert_eq!(step(0, (-60_000_000, 100), lease), None, "an answer that took a minute");
+        assert_eq!(exact.step((-60_000_000, 100), lease), None, "an answer that took a minute");
+        let slow = Offset { value: 5_000_000, slack: 0 }.follow((0, 4_000_000));
+        assert_eq!(slow, Offset { value: 2_000_000, slack: 2_000_000 });
+        assert_eq!(slow.step((0, 100), lease), None, "it was measured by an answer that took four seconds");
+        assert!(slow.follow((1_900_000, 2_100_000)).step((0, 100), lease).is_some(), "measured again");
     }
 
     #[test]
-    fn a_step_that_another_worker_took_out_is_none() {
+    fn what_others_have_noted_explains_a_step() {
+        let lease = Duration::from_secs(10);
+        let rest = |step: i64, noted: Option<i64>| {
+            unexplained(step * 1_000_000, 0, noted.map(|at| at * 1_000_000), lease)
+                .map(|rest| rest / 1_000_000)
+        };
+        assert_eq!(rest(-3_600, Some(30)), Some(-3_600));
+        assert_eq!(rest(3_600, None), Some(3_600));
+        assert_eq!(rest(3_600, Some(3)), Some(3_600), "it ran on for as long as the others know");
+        assert_eq!(rest(33, Some(30)), None, "it stood still");
+        assert_eq!(rest(3_633, Some(30)), Some(3_603), "both at once");
+    }
+
+    #[test]
+    fn a_step_that_another_worker_took_out_is_decided() {
         let clock = DatabaseClock::new();
         let lease = Duration::from_secs(10);
         let back = Reading { time: -3_600_000_000, ..reading(0, 0, 0) };
-        assert_eq!(clock.step(&back, lease), Some(-3_600_000_000));
-        assert_eq!(clock.step(&Reading { steps: 1, ..back }, lease), None);
-        assert!(clock.step(&Reading { steps: -1, ..back }, lease).is_some(), "a fail-over has lost it");
+        assert_eq!((clock.step(&back, lease), clock.is_decided(&back)), (Some(-3_600_000_000), false));
+        assert!(clock.is_decided(&Reading { steps: 1, ..back }));
+        assert!(!clock.is_decided(&Reading { steps: -1, ..back }), "a fail-over has lost it");
     }
 }

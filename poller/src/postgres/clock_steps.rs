@@ -8,10 +8,10 @@ use std::time::Duration;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
-use super::Inner;
-use super::clock::{BACK, READING, Reading, is_too_far_ahead};
+use super::clock::{BACK, NOW, READING, Reading, is_too_far_ahead, unexplained};
 use super::database::{Connection, Fault, Tx};
-use super::lease::Worker;
+use super::sightings::is_doubtful;
+use super::{Inner, lock};
 use crate::clock::{Clock as _, Timestamp, micros};
 use crate::store::StoreError;
 
@@ -37,47 +37,72 @@ impl Inner {
         Ok(())
     }
 
-    /// Takes a step back out that nobody saw because no worker ran.
-    pub(super) async fn take_unseen_step<C: Connection>(&self, tx: &Tx<C>) -> Result<(), Fault> {
+    /// Whether this process cannot be certain of the fleet's time yet, because workers may live that do not agree with the
+    /// database's clock. After a lease it is, whatever they do: their leases have ended.
+    pub(super) async fn is_uncertain<C: Connection>(&self, tx: &Tx<C>, id: i64) -> Result<bool, Fault> {
+        let row = tx
+            .first(
+                &format!(
+                    "SELECT {READING}, {NOTED} FROM poll.clock c \
+                     WHERE EXISTS (SELECT FROM poll.shard s WHERE s.worker <> $1)"
+                ),
+                &[(&id, Type::INT8)],
+            )
+            .await?;
+        let mut uncertain_since = lock(&self.uncertain_since);
+        if !row.is_some_and(|row| is_doubtful(row.get(0), row.get(1), self.lease)) {
+            *uncertain_since = None;
+            return Ok(false);
+        }
+        let now = self.clock.own().now();
+        Ok(now.since(*uncertain_since.get_or_insert(now)) < self.lease)
+    }
+
+    /// Takes a step back out that nobody saw because no worker ran: none has renewed its lease by the present time.
+    pub(super) async fn take_unseen_step<C: Connection>(&self, tx: &Tx<C>, id: i64) -> Result<(), Fault> {
         tx.execute(
             &format!(
                 "UPDATE poll.clock t SET shift = t.shift + s.back, steps = t.steps + 1 \
                  FROM (SELECT {NOTED} - ({READING}) AS back, c.steps FROM poll.clock c) AS s \
-                 WHERE t.steps = s.steps AND s.back > $1"
+                 WHERE t.steps = s.steps AND s.back > $1 AND NOT EXISTS (SELECT FROM poll.worker w WHERE w.id <> $2 \
+                     AND w.renewed <= {NOW} AND w.renewed > {NOW} - $3 * interval '1 microsecond')"
             ),
-            &[(&signed(BACK), Type::INT8)],
+            &[
+                (&signed(BACK), Type::INT8),
+                (&id, Type::INT8),
+                (&signed(self.lease / 2), Type::INT8),
+            ],
         )
         .await?;
         Ok(())
     }
 
-    /// Takes a step out that a reading of this worker shows, unless time has really passed: then its own clock stood still,
-    /// and others have renewed their leases meanwhile.
+    /// Takes a step out that a reading of this worker shows, except what has really passed: its own clock may have stood still,
+    /// while others have renewed their leases. Nor does it undo what another has decided, if those who renewed since agree.
     pub(super) async fn take_step<C: Connection>(
         &self,
         tx: Tx<C>,
-        worker: Worker,
+        worker: i64,
         step: i64,
         reading: &Reading,
     ) -> Result<(), Fault> {
         let expected = reading.time.saturating_sub(step);
-        if step > 0 {
-            let others = tx
-                .first(
-                    "SELECT 1 FROM poll.worker WHERE id <> $1 AND started <= 'epoch'::timestamptz + $2 * interval '1 microsecond' \
-                     AND renewed > 'epoch'::timestamptz + ($2 + $3) * interval '1 microsecond' LIMIT 1",
-                    &[
-                        (&worker.id, Type::INT8),
-                        (&expected, Type::INT8),
-                        (&signed(self.lease), Type::INT8),
-                    ],
-                )
-                .await?;
-            if others.is_some() {
-                self.clock.follow(reading);
-                return tx.rollback().await;
-            }
-        }
+        let row = tx
+            .first(
+                "SELECT (extract(epoch FROM max(renewed)) * 1000000)::int8, \
+                     (extract(epoch FROM max(renewed) FILTER \
+                         (WHERE started <= 'epoch'::timestamptz + $2 * interval '1 microsecond')) * 1000000)::int8 \
+                 FROM poll.worker WHERE id <> $1",
+                &[(&worker, Type::INT8), (&expected, Type::INT8)],
+            )
+            .await?;
+        let [latest, before]: [Option<i64>; 2] = row.map_or([None; 2], |row| [row.get(0), row.get(1)]);
+        let is_agreed = self.clock.is_decided(reading)
+            && latest.is_some_and(|latest| !is_doubtful(reading.time, latest, self.lease));
+        let Some(step) = unexplained(step, expected, before, self.lease).filter(|_| !is_agreed) else {
+            self.clock.follow(reading);
+            return tx.rollback().await;
+        };
         tx.execute(
             "UPDATE poll.clock SET shift = shift - $1, steps = steps + 1 WHERE steps = $2",
             &[(&step, Type::INT8), (&reading.steps, Type::INT8)],

@@ -5,7 +5,6 @@
 //! limits by `SET LOCAL` for the same reason. A transaction that is not committed ends with its connection: what state it
 //! is in is then no question.
 
-use std::error::Error as _;
 use std::fmt;
 use std::time::Duration;
 
@@ -16,6 +15,7 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{AsyncMessage, Client, Row};
 
 use super::options::PostgresOptions;
+use super::words::explain;
 use crate::clock::{Clock as _, SystemClock, Timestamp};
 use crate::store::StoreError;
 
@@ -86,33 +86,12 @@ impl Fault {
             }
             Self::Database(error) => explain(&error),
             Self::Pool(problem) => problem,
-            Self::Late(limit) => format!("no answer within {} ms", limit.as_millis()),
+            Self::Late(limit) => {
+                format!("no answer within {} ms; see what the database is busy with", limit.as_millis())
+            }
         };
         StoreError::new(format!("cannot {action} in {shown}: {problem}"))
     }
-}
-
-/// What the database or the network said.
-fn explain(error: &tokio_postgres::Error) -> String {
-    if let Some(database) = error.as_db_error() {
-        let mut text = format!("{} ({})", database.message(), database.code().code());
-        for more in [database.detail(), database.hint()].into_iter().flatten() {
-            text.push_str("; ");
-            text.push_str(more);
-        }
-        return text;
-    }
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
-        }
-        source = error.source();
-    }
-    text
 }
 
 /// The database.
@@ -191,6 +170,11 @@ impl Database {
     async fn object(&self) -> Result<Object, Fault> {
         self.pool.get().await.map_err(|error| match error {
             PoolError::Backend(error) => Fault::Database(error),
+            PoolError::Timeout(_) => Fault::Pool(format!(
+                "all {CONNECTIONS} connections of this process have been busy for {} s; the database is slow, or there are more \
+                 calls at once than it can serve",
+                READ.as_secs()
+            )),
             other => Fault::Pool(other.to_string()),
         })
     }

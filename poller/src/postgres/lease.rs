@@ -11,7 +11,8 @@
 //!   written, until a renewal succeeds with the same epoch: then no other worker has taken over, and all goes on.
 //! - A takeover raises the worker's epoch, under a lock that waits for the worker's transactions. The epoch fences
 //!   all that the worker writes.
-//! - There is no leader: at each renewal a worker compares its shards with its share ([`balance`](super::balance)).
+//! - There is no leader: at each renewal a worker compares its shards with its share ([`balance`](super::balance)), and takes
+//!   those of workers whose leases have ended, by the database's time and by its own ([`sightings`](super::sightings)).
 //!
 //! Whose a shard is, the database decides: each renewal compares. A commit that was not confirmed may have assigned a shard,
 //! and a fail-over to a standby that was behind may have undone an assignment. After the connection of the lease was lost,
@@ -25,13 +26,14 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio_postgres::Client;
 use tokio_postgres::types::Type;
+use tokio_postgres::{Client, Row};
 
-use super::Inner;
 use super::balance::{Balance, Move};
 use super::clock::{NOW, READING};
 use super::database::{Connection, Fault, Tx};
+use super::sightings::Other;
+use super::{Inner, lock};
 use crate::clock::{Clock as _, boot_time};
 use crate::store::RunsUntil;
 
@@ -116,17 +118,24 @@ pub(super) async fn keep(inner: Arc<Inner>, mut closed: oneshot::Receiver<()>) {
 }
 
 impl Inner {
-    /// Makes this process a worker with a fair share of the shards.
-    pub(super) async fn register(&self) -> Result<(), Fault> {
+    /// Makes this process a worker with a fair share of the shards; returns whether it is one. It is to be called again soon
+    /// while it is not certain of the fleet's time, for a lease at most.
+    pub(super) async fn register(&self) -> Result<bool, Fault> {
         let _alone = self.balancing.lock().await;
         let sent = boot_time();
-        let id = match self.role() {
-            Role::Deposed { id, .. } | Role::Worker(Worker { id, .. }) => id,
-            Role::Client => self.random(),
+        let (id, is_known) = match self.role() {
+            Role::Deposed { id, .. } | Role::Worker(Worker { id, .. }) => (id, true),
+            Role::Client => (self.random(), false),
         };
         let tx = self.database.write().await?;
         super::schema::check_format(&self.database, &tx).await?;
-        self.take_unseen_step(&tx).await?;
+        if !is_known {
+            if self.is_uncertain(&tx, id).await? {
+                tx.rollback().await?;
+                return Ok(false);
+            }
+            self.take_unseen_step(&tx, id).await?;
+        }
         let before = self.clock.own().now();
         let row = tx
             .first(
@@ -149,6 +158,14 @@ impl Inner {
             .await?;
         let worker = Worker { id, epoch: row.as_ref().map_or(0, |row| row.get(0)) };
         let reading = row.map(|row| self.reading(&row, 1, before));
+        // It has kept the fleet's time, whatever has become of its lease.
+        if let Some(reading) = reading.filter(|_| is_known)
+            && let Some(step) = self.clock.step(&reading, self.lease)
+        {
+            tx.rollback().await?;
+            self.take_step(self.database.write().await?, id, step, &reading).await?;
+            return Ok(false);
+        }
         // Those of an earlier run of this process: their runs are counted anew.
         tx.execute("UPDATE poll.shard SET worker = NULL WHERE worker = $1", &[(&id, Type::INT8)]).await?;
         tx.commit().await?;
@@ -164,7 +181,7 @@ impl Inner {
         self.wake.notify_one();
         match balanced {
             Err(fault) if !matches!(fault, Fault::Late(_)) => Err(fault),
-            _ => Ok(()),
+            _ => Ok(true),
         }
     }
 
@@ -214,7 +231,7 @@ impl Inner {
         if let Some(step) = self.clock.step(&reading, self.lease) {
             // What was just written is by the wrong time.
             tx.rollback().await?;
-            self.take_step(self.database.write_on(client).await?, worker, step, &reading).await?;
+            self.take_step(self.database.write_on(client).await?, worker.id, step, &reading).await?;
             return Ok(Duration::ZERO);
         }
         self.clock.follow(&reading);
@@ -231,16 +248,24 @@ impl Inner {
         worker: Worker,
         balance: &mut Balance,
     ) -> Result<Duration, Fault> {
+        let looked = self.clock.own().now();
         let rows = tx
             .query(
                 &format!(
-                    "SELECT id, expires <= {NOW}, greatest(0, extract(epoch FROM expires - {NOW}) * 1000000)::int8, \
+                    "SELECT {READING}, c.shift, c.steps, w.id, (extract(epoch FROM w.renewed) * 1000000)::int8, \
+                         greatest(0, extract(epoch FROM w.expires - {NOW}) * 1000000)::int8, \
                          EXISTS (SELECT FROM poll.shard s WHERE s.worker = w.id) \
-                     FROM poll.worker w WHERE id <> $1"
+                     FROM poll.clock c LEFT JOIN poll.worker w ON w.id <> $1"
                 ),
                 &[(&worker.id, Type::INT8)],
             )
             .await?;
+        let reading = rows.first().map(|row| self.reading(row, 0, looked));
+        if reading.is_some_and(|reading| self.clock.step(&reading, self.lease).is_some()) {
+            // No lease is judged by the wrong time; the renewal takes the step out.
+            tx.rollback().await?;
+            return Ok(Duration::ZERO);
+        }
         let given = self.shards().given();
         let assigned =
             tx.query("SELECT id FROM poll.shard WHERE worker = $1", &[(&worker.id, Type::INT8)]).await?;
@@ -251,15 +276,15 @@ impl Inner {
         let mut living = 1_usize;
         let mut dead = Vec::new();
         let mut next = self.lease / 3;
-        for row in &rows {
-            let (id, is_dead, left, has_shards): (i64, bool, i64, bool) =
-                (row.get(0), row.get(1), row.get(2), row.get(3));
-            if !is_dead {
+        let (others, have_shards): (Vec<Other>, Vec<bool>) =
+            rows.iter().filter_map(|row| Some((other(row)?, row.get::<_, bool>(6)))).unzip();
+        let left = lock(&self.sightings).look(&others, looked, self.lease);
+        for ((other, has_shards), left) in others.iter().zip(have_shards).zip(left) {
+            if !left.is_zero() {
                 living += 1;
-                let left = Duration::from_micros(u64::try_from(left).unwrap_or(0));
                 next = next.min(left + AFTER.mul_f64(0.1 + 0.9 * self.fraction()));
             } else if has_shards {
-                dead.push(id);
+                dead.push(other.id);
             }
         }
         let total = usize::try_from(self.shard_count).unwrap_or(1);
@@ -407,6 +432,13 @@ impl Inner {
     fn lease_micros(&self) -> i64 {
         i64::try_from(self.lease.as_micros()).unwrap_or(i64::MAX)
     }
+}
+
+/// The lease of another worker in a row, if it has one.
+fn other(row: &Row) -> Option<Other> {
+    let id = row.get::<_, Option<i64>>(3)?;
+    let left = Duration::from_micros(u64::try_from(row.get::<_, i64>(5)).unwrap_or(0));
+    Some(Other { id, renewed: row.get(4), left })
 }
 
 /// Until when a lease is trusted that was asked for at `sent`, by the boot-time clock: the database counted it from a later

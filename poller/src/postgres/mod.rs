@@ -36,10 +36,12 @@ mod outbox;
 mod reads;
 mod schema;
 mod shards;
+mod sightings;
 #[cfg(test)]
 mod simulation;
 mod telling;
 mod tls;
+mod words;
 mod writes;
 
 use std::collections::{HashMap, HashSet};
@@ -58,6 +60,7 @@ use self::combine::Combiner;
 use self::database::{Database, Fault};
 use self::lease::{Role, Worker};
 use self::shards::Shards;
+use self::sightings::Sightings;
 use self::telling::Telling;
 use self::writes::Finish;
 use crate::clock::{BoxFuture, Timestamp};
@@ -123,6 +126,10 @@ struct Inner {
     /// When a transaction was last refused because the lease had ended, by the same clock.
     suspected: AtomicU64,
     wake: Notify,
+    /// What was seen of the leases of others.
+    sightings: Mutex<Sightings>,
+    /// Since when this process has been waiting to be certain of the fleet's time.
+    uncertain_since: Mutex<Option<Timestamp>>,
     takeovers: AtomicI64,
     /// How long the oldest due poll has been waiting, in microseconds.
     lag: AtomicI64,
@@ -296,6 +303,8 @@ impl Inner {
             balancing: tokio::sync::Mutex::new(()),
             suspected: AtomicU64::new(0),
             wake: Notify::new(),
+            sightings: Mutex::default(),
+            uncertain_since: Mutex::default(),
             takeovers: AtomicI64::new(0),
             lag: AtomicI64::new(0),
             shards: Mutex::default(),

@@ -546,3 +546,22 @@ async fn notifications_are_coalesced() {
     let windows = clock.now().since(began).as_millis() / 20 + 2;
     assert!(u128::from(heard) <= windows, "{heard} notifications in {windows} windows of 20 ms");
 }
+
+/// What is wrong, and what to do, without the words of the system's libraries.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_cannot_be_used_is_explained_in_plain_words() {
+    let Some(server) = shared("errors of connecting") else { return };
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let url = server.database();
+    let missing = format!("{url}_missing");
+    for (url, expected) in [
+        (format!("postgres://poll@{closed}/polls"), "nothing accepts connections there; start PostgreSQL"),
+        ("postgres://poll@%2Fnone%2Fthere/polls".to_owned(), "there is no socket of a server in this folder"),
+        ("postgres://poll@none.invalid/polls?sslmode=disable".to_owned(), "correct its name"),
+        (missing, "(3D000); make it (CREATE DATABASE"),
+    ] {
+        let error = options(&url).connect().await.unwrap_err().to_string();
+        assert!(error.starts_with("cannot open the store in postgres://"), "{error}");
+        assert!(error.contains(expected) && !error.contains("os error"), "{url}: {error}");
+    }
+}

@@ -5,9 +5,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::super::clock::BACK;
+use super::super::clock::{BACK, is_decided, unexplained};
 use super::super::shards::shard_of;
+use super::super::sightings::{Other, is_doubtful};
 use crate::key::PollKey;
 use crate::outcome::Outcome;
 use crate::store::StoredPoll;
@@ -61,6 +63,8 @@ pub(super) struct Database {
     /// How far its own clock is ahead of true time.
     pub(super) ahead: i64,
     pub(super) lease: u64,
+    /// When a worker last took a step out: leases that were renewed by a reading from before count by another time.
+    pub(super) stepped: u64,
 }
 
 /// The refusal of a transaction.
@@ -79,6 +83,17 @@ pub(super) struct Holder {
     pub(super) epoch: u64,
 }
 
+/// A step of the database's clock, as a worker sees it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SeenStep {
+    pub(super) step: i64,
+    /// What was read, and how many steps were taken out by then.
+    pub(super) time: u64,
+    pub(super) steps: i64,
+    /// How many the worker knew of.
+    pub(super) known: i64,
+}
+
 pub(super) enum Created {
     New,
     Exists(Box<StoredPoll>, i64),
@@ -95,6 +110,7 @@ impl Database {
             created: BTreeMap::new(),
             ahead,
             lease,
+            stepped: 0,
         }
     }
 
@@ -130,24 +146,43 @@ impl Database {
     }
 
     /// As `Inner::take_unseen_step` does it.
-    fn take_unseen_step(&mut self, now: u64) {
-        let back = self.noted().saturating_sub(self.clock(now));
+    fn take_unseen_step(&mut self, id: usize, now: u64) {
+        let clock = self.clock(now);
+        let is_present =
+            |row: &Row| row.renewed <= clock && row.renewed > clock.saturating_sub(self.lease / 2);
+        if self.tables.workers.iter().any(|(other, row)| *other != id && is_present(row)) {
+            return;
+        }
+        let back = self.noted().saturating_sub(clock);
         if back > u64::try_from(BACK.as_micros()).expect("short") {
+            self.stepped = now;
             self.tables.shift += i64::try_from(back).expect("hours");
             self.tables.steps += 1;
         }
     }
 
+    /// Whether a worker that starts doubts the time, as `Inner::is_uncertain` does.
+    pub(super) fn is_doubtful(&self, id: usize, now: u64) -> bool {
+        let signed = |time: u64| i64::try_from(time).expect("early");
+        self.tables.shards.iter().any(|shard| shard.worker.is_some_and(|worker| worker != id))
+            && is_doubtful(signed(self.clock(now)), signed(self.noted()), Duration::from_micros(self.lease))
+    }
+
     /// As `Inner::take_step` does it; returns whether it was a step of this clock.
-    pub(super) fn take_step(&mut self, holder: Holder, step: i64, time: u64, steps: i64) -> bool {
+    pub(super) fn take_step(&mut self, id: usize, seen: SeenStep, now: u64) -> bool {
+        let SeenStep { step, time, steps, known } = seen;
+        let signed = |time: u64| i64::try_from(time).expect("early");
         let expected = time.saturating_add_signed(-step);
-        let has_passed = |(id, row): (&usize, &Row)| {
-            *id != holder.id && row.started <= expected && row.renewed > expected + self.lease
-        };
-        if step > 0 && self.tables.workers.iter().any(has_passed) {
-            return false;
-        }
+        let lease = Duration::from_micros(self.lease);
+        let others = || self.tables.workers.iter().filter(|(other, _)| **other != id).map(|(_, row)| row);
+        let latest = others().map(|row| signed(row.renewed)).max();
+        let before = others().filter(|row| row.started <= expected).map(|row| signed(row.renewed)).max();
+        let is_agreed = is_decided(steps, known)
+            && latest.is_some_and(|latest| !is_doubtful(signed(time), latest, lease));
+        let step = unexplained(step, signed(expected), before, lease).filter(|_| !is_agreed);
+        let Some(step) = step else { return false };
         if self.tables.steps == steps {
+            self.stepped = now;
             self.tables.shift -= step;
             self.tables.steps += 1;
         }
@@ -183,8 +218,10 @@ impl Database {
         if self.holds(holder, now) { Ok(()) } else { Err(Refusal::Deposed) }
     }
 
-    pub(super) fn register(&mut self, id: usize, now: u64) -> u64 {
-        self.take_unseen_step(now);
+    pub(super) fn register(&mut self, id: usize, is_known: bool, now: u64) -> u64 {
+        if !is_known {
+            self.take_unseen_step(id, now);
+        }
         let clock = self.clock(now);
         let row = self.tables.workers.entry(id).or_default();
         *row = Row { epoch: row.epoch + 1, expires: clock + self.lease, started: clock, renewed: clock };
@@ -227,22 +264,27 @@ impl Database {
         }
     }
 
-    /// The number of workers with a lease, this one included, and when the next lease of another ends.
-    pub(super) fn living(&self, id: usize, now: u64) -> (usize, Option<u64>) {
+    /// The leases of the other workers, and whether they have shards.
+    pub(super) fn others(&self, id: usize, now: u64) -> Vec<(Other, bool)> {
         let clock = self.clock(now);
-        let others = self.tables.workers.iter().filter(|(other, row)| **other != id && row.expires > clock);
-        let ends: Vec<u64> = others.map(|(_, row)| row.expires - clock).collect();
-        (ends.len() + 1, ends.iter().min().copied())
+        let others = self.tables.workers.iter().filter(|(other, _)| **other != id);
+        let lease = |(id, row): (&usize, &Row)| {
+            let other = Other {
+                id: i64::try_from(*id).expect("few"),
+                renewed: i64::try_from(row.renewed).expect("early"),
+                left: Duration::from_micros(row.expires.saturating_sub(clock)),
+            };
+            (other, self.tables.shards.iter().any(|shard| shard.worker == Some(*id)))
+        };
+        others.map(lease).collect()
     }
 
-    /// Takes over workers whose leases have ended, and then up to `most` free shards.
-    pub(super) fn take(&mut self, holder: Holder, most: usize, now: u64) -> Vec<i32> {
+    /// Takes over these workers, if their leases have ended, and then up to `most` free shards.
+    pub(super) fn take(&mut self, holder: Holder, dead: &[i64], most: usize, now: u64) -> Vec<i32> {
         let clock = self.clock(now);
-        let over: Vec<usize> =
-            self.tables.workers.iter().filter(|(_, row)| row.expires <= clock).map(|(id, _)| *id).collect();
-        for id in over.into_iter().filter(|id| *id != holder.id) {
-            if self.tables.shards.iter().any(|shard| shard.worker == Some(id)) {
-                self.tables.workers.get_mut(&id).expect("it is there").epoch += 1;
+        for id in dead.iter().map(|id| usize::try_from(*id).expect("not negative")) {
+            if let Some(row) = self.tables.workers.get_mut(&id).filter(|row| row.expires <= clock) {
+                row.epoch += 1;
                 self.free(id);
             }
         }

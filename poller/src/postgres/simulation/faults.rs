@@ -1,7 +1,7 @@
 //! Faults, and what must hold at the end in spite of them.
 
 use super::database::BEHIND;
-use super::{BEGIN, CALM, Counts, LEASE, LIMIT, MILLI, Role, SECOND, World, key, pick, signed};
+use super::{BEGIN, CALM, Jump, LEASE, LIMIT, MILLI, Node, Role, SECOND, World, key, pick, signed};
 
 impl World {
     pub(super) fn fault(&mut self, until: u64) {
@@ -18,7 +18,6 @@ impl World {
             self.database.resign(holder, self.now);
         }
         self.end(node);
-        self.breaks.push(self.now);
         let down = self.up_to(20 * SECOND);
         self.fault(self.now + down);
         self.later(down, None, move |world| world.start(node));
@@ -37,8 +36,8 @@ impl World {
         if pick(&mut self.dice, 2) == 0 {
             self.nodes[node].wall -= i64::try_from(slept).expect("half a minute");
             self.frozen += slept;
+            self.nodes[node].stood_still += slept;
         }
-        self.breaks.extend([self.now, self.now + slept]);
         self.nodes[node].asleep_until = self.now + slept;
         self.fault(self.now + slept);
     }
@@ -55,7 +54,7 @@ impl World {
             self.database.ahead += signed(&mut self.dice, 250 * MILLI);
         } else {
             self.database.ahead += signed(&mut self.dice, 3600 * SECOND);
-            // Until a worker has noticed, others may take its leases for ended.
+            // Until a worker has noticed.
             self.uneven_until = self.now + 2 * LEASE;
         }
         let by = self.database.ahead - before;
@@ -63,7 +62,10 @@ impl World {
             // The fleet's time begins with its first worker.
             self.ahead += by;
         } else {
-            self.jumps.push((self.now, by));
+            let knows = |node: &Node| !matches!(node.role, Role::Client);
+            let lives = self.nodes.iter().enumerate().filter(|(_, node)| knows(node));
+            let known = lives.map(|(number, node)| (number, node.life)).collect();
+            self.jumps.push(Jump { at: self.now, by, known });
         }
         self.fault(self.now + SECOND);
     }
@@ -72,7 +74,6 @@ impl World {
         self.counts.stalls += 1;
         let until = self.now + self.up_to(20 * SECOND);
         self.database.away_until = self.database.away_until.max(until);
-        self.breaks.extend([self.now, until]);
         self.fault(until);
     }
 
@@ -92,7 +93,6 @@ impl World {
             }
             self.unsettled_until = self.database.away_until + 3 * LEASE;
         }
-        self.breaks.extend([self.now, self.database.away_until]);
         if pick(&mut self.dice, 2) == 0 {
             self.set_clock();
             self.uneven_until = self.database.away_until + 2 * LEASE;
@@ -100,13 +100,17 @@ impl World {
         self.fault(self.database.away_until + 3 * LEASE);
     }
 
-    /// By how much a step of the database's clock may have hastened the fleet's time: by two leases if a worker saw it, by all
+    /// Whether a worker lives on that knew the time before the clock was set.
+    fn is_seen(&self, jump: &Jump) -> bool {
+        jump.known.iter().any(|(node, life)| self.nodes[*node].life == *life)
+    }
+
+    /// By how much steps of the database's clock may have hastened the fleet's time: by two leases if a worker saw it, by all
     /// of it if maybe none did.
     fn hastened(&self) -> u64 {
-        let hastened = self.jumps.iter().map(|(at, by)| {
-            let forward = u64::try_from(*by).unwrap_or(0);
-            let unseen = self.breaks.iter().any(|other| at.abs_diff(*other) <= 3 * LEASE);
-            if unseen { forward } else { forward.min(2 * LEASE) }
+        let hastened = self.jumps.iter().map(|jump| {
+            let forward = u64::try_from(jump.by).unwrap_or(0);
+            if self.is_seen(jump) { forward.min(2 * LEASE) } else { forward }
         });
         hastened.sum()
     }
@@ -143,21 +147,20 @@ impl World {
                 let lived = at - birth + 2 * LIMIT + self.hastened();
                 assert!(
                     lived >= timeout,
-                    "poll-{poll} timed out {} s early, the clock was set {:?}, workers were away {:?}",
+                    "poll-{poll} timed out {} s early, the clock was set {:?}",
                     (timeout - lived) / SECOND,
-                    self.jumps,
-                    self.breaks
+                    self.jumps
                 );
             }
         }
         // The fleet's time falls behind by what was followed, by what the machine of the only worker stood still, and by the
         // time without a worker during which the clock was set back.
-        let Counts { kills, sleeps, stalls, fail_overs, .. } = self.counts;
-        let is_watched = kills + sleeps + stalls + fail_overs == 0;
-        let each = if is_watched { SECOND + 500 * MILLI } else { 30 * SECOND };
-        let followed = u64::try_from(self.jumps.len()).expect("few") * each + SECOND;
+        let each =
+            self.jumps.iter().map(|jump| if self.is_seen(jump) { SECOND + 500 * MILLI } else { 30 * SECOND });
+        let followed = each.sum::<u64>() + SECOND;
         let behind = self.ahead - (self.database.ahead + self.database.tables.shift);
-        let noticed = self.jumps.last().is_none_or(|(at, _)| at + 2 * LEASE < self.now);
+        let noticed =
+            self.jumps.last().is_none_or(|jump| jump.at.max(self.last_fault) + 3 * LEASE < self.now);
         let behind = u64::try_from(behind).ok().filter(|_| noticed).unwrap_or(0);
         assert!(behind <= self.frozen + followed, "the fleet's time is {} s behind", behind / SECOND);
         // A timeout of a poll is 60 s at most.

@@ -26,8 +26,10 @@ use retry::Rng;
 
 use self::database::{Database, Holder, Refusal};
 use super::balance::Balance;
+use super::clock::Offset;
 use super::lease::trusted_until;
 use super::shards::Shards;
+use super::sightings::Sightings;
 use crate::clock::Timestamp;
 use crate::engine::core::Core;
 use crate::engine::{PollId, Ticket};
@@ -67,9 +69,14 @@ struct Node {
     trusted_until: u64,
     /// How far its clock, which stands still while it sleeps, is ahead of true time, and what it adds to be on the database's.
     wall: i64,
-    offset: i64,
+    offset: Offset,
     steps: i64,
     latest: u64,
+    /// How long its machine stood still, without its clock counting it, since it last measured the fleet's time.
+    stood_still: u64,
+    sightings: Sightings,
+    /// Since when it has not been certain of the fleet's time, by its own clock.
+    uncertain_since: Option<i64>,
     asleep_until: u64,
     renewal: u64,
     was_away: bool,
@@ -82,6 +89,15 @@ type Step = Box<dyn FnOnce(&mut World)>;
 
 /// A process in one of its lives.
 type Life = (usize, u32);
+
+/// The database's clock is set.
+#[derive(Debug)]
+struct Jump {
+    at: u64,
+    by: i64,
+    /// Who knew the time before.
+    known: Vec<Life>,
+}
 
 /// What a poll is outside of the workers.
 #[derive(Default)]
@@ -127,19 +143,16 @@ struct World {
     specs: Vec<PollSpec>,
     seen: Vec<Seen>,
     incarnations: i64,
-    /// When each of them was submitted.
+    /// When each of them was submitted, as the process knew it whose machine had stood still since it last asked for the time.
     births: Vec<u64>,
     requests: u64,
     /// How far the clock of the database is ahead at first.
     ahead: i64,
     /// What a fail-over lost may contradict what processes know until then.
     unsettled_until: u64,
-    /// Leases may end early until then, because the clock of the database was set.
+    /// Until then, the clock of the database may have been set without any worker having noticed.
     uneven_until: u64,
-    /// When the clock of the database was set, and by how much.
-    jumps: Vec<(u64, i64)>,
-    /// When a worker may have missed that: it began, ended or slept, or the database was away.
-    breaks: Vec<u64>,
+    jumps: Vec<Jump>,
     /// How long machines stood still whose clocks did not count it.
     frozen: u64,
     last_fault: u64,
@@ -183,7 +196,6 @@ impl World {
             unsettled_until: 0,
             uneven_until: 0,
             jumps: Vec::new(),
-            breaks: Vec::new(),
             frozen: 0,
             last_fault: BEGIN,
             counts: Counts::default(),
@@ -272,7 +284,7 @@ impl World {
     fn wake(&self, node: usize) -> Option<u64> {
         let it = &self.nodes[node];
         let wake = it.core.as_ref()?.next_wake()?.as_micros();
-        let at = wake.saturating_add_signed(-(it.wall + it.offset));
+        let at = wake.saturating_add_signed(-(it.wall + it.offset.value));
         Some(at.max(it.asleep_until).max(self.now))
     }
 
@@ -280,7 +292,7 @@ impl World {
     fn clock(&mut self, node: usize) -> Timestamp {
         let now = self.now;
         let it = &mut self.nodes[node];
-        it.latest = it.latest.max(now.saturating_add_signed(it.wall + it.offset));
+        it.latest = it.latest.max(now.saturating_add_signed(it.wall + it.offset.value));
         Timestamp::from_micros(it.latest)
     }
 
@@ -353,9 +365,12 @@ impl Node {
             balance: Balance::default(),
             trusted_until: 0,
             wall,
-            offset: 0,
+            offset: Offset::default(),
             steps: 0,
             latest: 0,
+            stood_still: 0,
+            sightings: Sightings::default(),
+            uncertain_since: None,
             asleep_until: 0,
             renewal: 0,
             was_away: false,

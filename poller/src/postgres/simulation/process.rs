@@ -5,15 +5,35 @@ use std::time::Duration;
 
 use retry::Rng;
 
-use super::database::{Holder, Refusal};
+use super::database::{Holder, Refusal, SeenStep};
 use super::{LEASE, LOOK, MILLI, Node, Role, SECOND, World, number_of, pick, signed, trust};
+use crate::clock::Timestamp;
 use crate::engine::core::Core;
 use crate::key::PollKey;
 use crate::limits::Limits;
 use crate::postgres::balance::{Balance, Move};
-use crate::postgres::clock::{is_decided, is_too_far_ahead, step};
+use crate::postgres::clock::is_too_far_ahead;
 use crate::postgres::shards::{Known, shard_of};
+use crate::postgres::sightings::Other;
 use crate::store::StoredPoll;
+
+enum Registered {
+    /// With this epoch; the time, and how many steps were taken out of it.
+    As(u64, u64, i64),
+    /// Since this time by the own clock.
+    Uncertain(Option<i64>),
+}
+
+/// The clock of a process at a moment.
+fn own_at(now: u64, wall: i64) -> i64 {
+    i64::try_from(now).expect("early") + wall
+}
+
+/// By how much the fleet may be ahead of the clock of a process that asked between two moments, at least and at most.
+fn bounds(before: i64, after: i64, clock: u64) -> (i64, i64) {
+    let clock = i64::try_from(clock).expect("early");
+    ((clock - after).min(clock - before), (clock - after).max(clock - before))
+}
 
 impl World {
     pub(super) fn start(&mut self, node: usize) {
@@ -29,59 +49,82 @@ impl World {
         self.measure_and_register(node);
     }
 
-    /// Registers, again and again until it succeeds.
+    /// Registers, again and again until it succeeds, as `Inner::register` does it.
     pub(super) fn measure_and_register(&mut self, node: usize) {
-        let (id, sent) = (self.nodes[node].id, self.now);
-        let before = self.own_clock(node);
+        let sent = self.now;
+        let it = &self.nodes[node];
+        let (id, wall, before) = (it.id, it.wall, self.own_clock(node));
+        let (offset, known, uncertain_since) = (it.offset, it.steps, it.uncertain_since);
+        let is_known = matches!(it.role, Role::Deposed { .. });
+        let lease = Duration::from_micros(LEASE);
         self.transact(
             node,
-            move |database, now| Ok((database.register(id, now), database.clock(now), database.tables.steps)),
-            move |world, result| match result {
-                Ok((epoch, clock, steps)) => {
-                    world.follow(node, before, clock, steps);
-                    world.breaks.push(world.now);
-                    let seed = world.dice.next_u64();
-                    let it = &mut world.nodes[node];
-                    it.shards.clear();
-                    it.role = Role::Worker(Holder { id, epoch });
-                    it.balance = Balance::default();
-                    it.trusted_until = trust(sent);
-                    if it.core.is_none() {
-                        it.core = Some(Core::new(Limits::unbounded(), Rng::seeded(seed)));
+            move |database, now| {
+                let (own, clock) = (own_at(now, wall), database.clock(now));
+                let steps = database.tables.steps;
+                if is_known {
+                    if let Some(step) = offset.step(bounds(before, own, clock), lease)
+                        && database.take_step(id, SeenStep { step, time: clock, steps, known }, now)
+                    {
+                        return Ok(Registered::Uncertain(None));
                     }
-                    world.looked(node);
-                    world.balance(node);
+                } else if database.is_doubtful(id, now) {
+                    let since = uncertain_since.unwrap_or(own);
+                    if own - since < i64::try_from(LEASE).expect("short") {
+                        return Ok(Registered::Uncertain(Some(since)));
+                    }
                 }
-                Err(_) => {
-                    let of = world.of(node);
-                    let deposed = matches!(world.nodes[node].role, Role::Deposed { .. });
-                    // A deposed process tries again with its next look.
-                    if deposed {
-                        world.looked(node);
-                    } else {
-                        world.later(SECOND, of, move |world| world.measure_and_register(node));
+                let epoch = database.register(id, is_known, now);
+                Ok(Registered::As(epoch, database.clock(now), database.tables.steps))
+            },
+            move |world, result| {
+                let of = world.of(node);
+                let is_deposed = matches!(world.nodes[node].role, Role::Deposed { .. });
+                let again = match result {
+                    Ok(Registered::As(epoch, clock, steps)) => {
+                        return world.registered(node, Holder { id, epoch }, (before, clock, steps), sent);
                     }
+                    Ok(Registered::Uncertain(since)) => {
+                        world.nodes[node].uncertain_since = since;
+                        100 * MILLI
+                    }
+                    Err(_) => SECOND,
+                };
+                // A deposed process tries again with its next look.
+                if is_deposed {
+                    world.looked(node);
+                } else {
+                    world.later(again, of, move |world| world.measure_and_register(node));
                 }
             },
         );
     }
 
-    pub(super) fn own_clock(&self, node: usize) -> i64 {
-        i64::try_from(self.now).expect("early") + self.nodes[node].wall
+    fn registered(&mut self, node: usize, holder: Holder, read: (i64, u64, i64), sent: u64) {
+        let (before, clock, steps) = read;
+        self.follow(node, before, clock, steps);
+        let seed = self.dice.next_u64();
+        let it = &mut self.nodes[node];
+        it.shards.clear();
+        it.role = Role::Worker(holder);
+        it.balance = Balance::default();
+        it.trusted_until = trust(sent);
+        if it.core.is_none() {
+            it.core = Some(Core::new(Limits::unbounded(), Rng::seeded(seed)));
+        }
+        self.looked(node);
+        self.balance(node);
     }
 
-    /// By how much the fleet may be ahead of the clock of a process, at least and at most.
-    fn bounds(&self, node: usize, before: i64, clock: u64) -> (i64, i64) {
-        let (after, clock) = (self.own_clock(node), i64::try_from(clock).expect("early"));
-        ((clock - after).min(clock - before), (clock - after).max(clock - before))
+    pub(super) fn own_clock(&self, node: usize) -> i64 {
+        own_at(self.now, self.nodes[node].wall)
     }
 
     fn follow(&mut self, node: usize, before: i64, clock: u64, steps: i64) {
-        let (least, most) = self.bounds(node, before, clock);
+        let bounds = bounds(before, self.own_clock(node), clock);
         let it = &mut self.nodes[node];
-        if it.offset < least || it.offset > most {
-            it.offset = least / 2 + most / 2;
-        }
+        it.stood_still = 0;
+        it.offset = it.offset.follow(bounds);
         it.steps = steps;
     }
 
@@ -107,10 +150,10 @@ impl World {
                 }
                 match result {
                     Ok((clock, steps)) => {
-                        let bounds = world.bounds(node, before, clock);
+                        let bounds = bounds(before, world.own_clock(node), clock);
                         let it = &world.nodes[node];
                         let lease = Duration::from_micros(LEASE);
-                        match step(it.offset, bounds, lease).filter(|_| !is_decided(steps, it.steps)) {
+                        match it.offset.step(bounds, lease) {
                             Some(step) => world.take_step(node, holder, step, (before, clock, steps)),
                             None => {
                                 world.follow(node, before, clock, steps);
@@ -127,9 +170,12 @@ impl World {
 
     fn take_step(&mut self, node: usize, holder: Holder, step: i64, read: (i64, u64, i64)) {
         let (before, clock, steps) = read;
+        let known = self.nodes[node].steps;
         self.transact(
             node,
-            move |database, _| Ok(database.take_step(holder, step, clock, steps)),
+            move |database, now| {
+                Ok(database.take_step(holder.id, SeenStep { step, time: clock, steps, known }, now))
+            },
             move |world, result| {
                 if world.holder(node) != Some(holder) {
                     return;
@@ -189,23 +235,40 @@ impl World {
 
     pub(super) fn balance(&mut self, node: usize) {
         let Some(holder) = self.holder(node) else { return };
-        let given = self.nodes[node].shards.given();
+        let (given, wall) = (self.nodes[node].shards.given(), self.nodes[node].wall);
         self.transact(
             node,
             move |database, now| {
                 let assigned: Vec<i32> = (0..database.shard_count())
                     .filter(|shard| database.owner(*shard) == Some(holder.id))
                     .collect();
-                Ok((assigned, database.living(holder.id, now)))
+                Ok((assigned, database.others(holder.id, now), own_at(now, wall), database.clock(now)))
             },
             move |world, result| {
                 if world.holder(node) != Some(holder) {
                     return;
                 }
-                let Ok((assigned, (living, ends))) = result else { return world.renewal_failed(node) };
+                let Ok((assigned, others, looked, clock)) = result else { return world.renewal_failed(node) };
+                let read = bounds(looked, world.own_clock(node), clock);
+                if world.nodes[node].offset.step(read, Duration::from_micros(LEASE)).is_some() {
+                    return world.renew_later(node, 0);
+                }
                 let total = world.database.tables.shards.len();
                 let it = &mut world.nodes[node];
                 it.shards.agree(&assigned, given);
+                let looked = Timestamp::from_micros(u64::try_from(looked).expect("late"));
+                let leases: Vec<Other> = others.iter().map(|(other, _)| *other).collect();
+                let left = it.sightings.look(&leases, looked, Duration::from_micros(LEASE));
+                let (mut living, mut ends, mut dead) = (1, None, Vec::new());
+                for ((other, has_shards), left) in others.into_iter().zip(left) {
+                    if !left.is_zero() {
+                        let left = u64::try_from(left.as_micros()).expect("short");
+                        living += 1;
+                        ends = Some(ends.map_or(left, |ends: u64| ends.min(left)));
+                    } else if has_shards {
+                        dead.push(other.id);
+                    }
+                }
                 let next = ends.map_or(LEASE / 3, |ends| (LEASE / 3).min(ends + 100 * MILLI));
                 match it.balance.decide(total, living, it.shards.len()) {
                     Move::Stay => world.renew_later(node, next),
@@ -214,16 +277,16 @@ impl World {
                         it.shards.leave(number);
                         world.renew_later(node, SECOND);
                     }
-                    Move::Take(most) => world.take(node, holder, most, next),
+                    Move::Take(most) => world.take(node, holder, dead, most, next),
                 }
             },
         );
     }
 
-    pub(super) fn take(&mut self, node: usize, holder: Holder, most: usize, next: u64) {
+    fn take(&mut self, node: usize, holder: Holder, dead: Vec<i64>, most: usize, next: u64) {
         self.transact(
             node,
-            move |database, now| Ok(database.take(holder, most, now)),
+            move |database, now| Ok(database.take(holder, &dead, most, now)),
             move |world, result| {
                 if world.holder(node) != Some(holder) {
                     return;
@@ -244,7 +307,7 @@ impl World {
     pub(super) fn look(&mut self, node: usize) {
         let said = self.clock(node).as_micros();
         let it = &self.nodes[node];
-        let ahead = said.saturating_sub(self.now.saturating_add_signed(it.wall + it.offset));
+        let ahead = said.saturating_sub(self.now.saturating_add_signed(it.wall + it.offset.value));
         if is_too_far_ahead(Duration::from_micros(ahead), Duration::from_micros(LEASE)) {
             self.counts.restarts += 1;
             self.end(node);
