@@ -263,8 +263,8 @@ pub(super) const SHAPES: &[Shape] = &[
             format!("{{{fields},{LONG_MEMBER}}}")
         },
         same_event: false,
-        // Names that are alike are looked for among the first fields only, which these numbers are beyond.
-        size: MANY,
+        // Names that are alike are looked for among the first fields only, and all of few fields are found without a table.
+        size: 2 * MANY,
     },
     Shape {
         name: "n alternatives",
