@@ -12,8 +12,8 @@
 //! ```
 //!
 //! JSON is regular except for its brackets: which token may come next depends on the previous token and on the kind of the
-//! container. The former is a shift ([`After`]); the latter is a loop over the brackets. Rare tokens are checked byte by byte:
-//! escapes, words, exponents, very long numbers.
+//! container. The former is a shift ([`After`]); the latter is a loop over the brackets, or the parity of braces where objects of
+//! one array follow each other. Rare tokens are checked byte by byte: escapes, words, exponents, very long numbers.
 
 use super::lanes::BLOCK;
 use super::machine::{self, Machine, Task};
@@ -117,6 +117,21 @@ impl Open {
         self.top = self.top << 1 | u64::from(object);
         self.depth += 1;
         Ok(())
+    }
+
+    /// Opens and closes objects of one array by turns. `open` is whether one is open at the end. Changes nothing and returns false
+    /// if the container around them is no array, or if the room or `outer` would matter.
+    #[inline(always)]
+    fn siblings(&mut self, open: bool) -> bool {
+        let (inside, open) = (self.top & 1, u64::from(open));
+        let (array, depth) = (self.top >> inside, self.depth - inside as usize);
+        let level = depth % 64;
+        if array & 1 == 1 || level == 0 || level == 63 || depth >= self.room {
+            return false;
+        }
+        self.top = array << open | open;
+        self.depth = depth + open as usize;
+        true
     }
 
     /// Closes the innermost container and returns whether none is left.
@@ -250,6 +265,15 @@ impl<'d, M: Machine> Check<'d, M> {
         let mut brackets = opening | closing;
         let mut end = None;
         let mut seen = !0;
+        // Most brackets of large documents are those of objects in an array without other containers in them.
+        if brackets != 0 && brackets & !machine.within(block, b'{', b'}') == 0 {
+            let inside = machine.parity(brackets) ^ objects;
+            let by_turns = opening & !inside | closing & inside == 0;
+            if by_turns && self.open.siblings(inside >> 63 == 1) {
+                objects = inside ^ brackets;
+                brackets = 0;
+            }
+        }
         while brackets != 0 {
             let place = brackets.trailing_zeros();
             let byte = bytes[place as usize % BLOCK];

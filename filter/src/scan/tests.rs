@@ -107,11 +107,55 @@ proptest! {
         }
     }
 
+    /// Many small containers in one block, at every depth, right or with a wrong byte.
+    #[test]
+    fn small_containers_are_checked_at_any_depth(
+        outer in vec(any::<bool>(), 0..125),
+        inner in vec(proptest::sample::select(&[
+            r#"{"x":1.5,"y":-2}"#, r#"{"x":1}"#, "[1,2.5]", "[1]", "{}", "[]", "7", r#"{"a":[]}"#, r#"[{"a":1}]"#,
+        ][..]), 0..24),
+        of_one_kind in any::<bool>(),
+        change in proptest::option::of((any::<prop::sample::Index>(), proptest::sample::select(&b"[]{},1\""[..]))),
+        less_room in 0_usize..4,
+    ) {
+        let inner = if of_one_kind { vec![inner.first().copied().unwrap_or("{}"); inner.len()] } else { inner };
+        let open = outer.iter().map(|&object| if object { r#"{"a":"# } else { "[" });
+        let close = outer.iter().rev().map(|&object| if object { "}" } else { "]" });
+        let text = format!("{}[{}]{}", open.collect::<String>(), inner.join(","), close.collect::<String>());
+        let mut bytes = text.into_bytes();
+        let depth = depth(&bytes);
+        let room = (depth + 2).saturating_sub(less_room);
+        let fits = if depth <= room { Ok(bytes.len()) } else { Err(super::Invalid) };
+        prop_assert_eq!(container::checked(&bytes, room), fits);
+        prop_assert_eq!(container::CheckContainer { bytes: &bytes, room }.run(Baseline), fits);
+        if let Some((place, byte)) = change {
+            let place = place.index(bytes.len() - 1) + 1;
+            bytes[place] = byte;
+            let end = container::checked(&bytes, 127);
+            prop_assert_eq!(container::CheckContainer { bytes: &bytes, room: 127 }.run(Baseline), end);
+            let valid = serde_json::from_slice::<Value>(&bytes).is_ok();
+            prop_assert_eq!(end == Ok(bytes.len()), valid, "{}", String::from_utf8_lossy(&bytes));
+        }
+    }
+
     #[test]
     fn any_bytes_end_without_a_panic(bytes in vec(proptest::sample::select(&b"[]{}\"\\,:1-.e nt\xff\x00"[..]), 0..200)) {
         // The result for them is unspecified.
         let _ = scan_any(&bytes);
     }
+}
+
+/// How deep a text without brackets in strings is nested.
+fn depth(text: &[u8]) -> usize {
+    let depths = text.iter().scan(0, |depth, byte| {
+        match byte {
+            b'[' | b'{' => *depth += 1,
+            b']' | b'}' => *depth -= 1,
+            _ => {}
+        }
+        Some(*depth)
+    });
+    depths.max().unwrap_or(0)
 }
 
 /// Scans bytes that need not be JSON, as far as possible.
