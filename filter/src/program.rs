@@ -120,6 +120,7 @@ impl Names {
         id
     }
 
+    #[inline]
     pub(crate) fn get(&self, NameId(number): NameId) -> &str {
         let ends = self.ends.as_slice();
         let start = number.checked_sub(1).map_or(0, |before| ends[before as usize]);

@@ -48,8 +48,8 @@ impl Fragment {
     pub(crate) fn holds<S: Subject>(&self, value: Option<S>) -> bool {
         let large = value.and_then(|value| self.program.large(value));
         match large.and_then(|raw| self.program.field_cache_of_node(&self.node, raw)) {
-            Some((cache, raw)) => self.program.node(&self.node, Some(cache.root(raw)), Scope::NONE),
-            None => self.program.node(&self.node, value, Scope::NONE),
+            Some((cache, raw)) => self.program.node(&self.node, Some(cache.root(raw)), &Scope::NONE),
+            None => self.program.node(&self.node, value, &Scope::NONE),
         }
     }
 
@@ -68,7 +68,7 @@ impl Fragment {
     }
 
     fn test_scalar(&self, test: &Test, view: View<'_>) -> bool {
-        self.program.test_scalar::<&serde_json::Value>(test, view, Scope::NONE)
+        self.program.test_scalar::<&serde_json::Value>(test, view, &Scope::NONE)
     }
 
     /// A text that is the same for equal fragments and rarely for others.
@@ -103,7 +103,7 @@ pub(crate) struct Indexed<'p> {
 impl Program {
     /// Whether a pattern holds for an object without fields.
     pub(crate) fn on_empty(&self, pattern: &Pattern) -> bool {
-        let holds = |member| self.member::<&serde_json::Value>(member, None, Scope::NONE);
+        let holds = |member| self.member::<&serde_json::Value>(member, None, &Scope::NONE);
         self.members[pattern.members].iter().all(holds)
     }
 

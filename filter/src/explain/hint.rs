@@ -63,12 +63,12 @@ impl<V: Shown> Walk<'_, V> {
         let Shape::Array(mut elements) = array.shape() else { return None };
         let conditions = &self.program.conditions[conditions];
         let found = elements.find_map(|element| {
-            if !self.program.node(node, Some(element), self.scope) {
+            if !self.program.node(node, Some(element), &self.scope) {
                 return None;
             }
             conditions
                 .iter()
-                .find(|condition| self.program.condition(condition, Some(element), self.scope))
+                .find(|condition| self.program.condition(condition, Some(element), &self.scope))
                 .filter(|condition| !self.holds_for_most(condition))
         })?;
         let literal = match self.program.tests[found.tests] {

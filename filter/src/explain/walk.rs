@@ -186,7 +186,7 @@ impl<V: Shown> Walk<'_, V> {
     }
 
     fn conditions(&self, node: &Node, conditions: Run<Condition>, value: Option<V>, path: &Path) -> Entry {
-        let held = self.program.node(node, value, self.scope);
+        let held = self.program.node(node, value, &self.scope);
         let of_scalars = matches!(node, Node::Scalars { .. });
         let container = value.is_some_and(|value| matches!(value.shape(), Shape::Array(_) | Shape::Object));
         Entry::Check(Check {
@@ -261,7 +261,7 @@ impl<V: Shown> Walk<'_, V> {
         }
         let held = match node {
             // Which elements count depends on the others.
-            Node::NestedScalars { .. } => self.program.node(node, Some(array), self.scope),
+            Node::NestedScalars { .. } => self.program.node(node, Some(array), &self.scope),
             _ => nearest.as_ref().is_some_and(|(_, entries)| entries.iter().all(Entry::held)),
         };
         match nearest {

@@ -396,12 +396,12 @@ fn has_absence(program: &Program, pattern: Id<Pattern>) -> bool {
 
 /// Whether a test may hold for a scalar; that of a reference is not known.
 fn may_hold(program: &Program, test: &Test, value: View<'_>) -> bool {
-    program.refers(test) || program.test_scalar::<&serde_json::Value>(test, value, Scope::NONE)
+    program.refers(test) || program.test_scalar::<&serde_json::Value>(test, value, &Scope::NONE)
 }
 
 /// Whether a test certainly holds for a scalar.
 fn must_hold(program: &Program, test: &Test, value: View<'_>) -> bool {
-    !program.refers(test) && program.test_scalar::<&serde_json::Value>(test, value, Scope::NONE)
+    !program.refers(test) && program.test_scalar::<&serde_json::Value>(test, value, &Scope::NONE)
 }
 
 /// Whether a test that is one leaf has this form.

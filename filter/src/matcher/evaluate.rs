@@ -29,7 +29,7 @@ impl Program {
 
     /// As [`matches`](Self::matches), with the value's own way to find fields.
     pub(crate) fn matches_here<S: Subject>(&self, event: S) -> bool {
-        self.with_scope(event, |scope| self.judge(&self.root, event, scope))
+        self.with_scope(event, |scope| self.judge(&self.root, event, &scope))
     }
 
     /// The bytes of a value in which it pays to remember where fields are.
@@ -71,7 +71,7 @@ impl Program {
     }
 
     /// Whether a pattern holds for an existing value.
-    pub(crate) fn pattern<S: Subject>(&self, id: Id<Pattern>, value: S, scope: Scope<'_, S>) -> bool {
+    pub(crate) fn pattern<S: Subject>(&self, id: Id<Pattern>, value: S, scope: &Scope<'_, S>) -> bool {
         let pattern = &self.patterns[id];
         match value.shape() {
             Shape::Null => pattern.members.is_empty(),
@@ -81,11 +81,16 @@ impl Program {
     }
 
     /// Whether all members of a pattern hold for an object, or for one without fields.
-    fn members<S: Subject>(&self, pattern: &Pattern, object: Option<S>, scope: Scope<'_, S>) -> bool {
+    fn members<S: Subject>(&self, pattern: &Pattern, object: Option<S>, scope: &Scope<'_, S>) -> bool {
         self.members[pattern.members].iter().all(|member| self.member(member, object, scope))
     }
 
-    pub(crate) fn member<S: Subject>(&self, member: &Member, object: Option<S>, scope: Scope<'_, S>) -> bool {
+    pub(crate) fn member<S: Subject>(
+        &self,
+        member: &Member,
+        object: Option<S>,
+        scope: &Scope<'_, S>,
+    ) -> bool {
         match member {
             Member::Field { name, node } => {
                 self.node(node, object.and_then(|object| object.field(self.name(*name))), scope)
@@ -101,7 +106,7 @@ impl Program {
         }
     }
 
-    pub(crate) fn node<S: Subject>(&self, node: &Node, value: Option<S>, scope: Scope<'_, S>) -> bool {
+    pub(crate) fn node<S: Subject>(&self, node: &Node, value: Option<S>, scope: &Scope<'_, S>) -> bool {
         match *node {
             Node::Any(conditions) => self.any(conditions, value, scope),
             Node::All(conditions) => self.all(conditions, value, scope),
@@ -122,28 +127,36 @@ impl Program {
         }
     }
 
-    fn any<S: Subject>(&self, conditions: Run<Condition>, value: Option<S>, scope: Scope<'_, S>) -> bool {
-        if let (Some(scalar), [_, _, ..]) = (value, &self.conditions[conditions])
+    #[inline]
+    fn any<S: Subject>(&self, conditions: Run<Condition>, value: Option<S>, scope: &Scope<'_, S>) -> bool {
+        match &self.conditions[conditions] {
+            [only] => self.condition(only, value, scope),
+            several => self.any_of(several, value, scope),
+        }
+    }
+
+    fn any_of<S: Subject>(&self, conditions: &[Condition], value: Option<S>, scope: &Scope<'_, S>) -> bool {
+        if let Some(scalar) = value
             && !S::METERED
             && matches!(scalar.shape(), Shape::Null | Shape::Scalar)
         {
             return self.any_for_scalar(conditions, scalar, scope);
         }
-        self.conditions[conditions].iter().any(|condition| self.condition(condition, value, scope))
+        conditions.iter().any(|condition| self.condition(condition, value, scope))
     }
 
     /// As [`any`](Self::any), for a scalar, which is read from its bytes once.
-    fn any_for_scalar<S: Subject>(&self, run: Run<Condition>, scalar: S, scope: Scope<'_, S>) -> bool {
+    fn any_for_scalar<S: Subject>(&self, conditions: &[Condition], scalar: S, scope: &Scope<'_, S>) -> bool {
         let any = |view: View<'_>| {
             let holds = |condition: &Condition| {
                 self.tests[condition.tests].iter().all(|test| self.test_scalar(test, view, scope))
             };
-            self.conditions[run].iter().any(holds)
+            conditions.iter().any(holds)
         };
         scalar.with_view(any)
     }
 
-    fn all<S: Subject>(&self, conditions: Run<Condition>, value: Option<S>, scope: Scope<'_, S>) -> bool {
+    fn all<S: Subject>(&self, conditions: Run<Condition>, value: Option<S>, scope: &Scope<'_, S>) -> bool {
         self.conditions[conditions].iter().all(|condition| self.condition(condition, value, scope))
     }
 
@@ -151,12 +164,23 @@ impl Program {
         &self,
         condition: &Condition,
         value: Option<S>,
-        scope: Scope<'_, S>,
+        scope: &Scope<'_, S>,
     ) -> bool {
         self.tests[condition.tests].iter().all(|test| self.test(test, value, scope))
     }
 
-    fn test<S: Subject>(&self, test: &Test, value: Option<S>, scope: Scope<'_, S>) -> bool {
+    #[inline]
+    fn test<S: Subject>(&self, test: &Test, value: Option<S>, scope: &Scope<'_, S>) -> bool {
+        // Most tests are operators.
+        match *test {
+            Test::Leaf(leaf) => holds(&self.leaves[leaf], value),
+            _ => self.compound(test, value, scope),
+        }
+    }
+
+    /// A test that is more than an operator.
+    #[inline(never)]
+    fn compound<S: Subject>(&self, test: &Test, value: Option<S>, scope: &Scope<'_, S>) -> bool {
         let elements = || match value.map(Subject::shape) {
             Some(Shape::Array(items)) => Some(items),
             _ => None,
@@ -184,7 +208,8 @@ impl Program {
         }
     }
 
-    fn judge<S: Subject>(&self, judge: &Judge, value: S, scope: Scope<'_, S>) -> bool {
+    #[inline]
+    fn judge<S: Subject>(&self, judge: &Judge, value: S, scope: &Scope<'_, S>) -> bool {
         match *judge {
             Judge::Pattern(pattern) => self.pattern(pattern, value, scope),
             Judge::Any(conditions) => self.any(conditions, Some(value), scope),
@@ -192,14 +217,19 @@ impl Program {
     }
 
     /// Whether a scalar compares as required with the value that a reference leads to.
-    fn compares<S: Subject>(&self, id: Id<Reference>, value: View<'_>, scope: Scope<'_, S>) -> bool {
+    fn compares<S: Subject>(&self, id: Id<Reference>, value: View<'_>, scope: &Scope<'_, S>) -> bool {
         let reference = &self.references[id];
         let other = scope.scalar(id, &reference.names);
         other.is_some_and(|other| other.with_view(|other| reference.comparison.holds(value, other)))
     }
 
     /// A test of the length of an array, which is a scalar but not a JSON value.
-    pub(crate) fn test_scalar<S: Subject>(&self, test: &Test, scalar: View<'_>, scope: Scope<'_, S>) -> bool {
+    pub(crate) fn test_scalar<S: Subject>(
+        &self,
+        test: &Test,
+        scalar: View<'_>,
+        scope: &Scope<'_, S>,
+    ) -> bool {
         let condition =
             |c: &Condition| self.tests[c.tests].iter().all(|test| self.test_scalar(test, scalar, scope));
         match *test {
@@ -220,7 +250,7 @@ impl Program {
         pattern: Id<Pattern>,
         absent: bool,
         value: Option<S>,
-        scope: Scope<'_, S>,
+        scope: &Scope<'_, S>,
     ) -> bool {
         match value.map(|value| (value, value.shape())) {
             Some((object, Shape::Object)) => self.members(&self.patterns[pattern], Some(object), scope),
@@ -234,7 +264,7 @@ impl Program {
         pattern: Id<Pattern>,
         absent: bool,
         array: S,
-        scope: Scope<'_, S>,
+        scope: &Scope<'_, S>,
     ) -> Joint {
         let mut seen = false;
         for element in Leaves::of(Some(array)) {
@@ -250,7 +280,7 @@ impl Program {
 
     /// Whether an element has a scalar at a path of the pattern, and whether it matches, in one walk: two walks at every
     /// level would take time exponential in the depth.
-    fn joint<S: Subject>(&self, pattern: &Pattern, object: S, scope: Scope<'_, S>) -> Joint {
+    fn joint<S: Subject>(&self, pattern: &Pattern, object: S, scope: &Scope<'_, S>) -> Joint {
         let mut all = Joint { seen: false, holds: true };
         for member in &self.members[pattern.members] {
             let joint = self.joint_member(member, object, scope);
@@ -260,7 +290,7 @@ impl Program {
         all
     }
 
-    fn joint_member<S: Subject>(&self, member: &Member, object: S, scope: Scope<'_, S>) -> Joint {
+    fn joint_member<S: Subject>(&self, member: &Member, object: S, scope: &Scope<'_, S>) -> Joint {
         let (name, node) = match member {
             Member::Field { name, node } => (name, node),
             Member::Junction { kind, patterns } => {

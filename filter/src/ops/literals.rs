@@ -37,6 +37,9 @@ impl LiteralSet {
 
     /// Whether one of them equals the value.
     pub(crate) fn contains(&self, value: View<'_>) -> bool {
+        if let [only] = &*self.listed {
+            return only.equals(value);
+        }
         if self.sorted.is_empty() {
             return self.listed.iter().any(|literal| literal.equals(value));
         }

@@ -18,13 +18,15 @@ use crate::ops::{Chars, Num, View};
 pub(crate) struct Raw<'d> {
     bytes: &'d [u8],
     kind: ValueKind,
-    /// Whether it is a string that is known to have no backslash.
+    /// Whether it is a string that is known to have no backslash. Of another kind it is never set: a look at it replaces one at
+    /// the kind.
     plain: bool,
 }
 
 impl<'d> Raw<'d> {
     /// `plain`: whether it is a string that is known to have no backslash.
     pub(crate) fn new(kind: ValueKind, bytes: &'d [u8], plain: bool) -> Self {
+        debug_assert!(!plain || kind == ValueKind::String, "only a string is plain");
         Self { bytes, kind, plain }
     }
 
@@ -94,6 +96,23 @@ impl<'d> Raw<'d> {
         unescape(Key { raw, escaped: !self.plain && memchr::memchr(b'\\', raw).is_some() })
     }
 
+    /// As [`with_view`](Subject::with_view), for a value other than a plain text.
+    fn with_other_view<R>(self, see: impl FnOnce(View<'_>) -> R) -> R {
+        let view = match self.kind {
+            ValueKind::Null => View::Null,
+            ValueKind::Bool => View::Bool(self.bytes.first() == Some(&b't')),
+            ValueKind::Number => self.number().map_or(View::Unrepresentable, View::Number),
+            ValueKind::String => return self.with_escaped_text(see),
+            ValueKind::Object | ValueKind::Array => View::Object,
+        };
+        see(view)
+    }
+
+    #[inline(never)]
+    fn with_escaped_text<R>(self, see: impl FnOnce(View<'_>) -> R) -> R {
+        see(View::String(Chars::Str(&self.text())))
+    }
+
     /// The text of a string that is known to have no backslash.
     #[inline]
     fn plain_text(self) -> Option<&'d [u8]> {
@@ -155,16 +174,12 @@ impl<'d> Subject for Raw<'d> {
         }
     }
 
+    #[inline(always)]
     fn with_view<R>(self, see: impl FnOnce(View<'_>) -> R) -> R {
-        match self.kind {
-            ValueKind::Null => see(View::Null),
-            ValueKind::Bool => see(View::Bool(self.bytes.first() == Some(&b't'))),
-            ValueKind::Number => see(self.number().map_or(View::Unrepresentable, View::Number)),
-            ValueKind::String => match self.plain_text() {
-                Some(bytes) => see(View::String(Chars::Bytes(bytes))),
-                None => see(View::String(Chars::Str(&self.text()))),
-            },
-            ValueKind::Object | ValueKind::Array => see(View::Object),
+        // Most values are such texts. Where `see` is inlined, it does not look at the kind again.
+        match self.plain_text() {
+            Some(bytes) => see(View::String(Chars::Bytes(bytes))),
+            None => self.with_other_view(see),
         }
     }
 

@@ -93,6 +93,8 @@ struct Parts<Id> {
     whole: Option<Box<Whole>>,
     /// The filters that the index finds only roughly.
     checks: Checks,
+    /// Whether there are none of either, so that what the index finds is the result.
+    only_index: bool,
     records: Records,
     seeds: RandomState,
     /// The position of the last filter in the order of insertion.
@@ -116,6 +118,7 @@ impl<Id: Clone + Eq + Hash> FilterSet<Id> {
                 rules: Table::default(),
                 whole: None,
                 checks: Checks::default(),
+                only_index: true,
                 records: Records::default(),
                 seeds: RandomState::default(),
                 next: 0,
@@ -312,16 +315,23 @@ impl<Id: Clone + Eq + Hash> FilterSet<Id> {
         }
     }
 
+    #[inline]
     fn finish_slice(&self, event: &[u8], matches: &mut Matches) {
+        if !self.parts.only_index {
+            return self.finish_elsewhere(event, matches);
+        }
+        self.sort(matches);
+    }
+
+    /// The same for a set with filters that its index does not find, or only roughly.
+    #[inline(never)]
+    fn finish_elsewhere(&self, event: &[u8], matches: &mut Matches) {
         if let Some(whole) = &self.parts.whole {
             // Not an error: the document may be one that was claimed to be valid.
             let read = whole.add_matching_slice(event, self.parts.depth, &mut matches.scratch);
             if read.is_err() {
                 return matches.scratch.matched.clear();
             }
-        }
-        if self.parts.checks.is_empty() {
-            return self.sort(matches);
         }
         match Raw::of_document(event) {
             Ok(event) => self.finish(event, matches),
@@ -335,6 +345,7 @@ impl<Id: Clone + Eq + Hash> FilterSet<Id> {
         self.sort(matches);
     }
 
+    #[inline]
     fn sort(&self, matches: &mut Matches) {
         if matches.scratch.matched.len() > 1 {
             matches.scratch.matched.sort_unstable_by_key(|&rule| self.parts.index.order(rule));
@@ -391,6 +402,7 @@ impl<Id: Clone + Eq + Hash> Parts<Id> {
         debug_assert_eq!(rule, place, "rules and ids are numbered alike");
         self.rules.insert(hash, rule);
         self.records.insert(rule, filter);
+        self.set_only_index();
         replaced.is_none()
     }
 
@@ -408,7 +420,12 @@ impl<Id: Clone + Eq + Hash> Parts<Id> {
             }
         }
         self.index.remove(rule);
+        self.set_only_index();
         order
+    }
+
+    fn set_only_index(&mut self) {
+        self.only_index = self.whole.is_none() && self.checks.is_empty();
     }
 }
 

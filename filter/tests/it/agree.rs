@@ -24,6 +24,14 @@ fn answer(filter: &Filter, event: &Value) -> bool {
     let matched = filter.matches(event);
     let text = event.to_string();
     assert_eq!(filter.matches_slice(text.as_bytes()), Ok(matched), "bytes: {filter} on {text}");
+    assert_eq!(filter.matches_valid_slice(text.as_bytes()), matched, "valid bytes: {filter} on {text}");
+    if let Some(members) = event.as_object() {
+        // Members with many bytes behind them are read another way.
+        let comma = if members.is_empty() { "" } else { "," };
+        let long = format!(r#"{}{comma}"no filter's":"{}"}}"#, &text[..text.len() - 1], "x".repeat(64));
+        assert_eq!(filter.matches_slice(long.as_bytes()), Ok(matched), "bytes: {filter} on {long}");
+        assert_eq!(filter.matches_valid_slice(long.as_bytes()), matched, "valid bytes: {filter} on {long}");
+    }
     let explanation = filter.explain(event);
     assert_eq!(explanation.matched(), matched, "explain: {filter} on {text}");
     assert_eq!(explanation.summary().is_none(), matched, "summary: {filter} on {text}\n{explanation}");

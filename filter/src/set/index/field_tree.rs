@@ -110,6 +110,13 @@ impl ObjectNode {
         self.children
     }
 
+    /// The fields with names that begin, end and are long like this one: if it is [short](TextEnds::WHOLE), the field itself.
+    #[inline]
+    fn alike(&self, name: &[u8]) -> impl Iterator<Item = &Child> {
+        let (len, ends) = (name.len(), TextEnds::of(name));
+        self.compared.iter().filter(move |child| child.len == len && child.ends == ends)
+    }
+
     pub(in crate::set) fn bytes(&self) -> usize {
         self.compared.capacity() * size_of::<Child>() + self.unindexed.bytes()
     }
@@ -179,14 +186,19 @@ impl Index {
     }
 
     fn named_child(&self, here: &ObjectNode, object: u32, name: &[u8]) -> Option<u32> {
+        if here.compared.len() != here.children as usize || name.len() > TextEnds::WHOLE {
+            return self.long_or_hashed_child(here, object, name);
+        }
+        here.alike(name).next().map(|child| child.field)
+    }
+
+    /// Not inline: the short way needs few registers without it.
+    #[inline(never)]
+    fn long_or_hashed_child(&self, here: &ObjectNode, object: u32, name: &[u8]) -> Option<u32> {
         if here.compared.len() != here.children as usize {
             return self.hashed_child(object, name);
         }
-        let ends = TextEnds::of(name);
-        let mut alike = here.compared.iter().filter(|child| child.len == name.len() && child.ends == ends);
-        if name.len() <= TextEnds::WHOLE {
-            return alike.next().map(|child| child.field);
-        }
+        let mut alike = here.alike(name);
         alike.find(|child| self.fields.at(child.field).name.as_bytes() == name).map(|child| child.field)
     }
 

@@ -108,6 +108,7 @@ impl Predicate {
         })
     }
 
+    #[inline]
     pub(in crate::set) fn holds_for_scalar(&self, view: View<'_>) -> bool {
         match &self.test {
             Test::Key(_) => self.test.key().is_some_and(|(tag, payload)| key_holds(tag, payload, view)),

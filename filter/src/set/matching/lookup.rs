@@ -110,7 +110,10 @@ impl<'a> Finder<'a> {
         self.folds = field.has_folded;
         match value.shape() {
             Shape::Null | Shape::Scalar => {
-                value.with_view(|view| self.scalar(&field.probes, view, Role::Value));
+                value.with_view(|view| match view {
+                    View::String(text) => self.texts(&field.probes, text, Role::Value),
+                    other => self.scalar(&field.probes, other, Role::Value),
+                });
             }
             Shape::Object => self.container(&field.probes, Role::Value, false),
             Shape::Array(items) => {
@@ -185,11 +188,17 @@ impl<'a> Finder<'a> {
         }
     }
 
+    #[inline]
     fn texts(&mut self, probes: &[Probe], text: Chars<'_>, role: Role) {
-        if !self.folds {
-            let applicable = probes.iter().filter(|probe| role.has(probe.tag));
-            return applicable.for_each(|probe| self.one_text(probe, text));
+        if self.folds {
+            return self.folded_texts(probes, text, role);
         }
+        let applicable = probes.iter().filter(|probe| role.has(probe.tag));
+        applicable.for_each(|probe| self.one_text(probe, text));
+    }
+
+    #[inline(never)]
+    fn folded_texts(&mut self, probes: &[Probe], text: Chars<'_>, role: Role) {
         let mut folded = std::mem::take(self.text);
         folded.clear();
         for probe in probes.iter().filter(|probe| role.has(probe.tag)) {
@@ -225,21 +234,32 @@ impl<'a> Finder<'a> {
 
     fn grams(&mut self, probe: &Probe, text: &[u8]) {
         for gram in text.windows((probe.length as usize).max(1)) {
-            self.key(probe.tag, gram);
-            self.dedup();
+            if let Some(found) = self.predicate(probe.tag, gram) {
+                self.found.push(found);
+                self.dedup();
+            }
         }
     }
 
+    #[inline]
     fn one_text(&mut self, probe: &Probe, text: Chars<'_>) {
+        match probe.tag.kind() {
+            Tag::TEXT | Tag::PREFIX | Tag::SUFFIX => {
+                if let Some(part) = probe.part(text.bytes()) {
+                    self.part(probe.tag, part);
+                }
+            }
+            Tag::GRAM => self.grams(probe, text.bytes()),
+            _ => self.rare_text(probe, text),
+        }
+    }
+
+    /// As [`one_text`](Self::one_text), for probes that few fields have.
+    #[inline(never)]
+    fn rare_text(&mut self, probe: &Probe, text: Chars<'_>) {
         let tag = probe.tag;
         let bytes = text.bytes();
         match tag.kind() {
-            Tag::TEXT | Tag::PREFIX | Tag::SUFFIX => {
-                if let Some(part) = probe.part(bytes) {
-                    self.part(tag, part);
-                }
-            }
-            Tag::GRAM => self.grams(probe, bytes),
             Tag::LOWER if is_plain(bytes) => {
                 self.lower.clear();
                 self.lower.extend(bytes.iter().map(u8::to_ascii_lowercase));
@@ -276,8 +296,15 @@ impl<'a> Finder<'a> {
 
     #[inline]
     fn key(&mut self, tag: Tag, payload: &[u8]) {
+        let predicate = self.predicate(tag, payload);
+        self.found.extend(predicate);
+    }
+
+    /// The predicate that is a key.
+    #[inline(always)]
+    fn predicate(&self, tag: Tag, payload: &[u8]) -> Option<Found> {
         let hash = self.index.key_hash(self.field, tag, payload);
-        self.found.extend(self.index.find_key(hash, self.field, tag, payload).map(Found::certain));
+        self.index.find_key(hash, self.field, tag, payload).map(Found::certain)
     }
 
     /// Looks up a part of the text, of which the lookup may have been resolved already.

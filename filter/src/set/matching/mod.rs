@@ -91,7 +91,7 @@ pub(super) fn match_whole_bytes<const CHECKED: bool>(
         }
         None => walk.cursor.skip(kind)?,
     }
-    judge_object(index, walk.scratch, bytes, (ROOT, stamp, false), began);
+    judge_object(index, walk.scratch, bytes, (index.object(ROOT), stamp, false), began);
     if CHECKED { walk.cursor.end() } else { Ok(()) }
 }
 
@@ -101,8 +101,15 @@ pub(super) fn judge_deferred(index: &Index, bytes: &[u8], scratch: &mut Scratch)
     for at in 0..scratch.deferred.len() {
         let object = scratch.deferred[at];
         from = scratch.matched.len();
-        Judge { index, scratch, source: bytes, stamp: object.stamp, nested: false }
-            .object(object.object, object.seen);
+        let mut judge = Judge { index, scratch, source: bytes, stamp: object.stamp, nested: false };
+        for at in object.seen.0..object.seen.1 {
+            let field = judge.scratch.seen[at];
+            // Others are fields of inner objects.
+            if judge.scratch.value(field, object.stamp).is_some() {
+                judge.field(field);
+            }
+        }
+        judge.without_field(index.object(object.object));
         scratch.sort_matched(from);
         scratch.set_deferred_patterns(object, from);
     }
@@ -153,7 +160,7 @@ impl<const CHECKED: bool, const AT_ONCE: bool> ByteWalk<'_, CHECKED, AT_ONCE> {
         if self.defers() {
             self.scratch.defer(object, began, stamp);
         } else {
-            judge_object(self.index, self.scratch, self.bytes, (object, stamp, nested), began);
+            judge_object(self.index, self.scratch, self.bytes, (here, stamp, nested), began);
         }
         Ok(unfinished)
     }
@@ -198,7 +205,7 @@ impl<const CHECKED: bool, const AT_ONCE: bool> ByteWalk<'_, CHECKED, AT_ONCE> {
     fn field(&mut self, field: u32, stamp: u64, member: Member<'_>) -> Scan<(bool, Unfinished)> {
         let Member { kind, start, passed, .. } = member;
         let from = self.scratch.matched.len();
-        let (mut unfinished, mut plain) = (0, passed);
+        let (mut unfinished, mut plain) = (0, passed && kind == ValueKind::String);
         match (kind, self.index.inner(field)) {
             _ if passed => {}
             (ValueKind::Object, Some(object)) => {
@@ -218,7 +225,7 @@ impl<const CHECKED: bool, const AT_ONCE: bool> ByteWalk<'_, CHECKED, AT_ONCE> {
         let patterns = (from, self.scratch.matched.len());
         let end = self.cursor.at();
         let mut first_lookup = None;
-        if kind == ValueKind::String && plain {
+        if plain {
             let text = self.bytes.get(start + 1..end - 1).unwrap_or_default();
             first_lookup = lookup::prefetch(self.index, field, text, self.scratch);
         }
@@ -284,11 +291,12 @@ impl<'d> Source for &'d [u8] {
 }
 
 /// Judges an object at its end. In `matched`, the patterns of its node replace those inside its values.
+#[inline(always)]
 fn judge_object(
     index: &Index,
     scratch: &mut Scratch,
     source: impl Source,
-    (object, stamp, nested): (u32, u64, bool),
+    (here, stamp, nested): (&ObjectNode, u64, bool),
     began: Mark,
 ) {
     let from = scratch.matched.len();
@@ -296,7 +304,7 @@ fn judge_object(
         prefetch_results(index, scratch);
     }
     let seen = (began.seen, scratch.seen.len());
-    Judge { index, scratch, source, stamp, nested }.object(object, seen);
+    Judge { index, scratch, source, stamp, nested }.object(here, seen);
     scratch.forget(began);
     scratch.sort_matched(from);
     if from > began.matched {
@@ -317,12 +325,17 @@ struct Judge<'a, S> {
 impl<S: Source> Judge<'_, S> {
     /// Appends the patterns of a node that hold. `seen` is the range of the object's fields in `scratch.seen`.
     #[inline(always)]
-    fn object(&mut self, object: u32, seen: (usize, usize)) {
+    fn object(&mut self, here: &ObjectNode, seen: (usize, usize)) {
         for at in seen.0..seen.1 {
             self.field(self.scratch.seen[at]);
         }
-        let index = self.index;
-        for &posting in index.objects.at(object).unindexed.as_slice() {
+        self.without_field(here);
+    }
+
+    /// Finds what no field alone leads to: patterns and rules without an access, and those in scopes.
+    #[inline(always)]
+    fn without_field(&mut self, here: &ObjectNode) {
+        for &posting in here.unindexed.as_slice() {
             self.check(posting, None);
         }
         // Not where the accesses are found, since looking a value up uses memory that is in use there.
@@ -348,11 +361,14 @@ impl<S: Source> Judge<'_, S> {
     fn field(&mut self, number: u32) {
         let index = self.index;
         let field = index.fields.at(number);
-        let Some(&value) = self.scratch.value(number, self.stamp) else { return };
+        let Some(value) = self.scratch.value(number, self.stamp) else { return };
+        // What is needed of it, which is less than a copy.
+        let (kind, patterns, first_lookup) = (value.kind, value.patterns, value.first_lookup);
+        let value = if field.active == 0 { None } else { self.source.value(value) };
         if field.inner != ROOT {
-            match value.kind {
+            match kind {
                 ValueKind::Object | ValueKind::Array => {
-                    for at in value.patterns.0..value.patterns.1 {
+                    for at in patterns.0..patterns.1 {
                         self.pattern_holds(self.scratch.matched[at]);
                     }
                 }
@@ -364,12 +380,9 @@ impl<S: Source> Judge<'_, S> {
                 }
             }
         }
-        if field.active == 0 {
-            return;
+        if let Some(value) = value {
+            self.find_predicates(number, field, value, first_lookup);
         }
-        let first_lookup = value.first_lookup;
-        let Some(value) = self.source.value(&value) else { return };
-        self.find_predicates(number, field, value, first_lookup);
     }
 
     /// Finds the predicates of a field that hold for its value.
@@ -388,6 +401,7 @@ impl<S: Source> Judge<'_, S> {
         }
     }
 
+    #[inline(always)]
     fn evaluate_candidates(&mut self, candidates: &[Candidate], value: S::Value) {
         let predicate = |candidate: &Candidate| self.index.predicates.at(candidate.predicate);
         if matches!(value.shape(), Shape::Array(_) | Shape::Object) {
@@ -453,18 +467,30 @@ impl<S: Source> Judge<'_, S> {
     /// Evaluates the predicates to which keys of a value have led, once each.
     #[inline(never)]
     fn evaluate_led(&mut self, value: S::Value) {
-        let mut led = std::mem::take(&mut self.scratch.led);
-        if led.len() > 1 {
-            led.sort_unstable();
-            led.dedup();
+        if self.scratch.led.len() > 1 {
+            self.scratch.led.sort_unstable();
+            self.scratch.led.dedup();
         }
-        for number in led.drain(..) {
+        match value.shape() {
+            Shape::Null | Shape::Scalar => {
+                value.with_view(|view| self.each_led(|predicate| predicate.holds_for_scalar(view)));
+            }
+            Shape::Object | Shape::Array(_) => self.each_led(|predicate| predicate.holds_for(value)),
+        }
+        self.scratch.led.clear();
+    }
+
+    /// Checks the dependents of predicates in `led` that hold.
+    #[inline]
+    fn each_led(&mut self, holds: impl Fn(&Predicate) -> bool) {
+        // A predicate with leads leads to no other, so the list does not grow meanwhile.
+        for at in 0..self.scratch.led.len() {
+            let number = self.scratch.led[at];
             let predicate = self.index.predicates.at(number);
-            if self.index.has_exact_leads(predicate) || predicate.holds_for(value) {
+            if self.index.has_exact_leads(predicate) || holds(predicate) {
                 self.predicate_holds(number, predicate);
             }
         }
-        self.scratch.led = led;
     }
 
     fn predicate_holds(&mut self, number: u32, predicate: &Predicate) {

@@ -134,27 +134,31 @@ const MIN_DEDUP: usize = 64;
 
 impl Scratch {
     /// Clears the memory and makes room for the field nodes and junctions of a set.
+    #[inline]
     pub(super) fn prepare(&mut self, fields: usize, junctions: usize) {
-        if self.junctions.len() < junctions {
-            self.junctions.resize(junctions, JunctionState::default());
-        }
-        if self.values.len() < fields {
-            let none = FieldValue {
-                stamp: 0,
-                kind: ValueKind::Null,
-                plain: false,
-                start: 0,
-                end: 0,
-                first_lookup: None,
-                patterns: (0, 0),
-            };
-            self.values.resize(fields, none);
+        if self.values.len() < fields || self.junctions.len() < junctions {
+            self.grow(fields, junctions);
         }
         self.seen.clear();
         self.matched.clear();
         self.lookups.clear();
         self.resolved_lookups = 0;
         self.deferred.clear();
+    }
+
+    #[cold]
+    fn grow(&mut self, fields: usize, junctions: usize) {
+        let none = FieldValue {
+            stamp: 0,
+            kind: ValueKind::Null,
+            plain: false,
+            start: 0,
+            end: 0,
+            first_lookup: None,
+            patterns: (0, 0),
+        };
+        self.values.resize(self.values.len().max(fields), none);
+        self.junctions.resize(self.junctions.len().max(junctions), JunctionState::default());
     }
 
     pub(super) fn defer(&mut self, object: u32, began: Mark, stamp: u64) {

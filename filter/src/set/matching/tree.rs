@@ -39,7 +39,7 @@ pub(in crate::set) fn match_whole_value(index: &Index, event: &Value, scratch: &
     if let Some(field) = index.child(ROOT, b"") {
         walk.field(field, stamp, event);
     }
-    judge_object(index, walk.scratch, Parsed(&walk.values), (ROOT, stamp, false), began);
+    judge_object(index, walk.scratch, Parsed(&walk.values), (index.object(ROOT), stamp, false), began);
     walk.scratch.parsed = recycled(walk.values);
 }
 
@@ -87,7 +87,7 @@ impl<'v> TreeWalk<'_, 'v> {
                 }
             }
         }
-        judge_object(index, self.scratch, Parsed(&self.values), (object, stamp, nested), began);
+        judge_object(index, self.scratch, Parsed(&self.values), (here, stamp, nested), began);
         self.values.truncate(values);
     }
 
