@@ -8,7 +8,6 @@ use rusqlite::{Connection, Row, params};
 
 use super::packed;
 use super::seen_ids::IdRange;
-use super::threads::SnapshotRead;
 use crate::clock::Timestamp;
 use crate::job::{PollSpec, SpecError, StoredSpecs, has_secrets};
 use crate::key::PollKey;
@@ -133,15 +132,6 @@ impl Rows {
     ) -> Result<T, ReadError> {
         let transaction = self.connection.transaction()?;
         read(&mut Snapshot { connection: &transaction, specs: &mut self.specs })
-    }
-
-    /// Reads from one snapshot of the file.
-    pub(super) fn read_all(&mut self, reads: Vec<SnapshotRead>) {
-        // Why a snapshot cannot begin is what the first statement of each read says, too.
-        let transaction = self.connection.unchecked_transaction();
-        let mut snapshot = Snapshot { connection: &self.connection, specs: &mut self.specs };
-        reads.into_iter().for_each(|read| read(&mut snapshot));
-        drop(transaction);
     }
 }
 

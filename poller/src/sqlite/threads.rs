@@ -208,39 +208,7 @@ pub(super) fn closing_order() -> (Open, CloseAfter) {
     (Open { _held }, CloseAfter { held })
 }
 
-/// The most reads that share a snapshot.
-const READS: usize = 64;
-
-pub(super) type SnapshotRead = Box<dyn FnOnce(&mut Snapshot<'_>) + Send>;
-
-/// What the reader is asked for. Each read sends its own answer.
-enum Read {
-    InSnapshot(SnapshotRead),
-    OnRows(Box<dyn FnOnce(&mut Rows) + Send>),
-}
-
-/// Runs reads. Those that wait at the same time share a snapshot, which takes as long to begin and end as a poll to read. It begins
-/// after all of them were asked for, so each sees what was stored before it was.
-fn run_reads(rows: &mut Rows, waiting: &mpsc::Receiver<Read>) {
-    let mut next = None;
-    while let Some(read) = next.take().or_else(|| waiting.recv().ok()) {
-        let mut together = match read {
-            Read::OnRows(read) => {
-                read(rows);
-                continue;
-            }
-            Read::InSnapshot(read) => vec![read],
-        };
-        while together.len() < READS && next.is_none() {
-            match waiting.try_recv() {
-                Ok(Read::InSnapshot(read)) => together.push(read),
-                Ok(other) => next = Some(other),
-                Err(_) => break,
-            }
-        }
-        rows.read_all(together);
-    }
-}
+type Read = Box<dyn FnOnce(&mut Rows) + Send>;
 
 #[derive(Clone, Debug)]
 pub(super) struct Reader {
@@ -252,7 +220,9 @@ impl Reader {
     pub(super) fn spawn(mut rows: Rows, path: &Path, open: Open) -> Result<Self, StoreError> {
         let (queue, waiting) = mpsc::channel::<Read>();
         thread("poll-store-reader", move || {
-            run_reads(&mut rows, &waiting);
+            for read in waiting {
+                read(&mut rows);
+            }
             drop(rows);
             drop(open);
         })?;
@@ -264,9 +234,7 @@ impl Reader {
         &self,
         read: impl FnOnce(&mut Snapshot<'_>) -> Result<T, ReadError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let (answer, result) = oneshot::channel();
-        let read = move |snapshot: &mut Snapshot<'_>| _ = answer.send(read(snapshot));
-        self.ask(Read::InSnapshot(Box::new(read)), result).await
+        self.run_on(move |rows| rows.read(read)).await
     }
 
     /// The same, but `read` itself decides whether to take a snapshot.
@@ -275,15 +243,9 @@ impl Reader {
         read: impl FnOnce(&mut Rows) -> Result<T, ReadError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (answer, result) = oneshot::channel();
-        let read = move |rows: &mut Rows| _ = answer.send(read(rows));
-        self.ask(Read::OnRows(Box::new(read)), result).await
-    }
-
-    async fn ask<T>(
-        &self,
-        read: Read,
-        result: oneshot::Receiver<Result<T, ReadError>>,
-    ) -> Result<T, StoreError> {
+        let read: Read = Box::new(move |rows| {
+            let _ = answer.send(read(rows));
+        });
         self.queue.send(read).map_err(|_| stopped(&self.path))?;
         match result.await.map_err(|_| stopped(&self.path))? {
             Ok(value) => Ok(value),
