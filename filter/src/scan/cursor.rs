@@ -22,6 +22,22 @@ pub(crate) struct Key<'d> {
     pub(crate) escaped: bool,
 }
 
+/// What distinguishes most names: the first and the last byte, and the length. Of an empty name, both bytes are quotes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NameEnds {
+    pub(crate) first: u8,
+    pub(crate) last: u8,
+    pub(crate) len: usize,
+}
+
+impl NameEnds {
+    #[inline]
+    pub(crate) fn of(name: &[u8]) -> Self {
+        let [first, last] = [name.first(), name.last()].map(|byte| byte.copied().unwrap_or(b'"'));
+        Self { first, last, len: name.len() }
+    }
+}
+
 /// A member of an object whose key has been passed, and perhaps its value.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Member<'d> {
@@ -164,39 +180,53 @@ impl<'d, const CHECKED: bool> Cursor<'d, CHECKED> {
     /// Passes a key with its colon, and the value too if it ends within [`SHORT`] bytes. Most members are that short and have no
     /// whitespace. For any other member, passes nothing: the caller continues with [`any_member`](Self::any_member).
     ///
+    /// Members before it that are short texts are passed with the commas after them, unless `wants`, which is told the ends of a
+    /// name, asks for them. Returns whether the member is wanted.
+    ///
     /// One pass over the bytes finds the ends of both key and value, which is faster than finding one after the other.
     #[inline(always)]
-    pub(crate) fn short_member(&mut self) -> Option<Member<'d>> {
-        let chunk: &'d [u8; SHORT] = self.bytes.get(self.at..)?.first_chunk()?;
-        let ends = scalar::plain_ends::<CHECKED>(chunk);
-        // Remove the first one, which is the opening quote.
-        let ends = ends & ends.wrapping_sub(1);
-        let end = ends.trailing_zeros() as usize;
-        if end >= SHORT - 2 || chunk[0] != b'"' || chunk[end] != b'"' || chunk[end + 1] != b':' {
-            return None;
-        }
-        let key = Key { raw: chunk.get(1..end)?, escaped: false };
-        let kind = KINDS[usize::from(chunk[end + 2])]?;
-        let start = self.at + end + 2;
-        if kind == ValueKind::String {
-            // Without the closing quote of the key and the opening quote of the value, the next one ends the value.
-            let ends = ends & ends.wrapping_sub(1);
+    pub(crate) fn short_member(&mut self, wants: impl Fn(NameEnds) -> bool) -> Option<(Member<'d>, bool)> {
+        loop {
+            let chunk: &'d [u8; SHORT] = self.bytes.get(self.at..)?.first_chunk()?;
+            let ends = scalar::plain_ends::<CHECKED>(chunk);
+            // Remove the first one, which is the opening quote.
             let ends = ends & ends.wrapping_sub(1);
             let end = ends.trailing_zeros() as usize;
-            if end < SHORT && chunk[end] == b'"' {
-                self.at += end + 1;
-                return Some(Member { key, kind, start, passed: true });
+            let len = end.wrapping_sub(1);
+            if len >= SHORT - 3 || chunk[0] != b'"' || chunk[len + 1..len + 3] != *b"\":" {
+                return None;
             }
-        }
-        if !CHECKED && kind == ValueKind::Number {
-            let ends = scalar::number_ends(chunk) & (!0 << (end + 2));
-            if ends != 0 {
-                self.at += ends.trailing_zeros() as usize;
-                return Some(Member { key, kind, start, passed: true });
+            let key = Key { raw: chunk.get(1..end)?, escaped: false };
+            let wanted = wants(NameEnds { first: chunk[1], last: chunk[len], len });
+            let start = self.at + end + 2;
+            if chunk[end + 2] == b'"' {
+                let member = Member { key, kind: ValueKind::String, start, passed: true };
+                // Without the closing quote of the key and the opening quote of the value, the next one ends the value.
+                let ends = ends & ends.wrapping_sub(1);
+                let ends = ends & ends.wrapping_sub(1);
+                let end = ends.trailing_zeros() as usize;
+                if end < SHORT && chunk[end] == b'"' {
+                    self.at += end + 1;
+                    if !wanted && self.peek() == Some(b',') {
+                        self.at += 1;
+                        continue;
+                    }
+                    return Some((member, wanted));
+                }
+                self.at = start;
+                return Some((Member { passed: false, ..member }, wanted));
             }
+            let kind = KINDS[usize::from(chunk[end + 2])]?;
+            if !CHECKED && kind == ValueKind::Number {
+                let ends = scalar::number_ends(chunk) & (!0 << (end + 2));
+                if ends != 0 {
+                    self.at += ends.trailing_zeros() as usize;
+                    return Some((Member { key, kind, start, passed: true }, wanted));
+                }
+            }
+            self.at = start;
+            return Some((Member { key, kind, start, passed: false }, wanted));
         }
-        self.at = start;
-        Some(Member { key, kind, start, passed: false })
     }
 
     /// Passes any key with its colon, and whitespace after that.

@@ -27,7 +27,7 @@ mod strings;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use cursor::{Cursor, Key, Member, ValueKind};
+pub(crate) use cursor::{Cursor, Key, Member, NameEnds, ValueKind};
 pub(crate) use field_cache::{Cached, FieldCache, NameTree};
 pub(crate) use raw::{Raw, unescape};
 

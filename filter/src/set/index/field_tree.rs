@@ -11,6 +11,7 @@ use super::Index;
 use super::predicate::Tag;
 use super::prefilter::{Candidate, TextEnds};
 use super::requirement::Postings;
+use crate::scan::NameEnds;
 use crate::set::store::Text;
 
 /// An object node with more fields than this finds them by hashing their names, not by comparing them one by one.
@@ -104,6 +105,12 @@ impl ObjectNode {
         self.lengths & length_bit(length) != 0
     }
 
+    /// Whether a filter may name a field like this. No filter names most fields.
+    #[inline]
+    pub(in crate::set) fn may_name(&self, name: NameEnds) -> bool {
+        self.names & name_bit(name) != 0
+    }
+
     /// The number of fields that filters name here.
     #[inline]
     pub(in crate::set) fn children(&self) -> u32 {
@@ -178,14 +185,11 @@ impl Index {
     /// [`child`](Self::child) with the object node at hand.
     #[inline]
     pub(in crate::set) fn child_at(&self, here: &ObjectNode, object: u32, name: &[u8]) -> Option<u32> {
-        // No filter names most fields.
-        if here.names & name_bit(name) == 0 {
-            return None;
-        }
-        self.named_child(here, object, name)
+        if here.may_name(NameEnds::of(name)) { self.named_child(here, object, name) } else { None }
     }
 
-    fn named_child(&self, here: &ObjectNode, object: u32, name: &[u8]) -> Option<u32> {
+    /// [`child_at`](Self::child_at) with a name that the object [may name](ObjectNode::may_name).
+    pub(in crate::set) fn named_child(&self, here: &ObjectNode, object: u32, name: &[u8]) -> Option<u32> {
         if here.compared.len() != here.children as usize || name.len() > TextEnds::WHOLE {
             return self.long_or_hashed_child(here, object, name);
         }
@@ -244,7 +248,7 @@ impl Index {
         let parent = self.objects.at_mut(object);
         parent.uses += 1;
         parent.children += 1;
-        parent.names |= name_bit(self.fields.at(number).name.as_bytes());
+        parent.names |= name_bit(NameEnds::of(self.fields.at(number).name.as_bytes()));
         parent.lengths |= length_bit(len);
         if parent.children as usize <= MAX_COMPARED && parent.compared.len() + 1 == parent.children as usize {
             parent.compared.push(Child { len, ends, field: number });
@@ -308,9 +312,8 @@ impl Index {
 
 /// The bit of a name in the Bloom filter of an object node: a cheap hash of its length, first and last byte.
 #[inline]
-fn name_bit(name: &[u8]) -> u64 {
-    let [first, last] = [name.first(), name.last()].map(|byte| u64::from(byte.copied().unwrap_or_default()));
-    1 << (((5 * first) ^ last ^ ((name.len() as u64) << 3)) % 64)
+fn name_bit(NameEnds { first, last, len }: NameEnds) -> u64 {
+    1 << (((5 * u64::from(first)) ^ u64::from(last) ^ ((len as u64) << 3)) % 64)
 }
 
 #[inline]

@@ -139,11 +139,12 @@ impl<const CHECKED: bool, const AT_ONCE: bool> ByteWalk<'_, CHECKED, AT_ONCE> {
         let mut unfinished = 0;
         if self.cursor.open(b'}')? {
             loop {
-                let (first, open) = match self.cursor.short_member() {
-                    Some(member) => match self.index.child_at(here, object, member.key.raw) {
+                let (first, open) = match self.cursor.short_member(|name| here.may_name(name)) {
+                    Some((member, true)) => match self.index.named_child(here, object, member.key.raw) {
                         Some(field) => self.field(field, stamp, member)?,
                         None => self.skip_member(member)?,
                     },
+                    Some((member, false)) => self.skip_member(member)?,
                     None => self.any_member(here, object, stamp)?,
                 };
                 missing -= u32::from(first);
