@@ -8,7 +8,7 @@ use crate::diagnostic::Span;
 impl Parser<'_> {
     pub(super) fn expected_value(&self) -> &'static str {
         match self.open.last() {
-            Some(Frame::Array { items, .. }) if items.is_empty() => "a value or `]`",
+            Some(Frame::Array { count: 0, .. }) => "a value or `]`",
             _ => "a value",
         }
     }
@@ -107,7 +107,7 @@ impl Parser<'_> {
         let mut pointer = Pointer::default();
         for frame in &self.open {
             match frame {
-                Frame::Array { items, .. } => pointer.index(items.len()),
+                Frame::Array { count, .. } => pointer.index(*count),
                 Frame::Object { key: Some((key, _)), .. } => pointer.key(key),
                 Frame::Object { key: None, .. } => {}
             }

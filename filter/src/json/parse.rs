@@ -68,9 +68,9 @@ pub fn parse_sequence(text: &str, limits: &Limits) -> Result<Vec<Node>, JsonErro
     }
 }
 
-/// The error for an event that was rejected by the bytes engine.
+/// The error for an event that was rejected by the bytes engine. Builds no tree: an event may be long.
 pub(crate) fn event_error(bytes: &[u8], depth: usize) -> JsonError {
-    match parse_event(bytes, depth) {
+    match parse_as_event(bytes, depth, false) {
         Err(error) => error,
         // Unreachable: tests check that both parsers accept the same documents.
         Ok(_) => JsonError::new("not JSON", Span { start: 0, end: bytes.len() }, bytes),
@@ -79,12 +79,16 @@ pub(crate) fn event_error(bytes: &[u8], depth: usize) -> JsonError {
 
 /// Parses an event: bytes of unknown encoding and any length. Returns the text too.
 pub(crate) fn parse_event(bytes: &[u8], depth: usize) -> Result<(&str, Node), JsonError> {
+    parse_as_event(bytes, depth, true)
+}
+
+fn parse_as_event(bytes: &[u8], depth: usize, builds: bool) -> Result<(&str, Node), JsonError> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let at = error.valid_up_to();
         let end = at + error.error_len().unwrap_or(bytes.len() - at);
         JsonError::new("invalid UTF-8", Span { start: at, end }, bytes).with_help(encoding_help(bytes))
     })?;
-    let mut parser = Parser::new(text, depth);
+    let mut parser = Parser { builds, ..Parser::new(text, depth) };
     let node = parser.value()?;
     parser.end()?;
     Ok((text, node))
@@ -92,16 +96,10 @@ pub(crate) fn parse_event(bytes: &[u8], depth: usize) -> Result<(&str, Node), Js
 
 /// An array or object that is not closed yet.
 pub(super) enum Frame {
-    Array {
-        start: usize,
-        items: Vec<Node>,
-    },
+    /// `count` items have been read.
+    Array { start: usize, items: Vec<Node>, count: usize },
     /// `key` belongs to the member whose value is being read; `None` between members.
-    Object {
-        start: usize,
-        members: Vec<Member>,
-        key: Option<(String, Span)>,
-    },
+    Object { start: usize, members: Vec<Member>, key: Option<(String, Span)> },
 }
 
 pub(super) struct Parser<'t> {
@@ -110,11 +108,13 @@ pub(super) struct Parser<'t> {
     pub(super) at: usize,
     depth: usize,
     pub(super) open: Vec<Frame>,
+    /// Whether arrays and objects get what is in them.
+    builds: bool,
 }
 
 impl<'t> Parser<'t> {
     fn new(text: &'t str, depth: usize) -> Self {
-        Self { text, bytes: text.as_bytes(), at: 0, depth, open: Vec::new() }
+        Self { text, bytes: text.as_bytes(), at: 0, depth, open: Vec::new(), builds: true }
     }
 
     fn check_length(&self, start: usize, end: usize, limits: &Limits) -> Result<(), JsonError> {
@@ -149,7 +149,7 @@ impl<'t> Parser<'t> {
                         self.at += 1;
                         Kind::Array(Vec::new())
                     } else {
-                        self.open.push(Frame::Array { start, items: Vec::new() });
+                        self.open.push(Frame::Array { start, items: Vec::new(), count: 0 });
                         continue;
                     }
                 }
@@ -185,11 +185,14 @@ impl<'t> Parser<'t> {
             let Some(frame) = self.open.pop() else { return Ok(Some(node)) };
             self.skip_whitespace();
             match frame {
-                Frame::Array { start, mut items } => {
-                    items.push(node);
+                Frame::Array { start, mut items, count } => {
+                    let count = count + 1;
+                    if self.builds {
+                        items.push(node);
+                    }
                     match self.peek() {
                         Some(b',') => {
-                            self.open.push(Frame::Array { start, items });
+                            self.open.push(Frame::Array { start, items, count });
                             self.comma(b']')?;
                             return Ok(None);
                         }
@@ -198,13 +201,13 @@ impl<'t> Parser<'t> {
                             node = Node { span: Some(self.span(start)), kind: Kind::Array(items) };
                         }
                         _ => {
-                            self.open.push(Frame::Array { start, items });
+                            self.open.push(Frame::Array { start, items, count });
                             return Err(self.unexpected("`,` or `]`"));
                         }
                     }
                 }
                 Frame::Object { start, mut members, key } => {
-                    if let Some((key, span)) = key {
+                    if let Some((key, span)) = key.filter(|_| self.builds) {
                         members.push(Member { key, key_span: Some(span), value: node });
                     }
                     match self.peek() {

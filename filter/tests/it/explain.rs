@@ -392,6 +392,19 @@ fn an_explanation_takes_at_most_three_times_the_memory_of_the_event() {
     }
 }
 
+/// An error at the end of an event is found without a tree of what is before it.
+#[test]
+fn an_error_takes_no_memory_in_proportion_to_the_event() {
+    let filter = Filter::parse(r#"{"a": "x"}"#).unwrap();
+    for part in ["1,", r#"{"x":1,"y":[{"z":2}]},"#, "[[[],[0]]],", r#"{"longer than others":"text"},"#] {
+        let event = format!(r#"{{"a":[{}1]"#, part.repeat(10_000));
+        let mut error = None;
+        let counted = allocation_counter::measure(|| error = filter.matches_slice(event.as_bytes()).err());
+        assert!(counted.bytes_max < 8 << 10, "{} bytes beside {}: {part}", counted.bytes_max, event.len());
+        assert!(error.is_some_and(|error| error.to_string().contains("`,` or `}`")));
+    }
+}
+
 #[test]
 fn references_show_both_values() {
     let filter =
