@@ -30,7 +30,8 @@ pub struct Limits {
     /// The timeout of a request whose spec names none. 30 s.
     pub request_timeout: Duration,
     /// Requests in flight at once. 256; 0 counts as 1. The last eighth of them, as far as it is more than `per_origin`, is
-    /// for sites with nothing in flight, so that silent servers do not stop the others.
+    /// for sites with nothing in flight, so that silent servers do not stop the others. The last quarter of them, as far as
+    /// it is more than `per_origin`, is for sites whose last request ended in time, so that any number of silent ones does not.
     pub in_flight: usize,
     /// Requests in flight at once to one origin (scheme, host and port). 16; 0 counts as 1.
     pub per_origin: usize,

@@ -5,7 +5,7 @@
 //! one busy origin does not starve the others.
 //!
 //! ```text
-//!  due polls ─► queue ─┐            (a cap is reached: the queue waits in `blocked` of that origin, site, scope or the total)
+//!  due polls ─► queue ─┐            (a cap is reached: the queue waits in a list of that cap)
 //!  due polls ─► queue ─┼─► ready ─► in flight
 //!  due polls ─► queue ─┘            (held back: the queue is listed again when the hold ends)
 //! ```
@@ -14,6 +14,8 @@
 //! cost a hostile server nothing), for its scope, and in total. A site and a scope may use a share of the total, so that silent
 //! servers of one do not stop the others; the last part of the total is a *reserve* for sites with nothing in flight, and the
 //! last part of a site's share one for its origins with nothing in flight. While there is one scope only, its share is all.
+//! Sites that do not *answer*, as the last request to them that ended was late or none has ended yet, use at most three quarters
+//! of the total together: names cost little, and servers of any number of them may be silent.
 //!
 //! A 429 is about the credentials: its hold is on the *account*, all queues of an origin and credentials. A 503 is about the
 //! server and may be about the jobs of one tenant only: its hold is on the queue. Queues of a held account wait in `blocked`
@@ -76,6 +78,8 @@ struct Caps {
     reserve: usize,
     /// The last part of a site's share, for origins with nothing in flight.
     site_reserve: usize,
+    /// For all sites together that do not answer.
+    silent: usize,
 }
 
 impl Caps {
@@ -84,7 +88,8 @@ impl Caps {
         let (site, scope) = limits.shares();
         // No origin gets less than its cap because of a reserve.
         let reserve = |of: usize, part: usize| (of / part).min(of.saturating_sub(origin));
-        Self { total, origin, site, scope, reserve: reserve(total, 8), site_reserve: reserve(site, 4) }
+        let (site_reserve, silent) = (reserve(site, 4), total - reserve(total, 4));
+        Self { total, origin, site, scope, reserve: reserve(total, 8), site_reserve, silent }
     }
 }
 
@@ -94,6 +99,7 @@ enum Cap {
     Origin,
     Site,
     Scope,
+    Silent,
     Total,
 }
 
@@ -112,6 +118,10 @@ pub(crate) struct AdmissionControl<T> {
     ready: VecDeque<QueueId>,
     /// The sites with queues that wait for room in total.
     inside: Inside,
+    /// The sites with queues that wait for room for sites that do not answer.
+    silent: Inside,
+    /// The requests in flight to sites that do not answer.
+    silent_in_flight: usize,
     /// The polls that wait in all queues.
     waiting: usize,
     /// What is held back, by the end of its hold.
@@ -172,6 +182,8 @@ impl<T> AdmissionControl<T> {
             account_of: HashMap::new(),
             ready: VecDeque::new(),
             inside: Inside::default(),
+            silent: Inside::silent(),
+            silent_in_flight: 0,
             waiting: 0,
             held: BTreeSet::new(),
             hasher: RandomState::new(),
@@ -265,11 +277,11 @@ impl<T> AdmissionControl<T> {
         })
     }
 
-    /// Whether all requests in flight are in use while due polls wait.
+    /// Whether all requests in flight, or all that sites may have that do not answer, are in use while due polls wait for them.
     pub(crate) fn is_saturated(&self) -> bool {
-        self.in_flight >= self.caps.total
-            && self.waiting > 0
-            && !(self.ready.is_empty() && self.inside.is_empty())
+        let is_full = self.in_flight >= self.caps.total && !(self.ready.is_empty() && self.inside.is_empty());
+        let is_silent = self.silent_in_flight >= self.caps.silent && !self.silent.is_empty();
+        self.waiting > 0 && (is_full || is_silent)
     }
 
     /// The cap that keeps this queue from sending, if one does.
@@ -283,6 +295,8 @@ impl<T> AdmissionControl<T> {
             Some(Cap::Site)
         } else if self.scopes.len() > 1 && self.scopes[queue.scope].in_flight >= caps.scope {
             Some(Cap::Scope)
+        } else if !self.sites[queue.site].answers && self.silent_in_flight >= caps.silent {
+            Some(Cap::Silent)
         } else if self.in_flight >= caps.total - unless_new(site, caps.reserve) {
             Some(Cap::Total)
         } else {
@@ -292,7 +306,7 @@ impl<T> AdmissionControl<T> {
 
     /// Has a queue wait for room under this cap.
     fn block(&mut self, cap: Cap, id: QueueId, place: Place) {
-        let Self { origins, sites, scopes, inside, .. } = self;
+        let Self { origins, sites, scopes, silent, inside, .. } = self;
         let (Some(origin), Some(site)) = (origins.get_mut(place.origin), sites.get_mut(place.site)) else {
             return;
         };
@@ -300,17 +314,19 @@ impl<T> AdmissionControl<T> {
             Cap::Origin => origin.blocked.push_back(id),
             Cap::Site => site.inside.push(place.origin, origin, id),
             Cap::Scope => scopes.block(place.scope, id),
+            Cap::Silent => silent.push(place.site, site, id),
             Cap::Total => inside.push(place.site, site, id),
         }
     }
 
     /// Takes the queue of a place whose turn it is to use room under this cap.
     fn unblock(&mut self, cap: Cap, place: Place) -> Option<QueueId> {
-        let Self { origins, sites, scopes, inside, .. } = self;
+        let Self { origins, sites, scopes, silent, inside, .. } = self;
         match cap {
             Cap::Origin => origins.get_mut(place.origin)?.blocked.pop_front(),
             Cap::Site => sites.get_mut(place.site)?.inside.pop(origins),
             Cap::Scope => scopes.get_mut(place.scope)?.blocked.pop_front(),
+            Cap::Silent => silent.pop(sites),
             Cap::Total => inside.pop(sites),
         }
     }
@@ -320,7 +336,7 @@ impl<T> AdmissionControl<T> {
         let group = match cap {
             Cap::Site => self.origins.get_mut(place.origin),
             Cap::Total => self.sites.get_mut(place.site),
-            Cap::Origin | Cap::Scope => None,
+            Cap::Origin | Cap::Scope | Cap::Silent => None,
         };
         group.filter(|group| group.in_flight == 0)?.pop_outside()
     }
@@ -394,7 +410,7 @@ impl<T> AdmissionControl<T> {
 
     /// Offers room in each group of a place, but for the one under this cap.
     fn pass_on(&mut self, place: Place, but: Option<Cap>) {
-        for cap in [Cap::Origin, Cap::Site, Cap::Scope, Cap::Total] {
+        for cap in [Cap::Origin, Cap::Site, Cap::Scope, Cap::Silent, Cap::Total] {
             if but != Some(cap) {
                 self.offer(cap, place);
             }
@@ -433,20 +449,44 @@ impl<T> AdmissionControl<T> {
     pub(crate) fn begin(&mut self, id: QueueId) {
         self.in_flight += 1;
         if let Some(place) = self.queue(id).map(Place::of) {
+            self.silent_in_flight += usize::from(!self.sites[place.site].answers);
             for group in self.groups_mut(place).into_iter().flatten() {
                 group.in_flight += 1;
             }
         }
     }
 
-    /// Counts a request as ended.
-    pub(crate) fn end(&mut self, id: QueueId) {
+    /// Counts a request as ended. `answered` is whether it ended in time, if that is known.
+    pub(crate) fn end(&mut self, id: QueueId, answered: Option<bool>) {
         self.in_flight = self.in_flight.saturating_sub(1);
         if let Some(place) = self.queue(id).map(Place::of) {
             for group in self.groups_mut(place).into_iter().flatten() {
                 group.in_flight = group.in_flight.saturating_sub(1);
             }
+            let answers = self.sites[place.site].answers;
+            self.silent_in_flight -= usize::from(!answers);
+            if let Some(answered) = answered.filter(|answered| *answered != answers) {
+                self.set_answers(place, answered);
+            }
             self.pass_on(place, None);
+        }
+    }
+
+    /// Counts the requests in flight to a site among those to sites that do not answer, or no longer.
+    fn set_answers(&mut self, place: Place, answers: bool) {
+        let Some(site) = self.sites.get_mut(place.site) else { return };
+        site.answers = answers;
+        let in_flight = site.in_flight;
+        if !answers {
+            self.silent_in_flight += in_flight;
+            return;
+        }
+        self.silent_in_flight -= in_flight;
+        for id in site.take_silent() {
+            self.offer_to(id);
+        }
+        for _ in 0..in_flight {
+            self.offer(Cap::Silent, place);
         }
     }
 

@@ -53,6 +53,13 @@ pub(crate) struct Judged {
     pub(crate) journey: Option<Box<Journey>>,
 }
 
+impl Judged {
+    /// Whether the attempt ended before the time of its request was over.
+    pub(crate) fn is_in_time(&self) -> bool {
+        !matches!(&self.judgement, Judgement::Error(error) if error.kind() == FetchErrorKind::Timeout)
+    }
+}
+
 impl From<Judgement> for Judged {
     fn from(judgement: Judgement) -> Self {
         Self { judgement, journey: None }

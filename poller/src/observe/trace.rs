@@ -136,7 +136,7 @@ pub(crate) fn hold_back(key: Option<&PollKey>, until: Timestamp) {
 pub(crate) fn saturated(in_flight: usize, waiting: usize) {
     warn!(
         target: TARGET,
-        in_flight, waiting, "all requests in flight are in use and due polls wait; servers are slow, or the limit is too low"
+        in_flight, waiting, "as many requests are in flight as may be, and due polls wait; servers are slow or silent, or the limit is too low"
     );
 }
 

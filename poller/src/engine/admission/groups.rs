@@ -14,40 +14,64 @@ pub(super) struct Group {
     key: u64,
     pub(super) in_flight: usize,
     queues: usize,
+    /// Of a site: whether the last request that ended did so in time. Not yet, of a new one.
+    pub(super) answers: bool,
     /// The queues that wait for room in it.
     pub(super) blocked: VecDeque<QueueId>,
     /// The queues that wait for room in the larger group around it.
-    outside: VecDeque<QueueId>,
-    /// Whether it stands in a list of the larger group.
-    is_listed: bool,
+    outside: Outside,
+    /// The queues of a site that does not answer that wait for room for such sites.
+    silent: Outside,
     /// The smaller groups whose queues wait for room in it.
     pub(super) inside: Inside,
 }
 
+/// The queues of a group that wait for room around it.
+#[derive(Debug, Default)]
+struct Outside {
+    queues: VecDeque<QueueId>,
+    /// Whether the group stands in the list of those that wait.
+    is_listed: bool,
+}
+
 /// The groups inside a larger one, the total being the largest, that have queues which wait for room in the larger one. They
 /// take turns.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Inside {
+    /// What the queues of a group wait for.
+    outside: fn(&mut Group) -> &mut Outside,
     /// Groups that had nothing in flight when they were listed; a reserve is kept for them.
     new: VecDeque<usize>,
     others: VecDeque<usize>,
 }
 
+impl Default for Inside {
+    fn default() -> Self {
+        Self { outside: |group| &mut group.outside, new: VecDeque::new(), others: VecDeque::new() }
+    }
+}
+
 impl Inside {
+    /// Of the sites that do not answer.
+    pub(super) fn silent() -> Self {
+        Self { outside: |group| &mut group.silent, ..Self::default() }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.new.is_empty() && self.others.is_empty()
     }
 
     fn list(&mut self, number: usize, group: &mut Group) {
-        if !std::mem::replace(&mut group.is_listed, true) {
-            let list = if group.in_flight == 0 { &mut self.new } else { &mut self.others };
+        let has_none = group.in_flight == 0;
+        if !std::mem::replace(&mut (self.outside)(group).is_listed, true) {
+            let list = if has_none { &mut self.new } else { &mut self.others };
             list.push_back(number);
         }
     }
 
     /// Has a queue of the group with this number wait for room in the larger one.
     pub(super) fn push(&mut self, number: usize, group: &mut Group, id: QueueId) {
-        group.outside.push_back(id);
+        (self.outside)(group).queues.push_back(id);
         self.list(number, group);
     }
 
@@ -56,9 +80,10 @@ impl Inside {
         while let Some(number) = self.new.pop_front().or_else(|| self.others.pop_front()) {
             // The number may be that of a later group by now.
             let Some(group) = groups.get_mut(number) else { continue };
-            group.is_listed = false;
-            let id = group.outside.pop_front();
-            if !group.outside.is_empty() {
+            let outside = (self.outside)(group);
+            outside.is_listed = false;
+            let id = outside.queues.pop_front();
+            if !outside.queues.is_empty() {
                 self.list(number, group);
             }
             if id.is_some() {
@@ -72,7 +97,12 @@ impl Inside {
 impl Group {
     /// Takes a queue that waits for room in the larger group, out of turn.
     pub(super) fn pop_outside(&mut self) -> Option<QueueId> {
-        self.outside.pop_front()
+        self.outside.queues.pop_front()
+    }
+
+    /// Takes the queues that wait for room for sites that do not answer.
+    pub(super) fn take_silent(&mut self) -> VecDeque<QueueId> {
+        std::mem::take(&mut self.silent.queues)
     }
 }
 
@@ -92,9 +122,10 @@ impl Groups {
                 key,
                 in_flight: 0,
                 queues: 0,
+                answers: false,
                 blocked: VecDeque::new(),
-                outside: VecDeque::new(),
-                is_listed: false,
+                outside: Outside::default(),
+                silent: Outside::default(),
                 inside: Inside::default(),
             })
         });

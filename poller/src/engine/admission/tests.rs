@@ -44,13 +44,13 @@ fn origins_take_turns_and_keep_their_caps() {
         [0, 100, 1],
         "two of the first origin, one of the second, three in all"
     );
-    queues.end(of[1]);
+    queues.end(of[1], Some(true));
     assert_eq!(
         start(&mut queues, &of, NOW),
         [] as [u32; 0],
         "there is capacity, but not for the first origin"
     );
-    queues.end(of[0]);
+    queues.end(of[0], Some(true));
     assert_eq!(start(&mut queues, &of, NOW), [2]);
 }
 
@@ -89,7 +89,7 @@ fn a_due_poll_does_not_overtake_waiting_polls() {
     queues.begin(of[0]);
     queues.enqueue(of[0], 1, NOW);
     assert!(queues.next(NOW).is_none());
-    queues.end(of[0]);
+    queues.end(of[0], Some(true));
     assert!(!queues.admits(of[0], NOW) && !queues.admits(of[1], NOW), "a poll waits before it");
     assert_eq!(start(&mut queues, &of, NOW), [1]);
 }
@@ -104,7 +104,7 @@ fn capacity_that_one_queue_declines_goes_to_the_next() {
     }
     assert!(queues.next(NOW).is_none(), "the origin of all three is at its cap");
     hold(&mut queues, of[1], Timestamp::from_micros(200));
-    queues.end(of[0]);
+    queues.end(of[0], Some(true));
     assert_eq!(queues.next(NOW), Some((of[0], 1)));
     queues.decline(of[0]);
     assert_eq!(start(&mut queues, &of, NOW), [201], "the first declined, the second is held back");
@@ -118,9 +118,9 @@ fn idle_queues_and_origins_are_dropped() {
         queues.enqueue(of[0], 1, NOW);
         queues.enqueue(of[1], 102, NOW);
         assert_eq!(start(&mut queues, &of, NOW), [1]);
-        queues.end(of[0]);
+        queues.end(of[0], Some(true));
         assert_eq!(start(&mut queues, &of, NOW), [102]);
-        queues.end(of[1]);
+        queues.end(of[1], Some(true));
         of.into_iter().for_each(|queue| queues.leave(queue, NOW));
     }
     assert!(queues.next(NOW).is_none());
@@ -168,7 +168,7 @@ fn a_hold_on_an_account_is_on_all_its_scopes_also_on_later_ones() {
     queues.release_due(longer);
     assert_eq!(start(&mut queues, &of, longer), [101]);
     for queue in of {
-        queues.end(queue);
+        queues.end(queue, Some(true));
         queues.leave(queue, longer);
     }
     assert_eq!((queues.queue_of.len(), queues.account_of.len(), queues.held.len()), (0, 0, 0));
@@ -231,6 +231,12 @@ fn drain(queues: &mut AdmissionControl<u32>) -> usize {
     begun
 }
 
+/// Has the site of a queue answer.
+fn answer(queues: &mut AdmissionControl<u32>, id: QueueId) {
+    queues.begin(id);
+    queues.end(id, Some(true));
+}
+
 #[test]
 fn silent_origins_of_one_site_leave_room_for_others() {
     let mut queues = shares(256, 64, 128);
@@ -265,6 +271,7 @@ fn the_reserve_is_for_sites_with_nothing_in_flight() {
     let mut queues = shares(256, 64, 256);
     for site in 0..14 {
         let id = join_as(&mut queues, site, site, 1);
+        answer(&mut queues, id);
         flood(&mut queues, id, 40);
     }
     assert_eq!(queues.in_flight(), 14 * 16);
@@ -272,9 +279,55 @@ fn the_reserve_is_for_sites_with_nothing_in_flight() {
     assert_eq!(flood(&mut queues, more, 40), 0, "its site has requests in flight");
     let new = join_as(&mut queues, 101, 101, 1);
     assert_eq!(flood(&mut queues, new, 40), 1);
-    queues.end(new);
+    queues.end(new, Some(true));
     assert_eq!(drain(&mut queues), 1, "the site has nothing in flight again");
     assert!(queues.waiting() > 0 && !queues.is_saturated());
+}
+
+#[test]
+fn silent_sites_leave_room_for_sites_that_answer() {
+    let mut queues = shares(256, 64, 256);
+    let known = join_as(&mut queues, 1000, 1000, 1);
+    answer(&mut queues, known);
+    let silent: Vec<QueueId> = (0..300).map(|site| join_as(&mut queues, site, site, 1)).collect();
+    for id in &silent {
+        flood(&mut queues, *id, 1);
+    }
+    assert_eq!(queues.in_flight(), 192);
+    assert!(queues.is_saturated());
+    assert_eq!(flood(&mut queues, known, 40), 16, "as many as one origin may have");
+    let new = join_as(&mut queues, 1001, 1001, 1);
+    assert_eq!(flood(&mut queues, new, 1), 0, "nobody knows whether it answers");
+    // One answers, another one does not: the turn of those that wait comes, and of the new one after them.
+    queues.end(silent[0], Some(true));
+    queues.end(silent[1], Some(false));
+    assert_eq!(drain(&mut queues), 2);
+    queues.enqueue(silent[0], 0, NOW);
+    assert_eq!(drain(&mut queues), 1, "it has answered");
+    queues.end(silent[0], Some(false));
+    queues.enqueue(silent[0], 0, NOW);
+    assert_eq!(drain(&mut queues), 0, "it has not answered the last time");
+    let waiting = queues.waiting();
+    for id in &silent[2..=192] {
+        queues.end(*id, Some(false));
+    }
+    assert_eq!(drain(&mut queues), waiting - 24, "all but those that wait for the one origin");
+}
+
+#[test]
+fn queues_of_a_site_that_answers_wait_no_longer_for_room_of_silent_ones() {
+    let mut queues = shares(64, 64, 64);
+    let of_one_site: Vec<QueueId> = (0..4).map(|origin| join_as(&mut queues, origin, 0, 1)).collect();
+    assert_eq!(flood(&mut queues, of_one_site[0], 1), 1);
+    for site in 1..100 {
+        let id = join_as(&mut queues, 100 + site, site, 1);
+        flood(&mut queues, id, 1);
+    }
+    assert_eq!(queues.in_flight(), 48);
+    let blocked: usize = of_one_site[1..].iter().map(|id| flood(&mut queues, *id, 1)).sum();
+    assert_eq!(blocked, 0);
+    queues.end(of_one_site[0], Some(true));
+    assert_eq!(drain(&mut queues), 3 + 1, "its own, and one that takes the room");
 }
 
 #[test]
@@ -297,7 +350,7 @@ mod random {
     #[derive(Clone, Debug)]
     enum Step {
         Due(usize),
-        End(usize),
+        End(usize, Option<bool>),
         Hold(usize, u64),
         Pass(u64),
     }
@@ -305,10 +358,15 @@ mod random {
     fn step() -> impl Strategy<Value = Step> {
         prop_oneof![
             4 => (0usize..24).prop_map(Step::Due),
-            3 => (0usize..24).prop_map(Step::End),
+            3 => (0usize..24, any::<Option<bool>>()).prop_map(|(queue, answered)| Step::End(queue, answered)),
             1 => (0usize..24, 1u64..50).prop_map(|(queue, time)| Step::Hold(queue, time)),
             1 => (1u64..50).prop_map(Step::Pass),
         ]
+    }
+
+    /// The requests in flight to sites that do not answer, of queues of which each six are of one site.
+    fn silent(flying: &[usize; 24], answers: &[bool; 4]) -> usize {
+        (0..24).filter(|queue| !answers[queue / 6]).map(|queue| flying[queue]).sum()
     }
 
     proptest! {
@@ -333,6 +391,7 @@ mod random {
                 .collect();
             let mut now = NOW;
             let mut flying = [0usize; 24];
+            let mut answers = [false; 4];
             let mut held = [NOW; 24];
             for step in steps {
                 match step {
@@ -344,11 +403,12 @@ mod random {
                             queues.enqueue(ids[queue], queue as u32, now);
                         }
                     }
-                    Step::End(queue) if flying[queue] > 0 => {
+                    Step::End(queue, answered) if flying[queue] > 0 => {
                         flying[queue] -= 1;
-                        queues.end(ids[queue]);
+                        queues.end(ids[queue], answered);
+                        answers[queue / 6] = answered.unwrap_or(answers[queue / 6]);
                     }
-                    Step::End(_) => {}
+                    Step::End(..) => {}
                     Step::Hold(queue, time) => {
                         let until = now + std::time::Duration::from_micros(time);
                         if queues.hold(ids[queue], Reach::Scope, Hold { until, by: PollKey::new("", "a") }) {
@@ -363,6 +423,7 @@ mod random {
                 while let Some((id, queue)) = queues.next(now) {
                     prop_assert_eq!(id, ids[queue as usize]);
                     prop_assert!(held[queue as usize] <= now, "a held queue sends");
+                    prop_assert!(answers[queue as usize / 6] || silent(&flying, &answers) < queues.caps.silent);
                     queues.begin(id);
                     flying[queue as usize] += 1;
                 }
@@ -370,6 +431,7 @@ mod random {
                     (0..24).filter(|queue| same(*queue)).map(|queue| flying[queue]).sum()
                 };
                 prop_assert!(sum(&|_| true) <= total);
+                prop_assert_eq!(queues.silent_in_flight, silent(&flying, &answers));
                 for queue in 0..24 {
                     let (mine, waits) = (of(queue), !queues.queue(ids[queue]).unwrap().waiting.is_empty());
                     let in_origin = sum(&|other| of(other).0 == mine.0);

@@ -187,7 +187,7 @@ impl Core {
         let is_scheduled = match &entry.phase {
             Phase::Creating(..) => return false,
             Phase::InFlight { .. } => {
-                self.admission.end(entry.queue);
+                self.admission.end(entry.queue, None);
                 self.effects.push(Effect::Abort { id });
                 false
             }
@@ -301,12 +301,12 @@ impl Core {
         {
             unmatched.response = self.interner.share(Arc::clone(&unmatched.response));
         }
-        let queue = entry.queue;
+        let (queue, answered) = (entry.queue, judged.is_in_time());
         let span = Span { began, ended };
         let unfolded = if self.unfolded.is_empty() { None } else { self.unfolded.remove(&id) };
         let spec = unfolded.unwrap_or_else(|| entry.spec.apart());
         let step = entry.state.settle(&spec, judged, span, &mut self.rng, &self.step_limits);
-        self.admission.end(queue);
+        self.admission.end(queue, Some(answered));
         let number = entry.state.attempt();
         self.effects.push(Effect::Attempted { id, number, record: step.record });
         let held = step.hold.filter(|HoldRequest { until, reach }| {
@@ -371,7 +371,7 @@ impl Core {
                 self.mark_stale();
             }
             Phase::InFlight { .. } => {
-                self.admission.end(entry.queue);
+                self.admission.end(entry.queue, None);
                 self.effects.push(Effect::Abort { id });
                 self.end(id, OutcomeKind::Cancelled, now);
                 self.dispatch(now);

@@ -36,7 +36,7 @@ impl Core {
         self.admission.unheld(now).filter_map(|mut waiting| waiting.find_map(since)).min()
     }
 
-    /// Whether all requests in flight are in use while due polls wait.
+    /// Whether as many requests are in flight as may be while due polls wait.
     pub(crate) fn is_saturated(&self) -> bool {
         self.admission.is_saturated()
     }

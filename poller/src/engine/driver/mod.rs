@@ -305,7 +305,7 @@ impl Driver {
         });
     }
 
-    /// Warns, at most once a minute, if all requests in flight are in use while due polls wait.
+    /// Warns, at most once a minute, if as many requests are in flight as may be while due polls wait.
     fn report_saturation(&mut self, now: Timestamp) {
         if !self.core.is_saturated() || self.quiet_until.is_some_and(|until| now < until) {
             return;

@@ -106,7 +106,9 @@ impl World {
         origin < self.limits.per_origin
             && site < per_site - if origin == 0 { 0 } else { reserve(per_site, 4) }
             && scope < per_scope
-            && all < total - if site == 0 { 0 } else { reserve(total, 8) }
+            // Which sites answer is not followed here: this one may be one of those that do not, which have less room than a
+            // site with something in flight.
+            && all < total - reserve(total, 4)
     }
 
     /// Before time advances: no due request that may be sent waits.
