@@ -27,6 +27,7 @@ pub(super) fn checked(bytes: &[u8], room: usize) -> Scan<usize> {
     machine::dispatch(CheckContainer { bytes, room })
 }
 
+#[derive(Clone)]
 pub(super) struct CheckContainer<'d> {
     pub(super) bytes: &'d [u8],
     pub(super) room: usize,
@@ -37,7 +38,8 @@ impl Task for CheckContainer<'_> {
 
     #[inline(always)]
     fn run(self, machine: impl Machine) -> Scan<usize> {
-        let mut check = Check::new(machine, self.bytes, self.room);
+        let mut outer = [0; OUTER];
+        let mut check = Check::new(machine, self.bytes, Open::new(self.room, &mut outer));
         let end = check.end()?;
         // Outside of strings, the grammar rejects bytes that are not ASCII. In strings, they have to be UTF-8.
         if machine.has_non_ascii(check.seen) && std::str::from_utf8(&self.bytes[..end]).is_err() {
@@ -85,20 +87,24 @@ impl After {
     }
 }
 
+/// The number of times that [`Open::top`] can be full.
+const OUTER: usize = Limits::MAX_DEPTH / 64 + 1;
+
 /// The stack of open containers.
 #[derive(Debug)]
-struct Open {
+struct Open<'o> {
     /// The innermost 64 or fewer, the innermost in the lowest bit: one for an object, zero for an array.
     top: u64,
-    /// The value of `top` each time it was full.
-    outer: [u64; Limits::MAX_DEPTH / 64 + 1],
+    /// The value of `top` each time it was full. Not in here, so that the rest can be in registers.
+    outer: &'o mut [u64; OUTER],
     depth: usize,
     room: usize,
 }
 
-impl Open {
-    fn new(room: usize) -> Self {
-        Self { top: 0, outer: [0; Limits::MAX_DEPTH / 64 + 1], depth: 0, room: room.min(Limits::MAX_DEPTH) }
+impl<'o> Open<'o> {
+    #[inline(always)]
+    fn new(room: usize, outer: &'o mut [u64; OUTER]) -> Self {
+        Self { top: 0, outer, depth: 0, room: room.min(Limits::MAX_DEPTH) }
     }
 
     #[inline(always)]
@@ -134,6 +140,23 @@ impl Open {
         true
     }
 
+    /// Opens and closes so many arrays, in whatever order. Changes nothing and returns false if an object could be the innermost
+    /// container meanwhile, or if the room or `outer` would matter.
+    #[inline(always)]
+    fn arrays(&mut self, opened: u32, closed: u32) -> bool {
+        let (opened, closed) = (opened as usize, closed as usize);
+        let level = self.depth % 64;
+        if closed >= level.min(self.top.trailing_zeros() as usize)
+            || level + opened >= 64
+            || self.depth + opened > self.room
+        {
+            return false;
+        }
+        self.top = self.top >> closed << opened;
+        self.depth = self.depth + opened - closed;
+        true
+    }
+
     /// Closes the innermost container and returns whether none is left.
     #[inline(always)]
     fn pop(&mut self) -> bool {
@@ -147,15 +170,15 @@ impl Open {
     }
 }
 
-/// The state before a block.
+/// The state before a block. No function takes a reference to it but those that are inlined, so that its members are in registers.
 #[derive(Debug)]
-struct Check<'d, M: Machine> {
+struct Check<'d, 'o, M: Machine> {
     machine: M,
     bytes: &'d [u8],
     /// The bitwise "or" of all blocks so far.
     seen: M::Block,
     strings: Strings,
-    open: Open,
+    open: Open<'o>,
     /// Commas and opening brackets.
     begun: After,
     opened: After,
@@ -172,16 +195,16 @@ struct Check<'d, M: Machine> {
     long: usize,
 }
 
-impl<'d, M: Machine> Check<'d, M> {
+impl<'d, 'o, M: Machine> Check<'d, 'o, M> {
     #[inline(always)]
-    fn new(machine: M, bytes: &'d [u8], room: usize) -> Self {
+    fn new(machine: M, bytes: &'d [u8], open: Open<'o>) -> Self {
         let none = After::default();
         Self {
             machine,
             bytes,
             seen: machine.block(&[0; BLOCK]),
             strings: Strings::default(),
-            open: Open::new(room),
+            open,
             begun: none,
             opened: none,
             // The container begins where a value may, as after a colon.
@@ -265,13 +288,20 @@ impl<'d, M: Machine> Check<'d, M> {
         let mut brackets = opening | closing;
         let mut end = None;
         let mut seen = !0;
-        // Most brackets of large documents are those of objects in an array without other containers in them.
-        if brackets != 0 && brackets & !machine.within(block, b'{', b'}') == 0 {
-            let inside = machine.parity(brackets) ^ objects;
-            let by_turns = opening & !inside | closing & inside == 0;
-            if by_turns && self.open.siblings(inside >> 63 == 1) {
-                objects = inside ^ brackets;
-                brackets = 0;
+        // Most brackets of large documents are those of arrays in an array, or of objects in an array without other containers.
+        if brackets != 0 {
+            let braces = machine.is_lower(block) & brackets;
+            if braces == 0 {
+                if self.open.arrays(opening.count_ones(), closing.count_ones()) {
+                    brackets = 0;
+                }
+            } else if braces == brackets {
+                let inside = machine.parity(brackets) ^ objects;
+                let by_turns = opening & !inside | closing & inside == 0;
+                if by_turns && self.open.siblings(inside >> 63 == 1) {
+                    objects = inside ^ brackets;
+                    brackets = 0;
+                }
             }
         }
         while brackets != 0 {
@@ -332,43 +362,18 @@ impl<'d, M: Machine> Check<'d, M> {
             | points & (starts | after_fraction);
         let irregular = scalars & !(digits | points | signs);
         if irregular != 0 {
-            self.irregular(irregular, base)?;
+            check_irregular(self.bytes, irregular, base)?;
         }
         if scalars == !0 {
             self.long += 1;
             // The largest f64 is 1.8e308: a number beyond it has at least 309 digits, hence three such blocks in a row.
             if self.long == 3 {
-                self.scalar_at(base)?;
+                scalar_at(self.bytes, base)?;
             }
         } else {
             self.long = 0;
         }
         Ok((bad, starts))
-    }
-
-    /// Checks the scalars that contain these bytes, which no plain number contains.
-    #[cold]
-    fn irregular(&self, mut irregular: u64, base: usize) -> Scan<()> {
-        while irregular != 0 {
-            let end = self.scalar_at(base + irregular.trailing_zeros() as usize)?;
-            irregular &= (!0_u64).checked_shl((end - base) as u32).unwrap_or(0);
-        }
-        Ok(())
-    }
-
-    /// Checks the scalar around an offset and returns its end.
-    fn scalar_at(&self, at: usize) -> Scan<usize> {
-        let is_scalar = |byte: &u8| {
-            !matches!(byte, b'"' | b',' | b':' | b'[' | b']' | b'{' | b'}' | b' ' | b'\n' | b'\r' | b'\t')
-        };
-        let start = self.bytes[..at].iter().rposition(|byte| !is_scalar(byte)).map_or(0, |before| before + 1);
-        let end = match self.bytes.get(start) {
-            Some(b'n') => scalar::word(self.bytes, start, b"null")?,
-            Some(b't') => scalar::word(self.bytes, start, b"true")?,
-            Some(b'f') => scalar::word(self.bytes, start, b"false")?,
-            _ => scalar::any_number(self.bytes, start)?,
-        };
-        if self.bytes.get(end).is_some_and(is_scalar) { Err(Invalid) } else { Ok(end) }
     }
 
     /// Checks the escapes that begin with these backslashes.
@@ -381,4 +386,31 @@ impl<'d, M: Machine> Check<'d, M> {
         }
         Ok(())
     }
+}
+
+/// Checks the scalars that contain these bytes, which no plain number contains.
+#[cold]
+#[inline(never)]
+fn check_irregular(bytes: &[u8], mut irregular: u64, base: usize) -> Scan<()> {
+    while irregular != 0 {
+        let end = scalar_at(bytes, base + irregular.trailing_zeros() as usize)?;
+        irregular &= (!0_u64).checked_shl((end - base) as u32).unwrap_or(0);
+    }
+    Ok(())
+}
+
+/// Checks the scalar around an offset and returns its end.
+#[inline(never)]
+fn scalar_at(bytes: &[u8], at: usize) -> Scan<usize> {
+    let is_scalar = |byte: &u8| {
+        !matches!(byte, b'"' | b',' | b':' | b'[' | b']' | b'{' | b'}' | b' ' | b'\n' | b'\r' | b'\t')
+    };
+    let start = bytes[..at].iter().rposition(|byte| !is_scalar(byte)).map_or(0, |before| before + 1);
+    let end = match bytes.get(start) {
+        Some(b'n') => scalar::word(bytes, start, b"null")?,
+        Some(b't') => scalar::word(bytes, start, b"true")?,
+        Some(b'f') => scalar::word(bytes, start, b"false")?,
+        _ => scalar::any_number(bytes, start)?,
+    };
+    if bytes.get(end).is_some_and(is_scalar) { Err(Invalid) } else { Ok(end) }
 }

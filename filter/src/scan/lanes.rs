@@ -69,6 +69,13 @@ impl Lanes {
         Self(self.0 | u8x16::splat(0x20))
     }
 
+    /// The mask of bytes that have bit 0x20.
+    #[inline(always)]
+    pub(super) fn is_lower(self) -> Self {
+        let bit = u8x16::splat(0x20);
+        Self((self.0 & bit).simd_eq(bit))
+    }
+
     #[inline(always)]
     pub(super) fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)

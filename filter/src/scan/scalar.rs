@@ -130,7 +130,8 @@ fn checked_number(bytes: &[u8], at: usize) -> Scan<usize> {
 fn last_number(bytes: &[u8], at: usize) -> Scan<usize> {
     let rest = bytes.get(at..).unwrap_or_default();
     let mut padded = [0; REACH];
-    padded.iter_mut().zip(rest).for_each(|(to, byte)| *to = *byte);
+    let length = rest.len().min(REACH);
+    padded[..length].copy_from_slice(&rest[..length]);
     number_in(&padded, bytes, at)
 }
 

@@ -60,18 +60,21 @@ impl Strings {
     pub(super) fn escape(&mut self, bytes: &[u8], place: usize) -> Scan<()> {
         match bytes.get(place + 1) {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(()),
-            Some(b'u') => self.unicode_escape(bytes, place),
+            Some(b'u') => {
+                self.low = unicode_escape(bytes, place, self.low)?;
+                Ok(())
+            }
             _ => Err(Invalid),
         }
     }
+}
 
-    fn unicode_escape(&mut self, bytes: &[u8], place: usize) -> Scan<()> {
-        if self.low == place && place > 0 {
-            return Ok(());
-        }
-        if lex::escape(&bytes[place..]).ok_or(Invalid)?.1 == 12 {
-            self.low = place + 6;
-        }
-        Ok(())
+/// Checks the escape at this offset, unless it is the second half of the last surrogate pair, which is at `low`. Returns where that is
+/// from here on.
+#[inline(never)]
+fn unicode_escape(bytes: &[u8], place: usize, low: usize) -> Scan<usize> {
+    if low == place && place > 0 {
+        return Ok(low);
     }
+    Ok(if lex::escape(&bytes[place..]).ok_or(Invalid)?.1 == 12 { place + 6 } else { low })
 }

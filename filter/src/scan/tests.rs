@@ -4,8 +4,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::machine::{Baseline, Task as _};
-use super::{Cursor, Raw, Scan, ValueKind, container};
+use super::container::CheckContainer;
+use super::{Cursor, Raw, Scan, ValueKind, container, machine};
 use crate::json::{self, Node};
 use crate::limits::Limits;
 
@@ -99,8 +99,10 @@ proptest! {
             bytes[place] = byte;
         }
         bytes[0] = b'[';
-        let end = container::CheckContainer { bytes: &bytes, room }.run(Baseline);
-        prop_assert_eq!(container::checked(&bytes, room), end);
+        let end = container::checked(&bytes, room);
+        for output in machine::each(&CheckContainer { bytes: &bytes, room }) {
+            prop_assert_eq!(output, end);
+        }
         if room == 127 {
             let valid = serde_json::from_slice::<Value>(&bytes).is_ok();
             prop_assert_eq!(end == Ok(bytes.len()), valid, "{}", String::from_utf8_lossy(&bytes));
@@ -126,13 +128,16 @@ proptest! {
         let depth = depth(&bytes);
         let room = (depth + 2).saturating_sub(less_room);
         let fits = if depth <= room { Ok(bytes.len()) } else { Err(super::Invalid) };
-        prop_assert_eq!(container::checked(&bytes, room), fits);
-        prop_assert_eq!(container::CheckContainer { bytes: &bytes, room }.run(Baseline), fits);
+        for output in machine::each(&CheckContainer { bytes: &bytes, room }) {
+            prop_assert_eq!(output, fits);
+        }
         if let Some((place, byte)) = change {
             let place = place.index(bytes.len() - 1) + 1;
             bytes[place] = byte;
             let end = container::checked(&bytes, 127);
-            prop_assert_eq!(container::CheckContainer { bytes: &bytes, room: 127 }.run(Baseline), end);
+            for output in machine::each(&CheckContainer { bytes: &bytes, room: 127 }) {
+                prop_assert_eq!(output, end);
+            }
             let valid = serde_json::from_slice::<Value>(&bytes).is_ok();
             prop_assert_eq!(end == Ok(bytes.len()), valid, "{}", String::from_utf8_lossy(&bytes));
         }

@@ -6,7 +6,7 @@ use std::arch::is_x86_feature_detected as has;
 use std::arch::x86_64::{
     __m256i, _mm_clmulepi64_si128, _mm_cvtsi64_si128, _mm_cvtsi128_si64, _mm_set1_epi8, _mm256_cmpeq_epi8,
     _mm256_loadu_si256, _mm256_min_epu8, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8,
-    _mm256_sub_epi8,
+    _mm256_slli_epi16, _mm256_sub_epi8,
 };
 use std::sync::LazyLock;
 
@@ -103,6 +103,13 @@ impl Machine for Avx2 {
     #[inline(always)]
     fn within(self, [a, b]: Self::Block, low: u8, high: u8) -> u64 {
         self.bits([self.lanes_within(a, low, high), self.lanes_within(b, low, high)])
+    }
+
+    #[inline(always)]
+    fn is_lower(self, [low, high]: Self::Block) -> u64 {
+        // Bit 0x20 becomes the upper bit of its byte.
+        // SAFETY: `self` proves AVX2.
+        self.bits(unsafe { [_mm256_slli_epi16::<2>(low), _mm256_slli_epi16::<2>(high)] })
     }
 
     #[inline(always)]
