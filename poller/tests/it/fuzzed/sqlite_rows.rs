@@ -4,6 +4,7 @@
 //! attempts. A second poll beside it must always be there.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use poller::store::{Store as _, StoreAdmin as _, StoredPoll};
 use poller::{PollKey, SealKey, SqliteStore, Timestamp};
@@ -26,8 +27,10 @@ fn value(bytes: &[u8]) -> Value {
 pub(crate) fn check(data: &[u8]) {
     let memory = PathBuf::from("/dev/shm");
     let memory = if memory.is_dir() { memory } else { std::env::temp_dir() };
-    let folder = memory.join(format!("poll-fuzz-rows-{}", std::process::id()));
-    let _ = std::fs::remove_dir_all(&folder);
+    // A folder that was never there: a store of the last input may still be closing, which removes its log by its path.
+    static FOLDERS: AtomicUsize = AtomicUsize::new(0);
+    let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
+    let folder = memory.join(format!("poll-fuzz-rows-{}-{number}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("the folder can be made");
     let path = folder.join("polls.db");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("it starts");
@@ -79,6 +82,7 @@ pub(crate) fn check(data: &[u8]) {
     }
     drop(raw);
     if applied == 0 {
+        let _ = std::fs::remove_dir_all(&folder);
         return;
     }
     runtime.block_on(async {
