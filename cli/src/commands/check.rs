@@ -1,16 +1,22 @@
 //! `poll check`: finds errors in filters, specs and rules before they run.
+//!
+//! Specs and filters are read in pieces, and specs of one kind are decoded once, as `submit` does: a million specs take the
+//! memory of a few thousand. Rules are read whole, since they are compared with each other.
+
+use std::path::Path;
 
 use filter::json::{Kind as NodeKind, Node};
 use filter::{Code, Diagnostic, FilterOptions, Severity};
-use poller::redact;
+use poller::{SpecOptions, SpecReader, redact};
 use serde::Serialize;
 
 use super::route::rules;
-use super::variables::Variables;
+use super::variables::{Variables, may_have_variables};
 use super::{output, print_error, specs};
 use crate::args::{CheckArgs, CheckedKind as Kind, Format};
 use crate::exit::Exit;
 use crate::input::Text;
+use crate::input::pieces::Source;
 use crate::render::diagnostics::Diagnostics;
 use crate::render::problems::Problem;
 use crate::render::terminal::{Terminal, eprint_line};
@@ -24,17 +30,21 @@ const SPEC_MEMBERS: [&str; 6] =
     ["cacheKey", "requestInit", "responseFilter", "failureFilter", "requestTimeout", "giveUp"];
 
 pub(super) fn run(args: &CheckArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
-    let variables = Variables::read(&args.variables, terminal)?;
-    let mut summary = Summary::default();
+    let options = SpecOptions::new().limits(args.limits.limits()).dialect(args.dialect.dialect);
+    let mut checker = Checker {
+        args,
+        variables: Variables::read(&args.variables, terminal)?,
+        specs: SpecReader::new(options),
+        terminal,
+        summary: Summary::default(),
+    };
     for path in &args.files {
-        match Text::read(path) {
-            Ok(text) => check(&text, args, &variables, terminal, &mut summary),
-            Err(error) => {
-                summary.unreadable += 1;
-                print_error(terminal, &error);
-            }
+        if let Err(error) = checker.check(path) {
+            checker.summary.unreadable += 1;
+            print_error(terminal, &error);
         }
     }
+    let summary = checker.summary;
     if !args.quiet {
         eprint_line(summary.describe(terminal));
     }
@@ -61,70 +71,114 @@ pub(super) fn run(args: &CheckArgs, terminal: &Terminal) -> anyhow::Result<Exit>
     })
 }
 
-fn check(text: &Text, args: &CheckArgs, variables: &Variables, terminal: &Terminal, summary: &mut Summary) {
-    if args.kind == Some(Kind::Rules) || (args.kind.is_none() && rules::are_rules(text.as_str())) {
-        return check_rules(text, args, terminal, summary);
-    }
-    let nodes = match specs::parse(text.as_str()) {
-        Ok(nodes) => nodes,
-        Err(diagnostic) => {
-            summary.errors += 1;
-            specs::print_broken(text, &diagnostic, terminal);
-            return;
+struct Checker<'a> {
+    args: &'a CheckArgs,
+    variables: Variables,
+    specs: SpecReader,
+    terminal: &'a Terminal,
+    summary: Summary,
+}
+
+impl Checker<'_> {
+    /// Checks one file.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    fn check(&mut self, path: &Path) -> anyhow::Result<()> {
+        let mut source = Source::open(path)?;
+        if self.args.kind == Some(Kind::Rules) {
+            self.check_rules(&source.whole()?);
+            return Ok(());
         }
-    };
-    if nodes.is_empty() {
-        summary.errors += 1;
-        let empty = Diagnostic::error("empty; expected a filter or a spec");
-        Diagnostics::new(text, terminal).print(&empty);
-        return;
-    }
-    let redacted = text.with_text(redact::document(text.as_str(), &nodes));
-    let mut diagnostics = Diagnostics::new(&redacted, terminal);
-    for node in &nodes {
-        let found = match args.kind.unwrap_or_else(|| kind_of(node)) {
-            Kind::Spec => {
-                summary.specs += 1;
-                specs::decode(node, text, variables, args.limits.limits(), args.dialect.dialect)
-                    .map_or_else(|errors| errors, |spec| spec.warnings().to_vec())
+        let mut is_empty = true;
+        let mut pieces = source.pieces()?;
+        while let Some(text) = pieces.next_piece()? {
+            if is_empty && self.args.kind.is_none() && rules::are_rules(text.as_str()) {
+                drop(pieces);
+                // Rules are compared with each other.
+                self.check_rules(&source.whole()?);
+                return Ok(());
             }
-            Kind::Filter | Kind::Rules => {
-                summary.filters += 1;
-                match FilterOptions::new().dialect(args.dialect.dialect).compile(node) {
-                    Ok(filter) => filter.warnings().to_vec(),
-                    Err(error) => error.diagnostics().to_vec(),
+            match specs::parse(text.as_str()) {
+                Ok(nodes) => {
+                    is_empty &= nodes.is_empty();
+                    self.check_values(&text, &nodes);
+                }
+                // The rest of a text that is not JSON is not read.
+                Err(diagnostic) => {
+                    self.summary.errors += 1;
+                    specs::print_broken(&text, &diagnostic, self.terminal);
+                    return Ok(());
                 }
             }
-        };
+        }
+        if is_empty {
+            self.summary.errors += 1;
+            let empty = Diagnostic::error("empty; expected a filter or a spec");
+            Diagnostics::new(&Text::new(pieces.name(), String::new()), self.terminal).print(&empty);
+        }
+        Ok(())
+    }
+
+    /// Checks the values of a piece and prints what is wrong with them.
+    fn check_values(&mut self, text: &Text, nodes: &[Node]) {
+        let dialect = self.args.dialect.dialect;
+        let has_variables = may_have_variables(text.as_str());
+        let mut found = Vec::new();
+        for node in nodes {
+            match self.args.kind.unwrap_or_else(|| kind_of(node)) {
+                Kind::Spec => {
+                    self.summary.specs += 1;
+                    let variables = has_variables.then_some(&self.variables);
+                    match specs::decode(node, text, variables, &mut self.specs) {
+                        Ok(read) => found.extend_from_slice(read.spec.warnings()),
+                        Err(errors) => found.extend(errors),
+                    }
+                }
+                Kind::Filter | Kind::Rules => {
+                    self.summary.filters += 1;
+                    match FilterOptions::new().dialect(dialect).compile(node) {
+                        Ok(filter) => found.extend_from_slice(filter.warnings()),
+                        Err(error) => found.extend_from_slice(error.diagnostics()),
+                    }
+                }
+            }
+        }
+        if found.is_empty() {
+            return;
+        }
+        let redacted = text.with_text(redact::document(text.as_str(), nodes));
+        let mut diagnostics = Diagnostics::new(&redacted, self.terminal);
         for diagnostic in found {
             let is_error = diagnostic.severity() == Severity::Error;
-            summary.errors += u32::from(is_error);
-            summary.warnings += u32::from(!is_error);
-            if is_error || !args.quiet {
+            self.summary.errors += u32::from(is_error);
+            self.summary.warnings += u32::from(!is_error);
+            if is_error || !self.args.quiet {
                 diagnostics.print(&diagnostic);
             }
         }
     }
-}
 
-/// Prints the first diagnostics of a file of rules, and how many there are: generated rules tend to have the same flaw in
-/// every line.
-fn check_rules(text: &Text, args: &CheckArgs, terminal: &Terminal, summary: &mut Summary) {
-    let checked = rules::check(text, args.dialect.dialect);
-    summary.rules += checked.rules;
-    summary.errors += u32::try_from(checked.errors.len()).unwrap_or(u32::MAX);
-    summary.warnings += u32::try_from(checked.warnings.len()).unwrap_or(u32::MAX);
-    let mut diagnostics = Diagnostics::new(text, terminal);
-    let mut print = |found: &[Diagnostic], more: fn(String) -> Diagnostic, noun| {
-        found.iter().take(LISTED).for_each(|diagnostic| diagnostics.print(diagnostic));
-        if let Some(rest) = found.len().checked_sub(LISTED).filter(|rest| *rest > 0) {
-            let message = format!("{rest} more {noun}; the first {LISTED} are above");
-            diagnostics.print(&more(message).with_code(Code::More));
+    /// Prints the first diagnostics of a file of rules, and how many there are: generated rules tend to have the same flaw in
+    /// every line.
+    fn check_rules(&mut self, text: &Text) {
+        let checked = rules::check(text, self.args.dialect.dialect);
+        let summary = &mut self.summary;
+        summary.rules += checked.rules;
+        summary.errors += u32::try_from(checked.errors.len()).unwrap_or(u32::MAX);
+        summary.warnings += u32::try_from(checked.warnings.len()).unwrap_or(u32::MAX);
+        let mut diagnostics = Diagnostics::new(text, self.terminal);
+        let mut print = |found: &[Diagnostic], more: fn(String) -> Diagnostic, noun| {
+            found.iter().take(LISTED).for_each(|diagnostic| diagnostics.print(diagnostic));
+            if let Some(rest) = found.len().checked_sub(LISTED).filter(|rest| *rest > 0) {
+                let message = format!("{rest} more {noun}; the first {LISTED} are above");
+                diagnostics.print(&more(message).with_code(Code::More));
+            }
+        };
+        print(&checked.errors, Diagnostic::error, "errors");
+        if !self.args.quiet {
+            print(&checked.warnings, Diagnostic::warning, "warnings");
         }
-    };
-    print(&checked.errors, Diagnostic::error, "errors");
-    if !args.quiet {
-        print(&checked.warnings, Diagnostic::warning, "warnings");
     }
 }
 

@@ -17,7 +17,7 @@ use filter::json::{self, Kind, Node};
 use filter::{Diagnostic, Span};
 use poller::{Limits, PollSpec, SpecOptions, SpecRead, SpecReader, redact};
 
-use super::variables::Variables;
+use super::variables::{Variables, may_have_variables};
 use super::{AlreadyReported, print_error};
 use crate::args::VariablesArgs;
 use crate::input::Text;
@@ -60,20 +60,19 @@ fn array(node: &Node) -> Option<Diagnostic> {
     )
 }
 
-/// Fills in the variables of one spec of the text and decodes it.
+/// Decodes one spec of the text, after its variables are filled in.
 pub(super) fn decode(
     node: &Node,
     text: &Text,
-    variables: &Variables,
-    limits: Limits,
-    dialect: filter::Dialect,
-) -> Result<PollSpec, Vec<Diagnostic>> {
+    variables: Option<&Variables>,
+    specs: &mut SpecReader,
+) -> Result<SpecRead, Vec<Diagnostic>> {
     if let Some(array) = array(node) {
         return Err(vec![array]);
     }
-    let node = variables.fill(node, text)?;
-    let options = SpecOptions::new().limits(limits).dialect(dialect);
-    options.decode(&node, "").map_err(|error| error.diagnostics().to_vec())
+    let filled = variables.map(|variables| variables.fill(node, text)).transpose()?;
+    let read = specs.decode(filled.as_ref().unwrap_or(node));
+    read.map_err(|error| error.diagnostics().to_vec())
 }
 
 /// How specs are read.
@@ -371,8 +370,7 @@ impl<'r> Pass<'r> {
             Batch { jobs: Vec::with_capacity(nodes.len()), places: Vec::new(), failed: false, hash };
         let mut found = Vec::new();
         let (mut line, mut counted) = (text.first_line(), 0);
-        // `\u007b` is a brace too.
-        let has_variables = text.as_str().contains("{{") || text.as_str().contains("\\u");
+        let has_variables = may_have_variables(text.as_str());
         for node in &nodes {
             let start = node.span.map_or(0, |span| span.start).max(counted);
             line += memchr::memchr_iter(b'\n', &text.as_str().as_bytes()[counted..start]).count();
@@ -405,15 +403,8 @@ impl<'r> Pass<'r> {
         text: &Text,
         has_variables: bool,
     ) -> Result<(Job, Vec<Diagnostic>), Vec<Diagnostic>> {
-        if let Some(array) = array(node) {
-            return Err(vec![array]);
-        }
-        let filled = match has_variables {
-            true => Some(self.reading.variables.fill(node, text)?),
-            false => None,
-        };
-        let read = self.specs.decode(filled.as_ref().unwrap_or(node));
-        let SpecRead { spec, cache_key, .. } = read.map_err(|error| error.diagnostics().to_vec())?;
+        let variables = has_variables.then_some(&self.reading.variables);
+        let SpecRead { spec, cache_key, .. } = decode(node, text, variables, &mut self.specs)?;
         let warnings = spec.warnings().to_vec();
         let key = cache_key.unwrap_or_else(|| spec.digest());
         Ok((Job { key, spec }, warnings))

@@ -166,6 +166,12 @@ impl Variables {
     }
 }
 
+/// Whether a text may have a reference in it.
+pub(super) fn may_have_variables(text: &str) -> bool {
+    // `\u007b` is a brace too.
+    text.contains("{{") || text.contains("\\u")
+}
+
 /// The reference at the start of a text that starts with `{{`, and its name.
 fn reference(text: &str) -> Option<(&str, &str)> {
     let inner = text.strip_prefix("{{")?;

@@ -38,7 +38,7 @@ impl Text {
 
     /// Reads a whole file, or standard input for `-`. A byte order mark is dropped.
     pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
-        Self::from_bytes(name(path), read_bytes(path)?, Place { line: 1, offset: 0 })
+        Self::from_bytes(name(path), read_bytes(path)?, Place::START)
     }
 
     /// The text of a part of a file; a byte order mark at the beginning of the file is dropped.

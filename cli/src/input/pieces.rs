@@ -14,8 +14,8 @@ use tempfile::SpooledTempFile;
 
 use super::{Text, hint_at_terminal, is_stdin, name};
 
-/// About the size of a piece.
-const PIECE: usize = 1 << 20;
+/// About the size of a piece. The values of a text take some twenty times its length.
+const PIECE: usize = 1 << 18;
 
 /// The most of a pipe that is kept in memory.
 const SPOOLED: usize = 4 << 20;
@@ -65,25 +65,40 @@ impl Source {
         &self.name
     }
 
+    /// The whole text.
+    pub(crate) fn whole(&mut self) -> anyhow::Result<Text> {
+        let Self { name, kept } = self;
+        let mut bytes = Vec::new();
+        let read = kept.reader().and_then(|mut reader| reader.read_to_end(&mut bytes));
+        read.with_context(|| format!("cannot read {name}"))?;
+        Text::from_bytes(name.clone(), bytes, Place::START)
+    }
+
     /// The pieces, from the beginning.
     pub(crate) fn pieces(&mut self) -> anyhow::Result<Pieces<'_>> {
-        let reader: Box<dyn Read + '_> = match &mut self.kept {
-            Kept::File(path) => {
-                Box::new(File::open(path).with_context(|| format!("cannot read {}", self.name))?)
-            }
-            Kept::Copy(copy) => {
-                copy.rewind().with_context(|| format!("cannot read {}", self.name))?;
-                Box::new(copy)
-            }
-        };
+        let Self { name, kept } = self;
+        let reader = kept.reader().with_context(|| format!("cannot read {name}"))?;
         Ok(Pieces {
-            name: &self.name,
+            name,
             reader,
             size: PIECE,
             bytes: Vec::new(),
-            place: Place { line: 1, offset: 0 },
+            place: Place::START,
             nesting: Nesting::default(),
             ended: false,
+        })
+    }
+}
+
+impl Kept {
+    /// A reader from the beginning.
+    fn reader(&mut self) -> io::Result<Box<dyn Read + '_>> {
+        Ok(match self {
+            Self::File(path) => Box::new(File::open(path)?),
+            Self::Copy(copy) => {
+                copy.rewind()?;
+                Box::new(copy)
+            }
         })
     }
 }
@@ -95,6 +110,10 @@ pub(super) struct Place {
     pub(super) line: usize,
     /// The number of bytes before it.
     pub(super) offset: usize,
+}
+
+impl Place {
+    pub(super) const START: Self = Self { line: 1, offset: 0 };
 }
 
 /// The pieces of one source.

@@ -16,6 +16,7 @@ mod disk;
 mod fleet;
 mod fleet_faults;
 mod generated;
+mod growth;
 mod json;
 mod lookalikes;
 mod many;

@@ -16,7 +16,7 @@ use crate::store::{Folder, spec};
 /// More than one piece of a file, and more than one transaction.
 const MANY: usize = 9000;
 
-fn specs(count: usize) -> String {
+pub(crate) fn specs(count: usize) -> String {
     (0..count).fold(String::new(), |mut text, number| {
         let _ = writeln!(
             text,
@@ -133,7 +133,7 @@ async fn many_polls_are_cancelled_by_file_by_prefix_and_all() {
 }
 
 /// The lines of an output of a process, read as they come.
-fn lines(output: impl AsyncRead + Unpin + Send + 'static) -> UnboundedReceiver<String> {
+pub(crate) fn lines(output: impl AsyncRead + Unpin + Send + 'static) -> UnboundedReceiver<String> {
     let (sender, receiver) = unbounded_channel();
     tokio::spawn(async move {
         let mut lines = BufReader::new(output).lines();
