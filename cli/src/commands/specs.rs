@@ -153,21 +153,20 @@ impl<'a> Reading<'a> {
                         break;
                     }
                 };
-                batch.jobs.iter().zip(&batch.places).for_each(|(job, place)| known.add(&job.key, *place));
+                batch.jobs.iter().for_each(|job| known.add(&job.key));
                 specs.hashes.push(batch.hash);
                 failed |= batch.failed;
                 failed |= !check(&batch.jobs).await?;
             }
         }
         specs.count = pass.position;
-        failed |= !specs.explain_repeated(&known.again)?;
+        failed |= !specs.find_repeated(&known.repeated())?;
         if failed {
             return Err(AlreadyReported.into());
         }
         if !specs.reading.quiet {
             specs.reading.variables.warn_of_unused(specs.reading.terminal);
         }
-        specs.repeated = known.again.keys().copied().collect();
         Ok(specs)
     }
 
@@ -220,14 +219,13 @@ impl Specs<'_> {
         Ok(jobs)
     }
 
-    /// Explains each spec whose key an earlier one has. Returns whether all are the same as those. The specs are read once
-    /// more, because the first pass keeps none.
-    fn explain_repeated(&mut self, again: &HashMap<usize, usize>) -> anyhow::Result<bool> {
-        if again.is_empty() {
+    /// Notes and explains each spec whose key an earlier one has. Returns whether all are the same as those. The specs are
+    /// read once more, because the first pass keeps none.
+    fn find_repeated(&mut self, keys: &RepeatedKeys) -> anyhow::Result<bool> {
+        if keys.hashes.is_empty() {
             return Ok(true);
         }
-        let mut firsts: HashMap<usize, Option<(String, PollSpec)>> =
-            again.values().map(|first| (*first, None)).collect();
+        let mut firsts: HashMap<String, (String, PollSpec)> = HashMap::new();
         let mut pass = Pass::new(&self.reading, true);
         let mut same = true;
         for source in &mut self.sources {
@@ -236,13 +234,20 @@ impl Specs<'_> {
             // What is wrong with the text was printed by the first pass.
             pass.silent = true;
             while let Ok(Some(batch)) = pass.next(&mut pieces) {
-                for (job, SpecPlace { position, line }) in batch.jobs.into_iter().zip(batch.places) {
+                for (Job { key, spec }, SpecPlace { position, line }) in
+                    batch.jobs.into_iter().zip(batch.places)
+                {
+                    if !keys.contains(&key) {
+                        continue;
+                    }
                     let place = format!("{name}:{line}");
-                    let first = again.get(&position).and_then(|first| firsts.get(first)?.as_ref());
-                    if let Some((first, earlier)) = first {
-                        same &= self.reading.explain((&place, &job.spec), (first, earlier));
-                    } else if let Some(first) = firsts.get_mut(&position) {
-                        *first = Some((place, job.spec));
+                    match firsts.entry(key) {
+                        Entry::Vacant(entry) => _ = entry.insert((place, spec)),
+                        Entry::Occupied(entry) => {
+                            let (first, earlier) = entry.get();
+                            same &= self.reading.explain((&place, &spec), (first, earlier));
+                            self.repeated.insert(position);
+                        }
                     }
                 }
             }
@@ -289,28 +294,36 @@ impl Batches<'_> {
     }
 }
 
-/// The keys of the specs so far: a hash of each, since a million keys would take a hundred megabytes. Two keys share a hash of
-/// 128 bits with less probability than the memory fails.
+/// The keys of the specs so far: a hash of each, since a million keys would take a hundred megabytes. Hashes that occur twice
+/// are looked into by reading the specs again.
 #[derive(Default)]
 struct KnownKeys {
-    hashers: [RandomState; 2],
-    /// The position of the first spec of each key.
-    first: HashMap<[u64; 2], u32>,
-    /// The positions of specs whose key an earlier one has, and the position of the first of these.
-    again: HashMap<usize, usize>,
+    hasher: RandomState,
+    hashes: Vec<u64>,
 }
 
 impl KnownKeys {
-    fn add(&mut self, key: &str, SpecPlace { position, .. }: SpecPlace) {
-        let hash = [self.hashers[0].hash_one(key), self.hashers[1].hash_one(key)];
-        match self.first.entry(hash) {
-            Entry::Vacant(entry) => {
-                entry.insert(u32::try_from(position).unwrap_or(u32::MAX));
-            }
-            Entry::Occupied(entry) => {
-                self.again.insert(position, *entry.get() as usize);
-            }
-        }
+    fn add(&mut self, key: &str) {
+        self.hashes.push(self.hasher.hash_one(key));
+    }
+
+    /// The keys that may occur more than once: all that do are among them.
+    fn repeated(mut self) -> RepeatedKeys {
+        self.hashes.sort_unstable();
+        let pairs = self.hashes.windows(2).filter(|pair| pair[0] == pair[1]);
+        RepeatedKeys { hasher: self.hasher, hashes: pairs.map(|pair| pair[0]).collect() }
+    }
+}
+
+/// Keys, by their hashes.
+struct RepeatedKeys {
+    hasher: RandomState,
+    hashes: HashSet<u64>,
+}
+
+impl RepeatedKeys {
+    fn contains(&self, key: &str) -> bool {
+        self.hashes.contains(&self.hasher.hash_one(key))
     }
 }
 

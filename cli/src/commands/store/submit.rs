@@ -7,11 +7,12 @@ use poller::secret::SecretRule;
 use poller::store::{Creation, Runner, RunsUntil, Store as _, StoreAdmin as _, StoredPoll};
 use poller::{Clock as _, SealKey, Timestamp};
 use serde::Serialize;
+use tokio::task::JoinHandle;
 
 use super::super::connect;
 use super::super::output::{self, Keyed};
 use super::super::seen_secrets::{add_needed, as_arguments};
-use super::super::specs::{Job, Reading, Specs};
+use super::super::specs::{Batches, Job, Reading, Specs};
 use super::{
     BATCH, OpenStore, Opening, PresentStore, Requirements, clock, on_store, plain, quoted, quoted_text,
 };
@@ -69,17 +70,15 @@ async fn submit(
     let mut tally = [0_u32; 3];
     let mut batches = specs.batches();
     let mut stdout = output::Lines::new(terminal);
-    while let Some(jobs) = batches.next_batch()? {
-        let mut jobs = jobs.into_iter();
-        loop {
-            let batch: Vec<Job> = jobs.by_ref().take(BATCH).collect();
-            if batch.is_empty() {
-                break;
-            }
-            batch.iter().for_each(|job| add_needed(&mut rules, &job.spec));
+    let mut waiting = Vec::new();
+    let mut storing: Option<JoinHandle<anyhow::Result<Vec<_>>>> = None;
+    loop {
+        // Read while those before are stored.
+        let next = next_jobs(&mut batches, &mut waiting);
+        if let Some(storing) = storing.take() {
             let mut failed = None;
             // The results are in the order of the specs, so that callers can assign the keys to them.
-            for put in put_all(&store, batch, args.fresh, acceptance).await? {
+            for put in storing.await?? {
                 match put {
                     Ok((key, put, deadline)) => {
                         tally[put as usize] += 1;
@@ -99,6 +98,13 @@ async fn submit(
                 return Err(error);
             }
         }
+        let jobs = next?;
+        if jobs.is_empty() {
+            break;
+        }
+        jobs.iter().for_each(|job| add_needed(&mut rules, &job.spec));
+        let polls: Vec<_> = jobs.into_iter().map(|job| acceptance.poll(job)).collect();
+        storing = Some(tokio::spawn(put_all(store.clone(), polls, args.fresh)));
     }
     if !args.each.quiet {
         if acceptance.spread && tally[Put::Created as usize] > 0 {
@@ -149,14 +155,23 @@ impl Acceptance<'_> {
     }
 }
 
-/// Stores the polls of a batch in one transaction.
+/// The jobs of the next transaction; none at the end. `waiting` are those that were read and not returned.
+fn next_jobs(batches: &mut Batches<'_>, waiting: &mut Vec<Job>) -> anyhow::Result<Vec<Job>> {
+    while waiting.len() < BATCH
+        && let Some(jobs) = batches.next_batch()?
+    {
+        waiting.extend(jobs);
+    }
+    let rest = waiting.split_off(waiting.len().min(BATCH));
+    Ok(std::mem::replace(waiting, rest))
+}
+
+/// Stores polls in one transaction.
 async fn put_all(
-    store: &OpenStore,
-    batch: Vec<Job>,
+    store: OpenStore,
+    polls: Vec<StoredPoll>,
     fresh: bool,
-    acceptance: Acceptance<'_>,
 ) -> anyhow::Result<Vec<anyhow::Result<(PollKey, Put, Timestamp)>>> {
-    let polls: Vec<_> = batch.into_iter().map(|job| acceptance.poll(job)).collect();
     if fresh {
         // This does not remove an open poll; the spec then joins it.
         let forgotten = polls.iter().map(|poll| store.forget(poll.key.clone()));
