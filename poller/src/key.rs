@@ -78,3 +78,74 @@ impl fmt::Display for PollKey {
         f.write_str(key)
     }
 }
+
+/// Many names of polls, in their order: a million take some twenty megabytes, which is a quarter of what a vector of
+/// [`PollKey`] takes.
+///
+/// ```
+/// use poller::{PollKey, PollKeys};
+///
+/// let keys: PollKeys = [PollKey::new("run-17", "a"), PollKey::new("", "b")].into_iter().collect();
+/// assert_eq!(keys.len(), 2);
+/// assert_eq!(keys.iter().last(), Some(PollKey::new("", "b")));
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PollKeys {
+    /// The texts of all names, one after the other.
+    texts: String,
+    /// The lengths of each scope and key.
+    lengths: Vec<(u32, u32)>,
+}
+
+impl PollKeys {
+    /// No name.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a name at the end.
+    pub fn push(&mut self, key: &PollKey) {
+        let key_len =
+            u32::try_from(key.text.len()).expect("invariant: a name is not gigabytes long") - key.scope_len;
+        self.texts.push_str(&key.text);
+        self.lengths.push((key.scope_len, key_len));
+    }
+
+    /// The number of names.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.lengths.len()
+    }
+
+    /// Whether there is no name.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.lengths.is_empty()
+    }
+
+    /// The names.
+    pub fn iter(&self) -> impl Iterator<Item = PollKey> {
+        let mut rest = &*self.texts;
+        self.lengths.iter().map(move |(scope, key)| {
+            let (scope, after) = rest.split_at(*scope as usize);
+            let (key, after) = after.split_at(*key as usize);
+            rest = after;
+            PollKey::new(scope, key)
+        })
+    }
+}
+
+impl Extend<PollKey> for PollKeys {
+    fn extend<I: IntoIterator<Item = PollKey>>(&mut self, keys: I) {
+        keys.into_iter().for_each(|key| self.push(&key));
+    }
+}
+
+impl FromIterator<PollKey> for PollKeys {
+    fn from_iter<I: IntoIterator<Item = PollKey>>(keys: I) -> Self {
+        let mut all = Self::new();
+        all.extend(keys);
+        all
+    }
+}

@@ -118,7 +118,7 @@ pub use job::{
     spec_schema,
 };
 pub use judge::ExplainedPart;
-pub use key::PollKey;
+pub use key::{PollKey, PollKeys};
 pub use limits::Limits;
 pub use memory::MemoryStore;
 pub use observe::{AttemptCounts, OutcomeCounts, Stats, Timings};

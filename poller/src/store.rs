@@ -12,9 +12,11 @@ mod shared;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_core::stream::BoxStream;
+
 use crate::clock::{BoxFuture, Clock, Timestamp};
 use crate::job::PollSpec;
-use crate::key::PollKey;
+use crate::key::{PollKey, PollKeys};
 use crate::outbox::Outbox;
 use crate::outcome::{Attempt, Counts, Outcome, OutcomeKind};
 
@@ -170,6 +172,12 @@ pub trait StoreAdmin: Store {
     /// [after](Selection::after) is not there.
     fn select(&self, selection: Selection) -> BoxFuture<'_, Result<Vec<Summary>, StoreError>>;
 
+    /// What [`select`](Self::select) returns, in pages: a list of a million polls takes the memory of a few thousand. No poll
+    /// comes twice, although polls may change between two pages. The default is one page.
+    fn select_pages(&self, selection: Selection) -> BoxStream<'_, Result<Vec<Summary>, StoreError>> {
+        Box::pin(futures_util::stream::once(self.select(selection)))
+    }
+
     /// Some of the [summaries](Self::summaries), newest first, from the beginning or from where the page before ended.
     /// [`Selection::after`] does not apply.
     ///
@@ -269,6 +277,18 @@ pub trait StoreAdmin: Store {
             }
             Ok(Some(endings))
         })
+    }
+
+    /// Cancels all selected polls that are open, in one transaction, and returns their names in the order of creation. Nothing
+    /// is cancelled, and the answer is `None`, if the store has a runner or does not do this; then each is to be cancelled by its
+    /// name. [`Selection::after`] and [`Selection::limit`] do not apply. The default is `None`.
+    fn cancel_selected_unrun(
+        &self,
+        selection: Selection,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Option<PollKeys>, StoreError>> {
+        let _ = (selection, now);
+        Box::pin(std::future::ready(Ok(None)))
     }
 
     /// The process that runs the polls of this store, if there is one.

@@ -7,17 +7,18 @@ use std::borrow::Cow;
 use std::fs;
 use std::sync::Arc;
 
-use rusqlite::types::{Value, ValueRef};
+use futures_core::stream::BoxStream;
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter};
 
 use super::SqliteStore;
-use super::batch::{Finished, SavedOutcome, Target};
+use super::conditions::Conditions;
 use super::identity::beside;
 use super::rows::{ReadError, lossy, restarts, timestamp};
 use super::runner_lock::LockResult;
 use crate::clock::{BoxFuture, Timestamp};
 use crate::job::{PollSpec, SpecError, StoredSpecs};
-use crate::key::PollKey;
+use crate::key::{PollKey, PollKeys};
 use crate::outcome::{Outcome, OutcomeKind};
 use crate::store::{
     CallbackKey, Cursor, Ending, FoundPoll, Page, PollRecord, Runner, Selection, Store as _, StoreAdmin,
@@ -34,6 +35,10 @@ impl StoreAdmin for SqliteStore {
                 (found, _) => Ok(found.unwrap_or_default()),
             }
         })
+    }
+
+    fn select_pages(&self, selection: Selection) -> BoxStream<'_, Result<Vec<Summary>, StoreError>> {
+        Box::pin(self.walk(selection))
     }
 
     fn page(&self, selection: Selection, cursor: Option<Cursor>) -> BoxFuture<'_, Result<Page, StoreError>> {
@@ -120,36 +125,22 @@ impl StoreAdmin for SqliteStore {
                 return Ok(None);
             }
             let LockResult::Acquired(_until_return) = lock.lock()? else { return Ok(None) };
-            let mut endings = Vec::with_capacity(keys.len());
-            let mut outcomes = Vec::new();
-            for (key, summary) in keys.iter().zip(self.summaries_of(keys.clone()).await?) {
-                let Some(Summary { created_at, restarts, ended, .. }) = summary else {
-                    endings.push(None);
-                    continue;
-                };
-                if ended.is_none() {
-                    let kind = OutcomeKind::Cancelled;
-                    let outcome = outcome_without_request(kind, created_at, now, restarts);
-                    outcomes.push((endings.len(), Target::Key(key.clone()), SavedOutcome::new(&outcome)?));
-                    endings.push(Some(Ending::of(&outcome)));
-                } else {
-                    endings.push(ended);
-                }
+            self.inner.write(keys.len(), move |batch| batch.cancel_named(&keys, now)).await.map(Some)
+        })
+    }
+
+    fn cancel_selected_unrun(
+        &self,
+        selection: Selection,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Option<PollKeys>, StoreError>> {
+        Box::pin(async move {
+            let lock = &self.inner.runner_lock;
+            if lock.is_ours() {
+                return Ok(None);
             }
-            let save = self.inner.write(outcomes.len(), move |batch| {
-                let mut lost = Vec::new();
-                for (position, target, outcome) in &outcomes {
-                    if batch.finish(target, outcome)? == Finished::NotOpen {
-                        lost.push(*position);
-                    }
-                }
-                Ok(lost)
-            });
-            // Another command has ended or forgotten these meanwhile.
-            for position in save.await? {
-                endings[position] = self.summary(keys[position].clone()).await?.and_then(|poll| poll.ended);
-            }
-            Ok(Some(endings))
+            let LockResult::Acquired(_until_return) = lock.lock()? else { return Ok(None) };
+            self.inner.write(1, move |batch| batch.cancel_selected(&selection, now)).await.map(Some)
         })
     }
 
@@ -176,7 +167,7 @@ fn statement(connection: &Connection) -> rusqlite::Result<String> {
 }
 
 /// The same with more columns.
-fn statement_with(connection: &Connection, columns: &str) -> rusqlite::Result<String> {
+pub(super) fn statement_with(connection: &Connection, columns: &str) -> rusqlite::Result<String> {
     let has = |table: &str| {
         let mut count = connection
             .prepare_cached("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?1")?;
@@ -193,108 +184,11 @@ fn statement_with(connection: &Connection, columns: &str) -> rusqlite::Result<St
     ))
 }
 
-/// Conditions on rows and their values.
-#[derive(Default)]
-struct Conditions {
-    texts: Vec<String>,
-    values: Vec<Value>,
-}
-
-impl Conditions {
-    /// Those of a selection, except for its place in the list.
-    fn new(selection: &Selection) -> Self {
-        let Selection { scope, under, prefix, origin, since, states, .. } = selection;
-        let mut this = Self { texts: vec!["1".to_owned()], values: Vec::new() };
-        if let Some(scope) = scope {
-            this.add(scope.as_str(), |scope| format!("scope = {scope}"));
-        }
-        // As `covers` does.
-        if let Some(under) = under.as_ref().filter(|under| !under.is_empty()) {
-            let inside = if under.ends_with('/') { under.clone() } else { format!("{under}/") };
-            this.add(under.as_str(), |under| format!("(scope = {under}"));
-            let last = this.texts.pop().unwrap_or_default();
-            this.add(inside, |inside| format!("{last} OR substr(scope, 1, length({inside})) = {inside})"));
-        }
-        if let Some(prefix) = prefix {
-            this.add(prefix.as_str(), |prefix| format!("substr(key, 1, length({prefix})) = {prefix}"));
-        }
-        if let Some(origin) = origin {
-            // An origin ends where the URL does, or before the first of these.
-            this.add(origin.as_str(), |origin| {
-                format!(
-                    "(substr(url, 1, length({origin})) = {origin} \
-                     AND substr(url, length({origin}) + 1, 1) IN ('', '/', '?', '#'))"
-                )
-            });
-        }
-        if let Some(since) = since {
-            let since = i64::try_from(since.as_micros()).unwrap_or(i64::MAX);
-            this.add(since, |since| format!("created_at >= {since}"));
-        }
-        if !states.is_empty() {
-            let states: Vec<_> = states
-                .iter()
-                .map(|state| match &**state {
-                    "open" => "(ended_at IS NULL AND NOT cancelling)".to_owned(),
-                    "cancelling" => "(ended_at IS NULL AND cancelling)".to_owned(),
-                    ending => {
-                        let ending = this.value(ending);
-                        format!("(ended_at IS NOT NULL AND ending = {ending})")
-                    }
-                })
-                .collect();
-            this.texts.push(format!("({})", states.join(" OR ")));
-        }
-        this
-    }
-
-    /// Adds a value; returns its name in the statement.
-    fn value(&mut self, value: impl Into<ValueOf>) -> String {
-        self.values.push(value.into().0);
-        format!("?{}", self.values.len())
-    }
-
-    fn add(&mut self, value: impl Into<ValueOf>, condition: impl FnOnce(String) -> String) {
-        let value = self.value(value);
-        self.texts.push(condition(value));
-    }
-
-    fn text(&self) -> String {
-        self.texts.join(" AND ")
-    }
-}
-
-/// A value of a statement.
-struct ValueOf(Value);
-
-impl From<&str> for ValueOf {
-    fn from(text: &str) -> Self {
-        Self(text.to_owned().into())
-    }
-}
-
-impl From<String> for ValueOf {
-    fn from(text: String) -> Self {
-        Self(text.into())
-    }
-}
-
-impl From<i64> for ValueOf {
-    fn from(number: i64) -> Self {
-        Self(number.into())
-    }
-}
-
 /// The selected polls; `None` if the poll to begin after is missing.
 fn select(connection: &Connection, selection: &Selection) -> Result<Option<Vec<Summary>>, ReadError> {
     let mut conditions = Conditions::new(selection);
     if let Some(after) = &selection.after {
-        let mut find = connection
-            .prepare_cached("SELECT ended_at IS NOT NULL, id FROM polls WHERE scope = ?1 AND key = ?2")?;
-        let place = |row: &Row<'_>| Ok((row.get::<_, bool>(0)?, row.get::<_, i64>(1)?));
-        let Some((ended, id)) = find.query_row(params![after.scope(), after.key()], place).optional()? else {
-            return Ok(None);
-        };
+        let Some((ended, id)) = place_of(connection, after)? else { return Ok(None) };
         let (ended, id) = (conditions.value(i64::from(ended)), conditions.value(id));
         conditions.texts.push(format!("(ended_at IS NOT NULL, polls.id) > ({ended}, {id})"));
     }
@@ -307,6 +201,13 @@ fn select(connection: &Connection, selection: &Selection) -> Result<Option<Vec<S
     ))?;
     let rows = statement.query_map(params_from_iter(conditions.values), |row| read(row, &mut specs))?;
     Ok(Some(rows.collect::<rusqlite::Result<_>>()?))
+}
+
+/// Where a poll is in the list: whether it has ended, and its row id.
+pub(super) fn place_of(connection: &Connection, key: &PollKey) -> rusqlite::Result<Option<(bool, i64)>> {
+    let mut find = connection
+        .prepare_cached("SELECT ended_at IS NOT NULL, id FROM polls WHERE scope = ?1 AND key = ?2")?;
+    find.query_row(params![key.scope(), key.key()], |row| Ok((row.get(0)?, row.get(1)?))).optional()
 }
 
 /// The number of rows that are looked at for one page: some ten milliseconds, which other readers wait for.
@@ -384,7 +285,7 @@ fn summaries(connection: &Connection, keys: &[PollKey]) -> Result<Vec<Option<Sum
     Ok(found.collect::<rusqlite::Result<_>>()?)
 }
 
-fn read(row: &Row<'_>, specs: &mut StoredSpecs) -> rusqlite::Result<Summary> {
+pub(super) fn read(row: &Row<'_>, specs: &mut StoredSpecs) -> rusqlite::Result<Summary> {
     let created_at = timestamp(row.get(2)?);
     let (scope, key) = (lossy(row, 0)?, lossy(row, 1)?);
     let named = matches!((&scope, &key), (Cow::Borrowed(_), Cow::Borrowed(_)));

@@ -37,7 +37,7 @@ pub(super) struct SavedOutcome {
     requests: u32,
     restarts: u32,
     /// The whole outcome as JSON, a long one packed.
-    text: String,
+    pub(super) text: String,
 }
 
 impl SavedOutcome {

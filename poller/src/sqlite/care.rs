@@ -3,7 +3,9 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 
+use futures_util::StreamExt as _;
 use rusqlite::{Connection, OpenFlags};
 
 use super::SqliteStore;
@@ -60,35 +62,38 @@ impl SqliteStore {
     /// If the file cannot be read at all.
     pub async fn verify(&self) -> Result<Vec<String>, StoreError> {
         let mut problems = self.inner.reader.run_on(|rows| Ok(check(rows))).await?;
-        let polls = match self.select(Selection::all()).await {
-            Ok(polls) => polls,
-            Err(error) if error.is_unusable() => {
-                problems.push(error.to_string());
-                Vec::new()
-            }
-            Err(error) => return Err(error),
-        };
-        for polls in polls.chunks(TOGETHER) {
-            if problems.len() >= PROBLEMS {
-                break;
-            }
-            // What the summary says of itself comes first; the others are read whole.
-            let well = polls.iter().filter(|poll| poll.problem.is_none()).map(|poll| poll.key.clone());
-            let mut read = match self.unreadable(well.collect()).await {
-                Ok(read) => read.into_iter(),
+        let mut pages = pin!(self.walk(Selection::all()));
+        'pages: while let Some(page) = pages.next().await {
+            let page = match page {
+                Ok(page) => page,
                 Err(error) if error.is_unusable() => {
-                    // Of a missing table, each poll would say the same.
                     problems.push(error.to_string());
                     break;
                 }
                 Err(error) => return Err(error),
             };
-            for poll in polls {
-                let found = match &poll.problem {
-                    Some(problem) => Some(problem.clone()),
-                    None => read.next().flatten(),
+            for polls in page.chunks(TOGETHER) {
+                if problems.len() >= PROBLEMS {
+                    break 'pages;
+                }
+                // What the summary says of itself comes first; the others are read whole.
+                let well = polls.iter().filter(|poll| poll.problem.is_none()).map(|poll| poll.key.clone());
+                let mut read = match self.unreadable(well.collect()).await {
+                    Ok(read) => read.into_iter(),
+                    Err(error) if error.is_unusable() => {
+                        // Of a missing table, each poll would say the same.
+                        problems.push(error.to_string());
+                        break 'pages;
+                    }
+                    Err(error) => return Err(error),
                 };
-                problems.extend(found.map(|problem| format!("the poll {}: {problem}", poll.key)));
+                for poll in polls {
+                    let found = match &poll.problem {
+                        Some(problem) => Some(problem.clone()),
+                        None => read.next().flatten(),
+                    };
+                    problems.extend(found.map(|problem| format!("the poll {}: {problem}", poll.key)));
+                }
             }
         }
         problems.truncate(PROBLEMS);

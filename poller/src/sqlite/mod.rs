@@ -17,7 +17,9 @@
 
 mod admin;
 mod batch;
+mod cancel;
 mod care;
+mod conditions;
 mod errors;
 mod file;
 mod identity;
@@ -25,6 +27,7 @@ mod identity;
 mod migration_crashes;
 mod outbox;
 mod packed;
+mod pages;
 mod rows;
 mod runner_lock;
 mod seals;

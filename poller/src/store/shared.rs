@@ -5,13 +5,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_core::stream::BoxStream;
+
 use super::{
     CallbackKey, Changes, Creation, Cursor, Ending, FoundPoll, OpenPolls, Page, PollRecord, Retention,
     Runner, Selection, Store, StoreAdmin, StoreError, StoreStatus, StoredPoll, Summary,
 };
 use crate::clock::{BoxFuture, Clock, Timestamp};
 use crate::job::PollSpec;
-use crate::key::PollKey;
+use crate::key::{PollKey, PollKeys};
 use crate::outbox::Outbox;
 use crate::outcome::{Attempt, Outcome};
 
@@ -111,6 +113,10 @@ impl<S: StoreAdmin + ?Sized> StoreAdmin for Arc<S> {
         (**self).select(selection)
     }
 
+    fn select_pages(&self, selection: Selection) -> BoxStream<'_, Result<Vec<Summary>, StoreError>> {
+        (**self).select_pages(selection)
+    }
+
     fn status(&self, now: Timestamp) -> BoxFuture<'_, Result<StoreStatus, StoreError>> {
         (**self).status(now)
     }
@@ -157,6 +163,14 @@ impl<S: StoreAdmin + ?Sized> StoreAdmin for Arc<S> {
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Option<Vec<Option<Ending>>>, StoreError>> {
         (**self).cancel_all_unrun(keys, now)
+    }
+
+    fn cancel_selected_unrun(
+        &self,
+        selection: Selection,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Option<PollKeys>, StoreError>> {
+        (**self).cancel_selected_unrun(selection, now)
     }
 
     fn runner(&self) -> BoxFuture<'_, Result<Option<Runner>, StoreError>> {

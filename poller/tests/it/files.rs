@@ -4,8 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use poller::PollKey;
-use poller::store::{Creation, Store, StoreAdmin as _, StoredPoll};
+use poller::store::{Creation, Selection, Store, StoreAdmin as _, StoredPoll};
 use poller::{Accepted, FailureReason, Outcome, OutcomeKind, PollSpec, SealKey, SqliteStore, Timestamp};
 use serde_json::json;
 use tempfile::TempDir;
@@ -37,6 +38,43 @@ async fn a_file_is_loaded_in_pages_and_polls_created_meanwhile_follow() {
     store.create(poll("later", 1)).await.unwrap();
     let changes = store.changes().await.unwrap();
     assert_eq!(changes.open.polls.iter().map(|poll| poll.key.key()).collect::<Vec<_>>(), ["later"]);
+}
+
+#[tokio::test]
+async fn a_list_in_pages_has_each_poll_once_whatever_changes_meanwhile() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(file(&folder)).unwrap();
+    let name = |number: usize| format!("p{number:05}");
+    let many = 10_000;
+    let polls = (0..many).map(|number| poll(&name(number), number as u64)).collect();
+    store.create_all(polls).await;
+    let ended = outcome(b"1").await;
+    let end = async |numbers: &[usize]| {
+        for number in numbers {
+            store.finish(key(&name(*number)), Arc::clone(&ended)).await.unwrap();
+        }
+    };
+    end(&[2, 7000]).await;
+    let mut pages = store.select_pages(Selection::all());
+    let mut found = pages.next().await.unwrap().unwrap();
+    assert!(found.len() < many / 2 && found.iter().all(|poll| poll.ended.is_none()));
+    // Of the page that was read, and of one that was not; and one that is new.
+    end(&[0, 1, 100, 9000, 9999]).await;
+    store.create(poll("late", 1)).await.unwrap();
+    while let Some(page) = pages.next().await {
+        found.extend(page.unwrap());
+    }
+    let finished: Vec<_> =
+        found.iter().filter(|poll| poll.ended.is_some()).map(|poll| poll.key.clone()).collect();
+    assert_eq!(finished, [2, 7000, 9000, 9999].map(|number| key(&name(number))));
+    let mut keys: Vec<_> = found.iter().map(|poll| poll.key.clone()).collect();
+    keys.sort();
+    keys.dedup();
+    assert_eq!((keys.len(), found.len()), (many + 1, many + 1), "each once");
+    // All pages of it are cancelled.
+    let cancelled =
+        store.cancel_selected_unrun(Selection::all(), Timestamp::default()).await.unwrap().unwrap();
+    assert_eq!((cancelled.len(), store.count_open().await.unwrap()), (many + 1 - 7, 0));
 }
 
 #[tokio::test(start_paused = true)]

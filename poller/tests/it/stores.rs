@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use poller::PollKey;
 use poller::store::{Creation, Cursor, Retention, Selection, Store, StoreAdmin, StoredPoll};
 use poller::{Limits, MemoryStore, Outcome, PollSpec, SpecOptions, SqliteStore, Timestamp};
@@ -299,6 +300,49 @@ async fn summaries_and_records_say_the_state_of_each_poll() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn selected_polls_are_cancelled_together_where_the_store_does_so() {
+    for Subject { name, store, .. } in subjects().await {
+        for (second, name) in ["a1", "b1", "a3", "a2", "a4"].into_iter().enumerate() {
+            store.create(poll(name, second as u64)).await.unwrap();
+        }
+        store
+            .create(StoredPoll::new(PollKey::new("", "a5"), poll("x", 0).spec, Timestamp::default()))
+            .await
+            .unwrap();
+        let ended = outcome(b"1").await;
+        store.finish(key("a3"), Arc::clone(&ended)).await.unwrap();
+        store.request_cancel(key("a2")).await.unwrap();
+        store.note_attempts(vec![(key("a1"), ended.history.clone())]).await.unwrap();
+        let selection = Selection::all().with_scope("run-17").with_prefix("a");
+        let now = Timestamp::from_micros(9_000_000);
+        let Some(keys) = store.cancel_selected_unrun(selection.clone(), now).await.unwrap() else {
+            assert_ne!(name, "sqlite");
+            assert_eq!(store.count_open().await.unwrap(), 5, "{name}: nothing is cancelled");
+            continue;
+        };
+        assert_eq!(keys.iter().collect::<Vec<_>>(), ["a1", "a2", "a4"].map(key), "{name}");
+        assert_eq!((keys.len(), keys.is_empty()), (3, false), "{name}");
+        // As one by one.
+        let alone = store.cancel_unrun(key("b1"), now).await.unwrap().unwrap();
+        let found = store.get(key("a4")).await.unwrap().unwrap();
+        let mut expected = Outcome::clone(&alone);
+        expected.started_at = found.created_at;
+        assert_eq!(*found.outcome.unwrap(), expected, "{name}");
+        let summary = store.summary(key("a2")).await.unwrap().unwrap();
+        assert_eq!((summary.state(), summary.cancelling), ("cancelled", false), "{name}");
+        assert!(store.show(key("a1")).await.unwrap().unwrap().attempts.is_empty(), "{name}");
+        assert_eq!(store.get(key("a3")).await.unwrap().unwrap().outcome, Some(ended), "{name}");
+        assert_eq!(store.count_open().await.unwrap(), 1, "{name}: that of another scope");
+        let none = store.cancel_selected_unrun(selection.clone(), now).await.unwrap();
+        assert_eq!(none.map(|keys| keys.len()), Some(0), "{name}");
+        store.begin_run().await.unwrap();
+        let all = store.cancel_selected_unrun(Selection::all(), now).await.unwrap();
+        assert_eq!(all, None, "{name}: it has a runner");
+        assert_eq!(store.count_open().await.unwrap(), 1, "{name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_selection_is_the_summaries_that_it_describes() {
     for Subject { name, store, .. } in subjects().await {
         for (second, (scope, key)) in
@@ -338,7 +382,11 @@ async fn a_selection_is_the_summaries_that_it_describes() {
             (all().with_after(PollKey::new("", "b1")).with_prefix("a").with_scope("").with_limit(1), "/a3"),
         ] {
             assert_eq!(selected(selection.clone()).await, expected, "{name}: {selection:?}");
+            let pages: Vec<_> = store.select_pages(selection.clone()).try_collect().await.unwrap();
+            assert_eq!(pages.concat(), store.select(selection).await.unwrap(), "{name}: in pages");
         }
+        let mut pages = store.select_pages(all().with_after(key("none")));
+        assert!(pages.next().await.unwrap().is_err(), "{name}");
         let error = store.select(all().with_after(key("none"))).await.unwrap_err().to_string();
         assert!(error.ends_with("none is not in the store"), "{name}: {error}");
 
