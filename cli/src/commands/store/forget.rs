@@ -24,7 +24,8 @@ struct Line {
 
 async fn forget(args: &ForgetArgs, store: OpenStore, terminal: &Terminal) -> anyhow::Result<Exit> {
     let file = &args.polls.store.file.path;
-    let polls = find(&store, &args.polls.keys, &args.polls.store, terminal).await?;
+    let mut polls = Vec::new();
+    find(&store, &args.polls.keys, &args.polls.store, terminal, |poll| polls.push(poll)).await?;
     let mut open = polls.iter().filter(|poll| poll.ended.is_none()).peekable();
     if open.peek().is_some() {
         for poll in open {

@@ -4,6 +4,7 @@ use std::array::from_fn;
 use std::collections::BTreeMap;
 
 use console::{Alignment, measure_text_width, pad_str};
+use futures_util::StreamExt as _;
 use poller::store::{Runner, Selection, StoreAdmin as _, Summary};
 use poller::{Clock as _, PollKey, Timestamp};
 use serde::Serialize;
@@ -22,23 +23,21 @@ pub(in super::super) fn run(args: &ListArgs, terminal: &Terminal) -> anyhow::Res
 
 async fn list(args: &ListArgs, store: OpenStore, terminal: &Terminal) -> anyhow::Result<Exit> {
     let limit = args.limit.unwrap_or(usize::MAX);
-    // One more, to see whether there are more.
-    let mut selection = Selection::all().with_limit(limit.saturating_add(1));
+    let mut selection = Selection::all().with_limit(limit);
     selection.scope = args.scope.clone();
     selection.prefix = args.prefix.clone();
     selection.states = args.states.iter().map(|state| state.name().to_owned()).collect();
     selection.after =
         args.after.as_ref().map(|key| PollKey::new(args.scope.as_deref().unwrap_or(""), key.as_str()));
+    if args.each.json {
+        return list_json(&store, selection, terminal).await;
+    }
+    // One more, to see whether there are more.
+    let selection = selection.with_limit(limit.saturating_add(1));
     let mut polls = store.select(selection).await.map_err(plain)?;
     let is_page = polls.len() > limit;
     polls.truncate(limit);
     let now = clock(&store).now();
-    if args.each.json {
-        for poll in &polls {
-            Keyed::new(&poll.key, Line::from(poll)).print(terminal)?;
-        }
-        return Ok(problems(&polls));
-    }
     if !polls.is_empty() {
         output::text(&table(&polls, now, terminal.stdout_paint))?;
     }
@@ -53,30 +52,58 @@ async fn list(args: &ListArgs, store: OpenStore, terminal: &Terminal) -> anyhow:
             }
         }
     }
-    Ok(problems(&polls))
+    let mut problems = Problems::default();
+    polls.iter().for_each(|poll| problems.add(poll));
+    Ok(problems.print())
+}
+
+/// A line of JSON for each poll. Without a table, whose columns have one width, the list need not be kept.
+async fn list_json(store: &OpenStore, selection: Selection, terminal: &Terminal) -> anyhow::Result<Exit> {
+    let mut problems = Problems::default();
+    let mut stdout = output::Lines::new(terminal);
+    let mut pages = store.select_pages(selection);
+    while let Some(page) = pages.next().await {
+        for poll in &page.map_err(plain)? {
+            stdout.print(&Keyed::new(&poll.key, Line::from(poll)))?;
+            problems.add(poll);
+        }
+        stdout.flush()?;
+    }
+    Ok(problems.print())
 }
 
 /// The number of problems that are printed, and of polls that each names.
 const PROBLEMS: usize = 10;
+const NAMED: usize = 3;
 
-/// Prints what is wrong with damaged polls, each problem once.
-fn problems(polls: &[Summary]) -> Exit {
-    let mut found: BTreeMap<&str, Vec<&Summary>> = BTreeMap::new();
-    for poll in polls {
-        if let Some(problem) = &poll.problem {
-            found.entry(problem).or_default().push(poll);
+/// What is wrong with damaged polls: of each problem the number of polls that have it, and the first of them.
+#[derive(Default)]
+struct Problems {
+    found: BTreeMap<String, (u32, Vec<String>)>,
+}
+
+impl Problems {
+    fn add(&mut self, poll: &Summary) {
+        let Some(problem) = &poll.problem else { return };
+        let (count, named) = self.found.entry(problem.clone()).or_default();
+        *count = count.saturating_add(1);
+        if named.len() < NAMED {
+            named.push(shown(&poll.key));
         }
     }
-    for (problem, polls) in found.iter().take(PROBLEMS) {
-        let named: Vec<_> = polls.iter().take(3).map(|poll| shown(&poll.key)).collect();
-        let more = if polls.len() > named.len() { ", …" } else { "" };
-        let count = humanize::count(u32::try_from(polls.len()).unwrap_or(u32::MAX), "damaged poll");
-        eprint_line(format_args!("{count} ({}{more}): {}", named.join(", "), sanitize::line(problem)));
+
+    /// Prints each problem once.
+    fn print(&self) -> Exit {
+        for (problem, (count, named)) in self.found.iter().take(PROBLEMS) {
+            let more = if *count as usize > named.len() { ", …" } else { "" };
+            let count = humanize::count(*count, "damaged poll");
+            eprint_line(format_args!("{count} ({}{more}): {}", named.join(", "), sanitize::line(problem)));
+        }
+        if self.found.len() > PROBLEMS {
+            eprint_line(format_args!("and {} problems more", self.found.len() - PROBLEMS));
+        }
+        if self.found.is_empty() { Exit::Success } else { Exit::Error }
     }
-    if found.len() > PROBLEMS {
-        eprint_line(format_args!("and {} problems more", found.len() - PROBLEMS));
-    }
-    if found.is_empty() { Exit::Success } else { Exit::Error }
 }
 
 #[derive(Serialize)]

@@ -283,27 +283,28 @@ impl Requirements<'_> {
     }
 }
 
-/// The polls of these keys; prints the missing ones and fails if there are any.
+/// Reads the polls of these keys; prints the missing ones and fails if there are any.
 async fn find(
     store: &OpenStore,
     keys: &[String],
     args: &StoreArgs,
     terminal: &Terminal,
-) -> anyhow::Result<Vec<Summary>> {
+    mut each: impl FnMut(Summary),
+) -> anyhow::Result<()> {
     // The same key twice is one poll.
     let mut seen = HashSet::new();
-    let names: Vec<PollKey> = keys
-        .iter()
-        .filter(|key| seen.insert(*key))
-        .map(|key| PollKey::new(args.scope(), key.as_str()))
-        .collect();
-    let mut found: Vec<Summary> = Vec::with_capacity(names.len());
+    let mut keys = keys.iter().filter(|key| seen.insert(*key));
     let mut wrong = false;
-    for names in names.chunks(BATCH) {
-        let summaries = store.summaries_of(names.to_vec()).await.map_err(plain)?;
+    loop {
+        let names = keys.by_ref().take(BATCH).map(|key| PollKey::new(args.scope(), key.as_str()));
+        let names: Vec<PollKey> = names.collect();
+        if names.is_empty() {
+            break;
+        }
+        let summaries = store.summaries_of(names.clone()).await.map_err(plain)?;
         for (name, summary) in names.iter().zip(summaries) {
             match summary {
-                Some(summary) => found.push(summary),
+                Some(summary) => each(summary),
                 None => {
                     wrong = true;
                     print_error(terminal, &no_such_poll(name, &args.file.path));
@@ -311,7 +312,7 @@ async fn find(
             }
         }
     }
-    if wrong { Err(AlreadyReported.into()) } else { Ok(found) }
+    if wrong { Err(AlreadyReported.into()) } else { Ok(()) }
 }
 
 fn no_such_poll(key: &PollKey, file: &StoreLocation) -> anyhow::Error {
