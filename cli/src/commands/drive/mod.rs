@@ -12,38 +12,36 @@
 //! Outcomes are taken from the events of the poller, which carry polls of other processes too and only outcomes that the
 //! store has.
 
+mod events;
+mod submission;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use futures_util::future::{OptionFuture, try_join_all};
-use futures_util::{FutureExt as _, StreamExt as _};
 use poller::secret::SecretRule;
-use poller::store::{Store as _, StoreError};
+use poller::store::StoreError;
 use poller::{
-    Accepted, Clock, Event, Limits, OLD_SEAL_KEYS_VARIABLE, Outcome, OutcomeKind, PollHandle, PollKey,
-    PollSpec, Poller, PollerEvent, PollerEvents, SEAL_KEY_VARIABLE, ShutdownReport, StoreOperation,
-    SystemClock, Timestamp,
+    Clock, Limits, OLD_SEAL_KEYS_VARIABLE, PollKey, Poller, PollerEvents, SEAL_KEY_VARIABLE, ShutdownReport,
+    StoreOperation, SystemClock, Timestamp,
 };
 use tokio::time::MissedTickBehavior;
 
 use super::junit::JunitReport;
-use super::output::Keyed;
 use super::seen_secrets::{SeenSecrets, add_needed};
 use super::specs::Job;
 use super::store::stop_report;
-use super::{AlreadyReported, connect, output, service_manager, signals, store};
+use super::{AlreadyReported, connect, service_manager, signals, store};
 use crate::args::ConnectArgs;
 use crate::exit::Exit;
-use crate::render::progress::{ProgressReporter, lines};
+use crate::render::progress::ProgressReporter;
 use crate::render::terminal::Terminal;
 use crate::render::{humanize, sanitize};
 
 /// How often the progress line is redrawn.
 const REDRAW: Duration = Duration::from_millis(100);
-
-/// The number of submissions under way at once. Submissions in one transaction share its sync.
-const SUBMISSIONS: usize = 4096;
 
 /// What is written to standard output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -277,242 +275,6 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Prints the introduction and submits the jobs. Polls that the store has arrive as events.
-    async fn begin(
-        &mut self,
-        jobs: Option<Vec<Job>>,
-        introduction: Option<String>,
-        spread: bool,
-    ) -> anyhow::Result<()> {
-        let stored = match self.events.next().await {
-            Some(PollerEvent::Started { open }) => open,
-            _ => 0,
-        };
-        self.expected = if self.all { stored } else { 0 };
-        if let Some(introduction) = introduction {
-            self.progress.message(introduction);
-        }
-        if spread {
-            self.progress.message(store::submit::SPREAD);
-        }
-        let joined = match jobs {
-            Some(jobs) => self.submit(jobs).await?,
-            None => 0,
-        };
-        let Some(StoreFile { path, .. }) = &self.file else { return Ok(()) };
-        if self.keep {
-            self.progress.message(format_args!(
-                "{path}: {}; new ones are taken on within a second (poll submit --store {path}), until Ctrl-C or SIGTERM",
-                humanize::count(stored, "open poll")
-            ));
-            service_manager::ready(stored);
-            return Ok(());
-        }
-        let line = match (self.all, stored.saturating_sub(joined)) {
-            (true, 0) => format!("{path} has no open poll"),
-            (true, stored) => format!("{path}: {}", humanize::count(stored, "open poll")),
-            (false, 0) => return Ok(()),
-            (false, others) => format!("{} of {path} run along", humanize::count(others, "other open poll")),
-        };
-        self.progress.message(line);
-        Ok(())
-    }
-
-    /// Submits the jobs; returns how many of them joined a poll that the store had.
-    async fn submit(&mut self, jobs: Vec<Job>) -> anyhow::Result<usize> {
-        let scope = self.poller.scope(self.file.as_ref().map_or("", |file| file.scope));
-        let fresh = self.file.as_ref().filter(|file| file.fresh).map(|file| file.store.clone());
-        let mut submitted = futures_util::stream::iter(jobs)
-            .map(|Job { key, spec }| {
-                let (scope, fresh) = (&scope, &fresh);
-                async move {
-                    if let Some(store) = fresh {
-                        // This does not remove an open poll; the spec then joins it.
-                        store.forget(PollKey::new(scope.name(), &key)).await.map_err(store::plain)?;
-                    }
-                    let poll = scope.submit(key, spec.clone()).await.map_err(store::poller_error)?;
-                    anyhow::Ok((poll, spec))
-                }
-            })
-            .buffered(SUBMISSIONS);
-        let mut joined = 0;
-        while let Some(result) = submitted.next().await {
-            let (poll, spec) = result?;
-            joined += usize::from(poll.accepted() == Accepted::Joined);
-            self.add_submitted(&poll, &spec).await?;
-        }
-        Ok(joined)
-    }
-
-    async fn add_submitted(&mut self, poll: &PollHandle, spec: &PollSpec) -> anyhow::Result<()> {
-        let now = self.clock.now();
-        let started = poll.deadline().before(spec.timeout());
-        self.add(poll.poll_key(), started, poll.deadline());
-        let name = sanitize::excerpt(poll.key(), 80);
-        // The secrets of a finished poll may have been replaced since.
-        if poll.accepted() != Accepted::AlreadyFinished && self.progress.quotes() {
-            self.secrets.add_spec(spec);
-            self.quotable.insert(poll.poll_key().clone());
-        }
-        match poll.accepted() {
-            Accepted::AlreadyFinished => {
-                let outcome = poll.outcome().await.map_err(store::poller_error)?;
-                self.progress.message(format_args!(
-                    "{name}: {} {} ago; the stored result follows, no request is made (--fresh runs the poll again)",
-                    outcome.name(),
-                    humanize::age(now.since(outcome.ended_at))
-                ));
-                self.outcome(poll.poll_key(), &outcome)?;
-            }
-            Accepted::Joined => self.progress.message(format_args!(
-                "{name}: continues; accepted {} ago, {} left",
-                humanize::age(now.since(started)),
-                humanize::countdown(poll.deadline().since(now))
-            )),
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// Adds a poll of interest.
-    fn add(&mut self, key: &PollKey, started: Timestamp, deadline: Timestamp) {
-        if self.open.insert(key.clone()) {
-            self.expected = self.expected.saturating_sub(1);
-            self.progress.add_poll(key, started, deadline);
-            self.events.set_details(self.progress.wants_details());
-        }
-    }
-
-    fn event(&mut self, event: PollerEvent) -> anyhow::Result<()> {
-        match event {
-            PollerEvent::Opened { key, started_at, deadline, .. } if self.all => {
-                self.add(&key, started_at, deadline);
-            }
-            PollerEvent::Poll { key, event: Event::Outcome(outcome) } => {
-                if self.sealed.remove(&key).is_none() && self.all {
-                    // A poll that cannot be read from the store has an outcome without having been opened.
-                    self.add(&key, outcome.started_at, outcome.ended_at);
-                }
-                self.outcome(&key, &outcome)?;
-            }
-            PollerEvent::Poll { key, event } if self.open.contains(&key) => self.progress.event(&key, &event),
-            PollerEvent::Sealed { key, seal_key } => {
-                let is_new = self.sealed.insert(key, seal_key).is_none();
-                self.expected = self.expected.saturating_sub(usize::from(is_new && self.all));
-            }
-            PollerEvent::Released { key } => {
-                if self.open.remove(&key) {
-                    self.progress.released(&key);
-                }
-                self.quotable.remove(&key);
-            }
-            PollerEvent::StoreFailed { operation, error } => self.store_failed(operation, &error),
-            PollerEvent::AllInFlight { in_flight, waiting } => self.progress.message(format_args!(
-                "all {in_flight} requests in flight are in use, and {waiting} due polls wait; their servers are slow or silent"
-            )),
-            PollerEvent::ClockSet { forward, duration } => self.progress.message(format_args!(
-                "the clock of this machine was set {} by {}; polls keep their pace and their deadlines",
-                if forward { "forward" } else { "back" },
-                humanize::age(duration)
-            )),
-            PollerEvent::StoreClockSet { forward, duration } => self.progress.message(format_args!(
-                "the clock of the database was set {} by {}; polls keep their pace and their deadlines",
-                if forward { "forward" } else { "back" },
-                humanize::age(duration)
-            )),
-            PollerEvent::Slept { duration } => self.progress.message(format_args!(
-                "this machine slept for {}; no request was made meanwhile",
-                humanize::age(duration)
-            )),
-            PollerEvent::StoreRecovered { operation } => drop(self.failures.remove(&operation)),
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// Prints an outcome, if the poll is of interest.
-    fn outcome(&mut self, key: &PollKey, outcome: &Arc<Outcome>) -> anyhow::Result<()> {
-        if !self.open.remove(key) {
-            return Ok(());
-        }
-        // After the outcome that ended the run, the others change nothing.
-        if !self.all_ended {
-            self.exit = self.exit.and(Exit::from(&**outcome));
-        }
-        let due = match (self.ends_all, &outcome.kind) {
-            (EndsAll::Match, OutcomeKind::Matched { .. }) if !self.all_ended => {
-                // The match is the result, whatever other polls came to before.
-                self.exit = Exit::Success;
-                true
-            }
-            (EndsAll::Failure, kind) => !matches!(kind, OutcomeKind::Matched { .. } | OutcomeKind::Cancelled),
-            _ => false,
-        };
-        self.all_ended |= due;
-
-        let secrets = self.secrets.clone();
-        let hide = |text: &str| secrets.hide(text);
-        let hide: Option<&dyn Fn(&str) -> String> =
-            if self.quotable.remove(key) { Some(&hide) } else { None };
-        if let Some(junit) = &mut self.junit {
-            let excerpt = hide.map(|hide| self.progress.excerpt(outcome, hide)).unwrap_or_default();
-            junit.add(key, outcome, &excerpt);
-        }
-        // A line for people on standard output need not appear on the same terminal twice.
-        let elsewhere = self.print == Print::Lines && self.terminal.stderr;
-        self.progress.outcome(key, outcome, hide, elsewhere);
-        match (self.print, &outcome.kind) {
-            (Print::Outcomes { bodies: true }, _) => {
-                self.progress.suspend(|| Keyed::new(key, &**outcome).print(self.terminal))
-            }
-            (Print::Outcomes { bodies: false }, _) => {
-                let outcome = output::without_body(outcome)?;
-                self.progress.suspend(|| Keyed::new(key, outcome).print(self.terminal))
-            }
-            (Print::Lines, _) => {
-                let mut line = lines::outcome(outcome, Some(&key.to_string()), self.terminal.stdout_paint);
-                line.push_str(&hide.map(|hide| self.progress.excerpt(outcome, hide)).unwrap_or_default());
-                self.progress.suspend(|| output::text(&line))
-            }
-            (Print::Body, OutcomeKind::Matched { response }) => {
-                self.progress.suspend(|| output::body(response.body(), self.terminal))
-            }
-            (Print::Body, _) => Ok(()),
-        }
-    }
-
-    /// Cancels the other polls once an outcome has ended the run.
-    async fn end_all_if_due(&mut self) -> anyhow::Result<()> {
-        if !self.all_ended || self.open.is_empty() || self.ends_all == EndsAll::Never {
-            return Ok(());
-        }
-        let why = if self.ends_all == EndsAll::Match { "one matches" } else { "one did not match" };
-        self.ends_all = EndsAll::Never;
-        self.progress.message(format_args!("{why}: the others end"));
-        try_join_all(self.open.iter().map(|key| self.poller.cancel(key.key()))).await?;
-        Ok(())
-    }
-
-    /// Prints an error of the store, unless it repeats the previous one.
-    fn store_failed(&mut self, operation: StoreOperation, error: &StoreError) {
-        if error.is_unusable() {
-            self.lost.get_or_insert_with(|| error.clone());
-            return;
-        }
-        let consequence = match operation {
-            StoreOperation::Finish => "outcomes wait, and are printed when the store accepts them",
-            StoreOperation::Changes | StoreOperation::LoadOpen => {
-                "until this is fixed, polls that other processes submit or cancel are not noticed"
-            }
-            _ => return,
-        };
-        let message = error.to_string();
-        if self.failures.get(&operation) != Some(&message) {
-            self.progress.message(format_args!("{message}; {consequence}"));
-            self.failures.insert(operation, message);
-        }
-    }
-
     /// Handles the first signal: polls in memory are cancelled, a run of a file shuts down.
     async fn interrupt(&mut self, signal: &str) -> anyhow::Result<Option<Shutdown>> {
         if self.file.is_none() {

@@ -1,0 +1,121 @@
+//! The beginning of a run: what is said of it, and the submission of its jobs.
+
+use futures_util::StreamExt as _;
+use poller::store::Store as _;
+use poller::{Accepted, PollHandle, PollKey, PollSpec, PollerEvent, Timestamp};
+
+use super::super::specs::Job;
+use super::super::{service_manager, store};
+use super::{Run, StoreFile};
+use crate::render::{humanize, sanitize};
+
+/// The number of submissions under way at once. Submissions in one transaction share its sync.
+const SUBMISSIONS: usize = 4096;
+
+impl Run<'_> {
+    /// Prints the introduction and submits the jobs. Polls that the store has arrive as events.
+    pub(super) async fn begin(
+        &mut self,
+        jobs: Option<Vec<Job>>,
+        introduction: Option<String>,
+        spread: bool,
+    ) -> anyhow::Result<()> {
+        let stored = match self.events.next().await {
+            Some(PollerEvent::Started { open }) => open,
+            _ => 0,
+        };
+        self.expected = if self.all { stored } else { 0 };
+        if let Some(introduction) = introduction {
+            self.progress.message(introduction);
+        }
+        if spread {
+            self.progress.message(store::submit::SPREAD);
+        }
+        let joined = match jobs {
+            Some(jobs) => self.submit(jobs).await?,
+            None => 0,
+        };
+        let Some(StoreFile { path, .. }) = &self.file else { return Ok(()) };
+        if self.keep {
+            self.progress.message(format_args!(
+                "{path}: {}; new ones are taken on within a second (poll submit --store {path}), until Ctrl-C or SIGTERM",
+                humanize::count(stored, "open poll")
+            ));
+            service_manager::ready(stored);
+            return Ok(());
+        }
+        let line = match (self.all, stored.saturating_sub(joined)) {
+            (true, 0) => format!("{path} has no open poll"),
+            (true, stored) => format!("{path}: {}", humanize::count(stored, "open poll")),
+            (false, 0) => return Ok(()),
+            (false, others) => format!("{} of {path} run along", humanize::count(others, "other open poll")),
+        };
+        self.progress.message(line);
+        Ok(())
+    }
+
+    /// Submits the jobs; returns how many of them joined a poll that the store had.
+    async fn submit(&mut self, jobs: Vec<Job>) -> anyhow::Result<usize> {
+        let scope = self.poller.scope(self.file.as_ref().map_or("", |file| file.scope));
+        let fresh = self.file.as_ref().filter(|file| file.fresh).map(|file| file.store.clone());
+        let mut submitted = futures_util::stream::iter(jobs)
+            .map(|Job { key, spec }| {
+                let (scope, fresh) = (&scope, &fresh);
+                async move {
+                    if let Some(store) = fresh {
+                        // This does not remove an open poll; the spec then joins it.
+                        store.forget(PollKey::new(scope.name(), &key)).await.map_err(store::plain)?;
+                    }
+                    let poll = scope.submit(key, spec.clone()).await.map_err(store::poller_error)?;
+                    anyhow::Ok((poll, spec))
+                }
+            })
+            .buffered(SUBMISSIONS);
+        let mut joined = 0;
+        while let Some(result) = submitted.next().await {
+            let (poll, spec) = result?;
+            joined += usize::from(poll.accepted() == Accepted::Joined);
+            self.add_submitted(&poll, &spec).await?;
+        }
+        Ok(joined)
+    }
+
+    async fn add_submitted(&mut self, poll: &PollHandle, spec: &PollSpec) -> anyhow::Result<()> {
+        let now = self.clock.now();
+        let started = poll.deadline().before(spec.timeout());
+        self.add(poll.poll_key(), started, poll.deadline());
+        let name = sanitize::excerpt(poll.key(), 80);
+        // The secrets of a finished poll may have been replaced since.
+        if poll.accepted() != Accepted::AlreadyFinished && self.progress.quotes() {
+            self.secrets.add_spec(spec);
+            self.quotable.insert(poll.poll_key().clone());
+        }
+        match poll.accepted() {
+            Accepted::AlreadyFinished => {
+                let outcome = poll.outcome().await.map_err(store::poller_error)?;
+                self.progress.message(format_args!(
+                    "{name}: {} {} ago; the stored result follows, no request is made (--fresh runs the poll again)",
+                    outcome.name(),
+                    humanize::age(now.since(outcome.ended_at))
+                ));
+                self.outcome(poll.poll_key(), &outcome)?;
+            }
+            Accepted::Joined => self.progress.message(format_args!(
+                "{name}: continues; accepted {} ago, {} left",
+                humanize::age(now.since(started)),
+                humanize::countdown(poll.deadline().since(now))
+            )),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Adds a poll of interest.
+    pub(super) fn add(&mut self, key: &PollKey, started: Timestamp, deadline: Timestamp) {
+        if self.open.insert(key.clone()) {
+            self.expected = self.expected.saturating_sub(1);
+            self.progress.add_poll(key, started, deadline);
+            self.events.set_details(self.progress.wants_details());
+        }
+    }
+}
