@@ -45,6 +45,11 @@ impl PollSpec {
         if self.shares_with(other) || is_text && self.settings.has_text_of(&other.settings) {
             return pointers;
         }
+        // The same values need not be written to be compared: whoever submits again mostly submits the same.
+        let (one, two) = (self.members(), other.members());
+        if MEMBERS.iter().all(|member| (member.same)(one, two)) {
+            return pointers;
+        }
         // Secrets are compared by their digests. In an array, because differences are looked for inside objects.
         let fingerprint: &ShowSecret<'_> = &|secret| json!([hex(secret.expose_secret().as_bytes())]);
         for member in MEMBERS {
