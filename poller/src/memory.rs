@@ -25,8 +25,8 @@ use crate::key::PollKey;
 use crate::outbox::{Delivery, Outbox};
 use crate::outcome::{Attempt, Outcome, OutcomeKind};
 use crate::store::{
-    Changes, Creation, Ending, OpenPolls, PollRecord, Retention, Runner, RunsUntil, Selection, Store,
-    StoreAdmin, StoreError, StoreStatus, StoredPoll, Summary, outcome_without_request,
+    Changes, Creation, Ending, FoundOutcome, OpenPolls, PollRecord, Retention, Runner, RunsUntil, Selection,
+    Store, StoreAdmin, StoreError, StoreStatus, StoredPoll, Summary, outcome_without_request,
 };
 
 /// How often the runner looks for polls and cancellations from outside: they are noticed within a second.
@@ -335,6 +335,15 @@ impl StoreAdmin for MemoryStore {
             attempts: polls.attempts.get(&key).cloned().unwrap_or_default(),
             runner: polls.runner(),
         })))
+    }
+
+    fn outcome(&self, key: PollKey) -> BoxFuture<'_, Result<Option<FoundOutcome>, StoreError>> {
+        let outcome = match self.polls().get(&key) {
+            None => return ready(Ok(None)),
+            Some(Kept { outcome: Some(outcome), .. }) => Arc::clone(outcome),
+            Some(open) => return ready(Ok(Some(FoundOutcome::Open(Box::new(open.apart()))))),
+        };
+        ready(FoundOutcome::ended(&outcome).map(Some))
     }
 
     fn count_open(&self) -> BoxFuture<'_, Result<usize, StoreError>> {

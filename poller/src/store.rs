@@ -22,7 +22,7 @@ use crate::outcome::{Attempt, Counts, Outcome, OutcomeKind};
 
 pub use self::error::StoreError;
 pub use self::records::{
-    Changes, Creation, Ending, FoundPoll, OpenPolls, PollRecord, Retention, StoredPoll, Summary,
+    Changes, Creation, Ending, FoundOutcome, FoundPoll, OpenPolls, PollRecord, Retention, StoredPoll, Summary,
 };
 pub use self::runner::{Runner, RunsUntil};
 pub(crate) use self::selection::page;
@@ -199,6 +199,12 @@ pub trait StoreAdmin: Store {
 
     /// Everything about one poll, read at one moment.
     fn show(&self, key: PollKey) -> BoxFuture<'_, Result<Option<PollRecord>, StoreError>>;
+
+    /// The outcome of a poll as text, or the poll if it is open; `None` if there is none of that name. A store that keeps
+    /// outcomes as JSON does best to return what it keeps; the default reads the poll.
+    fn outcome(&self, key: PollKey) -> BoxFuture<'_, Result<Option<FoundOutcome>, StoreError>> {
+        Box::pin(async move { self.get(key).await?.map(FoundOutcome::of).transpose() })
+    }
 
     /// The number of open polls.
     fn count_open(&self) -> BoxFuture<'_, Result<usize, StoreError>>;

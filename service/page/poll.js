@@ -10,6 +10,7 @@ import { forms } from "./copy.js";
 import { ago, bytes, clock, countsOf, intervalWords, isOpen, ms, now, plural, result, span, stateClass, stateSign, until, webhookState } from "./format.js";
 import { laidOut } from "./json.js";
 import { timeline } from "./timeline.js";
+import { countFailing } from "./webhooks.js";
 
 const SHOWN_BODY = 64 * 1024;
 const SEEN = 100;
@@ -326,8 +327,10 @@ export function showPoll(main, query, { go, live }) {
 	};
 	watch().catch((error) => notice(error.message));
 
+	let ticks = 0;
 	const timer = setInterval(() => {
 		if (!poll) return;
+		if (ticks++ % 20 === 0) countFailing(leave.signal).catch(() => {});
 		line.tick();
 		drawSentence();
 	}, 500);

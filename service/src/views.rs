@@ -1,5 +1,7 @@
 //! What the API says of polls, as JSON. Names are those of what commands print with `--json`.
 
+use std::collections::BTreeMap;
+
 use poller::store::Summary;
 use poller::{
     Attempt, AttemptResult, ExplainedPart, JudgementKind, OpenPoll, Outcome, PollKey, PollSpec, Timestamp,
@@ -22,6 +24,20 @@ impl<'a, T> Named<'a, T> {
     pub(crate) fn new(key: &'a PollKey, rest: T) -> Self {
         Self { key: key.key(), scope: key.scope(), rest }
     }
+}
+
+/// The same of an object that is JSON already, without reading it.
+pub(crate) fn named_text(key: &PollKey, object: &str) -> String {
+    let name = Named::new(key, BTreeMap::<&str, ()>::new());
+    let mut text = serde_json::to_string(&name).expect("invariant: strings can be written as JSON");
+    text.reserve_exact(object.len());
+    let members = object.strip_prefix('{').unwrap_or(object);
+    text.pop();
+    if members.trim_start() != "}" {
+        text.push(',');
+    }
+    text.push_str(members);
+    text
 }
 
 /// How a spec was accepted.
@@ -271,6 +287,15 @@ mod tests {
             assert!(text.starts_with(&cut) && cut.len() <= EXCERPT && cut.len() > EXCERPT - 5, "{before}");
         }
         assert_eq!(excerpt(b"\xff"), "\u{fffd}");
+    }
+
+    #[test]
+    fn an_object_gets_the_name_of_its_poll() {
+        let key = PollKey::new("a/\"b", "ü\n");
+        let members = BTreeMap::from([("x", 1), ("y", 2)]);
+        let named = serde_json::to_string(&Named::new(&key, &members)).unwrap();
+        assert_eq!(named_text(&key, r#"{"x":1,"y":2}"#), named);
+        assert_eq!(named_text(&key, "{ }"), r#"{"key":"ü\n","scope":"a/\"b" }"#);
     }
 
     #[test]

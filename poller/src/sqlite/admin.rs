@@ -14,15 +14,15 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter
 use super::SqliteStore;
 use super::conditions::Conditions;
 use super::identity::beside;
-use super::rows::{ReadError, lossy, restarts, timestamp};
+use super::rows::{ReadError, Rows, lossy, restarts, timestamp};
 use super::runner_lock::LockResult;
 use crate::clock::{BoxFuture, Timestamp};
 use crate::job::{PollSpec, SpecError, StoredSpecs};
 use crate::key::{PollKey, PollKeys};
 use crate::outcome::{Outcome, OutcomeKind};
 use crate::store::{
-    CallbackKey, Cursor, Ending, FoundPoll, Page, PollRecord, Runner, Selection, Store as _, StoreAdmin,
-    StoreError, StoreStatus, Summary, outcome_without_request, random_key,
+    CallbackKey, Cursor, Ending, FoundOutcome, FoundPoll, Page, PollRecord, Runner, Selection, Store as _,
+    StoreAdmin, StoreError, StoreStatus, Summary, outcome_without_request, random_key,
 };
 
 impl StoreAdmin for SqliteStore {
@@ -70,6 +70,20 @@ impl StoreAdmin for SqliteStore {
                 Ok(Some(PollRecord { poll, cancelling, attempts, runner }))
             });
             read.await
+        })
+    }
+
+    fn outcome(&self, key: PollKey) -> BoxFuture<'_, Result<Option<FoundOutcome>, StoreError>> {
+        Box::pin(async move {
+            let read = move |rows: &mut Rows| match rows.outcome(&key)? {
+                Some(text) => Ok((Some(text), None)),
+                None => Ok((None, rows.read(|file| file.get(&key))?)),
+            };
+            match self.inner.reader.run_on(read).await? {
+                (Some(text), _) => Ok(Some(FoundOutcome::Ended(text))),
+                // It may have ended between the two reads.
+                (None, poll) => poll.map(FoundOutcome::of).transpose(),
+            }
         })
     }
 

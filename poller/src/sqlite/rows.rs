@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::{Connection, Row, params};
+use serde_json::value::RawValue;
 
 use super::packed;
 use super::seen_ids::IdRange;
@@ -130,9 +131,49 @@ impl Rows {
         &mut self,
         read: impl FnOnce(&mut Snapshot<'_>) -> Result<T, ReadError>,
     ) -> Result<T, ReadError> {
-        let transaction = self.connection.transaction()?;
-        read(&mut Snapshot { connection: &transaction, specs: &mut self.specs })
+        // `Connection::transaction` compiles both statements for every transaction, which takes longer than a short read.
+        self.connection.prepare_cached("BEGIN")?.execute([])?;
+        let _open = OpenRead(&self.connection);
+        read(&mut Snapshot { connection: &self.connection, specs: &mut self.specs })
     }
+
+    /// The outcome of a poll as JSON; `None` unless it has ended. One statement, which has a snapshot of its own.
+    pub(super) fn outcome(&self, key: &PollKey) -> Result<Option<String>, ReadError> {
+        // No join: SQLite compiles a statement that joins tables by parameters anew after each binding.
+        let mut statement = self.connection.prepare_cached(
+            "SELECT iif(ended_at IS NULL, NULL, (SELECT outcome FROM outcomes WHERE poll = polls.id)) \
+             FROM polls WHERE scope = ?1 AND key = ?2",
+        )?;
+        let mut rows = statement.query(params![key.scope(), key.key()])?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        let Some(text) = row.get_ref(0)?.as_bytes_or_null().map_err(rusqlite::Error::from)? else {
+            return Ok(None);
+        };
+        outcome_text(text).map(Some).map_err(|message| ReadError::Content(message).of("outcome", key))
+    }
+}
+
+/// A transaction that only reads, which ends when this is dropped.
+struct OpenRead<'c>(&'c Connection);
+
+impl Drop for OpenRead<'_> {
+    fn drop(&mut self) {
+        // SQLite ends a transaction by itself after some errors. If it cannot be ended, the next one cannot begin, and says so.
+        if !self.0.is_autocommit() {
+            let _ = self.0.prepare_cached("ROLLBACK").and_then(|mut end| end.execute([]));
+        }
+    }
+}
+
+/// A stored outcome as JSON, checked only as far as to be an object: to make an [`Outcome`] of it and JSON of that takes many
+/// times as long.
+fn outcome_text(stored: &[u8]) -> Result<String, String> {
+    let text = packed::unpack(stored)?;
+    let text: &RawValue = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
+    if !text.get().starts_with('{') {
+        return Err("it is no object".to_owned());
+    }
+    Ok(text.get().to_owned())
 }
 
 /// The file at one moment.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Runner;
+use super::{Runner, StoreError};
 use crate::clock::Timestamp;
 use crate::job::PollSpec;
 use crate::key::PollKey;
@@ -256,6 +256,31 @@ pub struct FoundPoll {
     pub created_at: Timestamp,
     /// Whether it has ended.
     pub ended: bool,
+}
+
+/// How far a poll has come, for a reader of its outcome; from [`StoreAdmin::outcome`](super::StoreAdmin::outcome).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum FoundOutcome {
+    /// It is open.
+    Open(Box<StoredPoll>),
+    /// It has ended: the [`Outcome`] as JSON, an object.
+    Ended(String),
+}
+
+impl FoundOutcome {
+    pub(crate) fn ended(outcome: &Outcome) -> Result<Self, StoreError> {
+        let text = serde_json::to_string(outcome)
+            .map_err(|error| StoreError::with_source("the outcome cannot be written as JSON", error))?;
+        Ok(Self::Ended(text))
+    }
+
+    pub(crate) fn of(poll: StoredPoll) -> Result<Self, StoreError> {
+        match &poll.outcome {
+            Some(outcome) => Self::ended(outcome),
+            None => Ok(Self::Open(Box::new(poll))),
+        }
+    }
 }
 
 /// Everything that a store knows about one poll at one moment, from [`StoreAdmin::show`](super::StoreAdmin::show).

@@ -8,8 +8,8 @@ use std::time::Duration;
 use futures_core::stream::BoxStream;
 
 use super::{
-    CallbackKey, Changes, Creation, Cursor, Ending, FoundPoll, OpenPolls, Page, PollRecord, Retention,
-    Runner, Selection, Store, StoreAdmin, StoreError, StoreStatus, StoredPoll, Summary,
+    CallbackKey, Changes, Creation, Cursor, Ending, FoundOutcome, FoundPoll, OpenPolls, Page, PollRecord,
+    Retention, Runner, Selection, Store, StoreAdmin, StoreError, StoreStatus, StoredPoll, Summary,
 };
 use crate::clock::{BoxFuture, Clock, Timestamp};
 use crate::job::PollSpec;
@@ -127,6 +127,10 @@ impl<S: StoreAdmin + ?Sized> StoreAdmin for Arc<S> {
 
     fn show(&self, key: PollKey) -> BoxFuture<'_, Result<Option<PollRecord>, StoreError>> {
         (**self).show(key)
+    }
+
+    fn outcome(&self, key: PollKey) -> BoxFuture<'_, Result<Option<FoundOutcome>, StoreError>> {
+        (**self).outcome(key)
     }
 
     fn count_open(&self) -> BoxFuture<'_, Result<usize, StoreError>> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use poller::PollKey;
-use poller::store::{Creation, Cursor, Retention, Selection, Store, StoreAdmin, StoredPoll};
+use poller::store::{Creation, Cursor, FoundOutcome, Retention, Selection, Store, StoreAdmin, StoredPoll};
 use poller::{Limits, MemoryStore, Outcome, PollSpec, SpecOptions, SqliteStore, Timestamp};
 use tempfile::TempDir;
 
@@ -263,6 +263,31 @@ async fn attempts_of_open_polls_are_kept_until_they_end() {
         assert!(attempts("a").await.is_empty(), "{name}: they are in the outcome");
         store.note_attempts(vec![(key("a"), ended.history.clone())]).await.unwrap();
         assert!(attempts("a").await.is_empty(), "{name}: it has ended");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outcome_is_read_as_the_text_that_it_is_written_as() {
+    for Subject { name, store, .. } in subjects().await {
+        assert!(store.outcome(key("a")).await.unwrap().is_none(), "{name}");
+        store.create(poll("a", 1)).await.unwrap();
+        let found = store.outcome(key("a")).await.unwrap();
+        let Some(FoundOutcome::Open(open)) = found else { panic!("{name}: {found:?}") };
+        assert_eq!((open.key.clone(), open.deadline()), (key("a"), poll("a", 1).deadline()), "{name}");
+        // The second is long enough for a store to pack it.
+        let long: &'static str = format!("[{}0]", "17,\n".repeat(20_000)).leak();
+        for body in ["{ \"a\": 1.50 }", long] {
+            let ended = outcome(body.as_bytes()).await;
+            store.finish(key("a"), Arc::clone(&ended)).await.unwrap();
+            let found = store.outcome(key("a")).await.unwrap();
+            let Some(FoundOutcome::Ended(text)) = found else { panic!("{name}: {found:?}") };
+            assert_eq!(text, serde_json::to_string(&*ended).unwrap(), "{name}");
+            assert!(store.forget(key("a")).await.unwrap(), "{name}");
+            assert!(store.outcome(key("a")).await.unwrap().is_none(), "{name}");
+            store.create(poll("a", 2)).await.unwrap();
+            let found = store.outcome(key("a")).await.unwrap();
+            assert!(matches!(found, Some(FoundOutcome::Open(_))), "{name}: created anew: {found:?}");
+        }
     }
 }
 

@@ -12,13 +12,14 @@ use std::time::Duration;
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
+use poller::store::FoundOutcome;
 use poller::{Clock as _, Outcome, PollKey};
 use tokio::time::timeout;
 
 use crate::app::App;
 use crate::hub::Waiting;
 use crate::problem::Problem;
-use crate::views::{Named, Pending};
+use crate::views::{Named, Pending, named_text};
 
 /// How often a waiting request looks for the outcome of a poll that another process runs.
 const LOOK: Duration = Duration::from_secs(1);
@@ -52,12 +53,11 @@ async fn ending(app: &App, key: &PollKey, waiting: &mut Waiting) -> Result<Arc<O
 async fn outcome(app: &Arc<App>, key: &PollKey, wait: Option<Duration>) -> Result<Response, Problem> {
     // Before the look into the store, so that no outcome is missed in between.
     let waiting = wait.map(|wait| (wait, app.hub.wait(key)));
-    let Some(poll) = app.store.get(key.clone()).await? else {
-        return Err(Problem::not_found(format_args!("poll {key}")));
+    let poll = match app.store.outcome(key.clone()).await? {
+        Some(FoundOutcome::Open(poll)) => poll,
+        Some(FoundOutcome::Ended(outcome)) => return Ok(ended_as(key, &outcome)),
+        _ => return Err(Problem::not_found(format_args!("poll {key}"))),
     };
-    if let Some(outcome) = &poll.outcome {
-        return Ok(ended(key, outcome));
-    }
     if let Some((wait, mut waiting)) = waiting
         && let Ok(outcome) = timeout(wait, ending(app, key, &mut waiting)).await
     {
@@ -81,4 +81,10 @@ async fn outcome(app: &Arc<App>, key: &PollKey, wait: Option<Duration>) -> Resul
 
 fn ended(key: &PollKey, outcome: &Outcome) -> Response {
     Json(Named::new(key, outcome)).into_response()
+}
+
+/// The same of an outcome as JSON.
+fn ended_as(key: &PollKey, outcome: &str) -> Response {
+    let json = HeaderValue::from_static("application/json");
+    ([(header::CONTENT_TYPE, json)], named_text(key, outcome)).into_response()
 }

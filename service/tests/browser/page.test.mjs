@@ -214,9 +214,10 @@ test("webhooks that fail are counted on the list, listed with why, and sent agai
   ready.add("/receiver-500");
   await page.getByRole("button", { name: "Send again" }).click();
   await shows(page, ".facts dd", "delivered");
+  // On the page of a poll, too.
+  await page.locator("#failing").waitFor({ state: "hidden", timeout: 15_000 });
   await page.keyboard.press("w");
   await shows(page, ".deliveries", "No webhook fails");
-  await page.locator("#failing").waitFor({ state: "hidden" });
   await page.getByRole("button", { name: "Delivered" }).click();
   await row("fine").waitFor();
   assert.equal(new URL(page.url()).search, "?view=webhooks&state=delivered");
