@@ -177,11 +177,15 @@ impl StoreAdmin for SqliteStore {
 
 /// The statement that reads summaries, from the tables that the file has: a damaged file is listed as far as it can be read.
 fn statement(connection: &Connection) -> rusqlite::Result<String> {
-    statement_with(connection, "")
+    statement_with(connection, "", "polls")
 }
 
-/// The same with more columns.
-pub(super) fn statement_with(connection: &Connection, columns: &str) -> rusqlite::Result<String> {
+/// The same with more columns, from `polls`, which may say by which index.
+pub(super) fn statement_with(
+    connection: &Connection,
+    columns: &str,
+    polls: &str,
+) -> rusqlite::Result<String> {
     let has = |table: &str| {
         let mut count = connection
             .prepare_cached("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?1")?;
@@ -194,7 +198,7 @@ pub(super) fn statement_with(connection: &Connection, columns: &str) -> rusqlite
     };
     Ok(format!(
         "SELECT scope, key, created_at, run, restarts, {begun}, cancelling, ended_at, ending, requests, url, spec, {text}{columns} \
-         FROM polls {join}"
+         FROM {polls} {join}"
     ))
 }
 
@@ -243,7 +247,7 @@ fn page(connection: &Connection, selection: &Selection, cursor: Option<&Cursor>)
     let mut specs = StoredSpecs::without_key();
     let mut statement = connection.prepare_cached(&format!(
         "{} WHERE {} ORDER BY polls.id DESC LIMIT {limit}",
-        statement_with(connection, ", polls.id")?,
+        statement_with(connection, ", polls.id", "polls")?,
         conditions.text()
     ))?;
     let with_id = |row: &Row<'_>| Ok((read(row, &mut specs)?, row.get::<_, i64>(13)?));
