@@ -175,7 +175,7 @@ fn is_zlib(start: &[u8]) -> bool {
 
 /// The bytes after which a reader gives way to other tasks, and the buffer before a coding, which it goes through without a pause.
 /// A coding may take any number of bytes in without one coming out, and each member of gzip, of twenty bytes, costs some microseconds.
-const TURN: usize = 4 << 10;
+const TURN: usize = 1 << 10;
 
 /// A reader that fails past its limit, and gives way to other tasks now and then.
 struct Bounded<R> {
