@@ -140,7 +140,7 @@ impl<'o> Open<'o> {
         true
     }
 
-    /// Opens and closes so many arrays, in whatever order. Changes nothing and returns false if an object could be the innermost
+    /// Opens and closes these numbers of arrays, in any order. Changes nothing and returns false if an object could be the innermost
     /// container meanwhile, or if the room or `outer` would matter.
     #[inline(always)]
     fn arrays(&mut self, opened: u32, closed: u32) -> bool {

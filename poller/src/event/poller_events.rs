@@ -83,8 +83,8 @@ pub enum PollerEvent {
         /// The [id](crate::SealKey::id) of the key.
         seal_key: Box<str>,
     },
-    /// All [requests in flight](crate::Limits::in_flight) are in use and due polls wait: servers are slow or silent, or the limit
-    /// is too low. Sent at most once a minute.
+    /// As many [requests are in flight](crate::Limits::in_flight) as may be, in all or to sites that do not answer, and due polls
+    /// wait: servers are slow or silent, or the limit is too low. Sent at most once a minute.
     AllInFlight {
         /// The requests in flight.
         in_flight: usize,

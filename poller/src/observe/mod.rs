@@ -90,7 +90,7 @@ impl Observer {
         self.metrics.attempted(attempt);
     }
 
-    /// All requests in flight are in use while due polls wait.
+    /// As many requests are in flight as may be while due polls wait.
     pub(crate) fn saturated(&self) {
         self.lock().saturations += 1;
         self.metrics.saturated();

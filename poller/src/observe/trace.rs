@@ -132,7 +132,7 @@ pub(crate) fn hold_back(key: Option<&PollKey>, until: Timestamp) {
     );
 }
 
-/// All requests in flight are in use while due polls wait.
+/// As many requests are in flight as may be while due polls wait.
 pub(crate) fn saturated(in_flight: usize, waiting: usize) {
     warn!(
         target: TARGET,

@@ -39,7 +39,7 @@ impl Run<'_> {
             }
             PollerEvent::StoreFailed { operation, error } => self.store_failed(operation, &error),
             PollerEvent::AllInFlight { in_flight, waiting } => self.progress.message(format_args!(
-                "all {in_flight} requests in flight are in use, and {waiting} due polls wait; their servers are slow or silent"
+                "{in_flight} requests are in flight, as many as may be, and {waiting} due polls wait; their servers are slow or silent"
             )),
             PollerEvent::ClockSet { forward, duration } => self.progress.message(format_args!(
                 "the clock of this machine was set {} by {}; polls keep their pace and their deadlines",

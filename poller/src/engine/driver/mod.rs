@@ -138,7 +138,7 @@ struct Closing {
     answers: Vec<Answer<ShutdownReport>>,
 }
 
-/// The time between two warnings that all requests in flight are in use.
+/// The time between two warnings that as many requests are in flight as may be.
 const QUIET: Duration = Duration::from_secs(60);
 
 /// The most messages handled between two looks at the schedule.
