@@ -2,6 +2,7 @@
 //!
 //! Labels have few values, all known in advance. A recorder is the program's choice: without one nothing is counted.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -76,8 +77,14 @@ pub(crate) fn answered(method: &Method, status: StatusCode) {
         Method::DELETE => "DELETE",
         _ => "other",
     };
-    let labels = [("method", method.to_owned()), ("http_response_status_code", status.as_u16().to_string())];
-    metrics::counter!(REQUESTS, &labels).increment(1);
+    // Not allocated for the answers that are most frequent.
+    let status: Cow<'static, str> = match status {
+        StatusCode::OK => "200".into(),
+        StatusCode::CREATED => "201".into(),
+        StatusCode::ACCEPTED => "202".into(),
+        status => status.as_str().to_owned().into(),
+    };
+    metrics::counter!(REQUESTS, "method" => method, "http_response_status_code" => status).increment(1);
 }
 
 pub(crate) fn describe() {

@@ -79,7 +79,7 @@ impl StoreAdmin for SqliteStore {
                 Some(text) => Ok((Some(text), None)),
                 None => Ok((None, rows.read(|file| file.get(&key))?)),
             };
-            match self.inner.reader.run_on(read).await? {
+            match self.inner.reader.run_statement(read).await? {
                 (Some(text), _) => Ok(Some(FoundOutcome::Ended(text))),
                 // It may have ended between the two reads.
                 (None, poll) => poll.map(FoundOutcome::of).transpose(),

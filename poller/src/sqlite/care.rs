@@ -32,7 +32,7 @@ impl SqliteStore {
         if fs::symlink_metadata(&copy).is_ok() {
             return Err(StoreError::new(format!("{} exists already; name a new file", copy.display())));
         }
-        let written = self.inner.reader.run_on(move |rows| Ok(write_copy(rows.connection(), &copy)));
+        let written = self.inner.reader.run_alone(move |rows| Ok(write_copy(rows.connection(), &copy)));
         written.await?
     }
 
@@ -48,7 +48,7 @@ impl SqliteStore {
             )));
         }
         let path = self.inner.runner_lock.path().to_owned();
-        let compacted = self.inner.reader.run_on(move |rows| {
+        let compacted = self.inner.reader.run_alone(move |rows| {
             let vacuum = rows.connection().execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)");
             Ok(vacuum.map_err(|error| failure(Action::Write, &path, error)))
         });
@@ -61,7 +61,7 @@ impl SqliteStore {
     /// # Errors
     /// If the file cannot be read at all.
     pub async fn verify(&self) -> Result<Vec<String>, StoreError> {
-        let mut problems = self.inner.reader.run_on(|rows| Ok(check(rows))).await?;
+        let mut problems = self.inner.reader.run_alone(|rows| Ok(check(rows))).await?;
         let mut pages = pin!(self.walk(Selection::all()));
         'pages: while let Some(page) = pages.next().await {
             let page = match page {

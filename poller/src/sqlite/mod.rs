@@ -498,7 +498,7 @@ impl Store for SqliteStore {
                 }
                 rows.read(|file| Ok(Some((version, file.open_in(range, PAGE)?, file.cancelling()?))))
             };
-            let Some((version, loaded, cancelling)) = inner.reader.run_on(look).await? else {
+            let Some((version, loaded, cancelling)) = inner.reader.run_alone(look).await? else {
                 return Ok(Changes::default());
             };
             let mut open = self.loaded(range, loaded).await?;

@@ -126,15 +126,24 @@ impl Rows {
         Ok(self.connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?)
     }
 
-    /// Reads from one snapshot of the file.
+    /// Reads from one snapshot of the file: the one that is [shared](Self::share), or a new one.
     pub(super) fn read<T>(
         &mut self,
         read: impl FnOnce(&mut Snapshot<'_>) -> Result<T, ReadError>,
     ) -> Result<T, ReadError> {
-        // `Connection::transaction` compiles both statements for every transaction, which takes longer than a short read.
-        self.connection.prepare_cached("BEGIN")?.execute([])?;
-        let _open = OpenRead(&self.connection);
+        let _open =
+            if self.connection.is_autocommit() { Some(OpenRead::begin(&self.connection)?) } else { None };
         read(&mut Snapshot { connection: &self.connection, specs: &mut self.specs })
+    }
+
+    /// Calls `reads` with one snapshot for all of them, if `shared` says so. SQLite ends it after some errors; then, or if it
+    /// cannot be taken, each of them takes its own, or has the error.
+    pub(super) fn share(&mut self, shared: bool, reads: impl FnOnce(&mut Self)) {
+        if shared {
+            let _ = begin(&self.connection);
+        }
+        reads(self);
+        end(&self.connection);
     }
 
     /// The outcome of a poll as JSON; `None` unless it has ended. One statement, which has a snapshot of its own.
@@ -153,15 +162,31 @@ impl Rows {
     }
 }
 
+fn begin(connection: &Connection) -> rusqlite::Result<()> {
+    // `Connection::transaction` compiles both statements for every transaction, which takes longer than a short read.
+    connection.prepare_cached("BEGIN")?.execute([]).map(drop)
+}
+
+fn end(connection: &Connection) {
+    // SQLite ends a transaction by itself after some errors. If it cannot be ended, the next one cannot begin, and says so.
+    if !connection.is_autocommit() {
+        let _ = connection.prepare_cached("ROLLBACK").and_then(|mut end| end.execute([]));
+    }
+}
+
 /// A transaction that only reads, which ends when this is dropped.
 struct OpenRead<'c>(&'c Connection);
 
+impl<'c> OpenRead<'c> {
+    fn begin(connection: &'c Connection) -> rusqlite::Result<Self> {
+        begin(connection)?;
+        Ok(Self(connection))
+    }
+}
+
 impl Drop for OpenRead<'_> {
     fn drop(&mut self) {
-        // SQLite ends a transaction by itself after some errors. If it cannot be ended, the next one cannot begin, and says so.
-        if !self.0.is_autocommit() {
-            let _ = self.0.prepare_cached("ROLLBACK").and_then(|mut end| end.execute([]));
-        }
+        end(self.0);
     }
 }
 

@@ -208,7 +208,15 @@ pub(super) fn closing_order() -> (Open, CloseAfter) {
     (Open { _held }, CloseAfter { held })
 }
 
-type Read = Box<dyn FnOnce(&mut Rows) + Send>;
+/// The largest number of reads in one snapshot. While it is taken, the log cannot be written back beyond it.
+const SHARED: usize = 64;
+
+/// A call of the reader, which sends the answer itself.
+struct Read {
+    /// Whether it may read from a snapshot that others read from.
+    shares: bool,
+    run: Box<dyn FnOnce(&mut Rows) + Send>,
+}
 
 #[derive(Clone, Debug)]
 pub(super) struct Reader {
@@ -220,8 +228,20 @@ impl Reader {
     pub(super) fn spawn(mut rows: Rows, path: &Path, open: Open) -> Result<Self, StoreError> {
         let (queue, waiting) = mpsc::channel::<Read>();
         thread("poll-store-reader", move || {
-            for read in waiting {
-                read(&mut rows);
+            while let Ok(first) = waiting.recv() {
+                let mut shared = Vec::new();
+                let mut next = Some(first);
+                while let Some(read) = next.take_if(|read| read.shares) {
+                    shared.push(read);
+                    if shared.len() < SHARED {
+                        next = waiting.try_recv().ok();
+                    }
+                }
+                // All of them were asked for before the snapshot is taken, so none of them misses what its caller has seen.
+                rows.share(shared.len() > 1, |rows| shared.into_iter().for_each(|read| (read.run)(rows)));
+                if let Some(alone) = next {
+                    (alone.run)(&mut rows);
+                }
             }
             drop(rows);
             drop(open);
@@ -229,24 +249,41 @@ impl Reader {
         Ok(Self { path: path.to_owned(), queue })
     }
 
-    /// Reads from one snapshot of the file.
+    /// Reads from one snapshot of the file. Reads that wait at the same time share it: to lock the file for a snapshot takes
+    /// as long as to read a row.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         read: impl FnOnce(&mut Snapshot<'_>) -> Result<T, ReadError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.run_on(move |rows| rows.read(read)).await
+        self.ask(true, move |rows| rows.read(read)).await
     }
 
-    /// The same, but `read` itself decides whether to take a snapshot.
-    pub(super) async fn run_on<T: Send + 'static>(
+    /// The same of a read that is one statement, which needs no snapshot but its own.
+    pub(super) async fn run_statement<T: Send + 'static>(
         &self,
         read: impl FnOnce(&mut Rows) -> Result<T, ReadError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.ask(true, read).await
+    }
+
+    /// Calls `read` while no snapshot is taken; `read` itself decides whether to take one.
+    pub(super) async fn run_alone<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&mut Rows) -> Result<T, ReadError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.ask(false, read).await
+    }
+
+    async fn ask<T: Send + 'static>(
+        &self,
+        shares: bool,
+        read: impl FnOnce(&mut Rows) -> Result<T, ReadError> + Send + 'static,
+    ) -> Result<T, StoreError> {
         let (answer, result) = oneshot::channel();
-        let read: Read = Box::new(move |rows| {
+        let run = Box::new(move |rows: &mut Rows| {
             let _ = answer.send(read(rows));
         });
-        self.queue.send(read).map_err(|_| stopped(&self.path))?;
+        self.queue.send(Read { shares, run }).map_err(|_| stopped(&self.path))?;
         match result.await.map_err(|_| stopped(&self.path))? {
             Ok(value) => Ok(value),
             Err(ReadError::Database(error)) => Err(failure(Action::Read, &self.path, error)),
@@ -270,4 +307,44 @@ fn thread(name: &str, body: impl FnOnce() + Send + 'static) -> Result<(), StoreE
 
 fn stopped(path: &Path) -> StoreError {
     StoreError::new(format!("the thread that serves {} has stopped", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn reads_that_wait_share_a_snapshot_and_the_next_ones_take_a_new_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("p.db");
+        let other = Connection::open(&path).unwrap();
+        other.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE polls (id INTEGER)").unwrap();
+        let (open, _closed) = closing_order();
+        let rows = Rows::new(Connection::open(&path).unwrap(), None);
+        let reader = Reader::spawn(rows, &path, open).unwrap();
+        fn count(file: &mut Snapshot<'_>) -> Result<i64, ReadError> {
+            Ok(file.connection.query_row("SELECT count(*) FROM polls", [], |row| row.get(0))?)
+        }
+        let insert = move |file: &mut Snapshot<'_>| {
+            let before = count(file)?;
+            other.execute("INSERT INTO polls VALUES (1)", [])?;
+            Ok((before, count(file)?))
+        };
+        let wrong = |file: &mut Snapshot<'_>| Ok(file.connection.execute("SELECT nothing", [])?);
+        let (release, held) = mpsc::channel();
+        // Each is in the queue once it was polled.
+        let (_, first, wrong, second, alone, third, ()) = tokio::join!(
+            reader.run_alone(move |_| Ok(held.recv().unwrap())),
+            reader.run(insert),
+            reader.run(wrong),
+            reader.run(count),
+            reader.run_alone(|rows| Ok(rows.connection().is_autocommit())),
+            reader.run(count),
+            async { release.send(()).unwrap() },
+        );
+        assert_eq!((first.unwrap(), second.unwrap()), ((0, 0), 0));
+        assert!(wrong.is_err());
+        assert!(alone.unwrap(), "no snapshot is taken");
+        assert_eq!(third.unwrap(), 1);
+    }
 }
