@@ -283,6 +283,11 @@ impl Diagnostic {
     pub fn help(&self) -> Option<&str> {
         self.help.as_deref()
     }
+
+    /// The number of problems that it stands for: 1, or with the code [`Code::More`] those that are not listed.
+    pub fn count(&self) -> u32 {
+        self.count
+    }
 }
 
 impl fmt::Display for Diagnostic {

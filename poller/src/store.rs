@@ -238,6 +238,12 @@ pub trait StoreAdmin: Store {
         })
     }
 
+    /// The polls of these names with their outcomes, in the order of the names; `None` where there is none. The default reads all at
+    /// once.
+    fn get_all(&self, keys: Vec<PollKey>) -> BoxFuture<'_, Result<Vec<Option<StoredPoll>>, StoreError>> {
+        Box::pin(futures_util::future::try_join_all(keys.into_iter().map(|key| self.get(key))))
+    }
+
     /// The [summaries](Self::summary) of these polls, in their order. The default reads one after the other.
     fn summaries_of(&self, keys: Vec<PollKey>) -> BoxFuture<'_, Result<Vec<Option<Summary>>, StoreError>> {
         Box::pin(async move {

@@ -14,6 +14,6 @@ mod scalar;
 
 pub use error::JsonError;
 pub use node::{Kind, Member, Node};
-pub use parse::{encoding_help, parse, parse_sequence};
+pub use parse::{encoding_help, parse, parse_next, parse_sequence};
 pub(crate) use parse::{event_error, parse_event};
 pub(crate) use pointer::{Pointer, escaped};

@@ -50,22 +50,29 @@ pub fn parse(text: &str, limits: &Limits) -> Result<Node, JsonError> {
 pub fn parse_sequence(text: &str, limits: &Limits) -> Result<Vec<Node>, JsonError> {
     let mut parser = Parser::new(text, limits.depth());
     let mut nodes = Vec::new();
-    loop {
-        parser.skip_whitespace();
-        let start = parser.at;
-        if start == text.len() {
-            return Ok(nodes);
-        }
-        let node = parser.value()?;
-        parser.check_length(start, parser.at, limits)?;
-        // `1 2` is a sequence and `12` a number, so a word or number needs a separator behind it.
-        let word = !matches!(node.kind, Kind::Array(_) | Kind::Object(_) | Kind::String(_));
-        let apart = matches!(parser.peek(), None | Some(b' ' | b'\t' | b'\n' | b'\r' | b'"' | b'[' | b'{'));
-        if word && !apart {
-            return Err(parser.unexpected("whitespace between two values"));
-        }
+    while let Some(node) = parser.next_of_sequence(limits)? {
         nodes.push(node);
     }
+    Ok(nodes)
+}
+
+/// Parses the next value of such a sequence, from the byte at `from` on; `None` if there is none. Spans are offsets into the whole
+/// text: the value behind it is parsed from the end of its span on.
+///
+/// # Errors
+/// As [`parse_sequence`], if this value is not JSON.
+///
+/// ```
+/// let (text, limits) = ("{}\n[1] 2", filter::Limits::new());
+/// let node = filter::json::parse_next(text, 2, &limits)?.expect("the array");
+/// assert_eq!(node.span.map(std::ops::Range::from), Some(3..6));
+/// assert!(filter::json::parse_next(text, 8, &limits)?.is_none());
+/// # Ok::<(), filter::JsonError>(())
+/// ```
+pub fn parse_next(text: &str, from: usize, limits: &Limits) -> Result<Option<Node>, JsonError> {
+    let mut parser = Parser::new(text, limits.depth());
+    parser.at = text.floor_char_boundary(from);
+    parser.next_of_sequence(limits)
 }
 
 /// The error for an event that was rejected by the bytes engine. Builds no tree: an event may be long.
@@ -126,6 +133,24 @@ impl<'t> Parser<'t> {
         Err(JsonError::new(message, Span { start, end: start }, self.bytes)
             .about_limit()
             .with_help("raise the limit if text of this size is meant"))
+    }
+
+    /// The next value of several; `None` at the end.
+    fn next_of_sequence(&mut self, limits: &Limits) -> Result<Option<Node>, JsonError> {
+        self.skip_whitespace();
+        let start = self.at;
+        if start == self.text.len() {
+            return Ok(None);
+        }
+        let node = self.value()?;
+        self.check_length(start, self.at, limits)?;
+        // `1 2` is a sequence and `12` a number, so a word or number needs a separator behind it.
+        let word = !matches!(node.kind, Kind::Array(_) | Kind::Object(_) | Kind::String(_));
+        let apart = matches!(self.peek(), None | Some(b' ' | b'\t' | b'\n' | b'\r' | b'"' | b'[' | b'{'));
+        if word && !apart {
+            return Err(self.unexpected("whitespace between two values"));
+        }
+        Ok(Some(node))
     }
 
     /// The next value, whole.

@@ -14,6 +14,8 @@ use std::sync::Arc;
 use filter::decode::Place;
 use filter::json::{Kind, Member, Node};
 
+use super::alike::KnownTexts;
+use super::identity::UrlReader;
 use super::read::Reader;
 use super::settings::Settings;
 use super::{PollSpec, SpecError, SpecOptions, identity, pool};
@@ -41,6 +43,9 @@ pub struct SpecReader {
     options: SpecOptions,
     /// The kinds read so far, by the hashes of their members.
     kinds: HashMap<u64, KnownKind>,
+    /// The texts of kinds that were written alike.
+    texts: KnownTexts,
+    urls: UrlReader,
 }
 
 #[derive(Debug)]
@@ -64,7 +69,7 @@ impl SpecReader {
     /// A reader that has read nothing.
     #[must_use]
     pub fn new(options: SpecOptions) -> Self {
-        Self { options, kinds: HashMap::new() }
+        Self { options, kinds: HashMap::new(), texts: KnownTexts::default(), urls: UrlReader::default() }
     }
 
     /// Reads a spec, as [`SpecOptions::decode`] does. Linear in the size of the spec.
@@ -74,7 +79,7 @@ impl SpecReader {
     pub fn decode(&mut self, node: &Node) -> Result<SpecRead, SpecError> {
         let hash = pool::content_hash(node, &identity::NAMES);
         if let Some(known) = self.kinds.get(&hash)
-            && let Some(read) = known.read(&self.options, node)
+            && let Some(read) = known.read(&self.options, &mut self.urls, node)
         {
             return Ok(read);
         }
@@ -93,9 +98,52 @@ impl SpecReader {
     }
 }
 
+impl SpecReader {
+    /// Remembers how a spec is written that was [decoded](Self::decode) from this node of this text: those that differ from it only
+    /// in the values of `url` and `cacheKey` are then [read without a tree](Self::read_alike).
+    pub fn remember(&mut self, node: &Node, text: &str, read: &SpecRead) {
+        if read.spec.warnings().is_empty() {
+            self.texts.learn(node, text, &read.spec.settings);
+        }
+    }
+
+    /// Reads the spec at the beginning of a text, if it is [written](Self::remember) like an earlier one, and returns its length;
+    /// `None` if it is not, or has a problem: then it is to be parsed and decoded. Takes about as long as to compare the texts.
+    ///
+    /// ```
+    /// # use filter::json;
+    /// # use poller::{SpecOptions, SpecReader};
+    /// let mut reader = SpecReader::new(SpecOptions::new());
+    /// let first = r#"{"url": "https://a.test/1", "interval": 30}"#;
+    /// let node = json::parse(first, &filter::Limits::default())?;
+    /// let read = reader.decode(&node)?;
+    /// reader.remember(&node, first, &read);
+    /// let (read, length) = reader.read_alike(r#"{"url": "https://a.test/2", "interval": 30} {}"#).expect("it is alike");
+    /// assert_eq!((read.spec.url_text(), length), ("https://a.test/2", first.len()));
+    /// assert!(reader.read_alike(r#"{"url": "https://a.test/2", "interval": 40}"#).is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn read_alike(&mut self, text: &str) -> Option<(SpecRead, usize)> {
+        let alike = self.texts.find(text)?;
+        let key_len = self.options.limits.key_len;
+        if alike.cache_key.is_some_and(|key| !identity::is_key(key, key_len)) {
+            return None;
+        }
+        let url = self.urls.read(alike.url, || {
+            let mut reader = Reader::new(&self.options);
+            let node = Node { span: None, kind: Kind::String(alike.url.to_owned()) };
+            let url = reader.url(Place { node: &node, pointer: "/url" });
+            let is_clean = reader.problems.errors.is_empty() && reader.problems.warnings.is_empty();
+            url.filter(|_| is_clean).ok_or(())
+        });
+        let spec = PollSpec { url: url.ok()?, settings: Arc::clone(alike.settings) };
+        Some((SpecRead { spec, cache_key: alike.cache_key.map(str::to_owned) }, alike.length))
+    }
+}
+
 impl KnownKind {
     /// Reads a spec of this kind; `None` if it is of another one, or not valid and without warnings.
-    fn read(&self, options: &SpecOptions, node: &Node) -> Option<SpecRead> {
+    fn read(&self, options: &SpecOptions, urls: &mut UrlReader, node: &Node) -> Option<SpecRead> {
         if !pool::same_members(rest(node), &self.members) {
             return None;
         }
@@ -114,7 +162,9 @@ impl KnownKind {
             }
         }
         let mut reader = Reader::new(options);
-        let url = reader.url(Place { node: url?, pointer: "/url" })?;
+        let place = Place { node: url?, pointer: "/url" };
+        let text = place.text()?;
+        let url = urls.read(text, || reader.url(place).ok_or(())).ok()?;
         let cache_key = match key {
             None => None,
             Some(node) => Some(reader.cache_key(Place { node, pointer: "/cacheKey" })?),
@@ -179,7 +229,16 @@ mod tests {
             let mut reader = SpecReader::new(options.clone());
             for parts in specs {
                 let text = format!("{{{}}}", parts.iter().map(|part| PARTS[*part]).collect::<Vec<_>>().join(","));
+                let alike = reader.read_alike(&text);
                 let (one, other) = (reader.decode(&node(&text)), options.decode(&node(&text), ""));
+                if let Some((alike, length)) = alike {
+                    prop_assert_eq!((&alike.spec, length), (&other.clone().unwrap(), text.len()));
+                    prop_assert_eq!(alike.cache_key.as_deref(), other.clone().unwrap().cache_key());
+                    prop_assert!(other.clone().unwrap().warnings().is_empty());
+                }
+                if let Ok(read) = &one {
+                    reader.remember(&node(&text), &text, read);
+                }
                 match (one, other) {
                     (Ok(one), Ok(other)) => {
                         prop_assert_eq!(&one.spec, &other);

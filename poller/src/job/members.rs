@@ -68,6 +68,8 @@ macro_rules! members {
             pub(super) warnings: Vec<Diagnostic>,
             /// The text in a durable store, once it was needed.
             pub(super) stored: OnceLock<SpecText>,
+            /// The beginning of the text whose digest is that of the spec, once it was needed.
+            pub(super) digested: OnceLock<Box<str>>,
             /// The folded form that a [pool](super::pool) keeps instead.
             pub(super) kept: OnceLock<Arc<Settings>>,
         }
@@ -80,6 +82,7 @@ macro_rules! members {
                     cache_key: None,
                     warnings: Vec::new(),
                     stored: OnceLock::new(),
+                    digested: OnceLock::new(),
                     kept: OnceLock::new(),
                 }
             }

@@ -9,6 +9,7 @@
 //! are equal once parsed: defaults filled in, member order and aliases ignored. [`PollSpec::to_value`] is that canonical
 //! form, and contains no secret.
 
+mod alike;
 mod builder;
 mod canonical;
 mod delta;
@@ -151,15 +152,7 @@ impl PollSpec {
     /// ```
     #[must_use]
     pub fn origin(&self) -> &str {
-        if self.url.starts_with("unix:") {
-            let end = self.url.bytes().skip(5).position(|byte| byte == b':');
-            return &self.url[..end.map_or(self.url.len(), |length| 5 + length)];
-        }
-        // The first colon is that of "://".
-        let host = self.url.find(':').map_or(0, |scheme| scheme + 3);
-        let ends = |byte: u8| matches!(byte, b'/' | b'?' | b'#');
-        let end = self.url.bytes().skip(host).position(ends).map_or(self.url.len(), |length| host + length);
-        &self.url[..end]
+        identity::origin(&self.url)
     }
 
     /// All members but the URL. Those of a [folded](Self::folded) spec are read when they are first needed.

@@ -22,7 +22,7 @@ use crate::key::{PollKey, PollKeys};
 use crate::outcome::{Outcome, OutcomeKind};
 use crate::store::{
     CallbackKey, Cursor, Ending, FoundOutcome, FoundPoll, Page, PollRecord, Runner, Selection, Store as _,
-    StoreAdmin, StoreError, StoreStatus, Summary, outcome_without_request, random_key,
+    StoreAdmin, StoreError, StoreStatus, StoredPoll, Summary, outcome_without_request, random_key,
 };
 
 impl StoreAdmin for SqliteStore {
@@ -115,6 +115,10 @@ impl StoreAdmin for SqliteStore {
 
     fn find(&self, keys: Vec<PollKey>) -> BoxFuture<'_, Result<Vec<Option<FoundPoll>>, StoreError>> {
         Box::pin(self.inner.reader.run(move |file| keys.iter().map(|key| file.find(key)).collect()))
+    }
+
+    fn get_all(&self, keys: Vec<PollKey>) -> BoxFuture<'_, Result<Vec<Option<StoredPoll>>, StoreError>> {
+        Box::pin(self.inner.reader.run(move |file| keys.iter().map(|key| file.get(key)).collect()))
     }
 
     fn summaries_of(&self, keys: Vec<PollKey>) -> BoxFuture<'_, Result<Vec<Option<Summary>>, StoreError>> {

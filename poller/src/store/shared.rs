@@ -149,6 +149,10 @@ impl<S: StoreAdmin + ?Sized> StoreAdmin for Arc<S> {
         (**self).cancel_unrun(key, now)
     }
 
+    fn get_all(&self, keys: Vec<PollKey>) -> BoxFuture<'_, Result<Vec<Option<StoredPoll>>, StoreError>> {
+        (**self).get_all(keys)
+    }
+
     fn find(&self, keys: Vec<PollKey>) -> BoxFuture<'_, Result<Vec<Option<FoundPoll>>, StoreError>> {
         (**self).find(keys)
     }

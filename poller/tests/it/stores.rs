@@ -527,6 +527,14 @@ async fn calls_for_many_polls_answer_in_the_order_of_their_names() {
             "{name}"
         );
         assert!(found.iter().flatten().all(|found| found.spec == poll("a", 0).spec), "{name}");
+        let whole = store.get_all(keys()).await.unwrap();
+        let names = whole.iter().map(|poll| poll.as_ref().map(|poll| poll.key.clone()));
+        assert!(names.eq([Some(key("c")), None, Some(key("b")), Some(key("a"))]), "{name}");
+        assert!(whole.iter().flatten().map(|poll| &poll.outcome).eq([
+            &None,
+            &Some(Arc::clone(&ended)),
+            &None
+        ]));
         let mut summaries = Vec::new();
         for key in keys() {
             summaries.push(store.summary(key).await.unwrap());
