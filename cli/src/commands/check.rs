@@ -6,13 +6,13 @@
 use std::path::Path;
 
 use filter::json::{Kind as NodeKind, Node};
-use filter::{Code, Diagnostic, FilterOptions, Severity};
+use filter::{Diagnostic, FilterOptions, Severity};
 use poller::{SpecOptions, SpecReader, redact};
 use serde::Serialize;
 
 use super::route::rules;
 use super::variables::{Variables, may_have_variables};
-use super::{output, print_error, specs};
+use super::{output, print_listed, print_rest, specs};
 use crate::args::{CheckArgs, CheckedKind as Kind, Format};
 use crate::exit::Exit;
 use crate::input::Text;
@@ -21,9 +21,6 @@ use crate::render::diagnostics::Diagnostics;
 use crate::render::problems::Problem;
 use crate::render::terminal::{Terminal, eprint_line};
 use crate::render::{annotations, humanize};
-
-/// The most errors, and the most warnings, that are printed for a file of rules.
-const LISTED: usize = 100;
 
 /// Members that only specs have. An object with one of them is a spec even if its `url` is missing or misspelt.
 const SPEC_MEMBERS: [&str; 6] =
@@ -41,10 +38,11 @@ pub(super) fn run(args: &CheckArgs, terminal: &Terminal) -> anyhow::Result<Exit>
     for path in &args.files {
         if let Err(error) = checker.check(path) {
             checker.summary.unreadable += 1;
-            print_error(terminal, &error);
+            print_listed(terminal, &error);
         }
     }
     let summary = checker.summary;
+    print_rest(terminal);
     if !args.quiet {
         eprint_line(summary.describe(terminal));
     }
@@ -151,16 +149,15 @@ impl Checker<'_> {
         let mut diagnostics = Diagnostics::new(&redacted, self.terminal);
         for diagnostic in found {
             let is_error = diagnostic.severity() == Severity::Error;
-            self.summary.errors += u32::from(is_error);
-            self.summary.warnings += u32::from(!is_error);
+            let count = if is_error { &mut self.summary.errors } else { &mut self.summary.warnings };
+            *count = count.saturating_add(diagnostic.count());
             if is_error || !self.args.quiet {
                 diagnostics.print(&diagnostic);
             }
         }
     }
 
-    /// Prints the first diagnostics of a file of rules, and how many there are: generated rules tend to have the same flaw in
-    /// every line.
+    /// Checks a file of rules and prints what is wrong with it.
     fn check_rules(&mut self, text: &Text) {
         let checked = rules::check(text, self.args.dialect.dialect);
         let summary = &mut self.summary;
@@ -168,16 +165,9 @@ impl Checker<'_> {
         summary.errors += u32::try_from(checked.errors.len()).unwrap_or(u32::MAX);
         summary.warnings += u32::try_from(checked.warnings.len()).unwrap_or(u32::MAX);
         let mut diagnostics = Diagnostics::new(text, self.terminal);
-        let mut print = |found: &[Diagnostic], more: fn(String) -> Diagnostic, noun| {
-            found.iter().take(LISTED).for_each(|diagnostic| diagnostics.print(diagnostic));
-            if let Some(rest) = found.len().checked_sub(LISTED).filter(|rest| *rest > 0) {
-                let message = format!("{rest} more {noun}; the first {LISTED} are above");
-                diagnostics.print(&more(message).with_code(Code::More));
-            }
-        };
-        print(&checked.errors, Diagnostic::error, "errors");
+        checked.errors.iter().for_each(|error| diagnostics.print(error));
         if !self.args.quiet {
-            print(&checked.warnings, Diagnostic::warning, "warnings");
+            checked.warnings.iter().for_each(|warning| diagnostics.print(warning));
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::exit::Exit;
 use crate::input;
 use crate::input::json_sequence::message_of;
 use crate::input::lines::{Line, TooLong};
+use crate::render::listing::{Listed, Listing};
 use crate::render::sanitize;
 use crate::render::terminal::{Terminal, eprint_line};
 
@@ -84,12 +85,8 @@ pub(super) struct Output<'a> {
     pub(super) matched: u64,
     /// Whether the input had an error.
     pub(super) had_error: bool,
-    /// The number of lines with an error.
-    bad_lines: u64,
+    listing: Listing,
 }
-
-/// The most lines with an error that are reported.
-const REPORTED: u64 = 100;
 
 /// Marks an error of the output: it ends the command, while an error of the input ends only the file.
 #[derive(Debug)]
@@ -102,9 +99,9 @@ impl std::fmt::Display for OutputError {
 }
 
 impl Output<'_> {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(terminal: &Terminal) -> Self {
         let stdout = BufWriter::with_capacity(64 * 1024, io::stdout().lock());
-        Self { stdout, matched: 0, had_error: false, bad_lines: 0 }
+        Self { stdout, matched: 0, had_error: false, listing: terminal.listing.clone() }
     }
 
     /// Writes the output of a chunk; flushes when the workers have no chunk ready.
@@ -118,8 +115,7 @@ impl Output<'_> {
         for (results, error) in chunk.errors {
             self.had_error = true;
             self.write(&results)?;
-            self.bad_lines += 1;
-            if self.bad_lines <= REPORTED {
+            if self.listing.lists(Listed::Error, 1) {
                 self.flush()?;
                 eprint_line(error);
             }
@@ -133,15 +129,6 @@ impl Output<'_> {
 
     pub(super) fn flush(&mut self) -> anyhow::Result<()> {
         self.stdout.flush().context(OutputError)
-    }
-
-    /// Writes what is left, and the number of errors that were not reported.
-    pub(super) fn end(&mut self) -> anyhow::Result<()> {
-        self.flush()?;
-        if let Some(more) = self.bad_lines.checked_sub(REPORTED).filter(|more| *more > 0) {
-            eprint_line(format_args!("and errors of {more} more lines; the first {REPORTED} are above"));
-        }
-        Ok(())
     }
 
     /// The exit code of grep: 2 after an error, 0 if an event matched, otherwise 1.

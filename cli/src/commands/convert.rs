@@ -11,7 +11,7 @@ use filter::json::{Kind, Node};
 use filter::{Code, Conversion, Diagnostic, FilterError, FilterOptions, Span};
 
 use super::output::CANNOT_WRITE;
-use super::{print_error, specs};
+use super::{print_listed, specs};
 use crate::args::ConvertArgs;
 use crate::exit::Exit;
 use crate::input::{self, Text};
@@ -30,7 +30,7 @@ fn convert_file(file: &Path, args: &ConvertArgs, terminal: &Terminal) -> anyhow:
     let text = match Text::read(file) {
         Ok(text) => text,
         Err(error) => {
-            print_error(terminal, &error);
+            print_listed(terminal, &error);
             return Ok(Exit::Error);
         }
     };

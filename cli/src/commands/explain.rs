@@ -15,6 +15,7 @@ use crate::args::ExplainArgs;
 use crate::exit::Exit;
 use crate::input;
 use crate::input::json_sequence::{Item, JsonSequence};
+use crate::render::listing::Listed;
 use crate::render::terminal::{Terminal, eprint_line, stdout_width};
 use crate::render::{charset, sanitize, wrap};
 
@@ -54,7 +55,9 @@ pub(super) fn run(args: &ExplainArgs, terminal: &Terminal) -> anyhow::Result<Exi
             }
             Item::Invalid { line, column, message } => {
                 errors = true;
-                eprint_line(not_json(&name, line, column, &message, terminal));
+                if terminal.listing.lists(Listed::Error, 1) {
+                    eprint_line(not_json(&name, line, column, &message, terminal));
+                }
             }
         }
     }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use filter::Filter;
 
 use super::chunk_output::{ChunkOutput, Output, OutputError};
-use super::{filters, parallel, print_error};
+use super::{filters, parallel, print_listed};
 use crate::args::MatchArgs;
 use crate::exit::Exit;
 use crate::input;
@@ -20,7 +20,7 @@ use crate::render::terminal::Terminal;
 pub(super) fn run(args: &MatchArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     let filter = filters::compile(&args.filter, terminal)?;
     let files = input::files_or_stdin(&args.files);
-    let mut output = Output::new();
+    let mut output = Output::new(terminal);
     for file in files.iter() {
         let before = output.matched;
         if let Err(error) = search(file, &filter, args, terminal, &mut output) {
@@ -29,7 +29,7 @@ pub(super) fn run(args: &MatchArgs, terminal: &Terminal) -> anyhow::Result<Exit>
             }
             output.had_error = true;
             output.flush()?;
-            print_error(terminal, &error);
+            print_listed(terminal, &error);
         }
         if args.count {
             let name = if files.len() > 1 { format!("{}:", file.display()) } else { String::new() };
@@ -39,7 +39,7 @@ pub(super) fn run(args: &MatchArgs, terminal: &Terminal) -> anyhow::Result<Exit>
             return Ok(Exit::Success);
         }
     }
-    output.end()?;
+    output.flush()?;
     Ok(output.exit())
 }
 

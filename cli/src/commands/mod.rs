@@ -32,12 +32,15 @@ mod wait;
 
 use std::borrow::Cow;
 use std::ffi::OsString;
+use std::fmt::Display;
 use std::io;
 
+use filter::Code;
 use serde::Serialize;
 
 use crate::args::{Cli, Command};
 use crate::exit::Exit;
+use crate::render::listing::Listed;
 use crate::render::problems::Problem;
 use crate::render::sanitize;
 use crate::render::terminal::{ColorChoice, Terminal, eprint_line};
@@ -72,7 +75,9 @@ pub(crate) fn run(cli: Cli) -> Exit {
         Command::Completions(args) => generated::completions(&args),
         Command::Man(args) => generated::man(&args),
     };
+    let result = result.inspect(|_| print_rest(&terminal));
     result.unwrap_or_else(|error| {
+        print_rest(&terminal);
         if is_broken_pipe(&error) {
             return Exit::Success;
         }
@@ -139,6 +144,34 @@ fn print_error(terminal: &Terminal, error: &anyhow::Error) {
     terminal.problems.record(|| Problem::error(message));
 }
 
+/// Prints an error of one item of many, unless enough of them were [listed](crate::render::listing).
+fn print_listed(terminal: &Terminal, error: &anyhow::Error) {
+    if terminal.listing.lists(Listed::Error, 1) {
+        print_error(terminal, error);
+    }
+}
+
+/// Prints a note about one item of many, unless enough of them were listed.
+fn print_note(terminal: &Terminal, note: impl Display) {
+    if terminal.listing.lists(Listed::Note, 1) {
+        eprint_line(note);
+    }
+}
+
+/// Prints how many errors, warnings and notes were not listed: at the end of a command, and before a line that sums them up.
+fn print_rest(terminal: &Terminal) {
+    for rest in terminal.listing.take_rest() {
+        if !log::warning(&format!("and {rest}")) {
+            eprint_line(format_args!("and {rest}"));
+        }
+        if rest.kind != Listed::Note {
+            let code = Some(Code::More.name());
+            let severity = rest.kind.noun();
+            terminal.problems.record(|| Problem { severity, code, ..Problem::error(rest.to_string()) });
+        }
+    }
+}
+
 /// `poll: warning: --header x-key: "env:KEY" is sent as it stands`
 fn print_warning(terminal: &Terminal, message: &str) {
     if !log::warning(&sanitize::block(message)) {
@@ -162,7 +195,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 #[derive(Debug)]
 struct AlreadyReported;
 
-impl std::fmt::Display for AlreadyReported {
+impl Display for AlreadyReported {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("the reason was given above")
     }

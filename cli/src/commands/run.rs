@@ -3,10 +3,10 @@
 use poller::Limits;
 use poller::store::RunsUntil;
 
-use super::drive::{self, EndsAll, Plan, Print, StoreFile};
+use super::drive::{self, EndsAll, Jobs, Plan, Print, StoreFile};
 use super::junit::JunitReport;
 use super::log;
-use super::specs::{Job, Reading};
+use super::specs::Reading;
 use super::store::{self, Opening};
 use crate::args::{RunArgs, StoreLocation};
 use crate::exit::Exit;
@@ -17,14 +17,14 @@ use crate::render::{humanize, sanitize};
 pub(super) fn run(args: &RunArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     let logs = log::begin(args.log);
     let mut count = 0;
-    let jobs = match &args.files[..] {
+    let mut jobs = match &args.files[..] {
         [] => None,
         files => {
             let limits = args.limits.limits();
             let reading = Reading::new(files, &args.variables, limits, args.report.quiet, terminal)?;
             let specs = super::block_on_value(reading.check(async |_| Ok(true)))?;
             count = specs.count;
-            Some({ specs }.jobs()?)
+            Some(Jobs::Files(specs))
         }
     };
     let print = match count {
@@ -34,9 +34,9 @@ pub(super) fn run(args: &RunArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
         _ => Print::several(args.report.json, terminal),
     };
     let mut limits = args.caps.apply(args.connect.apply(Limits::unbounded()));
-    limits.spread = jobs.as_ref().is_some_and(|jobs| args.spread.spreads(jobs.len()));
+    limits.spread = jobs.as_ref().is_some_and(|jobs| args.spread.spreads(jobs.count()));
     let plan = Plan {
-        introduction: jobs.as_deref().map(introduction),
+        introduction: jobs.as_mut().map(introduction).transpose()?,
         jobs,
         print,
         ends_all: EndsAll::Never,
@@ -80,11 +80,11 @@ pub(super) fn run(args: &RunArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
 }
 
 /// The first line of progress.
-fn introduction(jobs: &[Job]) -> String {
-    match jobs {
-        [job] => describe(&job.spec),
-        jobs => format!("{} polls", jobs.len()),
-    }
+fn introduction(jobs: &mut Jobs<'_>) -> anyhow::Result<String> {
+    Ok(match jobs.only()? {
+        Some(job) => describe(&job.spec),
+        None => format!("{} polls", jobs.count()),
+    })
 }
 
 /// `GET https://api.example.com/v1/exports/42 every 10s for 5m at most`

@@ -90,14 +90,17 @@ impl SecretResolver for SeenSecrets {
 /// The most rules that a line of help names.
 const NAMED: usize = 20;
 
-/// Adds the rules that a spec needs to those that a line of help names.
-pub(super) fn add_needed(rules: &mut Vec<SecretRule>, spec: &PollSpec) {
-    for rule in spec.secret_rules() {
+/// Adds the rules that a spec needs to those that a line of help names. Returns whether it needs any.
+pub(super) fn add_needed(rules: &mut Vec<SecretRule>, spec: &PollSpec) -> bool {
+    let needed = spec.secret_rules();
+    let needs = !needed.is_empty();
+    for rule in needed {
         // One more than are named, so that it shows that there are more.
         if rules.len() <= NAMED && !rules.contains(&rule) {
             rules.push(rule);
         }
     }
+    needs
 }
 
 /// ` --allow-secret env:A@https://a.example --allow-secret env:B@https://b.example`: the arguments that allow these secrets.

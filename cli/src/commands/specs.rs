@@ -6,7 +6,8 @@
 //! ```
 //!
 //! All errors of all files are printed. After any error, no poll is started: a half-started batch is harder to clean up
-//! than none. Two passes cost less than keeping all specs would, since specs of one kind are decoded once.
+//! than none. Two passes cost less than keeping all specs would: a spec that differs from an earlier one only in its URL and its
+//! key is recognised by its text, and only the others are parsed and decoded.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -18,24 +19,29 @@ use filter::{Diagnostic, Span};
 use poller::{Limits, PollSpec, SpecOptions, SpecRead, SpecReader, redact};
 
 use super::variables::{Variables, may_have_variables};
-use super::{AlreadyReported, print_error};
+use super::{AlreadyReported, print_listed, print_note};
 use crate::args::VariablesArgs;
 use crate::input::Text;
 use crate::input::pieces::{Pieces, Source};
 use crate::render::diagnostics::Diagnostics;
 use crate::render::humanize;
-use crate::render::terminal::{Terminal, eprint_line};
+use crate::render::terminal::Terminal;
 
 /// A poll to run.
+#[derive(Clone)]
 pub(super) struct Job {
     pub(super) key: String,
     pub(super) spec: PollSpec,
 }
 
-/// The JSON values of a text. The text limit of filters does not apply: a batch of specs may be longer.
+/// The text limit of filters does not apply: a batch of specs may be longer.
+fn sequence_limits() -> filter::Limits {
+    filter::Limits::default().with_text_bytes(usize::MAX)
+}
+
+/// The JSON values of a text.
 pub(super) fn parse(text: &str) -> Result<Vec<Node>, Diagnostic> {
-    let limits = filter::Limits::default().with_text_bytes(usize::MAX);
-    json::parse_sequence(text, &limits).map_err(|error| error.diagnostic().clone())
+    json::parse_sequence(text, &sequence_limits()).map_err(|error| error.diagnostic().clone())
 }
 
 /// Prints why a text is not JSON, without the secrets that it may contain.
@@ -110,11 +116,11 @@ impl<'a> Reading<'a> {
         Ok(Self { files, variables, options, quiet, terminal, hasher: RandomState::new() })
     }
 
-    /// Reads all files and prints what is wrong with them; `check` gets each batch of specs and returns whether all of them
-    /// can be used.
+    /// Reads all files and prints what is wrong with them; `check` gets each batch of specs, and an empty one at the end, and returns
+    /// whether all that it has looked at can be used.
     pub(super) async fn check(
         self,
-        mut check: impl AsyncFnMut(&[Job]) -> anyhow::Result<bool>,
+        mut check: impl AsyncFnMut(Vec<Job>) -> anyhow::Result<bool>,
     ) -> anyhow::Result<Specs<'a>> {
         let mut failed = false;
         let mut sources = Vec::new();
@@ -123,7 +129,7 @@ impl<'a> Reading<'a> {
                 Ok(source) => sources.push(source),
                 Err(error) => {
                     failed = true;
-                    print_error(self.terminal, &error);
+                    print_listed(self.terminal, &error);
                 }
             }
         }
@@ -140,7 +146,7 @@ impl<'a> Reading<'a> {
                     Ok(Some(batch)) => batch,
                     Ok(None) if pass.position == before => {
                         failed = true;
-                        print_error(specs.reading.terminal, &anyhow::anyhow!("{name} holds no spec"));
+                        print_listed(specs.reading.terminal, &anyhow::anyhow!("{name} holds no spec"));
                         break;
                     }
                     Ok(None) => break,
@@ -148,7 +154,7 @@ impl<'a> Reading<'a> {
                     Err(error) => {
                         failed = true;
                         if !error.is::<AlreadyReported>() {
-                            print_error(specs.reading.terminal, &error);
+                            print_listed(specs.reading.terminal, &error);
                         }
                         break;
                     }
@@ -156,9 +162,10 @@ impl<'a> Reading<'a> {
                 batch.jobs.iter().for_each(|job| known.add(&job.key));
                 specs.hashes.push(batch.hash);
                 failed |= batch.failed;
-                failed |= !check(&batch.jobs).await?;
+                failed |= !check(batch.jobs).await?;
             }
         }
+        failed |= !check(Vec::new()).await?;
         specs.count = pass.position;
         failed |= !specs.find_repeated(&known.repeated())?;
         if failed {
@@ -175,7 +182,7 @@ impl<'a> Reading<'a> {
     fn explain(&self, (place, spec): (&str, &PollSpec), (first, earlier): (&str, &PollSpec)) -> bool {
         let differences = earlier.differences(spec);
         if !differences.is_empty() {
-            print_error(
+            print_listed(
                 self.terminal,
                 &anyhow::anyhow!(
                     "{place}: this spec has the same key as the one at {first} but differs in {}; give it a cacheKey of its own",
@@ -183,7 +190,10 @@ impl<'a> Reading<'a> {
                 ),
             );
         } else if !self.quiet {
-            eprint_line(format_args!("{place}: the same poll as the one at {first}; it runs once"));
+            print_note(
+                self.terminal,
+                format_args!("{place}: the same poll as the one at {first}; it runs once"),
+            );
         }
         differences.is_empty()
     }
@@ -204,19 +214,6 @@ impl Specs<'_> {
             hashes: self.hashes.iter(),
             repeated: &self.repeated,
         }
-    }
-
-    /// All jobs at once.
-    ///
-    /// # Errors
-    /// As [`Batches::next_batch`].
-    pub(super) fn jobs(&mut self) -> anyhow::Result<Vec<Job>> {
-        let mut jobs = Vec::new();
-        let mut batches = self.batches();
-        while let Some(batch) = batches.next_batch()? {
-            jobs.extend(batch);
-        }
-        Ok(jobs)
     }
 
     /// Notes and explains each spec whose key an earlier one has. Returns whether all are the same as those. The specs are
@@ -371,27 +368,22 @@ impl<'r> Pass<'r> {
     /// If the piece cannot be read, or is not JSON; then the rest of the file is not read.
     fn next(&mut self, pieces: &mut Pieces<'_>) -> anyhow::Result<Option<Batch>> {
         let Some(text) = pieces.next_piece()? else { return Ok(None) };
-        let terminal = self.reading.terminal;
-        let nodes = parse(text.as_str()).map_err(|diagnostic| {
-            if !self.silent {
-                print_broken(&text, &diagnostic, terminal);
-            }
-            AlreadyReported
-        })?;
         let hash = self.reading.hasher.hash_one(text.as_str());
-        let mut batch =
-            Batch { jobs: Vec::with_capacity(nodes.len()), places: Vec::new(), failed: false, hash };
+        let mut batch = Batch { jobs: Vec::new(), places: Vec::new(), failed: false, hash };
         let mut found = Vec::new();
         let (mut line, mut counted) = (text.first_line(), 0);
         let has_variables = may_have_variables(text.as_str());
-        for node in &nodes {
-            let start = node.span.map_or(0, |span| span.start).max(counted);
+        let mut end = 0;
+        while let Some((start, read)) = self.next_spec(&text, &mut end, has_variables)? {
             line += memchr::memchr_iter(b'\n', &text.as_str().as_bytes()[counted..start]).count();
             counted = start;
-            match self.decode(node, &text, has_variables) {
-                Ok((job, warnings)) => {
-                    found.extend(warnings.into_iter().filter(|_| !self.quiet));
-                    batch.jobs.push(job);
+            match read {
+                Ok(SpecRead { spec, cache_key, .. }) => {
+                    if !self.quiet {
+                        found.extend_from_slice(spec.warnings());
+                    }
+                    let key = cache_key.unwrap_or_else(|| spec.digest());
+                    batch.jobs.push(Job { key, spec });
                     batch.places.push(SpecPlace { position: self.position, line });
                 }
                 Err(errors) => {
@@ -402,24 +394,50 @@ impl<'r> Pass<'r> {
             self.position += 1;
         }
         if !found.is_empty() && !self.silent {
+            // Specs that were read without a tree may have secrets, too.
+            let nodes = parse(text.as_str()).unwrap_or_default();
             let redacted = text.with_text(redact::document(text.as_str(), &nodes));
-            let mut diagnostics = Diagnostics::new(&redacted, terminal);
+            let mut diagnostics = Diagnostics::new(&redacted, self.reading.terminal);
             found.iter().for_each(|diagnostic| diagnostics.print(diagnostic));
         }
         Ok(Some(batch))
     }
 
-    /// Reads one spec, and its warnings.
-    fn decode(
+    /// Reads the spec behind the byte at `end`, which is moved behind it. Returns where it begins; `None` at the end.
+    ///
+    /// # Errors
+    /// If it is not JSON, which is printed.
+    fn next_spec(
         &mut self,
-        node: &Node,
         text: &Text,
+        end: &mut usize,
         has_variables: bool,
-    ) -> Result<(Job, Vec<Diagnostic>), Vec<Diagnostic>> {
+    ) -> anyhow::Result<Option<(usize, Result<SpecRead, Vec<Diagnostic>>)>> {
+        let whole = text.as_str();
+        let blank = whole[*end..].bytes().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r'));
+        let start = *end + blank.count();
+        if !has_variables && let Some((read, length)) = self.specs.read_alike(&whole[start..]) {
+            *end = start + length;
+            return Ok(Some((start, Ok(read))));
+        }
+        let node = match json::parse_next(whole, start, &sequence_limits()) {
+            Ok(Some(node)) => node,
+            Ok(None) => return Ok(None),
+            Err(error) => {
+                if !self.silent {
+                    print_broken(text, error.diagnostic(), self.reading.terminal);
+                }
+                return Err(AlreadyReported.into());
+            }
+        };
+        *end = node.span.map_or(whole.len(), |span| span.end);
         let variables = has_variables.then_some(&self.reading.variables);
-        let SpecRead { spec, cache_key, .. } = decode(node, text, variables, &mut self.specs)?;
-        let warnings = spec.warnings().to_vec();
-        let key = cache_key.unwrap_or_else(|| spec.digest());
-        Ok((Job { key, spec }, warnings))
+        let read = decode(&node, text, variables, &mut self.specs);
+        if let Ok(read) = &read
+            && !has_variables
+        {
+            self.specs.remember(&node, whole, read);
+        }
+        Ok(Some((start, read)))
     }
 }

@@ -59,8 +59,11 @@ impl<'a> Diagnostics<'a> {
         }
     }
 
-    /// Prints one diagnostic to standard error.
+    /// Prints one diagnostic to standard error, unless the command has [listed](super::listing) enough of them.
     pub(crate) fn print(&mut self, diagnostic: &Diagnostic) {
+        if !self.terminal.listing.lists(diagnostic.severity().into(), diagnostic.count()) {
+            return;
+        }
         eprint_line(self.render(diagnostic));
         if self.terminal.problems.are_wanted() {
             let problem = self.problem(diagnostic);

@@ -9,6 +9,7 @@ pub(crate) mod charset;
 pub(crate) mod diagnostics;
 pub(crate) mod excerpt;
 pub(crate) mod humanize;
+pub(crate) mod listing;
 pub(crate) mod problems;
 pub(crate) mod progress;
 pub(crate) mod sanitize;

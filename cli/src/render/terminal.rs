@@ -11,6 +11,7 @@ use std::sync::OnceLock;
 use clap::ValueEnum;
 use console::{Style, StyledObject, Term};
 
+use super::listing::Listing;
 use super::problems::Problems;
 use super::{charset, wrap};
 
@@ -40,6 +41,8 @@ pub(crate) struct Terminal {
     pub(crate) live: bool,
     /// The problems that were printed, for output that programs read.
     pub(crate) problems: Problems,
+    /// How many problems of items were printed.
+    pub(crate) listing: Listing,
 }
 
 impl Terminal {
@@ -68,6 +71,7 @@ impl Terminal {
             stderr_paint: paint(stderr),
             live: stderr && !dumb && !log,
             problems: Problems::new(problems_wanted),
+            listing: Listing::default(),
         }
     }
 }
@@ -84,6 +88,7 @@ impl Terminal {
             stderr_paint: paint,
             live: false,
             problems: Problems::new(true),
+            listing: Listing::default(),
         }
     }
 }

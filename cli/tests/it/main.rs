@@ -7,6 +7,7 @@
 
 mod agreement;
 mod batch;
+mod bounded;
 mod clocks;
 mod connect;
 mod crash;

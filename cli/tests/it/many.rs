@@ -245,3 +245,65 @@ async fn operators_get_json_too() {
     std::fs::File::open(&copy).unwrap().read_exact(&mut magic).unwrap();
     assert_eq!(&magic, b"SQLite");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn outcomes_of_many_finished_polls_are_told_in_the_order_of_their_specs() {
+    let server = Server::start(Script::from(Reply::json(r#"{"status":"SUCCESS"}"#))).await;
+    let folder = Folder::new();
+    let old = specs(MANY);
+    folder.poll(&["submit", "-q", "-"], &old).await;
+    assert_eq!(folder.poll(&["cancel", "--all", "-q"], "").await.code, Some(0));
+    // One is new, and is asked.
+    let new = spec("new", &server.url("/"));
+    let ended = folder.poll(&["run", "--unbounded", "-"], format!("{new}\n{old}")).await;
+    assert_eq!(ended.code, Some(130), "{}", ended.stderr);
+    let line = |line: &str| -> Value { serde_json::from_str(line).unwrap() };
+    let (found, others): (Vec<_>, Vec<_>) =
+        ended.stdout.lines().map(line).partition(|line| line["key"] == "new");
+    assert_eq!((found.len(), &found[0]["outcome"]), (1, &"matched".into()));
+    let expected = keys(MANY);
+    assert!(others.iter().map(|line| line["key"].as_str().unwrap()).eq(expected.lines()));
+    assert!(others.iter().all(|line| line["outcome"] == "cancelled"));
+    assert_eq!(ended.stderr.matches("the stored result follows").count(), 100, "{}", ended.stderr);
+    assert!(ended.stderr.contains("and 8900 more notes; the first 100 are above"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("9001 polls: 1 matched, 9000 cancelled"), "{}", ended.stderr);
+    assert_eq!(server.requests().len(), 1);
+    // Another spec under the key of one that has ended.
+    let other = old.replacen("/8999\"", "/other\"", 1);
+    let ended = folder.poll(&["run", "-"], other).await.expect(2, "");
+    assert!(ended.stderr.contains("p08999: the store has a poll of this key"), "{}", ended.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn specs_of_many_forms_are_read_as_one_by_one() {
+    let folder = Folder::new();
+    // Of the same form, of another one, with escapes, over several lines, without a key; one that is wrong only in its URL.
+    let text = |n: usize| match n % 6 {
+        0 => format!(r#"{{"cacheKey":"k{n}","url":"http://127.0.0.1:1/{n}"}}"#),
+        1 => format!(r#"{{"url":"http://127.0.0.1:1/{n}","cacheKey":"k{n}","timeout":60}}"#),
+        2 => format!(r#"{{"cacheKey":"k\/{n}","url":"http://127.0.0.1:1/{n}"}}"#),
+        3 => format!("{{\n \"cacheKey\": \"k{n}\",\n \"url\": \"http://127.0.0.1:1/a/../{n}\" }}"),
+        4 => format!(r#"{{"url":"http://127.0.0.1:1/{n}"}}"#),
+        _ => format!(r#"{{"cacheKey":"k{n}","url":"HTTP://127.0.0.1:1/{n}#x"}}"#),
+    };
+    let specs: Vec<String> = (0..60).map(text).collect();
+    let ended = folder.poll(&["submit", "-q", "-"], specs.join("\n")).await;
+    assert_eq!((ended.code, ended.stdout.lines().count()), (Some(0), 60), "{ended:#?}");
+    let one_by_one = Folder::new();
+    let mut keys = String::new();
+    for spec in &specs {
+        keys += &one_by_one.poll(&["submit", "-q", "-"], spec).await.stdout;
+    }
+    assert_eq!(ended.stdout, keys);
+    let rows = |folder: &Folder| -> Vec<(String, String, String)> {
+        let store = rusqlite::Connection::open(folder.file()).unwrap();
+        let sql = "SELECT key, url, text FROM polls JOIN specs ON specs.id = spec ORDER BY key";
+        let mut statement = store.prepare(sql).unwrap();
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+        rows.collect::<Result<_, _>>().unwrap()
+    };
+    assert_eq!(rows(&folder), rows(&one_by_one));
+    let wrong = format!("{}\n{}", specs.join("\n"), text(60).replace("http:", "ftp:"));
+    let ended = folder.poll(&["submit", "-"], wrong).await.expect(2, "");
+    assert!(ended.stderr.contains("standard input:81:") && ended.stderr.contains("/url"), "{}", ended.stderr);
+}

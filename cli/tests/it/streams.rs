@@ -173,7 +173,7 @@ async fn errors_of_lines_and_rules_are_bounded() {
     let ended = run(&["match", "-f", r#"{"a":1}"#], "{\n".repeat(1_000) + "{\"a\":1}\n").await;
     assert_eq!((ended.code, &*ended.stdout), (Some(2), "{\"a\":1}\n"));
     let errors: Vec<_> = ended.stderr.lines().collect();
-    assert_eq!((errors.len(), errors[101]), (102, "and errors of 900 more lines; the first 100 are above"));
+    assert_eq!((errors.len(), errors[101]), (102, "and 900 more errors; the first 100 are above"));
     assert!(errors[0].contains("this is a value over several lines"), "{errors:?}");
 
     let bad = rules(&"{\"id\":1,\"filter\":{\"a\":[]}}\n".repeat(150));

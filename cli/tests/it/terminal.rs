@@ -38,7 +38,7 @@ fn read(reader: OwnedFd) -> String {
 
 /// What `poll ARGUMENTS` leaves on a terminal of this many columns that is its standard output and its standard error, and
 /// its exit code. Redrawn lines are erased, as the terminal does it.
-async fn on_screen(columns: u16, arguments: &[&str]) -> (Option<i32>, String) {
+pub(crate) async fn on_screen(columns: u16, arguments: &[&str]) -> (Option<i32>, String) {
     let (reader, terminal) = pseudoterminal(columns);
     let mut command = command(arguments);
     command.env("NO_COLOR", "1").env("TERM", "xterm").env_remove("CI");

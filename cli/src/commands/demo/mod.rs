@@ -10,7 +10,7 @@ use std::env;
 use poller::{Attempt, AttemptResult, JudgementKind, Limits, NextReason, PollSpec, SpecOptions};
 
 use self::server::JobServer;
-use super::drive::{self, EndsAll, Plan, Print};
+use super::drive::{self, EndsAll, Jobs, Plan, Print};
 use super::specs::Job;
 use crate::args::{ConnectArgs, DemoArgs};
 use crate::exit::Exit;
@@ -34,7 +34,7 @@ async fn show(args: &DemoArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
         server.origin()
     ));
     let plan = Plan {
-        jobs: Some(vec![Job { key: "demo".to_owned(), spec }]),
+        jobs: Some(Jobs::Few(vec![Job { key: "demo".to_owned(), spec }])),
         introduction: None,
         print: if args.report.json { Print::Outcomes { bodies: true } } else { Print::Body },
         ends_all: EndsAll::Never,

@@ -13,6 +13,7 @@
 //! store has.
 
 mod events;
+mod jobs;
 mod submission;
 
 use std::collections::{HashMap, HashSet};
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::{OptionFuture, try_join_all};
+use poller::http::HttpClient;
 use poller::secret::SecretRule;
 use poller::store::StoreError;
 use poller::{
@@ -29,9 +31,9 @@ use poller::{
 };
 use tokio::time::MissedTickBehavior;
 
+pub(super) use self::jobs::Jobs;
 use super::junit::JunitReport;
 use super::seen_secrets::{SeenSecrets, add_needed};
-use super::specs::Job;
 use super::store::stop_report;
 use super::{AlreadyReported, connect, service_manager, signals, store};
 use crate::args::ConnectArgs;
@@ -75,7 +77,7 @@ pub(super) enum EndsAll {
 /// Polls and how to run them.
 pub(super) struct Plan<'a> {
     /// The polls to submit; `None` runs all open polls of the file.
-    pub(super) jobs: Option<Vec<Job>>,
+    pub(super) jobs: Option<Jobs<'a>>,
     /// The first line of progress.
     pub(super) introduction: Option<String>,
     pub(super) print: Print,
@@ -111,7 +113,7 @@ pub(super) struct StoreFile<'a> {
 /// Runs the polls until all have outcomes or a signal stops the run.
 pub(super) async fn drive(plan: Plan<'_>) -> anyhow::Result<Exit> {
     let Plan {
-        jobs,
+        mut jobs,
         introduction,
         print,
         ends_all,
@@ -123,28 +125,10 @@ pub(super) async fn drive(plan: Plan<'_>) -> anyhow::Result<Exit> {
         terminal,
     } = plan;
     let client = progress.suspend(|| connect::client(connect_args, terminal))?;
-    if file.is_none()
-        && let Some(job) = jobs.iter().flatten().find(|job| job.spec.on_outcome().is_some())
-    {
-        anyhow::bail!(
-            "{}: onOutcome needs --store, because a webhook is tried for a day and this command ends with its polls",
-            sanitize::excerpt(&job.key, 80)
-        );
-    }
-    if let (Some(file), Some(jobs)) = (&file, &jobs) {
-        let requirements = store::Requirements {
-            store: store::PresentStore::Open(&file.store),
-            scope: file.scope,
-            fresh: file.fresh,
-            client: &client,
-            terminal,
-        };
-        let mut well = true;
-        for jobs in jobs.chunks(store::BATCH) {
-            well &= requirements.check(jobs).await?;
-        }
-        anyhow::ensure!(well, AlreadyReported);
-    }
+    let Checked { named, needed, present } = match &mut jobs {
+        Some(jobs) => check(jobs, file.as_ref(), &client, terminal).await?,
+        None => Checked::default(),
+    };
     let keep = file.as_ref().is_some_and(|file| file.keep);
     // Before the first request, so that a signal is never handled by its default action.
     let mut interrupted = signals::listen(progress.clear_callback(), keep)?;
@@ -152,18 +136,16 @@ pub(super) async fn drive(plan: Plan<'_>) -> anyhow::Result<Exit> {
         Some(file) => store::clock(&file.store),
         None => Arc::new(SystemClock::new()),
     };
-    limits.open_polls = limits.open_polls.max(jobs.as_ref().map_or(0, Vec::len));
+    limits.open_polls = limits.open_polls.max(jobs.as_ref().map_or(0, Jobs::count));
     let spread = limits.spread;
     let secrets = match &file {
         None => SeenSecrets::of_command_line(),
-        Some(file) => {
-            let named = jobs.iter().flatten().map(|job| PollKey::new(file.scope, job.key.as_str())).collect();
-            SeenSecrets::of_store(named, &file.allow_secrets)
-        }
+        Some(file) => SeenSecrets::of_store(named, &file.allow_secrets),
     };
     if let Some(file) = &mut file {
         // Who goes on without naming the specs again must allow what they use.
-        jobs.iter().flatten().for_each(|job| add_needed(&mut file.allow_secrets, &job.spec));
+        let new: Vec<_> = needed.into_iter().filter(|rule| !file.allow_secrets.contains(rule)).collect();
+        file.allow_secrets.extend(new);
     }
     let mut builder =
         Poller::builder().clock(Arc::clone(&clock)).limits(limits).fetch(client).secrets(secrets.clone());
@@ -194,7 +176,7 @@ pub(super) async fn drive(plan: Plan<'_>) -> anyhow::Result<Exit> {
         sealed: HashMap::new(),
         lost: None,
     };
-    run.begin(jobs, introduction, spread).await?;
+    run.begin(jobs, present, introduction, spread).await?;
 
     let mut redraw = tokio::time::interval(REDRAW);
     redraw.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -233,6 +215,59 @@ pub(super) async fn drive(plan: Plan<'_>) -> anyhow::Result<Exit> {
         run.event(event)?;
     }
     run.end(report).await
+}
+
+/// What was learned of jobs that can be submitted.
+#[derive(Default)]
+struct Checked {
+    /// Those with secrets, which may be resolved.
+    named: HashSet<PollKey>,
+    /// The rules for these secrets.
+    needed: Vec<SecretRule>,
+    /// Whether the store has some of the polls.
+    present: bool,
+}
+
+/// Checks the jobs before one of them is submitted.
+async fn check(
+    jobs: &mut Jobs<'_>,
+    file: Option<&StoreFile<'_>>,
+    client: &HttpClient,
+    terminal: &Terminal,
+) -> anyhow::Result<Checked> {
+    let mut checked = Checked::default();
+    let mut batches = jobs.batches();
+    let Some(file) = file else {
+        while let Some(jobs) = batches.next_batch()? {
+            if let Some(job) = jobs.iter().find(|job| job.spec.on_outcome().is_some()) {
+                anyhow::bail!(
+                    "{}: onOutcome needs --store, because a webhook is tried for a day and this command ends with its polls",
+                    sanitize::excerpt(&job.key, 80)
+                );
+            }
+        }
+        return Ok(checked);
+    };
+    let mut checking = store::Checking::new(store::Requirements {
+        store: store::PresentStore::Open(&file.store),
+        scope: file.scope,
+        fresh: file.fresh,
+        client,
+        terminal,
+    });
+    let mut well = true;
+    while let Some(jobs) = batches.next_batch()? {
+        for job in &jobs {
+            if add_needed(&mut checked.needed, &job.spec) {
+                checked.named.insert(PollKey::new(file.scope, job.key.as_str()));
+            }
+        }
+        well &= checking.check(jobs).await?;
+    }
+    well &= checking.check(Vec::new()).await?;
+    anyhow::ensure!(well, AlreadyReported);
+    checked.present = checking.present > 0;
+    Ok(checked)
 }
 
 /// The report of a shutdown that has begun.

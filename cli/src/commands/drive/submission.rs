@@ -1,22 +1,30 @@
 //! The beginning of a run: what is said of it, and the submission of its jobs.
 
+use std::sync::Arc;
+
 use futures_util::StreamExt as _;
-use poller::store::Store as _;
-use poller::{Accepted, PollHandle, PollKey, PollSpec, PollerEvent, Timestamp};
+use poller::store::{Store as _, StoreAdmin as _, StoredPoll};
+use poller::{Accepted, Outcome, PollHandle, PollKey, PollSpec, PollerEvent, Timestamp};
 
 use super::super::specs::Job;
 use super::super::{service_manager, store};
-use super::{Run, StoreFile};
+use super::{Jobs, Run, StoreFile};
+use crate::render::listing::Listed;
 use crate::render::{humanize, sanitize};
 
 /// The number of submissions under way at once. Submissions in one transaction share its sync.
 const SUBMISSIONS: usize = 4096;
 
+/// The number of outcomes that are read at once. Each may be as long as a response may be.
+const OUTCOMES: usize = 64;
+
 impl Run<'_> {
-    /// Prints the introduction and submits the jobs. Polls that the store has arrive as events.
+    /// Prints the introduction and submits the jobs. Polls that the store has arrive as events. `present`: the store has some of the
+    /// jobs.
     pub(super) async fn begin(
         &mut self,
-        jobs: Option<Vec<Job>>,
+        jobs: Option<Jobs<'_>>,
+        present: bool,
         introduction: Option<String>,
         spread: bool,
     ) -> anyhow::Result<()> {
@@ -32,7 +40,7 @@ impl Run<'_> {
             self.progress.message(store::submit::SPREAD);
         }
         let joined = match jobs {
-            Some(jobs) => self.submit(jobs).await?,
+            Some(jobs) => self.submit(jobs, present).await?,
             None => 0,
         };
         let Some(StoreFile { path, .. }) = &self.file else { return Ok(()) };
@@ -55,7 +63,49 @@ impl Run<'_> {
     }
 
     /// Submits the jobs; returns how many of them joined a poll that the store had.
-    async fn submit(&mut self, jobs: Vec<Job>) -> anyhow::Result<usize> {
+    async fn submit(&mut self, mut jobs: Jobs<'_>, present: bool) -> anyhow::Result<usize> {
+        let mut joined = 0;
+        let mut batches = jobs.batches();
+        let mut waiting = Vec::new();
+        while let Some(batch) = batches.next_batch()? {
+            waiting.append(&mut match present {
+                true => self.tell_finished(batch).await?,
+                false => batch,
+            });
+            if waiting.len() >= SUBMISSIONS {
+                joined += self.submit_all(std::mem::take(&mut waiting)).await?;
+            }
+        }
+        Ok(joined + self.submit_all(waiting).await?)
+    }
+
+    /// Prints the outcomes of the jobs whose polls have ended; returns the others. The engine, which would have to be asked for each,
+    /// has nothing to do with finished polls.
+    async fn tell_finished(&mut self, jobs: Vec<Job>) -> anyhow::Result<Vec<Job>> {
+        let Some(file) = self.file.as_ref().filter(|file| !file.fresh) else { return Ok(jobs) };
+        let (store, scope) = (file.store.clone(), file.scope);
+        let mut others = Vec::new();
+        for jobs in jobs.chunks(OUTCOMES) {
+            let keys = jobs.iter().map(|job| PollKey::new(scope, job.key.as_str())).collect();
+            let found = store.get_all(keys).await.map_err(store::plain)?;
+            for (job, found) in jobs.iter().zip(found) {
+                match found {
+                    // What has changed since it was checked is for the engine to refuse.
+                    Some(StoredPoll { key, spec, created_at, outcome: Some(outcome), .. })
+                        if spec.differences(&job.spec).is_empty() =>
+                    {
+                        self.add(&key, created_at, created_at + spec.timeout());
+                        self.tell_stored(&key, &outcome)?;
+                    }
+                    _ => others.push(job.clone()),
+                }
+            }
+        }
+        Ok(others)
+    }
+
+    /// Submits jobs together; returns how many of them joined a poll that the store had.
+    async fn submit_all(&mut self, jobs: Vec<Job>) -> anyhow::Result<usize> {
         let scope = self.poller.scope(self.file.as_ref().map_or("", |file| file.scope));
         let fresh = self.file.as_ref().filter(|file| file.fresh).map(|file| file.store.clone());
         let mut submitted = futures_util::stream::iter(jobs)
@@ -84,7 +134,6 @@ impl Run<'_> {
         let now = self.clock.now();
         let started = poll.deadline().before(spec.timeout());
         self.add(poll.poll_key(), started, poll.deadline());
-        let name = sanitize::excerpt(poll.key(), 80);
         // The secrets of a finished poll may have been replaced since.
         if poll.accepted() != Accepted::AlreadyFinished && self.progress.quotes() {
             self.secrets.add_spec(spec);
@@ -93,21 +142,35 @@ impl Run<'_> {
         match poll.accepted() {
             Accepted::AlreadyFinished => {
                 let outcome = poll.outcome().await.map_err(store::poller_error)?;
-                self.progress.message(format_args!(
-                    "{name}: {} {} ago; the stored result follows, no request is made (--fresh runs the poll again)",
-                    outcome.name(),
-                    humanize::age(now.since(outcome.ended_at))
-                ));
-                self.outcome(poll.poll_key(), &outcome)?;
+                self.tell_stored(poll.poll_key(), &outcome)?;
             }
-            Accepted::Joined => self.progress.message(format_args!(
-                "{name}: continues; accepted {} ago, {} left",
+            Accepted::Joined => self.note(format_args!(
+                "{}: continues; accepted {} ago, {} left",
+                sanitize::excerpt(poll.key(), 80),
                 humanize::age(now.since(started)),
                 humanize::countdown(poll.deadline().since(now))
             )),
             _ => {}
         }
         Ok(())
+    }
+
+    /// Prints the outcome of a poll that had ended before.
+    fn tell_stored(&mut self, key: &PollKey, outcome: &Arc<Outcome>) -> anyhow::Result<()> {
+        self.note(format_args!(
+            "{}: {} {} ago; the stored result follows, no request is made (--fresh runs the poll again)",
+            sanitize::excerpt(key.key(), 80),
+            outcome.name(),
+            humanize::age(self.clock.now().since(outcome.ended_at))
+        ));
+        self.outcome(key, outcome)
+    }
+
+    /// Prints a line about one poll of many.
+    fn note(&self, line: impl std::fmt::Display) {
+        if self.terminal.listing.lists(Listed::Note, 1) {
+            self.progress.message(line);
+        }
     }
 
     /// Adds a poll of interest.

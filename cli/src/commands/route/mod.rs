@@ -37,7 +37,7 @@ pub(super) fn run(args: &RouteArgs, terminal: &Terminal) -> anyhow::Result<Exit>
     }
     let hits = args.hits.then(|| Arc::new(Hits::new(&rules)));
     let rules = Arc::new(rules);
-    let mut output = Output::new();
+    let mut output = Output::new(terminal);
     let worker = || {
         let worker = Worker {
             rules: Arc::clone(&rules),
@@ -51,7 +51,7 @@ pub(super) fn run(args: &RouteArgs, terminal: &Terminal) -> anyhow::Result<Exit>
     parallel::run(events, args.lines.max_line(), worker, |event| {
         output.receive(event).map(ControlFlow::Continue)
     })?;
-    output.end()?;
+    output.flush()?;
     if let Some(hits) = hits {
         eprint_line(hits.describe(&rules));
     }

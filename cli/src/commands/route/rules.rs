@@ -16,16 +16,13 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::id::{IdValue, Ids};
-use crate::commands::{AlreadyReported, rule_lint};
+use crate::commands::{AlreadyReported, print_rest, rule_lint};
 use crate::input::Text;
 use crate::render::diagnostics::Diagnostics;
 use crate::render::humanize;
 use crate::render::terminal::{Terminal, eprint_line};
 
-/// The largest number of warnings that are printed: generated rules tend to have the same flaw in every line.
-const WARNINGS: usize = 20;
-
-/// The largest number of errors that are printed, and of rules that statistics name.
+/// The largest number of rules that statistics name.
 const LISTED: usize = 100;
 
 /// The shape of a rule, for messages.
@@ -323,23 +320,12 @@ impl Diagnosed {
     fn print(&self, text: &Text, terminal: &Terminal) -> anyhow::Result<()> {
         let mut diagnostics = Diagnostics::new(text, terminal);
         if self.errors.is_empty() {
-            for warning in self.warnings.iter().take(WARNINGS) {
-                diagnostics.print(warning);
-            }
-            if self.warnings.len() > WARNINGS {
-                eprint_line(format_args!("and {} more warnings", self.warnings.len() - WARNINGS));
-            }
+            self.warnings.iter().for_each(|warning| diagnostics.print(warning));
+            print_rest(terminal);
             return Ok(());
         }
-        for error in self.errors.iter().take(LISTED) {
-            diagnostics.print(error);
-        }
-        if self.errors.len() > LISTED {
-            eprint_line(format_args!(
-                "and {} more errors; the first {LISTED} are above\n",
-                self.errors.len() - LISTED
-            ));
-        }
+        self.errors.iter().for_each(|error| diagnostics.print(error));
+        print_rest(terminal);
         eprint_line(format_args!(
             "{}: {}, so nothing is routed",
             text.name(),

@@ -5,7 +5,7 @@ use poller::store::Store as _;
 use serde::Serialize;
 
 use super::super::output::{Keyed, Lines};
-use super::super::{AlreadyReported, print_error};
+use super::super::{AlreadyReported, print_listed};
 use super::{AT_ONCE, OpenStore, Opening, find, named, on_store, plain, quoted, shown};
 use crate::args::ForgetArgs;
 use crate::exit::Exit;
@@ -29,7 +29,7 @@ async fn forget(args: &ForgetArgs, store: OpenStore, terminal: &Terminal) -> any
     let mut open = polls.iter().filter(|poll| poll.ended.is_none()).peekable();
     if open.peek().is_some() {
         for poll in open {
-            print_error(
+            print_listed(
                 terminal,
                 &anyhow::anyhow!(
                     "{} is open, and only finished polls are forgotten; first: poll cancel --store {} {}",

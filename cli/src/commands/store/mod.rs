@@ -5,7 +5,7 @@
 //! submit, list, show, status, cancel, forget, purge, backup, verify ──► the file itself, beside a runner or without one
 //! ```
 //!
-//! This module opens the file and checks all polls of a command before it changes one of them: a half-done batch is
+//! This module opens the file and [checks](Checking) all polls of a command before it changes one of them: a half-done batch is
 //! harder to clean up than none.
 
 pub(super) mod cancel;
@@ -30,14 +30,15 @@ use std::time::Duration;
 use anyhow::Context as _;
 use poller::fetch::Fetch as _;
 use poller::http::{Guard, HttpClient, Proxies};
-use poller::store::{RunsUntil, Store as _, StoreAdmin, StoreError, Summary};
+use poller::store::{FoundPoll, RunsUntil, Store as _, StoreAdmin, StoreError, Summary};
 use poller::{Clock, ErrorKind, PostgresOptions, PostgresStore, SealKey, SqliteStore, SystemClock};
 use poller::{PollKey, PollSpec};
+use tokio::task::JoinHandle;
 use url::Url;
 
 use self::remote::RemoteStore;
 use super::specs::Job;
-use super::{AlreadyReported, block_on, print_error, signals};
+use super::{AlreadyReported, block_on, print_listed, signals};
 use crate::args::{StoreArgs, StoreLocation};
 use crate::exit::Exit;
 use crate::render::sanitize;
@@ -238,48 +239,96 @@ pub(super) struct Requirements<'a> {
     pub(super) terminal: &'a Terminal,
 }
 
-impl Requirements<'_> {
-    /// Checks that these jobs can be stored; prints every problem and returns whether there is none.
-    pub(super) async fn check(&self, jobs: &[Job]) -> anyhow::Result<bool> {
+/// Checks the polls of a command, while they are read.
+pub(super) struct Checking<'a> {
+    requirements: Requirements<'a>,
+    /// The origin of the last URL that may be asked. The next one mostly has the same.
+    admitted: String,
+    /// The jobs that the store is being asked for, while the next ones are read.
+    looking: Option<(Vec<Job>, Finding)>,
+    /// How many of the polls the store has.
+    pub(super) present: usize,
+}
+
+type Finding = JoinHandle<Result<Vec<Option<FoundPoll>>, StoreError>>;
+
+impl<'a> Checking<'a> {
+    pub(super) fn new(requirements: Requirements<'a>) -> Self {
+        Self { requirements, admitted: String::new(), looking: None, present: 0 }
+    }
+
+    /// Checks that these jobs can be stored, and those of the call before by what the store has; after the last jobs to be called
+    /// with none. Prints every problem and returns whether there is none.
+    pub(super) async fn check(&mut self, jobs: Vec<Job>) -> anyhow::Result<bool> {
         let mut well = true;
-        let mut report = |key: &str, problem: String| {
-            well = false;
-            print_error(self.terminal, &anyhow::anyhow!("{}: {problem}", sanitize::excerpt(key, 80)));
-        };
-        let mut found = match self.store {
-            PresentStore::Open(store) => {
-                let keys = jobs.iter().map(|job| PollKey::new(self.scope, job.key.as_str()));
-                store.find(keys.collect()).await.map_err(plain)?
+        for Job { key, spec } in &jobs {
+            for problem in self.problems(spec).into_iter().flatten() {
+                well = false;
+                self.requirements.report(key, &problem);
             }
-            PresentStore::NewFile(_) => Vec::new(),
         }
-        .into_iter();
-        for Job { key, spec } in jobs {
-            if let Err(error) = self.client.admits(&spec.url()) {
-                report(key, format!("the URL cannot be asked: {error}"));
+        let Requirements { store, scope, .. } = self.requirements;
+        let next = match store {
+            PresentStore::Open(store) if !jobs.is_empty() => {
+                let keys = jobs.iter().map(|job| PollKey::new(scope, job.key.as_str())).collect();
+                let store = store.clone();
+                Some((jobs, tokio::spawn(async move { store.find(keys).await })))
             }
-            if let Err(error) = self.store.admits(spec) {
-                report(key, error.to_string());
-            }
-            let Some(present) = found.next().flatten().filter(|poll| !(poll.ended && self.fresh)) else {
-                continue;
-            };
+            _ => None,
+        };
+        if let Some((jobs, found)) = std::mem::replace(&mut self.looking, next) {
+            let found = found.await?.map_err(plain)?;
+            self.present += found.iter().flatten().count();
+            well &= self.requirements.check_present(&jobs, found);
+        }
+        Ok(well)
+    }
+
+    /// What is wrong with a spec by itself.
+    fn problems(&mut self, spec: &PollSpec) -> [Option<String>; 2] {
+        // Of the URL of an http server, its origin decides.
+        let admitted = match spec.origin() {
+            origin if origin == self.admitted => Ok(()),
+            _ => self.requirements.client.admits(&spec.url()),
+        };
+        if admitted.is_ok() && spec.origin() != self.admitted && spec.origin().starts_with("http") {
+            spec.origin().clone_into(&mut self.admitted);
+        }
+        [
+            admitted.err().map(|error| format!("the URL cannot be asked: {error}")),
+            self.requirements.store.admits(spec).err().map(|error| error.to_string()),
+        ]
+    }
+}
+
+impl Requirements<'_> {
+    fn report(&self, key: &str, problem: &str) {
+        print_listed(self.terminal, &anyhow::anyhow!("{}: {problem}", sanitize::excerpt(key, 80)));
+    }
+
+    /// Checks that the polls that the store has under the keys of these jobs are the same. Prints the others, and returns whether
+    /// there are none.
+    fn check_present(&self, jobs: &[Job], found: Vec<Option<FoundPoll>>) -> bool {
+        let mut well = true;
+        for (Job { key, spec }, present) in jobs.iter().zip(found) {
+            let Some(present) = present.filter(|poll| !(poll.ended && self.fresh)) else { continue };
             let differences = present.spec.differences(spec);
             if !differences.is_empty() {
                 let ways_out = match present.ended {
                     true => "give it another cacheKey, or forget the finished poll with --fresh",
                     false => "give it another cacheKey, or cancel and forget the poll that is there",
                 };
-                report(
+                well = false;
+                self.report(
                     key,
-                    format!(
+                    &format!(
                         "the store has a poll of this key with another spec; they differ in {}: {ways_out}",
                         differences.join(", ")
                     ),
                 );
             }
         }
-        Ok(well)
+        well
     }
 }
 
@@ -307,7 +356,7 @@ async fn find(
                 Some(summary) => each(summary),
                 None => {
                     wrong = true;
-                    print_error(terminal, &no_such_poll(name, &args.file.path));
+                    print_listed(terminal, &no_such_poll(name, &args.file.path));
                 }
             }
         }

@@ -2,10 +2,9 @@
 //!
 //! A key is printed only after its poll is on disk.
 
-use poller::PollKey;
 use poller::secret::SecretRule;
-use poller::store::{Creation, Runner, RunsUntil, Store as _, StoreAdmin as _, StoredPoll};
-use poller::{Clock as _, SealKey, Timestamp};
+use poller::store::{Creation, FoundPoll, Runner, RunsUntil, Store as _, StoreAdmin as _, StoredPoll};
+use poller::{Clock as _, PollKey, PollSpec, SealKey, Timestamp};
 use serde::Serialize;
 use tokio::task::JoinHandle;
 
@@ -14,7 +13,8 @@ use super::super::output::{self, Keyed};
 use super::super::seen_secrets::{add_needed, as_arguments};
 use super::super::specs::{Batches, Job, Reading, Specs};
 use super::{
-    BATCH, OpenStore, Opening, PresentStore, Requirements, clock, on_store, plain, quoted, quoted_text,
+    BATCH, Checking, OpenStore, Opening, PresentStore, Requirements, clock, on_store, plain, quoted,
+    quoted_text,
 };
 use crate::args::{ConnectArgs, StoreLocation, SubmitArgs};
 use crate::exit::Exit;
@@ -30,13 +30,20 @@ pub(in super::super) fn run(args: &SubmitArgs, terminal: &Terminal) -> anyhow::R
     {
         let seal_key = SealKey::from_env()?;
         let store = PresentStore::NewFile(seal_key.as_ref());
-        let specs = super::super::block_on_value(check(args, store, terminal))?;
-        return on_store(path, Opening::MayBeNew, async |store| submit(args, specs, store, terminal).await);
+        let checked = super::super::block_on_value(check(args, store, terminal))?;
+        return on_store(path, Opening::MayBeNew, async |store| submit(args, checked, store, terminal).await);
     }
     on_store(path, Opening::MayBeNew, async |store| {
-        let specs = check(args, PresentStore::Open(&store), terminal).await?;
-        submit(args, specs, store, terminal).await
+        let checked = check(args, PresentStore::Open(&store), terminal).await?;
+        submit(args, checked, store, terminal).await
     })
+}
+
+/// Specs of which each can be stored.
+struct Checked<'a> {
+    specs: Specs<'a>,
+    /// Whether the store has some of their polls.
+    present: bool,
 }
 
 /// Checks all specs before one of them is stored.
@@ -44,22 +51,24 @@ async fn check<'a>(
     args: &'a SubmitArgs,
     store: PresentStore<'_>,
     terminal: &'a Terminal,
-) -> anyhow::Result<Specs<'a>> {
+) -> anyhow::Result<Checked<'a>> {
     let limits = args.limits.limits();
     let reading = Reading::new(&args.files, &args.variables, limits, args.each.quiet, terminal)?;
-    let requirements = Requirements {
+    let client = connect::client(&ConnectArgs::direct(&args.allow_networks), terminal)?;
+    let mut checking = Checking::new(Requirements {
         store,
         scope: args.store.scope(),
         fresh: args.fresh,
-        client: &connect::client(&ConnectArgs::direct(&args.allow_networks), terminal)?,
+        client: &client,
         terminal,
-    };
-    reading.check(async |jobs| requirements.check(jobs).await).await
+    });
+    let specs = reading.check(async |jobs| checking.check(jobs).await).await?;
+    Ok(Checked { specs, present: checking.present > 0 })
 }
 
 async fn submit(
     args: &SubmitArgs,
-    mut specs: Specs<'_>,
+    Checked { mut specs, present }: Checked<'_>,
     store: OpenStore,
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
@@ -102,9 +111,11 @@ async fn submit(
         if jobs.is_empty() {
             break;
         }
-        jobs.iter().for_each(|job| add_needed(&mut rules, &job.spec));
+        for job in &jobs {
+            add_needed(&mut rules, &job.spec);
+        }
         let polls: Vec<_> = jobs.into_iter().map(|job| acceptance.poll(job)).collect();
-        storing = Some(tokio::spawn(put_all(store.clone(), polls, args.fresh)));
+        storing = Some(tokio::spawn(put_all(store.clone(), polls, args.fresh, present)));
     }
     if !args.each.quiet {
         if acceptance.spread && tally[Put::Created as usize] > 0 {
@@ -166,26 +177,53 @@ fn next_jobs(batches: &mut Batches<'_>, waiting: &mut Vec<Job>) -> anyhow::Resul
     Ok(std::mem::replace(waiting, rest))
 }
 
-/// Stores polls in one transaction.
+/// What became of each poll of a transaction.
+type Stored = Vec<anyhow::Result<(PollKey, Put, Timestamp)>>;
+
+/// Stores polls in one transaction. `present`: the store has had some of them, and is asked for them first: to look for a poll takes
+/// a fraction of the time of a failed attempt to create it.
 async fn put_all(
     store: OpenStore,
     polls: Vec<StoredPoll>,
     fresh: bool,
-) -> anyhow::Result<Vec<anyhow::Result<(PollKey, Put, Timestamp)>>> {
+    present: bool,
+) -> anyhow::Result<Stored> {
     if fresh {
         // This does not remove an open poll; the spec then joins it.
         let forgotten = polls.iter().map(|poll| store.forget(poll.key.clone()));
         futures_util::future::try_join_all(forgotten).await.map_err(plain)?;
     }
-    let stored = store.create_all(polls.clone()).await;
-    Ok(polls.into_iter().zip(stored).map(|(poll, stored)| put(poll, stored.map_err(plain)?)).collect())
+    let found = match present {
+        true => store.find(polls.iter().map(|poll| poll.key.clone()).collect()).await.map_err(plain)?,
+        false => Vec::new(),
+    };
+    let found = found.into_iter().chain(std::iter::repeat_with(|| None));
+    let polls: Vec<(StoredPoll, Option<FoundPoll>)> = polls.into_iter().zip(found).collect();
+    let new = polls.iter().filter(|(_, found)| found.is_none()).map(|(poll, _)| poll.clone()).collect();
+    let mut created = store.create_all(new).await.into_iter();
+    let put = polls.into_iter().map(|(poll, found)| match found {
+        Some(FoundPoll { spec, created_at, ended, .. }) => put(poll, Some((&spec, created_at, ended))),
+        None => match created.next().unwrap_or(Ok(Creation::Created)).map_err(plain)? {
+            Creation::Exists(present) => {
+                let StoredPoll { spec, created_at, outcome, .. } = *present;
+                put(poll, Some((&spec, created_at, outcome.is_some())))
+            }
+            _ => put(poll, None),
+        },
+    });
+    Ok(put.collect())
 }
 
-fn put(poll: StoredPoll, creation: Creation) -> anyhow::Result<(PollKey, Put, Timestamp)> {
+/// What became of a poll. `present` is the one that was there: its spec, when it was created, and whether it has ended.
+fn put(
+    poll: StoredPoll,
+    present: Option<(&PollSpec, Timestamp, bool)>,
+) -> anyhow::Result<(PollKey, Put, Timestamp)> {
     let timeout = poll.spec.timeout();
-    let (put, created_at) = match creation {
-        Creation::Exists(present) => {
-            let differences = present.spec.differences(&poll.spec);
+    let (put, created_at) = match present {
+        None => (Put::Created, poll.created_at),
+        Some((spec, created_at, ended)) => {
+            let differences = spec.differences(&poll.spec);
             if !differences.is_empty() {
                 anyhow::bail!(
                     "another process has just stored a poll {} with another spec; they differ in {}",
@@ -193,9 +231,8 @@ fn put(poll: StoredPoll, creation: Creation) -> anyhow::Result<(PollKey, Put, Ti
                     differences.join(", ")
                 );
             }
-            (if present.outcome.is_some() { Put::Finished } else { Put::Open }, present.created_at)
+            (if ended { Put::Finished } else { Put::Open }, created_at)
         }
-        _ => (Put::Created, poll.created_at),
     };
     Ok((poll.key, put, created_at + timeout))
 }

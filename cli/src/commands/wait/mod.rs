@@ -18,7 +18,7 @@ use poller::{Limits, PollSpec, SpecOptions};
 use serde_json::Number;
 
 use self::filter_target::FilterTarget;
-use super::drive::{self, EndsAll, Plan, Print};
+use super::drive::{self, EndsAll, Jobs, Plan, Print};
 use super::specs::Job;
 use super::{AlreadyReported, print_error, print_warning};
 use crate::args::{FollowArg, GiveUpArg, PairArg, TextArg, WaitArgs};
@@ -60,7 +60,7 @@ pub(super) fn run(args: &WaitArgs, terminal: &Terminal) -> anyhow::Result<Exit> 
         (false, false) => EndsAll::Never,
     };
     let plan = Plan {
-        jobs: Some(jobs),
+        jobs: Some(Jobs::Few(jobs)),
         introduction: None,
         print,
         ends_all,
