@@ -19,7 +19,7 @@ use filter::{Diagnostic, Span};
 use poller::{Limits, PollSpec, SpecOptions, SpecRead, SpecReader, redact};
 
 use super::variables::{Variables, may_have_variables};
-use super::{AlreadyReported, print_listed, print_note};
+use super::{AlreadyReported, print_listed, print_note, print_rest};
 use crate::args::VariablesArgs;
 use crate::input::Text;
 use crate::input::pieces::{Pieces, Source};
@@ -171,6 +171,7 @@ impl<'a> Reading<'a> {
         if failed {
             return Err(AlreadyReported.into());
         }
+        print_rest(specs.reading.terminal);
         if !specs.reading.quiet {
             specs.reading.variables.warn_of_unused(specs.reading.terminal);
         }

@@ -268,6 +268,8 @@ async fn outcomes_of_many_finished_polls_are_told_in_the_order_of_their_specs() 
     assert!(ended.stderr.contains("and 8900 more notes; the first 100 are above"), "{}", ended.stderr);
     assert!(ended.stderr.contains("9001 polls: 1 matched, 9000 cancelled"), "{}", ended.stderr);
     assert_eq!(server.requests().len(), 1);
+    let quiet = folder.poll(&["run", "-q", "--unbounded", "-"], &old).await;
+    assert_eq!((quiet.stdout.lines().count(), &*quiet.stderr), (MANY, ""));
     // Another spec under the key of one that has ended.
     let other = old.replacen("/8999\"", "/other\"", 1);
     let ended = folder.poll(&["run", "-"], other).await.expect(2, "");

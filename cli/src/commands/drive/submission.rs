@@ -168,7 +168,8 @@ impl Run<'_> {
 
     /// Prints a line about one poll of many.
     fn note(&self, line: impl std::fmt::Display) {
-        if self.terminal.listing.lists(Listed::Note, 1) {
+        // What would not be printed anyway is not counted as left out.
+        if !self.progress.is_quiet() && self.terminal.listing.lists(Listed::Note, 1) {
             self.progress.message(line);
         }
     }

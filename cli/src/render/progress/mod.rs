@@ -210,6 +210,11 @@ impl ProgressReporter {
         response.map(|response| excerpt::excerpt(response, size, hide)).unwrap_or_default()
     }
 
+    /// Whether nothing is reported.
+    pub(crate) fn is_quiet(&self) -> bool {
+        matches!(self.sink, Sink::Quiet)
+    }
+
     /// Prints a line that concerns no single poll.
     pub(crate) fn message(&self, line: impl fmt::Display) {
         match &self.sink {
