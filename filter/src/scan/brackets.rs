@@ -58,7 +58,7 @@ struct Count<const OBJECT: bool> {
     depth: usize,
     /// For each lane, the parity of quotes in blocks without brackets that `strings` does not include yet.
     quotes: Lanes,
-    strings: Strings,
+    strings: Strings<0>,
 }
 
 impl<const OBJECT: bool> Count<OBJECT> {

@@ -14,6 +14,10 @@
 //! JSON is regular except for its brackets: which token may come next depends on the previous token and on the kind of the
 //! container. The former is a shift ([`After`]); the latter is a loop over the brackets, or the parity of braces where objects of
 //! one array follow each other. Rare tokens are checked byte by byte: escapes, words, exponents, very long numbers.
+//!
+//! Blocks overlap by one byte, so that the token before each new byte is in the same word. Only what is longer needs a state
+//! between blocks: strings, keys, fractions, blanks after a token. A bit of state for each class of bytes instead took forty more
+//! instructions for a block.
 
 use super::lanes::BLOCK;
 use super::machine::{self, Machine, Task};
@@ -21,6 +25,14 @@ use super::scalar;
 use super::strings::Strings;
 use super::{Invalid, Scan};
 use crate::limits::Limits;
+
+/// The number of bytes that a block shares with the one before it.
+const OVERLAP: u32 = 1;
+const STRIDE: usize = BLOCK - OVERLAP as usize;
+/// The bytes of a block that were not in the one before it.
+const NEW: u64 = !0 << OVERLAP;
+/// The place of the byte that the next block begins with.
+const LAST: u32 = 64 - OVERLAP;
 
 /// The length of the container at the beginning of these bytes, which may be nested up to `room` deep, itself included.
 pub(super) fn checked(bytes: &[u8], room: usize) -> Scan<usize> {
@@ -52,38 +64,23 @@ impl Task for CheckContainer<'_> {
 /// Finds the bytes after tokens of one kind, across blocks.
 #[derive(Clone, Copy, Debug, Default)]
 struct After {
-    /// One if the first byte of the next block comes after such a token.
-    carry: u64,
+    /// One if the first byte of the next block is a blank and belongs to the blanks after such a token.
+    blank: u64,
 }
 
 impl After {
-    /// The bytes directly after these.
-    #[inline(always)]
-    fn next(&mut self, tokens: u64) -> u64 {
-        let next = tokens << 1 | self.carry;
-        self.carry = tokens >> 63;
-        next
-    }
-
     /// The next bytes after these that are not blanks.
     #[inline(always)]
     fn past<const BLANKS: bool>(&mut self, tokens: u64, blanks: u64) -> u64 {
-        let next = self.next(tokens);
+        let next = tokens << 1;
         if !BLANKS {
             return next;
         }
+        let next = next | self.blank;
         // A one at the beginning of a run of blanks carries through the run, to the byte after it.
         let (sum, carry) = (next & blanks).overflowing_add(blanks);
-        self.carry |= u64::from(carry);
+        self.blank = u64::from(carry);
         (next | sum) & !blanks
-    }
-
-    /// The bytes directly after the runs that begin with these.
-    #[inline(always)]
-    fn run(&mut self, starts: u64, runs: u64) -> u64 {
-        let (sum, carry) = runs.overflowing_add(starts | self.carry);
-        self.carry = u64::from(carry);
-        sum & !runs
     }
 }
 
@@ -129,6 +126,10 @@ impl<'o> Open<'o> {
     /// if the container around them is no array, or if the room or `outer` would matter.
     #[inline(always)]
     fn siblings(&mut self, open: bool) -> bool {
+        // Mostly an object is open at the end as at the beginning, and nothing changes.
+        if open && self.top & 0b11 == 0b01 && self.depth % 64 > 1 {
+            return true;
+        }
         let (inside, open) = (self.top & 1, u64::from(open));
         let (array, depth) = (self.top >> inside, self.depth - inside as usize);
         let level = depth % 64;
@@ -175,24 +176,51 @@ impl<'o> Open<'o> {
 struct Check<'d, 'o, M: Machine> {
     machine: M,
     bytes: &'d [u8],
-    /// The bitwise "or" of all blocks so far.
+    /// The bitwise "or" of all blocks with rare bytes so far.
     seen: M::Block,
-    strings: Strings,
+    strings: Strings<OVERLAP>,
     open: Open<'o>,
     /// Commas and opening brackets.
     begun: After,
-    opened: After,
     colons: After,
-    keys: After,
     key_ends: After,
-    values: After,
-    scalars: After,
-    signs: After,
-    leading_zeros: After,
-    points: After,
-    fractions: After,
-    /// The number of blocks directly before this one without any byte but those of one number.
-    long: usize,
+    /// One if the first byte belongs to a key or ends it.
+    key: u64,
+    numbers: NumberState,
+}
+
+/// The state of numbers before a block: one if its first byte is such a byte.
+#[derive(Clone, Copy, Debug, Default)]
+struct NumberState {
+    sign: u64,
+    leading_zero: u64,
+    fraction: u64,
+}
+
+/// The bytes of a block by their meaning.
+#[derive(Clone, Copy, Debug)]
+struct Tokens {
+    /// From opening quotes to before closing ones. The bytes below `ends` are outside of these.
+    strings: u64,
+    /// The opening quotes.
+    starts: u64,
+    /// The closing quotes.
+    ends: u64,
+    commas: u64,
+    colons: u64,
+    opening: u64,
+    closing: u64,
+    blanks: u64,
+}
+
+/// What is known of the numbers of a block.
+#[derive(Clone, Copy, Debug)]
+struct Numbers {
+    starts: u64,
+    /// Bytes that no number has here.
+    bad: u64,
+    /// Bytes of scalars that no plain number contains.
+    irregular: u64,
 }
 
 impl<'d, 'o, M: Machine> Check<'d, 'o, M> {
@@ -206,98 +234,118 @@ impl<'d, 'o, M: Machine> Check<'d, 'o, M> {
             strings: Strings::default(),
             open,
             begun: none,
-            opened: none,
-            // The container begins where a value may, as after a colon.
-            colons: After { carry: 1 },
-            keys: none,
+            colons: none,
             key_ends: none,
-            values: none,
-            scalars: none,
-            signs: none,
-            leading_zeros: none,
-            points: none,
-            fractions: none,
-            long: 0,
+            key: 0,
+            numbers: NumberState::default(),
         }
     }
 
     /// The offset after the container.
     #[inline(always)]
     fn end(&mut self) -> Scan<usize> {
-        let (blocks, rest) = self.bytes.as_chunks::<BLOCK>();
-        for (index, block) in blocks.iter().enumerate() {
-            if let Some(end) = self.block(block, index * BLOCK)? {
+        self.open.push(self.bytes.first() == Some(&b'{'))?;
+        let mut base = 0;
+        let mut rest = self.bytes;
+        while let Some(block) = rest.first_chunk() {
+            if let Some(end) = self.block(block, base)? {
                 return Ok(end);
             }
+            base += STRIDE;
+            rest = &rest[STRIDE..];
         }
-        let mut last = [b' '; BLOCK];
+        // After the end of the container, any bytes will do. These are not rare.
+        let mut last = [b','; BLOCK];
         last[..rest.len()].copy_from_slice(rest);
-        self.block(&last, blocks.len() * BLOCK)?.ok_or(Invalid)
+        self.block(&last, base)?.ok_or(Invalid)
     }
 
     /// The offset after the container, if it ends in this block.
     #[inline(always)]
     fn block(&mut self, bytes: &[u8; BLOCK], base: usize) -> Scan<Option<usize>> {
-        let block = self.machine.block(bytes);
-        self.seen = self.machine.or(self.seen, block);
-        if !self.machine.has_rare(block) && self.strings.escaped == 0 {
-            self.grammar::<false>(block, bytes, base)
+        let machine = self.machine;
+        let block = machine.block(bytes);
+        let mut quotes = machine.equal(block, b'"');
+        let strings;
+        if machine.has_rare(block) || self.strings.escaped != 0 {
+            self.seen = machine.or(self.seen, block);
+            let escapes = self.strings.escapes(machine.equal(block, b'\\'));
+            quotes &= !escapes.escaped;
+            strings = self.strings.inside(machine.parity(quotes));
+            if machine.within(block, 0, 0x1F) & strings != 0 {
+                return Err(Invalid);
+            }
+            self.escapes(escapes.escaping & strings, base)?;
         } else {
-            self.grammar::<true>(block, bytes, base)
+            strings = self.strings.inside(machine.parity(quotes));
         }
+        let outside = |bytes| bytes & !strings;
+        // A brace and the bracket of the same direction differ in one bit.
+        let lower = machine.lower(block);
+        let mut tokens = Tokens {
+            strings,
+            starts: quotes & strings,
+            ends: quotes & !strings,
+            commas: outside(machine.equal(block, b',')),
+            colons: outside(machine.equal(block, b':')),
+            opening: outside(machine.equal(lower, b'{')),
+            closing: outside(machine.equal(lower, b'}')),
+            blanks: 0,
+        };
+        let Tokens { ends, commas, colons, opening, closing, .. } = tokens;
+        // Sums of disjoint words, which the compiler would otherwise find once more from the bytes.
+        let others = !(strings | ends | commas | colons | opening.wrapping_add(closing));
+        // Many documents have no blanks but in strings, so they are looked for only where something is no number.
+        let (numbers, after) = self.numbers(block, others);
+        if numbers.irregular != 0 {
+            let is = |byte| machine.equal(block, byte);
+            tokens.blanks = others & (is(b' ') | is(b'\n') | is(b'\r') | is(b'\t'));
+            if tokens.blanks != 0 {
+                let (numbers, after) = self.numbers(block, others & !tokens.blanks);
+                if numbers.irregular != 0 {
+                    check_irregular(self.bytes, numbers.irregular, base)?;
+                }
+                self.numbers = after;
+                return self.grammar::<true>(block, bytes, base, tokens, others & !tokens.blanks, numbers);
+            }
+            check_irregular(self.bytes, numbers.irregular, base)?;
+        }
+        self.numbers = after;
+        self.grammar::<false>(block, bytes, base, tokens, others, numbers)
     }
 
     #[inline(always)]
-    fn grammar<const RARE: bool>(
+    fn grammar<const BLANKS: bool>(
         &mut self,
         block: M::Block,
         bytes: &[u8; BLOCK],
         base: usize,
+        tokens: Tokens,
+        scalars: u64,
+        numbers: Numbers,
     ) -> Scan<Option<usize>> {
         let machine = self.machine;
-        let is = |byte| machine.equal(block, byte);
-        let mut quotes = is(b'"');
-        let mut blanks = 0;
-        let mut escaping = 0;
-        if RARE {
-            let escapes = self.strings.escapes(is(b'\\'));
-            quotes &= !escapes.escaped;
-            escaping = escapes.escaping;
-            blanks = is(b' ') | is(b'\n') | is(b'\r') | is(b'\t');
+        let Tokens { strings, starts, ends, commas, colons, opening, closing, blanks } = tokens;
+        // The largest f64 is 1.8e308: a number beyond it has at least 309 digits, hence three such blocks in a row.
+        if scalars == !0 {
+            check_long(self.bytes, base)?;
         }
-        let strings = self.strings.inside(machine.parity(quotes));
-        if RARE {
-            blanks &= !strings;
-            if machine.within(block, 0, 0x1F) & strings != 0 {
-                return Err(Invalid);
-            }
-            self.escapes(escaping & strings, base)?;
-        }
-        let (starts, ends) = (quotes & strings, quotes & !strings);
-        let commas = is(b',') & !strings;
-        let colons = is(b':') & !strings;
-        // A brace and the bracket of the same direction differ in one bit.
-        let lower = machine.lower(block);
-        let opening = machine.equal(lower, b'{') & !strings;
-        let closing = machine.equal(lower, b'}') & !strings;
-        let scalars = !(strings | ends | commas | colons | opening | closing | blanks);
-        let (bad_numbers, scalar_starts) = self.numbers(&is, block, scalars, base)?;
 
         // The bytes whose innermost container is an object.
         let mut objects = if self.open.is_object() { !0 } else { 0 };
-        let mut brackets = opening | closing;
+        let mut brackets = opening.wrapping_add(closing) & NEW;
         let mut end = None;
-        let mut seen = !0;
+        let mut seen = NEW;
         // Most brackets of large documents are those of arrays in an array, or of objects in an array without other containers.
         if brackets != 0 {
             let braces = machine.is_lower(block) & brackets;
             if braces == 0 {
-                if self.open.arrays(opening.count_ones(), closing.count_ones()) {
+                if self.open.arrays((opening & NEW).count_ones(), (closing & NEW).count_ones()) {
                     brackets = 0;
                 }
             } else if braces == brackets {
                 let inside = machine.parity(brackets) ^ objects;
-                let by_turns = opening & !inside | closing & inside == 0;
+                let by_turns = (opening ^ inside) & brackets == 0;
                 if by_turns && self.open.siblings(inside >> 63 == 1) {
                     objects = inside ^ brackets;
                     brackets = 0;
@@ -316,7 +364,7 @@ impl<'d, 'o, M: Machine> Check<'d, 'o, M> {
                 return Err(Invalid);
             } else if self.open.pop() {
                 end = Some(base + place as usize + 1);
-                seen = !(!1 << place);
+                seen = NEW & !(!1 << place);
                 break;
             }
             let changed = u64::from(self.open.is_object() != before);
@@ -324,56 +372,55 @@ impl<'d, 'o, M: Machine> Check<'d, 'o, M> {
             brackets &= brackets - 1;
         }
 
-        let begun = self.begun.past::<RARE>(commas | opening, blanks);
-        let opened = self.opened.past::<RARE>(opening, blanks);
-        let values_may = self.colons.past::<RARE>(colons, blanks) | begun & !objects;
-        let keys = starts & begun & objects;
-        let key_ends = self.keys.run(keys, strings) & ends;
-        let colons_may = self.key_ends.past::<RARE>(key_ends, blanks);
-        let value_ends = self.values.past::<RARE>(ends & !key_ends | closing | scalars, blanks);
-        let bad = (starts | opening | scalar_starts) & !(values_may | keys)
-            | commas & !value_ends
-            | closing & !(value_ends | opened)
-            | colons & !colons_may
-            | bad_numbers;
-        if bad & seen == 0 { Ok(end) } else { Err(Invalid) }
+        let begun = self.begun.past::<BLANKS>(commas | opening, blanks);
+        let values_may = self.colons.past::<BLANKS>(colons, blanks) | begun;
+        let in_object = begun & objects;
+        // A one at the beginning of a string carries through it, to its end.
+        let sum = strings.wrapping_add(starts & in_object | self.key);
+        let key_ends = sum & ends;
+        self.key = (strings & !sum | key_ends) >> LAST;
+        let after_key = self.key_ends.past::<BLANKS>(key_ends, blanks);
+        let others = opening | numbers.starts;
+        let bad = (starts | others) & !values_may
+            | others & in_object
+            | commas & values_may
+            | colons ^ after_key
+            | numbers.bad;
+        if bad & seen != 0 {
+            return Err(Invalid);
+        }
+        let early = closing & values_may & seen;
+        if early != 0 {
+            check_empty(self.bytes, early, base)?;
+        }
+        Ok(end)
     }
 
+    /// Looks at the numbers of these bytes. Returns the state after them, too.
     #[inline(always)]
-    fn numbers(
-        &mut self,
-        is: &impl Fn(u8) -> u64,
-        block: M::Block,
-        scalars: u64,
-        base: usize,
-    ) -> Scan<(u64, u64)> {
-        let digits = self.machine.within(block, b'0', b'9') & scalars;
+    fn numbers(&self, block: M::Block, scalars: u64) -> (Numbers, NumberState) {
+        let machine = self.machine;
+        let is = |byte| machine.equal(block, byte);
+        let digits = machine.within(block, b'0', b'9') & scalars;
         let points = is(b'.') & scalars;
-        let starts = scalars & !self.scalars.next(scalars);
-        let signs = is(b'-') & starts;
-        let after_sign = self.signs.next(signs);
-        let after_point = self.points.next(points);
-        let first = (starts | after_sign) & digits;
-        let after_zero = self.leading_zeros.next(is(b'0') & first);
-        let after_fraction = self.fractions.run(after_point, digits);
+        let starts = scalars & !(scalars << 1) & NEW;
+        let signs = is(b'-') & starts | self.numbers.sign;
+        let (after_sign, after_point) = (signs << 1, points << 1);
+        let leading_zeros = is(b'0') & (starts | after_sign) | self.numbers.leading_zero;
+        let after_zero = leading_zeros << 1;
+        // A one at the beginning of a run of digits carries through it, to the byte after it.
+        let after_fraction = digits.wrapping_add(after_point | self.numbers.fraction);
+        let fractions = digits & !after_fraction;
+        let after = NumberState {
+            sign: signs >> LAST,
+            leading_zero: leading_zeros >> LAST,
+            fraction: fractions >> LAST,
+        };
         let bad = (after_sign | after_point) & !digits
             | after_zero & digits
             // The terms above find a point after a sign or point; after any other byte, the number is irregular.
             | points & (starts | after_fraction);
-        let irregular = scalars & !(digits | points | signs);
-        if irregular != 0 {
-            check_irregular(self.bytes, irregular, base)?;
-        }
-        if scalars == !0 {
-            self.long += 1;
-            // The largest f64 is 1.8e308: a number beyond it has at least 309 digits, hence three such blocks in a row.
-            if self.long == 3 {
-                scalar_at(self.bytes, base)?;
-            }
-        } else {
-            self.long = 0;
-        }
-        Ok((bad, starts))
+        (Numbers { starts, bad, irregular: scalars & !(digits | points | signs) }, after)
     }
 
     /// Checks the escapes that begin with these backslashes.
@@ -386,6 +433,36 @@ impl<'d, 'o, M: Machine> Check<'d, 'o, M> {
         }
         Ok(())
     }
+}
+
+/// Checks that these closing brackets, which come where a value may, come directly after an opening one.
+#[inline(never)]
+fn check_empty(bytes: &[u8], mut early: u64, base: usize) -> Scan<()> {
+    while early != 0 {
+        let before = &bytes[..base + early.trailing_zeros() as usize];
+        let last = before.iter().rfind(|byte| !matches!(byte, b' ' | b'\n' | b'\r' | b'\t'));
+        if !matches!(last, Some(b'[' | b'{')) {
+            return Err(Invalid);
+        }
+        early &= early - 1;
+    }
+    Ok(())
+}
+
+/// Checks the number that fills the block at this offset, if it fills the two blocks before it, too, but not the one before these.
+#[cold]
+#[inline(never)]
+fn check_long(bytes: &[u8], base: usize) -> Scan<()> {
+    let filled = |blocks: usize| {
+        let from = base.checked_sub(blocks * STRIDE);
+        from.is_some_and(|from| bytes[from..base].iter().all(is_scalar))
+    };
+    if filled(2) && !filled(3) { scalar_at(bytes, base).map(drop) } else { Ok(()) }
+}
+
+/// Whether a byte outside of strings belongs to a number or word, or to none of the tokens of JSON.
+fn is_scalar(byte: &u8) -> bool {
+    !matches!(byte, b'"' | b',' | b':' | b'[' | b']' | b'{' | b'}' | b' ' | b'\n' | b'\r' | b'\t')
 }
 
 /// Checks the scalars that contain these bytes, which no plain number contains.
@@ -402,9 +479,6 @@ fn check_irregular(bytes: &[u8], mut irregular: u64, base: usize) -> Scan<()> {
 /// Checks the scalar around an offset and returns its end.
 #[inline(never)]
 fn scalar_at(bytes: &[u8], at: usize) -> Scan<usize> {
-    let is_scalar = |byte: &u8| {
-        !matches!(byte, b'"' | b',' | b':' | b'[' | b']' | b'{' | b'}' | b' ' | b'\n' | b'\r' | b'\t')
-    };
     let start = bytes[..at].iter().rposition(|byte| !is_scalar(byte)).map_or(0, |before| before + 1);
     let end = match bytes.get(start) {
         Some(b'n') => scalar::word(bytes, start, b"null")?,

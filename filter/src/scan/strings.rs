@@ -3,12 +3,12 @@
 use super::{Invalid, Scan};
 use crate::json::lex;
 
-/// The state of strings before a block.
+/// The state of strings before a block, which shares this many bytes with the one before it.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Strings {
+pub(super) struct Strings<const OVERLAP: u32> {
     /// All ones inside a string.
     inside: u64,
-    /// One if the last byte was a backslash that escapes the next byte.
+    /// One if the byte before it was a backslash that escapes the next byte.
     pub(super) escaped: u64,
     /// The offset of the second half of the last surrogate pair.
     low: usize,
@@ -23,13 +23,13 @@ pub(super) struct Escapes {
     pub(super) escaped: u64,
 }
 
-impl Strings {
+impl<const OVERLAP: u32> Strings<OVERLAP> {
     /// The bytes in strings, from the opening quote to before the closing one. `parity` has for each byte the parity of quotes
     /// in the block up to and including it.
     #[inline(always)]
     pub(super) fn inside(&mut self, parity: u64) -> u64 {
         let inside = parity ^ self.inside;
-        self.inside = (inside as i64 >> 63) as u64;
+        self.inside = ((inside << OVERLAP) as i64 >> 63) as u64;
         inside
     }
 
@@ -51,7 +51,7 @@ impl Strings {
         let flipped = ((unescaped << 1 | ODD).wrapping_sub(unescaped)) ^ ODD;
         let escaped = flipped ^ (backslashes | self.escaped);
         let escaping = flipped & backslashes;
-        self.escaped = escaping >> 63;
+        self.escaped = escaping << OVERLAP >> 63;
         Escapes { escaping, escaped }
     }
 

@@ -150,6 +150,144 @@ proptest! {
     }
 }
 
+/// Values and what is none, at every place of a block, after strings, numbers, blanks and members.
+#[test]
+fn tokens_are_checked_across_the_edges_of_blocks() {
+    let tokens = [
+        "0",
+        "-0",
+        "0.0",
+        "-0.5",
+        "12.25",
+        "123456789.5",
+        "1e-05",
+        "1e05",
+        "-1E+5",
+        "null",
+        "true",
+        "false",
+        "\"\"",
+        "\"a\"",
+        "\"\\\"\"",
+        "\"\\\\\"",
+        "\"\\u00e9\"",
+        "\"\\ud83d\\ude00\"",
+        "\"é\"",
+        "\"a b\"",
+        "{}",
+        "[]",
+        "{ }",
+        "[\n]",
+        "[[1],[2]]",
+        "[{\"a\":1},{\"a\":2}]",
+        "{\"a\":{\"b\":1},\"c\":[]}",
+        "[1 , 2]",
+        "{\"a\" : 1}",
+        "{\"a\":1 ,\"b\":2}",
+        "{\"a\":\"b\"}",
+        "",
+        " ",
+        "-",
+        "--1",
+        "1-2",
+        "01",
+        "-01",
+        "00",
+        ".5",
+        "1.",
+        "1..2",
+        "1.2.3",
+        "-.5",
+        "1.-2",
+        "1e",
+        "1e5.5",
+        "+1",
+        "nul",
+        "nulll",
+        "1true",
+        "true1",
+        "trueé",
+        "é",
+        "\"a\"\"b\"",
+        "\"a\" \"b\"",
+        "1 2",
+        "\"a\"1",
+        "1\"a\"",
+        "\"\\x\"",
+        "\"\\ud83d\"",
+        "\"\u{1}\"",
+        "\"",
+        "1\u{c}",
+        "[,]",
+        "[1,]",
+        "[,1]",
+        "[1,,2]",
+        "{,}",
+        "{\"a\"}",
+        "{\"a\":}",
+        "{\"a\":,}",
+        "{\"a\":1,}",
+        "{\"a\",1}",
+        "{1:2}",
+        "{\"a\"1}",
+        "{\"a\":\"b\":1}",
+        "{:1}",
+        "{[]:1}",
+        "{\"a\"::1}",
+        "[\"a\":1]",
+        "[1:2]",
+        "[1}",
+        "{\"a\":1]",
+        "]",
+        "}",
+        ":",
+        ",",
+        "[]1",
+        "1[]",
+        "[][]",
+        "{}{}",
+        "\"a\"[]",
+        "[] ]",
+        "[ ,]",
+        "{\"a\": }",
+    ];
+    for token in tokens {
+        for length in 0..140 {
+            let some = |byte: &str| byte.repeat(length);
+            for text in [
+                format!("[\"{}\",{token}]", some("x")),
+                format!("[1{},{token},2]", some("1")),
+                format!("[{}{token}{}]", some(" "), some(" ")),
+                format!("{{\"{}\":{token},\"b\":0}}", some("x")),
+                format!("[{}{{\"a\":{token}}}]", some("{},")),
+            ] {
+                agrees_with_serde_json(text.as_bytes());
+            }
+        }
+    }
+}
+
+/// The largest f64 has 309 digits.
+#[test]
+fn long_numbers_are_checked_at_any_place() {
+    for digit in ["1", "9"] {
+        for digits in [306, 307, 308, 309, 310, 371, 372, 500] {
+            for before in 0..140 {
+                agrees_with_serde_json(
+                    format!("[\"{}\",{}]", "x".repeat(before), digit.repeat(digits)).as_bytes(),
+                );
+            }
+        }
+    }
+}
+
+fn agrees_with_serde_json(bytes: &[u8]) {
+    let valid = serde_json::from_slice::<Value>(bytes).is_ok();
+    for output in machine::each(&CheckContainer { bytes, room: 127 }) {
+        assert_eq!(output == Ok(bytes.len()), valid, "{}", String::from_utf8_lossy(bytes));
+    }
+}
+
 /// How deep a text without brackets in strings is nested.
 fn depth(text: &[u8]) -> usize {
     let depths = text.iter().scan(0, |depth, byte| {

@@ -4,9 +4,9 @@
 
 use std::arch::is_x86_feature_detected as has;
 use std::arch::x86_64::{
-    __m256i, _mm_clmulepi64_si128, _mm_cvtsi64_si128, _mm_cvtsi128_si64, _mm_set1_epi8, _mm256_cmpeq_epi8,
-    _mm256_loadu_si256, _mm256_min_epu8, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8,
-    _mm256_slli_epi16, _mm256_sub_epi8,
+    __m256i, _mm_clmulepi64_si128, _mm_cvtsi64_si128, _mm_cvtsi128_si64, _mm_set1_epi8, _mm256_add_epi8,
+    _mm256_cmpeq_epi8, _mm256_cmpgt_epi8, _mm256_loadu_si256, _mm256_min_epi8, _mm256_movemask_epi8,
+    _mm256_or_si256, _mm256_set1_epi8, _mm256_slli_epi16,
 };
 use std::sync::LazyLock;
 
@@ -65,14 +65,10 @@ impl Avx2 {
     fn lanes_within(self, lanes: __m256i, low: u8, high: u8) -> __m256i {
         // SAFETY: `self` proves AVX2.
         unsafe {
-            let above = _mm256_sub_epi8(lanes, self.all(low));
-            _mm256_cmpeq_epi8(_mm256_min_epu8(above, self.all(high - low)), above)
+            // Moves `low` to the least signed number.
+            let above = _mm256_add_epi8(lanes, self.all(0x80_u8.wrapping_sub(low)));
+            _mm256_cmpgt_epi8(self.all(0x81_u8.wrapping_add(high - low)), above)
         }
-    }
-
-    #[inline(always)]
-    fn rare_lanes(self, lanes: __m256i) -> __m256i {
-        self.or_lanes(self.lanes_within(lanes, 0, b' '), self.equal_lanes(lanes, b'\\'))
     }
 
     #[inline(always)]
@@ -129,9 +125,13 @@ impl Machine for Avx2 {
 
     #[inline(always)]
     fn has_rare(self, [low, high]: Self::Block) -> bool {
-        let rare = self.or_lanes(self.rare_lanes(low), self.rare_lanes(high));
+        let backslashes = self.or_lanes(self.equal_lanes(low, b'\\'), self.equal_lanes(high, b'\\'));
         // SAFETY: `self` proves AVX2.
-        unsafe { _mm256_movemask_epi8(rare) != 0 }
+        unsafe {
+            // As signed numbers, the bytes above 127 are below zero.
+            let beyond = _mm256_cmpgt_epi8(self.all(b' '), _mm256_min_epi8(low, high));
+            _mm256_movemask_epi8(self.or_lanes(backslashes, beyond)) != 0
+        }
     }
 
     #[inline(always)]

@@ -4,8 +4,8 @@
 
 use std::arch::is_x86_feature_detected as has;
 use std::arch::x86_64::{
-    __m512i, _mm512_cmpeq_epi8_mask, _mm512_cmple_epu8_mask, _mm512_loadu_si512, _mm512_movepi8_mask,
-    _mm512_or_si512, _mm512_set1_epi8, _mm512_sub_epi8, _mm512_test_epi8_mask,
+    __m512i, _mm512_cmpeq_epi8_mask, _mm512_cmple_epu8_mask, _mm512_cmplt_epi8_mask, _mm512_loadu_si512,
+    _mm512_movepi8_mask, _mm512_or_si512, _mm512_set1_epi8, _mm512_sub_epi8, _mm512_test_epi8_mask,
 };
 use std::sync::LazyLock;
 
@@ -91,7 +91,10 @@ impl Machine for Avx512 {
 
     #[inline(always)]
     fn has_rare(self, block: Self::Block) -> bool {
-        self.within(block, 0, b' ') | self.equal(block, b'\\') != 0
+        // As signed numbers, the bytes above 127 are below zero.
+        // SAFETY: `self` proves AVX-512 BW.
+        let beyond = unsafe { _mm512_cmplt_epi8_mask(block, self.all(b' ')) };
+        beyond | self.equal(block, b'\\') != 0
     }
 
     #[inline(always)]

@@ -71,7 +71,7 @@ pub(super) trait Machine: Copy + Debug {
     /// Whether any byte is above 127.
     fn has_non_ascii(self, block: Self::Block) -> bool;
 
-    /// Whether any byte is a control character, a blank or a backslash.
+    /// Whether any byte is a control character, a backslash or not ASCII.
     fn has_rare(self, block: Self::Block) -> bool;
 
     /// For each bit, the parity of the bits up to and including it.
@@ -122,7 +122,7 @@ impl Machine for Baseline {
 
     #[inline(always)]
     fn has_rare(self, block: Block) -> bool {
-        block.map(|lanes| lanes.within(0, b' ').or(lanes.equal(b'\\'))).fold(Lanes::or).bits() != 0
+        block.map(|lanes| lanes.beyond_printable().or(lanes.equal(b'\\'))).fold(Lanes::or).bits() != 0
     }
 
     #[inline(always)]
@@ -153,7 +153,11 @@ mod tests {
                 bytes[place] = byte;
                 let block = machine.block(&bytes);
                 assert_eq!(machine.has_non_ascii(block), !byte.is_ascii(), "{byte}");
-                assert_eq!(machine.has_rare(block), byte <= b' ' || byte == b'\\', "{byte}");
+                assert_eq!(
+                    machine.has_rare(block),
+                    byte < b' ' || byte == b'\\' || !byte.is_ascii(),
+                    "{byte}"
+                );
                 let other = machine.block(&[byte | 0x20; BLOCK]);
                 assert_eq!(machine.equal(machine.lower(block), byte | 0x20) >> place & 1, 1);
                 assert_eq!(machine.is_lower(block) >> place & 1 == 1, byte & 0x20 != 0, "{byte}");
