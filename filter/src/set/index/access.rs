@@ -48,11 +48,14 @@ impl Index {
         best
     }
 
-    /// The cheapest requirement other than the access.
+    /// The requirement other than the access to check first: the one that holds least often. Junctions come last, since checking
+    /// one takes as long as checking the requirements of all its patterns: for two lists of arrays, some microseconds.
     pub(super) fn other(&self, requirements: &Requirements, access: Option<Position>) -> Option<Requirement> {
         let all = requirements.iter().enumerate();
         let others = all.filter(|&(position, _)| access.is_none_or(|access| position != access.index()));
-        others.map(|(_, requirement)| requirement).min_by_key(|&requirement| self.cost(requirement))
+        others.map(|(_, requirement)| requirement).min_by_key(|&requirement| {
+            (requirement.kind() == RequirementKind::Junction, self.cost(requirement))
+        })
     }
 
     /// The expected number of dependents that a requirement checks in vain, on the logarithmic scale of [`plan`]; `u8::MAX` if
@@ -84,5 +87,28 @@ impl Index {
             RequirementKind::Pattern => self.patterns.at(requirement.index()).uses,
             RequirementKind::Junction => self.junctions.at(requirement.index()).uses,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::set::index::{Index, ROOT, RequirementKind};
+    use crate::{Dialect, FilterOptions};
+
+    #[test]
+    fn a_predicate_is_checked_before_a_junction() {
+        let rule = r#"{"country": ["AT", "DE"], "price": [{"numeric": [">=", 5]}],
+            "$or": [{"deals": ["a", "b"]}, {"segments": [1, 2, 3]}]}"#;
+        let filter = FilterOptions::new().dialect(Dialect::EventBridge).parse(rule).unwrap();
+        let mut index = Index::new();
+        let requirements = {
+            let program = filter.program();
+            index.requirements(program, &program.root_pattern(), ROOT)
+        };
+        let (access, _) = index.access(&requirements);
+        let mut kinds = requirements.iter().map(|requirement| requirement.kind());
+        assert!(kinds.any(|kind| kind == RequirementKind::Junction), "the rule has a junction");
+        let other = index.other(&requirements, access).map(|other| other.kind());
+        assert_eq!(other, Some(RequirementKind::Predicate));
     }
 }
