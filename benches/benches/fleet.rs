@@ -104,6 +104,13 @@ fn rows(server: &Postgres, url: &str) -> f64 {
     server.query(url, sql).parse().expect("a number")
 }
 
+/// The seconds of processor time that this process has used.
+fn own_processor() -> f64 {
+    let text = std::fs::read_to_string("/proc/self/stat").expect("Linux has it");
+    let fields = text.rsplit_once(") ").expect("a name in parentheses").1.split(' ');
+    fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum::<u64>() as f64 / 100.0
+}
+
 /// The seconds of processor time that the processes of a server have used.
 fn processor(server: &Postgres) -> f64 {
     let file =
@@ -146,23 +153,29 @@ async fn rates(server: &Postgres, polls: usize) {
         load(&store).await;
         server.sql(&url, "CHECKPOINT");
         let (before, rows_before) = (wal(server, &url), rows(server, &url));
-        let spec = spec(10);
+        let (spec, at) = (spec(10), now());
+        // As in the bare loop, the rows are there before the time begins.
+        let new: Vec<StoredPoll> = (0..polls).map(|number| poll(number, &spec, at)).collect();
+        let keys: Vec<PollKey> = new.iter().map(|poll| poll.key.clone()).collect();
+        let mut new = new.into_iter();
+        let (used, used_by_server) = (own_processor(), processor(server));
         let began = now();
-        for batch in (0..polls).collect::<Vec<_>>().chunks(BATCH) {
-            let batch = batch.iter().map(|number| poll(*number, &spec, began)).collect();
+        for number in (0..polls).step_by(BATCH) {
+            let batch = new.by_ref().take(BATCH.min(polls - number)).collect();
             for result in store.create_all(batch).await {
                 assert!(matches!(result.expect("it is stored"), Creation::Created));
             }
         }
         let created = now().since(began);
+        let used_by_creates = own_processor() - used;
         let began = now();
-        for batch in (0..polls).collect::<Vec<_>>().chunks(BATCH) {
-            let calls = batch.iter().map(|number| {
-                store.finish(PollKey::new("", format!("export-{number:08}")), Arc::clone(&ended))
-            });
+        for batch in keys.chunks(BATCH) {
+            let calls = batch.iter().map(|key| store.finish(key.clone(), Arc::clone(&ended)));
             futures_util::future::try_join_all(calls).await.expect("they are stored");
         }
         let finished = now().since(began);
+        let used_by_finishes = own_processor() - used - used_by_creates;
+        let used_by_server = processor(server) - used_by_server;
         bytes.push((wal(server, &url) - before) / polls as f64);
         let closed = store.closed();
         drop(store);
@@ -176,14 +189,20 @@ async fn rates(server: &Postgres, polls: usize) {
         finishes.push(rate(finished) / bare.1);
         println!(
             "rates, round {round}: creates {:.0}/s of {:.0}/s bare ({:.0} %), outcomes {:.0}/s of {:.0}/s bare ({:.0} %), \
-             {written:.2} rows and {:.0} bytes of WAL for a poll's life",
+             {written:.2} rows and {:.0} bytes of WAL for a poll's life; of the processor, this process took {:.1} and {:.1} µs a poll, \
+             the bare loop {:.1} and {:.1}, the server {:.1} together",
             rate(created),
             bare.0,
             creates[round - 1] * 100.0,
             rate(finished),
             bare.1,
             finishes[round - 1] * 100.0,
-            bytes[round - 1]
+            bytes[round - 1],
+            used_by_creates / polls as f64 * 1e6,
+            used_by_finishes / polls as f64 * 1e6,
+            bare.2 / polls as f64 * 1e6,
+            bare.3 / polls as f64 * 1e6,
+            used_by_server / polls as f64 * 1e6,
         );
     }
     println!(
@@ -194,8 +213,8 @@ async fn rates(server: &Postgres, polls: usize) {
     );
 }
 
-/// The rates of the same inserts and moves in a loop on one connection.
-async fn bare_rates(server: &Postgres, polls: usize, ended: &Outcome) -> (f64, f64) {
+/// The rates of the same inserts and moves in a loop on one connection, and the processor time of this process for each.
+async fn bare_rates(server: &Postgres, polls: usize, ended: &Outcome) -> (f64, f64, f64, f64) {
     let url = server.database();
     // For the tables and a partition of today.
     let store = open(&url).await;
@@ -246,6 +265,7 @@ async fn bare_rates(server: &Postgres, polls: usize, ended: &Outcome) -> (f64, f
         })
         .collect();
     let micros = i64::try_from(ended.ended_at.as_micros()).expect("this century");
+    let used = own_processor();
     let began = now();
     for batch in rows.chunks_mut(BATCH) {
         batch.sort();
@@ -262,6 +282,7 @@ async fn bare_rates(server: &Postgres, polls: usize, ended: &Outcome) -> (f64, f
         client.batch_execute("COMMIT").await.expect("committed");
     }
     let created = now().since(began);
+    let used_by_creates = own_processor() - used;
     let began = now();
     for batch in rows.chunks(BATCH) {
         let shards: Vec<i32> = batch.iter().map(|row| row.0).collect();
@@ -275,7 +296,13 @@ async fn bare_rates(server: &Postgres, polls: usize, ended: &Outcome) -> (f64, f
         client.batch_execute("COMMIT").await.expect("committed");
     }
     let finished = now().since(began);
-    (polls as f64 / created.as_secs_f64(), polls as f64 / finished.as_secs_f64())
+    let used_by_finishes = own_processor() - used - used_by_creates;
+    (
+        polls as f64 / created.as_secs_f64(),
+        polls as f64 / finished.as_secs_f64(),
+        used_by_creates,
+        used_by_finishes,
+    )
 }
 
 async fn claims(server: &Postgres, polls: usize) {
@@ -284,10 +311,12 @@ async fn claims(server: &Postgres, polls: usize) {
         &url,
         &format!(
             "CREATE TABLE claims (id bigint PRIMARY KEY, due bigint NOT NULL) WITH (fillfactor = 50); \
-             CREATE INDEX ON claims (due); INSERT INTO claims SELECT id, id FROM generate_series(1, {polls}) AS id; \
-             VACUUM ANALYZE claims; CHECKPOINT"
+             CREATE INDEX ON claims (due); INSERT INTO claims SELECT id, id FROM generate_series(1, {polls}) AS id"
         ),
     );
+    // Not in the transaction of several statements.
+    server.sql(&url, "VACUUM ANALYZE claims");
+    server.sql(&url, "CHECKPOINT");
     let before = wal(server, &url);
     let began = now();
     let loops = (0..2).map(|_| {
@@ -475,13 +504,24 @@ async fn handover(server: &Postgres, polls: usize) {
         ),
     );
     let spec = spec(INTERVAL);
+    let before = poller.stats().open;
+    let used = (own_processor(), processor(server));
     let killed = clock.now();
     victim.kill().expect("it runs");
     victim.wait().expect("it ends");
-    while poller.stats().open < polls {
+    let mut noticed = None;
+    loop {
+        match poller.stats().open {
+            open if open >= polls => break,
+            open if open > before => {
+                noticed.get_or_insert_with(|| clock.now());
+            }
+            _ => {}
+        }
         clock.sleep_until(clock.now() + Duration::from_millis(20)).await;
     }
     let adopted = clock.now();
+    let used = (own_processor() - used.0, processor(server) - used.1);
     // Ticks until a second after that are asked within it.
     clock.sleep_until(adopted + Duration::from_secs(3)).await;
     let asked = asked.lock().expect("nothing panics").clone();
@@ -503,12 +543,14 @@ async fn handover(server: &Postgres, polls: usize) {
     late.sort_by(f64::total_cmp);
     let at = |share: f64| late.get(((late.len() as f64 - 1.0) * share) as usize).copied().unwrap_or(0.0);
     println!(
-        "handover: {polls} open polls, {} of them of the worker that was killed, lease {} s: all adopted after {:.2} s \
-         ({:.0} % of it the lease); {} were due meanwhile, asked after p50 {:.2} s, p99 {:.2} s, at most {:.2} s",
+        "handover: {polls} open polls, {} of them of the worker that was killed, lease {} s: the first adopted after {:.2} s, \
+         all after {:.2} s, for {:.1} s of this process and {:.1} s of the server on the processor; {} were due meanwhile, asked after p50 {:.2} s, p99 {:.2} s, at most {:.2} s",
         its.lines().count(),
         LEASE.as_secs(),
+        noticed.unwrap_or(adopted).since(killed).as_secs_f64(),
         adopted.since(killed).as_secs_f64(),
-        LEASE.as_secs_f64() / adopted.since(killed).as_secs_f64() * 100.0,
+        used.0,
+        used.1,
         late.len(),
         at(0.5),
         at(0.99),
