@@ -160,6 +160,12 @@ impl StoredSpecs {
         Some(self.at(url, settings))
     }
 
+    /// Whether the texts with these ids were read before.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn has_all(&self, ids: &[i64]) -> bool {
+        ids.iter().all(|id| self.known.contains_key(id))
+    }
+
     /// A spec of this URL and these settings.
     fn at(&mut self, url: &str, settings: Arc<Settings>) -> Result<PollSpec, SpecError> {
         let url = self.urls.read(url, || identity::url(url))?;

@@ -1,7 +1,7 @@
 //! The calls of the engine: the store's face, and creating, ending and following single polls.
 //!
 //! A call runs on the thread of the connections, and calls that wait while a transaction is under way share the next one
-//! ([`Combiner`](super::combine::Combiner)). The statements of batches are in [`writes`](super::writes).
+//! ([`Combiner`]). Outcomes are written as JSON by those who call, beside what that thread does. The statements of batches are in [`writes`](super::writes).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,36 +9,41 @@ use std::time::Duration;
 use tokio_postgres::types::Type;
 
 use super::batches::Found;
+use super::combine::Combiner;
 use super::database::Fault;
 use super::lease::Role;
 use super::shards::{Known, shard_of};
 use super::writes::Finish;
-use super::{Inner, PostgresStore};
+use super::{Inner, PostgresStore, abandoned};
 use crate::clock::{BoxFuture, Clock};
-use crate::job::PollSpec;
+use crate::job::{PollSpec, StoredSpec};
 use crate::key::PollKey;
 use crate::outbox::Outbox;
 use crate::outcome::{Attempt, Outcome};
 use crate::store::{Changes, Creation, OpenPolls, Retention, Store, StoreError, StoredPoll};
 
+const STORE_POLL: &str = "store a poll";
+const STORE_OUTCOME: &str = "store an outcome";
+const READ_POLL: &str = "read a poll";
+
 /// How often a worker looks for polls and cancellations from outside: they are noticed within a second.
 const LOOK: Duration = Duration::from_millis(500);
 
 impl Inner {
-    /// The stored text of a spec, without its URL. A database keeps no inline secrets: who can read it could read what is
-    /// sent, and who can write to it could send it elsewhere.
-    pub(super) fn stored_text(key: &PollKey, spec: &PollSpec) -> Result<Arc<str>, StoreError> {
-        let inline = spec.inline_secrets();
-        if !inline.is_empty() {
-            return Err(StoreError::new(format!(
+    /// A spec as it is stored, without its URL. A database keeps no inline secrets: who can read it could read what is sent, and
+    /// who can write to it could send it elsewhere.
+    pub(super) fn stored(key: &PollKey, spec: &PollSpec) -> Result<StoredSpec, StoreError> {
+        spec.to_stored(key, None).map_err(|error| {
+            let inline = spec.inline_secrets();
+            if inline.is_empty() {
+                return StoreError::new(error.to_string());
+            }
+            StoreError::new(format!(
                 "the spec holds a secret in {}, and the store is a database, which keeps none; refer to the secret as \
                  {{\"$secret\":\"env:NAME\"}}, which each worker resolves",
                 inline.join(", ")
-            )));
-        }
-        spec.to_stored(key, None)
-            .map(|stored| stored.text)
-            .map_err(|error| StoreError::new(error.to_string()))
+            ))
+        })
     }
 
     pub(super) async fn get(&self, key: &PollKey) -> Result<Option<StoredPoll>, Fault> {
@@ -66,7 +71,8 @@ impl Inner {
         };
         if for_engine && present.outcome.is_none() {
             // The engine runs it from here on, if this process runs its shard: maybe a creation whose result was not known.
-            let known = Known { incarnation, has_extras: true };
+            let has_webhook = present.spec.on_outcome().is_some();
+            let known = Known { incarnation, has_extras: true, has_webhook };
             self.shards().add(shard_of(key, self.shard_count), key.clone(), known);
         }
         Ok(Creation::Exists(Box::new(present)))
@@ -78,12 +84,10 @@ impl Inner {
         polls: Vec<StoredPoll>,
         for_engine: bool,
     ) -> Vec<Result<Creation, StoreError>> {
-        let error = |fault: Fault| fault.into_error("store a poll", &self.database.shown);
+        let error = |fault: Fault| fault.into_error(STORE_POLL, &self.database.shown);
         let mut results: Vec<Result<Creation, StoreError>> = Vec::with_capacity(polls.len());
         let mut new = Vec::with_capacity(polls.len());
-        let mut keys = Vec::with_capacity(polls.len());
         for (position, poll) in polls.iter().enumerate() {
-            keys.push(poll.key.clone());
             match self.new_poll(position, poll) {
                 Ok(poll) => {
                     results.push(Ok(Creation::Created));
@@ -96,11 +100,12 @@ impl Inner {
             Ok(present) if present.is_empty() => {}
             Ok(present) => {
                 let positions: Vec<usize> = present.into_iter().collect();
-                let names: Vec<PollKey> = positions.iter().map(|position| keys[*position].clone()).collect();
+                let names: Vec<PollKey> =
+                    positions.iter().map(|position| polls[*position].key.clone()).collect();
                 match self.get_all(&names).await {
                     Ok(found) => {
                         for (position, found) in positions.into_iter().zip(found) {
-                            results[position] = self.present(&keys[position], found, for_engine);
+                            results[position] = self.present(&polls[position].key, found, for_engine);
                         }
                     }
                     Err(fault) => {
@@ -119,31 +124,40 @@ impl Inner {
         results
     }
 
-    pub(super) async fn finish(&self, key: PollKey, outcome: Arc<Outcome>) -> Result<Arc<Outcome>, Fault> {
+    /// What is to be stored of an outcome.
+    fn new_finish(&self, key: PollKey, outcome: &Outcome) -> Result<Finish, Fault> {
         let shard = shard_of(&key, self.shard_count);
-        let known = self.shards().get(shard, &key);
-        let fenced = match self.role() {
-            Role::Client => false,
-            Role::Worker(_) if self.is_trusted() && self.runs_shard(shard) => true,
+        match self.role() {
+            Role::Client => {}
+            Role::Worker(_) if self.is_trusted() && self.runs_shard(shard) => {}
             Role::Worker(_) | Role::Deposed { .. } => return Err(Fault::Deposed),
+        }
+        let known = self.shards().get(shard, &key);
+        Ok(Finish::new(shard, key, known, outcome)?)
+    }
+
+    /// Stores outcomes that wait together.
+    async fn finish_waiting(&self, finishes: Vec<Finish>) -> Vec<Result<bool, StoreError>> {
+        let stored = match self.role() {
+            Role::Worker(_) if !self.is_trusted() => Err(Fault::Deposed),
+            role => self.finish_all(&finishes, role != Role::Client).await,
         };
-        let finish = Finish::new(shard, key.clone(), known, &outcome)?;
-        let work = |finishes: Vec<Finish>| -> BoxFuture<'_, Vec<Result<bool, StoreError>>> {
-            Box::pin(async move {
-                match self.finish_all(&finishes, fenced).await {
-                    Ok(results) => results.into_iter().map(Ok).collect(),
-                    Err(fault) => {
-                        let error = fault.into_error("store an outcome", &self.database.shown);
-                        finishes.iter().map(|_| Err(error.clone())).collect()
-                    }
-                }
-            })
-        };
-        match self.finishes.run(finish, work).await {
-            Some(Ok(true)) => Ok(outcome),
-            Some(Ok(false)) => self.stored_outcome(&key).await,
-            Some(Err(error)) => Err(Fault::Store(error)),
-            None => Err(Fault::Store(StoreError::new("the call was abandoned"))),
+        match stored {
+            Ok(results) => results.into_iter().map(Ok).collect(),
+            Err(fault) => {
+                let error = fault.into_error(STORE_OUTCOME, &self.database.shown);
+                finishes.iter().map(|_| Err(error.clone())).collect()
+            }
+        }
+    }
+
+    async fn get_waiting(&self, keys: Vec<PollKey>) -> Vec<Found> {
+        match self.get_all(&keys).await {
+            Ok(found) => found,
+            Err(fault) => {
+                let error = fault.into_error(READ_POLL, &self.database.shown);
+                keys.iter().map(|_| Err(error.clone())).collect()
+            }
         }
     }
 
@@ -176,18 +190,38 @@ impl Inner {
     }
 }
 
+impl PostgresStore {
+    /// Has an item wait for its turn with others; returns the answer.
+    fn combined<I, T>(
+        &self,
+        action: &'static str,
+        combiner: fn(&Inner) -> &Combiner<I, Result<T, StoreError>>,
+        item: I,
+        work: fn(&Inner, Vec<I>) -> BoxFuture<'_, Vec<Result<T, StoreError>>>,
+    ) -> BoxFuture<'static, Result<T, StoreError>>
+    where
+        I: Send + 'static,
+        T: Send + 'static,
+    {
+        let (answer, is_first) = combiner(&self.inner).push(item);
+        if is_first {
+            let inner = Arc::clone(&self.inner);
+            self.thread.handle.spawn(async move {
+                combiner(&inner).work(|items| work(&inner, items)).await;
+            });
+        }
+        Box::pin(async move { answer.await.unwrap_or_else(|_| Err(abandoned(action))) })
+    }
+}
+
 impl Store for PostgresStore {
     fn create(&self, poll: StoredPoll) -> BoxFuture<'_, Result<Creation, StoreError>> {
-        self.call("store a poll", async move |inner: Arc<Inner>| {
-            let shared = &inner;
-            let work = |polls: Vec<StoredPoll>| -> BoxFuture<'_, Vec<Result<Creation, StoreError>>> {
-                Box::pin(shared.create_all(polls, false))
-            };
-            match inner.creates.run(poll, work).await {
-                Some(result) => result.map_err(Fault::Store),
-                None => Err(Fault::Store(StoreError::new("the call was abandoned"))),
-            }
-        })
+        self.combined(
+            STORE_POLL,
+            |inner| &inner.creates,
+            poll,
+            |inner, polls| Box::pin(inner.create_all(polls, false)),
+        )
     }
 
     fn create_all(&self, polls: Vec<StoredPoll>) -> BoxFuture<'_, Vec<Result<Creation, StoreError>>> {
@@ -198,7 +232,25 @@ impl Store for PostgresStore {
     }
 
     fn finish(&self, key: PollKey, outcome: Arc<Outcome>) -> BoxFuture<'_, Result<Arc<Outcome>, StoreError>> {
-        self.call("store an outcome", async move |inner: Arc<Inner>| inner.finish(key, outcome).await)
+        let finish = match self.inner.new_finish(key.clone(), &outcome) {
+            Ok(finish) => finish,
+            Err(fault) => {
+                let error = fault.into_error(STORE_OUTCOME, &self.inner.database.shown);
+                return Box::pin(std::future::ready(Err(error)));
+            }
+        };
+        let stored = self.combined(
+            STORE_OUTCOME,
+            |inner| &inner.finishes,
+            finish,
+            |inner, finishes| Box::pin(inner.finish_waiting(finishes)),
+        );
+        Box::pin(async move {
+            if stored.await? {
+                return Ok(outcome);
+            }
+            self.call(STORE_OUTCOME, async move |inner: Arc<Inner>| inner.stored_outcome(&key).await).await
+        })
     }
 
     fn follow(&self, key: PollKey, url: Arc<str>) -> BoxFuture<'_, Result<(), StoreError>> {
@@ -221,24 +273,13 @@ impl Store for PostgresStore {
 
     fn get(&self, key: PollKey) -> BoxFuture<'_, Result<Option<StoredPoll>, StoreError>> {
         // Those who wait for outcomes all look at the same times, so they share a statement.
-        self.call("read a poll", async move |inner: Arc<Inner>| {
-            let shared = &inner;
-            let work = |keys: Vec<PollKey>| -> BoxFuture<'_, Vec<Found>> {
-                Box::pin(async move {
-                    match shared.get_all(&keys).await {
-                        Ok(found) => found,
-                        Err(fault) => {
-                            let error = fault.into_error("read a poll", &shared.database.shown);
-                            keys.iter().map(|_| Err(error.clone())).collect()
-                        }
-                    }
-                })
-            };
-            match inner.gets.run(key, work).await {
-                Some(found) => Ok(found?.map(|(poll, _)| poll)),
-                None => Err(Fault::Store(StoreError::new("the call was abandoned"))),
-            }
-        })
+        let found = self.combined(
+            READ_POLL,
+            |inner| &inner.gets,
+            key,
+            |inner, keys| Box::pin(inner.get_waiting(keys)),
+        );
+        Box::pin(async move { Ok(found.await?.map(|(poll, _)| poll)) })
     }
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<StoredPoll>, StoreError>> {

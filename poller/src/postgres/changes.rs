@@ -18,9 +18,6 @@ use crate::clock::Clock as _;
 use crate::key::PollKey;
 use crate::store::{Changes, OpenPolls};
 
-/// The number of open polls in a page.
-const PAGE: usize = 4096;
-
 /// How soon a worker that is not certain of the fleet's time looks again.
 const UNCERTAIN: Duration = Duration::from_millis(100);
 
@@ -46,11 +43,8 @@ impl Inner {
     }
 
     /// The next page of polls that the engine has not read. Polls that cannot be read end as failed first.
-    pub(super) async fn load(&self) -> Result<OpenPolls, Fault> {
-        self.shards().begin_read();
-        let page = self.next_page(PAGE).await;
-        self.shards().end_read();
-        let (page, last) = page?;
+    pub(super) async fn load(self: &Arc<Self>) -> Result<OpenPolls, Fault> {
+        let (page, last) = self.next_page().await?;
         self.opened(page, last).await
     }
 
@@ -69,7 +63,7 @@ impl Inner {
         Ok(OpenPolls { polls: page.polls, unreadable, sealed: Vec::new(), last })
     }
 
-    pub(super) async fn changes(&self) -> Result<Changes, Fault> {
+    pub(super) async fn changes(self: &Arc<Self>) -> Result<Changes, Fault> {
         self.check_clock()?;
         let mut changes = Changes::default();
         match self.role() {
@@ -100,6 +94,7 @@ impl Inner {
             }
             return Ok(changes);
         }
+        self.end_readers().await;
         self.shards().begin_read();
         let inbox = self.empty_inbox().await;
         self.shards().end_read();

@@ -9,6 +9,7 @@ use std::fmt;
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime};
+use futures_util::future::try_join;
 use tokio::sync::mpsc;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
@@ -205,6 +206,12 @@ impl Database {
         Ok(tx)
     }
 
+    /// The same, whose [beginning](Tx::begin) is sent together with its first statements: those read, so that nothing is lost
+    /// should it fail.
+    pub(super) async fn write_later(&self) -> Result<Tx<Object>, Fault> {
+        Ok(Tx::new(self.object().await?, self.own, self.limit, true))
+    }
+
     /// A transaction that changes tables. It may wait for others and takes as long as it takes: no lease is held meanwhile.
     pub(super) async fn migrate(&self) -> Result<Tx<Object>, Fault> {
         let tx = Tx::new(self.object().await?, self.own, MIGRATION, true);
@@ -308,10 +315,27 @@ impl<C: Connection> Tx<C> {
         self.within(self.client().batch_execute(sql)).await
     }
 
+    /// Begins a transaction that changes something.
+    pub(super) async fn begin(&self) -> Result<(), Fault> {
+        self.batch(&begin(self.limit, "")).await
+    }
+
+    /// The last statement of a transaction, sent together with its end: a statement that fails undoes it.
+    pub(super) async fn commit_with(mut self, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>, Fault> {
+        let (rows, ()) = try_join(self.query(sql, params), self.batch("COMMIT")).await?;
+        self.is_open = false;
+        Ok(rows)
+    }
+
     pub(super) async fn commit(mut self) -> Result<(), Fault> {
         self.batch("COMMIT").await?;
         self.is_open = false;
         Ok(())
+    }
+
+    /// The transaction has ended: its ROLLBACK was answered, which was sent with other statements.
+    pub(super) fn ended(mut self) {
+        self.is_open = false;
     }
 
     /// Ends a transaction that changed nothing, and keeps its connection.

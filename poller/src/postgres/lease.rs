@@ -326,8 +326,10 @@ impl Inner {
             if taken.len() < missing {
                 next = next.min(SHORT);
             }
-            if self.role() == Role::Worker(worker) {
+            if self.role() == Role::Worker(worker) && !taken.is_empty() {
                 self.shards().take(taken);
+                // The engine reads their polls now and not at its next look: some are due.
+                self.telling.hear();
             }
         } else {
             tx.rollback().await?;

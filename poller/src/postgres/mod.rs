@@ -26,10 +26,12 @@ mod changes;
 mod clock;
 mod clock_steps;
 mod combine;
+mod creates;
 mod database;
 mod fleet;
 mod lease;
 mod lists;
+mod loading;
 mod maintenance;
 mod options;
 mod outbox;
@@ -39,6 +41,7 @@ mod shards;
 mod sightings;
 #[cfg(test)]
 mod simulation;
+mod specs;
 mod telling;
 mod tls;
 mod words;
@@ -59,6 +62,7 @@ use self::clock::DatabaseClock;
 use self::combine::Combiner;
 use self::database::{Database, Fault};
 use self::lease::{Role, Worker};
+use self::loading::Loading;
 use self::shards::Shards;
 use self::sightings::Sightings;
 use self::telling::Telling;
@@ -134,6 +138,7 @@ struct Inner {
     /// How long the oldest due poll has been waiting, in microseconds.
     lag: AtomicI64,
     shards: Mutex<Shards>,
+    loading: tokio::sync::Mutex<Loading>,
     /// The ids of specs and the day on which they were seen, by the digests of their texts.
     spec_ids: Mutex<HashMap<[u8; 32], (i64, i64)>>,
     stored_specs: Mutex<StoredSpecs>,
@@ -273,11 +278,13 @@ impl PostgresStore {
             let shown = inner.database.shown.clone();
             call(inner).await.map_err(|fault| fault.into_error(action, &shown))
         });
-        Box::pin(async move {
-            task.await
-                .unwrap_or_else(|_| Err(StoreError::new(format!("cannot {action}: the call was abandoned"))))
-        })
+        Box::pin(async move { task.await.unwrap_or_else(|_| Err(abandoned(action))) })
     }
+}
+
+/// The error of a call whose task has ended without an answer.
+fn abandoned(action: &str) -> StoreError {
+    StoreError::new(format!("cannot {action}: the call was abandoned"))
 }
 
 impl fmt::Debug for PostgresStore {
@@ -308,6 +315,7 @@ impl Inner {
             takeovers: AtomicI64::new(0),
             lag: AtomicI64::new(0),
             shards: Mutex::default(),
+            loading: tokio::sync::Mutex::default(),
             spec_ids: Mutex::default(),
             stored_specs: Mutex::new(StoredSpecs::new(None)),
             days: Mutex::default(),

@@ -58,16 +58,13 @@ impl Raw {
             outcome: row.get(9),
         }
     }
-
-    /// The outcome of an open poll that cannot be read.
-    fn unreadable(&self, explanation: String) -> Outcome {
-        let kind = OutcomeKind::Failed { reason: FailureReason::Unreadable, response: None, explanation };
-        outcome_without_request(kind, self.created_at, self.created_at, self.restarts)
-    }
 }
 
-/// The most shards that are read together.
-const MOST_SHARDS: usize = 1024;
+/// The outcome of an open poll that cannot be read.
+pub(super) fn unreadable(created_at: Timestamp, restarts: u32, explanation: String) -> Outcome {
+    let kind = OutcomeKind::Failed { reason: FailureReason::Unreadable, response: None, explanation };
+    outcome_without_request(kind, created_at, created_at, restarts)
+}
 
 /// A page of open polls.
 #[derive(Default)]
@@ -77,7 +74,7 @@ pub(super) struct Page {
 }
 
 /// The texts of specs, and URLs that stand beside them, by id.
-type Texts = HashMap<i64, (String, Option<String>)>;
+pub(super) type Texts = HashMap<i64, (String, Option<String>)>;
 
 impl Inner {
     /// The poll of that name.
@@ -112,84 +109,25 @@ impl Inner {
             .collect()
     }
 
-    /// The next page of open polls of this process that the engine has not read, and whether it is the last.
-    pub(super) async fn next_page(&self, most: usize) -> Result<(Page, bool), Fault> {
-        let (group, after, taken) = {
-            let shards = self.shards();
-            (shards.next_unread(shards.group), shards.cursor.clone(), shards.taken())
-        };
-        if group.is_empty() {
-            return Ok((Page::default(), true));
-        }
-        let (scope, key) = after.map(|(_, scope, key)| (scope, key)).unwrap_or_default();
-        let limit = i64::try_from(most).unwrap_or(i64::MAX);
-        let tx = self.database.write().await?;
-        let rows = match &group[..] {
-            [shard] => {
-                let sql = format!(
-                    "{OPEN} WHERE o.shard = $1 AND (o.scope, o.key) > ($2, $3) ORDER BY o.scope, o.key LIMIT $4"
-                );
-                let params = [
-                    (shard as _, Type::INT4),
-                    (&scope as _, Type::TEXT),
-                    (&key as _, Type::TEXT),
-                    (&limit as _, Type::INT8),
-                ];
-                tx.query(&sql, &params).await?
-            }
-            shards => {
-                let sql = format!("{OPEN} WHERE o.shard = ANY($1) LIMIT $2");
-                let most = limit.saturating_mul(4);
-                let rows =
-                    tx.query(&sql, &[(&shards as _, Type::INT4_ARRAY), (&most as _, Type::INT8)]).await?;
-                if i64::try_from(rows.len()).is_ok_and(|rows| rows >= most) {
-                    // More than pages: fewer shards together, in the end one alone, with a cursor.
-                    tx.rollback().await?;
-                    let mut shards = self.shards();
-                    shards.group = 1.max(shards.group / 4);
-                    if shards.group == 1 {
-                        shards.cursor.get_or_insert((group[0], String::new(), String::new()));
-                    }
-                    return Ok((Page::default(), false));
-                }
-                rows
-            }
-        };
-        let raws: Vec<Raw> = rows.iter().map(Raw::new).collect();
-        let texts = self.texts(&tx, &raws).await?;
-        tx.rollback().await?;
-        let number = raws.len();
-        let is_whole = group.len() > 1 || number < most;
-        let last = raws.last().map(|raw| (raw.shard, raw.key.scope().to_owned(), raw.key.key().to_owned()));
-        let page = self.page(raws, &texts);
-        let mut shards = self.shards();
-        if group.len() > 1 && number < most / 4 {
-            shards.group = (shards.group * 2).min(MOST_SHARDS);
-        }
-        if is_whole {
-            shards.read(&group, taken);
-        } else {
-            shards.cursor = last;
-        }
-        let all = shards.all_read();
-        Ok((page, all))
-    }
-
     /// Polls that this process runs, unreadable ones included.
     fn page(&self, raws: Vec<Raw>, texts: &Texts) -> Page {
         let mut page = Page::default();
         for raw in raws {
             let (shard, key) = (raw.shard, raw.key.clone());
             // Attempts may have been stored by the process that ran it before.
-            let known = Known { incarnation: raw.incarnation, has_extras: true };
+            let known = Known { incarnation: raw.incarnation, has_extras: true, has_webhook: true };
             match self.poll(raw, texts) {
                 // The shard may have been given up since it was read.
                 Ok(poll) => {
+                    let known = Known { has_webhook: poll.spec.on_outcome().is_some(), ..known };
                     if self.shards().add(shard, key, known) {
                         page.polls.push(poll);
                     }
                 }
-                Err((raw, problem)) => page.unreadable.push((key, known, raw.unreadable(problem))),
+                Err((raw, problem)) => {
+                    let outcome = unreadable(raw.created_at, raw.restarts, problem);
+                    page.unreadable.push((key, known, outcome));
+                }
             }
         }
         page

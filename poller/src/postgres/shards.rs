@@ -32,6 +32,8 @@ pub(super) struct Known {
     pub(super) incarnation: i64,
     /// Whether other tables may have rows of it, which its end removes.
     pub(super) has_extras: bool,
+    /// Whether its end adds a webhook to the outbox.
+    pub(super) has_webhook: bool,
 }
 
 /// The state of a shard in this process. A shard that is in no state belongs to others.
@@ -45,17 +47,12 @@ enum State {
 }
 
 /// The shards of this process.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Shards {
     states: BTreeMap<i32, State>,
     polls: HashMap<i32, HashMap<PollKey, Known>>,
     /// Shards whose open polls the engine has not read yet.
     unread: BTreeSet<i32>,
-    /// In the shard that is being read, the last poll that was read.
-    pub(super) cursor: Option<(i32, String, String)>,
-    /// How many shards are read together: more while their polls are few, so that a takeover of thousands of shards is a
-    /// matter of some reads.
-    pub(super) group: usize,
     /// Polls of lost shards, which the engine must drop.
     lost: Vec<PollKey>,
     /// The creations under way in each shard, of which nobody else is told.
@@ -65,30 +62,11 @@ pub(super) struct Shards {
     /// How often shards were given back, and taken.
     given: u64,
     taken: u64,
-    /// During a read, the incarnations that have ended since it began.
-    ended: Option<HashSet<i64>>,
+    /// The number of reads under way.
+    reads: usize,
+    /// The incarnations that have ended since the first of them began.
+    ended: HashSet<i64>,
 }
-
-impl Default for Shards {
-    fn default() -> Self {
-        Self {
-            states: BTreeMap::new(),
-            polls: HashMap::new(),
-            unread: BTreeSet::new(),
-            cursor: None,
-            group: FEW,
-            lost: Vec::new(),
-            creating: HashMap::new(),
-            doubtful: Vec::new(),
-            given: 0,
-            taken: 0,
-            ended: None,
-        }
-    }
-}
-
-/// The number of shards that are read together at first.
-const FEW: usize = 16;
 
 impl Shards {
     pub(super) fn is_ours(&self, shard: i32) -> bool {
@@ -132,9 +110,6 @@ impl Shards {
         for shard in undone {
             self.states.remove(&shard);
             self.unread.remove(&shard);
-            if self.cursor.as_ref().is_some_and(|(at, ..)| *at == shard) {
-                self.cursor = None;
-            }
             self.lost.extend(self.polls.remove(&shard).into_iter().flatten().map(|(key, _)| key));
         }
         let unknown: Vec<i32> =
@@ -157,7 +132,6 @@ impl Shards {
         let ours = self.ours();
         self.taken += 1;
         self.unread.extend(ours);
-        self.cursor = None;
     }
 
     /// Begins to give back some shards, those that the engine has not read first.
@@ -167,9 +141,6 @@ impl Shards {
         let chosen: Vec<i32> = unread.chain(read).filter(|shard| self.is_ours(*shard)).take(number).collect();
         for shard in chosen {
             self.unread.remove(&shard);
-            if self.cursor.as_ref().is_some_and(|(at, ..)| *at == shard) {
-                self.cursor = None;
-            }
             self.states.insert(shard, State::Leaving { told: false });
         }
     }
@@ -231,13 +202,16 @@ impl Shards {
         }
     }
 
-    /// A read of open polls begins; [`end_read`](Self::end_read) follows.
+    /// A read of open polls begins; [`end_read`](Self::end_read) follows, once what was read is noted.
     pub(super) fn begin_read(&mut self) {
-        self.ended = Some(HashSet::new());
+        self.reads += 1;
     }
 
     pub(super) fn end_read(&mut self) {
-        self.ended = None;
+        self.reads = self.reads.saturating_sub(1);
+        if self.reads == 0 {
+            self.ended = HashSet::new();
+        }
     }
 
     pub(super) fn given_back(&mut self, shards: &[i32]) {
@@ -255,21 +229,19 @@ impl Shards {
         self.lost.extend(polls);
         self.states.clear();
         self.unread.clear();
-        self.cursor = None;
     }
 
     /// The engine has dropped all polls by itself: it begins a run.
     pub(super) fn clear(&mut self) {
         let creating = std::mem::take(&mut self.creating);
-        *self = Self { creating, given: self.given + 1, taken: self.taken + 1, ..Self::default() };
+        let ended = std::mem::take(&mut self.ended);
+        let (given, taken) = (self.given + 1, self.taken + 1);
+        *self = Self { creating, given, taken, reads: self.reads, ended, ..Self::default() };
     }
 
-    /// The next shards to read together.
-    pub(super) fn next_unread(&self, most: usize) -> Vec<i32> {
-        if let Some((shard, ..)) = &self.cursor {
-            return vec![*shard];
-        }
-        self.unread.iter().copied().take(most).collect()
+    /// The next shards to read together, without those that are being read.
+    pub(super) fn next_unread(&self, most: usize, busy: &HashSet<i32>) -> Vec<i32> {
+        self.unread.iter().copied().filter(|shard| !busy.contains(shard)).take(most).collect()
     }
 
     /// The polls of these shards were read, from the time of `taken` on. If shards were taken or are to be read again since
@@ -278,7 +250,6 @@ impl Shards {
         for shard in shards.iter().filter(|_| self.taken == taken) {
             self.unread.remove(shard);
         }
-        self.cursor = None;
     }
 
     pub(super) fn all_read(&self) -> bool {
@@ -288,8 +259,7 @@ impl Shards {
     /// Notes an open poll of this process. Polls of other shards are ignored, and those that ended while they were read.
     /// Returns whether the engine is to run it.
     pub(super) fn add(&mut self, shard: i32, key: PollKey, known: Known) -> bool {
-        let has_ended = self.ended.as_ref().is_some_and(|ended| ended.contains(&known.incarnation));
-        let runs = self.is_ours(shard) && !has_ended;
+        let runs = self.is_ours(shard) && !self.ended.contains(&known.incarnation);
         if runs {
             self.polls.entry(shard).or_default().insert(key, known);
         }
@@ -308,8 +278,10 @@ impl Shards {
 
     pub(super) fn remove(&mut self, shard: i32, key: &PollKey) {
         let removed = self.polls.get_mut(&shard).and_then(|polls| polls.remove(key));
-        if let (Some(ended), Some(known)) = (&mut self.ended, removed) {
-            ended.insert(known.incarnation);
+        if let Some(known) = removed
+            && self.reads > 0
+        {
+            self.ended.insert(known.incarnation);
         }
     }
 }
@@ -364,16 +336,16 @@ mod tests {
         let mut shards = Shards::default();
         shards.take([1, 2]);
         shards.read(&[1, 2], shards.taken());
-        shards.add(1, key("a"), Known { incarnation: 7, has_extras: false });
+        shards.add(1, key("a"), Known { incarnation: 7, has_extras: false, has_webhook: false });
         let given = shards.given();
         shards.agree(&[2, 3], given);
-        assert_eq!((shards.ours(), shards.next_unread(9)), (vec![2, 3], vec![3]));
+        assert_eq!((shards.ours(), shards.next_unread(9, &HashSet::new())), (vec![2, 3], vec![3]));
         assert_eq!(shards.released(), [key("a")]);
         shards.given_back(&[3]);
         shards.agree(&[2, 3], given);
         assert_eq!(shards.ours(), [2], "an answer from before the shard was given back");
         shards.read_again();
-        assert_eq!(shards.next_unread(9), [2]);
+        assert_eq!(shards.next_unread(9, &HashSet::new()), [2]);
     }
 
     #[test]
@@ -385,14 +357,14 @@ mod tests {
         shards.read_doubtful(Duration::from_secs(4));
         assert!(shards.all_read(), "not yet");
         shards.read_doubtful(Duration::from_secs(5));
-        assert_eq!(shards.next_unread(9), [1]);
+        assert_eq!(shards.next_unread(9, &HashSet::new()), [1]);
     }
 
     #[test]
     fn a_poll_that_ended_while_it_was_read_is_not_noted() {
         let mut shards = Shards::default();
         shards.take([1]);
-        let known = Known { incarnation: 7, has_extras: false };
+        let known = Known { incarnation: 7, has_extras: false, has_webhook: false };
         shards.add(1, key("a"), known);
         shards.begin_read();
         shards.remove(1, &key("a"));
@@ -404,14 +376,42 @@ mod tests {
     }
 
     #[test]
+    fn what_ended_is_known_until_the_last_read_is_noted() {
+        let mut shards = Shards::default();
+        shards.take([1]);
+        let known = Known { incarnation: 7, has_extras: false, has_webhook: false };
+        shards.add(1, key("a"), known);
+        shards.begin_read();
+        shards.remove(1, &key("a"));
+        shards.begin_read();
+        shards.end_read();
+        assert!(!shards.add(1, key("a"), known), "the first read may have seen it");
+        shards.clear();
+        shards.take([1]);
+        assert!(!shards.add(1, key("a"), known), "nor does a new run end that read");
+        shards.end_read();
+        assert!(shards.add(1, key("a"), known));
+    }
+
+    #[test]
+    fn shards_that_are_being_read_are_not_read_by_others() {
+        let mut shards = Shards::default();
+        shards.take([1, 2, 3]);
+        assert_eq!(shards.next_unread(2, &HashSet::new()), [1, 2]);
+        assert_eq!(shards.next_unread(2, &HashSet::from([1, 2])), [3]);
+        shards.read(&[1], shards.taken());
+        assert_eq!(shards.next_unread(2, &HashSet::new()), [2, 3]);
+    }
+
+    #[test]
     fn a_shard_is_given_back_only_after_the_engine_was_told() {
         let mut shards = Shards::default();
         shards.take([1, 2]);
-        let known = Known { incarnation: 7, has_extras: false };
+        let known = Known { incarnation: 7, has_extras: false, has_webhook: false };
         shards.add(1, key("a"), known);
         shards.add(2, key("b"), known);
         shards.add(3, key("c"), known);
-        assert_eq!((shards.open(), shards.next_unread(9)), (2, vec![1, 2]));
+        assert_eq!((shards.open(), shards.next_unread(9, &HashSet::new())), (2, vec![1, 2]));
         shards.read(&[1, 2], shards.taken());
         shards.leave(1);
         assert!(shards.is_ours(1) && !shards.is_ours(2) && shards.len() == 2);

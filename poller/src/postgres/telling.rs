@@ -44,7 +44,8 @@ impl Telling {
         }
     }
 
-    fn hear(&self) {
+    /// Has the engine look now.
+    pub(super) fn hear(&self) {
         self.heard.send_replace(());
     }
 

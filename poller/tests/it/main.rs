@@ -17,6 +17,8 @@ mod files;
 #[cfg(feature = "postgres")]
 mod fleet;
 #[cfg(feature = "postgres")]
+mod fleet_batches;
+#[cfg(feature = "postgres")]
 mod fleet_lists;
 mod follow;
 mod formats;

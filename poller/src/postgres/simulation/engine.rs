@@ -143,12 +143,20 @@ impl World {
                 it.shards.created(&guarded);
                 let result = match result {
                     Ok(Created::New) => {
-                        it.shards.add(shard, poll.key.clone(), Known { incarnation, has_extras: false });
+                        it.shards.add(
+                            shard,
+                            poll.key.clone(),
+                            Known { incarnation, has_extras: false, has_webhook: false },
+                        );
                         Ok(Creation::Created)
                     }
                     Ok(Created::Exists(present, incarnation)) => {
                         if present.outcome.is_none() {
-                            it.shards.add(shard, poll.key.clone(), Known { incarnation, has_extras: true });
+                            it.shards.add(
+                                shard,
+                                poll.key.clone(),
+                                Known { incarnation, has_extras: true, has_webhook: false },
+                            );
                         }
                         Ok(Creation::Exists(present))
                     }

@@ -1,6 +1,7 @@
 //! A process of the fleet: it registers, renews its lease, takes and gives back shards, and looks for changes, each as
 //! `lease.rs` and `PostgresStore::changes` do it.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use retry::Rng;
@@ -360,7 +361,7 @@ impl World {
         if let Some(core) = &mut it.core {
             core.begin_read();
         }
-        let unread = it.shards.next_unread(16);
+        let unread = it.shards.next_unread(16, &HashSet::new());
         let (group, ours, taken) = (unread.clone(), it.shards.ours(), it.shards.taken());
         self.transact(
             node,
@@ -382,7 +383,7 @@ impl World {
                     it.shards.read(&group, taken);
                     let mut polls = Vec::new();
                     for (poll, incarnation) in found {
-                        let known = Known { incarnation, has_extras: true };
+                        let known = Known { incarnation, has_extras: true, has_webhook: false };
                         let shard = shard_of(&poll.key, shards);
                         if it.shards.add(shard, poll.key.clone(), known) {
                             polls.push(poll);

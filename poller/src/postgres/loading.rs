@@ -1,0 +1,332 @@
+//! Reading the open polls of shards that this process has taken.
+//!
+//! ```text
+//!  unread shards ─► group ─► reader ─► channel ─┐
+//!                ─► group ─► reader ─► channel ─┴─► load: one page at a time, in order ─► engine
+//! ```
+//!
+//! After a take-over, half a million polls are read while their next requests are due, so several readers are at work while the
+//! engine runs the polls of the page before. A page is a few shards, as an index-only scan without joins; what few polls have, and
+//! what a shard has once, is read beside it. Joins of each row took as long as all the rest.
+//!
+//! What was read is noted when the engine gets it and not before: until then the shard may be lost, or the poll may end. So a
+//! page from before shards were last taken is dropped and read again, and incarnations that end while a reader is at work are left out.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::{try_join, try_join5};
+use tokio::sync::mpsc;
+use tokio_postgres::Row;
+use tokio_postgres::types::Type;
+
+use super::database::Fault;
+use super::reads::{self, Page, Texts};
+use super::shards::Known;
+use super::{Inner, lock, timestamp};
+use crate::key::PollKey;
+use crate::outcome::Outcome;
+use crate::store::StoredPoll;
+
+/// The number of open polls that a page has about.
+const PAGE: usize = 4096;
+
+/// The number that it has at most.
+const MOST: usize = 4 * PAGE;
+
+/// The number of readers. Of the connections of this process, others remain for outcomes and creations.
+const READERS: usize = 3;
+
+/// The number of shards that are read together at first, and at most: more while their polls are few, so that a takeover of
+/// thousands of shards is a matter of some reads.
+const FEW_SHARDS: usize = 16;
+const MOST_SHARDS: usize = 1024;
+
+/// The readers, and what they have learned.
+#[derive(Debug)]
+pub(super) struct Loading {
+    readers: VecDeque<Reader>,
+    /// The number of shards of the next group.
+    group: usize,
+}
+
+impl Default for Loading {
+    fn default() -> Self {
+        Self { readers: VecDeque::new(), group: FEW_SHARDS }
+    }
+}
+
+/// A task that reads a group of shards.
+#[derive(Debug)]
+struct Reader {
+    shards: Vec<i32>,
+    /// When it began, as [`Shards::taken`](super::shards::Shards::taken) counts.
+    taken: u64,
+    pages: mpsc::Receiver<Result<ReadPage, Fault>>,
+}
+
+/// Open polls of some shards.
+#[derive(Debug)]
+struct ReadPage {
+    polls: Vec<(i32, Known, StoredPoll)>,
+    unreadable: Vec<(PollKey, Known, Outcome)>,
+    /// The shards whose last polls these are.
+    read: Vec<i32>,
+    /// Whether the reader has no more.
+    is_last: bool,
+}
+
+impl Inner {
+    /// The next page of open polls of this process that the engine has not read, and whether it is the last. Never called twice at
+    /// once.
+    pub(super) async fn next_page(self: &Arc<Self>) -> Result<(Page, bool), Fault> {
+        let mut loading = self.loading.lock().await;
+        loop {
+            self.start_readers(&mut loading);
+            let Some(reader) = loading.readers.front_mut() else {
+                return Ok((Page::default(), self.shards().all_read()));
+            };
+            let page = reader.pages.recv().await;
+            let (taken, number) = (reader.taken, reader.shards.len());
+            match page {
+                Some(Ok(page)) if self.shards().taken() == taken => {
+                    let is_last = page.is_last;
+                    loading.learn(number, page.polls.len());
+                    let page = self.hand_over(page, taken);
+                    if is_last {
+                        loading.end_first(self);
+                    }
+                    return Ok(page);
+                }
+                // Shards were taken, or are to be read again, since it began: what it reads may be older than that.
+                Some(Ok(_)) | None => loading.end_first(self),
+                Some(Err(fault)) => {
+                    loading.end_first(self);
+                    return Err(fault);
+                }
+            }
+        }
+    }
+
+    /// Ends the readers: this process has no shards that are not read.
+    pub(super) async fn end_readers(&self) {
+        let mut loading = self.loading.lock().await;
+        while !loading.readers.is_empty() {
+            loading.end_first(self);
+        }
+    }
+
+    /// Starts readers for shards that none reads.
+    fn start_readers(self: &Arc<Self>, loading: &mut Loading) {
+        let mut shards = self.shards();
+        let taken = shards.taken();
+        while loading.readers.len() < READERS {
+            let busy: HashSet<i32> =
+                loading.readers.iter().flat_map(|reader| reader.shards.iter().copied()).collect();
+            let group = shards.next_unread(loading.group, &busy);
+            if group.is_empty() {
+                return;
+            }
+            shards.begin_read();
+            let (sender, pages) = mpsc::channel(1);
+            let (inner, its) = (Arc::clone(self), group.clone());
+            tokio::spawn(async move {
+                if let Err(fault) = inner.read_group(&its, &sender).await {
+                    // Nobody waits if the reader was ended.
+                    let _ = sender.send(Err(fault)).await;
+                }
+            });
+            loading.readers.push_back(Reader { shards: group, taken, pages });
+        }
+    }
+
+    /// Notes the polls of a page, and returns those that this process is to run.
+    fn hand_over(&self, page: ReadPage, taken: u64) -> (Page, bool) {
+        let mut shards = self.shards();
+        let mut polls = Vec::with_capacity(page.polls.len());
+        for (shard, known, poll) in page.polls {
+            // The shard may be on its way to another process.
+            if shards.add(shard, poll.key.clone(), known) {
+                polls.push(poll);
+            }
+        }
+        shards.read(&page.read, taken);
+        (Page { polls, unreadable: page.unreadable }, shards.all_read())
+    }
+
+    /// Sends the open polls of these shards in pages.
+    async fn read_group(
+        &self,
+        group: &[i32],
+        pages: &mpsc::Sender<Result<ReadPage, Fault>>,
+    ) -> Result<(), Fault> {
+        let tx = self.database.write_later().await?;
+        let most = i64::try_from(MOST).unwrap_or(i64::MAX);
+        let sql = format!("{COLUMNS} WHERE o.shard = ANY($1) LIMIT $2");
+        let followed = format!("{FOLLOWED} WHERE shard = ANY($1)");
+        let shards = group.to_vec();
+        let params = [(&shards as _, Type::INT4_ARRAY), (&most as _, Type::INT8)];
+        // Sent together: each waits for those before it in the server.
+        let ((), rows, runs, followed, ()) = try_join5(
+            tx.begin(),
+            tx.query(&sql, &params),
+            tx.query(RUNS, &params[..1]),
+            tx.query(&followed, &params[..1]),
+            tx.batch("ROLLBACK"),
+        )
+        .await?;
+        tx.ended();
+        let beside = Beside::new(&runs, &followed);
+        if rows.len() < MOST {
+            let page = self.decoded(&rows, &beside, group.to_vec()).await?;
+            let _ = pages.send(Ok(ReadPage { is_last: true, ..page })).await;
+            return Ok(());
+        }
+        for (number, shard) in (1..).zip(group) {
+            let mut after = (String::new(), String::new());
+            loop {
+                let (mut page, last) = self.read_shard(*shard, &after).await?;
+                page.is_last = last.is_none() && number == group.len();
+                if pages.send(Ok(page)).await.is_err() {
+                    return Ok(());
+                }
+                match last {
+                    Some(last) => after = last,
+                    None => break,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A page of a shard of many polls, after this scope and key, and its last scope and key if there may be more.
+    async fn read_shard(
+        &self,
+        shard: i32,
+        after: &(String, String),
+    ) -> Result<(ReadPage, Option<(String, String)>), Fault> {
+        let most = i64::try_from(PAGE).unwrap_or(i64::MAX);
+        let tx = self.database.write().await?;
+        let params = [
+            (&shard as _, Type::INT4),
+            (&after.0 as _, Type::TEXT),
+            (&after.1 as _, Type::TEXT),
+            (&most as _, Type::INT8),
+        ];
+        let sql = format!(
+            "{COLUMNS} WHERE o.shard = $1 AND (o.scope, o.key) > ($2, $3) ORDER BY o.scope, o.key LIMIT $4"
+        );
+        let rows = tx.query(&sql, &params).await?;
+        let last = rows.last().map(|row| (row.get::<_, String>(1), row.get::<_, String>(2)));
+        let to = last.clone().unwrap_or_default();
+        let params = [
+            (&shard as _, Type::INT4),
+            (&after.0 as _, Type::TEXT),
+            (&after.1 as _, Type::TEXT),
+            (&to.0 as _, Type::TEXT),
+            (&to.1 as _, Type::TEXT),
+        ];
+        let followed =
+            format!("{FOLLOWED} WHERE shard = $1 AND (scope, key) > ($2, $3) AND (scope, key) <= ($4, $5)");
+        let shards = vec![shard];
+        let shards = [(&shards as _, Type::INT4_ARRAY)];
+        let (runs, followed) = try_join(tx.query(RUNS, &shards), tx.query(&followed, &params)).await?;
+        tx.rollback().await?;
+        let last = last.filter(|_| rows.len() >= PAGE);
+        let read = if last.is_none() { vec![shard] } else { Vec::new() };
+        Ok((self.decoded(&rows, &Beside::new(&runs, &followed), read).await?, last))
+    }
+
+    /// The polls of these rows.
+    async fn decoded(&self, rows: &[Row], beside: &Beside, read: Vec<i32>) -> Result<ReadPage, Fault> {
+        let mut ids: Vec<i64> = rows.iter().map(|row| row.get(5)).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let have_urls = rows.iter().all(|row| row.get::<_, Option<&str>>(6).is_some());
+        // No task of this thread pushes them out between this look and their use.
+        if have_urls && self.stored_specs().has_all(&ids) {
+            return Ok(self.page_of(rows, beside, read, &Texts::new()));
+        }
+        let tx = self.database.read().await?;
+        let texts = reads::spec_texts(&tx, &ids).await?;
+        drop(tx);
+        Ok(self.page_of(rows, beside, read, &texts))
+    }
+
+    fn page_of(&self, rows: &[Row], beside: &Beside, read: Vec<i32>, texts: &Texts) -> ReadPage {
+        let polls = Vec::with_capacity(rows.len());
+        let mut page = ReadPage { polls, unreadable: Vec::new(), read, is_last: false };
+        let mut specs = lock(&self.stored_specs);
+        for row in rows {
+            let (shard, scope, key): (i32, &str, &str) = (row.get(0), row.get(1), row.get(2));
+            let incarnation: i64 = row.get(3);
+            let created_at = timestamp(row.get(4));
+            let run: i32 = row.get(7);
+            let restarts = beside.runs.get(&shard).map_or(0, |of_shard| of_shard.saturating_sub(run));
+            let restarts = u32::try_from(restarts).unwrap_or(0);
+            let key = PollKey::new(scope, key);
+            // Attempts may have been stored by the process that ran it before.
+            let known = Known { incarnation, has_extras: true, has_webhook: true };
+            match reads::read_spec(&mut specs, row.get(5), row.get(6), texts) {
+                Ok(spec) => {
+                    let known = Known { has_webhook: spec.on_outcome().is_some(), ..known };
+                    let mut poll = StoredPoll::new(key, spec, created_at);
+                    poll.first_after =
+                        Duration::from_micros(u64::try_from(row.get::<_, i64>(8)).unwrap_or(0));
+                    poll.restarts = restarts;
+                    poll.followed = beside.followed.get(&incarnation).cloned();
+                    page.polls.push((shard, known, poll));
+                }
+                Err(problem) => {
+                    let problem = format!("the spec of the poll {key} cannot be read: {problem}");
+                    page.unreadable.push((key, known, reads::unreadable(created_at, restarts, problem)));
+                }
+            }
+        }
+        page
+    }
+}
+
+impl Loading {
+    /// The first reader is done, or is of no use any more.
+    fn end_first(&mut self, inner: &Inner) {
+        if self.readers.pop_front().is_some() {
+            inner.shards().end_read();
+        }
+    }
+
+    /// A group of this number of shards had a page of this number of polls.
+    fn learn(&mut self, shards: usize, polls: usize) {
+        if polls < PAGE / 4 && shards >= self.group {
+            self.group = (self.group * 2).min(MOST_SHARDS);
+        } else if polls > 2 * PAGE {
+            self.group = 1.max(self.group / 2);
+        }
+    }
+}
+
+/// The columns of open polls that are in their index.
+const COLUMNS: &str = "SELECT o.shard, o.scope, o.key, o.incarnation, o.created, o.spec, o.url, o.run, o.first_after FROM poll.open o";
+
+const RUNS: &str = "SELECT id, run FROM poll.shard WHERE id = ANY($1)";
+
+const FOLLOWED: &str = "SELECT incarnation, url FROM poll.followed";
+
+/// What is read beside the open polls of some shards.
+#[derive(Debug)]
+struct Beside {
+    /// How often each shard was taken.
+    runs: HashMap<i32, i32>,
+    /// By incarnation, the URL that a poll asks instead of its own.
+    followed: HashMap<i64, Arc<str>>,
+}
+
+impl Beside {
+    fn new(runs: &[Row], followed: &[Row]) -> Self {
+        Self {
+            runs: runs.iter().map(|row| (row.get(0), row.get(1))).collect(),
+            followed: followed.iter().map(|row| (row.get(0), row.get::<_, &str>(1).into())).collect(),
+        }
+    }
+}
