@@ -94,6 +94,7 @@ impl<I, O> Drop for AtWork<'_, I, O> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::FutureExt as _;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -132,7 +133,7 @@ mod tests {
         assert!(is_first && !is_second);
         let never = |_: Vec<u32>| -> BoxFuture<'_, Vec<u32>> { Box::pin(std::future::pending()) };
         let mut work = Box::pin(combiner.work(never));
-        assert!(futures_util::poll!(&mut work).is_pending());
+        assert!(work.as_mut().now_or_never().is_none());
         drop(work);
         assert!(one.await.is_err() && other.await.is_err());
         let (answer, is_first) = combiner.push(3);
