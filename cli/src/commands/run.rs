@@ -24,7 +24,7 @@ pub(super) fn run(args: &RunArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
             let reading = Reading::new(files, &args.variables, limits, args.report.quiet, terminal)?;
             let specs = super::block_on_value(reading.check(async |_| Ok(true)))?;
             count = specs.count;
-            Some(Jobs::Files(specs))
+            Some(Jobs::Files(Box::new(specs)))
         }
     };
     let print = match count {

@@ -263,6 +263,9 @@ pub(super) struct Batches<'s> {
     repeated: &'s HashSet<usize>,
 }
 
+/// A spec, or what is wrong with it.
+type Decoded = Result<SpecRead, Vec<Diagnostic>>;
+
 impl Batches<'_> {
     /// The next jobs; `None` at the end.
     ///
@@ -413,7 +416,7 @@ impl<'r> Pass<'r> {
         text: &Text,
         end: &mut usize,
         has_variables: bool,
-    ) -> anyhow::Result<Option<(usize, Result<SpecRead, Vec<Diagnostic>>)>> {
+    ) -> anyhow::Result<Option<(usize, Decoded)>> {
         let whole = text.as_str();
         let blank = whole[*end..].bytes().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r'));
         let start = *end + blank.count();

@@ -93,7 +93,7 @@ mod tests {
         let listed = (0..300).filter(|_| listing.lists(Listed::Error, 1)).count();
         assert_eq!((listed, listing.lists(Listed::Warning, 7)), (100, true));
         // One that stands for many.
-        assert!(!listing.clone().lists(Listed::Error, 50));
+        assert!(!listing.lists(Listed::Error, 50));
         let rest = listing.take_rest();
         assert_eq!(rest, [Rest { kind: Listed::Error, count: 250 }]);
         assert_eq!(rest[0].to_string(), "250 more errors; the first 100 are above");

@@ -190,6 +190,9 @@ impl Inner {
     }
 }
 
+/// The answers to calls of one kind that are made together.
+type Answers<'a, T> = BoxFuture<'a, Vec<Result<T, StoreError>>>;
+
 impl PostgresStore {
     /// Has an item wait for its turn with others; returns the answer.
     fn combined<I, T>(
@@ -197,7 +200,7 @@ impl PostgresStore {
         action: &'static str,
         combiner: fn(&Inner) -> &Combiner<I, Result<T, StoreError>>,
         item: I,
-        work: fn(&Inner, Vec<I>) -> BoxFuture<'_, Vec<Result<T, StoreError>>>,
+        work: fn(&Inner, Vec<I>) -> Answers<'_, T>,
     ) -> BoxFuture<'static, Result<T, StoreError>>
     where
         I: Send + 'static,

@@ -5,13 +5,13 @@ use super::super::specs::{Batches, Job, Specs};
 /// Polls to submit.
 pub(in super::super) enum Jobs<'a> {
     Few(Vec<Job>),
-    Files(Specs<'a>),
+    Files(Box<Specs<'a>>),
 }
 
 /// One walk through the jobs.
 pub(super) enum JobBatches<'s> {
     Few(Option<&'s [Job]>),
-    Files(Batches<'s>),
+    Files(Box<Batches<'s>>),
 }
 
 impl Jobs<'_> {
@@ -27,7 +27,7 @@ impl Jobs<'_> {
     pub(super) fn batches(&mut self) -> JobBatches<'_> {
         match self {
             Self::Few(jobs) => JobBatches::Few(Some(jobs)),
-            Self::Files(specs) => JobBatches::Files(specs.batches()),
+            Self::Files(specs) => JobBatches::Files(Box::new(specs.batches())),
         }
     }
 
