@@ -36,7 +36,7 @@ impl<I, O> Default for Combiner<I, O> {
 const MOST: usize = 1024;
 
 impl<I, O> Combiner<I, O> {
-    /// Has this item wait for its turn. With `true`, nobody works: the caller sees to it that a task [works](Self::work). The answer
+    /// Adds an item to the queue. With `true`, no task works: the caller starts one that [works](Self::work). The answer
     /// is an error if that task ends without one.
     pub(super) fn push(&self, item: I) -> (oneshot::Receiver<O>, bool) {
         let (sender, answer) = oneshot::channel();
@@ -55,7 +55,7 @@ impl<I, O> Combiner<I, O> {
             let (items, senders): (Vec<I>, Vec<_>) = {
                 let mut queue = self.queue();
                 if queue.waiting.is_empty() {
-                    // Under the lock: whoever pushes next has a new task work.
+                    // Under the lock: the next call to push starts a new task.
                     queue.is_worked = false;
                     at_work.has_ended = true;
                     return;

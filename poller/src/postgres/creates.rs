@@ -316,7 +316,7 @@ impl Inner {
             if !made.contains(&poll.incarnation) {
                 present.push(poll.position);
             } else if for_engine {
-                // The engine runs it if the shard is still ours, whoever was told.
+                // The engine runs it if the shard is still ours, whether or not its owner was told.
                 let has_webhook = poll.webhook.is_some();
                 let known = Known { incarnation: poll.incarnation, has_extras: false, has_webhook };
                 shards.add(poll.shard, poll.key.clone(), known);

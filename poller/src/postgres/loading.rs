@@ -133,7 +133,7 @@ impl Inner {
             let (inner, its) = (Arc::clone(self), group.clone());
             tokio::spawn(async move {
                 if let Err(fault) = inner.read_group(&its, &sender).await {
-                    // Nobody waits if the reader was ended.
+                    // The channel is closed if the reader was ended.
                     let _ = sender.send(Err(fault)).await;
                 }
             });
