@@ -372,12 +372,7 @@ async fn stored(tx: &Tx<Object>, names: &Names<'_>, incarnations: &Vec<i64>) -> 
             "SELECT o.incarnation FROM unnest($1::int4[], $2::text[], $3::text[], $4::int8[]) \
                  AS n (shard, scope, key, incarnation) JOIN poll.open o ON o.shard = n.shard AND o.scope = n.scope \
                  AND o.key = n.key AND o.incarnation = n.incarnation",
-            &[
-                (&names.shards, Type::INT4_ARRAY),
-                (&names.scopes, Type::TEXT_ARRAY),
-                (&names.keys, Type::TEXT_ARRAY),
-                (incarnations, Type::INT8_ARRAY),
-            ],
+            &names.with_incarnations(incarnations),
         )
         .await?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
@@ -391,12 +386,7 @@ async fn finished(tx: &Tx<Object>, names: &Names<'_>, incarnations: &Vec<i64>) -
                  AS n (shard, scope, key, incarnation) \
              WHERE EXISTS (SELECT FROM poll.done d WHERE d.shard = n.shard AND d.scope = n.scope AND d.key = n.key \
                  AND d.ended >= (SELECT horizon FROM poll.meta))",
-            &[
-                (&names.shards, Type::INT4_ARRAY),
-                (&names.scopes, Type::TEXT_ARRAY),
-                (&names.keys, Type::TEXT_ARRAY),
-                (incarnations, Type::INT8_ARRAY),
-            ],
+            &names.with_incarnations(incarnations),
         )
         .await?;
     Ok(rows.iter().map(|row| row.get(0)).collect())

@@ -16,7 +16,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 
 use super::clock::NOW;
-use super::database::{Fault, Tx};
+use super::database::{Fault, Param, Tx};
 use super::lease::Worker;
 use super::shards::Known;
 use super::{Inner, micros, schema};
@@ -83,6 +83,16 @@ impl<'k> Names<'k> {
         self.shards.push(shard);
         self.scopes.push(key.scope());
         self.keys.push(key.key());
+    }
+
+    /// The parameters `$1` to `$3` of a statement about these polls in these incarnations, and `$4`.
+    pub(super) fn with_incarnations<'p>(&'p self, incarnations: &'p Vec<i64>) -> [Param<'p>; 4] {
+        [
+            (&self.shards, Type::INT4_ARRAY),
+            (&self.scopes, Type::TEXT_ARRAY),
+            (&self.keys, Type::TEXT_ARRAY),
+            (incarnations, Type::INT8_ARRAY),
+        ]
     }
 }
 
