@@ -86,8 +86,7 @@ impl SpecReader {
         let mut spec = self.options.decode(node, "")?;
         // These settings are not shared yet.
         let cache_key = Arc::get_mut(&mut spec.settings).and_then(Settings::take_cache_key);
-        // Warnings name places in this text, and another spec has its own.
-        if spec.warnings().is_empty() {
+        if is_shared(&spec) {
             if self.kinds.len() >= KINDS {
                 self.kinds.clear();
             }
@@ -102,7 +101,7 @@ impl SpecReader {
     /// Remembers how a spec is written that was [decoded](Self::decode) from this node of this text: those that differ from it only
     /// in the values of `url` and `cacheKey` are then [read without a tree](Self::read_alike).
     pub fn remember(&mut self, node: &Node, text: &str, read: &SpecRead) {
-        if read.spec.warnings().is_empty() {
+        if is_shared(&read.spec) {
             self.texts.learn(node, text, &read.spec.settings);
         }
     }
@@ -139,6 +138,13 @@ impl SpecReader {
         let spec = PollSpec { url: url.ok()?, settings: Arc::clone(alike.settings) };
         Some((SpecRead { spec, cache_key: alike.cache_key.map(str::to_owned) }, alike.length))
     }
+}
+
+/// Whether what was found in a spec holds for every spec that differs from it in its URL and its key only.
+///
+/// Warnings name places in its text, and another spec has its own. Certificates get a warning that depends on the scheme of the URL.
+fn is_shared(spec: &PollSpec) -> bool {
+    spec.warnings().is_empty() && spec.request().tls.is_none()
 }
 
 impl KnownKind {
@@ -206,8 +212,10 @@ mod tests {
         assert_eq!(two.spec.url_text(), "https://a.test/2");
     }
 
-    const PARTS: [&str; 10] = [
+    const PARTS: [&str; 12] = [
         r#""url":"https://a.test/1""#,
+        r#""url":"http://a.test/1""#,
+        r#""requestInit":{"tls":{"cacert":{"$secret":"env:CA"}}}"#,
         r#""url":"https://a.test/${ID}""#,
         r#""url":"ftp://a.test""#,
         r#""cacheKey":"a""#,
@@ -218,6 +226,21 @@ mod tests {
         r#""responseFilter":{"body":{"a":[1,{"$gt":2}]}}"#,
         r#""nonsense":1"#,
     ];
+
+    #[test]
+    fn a_warning_about_the_url_is_found_after_specs_without_it() {
+        let spec = |url: &str| {
+            format!(r#"{{"url":"{url}","requestInit":{{"tls":{{"cacert":{{"$secret":"env:CA"}}}}}}}}"#)
+        };
+        let mut reader = SpecReader::new(SpecOptions::new());
+        let secure = spec("https://a.test/1");
+        let read = reader.decode(&node(&secure)).unwrap();
+        assert!(read.spec.warnings().is_empty(), "{:?}", read.spec.warnings());
+        reader.remember(&node(&secure), &secure, &read);
+        let plain = spec("http://a.test/1");
+        assert!(reader.read_alike(&plain).is_none());
+        assert_eq!(reader.decode(&node(&plain)).unwrap().spec.warnings().len(), 1);
+    }
 
     proptest! {
         /// Whatever was read before, a spec is read as by itself.
