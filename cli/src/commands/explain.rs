@@ -32,7 +32,7 @@ pub(super) fn run(args: &ExplainArgs, terminal: &Terminal) -> anyhow::Result<Exi
     let filter = filters::compile(&args.filter, terminal)?;
     let path = args.file.as_deref().unwrap_or(Path::new("-"));
     let name = input::name(path);
-    let mut items = JsonSequence::new(BufReader::new(input::open(path)?), args.lines.max_line());
+    let mut items = JsonSequence::new(BufReader::new(input::open(path, "events")?), args.lines.max_line());
     let mut output = BufWriter::new(io::stdout().lock());
     let (mut matched, mut errors) = (false, false);
     while let Some(item) = items.next_item().with_context(|| format!("cannot read {name}"))? {

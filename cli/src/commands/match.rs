@@ -60,9 +60,9 @@ fn search(
             stop_at_first: args.quiet,
             print: !args.quiet && !args.count,
         };
-        move |chunk: &Chunk| worker.search(chunk)
+        move |chunk: Chunk| worker.search(&chunk)
     };
-    parallel::run(path, args.lines.max_line(), worker, |event| {
+    parallel::run(path, "events", args.lines.max_line(), worker, |event| {
         output.receive(event)?;
         if flush_always {
             output.flush()?;

@@ -37,20 +37,22 @@ pub(super) enum Event<T> {
 }
 
 /// Passes the lines of a file, of at most `max_line` bytes each, to one worker per core, and their results to `sink` until it breaks.
+/// `what` the lines are, a person at a terminal is told.
 ///
 /// # Errors
 /// Errors of the sink; errors of reading, after the results of everything read before.
 pub(super) fn run<T, W>(
     path: &Path,
+    what: &str,
     max_line: usize,
     worker: impl Fn() -> W,
     mut sink: impl FnMut(Event<T>) -> anyhow::Result<ControlFlow<()>>,
 ) -> anyhow::Result<()>
 where
     T: Send + 'static,
-    W: FnMut(&Chunk) -> T + Send + 'static,
+    W: FnMut(Chunk) -> T + Send + 'static,
 {
-    let source = input::open(path)?;
+    let source = input::open(path, what)?;
     let count = thread::available_parallelism().map_or(1, usize::from);
     let mut queues = Vec::with_capacity(count);
     let mut results = Vec::with_capacity(count);
@@ -60,7 +62,7 @@ where
         let mut work = worker();
         spawn("worker", move || {
             // `send` fails when the sink has stopped.
-            chunks.iter().try_for_each(|chunk| sender.send(work(&chunk)).ok())
+            chunks.iter().try_for_each(|chunk| sender.send(work(chunk)).ok())
         })?;
         queues.push(queue);
         results.push(receiver);
@@ -86,7 +88,8 @@ where
         }
     }
     let end = reader.join().ok().filter(|end| end.distributed == collected);
-    let end = end.context("a thread that matches events has stopped; this is a defect of poll")?;
+    let end =
+        end.with_context(|| format!("a thread that reads {what} has stopped; this is a defect of poll"))?;
     end.result.with_context(|| format!("cannot read {}", input::name(path)))
 }
 

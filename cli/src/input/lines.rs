@@ -16,6 +16,8 @@ use std::io::{self, Read};
 
 use memchr::{memchr, memchr_iter, memrchr};
 
+use super::Text;
+use super::pieces::Place;
 use crate::render::humanize;
 
 /// The size of a read: large enough to spread the cost of a handover, small enough to keep latency low.
@@ -32,6 +34,8 @@ pub(crate) struct Chunks<R> {
     searched: usize,
     /// The number of the next line.
     line: u64,
+    /// The number of bytes that were returned or dropped.
+    offset: usize,
     max_line: usize,
     ended: bool,
 }
@@ -42,6 +46,8 @@ pub(crate) struct Chunk {
     bytes: Vec<u8>,
     /// The number of the first line, from 1.
     first: u64,
+    /// The number of bytes before it.
+    offset: usize,
     /// The length of the byte order mark before the first line.
     bom_len: usize,
     max_line: usize,
@@ -69,7 +75,16 @@ pub(crate) struct TooLong {
 impl<R: Read> Chunks<R> {
     /// Lines of at most `max_line` bytes, line ends not counted.
     pub(crate) fn new(reader: R, max_line: usize) -> Self {
-        Self { reader, buffer: Vec::new(), filled: 0, searched: 0, line: 1, max_line, ended: false }
+        Self {
+            reader,
+            buffer: Vec::new(),
+            filled: 0,
+            searched: 0,
+            line: 1,
+            offset: 0,
+            max_line,
+            ended: false,
+        }
     }
 
     /// The next lines; `None` at the end.
@@ -126,28 +141,43 @@ impl<R: Read> Chunks<R> {
         self.line += memchr_iter(b'\n', &bytes).count() as u64;
         let bom_len =
             if first == 1 && bytes.starts_with(super::BOM.as_bytes()) { super::BOM.len() } else { 0 };
-        Chunk { bytes, first, bom_len, max_line: self.max_line, is_dropped: false }
+        let offset = self.offset;
+        self.offset += end;
+        Chunk { bytes, first, offset, bom_len, max_line: self.max_line, is_dropped: false }
     }
 
     /// Reads and drops the rest of a line that is too long.
     fn drop_line(&mut self) -> io::Result<Chunk> {
+        let offset = self.offset;
+        self.offset += self.filled;
         self.buffer = Vec::new();
         (self.filled, self.searched) = (0, 0);
         while !self.ended {
             let read = self.read()?;
             self.ended = read == 0;
+            self.offset += read;
             if let Some(end) = memchr(b'\n', &self.buffer[..read]) {
                 self.buffer.copy_within(end + 1..read, 0);
                 self.filled = read - end - 1;
+                self.offset -= self.filled;
                 break;
             }
         }
         let first = self.line;
         self.line += 1;
-        Ok(Chunk { bytes: Vec::new(), first, bom_len: 0, max_line: self.max_line, is_dropped: true })
+        Ok(Chunk { bytes: Vec::new(), first, offset, bom_len: 0, max_line: self.max_line, is_dropped: true })
     }
 }
 impl Chunk {
+    /// The whole chunk as a text.
+    ///
+    /// # Errors
+    /// If it is not UTF-8.
+    pub(crate) fn into_text(self, name: &str) -> anyhow::Result<Text> {
+        let place = Place { line: usize::try_from(self.first).unwrap_or(usize::MAX), offset: self.offset };
+        Text::from_bytes(name.to_owned(), self.bytes, place)
+    }
+
     /// The first line of the input that is not blank, if it is in this chunk.
     pub(crate) fn first_line(&self) -> Option<Line<'_>> {
         (self.first == 1).then(|| self.lines().next()).flatten()
@@ -266,6 +296,23 @@ mod tests {
             lengths.extend(chunk.lines().map(|line| (line.number, line.content.map(<[u8]>::len).ok())));
         }
         lengths
+    }
+
+    #[test]
+    fn chunks_know_where_they_begin() {
+        let long = "x".repeat(CHUNK + 7);
+        let text = format!("\u{feff}a\n{long}\nb\n{long}\n\nc");
+        for limit in [10, 4 * CHUNK] {
+            let mut chunks = Chunks::new(text.as_bytes(), limit);
+            let mut end = 0;
+            while let Some(chunk) = chunks.next_chunk().unwrap() {
+                let kept = &text.as_bytes()[chunk.offset..];
+                assert!(chunk.offset >= end && kept.starts_with(&chunk.bytes), "{limit} {}", chunk.offset);
+                assert_eq!(1 + memchr_iter(b'\n', &text.as_bytes()[..chunk.offset]).count() as u64, chunk.first);
+                end = chunk.offset + chunk.bytes.len();
+            }
+            assert_eq!(end, text.len());
+        }
     }
 
     #[test]

@@ -112,11 +112,11 @@ pub(crate) fn read_bytes(path: &Path) -> anyhow::Result<Vec<u8>> {
     read().with_context(|| format!("cannot read {}", name(path)))
 }
 
-/// An unbuffered reader of a file, or of standard input for `-`.
-pub(crate) fn open(path: &Path) -> anyhow::Result<Box<dyn Read + Send>> {
+/// An unbuffered reader of a file, or of standard input for `-`; a person at a terminal is told what is read.
+pub(crate) fn open(path: &Path, what: &str) -> anyhow::Result<Box<dyn Read + Send>> {
     let open = || {
         if is_stdin(path) {
-            hint_at_terminal("events");
+            hint_at_terminal(what);
             return Ok(Box::new(io::stdin()) as Box<dyn Read + Send>);
         }
         let file = File::open(path)?;

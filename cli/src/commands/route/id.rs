@@ -2,7 +2,11 @@
 //!
 //! Ids are compared by value, not by text: `"a"` equals `"\u0061"`, `1` equals `1.0`.
 
-use filter::json::{Kind, Node};
+use std::hash::{BuildHasher as _, RandomState};
+
+use filter::Limits;
+use filter::json::{self, Kind, Node};
+use hashbrown::HashTable;
 
 /// The texts of all ids in one string: a million ids take two allocations.
 #[derive(Debug, Default)]
@@ -28,6 +32,30 @@ impl Ids {
     }
 }
 
+/// Finds the number of an id by its value. It keeps no values: those of a million ids would take more memory than their texts,
+/// from which the value of one is read again when another has the same hash.
+#[derive(Debug, Default)]
+pub(super) struct IdTable {
+    numbers: HashTable<u32>,
+    seeds: RandomState,
+}
+
+impl IdTable {
+    /// Appends an id of this text and value and returns its number; the error is that of an equal one.
+    pub(super) fn add(&mut self, ids: &mut Ids, text: &str, value: &IdValue) -> Result<u32, u32> {
+        let hash = self.seeds.hash_one(value);
+        let is_same = |&number: &u32| IdValue::read(ids.text(number)).as_ref() == Some(value);
+        if let Some(&number) = self.numbers.find(hash, is_same) {
+            return Err(number);
+        }
+        let number = ids.push(text);
+        let hash_of =
+            |&number: &u32| IdValue::read(ids.text(number)).map_or(0, |value| self.seeds.hash_one(value));
+        self.numbers.insert_unique(hash, number, hash_of);
+        Ok(number)
+    }
+}
+
 /// The value of an id, for comparison.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum IdValue {
@@ -38,6 +66,11 @@ pub(super) enum IdValue {
 }
 
 impl IdValue {
+    /// The value of an id as it stands in the rules; `None` if it is not JSON or its type cannot be an id.
+    pub(super) fn read(text: &str) -> Option<Self> {
+        json::parse(text, &Limits::new()).ok().as_ref().and_then(Self::of)
+    }
+
     /// The value of a node; `None` if its type cannot be an id.
     pub(super) fn of(node: &Node) -> Option<Self> {
         match &node.kind {
@@ -64,23 +97,19 @@ impl IdValue {
 mod tests {
     use super::*;
 
-    fn value(text: &str) -> Option<IdValue> {
-        IdValue::of(&filter::json::parse(text, &filter::Limits::new()).unwrap())
-    }
-
     #[test]
     fn ids_are_compared_by_value() {
         for (one, other) in
             [("\"a\"", "\"\\u0061\""), ("1", "1.0"), ("1", "1e0"), ("0", "-0"), ("1.5", "15e-1")]
         {
-            assert_eq!(value(one), value(other), "{one} {other}");
+            assert_eq!(IdValue::read(one), IdValue::read(other), "{one} {other}");
         }
         for (one, other) in
             [("\"1\"", "1"), ("1", "2"), ("9007199254740993", "9007199254740992"), ("0.5", "0.25")]
         {
-            assert_ne!(value(one), value(other), "{one} {other}");
+            assert_ne!(IdValue::read(one), IdValue::read(other), "{one} {other}");
         }
-        assert_eq!(["null", "true", "[]", "{}"].map(value), [const { None }; 4]);
+        assert_eq!(["null", "true", "[]", "{}"].map(IdValue::read), [const { None }; 4]);
     }
 
     #[test]
@@ -89,5 +118,17 @@ mod tests {
         let numbers = ["\"a\"", "1.0", "\"\""].map(|id| ids.push(id));
         assert_eq!(numbers.map(|number| ids.text(number)), ["\"a\"", "1.0", "\"\""]);
         assert_eq!(ids.text(3), "");
+    }
+
+    #[test]
+    fn a_table_finds_equal_ids_however_many_there_are() {
+        let (mut ids, mut table) = (Ids::default(), IdTable::default());
+        for number in 0..1000 {
+            let text = format!("\"id-{number}\"");
+            let value = IdValue::read(&text).unwrap();
+            assert_eq!(table.add(&mut ids, &text, &value), Ok(number));
+        }
+        let value = IdValue::read(r#""\u0069d-7""#).unwrap();
+        assert_eq!(table.add(&mut ids, r#""\u0069d-7""#, &value), Err(7));
     }
 }

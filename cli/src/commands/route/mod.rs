@@ -46,9 +46,9 @@ pub(super) fn run(args: &RouteArgs, terminal: &Terminal) -> anyhow::Result<Exit>
             path: events.to_owned(),
             terminal: terminal.clone(),
         };
-        move |chunk: &Chunk| worker.route(chunk)
+        move |chunk: Chunk| worker.route(&chunk)
     };
-    parallel::run(events, args.lines.max_line(), worker, |event| {
+    parallel::run(events, "events", args.lines.max_line(), worker, |event| {
         output.receive(event).map(ControlFlow::Continue)
     })?;
     output.flush()?;

@@ -1,23 +1,26 @@
 //! Reads rules: a file of JSON Lines, each an id and a filter.
 //!
-//! A million rules take a second or two, so all cores share the work: each thread reads and compiles a part of the
-//! file, and the parts are joined in order. Diagnostics are collected and printed at the end, in the order of the file.
+//! A million rules take a second or two, so all cores share the work: threads read and compile chunks of the file, a few chunks
+//! ahead of the one that joins them in order. So beside the set there are few filters and little text at a time: all of them would take
+//! several times its memory. Diagnostics, and the text around them, are kept and printed at the end, in the order of the file.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::fmt::Write as _;
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::path::Path;
 use std::thread;
 
 use filter::json::{self, Kind, Node};
-use filter::{Code, Diagnostic, Dialect, Filter, FilterOptions, FilterSet, Limits, Span};
+use filter::{
+    Code, Diagnostic, Dialect, Filter, FilterOptions, FilterSet, FilterSetBuilder, Limits, Severity, Span,
+};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::id::{IdValue, Ids};
+use super::id::{IdTable, IdValue, Ids};
+use crate::commands::parallel::{self, Event};
 use crate::commands::{AlreadyReported, print_rest, rule_lint};
-use crate::input::Text;
+use crate::input::lines::Chunk;
+use crate::input::{self, Text};
 use crate::render::diagnostics::Diagnostics;
 use crate::render::humanize;
 use crate::render::terminal::{Terminal, eprint_line};
@@ -48,19 +51,54 @@ pub(super) fn load(
     keep_filters: bool,
     terminal: &Terminal,
 ) -> anyhow::Result<Rules> {
-    let text = Text::read(path)?;
-    let parts = read_parts(text.as_str(), dialect);
-    let mut diagnosed = Diagnosed::default();
-    let rules = join(text.as_str(), parts, keep_filters, &mut diagnosed);
-    diagnosed.print(&text, terminal)?;
+    let name = input::name(path);
+    let mut join = Join::new(keep_filters);
+    let mut diagnosed = Vec::new();
+    let worker = || {
+        let name = name.clone();
+        move |chunk: Chunk| {
+            let text = chunk.into_text(&name)?;
+            let part = Part::read(text.as_str(), 0, dialect);
+            Ok::<_, anyhow::Error>((text, part))
+        }
+    };
+    parallel::run(path, "rules", usize::MAX, worker, |event| {
+        if let Event::Result(read) = event {
+            let (text, part) = read?;
+            let found = join.add(part, text.as_str());
+            if !found.is_empty() {
+                diagnosed.push((text, found));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    print(&name, &diagnosed, terminal)?;
+    let rules = join.end();
     if rules.set.is_empty() {
-        eprint_line(format_args!(
-            "{}: no rules in {}",
-            terminal.stderr_paint.caution("warning"),
-            text.name()
-        ));
+        eprint_line(format_args!("{}: no rules in {name}", terminal.stderr_paint.caution("warning")));
     }
     Ok(rules)
+}
+
+/// Prints the errors, or if there are none, the warnings.
+fn print(name: &str, diagnosed: &[(Text, Vec<Diagnostic>)], terminal: &Terminal) -> anyhow::Result<()> {
+    let errors = diagnosed.iter().flat_map(|(_, found)| found).filter(|found| is_error(found)).count();
+    for (text, found) in diagnosed {
+        let mut diagnostics = Diagnostics::new(text, terminal);
+        for found in found.iter().filter(|found| errors == 0 || is_error(found)) {
+            diagnostics.print(found);
+        }
+    }
+    print_rest(terminal);
+    if errors == 0 {
+        return Ok(());
+    }
+    eprint_line(format_args!("{name}: {}, so nothing is routed", humanize::count(errors, "error")));
+    Err(AlreadyReported.into())
+}
+
+fn is_error(diagnostic: &Diagnostic) -> bool {
+    diagnostic.severity() == Severity::Error
 }
 
 /// All diagnostics of a file of rules.
@@ -75,10 +113,10 @@ pub(in crate::commands) struct Checked {
 pub(in crate::commands) fn check(text: &Text, dialect: Dialect) -> Checked {
     let parts = read_parts(text.as_str(), dialect);
     let compared = rule_lint::compare(&beside_each_other(text.as_str(), &parts), dialect);
-    let mut diagnosed = Diagnosed::default();
     let all = parts.iter().map(|part| part.rules.len()).sum();
-    join(text.as_str(), parts, false, &mut diagnosed);
-    let Diagnosed { errors, mut warnings } = diagnosed;
+    let mut join = Join::new(false);
+    let found = parts.into_iter().flat_map(|part| join.add(part, text.as_str()));
+    let (errors, mut warnings): (Vec<_>, Vec<_>) = found.partition(is_error);
     if compared.compared < all {
         let message = format!(
             "of {}, the first {} were compared with the others: many match the same events",
@@ -128,8 +166,8 @@ fn read_parts(text: &str, dialect: Dialect) -> Vec<Part> {
         start = end;
     }
     thread::scope(|scope| {
-        let parts: Vec<_> =
-            ranges.iter().map(|range| scope.spawn(|| Part::read(text, range.clone(), dialect))).collect();
+        let read = |range: &Range<usize>| Part::read(&text[range.clone()], range.start, dialect);
+        let parts: Vec<_> = ranges.iter().map(|range| scope.spawn(move || read(range))).collect();
         let join = |part: thread::ScopedJoinHandle<'_, Part>| {
             part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         };
@@ -137,11 +175,11 @@ fn read_parts(text: &str, dialect: Dialect) -> Vec<Part> {
     })
 }
 
-/// The result of one thread.
+/// The rules of a part of the file. Its spans count from the beginning of the text that it is a part of.
 #[derive(Debug, Default)]
 struct Part {
     rules: Vec<Rule>,
-    diagnosed: Diagnosed,
+    diagnosed: Vec<Diagnostic>,
     lines: u32,
 }
 
@@ -165,19 +203,12 @@ struct Members<'l> {
     filter: &'l RawValue,
 }
 
-/// Errors and warnings, with spans into the whole text.
-#[derive(Debug, Default)]
-struct Diagnosed {
-    errors: Vec<Diagnostic>,
-    warnings: Vec<Diagnostic>,
-}
-
 impl Part {
-    fn read(text: &str, range: Range<usize>, dialect: Dialect) -> Self {
+    /// Reads lines that begin at an offset of a text.
+    fn read(lines: &str, mut start: usize, dialect: Dialect) -> Self {
         let options = FilterOptions::new().dialect(dialect);
         let mut part = Self::default();
-        let mut start = range.start;
-        for line in text[range].split_inclusive('\n') {
+        for line in lines.split_inclusive('\n') {
             part.lines += 1;
             if !line.trim_ascii().is_empty() && !part.read_valid_line(line, start, &options) {
                 part.diagnose_line(line.trim_end_matches(['\n', '\r']), start, &options);
@@ -197,8 +228,7 @@ impl Part {
         let Ok(Members { id, filter }) = serde_json::from_str(line) else { return false };
         let Ok(filter) = options.parse(filter.get()) else { return false };
         let id = id.get();
-        let value = json::parse(id, &Limits::new()).ok().as_ref().and_then(IdValue::of);
-        let Some(value) = value.filter(|_| filter.warnings().is_empty()) else { return false };
+        let Some(value) = IdValue::read(id).filter(|_| filter.warnings().is_empty()) else { return false };
         let id_start = start + (id.as_ptr().addr() - line.as_ptr().addr());
         self.rules.push(Rule { id: id_start..id_start + id.len(), value, filter, line: self.lines });
         true
@@ -209,7 +239,7 @@ impl Part {
         let limits = Limits::new().with_depth(Limits::new().depth() + 1).with_text_bytes(usize::MAX);
         let node = match json::parse(line, &limits) {
             Ok(node) => node,
-            Err(error) => return self.diagnosed.errors.push(not_json(&error, start)),
+            Err(error) => return self.diagnosed.push(not_json(&error, start)),
         };
         let mut errors = Vec::new();
         let (id, filter) = members(&node, &mut errors);
@@ -217,9 +247,7 @@ impl Part {
         match filter {
             Some(Err(error)) => errors.extend_from_slice(error.diagnostics()),
             Some(Ok(filter)) if errors.is_empty() => {
-                for warning in filter.warnings() {
-                    self.diagnosed.warnings.push(shifted(warning, start));
-                }
+                self.diagnosed.extend(filter.warnings().iter().map(|warning| shifted(warning, start)));
                 if let Some((span, value)) = id {
                     let id = start + span.start..start + span.end;
                     self.rules.push(Rule { id, value, filter, line: self.lines });
@@ -227,7 +255,7 @@ impl Part {
             }
             Some(Ok(_)) | None => {}
         }
-        self.diagnosed.errors.extend(errors.iter().map(|diagnostic| shifted(diagnostic, start)));
+        self.diagnosed.extend(errors.iter().map(|diagnostic| shifted(diagnostic, start)));
     }
 }
 
@@ -278,60 +306,58 @@ fn members<'n>(node: &'n Node, errors: &mut Vec<Diagnostic>) -> (Option<(Span, I
     (id, filter)
 }
 
-/// Joins the parts and finds duplicate ids across them.
-fn join(text: &str, parts: Vec<Part>, keep_filters: bool, diagnosed: &mut Diagnosed) -> Rules {
-    let count = parts.iter().map(|part| part.rules.len()).sum();
-    let mut lines_of: HashMap<IdValue, u32> = HashMap::with_capacity(count);
-    let mut set = FilterSet::builder();
-    if keep_filters {
-        set = set.keep_filters();
+/// Joins parts in their order, and finds duplicate ids across them.
+struct Join {
+    set: FilterSetBuilder<u32>,
+    ids: Ids,
+    table: IdTable,
+    /// The lines of the rules in the set, by their numbers.
+    lines: Vec<u32>,
+    /// The number of lines in the parts so far.
+    lines_before: u32,
+}
+
+impl Join {
+    fn new(keep_filters: bool) -> Self {
+        let set = FilterSet::builder();
+        Self {
+            set: if keep_filters { set.keep_filters() } else { set },
+            ids: Ids::default(),
+            table: IdTable::default(),
+            lines: Vec::new(),
+            lines_before: 0,
+        }
     }
-    let mut ids = Ids::default();
-    let mut lines_before = 0;
-    for part in parts {
-        diagnosed.errors.extend(part.diagnosed.errors);
-        diagnosed.warnings.extend(part.diagnosed.warnings);
+
+    /// Adds a part of a text. Returns its diagnostics in the order of the text.
+    fn add(&mut self, part: Part, text: &str) -> Vec<Diagnostic> {
+        let mut diagnosed = part.diagnosed;
         for rule in part.rules {
-            let line = lines_before + rule.line;
+            let line = self.lines_before + rule.line;
             let id = &text[rule.id.clone()];
-            match lines_of.entry(rule.value) {
-                Entry::Vacant(entry) => {
-                    entry.insert(line);
-                    set = set.add(ids.push(id), rule.filter);
+            match self.table.add(&mut self.ids, id, &rule.value) {
+                Ok(number) => {
+                    self.lines.push(line);
+                    self.set.extend([(number, rule.filter)]);
                 }
-                Entry::Occupied(entry) => {
-                    let first = entry.get();
+                Err(first) => {
+                    let first = self.lines[first as usize];
                     let message = format!("the id {id} is given twice, on line {first} and on line {line}");
                     let span = Span { start: rule.id.start, end: rule.id.end };
                     let help = "give each rule an id of its own";
-                    diagnosed.errors.push(
+                    diagnosed.push(
                         Diagnostic::error(message).with_pointer("/id").with_span(Some(span)).with_help(help),
                     );
                 }
             }
         }
-        lines_before += part.lines;
+        self.lines_before += part.lines;
+        diagnosed.sort_by_key(|diagnostic| diagnostic.span().map(|span| span.start));
+        diagnosed
     }
-    diagnosed.errors.sort_by_key(|error| error.span().map(|span| span.start));
-    Rules { set: set.build(), ids }
-}
 
-impl Diagnosed {
-    fn print(&self, text: &Text, terminal: &Terminal) -> anyhow::Result<()> {
-        let mut diagnostics = Diagnostics::new(text, terminal);
-        if self.errors.is_empty() {
-            self.warnings.iter().for_each(|warning| diagnostics.print(warning));
-            print_rest(terminal);
-            return Ok(());
-        }
-        self.errors.iter().for_each(|error| diagnostics.print(error));
-        print_rest(terminal);
-        eprint_line(format_args!(
-            "{}: {}, so nothing is routed",
-            text.name(),
-            humanize::count(self.errors.len(), "error")
-        ));
-        Err(AlreadyReported.into())
+    fn end(self) -> Rules {
+        Rules { set: self.set.build(), ids: self.ids }
     }
 }
 
@@ -382,7 +408,7 @@ mod tests {
             assert_eq!(part.read_valid_line(&line, 0, &options), taken, "{depth}");
             let mut part = Part::default();
             part.diagnose_line(&line, 0, &options);
-            assert_eq!((part.rules.len() == 1, part.diagnosed.errors.is_empty()), (taken, taken), "{depth}");
+            assert_eq!((part.rules.len() == 1, part.diagnosed.is_empty()), (taken, taken), "{depth}");
         }
     }
 }
