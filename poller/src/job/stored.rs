@@ -26,6 +26,8 @@ use super::settings::{Settings, SpecText};
 use super::{OnOutcome, PollSpec, SpecError, SpecOptions, identity};
 use crate::key::PollKey;
 use crate::limits::Limits;
+#[cfg(feature = "postgres")]
+use crate::schedule::Interval;
 use crate::seal::{self, Binding, SEAL_KEY_VARIABLE, SealKey};
 use crate::secret::{SecretError, ShowSecret};
 
@@ -164,6 +166,12 @@ impl StoredSpecs {
     #[cfg(feature = "postgres")]
     pub(crate) fn has_all(&self, ids: &[i64]) -> bool {
         ids.iter().all(|id| self.known.contains_key(id))
+    }
+
+    /// The interval of the polls of the text with this id, if it was read before.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn interval(&self, id: i64) -> Option<Interval> {
+        Some(self.known.get(&id)?.outline().interval)
     }
 
     /// A spec of this URL and these settings.

@@ -9,6 +9,10 @@
 //! engine runs the polls of the page before. A page is a few shards, as an index-only scan without joins; what few polls have, and
 //! what a shard has once, is read beside it. Joins of each row took as long as all the rest.
 //!
+//! Of many shards, the polls are read first whose tick has passed since their worker ended, or comes soon: a scan of the index
+//! finds them in less time than it takes to run all others ([`Inner::read_due`]). They are read once more with the others of their
+//! shards; the engine runs them already.
+//!
 //! What was read is noted when the engine gets it and not before: until then the shard may be lost, or the poll may end. So a
 //! page from before shards were last taken is dropped and read again, and incarnations that end while a reader is at work are left out.
 
@@ -24,7 +28,8 @@ use tokio_postgres::types::Type;
 use super::database::Fault;
 use super::reads::{self, Page, Texts};
 use super::shards::Known;
-use super::{Inner, lock, timestamp};
+use super::{Inner, lock, micros, timestamp};
+use crate::clock::Clock as _;
 use crate::key::PollKey;
 use crate::outcome::Outcome;
 use crate::store::StoredPoll;
@@ -43,23 +48,38 @@ const READERS: usize = 3;
 const FEW_SHARDS: usize = 16;
 const MOST_SHARDS: usize = 1024;
 
+/// Of more shards than this, due polls are read first.
+const MANY_SHARDS: usize = 2 * FEW_SHARDS;
+
+/// How far ahead a tick is soon: a million polls are read within this time.
+const SOON: Duration = Duration::from_secs(10);
+
+/// The number of polls whose specs are looked at for intervals.
+const SAMPLE: i64 = 1000;
+
+/// The most polls that are read first.
+const MOST_DUE: i64 = 8 * PAGE as i64;
+
 /// The readers, and what they have learned.
 #[derive(Debug)]
 pub(super) struct Loading {
     readers: VecDeque<Reader>,
     /// The number of shards of the next group.
     group: usize,
+    /// When due polls were last looked for, as [`Shards::taken`](super::shards::Shards::taken) counts.
+    looked: Option<u64>,
 }
 
 impl Default for Loading {
     fn default() -> Self {
-        Self { readers: VecDeque::new(), group: FEW_SHARDS }
+        Self { readers: VecDeque::new(), group: FEW_SHARDS, looked: None }
     }
 }
 
 /// A task that reads a group of shards.
 #[derive(Debug)]
 struct Reader {
+    /// Empty for the due polls of many shards.
     shards: Vec<i32>,
     /// When it began, as [`Shards::taken`](super::shards::Shards::taken) counts.
     taken: u64,
@@ -121,6 +141,19 @@ impl Inner {
     fn start_readers(self: &Arc<Self>, loading: &mut Loading) {
         let mut shards = self.shards();
         let taken = shards.taken();
+        if loading.looked != Some(taken) && shards.unread().len() > MANY_SHARDS {
+            loading.looked = Some(taken);
+            shards.begin_read();
+            let (sender, pages) = mpsc::channel(1);
+            let (inner, its) = (Arc::clone(self), shards.unread().iter().copied().collect());
+            tokio::spawn(async move {
+                // If it fails, they come with the others.
+                if let Ok(page) = inner.read_due(its).await {
+                    let _ = sender.send(Ok(page)).await;
+                }
+            });
+            loading.readers.push_back(Reader { shards: Vec::new(), taken, pages });
+        }
         while loading.readers.len() < READERS {
             let busy: HashSet<i32> =
                 loading.readers.iter().flat_map(|reader| reader.shards.iter().copied()).collect();
@@ -155,6 +188,65 @@ impl Inner {
         (Page { polls, unreadable: page.unreadable }, shards.all_read())
     }
 
+    /// The polls of these shards whose first tick was within the last two leases, or whose next tick comes soon, if their interval
+    /// is long: polls of short intervals are all due soon, in whatever order they are read.
+    async fn read_due(&self, shards: Vec<i32>) -> Result<ReadPage, Fault> {
+        let tx = self.database.write_later().await?;
+        let params = [(&shards as _, Type::INT4_ARRAY), (&SAMPLE as _, Type::INT8)];
+        let ((), (), sample, runs, followed) = try_join5(
+            tx.begin(),
+            // Few specs, many polls: a join of each poll with all specs would take too long.
+            tx.batch("SET LOCAL enable_hashjoin = on"),
+            tx.query(
+                "SELECT s.id, s.text FROM poll.specs s WHERE s.url IS NULL AND s.id = ANY (ARRAY( \
+                 SELECT o.spec FROM poll.open o WHERE o.shard = ANY($1) LIMIT $2))",
+                &params,
+            ),
+            tx.query(RUNS, &params[..1]),
+            tx.query(FOLLOWED_OF_SHARDS, &params[..1]),
+        )
+        .await?;
+        let (specs, intervals) = self.long_intervals(&sample);
+        let now = micros(self.clock.now());
+        let since = now.saturating_sub(signed(self.lease * 2));
+        let until = now.saturating_add(signed(SOON));
+        let sql = format!(
+            "{COLUMNS} JOIN unnest($2::int8[], $3::int8[]) AS k (spec, every) ON k.spec = o.spec \
+             WHERE o.shard = ANY($1) AND (o.created + o.first_after BETWEEN $4 AND $6 \
+             OR o.created + o.first_after < $5 AND ($5 - o.created - o.first_after) % k.every >= k.every - ($6 - $5)) \
+             LIMIT $7"
+        );
+        let params = [
+            (&shards as _, Type::INT4_ARRAY),
+            (&specs as _, Type::INT8_ARRAY),
+            (&intervals as _, Type::INT8_ARRAY),
+            (&since as _, Type::INT8),
+            (&now as _, Type::INT8),
+            (&until as _, Type::INT8),
+            (&MOST_DUE as _, Type::INT8),
+        ];
+        let rows = if specs.is_empty() { Vec::new() } else { tx.query(&sql, &params).await? };
+        tx.rollback().await?;
+        let page = self.decoded(&rows, &Beside::new(&runs, &followed), Vec::new()).await?;
+        // What cannot be read is told of with its shard.
+        Ok(ReadPage { is_last: true, unreadable: Vec::new(), ..page })
+    }
+
+    /// The specs of a sample whose ticks are far apart, and the microseconds between their ticks.
+    fn long_intervals(&self, sample: &[Row]) -> (Vec<i64>, Vec<i64>) {
+        let mut specs = self.stored_specs();
+        let interval = |row: &Row| {
+            let id = row.get(0);
+            if specs.interval(id).is_none() {
+                // The URL is that of no poll. A spec that cannot be read is told of with its polls.
+                let _ = specs.read(id, "https://localhost/", row.get(1));
+            }
+            let interval = specs.interval(id).filter(|interval| interval.factor().is_none())?;
+            (interval.first() > 2 * SOON).then(|| (id, signed(interval.first())))
+        };
+        sample.iter().filter_map(interval).unzip()
+    }
+
     /// Sends the open polls of these shards in pages.
     async fn read_group(
         &self,
@@ -164,7 +256,6 @@ impl Inner {
         let tx = self.database.write_later().await?;
         let most = i64::try_from(MOST).unwrap_or(i64::MAX);
         let sql = format!("{COLUMNS} WHERE o.shard = ANY($1) LIMIT $2");
-        let followed = format!("{FOLLOWED} WHERE shard = ANY($1)");
         let shards = group.to_vec();
         let params = [(&shards as _, Type::INT4_ARRAY), (&most as _, Type::INT8)];
         // Sent together: each waits for those before it in the server.
@@ -172,7 +263,7 @@ impl Inner {
             tx.begin(),
             tx.query(&sql, &params),
             tx.query(RUNS, &params[..1]),
-            tx.query(&followed, &params[..1]),
+            tx.query(FOLLOWED_OF_SHARDS, &params[..1]),
             tx.batch("ROLLBACK"),
         )
         .await?;
@@ -270,7 +361,7 @@ impl Inner {
             let known = Known { incarnation, has_extras: true, has_webhook: true };
             match reads::read_spec(&mut specs, row.get(5), row.get(6), texts) {
                 Ok(spec) => {
-                    let known = Known { has_webhook: spec.on_outcome().is_some(), ..known };
+                    let known = Known { has_webhook: spec.outline().webhook, ..known };
                     let mut poll = StoredPoll::new(key, spec, created_at);
                     poll.first_after =
                         Duration::from_micros(u64::try_from(row.get::<_, i64>(8)).unwrap_or(0));
@@ -300,7 +391,7 @@ impl Loading {
     fn learn(&mut self, shards: usize, polls: usize) {
         if polls < PAGE / 4 && shards >= self.group {
             self.group = (self.group * 2).min(MOST_SHARDS);
-        } else if polls > 2 * PAGE {
+        } else if shards > 0 && polls > 2 * PAGE {
             self.group = 1.max(self.group / 2);
         }
     }
@@ -312,6 +403,12 @@ const COLUMNS: &str = "SELECT o.shard, o.scope, o.key, o.incarnation, o.created,
 const RUNS: &str = "SELECT id, run FROM poll.shard WHERE id = ANY($1)";
 
 const FOLLOWED: &str = "SELECT incarnation, url FROM poll.followed";
+const FOLLOWED_OF_SHARDS: &str = "SELECT incarnation, url FROM poll.followed WHERE shard = ANY($1)";
+
+/// Microseconds as a column has them.
+fn signed(time: Duration) -> i64 {
+    i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
+}
 
 /// What is read beside the open polls of some shards.
 #[derive(Debug)]

@@ -244,6 +244,11 @@ impl Shards {
         self.unread.iter().copied().filter(|shard| !busy.contains(shard)).take(most).collect()
     }
 
+    /// All shards to read.
+    pub(super) fn unread(&self) -> &BTreeSet<i32> {
+        &self.unread
+    }
+
     /// The polls of these shards were read, from the time of `taken` on. If shards were taken or are to be read again since
     /// then, what was read may be older than that, and these shards are read once more.
     pub(super) fn read(&mut self, shards: &[i32], taken: u64) {

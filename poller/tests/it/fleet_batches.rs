@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use poller::store::{Creation, Store as _};
-use poller::{PostgresOptions, PostgresStore};
+use poller::store::{Creation, Store as _, StoredPoll};
+use poller::{Limits, PostgresOptions, PostgresStore, SpecOptions, Timestamp};
 use test_support::postgres::shared;
 
 use crate::stores::{key, load, poll};
@@ -95,4 +95,37 @@ async fn a_worker_looks_when_it_has_taken_shards() {
     let changed = worker.changed();
     worker.begin_run().await.unwrap();
     changed.await;
+}
+
+/// Of many shards, the polls whose tick comes soon are read first, and then all.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn polls_that_are_due_come_first() {
+    let Some(server) = shared("due polls first") else { return };
+    let url = server.database();
+    let first = store(&url, 300).await;
+    first.begin_run().await.unwrap();
+    load(&first).await;
+    let spec = r#"{"url": "https://example.com/job", "interval": 600, "timeout": 86400}"#;
+    let spec = SpecOptions::new().limits(Limits::unbounded()).parse(spec).unwrap();
+    let now = first.clock().unwrap().now().as_micros();
+    // Ten intervals ago: a tick is in five seconds. Half an interval more: in five minutes.
+    let at = |seconds: u64| Timestamp::from_micros(now - seconds * 1_000_000);
+    let polls = (0..2000).map(|number| {
+        let created = at(if number < 5 { 5995 } else { 6300 });
+        StoredPoll::new(key(&format!("p{number}")), spec.clone(), created)
+    });
+    for created in first.create_all(polls.collect()).await {
+        assert!(matches!(created.unwrap(), Creation::Created));
+    }
+    let closed = first.closed();
+    drop(first);
+    closed.await;
+    let second = store(&url, 300).await;
+    second.begin_run().await.unwrap();
+    let page = second.load_open().await.unwrap();
+    let mut due: Vec<_> = page.polls.into_iter().map(|poll| poll.key).collect();
+    due.sort();
+    assert_eq!(due, (0..5).map(|number| key(&format!("p{number}"))).collect::<Vec<_>>());
+    assert!(!page.last);
+    assert_eq!(load(&second).await.len(), 2000);
 }
