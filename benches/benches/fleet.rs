@@ -494,6 +494,10 @@ async fn handover(server: &Postgres, polls: usize) {
     let poller = Poller::builder().store(store.clone()).fetch(replies).limits(limits());
     let poller = poller.build().await.expect("a worker");
     until_open(server, &url, polls).await;
+    // Each has its half, as in a fleet that runs.
+    while poller.stats().open < polls * 2 / 5 {
+        clock.sleep_until(clock.now() + Duration::from_millis(200)).await;
+    }
     // The polls of the one that dies.
     let its = server.query(
         &url,
