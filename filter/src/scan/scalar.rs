@@ -120,44 +120,47 @@ const REACH: usize = 2 * WIDTH;
 #[inline(always)]
 fn checked_number(bytes: &[u8], at: usize) -> Scan<usize> {
     match chunk::<REACH>(bytes, at) {
-        Some(chunk) => number_in(chunk, bytes, at),
+        Some(chunk) => match number_in(chunk, 0)? {
+            Some(length) => Ok(at + length),
+            None => any_number(bytes, at),
+        },
         None => last_number(bytes, at),
     }
 }
 
-/// A number so near to the end of the document that bytes are missing: zeros stand for them, which are no part of a number.
+/// A number so near to the end of the document that it is looked for in the last bytes.
 #[inline(never)]
 fn last_number(bytes: &[u8], at: usize) -> Scan<usize> {
-    let rest = bytes.get(at..).unwrap_or_default();
-    let mut padded = [0; REACH];
-    let length = rest.len().min(REACH);
-    padded[..length].copy_from_slice(&rest[..length]);
-    number_in(&padded, bytes, at)
+    if let Some((chunk, from)) = last_chunk::<REACH>(bytes, at)
+        && let Some(length) = number_in(chunk, from)?
+    {
+        return Ok(at + length);
+    }
+    any_number(bytes, at)
 }
 
-/// The end of a number of which the first bytes are at hand.
+/// The length of a number that begins at a place of a chunk; `None` if it has an exponent or reaches the end of the chunk.
 #[inline(always)]
-fn number_in(chunk: &[u8; REACH], bytes: &[u8], at: usize) -> Scan<usize> {
+fn number_in(chunk: &[u8; REACH], from: usize) -> Scan<Option<usize>> {
     let (halves, _) = chunk.as_chunks::<WIDTH>();
     let [low, high] = [0, 1].map(|half| u32::from(Lanes::new(&halves[half]).within(b'0', b'9').bits()));
-    let digits = low | high << WIDTH;
-    let sign = usize::from(chunk[0] == b'-');
+    let digits = (low | high << WIDTH) >> from;
+    let sign = usize::from(chunk[from] == b'-');
     let whole = (digits >> sign).trailing_ones() as usize;
-    if whole == 0 || whole > 1 && chunk[sign] == b'0' {
+    if whole == 0 || whole > 1 && chunk[from + sign] == b'0' {
         return Err(Invalid);
     }
     let mut end = sign + whole;
-    if end < REACH && chunk[end] == b'.' {
+    let room = REACH - from;
+    if end < room && chunk[from + end] == b'.' {
         let fraction = digits.checked_shr(end as u32 + 1).unwrap_or(0).trailing_ones() as usize;
-        if fraction == 0 && end + 1 < REACH {
+        if fraction == 0 && end + 1 < room {
             return Err(Invalid);
         }
         end += 1 + fraction;
     }
-    if end >= REACH || matches!(chunk[end], b'e' | b'E') {
-        return any_number(bytes, at);
-    }
-    Ok(at + end)
+    let ends = end < room && !matches!(chunk[from + end], b'e' | b'E');
+    Ok(ends.then_some(end))
 }
 
 /// The end of any number, byte by byte.
@@ -188,6 +191,14 @@ pub(super) fn whitespace(bytes: &[u8], mut at: usize) -> usize {
         at += 1;
     }
     at
+}
+
+/// The last bytes of a document, and the place of an offset among them.
+#[inline(always)]
+fn last_chunk<const N: usize>(bytes: &[u8], at: usize) -> Option<(&[u8; N], usize)> {
+    let chunk = bytes.last_chunk()?;
+    let from = at.checked_sub(bytes.len() - N)?;
+    (from < N).then_some((chunk, from))
 }
 
 #[inline(always)]

@@ -40,6 +40,7 @@ use super::index::{
     Candidate, Dependent, FieldNode, Index, ObjectNode, PatternKind, Posting, Predicate, ROOT, Requirement,
     RequirementKind, Requirements, TextEnds,
 };
+use super::store::prefetch_event;
 use crate::matcher::{Shape, Subject};
 use crate::ops::View;
 use crate::scan::{Cursor, Key, Member, Raw, Scan, ValueKind, unescape};
@@ -53,6 +54,9 @@ pub(super) fn match_bytes<const CHECKED: bool, const AT_ONCE: bool>(
     depth: usize,
     scratch: &mut Scratch,
 ) -> Scan<()> {
+    if CHECKED && AT_ONCE {
+        prefetch_event(bytes);
+    }
     scratch.prepare(index.fields.len(), index.junctions.len());
     let cursor = Cursor::new(bytes, depth)?;
     let mut walk = ByteWalk::<CHECKED, AT_ONCE> { index, bytes, cursor, scratch, arrays: 0 };
