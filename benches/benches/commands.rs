@@ -1,5 +1,5 @@
 //! The commands for many polls, as processes: `check`, `submit`, `run` of finished specs, `cancel`, beside bare inserts of the
-//! same rows.
+//! same rows; and `route` with as many rules, its memory beside what `--stats` says.
 //!
 //! Each command runs on a file of its own; its time is that of the whole process, and its memory is the most that was resident
 //! (`VmHWM`, read every few milliseconds, so that the last ones may be missed). The program is built before:
@@ -30,9 +30,11 @@ fn main() {
     let path = |name: &str| folder.path().join(name).to_str().expect("the path is text").to_owned();
     let specs = path("specs.json");
     fs::write(&specs, text(polls)).expect("there is room for the specs");
+    let (output, messages) = (path("output"), path("messages"));
     let measure = |name: &str, arguments: &[&str]| {
-        let (time, resident) = run(&program, arguments, &path("output"));
+        let (time, resident) = run(&program, arguments, [&output, &messages]);
         report(name, polls, time, Some(resident));
+        resident
     };
 
     report("bare inserts", polls, bare_inserts(Path::new(&path("bare.db")), polls), None);
@@ -44,6 +46,14 @@ fn main() {
     measure("cancel --all", &["cancel", "--all", "--store", &path("polls.db")]);
     fill(Path::new(&path("finished.db")), polls);
     measure("run of finished specs", &["run", "-q", "--store", &path("finished.db"), &specs]);
+    let (rules, events) = (path("rules.jsonl"), path("events.jsonl"));
+    fs::write(&rules, rule_lines(polls)).expect("there is room for the rules");
+    fs::write(&events, r#"{"street":"street-7","lot":7}"#).expect("there is room for an event");
+    let resident = measure("route with as many rules", &["route", "--stats", "-r", &rules, &events]);
+    let stats = fs::read_to_string(&messages).expect("the program told its statistics");
+    let bytes = stats.lines().find_map(|line| line.strip_prefix("bytes "));
+    let bytes: u64 = bytes.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).expect("a number");
+    println!("route: {:.2} times the {} MB of --stats", resident as f64 / bytes as f64, bytes >> 20);
 }
 
 fn report(name: &str, polls: u64, time: Duration, resident: Option<u64>) {
@@ -70,15 +80,28 @@ fn text(polls: u64) -> String {
     })
 }
 
+/// Rules of two exact fields.
+fn rule_lines(rules: u64) -> String {
+    (0..rules).fold(String::new(), |mut text, number| {
+        let street = number % 5000;
+        writeln!(
+            text,
+            r#"{{"id":"rule-{number}","filter":{{"street":["street-{street}"],"lot":[{number}]}}}}"#
+        )
+        .expect("a string grows");
+        text
+    })
+}
+
 /// Runs the program to its end; returns its time and the most memory that was seen.
 #[expect(clippy::disallowed_methods, reason = "the memory of another process is looked at now and then")]
-fn run(program: &Path, arguments: &[&str], output: &str) -> (Duration, u64) {
+fn run(program: &Path, arguments: &[&str], [output, messages]: [&str; 2]) -> (Duration, u64) {
     let clock = std::time::Instant::now();
     let mut child = Command::new(program)
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(File::create(output).expect("there is room for the output"))
-        .stderr(Stdio::null())
+        .stderr(File::create(messages).expect("there is room for the messages"))
         .spawn()
         .expect("the program starts");
     let mut resident = 0;

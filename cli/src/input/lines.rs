@@ -308,7 +308,10 @@ mod tests {
             while let Some(chunk) = chunks.next_chunk().unwrap() {
                 let kept = &text.as_bytes()[chunk.offset..];
                 assert!(chunk.offset >= end && kept.starts_with(&chunk.bytes), "{limit} {}", chunk.offset);
-                assert_eq!(1 + memchr_iter(b'\n', &text.as_bytes()[..chunk.offset]).count() as u64, chunk.first);
+                assert_eq!(
+                    1 + memchr_iter(b'\n', &text.as_bytes()[..chunk.offset]).count() as u64,
+                    chunk.first
+                );
                 end = chunk.offset + chunk.bytes.len();
             }
             assert_eq!(end, text.len());
