@@ -284,7 +284,7 @@ impl Diagnostic {
         self.help.as_deref()
     }
 
-    /// The number of problems that it stands for: 1, or with the code [`Code::More`] those that are not listed.
+    /// The number of problems that it stands for: 1, or with the code [`Code::More`] the number of problems that are not listed.
     pub fn count(&self) -> u32 {
         self.count
     }

@@ -171,7 +171,7 @@ impl<'o> Open<'o> {
     }
 }
 
-/// The state before a block. No function takes a reference to it but those that are inlined, so that its members are in registers.
+/// The state before a block. Only inlined functions take a reference to it, so that its members are in registers.
 #[derive(Debug)]
 struct Check<'d, 'o, M: Machine> {
     machine: M,

@@ -45,7 +45,7 @@ impl<'n> NameTree<'n> {
     /// The place of the whole document.
     pub(crate) const ROOT: u32 = 0;
 
-    /// With room for so many fields.
+    /// With room for this many fields.
     pub(crate) fn with_capacity(fields: usize) -> Self {
         Self {
             places: HashMap::with_capacity_and_hasher(fields, RandomState::default()),

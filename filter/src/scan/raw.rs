@@ -43,7 +43,7 @@ impl<'d> Raw<'d> {
         self.kind == ValueKind::String
     }
 
-    /// Passes each member of an object, also those that a later one with the same key overrides, until `see` returns false.
+    /// Passes each member of an object until `see` returns false. Of members with the same key, all are passed.
     pub(crate) fn members(self, mut see: impl FnMut(&str, Self) -> bool) {
         let mut cursor = self.cursor();
         if self.kind != ValueKind::Object || cursor.open(b'}') != Ok(true) {

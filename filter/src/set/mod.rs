@@ -48,7 +48,7 @@ use crate::matcher::Subject;
 use crate::program::Program;
 use crate::scan::{Invalid, Raw, Scan};
 
-/// Many filters, each with an id. Finds those that match an event.
+/// Many filters, each with an id. Finds the filters that match an event.
 ///
 /// The result is the same as evaluating each filter by itself. The time grows with the number of filters whose rarest
 /// condition holds, however many others there are. Filters without a condition that requires a field
@@ -162,8 +162,8 @@ impl<Id: Clone + Eq + Hash> FilterSet<Id> {
 
     /// Removes a filter and returns whether there was one with this id.
     ///
-    /// Takes time linear in the size of the filter, and for filters nested in it in the number of those that are indexed by the
-    /// same condition.
+    /// Takes time linear in the size of the filter, and for filters nested in it in the number of nested filters that are
+    /// indexed by the same condition.
     pub fn remove(&mut self, id: &Id) -> bool {
         let hash = self.parts.seeds.hash_one(id);
         let found = self.parts.find(hash, id);

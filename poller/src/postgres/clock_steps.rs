@@ -1,6 +1,6 @@
 //! Taking steps of the database's clock out of the fleet's time: the part of [`clock`](super::clock) that asks the database.
 //!
-//! The database decides once for all workers: the one that moves the shift counts the step, and those that find a higher
+//! The database decides once for all workers: the worker that moves the shift counts the step, and workers that find a higher
 //! count follow.
 
 use std::time::Duration;

@@ -75,7 +75,7 @@ impl<I, O> Combiner<I, O> {
     }
 }
 
-/// A task that works. If it ends early, those that wait learn it from the end of their channels.
+/// A task that works. If it ends early, the waiting callers learn it from the end of their channels.
 struct AtWork<'c, I, O> {
     combiner: &'c Combiner<I, O>,
     has_ended: bool,

@@ -31,7 +31,7 @@ pub struct Fleet {
     /// How old the oldest transaction is that keeps the database from removing dead rows, in transactions; `None` if there
     /// is none, or this role may not see those of others (`GRANT pg_read_all_stats`).
     pub oldest_xmin: Option<u64>,
-    /// How long the oldest transaction has been running, of those that this role may see.
+    /// How long the oldest transaction has been running, among the transactions that this role may see.
     pub oldest_transaction: Option<Duration>,
 }
 

@@ -174,7 +174,7 @@ impl Inner {
         }
     }
 
-    /// Notes the polls of a page, and returns those that this process is to run.
+    /// Notes the polls of a page, and returns the polls that this process is to run.
     fn hand_over(&self, page: ReadPage, taken: u64) -> (Page, bool) {
         let mut shards = self.shards();
         let mut polls = Vec::with_capacity(page.polls.len());

@@ -174,7 +174,7 @@ async fn migrate(database: &Database) -> Result<(), Fault> {
         tx.query("SELECT 1 FROM poll.worker ORDER BY id FOR UPDATE", &[]).await?;
     }
     // Whoever comes second waits here, and then finds nothing to do. The table is locked before its row: a step may alter it,
-    // and would wait for those that hold a weaker lock on it while they wait for the row.
+    // and would wait for holders of a weaker lock on it while they wait for the row.
     tx.batch("LOCK TABLE poll.meta IN ACCESS EXCLUSIVE MODE").await?;
     let row = tx.first("SELECT format, compatible FROM poll.meta FOR UPDATE", &[]).await?;
     let (format, before): (i32, i32) = row.map_or((0, 0), |row| (row.get(0), row.get(1)));

@@ -55,7 +55,7 @@ pub(super) struct Shards {
     unread: BTreeSet<i32>,
     /// Polls of lost shards, which the engine must drop.
     lost: Vec<PollKey>,
-    /// The creations under way in each shard, of which nobody else is told.
+    /// The creations under way in each shard, of which no other worker is told.
     creating: HashMap<i32, usize>,
     /// Shards to read again, each at a time by the boot-time clock: it is not known whether a poll was created there.
     doubtful: Vec<(Duration, i32)>,
@@ -134,7 +134,7 @@ impl Shards {
         self.unread.extend(ours);
     }
 
-    /// Begins to give back some shards, those that the engine has not read first.
+    /// Begins to give back some shards, first the shards that the engine has not read.
     pub(super) fn leave(&mut self, number: usize) {
         let unread = self.unread.iter().copied();
         let read = self.states.keys().rev().copied().filter(|shard| !self.unread.contains(shard));
@@ -239,7 +239,7 @@ impl Shards {
         *self = Self { creating, given, taken, reads: self.reads, ended, ..Self::default() };
     }
 
-    /// The next shards to read together, without those that are being read.
+    /// The next shards to read together, without the shards that are being read.
     pub(super) fn next_unread(&self, most: usize, busy: &HashSet<i32>) -> Vec<i32> {
         self.unread.iter().copied().filter(|shard| !busy.contains(shard)).take(most).collect()
     }
@@ -261,7 +261,7 @@ impl Shards {
         self.unread.is_empty()
     }
 
-    /// Notes an open poll of this process. Polls of other shards are ignored, and those that ended while they were read.
+    /// Notes an open poll of this process. Polls of other shards are ignored, and polls that ended while they were read.
     /// Returns whether the engine is to run it.
     pub(super) fn add(&mut self, shard: i32, key: PollKey, known: Known) -> bool {
         let runs = self.is_ours(shard) && !self.ended.contains(&known.incarnation);

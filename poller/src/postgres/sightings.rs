@@ -10,7 +10,7 @@
 //! A worker that has just started has seen nothing yet. If others have shards, and none has renewed its lease for longer than
 //! one that lives does, then either all have died or the clock was set forward; if one has renewed it in the future, the clock
 //! was set back. It cannot tell, and so [waits](is_doubtful), for a lease at most: a worker that lives takes the step out of
-//! the fleet's time before that. With the wrong time, it would take the shards of those that live, and end polls early.
+//! the fleet's time before that. With the wrong time, it would take the shards of living workers, and end polls early.
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -62,7 +62,7 @@ impl<'n, 'p> Kinds<'n, 'p> {
 }
 
 impl Inner {
-    /// The ids of these kinds, in their order; those that are new are stored.
+    /// The ids of these kinds, in their order; new kinds are stored.
     pub(super) async fn spec_ids_of(&self, kinds: &Kinds<'_, '_>) -> Result<Vec<i64>, Fault> {
         let day = schema::day_of(micros(self.clock.now()));
         let mut missing: Vec<&(Digest, &NewPoll<'_>)> = Vec::new();

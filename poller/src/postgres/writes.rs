@@ -212,7 +212,7 @@ impl Inner {
     }
 }
 
-/// Ends open polls. With `hooks`, webhooks are added for those whose specs have one. Returns one row: the numbers of those that were
+/// Ends open polls. With `hooks`, webhooks are added for the polls whose specs have one. Returns one row: the numbers of the polls that were
 /// open, and whether there are new webhooks.
 fn finish_sql(hooks: bool) -> String {
     let (with, count) = if hooks {

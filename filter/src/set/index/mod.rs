@@ -158,7 +158,7 @@ impl Index {
         rule.elsewhere.then_some(rule.place)
     }
 
-    /// Removes a rule. Takes time linear in its size, and for nested filters in the number of those that share an access.
+    /// Removes a rule. Takes time linear in its size, and for nested filters in the number of filters that share an access.
     pub(super) fn remove(&mut self, rule: u32) {
         let posting = Posting::new(self.rules.at(rule).dependent(), rule, None);
         let Rule { requirements, access, scoped, place, elsewhere, .. } = self.rules.take(rule);

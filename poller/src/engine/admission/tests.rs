@@ -298,7 +298,7 @@ fn silent_sites_leave_room_for_sites_that_answer() {
     assert_eq!(flood(&mut queues, known, 40), 16, "as many as one origin may have");
     let new = join_as(&mut queues, 1001, 1001, 1);
     assert_eq!(flood(&mut queues, new, 1), 0, "nobody knows whether it answers");
-    // One answers, another one does not: the turn of those that wait comes, and of the new one after them.
+    // One answers, another one does not: the turn of the waiting requests comes, and then that of the new one.
     queues.end(silent[0], Some(true));
     queues.end(silent[1], Some(false));
     assert_eq!(drain(&mut queues), 2);

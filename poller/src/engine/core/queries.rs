@@ -26,7 +26,7 @@ impl Core {
         self.admission.waiting()
     }
 
-    /// Since when the oldest due poll has been waiting, those that are held back aside. Takes time linear in the number of
+    /// Since when the oldest due poll has been waiting; polls that are held back do not count. Takes time linear in the number of
     /// queues, and none if no poll waits.
     pub(crate) fn oldest_due(&self, now: Timestamp) -> Option<Timestamp> {
         let since = |id: &PollId| match self.polls.get(*id)?.phase {

@@ -5,7 +5,7 @@
 //!   outcome, during a hold, or after a shutdown began. Requests announced for the grid are on it. Caps are kept.
 //! - A poll asks the URL that is stored: it follows a link only once that is stored, and never goes back.
 //! - A due request that may be sent is sent, and after a callback one that the server has not asked to wait for.
-//! - The attempts that an outcome has are those that were reported.
+//! - An outcome has exactly the attempts that were reported.
 //! - A poll ends at its deadline, or after its last look. An outcome is stored before it is reported and never
 //!   changes. At the end every acknowledged poll has exactly one.
 //! - Whatever other clocks show, a poll of another process starts between the look that found it and the look before,
@@ -106,7 +106,7 @@ impl World {
         origin < self.limits.per_origin
             && site < per_site - if origin == 0 { 0 } else { reserve(per_site, 4) }
             && scope < per_scope
-            // Which sites answer is not followed here: this one may be one of those that do not, which have less room than a
+            // Which sites answer is not followed here: this site may not answer, and then has less room than a
             // site with something in flight.
             && all < total - reserve(total, 4)
     }

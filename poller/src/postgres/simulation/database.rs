@@ -70,7 +70,7 @@ pub(super) struct Database {
 /// The refusal of a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// It did not happen, or nobody knows.
+    /// It did not happen, or it is not known whether it did.
     Lost,
     Deposed,
     Missing,
@@ -342,7 +342,7 @@ impl Database {
         Ok(open.map(|open| self.loaded(open)).collect())
     }
 
-    /// `own` is the worker that runs the poll itself and tells nobody.
+    /// `own` is the worker that runs the poll itself and tells no other.
     pub(super) fn create(
         &mut self,
         poll: &StoredPoll,

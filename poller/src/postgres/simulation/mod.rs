@@ -1,7 +1,7 @@
 //! Several workers on one database, in a simulated world: from one seed.
 //!
 //! Each worker is a core of the engine with the real rules of shards, balance and trust; the database is a stand-in
-//! ([`database`]). Transactions take time, in any order; some fail, and of some nobody learns that they were committed. The
+//! ([`database`]). Transactions take time, in any order; some fail, and the commit of some is not confirmed. The
 //! database stalls, and fails over to a standby that has all commits, or lacks those of the last two seconds, and may have
 //! another clock. Processes die and start, machines are suspended, and clocks are off and are set, by up to an hour.
 //!
