@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use filter::Filter;
 
 use super::chunk_output::{ChunkOutput, Output, OutputError};
-use super::{filters, parallel, print_listed};
+use super::parallel::{self, Lines};
+use super::{filters, print_listed};
 use crate::args::MatchArgs;
 use crate::exit::Exit;
 use crate::input;
@@ -62,7 +63,7 @@ fn search(
         };
         move |chunk: Chunk| worker.search(&chunk)
     };
-    parallel::run(path, "events", args.lines.max_line(), worker, |event| {
+    parallel::run(Lines::events(path, args.lines.max_line()), worker, |event| {
         output.receive(event)?;
         if flush_always {
             output.flush()?;

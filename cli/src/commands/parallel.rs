@@ -28,6 +28,25 @@ use crate::input::lines::{Chunk, Chunks};
 /// The capacity of each worker's queue of chunks and of its queue of results.
 const QUEUE: usize = 2;
 
+/// The lines to process.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lines<'a> {
+    pub(super) path: &'a Path,
+    /// What they are, for a person at a terminal.
+    pub(super) what: &'static str,
+    /// The most bytes of a line.
+    pub(super) max_line: usize,
+    /// The bytes of a read, if not as many as [`Chunks`] takes by itself.
+    pub(super) chunk: Option<usize>,
+}
+
+impl<'a> Lines<'a> {
+    /// Events, of at most `max_line` bytes each.
+    pub(super) fn events(path: &'a Path, max_line: usize) -> Self {
+        Self { path, what: "events", max_line, chunk: None }
+    }
+}
+
 /// What the sink receives.
 pub(super) enum Event<T> {
     /// The result of the next chunk.
@@ -36,15 +55,12 @@ pub(super) enum Event<T> {
     Idle,
 }
 
-/// Passes the lines of a file, of at most `max_line` bytes each, to one worker per core, and their results to `sink` until it breaks.
-/// `what` the lines are, a person at a terminal is told.
+/// Passes lines to one worker per core, and their results to `sink` until it breaks.
 ///
 /// # Errors
 /// Errors of the sink; errors of reading, after the results of everything read before.
 pub(super) fn run<T, W>(
-    path: &Path,
-    what: &str,
-    max_line: usize,
+    lines: Lines<'_>,
     worker: impl Fn() -> W,
     mut sink: impl FnMut(Event<T>) -> anyhow::Result<ControlFlow<()>>,
 ) -> anyhow::Result<()>
@@ -52,7 +68,11 @@ where
     T: Send + 'static,
     W: FnMut(Chunk) -> T + Send + 'static,
 {
-    let source = input::open(path, what)?;
+    let Lines { path, what, max_line, chunk } = lines;
+    let mut chunks = Chunks::new(input::open(path, what)?, max_line);
+    if let Some(size) = chunk {
+        chunks = chunks.with_size(size);
+    }
     let count = thread::available_parallelism().map_or(1, usize::from);
     let mut queues = Vec::with_capacity(count);
     let mut results = Vec::with_capacity(count);
@@ -67,7 +87,7 @@ where
         queues.push(queue);
         results.push(receiver);
     }
-    let reader = spawn("reader", move || distribute(source, max_line, &queues))?;
+    let reader = spawn("reader", move || distribute(chunks, &queues))?;
 
     let mut collected: u64 = 0;
     for results in results.iter().cycle() {
@@ -99,8 +119,7 @@ struct EndOfInput {
     result: std::io::Result<()>,
 }
 
-fn distribute(source: impl Read, max_line: usize, queues: &[SyncSender<Chunk>]) -> EndOfInput {
-    let mut chunks = Chunks::new(source, max_line);
+fn distribute(mut chunks: Chunks<impl Read>, queues: &[SyncSender<Chunk>]) -> EndOfInput {
     let mut distributed = 0;
     for queue in queues.iter().cycle() {
         match chunks.next_chunk() {

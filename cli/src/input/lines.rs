@@ -20,12 +20,14 @@ use super::Text;
 use super::pieces::Place;
 use crate::render::humanize;
 
-/// The size of a read: large enough to spread the cost of a handover, small enough to keep latency low.
+/// The size of a read if it is not said: large enough to spread the cost of a handover, small enough to keep latency low.
 const CHUNK: usize = 256 * 1024;
 
 /// Reads chunks.
 pub(crate) struct Chunks<R> {
     reader: R,
+    /// The size of a read.
+    size: usize,
     /// Bytes that were read and not returned, then bytes that only are initialized.
     buffer: Vec<u8>,
     /// The number of bytes that were read.
@@ -77,6 +79,7 @@ impl<R: Read> Chunks<R> {
     pub(crate) fn new(reader: R, max_line: usize) -> Self {
         Self {
             reader,
+            size: CHUNK,
             buffer: Vec::new(),
             filled: 0,
             searched: 0,
@@ -85,6 +88,11 @@ impl<R: Read> Chunks<R> {
             max_line,
             ended: false,
         }
+    }
+
+    /// With reads of this size, for lines that take much more memory than their bytes once a chunk of them is read.
+    pub(crate) fn with_size(self, size: usize) -> Self {
+        Self { size, ..self }
     }
 
     /// The next lines; `None` at the end.
@@ -110,10 +118,10 @@ impl<R: Read> Chunks<R> {
     /// Reads what is available, up to a chunk, behind the bytes that were read. Not `read_to_end`: available lines are
     /// returned without waiting for more.
     fn read(&mut self) -> io::Result<usize> {
-        if self.buffer.len() - self.filled < CHUNK / 4 {
-            self.buffer.resize(self.filled + CHUNK, 0);
+        if self.buffer.len() - self.filled < self.size / 4 {
+            self.buffer.resize(self.filled + self.size, 0);
         }
-        let end = self.buffer.len().min(self.filled + CHUNK);
+        let end = self.buffer.len().min(self.filled + self.size);
         loop {
             match self.reader.read(&mut self.buffer[self.filled..end]) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -125,7 +133,7 @@ impl<R: Read> Chunks<R> {
     /// Takes the first `end` bytes, which are whole lines.
     fn cut(&mut self, end: usize) -> Chunk {
         let rest = self.filled - end;
-        let bytes = if end < CHUNK / 2 {
+        let bytes = if end < self.size / 2 {
             // Short lines, as from a pipe, leave the buffer in place.
             let bytes = self.buffer[..end].to_vec();
             self.buffer.copy_within(end..self.filled, 0);

@@ -119,3 +119,66 @@ async fn check_takes_the_memory_of_a_piece() {
     let (few, many) = (peak(MANY).await, peak(4 * MANY).await);
     assert!(many < few + few / 4, "{few} KiB, {many} KiB for four times as many");
 }
+
+/// Rules of two exact fields.
+fn rules(count: usize) -> String {
+    (0..count).fold(String::new(), |mut rules, number| {
+        let _ =
+            writeln!(rules, r#"{{"id":"r{number}","filter":{{"a":["s{}"],"b":[{number}]}}}}"#, number % 100);
+        rules
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn route_reads_a_long_file_of_rules() {
+    let events = "{\"a\":\"s99\",\"b\":29999}\n";
+    let text = rules(30_000);
+    assert!(text.len() > 1 << 20);
+    let route = async |rules: &[u8]| {
+        let file = File::new(rules);
+        run(&["route", "-r", &file.path, "-"], events).await
+    };
+    route(format!("\u{feff}{text}").as_bytes()).await.expect(0, "[\"r29999\"]\n");
+    // The two are in different chunks.
+    let ended = route(format!("{text}{{\"id\":\"r7\",\"filter\":{{}}}}\n{{\"id\":1}}\n").as_bytes()).await;
+    assert_eq!(ended.code, Some(2), "{ended:#?}");
+    for part in [
+        "r7\" is given twice, on line 8 and on line 30001",
+        "all.json:30001:7",
+        "all.json:30002:1",
+        "2 errors",
+    ] {
+        assert!(ended.stderr.contains(part), "{part}: {ended:#?}");
+    }
+    let warned = text.replace(r#""id":"r29999","filter":{"#, r#""id":"r29999","filter":{"c":{"gt":5},"#);
+    let ended = route(warned.as_bytes()).await;
+    assert!(ended.stderr.contains("all.json:30000:"), "{ended:#?}");
+    let ended = route(&[text.as_bytes(), b"\xff\n"].concat()).await;
+    assert_eq!(ended.code, Some(2), "{ended:#?}");
+    let place = format!("all.json:30001: not UTF-8 at byte {} of the file", text.len());
+    assert!(ended.stderr.contains(&place), "{ended:#?}");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn route_takes_less_than_twice_the_memory_of_its_rules() {
+    let sizes = async |count: usize| {
+        let file = File::new(rules(count));
+        // After the rules, the process waits for events.
+        let mut process = command(&["route", "--stats", "-r", &file.path, "-"]).spawn().unwrap();
+        let mut messages = lines(process.stderr.take().unwrap());
+        let bytes = loop {
+            let line = messages.recv().await.unwrap();
+            if let Some(rest) = line.strip_prefix("bytes ") {
+                break rest.split_whitespace().next().unwrap().parse::<u64>().unwrap();
+            }
+        };
+        let peak = peak(&process) * 1024;
+        drop(process.stdin.take());
+        assert_eq!(process.wait().await.unwrap().code(), Some(1));
+        (bytes, peak)
+    };
+    let (few, many) = (sizes(20_000).await, sizes(100_000).await);
+    let (stats, peak) = (many.0 - few.0, many.1 - few.1);
+    assert!(peak < 2 * stats, "{stats} bytes by the statistics, and {peak} in memory");
+}

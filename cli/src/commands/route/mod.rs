@@ -15,7 +15,7 @@ use std::sync::Arc;
 use anyhow::bail;
 
 use super::chunk_output::{ChunkOutput, Output};
-use super::parallel;
+use super::parallel::{self, Lines};
 use crate::args::RouteArgs;
 use crate::exit::Exit;
 use crate::input;
@@ -48,7 +48,7 @@ pub(super) fn run(args: &RouteArgs, terminal: &Terminal) -> anyhow::Result<Exit>
         };
         move |chunk: Chunk| worker.route(&chunk)
     };
-    parallel::run(events, "events", args.lines.max_line(), worker, |event| {
+    parallel::run(Lines::events(events, args.lines.max_line()), worker, |event| {
         output.receive(event).map(ControlFlow::Continue)
     })?;
     output.flush()?;

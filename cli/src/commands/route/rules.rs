@@ -17,7 +17,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::id::{IdTable, IdValue, Ids};
-use crate::commands::parallel::{self, Event};
+use crate::commands::parallel::{self, Event, Lines};
 use crate::commands::{AlreadyReported, print_rest, rule_lint};
 use crate::input::lines::Chunk;
 use crate::input::{self, Text};
@@ -27,6 +27,9 @@ use crate::render::terminal::{Terminal, eprint_line};
 
 /// The largest number of rules that statistics name.
 const LISTED: usize = 100;
+
+/// The size of a read: a dozen chunks are compiled ahead of the set, and filters take some twenty times the length of their text.
+const CHUNK: usize = 32 * 1024;
 
 /// The shape of a rule, for messages.
 const SHAPE: &str = r#"a rule is {"id": …, "filter": …} on one line"#;
@@ -52,6 +55,7 @@ pub(super) fn load(
     terminal: &Terminal,
 ) -> anyhow::Result<Rules> {
     let name = input::name(path);
+    let lines = Lines { path, what: "rules", max_line: usize::MAX, chunk: Some(CHUNK) };
     let mut join = Join::new(keep_filters);
     let mut diagnosed = Vec::new();
     let worker = || {
@@ -62,7 +66,7 @@ pub(super) fn load(
             Ok::<_, anyhow::Error>((text, part))
         }
     };
-    parallel::run(path, "rules", usize::MAX, worker, |event| {
+    parallel::run(lines, worker, |event| {
         if let Event::Result(read) = event {
             let (text, part) = read?;
             let found = join.add(part, text.as_str());
