@@ -36,7 +36,7 @@ pub use live::LiveSet;
 pub use matches::Matches;
 use records::Records;
 pub use stats::{OneByOne, SetStats};
-use store::{Arena, Table};
+use store::{Arena, Table, prefetch_event};
 use whole::Whole;
 
 use crate::compile::copy::Indexed;
@@ -273,6 +273,7 @@ impl<Id: Clone + Eq + Hash> FilterSet<Id> {
     /// # Errors
     /// As [`matches_slice`](Self::matches_slice). Then `matches` is empty.
     pub fn matches_slice_into(&self, event: &[u8], matches: &mut Matches) -> Result<(), JsonError> {
+        prefetch_event(event);
         match matching::match_bytes::<true, true>(
             &self.parts.index,
             event,

@@ -40,7 +40,6 @@ use super::index::{
     Candidate, Dependent, FieldNode, Index, ObjectNode, PatternKind, Posting, Predicate, ROOT, Requirement,
     RequirementKind, Requirements, TextEnds,
 };
-use super::store::prefetch_event;
 use crate::matcher::{Shape, Subject};
 use crate::ops::View;
 use crate::scan::{Cursor, Key, Member, Raw, Scan, ValueKind, unescape};
@@ -48,15 +47,13 @@ use crate::scan::{Cursor, Key, Member, Raw, Scan, ValueKind, unescape};
 /// Leaves the rules that match a document in `scratch.matched`, or with `AT_ONCE` false, prepares [`judge_deferred`].
 ///
 /// A document that is not `CHECKED` is read only until the answer is known.
+#[inline(always)]
 pub(super) fn match_bytes<const CHECKED: bool, const AT_ONCE: bool>(
     index: &Index,
     bytes: &[u8],
     depth: usize,
     scratch: &mut Scratch,
 ) -> Scan<()> {
-    if CHECKED && AT_ONCE {
-        prefetch_event(bytes);
-    }
     scratch.prepare(index.fields.len(), index.junctions.len());
     let cursor = Cursor::new(bytes, depth)?;
     let mut walk = ByteWalk::<CHECKED, AT_ONCE> { index, bytes, cursor, scratch, arrays: 0 };
