@@ -72,7 +72,7 @@ pub trait Store: Send + Sync + 'static {
     fn begin_run(&self) -> BoxFuture<'_, Result<usize, StoreError>>;
 
     /// The next page of open polls that this run has not loaded yet. With pages, the first of a million polls run while the
-    /// others are read. A poll may be on two pages: those that run already are passed over. Called until [`OpenPolls::last`], never
+    /// others are read. A poll may be on two pages: the engine passes over polls that run already. Called until [`OpenPolls::last`], never
     /// twice at once.
     fn load_open(&self) -> BoxFuture<'_, Result<OpenPolls, StoreError>>;
 

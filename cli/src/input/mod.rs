@@ -112,7 +112,7 @@ pub(crate) fn read_bytes(path: &Path) -> anyhow::Result<Vec<u8>> {
     read().with_context(|| format!("cannot read {}", name(path)))
 }
 
-/// An unbuffered reader of a file, or of standard input for `-`; a person at a terminal is told what is read.
+/// An unbuffered reader of a file, or of standard input for `-`; at a terminal, a line says that `what` is awaited.
 pub(crate) fn open(path: &Path, what: &str) -> anyhow::Result<Box<dyn Read + Send>> {
     let open = || {
         if is_stdin(path) {

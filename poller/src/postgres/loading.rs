@@ -228,7 +228,7 @@ impl Inner {
         let rows = if specs.is_empty() { Vec::new() } else { tx.query(&sql, &params).await? };
         tx.rollback().await?;
         let page = self.decoded(&rows, &Beside::new(&runs, &followed), Vec::new()).await?;
-        // What cannot be read is told of with its shard.
+        // Unreadable specs are reported with their shard.
         Ok(ReadPage { is_last: true, unreadable: Vec::new(), ..page })
     }
 
@@ -238,7 +238,7 @@ impl Inner {
         let interval = |row: &Row| {
             let id = row.get(0);
             if specs.interval(id).is_none() {
-                // The URL is that of no poll. A spec that cannot be read is told of with its polls.
+                // The URL is that of no poll. An unreadable spec is reported with its polls.
                 let _ = specs.read(id, "https://localhost/", row.get(1));
             }
             let interval = specs.interval(id).filter(|interval| interval.factor().is_none())?;

@@ -55,7 +55,7 @@ pub(super) struct Shards {
     unread: BTreeSet<i32>,
     /// Polls of lost shards, which the engine must drop.
     lost: Vec<PollKey>,
-    /// The creations under way in each shard, of which no other worker is told.
+    /// The creations under way in each shard, of which no other worker knows.
     creating: HashMap<i32, usize>,
     /// Shards to read again, each at a time by the boot-time clock: it is not known whether a poll was created there.
     doubtful: Vec<(Duration, i32)>,
