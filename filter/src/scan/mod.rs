@@ -15,12 +15,14 @@
 //!
 //! An error has no message. For a message, a caller parses the document again with [`crate::json`].
 
+mod adjacent;
 mod brackets;
 mod container;
 mod cursor;
 mod field_cache;
 mod lanes;
 mod machine;
+mod open;
 mod raw;
 mod scalar;
 mod strings;

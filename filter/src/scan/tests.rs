@@ -267,6 +267,36 @@ fn tokens_are_checked_across_the_edges_of_blocks() {
     }
 }
 
+/// Objects that follow each other are accepted in an array only, at each depth and however deep the document was before.
+#[test]
+fn objects_by_turns_need_an_array_around_them() {
+    // Blocks with the objects have no other brackets.
+    let apart = format!(",\"b\":\"{}\"", "x".repeat(100));
+    for outer in 0..Limits::MAX_DEPTH - 2 {
+        for before in [0, 1, 62, 63, 64, 65, 126, 127, 128] {
+            let deeper = before.min(Limits::MAX_DEPTH - 2 - outer);
+            for in_array in [true, false] {
+                let text = [
+                    "[".repeat(outer),
+                    if in_array { "[{\"a\":" } else { "{\"a\":{\"a\":" }.to_owned(),
+                    if deeper == 0 { "1".to_owned() } else { "[".repeat(deeper) + &"]".repeat(deeper) },
+                    apart.clone(),
+                    "},{\"b\":1".repeat(20),
+                    apart.clone(),
+                    if in_array { "}]" } else { "}}" }.to_owned(),
+                    "]".repeat(outer),
+                ]
+                .concat();
+                for output in
+                    machine::each(&CheckContainer { bytes: text.as_bytes(), room: Limits::MAX_DEPTH })
+                {
+                    assert_eq!(output, if in_array { Ok(text.len()) } else { Err(super::Invalid) }, "{text}");
+                }
+            }
+        }
+    }
+}
+
 /// The largest f64 has 309 digits.
 #[test]
 fn long_numbers_are_checked_at_any_place() {

@@ -5,15 +5,17 @@
 use std::arch::is_x86_feature_detected as has;
 use std::arch::x86_64::{
     __m512i, _mm512_cmpeq_epi8_mask, _mm512_cmple_epu8_mask, _mm512_cmplt_epi8_mask, _mm512_loadu_si512,
-    _mm512_movepi8_mask, _mm512_or_si512, _mm512_set1_epi8, _mm512_sub_epi8, _mm512_test_epi8_mask,
+    _mm512_movepi8_mask, _mm512_or_si512, _mm512_permutexvar_epi8, _mm512_set1_epi8, _mm512_sub_epi8,
+    _mm512_ternarylogic_epi64, _mm512_test_epi8_mask,
 };
 use std::sync::LazyLock;
 
 use super::avx2::Avx2;
 use super::{Machine, Task};
+use crate::scan::adjacent::{Adjacent, BEFORE, FIRST, SECOND, SEVENTH};
 use crate::scan::lanes::BLOCK;
 
-/// The proof that the processor has AVX-512 F and BW, and what [`Avx2`] proves.
+/// The proof that the processor has AVX-512 F, BW and VBMI, and what [`Avx2`] proves.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::scan) struct Avx512(Avx2);
 
@@ -23,14 +25,14 @@ impl Avx512 {
     pub(in crate::scan) fn detected() -> Option<Self> {
         static DETECTED: LazyLock<Option<Avx512>> = LazyLock::new(|| {
             let avx2 = Avx2::detected()?;
-            (has!("avx512f") && has!("avx512bw")).then_some(Avx512(avx2))
+            (has!("avx512f") && has!("avx512bw") && has!("avx512vbmi")).then_some(Avx512(avx2))
         });
         *DETECTED
     }
 
     /// Runs a task with these instructions: code inlined into a function is compiled for the features of that function.
     pub(super) fn run<T: Task>(self, task: T) -> T::Output {
-        #[target_feature(enable = "avx512f,avx512bw,avx2,bmi1,bmi2,lzcnt,popcnt,pclmulqdq")]
+        #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx2,bmi1,bmi2,lzcnt,popcnt,pclmulqdq")]
         fn run<T: Task>(machine: Avx512, task: T) -> T::Output {
             task.run(machine)
         }
@@ -43,6 +45,17 @@ impl Avx512 {
         // SAFETY: `self` proves AVX-512 F.
         unsafe { _mm512_set1_epi8(byte as i8) }
     }
+}
+
+/// For each byte, the index of the byte so many before it.
+const fn earlier(by: u8) -> [u8; BLOCK] {
+    let mut indices = [0; BLOCK];
+    let mut at = by;
+    while (at as usize) < BLOCK {
+        indices[at as usize] = at - by;
+        at += 1;
+    }
+    indices
 }
 
 impl Machine for Avx512 {
@@ -100,5 +113,29 @@ impl Machine for Avx512 {
     #[inline(always)]
     fn parity(self, bits: u64) -> u64 {
         self.0.parity(bits)
+    }
+
+    #[inline(always)]
+    fn adjacent(self, block: Self::Block) -> Option<Adjacent> {
+        /// The truth tables of `a & b & c` and `a ^ b & c`, of which the inputs are these.
+        const A: i32 = 0b1111_0000;
+        const B: i32 = 0b1100_1100;
+        const C: i32 = 0b1010_1010;
+        let seventh = self.all(SEVENTH);
+        // SAFETY: `self` proves AVX-512 F, BW and VBMI.
+        unsafe {
+            let first = _mm512_permutexvar_epi8(self.block(&const { earlier(1) }), block);
+            let before = _mm512_permutexvar_epi8(self.block(&const { earlier(2) }), block);
+            // An index is the lower six bits of a byte.
+            let before = _mm512_permutexvar_epi8(before, self.block(&BEFORE));
+            let first = _mm512_permutexvar_epi8(first, self.block(&FIRST));
+            let second = _mm512_permutexvar_epi8(block, self.block(&SECOND));
+            let common = _mm512_ternarylogic_epi64::<{ A & B & C }>(before, first, second);
+            let wrong = _mm512_ternarylogic_epi64::<{ A ^ B & C }>(common, block, seventh);
+            Some(Adjacent {
+                irregular: _mm512_test_epi8_mask(wrong, wrong),
+                begins: _mm512_movepi8_mask(second),
+            })
+        }
     }
 }

@@ -13,6 +13,7 @@ mod avx512;
 
 use std::fmt::Debug;
 
+use super::adjacent::Adjacent;
 use super::lanes::{BLOCK, Block, Lanes};
 
 /// Code to compile once for each instruction set. Its `run` has to be inlined for that.
@@ -22,7 +23,9 @@ pub(super) trait Task {
     fn run(self, machine: impl Machine) -> Self::Output;
 }
 
-/// Runs a task with the widest instruction set of this processor.
+/// Runs a task with the widest instruction set of this processor. Inlined, since a task of three words that one function writes and
+/// the next one copies by two words at once waits until it is in the cache.
+#[inline(always)]
 pub(super) fn dispatch<T: Task>(task: T) -> T::Output {
     #[cfg(target_arch = "x86_64")]
     if let Some(machine) = avx512::Avx512::detected() {
@@ -32,6 +35,11 @@ pub(super) fn dispatch<T: Task>(task: T) -> T::Output {
     if let Some(machine) = avx2::Avx2::detected() {
         return machine.run(task);
     }
+    run_baseline(task)
+}
+
+#[inline(never)]
+fn run_baseline<T: Task>(task: T) -> T::Output {
     task.run(Baseline)
 }
 
@@ -76,6 +84,12 @@ pub(super) trait Machine: Copy + Debug {
 
     /// For each bit, the parity of the bits up to and including it.
     fn parity(self, bits: u64) -> u64;
+
+    /// Which bytes may not follow the byte before them, if this instruction set looks up many bytes at once in a table of 128.
+    #[inline(always)]
+    fn adjacent(self, _block: Self::Block) -> Option<Adjacent> {
+        None
+    }
 }
 
 /// The instruction set that every processor of the target has.
