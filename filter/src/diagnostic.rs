@@ -247,13 +247,6 @@ impl Diagnostic {
         self
     }
 
-    /// Sets the advice, or removes it.
-    #[must_use]
-    pub(crate) fn with_maybe_help(mut self, help: Option<String>) -> Self {
-        self.help = help;
-        self
-    }
-
     /// Error or warning.
     pub fn severity(&self) -> Severity {
         self.severity

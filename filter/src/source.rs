@@ -6,8 +6,10 @@ use serde_json::Value;
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::error::FilterError;
+use crate::json::lex::string_length;
 use crate::json::{self, Kind, Node};
 use crate::limits::Limits;
+use crate::ops::text::write_escaped;
 
 /// A filter's JSON without whitespace, with members in their original order and duplicates.
 #[derive(Clone, Debug)]
@@ -143,17 +145,6 @@ impl PartialEq for Source {
     }
 }
 
-/// The length of the string at the beginning of a text, quotes included.
-fn string_length(text: &str) -> usize {
-    let mut escaped = false;
-    let close = text.bytes().skip(1).position(|byte| {
-        let closes = byte == b'"' && !escaped;
-        escaped = byte == b'\\' && !escaped;
-        closes
-    });
-    close.map_or(text.len(), |place| place + 2)
-}
-
 enum Open<'n> {
     Array(std::slice::Iter<'n, Node>),
     Object(std::slice::Iter<'n, json::Member>),
@@ -176,34 +167,15 @@ fn push(text: &mut String, part: &dyn std::fmt::Display) {
 
 /// Appends a string in JSON; a string without escapes, the usual case, is copied whole.
 fn push_string(text: &mut String, string: &str) {
-    if string.bytes().any(|byte| matches!(byte, b'"' | b'\\' | ..0x20)) {
-        return push(text, &Escaped(string));
-    }
     text.reserve(string.len() + 2);
     text.push('"');
-    text.push_str(string);
-    text.push('"');
-}
-
-/// A JSON string with its quotes and escapes.
-pub(crate) struct Escaped<'a>(pub(crate) &'a str);
-
-impl std::fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_char('"')?;
-        for character in self.0.chars() {
-            match character {
-                '"' => f.write_str("\\\"")?,
-                '\\' => f.write_str("\\\\")?,
-                '\n' => f.write_str("\\n")?,
-                '\r' => f.write_str("\\r")?,
-                '\t' => f.write_str("\\t")?,
-                control @ ..'\u{20}' => write!(f, "\\u{:04x}", u32::from(control))?,
-                other => f.write_char(other)?,
-            }
-        }
-        f.write_char('"')
+    if string.bytes().any(|byte| matches!(byte, b'"' | b'\\' | ..0x20)) {
+        // Writing to a String cannot fail.
+        let _ = string.chars().try_for_each(|character| write_escaped(text, character));
+    } else {
+        text.push_str(string);
     }
+    text.push('"');
 }
 
 fn too_deep(limits: &Limits, node: &Node, pointer: &str) -> FilterError {

@@ -22,6 +22,7 @@ fn num(number: Num) -> Value {
 /// A literal, or a matcher that holds for exactly the same values.
 pub(super) fn condition(leaf: &Leaf) -> Value {
     let text = |operator: &str, text: &str| object(operator, Value::from(text));
+    let in_any_case = |matcher| object("$ignoreCase", matcher);
     match leaf {
         Leaf::Equals(value) => literal(value),
         // Not the negation of one of them.
@@ -50,15 +51,11 @@ pub(super) fn condition(leaf: &Leaf) -> Value {
         Leaf::FoldedPrefix(prefix) => in_any_case(text("$startsWith", prefix.source())),
         Leaf::FoldedSuffix(suffix) => in_any_case(text("$endsWith", suffix.source())),
         Leaf::FoldedSearch(search) => {
-            let operator = if search.is_wildcard() { "$wildcard" } else { "$contains" };
+            let operator = if search.searched().is_ok() { "$contains" } else { "$wildcard" };
             in_any_case(text(operator, search.source()))
         }
         Leaf::Time(bound) => text(if bound.after { "$after" } else { "$before" }, bound.source()),
     }
-}
-
-fn in_any_case(matcher: Value) -> Value {
-    object("$ignoreCase", matcher)
 }
 
 fn range(range: &Range) -> Value {

@@ -1,6 +1,8 @@
 //! The state of reading one filter: the current JSON pointer, the problems found so far, and the rest of the regex budget.
 
+use super::lookalike::{warn_of_question_mark, warn_of_slashes};
 use super::{Dialect, translate};
+use crate::ast::{Condition, Test, TestKind};
 use crate::decode::{Problems, describe, repeated};
 use crate::diagnostic::{Code, Diagnostic, MOST, Severity, Span, Warning, shorten};
 use crate::json::{Kind, Member, Node, Pointer};
@@ -59,22 +61,21 @@ impl<'n> Context<'n> {
 
     /// The errors, and if there are none the warnings, in the order of the text.
     pub(crate) fn finish(self) -> Result<Vec<Warning>, Vec<Diagnostic>> {
+        let shortened = |mut found, omitted| {
+            shorten(&mut found, omitted);
+            found
+        };
         let (errors, warnings) = (self.omitted_errors, self.omitted_warnings);
-        match self.problems.finish() {
-            Ok(mut found) => {
-                shorten(&mut found, warnings);
-                Ok(found)
-            }
-            Err(mut found) => {
-                shorten(&mut found, errors);
-                Err(found)
-            }
-        }
+        let found = self.problems.finish();
+        found.map(|found| shortened(found, warnings)).map_err(|found| shortened(found, errors))
     }
 
     /// Adds an error or a warning at the current pointer.
-    pub(crate) fn report(&mut self, span: Option<Span>, diagnostic: Diagnostic) {
-        let diagnostic = diagnostic.with_pointer(self.pointer.to_string()).with_span(span);
+    fn report(&mut self, span: Option<Span>, diagnostic: Diagnostic, help: String) {
+        let mut diagnostic = diagnostic.with_pointer(self.pointer.to_string()).with_span(span);
+        if !help.is_empty() {
+            diagnostic = diagnostic.with_help(help);
+        }
         let (known, omitted) = match diagnostic.severity() {
             Severity::Error => (&mut self.problems.errors, &mut self.omitted_errors),
             Severity::Warning => (&mut self.problems.warnings, &mut self.omitted_warnings),
@@ -90,9 +91,19 @@ impl<'n> Context<'n> {
         message: impl Into<String>,
         help: impl Into<String>,
     ) -> Option<T> {
-        let help = Some(help.into()).filter(|help| !help.is_empty());
-        self.report(span, Diagnostic::error(message).with_code(code).with_maybe_help(help));
+        self.report(span, Diagnostic::error(message).with_code(code), help.into());
         None
+    }
+
+    /// Reports a warning; an empty `help` means none.
+    pub(crate) fn warn(
+        &mut self,
+        span: Option<Span>,
+        code: Code,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.report(span, Diagnostic::warning(message).with_code(code), help.into());
     }
 
     /// Runs `read` with the pointer at the member `key`.
@@ -121,39 +132,64 @@ impl<'n> Context<'n> {
         items.iter().enumerate().filter_map(read_at).collect()
     }
 
-    /// The members of an object without overridden duplicates, each of which is reported as an error or a warning.
-    pub(crate) fn distinct(&mut self, members: &'n [Member], duplicates: Duplicates) -> Distinct<'n> {
+    /// As [`each`](Self::each), for the [distinct](Self::distinct) members of an object.
+    pub(crate) fn each_member<T>(
+        &mut self,
+        members: &'n [Member],
+        mut read: impl FnMut(&mut Self, &'n Member) -> Option<T>,
+    ) -> Vec<T> {
+        let distinct = self.distinct(members);
+        let read_at = |member: &'n Member| self.within(&member.key, |context| read(context, member));
+        distinct.iter().filter_map(read_at).collect()
+    }
+
+    /// The operators of a matcher; `read` gives the meaning of each.
+    pub(crate) fn tests(
+        &mut self,
+        members: &'n [Member],
+        mut read: impl FnMut(&'n Member, &mut Self) -> Option<TestKind<'n>>,
+    ) -> Vec<Test<'n>> {
+        self.each_member(members, |context, member| {
+            Some(Test { key: &member.key, span: member.key_span, kind: read(member, context)? })
+        })
+    }
+
+    /// The condition that a value equals a literal.
+    pub(crate) fn equal(&mut self, node: &'n Node) -> Option<Condition<'n>> {
+        let kind = TestKind::Leaf(Leaf::Equals(self.literal(node)?));
+        Some(Condition { span: node.span, tests: vec![Test { key: "", span: node.span, kind }] })
+    }
+
+    /// The members of an object without overridden duplicates, each of which is reported: as an error in native, as a warning in
+    /// the other dialects, where the last one counts.
+    pub(crate) fn distinct(&mut self, members: &'n [Member]) -> Distinct<'n> {
         let hidden = repeated(members);
         for member in hidden.iter().filter_map(|&place| members.get(place)) {
             self.within(&member.key, |context| {
                 let found = format!("the key {} is there more than once", Quoted(&member.key));
-                let diagnostic = match duplicates {
-                    Duplicates::Refuse => {
-                        Diagnostic::error(found).with_help("remove one, or put both conditions under one key")
-                    }
-                    Duplicates::LastCounts => Diagnostic::warning(format!("{found}; only the last counts"))
-                        .with_help("remove this one"),
-                };
-                context.report(member.key_span, diagnostic.with_code(Code::DuplicateKey));
+                let (span, code) = (member.key_span, Code::DuplicateKey);
+                if context.dialect == Dialect::Native {
+                    let help = "remove one, or put both conditions under one key";
+                    context.error::<()>(span, code, found, help);
+                } else {
+                    context.warn(span, code, format!("{found}; only the last counts"), "remove this one");
+                }
             });
         }
         Distinct { members, hidden }
     }
 
     pub(crate) fn literal(&mut self, node: &Node) -> Option<Literal> {
-        match &node.kind {
-            Kind::Null => Some(Literal::Null),
-            Kind::Bool(bool) => Some(Literal::Bool(*bool)),
-            Kind::Number(number) => match Num::new(number) {
-                Some(number) => Some(Literal::Number(number)),
-                None => {
-                    let message = format!("the number {number} is beyond the range of 64-bit floats");
-                    self.error(node.span, Code::InvalidValue, message, "")
-                }
-            },
-            Kind::String(text) => Some(Literal::String(text.as_str().into())),
-            Kind::Array(_) | Kind::Object(_) => None,
-        }
+        Some(match &node.kind {
+            Kind::Null => Literal::Null,
+            Kind::Bool(bool) => Literal::Bool(*bool),
+            Kind::Number(number) => Literal::Number(Num::new(number).or_else(|| {
+                let message = format!("the number {number} is beyond the range of 64-bit floats");
+                self.error(node.span, Code::InvalidValue, message, "")
+            })?),
+            Kind::String(text) => Literal::String(text.as_str().into()),
+            Kind::Array(_) | Kind::Object(_) => return None,
+        })
     }
 
     /// The argument of `operator` as a string.
@@ -226,21 +262,49 @@ impl<'n> Context<'n> {
 
     /// The argument of `$ignoreCaseEquals`.
     pub(crate) fn ignore_case(&mut self, operator: &str, node: &Node) -> Option<Leaf> {
-        let expected = IgnoreCase::new(self.string(operator, node)?);
-        if expected.is_none() {
+        let expected = IgnoreCase::new(self.string(operator, node)?).or_else(|| {
             let message = format!("{} is not available in this build of the filter crate", Quoted(operator));
-            let error = Diagnostic::error(message).with_code(Code::NotAvailable);
-            self.report(node.span, error.with_help("enable its feature `collation`"));
-        }
+            self.error(node.span, Code::NotAvailable, message, "enable its feature `collation`")
+        });
         Some(Leaf::IgnoreCase(Box::new(expected?)))
     }
 
-    pub(crate) fn regex(&mut self, text: &str, span: Option<Span>) -> Option<Leaf> {
-        self.regex_with_flag("", text, span)
+    /// Reports a key that is no operator.
+    pub(crate) fn unknown_operator<T>(&mut self, member: &Member, help: impl Into<String>) -> Option<T> {
+        let message = format!("unknown operator {}", Quoted(&member.key));
+        self.error(member.key_span, Code::UnknownOperator, message, help)
     }
 
-    /// As [`regex`](Self::regex), with `flag` before the expression.
-    pub(crate) fn regex_with_flag(&mut self, flag: &str, text: &str, span: Option<Span>) -> Option<Leaf> {
+    /// Reports a field's value that is neither a nested filter, as `nested` names it, nor an array of conditions. `foreign` is the
+    /// help for the name of an operator that the dialect does not have.
+    pub(crate) fn no_array<T>(
+        &mut self,
+        member: &Member,
+        nested: &str,
+        operators: &[&str],
+        foreign: Option<String>,
+    ) -> Option<T> {
+        let (key, node) = (member.key.as_str(), &member.value);
+        let inside = self.is_nested();
+        let help = match example(node) {
+            Some(value) if operators.contains(&key) => {
+                format!("a matcher goes in an array: [{{{}: {value}}}]", Quoted(key))
+            }
+            _ if inside && let Some(matcher) = translate::element(self.dialect, key, node) => {
+                format!("a matcher goes in an array: [{matcher}]")
+            }
+            _ if inside && let Some(help) = &foreign => help.clone(),
+            Some(value) => format!("write [{value}]"),
+            None => "put the value in an array".to_owned(),
+        };
+        let message = format!("found {}, expected an array of conditions or {nested}", describe(node));
+        self.error(node.span, Code::WrongType, message, help)
+    }
+
+    /// The argument of `operator` as a regular expression, with `flag` before it.
+    pub(crate) fn regex(&mut self, flag: &str, operator: &str, node: &'n Node) -> Option<Leaf> {
+        let (text, span) = (self.string(operator, node)?, node.span);
+        warn_of_slashes(text, node, self);
         match Pattern::new(&format!("{flag}{text}"), &mut self.regex_budget) {
             Ok(pattern) => Some(Leaf::Regex(Box::new(pattern))),
             Err(PatternError::Syntax(reason)) => {
@@ -249,12 +313,8 @@ impl<'n> Context<'n> {
                 } else {
                     "the syntax is that of https://docs.rs/regex/latest/regex/#syntax"
                 };
-                self.error(
-                    span,
-                    Code::InvalidValue,
-                    format!("invalid regular expression {}: {reason}", Quoted(text)),
-                    help,
-                )
+                let message = format!("invalid regular expression {}: {reason}", Quoted(text));
+                self.error(span, Code::InvalidValue, message, help)
             }
             Err(PatternError::Budget) if self.regex_refused => None,
             Err(PatternError::Budget) => {
@@ -279,41 +339,39 @@ impl<'n> Context<'n> {
         }
     }
 
-    pub(crate) fn wildcard(&mut self, text: &str, span: Option<Span>, double_star: bool) -> Option<Wildcard> {
-        match Wildcard::new(text, double_star) {
-            Ok(wildcard) => Some(wildcard),
-            Err(WildcardError::Escape) => {
-                let message =
-                    format!("a backslash in {} that escapes nothing, expected \\* or \\\\", Quoted(text));
-                let help = r"in JSON a literal backslash is written \\\\, a literal star \\*";
-                self.error(span, Code::InvalidValue, message, help)
-            }
-            Err(WildcardError::DoubleStar) => {
-                let message = format!("two stars in a row in {}, expected one", Quoted(text));
-                self.error(span, Code::InvalidValue, message, "one star already is any run of characters")
-            }
-        }
+    /// The argument of `operator` as a wildcard; native allows two stars in a row.
+    pub(crate) fn wildcard(&mut self, operator: &str, node: &'n Node) -> Option<Wildcard> {
+        let text = self.string(operator, node)?;
+        warn_of_question_mark(self.dialect, text, node, self);
+        let (message, help) = match Wildcard::new(text, self.dialect == Dialect::Native) {
+            Ok(wildcard) => return Some(wildcard),
+            Err(WildcardError::Escape) => (
+                format!("a backslash in {} that escapes nothing, expected \\* or \\\\", Quoted(text)),
+                r"in JSON a literal backslash is written \\\\, a literal star \\*",
+            ),
+            Err(WildcardError::DoubleStar) => (
+                format!("two stars in a row in {}, expected one", Quoted(text)),
+                "one star already is any run of characters",
+            ),
+        };
+        self.error(node.span, Code::InvalidValue, message, help)
     }
 
-    /// A block of addresses; `single` allows bare addresses and the prefixes /32 and /128.
-    pub(crate) fn cidr(&mut self, text: &str, span: Option<Span>, single: bool) -> Option<Cidr> {
+    /// The argument of `operator` as a block of addresses; native allows bare addresses and the prefixes /32 and /128.
+    pub(crate) fn cidr(&mut self, operator: &str, node: &Node) -> Option<Cidr> {
+        let (text, span) = (self.string(operator, node)?, node.span);
         let (message, help) = match Cidr::parse(text) {
             Ok(parsed) => {
                 let whole = parsed.block.prefix() == if parsed.block.is_ipv4() { 32 } else { 128 };
-                if whole && !single {
+                if whole && self.dialect != Dialect::Native {
                     let message = format!("{} is a single address, expected a larger block", Quoted(text));
-                    return self.error(
-                        span,
-                        Code::InvalidValue,
-                        message,
-                        "write a single address as a plain string condition",
-                    );
+                    let help = "write a single address as a plain string condition";
+                    return self.error(span, Code::InvalidValue, message, help);
                 }
                 if parsed.host_bits {
                     let message =
                         format!("{} has bits set beyond its prefix; they are ignored", Quoted(text));
-                    let diagnostic = Diagnostic::warning(message).with_code(Code::HostBits);
-                    self.report(span, diagnostic.with_help(format!("write {}", parsed.block)));
+                    self.warn(span, Code::HostBits, message, format!("write {}", parsed.block));
                 }
                 return Some(parsed.block);
             }
@@ -356,13 +414,6 @@ impl<'n> Distinct<'n> {
     pub(crate) fn only(&self) -> Option<&'n Member> {
         if self.len() == 1 { self.iter().next() } else { None }
     }
-}
-
-/// The treatment of duplicate keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Duplicates {
-    Refuse,
-    LastCounts,
 }
 
 /// A scalar as JSON for an example in a help line; `None` if it is too long to be shown whole.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::context::Context;
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::Code;
 use crate::json::{Kind, Node};
 use crate::ops::Num;
 
@@ -20,8 +20,7 @@ pub(super) fn warn_of_duplicates<'n>(items: &'n [Node], context: &mut Context<'n
         if first != index {
             context.within_index(index, |context| {
                 let message = format!("the same condition as number {} of the array", first + 1);
-                let diagnostic = Diagnostic::warning(message).with_code(Code::DuplicateCondition);
-                context.report(item.span, diagnostic.with_help("remove one of them"));
+                context.warn(item.span, Code::DuplicateCondition, message, "remove one of them");
             });
         }
     }
@@ -30,10 +29,9 @@ pub(super) fn warn_of_duplicates<'n>(items: &'n [Node], context: &mut Context<'n
 /// A text that is the same for equal conditions: keys sorted, numbers in their normal form.
 fn canonical(node: &Node, out: &mut String) {
     match &node.kind {
-        Kind::Number(number) => match Num::new(number) {
-            Some(number) => out.push_str(&number.to_string()),
-            None => out.push_str(&number.to_string()),
-        },
+        Kind::Number(number) => {
+            out.push_str(&Num::new(number).map_or_else(|| number.to_string(), |number| number.to_string()));
+        }
         Kind::Array(items) => {
             out.push('[');
             for item in items {

@@ -4,16 +4,16 @@
 //! event-ruler's own answers omits the cases in which the rules of docs/filter-language.md differ on purpose.
 
 use super::Dialect;
-use super::context::{Context, Duplicates, example};
+use super::context::{Context, example};
 use super::duplicates::warn_of_duplicates;
-use super::lookalike::{warn_of_field, warn_of_question_mark};
+use super::lookalike::warn_of_field;
 use super::translate;
 use crate::ast::{
     Condition, Conditions, Judge, Junction, Member, MemberKind, Node as Judged, Pattern, Quantifier, Reach,
     Test, TestKind,
 };
 use crate::decode::{describe, did_you_mean};
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::Code;
 use crate::json::{self, Kind, Node};
 use crate::ops::number::{Bound, Range};
 use crate::ops::text::Quoted;
@@ -33,38 +33,23 @@ pub(crate) const OPERATORS: [&str; 9] = [
 ];
 
 pub(super) fn read<'n>(node: &'n Node, context: &mut Context<'n>) -> Judge<'n> {
-    Judge::Pattern(root(node, context))
-}
-
-fn root<'n>(node: &'n Node, context: &mut Context<'n>) -> Pattern<'n> {
     let Kind::Object(members) = &node.kind else {
         let message = format!("found {}, expected a pattern: an object of fields", describe(node));
-        context.report(
-            node.span,
-            Diagnostic::error(message).with_code(Code::WrongType).with_help("write {\"field\": [\"value\"]}"),
-        );
-        return Pattern::default();
+        context.error::<()>(node.span, Code::WrongType, message, "write {\"field\": [\"value\"]}");
+        return Judge::Pattern(Pattern::default());
     };
-    pattern(members, node, context)
+    Judge::Pattern(pattern(members, node, context))
 }
 
 fn pattern<'n>(members: &'n [json::Member], node: &'n Node, context: &mut Context<'n>) -> Pattern<'n> {
     if members.is_empty() {
-        let diagnostic =
-            Diagnostic::error("an empty pattern, expected at least one field").with_code(Code::Empty);
-        context.report(
-            node.span,
-            diagnostic.with_help("to ask whether a field is there write [{\"exists\": true}]"),
-        );
+        let message = "an empty pattern, expected at least one field";
+        let help = "to ask whether a field is there write [{\"exists\": true}]";
+        context.error::<()>(node.span, Code::Empty, message, help);
     }
-    let mut read = Vec::with_capacity(members.len());
-    for json in context.distinct(members, Duplicates::LastCounts).iter() {
-        let kind = context.within(&json.key, |context| member(json, context));
-        if let Some(kind) = kind {
-            read.push(Member { key: &json.key, span: json.key_span, kind });
-        }
-    }
-    Pattern::new(read)
+    Pattern::new(context.each_member(members, |context, json| {
+        Some(Member { key: &json.key, span: json.key_span, kind: member(json, context)? })
+    }))
 }
 
 fn member<'n>(json: &'n json::Member, context: &mut Context<'n>) -> Option<MemberKind<'n>> {
@@ -104,12 +89,8 @@ fn junction(key: &str, items: &[Node]) -> Option<&'static str> {
 
 /// Whether an item is a non-empty object without an operator's name.
 fn is_pattern(item: &Node) -> bool {
-    match &item.kind {
-        Kind::Object(members) => {
-            !members.is_empty() && !members.iter().any(|m| OPERATORS.contains(&m.key.as_str()))
-        }
-        _ => false,
-    }
+    matches!(&item.kind, Kind::Object(members)
+        if !members.is_empty() && !members.iter().any(|m| OPERATORS.contains(&m.key.as_str())))
 }
 
 fn field<'n>(json: &'n json::Member, context: &mut Context<'n>) -> Option<Judged<'n>> {
@@ -137,22 +118,8 @@ fn field<'n>(json: &'n json::Member, context: &mut Context<'n>) -> Option<Judged
             Some(Judged::Conditions(Conditions { quantifier, reach, listed: true, items }))
         }
         _ => {
-            let key = json.key.as_str();
-            let nested = context.is_nested();
-            let help = match example(node) {
-                Some(value) if OPERATORS.contains(&key) => {
-                    format!("a matcher goes in an array: [{{{}: {value}}}]", Quoted(key))
-                }
-                _ if nested && let Some(matcher) = translate::element(Dialect::EventBridge, key, node) => {
-                    format!("a matcher goes in an array: [{matcher}]")
-                }
-                _ if nested && is_regex(key) => NO_REGEX.to_owned(),
-                Some(value) => format!("write [{value}]"),
-                None => "put the value in an array".to_owned(),
-            };
-            let message =
-                format!("found {}, expected an array of conditions or a nested pattern", describe(node));
-            context.error(node.span, Code::WrongType, message, help)
+            let foreign = is_regex(&json.key).then(|| NO_REGEX.to_owned());
+            context.no_array(json, "a nested pattern", &OPERATORS, foreign)
         }
     }
 }
@@ -162,30 +129,20 @@ fn condition<'n>(node: &'n Node, or: bool, context: &mut Context<'n>) -> Option<
     let members = match &node.kind {
         Kind::Object(members) => members,
         Kind::Array(_) => {
+            let message = "an array among conditions, expected a literal or a matcher";
             let help = "arrays in events are looked into anyway: write their elements' conditions here";
-            return context.error(
-                node.span,
-                Code::WrongType,
-                "an array among conditions, expected a literal or a matcher",
-                help,
-            );
+            return context.error(node.span, Code::WrongType, message, help);
         }
-        _ => {
-            let leaf = Leaf::Equals(context.literal(node)?);
-            let test = Test { key: "", span: node.span, kind: TestKind::Leaf(leaf) };
-            return Some(Condition { span: node.span, tests: vec![test] });
-        }
+        _ => return context.equal(node),
     };
-    let distinct = context.distinct(members, Duplicates::LastCounts);
+    let distinct = context.distinct(members);
     let Some(member) = distinct.only() else {
         let message = format!("a matcher with {} operators, expected exactly one", distinct.len());
         let help = match distinct.len() {
             0 => "write an operator: {\"exists\": true}",
             _ => "conditions in an array are any-of; this language cannot require two of one value",
         };
-        context
-            .report(node.span, Diagnostic::error(message).with_code(Code::MisplacedOperator).with_help(help));
-        return None;
+        return context.error(node.span, Code::MisplacedOperator, message, help);
     };
     let kind = context.within(&member.key, |context| operator(member, or, context))?;
     let test = Test { key: &member.key, span: member.key_span, kind };
@@ -205,22 +162,12 @@ fn operator<'n>(member: &'n json::Member, or: bool, context: &mut Context<'n>) -
             None => Leaf::EndsWith(context.string(key, node)?.into()),
         },
         "equals-ignore-case" => Leaf::FoldedEquals(Folded::new(context.string(key, node)?)),
-        "wildcard" => {
-            let text = context.string(key, node)?;
-            warn_of_question_mark(Dialect::EventBridge, text, node, context);
-            Leaf::Wildcard(Box::new(context.wildcard(text, node.span, false)?))
-        }
+        "wildcard" => Leaf::Wildcard(Box::new(context.wildcard(key, node)?)),
         "numeric" => Leaf::Number(Box::new(numeric(key, node, context)?)),
         "exists" => Leaf::Exists(context.boolean(key, node)?),
-        "cidr" => {
-            let text = context.string(key, node)?;
-            Leaf::Cidr(context.cidr(text, node.span, false)?)
-        }
+        "cidr" => Leaf::Cidr(context.cidr(key, node)?),
         "anything-but" => return anything_but(key, node, context),
-        _ => {
-            unknown_operator(member, or, context);
-            return None;
-        }
+        _ => return unknown_operator(member, or, context),
     };
     Some(TestKind::Leaf(leaf))
 }
@@ -232,10 +179,8 @@ fn is_regex(key: &str) -> bool {
     matches!(key.trim_start_matches('$').to_ascii_lowercase().as_str(), "regex" | "regexp" | "pattern")
 }
 
-fn unknown_operator<'n>(member: &'n json::Member, or: bool, context: &mut Context<'n>) {
+fn unknown_operator<T>(member: &json::Member, or: bool, context: &mut Context<'_>) -> Option<T> {
     let key = &member.key;
-    let diagnostic =
-        Diagnostic::error(format!("unknown operator {}", Quoted(key))).with_code(Code::UnknownOperator);
     let help = if or {
         "as a combinator \"$or\" takes two or more non-empty patterns, none with an operator's name as a field"
             .to_owned()
@@ -250,24 +195,22 @@ fn unknown_operator<'n>(member: &'n json::Member, or: bool, context: &mut Contex
     } else {
         format!("the operators are {}", OPERATORS.join(", "))
     };
-    context.report(member.key_span, diagnostic.with_help(help));
+    context.unknown_operator(member, help)
 }
 
 /// The argument `{"equals-ignore-case": string}` of `prefix` and `suffix`: `None` if it is no object, `Some(None)` if
 /// it is an invalid object.
 fn ignore_case<'n>(node: &'n Node, context: &mut Context<'n>) -> Option<Option<Folded>> {
     let Kind::Object(members) = &node.kind else { return None };
-    let members = context.distinct(members, Duplicates::LastCounts);
+    let members = context.distinct(members);
     Some(match members.only() {
         Some(member) if member.key == "equals-ignore-case" => {
             context.within(&member.key, |context| context.string(&member.key, &member.value).map(Folded::new))
         }
-        _ => context.error(
-            node.span,
-            Code::WrongType,
-            "found an object, expected a string or {\"equals-ignore-case\": string}",
-            "",
-        ),
+        _ => {
+            let message = "found an object, expected a string or {\"equals-ignore-case\": string}";
+            context.error(node.span, Code::WrongType, message, "")
+        }
     })
 }
 
@@ -275,12 +218,8 @@ fn ignore_case<'n>(node: &'n Node, context: &mut Context<'n>) -> Option<Option<F
 fn numeric<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Option<Range> {
     let expected = "an array such as [\">\", 0, \"<=\", 5]";
     let Kind::Array(items) = &node.kind else {
-        let help = match node.kind {
-            Kind::Number(_) => {
-                example(node).map(|number| format!("write {{\"numeric\": [\"=\", {number}]}}"))
-            }
-            _ => None,
-        };
+        let number = example(node).filter(|_| matches!(node.kind, Kind::Number(_)));
+        let help = number.map(|number| format!("write {{\"numeric\": [\"=\", {number}]}}"));
         return context.wrong_argument(key, expected, node, help);
     };
     match items.as_slice() {
@@ -288,14 +227,14 @@ fn numeric<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Optio
             let help = translate::element(Dialect::EventBridge, key, node)
                 .map(|condition| translate::advice(&condition));
             let message = format!("\"numeric\" has no {}, expected =, <, <=, > or >=", Quoted(sign));
-            let error = Diagnostic::error(message).with_code(Code::InvalidValue).with_maybe_help(help);
-            context.within_index(0, |context| context.report(items[0].span, error));
-            None
+            context.within_index(0, |context| {
+                context.error(items[0].span, Code::InvalidValue, message, help.unwrap_or_default())
+            })
         }
         [operator, number] => {
             let number = bound(key, 1, number, context);
-            let operator = comparison(key, 0, operator, &["=", "<", "<=", ">", ">="], context)?;
-            let number = number?;
+            let operator = comparison(key, 0, operator, &["=", "<", "<=", ">", ">="], context);
+            let (operator, number) = (operator?, number?);
             Some(match operator {
                 "=" => Range::closed(number, number),
                 "<" | "<=" => Range::below(number, operator == "<="),
@@ -323,10 +262,10 @@ fn numeric<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Optio
             })
         }
         _ => {
-            let count = items.len();
             let message = format!(
-                "{} takes one comparison or a lower and an upper bound, found an array of {count}",
-                Quoted(key)
+                "{} takes one comparison or a lower and an upper bound, found an array of {}",
+                Quoted(key),
+                items.len()
             );
             context.error(node.span, Code::WrongType, message, format!("write {expected}"))
         }
@@ -359,68 +298,49 @@ fn bound<'n>(key: &'n str, index: usize, node: &'n Node, context: &mut Context<'
 }
 
 fn anything_but<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Option<TestKind<'n>> {
-    let expected =
-        "a string, a number, a list of either, or one of prefix, suffix, equals-ignore-case, wildcard";
-    match &node.kind {
-        Kind::String(_) | Kind::Number(_) => {
-            Some(TestKind::Leaf(Leaf::AnythingBut(LiteralSet::new(vec![context.literal(node)?]))))
-        }
+    let literals = match &node.kind {
+        Kind::String(_) | Kind::Number(_) => vec![context.literal(node)?],
         Kind::Array(items) if items.is_empty() => {
             let message =
                 format!("{} with an empty list, expected at least one string or number", Quoted(key));
-            context.error(node.span, Code::Empty, message, "for any value write {\"exists\": true}")
+            return context.error(node.span, Code::Empty, message, "for any value write {\"exists\": true}");
         }
         Kind::Array(items) => {
             warn_of_duplicates(items, context);
             let first = items.first().map(Node::type_name);
-            let literals = context.each(items, |context, item| {
-                if !matches!(item.kind, Kind::String(_) | Kind::Number(_)) {
-                    let help = match item.kind {
-                        Kind::Object(_) => Some(list_inside(items)),
-                        _ => None,
-                    };
-                    let expected = "only strings or only numbers in its list";
-                    return context.wrong_argument(key, expected, item, help);
-                }
-                if first != Some(item.type_name()) {
-                    let help = "write one condition for the strings and one for the numbers".to_owned();
-                    return context.wrong_argument(
-                        key,
-                        "only strings or only numbers in its list",
-                        item,
-                        Some(help),
-                    );
-                }
-                context.literal(item)
-            });
-            Some(TestKind::Leaf(Leaf::AnythingBut(LiteralSet::new(literals))))
+            context.each(items, |context, item| {
+                let help = match item.kind {
+                    Kind::String(_) | Kind::Number(_) if first == Some(item.type_name()) => {
+                        return context.literal(item);
+                    }
+                    Kind::String(_) | Kind::Number(_) => {
+                        Some("write one condition for the strings and one for the numbers".to_owned())
+                    }
+                    Kind::Object(_) => Some(list_inside(items)),
+                    _ => None,
+                };
+                context.wrong_argument(key, "only strings or only numbers in its list", item, help)
+            })
         }
-        Kind::Object(members) => {
-            let members = context.distinct(members, Duplicates::LastCounts);
-            let Some(member) = members.only() else {
-                return context.wrong_argument(key, expected, node, None);
-            };
-            context.within(&member.key, |context| none_of(member, context))
+        Kind::Object(members) if let Some(member) = context.distinct(members).only() => {
+            return context.within(&member.key, |context| none_of(member, context));
         }
-        _ => context.wrong_argument(key, expected, node, None),
-    }
+        _ => {
+            let expected = "a string, a number, a list of either, or one of prefix, suffix, equals-ignore-case, wildcard";
+            return context.wrong_argument(key, expected, node, None);
+        }
+    };
+    Some(TestKind::Leaf(Leaf::AnythingBut(LiteralSet::new(literals))))
 }
+
+/// The operators that `anything-but` takes.
+const EXCLUDING: [&str; 4] = ["prefix", "suffix", "equals-ignore-case", "wildcard"];
 
 /// The help for `anything-but` with a list of matchers: one operator with a list of strings.
 fn list_inside(items: &[Node]) -> String {
-    let parts = items.iter().take(9).map(|item| match &item.kind {
-        Kind::Object(members) => match members.as_slice() {
-            [only]
-                if matches!(only.key.as_str(), "prefix" | "suffix" | "equals-ignore-case" | "wildcard") =>
-            {
-                Some((
-                    only.key.as_str(),
-                    matches!(only.value.kind, Kind::String(_)).then(|| example(&only.value))??,
-                ))
-            }
-            _ => None,
-        },
-        _ => None,
+    let parts = items.iter().take(9).map(|item| {
+        let only = item.only_member().filter(|only| EXCLUDING.contains(&only.key.as_str()))?;
+        Some((only.key.as_str(), matches!(only.value.kind, Kind::String(_)).then(|| example(&only.value))??))
     });
     let parts: Option<Vec<(&str, String)>> = parts.collect();
     match parts {
@@ -436,12 +356,12 @@ fn list_inside(items: &[Node]) -> String {
 /// `anything-but` with an operator and one or more strings.
 fn none_of<'n>(member: &'n json::Member, context: &mut Context<'n>) -> Option<TestKind<'n>> {
     let (key, node) = (member.key.as_str(), &member.value);
-    if !matches!(key, "prefix" | "suffix" | "equals-ignore-case" | "wildcard") {
+    if !EXCLUDING.contains(&key) {
         let message = format!(
             "found {} inside \"anything-but\", expected prefix, suffix, equals-ignore-case or wildcard",
             Quoted(key)
         );
-        let help = did_you_mean(key, &["prefix", "suffix", "equals-ignore-case", "wildcard"]);
+        let help = did_you_mean(key, &EXCLUDING);
         return context.error(member.key_span, Code::MisplacedOperator, message, help.unwrap_or_default());
     }
     let leaves = match &node.kind {
@@ -468,9 +388,6 @@ fn excluded<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Opti
         "prefix" => Leaf::StartsWith(text.into()),
         "suffix" => Leaf::EndsWith(text.into()),
         "equals-ignore-case" => Leaf::FoldedEquals(Folded::new(text)),
-        _ => {
-            warn_of_question_mark(Dialect::EventBridge, text, node, context);
-            Leaf::Wildcard(Box::new(context.wildcard(text, node.span, false)?))
-        }
+        _ => Leaf::Wildcard(Box::new(context.wildcard(key, node)?)),
     })
 }

@@ -6,7 +6,7 @@
 use super::Dialect;
 use super::context::Context;
 use super::translate;
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::Code;
 use crate::json::{Kind, Member, Node};
 use crate::ops::text::Quoted;
 
@@ -24,8 +24,7 @@ pub(crate) fn looks_like_an_operator(name: &str) -> bool {
 pub(super) fn warn_of_field<'n>(dialect: Dialect, member: &'n Member, context: &mut Context<'n>) {
     if let Some(steps) = path(&member.key) {
         let message = format!("{} is the name of one field, not a path", Quoted(&member.key));
-        let warning = Diagnostic::warning(message).with_code(Code::PathAsField);
-        context.report(member.key_span, warning.with_help(nested(dialect, &steps, &member.value)));
+        context.warn(member.key_span, Code::PathAsField, message, nested(dialect, &steps, &member.value));
     }
     match &member.value.kind {
         Kind::Object(inner) if !inner.is_empty() && inner.iter().all(|one| is_operator(dialect, one)) => {
@@ -41,8 +40,7 @@ pub(super) fn warn_of_field<'n>(dialect: Dialect, member: &'n Member, context: &
                     _ => "a matcher goes in an array".to_owned(),
                 },
             };
-            let warning = Diagnostic::warning(fields).with_code(Code::OperatorAsField).with_help(help);
-            context.report(inner.first().and_then(|one| one.key_span), warning);
+            context.warn(inner[0].key_span, Code::OperatorAsField, fields, help);
         }
         // Not in what is taken for an operator's argument, a warning of its own.
         Kind::Array(items)
@@ -50,9 +48,8 @@ pub(super) fn warn_of_field<'n>(dialect: Dialect, member: &'n Member, context: &
         {
             if let Some(condition) = translate::comparison(dialect, items) {
                 let message = "a list of the values that the field may have, not a comparison";
-                let warning = Diagnostic::warning(message).with_code(Code::ComparisonAsList);
                 let help = format!("for the comparison write {}: {condition}", Quoted(&member.key));
-                context.report(member.value.span, warning.with_help(help));
+                context.warn(member.value.span, Code::ComparisonAsList, message, help);
             }
         }
         _ => {}
@@ -117,25 +114,22 @@ fn step(text: &str) -> Option<Step<'_>> {
 
 /// The help line for a path: nested objects, with the field's own condition if it is short.
 fn nested(dialect: Dialect, steps: &[Step<'_>], value: &Node) -> String {
-    // Beyond native, a dollar sign at the beginning of a name has no meaning.
-    let escaped = |name: &str| match dialect {
-        Dialect::Native if name.starts_with('$') => translate::quoted(&format!("${name}")),
-        _ => translate::quoted(name),
+    let inside = match steps.last() {
+        Some(Step::Element) => short(value).and_then(|text| element(dialect, &text, value)),
+        _ => short(value),
     };
-    let condition = short(value);
-    let ends_in_array = matches!(steps.last(), Some(Step::Element));
-    let names = steps.iter().filter_map(|step| match step {
-        Step::Name(name) => Some(escaped(name)),
-        Step::Element => None,
-    });
-    let inside =
-        if ends_in_array { condition.and_then(|text| element(dialect, &text, value)) } else { condition };
     let Some(inside) = inside else {
         return "for the path write objects, one in the other: {\"outer\": {\"inner\": condition}}"
             .to_owned();
     };
-    let names: Vec<String> = names.collect();
-    let nested = names.iter().rev().fold(inside, |inside, name| format!("{{{name}: {inside}}}"));
+    let nested = steps.iter().rev().fold(inside, |inside, step| match step {
+        Step::Element => inside,
+        // Beyond native, a dollar sign at the beginning of a name has no meaning.
+        Step::Name(name) if dialect == Dialect::Native && name.starts_with('$') => {
+            format!("{{{}: {inside}}}", translate::quoted(&format!("${name}")))
+        }
+        Step::Name(name) => format!("{{{}: {inside}}}", translate::quoted(name)),
+    });
     match steps.contains(&Step::Element) {
         true => format!("elements have no names; for some element write {nested}"),
         false => format!("for the path write {nested}"),
@@ -154,12 +148,9 @@ fn element(dialect: Dialect, condition: &str, value: &Node) -> Option<String> {
         }
         (Dialect::Native, Kind::Object(_)) => Some(format!("{{\"$some\": {condition}}}")),
         (Dialect::Native, _) => Some(format!("{{\"$includes\": {condition}}}")),
-        (Dialect::TriggerDev, Kind::Array(items)) => match items.as_slice() {
-            [only] => short(only)
-                .filter(|_| !matches!(only.kind, Kind::Object(_)))
-                .map(|literal| format!("[{{\"$includes\": {literal}}}]")),
-            _ => None,
-        },
+        (Dialect::TriggerDev, Kind::Array(items)) if let [only] = items.as_slice() => short(only)
+            .filter(|_| !matches!(only.kind, Kind::Object(_)))
+            .map(|literal| format!("[{{\"$includes\": {literal}}}]")),
         (Dialect::TriggerDev, _) => None,
     }
 }
@@ -182,16 +173,11 @@ pub(super) fn short(node: &Node) -> Option<String> {
         };
         *left = left.saturating_sub(length);
         match &node.kind {
-            Kind::Array(items) => items.iter().take(SHORT).for_each(|item| {
-                if *left > 0 {
-                    count(item, left);
-                }
-            }),
+            _ if *left == 0 => {}
+            Kind::Array(items) => items.iter().take(SHORT).for_each(|item| count(item, left)),
             Kind::Object(members) => members.iter().take(SHORT).for_each(|member| {
                 *left = left.saturating_sub(member.key.len() + 3);
-                if *left > 0 {
-                    count(&member.value, left);
-                }
+                count(&member.value, left);
             }),
             _ => {}
         }
@@ -212,8 +198,7 @@ pub(super) fn warn_of_slashes<'n>(pattern: &str, node: &'n Node, context: &mut C
         return;
     }
     // A path such as "/api/" has no sign of an expression.
-    let is_expression = !flags.is_empty() || inside.bytes().any(|byte| b"^$\\[](){}+?*|.".contains(&byte));
-    if !is_expression {
+    if flags.is_empty() && !inside.bytes().any(|byte| b"^$\\[](){}+?*|.".contains(&byte)) {
         return;
     }
     let flags: String = flags.chars().filter(|flag| matches!(flag, 'i' | 'm' | 's')).collect();
@@ -224,7 +209,7 @@ pub(super) fn warn_of_slashes<'n>(pattern: &str, node: &'n Node, context: &mut C
         false => "write the expression without slashes, and flags as (?i) at its beginning".to_owned(),
     };
     let message = "slashes are characters of the expression, not its ends";
-    context.report(node.span, Diagnostic::warning(message).with_code(Code::ForeignSyntax).with_help(help));
+    context.warn(node.span, Code::ForeignSyntax, message, help);
 }
 
 /// Warns about a question mark in a wildcard pattern, which elsewhere is any one character.
@@ -247,7 +232,7 @@ pub(super) fn warn_of_question_mark<'n>(
         _ => "only * is special: any run of characters; this language has no sign for one".to_owned(),
     };
     let message = "? is an ordinary character in a wildcard";
-    context.report(node.span, Diagnostic::warning(message).with_code(Code::ForeignSyntax).with_help(help));
+    context.warn(node.span, Code::ForeignSyntax, message, help);
 }
 
 /// The regular expression of a wildcard pattern in which `?` is any one character.

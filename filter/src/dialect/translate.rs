@@ -4,7 +4,7 @@
 //! must be of the right type and be short enough to be shown whole. The tests compile each suggestion and judge events with it.
 
 use super::Dialect;
-use crate::json::{Kind, Node};
+use crate::json::{Kind, Member, Node};
 use crate::ops::TimeBound;
 
 /// What a condition of some language asks.
@@ -54,7 +54,8 @@ fn meaning(name: &str) -> Option<Meaning> {
         *plain.get_mut(length)? = byte.to_ascii_lowercase();
         length += 1;
     }
-    MEANINGS.iter().find(|(name, _)| name.as_bytes() == &plain[..length]).map(|&(_, meaning)| meaning)
+    let is_name = |name: &&str| name.as_bytes() == &plain[..length];
+    MEANINGS.iter().find(|(_, names)| names.iter().any(|name| is_name(name))).map(|&(meaning, _)| meaning)
 }
 
 /// The meaning of a comparison's sign in place of an operator's name.
@@ -71,63 +72,42 @@ fn sign(name: &str) -> Option<Meaning> {
 }
 
 /// Names in lower case.
-const MEANINGS: [(&str, Meaning); 46] = [
-    ("eq", Meaning::Equal),
-    ("equals", Meaning::Equal),
-    ("equal", Meaning::Equal),
-    ("exactly", Meaning::Equal),
-    ("ne", Meaning::NotEqual),
-    ("neq", Meaning::NotEqual),
-    ("notequals", Meaning::NotEqual),
-    ("anythingbut", Meaning::NotEqual),
-    ("not", Meaning::Not),
-    ("in", Meaning::OneOf),
-    ("oneof", Meaning::OneOf),
-    ("anyof", Meaning::OneOf),
-    ("nin", Meaning::NoneOf),
-    ("notin", Meaning::NoneOf),
-    ("gt", Meaning::Compare(">")),
-    ("greaterthan", Meaning::Compare(">")),
-    ("greater", Meaning::Compare(">")),
-    ("gte", Meaning::Compare(">=")),
-    ("ge", Meaning::Compare(">=")),
-    ("lt", Meaning::Compare("<")),
-    ("lessthan", Meaning::Compare("<")),
-    ("less", Meaning::Compare("<")),
-    ("lte", Meaning::Compare("<=")),
-    ("le", Meaning::Compare("<=")),
-    ("between", Meaning::Between),
-    ("range", Meaning::Between),
-    ("numeric", Meaning::Numeric),
-    ("startswith", Meaning::StartsWith),
-    ("beginswith", Meaning::StartsWith),
-    ("prefix", Meaning::StartsWith),
-    ("endswith", Meaning::EndsWith),
-    ("suffix", Meaning::EndsWith),
-    ("contains", Meaning::Contains),
-    ("ignorecaseequals", Meaning::IgnoreCase),
-    ("equalsignorecase", Meaning::IgnoreCase),
-    ("regex", Meaning::Regex),
-    ("regexp", Meaning::Regex),
-    ("pattern", Meaning::Regex),
-    ("wildcard", Meaning::Wildcard),
-    ("shellstyle", Meaning::Wildcard),
-    ("glob", Meaning::Wildcard),
-    ("cidr", Meaning::Cidr),
-    ("exists", Meaning::Exists),
-    ("isnull", Meaning::IsNull),
-    ("null", Meaning::IsNull),
-    ("includes", Meaning::Includes),
+const MEANINGS: [(Meaning, &[&str]); 21] = [
+    (Meaning::Equal, &["eq", "equals", "equal", "exactly"]),
+    (Meaning::NotEqual, &["ne", "neq", "notequals", "anythingbut"]),
+    (Meaning::Not, &["not"]),
+    (Meaning::OneOf, &["in", "oneof", "anyof"]),
+    (Meaning::NoneOf, &["nin", "notin"]),
+    (Meaning::Compare(">"), &["gt", "greaterthan", "greater"]),
+    (Meaning::Compare(">="), &["gte", "ge"]),
+    (Meaning::Compare("<"), &["lt", "lessthan", "less"]),
+    (Meaning::Compare("<="), &["lte", "le"]),
+    (Meaning::Between, &["between", "range"]),
+    (Meaning::Numeric, &["numeric"]),
+    (Meaning::StartsWith, &["startswith", "beginswith", "prefix"]),
+    (Meaning::EndsWith, &["endswith", "suffix"]),
+    (Meaning::Contains, &["contains"]),
+    (Meaning::IgnoreCase, &["ignorecaseequals", "equalsignorecase"]),
+    (Meaning::Regex, &["regex", "regexp", "pattern"]),
+    (Meaning::Wildcard, &["wildcard", "shellstyle", "glob"]),
+    (Meaning::Cidr, &["cidr"]),
+    (Meaning::Exists, &["exists"]),
+    (Meaning::IsNull, &["isnull", "null"]),
+    (Meaning::Includes, &["includes"]),
 ];
 
 /// For the first letter of each name, by its place in the alphabet, the set of last letters.
 const ENDS: [u32; 32] = {
     let mut ends = [0; 32];
-    let mut at = 0;
-    while at < MEANINGS.len() {
-        let name = MEANINGS[at].0.as_bytes();
-        ends[(name[0] & 31) as usize] |= 1 << (name[name.len() - 1] & 31);
-        at += 1;
+    let mut rest: &[(Meaning, &[&str])] = &MEANINGS;
+    while let [(_, names), others @ ..] = rest {
+        let mut names = *names;
+        while let [name, more @ ..] = names {
+            let name = name.as_bytes();
+            ends[(name[0] & 31) as usize] |= 1 << (name[name.len() - 1] & 31);
+            names = more;
+        }
+        rest = others;
     }
     ends
 };
@@ -141,11 +121,8 @@ pub(crate) fn is_name_of_an_operator(name: &str) -> bool {
 ///
 /// A literal is allowed where the dialect allows it. In event-bridge and trigger-dev the result is an array.
 pub(super) fn condition(dialect: Dialect, name: &str, argument: &Node) -> Option<String> {
-    let found = match dialect {
-        Dialect::Native => native(meaning(name)?, argument)?,
-        Dialect::TriggerDev => format!("[{}]", trigger_dev(meaning(name)?, argument)?),
-        Dialect::EventBridge => format!("[{}]", event_bridge(meaning(name)?, argument)?),
-    };
+    let element = element(dialect, name, argument)?;
+    let found = if dialect == Dialect::Native { element } else { format!("[{element}]") };
     (found.len() <= SHOWN).then_some(found)
 }
 
@@ -169,7 +146,7 @@ pub(super) fn element(dialect: Dialect, name: &str, argument: &Node) -> Option<S
 }
 
 /// A field whose value is an object with only operators of other languages: the same as conditions in `dialect`.
-pub(super) fn object(dialect: Dialect, members: &[crate::json::Member]) -> Option<String> {
+pub(super) fn object(dialect: Dialect, members: &[Member]) -> Option<String> {
     // A dialect whose fields hold arrays has the argument in one, where it was taken for a field's conditions. Borrowed: this is
     // asked of each field at each level, and a copy would have all levels below it.
     fn argument<'n>(name: &str, node: &'n Node) -> &'n Node {
@@ -178,20 +155,20 @@ pub(super) fn object(dialect: Dialect, members: &[crate::json::Member]) -> Optio
             _ => node,
         }
     }
-    let translated =
-        |member: &crate::json::Member| element(dialect, &member.key, argument(&member.key, &member.value));
-    match (dialect, members) {
-        (Dialect::Native, [only]) => translated(only),
-        (Dialect::EventBridge, [only]) => Some(format!("[{}]", translated(only)?)),
-        (Dialect::EventBridge, _) => None,
-        (Dialect::Native, members) => {
-            let parts: Vec<String> = members.iter().map(translated).collect::<Option<_>>()?;
+    if dialect == Dialect::EventBridge && members.len() != 1 {
+        return None;
+    }
+    let translated = |member: &Member| element(dialect, &member.key, argument(&member.key, &member.value));
+    let parts: Vec<String> = members.iter().map(translated).collect::<Option<_>>()?;
+    match (dialect, parts.as_slice()) {
+        (Dialect::Native, [only]) => Some(only.clone()),
+        (Dialect::EventBridge, _) => Some(format!("[{}]", parts.join(", "))),
+        (Dialect::Native, _) => {
             let bodies: Vec<&str> =
                 parts.iter().map(|part| part.strip_prefix('{')?.strip_suffix('}')).collect::<Option<_>>()?;
             Some(format!("{{{}}}", bodies.join(", "))).filter(|text| text.len() <= SHOWN)
         }
-        (Dialect::TriggerDev, members) => {
-            let parts: Vec<String> = members.iter().map(translated).collect::<Option<_>>()?;
+        (Dialect::TriggerDev, _) => {
             // An array of literals is any-of, and none may be mixed with matchers.
             let one_kind = parts.len() == 1 || parts.iter().all(|part| part.starts_with('{'));
             Some(format!("[{}]", parts.join(", "))).filter(|text| one_kind && text.len() <= SHOWN)
@@ -217,17 +194,16 @@ pub(super) fn one_per_string(name: &str, items: &[Node]) -> Option<String> {
 
 /// A reference `{"$ref": "/a"}`, as it was written.
 pub(super) fn reference(node: &Node) -> Option<String> {
-    match &node.kind {
-        Kind::Object(members) => match members.as_slice() {
-            [only] if only.key == "$ref" => Some(format!("{{\"$ref\": {}}}", text(&only.value)?)),
-            _ => None,
-        },
-        _ => None,
-    }
+    let only = node.only_member().filter(|only| only.key == "$ref")?;
+    Some(format!("{{\"$ref\": {}}}", text(&only.value)?))
+}
+
+/// A matcher of one operator.
+fn one(operator: &str, argument: String) -> String {
+    format!("{{\"{operator}\": {argument}}}")
 }
 
 fn native(meaning: Meaning, node: &Node) -> Option<String> {
-    let one = |operator: &str, argument: String| format!("{{\"{operator}\": {argument}}}");
     if let Some(reference) = reference(node) {
         return match meaning {
             Meaning::Equal => Some(one("$eq", reference)),
@@ -313,7 +289,6 @@ fn trigger_dev(meaning: Meaning, node: &Node) -> Option<String> {
 
 /// One condition of an array.
 fn event_bridge(meaning: Meaning, node: &Node) -> Option<String> {
-    let one = |operator: &str, argument: String| format!("{{\"{operator}\": {argument}}}");
     if reference(node).is_some() {
         return None;
     }
@@ -442,12 +417,9 @@ fn is_only_null(node: &Node) -> bool {
 /// Whether a value is no array, or one whose elements have one type.
 fn is_of_one_type(node: &Node) -> bool {
     match &node.kind {
-        Kind::Array(items) => match items.split_first() {
-            Some((first, rest)) => {
-                first.kind != Kind::Null && rest.iter().all(|item| item.type_name() == first.type_name())
-            }
-            None => false,
-        },
+        Kind::Array(items) => items.first().is_some_and(|first| {
+            first.kind != Kind::Null && items.iter().all(|item| item.type_name() == first.type_name())
+        }),
         _ => true,
     }
 }
@@ -476,11 +448,7 @@ fn two_numbers(node: &Node) -> Option<String> {
 pub(super) fn time(node: &Node) -> Option<String> {
     match &node.kind {
         Kind::String(text) => completed_time(text).map(|time| quoted(&time)),
-        Kind::Object(members) => match members.as_slice() {
-            [only] if only.key == "$date" => time(&only.value),
-            _ => None,
-        },
-        _ => None,
+        _ => node.only_member().filter(|only| only.key == "$date").and_then(|only| time(&only.value)),
     }
 }
 

@@ -5,18 +5,17 @@
 //! not reproduced; filters that the original silently ignores in part are errors.
 
 use super::Dialect;
-use super::context::{Context, Duplicates, example};
+use super::context::Context;
 use super::duplicates::warn_of_duplicates;
 use super::lookalike::warn_of_field;
 use super::native::between;
 use super::operators::{Argument, find};
 use super::translate;
 use crate::ast::{
-    Condition, Conditions, Judge, Member, MemberKind, Node as Judged, Pattern, Quantifier, Reach, Test,
-    TestKind,
+    Condition, Conditions, Judge, Member, MemberKind, Node as Judged, Pattern, Quantifier, Reach, TestKind,
 };
-use crate::decode::{describe, did_you_mean};
-use crate::diagnostic::{Code, Diagnostic};
+use crate::decode::{describe, did_you_mean, repeated};
+use crate::diagnostic::Code;
 use crate::json::{self, Kind, Node};
 use crate::ops::text::Quoted;
 use crate::ops::{Leaf, Literal, LiteralSet, Range};
@@ -40,30 +39,19 @@ pub(crate) const OPERATORS: [&str; 13] = [
 ];
 
 pub(super) fn read<'n>(node: &'n Node, context: &mut Context<'n>) -> Judge<'n> {
-    Judge::Pattern(root(node, context))
-}
-
-fn root<'n>(node: &'n Node, context: &mut Context<'n>) -> Pattern<'n> {
     let Kind::Object(members) = &node.kind else {
         let message = format!("found {}, expected a filter: an object of fields", describe(node));
-        context.report(
-            node.span,
-            Diagnostic::error(message).with_code(Code::WrongType).with_help("write {\"field\": [condition]}"),
-        );
-        return Pattern::default();
+        context.error::<()>(node.span, Code::WrongType, message, "write {\"field\": [condition]}");
+        return Judge::Pattern(Pattern::default());
     };
-    pattern(members, context)
+    Judge::Pattern(pattern(members, context))
 }
 
 fn pattern<'n>(members: &'n [json::Member], context: &mut Context<'n>) -> Pattern<'n> {
-    let mut read = Vec::with_capacity(members.len());
-    for member in context.distinct(members, Duplicates::LastCounts).iter() {
-        if let Some(node) = context.within(&member.key, |context| field(member, context)) {
-            let kind = MemberKind::Field { name: &member.key, node };
-            read.push(Member { key: &member.key, span: member.key_span, kind });
-        }
-    }
-    Pattern::new(read)
+    Pattern::new(context.each_member(members, |context, member| {
+        let kind = MemberKind::Field { name: &member.key, node: field(member, context)? };
+        Some(Member { key: &member.key, span: member.key_span, kind })
+    }))
 }
 
 fn field<'n>(member: &'n json::Member, context: &mut Context<'n>) -> Option<Judged<'n>> {
@@ -84,24 +72,10 @@ fn field<'n>(member: &'n json::Member, context: &mut Context<'n>) -> Option<Judg
         }
         Kind::Array(items) => Some(Judged::Conditions(conditions(items, context))),
         _ => {
-            let message =
-                format!("found {}, expected an array of conditions or a nested filter", describe(node));
-            let key = member.key.as_str();
-            let nested = context.is_nested();
-            let help = match example(node) {
-                Some(value) if OPERATORS.contains(&key) => {
-                    format!("a matcher goes in an array: [{{{}: {value}}}]", Quoted(key))
-                }
-                _ if nested && let Some(matcher) = translate::element(Dialect::TriggerDev, key, node) => {
-                    format!("a matcher goes in an array: [{matcher}]")
-                }
-                _ if nested && translate::is_name_of_an_operator(key) => {
-                    format!("Trigger.dev has no operator {}; the native dialect has more", Quoted(key))
-                }
-                Some(value) => format!("write [{value}]"),
-                None => "put the value in an array".to_owned(),
-            };
-            context.error(node.span, Code::WrongType, message, help)
+            let foreign = translate::is_name_of_an_operator(&member.key).then(|| {
+                format!("Trigger.dev has no operator {}; the native dialect has more", Quoted(&member.key))
+            });
+            context.no_array(member, "a nested filter", &OPERATORS, foreign)
         }
     }
 }
@@ -121,58 +95,41 @@ fn conditions<'n>(items: &'n [Node], context: &mut Context<'n>) -> Conditions<'n
     warn_of_duplicates(items, context);
     let mut first: Option<&Node> = None;
     let items = context.each(items, |context, item| {
-        let of_one_kind = match first {
-            Some(first) => first.type_name() == item.type_name(),
-            None => true,
-        };
-        first = first.or(Some(item));
+        let first = *first.get_or_insert(item);
         match &item.kind {
             Kind::Object(members) => {
                 let read = matcher(members, item, context);
-                refuse_mixture(of_one_kind, first, item, context)?;
+                refuse_mixture(first, item, context)?;
                 read
             }
-            Kind::Null => context.error(
-                item.span,
-                Code::WrongType,
-                "null among literals, expected strings, numbers or booleans",
-                "write {\"$isNull\": true}",
-            ),
-            Kind::Array(_) => context.error(
-                item.span,
-                Code::WrongType,
-                "an array among conditions, expected literals or matchers",
-                "for an element of an array write {\"$includes\": …}",
-            ),
+            Kind::Null => {
+                let message = "null among literals, expected strings, numbers or booleans";
+                context.error(item.span, Code::WrongType, message, "write {\"$isNull\": true}")
+            }
+            Kind::Array(_) => {
+                let message = "an array among conditions, expected literals or matchers";
+                let help = "for an element of an array write {\"$includes\": …}";
+                context.error(item.span, Code::WrongType, message, help)
+            }
             _ => {
-                refuse_mixture(of_one_kind, first, item, context)?;
-                let leaf = Leaf::Equals(context.literal(item)?);
-                let test = Test { key: "", span: item.span, kind: TestKind::Leaf(leaf) };
-                Some(Condition { span: item.span, tests: vec![test] })
+                refuse_mixture(first, item, context)?;
+                context.equal(item)
             }
         }
     });
     Conditions { quantifier, reach: Reach::Value, listed: true, items }
 }
 
-fn refuse_mixture<'n>(
-    same: bool,
-    first: Option<&Node>,
-    item: &'n Node,
-    context: &mut Context<'n>,
-) -> Option<()> {
-    if same {
+fn refuse_mixture(first: &Node, item: &Node, context: &mut Context<'_>) -> Option<()> {
+    if first.type_name() == item.type_name() {
         return Some(());
     }
     let what = |node: &Node| match node.kind {
         Kind::Object(_) => "a matcher",
         _ => node.type_name(),
     };
-    let message = format!(
-        "found {} in an array that begins with {}, expected only one type",
-        what(item),
-        first.map_or("something else", what)
-    );
+    let message =
+        format!("found {} in an array that begins with {}, expected only one type", what(item), what(first));
     context.error(item.span, Code::WrongType, message, "the native dialect may mix them")
 }
 
@@ -182,33 +139,19 @@ fn matcher<'n>(
     context: &mut Context<'n>,
 ) -> Option<Condition<'n>> {
     if members.is_empty() {
-        return context.error(
-            node.span,
-            Code::Empty,
-            "an empty object among conditions, expected a matcher",
-            "write an operator: {\"$exists\": true}",
-        );
+        let message = "an empty object among conditions, expected a matcher";
+        return context.error(node.span, Code::Empty, message, "write an operator: {\"$exists\": true}");
     }
-    let members = context.distinct(members, Duplicates::LastCounts);
-    let mut tests = Vec::with_capacity(1);
-    for member in members.iter() {
-        if let Some(kind) = context.within(&member.key, |context| operator(member, context)) {
-            tests.push(Test { key: &member.key, span: member.key_span, kind });
-        }
-    }
-    if members.len() > 1 {
+    let tests = context.tests(members, operator);
+    let count = members.len() - repeated(members).len();
+    if count > 1 {
         let used = OPERATORS.iter().find(|name| members.iter().any(|member| member.key == **name));
-        let count = members.len();
+        let used = used.map(|used| format!(": Trigger.dev uses {} and ignores the rest", Quoted(used)));
+        let message = format!("a matcher with {count} operators, expected one{}", used.unwrap_or_default());
         let help = "write one matcher for each: an array of matchers is all-of";
-        return context.error(node.span, Code::MisplacedOperator, match used {
-            Some(used) => format!(
-                "a matcher with {count} operators, expected one: Trigger.dev uses {} and ignores the rest",
-                Quoted(used)
-            ),
-            None => format!("a matcher with {count} operators, expected one"),
-        }, help);
+        return context.error(node.span, Code::MisplacedOperator, message, help);
     }
-    if tests.is_empty() { None } else { Some(Condition { span: node.span, tests }) }
+    (!tests.is_empty()).then_some(Condition { span: node.span, tests })
 }
 
 fn operator<'n>(member: &'n json::Member, context: &mut Context<'n>) -> Option<TestKind<'n>> {
@@ -225,17 +168,12 @@ fn operator<'n>(member: &'n json::Member, context: &mut Context<'n>) -> Option<T
         Some(Argument::Literal(leaf)) => leaf(scalar(key, node, context)?),
         Some(Argument::Boolean(leaf)) => leaf(context.boolean(key, node)?),
         Some(Argument::Excluded) => Leaf::AnythingBut(LiteralSet::new(anything_but(key, node, context)?)),
-        _ => {
-            unknown_operator(member, context);
-            return None;
-        }
+        _ => return unknown_operator(member, context),
     }))
 }
 
-fn unknown_operator<'n>(member: &'n json::Member, context: &mut Context<'n>) {
+fn unknown_operator<T>(member: &json::Member, context: &mut Context<'_>) -> Option<T> {
     let key = &member.key;
-    let diagnostic =
-        Diagnostic::error(format!("unknown operator {}", Quoted(key))).with_code(Code::UnknownOperator);
     let help = if let Some(condition) = translate::element(Dialect::TriggerDev, key, &member.value) {
         translate::advice(&condition)
     } else if find(key).is_some() || matches!(&**key, "$or" | "$and" | "$nor") {
@@ -247,7 +185,7 @@ fn unknown_operator<'n>(member: &'n json::Member, context: &mut Context<'n>) {
     } else {
         format!("the operators are {}", OPERATORS.join(", "))
     };
-    context.report(member.key_span, diagnostic.with_help(help));
+    context.unknown_operator(member, help)
 }
 
 /// A string, number or boolean.
@@ -255,10 +193,7 @@ fn scalar<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Option
     if matches!(node.kind, Kind::String(_) | Kind::Number(_) | Kind::Bool(_)) {
         return context.literal(node);
     }
-    let help = match node.kind {
-        Kind::Null => Some("write {\"$isNull\": …}".to_owned()),
-        _ => None,
-    };
+    let help = (node.kind == Kind::Null).then(|| "write {\"$isNull\": …}".to_owned());
     context.wrong_argument(key, "a string, number or boolean", node, help)
 }
 
@@ -268,12 +203,9 @@ fn anything_but<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> 
     };
     warn_of_duplicates(items, context);
     let mut first: Option<&Node> = None;
-    let literals = context.each(items, |context, item| {
+    Some(context.each(items, |context, item| {
         let literal = scalar(key, item, context)?;
-        let same = first.is_none_or(|first| first.type_name() == item.type_name());
-        first = first.or(Some(item));
-        refuse_mixture(same, first, item, context)?;
+        refuse_mixture(first.get_or_insert(item), item, context)?;
         Some(literal)
-    });
-    Some(literals)
+    }))
 }

@@ -32,11 +32,7 @@ impl Words<'_> {
 
     pub(super) fn describe_any(&self, out: &mut dyn fmt::Write, conditions: Run<Condition>) -> fmt::Result {
         let conditions = &self.program.conditions[conditions];
-        for (index, condition) in conditions.iter().enumerate() {
-            separate(out, index, conditions.len(), "or")?;
-            self.describe_tests(out, condition.tests)?;
-        }
-        Ok(())
+        alternatives(out, conditions, |out, condition| self.describe_tests(out, condition.tests))
     }
 
     /// Conditions on the scalars of an object or array, for which presence means to have a scalar.
@@ -46,39 +42,26 @@ impl Words<'_> {
         conditions: Run<Condition>,
     ) -> fmt::Result {
         let conditions = &self.program.conditions[conditions];
-        for (index, condition) in conditions.iter().enumerate() {
-            separate(out, index, conditions.len(), "or")?;
+        alternatives(out, conditions, |out, condition| {
             let leaf = match self.program.tests[condition.tests] {
                 [Test::Leaf(leaf)] => Some(&self.program.leaves[leaf]),
                 _ => None,
             };
             match leaf {
-                Some(Leaf::Exists(true)) => out.write_str("a scalar")?,
-                Some(Leaf::Exists(false)) => out.write_str("no scalar")?,
-                _ => self.describe_tests(out, condition.tests)?,
+                Some(Leaf::Exists(true)) => out.write_str("a scalar"),
+                Some(Leaf::Exists(false)) => out.write_str("no scalar"),
+                _ => self.describe_tests(out, condition.tests),
             }
-        }
-        Ok(())
+        })
     }
 
     fn describe_all(&self, out: &mut dyn fmt::Write, conditions: Run<Condition>) -> fmt::Result {
-        for (index, condition) in self.program.conditions[conditions].iter().enumerate() {
-            if index > 0 {
-                out.write_str(" and ")?;
-            }
-            self.describe_tests(out, condition.tests)?;
-        }
-        Ok(())
+        let conditions = &self.program.conditions[conditions];
+        joined(out, conditions, " and ", |out, condition| self.describe_tests(out, condition.tests))
     }
 
     fn describe_tests(&self, out: &mut dyn fmt::Write, tests: Run<Test>) -> fmt::Result {
-        for (index, test) in self.program.tests[tests].iter().enumerate() {
-            if index > 0 {
-                out.write_str(" and ")?;
-            }
-            self.describe_test(out, test)?;
-        }
-        Ok(())
+        joined(out, &self.program.tests[tests], " and ", |out, test| self.describe_test(out, test))
     }
 
     fn describe_test(&self, out: &mut dyn fmt::Write, test: &Test) -> fmt::Result {
@@ -123,11 +106,7 @@ impl Words<'_> {
             Test::NoneOf(leaves) => {
                 out.write_str("anything but ")?;
                 let leaves = &self.program.leaves[leaves];
-                for (index, leaf) in leaves.iter().enumerate() {
-                    separate(out, index, leaves.len(), "or")?;
-                    leaf.describe(out, &self.numbers)?;
-                }
-                Ok(())
+                alternatives(out, leaves, |out, leaf| leaf.describe(out, &self.numbers))
             }
         }
     }
@@ -149,43 +128,52 @@ impl Words<'_> {
 
     fn describe_members(&self, out: &mut dyn fmt::Write, pattern: &Pattern) -> fmt::Result {
         out.write_str("{")?;
-        for (index, member) in self.program.members[pattern.members].iter().enumerate() {
-            if index > 0 {
-                out.write_str(", ")?;
-            }
-            match member {
-                Member::Field { name, node: Node::Nested(pattern) | Node::NestedScalars { pattern, .. } } => {
-                    write!(out, "{}: ", Quoted(self.program.name(*name)))?;
-                    self.describe_pattern(out, *pattern)?;
-                }
-                Member::Field { name, node } => {
-                    write!(out, "{}: ", Quoted(self.program.name(*name)))?;
-                    self.describe_node(out, node)?;
-                }
-                Member::Junction { kind, patterns } => {
-                    out.write_str(match kind {
-                        Junction::Or => "any of (",
-                        Junction::And => "all of (",
-                        Junction::Nor => "none of (",
-                    })?;
-                    for (index, pattern) in self.program.patterns[*patterns].iter().enumerate() {
-                        if index > 0 {
-                            out.write_str(", ")?;
-                        }
-                        self.describe_members(out, pattern)?;
+        joined(out, &self.program.members[pattern.members], ", ", |out, member| match member {
+            Member::Field { name, node } => {
+                write!(out, "{}: ", Quoted(self.program.name(*name)))?;
+                match node {
+                    Node::Nested(pattern) | Node::NestedScalars { pattern, .. } => {
+                        self.describe_pattern(out, *pattern)
                     }
-                    out.write_str(")")?;
+                    _ => self.describe_node(out, node),
                 }
             }
-        }
+            Member::Junction { kind, patterns } => {
+                out.write_str(match kind {
+                    Junction::Or => "any of (",
+                    Junction::And => "all of (",
+                    Junction::Nor => "none of (",
+                })?;
+                let patterns = &self.program.patterns[*patterns];
+                joined(out, patterns, ", ", |out, pattern| self.describe_members(out, pattern))?;
+                out.write_str(")")
+            }
+        })?;
         out.write_str("}")
     }
 }
 
-fn separate(out: &mut dyn fmt::Write, index: usize, count: usize, last: &str) -> fmt::Result {
-    match index {
-        0 => Ok(()),
-        index if index + 1 == count => write!(out, " {last} "),
-        _ => out.write_str(", "),
-    }
+/// Describes items one after the other.
+fn joined<T>(
+    out: &mut dyn fmt::Write,
+    items: &[T],
+    separator: &str,
+    describe: impl Fn(&mut dyn fmt::Write, &T) -> fmt::Result,
+) -> fmt::Result {
+    items.iter().enumerate().try_for_each(|(index, item)| {
+        out.write_str(if index > 0 { separator } else { "" })?;
+        describe(out, item)
+    })
+}
+
+/// The same with "or" before the last item.
+fn alternatives<T>(
+    out: &mut dyn fmt::Write,
+    items: &[T],
+    describe: impl Fn(&mut dyn fmt::Write, &T) -> fmt::Result,
+) -> fmt::Result {
+    let Some((last, others)) = items.split_last() else { return Ok(()) };
+    joined(out, others, ", ", &describe)?;
+    out.write_str(if others.is_empty() { "" } else { " or " })?;
+    describe(out, last)
 }

@@ -62,9 +62,9 @@ impl Shown for &Value {
         match self {
             Value::String(text) => write!(out, "{}", Quoted(text)),
             Value::Array(items) => write_array(out, items.len(), items.iter(), levels),
-            Value::Object(map) => {
-                write_object(out, map.iter().map(|(key, value)| (key.as_str(), value)), levels)
-            }
+            Value::Object(map) => write_object::<Self>(out, map.len(), levels, |see| {
+                let _ = map.iter().all(|(key, value)| see(key, value));
+            }),
             scalar => write!(out, "{scalar}"),
         }
     }
@@ -84,7 +84,14 @@ impl Shown for Raw<'_> {
     fn write(self, out: &mut dyn fmt::Write, levels: usize) -> fmt::Result {
         match self.shape() {
             Shape::Array(items) => write_array(out, items.clone().count(), items, levels),
-            Shape::Object => self.write_object(out, levels),
+            Shape::Object => {
+                let mut count = 0;
+                self.names(&mut |_| {
+                    count += 1;
+                    true
+                });
+                write_object::<Self>(out, count, levels, |see| self.members(|key, value| see(key, value)))
+            }
             _ if self.is_string() => write!(out, "{}", Quoted(&self.text())),
             // As it was written; checked bytes are UTF-8.
             _ => out.write_str(std::str::from_utf8(self.source()).unwrap_or_default()),
@@ -114,30 +121,6 @@ impl Shown for Cached<'_, '_, '_> {
     }
 }
 
-impl Raw<'_> {
-    fn write_object(self, out: &mut dyn fmt::Write, levels: usize) -> fmt::Result {
-        let mut count = 0;
-        self.members(|_, _| {
-            count += 1;
-            true
-        });
-        match count {
-            0 => return out.write_str("{}"),
-            count if levels == 0 => return write!(out, "{{{count} fields}}"),
-            _ => {}
-        }
-        let mut separator = "{";
-        let mut result = Ok(());
-        self.members(|key, value| {
-            result = write!(out, "{separator}{}: ", Quoted(key)).and_then(|()| value.write(out, levels - 1));
-            separator = ", ";
-            result.is_ok()
-        });
-        result?;
-        out.write_str("}")
-    }
-}
-
 fn write_array<V: Shown>(
     out: &mut dyn fmt::Write,
     count: usize,
@@ -157,21 +140,26 @@ fn write_array<V: Shown>(
     out.write_str("]")
 }
 
-fn write_object<'k, V: Shown>(
+/// `members` passes the members of an object until it gets false.
+fn write_object<V: Shown>(
     out: &mut dyn fmt::Write,
-    members: impl ExactSizeIterator<Item = (&'k str, V)>,
+    count: usize,
     levels: usize,
+    members: impl FnOnce(&mut dyn FnMut(&str, V) -> bool),
 ) -> fmt::Result {
-    match members.len() {
+    match count {
         0 => return out.write_str("{}"),
         count if levels == 0 => return write!(out, "{{{count} fields}}"),
         _ => {}
     }
-    for (index, (key, value)) in members.enumerate() {
-        out.write_str(if index == 0 { "{" } else { ", " })?;
-        write!(out, "{}: ", Quoted(key))?;
-        value.write(out, levels - 1)?;
-    }
+    let mut separator = "{";
+    let mut result = Ok(());
+    members(&mut |key, value| {
+        result = write!(out, "{separator}{}: ", Quoted(key)).and_then(|()| value.write(out, levels - 1));
+        separator = ", ";
+        result.is_ok()
+    });
+    result?;
     out.write_str("}")
 }
 

@@ -11,7 +11,8 @@ mod render;
 mod walk;
 
 pub(crate) use elide::Shown;
-use serde::ser::{Serialize, SerializeStruct, Serializer};
+use serde::Serialize;
+use serde::ser::{SerializeStruct, Serializer};
 
 /// An explanation of why an event matches a filter or not.
 ///
@@ -38,17 +39,19 @@ pub struct Explanation {
 }
 
 /// A condition or a group of conditions.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
 enum Entry {
     Check(Check),
     Group(Group),
 }
 
 /// Conditions under one heading.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 struct Group {
     rule: Rule,
     held: bool,
+    #[serde(rename = "conditions")]
     entries: Vec<Entry>,
 }
 
@@ -74,13 +77,15 @@ enum Rule {
 /// assert_eq!((check.path(), check.expected(), check.actual(), check.held()), ("a.b", "> 5", "3", false));
 /// # Ok::<(), filter::FilterError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Check {
     path: String,
     expected: String,
     actual: String,
     held: bool,
+    #[serde(skip)]
     nearness: Nearness,
+    #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
 }
 
@@ -204,32 +209,8 @@ impl Serialize for Explanation {
     }
 }
 
-impl Serialize for Entry {
+impl Serialize for Rule {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Check(check) => check.serialize(serializer),
-            Self::Group(group) => {
-                let mut fields = serializer.serialize_struct("Group", 3)?;
-                fields.serialize_field("rule", &group.rule.to_string())?;
-                fields.serialize_field("held", &group.held)?;
-                fields.serialize_field("conditions", &group.entries)?;
-                fields.end()
-            }
-        }
-    }
-}
-
-impl Serialize for Check {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_struct("Check", 4 + usize::from(self.hint.is_some()))?;
-        fields.serialize_field("path", &self.path)?;
-        fields.serialize_field("expected", &self.expected)?;
-        fields.serialize_field("actual", &self.actual)?;
-        fields.serialize_field("held", &self.held)?;
-        match &self.hint {
-            Some(hint) => fields.serialize_field("hint", hint)?,
-            None => fields.skip_field("hint")?,
-        }
-        fields.end()
+        serializer.collect_str(self)
     }
 }

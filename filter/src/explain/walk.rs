@@ -40,14 +40,8 @@ impl Program {
             };
             let found = self.references.iter().map(find).collect();
             let words = Words { program: self, found, numbers };
-            let walk = Walk {
-                program: self,
-                dialect,
-                scope,
-                words,
-                hints: Cell::new(HINTS),
-                shown: RefCell::default(),
-            };
+            let (hints, shown) = (Cell::new(HINTS), RefCell::default());
+            let walk = Walk { program: self, dialect, scope, words, hints, shown };
             let matched = self.matches_here(event);
             let entries = match self.root {
                 Judge::Pattern(root) => walk.pattern(root, event, &Path::default()),
@@ -100,21 +94,29 @@ impl<V: Shown> Walk<'_, V> {
     fn pattern(&self, id: Id<Pattern>, value: V, path: &Path) -> Vec<Entry> {
         let pattern = &self.program.patterns[id];
         match value.shape() {
-            Shape::Null if pattern.members.is_empty() => Vec::new(),
-            Shape::Null => vec![self.no_object(id, Some(value), path)],
+            Shape::Null => self.no_object(id, Some(value), path),
             Shape::Object => self.members(pattern, Owner::Object(value), path),
             Shape::Scalar | Shape::Array(_) => self.members(pattern, Owner::Other(Some(value)), path),
         }
     }
 
-    /// A missing value or null: the pattern's members are not applied.
-    fn no_object(&self, pattern: Id<Pattern>, value: Option<V>, path: &Path) -> Entry {
+    /// A missing value or null: the pattern's members, if there are any, are not applied.
+    fn no_object(&self, pattern: Id<Pattern>, value: Option<V>, path: &Path) -> Vec<Entry> {
+        if self.program.patterns[pattern].members.is_empty() {
+            return Vec::new();
+        }
+        let nearness = if value.is_some() { Nearness::Null } else { Nearness::Missing };
+        vec![self.check(&Node::Nested(pattern), value, path, nearness)]
+    }
+
+    /// A condition without a hint.
+    fn check(&self, node: &Node, value: Option<V>, path: &Path, nearness: Nearness) -> Entry {
         Entry::Check(Check {
             path: path.shown(),
-            expected: elided(|out| self.words.describe_node(out, &Node::Nested(pattern))),
+            expected: elided(|out| self.words.describe_node(out, node)),
             actual: self.actual(value),
-            held: false,
-            nearness: if value.is_some() { Nearness::Null } else { Nearness::Missing },
+            held: nearness == Nearness::Held,
+            nearness,
             hint: None,
         })
     }
@@ -158,27 +160,23 @@ impl<V: Shown> Walk<'_, V> {
     fn node(&self, node: &Node, value: Option<V>, path: &Path) -> Vec<Entry> {
         match *node {
             Node::Nested(pattern) => match value.map(|value| (value, value.shape())) {
-                None | Some((_, Shape::Null)) if self.program.patterns[pattern].members.is_empty() => {
-                    Vec::new()
-                }
-                None | Some((_, Shape::Null)) => vec![self.no_object(pattern, value, path)],
+                None | Some((_, Shape::Null)) => self.no_object(pattern, value, path),
                 Some((array, Shape::Array(items))) => {
                     vec![self.elements(node, pattern, items, array, path)]
                 }
                 Some((value, _)) => self.pattern(pattern, value, path),
             },
-            Node::NestedScalars { pattern, .. } => match value.map(|value| (value, value.shape())) {
-                Some((object, Shape::Object)) => {
-                    self.members(&self.program.patterns[pattern], Owner::Object(object), path)
-                }
-                Some((array, Shape::Array(_))) => {
-                    vec![self.elements(node, pattern, Leaves::of(value), array, path)]
-                }
-                Some((scalar, Shape::Scalar)) => {
-                    self.members(&self.program.patterns[pattern], Owner::Other(Some(scalar)), path)
-                }
-                _ => self.members(&self.program.patterns[pattern], Owner::Other(None), path),
-            },
+            Node::NestedScalars { pattern, .. } => {
+                let owner = match value.map(|value| (value, value.shape())) {
+                    Some((array, Shape::Array(_))) => {
+                        return vec![self.elements(node, pattern, Leaves::of(value), array, path)];
+                    }
+                    Some((object, Shape::Object)) => Owner::Object(object),
+                    Some((scalar, Shape::Scalar)) => Owner::Other(Some(scalar)),
+                    _ => Owner::Other(None),
+                };
+                self.members(&self.program.patterns[pattern], owner, path)
+            }
             Node::Any(conditions) | Node::All(conditions) | Node::Scalars { conditions, .. } => {
                 vec![self.conditions(node, conditions, value, path)]
             }
@@ -271,14 +269,10 @@ impl<V: Shown> Walk<'_, V> {
                 entries,
             }),
             // No element decides: the array is empty, or no element has a field of the pattern.
-            _ => Entry::Check(Check {
-                path: path.shown(),
-                expected: elided(|out| self.words.describe_node(out, node)),
-                actual: self.actual(Some(array)),
-                held,
-                nearness: if held { Nearness::Held } else { Nearness::OtherType },
-                hint: None,
-            }),
+            _ => {
+                let nearness = if held { Nearness::Held } else { Nearness::OtherType };
+                self.check(node, Some(array), path, nearness)
+            }
         }
     }
 
@@ -326,13 +320,8 @@ fn same_type<V: Shown>(literal: &Literal, value: V) -> bool {
 
 /// Whether two values are scalars of one type.
 fn is_of_same_type(a: View<'_>, b: View<'_>) -> bool {
-    matches!(
-        (a, b),
-        (View::Null, View::Null)
-            | (View::Bool(_), View::Bool(_))
-            | (View::Number(_), View::Number(_))
-            | (View::String(_), View::String(_))
-    )
+    let is_scalar = !matches!(a, View::Missing | View::Object | View::Unrepresentable);
+    is_scalar && std::mem::discriminant(&a) == std::mem::discriminant(&b)
 }
 
 /// A single entry for conditions that must all hold.

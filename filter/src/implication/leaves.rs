@@ -1,7 +1,5 @@
 //! What follows from operators: one by one for those on texts, together for numbers and types.
 
-use std::net::IpAddr;
-
 use super::Prover;
 use super::conditions::Tests;
 use super::texts::Texts;
@@ -77,13 +75,9 @@ fn implies(left: &Leaf, right: &Leaf) -> bool {
 
 /// Whether all addresses of one block are in another one. A mapped address in a block of IPv6 is in those of IPv4 too.
 fn is_inside(inner: &Cidr, outer: &Cidr) -> bool {
-    let first = match *inner {
-        Cidr::V4 { network, .. } => IpAddr::V4(network.into()),
-        Cidr::V6 { network, .. } => IpAddr::V6(network.into()),
-    };
     inner.is_ipv4() == outer.is_ipv4()
         && inner.prefix() >= outer.prefix()
-        && Cidr::around(first, outer.is_ipv4(), outer.prefix()).is_some_and(|block| block == *outer)
+        && Cidr::around(inner.first(), outer.is_ipv4(), outer.prefix()).is_some_and(|block| block == *outer)
 }
 
 /// Whether no text satisfies both operators.

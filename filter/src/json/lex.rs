@@ -47,6 +47,17 @@ const HEX: [u8; 256] = {
     values
 };
 
+/// The length of the string at the beginning of a JSON text, quotes included.
+pub(crate) fn string_length(text: &str) -> usize {
+    let mut escaped = false;
+    let close = text.bytes().skip(1).position(|byte| {
+        let closes = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        closes
+    });
+    close.map_or(text.len(), |place| place + 2)
+}
+
 /// The extent of a number by the grammar of RFC 8259.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Numeral {

@@ -115,6 +115,14 @@ impl Node {
         }
     }
 
+    /// The member of an object that has no other.
+    pub(crate) fn only_member(&self) -> Option<&Member> {
+        match &self.kind {
+            Kind::Object(members) if members.len() == 1 => members.first(),
+            _ => None,
+        }
+    }
+
     /// The member named `key`, the last of several; `None` if the object has none, or the value is no object.
     pub fn get(&self, key: &str) -> Option<&Self> {
         match &self.kind {

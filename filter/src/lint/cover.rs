@@ -194,11 +194,12 @@ impl<'t> Lower<'t> {
         let Some(levels) = levels.below() else { return Self::default() };
         match &test.kind {
             TestKind::Leaf(leaf) => Self::of_leaf(leaf),
-            TestKind::Reference(_) => Self::default(),
             TestKind::IgnoreCase(tests) => Self::of_tests(tests, levels),
-            TestKind::Size(_) | TestKind::Some(_) | TestKind::Every(_) | TestKind::NoneOf(_) => {
-                Self::default()
-            }
+            TestKind::Reference(_)
+            | TestKind::Size(_)
+            | TestKind::Some(_)
+            | TestKind::Every(_)
+            | TestKind::NoneOf(_) => Self::default(),
             TestKind::All(conditions) => Self::of_types(
                 conditions.iter().fold(EVERYTHING, |all, c| all & Self::of_tests(&c.tests, levels).types),
             ),
@@ -237,19 +238,13 @@ fn cover_all_numbers(ranges: &mut [Range]) -> bool {
     }
     let mut covered = first.high;
     for range in ranges {
-        let (Some(end), Some(start)) = (covered, range.low) else {
-            // Without an upper bound, all is covered; without a lower bound, the range may extend the covered part.
-            if covered.is_none() {
-                return true;
-            }
-            covered = furthest(covered, range.high);
-            continue;
-        };
-        let meets = match start.at.compare(end.at) {
+        // Without an upper bound, all is covered.
+        let Some(end) = covered else { return true };
+        let meets = range.low.is_none_or(|start| match start.at.compare(end.at) {
             Ordering::Less => true,
             Ordering::Equal => start.inclusive || end.inclusive,
             Ordering::Greater => false,
-        };
+        });
         if !meets {
             return false;
         }

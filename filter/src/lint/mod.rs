@@ -11,7 +11,7 @@ use crate::ast::{
     self, Condition, Conditions, Judge, Junction, MemberKind, Node, Pattern, Quantifier, Reach, Test,
     TestKind,
 };
-use crate::diagnostic::{Code, Diagnostic, Span};
+use crate::diagnostic::{Code, Span};
 use crate::dialect::Context;
 use crate::ops::text::Quoted;
 use crate::ops::types::{EVERYTHING, MISSING, SCALARS};
@@ -66,27 +66,14 @@ fn junction<'n>(
 ) {
     for (index, one) in patterns.iter().enumerate() {
         context.within_index(index, |context| {
-            if one.members.is_empty() {
-                let found = "an empty filter matches everything";
-                match kind {
-                    Junction::Or => {
-                        warn(
-                            context,
-                            Code::AlwaysHolds,
-                            span,
-                            &format!("{found}, so {} always holds", Quoted(key)),
-                        );
-                    }
-                    Junction::Nor => {
-                        warn(
-                            context,
-                            Code::NeverHolds,
-                            span,
-                            &format!("{found}, so {} never holds", Quoted(key)),
-                        );
-                    }
-                    Junction::And => {}
-                }
+            let result = match kind {
+                Junction::Or => Some((Code::AlwaysHolds, "always")),
+                Junction::Nor => Some((Code::NeverHolds, "never")),
+                Junction::And => None,
+            };
+            if let Some((code, when)) = result.filter(|_| one.members.is_empty()) {
+                let message = format!("an empty filter matches everything, so {} {when} holds", Quoted(key));
+                context.warn(span, code, message, "");
             }
             pattern(one, context);
         });
@@ -136,13 +123,10 @@ fn any<'n>(conditions: &Any<'_, 'n>, span: Option<Span>, context: &mut Context<'
                 "conditions in an array are any-of; for every event write {}",
             ),
         };
-        let diagnostic = Diagnostic::warning(message);
-        context.report(span, diagnostic.with_code(Code::AlwaysHolds).with_help(help));
+        context.warn(span, Code::AlwaysHolds, message, help);
     } else if lower.ranges_meet && conditions.items.len() > 1 {
-        let diagnostic =
-            Diagnostic::warning("every number satisfies one of these conditions: an array is any-of");
-        let diagnostic = diagnostic.with_code(Code::RangeTrap);
-        context.report(span, diagnostic.with_help(one_range(conditions)));
+        let message = "every number satisfies one of these conditions: an array is any-of";
+        context.warn(span, Code::RangeTrap, message, one_range(conditions));
     }
     items(conditions.listed, conditions.items, context);
 }
@@ -182,33 +166,24 @@ fn is_a_literal(conditions: &[Condition<'_>]) -> bool {
 /// Matchers that must all hold.
 fn all_of<'n>(conditions: &Conditions<'n>, span: Option<Span>, context: &mut Context<'n>) {
     if conditions.items.is_empty() {
-        let diagnostic = Diagnostic::warning("an empty array is no constraint here: any value satisfies it");
+        let message = "an empty array is no constraint here: any value satisfies it";
         let help = "to ask whether the field is there write [{\"$exists\": true}]";
-        context.report(span, diagnostic.with_code(Code::AlwaysHolds).with_help(help));
-        return;
+        return context.warn(span, Code::AlwaysHolds, message, help);
     }
     let alone =
         conditions.items.iter().any(|condition| Upper::of_tests(&condition.tests, Levels::ALL).is_empty());
     if !alone && Upper::of_all(&conditions.items, Levels::ALL).is_empty() {
-        let diagnostic = Diagnostic::warning("no value satisfies all of these matchers");
         let help = "an array of matchers is all-of here; an array of literals is any-of";
-        context.report(span, diagnostic.with_code(Code::NeverHolds).with_help(help));
+        context.warn(span, Code::NeverHolds, "no value satisfies all of these matchers", help);
     }
     items(conditions.listed, &conditions.items, context);
 }
 
 fn items<'n>(listed: bool, conditions: &[Condition<'n>], context: &mut Context<'n>) {
     for (index, one) in conditions.iter().enumerate() {
-        if listed {
-            context.within_index(index, |context| condition(one, context));
-        } else {
-            condition(one, context);
-        }
+        let check = |context: &mut Context<'n>| tests(&one.tests, one.span, context);
+        if listed { context.within_index(index, check) } else { check(context) }
     }
-}
-
-fn condition<'n>(condition: &Condition<'n>, context: &mut Context<'n>) {
-    tests(&condition.tests, condition.span, context);
 }
 
 /// Tests of one value, which must all hold.
@@ -219,8 +194,8 @@ fn tests<'n>(tests: &[Test<'n>], span: Option<Span>, context: &mut Context<'n>) 
         if alone.is_empty() {
             context.within(test.key, |context| {
                 let message = format!("{} never holds for any value", Quoted(test.key));
-                let warning = Diagnostic::warning(message).with_code(Code::NeverHolds);
-                context.report(test.span, warning.with_maybe_help(array_of_all(test)));
+                let help = array_of_all(test).unwrap_or_default();
+                context.warn(test.span, Code::NeverHolds, message, help);
             });
             possible = Upper::everything();
             break;
@@ -233,12 +208,9 @@ fn tests<'n>(tests: &[Test<'n>], span: Option<Span>, context: &mut Context<'n>) 
             [a, b] => format!("no value satisfies both {a} and {b}"),
             several => format!("no value satisfies all of {}", several.join(", ")),
         };
-        warn(context, Code::NeverHolds, span, &message);
+        context.warn(span, Code::NeverHolds, message, "");
     }
-    for test in tests {
-        if test.key.is_empty() {
-            continue;
-        }
+    for test in tests.iter().filter(|test| !test.key.is_empty()) {
         context.within(test.key, |context| argument(test, context));
     }
 }
@@ -272,11 +244,12 @@ fn argument<'n>(test: &Test<'n>, context: &mut Context<'n>) {
     match &test.kind {
         TestKind::Leaf(Leaf::AnythingBut(literals)) if literals.is_empty() => {
             let message = format!("{} of nothing always holds", Quoted(test.key));
-            warn(context, Code::AlwaysHolds, test.span, &message);
+            context.warn(test.span, Code::AlwaysHolds, message, "");
         }
         TestKind::Leaf(_) | TestKind::Reference(_) | TestKind::NoneOf(_) => {}
-        TestKind::IgnoreCase(inner) => tests(inner, test.span, context),
-        TestKind::Size(inner) | TestKind::But(inner) => tests(inner, test.span, context),
+        TestKind::IgnoreCase(inner) | TestKind::Size(inner) | TestKind::But(inner) => {
+            tests(inner, test.span, context);
+        }
         TestKind::Some(judge) | TestKind::Every(judge) => match judge {
             Judge::Pattern(nested) => pattern(nested, context),
             Judge::Conditions { listed, items } => {
@@ -286,8 +259,4 @@ fn argument<'n>(test: &Test<'n>, context: &mut Context<'n>) {
         },
         TestKind::All(conditions) | TestKind::None(conditions) => items(true, conditions, context),
     }
-}
-
-fn warn<'n>(context: &mut Context<'n>, code: Code, span: Option<Span>, message: &str) {
-    context.report(span, Diagnostic::warning(message).with_code(code));
 }

@@ -29,33 +29,30 @@ pub(crate) struct Parsed {
     pub(crate) block: Cidr,
     /// Bits were set beyond the prefix; they are ignored.
     pub(crate) host_bits: bool,
-    /// The text had no slash.
-    pub(crate) bare: bool,
 }
 
 impl Cidr {
     pub(crate) fn parse(text: &str) -> Result<Parsed, CidrError> {
-        let (address, prefix) = match text.split_once('/') {
-            Some((address, prefix)) => (address, Some(prefix)),
-            None => (text, None),
-        };
-        let address: IpAddr = address.parse().map_err(|_| CidrError::Address)?;
+        let (address, length) = text.split_once('/').unzip();
+        let address: IpAddr = address.unwrap_or(text).parse().map_err(|_| CidrError::Address)?;
         let bits = if address.is_ipv4() { 32 } else { 128 };
-        let length = match prefix {
+        let prefix = match length {
             None => bits,
-            Some(prefix) => prefix_length(prefix, bits).ok_or(CidrError::Prefix { bits })?,
+            Some(length) => prefix_length(length, bits).ok_or(CidrError::Prefix { bits })?,
         };
-        let (block, host_bits) = match address {
-            IpAddr::V4(address) => {
-                let (network, whole) = (address.to_bits() & mask_v4(length), address.to_bits());
-                (Self::V4 { network, prefix: length }, network != whole)
-            }
-            IpAddr::V6(address) => {
-                let (network, whole) = (address.to_bits() & mask_v6(length), address.to_bits());
-                (Self::V6 { network, prefix: length }, network != whole)
-            }
+        let block = match address {
+            IpAddr::V4(address) => Self::V4 { network: address.to_bits() & mask_v4(prefix), prefix },
+            IpAddr::V6(address) => Self::V6 { network: address.to_bits() & mask_v6(prefix), prefix },
         };
-        Ok(Parsed { block, host_bits, bare: prefix.is_none() })
+        Ok(Parsed { block, host_bits: block.first() != address })
+    }
+
+    /// The first address of the block.
+    pub(crate) fn first(&self) -> IpAddr {
+        match *self {
+            Self::V4 { network, .. } => IpAddr::V4(network.into()),
+            Self::V6 { network, .. } => IpAddr::V6(network.into()),
+        }
     }
 
     /// Whether `text` is an address in the block.
@@ -114,10 +111,7 @@ fn mask_v6(length: u8) -> u128 {
 
 impl fmt::Display for Cidr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Self::V4 { network, prefix } => write!(f, "{}/{prefix}", std::net::Ipv4Addr::from_bits(network)),
-            Self::V6 { network, prefix } => write!(f, "{}/{prefix}", std::net::Ipv6Addr::from_bits(network)),
-        }
+        write!(f, "{}/{}", self.first(), self.prefix())
     }
 }
 

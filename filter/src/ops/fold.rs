@@ -114,10 +114,6 @@ impl FoldedSearch {
         }
     }
 
-    pub(crate) fn is_wildcard(&self) -> bool {
-        matches!(self.method, Method::Wildcard(_))
-    }
-
     pub(crate) fn source(&self) -> &str {
         &self.source
     }

@@ -165,15 +165,7 @@ impl Leaf {
             _ => OnArray::Fixed(false),
         }
     }
-}
 
-impl fmt::Display for Leaf {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.describe(f, &Spellings::default())
-    }
-}
-
-impl Leaf {
     /// The description that follows the word "expected", with numbers as the filter has them.
     pub(crate) fn describe(&self, f: &mut dyn fmt::Write, numbers: &Spellings) -> fmt::Result {
         match self {
@@ -204,6 +196,12 @@ impl Leaf {
             Self::FoldedSearch(search) => write!(f, "{search}"),
             Self::Time(bound) => write!(f, "{bound}"),
         }
+    }
+}
+
+impl fmt::Display for Leaf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.describe(f, &Spellings::default())
     }
 }
 

@@ -195,15 +195,7 @@ impl Range {
             high: tighter(self.high, other.high, Ordering::Less),
         }
     }
-}
 
-impl fmt::Display for Range {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.describe(f, &Spellings::default())
-    }
-}
-
-impl Range {
     /// The range in words, with numbers as the filter has them.
     pub(crate) fn describe(&self, f: &mut dyn fmt::Write, numbers: &Spellings) -> fmt::Result {
         if let (Some(low), Some(high)) = (self.low, self.high)

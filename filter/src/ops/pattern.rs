@@ -22,7 +22,6 @@ pub(crate) struct Pattern {
     charge: Charge,
 }
 
-/// The memory that all compiled patterns of the process were charged, in bytes.
 static IN_USE: AtomicUsize = AtomicUsize::new(0);
 
 /// The memory that all compiled patterns of the process were charged, in bytes: at most twice what they take before they are

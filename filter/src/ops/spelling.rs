@@ -6,6 +6,7 @@ use super::literal::Literal;
 use super::literals::LiteralSet;
 use super::number::Num;
 use super::text;
+use crate::json::lex::string_length;
 
 /// The numbers of a filter whose text differs from their shortest form, sorted. Where a filter has one number in two forms,
 /// the first counts.
@@ -59,23 +60,8 @@ impl Spellings {
 
     /// Alternative literals.
     pub(super) fn literals(&self, out: &mut dyn fmt::Write, literals: &LiteralSet) -> fmt::Result {
-        let shown = literals.iter().map(|literal| self.literal(literal));
-        text::list(out, shown, "or")
+        text::list(out, literals.iter().map(|literal| self.literal(literal)))
     }
-}
-
-/// The length of the string literal at the beginning of a text.
-fn string_length(text: &str) -> usize {
-    let mut escaped = false;
-    for (at, byte) in text.bytes().enumerate().skip(1) {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = true,
-            b'"' => return at + 1,
-            _ => {}
-        }
-    }
-    text.len()
 }
 
 #[cfg(test)]

@@ -16,20 +16,29 @@ impl fmt::Display for Quoted<'_> {
                 return write!(f, "…\" ({} bytes)", self.0.len());
             }
             match character {
-                '"' => f.write_str("\\\"")?,
-                '\\' => f.write_str("\\\\")?,
-                '\n' => f.write_str("\\n")?,
-                '\r' => f.write_str("\\r")?,
-                '\t' => f.write_str("\\t")?,
-                control if control.is_control() => write!(f, "\\u{:04x}", u32::from(control))?,
                 // Bidirectional overrides could reorder the message around the value.
-                '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' => {
-                    write!(f, "\\u{:04x}", u32::from(character))?;
-                }
-                other => write!(f, "{other}")?,
+                '\u{7F}'..='\u{9F}'
+                | '\u{200E}'
+                | '\u{200F}'
+                | '\u{202A}'..='\u{202E}'
+                | '\u{2066}'..='\u{2069}' => write!(f, "\\u{:04x}", u32::from(character))?,
+                other => write_escaped(f, other)?,
             }
         }
         f.write_str("\"")
+    }
+}
+
+/// Writes a character of a JSON string, escaped where JSON asks for it.
+pub(crate) fn write_escaped(out: &mut dyn fmt::Write, character: char) -> fmt::Result {
+    match character {
+        '"' => out.write_str("\\\""),
+        '\\' => out.write_str("\\\\"),
+        '\n' => out.write_str("\\n"),
+        '\r' => out.write_str("\\r"),
+        '\t' => out.write_str("\\t"),
+        control @ ..'\u{20}' => write!(out, "\\u{:04x}", u32::from(control)),
+        other => out.write_char(other),
     }
 }
 
@@ -40,19 +49,17 @@ const LISTED: usize = 8;
 pub(crate) fn list<T: fmt::Display>(
     f: &mut dyn fmt::Write,
     items: impl ExactSizeIterator<Item = T>,
-    last: &str,
 ) -> fmt::Result {
     let count = items.len();
-    let shown = count.min(LISTED);
     for (index, item) in items.take(LISTED).enumerate() {
-        if index > 0 && index + 1 == count {
-            write!(f, " {last} ")?;
-        } else if index > 0 {
-            f.write_str(", ")?;
-        }
+        f.write_str(match index {
+            0 => "",
+            _ if index + 1 == count => " or ",
+            _ => ", ",
+        })?;
         write!(f, "{item}")?;
     }
-    if shown < count { write!(f, " {last} {} more", count - shown) } else { Ok(()) }
+    if count > LISTED { write!(f, " or {} more", count - LISTED) } else { Ok(()) }
 }
 
 #[cfg(test)]

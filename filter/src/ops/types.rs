@@ -36,13 +36,8 @@ impl Leaf {
         match self {
             Self::Equals(literal) => literal.of_type(),
             Self::OneOf(_) => SCALARS & !MISSING,
-            Self::Number(range) => {
-                if range.is_empty() {
-                    0
-                } else {
-                    NUMBER
-                }
-            }
+            Self::Number(range) if range.is_empty() => 0,
+            Self::Number(_) => NUMBER,
             Self::Includes(_) => ARRAY,
             Self::Exists(true) => !MISSING,
             Self::Exists(false) => MISSING,

@@ -1,14 +1,14 @@
 //! The arguments of operators in the native dialect.
 
 use super::super::Dialect;
-use super::super::context::{Context, Duplicates, example, is_number};
+use super::super::context::{Context, example, is_number};
 use super::super::duplicates::warn_of_duplicates;
-use super::super::lookalike::{short, warn_of_question_mark, warn_of_slashes};
+use super::super::lookalike::short;
 use super::super::operators::{Argument, find};
 use super::super::translate;
-use super::{is_matcher, list, matcher, pattern, refuse_mixture, tests, unknown_operator};
-use crate::ast::{Condition, Judge, Test, TestKind};
-use crate::diagnostic::{Code, Diagnostic};
+use super::{container, is_matcher, list, tests, unknown_operator};
+use crate::ast::{Condition, Judge, TestKind};
+use crate::diagnostic::Code;
 use crate::json::{self, Kind, Node};
 use crate::ops::text::Quoted;
 use crate::ops::{
@@ -18,27 +18,13 @@ use crate::ops::{
 /// One operator with its argument.
 pub(super) fn operator<'n>(member: &'n json::Member, context: &mut Context<'n>) -> Option<TestKind<'n>> {
     let (key, node) = (member.key.as_str(), &member.value);
-    let Some(operator) = find(key) else {
-        unknown_operator(member, context);
-        return None;
-    };
+    let Some(operator) = find(key) else { return unknown_operator(member, context) };
     Some(TestKind::Leaf(match operator.argument {
         Argument::Text(leaf) => leaf(context.string(key, node)?),
         Argument::IgnoreCase => context.ignore_case(key, node)?,
-        Argument::Regex => {
-            let text = context.string(key, node)?;
-            warn_of_slashes(text, node, context);
-            context.regex(text, node.span)?
-        }
-        Argument::Wildcard => {
-            let text = context.string(key, node)?;
-            warn_of_question_mark(Dialect::Native, text, node, context);
-            Leaf::Wildcard(Box::new(context.wildcard(text, node.span, true)?))
-        }
-        Argument::Cidr => {
-            let text = context.string(key, node)?;
-            Leaf::Cidr(context.cidr(text, node.span, true)?)
-        }
+        Argument::Regex => context.regex("", key, node)?,
+        Argument::Wildcard => Leaf::Wildcard(Box::new(context.wildcard(key, node)?)),
+        Argument::Cidr => Leaf::Cidr(context.cidr(key, node)?),
         Argument::Number(range, comparison) => match reference(key, comparison, node, context) {
             Some(reference) => return Some(TestKind::Reference(reference?)),
             None if let Some(help) = reference_of_path(key, node) => {
@@ -54,7 +40,15 @@ pub(super) fn operator<'n>(member: &'n json::Member, context: &mut Context<'n>) 
         Argument::Time(after) => Leaf::Time(Box::new(time(key, after, node, context)?)),
         Argument::Bounds => {
             let (low, high) = between(key, node, context)?;
-            refuse_reversed(low, high, node, context)?;
+            if low.compare(high).is_gt() {
+                let message = format!("\"$between\" has its low bound {low} above its high bound {high}");
+                return context.error(
+                    node.span,
+                    Code::InvalidValue,
+                    message,
+                    format!("write [{high}, {low}]"),
+                );
+            }
             Leaf::Number(Box::new(Range::closed(low, high)))
         }
         Argument::Literal(leaf) => leaf(scalar(key, node, context)?),
@@ -76,7 +70,7 @@ fn reference<'n>(
     context: &mut Context<'n>,
 ) -> Option<Option<Reference>> {
     let Kind::Object(members) = &node.kind else { return None };
-    let members = context.distinct(members, Duplicates::Refuse);
+    let members = context.distinct(members);
     let Some(member) = members.only().filter(|member| member.key == "$ref") else {
         let example = match comparison {
             Comparison::Equal => "a literal",
@@ -126,25 +120,17 @@ const TEXT_OPERATORS: [&str; 6] = ["$eq", "$startsWith", "$endsWith", "$contains
 
 /// The operators of `$ignoreCase`.
 fn ignore_case<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Option<TestKind<'n>> {
-    let members = match &node.kind {
-        Kind::Object(members) if is_matcher(members) => members,
-        _ => {
-            let help = match (&node.kind, example(node)) {
-                (Kind::String(_), Some(text)) => {
-                    Some(format!("write {{{}: {{\"$eq\": {text}}}}}", Quoted(key)))
-                }
-                _ => None,
-            };
-            return context.wrong_argument(key, "a matcher of text operators", node, help);
+    match &node.kind {
+        Kind::Object(members) if is_matcher(members) => {
+            let operator = |member, context: &mut _| in_any_case(member, context).map(TestKind::Leaf);
+            Some(TestKind::IgnoreCase(context.tests(members, operator)))
         }
-    };
-    let mut tests = Vec::with_capacity(members.len());
-    for member in context.distinct(members, Duplicates::Refuse).iter() {
-        if let Some(leaf) = context.within(&member.key, |context| in_any_case(member, context)) {
-            tests.push(Test { key: &member.key, span: member.key_span, kind: TestKind::Leaf(leaf) });
+        kind => {
+            let text = example(node).filter(|_| matches!(kind, Kind::String(_)));
+            let help = text.map(|text| format!("write {{{}: {{\"$eq\": {text}}}}}", Quoted(key)));
+            context.wrong_argument(key, "a matcher of text operators", node, help)
         }
     }
-    Some(TestKind::IgnoreCase(tests))
 }
 
 /// One operator on text whose case does not count.
@@ -153,22 +139,15 @@ fn in_any_case<'n>(member: &'n json::Member, context: &mut Context<'n>) -> Optio
     if let Kind::Array(items) = &node.kind
         && TEXT_OPERATORS.contains(&key)
     {
-        let each = |item| translate::one_per_string(key, std::slice::from_ref(item));
         let each = items.iter().take(8).map(|item| {
-            let matcher = each(item)?;
+            let matcher = translate::one_per_string(key, std::slice::from_ref(item))?;
             Some(format!("{{\"$ignoreCase\": {}}}", matcher.trim_matches(['[', ']'])))
         });
-        let list = each
-            .collect::<Option<Vec<_>>>()
-            .filter(|list| list.len() == items.len())
-            .map(|list| list.join(", "));
+        let all: Option<Vec<_>> = each.collect();
+        let list = all.filter(|list| list.len() == items.len()).map(|list| list.join(", "));
         let help = list.filter(|list| !list.is_empty() && list.len() <= 160);
-        return context.wrong_argument(
-            key,
-            "a string",
-            node,
-            help.map(|list| format!("for any of them write [{list}]")),
-        );
+        let help = help.map(|list| format!("for any of them write [{list}]"));
+        return context.wrong_argument(key, "a string", node, help);
     }
     match key {
         "$eq" => Some(Leaf::FoldedEquals(Folded::new(context.string(key, node)?))),
@@ -176,22 +155,13 @@ fn in_any_case<'n>(member: &'n json::Member, context: &mut Context<'n>) -> Optio
         "$endsWith" => Some(Leaf::FoldedSuffix(Folded::new(context.string(key, node)?))),
         "$contains" => Some(Leaf::FoldedSearch(Box::new(FoldedSearch::contains(context.string(key, node)?)))),
         "$wildcard" => {
-            let text = context.string(key, node)?;
-            warn_of_question_mark(Dialect::Native, text, node, context);
-            context.wildcard(text, node.span, true)?;
-            FoldedSearch::wildcard(text).ok().map(|search| Leaf::FoldedSearch(Box::new(search)))
+            let exact = context.wildcard(key, node)?;
+            FoldedSearch::wildcard(exact.source()).ok().map(|search| Leaf::FoldedSearch(Box::new(search)))
         }
-        "$regex" => {
-            let text = context.string(key, node)?;
-            warn_of_slashes(text, node, context);
-            // The flag means simple case folding too. Errors quote the pattern as it was written.
-            context.regex_with_flag("(?i)", text, node.span)
-        }
+        // The flag means simple case folding too. Errors quote the pattern as it was written.
+        "$regex" => context.regex("(?i)", key, node),
+        _ if find(key).is_none() => unknown_operator(member, context),
         _ => {
-            let Some(_) = find(key) else {
-                unknown_operator(member, context);
-                return None;
-            };
             let message = format!("{} does not ask for letter case, expected a text operator", Quoted(key));
             let help = match key {
                 "$ignoreCaseEquals" => "write $eq here, or $ignoreCaseEquals without $ignoreCase",
@@ -208,12 +178,9 @@ fn in_any_case<'n>(member: &'n json::Member, context: &mut Context<'n>) -> Optio
 fn time<'n>(key: &'n str, after: bool, node: &'n Node, context: &mut Context<'n>) -> Option<TimeBound> {
     let expected = "an RFC 3339 time, such as \"2026-01-31T09:00:00Z\"";
     let Kind::String(text) = &node.kind else {
-        let help = match node.kind {
-            Kind::Number(_) => {
-                Some(format!("times in numbers are compared by {}", if after { "$gt" } else { "$lt" }))
-            }
-            _ => None,
-        };
+        let operator = if after { "$gt" } else { "$lt" };
+        let help = matches!(node.kind, Kind::Number(_))
+            .then(|| format!("times in numbers are compared by {operator}"));
         return context.wrong_argument(key, expected, node, help);
     };
     TimeBound::new(text, after).or_else(|| {
@@ -252,23 +219,14 @@ pub(in crate::dialect) fn between<'n>(
 
 /// The help for bounds that are references or times, which `$between` cannot have.
 fn open_range(low: &Node, high: &Node) -> Option<String> {
-    let reference = |node: &Node| translate::reference(node);
-    let bound = |node: &Node| reference(node).or_else(|| example(node));
-    if (reference(low).is_some() || reference(high).is_some())
-        && [low, high].iter().all(|node| bound(node).is_some())
+    let (from, to) = (translate::reference(low), translate::reference(high));
+    if (from.is_some() || to.is_some())
+        && let (Some(from), Some(to)) = (from.or_else(|| example(low)), to.or_else(|| example(high)))
     {
-        return Some(format!("write {{\"$gte\": {}, \"$lte\": {}}}", bound(low)?, bound(high)?));
+        return Some(format!("write {{\"$gte\": {from}, \"$lte\": {to}}}"));
     }
     let (after, before) = (translate::time(low)?, translate::time(high)?);
     Some(format!("to compare times write {{\"$after\": {after}, \"$before\": {before}}}"))
-}
-
-fn refuse_reversed<'n>(low: Num, high: Num, node: &'n Node, context: &mut Context<'n>) -> Option<()> {
-    if low.compare(high).is_le() {
-        return Some(());
-    }
-    let message = format!("\"$between\" has its low bound {low} above its high bound {high}");
-    context.error(node.span, Code::InvalidValue, message, format!("write [{high}, {low}]"))
 }
 
 /// The argument of an operator that takes one literal.
@@ -308,57 +266,46 @@ fn scalar<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Option
 }
 
 fn anything_but<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Option<TestKind<'n>> {
-    match &node.kind {
+    let literals = match &node.kind {
         Kind::Array(items) if items.is_empty() => {
             let message = format!("{} with an empty array, expected at least one literal", Quoted(key));
-            context.error(node.span, Code::Empty, message, "it would always hold: remove it")
+            return context.error(node.span, Code::Empty, message, "it would always hold: remove it");
         }
         Kind::Array(items) => {
             warn_of_duplicates(items, context);
-            let literals = context.each(items, |context, item| {
-                if matches!(item.kind, Kind::Array(_) | Kind::Object(_)) {
-                    let help = match item.kind {
-                        Kind::Object(_) => Some("for none of several conditions write $none".to_owned()),
-                        _ => None,
-                    };
-                    return context.wrong_argument(key, "only literals in its array", item, help);
-                }
-                context.literal(item)
-            });
-            Some(TestKind::Leaf(Leaf::AnythingBut(LiteralSet::new(literals))))
+            context.each(items, |context, item| {
+                let help = match item.kind {
+                    Kind::Object(_) => Some("for none of several conditions write $none".to_owned()),
+                    Kind::Array(_) => None,
+                    _ => return context.literal(item),
+                };
+                context.wrong_argument(key, "only literals in its array", item, help)
+            })
         }
-        Kind::Object(members) if is_matcher(members) => Some(TestKind::But(tests(members, context))),
+        Kind::Object(members) if is_matcher(members) => return Some(TestKind::But(tests(members, context))),
         Kind::Object(_) => {
             let expected = "a literal, an array of literals, or a matcher";
-            context.wrong_argument(key, expected, node, Some("to negate a filter write $nor".to_owned()))
+            let help = "to negate a filter write $nor".to_owned();
+            return context.wrong_argument(key, expected, node, Some(help));
         }
-        _ => Some(TestKind::Leaf(Leaf::AnythingBut(LiteralSet::new(vec![context.literal(node)?])))),
-    }
+        _ => vec![context.literal(node)?],
+    };
+    Some(TestKind::Leaf(Leaf::AnythingBut(LiteralSet::new(literals))))
 }
 
 fn size<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Option<TestKind<'n>> {
-    let expected = "a number, or a matcher of numbers";
-    match &node.kind {
-        Kind::Number(_) => {
-            let leaf = Leaf::Equals(context.literal(node)?);
-            Some(TestKind::Size(vec![Test { key: "", span: node.span, kind: TestKind::Leaf(leaf) }]))
-        }
+    let help = match &node.kind {
+        Kind::Number(_) => return Some(TestKind::Size(context.equal(node)?.tests)),
         Kind::Object(members) if is_matcher(members) => {
             about_numbers(members, context);
-            Some(TestKind::Size(tests(members, context)))
+            return Some(TestKind::Size(tests(members, context)));
         }
-        Kind::Array(items) => {
-            let help = match items.as_slice() {
-                [] => "an empty array has {\"$size\": 0}".to_owned(),
-                _ => "for a range write {\"$size\": {\"$gte\": 1, \"$lte\": 5}}".to_owned(),
-            };
-            context.wrong_argument(key, expected, node, Some(help))
-        }
-        Kind::String(text) if is_number(text) => {
-            context.wrong_argument(key, expected, node, Some(format!("write {text} without quotes")))
-        }
-        _ => context.wrong_argument(key, expected, node, None),
-    }
+        Kind::Array(items) if items.is_empty() => Some("an empty array has {\"$size\": 0}".to_owned()),
+        Kind::Array(_) => Some("for a range write {\"$size\": {\"$gte\": 1, \"$lte\": 5}}".to_owned()),
+        Kind::String(text) if is_number(text) => Some(format!("write {text} without quotes")),
+        _ => None,
+    };
+    context.wrong_argument(key, "a number, or a matcher of numbers", node, help)
 }
 
 /// Reports operators and arguments in a matcher that cannot apply to a number. Unknown operators are reported when the
@@ -371,10 +318,7 @@ fn about_numbers<'n>(members: &'n [json::Member], context: &mut Context<'n>) {
                 let message =
                     format!("{} says nothing about a length, expected a matcher of numbers", Quoted(key));
                 let help = "write $gt, $gte, $lt, $lte, $between, $anythingBut, $not, $all or $none";
-                context.report(
-                    member.key_span,
-                    Diagnostic::error(message).with_code(Code::MisplacedOperator).with_help(help),
-                );
+                context.error::<()>(member.key_span, Code::MisplacedOperator, message, help);
             }
             match &member.value.kind {
                 _ if matches!(key, "$gt" | "$gte" | "$lt" | "$lte" | "$between") => {}
@@ -406,16 +350,7 @@ const ADD_ONE: &str = "add a condition, or remove the operator";
 /// The condition on the elements of an array.
 fn judge<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Option<Judge<'n>> {
     match &node.kind {
-        Kind::Array(items) => {
-            Some(Judge::Conditions { listed: true, items: list(items, node.span, ADD_ONE, context)? })
-        }
-        Kind::Object(members) if is_matcher(members) => {
-            Some(Judge::Conditions { listed: false, items: vec![matcher(node, context)?] })
-        }
-        Kind::Object(members) => {
-            refuse_mixture(members, node.span, context)?;
-            Some(Judge::Pattern(pattern(node, context)?))
-        }
+        Kind::Array(_) | Kind::Object(_) => container(node, ADD_ONE, context),
         _ => {
             let help = match example(node) {
                 Some(value) => format!("write {{{}: [{value}]}}", Quoted(key)),

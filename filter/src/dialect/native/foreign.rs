@@ -109,12 +109,9 @@ fn special(name: &str, argument: &Node) -> Option<String> {
             if !matches!(operator, "$eq" | "$gt" | "$gte" | "$lt" | "$lte") {
                 return None;
             }
-            let path = |node: &Node| match &node.kind {
-                Kind::String(path) => {
-                    path.strip_prefix('$').filter(|path| is_plain_path(path)).map(str::to_owned)
-                }
-                _ => None,
-            };
+            let (Kind::String(a), Kind::String(b)) = (&a.kind, &b.kind) else { return None };
+            let path =
+                |path: &'_ str| path.strip_prefix('$').filter(|path| is_plain_path(path)).map(str::to_owned);
             let pointer = format!("/{}", path(b)?.replace('.', "/"));
             let test =
                 format!("{{{}: {{\"$ref\": {}}}}}", translate::quoted(operator), translate::quoted(&pointer));

@@ -6,18 +6,17 @@ mod arguments;
 mod foreign;
 
 use super::Dialect;
-use super::context::{Context, Duplicates, example};
+use super::context::{Context, example};
 use super::duplicates::warn_of_duplicates;
 use super::lookalike::{help_for_path, short, warn_of_field};
 use super::operators::{OPERATORS, find};
 use crate::ast::{
     Condition, Conditions, Judge, Junction, Member, MemberKind, Node as Judged, Pattern, Quantifier, Reach,
-    Test, TestKind,
+    Test,
 };
 use crate::decode::{describe, did_you_mean};
-use crate::diagnostic::{Code, Diagnostic, Span};
+use crate::diagnostic::{Code, Span};
 use crate::json::{self, Kind, Node};
-use crate::ops::Leaf;
 use crate::ops::text::Quoted;
 pub(in crate::dialect) use arguments::between;
 use arguments::operator;
@@ -51,14 +50,29 @@ pub(super) fn read<'n>(node: &'n Node, context: &mut Context<'n>) -> Judge<'n> {
 }
 
 fn root<'n>(node: &'n Node, context: &mut Context<'n>) -> Option<Judge<'n>> {
-    Some(match &node.kind {
+    match &node.kind {
         Kind::Array(items) if is_list_of_filters(items) => {
             let message = "an array of filters, expected one filter";
             let help = "for events that match any of them write {\"$or\": […]}, for all {\"$and\": […]}";
-            return context.error(node.span, Code::WrongType, message, help);
+            context.error(node.span, Code::WrongType, message, help)
         }
-        Kind::Array(items) => {
+        Kind::Array(_) | Kind::Object(_) => {
             let help = "no event could match it: write {} for every event, {\"$size\": 0} for an empty array";
+            container(node, help, context)
+        }
+        _ => {
+            let message = format!("found {}, expected a filter: an object of fields", describe(node));
+            let value = example(node).map(|value| format!("; for an event that is {value}, [{value}]"));
+            let help = format!("write {{\"field\": condition}}{}", value.unwrap_or_default());
+            context.error(node.span, Code::WrongType, message, help)
+        }
+    }
+}
+
+/// What an array or object says about a value; `help`: for an empty array. `None` for a scalar, too.
+fn container<'n>(node: &'n Node, help: &'n str, context: &mut Context<'n>) -> Option<Judge<'n>> {
+    Some(match &node.kind {
+        Kind::Array(items) => {
             Judge::Conditions { listed: true, items: list(items, node.span, help, context)? }
         }
         Kind::Object(members) if is_matcher(members) => {
@@ -68,16 +82,7 @@ fn root<'n>(node: &'n Node, context: &mut Context<'n>) -> Option<Judge<'n>> {
             refuse_mixture(members, node.span, context)?;
             Judge::Pattern(pattern(node, context)?)
         }
-        _ => {
-            let message = format!("found {}, expected a filter: an object of fields", describe(node));
-            let help = match example(node) {
-                Some(value) => {
-                    format!("write {{\"field\": condition}}; for an event that is {value}, [{value}]")
-                }
-                None => "write {\"field\": condition}".to_owned(),
-            };
-            return context.error(node.span, Code::WrongType, message, help);
-        }
+        _ => return None,
     })
 }
 
@@ -98,13 +103,9 @@ fn pattern<'n>(node: &'n Node, context: &mut Context<'n>) -> Option<Pattern<'n>>
         let message = format!("found {}, expected a filter: an object of fields", describe(node));
         return context.error(node.span, Code::WrongType, message, "write {\"field\": condition}");
     };
-    let mut read = Vec::with_capacity(members.len());
-    for json in context.distinct(members, Duplicates::Refuse).iter() {
-        if let Some(kind) = context.within(&json.key, |context| member(json, context)) {
-            read.push(Member { key: &json.key, span: json.key_span, kind });
-        }
-    }
-    Some(Pattern::new(read))
+    Some(Pattern::new(context.each_member(members, |context, json| {
+        Some(Member { key: &json.key, span: json.key_span, kind: member(json, context)? })
+    })))
 }
 
 fn member<'n>(json: &'n json::Member, context: &mut Context<'n>) -> Option<MemberKind<'n>> {
@@ -123,10 +124,7 @@ fn member<'n>(json: &'n json::Member, context: &mut Context<'n>) -> Option<Membe
             let help = format!("an operator goes under a field: {{\"field\": {{{}: …}}}}", Quoted(&json.key));
             context.error(json.key_span, Code::MisplacedOperator, message, help)
         }
-        Role::Unknown => {
-            unknown_operator(json, context);
-            None
-        }
+        Role::Unknown => unknown_operator(json, context),
     }
 }
 
@@ -134,40 +132,29 @@ fn member<'n>(json: &'n json::Member, context: &mut Context<'n>) -> Option<Membe
 fn refuse_junction<'n>(json: &'n json::Member, context: &mut Context<'n>) -> Option<()> {
     let Kind::Array(items) = &json.value.kind else { return Some(()) };
     let meant = |name: &&str| json.key.eq_ignore_ascii_case(&name[1..]);
-    let Some(name) = ["$or", "$and", "$nor"].into_iter().find(meant).filter(|_| is_list_of_filters(items))
-    else {
-        return Some(());
-    };
+    let name = JUNCTIONS.into_iter().find(meant).filter(|_| is_list_of_filters(items));
+    let Some(name) = name else { return Some(()) };
     let message = format!("{} is a field here, and a field holds no list of filters", Quoted(&json.key));
     context.error(json.key_span, Code::WrongType, message, format!("did you mean {}?", Quoted(name)))
 }
 
-fn unknown_operator<'n>(json: &'n json::Member, context: &mut Context<'n>) {
+fn unknown_operator<T>(json: &json::Member, context: &mut Context<'_>) -> Option<T> {
     let key = &json.key;
     let foreign = translation(key, &json.value).or_else(|| help_for_path(Dialect::Native, json));
-    let junctions = ["$or", "$and", "$nor"];
-    let help = foreign
-        .or_else(|| {
-            let known: Vec<&str> = OPERATORS.iter().map(|operator| operator.name).chain(junctions).collect();
-            did_you_mean(key, &known)
-        })
-        .unwrap_or_else(|| format!("if it is a field's name, write {}", Quoted(&format!("${key}"))));
-    context.report(
-        json.key_span,
-        Diagnostic::error(format!("unknown operator {}", Quoted(key)))
-            .with_code(Code::UnknownOperator)
-            .with_help(help),
-    );
+    let help = foreign.or_else(|| {
+        let operators = OPERATORS.iter().map(|operator| operator.name);
+        did_you_mean(key, &operators.chain(JUNCTIONS).collect::<Vec<_>>())
+    });
+    let otherwise = || format!("if it is a field's name, write {}", Quoted(&format!("${key}")));
+    context.unknown_operator(json, help.unwrap_or_else(otherwise))
 }
+
+const JUNCTIONS: [&str; 3] = ["$or", "$and", "$nor"];
 
 fn junction<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Vec<Pattern<'n>> {
     let Kind::Array(items) = &node.kind else {
-        let help = match &node.kind {
-            Kind::Object(_) => {
-                Some(format!("put the filters in an array: {{{}: [{{…}}, {{…}}]}}", Quoted(key)))
-            }
-            _ => None,
-        };
+        let help = matches!(node.kind, Kind::Object(_))
+            .then(|| format!("put the filters in an array: {{{}: [{{…}}, {{…}}]}}", Quoted(key)));
         return context.wrong_argument(key, "an array of filters", node, help).unwrap_or_default();
     };
     if !items.is_empty() && items.iter().all(is_condition) {
@@ -175,10 +162,7 @@ fn junction<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Vec<
     }
     if items.is_empty() {
         let message = format!("{} takes an array of filters, found an empty array", Quoted(key));
-        context.report(
-            node.span,
-            Diagnostic::error(message).with_code(Code::Empty).with_help("remove it, or add a filter"),
-        );
+        context.error::<()>(node.span, Code::Empty, message, "remove it, or add a filter");
     }
     context.each(items, |context, item| pattern(item, context))
 }
@@ -215,25 +199,20 @@ fn refuse_conditions<'n>(
 
 /// The condition on a field.
 fn field<'n>(node: &'n Node, context: &mut Context<'n>) -> Option<Judged<'n>> {
-    match &node.kind {
-        Kind::Array(items) => {
+    let judge = match &node.kind {
+        Kind::Array(_) | Kind::Object(_) => {
             let help = "it could never hold: remove the field, or write {\"$size\": 0} for an empty array";
-            let items = list(items, node.span, help, context)?;
-            Some(conditions(items, true))
+            container(node, help, context)?
         }
-        Kind::Object(members) if is_matcher(members) => {
-            Some(conditions(vec![matcher(node, context)?], false))
+        _ => Judge::Conditions { listed: false, items: vec![context.equal(node)?] },
+    };
+    let (quantifier, reach) = (Quantifier::Any, Reach::Value);
+    Some(match judge {
+        Judge::Pattern(pattern) => Judged::Nested { reach, pattern },
+        Judge::Conditions { listed, items } => {
+            Judged::Conditions(Conditions { quantifier, reach, listed, items })
         }
-        Kind::Object(members) => {
-            refuse_mixture(members, node.span, context)?;
-            Some(Judged::Nested { reach: Reach::Value, pattern: pattern(node, context)? })
-        }
-        _ => Some(conditions(vec![literal(node, context)?], false)),
-    }
-}
-
-fn conditions<'n>(items: Vec<Condition<'n>>, listed: bool) -> Judged<'n> {
-    Judged::Conditions(Conditions { quantifier: Quantifier::Any, reach: Reach::Value, listed, items })
+    })
 }
 
 /// Whether an object is intended as a matcher: it has keys, and all are operators or misspelt ones.
@@ -255,11 +234,8 @@ fn refuse_mixture<'n>(
         Quoted(&operator.key),
         Quoted(&field.key)
     );
-    let help = format!(
-        "if {} is a field's name, write {}",
-        Quoted(&operator.key),
-        Quoted(&format!("${}", operator.key))
-    );
+    let escaped = format!("${}", operator.key);
+    let help = format!("if {} is a field's name, write {}", Quoted(&operator.key), Quoted(&escaped));
     context.error(span, Code::MisplacedOperator, message, help)
 }
 
@@ -282,10 +258,7 @@ fn condition<'n>(node: &'n Node, context: &mut Context<'n>) -> Option<Condition<
         Kind::Object(members) if is_matcher(members) => matcher(node, context),
         Kind::Object(members) => {
             refuse_mixture(members, node.span, context)?;
-            let foreign = match members.as_slice() {
-                [only] => translation(&only.key, &only.value),
-                _ => None,
-            };
+            let foreign = node.only_member().and_then(|only| translation(&only.key, &only.value));
             let help = match foreign {
                 Some(help) => help,
                 None if members.is_empty() => {
@@ -300,15 +273,11 @@ fn condition<'n>(node: &'n Node, context: &mut Context<'n>) -> Option<Condition<
             context.error(node.span, Code::WrongType, message, help)
         }
         Kind::Array(_) => {
+            let message = "an array among conditions, expected a literal or a matcher";
             let help = "to look inside an array write $includes, $some or $every";
-            context.error(
-                node.span,
-                Code::WrongType,
-                "an array among conditions, expected a literal or a matcher",
-                help,
-            )
+            context.error(node.span, Code::WrongType, message, help)
         }
-        _ => literal(node, context),
+        _ => context.equal(node),
     }
 }
 
@@ -319,33 +288,17 @@ fn what(members: &[json::Member]) -> String {
     }
 }
 
-fn literal<'n>(node: &'n Node, context: &mut Context<'n>) -> Option<Condition<'n>> {
-    let leaf = Leaf::Equals(context.literal(node)?);
-    let test = Test { key: "", span: node.span, kind: TestKind::Leaf(leaf) };
-    Some(Condition { span: node.span, tests: vec![test] })
-}
-
 fn matcher<'n>(node: &'n Node, context: &mut Context<'n>) -> Option<Condition<'n>> {
     let Kind::Object(members) = &node.kind else { return None };
     let tests = tests(members, context);
-    if tests.is_empty() { None } else { Some(Condition { span: node.span, tests }) }
+    (!tests.is_empty()).then_some(Condition { span: node.span, tests })
 }
 
 fn tests<'n>(members: &'n [json::Member], context: &mut Context<'n>) -> Vec<Test<'n>> {
-    let mut tests = Vec::with_capacity(members.len());
-    for member in context.distinct(members, Duplicates::Refuse).iter() {
-        let kind = context.within(&member.key, |context| match flags_of_regex(members, member) {
-            Some(help) => {
-                let message = format!("unknown operator {}", Quoted(&member.key));
-                context.error(member.key_span, Code::UnknownOperator, message, help)
-            }
-            None => operator(member, context),
-        });
-        if let Some(kind) = kind {
-            tests.push(Test { key: &member.key, span: member.key_span, kind });
-        }
-    }
-    tests
+    context.tests(members, |member, context| match flags_of_regex(members, member) {
+        Some(help) => context.unknown_operator(member, help),
+        None => operator(member, context),
+    })
 }
 
 /// The help for the flags of the regular expression beside them.

@@ -296,7 +296,7 @@ mod tests {
                     let candidate = Candidate::new(0, &Predicate { test, ..Predicate::default() });
                     for number in numbers {
                         if let Some(verdict) = candidate.decide_number(number.nearest()) {
-                            assert_eq!(verdict, range.contains(number), "{number} in {range}");
+                            assert_eq!(verdict, range.contains(number), "{number} in {range:?}");
                             known += 1;
                         }
                     }
