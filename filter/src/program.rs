@@ -16,6 +16,7 @@
 //!
 //! [`Limits::depth`]: crate::Limits::depth
 
+use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Index;
 
@@ -159,28 +160,21 @@ pub(crate) trait Part: Sized {
     type Few: smallvec::Array<Item = Self>;
 }
 
-impl Part for Pattern {
-    type Few = [Self; 2];
+macro_rules! parts {
+    ($($part:ident: $few:literal,)+) => {
+        $(impl Part for $part {
+            type Few = [Self; $few];
+        })+
+    };
 }
 
-impl Part for Member {
-    type Few = [Self; 3];
-}
-
-impl Part for Condition {
-    type Few = [Self; 2];
-}
-
-impl Part for Test {
-    type Few = [Self; 2];
-}
-
-impl Part for Leaf {
-    type Few = [Self; 2];
-}
-
-impl Part for Reference {
-    type Few = [Self; 0];
+parts! {
+    Pattern: 2,
+    Member: 3,
+    Condition: 2,
+    Test: 2,
+    Leaf: 2,
+    Reference: 0,
 }
 
 impl Program {
@@ -333,43 +327,31 @@ impl<T> Run<T> {
 }
 
 // Derived implementations would require the same of `T`.
+macro_rules! of_any_part {
+    ($($name:ident { $($number:tt),+ } $form:literal,)+) => {
+        $(impl<T> Clone for $name<T> {
+            fn clone(&self) -> Self {
+                *self
+            }
+        }
 
-impl<T> Clone for Id<T> {
-    fn clone(&self) -> Self {
-        *self
-    }
+        impl<T> Copy for $name<T> {}
+
+        impl<T> PartialEq for $name<T> {
+            fn eq(&self, other: &Self) -> bool {
+                ($(self.$number,)+) == ($(other.$number,)+)
+            }
+        }
+
+        impl<T> fmt::Debug for $name<T> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, $form, $(self.$number),+)
+            }
+        })+
+    };
 }
 
-impl<T> Copy for Id<T> {}
-
-impl<T> PartialEq for Id<T> {
-    fn eq(&self, other: &Self) -> bool {
-        self.0 == other.0
-    }
-}
-
-impl<T> std::fmt::Debug for Id<T> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "#{}", self.0)
-    }
-}
-
-impl<T> Clone for Run<T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T> Copy for Run<T> {}
-
-impl<T> PartialEq for Run<T> {
-    fn eq(&self, other: &Self) -> bool {
-        (self.0, self.1) == (other.0, other.1)
-    }
-}
-
-impl<T> std::fmt::Debug for Run<T> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "#{}..#{}", self.0, self.1)
-    }
+of_any_part! {
+    Id { 0 } "#{}",
+    Run { 0, 1 } "#{}..#{}",
 }

@@ -20,20 +20,23 @@ pub(crate) struct Fragment {
 
 impl Fragment {
     pub(crate) fn new(program: &Program, node: &Node) -> Self {
+        Self::copied(program, |copy| copy.node(node))
+    }
+
+    fn copied(program: &Program, copy_node: impl FnOnce(&mut Copier<'_>) -> Node) -> Self {
         let mut copy = Copier { from: program, to: Program::empty(), weaken: false };
-        let node = copy.node(node);
+        let node = copy_node(&mut copy);
         copy.to.finish(Pattern { members: Run::new(0, 0) });
         Self { node, program: copy.to }
     }
 
     /// A node that requires some tests of one value.
     pub(crate) fn of_tests(program: &Program, tests: &[&Test]) -> Self {
-        let mut copy = Copier { from: program, to: Program::empty(), weaken: false };
-        let tests: Vec<Test> = tests.iter().map(|test| copy.test(test)).collect();
-        let tests = copy.to.tests.extend(tests);
-        let node = Node::Any(copy.to.conditions.one(Condition { tests }));
-        copy.to.finish(Pattern { members: Run::new(0, 0) });
-        Self { node, program: copy.to }
+        Self::copied(program, |copy| {
+            let tests: Vec<Test> = tests.iter().map(|test| copy.test(test)).collect();
+            let tests = copy.to.tests.extend(tests);
+            Node::Any(copy.to.conditions.one(Condition { tests }))
+        })
     }
 
     pub(crate) fn program(&self) -> &Program {

@@ -1,14 +1,14 @@
 //! Messages about invalid JSON: the unexpected text, the expected one, and help for frequent mistakes.
 
 use super::error::JsonError;
-use super::parse::{Frame, Parser};
+use super::parse::Parser;
 use super::pointer::Pointer;
 use crate::diagnostic::Span;
 
 impl Parser<'_> {
     pub(super) fn expected_value(&self) -> &'static str {
         match self.open.last() {
-            Some(Frame::Array { count: 0, .. }) => "a value or `]`",
+            Some(frame) if frame.is_array() && frame.count == 0 => "a value or `]`",
             _ => "a value",
         }
     }
@@ -21,11 +21,8 @@ impl Parser<'_> {
             let error =
                 self.error(format!("{ends}, expected {expected}"), Span { start: self.at, end: self.at });
             let Some(frame) = self.open.last() else { return error };
-            let (what, start) = match frame {
-                Frame::Array { start, .. } => ("array", start),
-                Frame::Object { start, .. } => ("object", start),
-            };
-            let opened = JsonError::new("", Span { start: *start, end: *start }, self.bytes);
+            let what = if frame.is_array() { "array" } else { "object" };
+            let opened = JsonError::new("", Span { start: frame.start, end: frame.start }, self.bytes);
             return error.with_help(format!(
                 "the {what} opened at line {} column {} is not closed",
                 opened.line(),
@@ -69,10 +66,7 @@ impl Parser<'_> {
             format!("found `{}`, expected {expected}", visible(found)),
             Span { start: self.at, end: self.at + length },
         );
-        match help {
-            Some(help) => error.with_help(help),
-            None => error,
-        }
+        help.into_iter().fold(error, JsonError::with_help)
     }
 
     /// The help for a text in another language.
@@ -106,10 +100,10 @@ impl Parser<'_> {
     pub(super) fn error(&self, message: impl Into<String>, span: Span) -> JsonError {
         let mut pointer = Pointer::default();
         for frame in &self.open {
-            match frame {
-                Frame::Array { count, .. } => pointer.index(*count),
-                Frame::Object { key: Some((key, _)), .. } => pointer.key(key),
-                Frame::Object { key: None, .. } => {}
+            match &frame.key {
+                Some((key, _)) => pointer.key(key),
+                None if frame.is_array() => pointer.index(frame.count),
+                None => {}
             }
         }
         JsonError::new(message, span, self.bytes).with_pointer(pointer.to_string())

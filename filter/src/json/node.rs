@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
+use serde_json::{Number, Value};
 
 use crate::diagnostic::Span;
 use crate::limits::Limits;
@@ -73,20 +73,7 @@ pub struct Member {
 impl Node {
     /// The value without spans; of duplicate keys the last counts, as in serde_json.
     pub fn to_value(&self) -> Value {
-        match &self.kind {
-            Kind::Null => Value::Null,
-            Kind::Bool(bool) => Value::Bool(*bool),
-            Kind::Number(number) => Value::Number(number.clone()),
-            Kind::String(text) => Value::String(text.clone()),
-            Kind::Array(items) => Value::Array(items.iter().map(Self::to_value).collect()),
-            Kind::Object(members) => {
-                let mut map = Map::new();
-                for member in members {
-                    map.insert(member.key.clone(), member.value.to_value());
-                }
-                Value::Object(map)
-            }
-        }
+        self.clone().into_value()
     }
 
     /// The value without spans, moved out; of duplicate keys the last counts.

@@ -28,11 +28,9 @@ use crate::limits::Limits;
 /// # Ok::<(), filter::JsonError>(())
 /// ```
 pub fn parse(text: &str, limits: &Limits) -> Result<Node, JsonError> {
-    let mut parser = Parser::new(text, limits.depth());
+    let parser = Parser::new(text, limits.depth());
     parser.check_length(0, text.len(), limits)?;
-    let node = parser.value()?;
-    parser.end()?;
-    Ok(node)
+    parser.whole()
 }
 
 /// Parses any number of JSON values, one after the other, with or without whitespace between them where none is
@@ -95,18 +93,25 @@ fn parse_as_event(bytes: &[u8], depth: usize, builds: bool) -> Result<(&str, Nod
         let end = at + error.error_len().unwrap_or(bytes.len() - at);
         JsonError::new("invalid UTF-8", Span { start: at, end }, bytes).with_help(encoding_help(bytes))
     })?;
-    let mut parser = Parser { builds, ..Parser::new(text, depth) };
-    let node = parser.value()?;
-    parser.end()?;
-    Ok((text, node))
+    let parser = Parser { builds, ..Parser::new(text, depth) };
+    Ok((text, parser.whole()?))
 }
 
 /// An array or object that is not closed yet.
-pub(super) enum Frame {
-    /// `count` items have been read.
-    Array { start: usize, items: Vec<Node>, count: usize },
-    /// `key` belongs to the member whose value is being read; `None` between members.
-    Object { start: usize, members: Vec<Member>, key: Option<(String, Span)> },
+pub(super) struct Frame {
+    pub(super) start: usize,
+    /// What has been read, if the parser builds it.
+    kind: Kind,
+    /// The number of values that have been read.
+    pub(super) count: usize,
+    /// The key of the value that is being read; `None` in an array and between members.
+    pub(super) key: Option<(String, Span)>,
+}
+
+impl Frame {
+    pub(super) fn is_array(&self) -> bool {
+        matches!(self.kind, Kind::Array(_))
+    }
 }
 
 pub(super) struct Parser<'t> {
@@ -153,42 +158,37 @@ impl<'t> Parser<'t> {
         Ok(Some(node))
     }
 
-    /// The next value, whole.
-    fn value(&mut self) -> Result<Node, JsonError> {
-        let result = self.value_in_frames();
-        if result.is_err() {
-            self.open.clear();
-        }
-        result
+    /// The only value of the text.
+    fn whole(mut self) -> Result<Node, JsonError> {
+        let node = self.value()?;
+        self.skip_whitespace();
+        if self.at == self.bytes.len() { Ok(node) } else { Err(self.unexpected("the end of the text")) }
     }
 
-    fn value_in_frames(&mut self) -> Result<Node, JsonError> {
+    /// The next value. After an error, the parser must not be used again.
+    fn value(&mut self) -> Result<Node, JsonError> {
         loop {
             self.skip_whitespace();
             let start = self.at;
             let kind = match self.peek() {
                 Some(b'[') => {
                     self.enter()?;
-                    self.skip_whitespace();
-                    if self.peek() == Some(b']') {
-                        self.at += 1;
-                        Kind::Array(Vec::new())
-                    } else {
-                        self.open.push(Frame::Array { start, items: Vec::new(), count: 0 });
+                    let kind = Kind::Array(Vec::new());
+                    if !self.eat(b']') {
+                        self.open.push(Frame { start, kind, count: 0, key: None });
                         continue;
                     }
+                    kind
                 }
                 Some(b'{') => {
                     self.enter()?;
-                    self.skip_whitespace();
-                    if self.peek() == Some(b'}') {
-                        self.at += 1;
-                        Kind::Object(Vec::new())
-                    } else {
-                        let key = self.key("a key in double quotes or `}`")?;
-                        self.open.push(Frame::Object { start, members: Vec::new(), key: Some(key) });
+                    let kind = Kind::Object(Vec::new());
+                    if !self.eat(b'}') {
+                        let key = Some(self.key("a key in double quotes or `}`")?);
+                        self.open.push(Frame { start, kind, count: 0, key });
                         continue;
                     }
+                    kind
                 }
                 Some(b'"') => Kind::String(self.string()?),
                 Some(b'-' | b'0'..=b'9') => Kind::Number(self.number()?),
@@ -207,54 +207,36 @@ impl<'t> Parser<'t> {
     /// value follows.
     fn complete(&mut self, mut node: Node) -> Result<Option<Node>, JsonError> {
         loop {
-            let Some(frame) = self.open.pop() else { return Ok(Some(node)) };
             self.skip_whitespace();
-            match frame {
-                Frame::Array { start, mut items, count } => {
-                    let count = count + 1;
-                    if self.builds {
-                        items.push(node);
-                    }
-                    match self.peek() {
-                        Some(b',') => {
-                            self.open.push(Frame::Array { start, items, count });
-                            self.comma(b']')?;
-                            return Ok(None);
-                        }
-                        Some(b']') => {
-                            self.at += 1;
-                            node = Node { span: Some(self.span(start)), kind: Kind::Array(items) };
-                        }
-                        _ => {
-                            self.open.push(Frame::Array { start, items, count });
-                            return Err(self.unexpected("`,` or `]`"));
-                        }
-                    }
+            let next = self.peek();
+            let Some(frame) = self.open.last_mut() else { return Ok(Some(node)) };
+            frame.count += 1;
+            match (&mut frame.kind, frame.key.take()) {
+                (Kind::Array(items), _) if self.builds => items.push(node),
+                (Kind::Object(members), Some((key, span))) if self.builds => {
+                    members.push(Member { key, key_span: Some(span), value: node });
                 }
-                Frame::Object { start, mut members, key } => {
-                    if let Some((key, span)) = key.filter(|_| self.builds) {
-                        members.push(Member { key, key_span: Some(span), value: node });
-                    }
-                    match self.peek() {
-                        Some(b',') => {
-                            self.open.push(Frame::Object { start, members, key: None });
-                            self.comma(b'}')?;
-                            let next = self.key("a key in double quotes")?;
-                            if let Some(Frame::Object { key, .. }) = self.open.last_mut() {
-                                *key = Some(next);
-                            }
-                            return Ok(None);
-                        }
-                        Some(b'}') => {
-                            self.at += 1;
-                            node = Node { span: Some(self.span(start)), kind: Kind::Object(members) };
-                        }
-                        _ => {
-                            self.open.push(Frame::Object { start, members, key: None });
-                            return Err(self.unexpected("`,` or `}`"));
+                _ => {}
+            }
+            let (close, expected) =
+                if frame.is_array() { (b']', "`,` or `]`") } else { (b'}', "`,` or `}`") };
+            match next {
+                Some(b',') => {
+                    self.comma(close)?;
+                    if close == b'}' {
+                        let key = self.key("a key in double quotes")?;
+                        if let Some(frame) = self.open.last_mut() {
+                            frame.key = Some(key);
                         }
                     }
+                    return Ok(None);
                 }
+                Some(byte) if byte == close => {
+                    self.at += 1;
+                    let Some(Frame { start, kind, .. }) = self.open.pop() else { return Ok(None) };
+                    node = Node { span: Some(self.span(start)), kind };
+                }
+                _ => return Err(self.unexpected(expected)),
             }
         }
     }
@@ -266,6 +248,7 @@ impl<'t> Parser<'t> {
             return Err(self.error(message, Span { start: self.at, end: self.at + 1 }).about_limit());
         }
         self.at += 1;
+        self.skip_whitespace();
         Ok(())
     }
 
@@ -304,11 +287,6 @@ impl<'t> Parser<'t> {
             return Ok(kind);
         }
         Err(self.unexpected(self.expected_value()))
-    }
-
-    fn end(&mut self) -> Result<(), JsonError> {
-        self.skip_whitespace();
-        if self.at == self.bytes.len() { Ok(()) } else { Err(self.unexpected("the end of the text")) }
     }
 
     fn skip_whitespace(&mut self) {

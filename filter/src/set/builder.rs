@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::hash::Hash;
 
-use super::FilterSet;
+use super::{FilterSet, Parts};
 use crate::filter::Filter;
 use crate::limits::Limits;
 
@@ -55,7 +55,7 @@ impl<Id: Clone + Eq + Hash> FilterSetBuilder<Id> {
     /// Sets how deeply the bytes of an event may be nested. The other limits apply to filters, when they are compiled.
     #[must_use]
     pub fn limits(mut self, limits: &Limits) -> Self {
-        self.set.set_depth(limits.depth());
+        self.set.parts_mut().depth = limits.depth();
         self
     }
 
@@ -64,7 +64,8 @@ impl<Id: Clone + Eq + Hash> FilterSetBuilder<Id> {
     #[must_use]
     pub fn keep_filters(mut self) -> Self {
         self.insert_delayed();
-        self.set.keep_filters();
+        let Parts { records, ids, .. } = self.set.parts_mut();
+        records.keep_filters(ids);
         self
     }
 
@@ -84,7 +85,8 @@ impl<Id: Clone + Eq + Hash> FilterSetBuilder<Id> {
     #[must_use]
     pub fn count_hits(mut self) -> Self {
         self.insert_delayed();
-        self.set.count_hits();
+        let Parts { records, ids, .. } = self.set.parts_mut();
+        records.count_hits(ids);
         self
     }
 

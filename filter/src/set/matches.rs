@@ -47,7 +47,7 @@ impl Matches {
     ///
     /// `set` has to be the set that found them, without changes since. With another set, the ids are meaningless.
     pub fn ids<'s, Id: Clone + Eq + Hash>(&self, set: &'s FilterSet<Id>) -> impl Iterator<Item = &'s Id> {
-        self.scratch.matched.iter().filter_map(|&rule| set.id_at(rule))
+        self.scratch.matched.iter().filter_map(|&rule| set.parts.id_at(rule))
     }
 }
 

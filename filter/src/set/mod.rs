@@ -132,18 +132,9 @@ impl<Id: Clone + Eq + Hash> FilterSet<Id> {
         FilterSetBuilder::new()
     }
 
-    fn set_depth(&mut self, depth: usize) {
-        Arc::make_mut(&mut self.parts).depth = depth;
-    }
-
-    fn keep_filters(&mut self) {
-        let Parts { records, ids, .. } = Arc::make_mut(&mut self.parts);
-        records.keep_filters(ids);
-    }
-
-    fn count_hits(&mut self) {
-        let Parts { records, ids, .. } = Arc::make_mut(&mut self.parts);
-        records.count_hits(ids);
+    /// The parts, copied first if a clone shares them.
+    fn parts_mut(&mut self) -> &mut Parts<Id> {
+        Arc::make_mut(&mut self.parts)
     }
 
     /// Adds a filter and returns whether its id is new. Replaces a filter with the same id and takes its place in the
@@ -151,7 +142,7 @@ impl<Id: Clone + Eq + Hash> FilterSet<Id> {
     ///
     /// Takes amortized time linear in the size of the filter, and copies first the data that clones share and that changes.
     pub fn insert(&mut self, id: Id, filter: Filter) -> bool {
-        Arc::make_mut(&mut self.parts).insert(id, &filter)
+        self.parts_mut().insert(id, &filter)
     }
 
     /// Prefetches the data that inserting a filter reads first.
@@ -168,7 +159,7 @@ impl<Id: Clone + Eq + Hash> FilterSet<Id> {
         let hash = self.parts.seeds.hash_one(id);
         let found = self.parts.find(hash, id);
         if let Some(rule) = found {
-            Arc::make_mut(&mut self.parts).take(hash, rule);
+            self.parts_mut().take(hash, rule);
         }
         found.is_some()
     }
@@ -234,7 +225,7 @@ impl<Id: Clone + Eq + Hash> FilterSet<Id> {
 
     fn in_order(&self, mut rules: Vec<u32>) -> impl Iterator<Item = &Id> {
         rules.sort_by_key(|&rule| self.parts.index.order(rule));
-        rules.into_iter().filter_map(|rule| self.id_at(rule))
+        rules.into_iter().filter_map(|rule| self.parts.id_at(rule))
     }
 
     /// The ids of the filters that match, in order of insertion.
@@ -274,21 +265,7 @@ impl<Id: Clone + Eq + Hash> FilterSet<Id> {
     /// As [`matches_slice`](Self::matches_slice). Then `matches` is empty.
     pub fn matches_slice_into(&self, event: &[u8], matches: &mut Matches) -> Result<(), JsonError> {
         prefetch_event(event);
-        match matching::match_bytes::<true, true>(
-            &self.parts.index,
-            event,
-            self.parts.depth,
-            &mut matches.scratch,
-        ) {
-            Ok(()) => {
-                self.finish_slice(event, matches);
-                Ok(())
-            }
-            Err(Invalid) => {
-                matches.scratch.matched.clear();
-                Err(json::event_error(event, self.parts.depth))
-            }
-        }
+        self.match_slice::<true>(event, matches).map_err(|Invalid| json::event_error(event, self.parts.depth))
     }
 
     /// As [`matches_slice`](Self::matches_slice), for a document that is known to be valid JSON without duplicate keys: it is
@@ -305,15 +282,21 @@ impl<Id: Clone + Eq + Hash> FilterSet<Id> {
     /// As [`matches_valid_slice`](Self::matches_valid_slice), into memory that is reused; it does not allocate once that has
     /// grown.
     pub fn matches_valid_slice_into(&self, event: &[u8], matches: &mut Matches) {
-        match matching::match_bytes::<false, true>(
-            &self.parts.index,
-            event,
-            self.parts.depth,
-            &mut matches.scratch,
-        ) {
+        // An error leaves no matches.
+        let _ = self.match_slice::<false>(event, matches);
+    }
+
+    #[inline(always)]
+    fn match_slice<const CHECKED: bool>(&self, event: &[u8], matches: &mut Matches) -> Scan<()> {
+        let Parts { index, depth, .. } = &*self.parts;
+        match matching::match_bytes::<CHECKED, true>(index, event, *depth, &mut matches.scratch) {
             Ok(()) => self.finish_slice(event, matches),
-            Err(Invalid) => matches.scratch.matched.clear(),
+            Err(Invalid) => {
+                matches.scratch.matched.clear();
+                return Err(Invalid);
+            }
         }
+        Ok(())
     }
 
     #[inline]
@@ -364,10 +347,6 @@ impl<Id: Clone + Eq + Hash> FilterSet<Id> {
         stats.bytes +=
             ids.bytes() + rules.bytes() + checks.bytes() + records.bytes() + size_of::<Parts<Id>>();
         stats
-    }
-
-    fn id_at(&self, rule: u32) -> Option<&Id> {
-        self.parts.id_at(rule)
     }
 }
 

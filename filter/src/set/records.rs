@@ -31,23 +31,15 @@ impl Records {
     }
 
     pub(super) fn insert(&mut self, rule: u32, filter: &Filter) {
-        if let Some(filters) = &mut self.filters {
-            let number = filters.add(Some(filter.clone()));
-            debug_assert_eq!(rule, number, "filters and rules are numbered alike");
-        }
-        if let Some(hits) = &mut self.hits {
-            let number = hits.add(Some(Arc::default()));
-            debug_assert_eq!(rule, number, "counters and rules are numbered alike");
-        }
+        let filter = self.filters.as_mut().map(|filters| filters.add(Some(filter.clone())));
+        let counter = self.hits.as_mut().map(|hits| hits.add(Some(Arc::default())));
+        let mut numbers = [filter, counter].into_iter().flatten();
+        debug_assert!(numbers.all(|number| number == rule), "filters, counters and rules are numbered alike");
     }
 
     pub(super) fn remove(&mut self, rule: u32) {
-        if let Some(filters) = &mut self.filters {
-            filters.take(rule);
-        }
-        if let Some(hits) = &mut self.hits {
-            hits.take(rule);
-        }
+        self.filters.as_mut().map(|filters| filters.take(rule));
+        self.hits.as_mut().map(|hits| hits.take(rule));
     }
 
     pub(super) fn filter(&self, rule: u32) -> Option<&Filter> {

@@ -111,12 +111,6 @@ impl ObjectNode {
         self.names & name_bit(name) != 0
     }
 
-    /// The number of fields that filters name here.
-    #[inline]
-    pub(in crate::set) fn children(&self) -> u32 {
-        self.children
-    }
-
     /// The fields with names that begin, end and are long like this one: if it is [short](TextEnds::WHOLE), the field itself.
     #[inline]
     fn alike(&self, name: &[u8]) -> impl Iterator<Item = &Child> {
@@ -177,11 +171,6 @@ impl Index {
         self.child_at(self.objects.at(object), object, name)
     }
 
-    #[inline]
-    pub(in crate::set) fn object(&self, object: u32) -> &ObjectNode {
-        self.objects.at(object)
-    }
-
     /// [`child`](Self::child) with the object node at hand.
     #[inline]
     pub(in crate::set) fn child_at(&self, here: &ObjectNode, object: u32, name: &[u8]) -> Option<u32> {
@@ -230,10 +219,6 @@ impl Index {
     pub(in crate::set) fn inner(&self, field: u32) -> Option<u32> {
         let inner = self.fields.at(field).inner;
         (inner != super::ROOT).then_some(inner)
-    }
-
-    pub(in crate::set) fn name(&self, field: u32) -> &[u8] {
-        self.fields.at(field).name.as_bytes()
     }
 
     /// Finds or adds a field. A new one has no uses: the caller has to add one.

@@ -77,7 +77,7 @@ impl Index {
     pub(super) fn ranges_of(&self, predicate: &Predicate) -> impl Iterator<Item = (Tag, u64, u64)> {
         let leads = predicate.leads.checked_sub(1).map(|leads| &*self.leads.at(leads).all);
         leads.unwrap_or_default().iter().filter_map(|lead| match *lead {
-            Lead::Range(tag, bounds) => Some((tag, bounds.low(), bounds.high())),
+            Lead::Range(tag, bounds) => Some((tag, bounds.low, bounds.high)),
             Lead::Key(_) => None,
         })
     }

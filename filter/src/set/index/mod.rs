@@ -60,7 +60,7 @@ use crate::program::{self, Node, Program};
 pub(super) const ROOT: u32 = 0;
 
 /// All rules of a set. Clones share all data that does not change.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Index {
     seeds: RandomState,
     pub(super) objects: Arena<ObjectNode>,
@@ -87,29 +87,9 @@ pub(super) struct Index {
 
 impl Index {
     pub(super) fn new() -> Self {
-        let mut objects = Arena::default();
-        objects.add(ObjectNode::root());
-        Self {
-            seeds: RandomState::default(),
-            objects,
-            fields: Arena::default(),
-            predicates: Arena::default(),
-            patterns: Arena::default(),
-            junctions: Arena::default(),
-            rules: Arena::default(),
-            buckets: Arena::default(),
-            leads: Arena::default(),
-            scopes: Arena::default(),
-            scoped_fields: 0,
-            scope_table: Table::default(),
-            field_table: Table::default(),
-            predicate_table: Table::default(),
-            pattern_table: DeferredTable::default(),
-            junction_table: Table::default(),
-            bucket_table: Table::default(),
-            stack: Vec::new(),
-            in_every: false,
-        }
+        let mut index = Self::default();
+        index.objects.add(ObjectNode::root());
+        index
     }
 
     /// Adds the rule of a program and returns its number. Takes time linear in the size of the program.
@@ -310,7 +290,7 @@ impl Index {
     }
 
     fn predicate(&mut self, field: u32, deep: bool, test: Test) -> u32 {
-        let hash = self.test_hash(field, &test);
+        let hash = test_hash(&self.seeds, field, &test);
         let found = self.predicate_table.find(hash, |number| {
             let predicate = self.predicates.at(number);
             predicate.field == field && predicate.deep == deep && same(&predicate.test, &test)
@@ -358,10 +338,6 @@ impl Index {
     #[inline]
     pub(super) fn key_hash(&self, field: u32, tag: Tag, payload: &[u8]) -> u64 {
         key_hash(&self.seeds, field, tag, payload)
-    }
-
-    fn test_hash(&self, field: u32, test: &Test) -> u64 {
-        test_hash(&self.seeds, field, test)
     }
 
     /// Adds a use to the pattern with these requirements, or adds the pattern.

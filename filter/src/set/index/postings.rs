@@ -95,12 +95,6 @@ impl Index {
         }
     }
 
-    /// Removes a posting and the use of the scoped predicate that has it.
-    pub(super) fn remove_scoped_posting(&mut self, scoped: u32, posting: Posting) {
-        self.remove_predicate_posting(scoped, posting);
-        self.release_predicate(scoped);
-    }
-
     /// Counts one more requirement that refers to a pattern. The first one posts the pattern.
     pub(super) fn add_requirement_use(&mut self, number: u32) {
         let pattern = self.patterns.at_mut(number);
@@ -126,7 +120,10 @@ impl Index {
             let (access, object) = (pattern.access.map(|a| pattern.requirements.get(a)), pattern.object);
             let posting = Posting::new(Dependent::Pattern, number, None);
             match std::mem::take(&mut pattern.scoped).checked_sub(1) {
-                Some(scoped) => self.remove_scoped_posting(scoped, posting),
+                Some(scoped) => {
+                    self.remove_predicate_posting(scoped, posting);
+                    self.release_predicate(scoped);
+                }
                 None => self.remove_posting(access, object, posting),
             }
         }

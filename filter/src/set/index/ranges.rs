@@ -127,8 +127,8 @@ pub(in crate::set) const SAME: u8 = 64;
 /// The bounds of a range as sortable integers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::set) struct Bounds {
-    low: u64,
-    high: u64,
+    pub(super) low: u64,
+    pub(super) high: u64,
 }
 
 impl Bounds {
@@ -148,14 +148,6 @@ impl Bounds {
     pub(in crate::set) fn intersection(self, other: Self) -> Self {
         let (low, high) = (self.low.max(other.low), self.high.min(other.high));
         Self { low: low.min(high), high: high.max(low) }
-    }
-
-    pub(in crate::set) fn low(self) -> u64 {
-        self.low
-    }
-
-    pub(in crate::set) fn high(self) -> u64 {
-        self.high
     }
 
     /// The number of bits of their distance.

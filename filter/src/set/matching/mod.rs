@@ -92,7 +92,7 @@ pub(super) fn match_whole_bytes<const CHECKED: bool>(
         }
         None => walk.cursor.skip(kind)?,
     }
-    judge_object(index, walk.scratch, bytes, (index.object(ROOT), stamp, false), began);
+    judge_object(index, walk.scratch, bytes, (index.objects.at(ROOT), stamp, false), began);
     if CHECKED { walk.cursor.end() } else { Ok(()) }
 }
 
@@ -110,7 +110,7 @@ pub(super) fn judge_deferred(index: &Index, bytes: &[u8], scratch: &mut Scratch)
                 judge.field(field);
             }
         }
-        judge.without_field(index.object(object.object));
+        judge.without_field(index.objects.at(object.object));
         scratch.sort_matched(from);
         scratch.set_deferred_patterns(object, from);
     }
@@ -135,8 +135,8 @@ impl<const CHECKED: bool, const AT_ONCE: bool> ByteWalk<'_, CHECKED, AT_ONCE> {
     fn object(&mut self, object: u32, nested: bool) -> Scan<Unfinished> {
         let began = self.scratch.mark();
         let stamp = self.scratch.stamp();
-        let here = self.index.object(object);
-        let mut missing = here.children();
+        let here = self.index.objects.at(object);
+        let mut missing = here.children;
         let mut unfinished = 0;
         if self.cursor.open(b'}')? {
             loop {

@@ -39,7 +39,7 @@ pub(in crate::set) fn match_whole_value(index: &Index, event: &Value, scratch: &
     if let Some(field) = index.child(ROOT, b"") {
         walk.field(field, stamp, event);
     }
-    judge_object(index, walk.scratch, Parsed(&walk.values), (index.object(ROOT), stamp, false), began);
+    judge_object(index, walk.scratch, Parsed(&walk.values), (index.objects.at(ROOT), stamp, false), began);
     walk.scratch.parsed = recycled(walk.values);
 }
 
@@ -60,14 +60,14 @@ impl<'v> TreeWalk<'_, 'v> {
     /// Appends the patterns of a node that hold for an object. The depth of the filters bounds the recursion.
     fn object(&mut self, object: u32, members: &'v Map<String, Value>, nested: bool) {
         let index = self.index;
-        let here = index.object(object);
+        let here = index.objects.at(object);
         let (began, values) = (self.scratch.mark(), self.values.len());
         let stamp = self.scratch.stamp();
-        let mut missing = here.children() as usize;
+        let mut missing = here.children as usize;
         match index.few_children(object) {
             Some(fields) if members.len() > PASSED * missing => {
                 for field in fields {
-                    let name = std::str::from_utf8(index.name(field)).ok();
+                    let name = std::str::from_utf8(index.fields.at(field).name.as_bytes()).ok();
                     if let Some(value) = name.and_then(|name| members.get(name)) {
                         self.field(field, stamp, value);
                     }
