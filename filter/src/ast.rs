@@ -5,7 +5,7 @@
 //! ([`Leaf`]), since preparing them finds the invalid ones; keys and names borrow from the JSON nodes.
 
 use crate::diagnostic::Span;
-use crate::ops::{Leaf, Reference};
+use crate::ops::{Leaf, Literal, Reference};
 
 /// An object of members, all of which must hold.
 #[derive(Clone, Debug, Default)]
@@ -109,6 +109,16 @@ pub(crate) struct Condition<'n> {
     pub(crate) span: Option<Span>,
     /// A literal is one test for equality, without a key.
     pub(crate) tests: Vec<Test<'n>>,
+}
+
+impl Condition<'_> {
+    /// The literal that a value has to equal, if it is only that.
+    pub(crate) fn literal(&self) -> Option<&Literal> {
+        match self.tests.as_slice() {
+            [Test { kind: TestKind::Leaf(Leaf::Equals(literal)), .. }] => Some(literal),
+            _ => None,
+        }
+    }
 }
 
 impl<'n> Judge<'n> {

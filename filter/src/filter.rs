@@ -52,6 +52,18 @@ struct Inner {
 }
 
 impl Inner {
+    /// With nothing read yet.
+    fn empty(dialect: Dialect, event_depth: usize) -> Self {
+        Self {
+            dialect,
+            source: Source::of_compact(""),
+            program: Program::empty(),
+            warnings: Vec::new(),
+            event_depth,
+            single: OnceLock::new(),
+        }
+    }
+
     fn single(&self) -> &Single {
         self.single.get_or_init(|| Single::new(&self.program))
     }
@@ -65,16 +77,8 @@ impl Filter {
         warnings: Vec<Warning>,
         event_depth: usize,
     ) -> Self {
-        Self {
-            inner: Arc::new(Inner {
-                dialect,
-                source,
-                program,
-                warnings,
-                event_depth,
-                single: OnceLock::new(),
-            }),
-        }
+        let inner = Inner { source, program, warnings, ..Inner::empty(dialect, event_depth) };
+        Self { inner: Arc::new(inner) }
     }
 
     /// A filter without warnings, whose program is read in place, with its source; `None` if `read` returns that.
@@ -83,14 +87,7 @@ impl Filter {
         event_depth: usize,
         read: impl FnOnce(&mut Program) -> Option<Source>,
     ) -> Option<Self> {
-        let mut shared = Arc::new(Inner {
-            dialect,
-            source: Source::of_compact(""),
-            program: Program::empty(),
-            warnings: Vec::new(),
-            event_depth,
-            single: OnceLock::new(),
-        });
+        let mut shared = Arc::new(Inner::empty(dialect, event_depth));
         let inner = Arc::get_mut(&mut shared)?;
         inner.source = read(&mut inner.program)?;
         Some(Self { inner: shared })

@@ -212,6 +212,22 @@ impl Program {
         self.names.get(id)
     }
 
+    /// The operator of a test that is nothing else.
+    pub(crate) fn leaf(&self, test: &Test) -> Option<&Leaf> {
+        match *test {
+            Test::Leaf(id) => Some(&self.leaves[id]),
+            _ => None,
+        }
+    }
+
+    /// The operator of tests that are nothing else.
+    pub(crate) fn only_leaf(&self, tests: Run<Test>) -> Option<&Leaf> {
+        match &self.tests[tests] {
+            [only] => self.leaf(only),
+            _ => None,
+        }
+    }
+
     /// The memory of the parts outside this struct, in bytes, without what they own.
     pub(crate) fn bytes(&self) -> usize {
         self.names.bytes()

@@ -149,15 +149,12 @@ fn native() -> Value {
     let on_numbers = OPERATORS.iter().filter(|operator| operator.on_numbers);
     let number_operators = on_numbers.map(|operator| (operator.name, number_argument(operator)));
     let filters = || list_of(reference("filter"), 1);
-    let text = || of_type("string");
-    let in_any_case = [
-        ("$eq", about("a string equal to this", text())),
-        ("$startsWith", about("a string that starts with this", text())),
-        ("$endsWith", about("a string that ends with this", text())),
-        ("$contains", about("a string that contains this", text())),
-        ("$wildcard", about("a string like this, * being any run of characters", wildcard_text())),
-        ("$regex", about("a string in which this regular expression finds a match", text())),
-    ];
+    let on_text = OPERATORS.iter().filter(|operator| {
+        matches!(operator.argument, Argument::Text(_) | Argument::Wildcard | Argument::Regex)
+    });
+    let in_any_case = on_text
+        .map(|operator| described(operator, Dialect::Native))
+        .chain([("$eq", about("a string equal to this", of_type("string")))]);
     json!({
         "root": about(
             "a filter, or conditions on the event itself",

@@ -116,10 +116,7 @@ impl<'t> Reader<'t, '_> {
     }
 
     fn field(&mut self, depth: usize) -> Option<Node> {
-        let scalars = match self.dialect {
-            Dialect::EventBridge => true,
-            Dialect::Native | Dialect::TriggerDev => false,
-        };
+        let scalars = self.dialect == Dialect::EventBridge;
         match self.next()? {
             b'{' => {
                 let pattern = self.pattern(depth, true)?;

@@ -9,7 +9,7 @@ pub(crate) mod fast_path;
 use std::collections::HashMap;
 
 use crate::ast::{self, MemberKind, Quantifier, Reach, TestKind};
-use crate::ops::{Leaf, Literal, LiteralSet};
+use crate::ops::{Leaf, LiteralSet};
 use crate::program::{Arena, Condition, Judge, Member, NameId, Node, Part, Pattern, Program, Run, Test};
 
 /// Compiles a tree; linear in its size.
@@ -101,13 +101,13 @@ impl<'n> Compiler<'n> {
     /// Any-of conditions. Many literals among them become one condition with a set.
     fn any_of(&mut self, items: Vec<ast::Condition<'n>>) -> Run<Condition> {
         let many = LiteralSet::is_many(items.len())
-            && LiteralSet::is_many(items.iter().filter(|item| as_literal(item).is_some()).count());
+            && LiteralSet::is_many(items.iter().filter(|item| item.literal().is_some()).count());
         if !many {
             return self.conditions(items);
         }
         let (literals, mut others): (Vec<_>, Vec<_>) =
-            items.into_iter().partition(|item| as_literal(item).is_some());
-        let set = LiteralSet::new(literals.iter().filter_map(as_literal).cloned().collect());
+            items.into_iter().partition(|item| item.literal().is_some());
+        let set = LiteralSet::new(literals.iter().filter_map(ast::Condition::literal).cloned().collect());
         let kind = TestKind::Leaf(Leaf::OneOf(set));
         others.insert(0, ast::Condition { span: None, tests: vec![ast::Test { key: "", span: None, kind }] });
         self.conditions(others)
@@ -159,10 +159,3 @@ impl<'n> Compiler<'n> {
 
 /// The number of names that are compared, not hashed.
 const FEW_NAMES: usize = 8;
-
-fn as_literal<'c>(condition: &'c ast::Condition<'_>) -> Option<&'c Literal> {
-    match condition.tests.as_slice() {
-        [ast::Test { kind: TestKind::Leaf(Leaf::Equals(literal)), .. }] => Some(literal),
-        _ => None,
-    }
-}

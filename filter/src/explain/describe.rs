@@ -42,16 +42,10 @@ impl Words<'_> {
         conditions: Run<Condition>,
     ) -> fmt::Result {
         let conditions = &self.program.conditions[conditions];
-        alternatives(out, conditions, |out, condition| {
-            let leaf = match self.program.tests[condition.tests] {
-                [Test::Leaf(leaf)] => Some(&self.program.leaves[leaf]),
-                _ => None,
-            };
-            match leaf {
-                Some(Leaf::Exists(true)) => out.write_str("a scalar"),
-                Some(Leaf::Exists(false)) => out.write_str("no scalar"),
-                _ => self.describe_tests(out, condition.tests),
-            }
+        alternatives(out, conditions, |out, condition| match self.program.only_leaf(condition.tests) {
+            Some(Leaf::Exists(true)) => out.write_str("a scalar"),
+            Some(Leaf::Exists(false)) => out.write_str("no scalar"),
+            _ => self.describe_tests(out, condition.tests),
         })
     }
 

@@ -71,10 +71,7 @@ impl<V: Shown> Walk<'_, V> {
                 .find(|condition| self.program.condition(condition, Some(element), &self.scope))
                 .filter(|condition| !self.holds_for_most(condition))
         })?;
-        let literal = match self.program.tests[found.tests] {
-            [Test::Leaf(leaf)] => matches!(self.program.leaves[leaf], Leaf::Equals(_) | Leaf::OneOf(_)),
-            _ => false,
-        };
+        let literal = matches!(self.program.only_leaf(found.tests), Some(Leaf::Equals(_) | Leaf::OneOf(_)));
         match (literal, self.dialect) {
             (true, _) => Some("an element equals it: $includes looks into arrays".to_owned()),
             (false, Dialect::Native) => Some("an element satisfies it: $some looks into arrays".to_owned()),

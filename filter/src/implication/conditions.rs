@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::leaves::are_disjoint;
-use super::{Prover, leaf, may_hold, must_hold};
+use super::{Prover, may_hold, must_hold};
 use crate::ops::types::{ARRAY, EVERYTHING, MISSING, NULL, NUMBER, SCALARS, STRING, Types};
 use crate::ops::{Comparison, Leaf, Literal, Num, Range, View};
 use crate::program::{Condition, Judge, Program, Run, Test};
@@ -67,7 +67,7 @@ impl<'p> Tests<'p> {
 
     pub(super) fn leaves(&self) -> impl Iterator<Item = &'p Leaf> {
         let program = self.program;
-        self.iter().filter_map(move |test| leaf(program, test))
+        self.iter().filter_map(move |test| program.leaf(test))
     }
 
     /// A superset of the types of the values that pass.
@@ -116,10 +116,7 @@ impl<'p> Tests<'p> {
 
 /// A superset of the types for which a test can hold.
 fn possible_types(program: &Program, test: &Test) -> Types {
-    let certain_types = |run: Run<Test>| match &program.tests[run] {
-        [only] => leaf(program, only).map_or(0, Leaf::certain_types),
-        _ => 0,
-    };
+    let certain_types = |run| program.only_leaf(run).map_or(0, Leaf::certain_types);
     match *test {
         Test::Leaf(leaf) => program.leaves[leaf].possible_types(),
         Test::Reference(_) => SCALARS & !MISSING,

@@ -21,8 +21,8 @@ use smallvec::SmallVec;
 use crate::ast::Junction;
 use crate::compile::copy::Fragment;
 use crate::matcher::Scope;
+use crate::ops::View;
 use crate::ops::types::{ARRAY, EVERYTHING, MISSING, NULL, SCALARS, Types};
-use crate::ops::{Leaf, View};
 use crate::program::{Condition, Id, Judge, Member, Node, Pattern, Program, Run, Test};
 use conditions::Tests;
 
@@ -246,18 +246,12 @@ impl<'p> Prover<'p> {
     /// Whether no value of a field of which the facts hold satisfies a node.
     fn field_refuted(self, facts: &Facts, name: &str, right: &Node) -> bool {
         let nodes = self.nodes(facts, name);
-        let alternatives = |run: Run<Condition>, types, nodes: &[Node]| {
-            self.right.conditions[run].iter().all(|condition| {
-                let excluded = Tests::of(self.right, condition, types);
-                self.value_by_cases(nodes, &|tests| self.contradict(tests, &excluded))
-            })
-        };
+        let refuted = |excluded| self.value_by_cases(&nodes, &|tests| self.contradict(tests, &excluded));
         match *right {
-            Node::Any(run) => alternatives(run, EVERYTHING, &nodes),
-            Node::All(run) => {
-                let excluded = Tests::of_all(self.right, run, EVERYTHING);
-                self.value_by_cases(&nodes, &|tests| self.contradict(tests, &excluded))
-            }
+            Node::Any(run) => self.right.conditions[run]
+                .iter()
+                .all(|condition| refuted(Tests::of(self.right, condition, EVERYTHING))),
+            Node::All(run) => refuted(Tests::of_all(self.right, run, EVERYTHING)),
             // Other elements of an array may satisfy it.
             Node::Scalars { .. } | Node::Nested(_) | Node::NestedScalars { .. } => false,
         }
@@ -289,7 +283,7 @@ impl<'p> Prover<'p> {
             Node::NestedScalars { pattern, .. } => nodes.iter().any(|node| match *node {
                 // An absence is judged on an array by all fields that a pattern names, and each names others.
                 Node::NestedScalars { pattern: left, .. } => {
-                    !has_absence(self.right, pattern) && self.pattern(left, pattern)
+                    !has_absence(self.right, &self.right.patterns[pattern]) && self.pattern(left, pattern)
                         || self.is_same_nested(left, pattern)
                 }
                 _ => false,
@@ -377,21 +371,18 @@ fn add_facts(program: &Program, pattern: &Pattern, facts: &mut Facts) {
 }
 
 /// Whether a pattern of the event-bridge dialect asks for an absence.
-fn has_absence(program: &Program, pattern: Id<Pattern>) -> bool {
-    fn of(program: &Program, pattern: &Pattern) -> bool {
-        program.members[pattern.members].iter().any(|member| match member {
-            Member::Junction { kind, patterns } => {
-                *kind == Junction::Nor
-                    || program.patterns[*patterns].iter().any(|pattern| of(program, pattern))
-            }
-            Member::Field { node, .. } => match *node {
-                Node::Scalars { absent, .. } => absent,
-                Node::NestedScalars { pattern, .. } => has_absence(program, pattern),
-                _ => true,
-            },
-        })
-    }
-    of(program, &program.patterns[pattern])
+fn has_absence(program: &Program, pattern: &Pattern) -> bool {
+    program.members[pattern.members].iter().any(|member| match member {
+        Member::Junction { kind: Junction::Nor, .. } => true,
+        Member::Junction { patterns, .. } => {
+            program.patterns[*patterns].iter().any(|pattern| has_absence(program, pattern))
+        }
+        Member::Field { node: Node::Scalars { absent, .. }, .. } => *absent,
+        Member::Field { node: Node::NestedScalars { pattern, .. }, .. } => {
+            has_absence(program, &program.patterns[*pattern])
+        }
+        Member::Field { .. } => true,
+    })
 }
 
 /// Whether a test may hold for a scalar; that of a reference is not known.
@@ -402,12 +393,4 @@ fn may_hold(program: &Program, test: &Test, value: View<'_>) -> bool {
 /// Whether a test certainly holds for a scalar.
 fn must_hold(program: &Program, test: &Test, value: View<'_>) -> bool {
     !program.refers(test) && program.test_scalar::<&serde_json::Value>(test, value, &Scope::NONE)
-}
-
-/// Whether a test that is one leaf has this form.
-fn leaf<'p>(program: &'p Program, test: &Test) -> Option<&'p Leaf> {
-    match *test {
-        Test::Leaf(id) => Some(&program.leaves[id]),
-        _ => None,
-    }
 }

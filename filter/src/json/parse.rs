@@ -207,9 +207,7 @@ impl<'t> Parser<'t> {
     /// value follows.
     fn complete(&mut self, mut node: Node) -> Result<Option<Node>, JsonError> {
         loop {
-            self.skip_whitespace();
-            let next = self.peek();
-            let Some(frame) = self.open.last_mut() else { return Ok(Some(node)) };
+            let Some(mut frame) = self.open.pop() else { return Ok(Some(node)) };
             frame.count += 1;
             match (&mut frame.kind, frame.key.take()) {
                 (Kind::Array(items), _) if self.builds => items.push(node),
@@ -220,24 +218,23 @@ impl<'t> Parser<'t> {
             }
             let (close, expected) =
                 if frame.is_array() { (b']', "`,` or `]`") } else { (b'}', "`,` or `}`") };
-            match next {
-                Some(b',') => {
-                    self.comma(close)?;
-                    if close == b'}' {
-                        let key = self.key("a key in double quotes")?;
-                        if let Some(frame) = self.open.last_mut() {
-                            frame.key = Some(key);
-                        }
-                    }
-                    return Ok(None);
-                }
-                Some(byte) if byte == close => {
-                    self.at += 1;
-                    let Some(Frame { start, kind, .. }) = self.open.pop() else { return Ok(None) };
-                    node = Node { span: Some(self.span(start)), kind };
-                }
-                _ => return Err(self.unexpected(expected)),
+            self.skip_whitespace();
+            if self.eat(close) {
+                node = Node { span: Some(self.span(frame.start)), kind: frame.kind };
+                continue;
             }
+            self.open.push(frame);
+            if self.peek() != Some(b',') {
+                return Err(self.unexpected(expected));
+            }
+            self.comma(close)?;
+            if close == b'}' {
+                let key = self.key("a key in double quotes")?;
+                if let Some(frame) = self.open.last_mut() {
+                    frame.key = Some(key);
+                }
+            }
+            return Ok(None);
         }
     }
 

@@ -33,15 +33,17 @@ impl Parser<'_> {
             return Err(self.error(message, self.span(start)).with_help("remove the zero"));
         }
         let text = &self.text[start..self.at];
-        if numeral.is_integer && !text.starts_with('-') {
-            if let Ok(number) = text.parse::<u64>() {
-                return Ok(number.into());
-            }
-        } else if numeral.is_integer && text != "-0" {
-            // -0 stays a float, as in serde_json: no integer has that sign.
-            if let Ok(number) = text.parse::<i64>() {
-                return Ok(number.into());
-            }
+        if numeral.is_integer
+            && let Ok(number) = text.parse::<u64>()
+        {
+            return Ok(number.into());
+        }
+        // -0 stays a float, as in serde_json: no integer has that sign.
+        if numeral.is_integer
+            && text != "-0"
+            && let Ok(number) = text.parse::<i64>()
+        {
+            return Ok(number.into());
         }
         text.parse::<f64>().ok().and_then(Number::from_f64).ok_or_else(|| {
             let message = format!("the number {} is beyond the range of 64-bit floats", elided(text));
@@ -56,12 +58,9 @@ impl Parser<'_> {
         let mut unescaped = String::new();
         loop {
             let run = self.at;
-            while let Some(byte) = self.peek() {
-                if matches!(byte, b'"' | b'\\' | ..0x20) {
-                    break;
-                }
-                self.at += 1;
-            }
+            let rest = &self.bytes[run..];
+            let ends = |byte: &u8| matches!(byte, b'"' | b'\\' | ..0x20);
+            self.at += rest.iter().position(ends).unwrap_or(rest.len());
             // Both ends of the run stand at ASCII bytes or at the ends of the text: character boundaries.
             let plain = &self.text[run..self.at];
             match self.peek() {

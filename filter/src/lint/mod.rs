@@ -95,7 +95,10 @@ fn field<'n>(node: &Node<'n>, span: Option<Span>, context: &mut Context<'n>) {
 
 /// Any-of conditions.
 fn any<'n>(conditions: &Any<'_, 'n>, span: Option<Span>, context: &mut Context<'n>) {
-    if is_a_literal(conditions.items) {
+    // A single literal, the most frequent condition, needs no check.
+    if let [only] = conditions.items
+        && only.literal().is_some()
+    {
         return;
     }
     let universe = match (conditions.reach, conditions.subject) {
@@ -157,12 +160,6 @@ fn one_range(conditions: &Any<'_, '_>) -> String {
     }
 }
 
-/// A single literal, the most frequent condition, needs no check.
-fn is_a_literal(conditions: &[Condition<'_>]) -> bool {
-    let [Condition { tests, .. }] = conditions else { return false };
-    matches!(tests.as_slice(), [Test { kind: TestKind::Leaf(Leaf::Equals(_)), .. }])
-}
-
 /// Matchers that must all hold.
 fn all_of<'n>(conditions: &Conditions<'n>, span: Option<Span>, context: &mut Context<'n>) {
     if conditions.items.is_empty() {
@@ -221,15 +218,12 @@ fn array_of_all(test: &Test<'_>) -> Option<String> {
     if conditions.len() > SHOWN {
         return None;
     }
-    let includes = |condition: &Condition<'_>| match condition.tests.as_slice() {
-        [Test { kind: TestKind::Leaf(Leaf::Equals(literal)), .. }] => {
-            let literal = match literal {
-                Literal::String(text) => serde_json::Value::from(&**text).to_string(),
-                other => other.to_string(),
-            };
-            Some(format!("{{\"$includes\": {literal}}}"))
-        }
-        _ => None,
+    let includes = |condition: &Condition<'_>| {
+        let literal = match condition.literal()? {
+            Literal::String(text) => serde_json::Value::from(&**text).to_string(),
+            other => other.to_string(),
+        };
+        Some(format!("{{\"$includes\": {literal}}}"))
     };
     let all: Vec<String> = conditions.iter().map(includes).collect::<Option<_>>()?;
     let list = Some(all.join(", ")).filter(|list| list.len() <= 20 * SHOWN);

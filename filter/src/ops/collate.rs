@@ -5,7 +5,6 @@
 //! would miss `ﬁ` = `fi`, `σ` = `ς`, and composed against decomposed accents.
 
 use std::cmp::Ordering;
-use std::fmt;
 use std::sync::OnceLock;
 
 use icu_collator::options::{AlternateHandling, CollatorOptions, Strength};
@@ -14,7 +13,6 @@ use icu_properties::CodePointMapData;
 use icu_properties::props::{GeneralCategory, GeneralCategoryGroup};
 
 use super::chars::{Chars, is_plain};
-use super::text::Quoted;
 
 /// The longest run of combining marks that is collated. Collation looks for contractions across a run, which takes time
 /// quadratic in its length. Unicode's Stream-Safe Text Format ends runs at 30; no language comes near that.
@@ -101,12 +99,6 @@ fn collator() -> Option<&'static CollatorBorrowed<'static>> {
         CollatorBorrowed::try_new(CollatorPreferences::default(), options).ok()
     });
     built.as_ref()
-}
-
-impl fmt::Display for IgnoreCase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} in any case", Quoted(&self.text))
-    }
 }
 
 #[cfg(test)]

@@ -5,13 +5,11 @@
 //! search folds the whole text first, into memory of the thread that is reused.
 
 use std::cell::RefCell;
-use std::fmt;
 
 use icu_casemap::CaseMapper;
 
 use super::Substring;
 use super::chars::Chars;
-use super::text::Quoted;
 use super::wildcard::{Wildcard, WildcardError};
 
 /// A text, folded once; values are folded during comparison.
@@ -134,16 +132,6 @@ impl PartialEq for FoldedSearch {
     }
 }
 
-impl fmt::Display for FoldedSearch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let verb = match &self.method {
-            Method::Contains(_) => "containing",
-            Method::Wildcard(_) => "like",
-        };
-        write!(f, "{verb} {} in any case", Quoted(&self.source))
-    }
-}
-
 /// Lends a folded text, in memory that the thread reuses.
 fn with_folded<R>(text: Chars<'_>, see: impl FnOnce(&[u8]) -> R) -> R {
     thread_local! {
@@ -173,12 +161,6 @@ pub(crate) fn fold_into(text: Chars<'_>, folded: &mut Vec<u8>) {
     }
     for character in fold(&text.text()) {
         folded.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
-    }
-}
-
-impl fmt::Display for Folded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} in any case", Quoted(&self.source))
     }
 }
 

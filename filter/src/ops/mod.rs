@@ -174,9 +174,9 @@ impl Leaf {
             Self::StartsWith(prefix) => write!(f, "starting with {}", Quoted(prefix)),
             Self::EndsWith(suffix) => write!(f, "ending with {}", Quoted(suffix)),
             Self::Contains(part) => write!(f, "containing {}", Quoted(part.text())),
-            Self::IgnoreCase(text) => write!(f, "{text}"),
-            Self::Regex(pattern) => write!(f, "{pattern}"),
-            Self::Wildcard(pattern) => write!(f, "{pattern}"),
+            Self::IgnoreCase(text) => write!(f, "{} in any case", Quoted(text.text())),
+            Self::Regex(pattern) => write!(f, "matching the pattern {}", Quoted(pattern.source())),
+            Self::Wildcard(pattern) => write!(f, "like {}", Quoted(pattern.source())),
             Self::Cidr(block) => write!(f, "an address in {block}"),
             Self::Number(range) => range.describe(f, numbers),
             Self::Includes(literal) => write!(f, "an array that includes {}", numbers.literal(literal)),
@@ -190,11 +190,17 @@ impl Leaf {
                 numbers.literals(f, literals)
             }
             Self::Not(literal) => write!(f, "not {}", numbers.literal(literal)),
-            Self::FoldedEquals(text) => write!(f, "{text}"),
-            Self::FoldedPrefix(text) => write!(f, "starting with {text}"),
-            Self::FoldedSuffix(text) => write!(f, "ending with {text}"),
-            Self::FoldedSearch(search) => write!(f, "{search}"),
-            Self::Time(bound) => write!(f, "{bound}"),
+            Self::FoldedEquals(text) => write!(f, "{} in any case", Quoted(text.source())),
+            Self::FoldedPrefix(text) => write!(f, "starting with {} in any case", Quoted(text.source())),
+            Self::FoldedSuffix(text) => write!(f, "ending with {} in any case", Quoted(text.source())),
+            Self::FoldedSearch(search) => {
+                let verb = if search.searched().is_ok() { "containing" } else { "like" };
+                write!(f, "{verb} {} in any case", Quoted(search.source()))
+            }
+            Self::Time(bound) => {
+                let side = if bound.after { "after" } else { "before" };
+                write!(f, "a time {side} {}", Quoted(bound.source()))
+            }
         }
     }
 }

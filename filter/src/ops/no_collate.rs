@@ -2,8 +2,6 @@
 //!
 //! Comparing by simple case folding instead would silently give other answers than a build with the feature.
 
-use std::fmt;
-
 use super::chars::Chars;
 
 /// Has no values.
@@ -24,12 +22,6 @@ impl IgnoreCase {
     }
 
     pub(crate) fn text(&self) -> &str {
-        match *self {}
-    }
-}
-
-impl fmt::Display for IgnoreCase {
-    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {}
     }
 }

@@ -4,13 +4,11 @@
 //! that of the whole filter. The crate does not tell the size of a compiled pattern, only whether it exceeds a limit;
 //! the size is found by doubling the limit, which at most doubles the work.
 
-use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use regex::{Regex, RegexBuilder};
 
 use super::required::{Required, required};
-use super::text::Quoted;
 
 /// The least charge for a pattern: about the size of the smallest ones.
 const SMALLEST: usize = 4 << 10;
@@ -112,12 +110,6 @@ fn one_line(message: &str) -> String {
 impl PartialEq for Pattern {
     fn eq(&self, other: &Self) -> bool {
         self.source() == other.source()
-    }
-}
-
-impl fmt::Display for Pattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "matching the pattern {}", Quoted(self.source()))
     }
 }
 

@@ -3,10 +3,6 @@
 //! The text is read by this crate, not by a library for dates: the grammar is short, and a library would accept other
 //! forms too (a space for the `T`, a missing offset), so that the meaning of a filter would depend on its version.
 
-use std::fmt;
-
-use super::text::Quoted;
-
 /// A moment: nanoseconds since 0000-01-01T00:00:00Z. Digits after the ninth of a fraction are ignored. A leap second is the
 /// moment of the second after it, as in Unix time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,12 +59,6 @@ impl TimeBound {
     /// Whether a text is a moment on the right side of the bound.
     pub(crate) fn holds(&self, text: &[u8]) -> bool {
         Moment::parse(text).is_some_and(|moment| if self.after { moment > self.at } else { moment < self.at })
-    }
-}
-
-impl fmt::Display for TimeBound {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a time {} {}", if self.after { "after" } else { "before" }, Quoted(&self.source))
     }
 }
 

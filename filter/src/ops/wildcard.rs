@@ -4,12 +4,9 @@
 //! and each of the others is searched for behind the one before. The leftmost occurrence is always right, since it
 //! leaves the most room, so matching is linear and never backtracks.
 
-use std::fmt;
-
 use memchr::memmem;
 
 use super::compare;
-use super::text::Quoted;
 
 /// A compiled wildcard pattern.
 #[derive(Clone, Debug)]
@@ -134,12 +131,6 @@ fn push(literals: &mut [String], character: char) {
 impl PartialEq for Wildcard {
     fn eq(&self, other: &Self) -> bool {
         self.source == other.source
-    }
-}
-
-impl fmt::Display for Wildcard {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "like {}", Quoted(&self.source))
     }
 }
 

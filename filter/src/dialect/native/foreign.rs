@@ -6,44 +6,42 @@ use super::super::operators::find;
 use super::super::translate;
 use crate::json::{Kind, Node};
 
-/// Operator of another language, help line. Where the argument is a fitting one, [`translate`] is more exact.
-const FOREIGN: [(&str, &str); 36] = [
-    ("$ne", "write {\"$anythingBut\": value}"),
-    ("$neq", "write {\"$anythingBut\": value}"),
-    ("$in", "write the array itself: {\"field\": [\"a\", \"b\"]}"),
-    ("$nin", "write {\"$anythingBut\": [\"a\", \"b\"]}"),
-    ("$notIn", "write {\"$anythingBut\": [\"a\", \"b\"]}"),
-    ("$elemMatch", "write {\"$some\": …}"),
-    ("$any", "write {\"$some\": …} for elements of an array; an array of conditions already is any-of"),
-    ("$like", "write {\"$wildcard\": \"a*\"}"),
-    ("$glob", "write {\"$wildcard\": \"a*\"}"),
-    ("$match", "write {\"$regex\": \"…\"}"),
-    ("$pattern", "write {\"$regex\": \"…\"}"),
-    ("$prefix", "write {\"$startsWith\": \"…\"}"),
-    ("$suffix", "write {\"$endsWith\": \"…\"}"),
-    ("$length", "write {\"$size\": …}"),
-    ("$len", "write {\"$size\": …}"),
-    ("$range", "write {\"$between\": [low, high]}"),
-    ("$greaterThan", "write {\"$gt\": …}"),
-    ("$lessThan", "write {\"$lt\": …}"),
-    ("$ge", "write {\"$gte\": …}"),
-    ("$le", "write {\"$lte\": …}"),
-    ("$null", "write null, or {\"$isNull\": true}"),
-    ("$anyOf", "an array already is any-of; for filters write $or"),
-    ("$allOf", "a matcher's operators all have to hold; for conditions write $all, for filters $and"),
-    ("$noneOf", "write $none for conditions, $nor for filters"),
-    ("$expr", "to compare two fields write {\"a\": {\"$gt\": {\"$ref\": \"/b\"}}}"),
-    ("$date", "a time is a text: {\"$after\": \"2026-01-31T09:00:00Z\"}"),
-    ("$type", "each operator holds only for values of its own type; no operator asks for the type alone"),
-    ("prefix", "write {\"$startsWith\": \"…\"}, or compile it in the event-bridge dialect"),
-    ("suffix", "write {\"$endsWith\": \"…\"}, or compile it in the event-bridge dialect"),
-    ("equals-ignore-case", "write {\"$ignoreCaseEquals\": \"…\"}, or compile it in the event-bridge dialect"),
-    ("anything-but", "write {\"$anythingBut\": …}, or compile it in the event-bridge dialect"),
-    ("numeric", "write $gt, $gte, $lt, $lte or $between, or compile it in the event-bridge dialect"),
-    ("exists", "write {\"$exists\": …}, or compile it in the event-bridge dialect"),
-    ("wildcard", "write {\"$wildcard\": \"…\"}, or compile it in the event-bridge dialect"),
-    ("cidr", "write {\"$cidr\": \"…\"}, or compile it in the event-bridge dialect"),
-    ("exactly", "write the string itself, or compile it in the event-bridge dialect"),
+/// Operators of other languages, help line. Where the argument is a fitting one, [`translate`] is more exact.
+const FOREIGN: [(&[&str], &str); 31] = [
+    (&["$ne", "$neq"], "write {\"$anythingBut\": value}"),
+    (&["$in"], "write the array itself: {\"field\": [\"a\", \"b\"]}"),
+    (&["$nin", "$notIn"], "write {\"$anythingBut\": [\"a\", \"b\"]}"),
+    (&["$elemMatch"], "write {\"$some\": …}"),
+    (&["$any"], "write {\"$some\": …} for elements of an array; an array of conditions already is any-of"),
+    (&["$like", "$glob"], "write {\"$wildcard\": \"a*\"}"),
+    (&["$match", "$pattern"], "write {\"$regex\": \"…\"}"),
+    (&["$prefix"], "write {\"$startsWith\": \"…\"}"),
+    (&["$suffix"], "write {\"$endsWith\": \"…\"}"),
+    (&["$length", "$len"], "write {\"$size\": …}"),
+    (&["$range"], "write {\"$between\": [low, high]}"),
+    (&["$greaterThan"], "write {\"$gt\": …}"),
+    (&["$lessThan"], "write {\"$lt\": …}"),
+    (&["$ge"], "write {\"$gte\": …}"),
+    (&["$le"], "write {\"$lte\": …}"),
+    (&["$null"], "write null, or {\"$isNull\": true}"),
+    (&["$anyOf"], "an array already is any-of; for filters write $or"),
+    (&["$allOf"], "a matcher's operators all have to hold; for conditions write $all, for filters $and"),
+    (&["$noneOf"], "write $none for conditions, $nor for filters"),
+    (&["$expr"], "to compare two fields write {\"a\": {\"$gt\": {\"$ref\": \"/b\"}}}"),
+    (&["$date"], "a time is a text: {\"$after\": \"2026-01-31T09:00:00Z\"}"),
+    (&["$type"], "each operator holds only for values of its own type; no operator asks for the type alone"),
+    (&["prefix"], "write {\"$startsWith\": \"…\"}, or compile it in the event-bridge dialect"),
+    (&["suffix"], "write {\"$endsWith\": \"…\"}, or compile it in the event-bridge dialect"),
+    (
+        &["equals-ignore-case"],
+        "write {\"$ignoreCaseEquals\": \"…\"}, or compile it in the event-bridge dialect",
+    ),
+    (&["anything-but"], "write {\"$anythingBut\": …}, or compile it in the event-bridge dialect"),
+    (&["numeric"], "write $gt, $gte, $lt, $lte or $between, or compile it in the event-bridge dialect"),
+    (&["exists"], "write {\"$exists\": …}, or compile it in the event-bridge dialect"),
+    (&["wildcard"], "write {\"$wildcard\": \"…\"}, or compile it in the event-bridge dialect"),
+    (&["cidr"], "write {\"$cidr\": \"…\"}, or compile it in the event-bridge dialect"),
+    (&["exactly"], "write the string itself, or compile it in the event-bridge dialect"),
 ];
 
 /// The help line for an operator of another language with its argument.
@@ -62,7 +60,7 @@ pub(super) fn translation(name: &str, argument: &Node) -> Option<String> {
         let help = "write letter case as {\"$ignoreCase\": {\"$regex\": \"a\"}}, other flags as (?s) in the expression";
         return Some(help.to_owned());
     }
-    FOREIGN.iter().find(|(foreign, _)| *foreign == name).map(|(_, help)| (*help).to_owned())
+    FOREIGN.iter().find(|(names, _)| names.contains(&name)).map(|(_, help)| (*help).to_owned())
 }
 
 /// The native condition for an operator that [`translate`] does not know, with its argument.

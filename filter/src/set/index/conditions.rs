@@ -189,11 +189,8 @@ fn flatten<'p>(program: &'p Program, condition: &Condition, tests: &mut Tests<'p
 
 /// The range that several bounds are, if there are no other tests.
 fn only_range(program: &Program, tests: &[&ProgramTest]) -> Option<Range> {
-    let ranges = tests.iter().map(|test| match test {
-        ProgramTest::Leaf(id) => match &program.leaves[*id] {
-            Leaf::Number(range) => Some(**range),
-            _ => None,
-        },
+    let ranges = tests.iter().map(|test| match program.leaf(test) {
+        Some(Leaf::Number(range)) => Some(**range),
         _ => None,
     });
     ranges.reduce(|a, b| Some(a?.intersection(&b?)))?
@@ -201,20 +198,12 @@ fn only_range(program: &Program, tests: &[&ProgramTest]) -> Option<Range> {
 
 /// The filter that some element must satisfy, unless that is empty.
 fn inner_pattern(program: &Program, test: &ProgramTest) -> Option<Id<Pattern>> {
-    match *test {
-        ProgramTest::Some(Judge::Pattern(pattern)) if !program.patterns[pattern].members.is_empty() => {
-            Some(pattern)
-        }
-        _ => None,
-    }
+    let ProgramTest::Some(Judge::Pattern(pattern)) = *test else { return None };
+    (!program.patterns[pattern].members.is_empty()).then_some(pattern)
 }
 
 /// The filter that every element must satisfy, unless that is empty.
 fn every_pattern(program: &Program, test: &ProgramTest) -> Option<Id<Pattern>> {
-    match *test {
-        ProgramTest::Every(Judge::Pattern(pattern)) if !program.patterns[pattern].members.is_empty() => {
-            Some(pattern)
-        }
-        _ => None,
-    }
+    let ProgramTest::Every(Judge::Pattern(pattern)) = *test else { return None };
+    (!program.patterns[pattern].members.is_empty()).then_some(pattern)
 }

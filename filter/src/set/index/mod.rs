@@ -116,7 +116,8 @@ impl Index {
         let posting = Posting::new(self.rules.at(rule).dependent(), rule, other);
         let scoped = scoped.map(|scoped| Requirement::new(RequirementKind::Predicate, scoped));
         self.add_posting(scoped.or(access), ROOT, posting);
-        self.rules.at_mut(rule).place = self.last_place(scoped.or(access), ROOT);
+        let place = self.last_place(scoped.or(access), ROOT);
+        self.rules.at_mut(rule).place = place;
         if scoped.is_none() {
             access.into_iter().for_each(|access| self.set_hint(access));
         }
@@ -437,10 +438,7 @@ fn only_leaf<'p>(program: &'p Program, node: &Node) -> Option<&'p Leaf> {
         return None;
     };
     let [only] = &program.conditions[run] else { return None };
-    match program.tests[only.tests] {
-        [program::Test::Leaf(leaf)] => Some(&program.leaves[leaf]),
-        _ => None,
-    }
+    program.only_leaf(only.tests)
 }
 
 /// The key that is equivalent to a condition, if there is one.

@@ -75,19 +75,14 @@ pub(in crate::set) fn is_exact(predicate: &Predicate) -> bool {
         return false;
     };
     let program = fragment.program();
-    let only = |condition: &Condition| match &program.tests[condition.tests] {
-        [only] => Some(only),
-        _ => None,
-    };
-    program.conditions[run].iter().all(|condition| match only(condition) {
-        Some(ProgramTest::Leaf(id)) => {
+    let only_key = |condition: &Condition| program.only_leaf(condition.tests).is_some_and(is_key);
+    program.conditions[run].iter().all(|condition| match &program.tests[condition.tests] {
+        [ProgramTest::Leaf(id)] => {
             let leaf = &program.leaves[*id];
             is_key(leaf) || (!predicate.deep && matches!(leaf, Leaf::Includes(_)))
         }
-        Some(ProgramTest::Some(Judge::Any(elements))) if !predicate.deep => {
-            program.conditions[*elements].iter().all(
-                |condition| matches!(only(condition), Some(ProgramTest::Leaf(id)) if is_key(&program.leaves[*id])),
-            )
+        [ProgramTest::Some(Judge::Any(elements))] if !predicate.deep => {
+            program.conditions[*elements].iter().all(only_key)
         }
         _ => false,
     })
@@ -210,10 +205,7 @@ impl Planner<'_> {
         fragment: &Fragment,
         tests: impl Iterator<Item = &'t ProgramTest> + Clone,
     ) -> Option<Plan> {
-        let leaves = tests.clone().filter_map(|test| match test {
-            ProgramTest::Leaf(id) => Some(&fragment.program().leaves[*id]),
-            _ => None,
-        });
+        let leaves = tests.clone().filter_map(|test| fragment.program().leaf(test));
         let numbers = leaves.clone().filter_map(|leaf| match leaf {
             Leaf::Number(range) => Some(**range),
             _ => None,

@@ -25,27 +25,22 @@ impl Index {
     }
 
     /// The postings of an access, or those for every object at a node.
-    fn postings(&self, access: Option<Requirement>, object: u32) -> &Postings {
-        let Some(access) = access else { return &self.objects.at(object).unindexed };
+    fn postings(&mut self, access: Option<Requirement>, object: u32) -> &mut Postings {
+        let Some(access) = access else { return &mut self.objects.at_mut(object).unindexed };
         match access.kind() {
-            RequirementKind::Predicate => &self.predicates.at(access.index()).postings,
-            RequirementKind::Pattern => &self.patterns.at(access.index()).postings,
-            RequirementKind::Junction => &self.junctions.at(access.index()).postings,
+            RequirementKind::Predicate => &mut self.predicates.at_mut(access.index()).postings,
+            RequirementKind::Pattern => &mut self.patterns.at_mut(access.index()).postings,
+            RequirementKind::Junction => &mut self.junctions.at_mut(access.index()).postings,
         }
     }
 
     /// Removes the posting of a rule.
     pub(super) fn remove_rule_posting(&mut self, access: Option<Requirement>, posting: Posting, place: u32) {
-        let postings = match access {
-            Some(access) if self.postings(Some(access), ROOT).as_slice().len() > 1 => match access.kind() {
-                RequirementKind::Predicate => &mut self.predicates.at_mut(access.index()).postings,
-                RequirementKind::Pattern => &mut self.patterns.at_mut(access.index()).postings,
-                RequirementKind::Junction => &mut self.junctions.at_mut(access.index()).postings,
-            },
-            None => &mut self.objects.at_mut(ROOT).unindexed,
-            // The last posting of its access.
-            Some(_) => return self.remove_posting(access, ROOT, posting),
-        };
+        let postings = self.postings(access, ROOT);
+        // The last posting of its access.
+        if access.is_some() && postings.as_slice().len() <= 1 {
+            return self.remove_posting(access, ROOT, posting);
+        }
         let place = postings.remove_near(place as usize, |other| other.has_dependent_of(posting));
         let moved = place.and_then(|place| Some((place, postings.as_slice().get(place)?.dependent())));
         if let Some((place, (Dependent::Rule | Dependent::SingleRule, rule))) = moved {
@@ -54,7 +49,7 @@ impl Index {
     }
 
     /// The place of the posting that was added last.
-    pub(super) fn last_place(&self, access: Option<Requirement>, object: u32) -> u32 {
+    pub(super) fn last_place(&mut self, access: Option<Requirement>, object: u32) -> u32 {
         let count = self.postings(access, object).as_slice().len();
         u32::try_from(count.saturating_sub(1)).unwrap_or(u32::MAX)
     }
