@@ -22,12 +22,7 @@ impl<'n> Pattern<'n> {
             MemberKind::Field { node: Node::Conditions(conditions), .. } => conditions.holds_if_missing(),
             MemberKind::Field { node: Node::Nested { pattern, .. }, .. } => pattern.holds_without_fields,
             MemberKind::Junction { kind, patterns } => {
-                let mut holds = patterns.iter().map(|pattern| pattern.holds_without_fields);
-                match kind {
-                    Junction::Or => holds.any(|holds| holds),
-                    Junction::And => holds.all(|holds| holds),
-                    Junction::Nor => !holds.any(|holds| holds),
-                }
+                kind.holds(patterns.iter().map(|pattern| pattern.holds_without_fields))
             }
         });
         Self { members, holds_without_fields }
@@ -55,6 +50,18 @@ pub(crate) enum Junction {
     Or,
     And,
     Nor,
+}
+
+impl Junction {
+    /// Whether it holds, by whether each pattern does; no more are asked than needed.
+    #[inline]
+    pub(crate) fn holds(self, mut each: impl Iterator<Item = bool>) -> bool {
+        match self {
+            Self::Or => each.any(|holds| holds),
+            Self::And => each.all(|holds| holds),
+            Self::Nor => !each.any(|holds| holds),
+        }
+    }
 }
 
 /// The condition on a field.

@@ -65,9 +65,7 @@ impl Problems {
         let start = |diagnostic: &Diagnostic| diagnostic.span().map(|span| span.start);
         self.errors.sort_by_key(start);
         self.warnings.sort_by_key(start);
-        shorten(&mut self.errors, 0);
-        shorten(&mut self.warnings, 0);
-        if self.errors.is_empty() { Ok(self.warnings) } else { Err(self.errors) }
+        if self.errors.is_empty() { Ok(shorten(self.warnings, 0)) } else { Err(shorten(self.errors, 0)) }
     }
 }
 

@@ -176,18 +176,19 @@ pub struct Diagnostic {
 pub(crate) const MOST: usize = 100;
 
 /// Shortens a list of problems to the first [`MOST`], and replaces the others, and `omitted` further ones, by their number.
-pub(crate) fn shorten(problems: &mut Vec<Diagnostic>, omitted: usize) {
+pub(crate) fn shorten(mut problems: Vec<Diagnostic>, omitted: usize) -> Vec<Diagnostic> {
     let first = problems.iter().take_while(|problem| problem.code != Code::More).take(MOST).count();
     let omitted = u32::try_from(omitted).unwrap_or(u32::MAX);
     let rest = problems.drain(first..).fold(omitted, |rest, problem| rest.saturating_add(problem.count));
     if rest == 0 {
-        return;
+        return problems;
     }
     let severity = problems.first().map_or(Severity::Error, Diagnostic::severity);
     let plural = if rest == 1 { "" } else { "s" };
     let message = format!("{rest} more {severity}{plural} like these, not listed");
     let more = Diagnostic { count: rest, ..Diagnostic::new(severity, Code::More, message) };
     problems.push(more.with_help("mend the first ones and check again"));
+    problems
 }
 
 /// A [`Diagnostic`] of severity [`Warning`](Severity::Warning): the filter compiles, but its meaning is probably not the

@@ -159,7 +159,7 @@ impl Filter {
     /// If the bound is reached, or was stopped.
     pub fn matches_document_within(&self, event: &Document<'_>, effort: &Effort) -> Result<bool, Exhausted> {
         let (program, root) = (&self.inner.program, event.root());
-        effort.completes(match program.large(root).and_then(|bytes| program.field_cache(bytes)) {
+        effort.completes(match program.large(root).and_then(|bytes| program.field_cache(None, bytes)) {
             Some((cache, root)) => {
                 effort.charge_bytes(root.source().len(), 2);
                 program.matches_here(Metered::new(cache.root(root), effort))
@@ -186,7 +186,7 @@ impl Filter {
         effort: &Effort,
     ) -> Result<Explanation, Exhausted> {
         let (program, root) = (&self.inner.program, event.root());
-        effort.completes(match program.long(root).and_then(|bytes| program.field_cache(bytes)) {
+        effort.completes(match program.long(root).and_then(|bytes| program.field_cache(None, bytes)) {
             Some((cache, root)) => {
                 effort.charge_bytes(root.source().len(), 2);
                 self.explain_here(Metered::new(cache.root(root), effort))

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::error::FilterError;
 use crate::json::lex::string_length;
 use crate::json::{self, Kind, Node};
@@ -47,83 +47,22 @@ impl Source {
     /// If the tree exceeds the limit of depth or size. A tree built by hand was not checked by the parser, and all
     /// later steps rely on both limits.
     pub(crate) fn new(node: &Node, limits: &Limits, pointer: &str) -> Result<Self, FilterError> {
-        let mut text = String::with_capacity(64);
-        let mut open: Vec<Open<'_>> = Vec::new();
-        let mut next = Some(node);
-        loop {
-            if let Some(node) = next.take() {
-                if open.len() + usize::from(is_container(node)) > limits.depth() {
-                    return Err(too_deep(limits, node, pointer));
-                }
-                match &node.kind {
-                    Kind::Null => text.push_str("null"),
-                    Kind::Bool(bool) => push(&mut text, bool),
-                    Kind::Number(number) => push(&mut text, number),
-                    Kind::String(string) => push_string(&mut text, string),
-                    Kind::Array(items) => {
-                        text.push('[');
-                        open.push(Open::Array(items.iter()));
-                    }
-                    Kind::Object(members) => {
-                        text.push('{');
-                        open.push(Open::Object(members.iter()));
-                    }
-                }
-            }
-            if text.len() > limits.text_bytes() {
-                let limit = limits.text_bytes();
-                let message = format!("the filter is longer than the limit of {limit} bytes of JSON");
-                let diagnostic = Diagnostic::error(message)
-                    .with_code(Code::LimitExceeded)
-                    .with_pointer(pointer)
-                    .with_span(node.span);
-                return Err(FilterError::new(vec![
-                    diagnostic.with_help("raise the limit if this size is meant"),
-                ]));
-            }
-            match open.last_mut() {
-                None => return Ok(Self { text: text.into() }),
-                Some(Open::Array(items)) => match items.next() {
-                    Some(item) => {
-                        separate(&mut text);
-                        next = Some(item);
-                    }
-                    None => {
-                        text.push(']');
-                        open.pop();
-                    }
-                },
-                Some(Open::Object(members)) => match members.next() {
-                    Some(member) => {
-                        separate(&mut text);
-                        push_string(&mut text, &member.key);
-                        text.push(':');
-                        next = Some(&member.value);
-                    }
-                    None => {
-                        text.push('}');
-                        open.pop();
-                    }
-                },
-            }
-        }
+        let text = String::with_capacity(64);
+        let mut renderer = Renderer { limits, pointer, span: node.span, text };
+        renderer.push(node, 0)?;
+        Ok(Self { text: renderer.text.into() })
     }
 
-    /// Checks the depth of a value without recursion, before any recursive walk over it.
+    /// Checks the depth of a value before any other walk over it; recurses no deeper than the limit.
     pub(crate) fn check_depth(value: &Value, limits: &Limits) -> Result<(), FilterError> {
-        let mut open: Vec<(usize, &Value)> = vec![(1, value)];
-        while let Some((depth, value)) = open.pop() {
-            let container = matches!(value, Value::Array(_) | Value::Object(_));
-            if container && depth > limits.depth() {
-                return Err(too_deep(limits, &Node { span: None, kind: Kind::Null }, ""));
-            }
+        fn fits(value: &Value, levels: usize) -> bool {
             match value {
-                Value::Array(items) => open.extend(items.iter().map(|item| (depth + 1, item))),
-                Value::Object(map) => open.extend(map.values().map(|value| (depth + 1, value))),
-                _ => {}
+                Value::Array(items) => levels > 0 && items.iter().all(|item| fits(item, levels - 1)),
+                Value::Object(map) => levels > 0 && map.values().all(|value| fits(value, levels - 1)),
+                _ => true,
             }
         }
-        Ok(())
+        if fits(value, limits.depth()) { Ok(()) } else { Err(too_deep(limits, None, "")) }
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -145,18 +84,58 @@ impl PartialEq for Source {
     }
 }
 
-enum Open<'n> {
-    Array(std::slice::Iter<'n, Node>),
-    Object(std::slice::Iter<'n, json::Member>),
+/// A text to which a tree is rendered.
+struct Renderer<'a> {
+    limits: &'a Limits,
+    pointer: &'a str,
+    /// That of the whole tree.
+    span: Option<Span>,
+    text: String,
 }
 
-fn is_container(node: &Node) -> bool {
-    matches!(node.kind, Kind::Array(_) | Kind::Object(_))
-}
+impl Renderer<'_> {
+    /// Appends a node that is inside of `level` others.
+    fn push(&mut self, node: &Node, level: usize) -> Result<(), FilterError> {
+        let is_container = matches!(node.kind, Kind::Array(_) | Kind::Object(_));
+        if level + usize::from(is_container) > self.limits.depth() {
+            return Err(too_deep(self.limits, node.span, self.pointer));
+        }
+        match &node.kind {
+            Kind::Null => self.text.push_str("null"),
+            Kind::Bool(bool) => push(&mut self.text, bool),
+            Kind::Number(number) => push(&mut self.text, number),
+            Kind::String(string) => push_string(&mut self.text, string),
+            Kind::Array(items) => {
+                self.text.push('[');
+                for item in items {
+                    self.separate();
+                    self.push(item, level + 1)?;
+                }
+                self.text.push(']');
+            }
+            Kind::Object(members) => {
+                self.text.push('{');
+                for member in members {
+                    self.separate();
+                    push_string(&mut self.text, &member.key);
+                    self.text.push(':');
+                    self.push(&member.value, level + 1)?;
+                }
+                self.text.push('}');
+            }
+        }
+        let limit = self.limits.text_bytes();
+        if self.text.len() <= limit {
+            return Ok(());
+        }
+        let message = format!("the filter is longer than the limit of {limit} bytes of JSON");
+        Err(past_limit(message, "raise the limit if this size is meant", self.span, self.pointer))
+    }
 
-fn separate(text: &mut String) {
-    if !text.ends_with(['[', '{']) {
-        text.push(',');
+    fn separate(&mut self) {
+        if !self.text.ends_with(['[', '{']) {
+            self.text.push(',');
+        }
     }
 }
 
@@ -178,9 +157,12 @@ fn push_string(text: &mut String, string: &str) {
     text.push('"');
 }
 
-fn too_deep(limits: &Limits, node: &Node, pointer: &str) -> FilterError {
+fn too_deep(limits: &Limits, span: Option<Span>, pointer: &str) -> FilterError {
     let message = format!("nested more than {} levels deep", limits.depth());
-    let diagnostic =
-        Diagnostic::error(message).with_code(Code::LimitExceeded).with_pointer(pointer).with_span(node.span);
-    FilterError::new(vec![diagnostic.with_help("flatten the filter, or raise the limit")])
+    past_limit(message, "flatten the filter, or raise the limit", span, pointer)
+}
+
+fn past_limit(message: String, help: &str, span: Option<Span>, pointer: &str) -> FilterError {
+    let error = Diagnostic::error(message).with_code(Code::LimitExceeded).with_help(help);
+    FilterError::new(vec![error.with_pointer(pointer).with_span(span)])
 }

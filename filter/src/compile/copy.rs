@@ -9,13 +9,13 @@ use std::fmt::Write as _;
 use crate::ast::Junction;
 use crate::matcher::{Scope, Subject};
 use crate::ops::{Leaf, Reference, View};
-use crate::program::{Condition, Id, Judge, Member, NameId, Node, Pattern, Program, Run, Test};
+use crate::program::{Condition, Id, Judge, Member, Node, Pattern, Program, Run, Test};
 
 /// A node and its parts, numbered from 0 in the order of a walk, so that equal nodes make equal fragments.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Fragment {
-    program: Program,
-    node: Node,
+    pub(crate) program: Program,
+    pub(crate) node: Node,
 }
 
 impl Fragment {
@@ -39,18 +39,10 @@ impl Fragment {
         })
     }
 
-    pub(crate) fn program(&self) -> &Program {
-        &self.program
-    }
-
-    pub(crate) fn node(&self) -> &Node {
-        &self.node
-    }
-
     /// Whether the node holds for a field's value, or for a missing field.
     pub(crate) fn holds<S: Subject>(&self, value: Option<S>) -> bool {
         let large = value.and_then(|value| self.program.large(value));
-        match large.and_then(|raw| self.program.field_cache_of_node(&self.node, raw)) {
+        match large.and_then(|raw| self.program.field_cache(Some(&self.node), raw)) {
             Some((cache, raw)) => self.program.node(&self.node, Some(cache.root(raw)), &Scope::NONE),
             None => self.program.node(&self.node, value, &Scope::NONE),
         }
@@ -194,26 +186,28 @@ impl Program {
 
     /// Whether a test has a reference.
     pub(crate) fn refers(&self, test: &Test) -> bool {
-        let any = |run: Run<Condition>| {
-            self.conditions[run].iter().any(|c| self.tests[c.tests].iter().any(|test| self.refers(test)))
-        };
         match *test {
             Test::Reference(_) => true,
             Test::Leaf(_) | Test::NoneOf(_) => false,
             Test::Size(tests) | Test::But(tests) => self.tests[tests].iter().any(|test| self.refers(test)),
-            Test::All(run) | Test::None(run) => any(run),
-            Test::Some(Judge::Any(run)) | Test::Every(Judge::Any(run)) => any(run),
+            Test::All(run) | Test::None(run) | Test::Some(Judge::Any(run)) | Test::Every(Judge::Any(run)) => {
+                self.any_refers(run)
+            }
             Test::Some(Judge::Pattern(id)) | Test::Every(Judge::Pattern(id)) => {
                 self.pattern_refers(&self.patterns[id])
             }
         }
     }
 
+    fn any_refers(&self, run: Run<Condition>) -> bool {
+        self.conditions[run].iter().any(|c| self.tests[c.tests].iter().any(|test| self.refers(test)))
+    }
+
     fn pattern_refers(&self, pattern: &Pattern) -> bool {
         self.members[pattern.members].iter().any(|member| match member {
             Member::Field { node, .. } => match *node {
                 Node::Any(run) | Node::All(run) | Node::Scalars { conditions: run, .. } => {
-                    self.conditions[run].iter().any(|c| self.tests[c.tests].iter().any(|t| self.refers(t)))
+                    self.any_refers(run)
                 }
                 Node::Nested(pattern) | Node::NestedScalars { pattern, .. } => {
                     self.pattern_refers(&self.patterns[pattern])
@@ -260,16 +254,14 @@ impl Copier<'_> {
     }
 
     fn members_of(&mut self, pattern: &Pattern) -> Vec<Member> {
-        let from = self.from;
-        let negates = |member: &&Member| match member {
-            Member::Junction { kind: Junction::Nor, patterns } => {
-                from.patterns[*patterns].iter().any(|pattern| from.pattern_refers(pattern))
+        let (from, weaken) = (self.from, self.weaken);
+        let stays = |member: &&Member| match member {
+            Member::Junction { kind: Junction::Nor, patterns } if weaken => {
+                !from.patterns[*patterns].iter().any(|pattern| from.pattern_refers(pattern))
             }
-            _ => false,
+            _ => true,
         };
-        let copied = from.members[pattern.members].iter().filter(|member| !self.weaken || !negates(member));
-        let copied: Vec<&Member> = copied.collect();
-        copied.into_iter().map(|member| self.member(member)).collect()
+        from.members[pattern.members].iter().filter(stays).map(|member| self.member(member)).collect()
     }
 
     /// A condition that the value to which a reference leads is there, or the object at the first few names of its path; `None` for
@@ -295,7 +287,11 @@ impl Copier<'_> {
 
     fn member(&mut self, member: &Member) -> Member {
         match member {
-            Member::Field { name, node } => Member::Field { name: self.name(*name), node: self.node(node) },
+            Member::Field { name, node } => {
+                // Not deduplicated: fragments are small and rarely have names.
+                let name = self.to.names.add(self.from.name(*name));
+                Member::Field { name, node: self.node(node) }
+            }
             Member::Junction { kind, patterns } => {
                 let copied: Vec<Pattern> =
                     self.from.patterns[*patterns].iter().map(|pattern| self.pattern_of(pattern)).collect();
@@ -342,10 +338,5 @@ impl Copier<'_> {
             Judge::Pattern(pattern) => Judge::Pattern(self.pattern(pattern)),
             Judge::Any(conditions) => Judge::Any(self.conditions(conditions)),
         }
-    }
-
-    fn name(&mut self, name: NameId) -> NameId {
-        // Not deduplicated: fragments are small and rarely have names.
-        self.to.names.add(self.from.name(name))
     }
 }

@@ -69,11 +69,7 @@ pub(super) enum Events {
     NoArrays,
 }
 
-pub(super) fn convert(tree: Pattern<'_>, events: Events) -> Value {
-    pattern(&tree, events)
-}
-
-fn pattern(tree: &Pattern<'_>, events: Events) -> Value {
+pub(super) fn convert(tree: &Pattern<'_>, events: Events) -> Value {
     let mut fields = Map::new();
     let mut clauses = Vec::new();
     for member in &tree.members {
@@ -82,7 +78,7 @@ fn pattern(tree: &Pattern<'_>, events: Events) -> Value {
                 fields.insert(key(name), conditions(all, events));
             }
             MemberKind::Field { name, node: Node::Nested { pattern: inner, .. } } => {
-                let converted = pattern(inner, events);
+                let converted = convert(inner, events);
                 if inner.holds_without_fields && events == Events::NoArrays {
                     // A scalar is read as an object without fields in both dialects.
                     let absent = json!([null, {"$exists": false}]);
@@ -102,7 +98,7 @@ fn pattern(tree: &Pattern<'_>, events: Events) -> Value {
                     Junction::And => "$and",
                     Junction::Nor => "$nor",
                 };
-                clauses.push(object(name, patterns.iter().map(|inner| pattern(inner, events)).collect()));
+                clauses.push(object(name, patterns.iter().map(|inner| convert(inner, events)).collect()));
             }
         }
     }

@@ -98,8 +98,8 @@ impl Conversion {
         let mut context = Context::new(filter.dialect(), &limits, "");
         let tree = filter.dialect().read(&node, &mut context).into_pattern();
         let converted = match filter.dialect() {
-            Dialect::EventBridge if self.no_arrays => event_bridge::convert(tree, Events::NoArrays),
-            Dialect::EventBridge if self.flat_arrays => event_bridge::convert(tree, Events::FlatArrays),
+            Dialect::EventBridge if self.no_arrays => event_bridge::convert(&tree, Events::NoArrays),
+            Dialect::EventBridge if self.flat_arrays => event_bridge::convert(&tree, Events::FlatArrays),
             Dialect::EventBridge => return Err(event_bridge::refusal(&tree)),
             _ => trigger_dev::convert(tree),
         };

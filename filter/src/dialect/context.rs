@@ -61,13 +61,9 @@ impl<'n> Context<'n> {
 
     /// The errors, and if there are none the warnings, in the order of the text.
     pub(crate) fn finish(self) -> Result<Vec<Warning>, Vec<Diagnostic>> {
-        let shortened = |mut found, omitted| {
-            shorten(&mut found, omitted);
-            found
-        };
         let (errors, warnings) = (self.omitted_errors, self.omitted_warnings);
         let found = self.problems.finish();
-        found.map(|found| shortened(found, warnings)).map_err(|found| shortened(found, errors))
+        found.map(|found| shorten(found, warnings)).map_err(|found| shorten(found, errors))
     }
 
     /// Adds an error or a warning at the current pointer.

@@ -17,7 +17,7 @@ use crate::diagnostic::Code;
 use crate::json::{self, Kind, Node};
 use crate::ops::number::{Bound, Range};
 use crate::ops::text::Quoted;
-use crate::ops::{Folded, Leaf, Literal, LiteralSet, Num};
+use crate::ops::{Folded, Leaf, Literal, LiteralSet};
 
 /// Every operator.
 pub(crate) const OPERATORS: [&str; 9] = [
@@ -53,8 +53,10 @@ fn pattern<'n>(members: &'n [json::Member], node: &'n Node, context: &mut Contex
 }
 
 fn member<'n>(json: &'n json::Member, context: &mut Context<'n>) -> Option<MemberKind<'n>> {
+    // Two or more patterns under `$or` make it the combinator.
     if let ("$or", Kind::Array(items)) = (json.key.as_str(), &json.value.kind)
-        && is_or(items)
+        && items.len() >= 2
+        && items.iter().all(is_pattern)
     {
         let patterns = context.each(items, |context, item| match &item.kind {
             Kind::Object(members) => Some(pattern(members, item, context)),
@@ -65,11 +67,6 @@ fn member<'n>(json: &'n json::Member, context: &mut Context<'n>) -> Option<Membe
     warn_of_field(Dialect::EventBridge, json, context);
     let node = field(json, context)?;
     Some(MemberKind::Field { name: &json.key, node })
-}
-
-/// Whether the array under `$or` makes it the combinator: two or more non-empty objects without an operator's name.
-fn is_or(items: &[Node]) -> bool {
-    items.len() >= 2 && items.iter().all(is_pattern)
 }
 
 /// The help for patterns in a list under a name that means a combinator elsewhere.
@@ -232,7 +229,7 @@ fn numeric<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Optio
             })
         }
         [operator, number] => {
-            let number = bound(key, 1, number, context);
+            let number = context.within_index(1, |context| context.number(key, number));
             let operator = comparison(key, 0, operator, &["=", "<", "<=", ">", ">="], context);
             let (operator, number) = (operator?, number?);
             Some(match operator {
@@ -243,9 +240,9 @@ fn numeric<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Optio
         }
         [lower, low, upper, high] => {
             let lower = comparison(key, 0, lower, &[">", ">="], context);
-            let low = bound(key, 1, low, context);
+            let low = context.within_index(1, |context| context.number(key, low));
             let upper = comparison(key, 2, upper, &["<", "<="], context);
-            let high = bound(key, 3, high, context);
+            let high = context.within_index(3, |context| context.number(key, high));
             let (lower, low, upper, high) = (lower?, low?, upper?, high?);
             if low.compare(high).is_ge() {
                 let message = format!("the lower bound {low} is not below the upper bound {high}");
@@ -293,10 +290,6 @@ fn comparison<'n, 'k>(
     })
 }
 
-fn bound<'n>(key: &'n str, index: usize, node: &'n Node, context: &mut Context<'n>) -> Option<Num> {
-    context.within_index(index, |context| context.number(key, node))
-}
-
 fn anything_but<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Option<TestKind<'n>> {
     let literals = match &node.kind {
         Kind::String(_) | Kind::Number(_) => vec![context.literal(node)?],
@@ -326,8 +319,9 @@ fn anything_but<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> 
             return context.within(&member.key, |context| none_of(member, context));
         }
         _ => {
-            let expected = "a string, a number, a list of either, or one of prefix, suffix, equals-ignore-case, wildcard";
-            return context.wrong_argument(key, expected, node, None);
+            let expected =
+                format!("a string, a number, a list of either, or one of {}", EXCLUDING.join(", "));
+            return context.wrong_argument(key, &expected, node, None);
         }
     };
     Some(TestKind::Leaf(Leaf::AnythingBut(LiteralSet::new(literals))))

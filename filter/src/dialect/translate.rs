@@ -55,7 +55,7 @@ fn meaning(name: &str) -> Option<Meaning> {
         length += 1;
     }
     let is_name = |name: &&str| name.as_bytes() == &plain[..length];
-    MEANINGS.iter().find(|(_, names)| names.iter().any(|name| is_name(name))).map(|&(meaning, _)| meaning)
+    MEANINGS.iter().find(|(_, names)| names.iter().any(is_name)).map(|&(meaning, _)| meaning)
 }
 
 /// The meaning of a comparison's sign in place of an operator's name.
@@ -198,8 +198,8 @@ pub(super) fn reference(node: &Node) -> Option<String> {
     Some(format!("{{\"$ref\": {}}}", text(&only.value)?))
 }
 
-/// A matcher of one operator.
-fn one(operator: &str, argument: String) -> String {
+/// An object of one member; the name is written as it is.
+pub(super) fn one(operator: &str, argument: String) -> String {
     format!("{{\"{operator}\": {argument}}}")
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::ast::Junction;
 use crate::ops::text::Quoted;
 use crate::ops::{Leaf, Spellings};
-use crate::program::{Condition, Id, Judge, Member, Node, Pattern, Program, Run, Test};
+use crate::program::{Condition, Judge, Member, Node, Pattern, Program, Run, Test};
 
 /// The words for the conditions of a program.
 pub(super) struct Words<'p> {
@@ -25,7 +25,7 @@ impl Words<'_> {
             Node::All(conditions) => self.describe_all(out, conditions),
             Node::Nested(pattern) | Node::NestedScalars { pattern, .. } => {
                 out.write_str("an object with ")?;
-                self.describe_pattern(out, pattern)
+                self.describe_pattern(out, &self.program.patterns[pattern])
             }
         }
     }
@@ -109,25 +109,21 @@ impl Words<'_> {
         match *judge {
             Judge::Pattern(pattern) => {
                 out.write_str("with ")?;
-                self.describe_pattern(out, pattern)
+                self.describe_pattern(out, &self.program.patterns[pattern])
             }
             Judge::Any(conditions) => self.describe_any(out, conditions),
         }
     }
 
     /// A pattern's members, as in `{status: "SUCCESS", tries: < 3}`.
-    fn describe_pattern(&self, out: &mut dyn fmt::Write, pattern: Id<Pattern>) -> fmt::Result {
-        self.describe_members(out, &self.program.patterns[pattern])
-    }
-
-    fn describe_members(&self, out: &mut dyn fmt::Write, pattern: &Pattern) -> fmt::Result {
+    fn describe_pattern(&self, out: &mut dyn fmt::Write, pattern: &Pattern) -> fmt::Result {
         out.write_str("{")?;
         joined(out, &self.program.members[pattern.members], ", ", |out, member| match member {
             Member::Field { name, node } => {
                 write!(out, "{}: ", Quoted(self.program.name(*name)))?;
                 match node {
                     Node::Nested(pattern) | Node::NestedScalars { pattern, .. } => {
-                        self.describe_pattern(out, *pattern)
+                        self.describe_pattern(out, &self.program.patterns[*pattern])
                     }
                     _ => self.describe_node(out, node),
                 }
@@ -139,7 +135,7 @@ impl Words<'_> {
                     Junction::Nor => "none of (",
                 })?;
                 let patterns = &self.program.patterns[*patterns];
-                joined(out, patterns, ", ", |out, pattern| self.describe_members(out, pattern))?;
+                joined(out, patterns, ", ", |out, pattern| self.describe_pattern(out, pattern))?;
                 out.write_str(")")
             }
         })?;

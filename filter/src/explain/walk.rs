@@ -19,7 +19,7 @@ impl Program {
     /// Explains the result. Linear in the size of the event and the number of conditions, and for an array in the product of its
     /// size and the number of conditions on it. `numbers` are those of the filter, as it has them.
     pub(crate) fn explain<V: Shown>(&self, event: V, dialect: Dialect, numbers: Spellings) -> Explanation {
-        match self.long(event).and_then(|raw| self.field_cache(raw)) {
+        match self.long(event).and_then(|raw| self.field_cache(None, raw)) {
             Some((cache, root)) => self.explain_here(cache.root(root), dialect, numbers),
             None => self.explain_here(event, dialect, numbers),
         }
@@ -72,31 +72,12 @@ const HINTS: usize = 32;
 /// The most texts of arrays and objects that are kept.
 const KEPT: usize = 8;
 
-/// The value whose fields a pattern names.
-#[derive(Clone, Copy)]
-enum Owner<V> {
-    Object(V),
-    /// A value without fields, or none.
-    Other(Option<V>),
-}
-
-impl<V: Copy> Owner<V> {
-    fn object(self) -> Option<V> {
-        match self {
-            Self::Object(object) => Some(object),
-            Self::Other(_) => None,
-        }
-    }
-}
-
 impl<V: Shown> Walk<'_, V> {
     /// Explains a pattern on a present value.
     fn pattern(&self, id: Id<Pattern>, value: V, path: &Path) -> Vec<Entry> {
-        let pattern = &self.program.patterns[id];
         match value.shape() {
             Shape::Null => self.no_object(id, Some(value), path),
-            Shape::Object => self.members(pattern, Owner::Object(value), path),
-            Shape::Scalar | Shape::Array(_) => self.members(pattern, Owner::Other(Some(value)), path),
+            _ => self.members(&self.program.patterns[id], Some(value), path),
         }
     }
 
@@ -121,8 +102,9 @@ impl<V: Shown> Walk<'_, V> {
         })
     }
 
-    fn members(&self, pattern: &Pattern, owner: Owner<V>, path: &Path) -> Vec<Entry> {
-        let object = owner.object();
+    /// Explains the members of a pattern on a value, which has fields only if it is an object.
+    fn members(&self, pattern: &Pattern, owner: Option<V>, path: &Path) -> Vec<Entry> {
+        let object = owner.filter(|owner| matches!(owner.shape(), Shape::Object));
         let mut entries = Vec::new();
         for member in &self.program.members[pattern.members] {
             match member {
@@ -130,8 +112,13 @@ impl<V: Shown> Walk<'_, V> {
                     let name = self.program.name(*name);
                     let value = object.and_then(|object| object.field(name));
                     let mut of_field = self.node(node, value, &path.field(name));
-                    if value.is_none() {
-                        self.add_hint(&mut of_field, name, node, owner, path);
+                    if value.is_none()
+                        && let Some(check) = first_failed(&mut of_field)
+                    {
+                        check.hint = match object {
+                            Some(object) => self.hint_of_field(name, node, object, path),
+                            None => owner.map(|owner| self.hint_of_no_object(owner, path)),
+                        };
                     }
                     entries.append(&mut of_field);
                 }
@@ -141,13 +128,14 @@ impl<V: Shown> Walk<'_, V> {
                         .map(|pattern| all_of(self.members(pattern, owner, path)))
                         .collect();
                     let mut alternatives = ordered(alternatives);
-                    let (rule, held) = match kind {
-                        Junction::Or => (Rule::Any, alternatives.iter().any(Entry::held)),
-                        Junction::And => (Rule::All, alternatives.iter().all(Entry::held)),
+                    let held = kind.holds(alternatives.iter().map(Entry::held));
+                    let rule = match kind {
+                        Junction::Or => Rule::Any,
+                        Junction::And => Rule::All,
                         Junction::Nor => {
                             // The entries that must not hold but do, first.
                             alternatives.sort_by_key(|entry| !entry.held());
-                            (Rule::None, !alternatives.iter().any(Entry::held))
+                            Rule::None
                         }
                     };
                     entries.push(Entry::Group(Group { rule, held, entries: alternatives }));
@@ -171,9 +159,8 @@ impl<V: Shown> Walk<'_, V> {
                     Some((array, Shape::Array(_))) => {
                         return vec![self.elements(node, pattern, Leaves::of(value), array, path)];
                     }
-                    Some((object, Shape::Object)) => Owner::Object(object),
-                    Some((scalar, Shape::Scalar)) => Owner::Other(Some(scalar)),
-                    _ => Owner::Other(None),
+                    None | Some((_, Shape::Null)) => None,
+                    Some((value, Shape::Object | Shape::Scalar)) => Some(value),
                 };
                 self.members(&self.program.patterns[pattern], owner, path)
             }
@@ -217,21 +204,10 @@ impl<V: Shown> Walk<'_, V> {
         text
     }
 
-    /// Adds a hint to the first failed condition on a missing field.
-    fn add_hint(&self, entries: &mut [Entry], name: &str, node: &Node, owner: Owner<V>, path: &Path) {
-        let failed = entries.iter_mut().find_map(|entry| match entry {
-            Entry::Check(check) if !check.held => Some(check),
-            _ => None,
-        });
-        let Some(check) = failed else { return };
-        check.hint = match owner {
-            Owner::Object(object) => {
-                let Some(left) = self.hints.get().checked_sub(1) else { return };
-                self.hints.set(left);
-                self.hint_of_missing(name, node, object, path)
-            }
-            Owner::Other(value) => value.map(|value| self.hint_of_no_object(value, path)),
-        };
+    /// The hint for a missing field, for the first few of them.
+    fn hint_of_field(&self, name: &str, node: &Node, object: V, path: &Path) -> Option<String> {
+        self.hints.set(self.hints.get().checked_sub(1)?);
+        self.hint_of_missing(name, node, object, path)
     }
 
     /// Explains a nested pattern on an array by the element that matches, or the one nearest to a match.
@@ -308,6 +284,14 @@ impl<V: Shown> Walk<'_, V> {
             Test::All(_) | Test::None(_) | Test::But(_) | Test::NoneOf(_) => true,
         })
     }
+}
+
+/// The first failed condition.
+fn first_failed(entries: &mut [Entry]) -> Option<&mut Check> {
+    entries.iter_mut().find_map(|entry| match entry {
+        Entry::Check(check) if !check.held => Some(check),
+        _ => None,
+    })
 }
 
 fn is_array<V: Shown>(value: V) -> bool {

@@ -22,9 +22,7 @@ impl<'p> Tests<'p> {
     }
 
     pub(super) fn of(program: &'p Program, condition: &Condition, types: Types) -> Self {
-        let mut tests = Self::none(program, types);
-        tests.add(condition);
-        tests
+        Self::of_run(program, condition.tests, types)
     }
 
     pub(super) fn of_all(program: &'p Program, run: Run<Condition>, types: Types) -> Self {
@@ -134,7 +132,7 @@ impl<'p> Prover<'p> {
     /// Whether tests imply one of several conditions.
     pub(super) fn any(self, tests: &Tests<'p>, right: Run<Condition>) -> bool {
         let conditions = &self.right.conditions[right];
-        if conditions.iter().any(|condition| self.step() && self.condition(tests, condition)) {
+        if conditions.iter().any(|condition| self.step() && self.run(tests, condition.tests)) {
             return true;
         }
         // Each of several literals may satisfy another one.
@@ -151,11 +149,7 @@ impl<'p> Prover<'p> {
     }
 
     pub(super) fn all(self, tests: &Tests<'p>, right: Run<Condition>) -> bool {
-        self.right.conditions[right].iter().all(|condition| self.condition(tests, condition))
-    }
-
-    fn condition(self, tests: &Tests<'p>, right: &Condition) -> bool {
-        self.run(tests, right.tests)
+        self.right.conditions[right].iter().all(|condition| self.run(tests, condition.tests))
     }
 
     fn run(self, tests: &Tests<'p>, right: Run<Test>) -> bool {
@@ -258,7 +252,7 @@ impl<'p> Prover<'p> {
         let other = self.swapped();
         left.iter().any(|test| match *test {
             Test::None(run) => {
-                self.left.conditions[run].iter().any(|condition| other.condition(right, condition))
+                self.left.conditions[run].iter().any(|condition| other.run(right, condition.tests))
             }
             Test::But(run) => other.run(right, run),
             Test::NoneOf(leaves) => {

@@ -33,40 +33,35 @@ impl Parser<'_> {
             rest.find(|c: char| !c.is_alphanumeric() && c != '_' && c != '$').unwrap_or(rest.len());
         let length = word_length.max(character.len_utf8());
         let found = if length <= 40 { &rest[..length] } else { "a long word" };
+        let span = Span { start: self.at, end: self.at + length };
+        let error = self.error(format!("found `{}`, expected {expected}", visible(found)), span);
+        let is_word = word_length > 0;
         let help = match (character, found) {
-            _ if self.open.is_empty() && expected == "a value" && self.foreign().is_some() => {
-                self.foreign().map(str::to_owned)
+            _ if self.open.is_empty()
+                && expected == "a value"
+                && let Some(help) = self.foreign() =>
+            {
+                help
             }
-            ('\'', _) => Some("JSON quotes with \", not with '".to_owned()),
-            ('/' | '#', _) => Some("JSON has no comments: remove it".to_owned()),
+            ('\'', _) => "JSON quotes with \", not with '",
+            ('/' | '#', _) => "JSON has no comments: remove it",
             (_, "True" | "False" | "None" | "TRUE" | "FALSE" | "NULL" | "undefined" | "nil") => {
-                Some("JSON's words are true, false and null".to_owned())
+                "JSON's words are true, false and null"
             }
-            (_, "NaN" | "Infinity") => Some("JSON has no such number".to_owned()),
-            ('+' | '.', _) => Some("a number begins with a digit or a minus".to_owned()),
-            ('\u{feff}', _) => Some("remove the byte order mark".to_owned()),
-            ('“' | '”' | '‘' | '’', _) => Some("JSON quotes with straight quotes: \"".to_owned()),
-            _ if word_length > 0
-                && length <= 40
-                && ["a key", "a value"].iter().any(|e| expected.starts_with(e)) =>
-            {
-                Some(format!("put it in quotes: \"{found}\""))
+            (_, "NaN" | "Infinity") => "JSON has no such number",
+            ('+' | '.', _) => "a number begins with a digit or a minus",
+            ('\u{feff}', _) => "remove the byte order mark",
+            ('“' | '”' | '‘' | '’', _) => "JSON quotes with straight quotes: \"",
+            _ if is_word && length <= 40 && begins_with(expected, &["a key", "a value"]) => {
+                return error.with_help(format!("put it in quotes: \"{found}\""));
             }
-            _ if expected.starts_with("`,`")
-                && (word_length > 0 || matches!(character, '"' | '{' | '[' | '-')) =>
-            {
-                Some("a comma is missing before it".to_owned())
+            (first, _) if expected.starts_with("`,`") && (is_word || "\"{[-".contains(first)) => {
+                "a comma is missing before it"
             }
-            _ if expected == "the end of the text" => {
-                Some("there is one value too many: remove it".to_owned())
-            }
-            _ => None,
+            _ if expected == "the end of the text" => "there is one value too many: remove it",
+            _ => return error,
         };
-        let error = self.error(
-            format!("found `{}`, expected {expected}", visible(found)),
-            Span { start: self.at, end: self.at + length },
-        );
-        help.into_iter().fold(error, JsonError::with_help)
+        error.with_help(help)
     }
 
     /// The help for a text in another language.

@@ -19,11 +19,14 @@ use crate::ops::{Leaf, Literal, Range};
 
 /// Adds warnings about a valid tree to the context; linear in the size of the tree, except for sorting.
 pub(crate) fn check<'n>(tree: &Judge<'n>, span: Option<Span>, context: &mut Context<'n>) {
+    judge(tree, Subject::Event, span, context);
+}
+
+fn judge<'n>(tree: &Judge<'n>, subject: Subject, span: Option<Span>, context: &mut Context<'n>) {
     match tree {
         Judge::Pattern(tree) => pattern(tree, context),
         Judge::Conditions { listed, items } => {
-            let whole = Any { items, listed: *listed, reach: Reach::Value, subject: Subject::Event };
-            any(&whole, span, context);
+            any(&Any { items, listed: *listed, reach: Reach::Value, subject }, span, context);
         }
     }
 }
@@ -244,13 +247,7 @@ fn argument<'n>(test: &Test<'n>, context: &mut Context<'n>) {
         TestKind::IgnoreCase(inner) | TestKind::Size(inner) | TestKind::But(inner) => {
             tests(inner, test.span, context);
         }
-        TestKind::Some(judge) | TestKind::Every(judge) => match judge {
-            Judge::Pattern(nested) => pattern(nested, context),
-            Judge::Conditions { listed, items } => {
-                let one = Any { items, listed: *listed, reach: Reach::Value, subject: Subject::Element };
-                any(&one, test.span, context);
-            }
-        },
+        TestKind::Some(one) | TestKind::Every(one) => judge(one, Subject::Element, test.span, context),
         TestKind::All(conditions) | TestKind::None(conditions) => items(true, conditions, context),
     }
 }

@@ -21,7 +21,7 @@ const SHORT: usize = 256;
 impl Program {
     /// Whether the filter matches an event.
     pub(crate) fn matches<S: Subject>(&self, event: S) -> bool {
-        match self.large(event).and_then(|bytes| self.field_cache(bytes)) {
+        match self.large(event).and_then(|bytes| self.field_cache(None, bytes)) {
             Some((cache, root)) => self.matches_here(cache.root(root)),
             None => self.matches_here(event),
         }
@@ -45,18 +45,14 @@ impl Program {
         value.raw().filter(|raw| raw.source().len() > SHORT)
     }
 
-    /// A cache for the fields that the program names in a value, and the value; `None` if it is longer than 4 GiB.
-    pub(crate) fn field_cache<'d>(&self, value: Raw<'d>) -> Option<(FieldCache<'d, '_>, Raw<'d>)> {
-        Some((FieldCache::new(value.source(), self.name_tree()?)?, value))
-    }
-
-    /// The same for the value that a node is about.
-    pub(crate) fn field_cache_of_node<'d>(
+    /// A cache for the fields that the program, or one of its nodes, names in a value, and the value; `None` if it is longer
+    /// than 4 GiB.
+    pub(crate) fn field_cache<'d>(
         &self,
-        node: &Node,
+        node: Option<&Node>,
         value: Raw<'d>,
     ) -> Option<(FieldCache<'d, '_>, Raw<'d>)> {
-        Some((FieldCache::new(value.source(), self.name_tree_of_node(node)?)?, value))
+        Some((FieldCache::new(value.source(), self.name_tree(node)?)?, value))
     }
 
     /// Passes the values that the program's references lead to.
@@ -96,12 +92,7 @@ impl Program {
                 self.node(node, object.and_then(|object| object.field(self.name(*name))), scope)
             }
             Member::Junction { kind, patterns } => {
-                let mut verdicts = self.patterns[*patterns].iter().map(|p| self.members(p, object, scope));
-                match kind {
-                    Junction::Or => verdicts.any(|holds| holds),
-                    Junction::And => verdicts.all(|holds| holds),
-                    Junction::Nor => !verdicts.any(|holds| holds),
-                }
+                kind.holds(self.patterns[*patterns].iter().map(|p| self.members(p, object, scope)))
             }
         }
     }

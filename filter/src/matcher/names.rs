@@ -4,25 +4,26 @@ use crate::program::{Condition, Judge, Member, Node, Pattern, Program, Run, Test
 use crate::scan::NameTree;
 
 impl Program {
-    /// The names of all fields and references; `None` if there are too many. Conditions on the elements of an array are at the
-    /// place of the array.
-    pub(super) fn name_tree(&self) -> Option<NameTree<'_>> {
+    /// The names of all fields and references, or of the fields of a value that a node asks for; `None` if there are too many.
+    /// Conditions on the elements of an array are at the place of the array.
+    pub(super) fn name_tree(&self, node: Option<&Node>) -> Option<NameTree<'_>> {
         let mut tree = NameTree::with_capacity(self.members.iter().len());
-        match self.root {
-            Judge::Pattern(id) => self.names_of(&self.patterns[id], NameTree::ROOT, &mut tree)?,
-            Judge::Any(run) => self.names_of_conditions(run, NameTree::ROOT, &mut tree)?,
+        if let Some(node) = node {
+            self.names_of_node(node, NameTree::ROOT, &mut tree)?;
+            return Some(tree);
         }
+        self.names_of_judge(&self.root, NameTree::ROOT, &mut tree)?;
         for reference in self.references.iter() {
             reference.names.iter().try_fold(NameTree::ROOT, |at, name| tree.child(at, name))?;
         }
         Some(tree)
     }
 
-    /// The names of the fields of a value that a node asks for.
-    pub(super) fn name_tree_of_node(&self, node: &Node) -> Option<NameTree<'_>> {
-        let mut tree = NameTree::with_capacity(self.members.iter().len());
-        self.names_of_node(node, NameTree::ROOT, &mut tree)?;
-        Some(tree)
+    fn names_of_judge<'p>(&'p self, judge: &Judge, at: u32, tree: &mut NameTree<'p>) -> Option<()> {
+        match *judge {
+            Judge::Pattern(id) => self.names_of(&self.patterns[id], at, tree),
+            Judge::Any(run) => self.names_of_conditions(run, at, tree),
+        }
     }
 
     /// Adds the names of a pattern on the value at a place. The limit of depth bounds the recursion.
@@ -68,12 +69,7 @@ impl Program {
             Test::Leaf(_) | Test::NoneOf(_) | Test::Reference(_) | Test::Size(_) => Some(()),
             Test::But(tests) => self.names_of_tests(tests, at, tree),
             Test::All(run) | Test::None(run) => self.names_of_conditions(run, at, tree),
-            Test::Some(Judge::Any(run)) | Test::Every(Judge::Any(run)) => {
-                self.names_of_conditions(run, at, tree)
-            }
-            Test::Some(Judge::Pattern(id)) | Test::Every(Judge::Pattern(id)) => {
-                self.names_of(&self.patterns[id], at, tree)
-            }
+            Test::Some(ref judge) | Test::Every(ref judge) => self.names_of_judge(judge, at, tree),
         })
     }
 }

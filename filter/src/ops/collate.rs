@@ -5,7 +5,7 @@
 //! would miss `ﬁ` = `fi`, `σ` = `ς`, and composed against decomposed accents.
 
 use std::cmp::Ordering;
-use std::sync::OnceLock;
+use std::sync::LazyLock;
 
 use icu_collator::options::{AlternateHandling, CollatorOptions, Strength};
 use icu_collator::{CollatorBorrowed, CollatorPreferences};
@@ -90,15 +90,14 @@ impl Class {
 }
 
 fn collator() -> Option<&'static CollatorBorrowed<'static>> {
-    static COLLATOR: OnceLock<Option<CollatorBorrowed<'static>>> = OnceLock::new();
-    let built = COLLATOR.get_or_init(|| {
+    static COLLATOR: LazyLock<Option<CollatorBorrowed<'static>>> = LazyLock::new(|| {
         let mut options = CollatorOptions::default();
         options.strength = Some(Strength::Secondary);
         options.alternate_handling = Some(AlternateHandling::NonIgnorable);
         // The root's data is compiled in; a test checks that this never fails.
         CollatorBorrowed::try_new(CollatorPreferences::default(), options).ok()
     });
-    built.as_ref()
+    COLLATOR.as_ref()
 }
 
 #[cfg(test)]

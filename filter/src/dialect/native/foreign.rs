@@ -3,7 +3,7 @@
 use super::super::Dialect;
 use super::super::lookalike::short;
 use super::super::operators::find;
-use super::super::translate;
+use super::super::translate::{self, one};
 use crate::json::{Kind, Node};
 
 /// Operators of other languages, help line. Where the argument is a fitting one, [`translate`] is more exact.
@@ -67,24 +67,20 @@ pub(super) fn translation(name: &str, argument: &Node) -> Option<String> {
 fn special(name: &str, argument: &Node) -> Option<String> {
     match (name, &argument.kind) {
         ("$ref", Kind::String(pointer)) if pointer.starts_with('/') => {
-            short(argument).map(|pointer| format!("{{\"$eq\": {{\"$ref\": {pointer}}}}}"))
+            Some(one("$eq", one("$ref", short(argument)?)))
         }
-        ("$elemMatch" | "$any", Kind::Object(_)) => {
-            short(argument).map(|inner| format!("{{\"$some\": {inner}}}"))
-        }
+        ("$elemMatch" | "$any", Kind::Object(_)) => Some(one("$some", short(argument)?)),
         ("$ne" | "$neq", Kind::Object(members))
             if !members.is_empty() && members.iter().all(|member| find(&member.key).is_some()) =>
         {
-            short(argument).map(|matcher| format!("{{\"$anythingBut\": {matcher}}}"))
+            Some(one("$anythingBut", short(argument)?))
         }
         // `_`, any one character, has no counterpart.
         ("$like", Kind::String(pattern)) if !pattern.contains('_') && pattern.len() <= 60 => {
             let pattern = pattern.replace('\\', "\\\\").replace('*', "\\*").replace('%', "*");
-            Some(format!("{{\"$wildcard\": {}}}", translate::quoted(&pattern)))
+            Some(one("$wildcard", translate::quoted(&pattern)))
         }
-        ("$length" | "$len", Kind::Number(_)) => {
-            short(argument).map(|length| format!("{{\"$size\": {length}}}"))
-        }
+        ("$length" | "$len", Kind::Number(_)) => Some(one("$size", short(argument)?)),
         ("$type", Kind::String(name)) => Some(
             match name.to_ascii_lowercase().as_str() {
                 "string" => "{\"$startsWith\": \"\"}",
@@ -111,11 +107,9 @@ fn special(name: &str, argument: &Node) -> Option<String> {
             let path =
                 |path: &'_ str| path.strip_prefix('$').filter(|path| is_plain_path(path)).map(str::to_owned);
             let pointer = format!("/{}", path(b)?.replace('.', "/"));
-            let test =
-                format!("{{{}: {{\"$ref\": {}}}}}", translate::quoted(operator), translate::quoted(&pointer));
-            let test = if negated { format!("{{\"$anythingBut\": {test}}}") } else { test };
-            let nest = |inside, name| format!("{{{}: {inside}}}", translate::quoted(name));
-            Some(path(a)?.split('.').rev().fold(test, nest))
+            let test = one(operator, one("$ref", translate::quoted(&pointer)));
+            let test = if negated { one("$anythingBut", test) } else { test };
+            Some(path(a)?.split('.').rev().fold(test, |inside, name| one(name, inside)))
         }
         _ => None,
     }

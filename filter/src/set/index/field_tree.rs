@@ -257,10 +257,6 @@ impl Index {
         object
     }
 
-    pub(in crate::set) fn use_field(&mut self, field: u32) {
-        self.fields.at_mut(field).uses += 1;
-    }
-
     pub(in crate::set) fn release_field(&mut self, number: u32) {
         let field = self.fields.at_mut(number);
         field.uses -= 1;

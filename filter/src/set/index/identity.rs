@@ -1,4 +1,4 @@
-//! Equality of entries: their hashes, and comparing tests.
+//! The hashes of entries, which are equal for equal ones.
 
 use std::hash::{BuildHasher as _, Hasher as _};
 
@@ -6,15 +6,6 @@ use foldhash::fast::RandomState;
 
 use super::predicate::{Tag, Test};
 use super::requirement::{PatternKind, Requirements};
-
-pub(super) fn same(a: &Test, b: &Test) -> bool {
-    match (a, b) {
-        (Test::Key(a), Test::Key(b)) => a == b,
-        (Test::Leaf(a), Test::Leaf(b)) => a == b,
-        (Test::Node(a), Test::Node(b)) => a == b,
-        _ => false,
-    }
-}
 
 #[inline]
 pub(super) fn key_hash(seeds: &RandomState, field: u32, tag: Tag, payload: &[u8]) -> u64 {
@@ -32,10 +23,7 @@ pub(super) fn test_hash(seeds: &RandomState, field: u32, test: &Test) -> u64 {
         Test::Leaf(leaf) => leaf.to_string(),
         Test::Node(fragment) => fragment.digest(),
     };
-    let mut hasher = seeds.build_hasher();
-    hasher.write_u32(field);
-    hasher.write(described.as_bytes());
-    hasher.finish()
+    seeds.hash_one((field, described))
 }
 
 pub(super) fn pattern_hash(
@@ -51,8 +39,5 @@ pub(super) fn pattern_hash(
 }
 
 pub(super) fn junction_hash(seeds: &RandomState, any: bool, patterns: &[u32]) -> u64 {
-    let mut hasher = seeds.build_hasher();
-    hasher.write_u8(any.into());
-    patterns.iter().for_each(|&pattern| hasher.write_u32(pattern));
-    hasher.finish()
+    seeds.hash_one((any, patterns))
 }

@@ -69,9 +69,8 @@ impl Index {
             for (tag, low, high) in self.ranges_of(predicate) {
                 let count = checked as i64;
                 let ends = ends.entry((predicate.field, tag)).or_default();
-                ends.extend(
-                    [Some((low, count)), high.checked_add(1).map(|end| (end, -count))].into_iter().flatten(),
-                );
+                ends.push((low, count));
+                ends.extend(high.checked_add(1).map(|end| (end, -count)));
             }
         }
         let most = ends.into_iter().map(|((field, tag), mut ends)| {

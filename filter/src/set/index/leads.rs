@@ -52,13 +52,13 @@ impl Index {
         let keys = plan.map(|Plan { keys, .. }| keys).unwrap_or_default();
         let all: Arc<[Lead]> = keys
             .into_iter()
-            .map(|key| match bounds_of(&key) {
-                Some(bounds) => {
+            .map(|key| match Bounds::from_bytes(&key.payload) {
+                Some(bounds) if key.tag.is_range() => {
                     self.add_range(field, key.tag, bounds, number);
                     self.fields.at_mut(field).add_probe((key.tag, u32::from(bounds.bit())));
                     Lead::Range(key.tag, bounds)
                 }
-                None => {
+                _ => {
                     let lead = self.key(field, key.tag, &key.payload);
                     self.add_predicate_posting(lead, Posting::new(Dependent::Predicate, number, None));
                     Lead::Key(lead)
@@ -114,11 +114,6 @@ impl Index {
         let found = self.find_key(hash, field, key.tag, &key.payload);
         found.map_or(0, |number| self.predicates.at(number).postings.as_slice().len())
     }
-}
-
-/// The bounds of a key for a range.
-fn bounds_of(key: &Key) -> Option<Bounds> {
-    key.tag.is_range().then(|| Bounds::from_bytes(&key.payload)).flatten()
 }
 
 /// The probe that finds a predicate that is a key.

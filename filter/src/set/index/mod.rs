@@ -37,7 +37,7 @@ use std::collections::BTreeMap;
 
 pub(super) use field_tree::{FieldNode, ObjectNode, Probe};
 use foldhash::fast::RandomState;
-use identity::{junction_hash, key_hash, pattern_hash, same, test_hash};
+use identity::{junction_hash, key_hash, pattern_hash, test_hash};
 use leads::Leads;
 use predicate::{Key, Test};
 pub(super) use predicate::{Predicate, Tag, block_bytes, number_bytes};
@@ -87,6 +87,7 @@ pub(super) struct Index {
 
 impl Index {
     pub(super) fn new() -> Self {
+        // The default has no node for the event.
         let mut index = Self::default();
         index.objects.add(ObjectNode::root());
         index
@@ -294,7 +295,7 @@ impl Index {
         let hash = test_hash(&self.seeds, field, &test);
         let found = self.predicate_table.find(hash, |number| {
             let predicate = self.predicates.at(number);
-            predicate.field == field && predicate.deep == deep && same(&predicate.test, &test)
+            predicate.field == field && predicate.deep == deep && predicate.test == test
         });
         self.add_predicate(hash, field, found, || (deep, test))
     }
@@ -319,7 +320,7 @@ impl Index {
             (Some((tag, payload)), _) => plan::key_cost(tag, payload.len()),
             (None, false) => plan::plan(&predicate, &|_| 0).map_or(u8::MAX, |plan| plan.cost),
         };
-        self.use_field(field);
+        self.fields.at_mut(field).uses += 1;
         let number = self.predicates.add(predicate);
         self.predicate_table.insert(hash, number);
         number

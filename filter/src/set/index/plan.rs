@@ -71,10 +71,10 @@ pub(in crate::set) fn is_exact(predicate: &Predicate) -> bool {
         Test::Leaf(leaf) => return is_key(leaf) || matches!(**leaf, Leaf::Includes(_)),
         Test::Node(fragment) => fragment,
     };
-    let (Node::Any(run) | Node::Scalars { conditions: run, absent: false }) = *fragment.node() else {
+    let (Node::Any(run) | Node::Scalars { conditions: run, absent: false }) = fragment.node else {
         return false;
     };
-    let program = fragment.program();
+    let program = &fragment.program;
     let only_key = |condition: &Condition| program.only_leaf(condition.tests).is_some_and(is_key);
     program.conditions[run].iter().all(|condition| match &program.tests[condition.tests] {
         [ProgramTest::Leaf(id)] => {
@@ -171,12 +171,12 @@ impl Planner<'_> {
     }
 
     fn node(self, fragment: &Fragment) -> Option<Plan> {
-        match *fragment.node() {
+        match fragment.node {
             Node::Any(run) | Node::Scalars { conditions: run, absent: false } => self.any(fragment, run),
             Node::All(run) => self.all(fragment, run),
             Node::Scalars { absent: true, .. } | Node::NestedScalars { absent: true, .. } => None,
             Node::Nested(pattern) => {
-                let empty = fragment.program().patterns[pattern].members.is_empty();
+                let empty = fragment.program.patterns[pattern].members.is_empty();
                 (!empty).then(|| self.reaching(Reach::Value).one(Tag::PRESENT, &[]))
             }
             Node::NestedScalars { absent: false, .. } => {
@@ -186,17 +186,17 @@ impl Planner<'_> {
     }
 
     fn any(self, fragment: &Fragment, run: Run<Condition>) -> Option<Plan> {
-        union(fragment.program().conditions[run].iter().map(|condition| self.condition(fragment, condition)))
+        union(fragment.program.conditions[run].iter().map(|condition| self.condition(fragment, condition)))
     }
 
     fn all(self, fragment: &Fragment, run: Run<Condition>) -> Option<Plan> {
-        let program = fragment.program();
+        let program = &fragment.program;
         let tests = program.conditions[run].iter().flat_map(|condition| &program.tests[condition.tests]);
         self.conjunction(fragment, tests)
     }
 
     fn condition(self, fragment: &Fragment, condition: &Condition) -> Option<Plan> {
-        self.conjunction(fragment, fragment.program().tests[condition.tests].iter())
+        self.conjunction(fragment, fragment.program.tests[condition.tests].iter())
     }
 
     /// The plan of tests that hold together. Two bounds are one range, which fewer values are in than beyond either.
@@ -205,7 +205,7 @@ impl Planner<'_> {
         fragment: &Fragment,
         tests: impl Iterator<Item = &'t ProgramTest> + Clone,
     ) -> Option<Plan> {
-        let leaves = tests.clone().filter_map(|test| fragment.program().leaf(test));
+        let leaves = tests.clone().filter_map(|test| fragment.program.leaf(test));
         let numbers = leaves.clone().filter_map(|leaf| match leaf {
             Leaf::Number(range) => Some(**range),
             _ => None,
@@ -224,7 +224,7 @@ impl Planner<'_> {
         let inside = match (self.reach, test) {
             // Not in a set: an indexed program has no references.
             (_, ProgramTest::Reference(_)) => return None,
-            (_, ProgramTest::Leaf(id)) => return self.leaf(&fragment.program().leaves[*id]),
+            (_, ProgramTest::Leaf(id)) => return self.leaf(&fragment.program.leaves[*id]),
             (_, ProgramTest::All(run)) => return self.all(fragment, *run),
             (reach, ProgramTest::None(_) | ProgramTest::But(_) | ProgramTest::NoneOf(_)) => {
                 return reach.exists().then(|| self.one(Tag::PRESENT, &[]));
@@ -240,7 +240,7 @@ impl Planner<'_> {
             }
             (Reach::Value, ProgramTest::Size(tests)) => {
                 let length = self.reaching(Reach::Length);
-                length.conjunction(fragment, fragment.program().tests[*tests].iter())
+                length.conjunction(fragment, fragment.program.tests[*tests].iter())
             }
             (_, ProgramTest::Size(_) | ProgramTest::Some(_) | ProgramTest::Every(_)) => None,
         };

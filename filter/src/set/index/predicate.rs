@@ -37,7 +37,7 @@ pub(in crate::set) struct Predicate {
 
 const _: () = assert!(size_of::<Predicate>() == 64);
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(in crate::set) enum Test {
     /// A key's [tag](Tag) and its payload.
     Key(Text),

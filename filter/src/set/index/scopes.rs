@@ -13,7 +13,7 @@
 //!
 //! A scoped predicate is not a requirement, only the place where a dependent is posted: the requirements are checked as always.
 
-use std::hash::{BuildHasher as _, Hasher as _};
+use std::hash::BuildHasher as _;
 
 use super::requirement::{Position, Requirement, RequirementKind, Requirements};
 use super::{FieldNode, Index};
@@ -25,14 +25,10 @@ pub(super) const SHARED: u32 = 32;
 #[derive(Clone, Debug, Default)]
 pub(in crate::set) struct Scope {
     access: Option<Requirement>,
-    fields: Vec<u32>,
+    pub(in crate::set) fields: Vec<u32>,
 }
 
 impl Scope {
-    pub(in crate::set) fn fields(&self) -> &[u32] {
-        &self.fields
-    }
-
     pub(super) fn bytes(&self) -> usize {
         self.fields.capacity() * size_of::<u32>()
     }
@@ -49,9 +45,7 @@ impl Index {
     }
 
     fn scope_hash(&self, access: Requirement) -> u64 {
-        let mut hasher = self.seeds.build_hasher();
-        hasher.write_u32(access.packed());
-        hasher.finish()
+        self.seeds.hash_one(access.packed())
     }
 
     /// The access of requirements and, if that is frequent, a scoped predicate with one use in which to post the dependent.
@@ -92,7 +86,7 @@ impl Index {
             return field;
         }
         let field = self.fields.add(FieldNode { base, scope: scope + 1, ..FieldNode::default() });
-        self.use_field(base);
+        self.fields.at_mut(base).uses += 1;
         self.scopes.at_mut(scope).fields.push(field);
         self.scoped_fields += 1;
         field

@@ -351,7 +351,7 @@ impl<S: Source> Judge<'_, S> {
     fn scope(&mut self, access: Requirement) {
         let index = self.index;
         let Some(scope) = index.scope(access) else { return };
-        for &number in scope.fields() {
+        for &number in &scope.fields {
             let field = index.fields.at(number);
             let value = self.scratch.value(field.base, self.stamp);
             if let Some(value) = value.and_then(|value| self.source.value(value)) {
