@@ -19,7 +19,9 @@ pub(crate) struct Pattern<'n> {
 impl<'n> Pattern<'n> {
     pub(crate) fn new(members: Vec<Member<'n>>) -> Self {
         let holds_without_fields = members.iter().all(|member| match &member.kind {
-            MemberKind::Field { node: Node::Conditions(conditions), .. } => conditions.holds_if_missing(),
+            MemberKind::Field { node: Node::Conditions(conditions), .. } => {
+                hold_if_missing(&conditions.items)
+            }
             MemberKind::Field { node: Node::Nested { pattern, .. }, .. } => pattern.holds_without_fields,
             MemberKind::Junction { kind, patterns } => {
                 kind.holds(patterns.iter().map(|pattern| pattern.holds_without_fields))
@@ -81,14 +83,7 @@ pub(crate) struct Conditions<'n> {
     pub(crate) items: Vec<Condition<'n>>,
 }
 
-impl Conditions<'_> {
-    /// Whether they hold for a missing field, under [`Reach::Scalars`]: only a test for absence does.
-    pub(crate) fn holds_if_missing(&self) -> bool {
-        hold_if_missing(&self.items)
-    }
-}
-
-/// As [`Conditions::holds_if_missing`].
+/// Whether conditions hold for a missing field, under [`Reach::Scalars`]: only a test for absence does.
 pub(crate) fn hold_if_missing(items: &[Condition<'_>]) -> bool {
     let absence = |test: &Test<'_>| matches!(test.kind, TestKind::Leaf(Leaf::Exists(false)));
     items.iter().any(|condition| condition.tests.iter().any(absence))

@@ -14,7 +14,8 @@
 use smallvec::SmallVec;
 
 use crate::dialect::Dialect;
-use crate::dialect::lookalike::{is_of_paths, looks_like_an_operator};
+use crate::dialect::lookalike::is_of_paths;
+use crate::dialect::translate::is_name_of_an_operator;
 use crate::limits::Limits;
 use crate::ops::{Leaf, Literal, LiteralSet};
 use crate::program::{Condition, Member, NameId, Node, Pattern, Program, Run, Test};
@@ -92,7 +93,7 @@ impl<'t> Reader<'t, '_> {
             self.expect(b'"')?;
             let (name, text) = self.name()?;
             // An operator in a nested filter is a warning.
-            if nested && looks_like_an_operator(text) {
+            if nested && is_name_of_an_operator(text) {
                 return None;
             }
             // A duplicate key is an error, or a warning.

@@ -52,7 +52,7 @@ impl<'n> Compiler<'n> {
         match node {
             ast::Node::Conditions(conditions) => match (conditions.reach, conditions.quantifier) {
                 (Reach::Scalars, _) => {
-                    let absent = conditions.holds_if_missing();
+                    let absent = ast::hold_if_missing(&conditions.items);
                     Node::Scalars { conditions: self.any_of(conditions.items), absent }
                 }
                 (Reach::Value, Quantifier::Any) => Node::Any(self.any_of(conditions.items)),

@@ -14,7 +14,9 @@
 use serde_json::{Map, Value, json};
 
 use super::{key, leaf, object};
-use crate::ast::{Condition, Conditions, Junction, Member, MemberKind, Node, Pattern, TestKind};
+use crate::ast::{
+    Condition, Conditions, Junction, Member, MemberKind, Node, Pattern, TestKind, hold_if_missing,
+};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::error::FilterError;
 use crate::json::Pointer;
@@ -144,7 +146,7 @@ fn conditions(conditions: &Conditions<'_>, events: Events) -> Value {
     let scalars: Vec<Value> =
         conditions.items.iter().flat_map(|condition| on_scalar(condition, events)).collect();
     let mut any = if scalars.is_empty() { Vec::new() } else { with_elements(scalars) };
-    if conditions.holds_if_missing() {
+    if hold_if_missing(&conditions.items) {
         any.push(object("$none", Value::Array(with_elements(any_scalar(events)))));
     }
     Value::Array(any)

@@ -15,11 +15,6 @@ pub(crate) const fn is_of_paths(byte: u8) -> bool {
     matches!(byte, b'.' | b'[' | b'/')
 }
 
-/// Whether the name of a field in a nested filter may be meant as an operator. Laxer than the warning.
-pub(crate) fn looks_like_an_operator(name: &str) -> bool {
-    translate::is_name_of_an_operator(name)
-}
-
 /// Warns about a field of a filter in `dialect`.
 pub(super) fn warn_of_field<'n>(dialect: Dialect, member: &'n Member, context: &mut Context<'n>) {
     if let Some(steps) = path(&member.key) {

@@ -9,7 +9,7 @@ pub(crate) mod event_bridge;
 pub(crate) mod lookalike;
 pub(crate) mod native;
 pub(crate) mod operators;
-mod translate;
+pub(crate) mod translate;
 pub(crate) mod trigger_dev;
 
 use std::fmt;

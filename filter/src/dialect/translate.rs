@@ -112,7 +112,7 @@ const ENDS: [u32; 32] = {
     ends
 };
 
-/// Whether a field with this name, inside another field, may be meant as an operator.
+/// Whether a field with this name, inside another field, may be meant as an operator. Laxer than the warning.
 pub(crate) fn is_name_of_an_operator(name: &str) -> bool {
     meaning(name).is_some()
 }
