@@ -36,10 +36,8 @@ fn near_http(text: &str) -> Option<i128> {
         return None;
     }
     let month = MONTHS.iter().zip(1..).find(|(name, _)| name.eq_ignore_ascii_case(month))?.1;
-    let (day, year) = (whole(day)?, Some(year).filter(|year| year.len() == 4).and_then(whole)?);
-    if !(1..=days_in(year, month)).contains(&day) {
-        return None;
-    }
+    let year = Some(year).filter(|year| year.len() == 4).and_then(whole)?;
+    let midnight = midnight(year, month, whole(day)?)?;
     let mut rest = Cursor { rest: time.as_bytes() };
     let (seconds, nanos) = time_of_day(&mut rest)?;
     let gmt = ["GMT", "UTC", "UT", "Z"].iter().any(|name| name.eq_ignore_ascii_case(zone));
@@ -51,7 +49,6 @@ fn near_http(text: &str) -> Option<i128> {
         }
         _ => return None,
     };
-    let midnight = days_from_civil(year, month, day) * 86_400;
     rest.is_empty().then_some(i128::from(midnight + seconds - offset) * NANOS_PER_SEC + nanos)
 }
 
@@ -72,11 +69,7 @@ pub(super) fn iso_8601(text: &str) -> Option<i128> {
     if extended && !rest.eat(b'-') {
         return None;
     }
-    let day = rest.digits(2)?;
-    if !(1..=12).contains(&month) || !(1..=days_in(year, month)).contains(&day) {
-        return None;
-    }
-    let midnight = days_from_civil(year, month, day) * 86_400;
+    let midnight = midnight(year, month, rest.digits(2)?)?;
     if rest.is_empty() {
         return Some(i128::from(midnight) * NANOS_PER_SEC);
     }
@@ -85,10 +78,13 @@ pub(super) fn iso_8601(text: &str) -> Option<i128> {
     }
     let (seconds, nanos) = time_of_day(&mut rest)?;
     let offset = offset(&mut rest)?;
-    if !rest.is_empty() {
-        return None;
-    }
-    Some(i128::from(midnight + seconds - offset) * NANOS_PER_SEC + nanos)
+    rest.is_empty().then_some(i128::from(midnight + seconds - offset) * NANOS_PER_SEC + nanos)
+}
+
+/// The beginning of a day, if there is such a day, in seconds since the Unix epoch.
+fn midnight(year: i64, month: i64, day: i64) -> Option<i64> {
+    let exists = (1..=12).contains(&month) && (1..=days_in(year, month)).contains(&day);
+    exists.then(|| days_from_civil(year, month, day) * 86_400)
 }
 
 fn time_of_day(rest: &mut Cursor<'_>) -> Option<(i64, i128)> {

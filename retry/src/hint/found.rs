@@ -69,9 +69,7 @@ impl HintSource {
             Self::Caller => "caller",
         }
     }
-}
 
-impl HintSource {
     /// Whether the source states a quota, which servers also send with errors that have another cause.
     pub(crate) const fn is_quota(self) -> bool {
         matches!(self, Self::RateLimit | Self::RateLimitReset | Self::XRateLimitReset)

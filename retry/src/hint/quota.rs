@@ -149,17 +149,12 @@ impl<'a> XQuotas<'a> {
 
     /// The resets of the first quota with the name of this one: one reset may be for several.
     pub(super) fn resets_like(&self, like: &XQuota<'_>) -> (Option<&'a str>, Option<&'a str>) {
-        let named = self.into_iter().find(|quota| quota.is_named(like.source, like.unit));
+        let named = self.iter().find(|quota| quota.is_named(like.source, like.unit));
         named.map_or((None, None), |quota| (quota.reset_after, quota.reset))
     }
-}
 
-impl<'a> IntoIterator for XQuotas<'a> {
-    type Item = XQuota<'a>;
-    type IntoIter = std::iter::Flatten<std::array::IntoIter<Option<XQuota<'a>>, 8>>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter().flatten()
+    pub(super) fn iter(&self) -> impl Iterator<Item = &XQuota<'a>> {
+        self.0.iter().flatten()
     }
 }
 

@@ -35,15 +35,14 @@ use super::{HintError, date};
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(description = "How the value of a reset header is written."))]
 pub enum ResetFormat {
     /// Seconds since 1970.
     #[default]
-    #[cfg_attr(feature = "serde", serde(rename = "unix_timestamp"))]
     UnixTimestamp,
     /// Milliseconds since 1970.
-    #[cfg_attr(feature = "serde", serde(rename = "unix_timestamp_in_ms"))]
     UnixTimestampInMs,
     /// An ISO 8601 time: date, time, offset.
     #[cfg_attr(feature = "serde", serde(rename = "iso_8601"))]
@@ -53,7 +52,6 @@ pub enum ResetFormat {
     #[cfg_attr(feature = "serde", serde(rename = "iso_8601_duration_openai_variant"))]
     Iso8601DurationOpenaiVariant,
     /// Seconds from now.
-    #[cfg_attr(feature = "serde", serde(rename = "seconds"))]
     Seconds,
 }
 
@@ -67,16 +65,23 @@ impl ResetFormat {
         Self::Seconds,
     ];
 
+    /// The name in serialised form, and what an error expects.
+    const fn texts(self) -> (&'static str, &'static str) {
+        match self {
+            Self::UnixTimestamp => ("unix_timestamp", "seconds since 1970 like 1767225600"),
+            Self::UnixTimestampInMs => ("unix_timestamp_in_ms", "milliseconds since 1970 like 1767225600000"),
+            Self::Iso8601 => ("iso_8601", "a moment like 2026-01-01T00:00:00Z"),
+            Self::Iso8601DurationOpenaiVariant => {
+                ("iso_8601_duration_openai_variant", "a duration like 1h2m3.5s or 6ms")
+            }
+            Self::Seconds => ("seconds", "seconds from now like 30 or 1.5"),
+        }
+    }
+
     /// The name in serialised form.
     #[must_use]
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::UnixTimestamp => "unix_timestamp",
-            Self::UnixTimestampInMs => "unix_timestamp_in_ms",
-            Self::Iso8601 => "iso_8601",
-            Self::Iso8601DurationOpenaiVariant => "iso_8601_duration_openai_variant",
-            Self::Seconds => "seconds",
-        }
+        self.texts().0
     }
 
     /// The wait from `now` until the reset: zero if it has passed, at most [`LONGEST`](super::LONGEST).
@@ -95,28 +100,15 @@ impl ResetFormat {
     /// The same.
     pub fn read(&self, text: &str, now: SystemTime) -> Result<Requested, HintError> {
         let trimmed = text.trim();
+        let until = |at: i128| at.saturating_sub(since_epoch(now));
         let nanos = match self {
-            Self::UnixTimestamp => {
-                decimal(trimmed, NANOS_PER_SEC).map(|at| at.saturating_sub(since_epoch(now)))
-            }
-            Self::UnixTimestampInMs => {
-                decimal(trimmed, NANOS_PER_MILLI).map(|at| at.saturating_sub(since_epoch(now)))
-            }
-            Self::Iso8601 => date::iso_8601(trimmed).map(|at| at - since_epoch(now)),
+            Self::UnixTimestamp => decimal(trimmed, NANOS_PER_SEC).map(until),
+            Self::UnixTimestampInMs => decimal(trimmed, NANOS_PER_MILLI).map(until),
+            Self::Iso8601 => date::iso_8601(trimmed).map(until),
             Self::Iso8601DurationOpenaiVariant => units(trimmed),
             Self::Seconds => decimal(trimmed, NANOS_PER_SEC),
         };
-        nanos.map(Requested::from_nanos).ok_or_else(|| HintError::new("reset time", trimmed, self.example()))
-    }
-
-    const fn example(self) -> &'static str {
-        match self {
-            Self::UnixTimestamp => "seconds since 1970 like 1767225600",
-            Self::UnixTimestampInMs => "milliseconds since 1970 like 1767225600000",
-            Self::Iso8601 => "a moment like 2026-01-01T00:00:00Z",
-            Self::Iso8601DurationOpenaiVariant => "a duration like 1h2m3.5s or 6ms",
-            Self::Seconds => "seconds from now like 30 or 1.5",
-        }
+        nanos.map(Requested::from_nanos).ok_or_else(|| HintError::new("reset time", trimmed, self.texts().1))
     }
 }
 

@@ -56,7 +56,7 @@ pub fn read<'a>(
     now: SystemTime,
 ) -> Reading {
     let mut reader = Reader::new(headers, now);
-    let hint = reader.find(status).map(|(requested, source)| Hint::new(requested, source));
+    let hint = reader.find(status).map(|(nanos, source)| Hint::new(Requested::from_nanos(nanos), source));
     Reading { hint, should_retry: reader.should_retry, problems: reader.problems }
 }
 
@@ -138,14 +138,15 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn find(&mut self, status: Option<u16>) -> Option<(Requested, HintSource)> {
+    /// The requested wait in nanoseconds, and the header that asks for it.
+    fn find(&mut self, status: Option<u16>) -> Option<(i128, HintSource)> {
         for (source, value) in self.millis {
             match value {
                 // gRPC A6: a negative or malformed pushback asks for no retry at all.
                 Some((_, None | Some(..0))) if source == HintSource::GrpcRetryPushbackMs => {
                     self.should_retry = Some(false);
                 }
-                Some((_, Some(nanos))) => return Some((Requested::from_nanos(nanos), source)),
+                Some((_, Some(nanos))) => return Some((nanos, source)),
                 Some((text, None)) => {
                     self.problems.push(HintError::new(source.name(), text, "a number of milliseconds"));
                 }
@@ -153,18 +154,17 @@ impl<'a> Reader<'a> {
             }
         }
         for line in self.retry_after.into_iter().flatten() {
-            if let Some((nanos, source)) = self.retry_after(line) {
-                return Some((Requested::from_nanos(nanos), source));
+            let found = self.retry_after(line);
+            let expected = "a number of seconds or an HTTP date";
+            if let Some(found) = self.or_problem(found, "Retry-After", line, expected) {
+                return Some(found);
             }
-            self.problems.push(HintError::new("Retry-After", line, "a number of seconds or an HTTP date"));
         }
         if self.is_cached() {
             return None;
         }
         match self.rate_limit() {
-            Some((Quotas::Exhausted(wait), _)) => {
-                return Some((Requested::from_nanos(wait), HintSource::RateLimit));
-            }
+            Some((Quotas::Exhausted(wait), _)) => return Some((wait, HintSource::RateLimit)),
             Some((Quotas::Unreadable, line)) => {
                 self.problems.push(HintError::new("RateLimit", line, "members like \"name\";r=0;t=30"));
             }
@@ -218,17 +218,13 @@ impl<'a> Reader<'a> {
     }
 
     /// The longest wait of the spent quotas.
-    fn x_quotas(&mut self, status: Option<u16>) -> Option<(Requested, HintSource)> {
+    fn x_quotas(&mut self, status: Option<u16>) -> Option<(i128, HintSource)> {
         let mut longest: Option<(i128, HintSource)> = None;
-        let quotas = std::mem::take(&mut self.x_quotas);
-        for quota in quotas {
-            let remaining = quota.remaining.and_then(|text| {
-                let number = decimal(text, 1);
-                if number.is_none() {
-                    self.problems.push(HintError::new(quota.remaining_name(), text, "a number"));
-                }
-                number
-            });
+        let quotas = self.x_quotas;
+        for quota in quotas.iter() {
+            let remaining = quota
+                .remaining
+                .and_then(|text| self.or_problem(decimal(text, 1), quota.remaining_name(), text, "a number"));
             let spent = match remaining {
                 Some(left) => left <= 0,
                 // Of the other headers, servers send the reset with every response.
@@ -241,7 +237,7 @@ impl<'a> Reader<'a> {
             }
             let (reset_after, reset) = match (quota.reset_after, quota.reset) {
                 // One reset for several counts.
-                (None, None) => quotas.resets_like(&quota),
+                (None, None) => quotas.resets_like(quota),
                 own => own,
             };
             let Some(text) = reset_after.or(reset) else { continue };
@@ -253,15 +249,12 @@ impl<'a> Reader<'a> {
                     Some(at.saturating_sub(self.server_now()))
                 }),
             };
-            match wait {
-                Some(wait) if longest.is_none_or(|(nanos, _)| wait > nanos) => {
-                    longest = Some((wait, quota.source));
-                }
-                Some(_) => {}
-                None => self.problems.push(HintError::new(quota.source.name(), text, "a number of seconds")),
+            let wait = self.or_problem(wait, quota.source.name(), text, "a number of seconds");
+            if let Some(wait) = wait.filter(|wait| longest.is_none_or(|(nanos, _)| *wait > nanos)) {
+                longest = Some((wait, quota.source));
             }
         }
-        longest.map(|(nanos, source)| (Requested::from_nanos(nanos), source))
+        longest
     }
 
     /// Nanoseconds since the epoch by the server's clock.
@@ -269,25 +262,29 @@ impl<'a> Reader<'a> {
         if let Some(known) = self.server_now {
             return known;
         }
-        let sent = self.date.and_then(|text| {
-            let sent = date::http(text);
-            if sent.is_none() {
-                self.problems.push(HintError::new("Date", text, "an HTTP date"));
-            }
-            sent
-        });
+        let sent = self.date.and_then(|text| self.or_problem(date::http(text), "Date", text, "an HTTP date"));
         let age = self.age.filter(|_| sent.is_some()).and_then(|text| {
-            let age = decimal(text, NANOS_PER_SEC);
-            if age.is_none() {
-                self.problems.push(HintError::new("Age", text, "a number of seconds"));
-            }
-            age
+            self.or_problem(decimal(text, NANOS_PER_SEC), "Age", text, "a number of seconds")
         });
         let now = match sent {
             Some(sent) => sent.saturating_add(age.unwrap_or(0).max(0)),
             None => since_epoch(self.now),
         };
         *self.server_now.insert(now)
+    }
+
+    /// Notes a header without a value as malformed.
+    fn or_problem<T>(
+        &mut self,
+        value: Option<T>,
+        what: &'static str,
+        text: &str,
+        expected: &'static str,
+    ) -> Option<T> {
+        if value.is_none() {
+            self.problems.push(HintError::new(what, text, expected));
+        }
+        value
     }
 }
 

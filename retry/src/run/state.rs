@@ -55,14 +55,9 @@ impl<'a, K: Classify<E>, N: Notify<E>, P, E> RunState<'a, K, N, P, E> {
             Some(cancel) if cancel.is_cancelled() => Err(GiveUp::Cancelled),
             _ => self.session.begin(&self.retry.rules, now),
         };
-        match permit {
-            Ok(permit) => {
-                self.permit = permit;
-                let limit = self.session.try_limit(&self.retry.rules, now);
-                Ok((Try::new(self.session.tries(), limit), limit))
-            }
-            Err(reason) => Err(self.end(reason, now)),
-        }
+        self.permit = permit.map_err(|reason| self.end(reason, now))?;
+        let limit = self.session.try_limit(&self.retry.rules, now);
+        Ok((Try::new(self.session.tries(), limit), limit))
     }
 
     /// Ends the run without a further try.

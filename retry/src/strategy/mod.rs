@@ -84,11 +84,7 @@ impl Strategy {
             Self::Backoff(options) if options.allows_another(tries) => {
                 Ok(Decision::RetryAfter(options.delay(tries, rng)))
             }
-            Self::Backoff(_) => Ok(Decision::GiveUp(GiveUp::Attempts { made: tries })),
-            Self::Headers(strategy) if tries >= strategy.limit => {
-                Ok(Decision::GiveUp(GiveUp::Attempts { made: tries }))
-            }
-            Self::Headers(strategy) => Ok(match strategy.hint(headers, now)? {
+            Self::Headers(strategy) if tries < strategy.limit => Ok(match strategy.hint(headers, now)? {
                 Some(hint) => {
                     let wait = hint.delay.max(SHORTEST_WAIT);
                     let spread = Duration::from_nanos(rng.up_to(nanos::of(wait / 10)));
@@ -96,6 +92,7 @@ impl Strategy {
                 }
                 None => Decision::GiveUp(GiveUp::NoHint),
             }),
+            Self::Backoff(_) | Self::Headers(_) => Ok(Decision::GiveUp(GiveUp::Attempts { made: tries })),
         }
     }
 }
