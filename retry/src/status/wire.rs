@@ -29,73 +29,45 @@ impl Scalar for StatusSet {
     }
 }
 
-impl Serialize for StatusPattern {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl Serialize for StatusSet {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for StatusPattern {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        scalar::deserialize(deserializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for StatusSet {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        scalar::deserialize(deserializer)
-    }
-}
-
-#[cfg(feature = "schema")]
-mod schema {
-    //! A pattern's grammar as a regular expression, so that editors can point at a misspelt key.
-
-    use std::borrow::Cow;
-
-    use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-
-    use super::{StatusPattern, StatusSet};
-
-    const PATTERN: &str =
-        r"^\s*([aA][lL][lL]|[1-9]([xX]{2}|[0-9][xX0-9])|[1-9][0-9]{2}\s*-\s*[1-9][0-9]{2})\s*$";
-    const SET: &str = r"^\s*[0-9a-zA-Z-]+(\s*[,-]\s*[0-9a-zA-Z-]+)*\s*$";
-
-    fn text_or_number(pattern: &str) -> Schema {
-        json_schema!({
-            "anyOf": [
-                { "type": "string", "pattern": pattern },
-                { "type": "integer", "minimum": 100, "maximum": 999 },
-            ],
-        })
-    }
-
-    impl JsonSchema for StatusPattern {
-        fn schema_name() -> Cow<'static, str> {
-            "StatusPattern".into()
+/// Writes a type as text, and reads it as a [`Scalar`]. The schema has the grammar as a regular expression, so that editors can
+/// point at a misspelt key.
+macro_rules! written_as_text {
+    ($type:ident, $pattern:literal) => {
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
         }
 
-        fn json_schema(_: &mut SchemaGenerator) -> Schema {
-            text_or_number(PATTERN)
-        }
-    }
-
-    impl JsonSchema for StatusSet {
-        fn schema_name() -> Cow<'static, str> {
-            "StatusSet".into()
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                scalar::deserialize(deserializer)
+            }
         }
 
-        fn json_schema(_: &mut SchemaGenerator) -> Schema {
-            text_or_number(SET)
+        #[cfg(feature = "schema")]
+        impl schemars::JsonSchema for $type {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($type).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({
+                    "anyOf": [
+                        { "type": "string", "pattern": $pattern },
+                        { "type": "integer", "minimum": 100, "maximum": 999 },
+                    ],
+                })
+            }
         }
-    }
+    };
 }
+
+written_as_text!(
+    StatusPattern,
+    r"^\s*([aA][lL][lL]|[1-9]([xX]{2}|[0-9][xX0-9])|[1-9][0-9]{2}\s*-\s*[1-9][0-9]{2})\s*$"
+);
+written_as_text!(StatusSet, r"^\s*[0-9a-zA-Z-]+(\s*[,-]\s*[0-9a-zA-Z-]+)*\s*$");
 
 #[cfg(test)]
 mod tests {
