@@ -278,7 +278,7 @@ where
 
     fn call(&mut self, request: Req) -> Self::Future {
         let BreakerLayer { breaker, clock, classify } = self.layer.clone();
-        let period = match breaker.try_acquire(clock.now()) {
+        let mut permit = match breaker.try_acquire(clock.now()) {
             Ok(permit) => permit.into_owned(Arc::clone(&breaker)),
             Err(open) => {
                 let refused = GiveUp::BreakerOpen { retry_in: open.retry_in() };
@@ -288,7 +288,9 @@ where
         let response = self.inner.call(request);
         Box::pin(async move {
             let result = response.await;
-            period.report(classify(&result).as_ref(), clock.now());
+            if let Some(permit) = permit.borrowed() {
+                permit.report(classify(&result).as_ref(), clock.now());
+            }
             result
         })
     }

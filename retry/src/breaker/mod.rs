@@ -31,7 +31,7 @@ mod window;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 pub use builder::BreakerBuilder;
@@ -119,12 +119,11 @@ impl State {
     fn shown(self, now: u64) -> BreakerState {
         match self {
             Self::Closed => BreakerState::Closed,
-            Self::HalfOpen { .. } => BreakerState::HalfOpen,
             Self::Held => BreakerState::Open { retry_in: Duration::MAX },
-            Self::Open { until } => match until.checked_sub(now) {
-                Some(left) if left > 0 => BreakerState::Open { retry_in: Duration::from_nanos(left) },
-                _ => BreakerState::HalfOpen,
-            },
+            Self::Open { until } if until > now => {
+                BreakerState::Open { retry_in: Duration::from_nanos(until - now) }
+            }
+            Self::Open { .. } | Self::HalfOpen { .. } => BreakerState::HalfOpen,
         }
     }
 }
@@ -200,11 +199,10 @@ impl Breaker {
         }
         let now = nanos::of(now);
         self.locked(now, |inner| {
+            if let BreakerState::Open { retry_in } = inner.state.shown(now) {
+                return Err(BreakerOpen { retry_in });
+            }
             match inner.state {
-                State::Held => return Err(BreakerOpen { retry_in: Duration::MAX }),
-                State::Open { until } if now < until => {
-                    return Err(BreakerOpen { retry_in: Duration::from_nanos(until - now) });
-                }
                 State::Open { .. } => {
                     self.enter(inner, State::HalfOpen { under_way: 0, succeeded: 0, last_probe: now });
                 }
@@ -216,7 +214,7 @@ impl Breaker {
                     self.enter(inner, State::HalfOpen { under_way: 0, succeeded, last_probe: now });
                 }
                 // Closed by another thread since the load.
-                State::HalfOpen { .. } | State::Closed => {}
+                State::HalfOpen { .. } | State::Closed | State::Held => {}
             }
             if let State::HalfOpen { under_way, succeeded, last_probe } = &mut inner.state {
                 if under_way.saturating_add(*succeeded) >= self.rules.probes {
@@ -232,7 +230,7 @@ impl Breaker {
     /// The state at `now`, for metrics.
     #[must_use]
     pub fn state(&self, now: Duration) -> BreakerState {
-        self.lock().state.shown(nanos::of(now))
+        lock(&self.inner).state.shown(nanos::of(now))
     }
 
     /// Opens the breaker until [`close`](Self::close): for maintenance, or by an operator.
@@ -249,13 +247,9 @@ impl Breaker {
         BreakerPermit { breaker: self, period, reported: false }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        lock(&self.inner)
-    }
-
     /// Runs `change` under the lock, then the hook outside it.
     fn locked<T>(&self, now: u64, change: impl FnOnce(&mut Inner) -> T) -> T {
-        let mut inner = self.lock();
+        let mut inner = lock(&self.inner);
         let before = inner.state;
         let result = change(&mut inner);
         let after = inner.state;
@@ -346,7 +340,7 @@ impl Breaker {
         if self.period.load(Ordering::Acquire) == period << 1 {
             return; // a closed breaker has no places
         }
-        let mut inner = self.lock();
+        let mut inner = lock(&self.inner);
         if self.period.load(Ordering::Relaxed) >> 1 == period
             && let State::HalfOpen { under_way, .. } = &mut inner.state
         {

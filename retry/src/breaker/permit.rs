@@ -50,29 +50,36 @@ pub struct BreakerPermit<'a> {
 
 impl BreakerPermit<'_> {
     /// Reports a success.
-    pub fn succeeded(mut self, now: Duration) {
-        self.reported = true;
-        self.breaker.report(self.period, Verdict::Succeeded, now);
+    pub fn succeeded(self, now: Duration) {
+        self.end(Some(Verdict::Succeeded), now);
+    }
+
+    /// Reports a failed request that a working service has answered, such as a 404. It counts as a success of the service.
+    pub fn answered(self, now: Duration) {
+        self.end(Some(Verdict::Answered), now);
+    }
+
+    /// Reports a failure of the service. Do not report failures of the request, such as malformed input.
+    pub fn failed(self, now: Duration) {
+        self.end(Some(Verdict::Failed), now);
     }
 
     /// Reports the result of a try.
-    pub(crate) fn report(mut self, failure: Option<&crate::Failure>, now: Duration) {
-        if let Some(verdict) = Verdict::of(failure) {
+    pub(crate) fn report(self, failure: Option<&crate::Failure>, now: Duration) {
+        self.end(Verdict::of(failure), now);
+    }
+
+    fn end(mut self, verdict: Option<Verdict>, now: Duration) {
+        if let Some(verdict) = verdict {
             self.reported = true;
             self.breaker.report(self.period, verdict, now);
         }
     }
 
-    /// Reports a failed request that a working service has answered, such as a 404. It counts as a success of the service.
-    pub fn answered(mut self, now: Duration) {
+    #[cfg(feature = "tower")]
+    pub(crate) fn into_owned(mut self, breaker: std::sync::Arc<Breaker>) -> OwnedPermit {
         self.reported = true;
-        self.breaker.report(self.period, Verdict::Answered, now);
-    }
-
-    /// Reports a failure of the service. Do not report failures of the request, such as malformed input.
-    pub fn failed(mut self, now: Duration) {
-        self.reported = true;
-        self.breaker.report(self.period, Verdict::Failed, now);
+        OwnedPermit { breaker, period: Some(self.period) }
     }
 }
 
@@ -88,33 +95,21 @@ impl Drop for BreakerPermit<'_> {
 #[cfg(feature = "tower")]
 pub(crate) struct OwnedPermit {
     breaker: std::sync::Arc<Breaker>,
-    period: u64,
-    reported: bool,
-}
-
-#[cfg(feature = "tower")]
-impl BreakerPermit<'_> {
-    pub(crate) fn into_owned(mut self, breaker: std::sync::Arc<Breaker>) -> OwnedPermit {
-        self.reported = true;
-        OwnedPermit { breaker, period: self.period, reported: false }
-    }
+    /// `None` once it was borrowed.
+    period: Option<u64>,
 }
 
 #[cfg(feature = "tower")]
 impl OwnedPermit {
-    pub(crate) fn report(mut self, failure: Option<&crate::Failure>, now: Duration) {
-        if let Some(verdict) = Verdict::of(failure) {
-            self.reported = true;
-            self.breaker.report(self.period, verdict, now);
-        }
+    /// The permit as a borrowed one, which reports the result or frees its place.
+    pub(crate) fn borrowed(&mut self) -> Option<BreakerPermit<'_>> {
+        self.period.take().map(|period| self.breaker.permit(period))
     }
 }
 
 #[cfg(feature = "tower")]
 impl Drop for OwnedPermit {
     fn drop(&mut self) {
-        if !self.reported {
-            self.breaker.abandon(self.period);
-        }
+        drop(self.borrowed());
     }
 }

@@ -190,16 +190,15 @@ impl Budget {
     /// Records the success of a first try, or of the retry that `withdrawal` paid for.
     pub fn succeeded(&self, withdrawal: Option<Withdrawal>, now: Duration) {
         self.refill(now);
-        let gain = match withdrawal {
+        self.add(match withdrawal {
             Some(Withdrawal { amount }) if self.rules.refunds => amount,
             _ => self.rules.success_gain,
-        };
-        self.change(|tokens| tokens.saturating_add(gain).min(self.rules.capacity));
+        });
     }
 
     /// Returns the tokens of a retry that was not made: cancelled, or out of time, during its wait.
     pub fn give_back(&self, withdrawal: Withdrawal) {
-        self.change(|tokens| tokens.saturating_add(withdrawal.amount).min(self.rules.capacity));
+        self.add(withdrawal.amount);
     }
 
     /// The tokens at `now`, for metrics.
@@ -216,40 +215,24 @@ impl Budget {
             return;
         }
         let (now, rate) = (nanos::of(now), u128::from(self.rules.refill));
-        let mut last = self.refilled.load(Ordering::Relaxed);
-        while now > last {
-            let gained = u128::from(now - last) * rate / NANOS_PER_SEC;
-            let used = gained * NANOS_PER_SEC / rate;
-            let (Ok(gained), Ok(used)) = (u64::try_from(gained), u64::try_from(used)) else {
-                // A gain past a u64: the bucket is full.
-                self.refilled.store(now, Ordering::Relaxed);
-                return self.change(|_| self.rules.capacity);
-            };
-            if gained == 0 {
-                return;
-            }
-            match self.refilled.compare_exchange_weak(last, last + used, Ordering::Relaxed, Ordering::Relaxed)
-            {
-                Ok(_) => return self.change(|tokens| tokens.saturating_add(gained).min(self.rules.capacity)),
-                Err(moved) => last = moved,
-            }
+        let mut gained = 0;
+        let moved = self.refilled.try_update(Ordering::Relaxed, Ordering::Relaxed, |last| {
+            gained = u128::from(now.checked_sub(last)?) * rate / NANOS_PER_SEC;
+            // At most the time since the last refill, which a u64 holds.
+            (gained > 0).then(|| last + (gained * NANOS_PER_SEC / rate) as u64)
+        });
+        if moved.is_ok() {
+            self.add(u64::try_from(gained).unwrap_or(u64::MAX));
         }
     }
 
+    fn add(&self, tokens: u64) {
+        self.change(|held| held.saturating_add(tokens).min(self.rules.capacity));
+    }
+
     /// Relaxed suffices: the number guards no other memory.
-    fn change(&self, mut with: impl FnMut(u64) -> u64) {
-        let mut tokens = self.tokens.load(Ordering::Relaxed);
-        loop {
-            match self.tokens.compare_exchange_weak(
-                tokens,
-                with(tokens),
-                Ordering::Relaxed,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => return,
-                Err(changed) => tokens = changed,
-            }
-        }
+    fn change(&self, with: impl FnMut(u64) -> u64) {
+        self.tokens.update(Ordering::Relaxed, Ordering::Relaxed, with);
     }
 }
 
