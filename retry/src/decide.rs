@@ -16,6 +16,7 @@ use std::time::Duration;
 use crate::breaker::BreakerOpen;
 use crate::hint::Hint;
 use crate::humanize::Humanized;
+use crate::members::{getters, setters};
 use crate::policy::{Hints, Policy};
 use crate::{Backoff, Failure, FailureKind, Jitter, Rng};
 
@@ -43,28 +44,18 @@ impl Progress {
         Self { tries, elapsed, previous: None, time_left: None }
     }
 
-    /// The delay before the failed try; decorrelated jitter grows from it.
-    pub const fn previous_delay(mut self, delay: Duration) -> Self {
-        self.previous = Some(delay);
-        self
+    setters! {
+        /// The delay before the failed try; decorrelated jitter grows from it.
+        pub const fn previous_delay(delay: Duration) => previous = Some(delay);
+        /// The time until the caller's own deadline, or that of the request it serves.
+        pub const fn time_left(left: Duration) => time_left = Some(left);
     }
 
-    /// The time until the caller's own deadline, or that of the request it serves.
-    pub const fn time_left(mut self, left: Duration) -> Self {
-        self.time_left = Some(left);
-        self
-    }
-
-    /// The number of tries made.
-    #[must_use]
-    pub const fn tries(&self) -> u32 {
-        self.tries
-    }
-
-    /// The time since the first try began.
-    #[must_use]
-    pub const fn elapsed(&self) -> Duration {
-        self.elapsed
+    getters! {
+        /// The number of tries made.
+        pub const fn tries() -> u32;
+        /// The time since the first try began.
+        pub const fn elapsed() -> Duration;
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use crate::ResponseClassifier;
 use crate::hint::Hint;
 use crate::humanize::Humanized;
+use crate::members::{getters, setters};
 
 /// A failed try: its kind, and the server's hint.
 ///
@@ -72,17 +73,12 @@ impl Failure {
         Self::new(FailureKind::Permanent)
     }
 
-    /// Adds the server's hint.
-    pub const fn with_hint(mut self, hint: Option<Hint>) -> Self {
-        self.hint = hint;
-        self
-    }
-
-    /// Marks the failure as an answer of a working service, such as a 404. A [breaker](crate::breaker) counts it as a
-    /// success.
-    pub const fn with_answered(mut self, answered: bool) -> Self {
-        self.answered = answered;
-        self
+    setters! {
+        /// Adds the server's hint.
+        pub const fn with_hint(hint: Option<Hint>) => hint = hint;
+        /// Marks the failure as an answer of a working service, such as a 404. A [breaker](crate::breaker) counts it as a
+        /// success.
+        pub const fn with_answered(answered: bool) => answered = answered;
     }
 
     pub(crate) const fn with_malformed(mut self, header: Option<&'static str>) -> Self {
@@ -106,16 +102,11 @@ impl Failure {
         ResponseClassifier::new().classify_parts(status, headers, now)
     }
 
-    /// The kind of failure.
-    #[must_use]
-    pub const fn kind(&self) -> FailureKind {
-        self.kind
-    }
-
-    /// The server's hint.
-    #[must_use]
-    pub const fn hint(&self) -> Option<Hint> {
-        self.hint
+    getters! {
+        /// The kind of failure.
+        pub const fn kind() -> FailureKind;
+        /// The server's hint.
+        pub const fn hint() -> Option<Hint>;
     }
 
     /// Whether the failure is an answer of a working service.

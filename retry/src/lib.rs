@@ -182,6 +182,7 @@ pub mod hint;
 mod humanize;
 mod jitter;
 mod lock;
+mod members;
 mod nanos;
 mod options;
 mod policy;

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::members::{getters, setters};
 use crate::{Jitter, PolicyError, Rng, nanos};
 
 /// Exponential backoff with "plus" jitter: how often to try, and how long to wait in between.
@@ -79,34 +80,17 @@ impl RetryOptions {
         RetryOptionsBuilder { options: Self::default() }
     }
 
-    /// How many tries one sequence has, the first included. At least 1.
-    #[must_use]
-    pub const fn limit(&self) -> u32 {
-        self.limit
-    }
-
-    /// By how much each delay grows over the one before. Finite, at least 1.
-    #[must_use]
-    pub const fn factor(&self) -> f64 {
-        self.factor
-    }
-
-    /// The first delay, before jitter. It may exceed [`max_timeout`](Self::max_timeout), which then wins.
-    #[must_use]
-    pub const fn min_timeout(&self) -> Duration {
-        self.min_timeout
-    }
-
-    /// The longest delay, jitter included.
-    #[must_use]
-    pub const fn max_timeout(&self) -> Duration {
-        self.max_timeout
-    }
-
-    /// Whether each delay is multiplied by a random number from 1 to 2.
-    #[must_use]
-    pub const fn randomize(&self) -> bool {
-        self.randomize
+    getters! {
+        /// How many tries one sequence has, the first included. At least 1.
+        pub const fn limit() -> u32;
+        /// By how much each delay grows over the one before. Finite, at least 1.
+        pub const fn factor() -> f64;
+        /// The first delay, before jitter. It may exceed [`max_timeout`](Self::max_timeout), which then wins.
+        pub const fn min_timeout() -> Duration;
+        /// The longest delay, jitter included.
+        pub const fn max_timeout() -> Duration;
+        /// Whether each delay is multiplied by a random number from 1 to 2.
+        pub const fn randomize() -> bool;
     }
 
     /// The delay after try number `k` has failed, counted from 1; 0 is taken as 1.
@@ -150,34 +134,17 @@ pub struct RetryOptionsBuilder {
 }
 
 impl RetryOptionsBuilder {
-    /// How many tries one sequence has, the first included.
-    pub const fn limit(mut self, tries: u32) -> Self {
-        self.options.limit = tries;
-        self
-    }
-
-    /// By how much each delay grows over the one before.
-    pub const fn factor(mut self, factor: f64) -> Self {
-        self.options.factor = factor;
-        self
-    }
-
-    /// The first delay, before jitter.
-    pub const fn min_timeout(mut self, delay: Duration) -> Self {
-        self.options.min_timeout = delay;
-        self
-    }
-
-    /// The longest delay, jitter included.
-    pub const fn max_timeout(mut self, delay: Duration) -> Self {
-        self.options.max_timeout = delay;
-        self
-    }
-
-    /// Whether each delay is multiplied by a random number from 1 to 2.
-    pub const fn randomize(mut self, randomize: bool) -> Self {
-        self.options.randomize = randomize;
-        self
+    setters! {
+        /// How many tries one sequence has, the first included.
+        pub const fn limit(tries: u32) => options.limit = tries;
+        /// By how much each delay grows over the one before.
+        pub const fn factor(factor: f64) => options.factor = factor;
+        /// The first delay, before jitter.
+        pub const fn min_timeout(delay: Duration) => options.min_timeout = delay;
+        /// The longest delay, jitter included.
+        pub const fn max_timeout(delay: Duration) => options.max_timeout = delay;
+        /// Whether each delay is multiplied by a random number from 1 to 2.
+        pub const fn randomize(randomize: bool) => options.randomize = randomize;
     }
 
     /// The options, if they make sense.

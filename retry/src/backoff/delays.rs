@@ -3,7 +3,7 @@
 use std::iter::FusedIterator;
 use std::time::Duration;
 
-use super::Shape;
+use super::Backoff;
 use crate::policy::{Attempts, FirstRetry, Policy};
 use crate::{Jitter, Rng, nanos};
 
@@ -39,7 +39,7 @@ pub struct Delays {
 const UNLIMITED: u64 = u64::MAX;
 
 /// A backoff and its place: what each step needs, and no more. A policy computes the delay of any retry by
-/// [`Shape`]; in a row, most backoffs need an addition only. The delays are equal to the last bit.
+/// its formula; in a row, most backoffs need an addition only. The delays are equal to the last bit.
 #[derive(Clone, Debug)]
 enum Growth {
     Fixed(u64),
@@ -57,43 +57,44 @@ enum Growth {
         next: u64,
         after: u64,
     },
-    ByShape(ByShape),
+    ByFormula(ByFormula),
 }
 
-/// A backoff whose delays have no shorter way than the formulas of [`Shape`].
+/// A backoff whose delays have no shorter way than its formula.
 #[derive(Clone, Debug)]
-struct ByShape {
-    shape: Shape,
+struct ByFormula {
+    backoff: Backoff,
     k: u32,
     previous: Option<u64>,
 }
 
-impl ByShape {
+impl ByFormula {
     /// Called, not inlined: the loops over the other backoffs stay short.
     #[inline(never)]
     fn next(&mut self, jitter: Jitter, cap: u64, rng: &mut Rng) -> u64 {
-        let drawn = self.shape.draw(self.k, self.previous, jitter, cap, rng);
+        let drawn = self.backoff.draw(self.k, self.previous, jitter, cap, rng);
         self.k = self.k.saturating_add(1);
         self.previous = Some(drawn);
         drawn
     }
 }
 
-impl From<Shape> for Growth {
-    fn from(shape: Shape) -> Self {
-        match shape {
-            Shape::Fixed(delay) => Self::Fixed(delay),
-            Shape::Linear { initial, step } => Self::Linear { next: initial, step },
-            Shape::Fibonacci(unit) => Self::Fibonacci { next: unit, after: unit },
-            Shape::Exponential { initial, factor } => Self::Exponential { initial, factor, steps: 0 },
-            Shape::Decorrelated { .. } | Shape::List(_) => {
-                Self::ByShape(ByShape { shape, k: 1, previous: None })
+impl Growth {
+    fn of(backoff: &Backoff) -> Self {
+        let first = backoff.plain(1);
+        match backoff {
+            Backoff::Fixed { .. } => Self::Fixed(first),
+            Backoff::Linear { step, .. } => Self::Linear { next: first, step: nanos::of(*step) },
+            Backoff::Fibonacci { .. } => Self::Fibonacci { next: first, after: first },
+            Backoff::Exponential { factor, .. } => {
+                Self::Exponential { initial: first, factor: *factor, steps: 0 }
+            }
+            Backoff::Decorrelated { .. } | Backoff::List { .. } => {
+                Self::ByFormula(ByFormula { backoff: backoff.clone(), k: 1, previous: None })
             }
         }
     }
-}
 
-impl Growth {
     /// The next delay, after jitter: at most `cap`.
     #[inline]
     fn next(&mut self, jitter: Jitter, cap: u64, rng: &mut Rng) -> u64 {
@@ -115,7 +116,7 @@ impl Growth {
                 *steps = steps.saturating_add(1);
                 delay
             }
-            Self::ByShape(backoff) => return backoff.next(jitter, cap, rng),
+            Self::ByFormula(backoff) => return backoff.next(jitter, cap, rng),
         };
         jitter.apply(plain.min(cap), cap, rng)
     }
@@ -124,7 +125,7 @@ impl Growth {
 impl Delays {
     pub(crate) fn new(policy: &Policy, rng: Rng) -> Self {
         Self {
-            growth: Growth::from(Shape::from(policy.backoff())),
+            growth: Growth::of(policy.backoff()),
             jitter: policy.jitter(),
             cap: policy.cap(),
             left: match policy.attempts() {
@@ -189,7 +190,6 @@ impl FusedIterator for Delays {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Backoff;
 
     /// Delays in a row equal the delays that a policy computes for each retry alone.
     #[test]

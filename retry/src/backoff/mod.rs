@@ -1,21 +1,20 @@
 //! [`Backoff`]: how the delay grows from one try to the next.
 //!
 //! ```text
-//!   Backoff (public, validated) ──compile──► Shape (nanoseconds) ──► delay k, before or after jitter
-//!                                                  └─► Delays: the same as an iterator
+//!   Backoff (public, validated) ──► formulas ──► delay k in nanoseconds, before or after jitter
+//!                └────────────────► Delays: the same as an iterator
 //! ```
 //!
 //! Delay k is a function of k alone (and, for decorrelated jitter, of the delay before), so a policy can compute the delay of
 //! any attempt directly. No k overflows.
 
 mod delays;
-mod shape;
+mod formulas;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use delays::Delays;
-pub(crate) use shape::Shape;
 
 /// How the delay grows. Retries are counted from 1: retry 1 is the second try.
 ///

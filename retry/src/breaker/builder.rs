@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{Breaker, BreakerChange, Hook, Rules, Trip};
 use crate::humanize::Humanized;
+use crate::members::setters;
 use crate::{PolicyError, nanos};
 
 /// The settings of a [`Breaker`]; [`build`](Self::build) checks them.
@@ -43,40 +44,24 @@ impl Default for BreakerBuilder {
 }
 
 impl BreakerBuilder {
-    /// Opens after this many failures with no success between them. For services with little traffic.
-    pub const fn consecutive_failures(mut self, failures: u32) -> Self {
-        self.trip = Trip::Consecutive(failures);
-        self
-    }
-
-    /// Opens when at least this share of the results within `window` are failures, once there are `at_least` results.
-    pub const fn failure_rate(mut self, ratio: f64, at_least: u32, window: Duration) -> Self {
-        self.trip = Trip::Rate { ratio, at_least, window: nanos::of(window) };
-        self
-    }
-
-    /// How long the breaker stays open before it admits probes.
-    pub const fn open_for(mut self, time: Duration) -> Self {
-        self.open_for = time;
-        self
-    }
-
-    /// Doubles the open time with each reopening, up to `most`, until the breaker closes. By default it does not grow.
-    pub const fn open_for_at_most(mut self, most: Duration) -> Self {
-        self.open_for_at_most = Some(most);
-        self
+    setters! {
+        /// Opens after this many failures with no success between them. For services with little traffic.
+        pub const fn consecutive_failures(failures: u32) => trip = Trip::Consecutive(failures);
+        /// Opens when at least this share of the results within `window` are failures, once there are `at_least` results.
+        pub const fn failure_rate(ratio: f64, at_least: u32, window: Duration) =>
+            trip = Trip::Rate { ratio, at_least, window: nanos::of(window) };
+        /// How long the breaker stays open before it admits probes.
+        pub const fn open_for(time: Duration) => open_for = time;
+        /// Doubles the open time with each reopening, up to `most`, until the breaker closes. By default it does not grow.
+        pub const fn open_for_at_most(most: Duration) => open_for_at_most = Some(most);
+        /// The number of probes; the breaker closes when all of them succeed.
+        pub const fn probes(probes: u32) => probes = probes;
     }
 
     /// Calls `hook` after each change of state, on the thread that caused it: for logs and metrics. Hooks of changes that
     /// follow each other closely on several threads may run in another order.
     pub fn on_change(mut self, hook: impl Fn(&BreakerChange) + Send + Sync + 'static) -> Self {
         self.on_change = Some(Hook(Arc::new(hook)));
-        self
-    }
-
-    /// The number of probes; the breaker closes when all of them succeed.
-    pub const fn probes(mut self, probes: u32) -> Self {
-        self.probes = probes;
         self
     }
 

@@ -2,6 +2,7 @@
 
 use super::{Budget, Rules, thousandths};
 use crate::PolicyError;
+use crate::members::setters;
 
 /// The settings of a [`Budget`], in tokens with three decimals; [`build`](Self::build) checks them.
 ///
@@ -36,41 +37,20 @@ impl Default for BudgetBuilder {
 }
 
 impl BudgetBuilder {
-    /// The tokens at the start, and the most it holds. Default: 500.
-    pub const fn capacity(mut self, tokens: f64) -> Self {
-        self.capacity = tokens;
-        self
-    }
-
-    /// The cost of a retry. Default: 5.
-    pub const fn retry_cost(mut self, tokens: f64) -> Self {
-        self.retry_cost = tokens;
-        self
-    }
-
-    /// The cost of a retry after a timeout. Default: twice [`retry_cost`](Self::retry_cost).
-    pub const fn timeout_cost(mut self, tokens: f64) -> Self {
-        self.timeout_cost = Some(tokens);
-        self
-    }
-
-    /// The cost of a retry after throttling. Default: [`retry_cost`](Self::retry_cost).
-    pub const fn throttled_cost(mut self, tokens: f64) -> Self {
-        self.throttled_cost = Some(tokens);
-        self
-    }
-
-    /// The gain of a success without retry. Default: 1. Gain divided by cost bounds the share of retries in the load of a
-    /// working service: by default 1 in 5.
-    pub const fn success_gain(mut self, tokens: f64) -> Self {
-        self.success_gain = tokens;
-        self
-    }
-
-    /// The gain per second, so that a client with little traffic can retry again after an outage. Default: 5.
-    pub const fn per_second(mut self, tokens: f64) -> Self {
-        self.per_second = tokens;
-        self
+    setters! {
+        /// The tokens at the start, and the most it holds. Default: 500.
+        pub const fn capacity(tokens: f64) => capacity = tokens;
+        /// The cost of a retry. Default: 5.
+        pub const fn retry_cost(tokens: f64) => retry_cost = tokens;
+        /// The cost of a retry after a timeout. Default: twice [`retry_cost`](Self::retry_cost).
+        pub const fn timeout_cost(tokens: f64) => timeout_cost = Some(tokens);
+        /// The cost of a retry after throttling. Default: [`retry_cost`](Self::retry_cost).
+        pub const fn throttled_cost(tokens: f64) => throttled_cost = Some(tokens);
+        /// The gain of a success without retry. Default: 1. Gain divided by cost bounds the share of retries in the load of a
+        /// working service: by default 1 in 5.
+        pub const fn success_gain(tokens: f64) => success_gain = tokens;
+        /// The gain per second, so that a client with little traffic can retry again after an outage. Default: 5.
+        pub const fn per_second(tokens: f64) => per_second = tokens;
     }
 
     /// Checks the settings and builds the budget.
@@ -105,11 +85,9 @@ impl BudgetBuilder {
             retry_cost: thousandths(self.retry_cost),
             timeout_cost: thousandths(timeout_cost),
             throttled_cost: thousandths(throttled_cost),
-            failure_cost: 0,
             success_gain: thousandths(self.success_gain),
-            refunds: true,
-            reserve: 0,
             refill: thousandths(self.per_second),
+            ..Rules::AWS_STANDARD
         }))
     }
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{Attempts, FirstRetry, Hints, Policy};
-use crate::backoff::Shape;
 use crate::humanize::Humanized;
+use crate::members::setters;
 use crate::{Backoff, Jitter, PolicyError, nanos};
 
 /// The settings of a [`Policy`]; [`build`](Self::build) checks them.
@@ -29,17 +29,11 @@ use crate::{Backoff, Jitter, PolicyError, nanos};
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until `build`"]
 pub struct PolicyBuilder {
-    backoff: Backoff,
+    /// The settings that do not depend on others; [`build`](Self::build) completes them.
+    pub(super) policy: Policy,
     pub(super) jitter: Option<Jitter>,
     /// The inner `None` is zero attempts, which [`build`](Self::build) refuses.
     pub(super) attempts: Option<Option<Attempts>>,
-    pub(super) max_delay: Option<Duration>,
-    pub(super) max_elapsed: Option<Duration>,
-    first_retry: FirstRetry,
-    hints: Hints,
-    max_hint: Duration,
-    timeout_backoff: Option<Backoff>,
-    throttled_backoff: Option<Backoff>,
 }
 
 /// The default of [`RetryOptions`](crate::RetryOptions) too.
@@ -53,78 +47,38 @@ pub(super) const DEFAULT_MAX_HINT: Duration = Duration::from_secs(60);
 
 impl PolicyBuilder {
     pub(super) const fn new(backoff: Backoff) -> Self {
-        Self {
-            backoff,
-            jitter: None,
-            attempts: None,
-            max_delay: None,
-            max_elapsed: None,
-            first_retry: FirstRetry::AfterDelay,
-            hints: Hints::Obey,
-            max_hint: DEFAULT_MAX_HINT,
-            timeout_backoff: None,
-            throttled_backoff: None,
-        }
+        Self { policy: Policy::with_defaults(backoff), jitter: None, attempts: None }
     }
 
-    /// How each delay is spread.
-    pub const fn jitter(mut self, jitter: Jitter) -> Self {
-        self.jitter = Some(jitter);
-        self
-    }
-
-    /// The limit of tries, the first included.
-    pub const fn max_attempts(mut self, tries: u32) -> Self {
-        self.attempts = Some(Attempts::at_most(tries));
-        self
-    }
-
-    /// Removes the limit of tries.
-    pub const fn unlimited_attempts(mut self) -> Self {
-        self.attempts = Some(Some(Attempts::Unlimited));
-        self
-    }
-
-    /// The longest delay, jitter included.
-    pub const fn max_delay(mut self, delay: Duration) -> Self {
-        self.max_delay = Some(delay);
-        self
-    }
-
-    /// Every try begins sooner than this after the first.
-    pub const fn max_elapsed(mut self, elapsed: Duration) -> Self {
-        self.max_elapsed = Some(elapsed);
-        self
-    }
-
-    /// When the first retry comes.
-    pub const fn first_retry(mut self, first: FirstRetry) -> Self {
-        self.first_retry = first;
-        self
-    }
-
-    /// How to use server hints.
-    pub const fn hints(mut self, hints: Hints) -> Self {
-        self.hints = hints;
-        self
-    }
-
-    /// The longest wait that a server hint can ask for. Independent of [`max_delay`](Self::max_delay), which bounds the
-    /// policy's own delays.
-    pub const fn max_hint(mut self, wait: Duration) -> Self {
-        self.max_hint = wait;
-        self
+    setters! {
+        /// How each delay is spread.
+        pub const fn jitter(jitter: Jitter) => jitter = Some(jitter);
+        /// The limit of tries, the first included.
+        pub const fn max_attempts(tries: u32) => attempts = Some(Attempts::at_most(tries));
+        /// Removes the limit of tries.
+        pub const fn unlimited_attempts() => attempts = Some(Some(Attempts::Unlimited));
+        /// The longest delay, jitter included.
+        pub const fn max_delay(delay: Duration) => policy.max_delay = Some(delay);
+        /// Every try begins sooner than this after the first.
+        pub const fn max_elapsed(elapsed: Duration) => policy.max_elapsed = Some(elapsed);
+        /// When the first retry comes.
+        pub const fn first_retry(first: FirstRetry) => policy.first_retry = first;
+        /// How to use server hints.
+        pub const fn hints(hints: Hints) => policy.hints = hints;
+        /// The longest wait that a server hint can ask for. Independent of [`max_delay`](Self::max_delay), which bounds the
+        /// policy's own delays.
+        pub const fn max_hint(wait: Duration) => policy.max_hint = wait;
     }
 
     /// A separate backoff after tries that took too long. The other settings apply to it too.
     pub fn timeout_backoff(mut self, backoff: Backoff) -> Self {
-        self.timeout_backoff = Some(backoff);
+        self.policy.timeout_backoff = Some(backoff);
         self
     }
 
     /// A separate backoff after throttled tries. The other settings apply to it too.
     pub fn throttled_backoff(mut self, backoff: Backoff) -> Self {
-        self.throttled_backoff = Some(backoff);
+        self.policy.throttled_backoff = Some(backoff);
         self
     }
 
@@ -142,36 +96,24 @@ impl PolicyBuilder {
         })?;
         let jitter = self.checked_jitter()?;
         let attempts = self.checked_attempts()?;
-        if self.max_elapsed.is_some_and(|elapsed| elapsed.is_zero()) {
+        if self.policy.max_elapsed.is_some_and(|elapsed| elapsed.is_zero()) {
             return Err(PolicyError::new("maxElapsedInMs", 0, "more than 0"));
         }
         let max_delay = self.checked_max_delay()?;
-        let Self { backoff, max_elapsed, first_retry, hints, max_hint, .. } = self;
-        let Self { timeout_backoff, throttled_backoff, .. } = self;
-        Ok(Policy {
-            backoff,
-            jitter,
-            attempts,
-            max_delay,
-            max_elapsed,
-            first_retry,
-            hints,
-            max_hint,
-            timeout_backoff,
-            throttled_backoff,
-        })
+        Ok(Policy { jitter, attempts, max_delay, ..self.policy })
     }
 
     /// All backoffs, those of a kind of failure with the name of their member.
     fn backoffs(&self) -> impl Iterator<Item = (Option<&'static str>, &Backoff)> {
-        let timeout = self.timeout_backoff.iter().map(|backoff| (Some("timeoutBackoff"), backoff));
-        let throttled = self.throttled_backoff.iter().map(|backoff| (Some("throttledBackoff"), backoff));
-        std::iter::once((None, &self.backoff)).chain(timeout).chain(throttled)
+        let timeout = self.policy.timeout_backoff.iter().map(|backoff| (Some("timeoutBackoff"), backoff));
+        let throttled =
+            self.policy.throttled_backoff.iter().map(|backoff| (Some("throttledBackoff"), backoff));
+        std::iter::once((None, &self.policy.backoff)).chain(timeout).chain(throttled)
     }
 
     fn checked_jitter(&self) -> Result<Jitter, PolicyError> {
-        let spreads_itself = matches!(self.backoff, Backoff::Decorrelated { .. });
-        let as_written = matches!(self.backoff, Backoff::List { .. });
+        let spreads_itself = matches!(self.policy.backoff, Backoff::Decorrelated { .. });
+        let as_written = matches!(self.policy.backoff, Backoff::List { .. });
         let default = if spreads_itself || as_written { Jitter::None } else { Jitter::default() };
         let jitter = self.jitter.unwrap_or(default);
         if spreads_itself && jitter != Jitter::None {
@@ -194,7 +136,7 @@ impl PolicyBuilder {
     }
 
     fn checked_attempts(&self) -> Result<Attempts, PolicyError> {
-        let default = match &self.backoff {
+        let default = match &self.policy.backoff {
             Backoff::List { delays } => u32::try_from(delays.len()).unwrap_or(u32::MAX).saturating_add(1),
             _ => DEFAULT_ATTEMPTS,
         };
@@ -207,8 +149,8 @@ impl PolicyBuilder {
         let grows = self
             .backoffs()
             .any(|(_, backoff)| !matches!(backoff, Backoff::Fixed { .. } | Backoff::List { .. }));
-        let max_delay = self.max_delay.or(grows.then_some(DEFAULT_MAX_DELAY));
-        let least = |(setting, backoff)| (Shape::from(backoff).least(), setting);
+        let max_delay = self.policy.max_delay.or(grows.then_some(DEFAULT_MAX_DELAY));
+        let least = |(setting, backoff)| (Backoff::least(backoff), setting);
         let (least, setting) = self.backoffs().map(least).max_by_key(|(least, _)| *least).unwrap_or_default();
         match max_delay {
             Some(max) if nanos::of(max) < least => {
@@ -222,7 +164,7 @@ impl PolicyBuilder {
                 let in_rust = expected(setting.map(crate::error::setter), &Humanized(least));
                 let error = PolicyError::new("maxDelayInMs", millis(max), in_document);
                 let error = error.in_rust(Humanized(max), in_rust);
-                Err(error.default_value(self.max_delay.is_none()))
+                Err(error.default_value(self.policy.max_delay.is_none()))
             }
             _ => Ok(max_delay),
         }

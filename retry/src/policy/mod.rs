@@ -24,7 +24,7 @@ pub use builder::PolicyBuilder;
 pub use limits::{Attempts, FirstRetry, Hints};
 pub use preview::{Preview, Step};
 
-use crate::backoff::Shape;
+use crate::members::getters;
 use crate::{Backoff, Delays, FailureKind, Jitter, RetryOptions, Rng, nanos};
 
 /// When to retry, and when to stop.
@@ -79,6 +79,22 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// A policy without jitter or any limit, and with the defaults of the other settings.
+    const fn with_defaults(backoff: Backoff) -> Self {
+        Self {
+            backoff,
+            jitter: Jitter::None,
+            attempts: Attempts::Unlimited,
+            max_delay: None,
+            max_elapsed: None,
+            first_retry: FirstRetry::AfterDelay,
+            hints: Hints::Obey,
+            max_hint: builder::DEFAULT_MAX_HINT,
+            timeout_backoff: None,
+            throttled_backoff: None,
+        }
+    }
+
     /// Starts from a backoff.
     pub fn builder(backoff: Backoff) -> PolicyBuilder {
         PolicyBuilder::new(backoff)
@@ -120,46 +136,21 @@ impl Policy {
         &self.backoff
     }
 
-    /// How each delay is spread. Always [`Jitter::None`] for decorrelated backoff, which is random itself.
-    #[must_use]
-    pub const fn jitter(&self) -> Jitter {
-        self.jitter
-    }
-
-    /// The limit of tries.
-    #[must_use]
-    pub const fn attempts(&self) -> Attempts {
-        self.attempts
-    }
-
-    /// The longest delay, jitter included. `None` only if all backoffs are fixed or lists, whose delays are explicit.
-    #[must_use]
-    pub const fn max_delay(&self) -> Option<Duration> {
-        self.max_delay
-    }
-
-    /// The limit, exclusive, from the beginning of the first try to the beginning of the last.
-    #[must_use]
-    pub const fn max_elapsed(&self) -> Option<Duration> {
-        self.max_elapsed
-    }
-
-    /// When the first retry comes.
-    #[must_use]
-    pub const fn first_retry(&self) -> FirstRetry {
-        self.first_retry
-    }
-
-    /// How server hints are used.
-    #[must_use]
-    pub const fn hints(&self) -> Hints {
-        self.hints
-    }
-
-    /// The longest wait that a server hint can ask for.
-    #[must_use]
-    pub const fn max_hint(&self) -> Duration {
-        self.max_hint
+    getters! {
+        /// How each delay is spread. Always [`Jitter::None`] for decorrelated backoff, which is random itself.
+        pub const fn jitter() -> Jitter;
+        /// The limit of tries.
+        pub const fn attempts() -> Attempts;
+        /// The longest delay, jitter included. `None` only if all backoffs are fixed or lists, whose delays are explicit.
+        pub const fn max_delay() -> Option<Duration>;
+        /// The limit, exclusive, from the beginning of the first try to the beginning of the last.
+        pub const fn max_elapsed() -> Option<Duration>;
+        /// When the first retry comes.
+        pub const fn first_retry() -> FirstRetry;
+        /// How server hints are used.
+        pub const fn hints() -> Hints;
+        /// The longest wait that a server hint can ask for.
+        pub const fn max_hint() -> Duration;
     }
 
     /// The backoff after tries that took too long, if it is a separate one.
@@ -228,10 +219,10 @@ impl Policy {
             FailureKind::Timeout => self.timeout_backoff.as_ref(),
             FailureKind::Transient | FailureKind::Permanent => None,
         };
-        let shape = Shape::from(of_kind.unwrap_or(&self.backoff));
+        let backoff = of_kind.unwrap_or(&self.backoff);
         // After a first retry at once, growth starts from the base.
         let previous = if k == 1 { None } else { previous.map(nanos::of) };
-        Duration::from_nanos(shape.draw(k, previous, self.jitter, self.cap(), rng))
+        Duration::from_nanos(backoff.draw(k, previous, self.jitter, self.cap(), rng))
     }
 
     /// The bounds of each delay, and the totals.
@@ -287,17 +278,11 @@ impl From<&RetryOptions> for Policy {
             Backoff::Exponential { initial: least, factor: options.factor() }
         };
         Self {
-            backoff,
             jitter: if options.randomize() { Jitter::Plus } else { Jitter::None },
             // The limit of valid options is at least 1.
             attempts: Attempts::at_most(options.limit()).unwrap_or(Attempts::Unlimited),
             max_delay: Some(options.max_timeout()),
-            max_elapsed: None,
-            first_retry: FirstRetry::AfterDelay,
-            hints: Hints::default(),
-            max_hint: builder::DEFAULT_MAX_HINT,
-            timeout_backoff: None,
-            throttled_backoff: None,
+            ..Self::with_defaults(backoff)
         }
     }
 }

@@ -8,7 +8,6 @@ use std::fmt;
 use std::time::Duration;
 
 use super::{Attempts, Policy};
-use crate::backoff::Shape;
 use crate::humanize::Humanized;
 use crate::nanos;
 
@@ -53,7 +52,6 @@ impl<'a> Preview<'a> {
     /// since it depends on how long the tries take; nor are server hints.
     pub fn steps(&self) -> impl Iterator<Item = Step> + use<'a> {
         let policy = self.policy;
-        let shapes: Vec<Shape> = policy.backoffs().map(Shape::from).collect();
         let retries = match policy.attempts {
             Attempts::AtMost(tries) => tries.get() - 1,
             Attempts::Unlimited => u32::MAX,
@@ -62,9 +60,9 @@ impl<'a> Preview<'a> {
         (1..=retries).map(move |retry| {
             let (least, most) = match policy.place(retry) {
                 Some(k) => {
-                    let bounds = shapes
-                        .iter()
-                        .map(|shape| shape.bounds(k, longest_before, policy.jitter, policy.cap()));
+                    let bounds = policy
+                        .backoffs()
+                        .map(|backoff| backoff.bounds(k, longest_before, policy.jitter, policy.cap()));
                     let bounds = bounds.fold((u64::MAX, 0), |all, one| (all.0.min(one.0), all.1.max(one.1)));
                     longest_before = Some(bounds.1);
                     bounds

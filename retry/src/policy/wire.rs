@@ -4,7 +4,8 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Attempts, FirstRetry, Hints, Policy};
+use super::builder::DEFAULT_MAX_HINT;
+use super::{Attempts, FirstRetry, Hints, Policy, PolicyBuilder};
 use crate::scalar::{self, Millis, Scalar};
 use crate::{Backoff, Jitter, PolicyError};
 
@@ -55,20 +56,17 @@ impl TryFrom<Form> for Policy {
     type Error = PolicyError;
 
     fn try_from(form: Form) -> Result<Self, PolicyError> {
-        let mut builder = Self::builder(form.backoff).first_retry(form.first_retry).hints(form.hints);
-        builder.jitter = form.jitter;
-        builder.attempts = form.max_attempts.map(Some);
-        builder.max_delay = form.max_delay_in_ms.map(|Millis(delay)| delay);
-        builder.max_elapsed = form.max_elapsed_in_ms.map(|Millis(elapsed)| elapsed);
-        if let Some(Millis(wait)) = form.max_hint_in_ms {
-            builder = builder.max_hint(wait);
-        }
-        if let Some(backoff) = form.timeout_backoff {
-            builder = builder.timeout_backoff(backoff);
-        }
-        if let Some(backoff) = form.throttled_backoff {
-            builder = builder.throttled_backoff(backoff);
-        }
+        let policy = Self {
+            max_delay: form.max_delay_in_ms.map(|Millis(delay)| delay),
+            max_elapsed: form.max_elapsed_in_ms.map(|Millis(elapsed)| elapsed),
+            first_retry: form.first_retry,
+            hints: form.hints,
+            max_hint: form.max_hint_in_ms.map_or(DEFAULT_MAX_HINT, |Millis(wait)| wait),
+            timeout_backoff: form.timeout_backoff,
+            throttled_backoff: form.throttled_backoff,
+            ..Self::with_defaults(form.backoff)
+        };
+        let builder = PolicyBuilder { policy, jitter: form.jitter, attempts: form.max_attempts.map(Some) };
         builder.build().map_err(PolicyError::in_document)
     }
 }
@@ -105,29 +103,19 @@ impl Scalar for Attempts {
 }
 
 #[cfg(feature = "schema")]
-mod schema {
-    //! The schemas that a derive cannot know.
+impl schemars::JsonSchema for Attempts {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Attempts".into()
+    }
 
-    use std::borrow::Cow;
-
-    use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-
-    use super::Attempts;
-
-    impl JsonSchema for Attempts {
-        fn schema_name() -> Cow<'static, str> {
-            "Attempts".into()
-        }
-
-        fn json_schema(_: &mut SchemaGenerator) -> Schema {
-            json_schema!({
-                "description": "Tries of one sequence, the first included.",
-                "anyOf": [
-                    { "type": "integer", "minimum": 1, "maximum": u32::MAX },
-                    { "const": "unlimited" },
-                ],
-            })
-        }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": "Tries of one sequence, the first included.",
+            "anyOf": [
+                { "type": "integer", "minimum": 1, "maximum": u32::MAX },
+                { "const": "unlimited" },
+            ],
+        })
     }
 }
 

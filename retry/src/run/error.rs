@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::humanize::Humanized;
+use crate::members::getters;
 use crate::{Failure, FailureKind, GiveUp};
 
 /// An error that an operation may return: any [`std::error::Error`], `anyhow::Error`, `eyre::Report`, boxed errors, text.
@@ -125,10 +126,15 @@ impl Rare {
 }
 
 impl<E> RetryError<E> {
-    /// Why the run gave up.
-    #[must_use]
-    pub const fn reason(&self) -> GiveUp {
-        self.reason
+    getters! {
+        /// Why the run gave up.
+        pub const fn reason() -> GiveUp;
+        /// The kind of the last failure.
+        pub const fn kind() -> Option<FailureKind>;
+        /// The number of tries.
+        pub const fn tries() -> u32;
+        /// The time from the beginning of the first try to the end of the run.
+        pub const fn elapsed() -> Duration;
     }
 
     /// The error of the last try; `None` if a limit or a cancellation ended that try ([`cut_by`](Self::cut_by)), or if no try was
@@ -160,28 +166,10 @@ impl<E> RetryError<E> {
         self.rare.as_ref().and_then(|rare| rare.cut_by)
     }
 
-    /// The kind of the last failure.
-    #[must_use]
-    pub const fn kind(&self) -> Option<FailureKind> {
-        self.kind
-    }
-
     /// As [`Failure::malformed_hint`], of the last failure.
     #[must_use]
     pub fn malformed_hint(&self) -> Option<&'static str> {
         self.rare.as_ref().and_then(|rare| rare.malformed)
-    }
-
-    /// The number of tries.
-    #[must_use]
-    pub const fn tries(&self) -> u32 {
-        self.tries
-    }
-
-    /// The time from the beginning of the first try to the end of the run.
-    #[must_use]
-    pub const fn elapsed(&self) -> Duration {
-        self.elapsed
     }
 }
 
@@ -223,14 +211,10 @@ impl<E> fmt::Display for RetryError<E> {
 
 impl<E: fmt::Debug> Error for RetryError<E> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match (&self.last, &self.rare) {
-            (Some(last), _) => (self.source)(last),
-            (None, Some(rare)) => match &rare.cut_by {
-                // A cancellation is the reason already.
-                Some(cut) if *cut != self.reason => Some(cut),
-                _ => None,
-            },
-            (None, None) => None,
+        match &self.last {
+            Some(last) => (self.source)(last),
+            // A cancellation is the reason already.
+            None => Some(self.rare.as_ref()?.cut_by.as_ref().filter(|cut| **cut != self.reason)?),
         }
     }
 }

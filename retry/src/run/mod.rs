@@ -40,6 +40,7 @@ use session::Rules;
 
 use crate::breaker::Breaker;
 use crate::budget::Budget;
+use crate::members::setters;
 use crate::{Failure, Policy, Rng};
 
 /// The settings of a run.
@@ -154,61 +155,32 @@ impl<'a, K, N, P, C> Retry<'a, K, N, P, C> {
         self.with_notify(|notify| OnEnd(notify, on_end))
     }
 
-    /// Every try begins sooner than this after the first. The policy's own limit stays in force. A call on a thread or in a
-    /// future that serves a request gives the time that is left for that request.
-    pub const fn within(mut self, time: Duration) -> Self {
-        self.rules.within = Some(time);
-        self
-    }
-
-    /// Ends a try after this time; it counts as a [timeout](Failure::timeout). On a thread, which cannot end it, the limit is
-    /// the operation's to keep: [`Try::time_left`].
-    pub const fn try_timeout(mut self, limit: Duration) -> Self {
-        self.rules.try_timeout = Some(limit);
-        self
-    }
-
-    /// Ends the running try at the deadline, as [`try_timeout`](Self::try_timeout) does: at that of [`within`](Self::within)
-    /// or the policy's maximum elapsed time, whichever is sooner. By default they only bound when tries begin.
-    pub const fn cut_at_deadline(mut self) -> Self {
-        self.rules.cut_at_deadline = true;
-        self
-    }
-
-    /// Makes one last try at the time limit when the next delay would reach it. By default the run gives up at once. The
-    /// deadline does not cut this try; [`try_timeout`](Self::try_timeout) does.
-    pub const fn last_try_at_deadline(mut self) -> Self {
-        self.rules.last_try_at_deadline = true;
-        self
-    }
-
-    /// Starts a new sequence of tries after a try that lasted this long before it failed. For connections and streams that
-    /// are expected to break now and then. The number of tries, the elapsed time and the policy's limits start anew, the deadline
-    /// of [`within`](Self::within) does not.
-    pub const fn reset_after(mut self, stable: Duration) -> Self {
-        self.rules.reset_after = Some(stable);
-        self
-    }
-
-    /// Pays each retry from this budget; a spent budget ends the run.
-    pub const fn budget(mut self, budget: &'a Budget) -> Self {
-        self.rules.budget = Some(budget);
-        self
-    }
-
-    /// Asks this breaker before each try, the first included, and reports the result to it. An answer of a working service
-    /// ([`Failure::is_answered`]) counts as a success; other permanent failures are not reported, since they are about the
-    /// request and not about the service.
-    pub const fn breaker(mut self, breaker: &'a Breaker) -> Self {
-        self.rules.breaker = Some(breaker);
-        self
-    }
-
-    /// Ends the run when cancelled: a wait at once, a running try when it finishes. To end a running try of a future, use
-    /// [`cancel_on(cancel.cancelled())`](Self::cancel_on).
-    pub const fn cancel(mut self, cancel: &'a Cancel) -> Self {
-        self.cancel = Some(cancel);
-        self
+    setters! {
+        /// Every try begins sooner than this after the first. The policy's own limit stays in force. A call on a thread or in a
+        /// future that serves a request gives the time that is left for that request.
+        pub const fn within(time: Duration) => rules.within = Some(time);
+        /// Ends a try after this time; it counts as a [timeout](Failure::timeout). On a thread, which cannot end it, the limit is
+        /// the operation's to keep: [`Try::time_left`].
+        pub const fn try_timeout(limit: Duration) => rules.try_timeout = Some(limit);
+        /// Ends the running try at the deadline, as [`try_timeout`](Self::try_timeout) does: at that of [`within`](Self::within)
+        /// or the policy's maximum elapsed time, whichever is sooner. By default they only bound when tries begin.
+        pub const fn cut_at_deadline() => rules.cut_at_deadline = true;
+        /// Makes one last try at the time limit when the next delay would reach it. By default the run gives up at once. The
+        /// deadline does not cut this try; [`try_timeout`](Self::try_timeout) does.
+        pub const fn last_try_at_deadline() => rules.last_try_at_deadline = true;
+        /// Starts a new sequence of tries after a try that lasted this long before it failed. For connections and streams that
+        /// are expected to break now and then. The number of tries, the elapsed time and the policy's limits start anew, the deadline
+        /// of [`within`](Self::within) does not.
+        pub const fn reset_after(stable: Duration) => rules.reset_after = Some(stable);
+        /// Pays each retry from this budget; a spent budget ends the run.
+        pub const fn budget(budget: &'a Budget) => rules.budget = Some(budget);
+        /// Asks this breaker before each try, the first included, and reports the result to it. An answer of a working service
+        /// ([`Failure::is_answered`]) counts as a success; other permanent failures are not reported, since they are about the
+        /// request and not about the service.
+        pub const fn breaker(breaker: &'a Breaker) => rules.breaker = Some(breaker);
+        /// Ends the run when cancelled: a wait at once, a running try when it finishes. To end a running try of a future, use
+        /// [`cancel_on(cancel.cancelled())`](Self::cancel_on).
+        pub const fn cancel(cancel: &'a Cancel) => cancel = Some(cancel);
     }
 
     /// Ends the run when `cancel` is ready, the running try included: a signal, a cancellation token, a closed channel. Only for
