@@ -231,6 +231,11 @@ impl FetchErrorKind {
         }
     }
 
+    /// An error of this kind with a message for a person.
+    pub(crate) fn error(self, message: impl Into<Box<str>>) -> FetchError {
+        FetchError::new(self, message)
+    }
+
     /// All kinds, each at the index of its [code](Self::code).
     pub(crate) const ALL: [Self; 16] = [
         Self::Connect,

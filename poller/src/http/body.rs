@@ -75,14 +75,11 @@ fn fits(so_far: usize, more: usize, cap: u64) -> bool {
 }
 
 fn too_large(url: &Url, cap: u64) -> FetchError {
-    FetchError::new(
-        FetchErrorKind::BodyTooLarge,
-        format!(
-            "the body from {} is larger than the cap of {cap} bytes (counted after decompression); \
+    FetchErrorKind::BodyTooLarge.error(format!(
+        "the body from {} is larger than the cap of {cap} bytes (counted after decompression); \
              if such bodies are expected, raise the cap (--max-body, Limits::max_body)",
-            authority(url)
-        ),
-    )
+        authority(url)
+    ))
 }
 
 #[cfg(test)]

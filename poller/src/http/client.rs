@@ -18,7 +18,6 @@
 //! - No clock: the caller drops the future to end a request, and its connection closes.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +30,7 @@ use http::header::{HeaderValue, InvalidHeaderValue, USER_AGENT};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_util::client::legacy::ResponseFuture;
-use url::{Host, Url};
+use url::Url;
 
 use super::body;
 #[cfg(feature = "compression")]
@@ -193,8 +192,7 @@ impl Inner {
         let route = routes.route(after_public);
         route.check(&hop.url).map_err(|refusal| refused_hop(&refusal))?;
         if hop.url.scheme() == "https" && !routes.has_roots {
-            return Err(FetchError::new(
-                FetchErrorKind::Certificate,
+            return Err(FetchErrorKind::Certificate.error(
                 "https needs trusted certificates, and none were found; install the system's CA certificates \
                  (often the package ca-certificates) or name a PEM file (--cacert)",
             ));
@@ -220,8 +218,7 @@ fn refused_by_proxy(routes: &Routes, hop: &Request, after_public: bool) -> Fetch
     let uri = route::uri(&hop.url);
     let proxy = uri.as_ref().and_then(|uri| routes.route(after_public).forwarding_proxy(uri));
     let message = proxy.map(|proxy| proxy.wants_credentials().to_string());
-    FetchError::new(
-        FetchErrorKind::Proxy,
+    FetchErrorKind::Proxy.error(
         message
             .unwrap_or_else(|| "the proxy wants credentials (407 Proxy Authentication Required)".to_owned()),
     )
@@ -247,13 +244,10 @@ async fn read_body(response: &mut http::Response<Incoming>, hop: &Request) -> Re
 /// Whether a server counts as public, after whose redirects local addresses are out of reach. Without the address of a
 /// connection, behind a proxy, the literal address of the URL tells; a name counts as public, the stricter reading.
 fn is_public(url: &Url, peer: Option<SocketAddr>) -> bool {
-    match (peer, url.host()) {
-        (Some(peer), _) => ranges::is_public(peer.ip()),
-        (None, Some(Host::Ipv4(address))) => ranges::is_public(address.into()),
-        (None, Some(Host::Ipv6(address))) => ranges::is_public(address.into()),
-        (None, Some(Host::Domain(_))) => true,
-        // A socket of this machine.
-        (None, None) => false,
+    match peer.map(|peer| peer.ip()).or_else(|| ranges::literal(url)) {
+        Some(address) => ranges::is_public(address),
+        // Without a host, it is a socket of this machine.
+        None => url.host().is_some(),
     }
 }
 
@@ -420,42 +414,21 @@ impl HttpClientBuilder {
 /// let error = HttpClient::builder().user_agent("two\nlines").build().unwrap_err();
 /// assert_eq!(error.to_string(), "the user agent has characters that a header cannot carry");
 /// ```
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
 pub struct ClientError {
+    #[from]
     kind: Kind,
 }
 
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 enum Kind {
+    #[error(transparent)]
     Pem(PemProblem),
-    UserAgent(InvalidHeaderValue),
-    Tls(rustls::Error),
-}
-
-impl From<Kind> for ClientError {
-    fn from(kind: Kind) -> Self {
-        Self { kind }
-    }
-}
-
-impl fmt::Display for ClientError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.kind {
-            Kind::Pem(problem) => problem.fmt(f),
-            Kind::UserAgent(_) => f.write_str("the user agent has characters that a header cannot carry"),
-            Kind::Tls(_) => f.write_str("TLS could not be set up"),
-        }
-    }
-}
-
-impl std::error::Error for ClientError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match &self.kind {
-            Kind::Pem(problem) => problem.source(),
-            Kind::UserAgent(error) => Some(error),
-            Kind::Tls(error) => Some(error),
-        }
-    }
+    #[error("the user agent has characters that a header cannot carry")]
+    UserAgent(#[source] InvalidHeaderValue),
+    #[error("TLS could not be set up")]
+    Tls(#[source] rustls::Error),
 }
 
 #[cfg(test)]

@@ -192,8 +192,7 @@ impl Inner {
         if let Ok(address) = host.trim_matches(['[', ']']).parse() {
             return Ok(vec![SocketAddr::new(address, port)]);
         }
-        let found = self.resolver.clone().addresses(host.to_owned()).await?;
-        Ok(found.into_iter().map(|address| SocketAddr::new(address, port)).collect())
+        Ok(self.resolver.clone().sockets(host.to_owned(), port).await?.collect())
     }
 
     #[cfg(unix)]

@@ -66,12 +66,12 @@ pub(super) fn codings(headers: &HeaderMap, url: &Url) -> Result<Vec<Coding>, Fet
                 "deflate" => Coding::Deflate,
                 "br" => Coding::Brotli,
                 "zstd" => Coding::Zstd,
-                _ => return Err(bad(unknown(name, url))),
+                _ => return Err(FetchErrorKind::BadEncoding.error(unknown(name, url))),
             });
         }
     }
     if codings.len() > MOST_CODINGS {
-        return Err(bad(format!(
+        return Err(FetchErrorKind::BadEncoding.error(format!(
             "the body from {} has {} codings on top of each other; at most {MOST_CODINGS} are undone",
             authority(url),
             codings.len()
@@ -87,10 +87,6 @@ fn unknown(name: &str, url: &Url) -> String {
          Ask for one of these with an accept-encoding header, or for none: \"accept-encoding: identity\"",
         authority(url)
     )
-}
-
-fn bad(message: String) -> FetchError {
-    FetchError::new(FetchErrorKind::BadEncoding, message)
 }
 
 /// Reads the whole body and undoes its codings; removes the headers that describe the coded body.

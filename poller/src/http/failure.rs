@@ -19,7 +19,10 @@ use super::proxy::ProxyFailure;
 use super::resolve::{Refusal, Unresolved};
 use super::tls_failure::broken_tls;
 use super::unix;
-use crate::fetch::{FetchError, FetchErrorKind};
+use crate::fetch::FetchError;
+use crate::fetch::FetchErrorKind::{
+    self, BadEncoding, Blocked, BodyTooLarge, Connect, Dns, NoSuchHost, Protocol, Proxy, Redirect, Reset,
+};
 
 /// The largest head of a response over HTTP/1.1, in bytes, and the buffer of a connection.
 pub(super) const HTTP1_HEAD: usize = 128 << 10;
@@ -87,10 +90,10 @@ pub(super) fn describe(error: &(dyn Error + 'static), place: &str) -> String {
 
 fn classified(error: &(dyn Error + 'static), place: &str, phase: Phase, connecting: bool) -> FetchError {
     if let Some(failure) = find::<ProxyFailure>(error) {
-        return FetchError::new(FetchErrorKind::Proxy, failure.to_string());
+        return Proxy.error(failure.to_string());
     }
     if let Some(missing) = find::<NoSocket>(error) {
-        return FetchError::new(FetchErrorKind::Connect, missing.to_string());
+        return Connect.error(missing.to_string());
     }
     if let Some(unresolved) = find::<Unresolved>(error) {
         return unresolved_name(unresolved);
@@ -99,28 +102,22 @@ fn classified(error: &(dyn Error + 'static), place: &str, phase: Phase, connecti
         let message = format!(
             "{place} sends interim responses (100 Continue and the like) without end, and no response"
         );
-        return FetchError::new(FetchErrorKind::Protocol, message);
+        return Protocol.error(message);
     }
     if let Some(tls) = find::<rustls::Error>(error) {
         return broken_tls(tls, place);
     }
     let http = find::<hyper::Error>(error);
     if find::<TooLong>(error).is_some() {
-        return FetchError::new(
-            FetchErrorKind::BodyTooLarge,
-            format!(
+        return BodyTooLarge.error(format!(
                 "the body from {place} comes in far more pieces, or bytes before decompression, than a body within the cap needs"
-            ),
-        );
+            ));
     }
     // In a body, an error of the client wraps one of the connection; any other comes from the decompressor.
     if phase == Phase::Body && http.is_none() {
-        return FetchError::new(
-            FetchErrorKind::BadEncoding,
-            format!(
-                "the body from {place} cannot be decompressed: it is damaged, or not what content-encoding says"
-            ),
-        );
+        return BadEncoding.error(format!(
+            "the body from {place} cannot be decompressed: it is damaged, or not what content-encoding says"
+        ));
     }
     if let Some(http) = http
         && let Some(failure) = broken_http(http, link(error).as_deref(), place)
@@ -133,12 +130,12 @@ fn classified(error: &(dyn Error + 'static), place: &str, phase: Phase, connecti
         return broken_socket(io, place, connecting);
     }
     if http.is_some() {
-        return reset(format!("{place} broke off the exchange before the last byte"));
+        return Reset.error(format!("{place} broke off the exchange before the last byte"));
     }
     if connecting {
-        return FetchError::new(FetchErrorKind::Connect, format!("no connection to {place} could be made"));
+        return Connect.error(format!("no connection to {place} could be made"));
     }
-    FetchError::new(FetchErrorKind::Protocol, format!("the exchange with {place} could not be carried out"))
+    Protocol.error(format!("the exchange with {place} could not be carried out"))
 }
 
 /// The connection of an error, if there was one.
@@ -153,57 +150,55 @@ pub(super) fn link(error: &(dyn Error + 'static)) -> Option<Arc<Link>> {
 pub(super) fn unsendable(url: &Url) -> FetchError {
     /// The limit of the crate `http`.
     const LONGEST: usize = 65_534;
-    FetchError::new(
-        FetchErrorKind::Protocol,
-        format!(
-            "the URL of {} cannot be sent: it has {} bytes, and no more than {LONGEST} fit a request line; \
+    Protocol.error(format!(
+        "the URL of {} cannot be sent: it has {} bytes, and no more than {LONGEST} fit a request line; \
              if it is shorter, percent-encode what is unusual in its path and query",
-            authority(url),
-            url.as_str().len()
-        ),
-    )
+        authority(url),
+        url.as_str().len()
+    ))
 }
 
 /// The error of a hop that the policy refuses before a request.
 pub(super) fn refused_hop(refusal: &Refusal) -> FetchError {
-    FetchError::new(refusal_kind(refusal), refusal.to_string())
+    refusal_kind(refusal).error(refusal.to_string())
 }
 
 const fn refusal_kind(refusal: &Refusal) -> FetchErrorKind {
     match refusal {
-        Refusal::Forbidden(_) => FetchErrorKind::Blocked,
-        Refusal::Inward(_) => FetchErrorKind::Redirect,
+        Refusal::Forbidden(_) => Blocked,
+        Refusal::Inward(_) => Redirect,
     }
 }
 
 pub(super) fn unresolved_name(unresolved: &Unresolved) -> FetchError {
     let kind = match unresolved {
-        Unresolved::NoSuchHost { .. } => FetchErrorKind::NoSuchHost,
-        Unresolved::Unavailable { .. } => FetchErrorKind::Dns,
+        Unresolved::NoSuchHost { .. } => NoSuchHost,
+        Unresolved::Unavailable { .. } => Dns,
         Unresolved::Refused { refusal, .. } => refusal_kind(refusal),
     };
-    FetchError::new(kind, unresolved.to_string())
+    kind.error(unresolved.to_string())
 }
 
 fn broken_http(error: &hyper::Error, link: Option<&Link>, place: &str) -> Option<FetchError> {
-    let protocol = |message: String| Some(FetchError::new(FetchErrorKind::Protocol, message));
     // The crate has no method that tells this one apart; a test would notice another text.
     if error.is_parse() && error.to_string().contains("too large") {
-        return protocol(format!(
+        return Some(Protocol.error(format!(
             "the head of the response from {place} is too large: more than {MOST_HEADERS} lines, or {} kB",
             HTTP1_HEAD >> 10
-        ));
+        )));
     }
     if error.is_parse() {
-        return protocol(format!(
+        return Some(Protocol.error(format!(
             "what came back from {place} is not HTTP{}",
             instead(link.map(Link::first_bytes).unwrap_or_default())
-        ));
+        )));
     }
     if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
-        return Some(reset(format!("{place} closed the connection before the whole response was there")));
+        return Some(
+            Reset.error(format!("{place} closed the connection before the whole response was there")),
+        );
     }
-    error.is_timeout().then(|| reset(format!("the connection to {place} went dead")))
+    error.is_timeout().then(|| Reset.error(format!("the connection to {place} went dead")))
 }
 
 /// What speaks instead of HTTP, by its first bytes.
@@ -220,33 +215,33 @@ fn instead(first: [u8; 8]) -> &'static str {
 }
 
 fn broken_socket(error: &io::Error, place: &str, connecting: bool) -> FetchError {
-    let connect = |message: String| FetchError::new(FetchErrorKind::Connect, message);
     match error.kind() {
-        io::ErrorKind::ConnectionRefused => connect(format!("connection refused by {place}")),
+        io::ErrorKind::ConnectionRefused => Connect.error(format!("connection refused by {place}")),
         io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable | io::ErrorKind::NetworkDown => {
-            connect(format!("no route to {place}"))
+            Connect.error(format!("no route to {place}"))
         }
-        io::ErrorKind::TimedOut if connecting => connect(format!("{place} does not answer connections")),
-        io::ErrorKind::TimedOut => reset(format!("the connection to {place} went dead")),
+        io::ErrorKind::TimedOut if connecting => {
+            Connect.error(format!("{place} does not answer connections"))
+        }
+        io::ErrorKind::TimedOut => Reset.error(format!("the connection to {place} went dead")),
         io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe => {
-            reset(format!("connection reset by {place}"))
+            Reset.error(format!("connection reset by {place}"))
         }
         io::ErrorKind::UnexpectedEof => {
-            reset(format!("{place} closed the connection before the whole response was there"))
+            Reset.error(format!("{place} closed the connection before the whole response was there"))
         }
-        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => FetchError::new(
-            FetchErrorKind::Protocol,
-            format!("the body from {place} is not framed as HTTP says"),
-        ),
-        _ if connecting && is_out_of_descriptors(error) => connect(format!(
+        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
+            Protocol.error(format!("the body from {place} is not framed as HTTP says"))
+        }
+        _ if connecting && is_out_of_descriptors(error) => Connect.error(format!(
             "no socket is left for {place}: too many files are open; raise the limit (ulimit -n)"
         )),
         // The text of an error number comes from the operating system and contains nothing of the request.
-        _ if connecting => connect(match error.raw_os_error() {
+        _ if connecting => Connect.error(match error.raw_os_error() {
             Some(number) => format!("cannot connect to {place}: {}", io::Error::from_raw_os_error(number)),
             None => format!("cannot connect to {place}: {}", error.kind()),
         }),
-        kind => reset(format!("the connection to {place} broke: {kind}")),
+        kind => Reset.error(format!("the connection to {place} broke: {kind}")),
     }
 }
 
@@ -256,10 +251,6 @@ pub(super) fn is_out_of_descriptors(error: &(dyn Error + 'static)) -> bool {
     const EMFILE: i32 = 24;
     let number = find::<io::Error>(error).and_then(io::Error::raw_os_error);
     cfg!(unix) && matches!(number, Some(ENFILE | EMFILE))
-}
-
-fn reset(message: String) -> FetchError {
-    FetchError::new(FetchErrorKind::Reset, message)
 }
 
 /// The first error of type `E` in the chain.
@@ -294,15 +285,10 @@ mod tests {
     #[test]
     fn socket_errors_are_classified() {
         for (error, connecting, kind, message) in [
-            (
-                io::ErrorKind::ConnectionRefused.into(),
-                true,
-                FetchErrorKind::Connect,
-                "connection refused by h:1",
-            ),
-            (io::ErrorKind::NetworkUnreachable.into(), true, FetchErrorKind::Connect, "no route to h:1"),
-            (io::ErrorKind::TimedOut.into(), false, FetchErrorKind::Reset, "the connection to h:1 went dead"),
-            (io::ErrorKind::ConnectionReset.into(), true, FetchErrorKind::Reset, "connection reset by h:1"),
+            (io::ErrorKind::ConnectionRefused.into(), true, Connect, "connection refused by h:1"),
+            (io::ErrorKind::NetworkUnreachable.into(), true, Connect, "no route to h:1"),
+            (io::ErrorKind::TimedOut.into(), false, Reset, "the connection to h:1 went dead"),
+            (io::ErrorKind::ConnectionReset.into(), true, Reset, "connection reset by h:1"),
         ] {
             let failure = broken_socket(&error, "h:1", connecting);
             assert_eq!((failure.kind(), failure.to_string().as_str()), (kind, message));

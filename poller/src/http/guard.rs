@@ -17,12 +17,11 @@
 //!   service ([`metadata`](super::metadata)) is opened only by its exact address.
 //! - Of an IPv6 address that stands for an IPv4 address (IPv4-mapped, NAT64, 6to4), the IPv4 address decides; both can be denied.
 
-use std::fmt;
 use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
-use url::{Host, Url};
+use url::Url;
 
 use super::ranges::{self, Class, Range};
 use super::unix;
@@ -118,22 +117,20 @@ impl Guard {
         let holds = |network: &IpNet, address| ranges::as_inner(*network).contains(&address);
         let denies = |network: &&IpNet| network.contains(&address) || holds(network, decides);
         if let Some(network) = self.deny.iter().find(denies).copied() {
-            return Err(Forbidden { reason: Reason::Denied { address, network } });
+            return Err(Reason::Denied { address, network }.into());
         }
         let allows = |network: &IpNet| holds(network, decides);
         let exact = |network: &IpNet| ranges::as_inner(*network) == IpNet::from(decides);
+        let refused = |range, exact_only| Reason::Range { address, stands_for, range, exact_only };
         match ranges::range_of(decides) {
             None => Ok(()),
             Some(Range { class: Class::Metadata, .. }) if self.allow.iter().any(exact) => Ok(()),
             Some(range @ Range { class: Class::Metadata, .. }) => {
-                let exact_only = self.allow.iter().any(allows);
-                Err(Forbidden { reason: Reason::Range { address, stands_for, range, exact_only } })
+                Err(refused(range, self.allow.iter().any(allows)).into())
             }
             Some(_) if self.allow.iter().any(allows) => Ok(()),
             Some(Range { class: Class::Loopback | Class::Private, .. }) if self.local => Ok(()),
-            Some(range) => {
-                Err(Forbidden { reason: Reason::Range { address, stands_for, range, exact_only: false } })
-            }
+            Some(range) => Err(refused(range, false).into()),
         }
     }
 
@@ -160,22 +157,20 @@ impl Guard {
         if url.scheme() == unix::SCHEME {
             return match unix::split(url) {
                 Some(_) if self.local => Ok(()),
-                Some(_) => Err(Forbidden { reason: Reason::Socket }),
-                None => Err(Forbidden { reason: Reason::NoSocket }),
+                Some(_) => Err(Reason::Socket.into()),
+                None => Err(Reason::NoSocket.into()),
             };
         }
         if !matches!(url.scheme(), "http" | "https") {
-            return Err(Forbidden { reason: Reason::Scheme(url.scheme().to_owned()) });
+            return Err(Reason::Scheme(url.scheme().to_owned()).into());
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(Forbidden { reason: Reason::Credentials });
+            return Err(Reason::Credentials.into());
         }
-        match url.host() {
-            None => Err(Forbidden { reason: Reason::NoHost }),
-            Some(Host::Domain(_)) => Ok(()),
-            Some(Host::Ipv4(address)) => self.check(address.into()),
-            Some(Host::Ipv6(address)) => self.check(address.into()),
+        if url.host().is_none() {
+            return Err(Reason::NoHost.into());
         }
+        ranges::literal(url).map_or(Ok(()), |address| self.check(address))
     }
 }
 
@@ -189,29 +184,38 @@ impl Guard {
 /// assert_eq!(forbidden.network(), Some("224.0.0.0/4".parse()?));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(transparent)]
 pub struct Forbidden {
+    #[from]
     reason: Reason,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 enum Reason {
     /// `exact_only`: an allowed network contains the address, but only its exact address would open it.
-    Range {
-        address: IpAddr,
-        stands_for: Option<IpAddr>,
-        range: Range,
-        exact_only: bool,
-    },
-    Denied {
-        address: IpAddr,
-        network: IpNet,
-    },
+    #[error("{address} {}is in {} {}{}", via(stands_for), range.name, range.network, wider(*exact_only))]
+    Range { address: IpAddr, stands_for: Option<IpAddr>, range: Range, exact_only: bool },
+    #[error("{address} is in the denied network {network}")]
+    Denied { address: IpAddr, network: IpNet },
+    #[error("expected an http or https URL, found the scheme {0}")]
     Scheme(String),
+    #[error("the URL carries credentials; give them in an authorization header instead")]
     Credentials,
+    #[error("the URL has no host")]
     NoHost,
+    #[error("a unix socket is a place of this machine, and the guard allows public addresses only")]
     Socket,
+    #[error("expected the URL of a socket as unix:/PATH/TO.SOCK:/PATH")]
     NoSocket,
+}
+
+fn via(stands_for: &Option<IpAddr>) -> String {
+    stands_for.map_or_else(String::new, |inner| format!("stands for {inner}, which "))
+}
+
+const fn wider(exact_only: bool) -> &'static str {
+    if exact_only { ", which a wider allowed network does not open" } else { "" }
 }
 
 impl Forbidden {
@@ -225,9 +229,7 @@ impl Forbidden {
     pub const fn address(&self) -> Option<IpAddr> {
         match &self.reason {
             Reason::Range { address, .. } | Reason::Denied { address, .. } => Some(*address),
-            Reason::Scheme(_) | Reason::Credentials | Reason::NoHost | Reason::Socket | Reason::NoSocket => {
-                None
-            }
+            _ => None,
         }
     }
 
@@ -237,44 +239,10 @@ impl Forbidden {
         match &self.reason {
             Reason::Range { range, .. } => Some(range.network),
             Reason::Denied { network, .. } => Some(*network),
-            Reason::Scheme(_) | Reason::Credentials | Reason::NoHost | Reason::Socket | Reason::NoSocket => {
-                None
-            }
+            _ => None,
         }
     }
 }
-
-impl fmt::Display for Forbidden {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.reason {
-            Reason::Range { address, stands_for, range, exact_only } => {
-                write!(f, "{address} ")?;
-                if let Some(inner) = stands_for {
-                    write!(f, "stands for {inner}, which ")?;
-                }
-                write!(f, "is in {} {}", range.name, range.network)?;
-                if *exact_only {
-                    f.write_str(", which a wider allowed network does not open")?;
-                }
-                Ok(())
-            }
-            Reason::Denied { address, network } => {
-                write!(f, "{address} is in the denied network {network}")
-            }
-            Reason::Scheme(scheme) => write!(f, "expected an http or https URL, found the scheme {scheme}"),
-            Reason::Credentials => {
-                f.write_str("the URL carries credentials; give them in an authorization header instead")
-            }
-            Reason::NoHost => f.write_str("the URL has no host"),
-            Reason::Socket => f.write_str(
-                "a unix socket is a place of this machine, and the guard allows public addresses only",
-            ),
-            Reason::NoSocket => f.write_str("expected the URL of a socket as unix:/PATH/TO.SOCK:/PATH"),
-        }
-    }
-}
-
-impl std::error::Error for Forbidden {}
 
 #[cfg(test)]
 mod tests {

@@ -3,8 +3,6 @@
 //! A link is a redirect that takes longer: what a public server must not do by the one, it must not do by the other. Between link
 //! and request the process may have been restarted, so the addresses of the linking server are looked up anew.
 
-use url::Host;
-
 use super::guard::Guard;
 use super::resolve::GuardedResolver;
 use super::{ranges, redirect};
@@ -17,16 +15,10 @@ pub(super) async fn is_by_public(request: &Request, guard: &Guard, resolver: Gua
     if !redirect::crosses_origin(from, &request.url) || *guard == guard.without_local() {
         return false;
     }
-    match from.host() {
-        Some(Host::Ipv4(address)) => ranges::is_public(address.into()),
-        Some(Host::Ipv6(address)) => ranges::is_public(address.into()),
-        Some(Host::Domain(name)) => match resolver.addresses(name.to_owned()).await {
-            Ok(addresses) => addresses.into_iter().any(ranges::is_public),
-            Err(_) => true,
-        },
-        // A socket of this machine.
-        None => false,
-    }
+    // A host that is neither a name nor an address is a socket of this machine.
+    let Some(name) = from.domain() else { return ranges::literal(from).is_some_and(ranges::is_public) };
+    let found = resolver.addresses(name.to_owned()).await;
+    found.is_err() || found.is_ok_and(|addresses| addresses.into_iter().any(ranges::is_public))
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ const SITES: usize = 1024;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum NotFound {
     NoSuchHost,
-    Unavailable { detail: String },
+    Unavailable(String),
 }
 
 type Answer = Result<Arc<[IpAddr]>, NotFound>;
@@ -119,9 +119,7 @@ impl Lookups {
                 return answered.clone();
             }
             if !self.inner.threads.is_running() {
-                return Err(NotFound::Unavailable {
-                    detail: "no threads could be started for it".to_owned(),
-                });
+                return Err(NotFound::Unavailable("no threads could be started for it".to_owned()));
             }
         }
     }
@@ -198,9 +196,9 @@ fn not_found(error: &LookupError) -> NotFound {
     match error.kind() {
         LookupErrorKind::NoName | LookupErrorKind::NoData => NotFound::NoSuchHost,
         LookupErrorKind::Again => {
-            NotFound::Unavailable { detail: "the name server did not answer or is not ready".to_owned() }
+            NotFound::Unavailable("the name server did not answer or is not ready".to_owned())
         }
-        _ => NotFound::Unavailable { detail: error.to_string() },
+        _ => NotFound::Unavailable(error.to_string()),
     }
 }
 

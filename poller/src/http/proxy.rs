@@ -15,7 +15,6 @@
 //! wrong machine.
 
 use std::borrow::Cow;
-use std::error::Error;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -202,7 +201,8 @@ impl Endpoint {
             "socks5h" => (ProxyKind::SocksNames, 1080),
             // Whatever stands before "://" may be a password that was cut apart: only what looks like a scheme is shown.
             _ if scheme.len() <= 10 && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
-                return Err(problem(What::Scheme(scheme)));
+                let is_old = scheme.starts_with("socks4");
+                return Err(problem(if is_old { What::OldScheme(scheme) } else { What::Scheme(scheme) }));
             }
             _ => return Err(problem(What::NotAUrl)),
         };
@@ -266,7 +266,7 @@ impl Endpoint {
 
     /// A failure of this proxy.
     pub(super) fn failure(&self, what: impl fmt::Display) -> ProxyFailure {
-        ProxyFailure { message: format!("the proxy {} {what}", self.place()) }
+        ProxyFailure(format!("the proxy {} {what}", self.place()))
     }
 
     /// The error for a proxy that answers 407.
@@ -289,16 +289,12 @@ impl Endpoint {
         if self.is_http() {
             return self.connect(to_proxy, target).await;
         }
-        match addresses {
-            None => self.socks(to_proxy, (target.0.trim_matches(['[', ']']), target.1)).await,
-            // Only one can be tried on this connection. The system sorts the best to the front.
-            Some(addresses) => match addresses.first() {
-                Some(address) => self.socks(to_proxy, *address).await,
-                None => {
-                    Err(self.failure(format_args!("cannot be asked for {}: it has no address", target.0)))
-                }
-            },
-        }
+        let Some(addresses) = addresses else {
+            return self.socks(to_proxy, (target.0.trim_matches(['[', ']']), target.1)).await;
+        };
+        // Only one can be tried on this connection. The system sorts the best to the front.
+        let none = || self.failure(format_args!("cannot be asked for {}: it has no address", target.0));
+        self.socks(to_proxy, *addresses.first().ok_or_else(none)?).await
     }
 
     /// HTTP's CONNECT (RFC 9110 section 9.3.6).
@@ -394,51 +390,30 @@ fn socks_words(error: &tokio_socks::Error) -> &'static str {
 }
 
 /// A failure on the way through a proxy, in words.
-#[derive(Debug)]
-pub(super) struct ProxyFailure {
-    message: String,
-}
-
-impl fmt::Display for ProxyFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl Error for ProxyFailure {}
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct ProxyFailure(String);
 
 /// Why a text is no proxy. The message shows no credentials.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{}expected a proxy as http://, https://, socks5:// or socks5h://HOST:PORT, found {what}",
+    variable.map_or_else(String::new, |name| format!("the environment variable {name}: "))
+)]
 pub struct ProxyProblem {
     variable: Option<&'static str>,
     what: What,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 enum What {
+    #[error("{0}://, an older protocol that is not spoken here")]
+    OldScheme(String),
+    #[error("{0}://")]
     Scheme(String),
+    #[error("something that is not a URL (special characters of a password are written as %40)")]
     NotAUrl,
 }
-
-impl fmt::Display for ProxyProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(name) = self.variable {
-            write!(f, "the environment variable {name}: ")?;
-        }
-        f.write_str("expected a proxy as http://, https://, socks5:// or socks5h://HOST:PORT, found ")?;
-        match &self.what {
-            What::Scheme(scheme) if scheme.starts_with("socks4") => {
-                write!(f, "{scheme}://, an older protocol that is not spoken here")
-            }
-            What::Scheme(scheme) => write!(f, "{scheme}://"),
-            What::NotAUrl => f.write_str(
-                "something that is not a URL (special characters of a password are written as %40)",
-            ),
-        }
-    }
-}
-
-impl Error for ProxyProblem {}
 
 #[cfg(test)]
 mod tests {

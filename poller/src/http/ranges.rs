@@ -11,6 +11,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use url::{Host, Url};
 
 use super::metadata;
 
@@ -94,6 +95,15 @@ pub(super) fn range_of(address: IpAddr) -> Option<Range> {
     let metadata = metadata::service_at(address);
     let metadata = metadata.map(|network| Range { network, name: "cloud metadata", class: Class::Metadata });
     metadata.or_else(|| RANGES.iter().find(|range| range.network.contains(&address)).copied())
+}
+
+/// The address of a URL whose host is one.
+pub(super) fn literal(url: &Url) -> Option<IpAddr> {
+    match url.host()? {
+        Host::Ipv4(address) => Some(address.into()),
+        Host::Ipv6(address) => Some(address.into()),
+        Host::Domain(_) => None,
+    }
 }
 
 /// Whether an address, or the IPv4 address embedded in it, is public.

@@ -38,12 +38,12 @@ pub(super) fn target(url: &Url, status: StatusCode, headers: &HeaderMap) -> Resu
         Some(target) if matches!(target.scheme(), "http" | "https") || unix::is_same_socket(url, &target) => {
             Ok(Some(target))
         }
-        Some(target) => Err(refused(format!(
+        Some(target) => Err(FetchErrorKind::Redirect.error(format!(
             "{} redirects ({status}) to a URL with scheme {}; only http and https are followed",
             authority(url),
             target.scheme()
         ))),
-        None => Err(refused(format!(
+        None => Err(FetchErrorKind::Redirect.error(format!(
             "{} redirects ({status}) to something that is not a URL; its location header is broken",
             authority(url)
         ))),
@@ -64,14 +64,14 @@ pub(super) fn follow(
 ) -> Result<Request, FetchError> {
     let crosses_origin = crosses_origin(&request.url, &target);
     if crosses_origin && names_a_secret(&request, &target) {
-        return Err(refused(format!(
+        return Err(FetchErrorKind::Redirect.error(format!(
             "{} redirects ({}) to a host whose name contains a secret of the request",
             authority(&request.url),
             status.as_u16()
         )));
     }
     if request.url.scheme() == "https" && target.scheme() == "http" {
-        return Err(refused(format!(
+        return Err(FetchErrorKind::Redirect.error(format!(
             "{} redirects from https to http at {}; poll the URL it should lead to instead",
             authority(&request.url),
             authority(&target)
@@ -79,7 +79,7 @@ pub(super) fn follow(
     }
     if matches!(status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT) {
         if crosses_origin && request.body.is_some() {
-            return Err(refused(format!(
+            return Err(FetchErrorKind::Redirect.error(format!(
                 "{} redirects ({}) a request with a body to another origin, {}; send it there directly if it is trusted",
                 authority(&request.url),
                 status.as_u16(),
@@ -124,15 +124,10 @@ fn names_a_secret(request: &Request, target: &Url) -> bool {
 }
 
 pub(super) fn too_many(last: &Url) -> FetchError {
-    refused(format!(
+    FetchErrorKind::Redirect.error(format!(
         "more than {MAX_REDIRECTS} redirects, the last one to {}; it may be a loop",
         authority(last)
     ))
-}
-
-/// The error of a redirect that is not followed.
-pub(super) fn refused(message: String) -> FetchError {
-    FetchError::new(FetchErrorKind::Redirect, message)
 }
 
 #[cfg(test)]

@@ -9,10 +9,8 @@
 //! - After a redirect by a public server, a name is resolved and checked before the request is sent. Between this check and
 //!   the connection the name may change its addresses (DNS rebinding); `HttpClient` has no such gap.
 
-use std::net::SocketAddr;
-
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use url::{Host, Url};
+use url::Url;
 
 use super::failure::{Phase, authority, classify, refused_hop, unresolved_name, unsendable};
 use super::redirect::{self, MAX_REDIRECTS};
@@ -68,10 +66,7 @@ impl ReqwestClient {
     async fn exchange(self, mut hop: Request) -> Result<Response, FetchError> {
         route::remove_framing(&mut hop.headers);
         if hop.tls.is_some() {
-            return Err(FetchError::new(
-                FetchErrorKind::Tls,
-                "a client of the caller's own has its own certificates; leave requestInit.tls out, or poll with HttpClient",
-            ));
+            return Err(FetchErrorKind::Tls.error("a client of the caller's own has its own certificates; leave requestInit.tls out, or poll with HttpClient"));
         }
         let mut policy = HopPolicy::first(self.guard.clone());
         let resolver = GuardedResolver::of(policy.clone());
@@ -81,7 +76,7 @@ impl ReqwestClient {
         }
         for _ in 0..=MAX_REDIRECTS {
             policy.check_url(&hop.url).map_err(|refusal| refused_hop(&refusal))?;
-            if is_public && let Some(Host::Domain(name)) = hop.url.host() {
+            if is_public && let Some(name) = hop.url.domain() {
                 let resolver = GuardedResolver::of(policy.clone());
                 resolver.addresses(name.to_owned()).await.map_err(|error| unresolved_name(&error))?;
             }
@@ -132,14 +127,11 @@ impl ReqwestClient {
 }
 
 fn follows_redirects(url: &Url) -> FetchError {
-    FetchError::new(
-        FetchErrorKind::Redirect,
-        format!(
-            "the reqwest client followed a redirect of {} itself, unguarded; build it with \
+    FetchErrorKind::Redirect.error(format!(
+        "the reqwest client followed a redirect of {} itself, unguarded; build it with \
              redirect(reqwest::redirect::Policy::none())",
-            authority(url)
-        ),
-    )
+        authority(url)
+    ))
 }
 
 impl Fetch for ReqwestClient {
@@ -168,11 +160,7 @@ impl GuardedDns {
 
 impl Resolve for GuardedDns {
     fn resolve(&self, name: Name) -> Resolving {
-        let lookup = self.resolver.clone().addresses(name.as_str().to_owned());
-        Box::pin(async move {
-            // Port 0 stands for the port of the URL.
-            let sockets = lookup.await?.into_iter().map(|address| SocketAddr::new(address, 0));
-            Ok(Box::new(sockets) as Addrs)
-        })
+        let lookup = self.resolver.clone().sockets(name.as_str().to_owned(), 0);
+        Box::pin(async move { Ok(Box::new(lookup.await?) as Addrs) })
     }
 }

@@ -4,18 +4,17 @@
 //! are forbidden, the others are used; if all are, the lookup fails and says why.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use hyper_util::client::legacy::connect::dns::Name;
 use tower_service::Service;
-use url::{Host, Url};
+use url::Url;
 
 use super::guard::{Forbidden, Guard};
 use super::lookups::{Lookups, NotFound};
-use super::unix;
+use super::{ranges, unix};
 use crate::clock::BoxFuture;
 
 /// Addresses of host names, configured instead of DNS.
@@ -54,63 +53,39 @@ impl HopPolicy {
         {
             return outward.check_url(url).map_err(Refusal::Inward);
         }
-        match url.host() {
-            Some(Host::Ipv4(address)) => self.check(address.into()),
-            Some(Host::Ipv6(address)) => self.check(address.into()),
-            Some(Host::Domain(_)) | None => Ok(()),
-        }
+        ranges::literal(url).map_or(Ok(()), |address| self.check(address))
     }
 }
 
 /// Why the policy refuses an address.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refusal {
     /// The guard forbids it.
+    #[error("{}{}", .0, advice(.0))]
     Forbidden(Forbidden),
     /// The guard allows it for the user, but not for a redirect or link of a public server.
+    #[error("{0}, and a public server may not lead there")]
     Inward(Forbidden),
 }
 
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Forbidden(forbidden) if forbidden.can_be_allowed() => {
-                write!(
-                    f,
-                    "{forbidden}; allow its network (--allow-network, Guard::allow) if it is meant to be asked"
-                )
-            }
-            Self::Forbidden(forbidden) => forbidden.fmt(f),
-            Self::Inward(forbidden) => write!(f, "{forbidden}, and a public server may not lead there"),
-        }
+const fn advice(forbidden: &Forbidden) -> &'static str {
+    if forbidden.can_be_allowed() {
+        "; allow its network (--allow-network, Guard::allow) if it is meant to be asked"
+    } else {
+        ""
     }
 }
 
 /// Why a lookup gave no address.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(super) enum Unresolved {
+    #[error("there is no host named {host}; check the spelling, or its DNS entry")]
     NoSuchHost { host: String },
+    #[error("the name {host} could not be looked up: {detail}")]
     Unavailable { host: String, detail: String },
+    #[error("{host} resolves to no address that may be asked: {refusal}")]
     Refused { host: String, refusal: Refusal },
 }
-
-impl fmt::Display for Unresolved {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoSuchHost { host } => {
-                write!(f, "there is no host named {host}; check the spelling, or its DNS entry")
-            }
-            Self::Unavailable { host, detail } => {
-                write!(f, "the name {host} could not be looked up: {detail}")
-            }
-            Self::Refused { host, refusal } => {
-                write!(f, "{host} resolves to no address that may be asked: {refusal}")
-            }
-        }
-    }
-}
-
-impl std::error::Error for Unresolved {}
 
 /// The resolver of a connection pool: a policy, and addresses that replace DNS.
 #[derive(Clone, Debug)]
@@ -133,9 +108,7 @@ impl GuardedResolver {
             None => match self.lookups.addresses(&host).await {
                 Ok(addresses) => addresses.to_vec(),
                 Err(NotFound::NoSuchHost) => return Err(Unresolved::NoSuchHost { host }),
-                Err(NotFound::Unavailable { detail }) => {
-                    return Err(Unresolved::Unavailable { host, detail });
-                }
+                Err(NotFound::Unavailable(detail)) => return Err(Unresolved::Unavailable { host, detail }),
             },
         };
         let mut refused = None;
@@ -152,6 +125,16 @@ impl GuardedResolver {
             None => Err(Unresolved::NoSuchHost { host }),
         }
     }
+
+    /// The addresses with a port; 0 stands for that of the URL.
+    pub(super) async fn sockets(
+        self,
+        host: String,
+        port: u16,
+    ) -> Result<std::vec::IntoIter<SocketAddr>, Unresolved> {
+        let found = self.addresses(host).await?.into_iter();
+        Ok(found.map(|address| SocketAddr::new(address, port)).collect::<Vec<_>>().into_iter())
+    }
 }
 
 impl Service<Name> for GuardedResolver {
@@ -164,12 +147,7 @@ impl Service<Name> for GuardedResolver {
     }
 
     fn call(&mut self, name: Name) -> Self::Future {
-        let lookup = self.clone().addresses(name.as_str().to_owned());
-        Box::pin(async move {
-            // Port 0 stands for the port of the URL.
-            let sockets = lookup.await?.into_iter().map(|address| SocketAddr::new(address, 0));
-            Ok(sockets.collect::<Vec<_>>().into_iter())
-        })
+        Box::pin(self.clone().sockets(name.as_str().to_owned(), 0))
     }
 }
 

@@ -70,10 +70,7 @@ impl Common {
     }
 
     fn routes(&self, options: &TlsOptions) -> Result<Routes, rustls::Error> {
-        let anonymous = match options.without_identity() {
-            Some(options) => Some(Arc::new(self.routes(&options)?)),
-            None => None,
-        };
+        let anonymous = options.without_identity().map(|options| self.routes(&options)).transpose()?;
         let tls = options.build()?;
         let has_roots = tls.has_roots;
         let route = |policy: HopPolicy| {
@@ -84,7 +81,7 @@ impl Common {
         };
         let first = route(HopPolicy::first(self.guard.clone()));
         let after_public = route(HopPolicy::after_public(self.guard.clone()));
-        Ok(Routes { first, after_public, has_roots, anonymous })
+        Ok(Routes { first, after_public, has_roots, anonymous: anonymous.map(Arc::new) })
     }
 }
 
@@ -113,21 +110,22 @@ impl AllRoutes {
         if let Some(known) = self.known(tls.digest()) {
             return Ok(known);
         }
-        let refused = |message: String| FetchError::new(FetchErrorKind::Secret, message);
         let mut options = self.common.tls.clone();
         if let Some(certificate) = tls.certificate() {
             let key = tls.key().unwrap_or(certificate);
-            options
-                .set_identity(certificate.as_bytes(), key.as_bytes())
-                .map_err(|problem| refused(format!("requestInit.tls, cert and key: {problem}")))?;
+            options.set_identity(certificate.as_bytes(), key.as_bytes()).map_err(|problem| {
+                FetchErrorKind::Secret.error(format!("requestInit.tls, cert and key: {problem}"))
+            })?;
         }
         if let Some(authorities) = tls.authorities() {
-            options
-                .add_roots(authorities.as_bytes())
-                .map_err(|problem| refused(format!("requestInit.tls, cacert: {problem}")))?;
+            options.add_roots(authorities.as_bytes()).map_err(|problem| {
+                FetchErrorKind::Secret.error(format!("requestInit.tls, cacert: {problem}"))
+            })?;
         }
         let routes = self.common.routes(&options);
-        let routes = Arc::new(routes.map_err(|error| refused(format!("requestInit.tls: {error}")))?);
+        let routes = Arc::new(
+            routes.map_err(|error| FetchErrorKind::Secret.error(format!("requestInit.tls: {error}")))?,
+        );
         let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
         if others.len() >= MOST_SETS {
             others.pop_front();

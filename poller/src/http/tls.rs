@@ -142,21 +142,16 @@ impl TlsOptions {
         let key = match PrivateKeyDer::from_pem_slice(key) {
             Ok(key) if !is_encrypted(key.secret_der()) => key,
             Ok(_) => return Err(PemProblem::EncryptedKey),
-            Err(pem::Error::NoItemsFound) if names_encrypted_key(key) => {
-                return Err(PemProblem::EncryptedKey);
-            }
-            Err(pem::Error::NoItemsFound) => return Err(PemProblem::NoKey),
             Err(_) if names_encrypted_key(key) => return Err(PemProblem::EncryptedKey),
+            Err(pem::Error::NoItemsFound) => return Err(PemProblem::NoKey),
             Err(error) => return Err(PemProblem::BrokenKey(error)),
         };
         let provider = rustls::crypto::ring::default_provider();
-        match rustls::sign::CertifiedKey::from_der(chain.clone(), key.clone_key(), &provider) {
-            Ok(_) => {}
-            Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::KeyMismatch)) => {
-                return Err(PemProblem::OtherKey);
-            }
-            Err(error) => return Err(PemProblem::UnusableKey(error)),
-        }
+        let pair = rustls::sign::CertifiedKey::from_der(chain.clone(), key.clone_key(), &provider);
+        pair.map_err(|error| match error {
+            rustls::Error::InconsistentKeys(rustls::InconsistentKeys::KeyMismatch) => PemProblem::OtherKey,
+            error => PemProblem::UnusableKey(error),
+        })?;
         self.identity = Some(Arc::new(ClientIdentity { chain, key }));
         Ok(())
     }

@@ -16,15 +16,13 @@ pub(super) fn broken_tls(error: &Error, place: &str) -> FetchError {
     match error {
         Error::InvalidCertificate(problem) => certificate(place, &bad_certificate(problem)),
         Error::NoCertificatesPresented => certificate(place, "is missing: the server shows none"),
-        _ => FetchError::new(
-            FetchErrorKind::Tls,
-            format!("the TLS handshake with {place} failed: {}", bad_handshake(error)),
-        ),
+        _ => FetchErrorKind::Tls
+            .error(format!("the TLS handshake with {place} failed: {}", bad_handshake(error))),
     }
 }
 
 fn certificate(place: &str, what: &str) -> FetchError {
-    FetchError::new(FetchErrorKind::Certificate, format!("the certificate of {place} {what}"))
+    FetchErrorKind::Certificate.error(format!("the certificate of {place} {what}"))
 }
 
 fn bad_certificate(problem: &CertificateError) -> String {

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use http::header::LOCATION;
 use http::{HeaderMap, HeaderValue, StatusCode};
-use url::{Host, Url};
+use url::Url;
 
 use super::guard::Guard;
 use super::lookups::Lookups;
-use super::redirect;
 use super::resolve::{GuardedResolver, HopPolicy};
+use super::{ranges, redirect};
 
 struct Vector {
     url: String,
@@ -51,7 +51,7 @@ async fn is_sent(policy: &HopPolicy, url: &Url, addresses: &[IpAddr]) -> bool {
     if policy.check_url(url).is_err() {
         return false;
     }
-    let Some(Host::Domain(name)) = url.host() else { return true };
+    let Some(name) = url.domain() else { return true };
     let fixed = Arc::new(HashMap::from([(name.to_owned(), addresses.to_vec())]));
     let lookups = Lookups::shared();
     GuardedResolver { policy: policy.clone(), fixed, lookups }.addresses(name.to_owned()).await.is_ok()
@@ -86,11 +86,7 @@ async fn by_name() {
             Guard::public_only().check_url(url).is_err_and(|forbidden| forbidden.address().is_none())
         };
         let url = Url::parse(&vector.url).ok().filter(|url| !refused_otherwise(url));
-        let literal = url.as_ref().and_then(|url| match url.host()? {
-            Host::Ipv4(address) => Some(IpAddr::from(address)),
-            Host::Ipv6(address) => Some(IpAddr::from(address)),
-            Host::Domain(_) => None,
-        });
+        let literal = url.as_ref().and_then(ranges::literal);
         for address in literal.iter().chain(&vector.addresses) {
             addresses_seen += 1;
             for (guard, expected) in tiers(&vector) {

@@ -160,10 +160,7 @@ fn quoted(secret: &str, found: &mut impl FnMut(&str)) {
 /// The words of a secret, except names and schemes.
 fn words(secret: &str, found: &mut impl FnMut(&str, usize)) {
     let mut rest = secret;
-    while let Some(start) = rest.find(is_of_word) {
-        let word = &rest[start..];
-        let length = word.find(|letter| !is_of_word(letter)).unwrap_or(word.len());
-        let (word, after) = word.split_at(length);
+    while let Some((word, after)) = first_word(rest) {
         rest = after;
         if word.chars().count() >= SHORTEST && !names(after) && !is_scheme(word) {
             found(word, 0);
@@ -175,13 +172,10 @@ fn words(secret: &str, found: &mut impl FnMut(&str, usize)) {
 fn lead(text: &str) -> usize {
     let mut rest = text;
     loop {
-        let start = rest.find(is_of_word).unwrap_or(rest.len());
-        let word = &rest[start..];
-        let length = word.find(|letter| !is_of_word(letter)).unwrap_or(word.len());
-        let (_, after) = word.split_at(length);
-        if length == 0 || !names(after) {
+        let (word, after) = first_word(rest).unwrap_or_default();
+        if !names(after) {
             // Syntax before a name is no secret, but before a value it is a part of it.
-            let lead = if rest.len() == text.len() { 0 } else { text.len() - word.len() };
+            let lead = if rest.len() == text.len() { 0 } else { text.len() - word.len() - after.len() };
             return text[..lead].chars().count();
         }
         rest = after;
@@ -203,6 +197,12 @@ fn after_scheme(secret: &str) -> &str {
         Some((scheme, rest)) if is_scheme(scheme) => rest.trim_start(),
         _ => secret,
     }
+}
+
+/// The first word of a text, and what follows it.
+fn first_word(text: &str) -> Option<(&str, &str)> {
+    let word = &text[text.find(is_of_word)?..];
+    Some(word.split_at(word.find(|letter| !is_of_word(letter)).unwrap_or(word.len())))
 }
 
 /// The letters of tokens, keys and passwords; other characters are syntax.

@@ -277,14 +277,14 @@ impl Call {
     }
 
     async fn send(&self, delivery: &Delivery, poll: &StoredPoll) -> Result<Response, FetchError> {
-        let wrong = |message: String| FetchError::new(FetchErrorKind::Secret, message);
         let spec = poll.spec.apart();
         let (Some(webhook), Some(outcome)) = (spec.on_outcome(), &poll.outcome) else {
-            return Err(wrong("the spec has no webhook".to_owned()));
+            return Err(FetchErrorKind::Secret.error("the spec has no webhook".to_owned()));
         };
         let keys = self.keys(delivery, webhook).await?;
-        let body = payload::body(&delivery.key, outcome, webhook.include)
-            .map_err(|error| wrong(format!("the outcome cannot be written as JSON: {error}")))?;
+        let body = payload::body(&delivery.key, outcome, webhook.include).map_err(|error| {
+            FetchErrorKind::Secret.error(format!("the outcome cannot be written as JSON: {error}"))
+        })?;
         let clock = &self.deps.clock;
         let (id, seconds) = (delivery.id(), clock.now().as_micros() / 1_000_000);
         let signatures: Vec<String> = keys.iter().map(|key| key.sign(&id, seconds, &body)).collect();
@@ -295,7 +295,8 @@ impl Call {
             ("webhook-timestamp", seconds.to_string()),
             ("webhook-signature", signatures.join(" ")),
         ] {
-            let value = HeaderValue::from_str(&value).map_err(|_| wrong(format!("{name} is no header")))?;
+            let value = HeaderValue::from_str(&value)
+                .map_err(|_| FetchErrorKind::Secret.error(format!("{name} is no header")))?;
             request.headers.insert(HeaderName::from_static(name), value);
         }
         request.body = Some(body.into());
@@ -304,7 +305,7 @@ impl Call {
             response = self.deps.fetch.fetch(request) => response,
             () = clock.sleep_until(clock.now() + TIMEOUT) => {
                 let message = format!("no answer within {} s", TIMEOUT.as_secs());
-                Err(FetchError::new(FetchErrorKind::Timeout, message))
+                Err(FetchErrorKind::Timeout.error(message))
             }
         }
     }
@@ -328,9 +329,7 @@ impl Call {
         } else {
             resolve()
         };
-        keys.map_err(|message| {
-            FetchError::new(FetchErrorKind::Secret, format!("onOutcome.secret: {message}"))
-        })
+        keys.map_err(|message| FetchErrorKind::Secret.error(format!("onOutcome.secret: {message}")))
     }
 }
 
