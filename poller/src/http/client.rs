@@ -111,7 +111,7 @@ impl HttpClient {
 
 impl Fetch for HttpClient {
     fn admits(&self, url: &Url) -> Result<(), FetchError> {
-        self.inner.routes.own().route(false).check(url).map_err(|refusal| refused_hop(&refusal))
+        self.inner.routes.own.route(false).check(url).map_err(|refusal| refused_hop(&refusal))
     }
 
     fn fetch(&self, request: Request) -> BoxFuture<'static, Result<Response, FetchError>> {
@@ -268,8 +268,7 @@ pub struct HttpClientBuilder {
     proxies: Option<Proxies>,
     connections: Option<usize>,
     user_agent: String,
-    idle_timeout: Duration,
-    idle_per_origin: usize,
+    idle: Idle,
     fixed: HashMap<String, Vec<IpAddr>>,
 }
 
@@ -281,8 +280,7 @@ impl HttpClientBuilder {
             proxies: None,
             connections: None,
             user_agent: concat!("poll/", env!("CARGO_PKG_VERSION")).to_owned(),
-            idle_timeout: IDLE_TIMEOUT,
-            idle_per_origin: IDLE_PER_ORIGIN,
+            idle: Idle { timeout: IDLE_TIMEOUT, per_origin: IDLE_PER_ORIGIN },
             fixed: HashMap::new(),
         }
     }
@@ -366,13 +364,13 @@ impl HttpClientBuilder {
 
     /// The age at which an unused connection is closed; 15 s by default. Zero keeps none.
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
-        self.idle_timeout = timeout;
+        self.idle.timeout = timeout;
         self
     }
 
     /// The most unused connections per origin; 16 by default, as [`Limits::per_origin`](crate::Limits::per_origin).
     pub fn idle_per_origin(mut self, connections: usize) -> Self {
-        self.idle_per_origin = connections;
+        self.idle.per_origin = connections;
         self
     }
 
@@ -391,14 +389,13 @@ impl HttpClientBuilder {
         let user_agent = HeaderValue::try_from(self.user_agent).map_err(Kind::UserAgent)?;
         let mut tls = self.tls;
         tls.read_system_roots();
-        let idle = Idle { timeout: self.idle_timeout, per_origin: self.idle_per_origin };
         let descriptors = Descriptors::new(self.connections.unwrap_or_else(descriptors::default_limit));
         let common = Common {
             guard: self.guard,
             fixed: Arc::new(self.fixed),
             proxies: self.proxies,
             descriptors: descriptors.clone(),
-            idle,
+            idle: self.idle,
             tls,
         };
         let inner = Inner { routes: AllRoutes::new(common).map_err(Kind::Tls)?, descriptors, user_agent };

@@ -120,23 +120,18 @@ impl Service<Uri> for Connector {
 impl Inner {
     async fn connect(&self, uri: Uri, http1_only: bool) -> Result<TokioIo<Stream>, BoxError> {
         let slot = self.descriptors.slot().await;
-        let is_https = uri.scheme_str() == Some("https");
-        let (mut transport, mut peer, mut is_forwarded) = (None, None, false);
-        if let Some(path) = unix::socket(&uri) {
-            transport = Some(self.unix(&path).await?);
+        let (mut peer, mut is_forwarded) = (None, false);
+        let transport = if let Some(path) = unix::socket(&uri) {
+            self.unix(&path).await?
         } else if let Some(proxy) = self.proxies.as_ref().and_then(|proxies| proxies.endpoint(&uri)) {
             is_forwarded = proxy.forwards(&uri);
-            transport = Some(self.through(proxy, &uri).await?);
-        }
-        let transport = match transport {
-            Some(transport) => transport,
-            None => {
-                let tcp = self.tcp(&self.direct, &uri).await?;
-                peer = tcp.peer_addr().ok();
-                Transport::Tcp(tcp)
-            }
+            self.through(proxy, &uri).await?
+        } else {
+            let tcp = self.tcp(&self.direct, &uri).await?;
+            peer = tcp.peer_addr().ok();
+            Transport::Tcp(tcp)
         };
-        if !is_https {
+        if uri.scheme_str() != Some("https") {
             return Ok(Stream::new(transport, Link::new(peer, is_forwarded, false), slot));
         }
         let connector = if http1_only { &self.tls.http1 } else { &self.tls.any };
@@ -153,14 +148,12 @@ impl Inner {
         uri: &Uri,
     ) -> Result<TcpStream, BoxError> {
         loop {
-            match connector.clone().call(uri.clone()).await {
+            let error = match connector.clone().call(uri.clone()).await {
                 Ok(stream) => return Ok(stream.into_inner()),
-                Err(error) if is_out_of_descriptors(&error) => {
-                    if !self.descriptors.make_room().await {
-                        return Err(error.into());
-                    }
-                }
-                Err(error) => return Err(error.into()),
+                Err(error) => error,
+            };
+            if !is_out_of_descriptors(&error) || !self.descriptors.make_room().await {
+                return Err(error.into());
             }
         }
     }
@@ -174,7 +167,7 @@ impl Inner {
         let tcp = self.tcp(&self.to_proxy, &address).await.map_err(|error| failed(&*error))?;
         let mut to_proxy = Transport::Tcp(tcp);
         if proxy.has_tls() {
-            let stream = self.tls.to_proxy.connect(server_name(proxy.host())?, to_proxy).await;
+            let stream = self.tls.to_proxy.connect(server_name(&proxy.host)?, to_proxy).await;
             to_proxy = Transport::other(stream.map_err(|error| failed(&error))?);
         }
         if proxy.forwards(uri) {

@@ -108,7 +108,7 @@ pub(super) struct Stream {
 
 impl Stream {
     pub(super) fn new(inner: Transport, link: Link, slot: Slot) -> TokioIo<Self> {
-        let http2 = link.is_http2().then(|| Box::new(OpenRequests::new()));
+        let http2 = link.is_http2.then(|| Box::new(OpenRequests::new()));
         TokioIo::new(Self { inner, link: Arc::new(link), turn: TURN, http2, _slot: slot })
     }
 
@@ -134,7 +134,7 @@ impl fmt::Debug for Stream {
 impl Connection for Stream {
     fn connected(&self) -> Connected {
         let connected = Connected::new().proxy(self.link.is_forwarded).extra(Arc::clone(&self.link));
-        if self.link.is_http2() { connected.negotiated_h2() } else { connected }
+        if self.link.is_http2 { connected.negotiated_h2() } else { connected }
     }
 }
 

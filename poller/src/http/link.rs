@@ -28,7 +28,7 @@ pub(super) struct Link {
     pub(super) peer: Option<SocketAddr>,
     /// Whether requests go to a proxy that forwards them.
     pub(super) is_forwarded: bool,
-    is_http2: bool,
+    pub(super) is_http2: bool,
     /// The number of writes so far; over HTTP/2, of requests that have begun: pings and settings are writes too.
     writes: AtomicU64,
     /// Over HTTP/2, the number of requests under way.
@@ -67,10 +67,6 @@ impl Link {
             is_queued: AtomicBool::new(false),
             reader: AtomicWaker::new(),
         }
-    }
-
-    pub(super) const fn is_http2(&self) -> bool {
-        self.is_http2
     }
 
     /// Notes that the head of a response has come; returns a mark for [`complete`](Self::complete).

@@ -101,17 +101,12 @@ impl Lookups {
                 let joined = state.under_way.get(name).map(|under_way| under_way.subscribe());
                 (joined, state.site(name))
             };
-            let mut answer = match joined {
-                Some(answer) => answer,
-                None => {
-                    // The semaphore is never closed.
-                    let permit = site.acquire_owned().await.ok();
-                    match self.begin(name, permit) {
-                        Some(answer) => answer,
-                        None => continue,
-                    }
-                }
+            let answer = match joined {
+                Some(answer) => Some(answer),
+                // The semaphore is never closed.
+                None => self.begin(name, site.acquire_owned().await.ok()),
             };
+            let Some(mut answer) = answer else { continue };
             // The sender of a look-up that was not made, or that panicked, has been dropped.
             if let Ok(answered) = answer.wait_for(Option::is_some).await
                 && let Some(answered) = &*answered
@@ -141,10 +136,9 @@ impl Lookups {
         }
         // Gone at the latest with the work, also if that panics or never begins.
         let entry = Entry { inner: Arc::downgrade(&self.inner), name: name.to_owned() };
-        let weak = Arc::downgrade(&self.inner);
         self.inner.threads.start(move || {
             let _permit = permit;
-            let answer = match weak.upgrade() {
+            let answer = match entry.inner.upgrade() {
                 // Before a thread was free, all may have given up.
                 Some(inner) if sender.receiver_count() > 0 => Some((inner.resolve)(&entry.name)),
                 _ => None,

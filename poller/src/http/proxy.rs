@@ -172,7 +172,7 @@ fn is_loopback(host: &str) -> bool {
 pub(super) struct Endpoint {
     kind: ProxyKind,
     /// As in URLs, with brackets around an IPv6 address.
-    host: String,
+    pub(super) host: String,
     port: u16,
     credentials: Option<(String, SecretString)>,
 }
@@ -239,10 +239,6 @@ impl Endpoint {
     /// Whether the names of servers are resolved here.
     pub(super) const fn wants_addresses(&self) -> bool {
         matches!(self.kind, ProxyKind::Socks)
-    }
-
-    pub(super) fn host(&self) -> &str {
-        &self.host
     }
 
     /// Host and port, without credentials.

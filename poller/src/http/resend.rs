@@ -35,7 +35,7 @@ fn was_lost_on_a_kept_connection(error: &legacy::Error) -> bool {
             || find::<std::io::Error>(error).is_some()
     };
     let broken = find::<hyper::Error>(error).is_some_and(broken);
-    if !link.is_http2() {
+    if !link.is_http2 {
         return broken && link.is_reused() && link.is_silent();
     }
     match find::<h2::Error>(error) {

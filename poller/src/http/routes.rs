@@ -89,7 +89,7 @@ impl Common {
 #[derive(Debug)]
 pub(super) struct AllRoutes {
     common: Common,
-    own: Arc<Routes>,
+    pub(super) own: Arc<Routes>,
     /// Those of requests with certificates, by digest; the one that was used last is at the end.
     others: Mutex<VecDeque<([u8; 32], Arc<Routes>)>>,
 }
@@ -98,10 +98,6 @@ impl AllRoutes {
     pub(super) fn new(common: Common) -> Result<Self, rustls::Error> {
         let own = Arc::new(common.routes(&common.tls)?);
         Ok(Self { common, own, others: Mutex::default() })
-    }
-
-    pub(super) const fn own(&self) -> &Arc<Routes> {
-        &self.own
     }
 
     /// The pools for a request with these certificates. Reads PEM texts only if they are new.

@@ -163,7 +163,7 @@ impl Index {
                 at += 1;
                 continue;
             };
-            found.push((view.starts[at], view.ends[at + length - 1]));
+            found.push((view.places[at].0, view.places[at + length - 1].1));
             at += length;
         }
     }

@@ -32,25 +32,18 @@ const NAMED: [(&str, char); 8] = [
 pub(super) struct View {
     /// Its letters.
     pub(super) letters: Zeroizing<Vec<char>>,
-    /// The place of each letter in the text, in bytes.
-    pub(super) starts: Vec<usize>,
-    /// The end of each letter in the text.
-    pub(super) ends: Vec<usize>,
+    /// The start and the end of each letter in the text, in bytes.
+    pub(super) places: Vec<(usize, usize)>,
 }
 
 impl View {
     fn with_capacity(letters: usize) -> Self {
-        Self {
-            letters: Zeroizing::new(Vec::with_capacity(letters)),
-            starts: Vec::with_capacity(letters),
-            ends: Vec::with_capacity(letters),
-        }
+        Self { letters: Zeroizing::new(Vec::with_capacity(letters)), places: Vec::with_capacity(letters) }
     }
 
     fn push(&mut self, letter: char, start: usize, end: usize) {
         self.letters.push(letter);
-        self.starts.push(start);
-        self.ends.push(end);
+        self.places.push((start, end));
     }
 
     /// The text as it is.
@@ -74,7 +67,7 @@ impl View {
             let (letter, length) = escape.unwrap_or((Some(self.letters[at]), 1));
             changed |= escape.is_some();
             if let Some(letter) = letter {
-                view.push(letter, self.starts[at], self.ends[at + length - 1]);
+                view.push(letter, self.places[at].0, self.places[at + length - 1].1);
             }
             at += length;
         }
@@ -84,16 +77,7 @@ impl View {
 
 /// The readings of a text, the text itself first. Linear in its length.
 pub(super) fn of(text: &str) -> impl Iterator<Item = View> {
-    let mut next = Some(View::of(text));
-    let mut left = DEEPEST;
-    std::iter::from_fn(move || {
-        let view = next.take()?;
-        if left > 0 {
-            left -= 1;
-            next = view.undone();
-        }
-        Some(view)
-    })
+    std::iter::successors(Some(View::of(text)), View::undone).take(DEEPEST + 1)
 }
 
 /// The letter that an escape sequence at the beginning stands for, if it is one, and its length in letters.
@@ -216,8 +200,7 @@ mod tests {
     fn letters_keep_their_places() {
         let text = "é%74o\nk";
         let view = of(text).nth(1).unwrap();
-        let places: Vec<&str> =
-            view.starts.iter().zip(&view.ends).map(|(start, end)| &text[*start..*end]).collect();
+        let places: Vec<&str> = view.places.iter().map(|(start, end)| &text[*start..*end]).collect();
         assert_eq!(places, ["é", "%74", "o", "k"]);
     }
 }
