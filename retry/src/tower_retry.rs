@@ -166,7 +166,7 @@ where
         };
         // The reason to give up is dropped: tower returns the result as it is.
         let delay = self.session.failed(&rules, None, &failure, now).ok()?;
-        let refund = self.budget.clone().zip(self.session.paid());
+        let refund = self.budget.clone().zip(self.session.paid);
         Some(RetryDelay { sleep: Box::pin(timer.sleep(delay)), refund })
     }
 

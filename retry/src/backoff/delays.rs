@@ -4,7 +4,7 @@ use std::iter::FusedIterator;
 use std::time::Duration;
 
 use super::Backoff;
-use crate::policy::{Attempts, FirstRetry, Policy};
+use crate::policy::{FirstRetry, Policy};
 use crate::{Jitter, Rng, nanos};
 
 /// The delays between the tries of one sequence, from [`Policy::delays`]: one fewer than the tries.
@@ -128,10 +128,7 @@ impl Delays {
             growth: Growth::of(policy.backoff()),
             jitter: policy.jitter(),
             cap: policy.cap(),
-            left: match policy.attempts() {
-                Attempts::AtMost(attempts) => u64::from(attempts.get() - 1),
-                Attempts::Unlimited => UNLIMITED,
-            },
+            left: policy.attempts().retries().map_or(UNLIMITED, u64::from),
             at_once: policy.first_retry() == FirstRetry::AtOnce,
             budget: policy.max_elapsed().map(nanos::of),
             rng,

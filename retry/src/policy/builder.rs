@@ -46,10 +46,6 @@ const DEFAULT_MAX_DELAY: Duration = Duration::from_secs(60);
 pub(super) const DEFAULT_MAX_HINT: Duration = Duration::from_secs(60);
 
 impl PolicyBuilder {
-    pub(super) const fn new(backoff: Backoff) -> Self {
-        Self { policy: Policy::with_defaults(backoff), jitter: None, attempts: None }
-    }
-
     setters! {
         /// How each delay is spread.
         pub const fn jitter(jitter: Jitter) => jitter = Some(jitter);

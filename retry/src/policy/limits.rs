@@ -42,6 +42,14 @@ impl Attempts {
             Self::Unlimited => true,
         }
     }
+
+    /// The limit of retries, if there is one.
+    pub(crate) fn retries(self) -> Option<u32> {
+        match self {
+            Self::AtMost(tries) => Some(tries.get() - 1),
+            Self::Unlimited => None,
+        }
+    }
 }
 
 /// When the first retry comes.

@@ -97,7 +97,7 @@ impl Policy {
 
     /// Starts from a backoff.
     pub fn builder(backoff: Backoff) -> PolicyBuilder {
-        PolicyBuilder::new(backoff)
+        PolicyBuilder { policy: Self::with_defaults(backoff), jitter: None, attempts: None }
     }
 
     /// The same delay each time.
@@ -228,7 +228,7 @@ impl Policy {
     /// The bounds of each delay, and the totals.
     #[must_use]
     pub const fn preview(&self) -> Preview<'_> {
-        Preview::new(self)
+        Preview { policy: self }
     }
 
     /// The index of a retry in the backoff, from 1; `None` for a first retry at once.

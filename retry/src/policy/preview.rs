@@ -7,7 +7,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{Attempts, Policy};
+use super::Policy;
 use crate::humanize::Humanized;
 use crate::nanos;
 
@@ -28,7 +28,7 @@ use crate::nanos;
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Preview<'a> {
-    policy: &'a Policy,
+    pub(super) policy: &'a Policy,
 }
 
 /// One delay of a [`Preview`].
@@ -44,18 +44,11 @@ pub struct Step {
 }
 
 impl<'a> Preview<'a> {
-    pub(super) const fn new(policy: &'a Policy) -> Self {
-        Self { policy }
-    }
-
     /// The bounds of each delay, after failures of any kind, in order; endless if the attempts are unlimited. The maximum elapsed time is not applied,
     /// since it depends on how long the tries take; nor are server hints.
     pub fn steps(&self) -> impl Iterator<Item = Step> + use<'a> {
         let policy = self.policy;
-        let retries = match policy.attempts {
-            Attempts::AtMost(tries) => tries.get() - 1,
-            Attempts::Unlimited => u32::MAX,
-        };
+        let retries = policy.attempts.retries().unwrap_or(u32::MAX);
         let mut longest_before = None;
         (1..=retries).map(move |retry| {
             let (least, most) = match policy.place(retry) {
@@ -81,11 +74,11 @@ impl<'a> Preview<'a> {
     #[must_use]
     pub fn worst_case_total(&self) -> Option<Duration> {
         let limit = self.policy.max_elapsed;
-        let Attempts::AtMost(tries) = self.policy.attempts else { return limit };
+        let Some(retries) = self.policy.attempts.retries() else { return limit };
         let counted = self.steps().take(COUNTED).map(|step| step.most.as_nanos());
         let (total, longest) =
             counted.fold((0_u128, 0), |(sum, longest), most| (sum + most, longest.max(most)));
-        let beyond = u128::from(tries.get() - 1).saturating_sub(COUNTED as u128);
+        let beyond = u128::from(retries).saturating_sub(COUNTED as u128);
         let total = total + beyond * self.policy.max_delay.map_or(longest, |max| max.as_nanos());
         let total = Duration::try_from_secs_f64(total as f64 / 1e9).map_or(Duration::MAX, |approximate| {
             u64::try_from(total).map_or(approximate, Duration::from_nanos)
@@ -96,7 +89,7 @@ impl<'a> Preview<'a> {
     /// The shortest possible sum of the delays; retries past 1,000 count as zero. `None` if the attempts are unlimited.
     #[must_use]
     pub fn best_case_total(&self) -> Option<Duration> {
-        let Attempts::AtMost(_) = self.policy.attempts else { return None };
+        self.policy.attempts.retries()?;
         let total =
             self.steps().take(COUNTED).fold(Duration::ZERO, |sum, step| sum.saturating_add(step.least));
         Some(self.policy.max_elapsed.map_or(total, |limit| total.min(limit)))
@@ -135,14 +128,10 @@ impl fmt::Display for Preview<'_> {
                 "█".repeat(to.saturating_sub(from)),
             )?;
         }
-        match self.policy.attempts {
-            Attempts::Unlimited => writeln!(f, "  … without end")?,
-            Attempts::AtMost(tries) => {
-                let more = (tries.get() - 1).saturating_sub(ROWS as u32);
-                if more > 0 {
-                    writeln!(f, "  … {more} more")?;
-                }
-            }
+        match self.policy.attempts.retries().map(|retries| retries.saturating_sub(ROWS as u32)) {
+            None => writeln!(f, "  … without end")?,
+            Some(0) => {}
+            Some(more) => writeln!(f, "  … {more} more")?,
         }
         match self.worst_case_total() {
             Some(total) => write!(f, "waits at most {} in total", Humanized(total)),

@@ -56,9 +56,11 @@ pub(crate) struct Session {
     /// The beginning of the current sequence of tries.
     started: Duration,
     try_started: Duration,
-    tries: u32,
+    /// The tries begun so far.
+    pub(crate) tries: u32,
     previous: Option<Duration>,
-    paid: Option<Withdrawal>,
+    /// The tokens paid for the retry that is due.
+    pub(crate) paid: Option<Withdrawal>,
     /// Between a failure and the try after it.
     waiting: bool,
     /// The try at the deadline is due or was made.
@@ -79,17 +81,6 @@ impl Session {
             last_try: false,
             rng,
         }
-    }
-
-    /// The tries begun so far.
-    pub(crate) const fn tries(&self) -> u32 {
-        self.tries
-    }
-
-    /// The tokens paid for the retry that is due.
-    #[cfg(feature = "tower")]
-    pub(crate) const fn paid(&self) -> Option<Withdrawal> {
-        self.paid
     }
 
     /// Begins a try, with the breaker's permit. Checks the time limits again, since a wait may take longer than asked.

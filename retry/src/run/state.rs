@@ -57,12 +57,12 @@ impl<'a, K: Classify<E>, N: Notify<E>, P, E> RunState<'a, K, N, P, E> {
         };
         self.permit = permit.map_err(|reason| self.end(reason, now))?;
         let limit = self.session.try_limit(&self.retry.rules, now);
-        Ok((Try::new(self.session.tries(), limit), limit))
+        Ok((Try::new(self.session.tries, limit), limit))
     }
 
     /// Ends the run without a further try.
     pub(super) fn end(&mut self, reason: GiveUp, now: Duration) -> RetryError<E> {
-        let (tries, elapsed) = (self.session.tries(), self.session.elapsed(now));
+        let (tries, elapsed) = (self.session.tries, self.session.elapsed(now));
         let (last, failure, cut_by) = (self.last.take(), self.failure, self.cut_by);
         let (error, ended) = (last.as_ref(), Some(reason));
         self.retry.notify.ended(&Ended { error, failure, cut_by, reason: ended, tries, elapsed });
@@ -103,7 +103,7 @@ impl<'a, K: Classify<E>, N: Notify<E>, P, E> RunState<'a, K, N, P, E> {
     }
 
     fn returned<T>(&mut self, value: T, reason: Option<GiveUp>, now: Duration) -> Next<T, E, N::Done> {
-        let (tries, elapsed) = (self.session.tries(), self.session.elapsed(now));
+        let (tries, elapsed) = (self.session.tries, self.session.elapsed(now));
         self.retry.notify.ended(&Ended { error: None, failure: None, cut_by: None, reason, tries, elapsed });
         ControlFlow::Break(Ok(value))
     }
@@ -134,7 +134,7 @@ impl<'a, K: Classify<E>, N: Notify<E>, P, E> RunState<'a, K, N, P, E> {
 
     fn again<T>(&mut self, failure: Failure, delay: Duration, now: Duration) -> Next<T, E, N::Done> {
         let Self { retry, session, last, cut_by, .. } = self;
-        let (error, tries, elapsed) = (last.as_ref(), session.tries(), session.elapsed(now));
+        let (error, tries, elapsed) = (last.as_ref(), session.tries, session.elapsed(now));
         let retrying = Retrying { error, failure, cut_by: *cut_by, tries, delay, elapsed };
         ControlFlow::Continue((retry.notify.notify(&retrying), delay))
     }
