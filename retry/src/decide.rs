@@ -251,6 +251,14 @@ mod tests {
         Policy::fixed(SECOND).jitter(Jitter::None).max_attempts(3).max_hint(5 * SECOND)
     }
 
+    fn too_late(elapsed: u32, limit: u32) -> GiveUp {
+        GiveUp::Elapsed { elapsed: elapsed * SECOND, delay: SECOND, limit: limit * SECOND }
+    }
+
+    fn too_long(asked: u32, longest: u32) -> GiveUp {
+        GiveUp::HintTooLong { asked: asked * SECOND, longest: longest * SECOND }
+    }
+
     fn hinted(secs: u64) -> Failure {
         let hint = Hint::new(Requested::Wait(Duration::from_secs(secs)), HintSource::Caller);
         Failure::throttled().with_hint(Some(hint))
@@ -276,8 +284,7 @@ mod tests {
         let limited = policy().max_elapsed(10 * SECOND);
         let at = |elapsed| Progress::new(1, elapsed);
         assert_eq!(decide(limited.clone(), failure, at(9 * SECOND - Duration::from_nanos(1))), Ok(SECOND));
-        let too_late = GiveUp::Elapsed { elapsed: 9 * SECOND, delay: SECOND, limit: 10 * SECOND };
-        assert_eq!(decide(limited.clone(), failure, at(9 * SECOND)), Err(too_late));
+        assert_eq!(decide(limited.clone(), failure, at(9 * SECOND)), Err(too_late(9, 10)));
         assert!(decide(limited, failure, at(Duration::MAX)).is_err());
 
         let left = |left| Progress::new(1, SECOND).time_left(left);
@@ -292,8 +299,7 @@ mod tests {
         let at = Progress::new(1, SECOND);
         assert_eq!(decide(policy(), hinted(4), at), Ok(4 * SECOND));
         assert_eq!(decide(policy(), hinted(0), at), Ok(SECOND));
-        let too_long = GiveUp::HintTooLong { asked: 6 * SECOND, longest: 5 * SECOND };
-        assert_eq!(decide(policy(), hinted(6), at), Err(too_long));
+        assert_eq!(decide(policy(), hinted(6), at), Err(too_long(6, 5)));
         assert_eq!(decide(policy().hints(Hints::Cap), hinted(6), at), Ok(5 * SECOND));
         assert_eq!(decide(policy().hints(Hints::Ignore), hinted(6), at), Ok(SECOND));
         for default in [Policy::fixed(SECOND), Policy::list([SECOND]), Policy::exponential(SECOND, 2.0)] {
@@ -359,24 +365,15 @@ mod tests {
         for (reason, words) in [
             (GiveUp::Attempts { made: 1 }, "only one try is allowed"),
             (GiveUp::Attempts { made: 3 }, "all 3 tries are used up"),
-            (
-                GiveUp::Elapsed { elapsed: 9 * SECOND, delay: SECOND, limit: 10 * SECOND },
-                "1 s after 9 s would reach the limit of 10 s",
-            ),
+            (too_late(9, 10), "1 s after 9 s would reach the limit of 10 s"),
             (
                 GiveUp::Deadline { left: SECOND, delay: 2 * SECOND },
                 "1 s until the deadline leave no time to wait 2 s",
             ),
-            (
-                GiveUp::HintTooLong { asked: 90 * SECOND, longest: SECOND },
-                "the server asks to wait 1 min 30 s, longer than the 1 s allowed",
-            ),
+            (too_long(90, 1), "the server asks to wait 1 min 30 s, longer than the 1 s allowed"),
             (GiveUp::BreakerOpen { retry_in: SECOND }, "the circuit breaker is open for another 1 s"),
             (GiveUp::Deadline { left: Duration::ZERO, delay: SECOND }, "the deadline has passed"),
-            (
-                GiveUp::Elapsed { elapsed: SECOND, delay: SECOND, limit: SECOND },
-                "the limit of 1 s has passed",
-            ),
+            (too_late(1, 1), "the limit of 1 s has passed"),
             (GiveUp::TryTimeout { after: SECOND }, "the try took longer than 1 s"),
             (GiveUp::CutAtDeadline { after: SECOND }, "the deadline came 1 s after the try began"),
         ] {

@@ -75,17 +75,15 @@ impl Descriptors {
 
     /// A place for one more connection, as soon as there is one.
     pub(super) async fn slot(&self) -> Slot {
-        if let Ok(permit) = Arc::clone(&self.inner.slots).try_acquire_owned() {
-            return self.opened(Some(permit));
-        }
-        let _waiting = Counted::new(&self.inner.waiting);
-        self.close_idle();
-        // The semaphore is never closed.
-        let permit = Arc::clone(&self.inner.slots).acquire_owned().await.ok();
-        self.opened(permit)
-    }
-
-    fn opened(&self, permit: Option<OwnedSemaphorePermit>) -> Slot {
+        let permit = match Arc::clone(&self.inner.slots).try_acquire_owned() {
+            Ok(permit) => Some(permit),
+            Err(_) => {
+                let _waiting = Counted::new(&self.inner.waiting);
+                self.close_idle();
+                // The semaphore is never closed.
+                Arc::clone(&self.inner.slots).acquire_owned().await.ok()
+            }
+        };
         self.inner.open.fetch_add(1, Ordering::AcqRel);
         Slot { _permit: permit, descriptors: self.clone() }
     }

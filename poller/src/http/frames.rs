@@ -15,7 +15,7 @@ const END_STREAM: u8 = 1;
 const PREFACE: usize = 24;
 
 /// The open requests of one connection, on the client's side.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct OpenRequests {
     sent: Heads,
     received: Heads,
@@ -28,13 +28,7 @@ pub(super) struct OpenRequests {
 
 impl OpenRequests {
     pub(super) fn new() -> Self {
-        Self {
-            sent: Heads::after(PREFACE),
-            received: Heads::after(0),
-            open: HashSet::new(),
-            last: 0,
-            begun: 0,
-        }
+        Self { sent: Heads { skip: PREFACE, ..Heads::default() }, ..Self::default() }
     }
 
     /// The requests that have begun so far, and those among them that are open.
@@ -68,7 +62,7 @@ impl OpenRequests {
 }
 
 /// The heads of the frames in one direction.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Heads {
     head: [u8; 9],
     /// How many bytes of the head have come.
@@ -78,10 +72,6 @@ struct Heads {
 }
 
 impl Heads {
-    const fn after(skip: usize) -> Self {
-        Self { head: [0; 9], have: 0, skip }
-    }
-
     /// Calls `frame` with type, flags and stream of each head that ends in `bytes`.
     fn scan(&mut self, mut bytes: &[u8], mut frame: impl FnMut(u8, u8, u32)) {
         while !bytes.is_empty() {

@@ -22,7 +22,7 @@ const FLOOD: u64 = 256 << 10;
 pub(super) struct Flood;
 
 /// The state of a connection.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Link {
     /// The address of the server; none if a proxy or a socket of this machine is in between.
     pub(super) peer: Option<SocketAddr>,
@@ -56,16 +56,10 @@ impl Link {
             peer,
             is_forwarded,
             is_http2,
-            writes: AtomicU64::new(0),
-            open: AtomicUsize::new(0),
             is_silent: AtomicBool::new(true),
-            unanswered: AtomicU64::new(0),
-            has_answered: AtomicBool::new(false),
-            first_bytes: AtomicU64::new(0),
             idle_since: AtomicU64::new(NEVER),
             close_at: AtomicU64::new(NEVER),
-            is_queued: AtomicBool::new(false),
-            reader: AtomicWaker::new(),
+            ..Self::default()
         }
     }
 

@@ -23,7 +23,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use http::header::{HOST, HeaderValue, PROXY_AUTHORIZATION};
-use http::{Method, Request, StatusCode, Uri};
+use http::{Request, StatusCode, Uri};
 use http_body_util::Empty;
 use hyper_util::client::proxy::matcher::Matcher;
 use hyper_util::rt::TokioIo;
@@ -72,13 +72,8 @@ impl Proxies {
     /// # Errors
     /// If the text is no proxy's URL.
     pub fn all(proxy: &str) -> Result<Self, ProxyProblem> {
-        let endpoint = Arc::new(Endpoint::parse(proxy)?);
-        Ok(Self {
-            http: Some(Arc::clone(&endpoint)),
-            https: Some(endpoint),
-            except: matcher(""),
-            spares_loopback: false,
-        })
+        let endpoint = Some(Arc::new(Endpoint::parse(proxy)?));
+        Ok(Self { http: endpoint.clone(), https: endpoint, except: matcher(""), spares_loopback: false })
     }
 
     /// The proxies of the environment: `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy`, each also in upper case; lower
@@ -310,27 +305,20 @@ impl Endpoint {
             .map_err(|error| broken(&error))?;
         let driving = tokio::spawn(connection.with_upgrades());
         let authority = format!("{host}:{port}");
-        let mut request = Request::new(Empty::<Bytes>::new());
-        *request.method_mut() = Method::CONNECT;
-        *request.uri_mut() = Uri::try_from(&authority)
+        let request = Request::connect(&authority).header(HOST, &authority).body(Empty::<Bytes>::new());
+        let mut request = request
             .map_err(|_| self.failure(format_args!("cannot be asked for {authority}: it is no authority")))?;
-        if let Ok(value) = HeaderValue::try_from(&authority) {
-            request.headers_mut().insert(HOST, value);
-        }
         if let Some(value) = self.authorization() {
             request.headers_mut().insert(PROXY_AUTHORIZATION, value);
         }
         let response = sender.send_request(request).await.map_err(|error| broken(&error))?;
-        match response.status() {
-            status if status.is_success() => {}
-            StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
-                driving.abort();
-                return Err(self.wants_credentials());
-            }
-            status => {
-                driving.abort();
-                return Err(self.failure(format_args!("refused a tunnel to {authority}: {status}")));
-            }
+        let status = response.status();
+        if !status.is_success() {
+            driving.abort();
+            return Err(match status {
+                StatusCode::PROXY_AUTHENTICATION_REQUIRED => self.wants_credentials(),
+                _ => self.failure(format_args!("refused a tunnel to {authority}: {status}")),
+            });
         }
         let tunnel = hyper::upgrade::on(response).await.map_err(|error| broken(&error))?;
         Ok(Transport::other(TokioIo::new(tunnel)))

@@ -156,13 +156,8 @@ mod tests {
     }
 
     fn go(request: Request, status: u16, to: &str) -> Result<Request, String> {
-        follow(
-            request,
-            StatusCode::from_u16(status).unwrap(),
-            Url::parse(to).unwrap(),
-            &mut Journey::default(),
-        )
-        .map_err(|error| error.to_string())
+        let (status, target) = (StatusCode::from_u16(status).unwrap(), to.parse().unwrap());
+        follow(request, status, target, &mut Journey::default()).map_err(|error| error.to_string())
     }
 
     #[test]

@@ -158,12 +158,9 @@ mod tests {
     async fn resolve(policy: HopPolicy, answers: &[&str]) -> Result<Vec<String>, String> {
         let answers = answers.iter().map(|address| address.parse().unwrap()).collect();
         let fixed = Arc::new(HashMap::from([("host.test".to_owned(), answers)]));
-        let found = GuardedResolver { policy, fixed, lookups: Lookups::shared() }
-            .addresses("host.test".to_owned())
-            .await;
-        found
-            .map(|addresses| addresses.iter().map(ToString::to_string).collect())
-            .map_err(|error| error.to_string())
+        let resolver = GuardedResolver { policy, fixed, lookups: Lookups::shared() };
+        let found = resolver.addresses("host.test".to_owned()).await.map_err(|error| error.to_string())?;
+        Ok(found.iter().map(ToString::to_string).collect())
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use futures_util::stream::FuturesUnordered;
@@ -72,14 +72,8 @@ impl Deliverer {
     pub(crate) fn start(deps: &Arc<Deps>, rng: Rng) -> Option<Self> {
         let outbox = deps.store.outbox()?;
         let (drain, draining) = watch::channel(false);
-        let state = State {
-            added: outbox.added(),
-            outbox,
-            deps: Arc::clone(deps),
-            policy: policy(),
-            rng,
-            under_way: HashMap::new(),
-        };
+        let state =
+            State { added: outbox.added(), outbox, deps: Arc::clone(deps), rng, under_way: HashMap::new() };
         Some(Self { drain, task: Some(tokio::spawn(state.run(draining))) })
     }
 
@@ -117,19 +111,15 @@ impl Drop for Deliverer {
     }
 }
 
-fn policy() -> Policy {
-    Policy::list(DELAYS)
-        .jitter(Jitter::Around { ratio: 0.2 })
-        .max_hint(LONGEST_HINT)
-        .build()
-        .expect("invariant: the delays are a policy")
-}
+static POLICY: LazyLock<Policy> = LazyLock::new(|| {
+    let policy = Policy::list(DELAYS).jitter(Jitter::Around { ratio: 0.2 }).max_hint(LONGEST_HINT);
+    policy.build().expect("invariant: the delays are a policy")
+});
 
 struct State {
     deps: Arc<Deps>,
     outbox: Arc<dyn Outbox>,
     added: Arc<Notify>,
-    policy: Policy,
     rng: Rng,
     /// The receivers of the deliveries under way, by their places in the store.
     under_way: HashMap<i64, Box<str>>,
@@ -217,7 +207,6 @@ impl State {
         let call = Call {
             deps: Arc::clone(&self.deps),
             outbox: Arc::clone(&self.outbox),
-            policy: self.policy.clone(),
             rng: Rng::seeded(self.rng.next_u64()),
         };
         Box::pin(async move {
@@ -235,7 +224,6 @@ impl State {
 struct Call {
     deps: Arc<Deps>,
     outbox: Arc<dyn Outbox>,
-    policy: Policy,
     rng: Rng,
 }
 
@@ -259,7 +247,7 @@ impl Call {
             Some(failure) => {
                 // The time since the first attempt is no bound here.
                 let progress = Progress::new(delivery.tries.saturating_add(1), Duration::ZERO);
-                match self.policy.decide(&failure, &progress, &mut self.rng) {
+                match POLICY.decide(&failure, &progress, &mut self.rng) {
                     Decision::RetryAfter(delay) => Err(now + delay),
                     Decision::GiveUp(_) => Ok(DeliveryState::Dead),
                 }
@@ -386,9 +374,9 @@ mod tests {
 
     #[test]
     fn a_delivery_is_tried_eight_times_in_28_hours() {
-        let (policy, mut rng) = (policy(), Rng::seeded(7));
+        let mut rng = Rng::seeded(7);
         let mut decide =
-            |tries| policy.decide(&Failure::transient(), &Progress::new(tries, Duration::ZERO), &mut rng);
+            |tries| POLICY.decide(&Failure::transient(), &Progress::new(tries, Duration::ZERO), &mut rng);
         for (tries, delay) in (1..).zip(DELAYS) {
             for _ in 0..100 {
                 let Decision::RetryAfter(after) = decide(tries) else { panic!("{tries} tries are too few") };

@@ -44,22 +44,13 @@ impl Requested {
     }
 
     pub(super) fn from_nanos(nanos: i128) -> Self {
-        let distance = saturating_duration(nanos.unsigned_abs());
+        let distance = Duration::from_nanos_u128(nanos.unsigned_abs().min(Duration::MAX.as_nanos()));
         if nanos < 0 { Self::Past(distance) } else { Self::Wait(distance) }
     }
 }
 
 pub(super) const NANOS_PER_SEC: i128 = 1_000_000_000;
 pub(super) const NANOS_PER_MILLI: i128 = 1_000_000;
-
-fn saturating_duration(nanos: u128) -> Duration {
-    let per_sec = NANOS_PER_SEC.unsigned_abs();
-    match u64::try_from(nanos / per_sec) {
-        // The remainder of a division by 10^9 fits a u32.
-        Ok(secs) => Duration::new(secs, (nanos % per_sec) as u32),
-        Err(_) => Duration::MAX,
-    }
-}
 
 /// Nanoseconds since the Unix epoch, negative before it.
 pub(super) fn since_epoch(time: SystemTime) -> i128 {

@@ -171,15 +171,9 @@ fn check_backoff(backoff: &Backoff) -> Result<(), PolicyError> {
     match backoff {
         Backoff::Fixed { delay } => positive("delayInMs", *delay),
         Backoff::Linear { initial, .. } => positive("initialInMs", *initial),
-        Backoff::Exponential { initial, factor } => {
-            positive("initialInMs", *initial)?;
-            growing(*factor)
-        }
+        Backoff::Exponential { initial, factor } => positive("initialInMs", *initial).and(growing(*factor)),
         Backoff::Fibonacci { unit } => positive("unitInMs", *unit),
-        Backoff::Decorrelated { base, factor } => {
-            positive("baseInMs", *base)?;
-            growing(*factor)
-        }
+        Backoff::Decorrelated { base, factor } => positive("baseInMs", *base).and(growing(*factor)),
         Backoff::List { delays } if delays.is_empty() => {
             Err(PolicyError::new("delaysInMs", "empty", "at least one delay"))
         }

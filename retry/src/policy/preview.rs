@@ -80,9 +80,7 @@ impl<'a> Preview<'a> {
             counted.fold((0_u128, 0), |(sum, longest), most| (sum + most, longest.max(most)));
         let beyond = u128::from(retries).saturating_sub(COUNTED as u128);
         let total = total + beyond * self.policy.max_delay.map_or(longest, |max| max.as_nanos());
-        let total = Duration::try_from_secs_f64(total as f64 / 1e9).map_or(Duration::MAX, |approximate| {
-            u64::try_from(total).map_or(approximate, Duration::from_nanos)
-        });
+        let total = Duration::from_nanos_u128(total.min(Duration::MAX.as_nanos()));
         Some(limit.map_or(total, |limit| total.min(limit)))
     }
 

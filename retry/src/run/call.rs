@@ -96,6 +96,16 @@ impl<F: FnMut(Try) -> Fut, Fut: Future<Output = Result<T, E>>, T, E> Retryable<A
     type Error = E;
 }
 
+/// Settings of a [`Call`] that are those of its [`Retry`].
+macro_rules! as_retry {
+    ($(pub fn $name:ident($($value:ident: $type:ty)?);)+) => {$(
+        #[doc = concat!("As [`Retry::", stringify!($name), "`].")]
+        pub fn $name(self, $($value: $type)?) -> Self {
+            self.map(|retry| retry.$name($($value)?))
+        }
+    )+};
+}
+
 /// An operation with its retries, made by [`Retryable::retry`]. The settings are those of [`Retry`].
 #[must_use = "a call starts with `await`, `call` or `run_with`"]
 pub struct Call<'a, O, M, T, E, K = All, N = Silent, P = Accept, C = Uncancelled> {
@@ -144,29 +154,12 @@ impl<'a, O, M, T, E, K, N, P, C> Call<'a, O, M, T, E, K, N, P, C> {
         self.map(|retry| retry.on_end(on_end))
     }
 
-    /// As [`Retry::within`].
-    pub fn within(self, time: Duration) -> Self {
-        self.map(|retry| retry.within(time))
-    }
-
-    /// As [`Retry::last_try_at_deadline`].
-    pub fn last_try_at_deadline(self) -> Self {
-        self.map(Retry::last_try_at_deadline)
-    }
-
-    /// As [`Retry::reset_after`].
-    pub fn reset_after(self, stable: Duration) -> Self {
-        self.map(|retry| retry.reset_after(stable))
-    }
-
-    /// As [`Retry::budget`].
-    pub fn budget(self, budget: &'a Budget) -> Self {
-        self.map(|retry| retry.budget(budget))
-    }
-
-    /// As [`Retry::seed`].
-    pub fn seed(self, seed: u64) -> Self {
-        self.map(|retry| retry.seed(seed))
+    as_retry! {
+        pub fn within(time: Duration);
+        pub fn last_try_at_deadline();
+        pub fn reset_after(stable: Duration);
+        pub fn budget(budget: &'a Budget);
+        pub fn seed(seed: u64);
     }
 
     /// As [`Retry::breaker`]. The error must be convertible from [`GiveUp`], for a breaker that is open before the first try.
