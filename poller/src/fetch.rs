@@ -231,11 +231,6 @@ impl FetchErrorKind {
         }
     }
 
-    /// An error of this kind with a message for a person.
-    pub(crate) fn error(self, message: impl Into<Box<str>>) -> FetchError {
-        FetchError::new(self, message)
-    }
-
     /// All kinds, each at the index of its [code](Self::code).
     pub(crate) const ALL: [Self; 16] = [
         Self::Connect,
@@ -270,6 +265,11 @@ impl FetchErrorKind {
     #[must_use]
     pub const fn is_hopeless(self) -> bool {
         matches!(self, Self::NoSuchHost | Self::Certificate | Self::Secret | Self::Blocked)
+    }
+
+    /// An error of this kind with a message for a person.
+    pub(crate) fn error(self, message: impl Into<Box<str>>) -> FetchError {
+        FetchError::new(self, message)
     }
 }
 
