@@ -49,15 +49,12 @@ pub(super) fn units(text: &str) -> Option<i128> {
 /// An ISO 8601 duration without months and years: `PT30S`, `P1DT12H`, `pt1.5s`.
 pub(super) fn iso_8601(text: &str) -> Option<i128> {
     let rest = text.strip_prefix(['P', 'p'])?;
-    let (date, time) = match rest.split_once(['T', 't']) {
-        Some((_, "")) => return None,
-        Some(parts) => parts,
-        None if rest.is_empty() => return None,
-        None => (rest, ""),
-    };
-    let (date, time) =
-        (sum(date, &ISO_DATE, str::eq_ignore_ascii_case)?, sum(time, &ISO_TIME, str::eq_ignore_ascii_case)?);
-    Some(date.saturating_add(time))
+    if rest.is_empty() || rest.ends_with(['T', 't']) {
+        return None;
+    }
+    let (date, time) = rest.split_once(['T', 't']).unwrap_or((rest, ""));
+    let days = sum(date, &ISO_DATE, str::eq_ignore_ascii_case)?;
+    Some(days.saturating_add(sum(time, &ISO_TIME, str::eq_ignore_ascii_case)?))
 }
 
 /// A number and a word: `30 seconds`, `2 min`.

@@ -16,8 +16,8 @@ use super::HintSource;
 use super::number::decimal;
 use super::requested::NANOS_PER_SEC;
 
-/// The content of one `RateLimit` line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The content of one `RateLimit` line. Of several, the greatest counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Quotas {
     /// No member could be read.
     Unreadable,
@@ -31,8 +31,7 @@ impl Quotas {
     /// Reads one line. Linear in its length, no allocation.
     pub(super) fn read(line: &str) -> Self {
         let mut legacy = Quota::default();
-        let mut readable = false;
-        let mut longest: Option<i128> = None;
+        let mut all = Self::Unreadable;
         for member in outside_quotes(line, b',') {
             let mut parts = outside_quotes(member, b';').map(str::trim);
             let name = parts.next().unwrap_or_default();
@@ -44,15 +43,9 @@ impl Quotas {
             for (key, value) in parts.filter_map(|part| part.split_once('=')) {
                 quota.set(key.trim(), value.trim(), "r", "t");
             }
-            readable |= quota.remaining.is_some();
-            longest = longest.max(quota.exhausted());
+            all = all.max(quota.judged());
         }
-        readable |= legacy.remaining.is_some();
-        match longest.max(legacy.exhausted()) {
-            Some(reset) => Quotas::Exhausted(reset),
-            None if readable => Quotas::Room,
-            None => Quotas::Unreadable,
-        }
+        all.max(legacy.judged())
     }
 }
 
@@ -71,8 +64,12 @@ impl Quota {
         }
     }
 
-    fn exhausted(&self) -> Option<i128> {
-        self.remaining.filter(|left| *left <= 0).and(self.reset)
+    fn judged(&self) -> Quotas {
+        match (self.remaining, self.reset) {
+            (Some(..=0), Some(reset)) => Quotas::Exhausted(reset),
+            (Some(_), _) => Quotas::Room,
+            (None, _) => Quotas::Unreadable,
+        }
     }
 }
 

@@ -177,14 +177,7 @@ impl<'a> Reader<'a> {
     /// when no other header asks for a wait, since most of these lines have room.
     fn rate_limit(&self) -> Option<(Quotas, &'a str)> {
         let lines = self.rate_limit.into_iter().flatten().map(|line| (Quotas::read(line), line));
-        lines.reduce(|(old, old_line), (new, new_line)| {
-            let keep_old = match (old, new) {
-                (Quotas::Exhausted(old), Quotas::Exhausted(new)) => old >= new,
-                (Quotas::Exhausted(_), _) | (Quotas::Room, Quotas::Unreadable | Quotas::Room) => true,
-                (Quotas::Room | Quotas::Unreadable, _) => false,
-            };
-            if keep_old { (old, old_line) } else { (new, new_line) }
-        })
+        lines.max_by_key(|(quotas, _)| *quotas)
     }
 
     /// The wait in one line of `Retry-After`: its first valid item, since proxies join lines with commas. An item may contain a

@@ -148,22 +148,17 @@ impl PolicyBuilder {
         let max_delay = self.policy.max_delay.or(grows.then_some(DEFAULT_MAX_DELAY));
         let least = |(setting, backoff)| (Backoff::least(backoff), setting);
         let (least, setting) = self.backoffs().map(least).max_by_key(|(least, _)| *least).unwrap_or_default();
-        match max_delay {
-            Some(max) if nanos::of(max) < least => {
-                let least = Duration::from_nanos(least);
-                let expected = |of: Option<String>, least: &dyn std::fmt::Display| match of {
-                    None => format!("at least the first delay, {least}"),
-                    Some(of) => format!("at least the first delay of {of}, {least}"),
-                };
-                let millis = |delay: Duration| delay.as_secs_f64() * 1e3;
-                let in_document = expected(setting.map(str::to_owned), &millis(least));
-                let in_rust = expected(setting.map(crate::error::setter), &Humanized(least));
-                let error = PolicyError::new("maxDelayInMs", millis(max), in_document);
-                let error = error.in_rust(Humanized(max), in_rust);
-                Err(error.default_value(self.policy.max_delay.is_none()))
-            }
-            _ => Ok(max_delay),
-        }
+        let Some(max) = max_delay.filter(|max| nanos::of(*max) < least) else { return Ok(max_delay) };
+        let least = Duration::from_nanos(least);
+        let expected = |of: Option<String>, least: &dyn std::fmt::Display| match of {
+            None => format!("at least the first delay, {least}"),
+            Some(of) => format!("at least the first delay of {of}, {least}"),
+        };
+        let millis = |delay: Duration| delay.as_secs_f64() * 1e3;
+        let in_document = expected(setting.map(str::to_owned), &millis(least));
+        let in_rust = expected(setting.map(crate::error::setter), &Humanized(least));
+        let error = PolicyError::new("maxDelayInMs", millis(max), in_document);
+        Err(error.in_rust(Humanized(max), in_rust).default_value(self.policy.max_delay.is_none()))
     }
 }
 

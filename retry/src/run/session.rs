@@ -169,22 +169,14 @@ impl Session {
         if rules.reset_after.is_some_and(|stable| lasted >= stable) {
             (self.tries, self.started, self.previous, self.last_try) = (1, self.try_started, None, false);
         }
-        let delay = match (self.next_delay(rules, failure, now), rules.budget) {
-            (Ok(delay), None) => delay,
-            (Ok(delay), Some(budget)) => {
-                self.paid = Some(budget.try_retry(failure.kind(), now).ok_or(GiveUp::Budget)?);
-                delay
+        let decided = self.next_delay(rules, failure, now);
+        if let Some(budget) = rules.budget {
+            match decided {
+                Ok(_) => self.paid = Some(budget.try_retry(failure.kind(), now).ok_or(GiveUp::Budget)?),
+                Err(_) => budget.failed(failure.kind(), now),
             }
-            (Err(reason), budget) => {
-                if let Some(budget) = budget {
-                    budget.failed(failure.kind(), now);
-                }
-                return Err(reason);
-            }
-        };
-        self.previous = Some(delay);
-        self.waiting = true;
-        Ok(delay)
+        }
+        decided.inspect(|delay| self.wait(*delay))
     }
 
     /// The delay before the next look at a value that is not there yet. The service has answered, so the budget is not
@@ -197,10 +189,12 @@ impl Session {
         now: Duration,
     ) -> Result<Duration, GiveUp> {
         self.succeeded(rules, permit, now);
-        let delay = self.next_delay(rules, failure, now)?;
+        self.next_delay(rules, failure, now).inspect(|delay| self.wait(*delay))
+    }
+
+    const fn wait(&mut self, delay: Duration) {
         self.previous = Some(delay);
         self.waiting = true;
-        Ok(delay)
     }
 
     fn next_delay(
