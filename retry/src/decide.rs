@@ -129,42 +129,33 @@ impl std::error::Error for GiveUp {}
 
 impl fmt::Display for GiveUp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let in_words = |time: &Duration| Humanized(*time);
         match self {
             Self::Permanent => f.write_str("the failure is permanent"),
             Self::Attempts { made: 1 } => f.write_str("only one try is allowed"),
             Self::Attempts { made } => write!(f, "all {made} tries are used up"),
             Self::Elapsed { elapsed, limit, .. } if elapsed >= limit => {
-                write!(f, "the limit of {} has passed", Humanized(*limit))
+                write!(f, "the limit of {} has passed", in_words(limit))
             }
-            Self::Elapsed { elapsed, delay, limit } => write!(
-                f,
-                "{} after {} would reach the limit of {}",
-                Humanized(*delay),
-                Humanized(*elapsed),
-                Humanized(*limit)
-            ),
+            Self::Elapsed { elapsed, delay, limit } => {
+                let (elapsed, delay, limit) = (in_words(elapsed), in_words(delay), in_words(limit));
+                write!(f, "{delay} after {elapsed} would reach the limit of {limit}")
+            }
             Self::Deadline { left: Duration::ZERO, .. } => f.write_str("the deadline has passed"),
             Self::Deadline { left, delay } => {
-                write!(
-                    f,
-                    "{} until the deadline leave no time to wait {}",
-                    Humanized(*left),
-                    Humanized(*delay)
-                )
+                write!(f, "{} until the deadline leave no time to wait {}", in_words(left), in_words(delay))
             }
-            Self::HintTooLong { asked, longest } => write!(
-                f,
-                "the server asks to wait {}, longer than the {} allowed",
-                Humanized(*asked),
-                Humanized(*longest)
-            ),
+            Self::HintTooLong { asked, longest } => {
+                let (asked, longest) = (in_words(asked), in_words(longest));
+                write!(f, "the server asks to wait {asked}, longer than the {longest} allowed")
+            }
             Self::NoHint => f.write_str("the response does not ask for another try"),
             Self::Budget => f.write_str("the retry budget is spent"),
             Self::BreakerOpen { retry_in } => fmt::Display::fmt(&BreakerOpen::new(*retry_in), f),
             Self::Cancelled => f.write_str("cancelled"),
-            Self::TryTimeout { after } => write!(f, "the try took longer than {}", Humanized(*after)),
+            Self::TryTimeout { after } => write!(f, "the try took longer than {}", in_words(after)),
             Self::CutAtDeadline { after } => {
-                write!(f, "the deadline came {} after the try began", Humanized(*after))
+                write!(f, "the deadline came {} after the try began", in_words(after))
             }
         }
     }

@@ -141,12 +141,8 @@ impl fmt::Display for Failure {
         })?;
         match (self.hint, self.malformed) {
             (Some(hint), _) => {
-                write!(
-                    f,
-                    "; {} asks to wait {}",
-                    hint.source.name(),
-                    Humanized(hint.raw.clamped_to(Duration::MAX))
-                )
+                let wait = Humanized(hint.raw.clamped_to(Duration::MAX));
+                write!(f, "; {} asks to wait {wait}", hint.source.name())
             }
             (None, Some(header)) => write!(f, "; {header} is malformed"),
             (None, None) => Ok(()),

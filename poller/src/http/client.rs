@@ -218,10 +218,8 @@ fn refused_by_proxy(routes: &Routes, hop: &Request, after_public: bool) -> Fetch
     let uri = route::uri(&hop.url);
     let proxy = uri.as_ref().and_then(|uri| routes.route(after_public).forwarding_proxy(uri));
     let message = proxy.map(|proxy| proxy.wants_credentials().to_string());
-    FetchErrorKind::Proxy.error(
-        message
-            .unwrap_or_else(|| "the proxy wants credentials (407 Proxy Authentication Required)".to_owned()),
-    )
+    let unnamed = || "the proxy wants credentials (407 Proxy Authentication Required)".to_owned();
+    FetchErrorKind::Proxy.error(message.unwrap_or_else(unnamed))
 }
 
 /// Reads the body of a response and undoes its codings.

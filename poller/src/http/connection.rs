@@ -9,7 +9,6 @@
 //!                       └── counts ──► Link ◄── holders of a response or an error of the connection
 //! ```
 
-use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -122,12 +121,6 @@ impl Stream {
             left -= taken;
         }
         self.link.note_requests(requests.counts());
-    }
-}
-
-impl fmt::Debug for Stream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Stream").field("link", &self.link).finish_non_exhaustive()
     }
 }
 

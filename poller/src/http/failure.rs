@@ -99,10 +99,9 @@ fn classified(error: &(dyn Error + 'static), place: &str, phase: Phase, connecti
         return unresolved_name(unresolved);
     }
     if find::<Flood>(error).is_some() {
-        let message = format!(
+        return Protocol.error(format!(
             "{place} sends interim responses (100 Continue and the like) without end, and no response"
-        );
-        return Protocol.error(message);
+        ));
     }
     if let Some(tls) = find::<rustls::Error>(error) {
         return broken_tls(tls, place);
@@ -110,8 +109,9 @@ fn classified(error: &(dyn Error + 'static), place: &str, phase: Phase, connecti
     let http = find::<hyper::Error>(error);
     if find::<TooLong>(error).is_some() {
         return BodyTooLarge.error(format!(
-                "the body from {place} comes in far more pieces, or bytes before decompression, than a body within the cap needs"
-            ));
+            "the body from {place} comes in far more pieces, or bytes before decompression, than a body within the \
+             cap needs"
+        ));
     }
     // In a body, an error of the client wraps one of the connection; any other comes from the decompressor.
     if phase == Phase::Body && http.is_none() {
@@ -152,7 +152,7 @@ pub(super) fn unsendable(url: &Url) -> FetchError {
     const LONGEST: usize = 65_534;
     Protocol.error(format!(
         "the URL of {} cannot be sent: it has {} bytes, and no more than {LONGEST} fit a request line; \
-             if it is shorter, percent-encode what is unusual in its path and query",
+         if it is shorter, percent-encode what is unusual in its path and query",
         authority(url),
         url.as_str().len()
     ))

@@ -31,19 +31,17 @@ pub(super) fn target(url: &Url, status: StatusCode, headers: &HeaderMap) -> Resu
         Some(_) => unix::join(url, location),
         None => url.join(location).ok(),
     };
-    let target = std::str::from_utf8(location.as_bytes()).ok().and_then(join);
-    match target {
+    let from = authority(url);
+    match std::str::from_utf8(location.as_bytes()).ok().and_then(join) {
         Some(target) if matches!(target.scheme(), "http" | "https") || unix::is_same_socket(url, &target) => {
             Ok(Some(target))
         }
         Some(target) => Err(FetchErrorKind::Redirect.error(format!(
-            "{} redirects ({status}) to a URL with scheme {}; only http and https are followed",
-            authority(url),
+            "{from} redirects ({status}) to a URL with scheme {}; only http and https are followed",
             target.scheme()
         ))),
         None => Err(FetchErrorKind::Redirect.error(format!(
-            "{} redirects ({status}) to something that is not a URL; its location header is broken",
-            authority(url)
+            "{from} redirects ({status}) to something that is not a URL; its location header is broken"
         ))),
     }
 }
@@ -61,27 +59,22 @@ pub(super) fn follow(
     journey: &mut Journey,
 ) -> Result<Request, FetchError> {
     let crosses_origin = crosses_origin(&request.url, &target);
+    let (from, to, status) = (authority(&request.url), authority(&target), status.as_u16());
     if crosses_origin && names_a_secret(&request, &target) {
         return Err(FetchErrorKind::Redirect.error(format!(
-            "{} redirects ({}) to a host whose name contains a secret of the request",
-            authority(&request.url),
-            status.as_u16()
+            "{from} redirects ({status}) to a host whose name contains a secret of the request"
         )));
     }
     if request.url.scheme() == "https" && target.scheme() == "http" {
         return Err(FetchErrorKind::Redirect.error(format!(
-            "{} redirects from https to http at {}; poll the URL it should lead to instead",
-            authority(&request.url),
-            authority(&target)
+            "{from} redirects from https to http at {to}; poll the URL it should lead to instead"
         )));
     }
-    if matches!(status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT) {
+    if matches!(status, 307 | 308) {
         if crosses_origin && request.body.is_some() {
             return Err(FetchErrorKind::Redirect.error(format!(
-                "{} redirects ({}) a request with a body to another origin, {}; send it there directly if it is trusted",
-                authority(&request.url),
-                status.as_u16(),
-                authority(&target)
+                "{from} redirects ({status}) a request with a body to another origin, {to}; send it there directly if it \
+                 is trusted"
             )));
         }
     } else {

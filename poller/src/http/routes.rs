@@ -106,22 +106,20 @@ impl AllRoutes {
         if let Some(known) = self.known(tls.digest()) {
             return Ok(known);
         }
+        let refused = |part: &str, why: &dyn std::fmt::Display| {
+            FetchErrorKind::Secret.error(format!("requestInit.tls{part}: {why}"))
+        };
         let mut options = self.common.tls.clone();
         if let Some(certificate) = tls.certificate() {
             let key = tls.key().unwrap_or(certificate);
-            options.set_identity(certificate.as_bytes(), key.as_bytes()).map_err(|problem| {
-                FetchErrorKind::Secret.error(format!("requestInit.tls, cert and key: {problem}"))
-            })?;
+            let set = options.set_identity(certificate.as_bytes(), key.as_bytes());
+            set.map_err(|problem| refused(", cert and key", &problem))?;
         }
         if let Some(authorities) = tls.authorities() {
-            options.add_roots(authorities.as_bytes()).map_err(|problem| {
-                FetchErrorKind::Secret.error(format!("requestInit.tls, cacert: {problem}"))
-            })?;
+            let added = options.add_roots(authorities.as_bytes());
+            added.map_err(|problem| refused(", cacert", &problem))?;
         }
-        let routes = self.common.routes(&options);
-        let routes = Arc::new(
-            routes.map_err(|error| FetchErrorKind::Secret.error(format!("requestInit.tls: {error}")))?,
-        );
+        let routes = Arc::new(self.common.routes(&options).map_err(|error| refused("", &error))?);
         let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
         if others.len() >= MOST_SETS {
             others.pop_front();

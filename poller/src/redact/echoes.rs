@@ -18,7 +18,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
@@ -42,26 +42,14 @@ const HIDDEN: &str = "[secret]";
 /// ```
 ///
 /// Secrets shorter than six letters are not hidden, since that would hide other text too.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Secrets {
     values: Vec<SecretString>,
     /// Hashes of the values: a reference is resolved at each sending, mostly to the same secret.
     known: HashSet<u64>,
     hasher: RandomState,
     /// Made when a text is searched for the first time: most attempts show none.
-    index: OnceLock<Index>,
-}
-
-impl Clone for Secrets {
-    /// The index is made anew when it is needed.
-    fn clone(&self) -> Self {
-        Self {
-            values: self.values.clone(),
-            known: self.known.clone(),
-            hasher: self.hasher.clone(),
-            index: OnceLock::new(),
-        }
-    }
+    index: OnceLock<Arc<Index>>,
 }
 
 impl Secrets {
@@ -92,7 +80,7 @@ impl Secrets {
         if self.values.is_empty() {
             return Cow::Borrowed(text);
         }
-        let index = self.index.get_or_init(|| Index::new(&self.values));
+        let index = self.index.get_or_init(|| Arc::new(Index::new(&self.values)));
         let mut found = Vec::new();
         for view in views::of(text) {
             index.find(view, &mut found);

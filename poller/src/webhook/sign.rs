@@ -32,11 +32,9 @@ impl SigningKey {
             .decode(digits)
             .map_err(|_| InvalidKey(format!("found a key that is no base64 behind {PREFIX}; {example}")))?;
         if !LENGTHS.contains(&bytes.len()) {
-            let (least, most) = (LENGTHS.start(), LENGTHS.end());
-            let found = bytes.len();
-            return Err(InvalidKey(format!(
-                "found a key of {found} bytes, expected {least} to {most}; {example}"
-            )));
+            let (found, least, most) = (bytes.len(), LENGTHS.start(), LENGTHS.end());
+            let problem = format!("found a key of {found} bytes, expected {least} to {most}; {example}");
+            return Err(InvalidKey(problem));
         }
         Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, &bytes)))
     }

@@ -74,11 +74,8 @@ impl BudgetBuilder {
         }
         let dearest = self.retry_cost.max(timeout_cost).max(throttled_cost);
         if !(self.capacity.is_finite() && self.capacity >= dearest) {
-            return Err(PolicyError::new(
-                "capacity",
-                self.capacity,
-                format!("at least {dearest}, the dearest retry"),
-            ));
+            let expected = format!("at least {dearest}, the dearest retry");
+            return Err(PolicyError::new("capacity", self.capacity, expected));
         }
         Ok(Budget::new(Rules {
             capacity: thousandths(self.capacity),

@@ -115,10 +115,7 @@ impl ResetFormat {
 /// A duration as text: numbers with units, from days down.
 #[cfg(feature = "serde")]
 pub(crate) fn duration(text: &str) -> Option<Duration> {
-    match Requested::from_nanos(units(text.trim())?) {
-        Requested::Wait(duration) => Some(duration),
-        Requested::Past(_) => None,
-    }
+    Some(Requested::from_nanos(units(text.trim())?).clamped_to(Duration::MAX))
 }
 
 impl fmt::Display for ResetFormat {

@@ -117,11 +117,8 @@ impl PolicyBuilder {
                 Jitter::Around { .. } => "around".to_owned(),
                 other => format!("{other:?}").to_lowercase(),
             };
-            return Err(PolicyError::new(
-                "jitter",
-                found,
-                "none, since decorrelated backoff is jitter already",
-            ));
+            let expected = "none, since decorrelated backoff is jitter already";
+            return Err(PolicyError::new("jitter", found, expected));
         }
         match jitter {
             Jitter::Around { ratio } if !(0.0..=1.0).contains(&ratio) => {
@@ -178,12 +175,9 @@ fn check_backoff(backoff: &Backoff) -> Result<(), PolicyError> {
 
 fn positive(field: &'static str, delay: Duration) -> Result<(), PolicyError> {
     if delay.is_zero() {
-        return Err(PolicyError::new(
-            field,
-            0,
-            "more than 0; for a first retry without delay set firstRetry to atOnce",
-        )
-        .in_rust(0, "more than 0; for a first retry without delay use FirstRetry::AtOnce"));
+        let expected = "more than 0; for a first retry without delay";
+        let error = PolicyError::new(field, 0, format!("{expected} set firstRetry to atOnce"));
+        return Err(error.in_rust(0, format!("{expected} use FirstRetry::AtOnce")));
     }
     Ok(())
 }

@@ -15,6 +15,8 @@ pub struct StatusError {
     kind: Kind,
 }
 
+const EXPECTED: &str = "expected one like 429, 500-599, 5xx, 50x or all";
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Empty,
@@ -39,13 +41,8 @@ impl fmt::Display for StatusError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let found = &self.found;
         match self.kind {
-            Kind::Empty => {
-                f.write_str("a status pattern is empty, expected one like 429, 500-599, 5xx, 50x or all")
-            }
-            Kind::Form => write!(
-                f,
-                "{found:?} is not a status pattern, expected one like 429, 500-599, 5xx, 50x or all"
-            ),
+            Kind::Empty => write!(f, "a status pattern is empty, {EXPECTED}"),
+            Kind::Form => write!(f, "{found:?} is not a status pattern, {EXPECTED}"),
             Kind::OutOfRange => {
                 write!(f, "{found:?} can never match, expected status codes from 100 to 999")
             }
