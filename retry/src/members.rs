@@ -13,7 +13,9 @@ macro_rules! getters {
 
 /// Methods of builders: each takes the builder and returns it with the member set.
 macro_rules! setters {
-    ($($(#[$doc:meta])* pub const fn $name:ident($($value:ident: $type:ty),*) => $($member:ident).+ = $set:expr;)+) => {$(
+    ($(
+        $(#[$doc:meta])* pub const fn $name:ident($($value:ident: $type:ty),*) => $($member:ident).+ = $set:expr;
+    )+) => {$(
         $(#[$doc])*
         pub const fn $name(mut self, $($value: $type),*) -> Self {
             self.$($member).+ = $set;

@@ -66,7 +66,10 @@ impl ReqwestClient {
     async fn exchange(self, mut hop: Request) -> Result<Response, FetchError> {
         route::remove_framing(&mut hop.headers);
         if hop.tls.is_some() {
-            return Err(FetchErrorKind::Tls.error("a client of the caller's own has its own certificates; leave requestInit.tls out, or poll with HttpClient"));
+            return Err(FetchErrorKind::Tls.error(
+                "a client of the caller's own has its own certificates; leave requestInit.tls out, or poll with \
+                 HttpClient",
+            ));
         }
         let mut policy = HopPolicy::first(self.guard.clone());
         let resolver = GuardedResolver::of(policy.clone());

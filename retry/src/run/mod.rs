@@ -169,8 +169,8 @@ impl<'a, K, N, P, C> Retry<'a, K, N, P, C> {
         /// deadline does not cut this try; [`try_timeout`](Self::try_timeout) does.
         pub const fn last_try_at_deadline() => rules.last_try_at_deadline = true;
         /// Starts a new sequence of tries after a try that lasted this long before it failed. For connections and streams that
-        /// are expected to break now and then. The number of tries, the elapsed time and the policy's limits start anew, the deadline
-        /// of [`within`](Self::within) does not.
+        /// are expected to break now and then. The number of tries, the elapsed time and the policy's limits start anew, the
+        /// deadline of [`within`](Self::within) does not.
         pub const fn reset_after(stable: Duration) => rules.reset_after = Some(stable);
         /// Pays each retry from this budget; a spent budget ends the run.
         pub const fn budget(budget: &'a Budget) => rules.budget = Some(budget);
