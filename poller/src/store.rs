@@ -13,18 +13,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_core::stream::BoxStream;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use serde::Serialize;
 
 use crate::clock::{BoxFuture, Clock, Timestamp};
 use crate::job::PollSpec;
 use crate::key::{PollKey, PollKeys};
 use crate::outbox::Outbox;
-use crate::outcome::{Attempt, Counts, Outcome, OutcomeKind};
+use crate::outcome::{Attempt, Counts, FailureReason, Outcome, OutcomeKind};
 
 pub use self::error::StoreError;
 pub use self::records::{
     Changes, Creation, Ending, FoundOutcome, FoundPoll, OpenPolls, PollRecord, Retention, StoredPoll, Summary,
 };
 pub use self::runner::{Runner, RunsUntil};
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(crate) use self::selection::beneath;
 pub(crate) use self::selection::page;
 pub use self::selection::{Cursor, InvalidCursor, Page, Selection, StoreStatus, covers};
 
@@ -45,13 +49,7 @@ pub trait Store: Send + Sync + 'static {
     /// The default creates one after the other. The engine starts a second call only when many polls are waiting, so a
     /// store does best to store all polls of a call together.
     fn create_all(&self, polls: Vec<StoredPoll>) -> BoxFuture<'_, Vec<Result<Creation, StoreError>>> {
-        Box::pin(async move {
-            let mut results = Vec::with_capacity(polls.len());
-            for poll in polls {
-                results.push(self.create(poll).await);
-            }
-            results
-        })
+        Box::pin(stream::iter(polls).then(|poll| self.create(poll)).collect())
     }
 
     /// Stores the outcome of an open poll. If the poll has an outcome, nothing changes and that outcome is returned: an
@@ -176,7 +174,7 @@ pub trait StoreAdmin: Store {
     /// What [`select`](Self::select) returns, in pages: a list of a million polls takes the memory of a few thousand. No poll
     /// comes twice, although polls may change between two pages. The default is one page.
     fn select_pages(&self, selection: Selection) -> BoxStream<'_, Result<Vec<Summary>, StoreError>> {
-        Box::pin(futures_util::stream::once(self.select(selection)))
+        Box::pin(stream::once(self.select(selection)))
     }
 
     /// Some of the [summaries](Self::summaries), newest first, from the beginning or from where the page before ended.
@@ -225,18 +223,13 @@ pub trait StoreAdmin: Store {
     /// The polls of these names without their outcomes, in the order of the names; `None` where there is none. The default
     /// reads one after the other, outcomes included.
     fn find(&self, keys: Vec<PollKey>) -> BoxFuture<'_, Result<Vec<Option<FoundPoll>>, StoreError>> {
-        Box::pin(async move {
-            let mut found = Vec::with_capacity(keys.len());
-            for key in keys {
-                let poll = self.get(key).await?;
-                found.push(poll.map(|StoredPoll { spec, created_at, outcome, .. }| FoundPoll {
-                    spec,
-                    created_at,
-                    ended: outcome.is_some(),
-                }));
-            }
-            Ok(found)
-        })
+        let found = |StoredPoll { spec, created_at, outcome, .. }| FoundPoll {
+            spec,
+            created_at,
+            ended: outcome.is_some(),
+        };
+        let polls = stream::iter(keys).then(|key| self.get(key));
+        Box::pin(polls.map_ok(move |poll| poll.map(found)).try_collect())
     }
 
     /// The polls of these names with their outcomes, in the order of the names; `None` where there is none. The default reads all at
@@ -247,25 +240,13 @@ pub trait StoreAdmin: Store {
 
     /// The [summaries](Self::summary) of these polls, in their order. The default reads one after the other.
     fn summaries_of(&self, keys: Vec<PollKey>) -> BoxFuture<'_, Result<Vec<Option<Summary>>, StoreError>> {
-        Box::pin(async move {
-            let mut summaries = Vec::with_capacity(keys.len());
-            for key in keys {
-                summaries.push(self.summary(key).await?);
-            }
-            Ok(summaries)
-        })
+        Box::pin(stream::iter(keys).then(|key| self.summary(key)).try_collect())
     }
 
     /// Asks to cancel several polls, each as [`request_cancel`](Self::request_cancel) does. A durable store does so in one
     /// transaction; the default asks for one after the other.
     fn request_cancel_all(&self, keys: Vec<PollKey>) -> BoxFuture<'_, Result<Vec<bool>, StoreError>> {
-        Box::pin(async move {
-            let mut open = Vec::with_capacity(keys.len());
-            for key in keys {
-                open.push(self.request_cancel(key).await?);
-            }
-            Ok(open)
-        })
+        Box::pin(stream::iter(keys).then(|key| self.request_cancel(key)).try_collect())
     }
 
     /// Cancels several polls, each as [`cancel_unrun`](Self::cancel_unrun) does, and returns how each has ended; `None` for
@@ -331,6 +312,19 @@ pub type CallbackKey = [u8; 32];
 pub(crate) fn random_key() -> Result<CallbackKey, StoreError> {
     let key = ring::rand::generate::<CallbackKey>(&ring::rand::SystemRandom::new());
     key.map(ring::rand::Random::expose).map_err(|_| StoreError::new("the system gives no random numbers"))
+}
+
+/// A value as the JSON that a store keeps.
+pub(crate) fn to_json(what: &str, value: &impl Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(value)
+        .map_err(|error| StoreError::with_source(format!("{what} cannot be written as JSON"), error))
+}
+
+/// The outcome of an open poll that cannot be read.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(crate) fn unreadable(created_at: Timestamp, restarts: u32, explanation: String) -> Outcome {
+    let kind = OutcomeKind::Failed { reason: FailureReason::Unreadable, response: None, explanation };
+    outcome_without_request(kind, created_at, created_at, restarts)
 }
 
 /// The outcome of a poll that ended without a request in this run.

@@ -14,8 +14,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter
 use super::SqliteStore;
 use super::conditions::Conditions;
 use super::identity::beside;
-use super::rows::{ReadError, Rows, lossy, restarts, timestamp};
-use super::runner_lock::LockResult;
+use super::rows::{ReadError, Rows, count, ending, lossy, restarts, timestamp};
 use crate::clock::{BoxFuture, Timestamp};
 use crate::job::{PollSpec, SpecError, StoredSpecs};
 use crate::key::{PollKey, PollKeys};
@@ -88,7 +87,7 @@ impl StoreAdmin for SqliteStore {
     }
 
     fn count_open(&self) -> BoxFuture<'_, Result<usize, StoreError>> {
-        Box::pin(self.inner.reader.run(|file| file.count(true)))
+        Box::pin(self.inner.reader.run(|file| Ok(count(file.connection, true)?)))
     }
 
     fn request_cancel(&self, key: PollKey) -> BoxFuture<'_, Result<bool, StoreError>> {
@@ -101,11 +100,7 @@ impl StoreAdmin for SqliteStore {
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Option<Arc<Outcome>>, StoreError>> {
         Box::pin(async move {
-            let lock = &self.inner.runner_lock;
-            if lock.is_ours() {
-                return Ok(None);
-            }
-            let LockResult::Acquired(_until_return) = lock.lock()? else { return Ok(None) };
+            let Some(_until_return) = self.inner.runner_lock.lock_unrun()? else { return Ok(None) };
             let summary = self.summary(key.clone()).await?.ok_or_else(|| StoreError::not_found(&key))?;
             let Summary { created_at, restarts, .. } = summary;
             let outcome = outcome_without_request(OutcomeKind::Cancelled, created_at, now, restarts);
@@ -138,11 +133,7 @@ impl StoreAdmin for SqliteStore {
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Option<Vec<Option<Ending>>>, StoreError>> {
         Box::pin(async move {
-            let lock = &self.inner.runner_lock;
-            if lock.is_ours() {
-                return Ok(None);
-            }
-            let LockResult::Acquired(_until_return) = lock.lock()? else { return Ok(None) };
+            let Some(_until_return) = self.inner.runner_lock.lock_unrun()? else { return Ok(None) };
             self.inner.write(keys.len(), move |batch| batch.cancel_named(&keys, now)).await.map(Some)
         })
     }
@@ -153,11 +144,7 @@ impl StoreAdmin for SqliteStore {
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Option<PollKeys>, StoreError>> {
         Box::pin(async move {
-            let lock = &self.inner.runner_lock;
-            if lock.is_ours() {
-                return Ok(None);
-            }
-            let LockResult::Acquired(_until_return) = lock.lock()? else { return Ok(None) };
+            let Some(_until_return) = self.inner.runner_lock.lock_unrun()? else { return Ok(None) };
             self.inner.write(1, move |batch| batch.cancel_selected(&selection, now)).await.map(Some)
         })
     }
@@ -254,8 +241,8 @@ fn page(connection: &Connection, selection: &Selection, cursor: Option<&Cursor>)
         statement_with(connection, ", polls.id", "polls")?,
         conditions.text()
     ))?;
-    let with_id = |row: &Row<'_>| Ok((read(row, &mut specs)?, row.get::<_, i64>(13)?));
-    let found = statement.query_map(params_from_iter(conditions.values), with_id)?;
+    let found =
+        statement.query_map(params_from_iter(conditions.values), |row| read_with_id(row, &mut specs))?;
     let found: Vec<(Summary, i64)> = found.collect::<rusqlite::Result<_>>()?;
     let full = selection.limit > 0 && found.len() == selection.limit;
     let place = match found.last() {
@@ -271,9 +258,7 @@ fn page(connection: &Connection, selection: &Selection, cursor: Option<&Cursor>)
 }
 
 fn status(connection: &Connection, now: Timestamp) -> Result<StoreStatus, ReadError> {
-    let finished =
-        connection.query_row("SELECT count(*) FROM polls WHERE ended_at IS NOT NULL", [], count)?;
-    let mut status = StoreStatus { finished, ..StoreStatus::default() };
+    let mut status = StoreStatus { finished: count(connection, false)?, ..StoreStatus::default() };
     let mut specs = StoredSpecs::without_key();
     let mut statement =
         connection.prepare_cached(&format!("{} WHERE ended_at IS NULL", statement(connection)?))?;
@@ -286,10 +271,6 @@ fn status(connection: &Connection, now: Timestamp) -> Result<StoreStatus, ReadEr
         status.oldest = Some(status.oldest.map_or(poll.created_at, |oldest| oldest.min(poll.created_at)));
     }
     Ok(status)
-}
-
-fn count(row: &Row<'_>) -> rusqlite::Result<usize> {
-    row.get::<_, i64>(0).map(|count| usize::try_from(count).unwrap_or(0))
 }
 
 fn summary(connection: &Connection, key: &PollKey) -> Result<Option<Summary>, ReadError> {
@@ -307,7 +288,7 @@ fn summaries(connection: &Connection, keys: &[PollKey]) -> Result<Vec<Option<Sum
     Ok(found.collect::<rusqlite::Result<_>>()?)
 }
 
-pub(super) fn read(row: &Row<'_>, specs: &mut StoredSpecs) -> rusqlite::Result<Summary> {
+fn read(row: &Row<'_>, specs: &mut StoredSpecs) -> rusqlite::Result<Summary> {
     let created_at = timestamp(row.get(2)?);
     let (scope, key) = (lossy(row, 0)?, lossy(row, 1)?);
     let named = matches!((&scope, &key), (Cow::Borrowed(_), Cow::Borrowed(_)));
@@ -322,14 +303,7 @@ pub(super) fn read(row: &Row<'_>, specs: &mut StoredSpecs) -> rusqlite::Result<S
         _ => None,
     };
     let spec = spec.ok();
-    let ended = match row.get::<_, Option<i64>>(7)? {
-        None => None,
-        Some(at) => Some(Ending {
-            at: timestamp(at),
-            outcome: lossy(row, 8)?.into_owned(),
-            attempts: row.get::<_, Option<i64>>(9)?.and_then(|count| u32::try_from(count).ok()).unwrap_or(0),
-        }),
-    };
+    let ended = ending(row, 7)?;
     let run: i64 = row.get(3)?;
     Ok(Summary {
         key: PollKey::new(scope, key),
@@ -341,6 +315,11 @@ pub(super) fn read(row: &Row<'_>, specs: &mut StoredSpecs) -> rusqlite::Result<S
         ended,
         problem,
     })
+}
+
+/// The same, and the row id of the poll behind the columns.
+pub(super) fn read_with_id(row: &Row<'_>, specs: &mut StoredSpecs) -> rusqlite::Result<(Summary, i64)> {
+    Ok((read(row, specs)?, row.get(13)?))
 }
 
 /// Specs of one kind are parsed once.

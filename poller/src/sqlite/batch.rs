@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, LazyLock, Weak};
 
 use rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Params, Row, params};
 
 use super::packed;
 use super::runner_lock::RunnerLock;
@@ -16,7 +16,7 @@ use crate::clock::Timestamp;
 use crate::job::StoredSpec;
 use crate::key::PollKey;
 use crate::outcome::Outcome;
-use crate::store::{CallbackKey, StoreError, StoredPoll};
+use crate::store::{CallbackKey, StoreError, StoredPoll, to_json};
 
 /// The largest number of finished polls that one transaction removes: other calls wait some milliseconds for it.
 const PURGE: usize = 500;
@@ -42,8 +42,7 @@ pub(super) struct SavedOutcome {
 
 impl SavedOutcome {
     pub(super) fn new(outcome: &Outcome) -> Result<Self, StoreError> {
-        let text = serde_json::to_string(outcome)
-            .map_err(|error| StoreError::with_source("the outcome cannot be written as JSON", error))?;
+        let text = to_json("the outcome", outcome)?;
         Ok(Self {
             at: outcome.ended_at,
             name: outcome.name(),
@@ -194,6 +193,11 @@ impl<'c> Batch<'c> {
         self.connection
     }
 
+    /// Executes a statement that is compiled once; returns how many rows it changed.
+    pub(super) fn execute(&self, sql: &str, params: impl Params) -> rusqlite::Result<usize> {
+        self.connection.prepare_cached(sql)?.execute(params)
+    }
+
     /// How often a process began to run the file.
     pub(super) const fn begun(&self) -> i64 {
         self.begun
@@ -265,22 +269,18 @@ impl<'c> Batch<'c> {
     /// Stores the sealed secrets of a new poll, if it has any.
     fn seal(&self, new: &NewPolls, position: usize, poll: i64) -> rusqlite::Result<()> {
         if let Some(sealed) = new.seals.get(&position) {
-            self.connection
-                .prepare_cached("INSERT INTO seals (poll, sealed) VALUES (?1, ?2)")?
-                .execute(params![poll, sealed])?;
+            self.execute("INSERT INTO seals (poll, sealed) VALUES (?1, ?2)", params![poll, sealed])?;
         }
         Ok(())
     }
 
     /// Returns whether the poll was new.
     fn insert_one(&self, poll: &StoredPoll, spec: i64, run: i64) -> rusqlite::Result<bool> {
-        let mut insert = self.connection.prepare_cached(
-            "INSERT INTO polls (run, spec, scope, key, url, created_at, first_after) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (scope, key) DO NOTHING",
-        )?;
+        let sql = "INSERT INTO polls (run, spec, scope, key, url, created_at, first_after) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (scope, key) DO NOTHING";
         let (scope, key, url) = (poll.key.scope(), poll.key.key(), poll.spec.url_text());
         let (at, first_after) = (micros(poll.created_at), first_after(poll));
-        Ok(insert.execute(params![run, spec, scope, key, url, at, first_after])? > 0)
+        Ok(self.execute(sql, params![run, spec, scope, key, url, at, first_after])? > 0)
     }
 
     /// Ends an open poll, and adds the delivery of its webhook if it has one.
@@ -290,33 +290,30 @@ impl<'c> Batch<'c> {
         let SavedOutcome { at, name, requests, restarts, text } = outcome;
         let at = micros(*at);
         let ids = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
+        let which = match target {
+            Target::Key(_) => "scope = ?5 AND key = ?6",
+            Target::Id(_) => "id = ?5",
+        };
+        let mut end = self
+            .connection
+            .prepare_cached(&format!("{SET} WHERE {which} AND ended_at IS NULL RETURNING id, spec"))?;
         let open = match target {
-            Target::Key(key) => self
-                .connection
-                .prepare_cached(&format!(
-                    "{SET} WHERE scope = ?5 AND key = ?6 AND ended_at IS NULL RETURNING id, spec"
-                ))?
-                .query_row(params![at, name, requests, restarts, key.scope(), key.key()], ids),
-            Target::Id(row) => self
-                .connection
-                .prepare_cached(&format!("{SET} WHERE id = ?5 AND ended_at IS NULL RETURNING id, spec"))?
-                .query_row(params![at, name, requests, restarts, row], ids),
+            Target::Key(key) => {
+                end.query_row(params![at, name, requests, restarts, key.scope(), key.key()], ids)
+            }
+            Target::Id(row) => end.query_row(params![at, name, requests, restarts, row], ids),
         };
         let Some((poll, spec)) = open.optional()? else { return Ok(Finished::NotOpen) };
         // In a damaged or crafted file an open poll may have a row of an outcome; it must not keep the poll from ending.
-        self.connection
-            .prepare_cached("INSERT OR REPLACE INTO outcomes (poll, outcome) VALUES (?1, ?2)")?
-            .execute(params![poll, text])?;
-        self.connection.prepare_cached("DELETE FROM attempts WHERE poll = ?1")?.execute([poll])?;
-        self.connection.prepare_cached("DELETE FROM followed WHERE poll = ?1")?.execute([poll])?;
+        self.execute("INSERT OR REPLACE INTO outcomes (poll, outcome) VALUES (?1, ?2)", params![poll, text])?;
+        self.execute("DELETE FROM attempts WHERE poll = ?1", [poll])?;
+        self.execute("DELETE FROM followed WHERE poll = ?1", [poll])?;
         Ok(if self.deliver(poll, spec, at)? { Finished::WithWebhook } else { Finished::Silently })
     }
 
     /// The key of callbacks: `new` if there is none.
     pub(super) fn callback_key(&self, new: &CallbackKey) -> rusqlite::Result<CallbackKey> {
-        self.connection
-            .prepare_cached("UPDATE runs SET callback_key = ?1 WHERE callback_key IS NULL")?
-            .execute([new])?;
+        self.execute("UPDATE runs SET callback_key = ?1 WHERE callback_key IS NULL", [new])?;
         self.connection.query_row("SELECT callback_key FROM runs", [], |row| row.get(0))
     }
 
@@ -335,9 +332,9 @@ impl<'c> Batch<'c> {
     }
 
     fn delete_rest(&mut self, poll: i64, spec: i64) -> rusqlite::Result<()> {
-        self.connection.prepare_cached("DELETE FROM outcomes WHERE poll = ?1")?.execute([poll])?;
-        self.connection.prepare_cached("DELETE FROM seals WHERE poll = ?1")?.execute([poll])?;
-        self.connection.prepare_cached("DELETE FROM outbox WHERE poll = ?1")?.execute([poll])?;
+        self.execute("DELETE FROM outcomes WHERE poll = ?1", [poll])?;
+        self.execute("DELETE FROM seals WHERE poll = ?1", [poll])?;
+        self.execute("DELETE FROM outbox WHERE poll = ?1", [poll])?;
         *self.uses.entry(spec).or_default() -= 1;
         Ok(())
     }
@@ -384,19 +381,15 @@ impl<'c> Batch<'c> {
 
     /// Keeps the URL that an open poll asks from now on. Returns whether the poll was open.
     pub(super) fn follow(&self, key: &PollKey, url: &str) -> rusqlite::Result<bool> {
-        let mut replace = self.connection.prepare_cached(
-            "INSERT OR REPLACE INTO followed (poll, url) \
-             SELECT id, ?3 FROM polls WHERE scope = ?1 AND key = ?2 AND ended_at IS NULL",
-        )?;
-        Ok(replace.execute(params![key.scope(), key.key(), url])? > 0)
+        let sql = "INSERT OR REPLACE INTO followed (poll, url) \
+             SELECT id, ?3 FROM polls WHERE scope = ?1 AND key = ?2 AND ended_at IS NULL";
+        Ok(self.execute(sql, params![key.scope(), key.key(), url])? > 0)
     }
 
     /// Returns whether the poll was open.
     pub(super) fn request_cancel(&self, key: &PollKey) -> rusqlite::Result<bool> {
-        let mut update = self.connection.prepare_cached(
-            "UPDATE polls SET cancelling = 1 WHERE scope = ?1 AND key = ?2 AND ended_at IS NULL",
-        )?;
-        Ok(update.execute(params![key.scope(), key.key()])? > 0)
+        let sql = "UPDATE polls SET cancelling = 1 WHERE scope = ?1 AND key = ?2 AND ended_at IS NULL";
+        Ok(self.execute(sql, params![key.scope(), key.key()])? > 0)
     }
 
     /// Begins a run under this lock. Returns its number, and whether the last runner may be alive: it has not closed the

@@ -4,7 +4,7 @@ use rusqlite::{CachedStatement, OptionalExtension as _, Row, params, params_from
 
 use super::batch::{Batch, SavedOutcome, micros};
 use super::conditions::Conditions;
-use super::rows::{lossy, restarts, timestamp};
+use super::rows::{ending, lossy, restarts, timestamp};
 use crate::clock::Timestamp;
 use crate::key::{PollKey, PollKeys};
 use crate::outcome::OutcomeKind;
@@ -50,10 +50,9 @@ impl Batch<'_> {
             Open::COLUMNS
         ))?;
         let begun = self.begun();
-        let read = |row: &Row<'_>| {
-            let Some(at) = row.get::<_, Option<i64>>(5)? else { return Ok(Err(Open::read(row, begun)?)) };
-            let attempts = row.get::<_, Option<i64>>(7)?.and_then(|count| u32::try_from(count).ok());
-            Ok(Ok(Ending::new(timestamp(at), lossy(row, 6)?, attempts.unwrap_or(0))))
+        let read = |row: &Row<'_>| match ending(row, 5)? {
+            Some(ending) => Ok(Ok(ending)),
+            None => Open::read(row, begun).map(Err),
         };
         let mut cancelling = Cancelling::new(self, now)?;
         let mut endings = Vec::with_capacity(keys.len());

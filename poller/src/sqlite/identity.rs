@@ -69,15 +69,11 @@ impl OpenedFiles {
     /// The files that a connection has just opened.
     pub(super) fn new(path: &Path) -> Result<Self, StoreError> {
         let log = beside(path, "-wal");
-        let id = |path: &Path| match FileId::at(path) {
-            Ok(Some(id)) => Ok(id),
-            Ok(None) => Err(StoreError::unusable(format!(
-                "{} was moved or removed while it was opened; try again",
-                path.display()
-            ))),
-            Err(error) => {
-                Err(StoreError::with_source(format!("cannot look at {}: {error}", path.display()), error))
-            }
+        let id = |path: &Path| {
+            at(path)?.ok_or_else(|| {
+                let path = path.display();
+                StoreError::unusable(format!("{path} was moved or removed while it was opened; try again"))
+            })
         };
         let index = beside(path, INDEX);
         Ok(Self {
@@ -94,56 +90,52 @@ impl OpenedFiles {
     pub(super) fn check(&self) -> Result<(), StoreError> {
         let Self { path, log, index, file_id, log_id, index_id } = self;
         let (file, wal) = (path.display(), log.display());
-        match FileId::at(path) {
-            Ok(Some(id)) if id == *file_id && is_emptied(path) => {
+        match at(path)? {
+            Some(id) if id == *file_id && is_emptied(path) => {
                 return Err(StoreError::unusable(format!(
                     "{file} was emptied while it was in use: what it had is lost, except for the last changes in its log, {wal}. \
                      Restore a backup"
                 )));
             }
-            Ok(Some(id)) if id == *file_id => {}
-            Ok(Some(_)) => {
+            Some(id) if id == *file_id => {}
+            Some(_) => {
                 return Err(StoreError::unusable(format!(
                     "{file} is another file than the one that was opened: that one was moved or removed. What was \
                      acknowledged is in it and in its log, {wal}. Move both back, or open that one under its new name \
                      with the log beside it (NAME-wal)"
                 )));
             }
-            Ok(None) => {
+            None => {
                 return Err(StoreError::unusable(format!(
                     "{file} was moved or removed while it was in use, so nothing more can be stored. What was acknowledged \
                      is in the file and in its log, {wal}. Move the file back, or move the log to it (NAME-wal); then start \
                      again"
                 )));
             }
-            // Metadata may be unreadable for a moment, for example on a network file system.
-            Err(error) => {
-                return Err(StoreError::with_source(format!("cannot look at {file}: {error}"), error));
-            }
         }
-        match FileId::at(log) {
-            Ok(Some(id)) if id == *log_id => {}
-            Ok(_) => {
-                return Err(StoreError::unusable(format!(
-                    "{wal} was moved or removed while {file} was in use: the last changes were in it, and nothing more can be \
-                     stored. Move it back, and start again"
-                )));
-            }
-            Err(error) => {
-                return Err(StoreError::with_source(format!("cannot look at {wal}: {error}"), error));
-            }
+        if at(log)? != Some(*log_id) {
+            return Err(StoreError::unusable(format!(
+                "{wal} was moved or removed while {file} was in use: the last changes were in it, and nothing more can be \
+                 stored. Move it back, and start again"
+            )));
         }
-        let shm = index.display();
-        match FileId::at(index) {
-            Ok(Some(id)) if id == *index_id => Ok(()),
-            Ok(_) => Err(StoreError::unusable(format!(
-                "{shm} was moved or removed while {file} was in use: other processes cannot see any more what this one writes, \
+        if at(index)? != Some(*index_id) {
+            return Err(StoreError::unusable(format!(
+                "{} was moved or removed while {file} was in use: other processes cannot see any more what this one writes, \
                  so it stores nothing more. What was acknowledged is in the file and in its log, {wal}. Leave the three \
-                 beside each other; start again"
-            ))),
-            Err(error) => Err(StoreError::with_source(format!("cannot look at {shm}: {error}"), error)),
+                 beside each other; start again",
+                index.display()
+            )));
         }
+        Ok(())
     }
+}
+
+/// What a path names. Metadata may be unreadable for a moment, for example on a network file system.
+fn at(path: &Path) -> Result<Option<FileId>, StoreError> {
+    FileId::at(path).map_err(|error| {
+        StoreError::with_source(format!("cannot look at {}: {error}", path.display()), error)
+    })
 }
 
 /// SQLite writes the first page of a file before anything is in its log.

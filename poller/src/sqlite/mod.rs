@@ -37,16 +37,17 @@ mod threads;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
+use rusqlite::Connection;
 use tokio::sync::Notify;
 
 use self::batch::{Batch, Finished, Inserted, NewPolls, SavedOutcome, Target};
 use self::errors::{Action, failure};
 use self::file::LogState;
 use self::identity::{FileId, OpenedFiles};
-use self::rows::{Loaded, ReadError, Rows, Snapshot};
+use self::rows::{Loaded, ReadError, Rows, Snapshot, count};
 use self::runner_lock::RunnerLock;
 use self::seen_ids::{IdRange, SeenIds};
 use self::threads::{Reader, Writer};
@@ -58,7 +59,7 @@ use crate::outcome::{Attempt, Outcome, OutcomeKind};
 use crate::seal::SealKey;
 use crate::store::{
     Changes, Creation, OpenPolls, Retention, RunsUntil, Store, StoreAdmin as _, StoreError, StoredPoll,
-    Summary, outcome_without_request,
+    Summary, outcome_without_request, to_json,
 };
 
 pub use self::seals::Resealed;
@@ -175,26 +176,12 @@ impl SqliteStore {
             seals::bind(&mut connection, key).map_err(|error| failure(Action::Write, path, error))?;
         }
         let files = OpenedFiles::new(path)?;
-        let rows = Rows::new(file::connect(path)?, seal_key.clone());
+        let reading = file::connect(path)?;
         // From here on the writer decides when it closes.
-        for connection in [&connection, rows.connection()] {
+        for connection in [&connection, &reading] {
             file::merge_at_close(connection, false).map_err(|error| failure(Action::Open, path, error))?;
         }
-        let runner_lock = Arc::new(RunnerLock::new(path.to_owned()));
-        let (reader_open, writer_closes_after) = threads::closing_order();
-        Ok(Self {
-            inner: Arc::new(Inner {
-                writer: Some(Writer::spawn(connection, files.clone(), &runner_lock, writer_closes_after)?),
-                reader: Reader::spawn(rows, path, reader_open)?,
-                files: Some(files),
-                runner_lock,
-                seal_key,
-                seen_ids: Mutex::default(),
-                settled: AtomicI64::new(UNSETTLED),
-                sealed: Mutex::default(),
-                added: Arc::default(),
-            }),
-        })
+        Self::start(path, seal_key, reading, Some((connection, files)))
     }
 
     /// Opens a file for reading only, for users without permission to write to it or to its folder. Calls that change
@@ -208,13 +195,28 @@ impl SqliteStore {
         let log = LogState::of(path);
         let connection = file::connect_for_reading(path, log)?;
         file::check_log(&connection, path, log)?;
-        let (reader_open, _) = threads::closing_order();
+        Self::start(path, seal_key, connection, None)
+    }
+
+    /// Starts the threads of these connections; the one that writes closes after the other.
+    fn start(
+        path: &Path,
+        seal_key: Option<SealKey>,
+        reading: Connection,
+        writing: Option<(Connection, OpenedFiles)>,
+    ) -> Result<Self, StoreError> {
+        let runner_lock = Arc::new(RunnerLock::new(path.to_owned()));
+        let (open, close_after) = mpsc::channel();
+        let files = writing.as_ref().map(|(_, files)| files.clone());
+        let writer = writing
+            .map(|(connection, files)| Writer::spawn(connection, files, &runner_lock, close_after))
+            .transpose()?;
         Ok(Self {
             inner: Arc::new(Inner {
-                reader: Reader::spawn(Rows::new(connection, seal_key.clone()), path, reader_open)?,
-                writer: None,
-                files: None,
-                runner_lock: Arc::new(RunnerLock::new(path.to_owned())),
+                writer,
+                reader: Reader::spawn(Rows::new(reading, seal_key.clone()), path, open)?,
+                files,
+                runner_lock,
                 seal_key,
                 seen_ids: Mutex::default(),
                 settled: AtomicI64::new(UNSETTLED),
@@ -351,14 +353,9 @@ impl SqliteStore {
                     let message = format!("the poll {key} was forgotten while it was created; try again");
                     Ok(Err(StoreError::new(message)))
                 }
-                // What of one poll cannot be read concerns no other.
-                Err(ReadError::Content(message)) => {
-                    Ok(Err(StoreError::new(format!("cannot use {}: {message}", path.display()))))
-                }
-                Err(ReadError::Sealed(_, error)) => {
-                    Ok(Err(StoreError::new(format!("cannot read the poll in {}: {error}", path.display()))))
-                }
                 Err(error @ ReadError::Database(_)) => Err(error),
+                // What of one poll cannot be read concerns no other.
+                Err(error) => Ok(Err(error.into_error(&path))),
             });
             found.collect::<Result<Vec<_>, _>>()
         };
@@ -529,7 +526,10 @@ impl Store for SqliteStore {
             let Retention { since, most } = keep;
             let excess = match most {
                 usize::MAX => 0,
-                most => self.inner.reader.run(|file| file.count(false)).await?.saturating_sub(most),
+                most => {
+                    let finished = self.inner.reader.run(|file| Ok(count(file.connection, false)?)).await?;
+                    finished.saturating_sub(most)
+                }
             };
             self.inner.write(1, move |batch| batch.purge(since, excess)).await
         })
@@ -537,11 +537,9 @@ impl Store for SqliteStore {
 
     fn note_attempts(&self, attempts: Vec<(PollKey, Vec<Attempt>)>) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
-            let attempts = attempts
-                .into_iter()
-                .map(|(key, attempts)| serde_json::to_string(&attempts).map(|text| (key, text)))
-                .collect::<Result<Vec<_>, _>>()
-                .map_err(|error| StoreError::with_source("attempts cannot be written as JSON", error))?;
+            let attempts =
+                attempts.into_iter().map(|(key, attempts)| Ok((key, to_json("attempts", &attempts)?)));
+            let attempts = attempts.collect::<Result<Vec<_>, StoreError>>()?;
             self.inner.write(1, move |batch| batch.note(&attempts)).await
         })
     }

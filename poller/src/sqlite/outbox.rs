@@ -11,7 +11,7 @@ use super::rows::{ReadError, timestamp};
 use crate::clock::{BoxFuture, Timestamp};
 use crate::key::PollKey;
 use crate::outbox::{Delivery, DeliverySelection, DeliveryState, DueDeliveries, Outbox};
-use crate::store::StoreError;
+use crate::store::{StoreError, beneath, to_json};
 
 /// The columns of a delivery.
 const COLUMNS: &str = "o.poll, scope, key, created_at, ended_at, receiver, state, due, tries, attempts \
@@ -35,23 +35,18 @@ impl Batch<'_> {
             }
         };
         let Some(receiver) = receiver else { return Ok(false) };
-        self.connection()
-            .prepare_cached(
-                "INSERT OR REPLACE INTO outbox (poll, receiver, state, due) VALUES (?1, ?2, ?3, ?4)",
-            )?
-            .execute(params![poll, receiver, DeliveryState::Pending.as_str(), ended_at])?;
+        let sql = "INSERT OR REPLACE INTO outbox (poll, receiver, state, due) VALUES (?1, ?2, ?3, ?4)";
+        self.execute(sql, params![poll, receiver, DeliveryState::Pending.as_str(), ended_at])?;
         Ok(true)
     }
 
     fn note_delivery(&self, delivery: &Delivery, attempts: &str) -> rusqlite::Result<bool> {
-        let mut note = self.connection().prepare_cached(
-            "UPDATE outbox SET state = ?2, due = ?3, tries = ?4, attempts = ?5 WHERE poll = ?1 \
-             AND EXISTS (SELECT 1 FROM polls WHERE id = ?1 AND scope = ?6 AND key = ?7)",
-        )?;
+        let sql = "UPDATE outbox SET state = ?2, due = ?3, tries = ?4, attempts = ?5 WHERE poll = ?1 \
+             AND EXISTS (SELECT 1 FROM polls WHERE id = ?1 AND scope = ?6 AND key = ?7)";
         let (scope, key) = (delivery.key.scope(), delivery.key.key());
         let due = delivery.due.map(micros);
         let state = delivery.state.as_str();
-        Ok(note.execute(params![delivery.place, state, due, delivery.tries, attempts, scope, key])? > 0)
+        Ok(self.execute(sql, params![delivery.place, state, due, delivery.tries, attempts, scope, key])? > 0)
     }
 }
 
@@ -97,9 +92,7 @@ impl Outbox for SqliteStore {
 
     fn note(&self, delivery: Delivery) -> BoxFuture<'_, Result<bool, StoreError>> {
         Box::pin(async move {
-            let attempts = serde_json::to_string(&delivery.attempts).map_err(|error| {
-                StoreError::with_source("the attempts of a webhook cannot be written as JSON", error)
-            })?;
+            let attempts = to_json("the attempts of a webhook", &delivery.attempts)?;
             let noted = self.inner.write(1, move |batch| batch.note_delivery(&delivery, &attempts)).await?;
             self.inner.added.notify_one();
             Ok(noted)
@@ -118,8 +111,7 @@ impl Outbox for SqliteStore {
     fn deliveries(&self, which: DeliverySelection) -> BoxFuture<'_, Result<Vec<Delivery>, StoreError>> {
         Box::pin(self.inner.reader.run(move |file| {
             let DeliverySelection { under, state, failing, before, limit } = which;
-            // As `covers` says; both are true of the empty scope.
-            let inside = if under.is_empty() || under.ends_with('/') { under.clone() } else { format!("{under}/") };
+            let inside = beneath(&under);
             let mut list = file.connection.prepare_cached(&format!(
                 "SELECT {COLUMNS} WHERE o.poll < ?1 AND (?2 IS NULL OR state = ?2){} \
                  AND (?3 = '' OR scope = ?3 OR substr(scope, 1, length(?4)) = ?4) ORDER BY o.poll DESC LIMIT ?5",

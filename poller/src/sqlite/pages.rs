@@ -8,10 +8,10 @@
 
 use futures_core::Stream;
 use futures_util::stream::try_unfold;
-use rusqlite::{Connection, Row, params_from_iter};
+use rusqlite::{Connection, params_from_iter};
 
 use super::SqliteStore;
-use super::admin::{place_of, read, statement_with};
+use super::admin::{place_of, read_with_id, statement_with};
 use super::conditions::Conditions;
 use super::rows::ReadError;
 use crate::job::StoredSpecs;
@@ -103,8 +103,8 @@ impl Walk {
             conditions.text()
         ))?;
         let mut specs = StoredSpecs::without_key();
-        let with_id = |row: &Row<'_>| Ok((read(row, &mut specs)?, row.get(13)?));
-        let found = statement.query_map(params_from_iter(conditions.values), with_id)?;
+        let found =
+            statement.query_map(params_from_iter(conditions.values), |row| read_with_id(row, &mut specs))?;
         Ok(found.collect::<rusqlite::Result<_>>()?)
     }
 }

@@ -1,21 +1,23 @@
 //! Reading polls from rows.
 
 use std::borrow::Cow;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::{Connection, Row, params};
 use serde_json::value::RawValue;
 
+use super::errors::{Action, failure};
 use super::packed;
 use super::seen_ids::IdRange;
 use crate::clock::Timestamp;
 use crate::job::{PollSpec, SpecError, StoredSpecs, has_secrets};
 use crate::key::PollKey;
-use crate::outcome::{Attempt, FailureReason, Outcome, OutcomeKind};
+use crate::outcome::{Attempt, Outcome};
 use crate::seal::{Binding, SealKey, key_of};
 use crate::secret::SecretError;
-use crate::store::{FoundPoll, StoredPoll, outcome_without_request};
+use crate::store::{Ending, FoundPoll, StoreError, StoredPoll, unreadable};
 
 /// The failure of a read.
 #[derive(Debug)]
@@ -106,6 +108,13 @@ pub(super) fn timestamp(micros: i64) -> Timestamp {
     Timestamp::from_micros(u64::try_from(micros).unwrap_or(0))
 }
 
+/// How a poll has ended, of three columns; `None` if it is open.
+pub(super) fn ending(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Ending>> {
+    let Some(at) = row.get(column)? else { return Ok(None) };
+    let attempts = row.get::<_, Option<i64>>(column + 2)?.and_then(|count| u32::try_from(count).ok());
+    Ok(Some(Ending::new(timestamp(at), lossy(row, column + 1)?, attempts.unwrap_or(0))))
+}
+
 /// A name. In a damaged file it may not be UTF-8, and the poll must be reported all the same.
 pub(super) fn lossy<'r>(row: &'r Row<'_>, column: usize) -> rusqlite::Result<Cow<'r, str>> {
     Ok(String::from_utf8_lossy(row.get_ref(column)?.as_bytes()?))
@@ -131,9 +140,15 @@ impl Rows {
         &mut self,
         read: impl FnOnce(&mut Snapshot<'_>) -> Result<T, ReadError>,
     ) -> Result<T, ReadError> {
-        let _open =
-            if self.connection.is_autocommit() { Some(OpenRead::begin(&self.connection)?) } else { None };
-        read(&mut Snapshot { connection: &self.connection, specs: &mut self.specs })
+        let is_new = self.connection.is_autocommit();
+        if is_new {
+            begin(&self.connection)?;
+        }
+        let result = read(&mut Snapshot { connection: &self.connection, specs: &mut self.specs });
+        if is_new {
+            end(&self.connection);
+        }
+        result
     }
 
     /// Calls `reads` with one snapshot for all of them, if `shared` says so. SQLite ends it after some errors; then, or if it
@@ -174,20 +189,12 @@ fn end(connection: &Connection) {
     }
 }
 
-/// A transaction that only reads, which ends when this is dropped.
-struct OpenRead<'c>(&'c Connection);
-
-impl<'c> OpenRead<'c> {
-    fn begin(connection: &'c Connection) -> rusqlite::Result<Self> {
-        begin(connection)?;
-        Ok(Self(connection))
-    }
-}
-
-impl Drop for OpenRead<'_> {
-    fn drop(&mut self) {
-        end(self.0);
-    }
+/// The number of polls that are open, or that are finished.
+pub(super) fn count(connection: &Connection, open: bool) -> rusqlite::Result<usize> {
+    let condition = if open { "IS NULL" } else { "IS NOT NULL" };
+    let mut count =
+        connection.prepare_cached(&format!("SELECT count(*) FROM polls WHERE ended_at {condition}"))?;
+    Ok(usize::try_from(count.query_row([], |row| row.get::<_, i64>(0))?).unwrap_or(0))
 }
 
 /// A stored outcome as JSON, checked only as far as to be an object: to make an [`Outcome`] of it and JSON of that takes many
@@ -213,11 +220,8 @@ impl Snapshot<'_> {
         let mut statement = self
             .connection
             .prepare_cached(&format!("SELECT {COLUMNS} FROM polls WHERE scope = ?1 AND key = ?2"))?;
-        let mut rows = statement.query(params![key.scope(), key.key()])?;
-        match rows.next()? {
-            Some(row) => Ok(Some(self.poll(Raw::read(row)?)?)),
-            None => Ok(None),
-        }
+        let found = |row: &Row<'_>| self.poll(Raw::read(row)?);
+        statement.query_and_then(params![key.scope(), key.key()], found)?.next().transpose()
     }
 
     /// The poll without its outcome.
@@ -238,12 +242,7 @@ impl Snapshot<'_> {
         let mut statement = self
             .connection
             .prepare_cached(&format!("SELECT {COLUMNS} FROM polls ORDER BY created_at, scope, key"))?;
-        let mut rows = statement.query([])?;
-        let mut polls = Vec::new();
-        while let Some(row) = rows.next()? {
-            polls.push(self.poll(Raw::read(row)?)?);
-        }
-        Ok(polls)
+        statement.query_and_then([], |row| self.poll(Raw::read(row)?))?.collect()
     }
 
     /// The first `most` open polls in a range of row ids. A poll that cannot be read gets an outcome that says so.
@@ -262,7 +261,7 @@ impl Snapshot<'_> {
             match self.poll(raw) {
                 Ok(poll) => loaded.open.push(poll),
                 Err(ReadError::Content(message)) => {
-                    loaded.unreadable.push((id, key, unreadable(message, created_at, restarts)));
+                    loaded.unreadable.push((id, key, unreadable(created_at, restarts, message)));
                 }
                 Err(ReadError::Sealed(seal_key, _)) => loaded.sealed.push((id, key, seal_key)),
                 Err(error) => return Err(error),
@@ -277,15 +276,6 @@ impl Snapshot<'_> {
             self.connection.prepare_cached("SELECT scope, key FROM polls WHERE cancelling ORDER BY id")?;
         let keys = statement.query_map([], |row| Ok(PollKey::new(lossy(row, 0)?, lossy(row, 1)?)))?;
         Ok(keys.collect::<rusqlite::Result<_>>()?)
-    }
-
-    /// The number of polls that are open, or that are finished.
-    pub(super) fn count(&self, open: bool) -> Result<usize, ReadError> {
-        let condition = if open { "IS NULL" } else { "IS NOT NULL" };
-        let mut count = self
-            .connection
-            .prepare_cached(&format!("SELECT count(*) FROM polls WHERE ended_at {condition}"))?;
-        Ok(usize::try_from(count.query_row([], |row| row.get::<_, i64>(0))?).unwrap_or(0))
     }
 
     /// The stored attempts of an open poll.
@@ -360,6 +350,16 @@ impl Snapshot<'_> {
 }
 
 impl ReadError {
+    /// The error of a call that reads this file.
+    pub(super) fn into_error(self, path: &Path) -> StoreError {
+        let shown = path.display();
+        match self {
+            Self::Database(error) => failure(Action::Read, path, error),
+            Self::Content(message) => StoreError::new(format!("cannot use {shown}: {message}")),
+            Self::Sealed(_, error) => StoreError::new(format!("cannot read the poll in {shown}: {error}")),
+        }
+    }
+
     /// Adds the name of the poll and of the unreadable part.
     fn of(self, what: &str, key: &PollKey) -> Self {
         match self {
@@ -369,9 +369,4 @@ impl ReadError {
             other => other,
         }
     }
-}
-
-fn unreadable(explanation: String, created_at: Timestamp, restarts: u32) -> Outcome {
-    let kind = OutcomeKind::Failed { reason: FailureReason::Unreadable, response: None, explanation };
-    outcome_without_request(kind, created_at, created_at, restarts)
 }

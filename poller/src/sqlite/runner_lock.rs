@@ -50,7 +50,7 @@ impl Drop for LockFile {
 
 /// The result of trying to lock.
 #[derive(Debug)]
-pub(super) enum LockResult {
+enum LockResult {
     Acquired(Arc<LockFile>),
     HeldBy(Runner),
 }
@@ -156,8 +156,19 @@ impl RunnerLock {
         LockFile::find(&self.store, &self.lock)
     }
 
+    /// Takes the lock until the result is dropped, unless a process runs the file; this one counts too.
+    pub(super) fn lock_unrun(&self) -> Result<Option<Arc<LockFile>>, StoreError> {
+        if self.is_ours() {
+            return Ok(None);
+        }
+        Ok(match self.lock()? {
+            LockResult::Acquired(lock) => Some(lock),
+            LockResult::HeldBy(_) => None,
+        })
+    }
+
     /// Takes the lock until the result is dropped. Concurrent callers share it.
-    pub(super) fn lock(&self) -> Result<LockResult, StoreError> {
+    fn lock(&self) -> Result<LockResult, StoreError> {
         let mut passing = self.passing.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(lock) = passing.upgrade() {
             return Ok(LockResult::Acquired(lock));

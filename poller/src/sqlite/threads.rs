@@ -11,6 +11,7 @@
 //! it; two connections that close at the same moment would both leave it. A file that says that it [needs its
 //! log](super::file::needs_log) is merged only together with that note, and not while another process runs it.
 
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak, mpsc};
 
@@ -70,12 +71,13 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// The thread holds the lock weakly: the lock ends with the store, and another process can then run the file at once.
+    /// The thread holds the lock weakly: the lock ends with the store, and another process can then run the file at once. The
+    /// connection closes after that of the reader which holds the other end of `close_after`.
     pub(super) fn spawn(
         mut connection: Connection,
         files: OpenedFiles,
         runner_lock: &Arc<RunnerLock>,
-        close_after: CloseAfter,
+        close_after: mpsc::Receiver<Infallible>,
     ) -> Result<Self, StoreError> {
         let (queue, waiting) = mpsc::channel::<Waiting>();
         let (open, closed) = watch::channel(());
@@ -106,7 +108,8 @@ impl Writer {
                     });
                 changes.into_iter().for_each(|change| change.answer(committed.clone()));
             }
-            close_after.wait();
+            // No value is ever sent: this returns when the reader has dropped its end.
+            let _ = close_after.recv();
             // A failure leaves the log beside the file, which is complete as well.
             let merge = files.check().is_ok() && prepare_merge(&connection, &shown).unwrap_or(false);
             let _ = file::merge_at_close(&connection, merge);
@@ -185,29 +188,6 @@ fn prepare_merge(connection: &Connection, path: &Path) -> Result<bool, StoreErro
     Ok(true)
 }
 
-/// Held while a connection is open.
-pub(super) struct Open {
-    _held: mpsc::Sender<()>,
-}
-
-/// Waits until another connection is closed.
-pub(super) struct CloseAfter {
-    held: mpsc::Receiver<()>,
-}
-
-impl CloseAfter {
-    fn wait(self) {
-        // No value is ever sent: this returns when the sender is dropped.
-        let _ = self.held.recv();
-    }
-}
-
-/// For two connections, of which the second closes after the first.
-pub(super) fn closing_order() -> (Open, CloseAfter) {
-    let (_held, held) = mpsc::channel();
-    (Open { _held }, CloseAfter { held })
-}
-
 /// The largest number of reads in one snapshot. While it is taken, the log cannot be written back beyond it.
 const SHARED: usize = 64;
 
@@ -225,7 +205,12 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn spawn(mut rows: Rows, path: &Path, open: Open) -> Result<Self, StoreError> {
+    /// Holds `open` until its connection is closed.
+    pub(super) fn spawn(
+        mut rows: Rows,
+        path: &Path,
+        open: mpsc::Sender<Infallible>,
+    ) -> Result<Self, StoreError> {
         let (queue, waiting) = mpsc::channel::<Read>();
         thread("poll-store-reader", move || {
             while let Ok(first) = waiting.recv() {
@@ -284,16 +269,8 @@ impl Reader {
             let _ = answer.send(read(rows));
         });
         self.queue.send(Read { shares, run }).map_err(|_| stopped(&self.path))?;
-        match result.await.map_err(|_| stopped(&self.path))? {
-            Ok(value) => Ok(value),
-            Err(ReadError::Database(error)) => Err(failure(Action::Read, &self.path, error)),
-            Err(ReadError::Content(message)) => {
-                Err(StoreError::new(format!("cannot use {}: {message}", self.path.display())))
-            }
-            Err(ReadError::Sealed(_, error)) => {
-                Err(StoreError::new(format!("cannot read the poll in {}: {error}", self.path.display())))
-            }
-        }
+        let read = result.await.map_err(|_| stopped(&self.path))?;
+        read.map_err(|error| error.into_error(&self.path))
     }
 }
 
@@ -323,7 +300,7 @@ mod tests {
         let path = folder.path().join("p.db");
         let other = Connection::open(&path).unwrap();
         other.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE polls (id INTEGER)").unwrap();
-        let (open, _closed) = closing_order();
+        let (open, _closed) = mpsc::channel();
         let rows = Rows::new(Connection::open(&path).unwrap(), None);
         let reader = Reader::spawn(rows, &path, open).unwrap();
         let insert = move |file: &mut Snapshot<'_>| {

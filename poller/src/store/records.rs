@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Runner, StoreError};
+use super::{Runner, StoreError, to_json};
 use crate::clock::Timestamp;
 use crate::job::PollSpec;
 use crate::key::PollKey;
@@ -270,9 +270,7 @@ pub enum FoundOutcome {
 
 impl FoundOutcome {
     pub(crate) fn ended(outcome: &Outcome) -> Result<Self, StoreError> {
-        let text = serde_json::to_string(outcome)
-            .map_err(|error| StoreError::with_source("the outcome cannot be written as JSON", error))?;
-        Ok(Self::Ended(text))
+        to_json("the outcome", outcome).map(Self::Ended)
     }
 
     pub(crate) fn of(poll: StoredPoll) -> Result<Self, StoreError> {

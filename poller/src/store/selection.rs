@@ -153,6 +153,12 @@ pub fn covers(prefix: &str, scope: &str) -> bool {
     }
 }
 
+/// What the names of the scopes beneath this one begin with, as [`covers`] says. All names do of the empty one.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(crate) fn beneath(scope: &str) -> String {
+    if scope.is_empty() || scope.ends_with('/') { scope.to_owned() } else { format!("{scope}/") }
+}
+
 /// A page of polls, newest first, from [`StoreAdmin::page`](super::StoreAdmin::page).
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
