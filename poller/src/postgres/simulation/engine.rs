@@ -87,7 +87,7 @@ impl World {
                 match answer {
                     Ok(Submitted::Open { .. }) => self.acknowledged(poll),
                     Ok(Submitted::Elsewhere { .. }) => {
-                        self.counts.elsewhere += 1;
+                        self.count("elsewhere");
                         self.acknowledged(poll);
                     }
                     Ok(Submitted::Finished { outcome, .. }) => self.told(poll, outcome),
@@ -241,7 +241,7 @@ impl World {
             let holds = self.database.holds(holder, self.now);
             assert!(holds || self.now < uneven_until, "poll-{poll}: the lease has ended");
         }
-        self.counts.requests += 1;
+        self.count("request");
         self.requests += 1;
         let (id, number) = (request.id, self.requests);
         self.nodes[node].asking.insert(id, number);

@@ -10,7 +10,7 @@ impl World {
 
     /// A process dies, or ends in order; another starts in its place.
     pub(super) fn kill(&mut self, node: usize) {
-        self.counts.kills += 1;
+        self.count("kill");
         if let Some(holder) = self.holder(node)
             && pick(&mut self.dice, 3) == 0
             && self.now >= self.database.away_until
@@ -31,7 +31,7 @@ impl World {
 
     /// A machine sleeps, and the clock of its processes stands still meanwhile; or a process is stopped.
     pub(super) fn suspend(&mut self, node: usize) {
-        self.counts.sleeps += 1;
+        self.count("sleep");
         let slept = self.up_to(30 * SECOND);
         if pick(&mut self.dice, 2) == 0 {
             self.nodes[node].wall -= i64::try_from(slept).expect("half a minute");
@@ -44,7 +44,7 @@ impl World {
 
     /// The clock of the database is set: by less than the margin of a lease, or by up to an hour.
     pub(super) fn jump(&mut self, _: usize) {
-        self.counts.jumps += 1;
+        self.count("jump");
         self.set_clock();
     }
 
@@ -71,20 +71,20 @@ impl World {
     }
 
     pub(super) fn stall(&mut self, _: usize) {
-        self.counts.stalls += 1;
+        self.count("stall");
         let until = self.now + self.up_to(20 * SECOND);
         self.database.away_until = self.database.away_until.max(until);
         self.fault(until);
     }
 
     pub(super) fn fail_over(&mut self, _: usize) {
-        self.counts.fail_overs += 1;
+        self.count("fail-over");
         // All connections end.
         self.nodes.iter_mut().for_each(|node| node.was_away = true);
         let away = self.now + SECOND + self.up_to(5 * SECOND);
         self.database.away_until = self.database.away_until.max(away);
         if pick(&mut self.dice, 2) == 0 {
-            self.counts.lossy += 1;
+            self.count("lossy");
             let at = self.now - self.up_to(BEHIND);
             self.database.fail_over(at);
             for seen in &mut self.seen {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use retry::Rng;
 
-use super::database::{Holder, Refusal, SeenStep};
+use super::database::{Database, Holder, Refusal, SeenStep};
 use super::{LEASE, LOOK, MILLI, Node, Role, SECOND, World, number_of, pick, signed, trust};
 use crate::clock::Timestamp;
 use crate::engine::core::Core;
@@ -46,7 +46,7 @@ impl World {
         } else {
             signed(&mut self.dice, 3600 * SECOND)
         };
-        self.nodes[node] = Node { life, id, ..Node::new(wall) };
+        self.nodes[node] = Node { life, id, wall, ..Node::default() };
         self.measure_and_register(node);
     }
 
@@ -139,32 +139,40 @@ impl World {
         });
     }
 
+    /// A transaction of a worker, whose result is of no use to it unless it is still the same.
+    fn transact_as<T: 'static>(
+        &mut self,
+        (node, holder): (usize, Holder),
+        call: impl FnOnce(&mut Database, u64) -> Result<T, Refusal> + 'static,
+        reply: impl FnOnce(&mut Self, Result<T, Refusal>) + 'static,
+    ) {
+        self.transact(node, call, move |world, result| {
+            if world.holder(node) == Some(holder) {
+                reply(world, result);
+            }
+        });
+    }
+
     pub(super) fn renew(&mut self, node: usize) {
         let Some(holder) = self.holder(node) else { return };
         let (sent, before) = (self.now, self.own_clock(node));
-        self.transact(
-            node,
+        self.transact_as(
+            (node, holder),
             move |database, now| database.read_clock(holder, now),
-            move |world, result| {
-                if world.holder(node) != Some(holder) {
-                    return;
-                }
-                match result {
-                    Ok((clock, steps)) => {
-                        let bounds = bounds(before, world.own_clock(node), clock);
-                        let it = &world.nodes[node];
-                        let lease = Duration::from_micros(LEASE);
-                        match it.offset.step(bounds, lease) {
-                            Some(step) => world.take_step(node, holder, step, (before, clock, steps)),
-                            None => {
-                                world.follow(node, before, clock, steps);
-                                world.commit_renewal(node, holder, clock, sent);
-                            }
+            move |world, result| match result {
+                Ok((clock, steps)) => {
+                    let bounds = bounds(before, world.own_clock(node), clock);
+                    let it = &world.nodes[node];
+                    let lease = Duration::from_micros(LEASE);
+                    match it.offset.step(bounds, lease) {
+                        Some(step) => world.take_step(node, holder, step, (before, clock, steps)),
+                        None => {
+                            world.follow(node, before, clock, steps);
+                            world.commit_renewal(node, holder, clock, sent);
                         }
                     }
-                    Err(Refusal::Lost | Refusal::Missing) => world.renewal_failed(node),
-                    Err(Refusal::Deposed) => world.depose(node),
                 }
+                Err(refusal) => world.refused(node, refusal),
             },
         );
     }
@@ -172,22 +180,20 @@ impl World {
     fn take_step(&mut self, node: usize, holder: Holder, step: i64, read: (i64, u64, i64)) {
         let (before, clock, steps) = read;
         let known = self.nodes[node].steps;
-        self.transact(
-            node,
+        self.transact_as(
+            (node, holder),
             move |database, now| {
                 Ok(database.take_step(holder.id, SeenStep { step, time: clock, steps, known }, now))
             },
             move |world, result| {
-                if world.holder(node) != Some(holder) {
-                    return;
-                }
                 match result {
                     Ok(true) => {
-                        world.counts.steps += 1;
+                        world.count("step");
                         world.renew_later(node, 0);
                     }
                     Ok(false) => {
-                        world.counts.thaws += 1;
+                        // Its own clock had stood still.
+                        world.count("thaw");
                         world.follow(node, before, clock, steps);
                         world.renew_later(node, 0);
                     }
@@ -198,30 +204,28 @@ impl World {
     }
 
     fn commit_renewal(&mut self, node: usize, holder: Holder, read: u64, sent: u64) {
-        self.transact(
-            node,
+        self.transact_as(
+            (node, holder),
             move |database, _| database.renew(holder, read),
-            move |world, result| {
-                if world.holder(node) != Some(holder) {
-                    return;
-                }
-                match result {
-                    Ok(()) => {
-                        world.nodes[node].trusted_until = trust(sent);
-                        if std::mem::take(&mut world.nodes[node].was_away) {
-                            world.nodes[node].shards.read_again();
-                        }
-                        world.balance(node);
+            move |world, result| match result {
+                Ok(()) => {
+                    world.nodes[node].trusted_until = trust(sent);
+                    if std::mem::take(&mut world.nodes[node].was_away) {
+                        world.nodes[node].shards.read_again();
                     }
-                    Err(Refusal::Lost | Refusal::Missing) => world.renewal_failed(node),
-                    Err(Refusal::Deposed) => world.depose(node),
+                    world.balance(node);
                 }
+                Err(refusal) => world.refused(node, refusal),
             },
         );
     }
 
-    fn depose(&mut self, node: usize) {
-        self.counts.deposed += 1;
+    /// A renewal was refused.
+    fn refused(&mut self, node: usize, refusal: Refusal) {
+        if refusal != Refusal::Deposed {
+            return self.renewal_failed(node);
+        }
+        self.count("deposed");
         let it = &mut self.nodes[node];
         it.trusted_until = 0;
         it.shards.lose_all();
@@ -237,8 +241,8 @@ impl World {
     pub(super) fn balance(&mut self, node: usize) {
         let Some(holder) = self.holder(node) else { return };
         let (given, wall) = (self.nodes[node].shards.given(), self.nodes[node].wall);
-        self.transact(
-            node,
+        self.transact_as(
+            (node, holder),
             move |database, now| {
                 let assigned: Vec<i32> = (0..database.shard_count())
                     .filter(|shard| database.owner(*shard) == Some(holder.id))
@@ -246,9 +250,6 @@ impl World {
                 Ok((assigned, database.others(holder.id, now), own_at(now, wall), database.clock(now)))
             },
             move |world, result| {
-                if world.holder(node) != Some(holder) {
-                    return;
-                }
                 let Ok((assigned, others, looked, clock)) = result else { return world.renewal_failed(node) };
                 let read = bounds(looked, world.own_clock(node), clock);
                 if world.nodes[node].offset.step(read, Duration::from_micros(LEASE)).is_some() {
@@ -274,8 +275,8 @@ impl World {
                 match it.balance.decide(total, living, it.shards.len()) {
                     Move::Stay => world.renew_later(node, next),
                     Move::Leave(number) => {
-                        world.counts.given_back += 1;
                         it.shards.leave(number);
+                        world.count("given back");
                         world.renew_later(node, SECOND);
                     }
                     Move::Take(most) => world.take(node, holder, dead, most, next),
@@ -285,22 +286,19 @@ impl World {
     }
 
     fn take(&mut self, node: usize, holder: Holder, dead: Vec<i64>, most: usize, next: u64) {
-        self.transact(
-            node,
+        self.transact_as(
+            (node, holder),
             move |database, now| Ok(database.take(holder, &dead, most, now)),
-            move |world, result| {
-                if world.holder(node) != Some(holder) {
-                    return;
-                }
-                match result {
-                    Ok(taken) => {
-                        world.counts.takeovers += u32::from(!taken.is_empty());
-                        let next = if taken.len() < most { next.min(SECOND) } else { next };
-                        world.nodes[node].shards.take(taken);
-                        world.renew_later(node, next);
+            move |world, result| match result {
+                Ok(taken) => {
+                    if !taken.is_empty() {
+                        world.count("takeover");
                     }
-                    Err(_) => world.renewal_failed(node),
+                    let next = if taken.len() < most { next.min(SECOND) } else { next };
+                    world.nodes[node].shards.take(taken);
+                    world.renew_later(node, next);
                 }
+                Err(_) => world.renewal_failed(node),
             },
         );
     }
@@ -310,7 +308,7 @@ impl World {
         let it = &self.nodes[node];
         let ahead = said.saturating_sub(self.now.saturating_add_signed(it.wall + it.offset.value));
         if is_too_far_ahead(Duration::from_micros(ahead), Duration::from_micros(LEASE)) {
-            self.counts.restarts += 1;
+            self.count("restart");
             self.end(node);
             return self.start(node);
         }
