@@ -6,18 +6,16 @@ use std::sync::Arc;
 
 use deadpool_postgres::Object;
 use tokio_postgres::Row;
-use tokio_postgres::types::Type;
 
 use super::clock::NOW;
-use super::database::{Fault, Tx};
+use super::database::{Fault, Tx, params};
 use super::lease::until_of;
 use super::reads::{read_spec, spec_texts};
-use super::shards::shard_of;
-use super::{Inner, PostgresStore, micros, timestamp};
+use super::{Inner, PostgresStore, count, micros, timestamp};
 use crate::clock::{BoxFuture, Timestamp};
 use crate::job::{PollSpec, StoredSpecs};
 use crate::key::PollKey;
-use crate::outcome::{Attempt, Outcome};
+use crate::outcome::Outcome;
 use crate::store::{
     CallbackKey, Cursor, Ending, FoundPoll, Page, PollRecord, Runner, Selection, StoreAdmin, StoreError,
     StoreStatus, Summary, random_key,
@@ -68,7 +66,7 @@ impl StoreAdmin for PostgresStore {
     fn count_open(&self) -> BoxFuture<'_, Result<usize, StoreError>> {
         self.call("count polls", async move |inner| {
             let row = inner.database.read().await?.first("SELECT count(*) FROM poll.open", &[]).await?;
-            Ok(row.map_or(0, |row| count(row.get(0))))
+            Ok(row.map_or(0, |row| count(row.get::<_, i64>(0))))
         })
     }
 
@@ -110,13 +108,10 @@ impl StoreAdmin for PostgresStore {
 
     fn callback_key(&self) -> BoxFuture<'_, Result<Option<CallbackKey>, StoreError>> {
         self.call("read the key of callbacks", async move |inner| {
-            let new = random_key().map_err(Fault::Store)?.to_vec();
+            let new = random_key()?;
             let tx = inner.database.write().await?;
-            tx.execute(
-                "UPDATE poll.meta SET callback_key = $1 WHERE callback_key IS NULL",
-                &[(&new, Type::BYTEA)],
-            )
-            .await?;
+            let sql = "UPDATE poll.meta SET callback_key = $1 WHERE callback_key IS NULL";
+            tx.execute(sql, &params![&new[..]]).await?;
             let row = tx.first("SELECT callback_key FROM poll.meta", &[]).await?;
             tx.commit().await?;
             Ok(row.and_then(|row| row.get::<_, &[u8]>(0).try_into().ok()))
@@ -128,10 +123,6 @@ impl StoreAdmin for PostgresStore {
     }
 }
 
-fn count(number: i64) -> usize {
-    usize::try_from(number).unwrap_or(0)
-}
-
 /// A row before its spec is read.
 pub(super) struct Raw {
     summary: Summary,
@@ -141,21 +132,18 @@ pub(super) struct Raw {
 
 impl Raw {
     pub(super) fn new(row: &Row) -> Self {
+        let key = PollKey::new(row.get::<_, &str>(0), row.get::<_, &str>(1));
         let ended = row.get::<_, Option<i64>>(7).map(|at| Ending {
             at: timestamp(at),
             outcome: row.get::<_, Option<String>>(8).unwrap_or_default(),
-            attempts: row.get::<_, Option<i32>>(9).and_then(|count| u32::try_from(count).ok()).unwrap_or(0),
+            attempts: row.get::<_, Option<i32>>(9).map_or(0, count),
         });
         Self {
             summary: Summary {
-                key: PollKey::new(row.get::<_, &str>(0), row.get::<_, &str>(1)),
-                spec: None,
-                created_at: timestamp(row.get(2)),
-                deadline: None,
-                restarts: u32::try_from(row.get::<_, i32>(5)).unwrap_or(0),
+                restarts: count(row.get::<_, i32>(5)),
                 cancelling: row.get(6),
                 ended,
-                problem: None,
+                ..Summary::new(key, timestamp(row.get(2)))
             },
             spec: row.get(3),
             url: row.get(4),
@@ -166,9 +154,7 @@ impl Raw {
 impl Inner {
     async fn status(&self, now: Timestamp) -> Result<StoreStatus, Fault> {
         let tx = self.database.snapshot().await?;
-        let now = micros(now);
-        let mut status = StoreStatus::default();
-        if let Some(row) = tx
+        let row = tx
             .first(
                 "SELECT count(*), count(*) FILTER (WHERE deadline <= $1), min(created), \
                      (SELECT count(*) FROM poll.done d WHERE d.ended >= (SELECT horizon FROM poll.meta)), \
@@ -177,19 +163,19 @@ impl Inner {
                      (SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::int8 FROM pg_class c \
                          JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'poll' AND c.relkind = 'r') \
                  FROM poll.open",
-                &[(&now, Type::INT8)],
+                &params![micros(now)],
             )
-            .await?
-        {
-            status.open = count(row.get(0));
-            status.overdue = count(row.get(1));
-            status.oldest = row.get::<_, Option<i64>>(2).map(timestamp);
-            status.finished = count(row.get(3));
-            status.cancelling = count(row.get(4));
-            status.bytes = u64::try_from(row.get::<_, i64>(5)).ok();
-        }
+            .await?;
         tx.rollback().await?;
-        Ok(status)
+        let number = |row: &Row, column: usize| count(row.get::<_, i64>(column));
+        Ok(row.map_or_else(StoreStatus::default, |row| StoreStatus {
+            open: number(&row, 0),
+            overdue: number(&row, 1),
+            oldest: row.get::<_, Option<i64>>(2).map(timestamp),
+            finished: number(&row, 3),
+            cancelling: number(&row, 4),
+            bytes: u64::try_from(row.get::<_, i64>(5)).ok(),
+        }))
     }
 
     async fn show(&self, key: &PollKey) -> Result<Option<PollRecord>, Fault> {
@@ -201,22 +187,14 @@ impl Inner {
         };
         let found = self.summaries_in(&tx, std::slice::from_ref(key)).await?.pop().flatten();
         let cancelling = found.is_some_and(|summary| summary.cancelling);
-        let (shard, scope, name) = (shard_of(key, self.shard_count), key.scope(), key.key());
-        let row = tx
-            .first(
-                "SELECT a.history FROM poll.attempts a JOIN poll.open o USING (shard, scope, key, incarnation) \
-                 WHERE shard = $1 AND scope = $2 AND key = $3",
-                &[(&shard, Type::INT4), (&scope, Type::TEXT), (&name, Type::TEXT)],
-            )
-            .await?;
-        let attempts: Vec<Attempt> = match row {
-            Some(row) => serde_json::from_str(row.get(0)).map_err(|error| {
-                Fault::Store(StoreError::new(format!(
-                    "the attempts of the poll {key} cannot be read: {error}"
-                )))
-            })?,
-            None => Vec::new(),
-        };
+        let (shard, scope, name) = (self.shard_of(key), key.scope(), key.key());
+        let sql = "SELECT a.history FROM poll.attempts a JOIN poll.open o USING (shard, scope, key, incarnation) \
+             WHERE shard = $1 AND scope = $2 AND key = $3";
+        let row = tx.first(sql, &params![shard, scope, name]).await?;
+        let attempts = row.map_or_else(|| Ok(Vec::new()), |row| serde_json::from_str(row.get(0)));
+        let attempts = attempts.map_err(|error| {
+            StoreError::new(format!("the attempts of the poll {key} cannot be read: {error}"))
+        })?;
         tx.rollback().await?;
         Ok(Some(PollRecord { poll, cancelling, attempts, runner }))
     }
@@ -235,15 +213,8 @@ impl Inner {
 
     /// The worker, if there is one; of several, none is named.
     pub(super) async fn runner(&self) -> Result<Option<Runner>, Fault> {
-        let rows = self
-            .database
-            .read()
-            .await?
-            .query(
-                &format!("SELECT process, runs_until, host = $1 FROM poll.worker WHERE expires > {NOW}"),
-                &[(&self.host, Type::TEXT)],
-            )
-            .await?;
+        let sql = format!("SELECT process, runs_until, host = $1 FROM poll.worker WHERE expires > {NOW}");
+        let rows = self.database.read().await?.query(&sql, &params![self.host]).await?;
         let until = rows.iter().map(|row| until_of(row.get(1))).max_by_key(|until| *until as u8);
         Ok(until.map(|until| {
             let process = match &rows[..] {
@@ -258,10 +229,7 @@ impl Inner {
 
 /// Reads the specs of these summaries, each kind once.
 pub(super) async fn with_specs(tx: &Tx<Object>, raws: Vec<Raw>) -> Result<Vec<Summary>, Fault> {
-    let mut ids: Vec<i64> = raws.iter().map(|raw| raw.spec).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    let texts = spec_texts(tx, &ids).await?;
+    let texts = spec_texts(tx, raws.iter().map(|raw| raw.spec).collect()).await?;
     let mut specs = StoredSpecs::without_key();
     let summaries = raws.into_iter().map(|Raw { mut summary, spec, url }| {
         match read_spec(&mut specs, spec, url.as_deref(), &texts) {

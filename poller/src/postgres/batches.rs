@@ -3,18 +3,16 @@
 //! The names go as arrays, and a lateral join looks each one up by its index. A join of the tables themselves would leave
 //! it to the planner to read all of them, whose statistics may be those of an empty table.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use deadpool_postgres::Object;
 use tokio_postgres::Row;
-use tokio_postgres::types::Type;
 
 use super::Inner;
 use super::admin;
-use super::database::{Fault, Tx};
+use super::database::{Fault, Tx, params};
 use super::lists::{DONE_ROWS, OPEN_ROWS};
-use super::reads::{DONE, OPEN, Raw};
-use super::shards::shard_of;
+use super::reads::{DONE, OPEN, Raw, is_storable};
 use super::writes::{Finish, Names};
 use crate::clock::Timestamp;
 use crate::key::PollKey;
@@ -32,50 +30,31 @@ fn named(alias: &str) -> String {
     format!("{alias}.shard = n.shard AND {alias}.scope = n.scope AND {alias}.key = n.key")
 }
 
-/// Names as they are looked up, without those that the database cannot store.
-struct Asked<'k> {
-    names: Names<'k>,
-    numbers: Vec<i32>,
-}
-
-impl<'k> Asked<'k> {
-    fn new(keys: &'k [PollKey], shards: i32) -> Self {
-        let mut asked = Self { names: Names::default(), numbers: Vec::new() };
-        for (key, number) in keys.iter().zip(0..) {
-            if !key.scope().contains('\0') && !key.key().contains('\0') {
-                asked.names.push(shard_of(key, shards), key);
-                asked.numbers.push(number);
-            }
+/// Puts the answers of rows at the positions of their names, which are in this column.
+fn place<T>(places: &mut [T], rows: &[Row], column: usize, answers: impl IntoIterator<Item = T>) {
+    for (row, answer) in rows.iter().zip(answers) {
+        let position = usize::try_from(row.get::<_, i32>(column)).unwrap_or(usize::MAX);
+        if let Some(place) = places.get_mut(position) {
+            *place = answer;
         }
-        asked
     }
-
-    async fn query(&self, tx: &Tx<Object>, sql: &str) -> Result<Vec<Row>, Fault> {
-        if self.numbers.is_empty() {
-            return Ok(Vec::new());
-        }
-        tx.query(
-            sql,
-            &[
-                (&self.names.shards, Type::INT4_ARRAY),
-                (&self.names.scopes, Type::TEXT_ARRAY),
-                (&self.names.keys, Type::TEXT_ARRAY),
-                (&self.numbers, Type::INT4_ARRAY),
-            ],
-        )
-        .await
-    }
-}
-
-/// The position of the name that a row answers.
-fn position(row: &Row, column: usize) -> usize {
-    usize::try_from(row.get::<_, i32>(column)).unwrap_or(usize::MAX)
 }
 
 impl Inner {
+    /// The rows of a statement about these [names](NAMES), without those that the database cannot store.
+    async fn ask(&self, tx: &Tx<Object>, keys: &[PollKey], sql: &str) -> Result<Vec<Row>, Fault> {
+        let storable = keys.iter().zip(0..).filter(|(key, _)| is_storable(key));
+        let (names, numbers): (Vec<_>, Vec<i32>) =
+            storable.map(|(key, number)| ((self.shard_of(key), key), number)).unzip();
+        if numbers.is_empty() {
+            return Ok(Vec::new());
+        }
+        let names: Names<'_> = names.into_iter().collect();
+        tx.query(sql, &params![names.shards, names.scopes, names.keys, numbers]).await
+    }
+
     /// The polls of these names without their outcomes.
     pub(super) async fn find_all(&self, keys: &[PollKey]) -> Result<Vec<Option<FoundPoll>>, Fault> {
-        let asked = Asked::new(keys, self.shard_count);
         // The eleven columns of a poll, whether it has ended, and its position.
         let sql = format!(
             "SELECT p.*, n.number FROM {NAMES} CROSS JOIN LATERAL \
@@ -85,42 +64,37 @@ impl Inner {
         )
         .replace("d.outcome", "NULL::text");
         let tx = self.database.lookup().await?;
-        let rows = asked.query(&tx, &sql).await?;
+        let rows = self.ask(&tx, keys, &sql).await?;
         let raws: Vec<Raw> = rows.iter().map(Raw::new).collect();
         let texts = self.texts(&tx, &raws).await?;
         tx.rollback().await?;
         let mut found: Vec<Option<FoundPoll>> = keys.iter().map(|_| None).collect();
-        for (row, raw) in rows.iter().zip(raws) {
-            let poll = self.poll(raw, &texts);
-            let poll = poll.map_err(|(_, problem)| Fault::Store(StoreError::new(problem)))?;
-            if let Some(place) = found.get_mut(position(row, 12)) {
-                *place = Some(FoundPoll { spec: poll.spec, created_at: poll.created_at, ended: row.get(11) });
-            }
-        }
+        let answers = rows.iter().zip(raws).map(|(row, raw)| {
+            let StoredPoll { spec, created_at, .. } = self.poll(raw, &texts)?;
+            Ok(Some(FoundPoll { spec, created_at, ended: row.get(11) }))
+        });
+        place(&mut found, &rows, 12, answers.collect::<Result<Vec<_>, StoreError>>()?);
         Ok(found)
     }
 
     /// The polls of these names with their outcomes and incarnations, or why one cannot be read.
     pub(super) async fn get_all(&self, keys: &[PollKey]) -> Result<Vec<Found>, Fault> {
-        let asked = Asked::new(keys, self.shard_count);
         let sql = format!(
             "SELECT p.*, n.number FROM {NAMES} CROSS JOIN LATERAL ({OPEN} WHERE {} UNION ALL {DONE} AND {}) AS p",
             named("o"),
             named("d"),
         );
         let tx = self.database.lookup().await?;
-        let rows = asked.query(&tx, &sql).await?;
+        let rows = self.ask(&tx, keys, &sql).await?;
         let raws: Vec<Raw> = rows.iter().map(Raw::new).collect();
         let texts = self.texts(&tx, &raws).await?;
         tx.rollback().await?;
         let mut found: Vec<Found> = keys.iter().map(|_| Ok(None)).collect();
-        for (row, raw) in rows.iter().zip(raws) {
+        let answers = raws.into_iter().map(|raw| {
             let incarnation = raw.incarnation;
-            if let Some(place) = found.get_mut(position(row, 11)) {
-                let poll = self.poll(raw, &texts).map(|poll| Some((poll, incarnation)));
-                *place = poll.map_err(|(_, problem)| StoreError::new(problem));
-            }
-        }
+            self.poll(raw, &texts).map(|poll| Some((poll, incarnation)))
+        });
+        place(&mut found, &rows, 11, answers);
         Ok(found)
     }
 
@@ -137,7 +111,6 @@ impl Inner {
         tx: &Tx<Object>,
         keys: &[PollKey],
     ) -> Result<Vec<Option<Summary>>, Fault> {
-        let asked = Asked::new(keys, self.shard_count);
         let sql = format!(
             "SELECT {}, n.number FROM {NAMES} CROSS JOIN LATERAL \
              ({OPEN_ROWS} WHERE {} UNION ALL {DONE_ROWS} WHERE {}) AS p WHERE {}",
@@ -146,14 +119,10 @@ impl Inner {
             named("d"),
             admin::LIVING,
         );
-        let rows = asked.query(tx, &sql).await?;
+        let rows = self.ask(tx, keys, &sql).await?;
         let read = admin::with_specs(tx, rows.iter().map(admin::Raw::new).collect()).await?;
         let mut found: Vec<Option<Summary>> = keys.iter().map(|_| None).collect();
-        for (row, summary) in rows.iter().zip(read) {
-            if let Some(place) = found.get_mut(position(row, admin::SUMMARY_COLUMNS)) {
-                *place = Some(summary);
-            }
-        }
+        place(&mut found, &rows, admin::SUMMARY_COLUMNS, read.into_iter().map(Some));
         Ok(found)
     }
 
@@ -164,7 +133,6 @@ impl Inner {
 
     /// Puts `cancel` or `hasten` for open polls into the inbox; returns for each whether it was open.
     pub(super) async fn tell_owners(&self, keys: &[PollKey], what: &'static str) -> Result<Vec<bool>, Fault> {
-        let asked = Asked::new(keys, self.shard_count);
         // What waits there is not noted again.
         let sql = format!(
             "WITH found AS MATERIALIZED (SELECT n.number, o.shard, o.scope, o.key, o.incarnation FROM {NAMES} \
@@ -177,15 +145,11 @@ impl Inner {
             named("o"),
         );
         let tx = self.database.write().await?;
-        let rows = asked.query(&tx, &sql).await?;
+        let rows = self.ask(&tx, keys, &sql).await?;
         tx.commit().await?;
         self.telling.tell();
         let mut open = vec![false; keys.len()];
-        for row in &rows {
-            if let Some(place) = open.get_mut(position(row, 0)) {
-                *place = true;
-            }
-        }
+        place(&mut open, &rows, 0, std::iter::repeat(true));
         Ok(open)
     }
 
@@ -201,46 +165,32 @@ impl Inner {
         }
         let found = self.summaries_of(keys).await?;
         let mut endings: Vec<Option<Ending>> = Vec::with_capacity(keys.len());
-        let (mut finishes, mut positions) = (Vec::new(), Vec::new());
-        let mut named = HashSet::new();
-        let mut repeated = Vec::new();
-        for (position, (key, summary)) in keys.iter().zip(found).enumerate() {
-            let Some(Summary { created_at, restarts, ended, .. }) = summary else {
-                endings.push(None);
-                continue;
-            };
-            if ended.is_some() {
-                endings.push(ended);
-                continue;
-            }
-            let outcome = outcome_without_request(OutcomeKind::Cancelled, created_at, now, restarts);
-            endings.push(Some(Ending::of(&outcome)));
-            if named.insert(key) {
-                finishes.push(Finish::new(shard_of(key, self.shard_count), key.clone(), None, &outcome)?);
-                positions.push(position);
-            } else {
-                repeated.push(position);
-            }
-        }
-        let mut lost: HashMap<&PollKey, Vec<usize>> = HashMap::new();
-        if !finishes.is_empty() {
-            for (ended, position) in self.finish_all(&finishes, false).await?.into_iter().zip(positions) {
-                if !ended {
-                    lost.entry(&keys[position]).or_default().push(position);
+        let mut finishes: HashMap<&PollKey, Finish> = HashMap::new();
+        for (key, summary) in keys.iter().zip(found) {
+            endings.push(match summary {
+                None => None,
+                Some(Summary { ended: Some(ended), .. }) => Some(ended),
+                Some(Summary { created_at, restarts, .. }) => {
+                    let outcome = outcome_without_request(OutcomeKind::Cancelled, created_at, now, restarts);
+                    finishes.insert(key, Finish::new(self.shard_of(key), key.clone(), None, &outcome)?);
+                    Some(Ending::of(&outcome))
                 }
-            }
+            });
         }
+        if finishes.is_empty() {
+            return Ok(Some(endings));
+        }
+        let finishes: Vec<Finish> = finishes.into_values().collect();
+        let ended = self.finish_all(&finishes, false).await?;
         // Others have ended or forgotten these meanwhile.
-        for position in repeated {
-            if let Some(positions) = lost.get_mut(&keys[position]) {
-                positions.push(position);
-            }
-        }
-        let names: Vec<PollKey> = lost.keys().map(|key| (*key).clone()).collect();
-        for (key, summary) in names.iter().zip(self.summaries_of(&names).await?) {
-            let ended = summary.and_then(|summary| summary.ended);
-            for position in &lost[key] {
-                endings[*position].clone_from(&ended);
+        let lost = finishes.into_iter().zip(ended).filter(|(_, ended)| !ended);
+        let lost: Vec<PollKey> = lost.map(|(finish, _)| finish.key).collect();
+        let found = self.summaries_of(&lost).await?.into_iter();
+        let found = found.map(|summary| summary.and_then(|summary| summary.ended));
+        let found: HashMap<&PollKey, Option<Ending>> = lost.iter().zip(found).collect();
+        for (key, ending) in keys.iter().zip(&mut endings) {
+            if let Some(found) = found.get(key) {
+                ending.clone_from(found);
             }
         }
         Ok(Some(endings))

@@ -6,15 +6,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio_postgres::types::Type;
-
 use super::batches::Found;
 use super::combine::Combiner;
-use super::database::Fault;
+use super::database::{Fault, params};
 use super::lease::Role;
-use super::shards::{Known, shard_of};
+use super::shards::Known;
 use super::writes::Finish;
-use super::{Inner, PostgresStore, abandoned};
+use super::{Inner, PostgresStore, abandoned, signed};
 use crate::clock::{BoxFuture, Clock};
 use crate::job::{PollSpec, StoredSpec};
 use crate::key::PollKey;
@@ -73,7 +71,7 @@ impl Inner {
             // The engine runs it from here on, if this process runs its shard: maybe a creation whose result was not known.
             let has_webhook = present.spec.on_outcome().is_some();
             let known = Known { incarnation, has_extras: true, has_webhook };
-            self.shards().add(shard_of(key, self.shard_count), key.clone(), known);
+            self.shards().add(self.shard_of(key), key.clone(), known);
         }
         Ok(Creation::Exists(Box::new(present)))
     }
@@ -126,7 +124,7 @@ impl Inner {
 
     /// What is to be stored of an outcome.
     fn new_finish(&self, key: PollKey, outcome: &Outcome) -> Result<Finish, Fault> {
-        let shard = shard_of(&key, self.shard_count);
+        let shard = self.shard_of(&key);
         match self.role() {
             Role::Client => {}
             Role::Worker(_) if self.is_trusted() && self.runs_shard(shard) => {}
@@ -162,28 +160,17 @@ impl Inner {
     }
 
     pub(super) async fn follow(&self, key: &PollKey, url: &str) -> Result<(), Fault> {
-        let (shard, scope, name) = (shard_of(key, self.shard_count), key.scope(), key.key());
-        let known = self.shards().get(shard, key);
-        let incarnation = known.map(|known| known.incarnation);
+        let (shard, scope, name) = (self.shard_of(key), key.scope(), key.key());
+        let incarnation = self.shards().get(shard, key).map(|known| known.incarnation);
         let tx = self.database.write().await?;
         if self.role() != Role::Client {
             self.fence(&tx).await?;
         }
-        let kept = tx
-            .execute(
-                "INSERT INTO poll.followed AS f (shard, scope, key, incarnation, url) \
-                 SELECT shard, scope, key, incarnation, $5 FROM poll.open \
-                 WHERE shard = $1 AND scope = $2 AND key = $3 AND incarnation = coalesce($4, incarnation) \
-                 ON CONFLICT (shard, scope, key) DO UPDATE SET incarnation = excluded.incarnation, url = excluded.url",
-                &[
-                    (&shard, Type::INT4),
-                    (&scope, Type::TEXT),
-                    (&name, Type::TEXT),
-                    (&incarnation, Type::INT8),
-                    (&url, Type::TEXT),
-                ],
-            )
-            .await?;
+        let sql = "INSERT INTO poll.followed AS f (shard, scope, key, incarnation, url) \
+             SELECT shard, scope, key, incarnation, $5 FROM poll.open \
+             WHERE shard = $1 AND scope = $2 AND key = $3 AND incarnation = coalesce($4, incarnation) \
+             ON CONFLICT (shard, scope, key) DO UPDATE SET incarnation = excluded.incarnation, url = excluded.url";
+        let kept = tx.execute(sql, &params![shard, scope, name, incarnation, url]).await?;
         tx.commit().await?;
         self.shards().mark_extras(shard, key);
         if kept > 0 { Ok(()) } else { Err(Fault::Store(StoreError::not_found(key))) }
@@ -229,8 +216,7 @@ impl Store for PostgresStore {
 
     fn create_all(&self, polls: Vec<StoredPoll>) -> BoxFuture<'_, Vec<Result<Creation, StoreError>>> {
         let number = polls.len();
-        let stored =
-            self.call("store polls", async move |inner: Arc<Inner>| Ok(inner.create_all(polls, true).await));
+        let stored = self.call("store polls", async move |inner| Ok(inner.create_all(polls, true).await));
         Box::pin(async move { stored.await.unwrap_or_else(|error| vec![Err(error); number]) })
     }
 
@@ -252,14 +238,12 @@ impl Store for PostgresStore {
             if stored.await? {
                 return Ok(outcome);
             }
-            self.call(STORE_OUTCOME, async move |inner: Arc<Inner>| inner.stored_outcome(&key).await).await
+            self.call(STORE_OUTCOME, async move |inner| inner.stored_outcome(&key).await).await
         })
     }
 
     fn follow(&self, key: PollKey, url: Arc<str>) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.call("store the URL that a poll follows", async move |inner: Arc<Inner>| {
-            inner.follow(&key, &url).await
-        })
+        self.call("store the URL that a poll follows", async move |inner| inner.follow(&key, &url).await)
     }
 
     fn outbox(&self) -> Option<Arc<dyn Outbox>> {
@@ -267,11 +251,11 @@ impl Store for PostgresStore {
     }
 
     fn begin_run(&self) -> BoxFuture<'_, Result<usize, StoreError>> {
-        self.call("become a worker", async move |inner: Arc<Inner>| inner.begin_run().await)
+        self.call("become a worker", async move |inner| inner.begin_run().await)
     }
 
     fn load_open(&self) -> BoxFuture<'_, Result<OpenPolls, StoreError>> {
-        self.call("read open polls", async move |inner: Arc<Inner>| inner.load().await)
+        self.call("read open polls", async move |inner| inner.load().await)
     }
 
     fn get(&self, key: PollKey) -> BoxFuture<'_, Result<Option<StoredPoll>, StoreError>> {
@@ -286,14 +270,14 @@ impl Store for PostgresStore {
     }
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<StoredPoll>, StoreError>> {
-        self.call("list polls", async move |inner: Arc<Inner>| {
+        self.call("list polls", async move |inner| {
             let tx = inner.database.read().await?;
             inner.all(&tx).await
         })
     }
 
     fn forget(&self, key: PollKey) -> BoxFuture<'_, Result<bool, StoreError>> {
-        self.call("remove a poll", async move |inner: Arc<Inner>| inner.forget(&key).await)
+        self.call("remove a poll", async move |inner| inner.forget(&key).await)
     }
 
     fn changes_every(&self) -> Option<Duration> {
@@ -301,7 +285,7 @@ impl Store for PostgresStore {
     }
 
     fn changes(&self) -> BoxFuture<'_, Result<Changes, StoreError>> {
-        self.call("read changes", async move |inner: Arc<Inner>| inner.changes().await)
+        self.call("read changes", async move |inner| inner.changes().await)
     }
 
     fn changed(&self) -> BoxFuture<'static, ()> {
@@ -313,8 +297,7 @@ impl Store for PostgresStore {
     }
 
     fn note_lag(&self, lag: Duration) {
-        let micros = i64::try_from(lag.as_micros()).unwrap_or(i64::MAX);
-        self.inner.lag.store(micros, std::sync::atomic::Ordering::Relaxed);
+        self.inner.lag.store(signed(lag), std::sync::atomic::Ordering::Relaxed);
     }
 
     fn may_ask(&self) -> bool {
@@ -322,24 +305,24 @@ impl Store for PostgresStore {
     }
 
     fn runs(&self, key: &PollKey) -> bool {
-        self.inner.runs_shard(shard_of(key, self.inner.shard_count))
+        self.inner.runs_shard(self.inner.shard_of(key))
     }
 
     fn cancel_elsewhere(&self, key: PollKey) -> BoxFuture<'_, Result<bool, StoreError>> {
-        self.call("request a cancellation", async move |inner: Arc<Inner>| inner.request_cancel(&key).await)
+        self.call("request a cancellation", async move |inner| inner.request_cancel(&key).await)
     }
 
     fn hasten_elsewhere(&self, key: PollKey) -> BoxFuture<'_, Result<bool, StoreError>> {
-        self.call("have a poll ask at once", async move |inner: Arc<Inner>| {
+        self.call("have a poll ask at once", async move |inner| {
             Ok(inner.tell_owners(&[key], "hasten").await?.contains(&true))
         })
     }
 
     fn purge(&self, keep: Retention) -> BoxFuture<'_, Result<usize, StoreError>> {
-        self.call("remove finished polls", async move |inner: Arc<Inner>| inner.purge(keep).await)
+        self.call("remove finished polls", async move |inner| inner.purge(keep).await)
     }
 
     fn note_attempts(&self, attempts: Vec<(PollKey, Vec<Attempt>)>) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.call("store attempts", async move |inner: Arc<Inner>| inner.note_attempts(attempts).await)
+        self.call("store attempts", async move |inner| inner.note_attempts(attempts).await)
     }
 }

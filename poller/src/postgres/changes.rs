@@ -7,27 +7,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio_postgres::types::Type;
-
-use super::database::Fault;
+use super::database::{Fault, params};
 use super::lease::Role;
-use super::shards::shard_of;
 use super::writes::Finish;
-use super::{Inner, reads, schema};
+use super::{Inner, count, reads, schema};
 use crate::clock::Clock as _;
 use crate::key::PollKey;
 use crate::store::{Changes, OpenPolls};
 
 /// How soon a worker that is not certain of the fleet's time looks again.
 const UNCERTAIN: Duration = Duration::from_millis(100);
-
-/// What the inbox of a worker says.
-#[derive(Default)]
-struct News {
-    open: OpenPolls,
-    cancelling: Vec<PollKey>,
-    hastened: Vec<PollKey>,
-}
 
 impl Inner {
     pub(super) async fn begin_run(&self) -> Result<usize, Fault> {
@@ -38,8 +27,8 @@ impl Inner {
         }
         let ours = self.shards().ours();
         let sql = "SELECT count(*) FROM poll.open WHERE shard = ANY($1)";
-        let row = self.database.read().await?.first(sql, &[(&ours, Type::INT4_ARRAY)]).await?;
-        Ok(row.map_or(0, |row| usize::try_from(row.get::<_, i64>(0)).unwrap_or(0)))
+        let row = self.database.read().await?.first(sql, &params![ours]).await?;
+        Ok(row.map_or(0, |row| count(row.get::<_, i64>(0))))
     }
 
     /// The next page of polls that the engine has not read. Polls that cannot be read end as failed first.
@@ -51,8 +40,7 @@ impl Inner {
     pub(super) async fn opened(&self, page: reads::Page, last: bool) -> Result<OpenPolls, Fault> {
         let mut unreadable = Vec::with_capacity(page.unreadable.len());
         for (key, known, outcome) in page.unreadable {
-            let shard = shard_of(&key, self.shard_count);
-            let finish = Finish::new(shard, key.clone(), Some(known), &outcome)?;
+            let finish = Finish::new(self.shard_of(&key), key.clone(), Some(known), &outcome)?;
             match self.finish_all(&[finish], true).await {
                 Ok(ended) if ended == [true] => unreadable.push((key, Arc::new(outcome))),
                 Ok(_) => {}
@@ -103,52 +91,35 @@ impl Inner {
             self.shards().read_again();
         }
         match inbox {
-            Ok(news) => {
-                changes.open = news.open;
-                changes.cancelling = news.cancelling;
-                changes.hastened = news.hastened;
-            }
-            Err(_) if !changes.released.is_empty() => {}
-            Err(fault) => return Err(fault),
+            Ok(news) => Ok(Changes { released: changes.released, ..news }),
+            Err(_) if !changes.released.is_empty() => Ok(changes),
+            Err(fault) => Err(fault),
         }
-        Ok(changes)
     }
 
     /// What others have put into the inbox of this worker's shards. Creations are removed by reading them: a worker that takes over
     /// finds the open rows. So are calls to ask at once, which are no promises. Cancellations stay until the poll has ended, so that
     /// they survive this process.
-    async fn empty_inbox(&self) -> Result<News, Fault> {
+    async fn empty_inbox(&self) -> Result<Changes, Fault> {
         let ours = self.shards().ours();
         let tx = self.database.write().await?;
         let there = tx.first("SELECT 1 FROM poll.inbox LIMIT 1", &[]).await?;
         if there.is_none() {
             tx.rollback().await?;
-            return Ok(News { open: OpenPolls::all(Vec::new()), ..News::default() });
+            return Ok(Changes::default());
         }
         let worker = self.fence(&tx).await?;
         let key = |row: &tokio_postgres::Row| PollKey::new(row.get::<_, &str>(0), row.get::<_, &str>(1));
-        let params = [(&ours as _, Type::INT4_ARRAY)];
-        let told = tx
-            .query(
-                // A fail-over may have undone the assignment of a shard: its news belongs to the owner by the database.
-                "DELETE FROM poll.inbox WHERE what IN ('created', 'hasten') AND shard = ANY($1) \
-                 AND shard IN (SELECT id FROM poll.shard WHERE worker = $2) RETURNING scope, key, incarnation, what",
-                &[(&ours as _, Type::INT4_ARRAY), (&worker.id as _, Type::INT8)],
-            )
-            .await?;
-        tx.execute(
-            "DELETE FROM poll.inbox i WHERE what = 'cancel' AND shard = ANY($1) AND NOT EXISTS \
+        // A fail-over may have undone the assignment of a shard: its news belongs to the owner by the database.
+        let sql = "DELETE FROM poll.inbox WHERE what IN ('created', 'hasten') AND shard = ANY($1) \
+             AND shard IN (SELECT id FROM poll.shard WHERE worker = $2) RETURNING scope, key, incarnation, what";
+        let told = tx.query(sql, &params![ours, worker.id]).await?;
+        let sql = "DELETE FROM poll.inbox i WHERE what = 'cancel' AND shard = ANY($1) AND NOT EXISTS \
              (SELECT FROM poll.open o WHERE o.shard = i.shard AND o.scope = i.scope AND o.key = i.key \
-             AND o.incarnation = i.incarnation)",
-            &params,
-        )
-        .await?;
-        let cancel = tx
-            .query(
-                "SELECT DISTINCT scope, key FROM poll.inbox WHERE what = 'cancel' AND shard = ANY($1)",
-                &params,
-            )
-            .await?;
+             AND o.incarnation = i.incarnation)";
+        tx.execute(sql, &params![ours]).await?;
+        let sql = "SELECT DISTINCT scope, key FROM poll.inbox WHERE what = 'cancel' AND shard = ANY($1)";
+        let cancel = tx.query(sql, &params![ours]).await?;
         let (created, hastened): (Vec<_>, Vec<_>) =
             told.iter().partition(|row| row.get::<_, &str>(3) == "created");
         let mut created: Vec<(PollKey, i64)> =
@@ -157,7 +128,7 @@ impl Inner {
             // Polls that were loaded with their shard.
             let shards = self.shards();
             created.retain(|(key, incarnation)| {
-                let known = shards.get(shard_of(key, self.shard_count), key);
+                let known = shards.get(self.shard_of(key), key);
                 known.is_none_or(|known| known.incarnation != *incarnation)
             });
         }
@@ -165,10 +136,8 @@ impl Inner {
             if created.is_empty() { reads::Page::default() } else { self.open_of(&tx, &created).await? };
         tx.commit().await?;
         let open = self.opened(page, true).await?;
-        Ok(News {
-            open,
-            cancelling: cancel.iter().map(key).collect(),
-            hastened: hastened.into_iter().map(key).collect(),
-        })
+        let (cancelling, hastened) =
+            (cancel.iter().map(key).collect(), hastened.into_iter().map(key).collect());
+        Ok(Changes { open, cancelling, hastened, released: Vec::new() })
     }
 }

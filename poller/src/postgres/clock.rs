@@ -16,7 +16,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::clock::{BoxFuture, Clock, SystemClock, Timestamp, micros};
+use super::{micros, signed};
+use crate::clock::{BoxFuture, Clock, SystemClock, Timestamp};
 
 /// How often a sleeper looks whether the offset has changed.
 const LOOK: Duration = Duration::from_secs(1);
@@ -50,8 +51,7 @@ pub(super) struct Reading {
 impl Reading {
     /// The least and the most that the fleet may be ahead of the own clock.
     fn bounds(&self) -> (i64, i64) {
-        let [before, after] =
-            [self.before, self.after].map(|at| i64::try_from(at.as_micros()).unwrap_or(i64::MAX));
+        let [before, after] = [self.before, self.after].map(micros);
         (self.time.saturating_sub(after), self.time.saturating_sub(before))
     }
 }
@@ -78,9 +78,9 @@ impl Offset {
     /// offset now finds it between these bounds.
     pub(super) fn step(self, (least, most): (i64, i64), lease: Duration) -> Option<i64> {
         let Self { value, slack } = self;
-        let signed = |limit: Duration| i64::try_from(micros(limit)).unwrap_or(i64::MAX).saturating_add(slack);
-        let back = value.saturating_sub(most) > signed(BACK);
-        let forward = least.saturating_sub(value) > signed(lease * FORWARD);
+        let limit = |limit: Duration| signed(limit).saturating_add(slack);
+        let back = value.saturating_sub(most) > limit(BACK);
+        let forward = least.saturating_sub(value) > limit(lease * FORWARD);
         (back || forward).then(|| (least / 2 + most / 2).saturating_sub(value))
     }
 }
@@ -89,7 +89,7 @@ impl Offset {
 /// time last. Time has really passed until then, while the own clock stood still; the rest may be a step of the database's clock
 /// all the same. `None` if a living worker's period explains it.
 pub(super) fn unexplained(step: i64, expected: i64, noted: Option<i64>, lease: Duration) -> Option<i64> {
-    let lease = i64::try_from(micros(lease)).unwrap_or(i64::MAX);
+    let lease = signed(lease);
     let passed = noted.map_or(0, |noted| noted.saturating_sub(expected));
     if step <= 0 || passed <= lease {
         return Some(step);

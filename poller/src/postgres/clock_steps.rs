@@ -3,16 +3,13 @@
 //! The database decides once for all workers: the worker that moves the shift counts the step, and workers that find a higher
 //! count follow.
 
-use std::time::Duration;
-
 use tokio_postgres::Row;
-use tokio_postgres::types::Type;
 
 use super::clock::{BACK, NOW, READING, Reading, is_too_far_ahead, unexplained};
-use super::database::{Connection, Fault, Tx};
+use super::database::{Connection, Fault, Tx, params};
 use super::sightings::is_doubtful;
-use super::{Inner, lock};
-use crate::clock::{Clock as _, Timestamp, micros};
+use super::{Inner, lock, signed};
+use crate::clock::{Clock as _, Timestamp};
 use crate::store::StoreError;
 
 impl Inner {
@@ -28,10 +25,8 @@ impl Inner {
     pub(super) async fn measure(&self) -> Result<(), Fault> {
         let tx = self.database.read().await?;
         let before = self.clock.own().now();
-        let row = tx
-            .first(&format!("SELECT greatest({READING}, {NOTED}), c.shift, c.steps FROM poll.clock c"), &[])
-            .await?;
-        if let Some(row) = row {
+        let sql = format!("SELECT greatest({READING}, {NOTED}), c.shift, c.steps FROM poll.clock c");
+        if let Some(row) = tx.first(&sql, &[]).await? {
             self.clock.follow(&self.reading(&row, 0, before));
         }
         Ok(())
@@ -40,15 +35,11 @@ impl Inner {
     /// Whether this process cannot be certain of the fleet's time yet, because workers may live that do not agree with the
     /// database's clock. After a lease it is, whatever they do: their leases have ended.
     pub(super) async fn is_uncertain<C: Connection>(&self, tx: &Tx<C>, id: i64) -> Result<bool, Fault> {
-        let row = tx
-            .first(
-                &format!(
-                    "SELECT {READING}, {NOTED} FROM poll.clock c \
-                     WHERE EXISTS (SELECT FROM poll.shard s WHERE s.worker <> $1)"
-                ),
-                &[(&id, Type::INT8)],
-            )
-            .await?;
+        let sql = format!(
+            "SELECT {READING}, {NOTED} FROM poll.clock c \
+             WHERE EXISTS (SELECT FROM poll.shard s WHERE s.worker <> $1)"
+        );
+        let row = tx.first(&sql, &params![id]).await?;
         let mut uncertain_since = lock(&self.uncertain_since);
         if !row.is_some_and(|row| is_doubtful(row.get(0), row.get(1), self.lease)) {
             *uncertain_since = None;
@@ -60,21 +51,13 @@ impl Inner {
 
     /// Takes a step back out that nobody saw because no worker ran: none has renewed its lease by the present time.
     pub(super) async fn take_unseen_step<C: Connection>(&self, tx: &Tx<C>, id: i64) -> Result<(), Fault> {
-        tx.execute(
-            &format!(
-                "UPDATE poll.clock t SET shift = t.shift + s.back, steps = t.steps + 1 \
-                 FROM (SELECT {NOTED} - ({READING}) AS back, c.steps FROM poll.clock c) AS s \
-                 WHERE t.steps = s.steps AND s.back > $1 AND NOT EXISTS (SELECT FROM poll.worker w WHERE w.id <> $2 \
-                     AND w.renewed <= {NOW} AND w.renewed > {NOW} - $3 * interval '1 microsecond')"
-            ),
-            &[
-                (&signed(BACK), Type::INT8),
-                (&id, Type::INT8),
-                (&signed(self.lease / 2), Type::INT8),
-            ],
-        )
-        .await?;
-        Ok(())
+        let sql = format!(
+            "UPDATE poll.clock t SET shift = t.shift + s.back, steps = t.steps + 1 \
+             FROM (SELECT {NOTED} - ({READING}) AS back, c.steps FROM poll.clock c) AS s \
+             WHERE t.steps = s.steps AND s.back > $1 AND NOT EXISTS (SELECT FROM poll.worker w WHERE w.id <> $2 \
+                 AND w.renewed <= {NOW} AND w.renewed > {NOW} - $3 * interval '1 microsecond')"
+        );
+        tx.execute(&sql, &params![signed(BACK), id, signed(self.lease / 2)]).await.map(drop)
     }
 
     /// Takes a step out that a reading of this worker shows, except what has really passed: its own clock may have stood still,
@@ -87,15 +70,11 @@ impl Inner {
         reading: &Reading,
     ) -> Result<(), Fault> {
         let expected = reading.time.saturating_sub(step);
-        let row = tx
-            .first(
-                "SELECT (extract(epoch FROM max(renewed)) * 1000000)::int8, \
-                     (extract(epoch FROM max(renewed) FILTER \
-                         (WHERE started <= 'epoch'::timestamptz + $2 * interval '1 microsecond')) * 1000000)::int8 \
-                 FROM poll.worker WHERE id <> $1",
-                &[(&worker, Type::INT8), (&expected, Type::INT8)],
-            )
-            .await?;
+        let sql = "SELECT (extract(epoch FROM max(renewed)) * 1000000)::int8, \
+                 (extract(epoch FROM max(renewed) FILTER \
+                     (WHERE started <= 'epoch'::timestamptz + $2 * interval '1 microsecond')) * 1000000)::int8 \
+             FROM poll.worker WHERE id <> $1";
+        let row = tx.first(sql, &params![worker, expected]).await?;
         let [latest, before]: [Option<i64>; 2] = row.map_or([None; 2], |row| [row.get(0), row.get(1)]);
         let is_agreed = self.clock.is_decided(reading)
             && latest.is_some_and(|latest| !is_doubtful(reading.time, latest, self.lease));
@@ -103,11 +82,8 @@ impl Inner {
             self.clock.follow(reading);
             return tx.rollback().await;
         };
-        tx.execute(
-            "UPDATE poll.clock SET shift = shift - $1, steps = steps + 1 WHERE steps = $2",
-            &[(&step, Type::INT8), (&reading.steps, Type::INT8)],
-        )
-        .await?;
+        let sql = "UPDATE poll.clock SET shift = shift - $1, steps = steps + 1 WHERE steps = $2";
+        tx.execute(sql, &params![step, reading.steps]).await?;
         tx.commit().await
     }
 
@@ -136,7 +112,3 @@ impl Inner {
 /// The latest time that a worker has noted, in microseconds; of `poll.clock c`.
 const NOTED: &str =
     "greatest(c.latest, (SELECT (extract(epoch FROM max(renewed)) * 1000000)::int8 FROM poll.worker))";
-
-fn signed(duration: Duration) -> i64 {
-    i64::try_from(micros(duration)).unwrap_or(i64::MAX)
-}

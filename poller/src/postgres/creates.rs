@@ -13,14 +13,14 @@ use std::sync::Arc;
 
 use deadpool_postgres::Object;
 use futures_util::future::{try_join, try_join3};
-use tokio_postgres::types::Type;
 
 use super::clock::NOW;
-use super::database::{Fault, Param, Tx};
-use super::shards::{Known, shard_of};
+use super::database::{Fault, Tx, param, params};
+use super::reads::is_storable;
+use super::shards::Known;
 use super::specs::Kinds;
 use super::writes::{Names, TRIES};
-use super::{Inner, micros};
+use super::{Inner, micros, signed};
 use crate::clock::boot_time;
 use crate::key::PollKey;
 use crate::store::{StoreError, StoredPoll};
@@ -84,7 +84,7 @@ impl Inner {
     /// Why a poll of this name cannot be stored, if so.
     fn check_name(key: &PollKey) -> Result<(), StoreError> {
         let length = key.scope().len() + key.key().len();
-        if key.scope().contains('\0') || key.key().contains('\0') {
+        if !is_storable(key) {
             return Err(StoreError::new(
                 "the key or its scope has a NUL character, which PostgreSQL cannot store",
             ));
@@ -107,11 +107,11 @@ impl Inner {
         let stored = Self::stored(&poll.key, &poll.spec)?;
         Ok(NewPoll {
             position,
-            shard: shard_of(&poll.key, self.shard_count),
+            shard: self.shard_of(&poll.key),
             key: &poll.key,
             created: micros(poll.created_at),
             deadline: micros(poll.deadline()),
-            first_after: i64::try_from(poll.first_after.as_micros()).unwrap_or(i64::MAX),
+            first_after: signed(poll.first_after),
             text: stored.text,
             url: poll.spec.url_text(),
             webhook: stored.receiver,
@@ -205,7 +205,7 @@ impl Inner {
              FROM poll.shard s WHERE s.id = ANY (ARRAY(SELECT unnest($1::int4[])))"
         );
         let id = self.worker().filter(|_| fenced).map(|worker| worker.id);
-        let params = [(&shards as _, Type::INT4_ARRAY), (&id as _, Type::INT8)];
+        let params = params![shards, id];
         // Sent together: each waits for those before it in the server.
         let ((), worker, row) = try_join3(tx.begin(), fence, tx.first(&sql, &params)).await?;
         debug_assert_eq!(
@@ -239,73 +239,50 @@ impl Inner {
     ) -> Result<Vec<usize>, Fault> {
         let tx = self.database.write_later().await?;
         let places = self.places(&tx, new, !own.shards.is_empty()).await?;
-        let mut names = Names::with_capacity(new.len());
-        let mut columns = Columns::with_capacity(new.len());
-        let mut told: Vec<i32> = Vec::new();
-        for (poll, (spec, own)) in new.iter().zip(specs.iter().zip(&own.positions)) {
-            let place = places.get(&poll.shard).copied();
+        let names: Names<'_> = new.iter().map(|poll| (poll.shard, poll.key)).collect();
+        let (mut runs, mut told) = (Vec::with_capacity(new.len()), Vec::new());
+        for (poll, own) in new.iter().zip(&own.positions) {
+            let place = places.get(&poll.shard);
             let place = place.ok_or_else(|| StoreError::new(format!("there is no shard {}", poll.shard)))?;
-            names.push(poll.shard, poll.key);
-            columns.incarnations.push(poll.incarnation);
-            columns.created.push(poll.created);
-            columns.deadlines.push(poll.deadline);
-            columns.first_afters.push(poll.first_after);
-            columns.runs.push(place.run);
-            columns.specs.push(*spec);
-            columns.urls.push(poll.url_in_row());
+            runs.push(place.run);
             if !(*own && place.is_ours) {
                 told.push(poll.shard);
             }
         }
         told.dedup();
+        let column = |value: fn(&NewPoll<'_>) -> i64| new.iter().map(value).collect::<Vec<_>>();
+        let incarnations = column(|poll| poll.incarnation);
         let made = async {
-            let Columns { incarnations, created, deadlines, first_afters, runs, specs, urls } = &columns;
-            let mut params: Vec<Param<'_>> = vec![
-                (&names.shards, Type::INT4_ARRAY),
-                (&names.scopes, Type::TEXT_ARRAY),
-                (&names.keys, Type::TEXT_ARRAY),
-                (incarnations, Type::INT8_ARRAY),
-                (created, Type::INT8_ARRAY),
-                (deadlines, Type::INT8_ARRAY),
-                (first_afters, Type::INT8_ARRAY),
-                (runs, Type::INT4_ARRAY),
-                (specs, Type::INT8_ARRAY),
-                (urls, Type::TEXT_ARRAY),
-            ];
-            if !told.is_empty() {
-                params.push((&told, Type::INT4_ARRAY));
-            }
+            let (created, deadlines) = (column(|poll| poll.created), column(|poll| poll.deadline));
+            let first_afters = column(|poll| poll.first_after);
+            let urls: Vec<Option<&str>> = new.iter().map(NewPoll::url_in_row).collect();
+            let mut params = names.with_incarnations(&incarnations).to_vec();
+            params.extend(params![created, deadlines, first_afters, runs, specs, urls]);
             let sql = if told.is_empty() {
                 format!("{MADE} {INCARNATIONS}")
             } else {
+                params.push(param(&told));
                 format!("{MADE} {TOLD} {INCARNATIONS}")
             };
             let row = tx.first(&sql, &params).await?;
             let mut made: Vec<i64> =
                 row.and_then(|row| row.get::<_, Option<Vec<i64>>>(0)).unwrap_or_default();
             if again {
-                made.extend(stored(&tx, &names, incarnations).await?);
+                made.extend(select(&tx, STORED, &names, &incarnations).await?);
             }
             Ok::<_, Fault>(made)
         };
         // A statement of its own: it sees a finish that has committed since the insert looked. It is sent before that is answered.
-        let (made, finished) = try_join(made, finished(&tx, &names, &columns.incarnations)).await?;
+        let (made, finished) = try_join(made, select(&tx, FINISHED, &names, &incarnations)).await?;
         let mut made: HashSet<i64> = made.into_iter().collect();
         let back: Vec<i64> = finished.into_iter().filter(|incarnation| made.remove(incarnation)).collect();
         if !back.is_empty() {
-            let mut names = Names::default();
-            for poll in new.iter().filter(|poll| back.contains(&poll.incarnation)) {
-                names.push(poll.shard, poll.key);
-            }
+            let undone = new.iter().filter(|poll| back.contains(&poll.incarnation));
+            let names: Names<'_> = undone.map(|poll| (poll.shard, poll.key)).collect();
             tx.execute(
                 "DELETE FROM poll.open o USING unnest($1::int4[], $2::text[], $3::text[]) AS n (shard, scope, key) \
                  WHERE o.shard = n.shard AND o.scope = n.scope AND o.key = n.key AND o.incarnation = ANY($4)",
-                &[
-                    (&names.shards, Type::INT4_ARRAY),
-                    (&names.scopes, Type::TEXT_ARRAY),
-                    (&names.keys, Type::TEXT_ARRAY),
-                    (&back, Type::INT8_ARRAY),
-                ],
+                &names.with_incarnations(&back),
             )
             .await?;
         }
@@ -326,31 +303,6 @@ impl Inner {
     }
 }
 
-/// The columns of new polls beside their names.
-struct Columns<'n> {
-    incarnations: Vec<i64>,
-    created: Vec<i64>,
-    deadlines: Vec<i64>,
-    first_afters: Vec<i64>,
-    runs: Vec<i32>,
-    specs: Vec<i64>,
-    urls: Vec<Option<&'n str>>,
-}
-
-impl Columns<'_> {
-    fn with_capacity(number: usize) -> Self {
-        Self {
-            incarnations: Vec::with_capacity(number),
-            created: Vec::with_capacity(number),
-            deadlines: Vec::with_capacity(number),
-            first_afters: Vec::with_capacity(number),
-            runs: Vec::with_capacity(number),
-            specs: Vec::with_capacity(number),
-            urls: Vec::with_capacity(number),
-        }
-    }
-}
-
 /// Inserts polls whose names are new, in the order of the arrays, which is that of one scan of them.
 const MADE: &str = "WITH made AS ( \
      INSERT INTO poll.open (shard, scope, key, incarnation, created, deadline, first_after, run, spec, url) \
@@ -366,28 +318,23 @@ const TOLD: &str = ", told AS (INSERT INTO poll.inbox (shard, scope, key, incarn
 const INCARNATIONS: &str = "SELECT array_agg(incarnation) FROM made";
 
 /// Which of these incarnations are open: an earlier try has stored them.
-async fn stored(tx: &Tx<Object>, names: &Names<'_>, incarnations: &Vec<i64>) -> Result<Vec<i64>, Fault> {
-    let rows = tx
-        .query(
-            "SELECT o.incarnation FROM unnest($1::int4[], $2::text[], $3::text[], $4::int8[]) \
-                 AS n (shard, scope, key, incarnation) JOIN poll.open o ON o.shard = n.shard AND o.scope = n.scope \
-                 AND o.key = n.key AND o.incarnation = n.incarnation",
-            &names.with_incarnations(incarnations),
-        )
-        .await?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
-}
+const STORED: &str = "SELECT o.incarnation FROM unnest($1::int4[], $2::text[], $3::text[], $4::int8[]) \
+         AS n (shard, scope, key, incarnation) JOIN poll.open o ON o.shard = n.shard AND o.scope = n.scope \
+         AND o.key = n.key AND o.incarnation = n.incarnation";
 
 /// The incarnations whose names are those of finished polls.
-async fn finished(tx: &Tx<Object>, names: &Names<'_>, incarnations: &Vec<i64>) -> Result<Vec<i64>, Fault> {
-    let rows = tx
-        .query(
-            "SELECT n.incarnation FROM unnest($1::int4[], $2::text[], $3::text[], $4::int8[]) \
-                 AS n (shard, scope, key, incarnation) \
-             WHERE EXISTS (SELECT FROM poll.done d WHERE d.shard = n.shard AND d.scope = n.scope AND d.key = n.key \
-                 AND d.ended >= (SELECT horizon FROM poll.meta))",
-            &names.with_incarnations(incarnations),
-        )
-        .await?;
+const FINISHED: &str = "SELECT n.incarnation FROM unnest($1::int4[], $2::text[], $3::text[], $4::int8[]) \
+         AS n (shard, scope, key, incarnation) \
+     WHERE EXISTS (SELECT FROM poll.done d WHERE d.shard = n.shard AND d.scope = n.scope AND d.key = n.key \
+         AND d.ended >= (SELECT horizon FROM poll.meta))";
+
+/// The incarnations that a statement selects among these.
+async fn select(
+    tx: &Tx<Object>,
+    sql: &str,
+    names: &Names<'_>,
+    incarnations: &Vec<i64>,
+) -> Result<Vec<i64>, Fault> {
+    let rows = tx.query(sql, &names.with_incarnations(incarnations)).await?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }

@@ -32,6 +32,54 @@ const MIGRATION: Duration = Duration::from_secs(120);
 /// A parameter and its type.
 pub(super) type Param<'p> = (&'p (dyn ToSql + Sync), Type);
 
+/// A type of parameters, and what PostgreSQL calls it and an array of it.
+pub(super) trait Typed: ToSql + Sync {
+    const TYPE: Type;
+    const ARRAY: Type;
+}
+
+macro_rules! typed {
+    ($($rust:ty: $one:ident, $array:ident;)*) => {
+        $(impl Typed for $rust {
+            const TYPE: Type = Type::$one;
+            const ARRAY: Type = Type::$array;
+        })*
+    };
+}
+
+typed! {
+    i32: INT4, INT4_ARRAY;
+    i64: INT8, INT8_ARRAY;
+    &str: TEXT, TEXT_ARRAY;
+    String: TEXT, TEXT_ARRAY;
+    &[u8]: BYTEA, BYTEA_ARRAY;
+}
+
+impl<T: Typed> Typed for Option<T> {
+    const TYPE: Type = T::TYPE;
+    const ARRAY: Type = T::ARRAY;
+}
+
+impl<T: Typed> Typed for Vec<T> {
+    const TYPE: Type = T::ARRAY;
+    const ARRAY: Type = T::ARRAY;
+}
+
+impl<T: Typed> Typed for &[T] {
+    const TYPE: Type = T::ARRAY;
+    const ARRAY: Type = T::ARRAY;
+}
+
+pub(super) fn param<T: Typed>(value: &T) -> Param<'_> {
+    (value, T::TYPE)
+}
+
+/// The parameters `$1`, `$2` … of a statement, with their types.
+macro_rules! params {
+    ($($value:expr),* $(,)?) => { [$($crate::postgres::database::param(&$value)),*] };
+}
+pub(super) use params;
+
 /// The failure of a transaction.
 #[derive(Debug)]
 pub(super) enum Fault {

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use super::clock::NOW;
 use super::database::Fault;
-use super::{Inner, PostgresStore};
+use super::{Inner, PostgresStore, count, duration};
 use crate::clock::BoxFuture;
 use crate::store::StoreError;
 
 /// A fleet at one moment, from [`PostgresStore::fleet`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Fleet {
     /// The workers, by host and process; those whose lease has ended too, until others have removed them.
@@ -110,10 +110,6 @@ const OLDEST: &str = "SELECT (SELECT max(age(xmin))::int8 FROM ( \
      (SELECT max((extract(epoch FROM now() - xact_start) * 1000000)::int8) FROM pg_stat_activity \
          WHERE pid <> pg_backend_pid() AND datname = current_database())";
 
-fn duration(micros: i64) -> Duration {
-    Duration::from_micros(u64::try_from(micros).unwrap_or(0))
-}
-
 impl Inner {
     async fn fleet(&self) -> Result<Fleet, Fault> {
         let tx = self.database.snapshot().await?;
@@ -122,35 +118,25 @@ impl Inner {
             .iter()
             .map(|row| FleetWorker {
                 host: row.get(0),
-                process: u32::try_from(row.get::<_, i32>(1)).unwrap_or(0),
+                process: count(row.get::<_, i32>(1)),
                 age: duration(row.get(2)),
                 renewed: duration(row.get(3)),
                 lease_left: Some(row.get::<_, i64>(4)).filter(|left| *left > 0).map(duration),
-                shards: usize::try_from(row.get::<_, i64>(5)).unwrap_or(0),
-                open: u64::try_from(row.get::<_, i64>(6)).unwrap_or(0),
+                shards: count(row.get::<_, i64>(5)),
+                open: count(row.get::<_, i64>(6)),
                 lag: duration(row.get(7)),
-                takeovers: u64::try_from(row.get::<_, i64>(8)).unwrap_or(0),
+                takeovers: count(row.get::<_, i64>(8)),
                 clock_offset: row.get(9),
             })
             .collect();
         let open = workers.iter().filter(|worker| worker.is_alive()).map(|worker| worker.open).sum();
-        let mut fleet = Fleet {
-            workers,
-            shards: 0,
-            orphaned: 0,
-            open,
-            clock_shift: 0,
-            clock_steps: 0,
-            oldest_xmin: None,
-            oldest_transaction: None,
-        };
+        let mut fleet = Fleet { workers, open, ..Fleet::default() };
         if let Some(row) = tx.first("SELECT shift, steps FROM poll.clock", &[]).await? {
             fleet.clock_shift = row.get(0);
-            fleet.clock_steps = u64::try_from(row.get::<_, i64>(1)).unwrap_or(0);
+            fleet.clock_steps = count(row.get::<_, i64>(1));
         }
         if let Some(row) = tx.first(&shards(), &[]).await? {
-            let [shards, orphaned] = [0, 1].map(|at| usize::try_from(row.get::<_, i64>(at)).unwrap_or(0));
-            (fleet.shards, fleet.orphaned) = (shards, orphaned);
+            [fleet.shards, fleet.orphaned] = [0, 1].map(|at| count(row.get::<_, i64>(at)));
         }
         if let Some(row) = tx.first(OLDEST, &[]).await? {
             fleet.oldest_xmin = row.get::<_, Option<i64>>(0).and_then(|age| u64::try_from(age).ok());

@@ -26,15 +26,14 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row};
 
 use super::balance::{Balance, Move};
 use super::clock::{NOW, READING};
-use super::database::{Connection, Fault, Tx};
+use super::database::{Connection, Fault, Tx, params};
 use super::sightings::Other;
-use super::{Inner, lock};
-use crate::clock::{Clock as _, boot_time};
+use super::{Inner, count, duration, lock, signed};
+use crate::clock::{Clock as _, boot_time, micros};
 use crate::store::RunsUntil;
 
 /// The delay before a failed renewal is repeated: at random between a half and the whole.
@@ -97,14 +96,11 @@ pub(super) async fn keep(inner: Arc<Inner>, mut closed: oneshot::Receiver<()>) {
         let _alone = inner.balancing.lock().await;
         next = match inner.role() {
             Role::Worker(worker) => {
-                let delay = match inner.renew(&mut renewer, worker).await {
-                    Ok(delay) => delay,
-                    Err(_) => {
-                        // Whatever it was, the connection may be in any state.
-                        renewer.client = None;
-                        AGAIN.mul_f64(0.5 + 0.5 * inner.fraction())
-                    }
-                };
+                let delay = inner.renew(&mut renewer, worker).await.unwrap_or_else(|_| {
+                    // Whatever it was, the connection may be in any state.
+                    renewer.client = None;
+                    AGAIN.mul_f64(0.5 + 0.5 * inner.fraction())
+                });
                 Some(own.now() + delay)
             }
             Role::Client | Role::Deposed { .. } => None,
@@ -136,6 +132,8 @@ impl Inner {
             }
             self.take_unseen_step(&tx, id).await?;
         }
+        let process: i32 = count(std::process::id());
+        let until = until_text(*lock(&self.runs_until));
         let before = self.clock.own().now();
         let row = tx
             .first(
@@ -147,13 +145,7 @@ impl Inner {
                      RETURNING epoch, (SELECT {READING} FROM poll.clock c), (SELECT shift FROM poll.clock), \
                          (SELECT steps FROM poll.clock)"
                 ),
-                &[
-                    (&id, Type::INT8),
-                    (&self.lease_micros(), Type::INT8),
-                    (&self.host, Type::TEXT),
-                    (&i32::try_from(std::process::id()).unwrap_or(0), Type::INT4),
-                    (&until_text(self.runs_until()), Type::TEXT),
-                ],
+                &params![id, signed(self.lease), self.host, process, until],
             )
             .await?;
         let worker = Worker { id, epoch: row.as_ref().map_or(0, |row| row.get(0)) };
@@ -167,7 +159,7 @@ impl Inner {
             return Ok(false);
         }
         // Those of an earlier run of this process: their runs are counted anew.
-        tx.execute("UPDATE poll.shard SET worker = NULL WHERE worker = $1", &[(&id, Type::INT8)]).await?;
+        tx.execute(FREE, &params![id]).await?;
         tx.commit().await?;
         if let Some(reading) = reading {
             self.clock.follow(&reading);
@@ -209,15 +201,15 @@ impl Inner {
                          clock_offset = $7, lag = $8 \
                      FROM poll.clock c WHERE id = $1 AND epoch = $2 RETURNING {READING}, c.shift, c.steps"
                 ),
-                &[
-                    (&worker.id, Type::INT8),
-                    (&worker.epoch, Type::INT8),
-                    (&self.lease_micros(), Type::INT8),
-                    (&i64::try_from(open).unwrap_or(i64::MAX), Type::INT8),
-                    (&i32::try_from(shards).unwrap_or(i32::MAX), Type::INT4),
-                    (&self.takeovers.load(Ordering::Relaxed), Type::INT8),
-                    (&self.clock.database_offset(), Type::INT8),
-                    (&self.lag.load(Ordering::Relaxed), Type::INT8),
+                &params![
+                    worker.id,
+                    worker.epoch,
+                    signed(self.lease),
+                    i64::try_from(open).unwrap_or(i64::MAX),
+                    i32::try_from(shards).unwrap_or(i32::MAX),
+                    self.takeovers.load(Ordering::Relaxed),
+                    self.clock.database_offset(),
+                    self.lag.load(Ordering::Relaxed),
                 ],
             )
             .await?;
@@ -257,7 +249,7 @@ impl Inner {
                          EXISTS (SELECT FROM poll.shard s WHERE s.worker = w.id) \
                      FROM poll.clock c LEFT JOIN poll.worker w ON w.id <> $1"
                 ),
-                &[(&worker.id, Type::INT8)],
+                &params![worker.id],
             )
             .await?;
         let reading = rows.first().map(|row| self.reading(row, 0, looked));
@@ -267,8 +259,7 @@ impl Inner {
             return Ok(Duration::ZERO);
         }
         let given = self.shards().given();
-        let assigned =
-            tx.query("SELECT id FROM poll.shard WHERE worker = $1", &[(&worker.id, Type::INT8)]).await?;
+        let assigned = tx.query("SELECT id FROM poll.shard WHERE worker = $1", &params![worker.id]).await?;
         if self.role() == Role::Worker(worker) {
             let assigned: Vec<i32> = assigned.iter().map(|row| row.get(0)).collect();
             self.shards().agree(&assigned, given);
@@ -305,11 +296,7 @@ impl Inner {
                          AND EXISTS (SELECT FROM poll.worker w WHERE w.id = $1 AND w.epoch = $2 AND w.expires > {NOW}) \
                          RETURNING s.id"
                     ),
-                    &[
-                        (&worker.id, Type::INT8),
-                        (&worker.epoch, Type::INT8),
-                        (&number, Type::INT8),
-                    ],
+                    &params![worker.id, worker.epoch, number],
                 )
                 .await?;
             // Shards of workers that are long gone, and their rows.
@@ -345,19 +332,13 @@ impl Inner {
     async fn take_over<C: Connection>(&self, tx: &Tx<C>, id: i64) -> Result<(), Fault> {
         // Its transactions hold a lock on its row; while one does, it is left for the next look. The time limits of a
         // transaction are shorter than a lease, so that is soon.
-        let row = tx
-            .first(
-                &format!(
-                    "SELECT 1 FROM poll.worker WHERE id = $1 AND expires <= {NOW} FOR UPDATE SKIP LOCKED"
-                ),
-                &[(&id, Type::INT8)],
-            )
-            .await?;
-        if row.is_none() {
+        let sql =
+            format!("SELECT 1 FROM poll.worker WHERE id = $1 AND expires <= {NOW} FOR UPDATE SKIP LOCKED");
+        if tx.first(&sql, &params![id]).await?.is_none() {
             return Ok(());
         }
-        tx.execute("UPDATE poll.worker SET epoch = epoch + 1 WHERE id = $1", &[(&id, Type::INT8)]).await?;
-        tx.execute("UPDATE poll.shard SET worker = NULL WHERE worker = $1", &[(&id, Type::INT8)]).await?;
+        tx.execute("UPDATE poll.worker SET epoch = epoch + 1 WHERE id = $1", &params![id]).await?;
+        tx.execute(FREE, &params![id]).await?;
         self.takeovers.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
@@ -373,7 +354,7 @@ impl Inner {
         self.fence(&tx).await?;
         tx.execute(
             "UPDATE poll.shard SET worker = NULL WHERE id = ANY($1) AND worker = $2",
-            &[(&vacated, Type::INT4_ARRAY), (&worker.id, Type::INT8)],
+            &params![vacated, worker.id],
         )
         .await?;
         tx.commit().await?;
@@ -386,16 +367,10 @@ impl Inner {
         let Role::Worker(worker) = self.role() else { return Ok(()) };
         self.trusted_until.store(0, Ordering::Relaxed);
         let tx = self.database.write().await?;
-        let row = tx
-            .first(
-                "SELECT 1 FROM poll.worker WHERE id = $1 AND epoch = $2 FOR UPDATE",
-                &[(&worker.id, Type::INT8), (&worker.epoch, Type::INT8)],
-            )
-            .await?;
-        if row.is_some() {
-            tx.execute("UPDATE poll.shard SET worker = NULL WHERE worker = $1", &[(&worker.id, Type::INT8)])
-                .await?;
-            tx.execute("DELETE FROM poll.worker WHERE id = $1", &[(&worker.id, Type::INT8)]).await?;
+        let sql = "SELECT 1 FROM poll.worker WHERE id = $1 AND epoch = $2 FOR UPDATE";
+        if tx.first(sql, &params![worker.id, worker.epoch]).await?.is_some() {
+            tx.execute(FREE, &params![worker.id]).await?;
+            tx.execute("DELETE FROM poll.worker WHERE id = $1", &params![worker.id]).await?;
             self.note_time(&tx).await?;
         }
         tx.commit().await
@@ -410,8 +385,7 @@ impl Inner {
 
     /// A fenced transaction was refused: the lease has ended by the clock of the database. A renewal tells the rest.
     pub(super) fn suspect(&self) {
-        let now = u64::try_from(boot_time().as_micros()).unwrap_or(u64::MAX);
-        self.suspected.store(now, Ordering::Relaxed);
+        self.suspected.store(micros(boot_time()), Ordering::Relaxed);
         self.trusted_until.store(0, Ordering::Relaxed);
         self.wake.notify_one();
     }
@@ -422,25 +396,19 @@ impl Inner {
         if sent.as_micros() <= u128::from(self.suspected.load(Ordering::Relaxed)) {
             return;
         }
-        let until = trusted_until(sent, self.lease);
-        self.trusted_until.store(u64::try_from(until.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.trusted_until.store(micros(trusted_until(sent, self.lease)), Ordering::Relaxed);
     }
 
     /// Whether the lease is certain.
     pub(super) fn is_trusted(&self) -> bool {
         boot_time().as_micros() < u128::from(self.trusted_until.load(Ordering::Relaxed))
     }
-
-    fn lease_micros(&self) -> i64 {
-        i64::try_from(self.lease.as_micros()).unwrap_or(i64::MAX)
-    }
 }
 
 /// The lease of another worker in a row, if it has one.
 fn other(row: &Row) -> Option<Other> {
     let id = row.get::<_, Option<i64>>(3)?;
-    let left = Duration::from_micros(u64::try_from(row.get::<_, i64>(5)).unwrap_or(0));
-    Some(Other { id, renewed: row.get(4), left })
+    Some(Other { id, renewed: row.get(4), left: duration(row.get(5)) })
 }
 
 /// Until when a lease is trusted that was asked for at `sent`, by the boot-time clock: the database counted it from a later
@@ -450,21 +418,21 @@ pub(super) fn trusted_until(sent: Duration, lease: Duration) -> Duration {
 }
 
 /// How the table `worker` says it.
-pub(super) fn until_text(until: RunsUntil) -> &'static str {
-    match until {
-        RunsUntil::Unknown => "unknown",
-        RunsUntil::Stopped => "stopped",
-        RunsUntil::NoneOpen => "none open",
-        RunsUntil::OwnEnded => "own ended",
-    }
+const UNTIL: [(RunsUntil, &str); 4] = [
+    (RunsUntil::Unknown, "unknown"),
+    (RunsUntil::Stopped, "stopped"),
+    (RunsUntil::NoneOpen, "none open"),
+    (RunsUntil::OwnEnded, "own ended"),
+];
+
+fn until_text(until: RunsUntil) -> &'static str {
+    UNTIL.into_iter().find(|(known, _)| *known == until).map_or("unknown", |(_, text)| text)
 }
 
 /// The reverse.
-pub(super) fn until_of(text: &str) -> RunsUntil {
-    match text {
-        "stopped" => RunsUntil::Stopped,
-        "none open" => RunsUntil::NoneOpen,
-        "own ended" => RunsUntil::OwnEnded,
-        _ => RunsUntil::Unknown,
-    }
+pub(super) fn until_of(said: &str) -> RunsUntil {
+    UNTIL.into_iter().find(|(_, text)| *text == said).map_or(RunsUntil::Unknown, |(until, _)| until)
 }
+
+/// Frees the shards of a worker.
+const FREE: &str = "UPDATE poll.shard SET worker = NULL WHERE worker = $1";

@@ -9,11 +9,9 @@
 //! indexes: an index for each would cost every poll's life a write, for lists that people look at.
 
 use deadpool_postgres::Object;
-use tokio_postgres::types::{ToSql, Type};
 
 use super::admin::{CANCELLING, LIVING, Raw, SUMMARY_COLUMNS, summary, with_specs};
-use super::database::{Fault, Param, Tx};
-use super::shards::shard_of;
+use super::database::{Fault, Param, Tx, param, params};
 use super::{Inner, micros, timestamp};
 use crate::clock::Timestamp;
 use crate::key::PollKey;
@@ -65,8 +63,8 @@ impl Values {
 
     fn params(&self) -> Vec<Param<'_>> {
         let params = self.0.iter().map(|value| match value {
-            Value::Text(text) => (text as &(dyn ToSql + Sync), Type::TEXT),
-            Value::Number(number) => (number as &(dyn ToSql + Sync), Type::INT8),
+            Value::Text(text) => param(text),
+            Value::Number(number) => param(number),
         });
         params.collect()
     }
@@ -176,15 +174,11 @@ impl Inner {
 
     /// Whether this poll has ended, and when it was created.
     async fn place(&self, tx: &Tx<Object>, key: &PollKey) -> Result<(bool, i64), Fault> {
-        let (shard, scope, name) = (shard_of(key, self.shard_count), key.scope(), key.key());
-        let row = tx
-            .first(
-                "SELECT false, created FROM poll.open WHERE shard = $1 AND scope = $2 AND key = $3 \
-                 UNION ALL SELECT true, created FROM poll.done WHERE shard = $1 AND scope = $2 AND key = $3 \
-                 AND ended >= (SELECT horizon FROM poll.meta)",
-                &[(&shard, Type::INT4), (&scope, Type::TEXT), (&name, Type::TEXT)],
-            )
-            .await?;
+        let (shard, scope, name) = (self.shard_of(key), key.scope(), key.key());
+        let sql = "SELECT false, created FROM poll.open WHERE shard = $1 AND scope = $2 AND key = $3 \
+             UNION ALL SELECT true, created FROM poll.done WHERE shard = $1 AND scope = $2 AND key = $3 \
+             AND ended >= (SELECT horizon FROM poll.meta)";
+        let row = tx.first(sql, &params![shard, scope, name]).await?;
         row.map(|row| (row.get(0), row.get(1))).ok_or_else(|| Fault::Store(StoreError::not_found(key)))
     }
 

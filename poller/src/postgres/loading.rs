@@ -23,16 +23,15 @@ use std::time::Duration;
 use futures_util::future::{try_join, try_join5};
 use tokio::sync::mpsc;
 use tokio_postgres::Row;
-use tokio_postgres::types::Type;
 
-use super::database::Fault;
+use super::database::{Fault, params};
 use super::reads::{self, Page, Texts};
-use super::shards::Known;
-use super::{Inner, lock, micros, timestamp};
+use super::shards::{Known, Shards};
+use super::{Inner, count, duration, lock, micros, signed, timestamp};
 use crate::clock::Clock as _;
 use crate::key::PollKey;
 use crate::outcome::Outcome;
-use crate::store::StoredPoll;
+use crate::store::{StoredPoll, unreadable};
 
 /// The number of open polls that a page has about.
 const PAGE: usize = 4096;
@@ -143,8 +142,7 @@ impl Inner {
         let taken = shards.taken();
         if loading.looked != Some(taken) && shards.unread().len() > MANY_SHARDS {
             loading.looked = Some(taken);
-            shards.begin_read();
-            let (sender, pages) = mpsc::channel(1);
+            let sender = loading.begin(Vec::new(), &mut shards);
             let (inner, its) = (Arc::clone(self), shards.unread().iter().copied().collect());
             tokio::spawn(async move {
                 // If it fails, they come with the others.
@@ -152,7 +150,6 @@ impl Inner {
                     let _ = sender.send(Ok(page)).await;
                 }
             });
-            loading.readers.push_back(Reader { shards: Vec::new(), taken, pages });
         }
         while loading.readers.len() < READERS {
             let busy: HashSet<i32> =
@@ -161,16 +158,14 @@ impl Inner {
             if group.is_empty() {
                 return;
             }
-            shards.begin_read();
-            let (sender, pages) = mpsc::channel(1);
-            let (inner, its) = (Arc::clone(self), group.clone());
+            let sender = loading.begin(group.clone(), &mut shards);
+            let inner = Arc::clone(self);
             tokio::spawn(async move {
-                if let Err(fault) = inner.read_group(&its, &sender).await {
+                if let Err(fault) = inner.read_group(group, &sender).await {
                     // The channel is closed if the reader was ended.
                     let _ = sender.send(Err(fault)).await;
                 }
             });
-            loading.readers.push_back(Reader { shards: group, taken, pages });
         }
     }
 
@@ -192,7 +187,7 @@ impl Inner {
     /// is long: polls of short intervals are all due soon, in whatever order they are read.
     async fn read_due(&self, shards: Vec<i32>) -> Result<ReadPage, Fault> {
         let tx = self.database.write_later().await?;
-        let params = [(&shards as _, Type::INT4_ARRAY), (&SAMPLE as _, Type::INT8)];
+        let params = params![shards, SAMPLE];
         let ((), (), sample, runs, followed) = try_join5(
             tx.begin(),
             // Few specs, many polls: a join of each poll with all specs would take too long.
@@ -216,15 +211,7 @@ impl Inner {
              OR o.created + o.first_after < $5 AND ($5 - o.created - o.first_after) % k.every >= k.every - ($6 - $5)) \
              LIMIT $7"
         );
-        let params = [
-            (&shards as _, Type::INT4_ARRAY),
-            (&specs as _, Type::INT8_ARRAY),
-            (&intervals as _, Type::INT8_ARRAY),
-            (&since as _, Type::INT8),
-            (&now as _, Type::INT8),
-            (&until as _, Type::INT8),
-            (&MOST_DUE as _, Type::INT8),
-        ];
+        let params = params![shards, specs, intervals, since, now, until, MOST_DUE];
         let rows = if specs.is_empty() { Vec::new() } else { tx.query(&sql, &params).await? };
         tx.rollback().await?;
         let page = self.decoded(&rows, &Beside::new(&runs, &followed), Vec::new()).await?;
@@ -234,7 +221,7 @@ impl Inner {
 
     /// The specs of a sample whose ticks are far apart, and the microseconds between their ticks.
     fn long_intervals(&self, sample: &[Row]) -> (Vec<i64>, Vec<i64>) {
-        let mut specs = self.stored_specs();
+        let mut specs = lock(&self.stored_specs);
         let interval = |row: &Row| {
             let id = row.get(0);
             if specs.interval(id).is_none() {
@@ -250,31 +237,29 @@ impl Inner {
     /// Sends the open polls of these shards in pages.
     async fn read_group(
         &self,
-        group: &[i32],
+        group: Vec<i32>,
         pages: &mpsc::Sender<Result<ReadPage, Fault>>,
     ) -> Result<(), Fault> {
         let tx = self.database.write_later().await?;
-        let most = i64::try_from(MOST).unwrap_or(i64::MAX);
-        let sql = format!("{COLUMNS} WHERE o.shard = ANY($1) LIMIT $2");
-        let shards = group.to_vec();
-        let params = [(&shards as _, Type::INT4_ARRAY), (&most as _, Type::INT8)];
+        let sql = format!("{COLUMNS} WHERE o.shard = ANY($1) LIMIT {MOST}");
+        let params = params![group];
         // Sent together: each waits for those before it in the server.
         let ((), rows, runs, followed, ()) = try_join5(
             tx.begin(),
             tx.query(&sql, &params),
-            tx.query(RUNS, &params[..1]),
-            tx.query(FOLLOWED_OF_SHARDS, &params[..1]),
+            tx.query(RUNS, &params),
+            tx.query(FOLLOWED_OF_SHARDS, &params),
             tx.batch("ROLLBACK"),
         )
         .await?;
         tx.ended();
         let beside = Beside::new(&runs, &followed);
         if rows.len() < MOST {
-            let page = self.decoded(&rows, &beside, group.to_vec()).await?;
+            let page = self.decoded(&rows, &beside, group).await?;
             let _ = pages.send(Ok(ReadPage { is_last: true, ..page })).await;
             return Ok(());
         }
-        for (number, shard) in (1..).zip(group) {
+        for (number, shard) in (1..).zip(&group) {
             let mut after = (String::new(), String::new());
             loop {
                 let (mut page, last) = self.read_shard(*shard, &after).await?;
@@ -297,31 +282,18 @@ impl Inner {
         shard: i32,
         after: &(String, String),
     ) -> Result<(ReadPage, Option<(String, String)>), Fault> {
-        let most = i64::try_from(PAGE).unwrap_or(i64::MAX);
         let tx = self.database.write().await?;
-        let params = [
-            (&shard as _, Type::INT4),
-            (&after.0 as _, Type::TEXT),
-            (&after.1 as _, Type::TEXT),
-            (&most as _, Type::INT8),
-        ];
         let sql = format!(
-            "{COLUMNS} WHERE o.shard = $1 AND (o.scope, o.key) > ($2, $3) ORDER BY o.scope, o.key LIMIT $4"
+            "{COLUMNS} WHERE o.shard = $1 AND (o.scope, o.key) > ($2, $3) ORDER BY o.scope, o.key LIMIT {PAGE}"
         );
-        let rows = tx.query(&sql, &params).await?;
+        let rows = tx.query(&sql, &params![shard, after.0, after.1]).await?;
         let last = rows.last().map(|row| (row.get::<_, String>(1), row.get::<_, String>(2)));
         let to = last.clone().unwrap_or_default();
-        let params = [
-            (&shard as _, Type::INT4),
-            (&after.0 as _, Type::TEXT),
-            (&after.1 as _, Type::TEXT),
-            (&to.0 as _, Type::TEXT),
-            (&to.1 as _, Type::TEXT),
-        ];
+        let params = params![shard, after.0, after.1, to.0, to.1];
         let followed =
             format!("{FOLLOWED} WHERE shard = $1 AND (scope, key) > ($2, $3) AND (scope, key) <= ($4, $5)");
         let shards = vec![shard];
-        let shards = [(&shards as _, Type::INT4_ARRAY)];
+        let shards = params![shards];
         let (runs, followed) = try_join(tx.query(RUNS, &shards), tx.query(&followed, &params)).await?;
         tx.rollback().await?;
         let last = last.filter(|_| rows.len() >= PAGE);
@@ -331,16 +303,14 @@ impl Inner {
 
     /// The polls of these rows.
     async fn decoded(&self, rows: &[Row], beside: &Beside, read: Vec<i32>) -> Result<ReadPage, Fault> {
-        let mut ids: Vec<i64> = rows.iter().map(|row| row.get(5)).collect();
-        ids.sort_unstable();
-        ids.dedup();
+        let ids: Vec<i64> = rows.iter().map(|row| row.get(5)).collect();
         let have_urls = rows.iter().all(|row| row.get::<_, Option<&str>>(6).is_some());
         // No task of this thread pushes them out between this look and their use.
-        if have_urls && self.stored_specs().has_all(&ids) {
+        if have_urls && lock(&self.stored_specs).has_all(&ids) {
             return Ok(self.page_of(rows, beside, read, &Texts::new()));
         }
         let tx = self.database.read().await?;
-        let texts = reads::spec_texts(&tx, &ids).await?;
+        let texts = reads::spec_texts(&tx, ids).await?;
         drop(tx);
         Ok(self.page_of(rows, beside, read, &texts))
     }
@@ -354,8 +324,7 @@ impl Inner {
             let incarnation: i64 = row.get(3);
             let created_at = timestamp(row.get(4));
             let run: i32 = row.get(7);
-            let restarts = beside.runs.get(&shard).map_or(0, |of_shard| of_shard.saturating_sub(run));
-            let restarts = u32::try_from(restarts).unwrap_or(0);
+            let restarts = beside.runs.get(&shard).map_or(0, |of_shard| count(of_shard.saturating_sub(run)));
             let key = PollKey::new(scope, key);
             // Attempts may have been stored by the process that ran it before.
             let known = Known { incarnation, has_extras: true, has_webhook: true };
@@ -363,15 +332,14 @@ impl Inner {
                 Ok(spec) => {
                     let known = Known { has_webhook: spec.outline().webhook, ..known };
                     let mut poll = StoredPoll::new(key, spec, created_at);
-                    poll.first_after =
-                        Duration::from_micros(u64::try_from(row.get::<_, i64>(8)).unwrap_or(0));
+                    poll.first_after = duration(row.get(8));
                     poll.restarts = restarts;
                     poll.followed = beside.followed.get(&incarnation).cloned();
                     page.polls.push((shard, known, poll));
                 }
                 Err(problem) => {
                     let problem = format!("the spec of the poll {key} cannot be read: {problem}");
-                    page.unreadable.push((key, known, reads::unreadable(created_at, restarts, problem)));
+                    page.unreadable.push((key, known, unreadable(created_at, restarts, problem)));
                 }
             }
         }
@@ -380,6 +348,14 @@ impl Inner {
 }
 
 impl Loading {
+    /// Another reader of these shards begins, which sends what it reads.
+    fn begin(&mut self, its: Vec<i32>, shards: &mut Shards) -> mpsc::Sender<Result<ReadPage, Fault>> {
+        shards.begin_read();
+        let (sender, pages) = mpsc::channel(1);
+        self.readers.push_back(Reader { shards: its, taken: shards.taken(), pages });
+        sender
+    }
+
     /// The first reader is done, or is of no use any more.
     fn end_first(&mut self, inner: &Inner) {
         if self.readers.pop_front().is_some() {
@@ -404,11 +380,6 @@ const RUNS: &str = "SELECT id, run FROM poll.shard WHERE id = ANY($1)";
 
 const FOLLOWED: &str = "SELECT incarnation, url FROM poll.followed";
 const FOLLOWED_OF_SHARDS: &str = "SELECT incarnation, url FROM poll.followed WHERE shard = ANY($1)";
-
-/// Microseconds as a column has them.
-fn signed(time: Duration) -> i64 {
-    i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
-}
 
 /// What is read beside the open polls of some shards.
 #[derive(Debug)]

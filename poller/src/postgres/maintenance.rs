@@ -1,32 +1,23 @@
 //! What is written beside the life of a poll: its last attempts while it is open, and its removal after it has ended.
 
-use tokio_postgres::types::Type;
-
-use super::database::Fault;
+use super::database::{Fault, params};
 use super::lease::Role;
-use super::shards::shard_of;
-use super::{Inner, micros, schema, writes};
+use super::writes::Names;
+use super::{Inner, count, lock, micros, schema};
 use crate::clock::Clock as _;
 use crate::key::PollKey;
 use crate::outcome::Attempt;
-use crate::store::{Retention, StoreError};
+use crate::store::{Retention, to_json};
 
 impl Inner {
     pub(super) async fn note_attempts(&self, attempts: Vec<(PollKey, Vec<Attempt>)>) -> Result<(), Fault> {
-        let mut attempts: Vec<_> = attempts
-            .into_iter()
-            .map(|(key, attempts)| (shard_of(&key, self.shard_count), key, attempts))
-            .collect();
+        let mut attempts: Vec<_> =
+            attempts.into_iter().map(|(key, attempts)| (self.shard_of(&key), key, attempts)).collect();
         attempts.sort_by(|(shard, key, _), (other, name, _)| (shard, key).cmp(&(other, name)));
         attempts.dedup_by(|(_, later, _), (_, first, _)| later == first);
-        let mut names = writes::Names::default();
-        let mut texts = Vec::with_capacity(attempts.len());
-        for (shard, key, attempts) in &attempts {
-            names.push(*shard, key);
-            texts.push(serde_json::to_string(attempts).map_err(|error| {
-                Fault::Store(StoreError::with_source("attempts cannot be written as JSON", error))
-            })?);
-        }
+        let names: Names<'_> = attempts.iter().map(|(shard, key, _)| (*shard, key)).collect();
+        let texts = attempts.iter().map(|(.., attempts)| to_json("attempts", attempts));
+        let texts = texts.collect::<Result<Vec<String>, _>>()?;
         let tx = self.database.write().await?;
         if self.role() != Role::Client {
             self.fence(&tx).await?;
@@ -38,12 +29,7 @@ impl Inner {
              JOIN poll.open o ON o.shard = n.shard AND o.scope = n.scope AND o.key = n.key \
              ORDER BY o.shard, o.scope, o.key FOR KEY SHARE OF o \
              ON CONFLICT (shard, scope, key) DO UPDATE SET incarnation = excluded.incarnation, history = excluded.history",
-            &[
-                (&names.shards, Type::INT4_ARRAY),
-                (&names.scopes, Type::TEXT_ARRAY),
-                (&names.keys, Type::TEXT_ARRAY),
-                (&texts, Type::TEXT_ARRAY),
-            ],
+            &params![names.shards, names.scopes, names.keys, texts],
         )
         .await?;
         for (shard, key, _) in &attempts {
@@ -53,21 +39,15 @@ impl Inner {
     }
 
     pub(super) async fn forget(&self, key: &PollKey) -> Result<bool, Fault> {
-        let (shard, scope, name) = (shard_of(key, self.shard_count), key.scope(), key.key());
+        let (shard, scope, name) = (self.shard_of(key), key.scope(), key.key());
+        let params = params![shard, scope, name];
         let tx = self.database.write().await?;
-        let rows = tx
-            .query(
-                "DELETE FROM poll.done WHERE shard = $1 AND scope = $2 AND key = $3 \
-                 RETURNING ended >= (SELECT horizon FROM poll.meta)",
-                &[(&shard, Type::INT4), (&scope, Type::TEXT), (&name, Type::TEXT)],
-            )
-            .await?;
+        let sql = "DELETE FROM poll.done WHERE shard = $1 AND scope = $2 AND key = $3 \
+             RETURNING ended >= (SELECT horizon FROM poll.meta)";
+        let rows = tx.query(sql, &params).await?;
         if !rows.is_empty() {
-            tx.execute(
-                "DELETE FROM poll.outbox WHERE shard = $1 AND scope = $2 AND key = $3",
-                &[(&shard, Type::INT4), (&scope, Type::TEXT), (&name, Type::TEXT)],
-            )
-            .await?;
+            let sql = "DELETE FROM poll.outbox WHERE shard = $1 AND scope = $2 AND key = $3";
+            tx.execute(sql, &params).await?;
         }
         tx.commit().await?;
         Ok(rows.iter().any(|row| row.get(0)))
@@ -84,13 +64,8 @@ impl Inner {
         if let Ok(most) = i64::try_from(keep.most)
             && keep.most != usize::MAX
         {
-            let excess = tx
-                .first(
-                    "SELECT ended FROM poll.done WHERE ended >= $1 ORDER BY ended DESC OFFSET $2 LIMIT 1",
-                    &[(&horizon, Type::INT8), (&most, Type::INT8)],
-                )
-                .await?;
-            if let Some(row) = excess {
+            let sql = "SELECT ended FROM poll.done WHERE ended >= $1 ORDER BY ended DESC OFFSET $2 LIMIT 1";
+            if let Some(row) = tx.first(sql, &params![horizon, most]).await? {
                 // Polls that ended in the same microsecond go together.
                 horizon = horizon.max(row.get::<_, i64>(0).saturating_add(1));
             }
@@ -104,17 +79,13 @@ impl Inner {
             tx.rollback().await?;
             return Ok(0);
         }
-        let row = tx
-            .first(
-                "SELECT count(*) FROM poll.done WHERE ended >= $1 AND ended < $2",
-                &[(&before, Type::INT8), (&horizon, Type::INT8)],
-            )
-            .await?;
-        tx.execute("UPDATE poll.meta SET horizon = $1", &[(&horizon, Type::INT8)]).await?;
-        tx.execute("DELETE FROM poll.outbox WHERE ended < $1", &[(&horizon, Type::INT8)]).await?;
+        let sql = "SELECT count(*) FROM poll.done WHERE ended >= $1 AND ended < $2";
+        let row = tx.first(sql, &params![before, horizon]).await?;
+        tx.execute("UPDATE poll.meta SET horizon = $1", &params![horizon]).await?;
+        tx.execute("DELETE FROM poll.outbox WHERE ended < $1", &params![horizon]).await?;
         tx.commit().await?;
         schema::drop_before(&self.database, horizon).await?;
-        self.days().retain(|day| *day >= schema::day_of(horizon));
-        Ok(row.map_or(0, |row| usize::try_from(row.get::<_, i64>(0)).unwrap_or(0)))
+        lock(&self.days).retain(|day| *day >= schema::day_of(horizon));
+        Ok(row.map_or(0, |row| count(row.get::<_, i64>(0))))
     }
 }

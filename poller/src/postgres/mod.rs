@@ -63,7 +63,7 @@ use self::combine::Combiner;
 use self::database::{Database, Fault};
 use self::lease::{Role, Worker};
 use self::loading::Loading;
-use self::shards::Shards;
+use self::shards::{Shards, shard_of};
 use self::sightings::Sightings;
 use self::telling::Telling;
 use self::writes::Finish;
@@ -107,8 +107,7 @@ struct Thread {
 
 impl Drop for Thread {
     fn drop(&mut self) {
-        let close = self.close.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(close) = close {
+        if let Some(close) = lock(&self.close).take() {
             let _ = close.send(());
         }
     }
@@ -163,16 +162,9 @@ impl Inner {
         lock(&self.shards)
     }
 
-    fn spec_ids(&self) -> MutexGuard<'_, HashMap<[u8; 32], (i64, i64)>> {
-        lock(&self.spec_ids)
-    }
-
-    fn stored_specs(&self) -> MutexGuard<'_, StoredSpecs> {
-        lock(&self.stored_specs)
-    }
-
-    fn days(&self) -> MutexGuard<'_, HashSet<i64>> {
-        lock(&self.days)
+    /// The shard of a poll.
+    fn shard_of(&self, key: &PollKey) -> i32 {
+        shard_of(key, self.shard_count)
     }
 
     fn role(&self) -> Role {
@@ -188,10 +180,6 @@ impl Inner {
             Role::Worker(worker) => Some(worker),
             Role::Client | Role::Deposed { .. } => None,
         }
-    }
-
-    fn runs_until(&self) -> RunsUntil {
-        *lock(&self.runs_until)
     }
 
     /// A number that no other process draws; not negative.
@@ -346,4 +334,19 @@ fn micros(at: Timestamp) -> i64 {
 
 fn timestamp(micros: i64) -> Timestamp {
     Timestamp::from_micros(u64::try_from(micros).unwrap_or(0))
+}
+
+/// Microseconds as a column has them.
+fn signed(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// The reverse.
+fn duration(micros: i64) -> Duration {
+    Duration::from_micros(u64::try_from(micros).unwrap_or(0))
+}
+
+/// A number that is not negative, as a column has it.
+fn count<T: TryFrom<N> + Default, N>(number: N) -> T {
+    T::try_from(number).unwrap_or_default()
 }

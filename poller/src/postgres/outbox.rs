@@ -6,15 +6,14 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio_postgres::Row;
-use tokio_postgres::types::Type;
 
-use super::database::Fault;
-use super::shards::shard_of;
-use super::{Inner, PostgresStore, micros, timestamp};
+use super::database::{Fault, params};
+use super::reads::is_storable;
+use super::{Inner, PostgresStore, count, micros, timestamp};
 use crate::clock::{BoxFuture, Timestamp};
 use crate::key::PollKey;
 use crate::outbox::{Delivery, DeliverySelection, DeliveryState, DueDeliveries, Outbox};
-use crate::store::StoreError;
+use crate::store::{StoreError, beneath, to_json};
 
 /// How often a worker looks for the deliveries of shards that it has taken over.
 const LOOK: Duration = Duration::from_secs(5);
@@ -33,7 +32,7 @@ fn read(row: &Row) -> Delivery {
         Some(_) => DeliveryState::Pending,
         None => DeliveryState::Dead,
     });
-    delivery.tries = u32::try_from(row.get::<_, i32>(8)).unwrap_or(0);
+    delivery.tries = count(row.get::<_, i32>(8));
     delivery.attempts = serde_json::from_str(row.get(9)).unwrap_or_default();
     delivery
 }
@@ -47,71 +46,35 @@ impl Inner {
         let busy: Vec<&str> = busy.iter().map(|receiver| &**receiver).collect();
         let (now, most) = (micros(now), i64::try_from(most).unwrap_or(i64::MAX));
         let tx = self.database.read().await?;
-        let found = tx
-            .query(
-                &format!(
-                    "{COLUMNS} WHERE due <= $1 AND shard = ANY($2) AND receiver <> ALL($3) ORDER BY due LIMIT $4"
-                ),
-                &[
-                    (&now, Type::INT8),
-                    (&ours, Type::INT4_ARRAY),
-                    (&busy, Type::TEXT_ARRAY),
-                    (&most, Type::INT8),
-                ],
-            )
-            .await?;
-        let next = tx
-            .first(
-                "SELECT min(due) FROM poll.outbox WHERE due > $1 AND shard = ANY($2)",
-                &[(&now, Type::INT8), (&ours, Type::INT4_ARRAY)],
-            )
-            .await?;
+        let sql = format!(
+            "{COLUMNS} WHERE due <= $1 AND shard = ANY($2) AND receiver <> ALL($3) ORDER BY due LIMIT $4"
+        );
+        let found = tx.query(&sql, &params![now, ours, busy, most]).await?;
+        let sql = "SELECT min(due) FROM poll.outbox WHERE due > $1 AND shard = ANY($2)";
+        let next = tx.first(sql, &params![now, ours]).await?;
         let next = next.and_then(|row| row.get::<_, Option<i64>>(0)).map(timestamp);
         Ok(DueDeliveries::new(found.iter().map(read).collect(), next))
     }
 
     async fn note(&self, delivery: &Delivery) -> Result<bool, Fault> {
-        let attempts = serde_json::to_string(&delivery.attempts).map_err(|error| {
-            Fault::Store(StoreError::with_source(
-                "the attempts of a webhook cannot be written as JSON",
-                error,
-            ))
-        })?;
+        let attempts = to_json("the attempts of a webhook", &delivery.attempts)?;
         let (state, due) = (delivery.state.as_str(), delivery.due.map(micros));
         let tries = i32::try_from(delivery.tries).unwrap_or(i32::MAX);
         let tx = self.database.write().await?;
-        let noted = tx
-            .execute(
-                "UPDATE poll.outbox SET state = $2, due = $3, tries = $4, attempts = $5 WHERE place = $1",
-                &[
-                    (&delivery.place, Type::INT8),
-                    (&state, Type::TEXT),
-                    (&due, Type::INT8),
-                    (&tries, Type::INT4),
-                    (&attempts, Type::TEXT),
-                ],
-            )
-            .await?;
+        let sql = "UPDATE poll.outbox SET state = $2, due = $3, tries = $4, attempts = $5 WHERE place = $1";
+        let noted = tx.execute(sql, &params![delivery.place, state, due, tries, attempts]).await?;
         tx.commit().await?;
         Ok(noted > 0)
     }
 
     async fn delivery(&self, key: &PollKey) -> Result<Option<Delivery>, Fault> {
-        if key.scope().contains('\0') || key.key().contains('\0') {
+        if !is_storable(key) {
             return Ok(None);
         }
-        let (shard, scope, name) = (shard_of(key, self.shard_count), key.scope(), key.key());
-        let row = self
-            .database
-            .read()
-            .await?
-            .first(
-                &format!(
-                    "{COLUMNS} WHERE shard = $1 AND scope = $2 AND key = $3 ORDER BY place DESC LIMIT 1"
-                ),
-                &[(&shard, Type::INT4), (&scope, Type::TEXT), (&name, Type::TEXT)],
-            )
-            .await?;
+        let (shard, scope, name) = (self.shard_of(key), key.scope(), key.key());
+        let sql =
+            format!("{COLUMNS} WHERE shard = $1 AND scope = $2 AND key = $3 ORDER BY place DESC LIMIT 1");
+        let row = self.database.read().await?.first(&sql, &params![shard, scope, name]).await?;
         Ok(row.as_ref().map(read))
     }
 
@@ -122,29 +85,15 @@ impl Inner {
             true => " AND state IN ('dead', 'pending') AND (state = 'dead' OR tries > 0)",
             false => "",
         };
-        // As `covers` says; both are true of the empty scope.
-        let inside =
-            if under.is_empty() || under.ends_with('/') { under.clone() } else { format!("{under}/") };
+        let inside = beneath(under);
         let (before, state) = (before.unwrap_or(i64::MAX), state.map(DeliveryState::as_str));
         let limit = i64::try_from(*limit).unwrap_or(i64::MAX);
-        let rows = self
-            .database
-            .read()
-            .await?
-            .query(
-                &format!(
-                    "{COLUMNS} WHERE place < $1 AND ($2::text IS NULL OR state = $2){failing} \
-                     AND ($3 = '' OR scope = $3 OR starts_with(scope, $4)) ORDER BY place DESC LIMIT $5"
-                ),
-                &[
-                    (&before, Type::INT8),
-                    (&state, Type::TEXT),
-                    (under, Type::TEXT),
-                    (&inside, Type::TEXT),
-                    (&limit, Type::INT8),
-                ],
-            )
-            .await?;
+        let sql = format!(
+            "{COLUMNS} WHERE place < $1 AND ($2::text IS NULL OR state = $2){failing} \
+             AND ($3 = '' OR scope = $3 OR starts_with(scope, $4)) ORDER BY place DESC LIMIT $5"
+        );
+        let params = params![before, state, *under, inside, limit];
+        let rows = self.database.read().await?.query(&sql, &params).await?;
         Ok(rows.iter().map(read).collect())
     }
 }
@@ -156,11 +105,11 @@ impl Outbox for PostgresStore {
         busy: Vec<Box<str>>,
         most: usize,
     ) -> BoxFuture<'_, Result<DueDeliveries, StoreError>> {
-        self.call("read webhooks", async move |inner: Arc<Inner>| inner.due(now, &busy, most).await)
+        self.call("read webhooks", async move |inner| inner.due(now, &busy, most).await)
     }
 
     fn note(&self, delivery: Delivery) -> BoxFuture<'_, Result<bool, StoreError>> {
-        let noted = self.call("note a webhook", async move |inner: Arc<Inner>| inner.note(&delivery).await);
+        let noted = self.call("note a webhook", async move |inner| inner.note(&delivery).await);
         Box::pin(async move {
             let noted = noted.await;
             self.inner.added.notify_one();
@@ -169,11 +118,11 @@ impl Outbox for PostgresStore {
     }
 
     fn delivery(&self, key: PollKey) -> BoxFuture<'_, Result<Option<Delivery>, StoreError>> {
-        self.call("read a webhook", async move |inner: Arc<Inner>| inner.delivery(&key).await)
+        self.call("read a webhook", async move |inner| inner.delivery(&key).await)
     }
 
     fn deliveries(&self, which: DeliverySelection) -> BoxFuture<'_, Result<Vec<Delivery>, StoreError>> {
-        self.call("list webhooks", async move |inner: Arc<Inner>| inner.deliveries(&which).await)
+        self.call("list webhooks", async move |inner| inner.deliveries(&which).await)
     }
 
     fn added(&self) -> Arc<Notify> {

@@ -1,21 +1,22 @@
 //! Reading polls from rows.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::Object;
 use tokio_postgres::Row;
-use tokio_postgres::types::Type;
 
-use super::database::{Fault, Tx};
-use super::shards::{Known, shard_of};
-use super::{Inner, timestamp};
+use super::database::{Fault, Tx, params};
+use super::shards::Known;
+use super::writes::Names;
+use super::{Inner, count, duration, lock, timestamp};
 use crate::clock::Timestamp;
 use crate::job::{PollSpec, StoredSpecs};
 use crate::key::PollKey;
-use crate::outcome::{FailureReason, Outcome, OutcomeKind};
-use crate::store::{StoreError, StoredPoll, outcome_without_request};
+use crate::outcome::Outcome;
+use crate::store::{StoreError, StoredPoll, unreadable};
 
 /// The columns of an open poll, of `poll.open o`.
 pub(super) const OPEN: &str = "SELECT o.shard, o.scope, o.key, o.incarnation, o.created, o.spec, o.url, \
@@ -50,20 +51,19 @@ impl Raw {
             key: PollKey::new(row.get::<_, &str>(1), row.get::<_, &str>(2)),
             incarnation: row.get(3),
             created_at: timestamp(row.get(4)),
-            first_after: Duration::from_micros(u64::try_from(row.get::<_, i64>(10)).unwrap_or(0)),
+            first_after: duration(row.get(10)),
             spec: row.get(5),
             url: row.get(6),
-            restarts: u32::try_from(row.get::<_, i32>(7)).unwrap_or(0),
+            restarts: count(row.get::<_, i32>(7)),
             followed: row.get::<_, Option<&str>>(8).map(Into::into),
             outcome: row.get(9),
         }
     }
 }
 
-/// The outcome of an open poll that cannot be read.
-pub(super) fn unreadable(created_at: Timestamp, restarts: u32, explanation: String) -> Outcome {
-    let kind = OutcomeKind::Failed { reason: FailureReason::Unreadable, response: None, explanation };
-    outcome_without_request(kind, created_at, created_at, restarts)
+/// Whether PostgreSQL can store this name.
+pub(super) fn is_storable(key: &PollKey) -> bool {
+    !key.scope().contains('\0') && !key.key().contains('\0')
 }
 
 /// A page of open polls.
@@ -79,12 +79,11 @@ pub(super) type Texts = HashMap<i64, (String, Option<String>)>;
 impl Inner {
     /// The poll of that name.
     pub(super) async fn find(&self, tx: &Tx<Object>, key: &PollKey) -> Result<Option<StoredPoll>, Fault> {
-        if key.scope().contains('\0') || key.key().contains('\0') {
+        if !is_storable(key) {
             return Ok(None);
         }
-        let shard = shard_of(key, self.shard_count);
-        let (scope, name) = (key.scope(), key.key());
-        let params = [(&shard as _, Type::INT4), (&scope as _, Type::TEXT), (&name as _, Type::TEXT)];
+        let (shard, scope, name) = (self.shard_of(key), key.scope(), key.key());
+        let params = params![shard, scope, name];
         // In this order: a poll that ends between the two statements is found by the second.
         let open = format!("{OPEN} WHERE o.shard = $1 AND o.scope = $2 AND o.key = $3");
         let mut row = tx.first(&open, &params).await?;
@@ -95,7 +94,7 @@ impl Inner {
         let Some(row) = row else { return Ok(None) };
         let raw = Raw::new(&row);
         let texts = self.texts(tx, std::slice::from_ref(&raw)).await?;
-        self.poll(raw, &texts).map(Some).map_err(|(_, problem)| Fault::Store(StoreError::new(problem)))
+        Ok(Some(self.poll(raw, &texts)?))
     }
 
     /// All polls, oldest first.
@@ -104,16 +103,15 @@ impl Inner {
         let rows = tx.query(&format!("{OPEN} UNION ALL {DONE} ORDER BY 5, 2, 3"), &[]).await?;
         let raws: Vec<Raw> = rows.iter().map(Raw::new).collect();
         let texts = self.texts(tx, &raws).await?;
-        raws.into_iter()
-            .map(|raw| self.poll(raw, &texts).map_err(|(_, problem)| Fault::Store(StoreError::new(problem))))
-            .collect()
+        raws.into_iter().map(|raw| Ok(self.poll(raw, &texts)?)).collect()
     }
 
     /// Polls that this process runs, unreadable ones included.
     fn page(&self, raws: Vec<Raw>, texts: &Texts) -> Page {
         let mut page = Page::default();
         for raw in raws {
-            let (shard, key) = (raw.shard, raw.key.clone());
+            let (shard, key, created_at, restarts) =
+                (raw.shard, raw.key.clone(), raw.created_at, raw.restarts);
             // Attempts may have been stored by the process that ran it before.
             let known = Known { incarnation: raw.incarnation, has_extras: true, has_webhook: true };
             match self.poll(raw, texts) {
@@ -124,8 +122,8 @@ impl Inner {
                         page.polls.push(poll);
                     }
                 }
-                Err((raw, problem)) => {
-                    let outcome = unreadable(raw.created_at, raw.restarts, problem);
+                Err(problem) => {
+                    let outcome = unreadable(created_at, restarts, problem.to_string());
                     page.unreadable.push((key, known, outcome));
                 }
             }
@@ -135,26 +133,13 @@ impl Inner {
 
     /// Open polls by their names and incarnations.
     pub(super) async fn open_of(&self, tx: &Tx<Object>, keys: &[(PollKey, i64)]) -> Result<Page, Fault> {
-        let mut names = super::writes::Names::default();
-        for (key, _) in keys {
-            names.push(shard_of(key, self.shard_count), key);
-        }
+        let names: Names<'_> = keys.iter().map(|(key, _)| (self.shard_of(key), key)).collect();
         let incarnations: Vec<i64> = keys.iter().map(|(_, incarnation)| *incarnation).collect();
         let sql = format!(
             "{OPEN} JOIN unnest($1::int4[], $2::text[], $3::text[], $4::int8[]) AS n (shard, scope, key, incarnation) \
              ON o.shard = n.shard AND o.scope = n.scope AND o.key = n.key AND o.incarnation = n.incarnation"
         );
-        let rows = tx
-            .query(
-                &sql,
-                &[
-                    (&names.shards, Type::INT4_ARRAY),
-                    (&names.scopes, Type::TEXT_ARRAY),
-                    (&names.keys, Type::TEXT_ARRAY),
-                    (&incarnations, Type::INT8_ARRAY),
-                ],
-            )
-            .await?;
+        let rows = tx.query(&sql, &names.with_incarnations(&incarnations)).await?;
         let raws: Vec<Raw> = rows.iter().map(Raw::new).collect();
         let texts = self.texts(tx, &raws).await?;
         Ok(self.page(raws, &texts))
@@ -162,43 +147,32 @@ impl Inner {
 
     /// The texts of the specs of these rows. Those of known specs too: a page of many kinds may push them out of the cache.
     pub(super) async fn texts(&self, tx: &Tx<Object>, raws: &[Raw]) -> Result<Texts, Fault> {
-        let mut ids: Vec<i64> = raws.iter().map(|raw| raw.spec).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        spec_texts(tx, &ids).await
+        spec_texts(tx, raws.iter().map(|raw| raw.spec).collect()).await
     }
 
-    pub(super) fn poll(&self, raw: Raw, texts: &Texts) -> Result<StoredPoll, (Box<Raw>, String)> {
-        let spec = {
-            let mut specs = self.stored_specs();
-            read_spec(&mut specs, raw.spec, raw.url.as_deref(), texts)
+    /// The poll of a row, or why it cannot be read.
+    pub(super) fn poll(&self, raw: Raw, texts: &Texts) -> Result<StoredPoll, StoreError> {
+        let problem = |what: &str, problem: &dyn fmt::Display| {
+            StoreError::new(format!("the {what} of the poll {} cannot be read: {problem}", raw.key))
         };
-        let spec = match spec {
-            Ok(spec) => spec,
-            Err(problem) => {
-                let problem = format!("the spec of the poll {} cannot be read: {problem}", raw.key);
-                return Err((Box::new(raw), problem));
-            }
-        };
-        let outcome = match raw.outcome.as_deref().map(serde_json::from_str::<Outcome>).transpose() {
-            Ok(outcome) => outcome.map(Arc::new),
-            Err(error) => {
-                let problem = format!("the outcome of the poll {} cannot be read: {error}", raw.key);
-                return Err((Box::new(raw), problem));
-            }
-        };
+        let spec = read_spec(&mut lock(&self.stored_specs), raw.spec, raw.url.as_deref(), texts);
+        let spec = spec.map_err(|error| problem("spec", &error))?;
+        let outcome = raw.outcome.as_deref().map(serde_json::from_str::<Outcome>).transpose();
+        let outcome = outcome.map_err(|error| problem("outcome", &error))?.map(Arc::new);
         let Raw { key, created_at, first_after, restarts, followed, .. } = raw;
         Ok(StoredPoll { key, spec, created_at, first_after, restarts, followed, outcome })
     }
 }
 
 /// The texts of specs by their ids.
-pub(super) async fn spec_texts(tx: &Tx<Object>, ids: &[i64]) -> Result<Texts, Fault> {
+pub(super) async fn spec_texts(tx: &Tx<Object>, mut ids: Vec<i64>) -> Result<Texts, Fault> {
+    ids.sort_unstable();
+    ids.dedup();
     if ids.is_empty() {
         return Ok(Texts::new());
     }
     let sql = "SELECT id, text, url FROM poll.specs WHERE id = ANY($1)";
-    let rows = tx.query(sql, &[(&ids, Type::INT8_ARRAY)]).await?;
+    let rows = tx.query(sql, &params![ids]).await?;
     Ok(rows.iter().map(|row| (row.get(0), (row.get(1), row.get(2)))).collect())
 }
 

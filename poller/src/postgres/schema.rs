@@ -4,9 +4,8 @@
 //! other. There are no advisory locks: they belong to sessions, which a pooler shares.
 
 use tokio_postgres::error::SqlState;
-use tokio_postgres::types::Type;
 
-use super::database::{Connection, Database, Fault, Tx};
+use super::database::{Connection, Database, Fault, Tx, params};
 use crate::store::StoreError;
 
 /// What a database must be, one step per version of the format.
@@ -49,17 +48,20 @@ fn newest() -> i32 {
 
 /// The refusal of a database that this version may not use.
 fn too_new(database: &Database, format: i32, newest: i32) -> Fault {
-    Fault::Store(StoreError::unusable(format!(
+    unusable(format!(
         "{} has the format {format}, and this version knows formats up to {newest}: use a newer version",
         database.shown
-    )))
+    ))
+}
+
+fn unusable(message: String) -> Fault {
+    Fault::Store(StoreError::unusable(message))
 }
 
 /// Fails if a newer version has migrated the tables meanwhile, and excludes this one.
 pub(super) async fn check_format<C: Connection>(database: &Database, tx: &Tx<C>) -> Result<(), Fault> {
     let newest = newest();
-    let row =
-        tx.first("SELECT format FROM poll.meta WHERE compatible > $1", &[(&newest, Type::INT4)]).await?;
+    let row = tx.first("SELECT format FROM poll.meta WHERE compatible > $1", &params![newest]).await?;
     row.map_or(Ok(()), |row| Err(too_new(database, row.get(0), newest)))
 }
 
@@ -79,13 +81,12 @@ pub(super) async fn prepare(database: &Database, shards: u16) -> Result<i32, Fau
     let mut tries = 1;
     loop {
         match current(database).await? {
-            Some(Meta { format, shards, .. }) if format == newest => return Ok(shards),
-            Some(Meta { format, compatible, shards }) if format > newest && compatible <= newest => {
+            Some(Meta { format, compatible, shards })
+                if format == newest || format > newest && compatible <= newest =>
+            {
                 return Ok(shards);
             }
-            Some(Meta { format, .. }) if format > newest => {
-                return Err(too_new(database, format, newest));
-            }
+            Some(Meta { format, .. }) if format > newest => return Err(too_new(database, format, newest)),
             Some(_) => match migrate(database).await {
                 Err(fault) if tries < TRIES && fault.is_conflict() => tries += 1,
                 result => result?,
@@ -118,14 +119,12 @@ async fn check_server(database: &Database) -> Result<(), Fault> {
     let shown = &database.shown;
     if version < OLDEST {
         let found = version / 10_000;
-        return Err(Fault::Store(StoreError::unusable(format!(
-            "{shown} is PostgreSQL {found}; expected 14 or newer"
-        ))));
+        return Err(unusable(format!("{shown} is PostgreSQL {found}; expected 14 or newer")));
     }
     if encoding != "UTF8" {
-        return Err(Fault::Store(StoreError::unusable(format!(
+        return Err(unusable(format!(
             "{shown} has the encoding {encoding}; expected UTF8 (CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0)"
-        ))));
+        )));
     }
     Ok(())
 }
@@ -158,11 +157,8 @@ async fn create_meta(database: &Database, shards: u16) -> Result<(), Fault> {
          horizon bigint NOT NULL DEFAULT 0, swept bigint NOT NULL DEFAULT 0)",
     )
     .await?;
-    tx.execute(
-        "INSERT INTO poll.meta (format, shards) VALUES (0, $1) ON CONFLICT DO NOTHING",
-        &[(&i32::from(shards), Type::INT4)],
-    )
-    .await?;
+    let sql = "INSERT INTO poll.meta (format, shards) VALUES (0, $1) ON CONFLICT DO NOTHING";
+    tx.execute(sql, &params![i32::from(shards)]).await?;
     tx.commit().await
 }
 
@@ -181,11 +177,8 @@ async fn migrate(database: &Database) -> Result<(), Fault> {
     let mut compatible = before;
     for (number, step) in migrations().filter(|(number, _)| *number > format) {
         tx.batch(step.sql).await?;
-        tx.execute(
-            "UPDATE poll.meta SET format = $1, compatible = $2",
-            &[(&number, Type::INT4), (&step.compatible, Type::INT4)],
-        )
-        .await?;
+        let sql = "UPDATE poll.meta SET format = $1, compatible = $2";
+        tx.execute(sql, &params![number, step.compatible]).await?;
         compatible = step.compatible;
     }
     if compatible > before && format > 0 {
@@ -201,24 +194,24 @@ async fn migrate(database: &Database) -> Result<(), Fault> {
 pub(super) async fn probe(database: &Database, id: i64) -> Result<(), Fault> {
     let seen = "SELECT count(*) FROM poll.probe WHERE id = $1";
     let creator = database.write().await?;
-    creator.query(seen, &[(&id, Type::INT8)]).await?;
+    creator.query(seen, &params![id]).await?;
     let other = database.write().await?;
-    other.execute("INSERT INTO poll.probe (id) VALUES ($1)", &[(&id, Type::INT8)]).await?;
+    other.execute("INSERT INTO poll.probe (id) VALUES ($1)", &params![id]).await?;
     other.commit().await?;
-    let count: i64 = creator.first(seen, &[(&id, Type::INT8)]).await?.map_or(0, |row| row.get(0));
+    let count: i64 = creator.first(seen, &params![id]).await?.map_or(0, |row| row.get(0));
     creator.rollback().await?;
     let other = database.write().await?;
-    other.execute("DELETE FROM poll.probe WHERE id = $1", &[(&id, Type::INT8)]).await?;
+    other.execute("DELETE FROM poll.probe WHERE id = $1", &params![id]).await?;
     other.commit().await?;
     if count == 1 {
         return Ok(());
     }
-    Err(Fault::Store(StoreError::unusable(format!(
+    Err(unusable(format!(
         "{} runs READ COMMITTED transactions on one snapshot, so a poll could be created twice; expected a new snapshot for \
          each statement, as PostgreSQL takes it (YugabyteDB before 2025.2 does not, unless \
          yb_enable_read_committed_isolation is on)",
         database.shown
-    ))))
+    )))
 }
 
 /// The day of a time, and the name of its partition.
@@ -232,8 +225,7 @@ pub(super) async fn ensure_day(database: &Database, day: i64) -> Result<(), Faul
     let tx = database.migrate().await?;
     // Two that create the same one wait for each other.
     tx.query("SELECT format FROM poll.meta FOR UPDATE", &[]).await?;
-    let there =
-        tx.first("SELECT to_regclass($1) IS NOT NULL", &[(&format!("poll.{name}"), Type::TEXT)]).await?;
+    let there = tx.first("SELECT to_regclass($1) IS NOT NULL", &params![format!("poll.{name}")]).await?;
     if there.is_some_and(|row| row.get(0)) {
         return tx.rollback().await;
     }
@@ -250,16 +242,9 @@ pub(super) async fn ensure_day(database: &Database, day: i64) -> Result<(), Faul
 
 /// Drops the partitions whose polls all ended before `horizon`.
 pub(super) async fn drop_before(database: &Database, horizon: i64) -> Result<(), Fault> {
-    let rows = database
-        .read()
-        .await?
-        .query(
-            "SELECT c.relname::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid \
-             WHERE i.inhparent = 'poll.done'::regclass",
-            &[],
-        )
-        .await?;
-    for row in rows {
+    let sql = "SELECT c.relname::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid \
+         WHERE i.inhparent = 'poll.done'::regclass";
+    for row in database.read().await?.query(sql, &[]).await? {
         let name: &str = row.get(0);
         let day = name.strip_prefix("done_").and_then(|day| day.parse::<i64>().ok());
         if day.is_some_and(|day| day.saturating_add(1).saturating_mul(DAY) <= horizon) {
@@ -281,13 +266,13 @@ const SWEPT: i64 = 10_000;
 /// Removes specs that no poll refers to any more, once a day in a fleet; `day` is today.
 pub(super) async fn sweep_specs(database: &Database, day: i64) -> Result<u64, Fault> {
     let tx = database.migrate().await?;
-    let first = tx.execute("UPDATE poll.meta SET swept = $1 WHERE swept < $1", &[(&day, Type::INT8)]).await?;
+    let first = tx.execute("UPDATE poll.meta SET swept = $1 WHERE swept < $1", &params![day]).await?;
     if first == 0 {
         tx.rollback().await?;
         return Ok(0);
     }
     let before = day - UNUSED;
-    let any = tx.first("SELECT 1 FROM poll.specs WHERE used < $1 LIMIT 1", &[(&before, Type::INT8)]).await?;
+    let any = tx.first("SELECT 1 FROM poll.specs WHERE used < $1 LIMIT 1", &params![before]).await?;
     tx.commit().await?;
     if any.is_none() {
         return Ok(0);
@@ -300,7 +285,7 @@ pub(super) async fn sweep_specs(database: &Database, day: i64) -> Result<u64, Fa
              DELETE FROM poll.specs s USING (SELECT id FROM unused \
                  EXCEPT SELECT spec FROM poll.open EXCEPT SELECT spec FROM poll.done) AS gone \
              WHERE s.id = gone.id AND s.used < $1",
-            &[(&before, Type::INT8), (&SWEPT, Type::INT8)],
+            &params![before, SWEPT],
         )
         .await?;
     tx.commit().await?;

@@ -16,7 +16,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::clock::BACK;
-use crate::clock::{Timestamp, micros};
+use super::signed;
+use crate::clock::Timestamp;
 
 /// The lease of another worker, as the database says it.
 #[derive(Clone, Copy, Debug)]
@@ -62,7 +63,6 @@ impl Sightings {
 /// Whether a worker that starts cannot trust the fleet's `time`, in microseconds: others that have shards have last `noted` a
 /// later one, or none for longer than those do that live, which renew their leases in each third.
 pub(super) fn is_doubtful(time: i64, noted: i64, lease: Duration) -> bool {
-    let signed = |limit: Duration| i64::try_from(micros(limit)).unwrap_or(i64::MAX);
     noted.saturating_sub(time) > signed(BACK) || time.saturating_sub(noted) > signed(lease / 2)
 }
 

@@ -3,12 +3,11 @@
 use std::collections::{HashMap, hash_map::Entry};
 
 use ring::digest::{Context, SHA256};
-use tokio_postgres::types::Type;
 
 use super::creates::NewPoll;
-use super::database::Fault;
+use super::database::{Fault, params};
 use super::writes::TRIES;
-use super::{Inner, micros, schema};
+use super::{Inner, lock, micros, schema};
 use crate::clock::Clock as _;
 use crate::store::StoreError;
 
@@ -68,7 +67,7 @@ impl Inner {
         let mut missing: Vec<&(Digest, &NewPoll<'_>)> = Vec::new();
         let mut ids: HashMap<Digest, i64> = HashMap::new();
         {
-            let known = self.spec_ids();
+            let known = lock(&self.spec_ids);
             for kind in &kinds.kinds {
                 match known.get(&kind.0) {
                     Some((id, seen)) if *seen == day => drop(ids.insert(kind.0, *id)),
@@ -98,40 +97,27 @@ impl Inner {
     ) -> Result<(), Fault> {
         let digests: Vec<&[u8]> = missing.iter().map(|(digest, _)| &digest[..]).collect();
         let texts: Vec<&str> = missing.iter().map(|(_, poll)| &*poll.text).collect();
-        let urls: Vec<Option<&str>> = missing
-            .iter()
-            .map(|(_, poll)| if poll.url_in_row().is_some() { None } else { Some(poll.url) })
-            .collect();
+        let urls = missing.iter().map(|(_, poll)| poll.url_in_row().is_none().then_some(poll.url));
+        let urls: Vec<Option<&str>> = urls.collect();
         let webhooks: Vec<Option<&str>> = missing.iter().map(|(_, poll)| poll.webhook.as_deref()).collect();
         let mut tries = 1;
         let rows = loop {
             let tx = self.database.write().await?;
-            let insert = tx
-                .execute(
-                    "INSERT INTO poll.specs AS s (digest, text, url, webhook, used) \
-                     SELECT n.*, $5 FROM unnest($1::bytea[], $2::text[], $3::text[], $4::text[]) AS n \
-                     ON CONFLICT (digest) DO UPDATE SET used = excluded.used WHERE s.used < excluded.used",
-                    &[
-                        (&digests, Type::BYTEA_ARRAY),
-                        (&texts, Type::TEXT_ARRAY),
-                        (&urls, Type::TEXT_ARRAY),
-                        (&webhooks, Type::TEXT_ARRAY),
-                        (&day, Type::INT8),
-                    ],
-                )
-                .await;
-            match insert {
+            let insert = "INSERT INTO poll.specs AS s (digest, text, url, webhook, used) \
+                 SELECT n.*, $5 FROM unnest($1::bytea[], $2::text[], $3::text[], $4::text[]) AS n \
+                 ON CONFLICT (digest) DO UPDATE SET used = excluded.used WHERE s.used < excluded.used";
+            match tx.execute(insert, &params![digests, texts, urls, webhooks, day]).await {
                 Err(fault) if fault.is_conflict() && tries < TRIES => tries += 1,
                 Err(fault) => return Err(fault),
                 Ok(_) => {
                     let sql = "SELECT digest, id FROM poll.specs WHERE digest = ANY($1)";
-                    let rows = tx.query(sql, &[(&digests, Type::BYTEA_ARRAY)]).await?;
+                    let rows = tx.query(sql, &params![digests]).await?;
                     tx.commit().await?;
                     break rows;
                 }
             }
         };
-        let mut known = self.spec_ids();
+        let mut known = lock(&self.spec_ids);
         if known.len() + rows.len() > super::KNOWN_SPECS {
             known.clear();
         }

@@ -13,16 +13,15 @@ use deadpool_postgres::Object;
 use futures_util::future::try_join;
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::types::Type;
 
 use super::clock::NOW;
-use super::database::{Fault, Param, Tx};
+use super::database::{Fault, Param, Tx, params};
 use super::lease::Worker;
 use super::shards::Known;
-use super::{Inner, micros, schema};
+use super::{Inner, count, lock, micros, schema};
 use crate::key::PollKey;
 use crate::outcome::Outcome;
-use crate::store::StoreError;
+use crate::store::{StoreError, to_json};
 
 /// How often a transaction that lost against another is tried.
 pub(super) const TRIES: u32 = 10;
@@ -47,8 +46,7 @@ impl Finish {
         known: Option<Known>,
         outcome: &Outcome,
     ) -> Result<Self, StoreError> {
-        let text = serde_json::to_string(outcome)
-            .map_err(|error| StoreError::with_source("the outcome cannot be written as JSON", error))?;
+        let text = to_json("the outcome", outcome)?;
         Ok(Self {
             shard,
             key,
@@ -70,29 +68,23 @@ pub(super) struct Names<'k> {
     pub(super) keys: Vec<&'k str>,
 }
 
-impl<'k> Names<'k> {
-    pub(super) fn with_capacity(number: usize) -> Self {
-        Self {
-            shards: Vec::with_capacity(number),
-            scopes: Vec::with_capacity(number),
-            keys: Vec::with_capacity(number),
-        }
+impl<'k> FromIterator<(i32, &'k PollKey)> for Names<'k> {
+    fn from_iter<I: IntoIterator<Item = (i32, &'k PollKey)>>(polls: I) -> Self {
+        let (shards, (scopes, keys)) =
+            polls.into_iter().map(|(shard, key)| (shard, (key.scope(), key.key()))).unzip();
+        Self { shards, scopes, keys }
     }
+}
 
-    pub(super) fn push(&mut self, shard: i32, key: &'k PollKey) {
-        self.shards.push(shard);
-        self.scopes.push(key.scope());
-        self.keys.push(key.key());
+impl Names<'_> {
+    /// The parameters `$1` to `$3` of a statement about these polls.
+    pub(super) fn params(&self) -> [Param<'_>; 3] {
+        params![self.shards, self.scopes, self.keys]
     }
 
     /// The parameters `$1` to `$3` of a statement about these polls in these incarnations, and `$4`.
     pub(super) fn with_incarnations<'p>(&'p self, incarnations: &'p Vec<i64>) -> [Param<'p>; 4] {
-        [
-            (&self.shards, Type::INT4_ARRAY),
-            (&self.scopes, Type::TEXT_ARRAY),
-            (&self.keys, Type::TEXT_ARRAY),
-            (incarnations, Type::INT8_ARRAY),
-        ]
+        params![self.shards, self.scopes, self.keys, *incarnations]
     }
 }
 
@@ -100,16 +92,14 @@ impl Inner {
     /// Ends open polls; returns for each whether it was open in this incarnation.
     pub(super) async fn finish_all(&self, finishes: &[Finish], fenced: bool) -> Result<Vec<bool>, Fault> {
         let mut order: Vec<usize> = (0..finishes.len()).collect();
-        order.sort_by(|a, b| {
-            let place = |number: &usize| (finishes[*number].shard, &finishes[*number].key);
-            place(a).cmp(&place(b))
-        });
+        let place = |number: &usize| (finishes[*number].shard, &finishes[*number].key);
+        order.sort_by(|a, b| place(a).cmp(&place(b)));
         let mut tries = 1;
         loop {
             for day in finishes.iter().map(|finish| schema::day_of(finish.ended)).collect::<HashSet<_>>() {
-                if !self.days().contains(&day) {
+                if !lock(&self.days).contains(&day) {
                     schema::ensure_day(&self.database, day).await?;
-                    self.days().insert(day);
+                    lock(&self.days).insert(day);
                 }
             }
             match self.try_finish(finishes, &order, fenced).await {
@@ -117,7 +107,7 @@ impl Inner {
                 // The partition of that day was dropped meanwhile: its polls are all older than the retention.
                 Err(fault) if fault.has_code(&[SqlState::CHECK_VIOLATION]) && tries < TRIES => {
                     tries += 1;
-                    self.days().clear();
+                    lock(&self.days).clear();
                 }
                 Err(Fault::Deposed) => {
                     self.suspect();
@@ -135,10 +125,7 @@ impl Inner {
         fenced: bool,
     ) -> Result<Vec<bool>, Fault> {
         let sorted: Vec<&Finish> = order.iter().map(|number| &finishes[*number]).collect();
-        let mut names = Names::default();
-        for finish in &sorted {
-            names.push(finish.shard, &finish.key);
-        }
+        let names: Names<'_> = sorted.iter().map(|finish| (finish.shard, &finish.key)).collect();
         let incarnations: Vec<Option<i64>> =
             sorted.iter().map(|finish| finish.known.map(|known| known.incarnation)).collect();
         let ended: Vec<i64> = sorted.iter().map(|finish| finish.ended).collect();
@@ -154,29 +141,24 @@ impl Inner {
         let may =
             |what: fn(&Known) -> bool| finishes.iter().any(|finish| finish.known.as_ref().is_none_or(what));
         let sql = finish_sql(may(|known| known.has_webhook));
-        let params = [
-            (&names.shards as _, Type::INT4_ARRAY),
-            (&names.scopes as _, Type::TEXT_ARRAY),
-            (&names.keys as _, Type::TEXT_ARRAY),
-            (&incarnations as _, Type::INT8_ARRAY),
-            (&ended as _, Type::INT8_ARRAY),
-            (&restarts as _, Type::INT4_ARRAY),
-            (&requests as _, Type::INT4_ARRAY),
-            (&endings as _, Type::TEXT_ARRAY),
-            (&texts as _, Type::TEXT_ARRAY),
-            (&numbers as _, Type::INT4_ARRAY),
+        let params = params![
+            names.shards,
+            names.scopes,
+            names.keys,
+            incarnations,
+            ended,
+            restarts,
+            requests,
+            endings,
+            texts,
+            numbers
         ];
         let mut results = vec![false; finishes.len()];
         let rows = if may(|known| known.has_extras) {
             let rows = tx.query(&sql, &params).await?;
-            let mut extras = Names::default();
-            for number in gone(&rows) {
-                let finish = sorted[number];
-                if finish.known.is_none_or(|known| known.has_extras) {
-                    extras.push(finish.shard, &finish.key);
-                }
-            }
-            remove_extras(&tx, &extras).await?;
+            let ended = gone(&rows).map(|number| sorted[number]);
+            let extras = ended.filter(|finish| finish.known.is_none_or(|known| known.has_extras));
+            remove_extras(&tx, &extras.map(|finish| (finish.shard, &finish.key)).collect()).await?;
             tx.commit().await?;
             rows
         } else {
@@ -200,14 +182,10 @@ impl Inner {
     /// not wait for renewals, nor they for it.
     pub(super) async fn fence(&self, tx: &Tx<Object>) -> Result<Worker, Fault> {
         let Some(worker) = self.worker() else { return Err(Fault::Deposed) };
-        let held = tx
-            .first(
-                &format!(
-                    "SELECT 1 FROM poll.worker WHERE id = $1 AND epoch = $2 AND expires > {NOW} FOR KEY SHARE"
-                ),
-                &[(&worker.id, Type::INT8), (&worker.epoch, Type::INT8)],
-            )
-            .await?;
+        let sql = format!(
+            "SELECT 1 FROM poll.worker WHERE id = $1 AND epoch = $2 AND expires > {NOW} FOR KEY SHARE"
+        );
+        let held = tx.first(&sql, &params![worker.id, worker.epoch]).await?;
         if held.is_some() { Ok(worker) } else { Err(Fault::Deposed) }
     }
 }
@@ -245,7 +223,7 @@ fn finish_sql(hooks: bool) -> String {
 /// The numbers of the polls that were open, of the row of [`finish_sql`].
 fn gone(rows: &[Row]) -> impl Iterator<Item = usize> {
     let numbers = rows.iter().filter_map(|row| row.get::<_, Option<Vec<i32>>>(0)).flatten();
-    numbers.map(|number| usize::try_from(number).unwrap_or(0))
+    numbers.map(count)
 }
 
 /// Removes what other tables have of polls that have ended.
@@ -259,11 +237,7 @@ async fn remove_extras(tx: &Tx<Object>, names: &Names<'_>) -> Result<(), Fault> 
                 "DELETE FROM poll.{table} t USING unnest($1::int4[], $2::text[], $3::text[]) AS n (shard, scope, key) \
                  WHERE t.shard = n.shard AND t.scope = n.scope AND t.key = n.key"
             ),
-            &[
-                (&names.shards, Type::INT4_ARRAY),
-                (&names.scopes, Type::TEXT_ARRAY),
-                (&names.keys, Type::TEXT_ARRAY),
-            ],
+            &names.params(),
         )
         .await?;
     }
