@@ -68,6 +68,9 @@ pub(crate) struct Rhythm {
 }
 
 const JUDGEMENT: u8 = 0b11;
+/// By their numbers.
+const JUDGEMENTS: [JudgementKind; 4] =
+    [JudgementKind::Matched, JudgementKind::Failed, JudgementKind::Unmatched, JudgementKind::Error];
 const NEXT: u8 = 0b1100;
 const NEXT_SHIFT: u8 = 2;
 /// The reason of the next due time; 0 without a next request.
@@ -104,12 +107,8 @@ impl History {
             self.drop_first(rhythm);
         }
         let Record { at, duration, result, resent, judgement, ref note, next } = *record;
-        let mut flags = match judgement {
-            JudgementKind::Matched => 0,
-            JudgementKind::Failed => 1,
-            JudgementKind::Unmatched => 2,
-            JudgementKind::Error => 3,
-        };
+        // Its place in JUDGEMENTS.
+        let mut flags = judgement as u8;
         if let Some(note) = note {
             flags |= HAS_NOTE;
             if self.note.as_ref() != Some(note) {
@@ -431,12 +430,7 @@ impl Raw {
             }
             status => AttemptResult::Status(u16::try_from(status).unwrap_or(u16::MAX)),
         };
-        let judgement = match self.flags & JUDGEMENT {
-            0 => JudgementKind::Matched,
-            1 => JudgementKind::Failed,
-            2 => JudgementKind::Unmatched,
-            _ => JudgementKind::Error,
-        };
+        let judgement = JUDGEMENTS[usize::from(self.flags & JUDGEMENT)];
         let duration = Duration::from_micros(self.took);
         Record { at: self.at, duration, result, resent, judgement, note, next: self.next }
     }
@@ -453,12 +447,7 @@ mod tests {
             Just(AttemptResult::Status(200)),
             (0_u8..13).prop_map(|code| AttemptResult::Error(FetchErrorKind::from_code(code))),
         ];
-        let judgement = prop_oneof![
-            Just(JudgementKind::Matched),
-            Just(JudgementKind::Failed),
-            Just(JudgementKind::Unmatched),
-            Just(JudgementKind::Error)
-        ];
+        let judgement = proptest::sample::select(&JUDGEMENTS[..]);
         let why = prop_oneof![
             Just(NextReason::Grid),
             Just(NextReason::Hint),

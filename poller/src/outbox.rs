@@ -276,12 +276,12 @@ mod tests {
     use super::*;
 
     fn delivery() -> Delivery {
-        Delivery::new(
-            PollKey::new("s", "a"),
-            Timestamp::from_micros(1),
-            Timestamp::from_micros(2),
-            "https://a.test",
-        )
+        let [created_at, ended_at] = [1, 2].map(Timestamp::from_micros);
+        Delivery::new(PollKey::new("s", "a"), created_at, ended_at, "https://a.test")
+    }
+
+    fn attempt(at: u64, status: u16) -> DeliveryAttempt {
+        DeliveryAttempt { at: Timestamp::from_micros(at), duration_ms: 1, status: Some(status), error: None }
     }
 
     #[test]
@@ -299,21 +299,15 @@ mod tests {
 
     #[test]
     fn a_delivery_fails_from_its_first_attempt_until_it_is_delivered_or_sent_again() {
-        let attempt = |status| DeliveryAttempt {
-            at: Timestamp::default(),
-            duration_ms: 1,
-            status: Some(status),
-            error: None,
-        };
         let mut delivery = delivery();
         assert!(!delivery.is_failing());
-        delivery.attempted(attempt(500), Err(Timestamp::from_micros(9)));
+        delivery.attempted(attempt(0, 500), Err(Timestamp::from_micros(9)));
         assert!(delivery.is_failing());
-        delivery.attempted(attempt(410), Ok(DeliveryState::Dead));
+        delivery.attempted(attempt(0, 410), Ok(DeliveryState::Dead));
         assert!(delivery.is_failing());
         delivery.send_again(Timestamp::from_micros(9));
         assert!(!delivery.is_failing());
-        delivery.attempted(attempt(204), Ok(DeliveryState::Delivered));
+        delivery.attempted(attempt(0, 204), Ok(DeliveryState::Delivered));
         assert!(!delivery.is_failing());
     }
 
@@ -321,13 +315,7 @@ mod tests {
     fn the_last_attempts_are_kept() {
         let mut delivery = delivery();
         for number in 0..40 {
-            let attempt = DeliveryAttempt {
-                at: Timestamp::from_micros(number),
-                duration_ms: 1,
-                status: Some(500),
-                error: None,
-            };
-            delivery.attempted(attempt, Err(Timestamp::from_micros(number + 1)));
+            delivery.attempted(attempt(number, 500), Err(Timestamp::from_micros(number + 1)));
         }
         assert_eq!((delivery.attempts.len(), delivery.tries), (Delivery::ATTEMPTS, 40));
         assert_eq!(delivery.attempts.last().unwrap().at, Timestamp::from_micros(39));

@@ -351,17 +351,11 @@ impl PollState {
         if let Some(end) = gave_up {
             return (Some(end), None);
         }
-        let backoff = match retry {
-            Some(Retry::Backoff(rule)) => match spec.retry().get(rule).map(|rule| &rule.strategy) {
-                Some(Strategy::Backoff(options)) => {
-                    self.retry(Cause::Rule(number(rule), status), options, span.ended, rng)
-                }
-                _ => None,
-            },
-            _ => None,
-        };
-        if backoff.is_some() {
-            return (None, backoff);
+        if let Some(Retry::Backoff(rule)) = retry
+            && let Some(Strategy::Backoff(options)) = spec.retry().get(rule).map(|rule| &rule.strategy)
+            && let Some(next) = self.retry(Cause::Rule(number(rule), status), options, span.ended, rng)
+        {
+            return (None, Some(next));
         }
         self.progress().sequence.end();
         let grid = self.grid(spec.outline());
@@ -465,12 +459,10 @@ impl PollState {
 
 /// The first retry rule that names this kind of error.
 fn retry_of(spec: &PollSpec, kind: FetchErrorKind) -> Option<(usize, &RetryOptions)> {
-    spec.retry().iter().enumerate().filter(|(_, rule)| rule.errors.contains(&kind)).find_map(
-        |(index, rule)| match &rule.strategy {
-            Strategy::Backoff(options) => Some((index, options)),
-            Strategy::Headers(_) => None,
-        },
-    )
+    spec.retry().iter().enumerate().find_map(|(index, rule)| match &rule.strategy {
+        Strategy::Backoff(options) if rule.errors.contains(&kind) => Some((index, options)),
+        _ => None,
+    })
 }
 
 /// The index of a rule as `u32`; a spec never has that many.

@@ -65,7 +65,7 @@ impl Inner {
         .replace("d.outcome", "NULL::text");
         let tx = self.database.lookup().await?;
         let rows = self.ask(&tx, keys, &sql).await?;
-        let raws: Vec<Raw> = rows.iter().map(Raw::new).collect();
+        let raws: Vec<Raw<'_>> = rows.iter().map(Raw::new).collect();
         let texts = self.texts(&tx, &raws).await?;
         tx.rollback().await?;
         let mut found: Vec<Option<FoundPoll>> = keys.iter().map(|_| None).collect();
@@ -86,7 +86,7 @@ impl Inner {
         );
         let tx = self.database.lookup().await?;
         let rows = self.ask(&tx, keys, &sql).await?;
-        let raws: Vec<Raw> = rows.iter().map(Raw::new).collect();
+        let raws: Vec<Raw<'_>> = rows.iter().map(Raw::new).collect();
         let texts = self.texts(&tx, &raws).await?;
         tx.rollback().await?;
         let mut found: Vec<Found> = keys.iter().map(|_| Ok(None)).collect();

@@ -15,7 +15,7 @@ use super::database::{Fault, Param, Tx, param, params};
 use super::{Inner, micros, timestamp};
 use crate::clock::Timestamp;
 use crate::key::PollKey;
-use crate::store::{Cursor, Page, Selection, StoreError, Summary};
+use crate::store::{Cursor, Page, Selection, StoreError, Summary, beneath};
 
 /// An open poll as a row `p`, with the columns of both kinds. `number` is the run of its shard when it was created.
 pub(super) const OPEN_ROWS: &str = "SELECT false AS finished, o.shard, o.scope, o.key, o.incarnation, o.created, o.spec, \
@@ -94,8 +94,7 @@ impl Filter {
         }
         // As `covers` does.
         if let Some(under) = under.as_ref().filter(|under| !under.is_empty()) {
-            let inside = if under.ends_with('/') { under.clone() } else { format!("{under}/") };
-            let (under, inside) = (values.text(under), values.text(inside));
+            let (under, inside) = (values.text(under), values.text(beneath(under)));
             condition += &format!(" AND (p.scope = {under} OR starts_with(p.scope, {inside}))");
         }
         if let Some(origin) = origin {
@@ -112,20 +111,17 @@ impl Filter {
         if let Some(prefix) = prefix {
             condition += &format!(" AND starts_with(p.key, {})", values.text(prefix));
         }
-        let (mut open, mut done) = (states.is_empty(), states.is_empty());
         if !states.is_empty() {
-            let mut any = Vec::with_capacity(states.len());
-            for state in states {
-                let is_open = matches!(&**state, "open" | "cancelling");
-                (open, done) = (open || is_open, done || !is_open);
-                any.push(match &**state {
-                    "open" => format!("(NOT p.finished AND NOT {CANCELLING})"),
-                    "cancelling" => format!("(NOT p.finished AND {CANCELLING})"),
-                    ending => format!("p.ending = {}", values.text(ending)),
-                });
-            }
-            condition += &format!(" AND ({})", any.join(" OR "));
+            let any = states.iter().map(|state| match &**state {
+                "open" => format!("(NOT p.finished AND NOT {CANCELLING})"),
+                "cancelling" => format!("(NOT p.finished AND {CANCELLING})"),
+                ending => format!("p.ending = {}", values.text(ending)),
+            });
+            condition += &format!(" AND ({})", any.collect::<Vec<_>>().join(" OR "));
         }
+        let is_open = |state: &String| matches!(&**state, "open" | "cancelling");
+        let open = states.is_empty() || states.iter().any(is_open);
+        let done = states.is_empty() || !states.iter().all(is_open);
         Self { condition, values, open, done }
     }
 }

@@ -25,13 +25,11 @@ use tokio::sync::mpsc;
 use tokio_postgres::Row;
 
 use super::database::{Fault, params};
-use super::reads::{self, Page, Texts};
-use super::shards::{Known, Shards};
+use super::reads::{Page, Raw, ReadPolls, Texts, spec_texts};
+use super::shards::Shards;
 use super::{Inner, count, duration, lock, micros, signed, timestamp};
 use crate::clock::Clock as _;
 use crate::key::PollKey;
-use crate::outcome::Outcome;
-use crate::store::{StoredPoll, unreadable};
 
 /// The number of open polls that a page has about.
 const PAGE: usize = 4096;
@@ -88,8 +86,7 @@ struct Reader {
 /// Open polls of some shards.
 #[derive(Debug)]
 struct ReadPage {
-    polls: Vec<(i32, Known, StoredPoll)>,
-    unreadable: Vec<(PollKey, Known, Outcome)>,
+    polls: ReadPolls,
     /// The shards whose last polls these are.
     read: Vec<i32>,
     /// Whether the reader has no more.
@@ -111,12 +108,16 @@ impl Inner {
             match page {
                 Some(Ok(page)) if self.shards().taken() == taken => {
                     let is_last = page.is_last;
-                    loading.learn(number, page.polls.len());
-                    let page = self.hand_over(page, taken);
+                    loading.learn(number, page.polls.polls.len());
+                    let polls = self.note_read(page.polls);
+                    let mut shards = self.shards();
+                    shards.read(&page.read, taken);
+                    let all_read = shards.all_read();
+                    drop(shards);
                     if is_last {
                         loading.end_first(self);
                     }
-                    return Ok(page);
+                    return Ok((polls, all_read));
                 }
                 // Shards were taken, or are to be read again, since it began: what it reads may be older than that.
                 Some(Ok(_)) | None => loading.end_first(self),
@@ -169,20 +170,6 @@ impl Inner {
         }
     }
 
-    /// Notes the polls of a page, and returns the polls that this process is to run.
-    fn hand_over(&self, page: ReadPage, taken: u64) -> (Page, bool) {
-        let mut shards = self.shards();
-        let mut polls = Vec::with_capacity(page.polls.len());
-        for (shard, known, poll) in page.polls {
-            // The shard may be on its way to another process.
-            if shards.add(shard, poll.key.clone(), known) {
-                polls.push(poll);
-            }
-        }
-        shards.read(&page.read, taken);
-        (Page { polls, unreadable: page.unreadable }, shards.all_read())
-    }
-
     /// The polls of these shards whose first tick was within the last two leases, or whose next tick comes soon, if their interval
     /// is long: polls of short intervals are all due soon, in whatever order they are read.
     async fn read_due(&self, shards: Vec<i32>) -> Result<ReadPage, Fault> {
@@ -214,9 +201,10 @@ impl Inner {
         let params = params![shards, specs, intervals, since, now, until, MOST_DUE];
         let rows = if specs.is_empty() { Vec::new() } else { tx.query(&sql, &params).await? };
         tx.rollback().await?;
-        let page = self.decoded(&rows, &Beside::new(&runs, &followed), Vec::new()).await?;
+        let mut page = self.decoded(&rows, &Beside::new(&runs, &followed), Vec::new()).await?;
         // Unreadable specs are reported with their shard.
-        Ok(ReadPage { is_last: true, unreadable: Vec::new(), ..page })
+        page.polls.unreadable.clear();
+        Ok(ReadPage { is_last: true, ..page })
     }
 
     /// The specs of a sample whose ticks are far apart, and the microseconds between their ticks.
@@ -310,40 +298,28 @@ impl Inner {
             return Ok(self.page_of(rows, beside, read, &Texts::new()));
         }
         let tx = self.database.read().await?;
-        let texts = reads::spec_texts(&tx, ids).await?;
+        let texts = spec_texts(&tx, ids).await?;
         drop(tx);
         Ok(self.page_of(rows, beside, read, &texts))
     }
 
     fn page_of(&self, rows: &[Row], beside: &Beside, read: Vec<i32>, texts: &Texts) -> ReadPage {
-        let polls = Vec::with_capacity(rows.len());
-        let mut page = ReadPage { polls, unreadable: Vec::new(), read, is_last: false };
-        let mut specs = lock(&self.stored_specs);
-        for row in rows {
-            let (shard, scope, key): (i32, &str, &str) = (row.get(0), row.get(1), row.get(2));
-            let incarnation: i64 = row.get(3);
-            let created_at = timestamp(row.get(4));
-            let run: i32 = row.get(7);
-            let restarts = beside.runs.get(&shard).map_or(0, |of_shard| count(of_shard.saturating_sub(run)));
-            let key = PollKey::new(scope, key);
-            // Attempts may have been stored by the process that ran it before.
-            let known = Known { incarnation, has_extras: true, has_webhook: true };
-            match reads::read_spec(&mut specs, row.get(5), row.get(6), texts) {
-                Ok(spec) => {
-                    let known = Known { has_webhook: spec.outline().webhook, ..known };
-                    let mut poll = StoredPoll::new(key, spec, created_at);
-                    poll.first_after = duration(row.get(8));
-                    poll.restarts = restarts;
-                    poll.followed = beside.followed.get(&incarnation).cloned();
-                    page.polls.push((shard, known, poll));
-                }
-                Err(problem) => {
-                    let problem = format!("the spec of the poll {key} cannot be read: {problem}");
-                    page.unreadable.push((key, known, unreadable(created_at, restarts, problem)));
-                }
+        let raws = rows.iter().map(|row| {
+            let (shard, incarnation, run): (i32, i64, i32) = (row.get(0), row.get(3), row.get(7));
+            Raw {
+                shard,
+                key: PollKey::new(row.get::<_, &str>(1), row.get::<_, &str>(2)),
+                incarnation,
+                created_at: timestamp(row.get(4)),
+                first_after: duration(row.get(8)),
+                spec: row.get(5),
+                url: row.get(6),
+                restarts: beside.runs.get(&shard).map_or(0, |of_shard| count(of_shard.saturating_sub(run))),
+                followed: beside.followed.get(&incarnation).cloned(),
+                outcome: None,
             }
-        }
-        page
+        });
+        ReadPage { polls: self.read(raws, texts), read, is_last: false }
     }
 }
 

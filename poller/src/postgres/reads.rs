@@ -31,21 +31,21 @@ pub(super) const DONE: &str = "SELECT d.shard, d.scope, d.key, d.incarnation, d.
      FROM poll.done d WHERE d.ended >= (SELECT horizon FROM poll.meta)";
 
 /// A row before its spec and its outcome are read.
-pub(super) struct Raw {
-    shard: i32,
-    key: PollKey,
+pub(super) struct Raw<'r> {
+    pub(super) shard: i32,
+    pub(super) key: PollKey,
     pub(super) incarnation: i64,
-    created_at: Timestamp,
-    first_after: Duration,
-    spec: i64,
-    url: Option<String>,
-    restarts: u32,
-    followed: Option<Arc<str>>,
-    outcome: Option<String>,
+    pub(super) created_at: Timestamp,
+    pub(super) first_after: Duration,
+    pub(super) spec: i64,
+    pub(super) url: Option<&'r str>,
+    pub(super) restarts: u32,
+    pub(super) followed: Option<Arc<str>>,
+    pub(super) outcome: Option<&'r str>,
 }
 
-impl Raw {
-    pub(super) fn new(row: &Row) -> Self {
+impl<'r> Raw<'r> {
+    pub(super) fn new(row: &'r Row) -> Self {
         Self {
             shard: row.get(0),
             key: PollKey::new(row.get::<_, &str>(1), row.get::<_, &str>(2)),
@@ -64,6 +64,13 @@ impl Raw {
 /// Whether PostgreSQL can store this name.
 pub(super) fn is_storable(key: &PollKey) -> bool {
     !key.scope().contains('\0') && !key.key().contains('\0')
+}
+
+/// Open polls with their shards, before this process has noted that it runs them.
+#[derive(Debug, Default)]
+pub(super) struct ReadPolls {
+    pub(super) polls: Vec<(i32, Known, StoredPoll)>,
+    pub(super) unreadable: Vec<(PollKey, Known, Outcome)>,
 }
 
 /// A page of open polls.
@@ -101,34 +108,41 @@ impl Inner {
     pub(super) async fn all(&self, tx: &Tx<Object>) -> Result<Vec<StoredPoll>, Fault> {
         // Columns by position: 5 is created, 2 and 3 are the name.
         let rows = tx.query(&format!("{OPEN} UNION ALL {DONE} ORDER BY 5, 2, 3"), &[]).await?;
-        let raws: Vec<Raw> = rows.iter().map(Raw::new).collect();
+        let raws: Vec<Raw<'_>> = rows.iter().map(Raw::new).collect();
         let texts = self.texts(tx, &raws).await?;
         raws.into_iter().map(|raw| Ok(self.poll(raw, &texts)?)).collect()
     }
 
-    /// Polls that this process runs, unreadable ones included.
-    fn page(&self, raws: Vec<Raw>, texts: &Texts) -> Page {
-        let mut page = Page::default();
+    /// The polls of open rows, unreadable ones included.
+    pub(super) fn read<'r>(&self, raws: impl Iterator<Item = Raw<'r>>, texts: &Texts) -> ReadPolls {
+        let mut read = ReadPolls::default();
+        let mut specs = lock(&self.stored_specs);
         for raw in raws {
-            let (shard, key, created_at, restarts) =
-                (raw.shard, raw.key.clone(), raw.created_at, raw.restarts);
+            let Raw { shard, incarnation, created_at, restarts, .. } = raw;
+            let key = raw.key.clone();
             // Attempts may have been stored by the process that ran it before.
-            let known = Known { incarnation: raw.incarnation, has_extras: true, has_webhook: true };
-            match self.poll(raw, texts) {
-                // The shard may have been given up since it was read.
+            let known = Known { incarnation, has_extras: true, has_webhook: true };
+            match poll_of(&mut specs, raw, texts) {
                 Ok(poll) => {
-                    let known = Known { has_webhook: poll.spec.on_outcome().is_some(), ..known };
-                    if self.shards().add(shard, key, known) {
-                        page.polls.push(poll);
-                    }
+                    let known = Known { has_webhook: poll.spec.outline().webhook, ..known };
+                    read.polls.push((shard, known, poll));
                 }
                 Err(problem) => {
                     let outcome = unreadable(created_at, restarts, problem.to_string());
-                    page.unreadable.push((key, known, outcome));
+                    read.unreadable.push((key, known, outcome));
                 }
             }
         }
-        page
+        read
+    }
+
+    /// Notes the polls that this process runs, and returns them: a shard may have been given up since it was read.
+    pub(super) fn note_read(&self, read: ReadPolls) -> Page {
+        let mut shards = self.shards();
+        let polls = read.polls.into_iter();
+        let polls = polls
+            .filter_map(|(shard, known, poll)| shards.add(shard, poll.key.clone(), known).then_some(poll));
+        Page { polls: polls.collect(), unreadable: read.unreadable }
     }
 
     /// Open polls by their names and incarnations.
@@ -140,28 +154,31 @@ impl Inner {
              ON o.shard = n.shard AND o.scope = n.scope AND o.key = n.key AND o.incarnation = n.incarnation"
         );
         let rows = tx.query(&sql, &names.with_incarnations(&incarnations)).await?;
-        let raws: Vec<Raw> = rows.iter().map(Raw::new).collect();
+        let raws: Vec<Raw<'_>> = rows.iter().map(Raw::new).collect();
         let texts = self.texts(tx, &raws).await?;
-        Ok(self.page(raws, &texts))
+        Ok(self.note_read(self.read(raws.into_iter(), &texts)))
     }
 
     /// The texts of the specs of these rows. Those of known specs too: a page of many kinds may push them out of the cache.
-    pub(super) async fn texts(&self, tx: &Tx<Object>, raws: &[Raw]) -> Result<Texts, Fault> {
+    pub(super) async fn texts(&self, tx: &Tx<Object>, raws: &[Raw<'_>]) -> Result<Texts, Fault> {
         spec_texts(tx, raws.iter().map(|raw| raw.spec).collect()).await
     }
 
     /// The poll of a row, or why it cannot be read.
-    pub(super) fn poll(&self, raw: Raw, texts: &Texts) -> Result<StoredPoll, StoreError> {
-        let problem = |what: &str, problem: &dyn fmt::Display| {
-            StoreError::new(format!("the {what} of the poll {} cannot be read: {problem}", raw.key))
-        };
-        let spec = read_spec(&mut lock(&self.stored_specs), raw.spec, raw.url.as_deref(), texts);
-        let spec = spec.map_err(|error| problem("spec", &error))?;
-        let outcome = raw.outcome.as_deref().map(serde_json::from_str::<Outcome>).transpose();
-        let outcome = outcome.map_err(|error| problem("outcome", &error))?.map(Arc::new);
-        let Raw { key, created_at, first_after, restarts, followed, .. } = raw;
-        Ok(StoredPoll { key, spec, created_at, first_after, restarts, followed, outcome })
+    pub(super) fn poll(&self, raw: Raw<'_>, texts: &Texts) -> Result<StoredPoll, StoreError> {
+        poll_of(&mut lock(&self.stored_specs), raw, texts)
     }
+}
+
+fn poll_of(specs: &mut StoredSpecs, raw: Raw<'_>, texts: &Texts) -> Result<StoredPoll, StoreError> {
+    let problem = |what: &str, problem: &dyn fmt::Display| {
+        StoreError::new(format!("the {what} of the poll {} cannot be read: {problem}", raw.key))
+    };
+    let spec = read_spec(specs, raw.spec, raw.url, texts).map_err(|error| problem("spec", &error))?;
+    let outcome = raw.outcome.map(serde_json::from_str::<Outcome>).transpose();
+    let outcome = outcome.map_err(|error| problem("outcome", &error))?.map(Arc::new);
+    let Raw { key, created_at, first_after, restarts, followed, .. } = raw;
+    Ok(StoredPoll { key, spec, created_at, first_after, restarts, followed, outcome })
 }
 
 /// The texts of specs by their ids.

@@ -295,8 +295,17 @@ impl Shards {
 mod tests {
     use super::*;
 
+    const KNOWN: Known = Known { incarnation: 7, has_extras: false, has_webhook: false };
+
     fn key(name: &str) -> PollKey {
         PollKey::new("", name)
+    }
+
+    /// A process that has just taken these shards.
+    fn taken<const N: usize>(shards: [i32; N]) -> Shards {
+        let mut taken = Shards::default();
+        taken.take(shards);
+        taken
     }
 
     /// The hash is stored in databases: these numbers must never change.
@@ -323,8 +332,7 @@ mod tests {
 
     #[test]
     fn a_shard_is_given_back_only_after_the_creations_in_it() {
-        let mut shards = Shards::default();
-        shards.take([1]);
+        let mut shards = taken([1]);
         shards.read(&[1], shards.taken());
         shards.creating(&[1, 1]);
         shards.leave(1);
@@ -338,10 +346,9 @@ mod tests {
 
     #[test]
     fn the_database_decides_which_shards_are_ours() {
-        let mut shards = Shards::default();
-        shards.take([1, 2]);
+        let mut shards = taken([1, 2]);
         shards.read(&[1, 2], shards.taken());
-        shards.add(1, key("a"), Known { incarnation: 7, has_extras: false, has_webhook: false });
+        shards.add(1, key("a"), KNOWN);
         let given = shards.given();
         shards.agree(&[2, 3], given);
         assert_eq!((shards.ours(), shards.next_unread(9, &HashSet::new())), (vec![2, 3], vec![3]));
@@ -355,8 +362,7 @@ mod tests {
 
     #[test]
     fn a_shard_with_a_doubtful_creation_is_read_again() {
-        let mut shards = Shards::default();
-        shards.take([1, 2]);
+        let mut shards = taken([1, 2]);
         shards.read(&[1, 2], shards.taken());
         shards.doubt([1, 3], Duration::from_secs(5));
         shards.read_doubtful(Duration::from_secs(4));
@@ -367,41 +373,36 @@ mod tests {
 
     #[test]
     fn a_poll_that_ended_while_it_was_read_is_not_noted() {
-        let mut shards = Shards::default();
-        shards.take([1]);
-        let known = Known { incarnation: 7, has_extras: false, has_webhook: false };
-        shards.add(1, key("a"), known);
+        let mut shards = taken([1]);
+        shards.add(1, key("a"), KNOWN);
         shards.begin_read();
         shards.remove(1, &key("a"));
-        shards.add(1, key("a"), known);
+        shards.add(1, key("a"), KNOWN);
         assert_eq!(shards.open(), 0);
         shards.end_read();
-        shards.add(1, key("a"), Known { incarnation: 8, ..known });
+        shards.add(1, key("a"), Known { incarnation: 8, ..KNOWN });
         assert_eq!(shards.open(), 1, "another of the same name");
     }
 
     #[test]
     fn what_ended_is_known_until_the_last_read_is_noted() {
-        let mut shards = Shards::default();
-        shards.take([1]);
-        let known = Known { incarnation: 7, has_extras: false, has_webhook: false };
-        shards.add(1, key("a"), known);
+        let mut shards = taken([1]);
+        shards.add(1, key("a"), KNOWN);
         shards.begin_read();
         shards.remove(1, &key("a"));
         shards.begin_read();
         shards.end_read();
-        assert!(!shards.add(1, key("a"), known), "the first read may have seen it");
+        assert!(!shards.add(1, key("a"), KNOWN), "the first read may have seen it");
         shards.clear();
         shards.take([1]);
-        assert!(!shards.add(1, key("a"), known), "nor does a new run end that read");
+        assert!(!shards.add(1, key("a"), KNOWN), "nor does a new run end that read");
         shards.end_read();
-        assert!(shards.add(1, key("a"), known));
+        assert!(shards.add(1, key("a"), KNOWN));
     }
 
     #[test]
     fn shards_that_are_being_read_are_not_read_by_others() {
-        let mut shards = Shards::default();
-        shards.take([1, 2, 3]);
+        let mut shards = taken([1, 2, 3]);
         assert_eq!(shards.next_unread(2, &HashSet::new()), [1, 2]);
         assert_eq!(shards.next_unread(2, &HashSet::from([1, 2])), [3]);
         shards.read(&[1], shards.taken());
@@ -410,12 +411,10 @@ mod tests {
 
     #[test]
     fn a_shard_is_given_back_only_after_the_engine_was_told() {
-        let mut shards = Shards::default();
-        shards.take([1, 2]);
-        let known = Known { incarnation: 7, has_extras: false, has_webhook: false };
-        shards.add(1, key("a"), known);
-        shards.add(2, key("b"), known);
-        shards.add(3, key("c"), known);
+        let mut shards = taken([1, 2]);
+        shards.add(1, key("a"), KNOWN);
+        shards.add(2, key("b"), KNOWN);
+        shards.add(3, key("c"), KNOWN);
         assert_eq!((shards.open(), shards.next_unread(9, &HashSet::new())), (2, vec![1, 2]));
         shards.read(&[1, 2], shards.taken());
         shards.leave(1);
@@ -424,7 +423,7 @@ mod tests {
         assert_eq!(shards.released(), [key("b")]);
         assert_eq!(shards.vacated(), [2]);
         shards.given_back(&[2]);
-        assert_eq!((shards.len(), shards.get(1, &key("a"))), (1, Some(known)));
+        assert_eq!((shards.len(), shards.get(1, &key("a"))), (1, Some(KNOWN)));
         shards.lose_all();
         assert_eq!(shards.len(), 0);
         assert_eq!(shards.released(), [key("a")]);

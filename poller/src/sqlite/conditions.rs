@@ -2,7 +2,7 @@
 
 use rusqlite::types::Value;
 
-use crate::store::Selection;
+use crate::store::{Selection, beneath};
 
 /// Conditions on rows and their values.
 #[derive(Default)]
@@ -17,21 +17,21 @@ impl Conditions {
         let Selection { scope, under, prefix, origin, since, states, .. } = selection;
         let mut this = Self { texts: vec!["1".to_owned()], values: Vec::new() };
         if let Some(scope) = scope {
-            this.add(scope.as_str(), |scope| format!("scope = {scope}"));
+            this.add(scope.clone(), |scope| format!("scope = {scope}"));
         }
         // As `covers` does.
         if let Some(under) = under.as_ref().filter(|under| !under.is_empty()) {
-            let inside = if under.ends_with('/') { under.clone() } else { format!("{under}/") };
-            this.add(under.as_str(), |under| format!("(scope = {under}"));
-            let last = this.texts.pop().unwrap_or_default();
-            this.add(inside, |inside| format!("{last} OR substr(scope, 1, length({inside})) = {inside})"));
+            let inside = this.value(beneath(under));
+            this.add(under.clone(), |under| {
+                format!("(scope = {under} OR substr(scope, 1, length({inside})) = {inside})")
+            });
         }
         if let Some(prefix) = prefix {
-            this.add(prefix.as_str(), |prefix| format!("substr(key, 1, length({prefix})) = {prefix}"));
+            this.add(prefix.clone(), |prefix| format!("substr(key, 1, length({prefix})) = {prefix}"));
         }
         if let Some(origin) = origin {
             // An origin ends where the URL does, or before the first of these.
-            this.add(origin.as_str(), |origin| {
+            this.add(origin.clone(), |origin| {
                 format!(
                     "(substr(url, 1, length({origin})) = {origin} \
                      AND substr(url, length({origin}) + 1, 1) IN ('', '/', '?', '#'))"
@@ -49,7 +49,7 @@ impl Conditions {
                     "open" => "(ended_at IS NULL AND NOT cancelling)".to_owned(),
                     "cancelling" => "(ended_at IS NULL AND cancelling)".to_owned(),
                     ending => {
-                        let ending = this.value(ending);
+                        let ending = this.value(ending.to_owned());
                         format!("(ended_at IS NOT NULL AND ending = {ending})")
                     }
                 })
@@ -60,38 +60,17 @@ impl Conditions {
     }
 
     /// Adds a value; returns its name in the statement.
-    pub(super) fn value(&mut self, value: impl Into<ValueOf>) -> String {
-        self.values.push(value.into().0);
+    pub(super) fn value(&mut self, value: impl Into<Value>) -> String {
+        self.values.push(value.into());
         format!("?{}", self.values.len())
     }
 
-    pub(super) fn add(&mut self, value: impl Into<ValueOf>, condition: impl FnOnce(String) -> String) {
+    pub(super) fn add(&mut self, value: impl Into<Value>, condition: impl FnOnce(String) -> String) {
         let value = self.value(value);
         self.texts.push(condition(value));
     }
 
     pub(super) fn text(&self) -> String {
         self.texts.join(" AND ")
-    }
-}
-
-/// A value of a statement.
-pub(super) struct ValueOf(Value);
-
-impl From<&str> for ValueOf {
-    fn from(text: &str) -> Self {
-        Self(text.to_owned().into())
-    }
-}
-
-impl From<String> for ValueOf {
-    fn from(text: String) -> Self {
-        Self(text.into())
-    }
-}
-
-impl From<i64> for ValueOf {
-    fn from(number: i64) -> Self {
-        Self(number.into())
     }
 }

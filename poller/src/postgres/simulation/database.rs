@@ -51,7 +51,7 @@ pub(super) struct Tables {
     latest: u64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Database {
     pub(super) tables: Tables,
     /// The tables as they were after each commit of the last seconds, by true time; kept if a fail-over is planned.
@@ -102,16 +102,7 @@ pub(super) enum Created {
 impl Database {
     pub(super) fn new(shards: usize, lease: u64, ahead: i64) -> Self {
         let tables = Tables { shards: vec![Shard::default(); shards], ..Tables::default() };
-        Self {
-            tables,
-            past: VecDeque::new(),
-            keeps_past: false,
-            away_until: 0,
-            created: BTreeMap::new(),
-            ahead,
-            lease,
-            stepped: 0,
-        }
+        Self { tables, ahead, lease, ..Self::default() }
     }
 
     pub(super) fn shard_count(&self) -> i32 {
@@ -122,12 +113,12 @@ impl Database {
         shard_of(key, self.shard_count())
     }
 
-    pub(super) fn owner(&self, shard: i32) -> Option<usize> {
-        self.tables.shards[usize::try_from(shard).expect("not negative")].worker
+    fn place(&self, shard: i32) -> &Shard {
+        &self.tables.shards[usize::try_from(shard).expect("not negative")]
     }
 
-    fn restarts(&self, shard: i32, run: u32) -> u32 {
-        self.tables.shards[usize::try_from(shard).expect("not negative")].run.saturating_sub(run)
+    pub(super) fn owner(&self, shard: i32) -> Option<usize> {
+        self.place(shard).worker
     }
 
     /// The time of the fleet.
@@ -315,7 +306,7 @@ impl Database {
 
     fn loaded(&self, open: &Open) -> (StoredPoll, i64) {
         let mut poll = open.poll.clone();
-        poll.restarts = self.restarts(self.shard(&poll.key), open.run);
+        poll.restarts = self.place(self.shard(&poll.key)).run.saturating_sub(open.run);
         (poll, open.incarnation)
     }
 
@@ -366,7 +357,7 @@ impl Database {
             return Ok(Created::Exists(Box::new(poll), incarnation));
         }
         let shard = self.shard(&poll.key);
-        let place = &self.tables.shards[usize::try_from(shard).expect("not negative")];
+        let place = self.place(shard);
         let clock = self.clock(now);
         let runs =
             place.worker.and_then(|id| self.tables.workers.get(&id)).is_some_and(|row| row.expires > clock);

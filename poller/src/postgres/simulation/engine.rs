@@ -143,20 +143,14 @@ impl World {
                 it.shards.created(&guarded);
                 let result = match result {
                     Ok(Created::New) => {
-                        it.shards.add(
-                            shard,
-                            poll.key.clone(),
-                            Known { incarnation, has_extras: false, has_webhook: false },
-                        );
+                        let known = Known { incarnation, has_extras: false, has_webhook: false };
+                        it.shards.add(shard, poll.key.clone(), known);
                         Ok(Creation::Created)
                     }
                     Ok(Created::Exists(present, incarnation)) => {
+                        let known = Known { incarnation, has_extras: true, has_webhook: false };
                         if present.outcome.is_none() {
-                            it.shards.add(
-                                shard,
-                                poll.key.clone(),
-                                Known { incarnation, has_extras: true, has_webhook: false },
-                            );
+                            it.shards.add(shard, poll.key.clone(), known);
                         }
                         Ok(Creation::Exists(present))
                     }
@@ -215,12 +209,7 @@ impl World {
             // Refused without a transaction; the engine tries again later.
             _ => {
                 let of = self.of(node);
-                self.later(0, of, move |world| {
-                    let now = world.clock(node);
-                    if let Some(core) = world.core(node) {
-                        core.outcome_saved(id, Err(lost()), now);
-                    }
-                });
+                self.later(0, of, move |world| reply(world, Err(Refusal::Lost)));
             }
         }
     }
