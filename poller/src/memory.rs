@@ -26,7 +26,7 @@ use crate::outbox::{Delivery, Outbox};
 use crate::outcome::{Attempt, Outcome, OutcomeKind};
 use crate::store::{
     Changes, Creation, Ending, FoundOutcome, OpenPolls, PollRecord, Retention, Runner, RunsUntil, Selection,
-    Store, StoreAdmin, StoreError, StoreStatus, StoredPoll, Summary, outcome_without_request,
+    Store, StoreAdmin, StoreError, StoreFuture, StoreStatus, StoredPoll, Summary, outcome_without_request,
 };
 
 /// How often the runner looks for polls and cancellations from outside: they are noticed within a second.
@@ -169,7 +169,7 @@ fn ready<'a, T: Send + 'a>(value: T) -> BoxFuture<'a, T> {
 }
 
 impl Store for MemoryStore {
-    fn create(&self, poll: StoredPoll) -> BoxFuture<'_, Result<Creation, StoreError>> {
+    fn create(&self, poll: StoredPoll) -> StoreFuture<'_, Creation> {
         let mut polls = self.polls();
         let key = polls.has_run.then(|| poll.key.clone());
         let creation = polls.create(poll);
@@ -184,7 +184,7 @@ impl Store for MemoryStore {
         ready(new.into_iter().map(|poll| Ok(polls.create(poll))).collect())
     }
 
-    fn finish(&self, key: PollKey, outcome: Arc<Outcome>) -> BoxFuture<'_, Result<Arc<Outcome>, StoreError>> {
+    fn finish(&self, key: PollKey, outcome: Arc<Outcome>) -> StoreFuture<'_, Arc<Outcome>> {
         let finished = self.polls().finish(&key, outcome);
         self.added.notify_one();
         ready(finished)
@@ -194,7 +194,7 @@ impl Store for MemoryStore {
         Some(Arc::new(self.clone()))
     }
 
-    fn follow(&self, key: PollKey, url: Arc<str>) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn follow(&self, key: PollKey, url: Arc<str>) -> StoreFuture<'_, ()> {
         let mut polls = self.polls();
         let poll = polls.number(&key).and_then(|number| polls.polls.get_mut(number));
         ready(match poll.filter(|poll| poll.outcome.is_none()) {
@@ -206,7 +206,7 @@ impl Store for MemoryStore {
         })
     }
 
-    fn begin_run(&self) -> BoxFuture<'_, Result<usize, StoreError>> {
+    fn begin_run(&self) -> StoreFuture<'_, usize> {
         let mut polls = self.polls();
         // A poll created before the first run has no earlier run.
         let again = u32::from(std::mem::replace(&mut polls.has_run, true));
@@ -214,7 +214,7 @@ impl Store for MemoryStore {
         ready(Ok(open.map(|poll| poll.restarts = poll.restarts.saturating_add(again)).count()))
     }
 
-    fn load_open(&self) -> BoxFuture<'_, Result<OpenPolls, StoreError>> {
+    fn load_open(&self) -> StoreFuture<'_, OpenPolls> {
         let mut polls = self.polls();
         polls.submitted.clear();
         ready(Ok(OpenPolls::all(polls.open().map(Kept::apart).collect())))
@@ -224,7 +224,7 @@ impl Store for MemoryStore {
         Some(LOOK)
     }
 
-    fn changes(&self) -> BoxFuture<'_, Result<Changes, StoreError>> {
+    fn changes(&self) -> StoreFuture<'_, Changes> {
         let mut polls = self.polls();
         let submitted = std::mem::take(&mut polls.submitted);
         let new = submitted.iter().filter_map(|key| polls.get(key)).filter(|poll| poll.outcome.is_none());
@@ -236,17 +236,17 @@ impl Store for MemoryStore {
         }))
     }
 
-    fn get(&self, key: PollKey) -> BoxFuture<'_, Result<Option<StoredPoll>, StoreError>> {
+    fn get(&self, key: PollKey) -> StoreFuture<'_, Option<StoredPoll>> {
         ready(Ok(self.polls().get(&key).map(Kept::apart)))
     }
 
-    fn list(&self) -> BoxFuture<'_, Result<Vec<StoredPoll>, StoreError>> {
+    fn list(&self) -> StoreFuture<'_, Vec<StoredPoll>> {
         let mut polls: Vec<StoredPoll> = self.polls().polls.iter().map(|(_, poll)| poll.apart()).collect();
         polls.sort_by(|a, b| (a.created_at, &a.key).cmp(&(b.created_at, &b.key)));
         ready(Ok(polls))
     }
 
-    fn forget(&self, key: PollKey) -> BoxFuture<'_, Result<bool, StoreError>> {
+    fn forget(&self, key: PollKey) -> StoreFuture<'_, bool> {
         let mut polls = self.polls();
         let Some(number) = polls.number(&key) else { return ready(Ok(false)) };
         if polls.is_open(&key) {
@@ -261,7 +261,7 @@ impl Store for MemoryStore {
         ready(Ok(true))
     }
 
-    fn purge(&self, keep: Retention) -> BoxFuture<'_, Result<usize, StoreError>> {
+    fn purge(&self, keep: Retention) -> StoreFuture<'_, usize> {
         let mut polls = self.polls();
         let ended = |poll: &Kept| poll.outcome.as_ref().map(|outcome| outcome.ended_at);
         let mut since = keep.since;
@@ -278,7 +278,7 @@ impl Store for MemoryStore {
         ready(Ok(removed))
     }
 
-    fn note_attempts(&self, attempts: Vec<(PollKey, Vec<Attempt>)>) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn note_attempts(&self, attempts: Vec<(PollKey, Vec<Attempt>)>) -> StoreFuture<'_, ()> {
         let mut polls = self.polls();
         for (key, attempts) in attempts {
             if polls.is_open(&key) {
@@ -290,7 +290,7 @@ impl Store for MemoryStore {
 }
 
 impl StoreAdmin for MemoryStore {
-    fn select(&self, selection: Selection) -> BoxFuture<'_, Result<Vec<Summary>, StoreError>> {
+    fn select(&self, selection: Selection) -> StoreFuture<'_, Vec<Summary>> {
         let polls = self.polls();
         let mut summaries: Vec<_> = polls.polls.iter().map(|(_, poll)| polls.summary(poll)).collect();
         drop(polls);
@@ -309,7 +309,7 @@ impl StoreAdmin for MemoryStore {
         ready(Ok(summaries))
     }
 
-    fn status(&self, now: Timestamp) -> BoxFuture<'_, Result<StoreStatus, StoreError>> {
+    fn status(&self, now: Timestamp) -> StoreFuture<'_, StoreStatus> {
         let polls = self.polls();
         let mut status = StoreStatus { finished: polls.polls.len(), ..StoreStatus::default() };
         for poll in polls.open() {
@@ -322,12 +322,12 @@ impl StoreAdmin for MemoryStore {
         ready(Ok(status))
     }
 
-    fn summary(&self, key: PollKey) -> BoxFuture<'_, Result<Option<Summary>, StoreError>> {
+    fn summary(&self, key: PollKey) -> StoreFuture<'_, Option<Summary>> {
         let polls = self.polls();
         ready(Ok(polls.get(&key).map(|poll| polls.summary(poll))))
     }
 
-    fn show(&self, key: PollKey) -> BoxFuture<'_, Result<Option<PollRecord>, StoreError>> {
+    fn show(&self, key: PollKey) -> StoreFuture<'_, Option<PollRecord>> {
         let polls = self.polls();
         ready(Ok(polls.get(&key).map(|poll| PollRecord {
             poll: poll.apart(),
@@ -337,7 +337,7 @@ impl StoreAdmin for MemoryStore {
         })))
     }
 
-    fn outcome(&self, key: PollKey) -> BoxFuture<'_, Result<Option<FoundOutcome>, StoreError>> {
+    fn outcome(&self, key: PollKey) -> StoreFuture<'_, Option<FoundOutcome>> {
         let outcome = match self.polls().get(&key) {
             None => return ready(Ok(None)),
             Some(Kept { outcome: Some(outcome), .. }) => Arc::clone(outcome),
@@ -346,11 +346,11 @@ impl StoreAdmin for MemoryStore {
         ready(FoundOutcome::ended(&outcome).map(Some))
     }
 
-    fn count_open(&self) -> BoxFuture<'_, Result<usize, StoreError>> {
+    fn count_open(&self) -> StoreFuture<'_, usize> {
         ready(Ok(self.polls().open().count()))
     }
 
-    fn request_cancel(&self, key: PollKey) -> BoxFuture<'_, Result<bool, StoreError>> {
+    fn request_cancel(&self, key: PollKey) -> StoreFuture<'_, bool> {
         let mut polls = self.polls();
         let is_open = polls.is_open(&key);
         if is_open {
@@ -359,11 +359,7 @@ impl StoreAdmin for MemoryStore {
         ready(Ok(is_open))
     }
 
-    fn cancel_unrun(
-        &self,
-        key: PollKey,
-        now: Timestamp,
-    ) -> BoxFuture<'_, Result<Option<Arc<Outcome>>, StoreError>> {
+    fn cancel_unrun(&self, key: PollKey, now: Timestamp) -> StoreFuture<'_, Option<Arc<Outcome>>> {
         let mut polls = self.polls();
         if polls.has_run {
             return ready(Ok(None));
@@ -373,7 +369,7 @@ impl StoreAdmin for MemoryStore {
         ready(polls.finish(&key, Arc::new(outcome)).map(Some))
     }
 
-    fn runner(&self) -> BoxFuture<'_, Result<Option<Runner>, StoreError>> {
+    fn runner(&self) -> StoreFuture<'_, Option<Runner>> {
         ready(Ok(self.polls().runner()))
     }
 }

@@ -11,9 +11,9 @@ use ring::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
-use crate::clock::{BoxFuture, Timestamp};
+use crate::clock::Timestamp;
 use crate::key::PollKey;
-use crate::store::StoreError;
+use crate::store::StoreFuture;
 
 /// The webhook of one outcome, and how far it has come.
 ///
@@ -148,6 +148,12 @@ impl DeliveryState {
         }
     }
 
+    /// The state of a stored delivery. What another version has written, or a damaged row, is delivered if it is due.
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    pub(crate) fn stored(name: &str, due: Option<Timestamp>) -> Self {
+        Self::named(name).unwrap_or(if due.is_some() { Self::Pending } else { Self::Dead })
+    }
+
     /// The state of this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
@@ -246,21 +252,16 @@ impl DeliverySelection {
 pub trait Outbox: Send + Sync + 'static {
     /// The pending deliveries that are due at `now`, at most `most`, those to `busy` receivers left out; with several
     /// processes, those of this one.
-    fn due(
-        &self,
-        now: Timestamp,
-        busy: Vec<Box<str>>,
-        most: usize,
-    ) -> BoxFuture<'_, Result<DueDeliveries, StoreError>>;
+    fn due(&self, now: Timestamp, busy: Vec<Box<str>>, most: usize) -> StoreFuture<'_, DueDeliveries>;
 
     /// Stores state, due time, tries and attempts of a delivery. Returns whether it is still there.
-    fn note(&self, delivery: Delivery) -> BoxFuture<'_, Result<bool, StoreError>>;
+    fn note(&self, delivery: Delivery) -> StoreFuture<'_, bool>;
 
     /// The delivery of a poll, if it has ended and has one.
-    fn delivery(&self, key: PollKey) -> BoxFuture<'_, Result<Option<Delivery>, StoreError>>;
+    fn delivery(&self, key: PollKey) -> StoreFuture<'_, Option<Delivery>>;
 
     /// Some deliveries, newest first.
-    fn deliveries(&self, which: DeliverySelection) -> BoxFuture<'_, Result<Vec<Delivery>, StoreError>>;
+    fn deliveries(&self, which: DeliverySelection) -> StoreFuture<'_, Vec<Delivery>>;
 
     /// Told when this process has stored a delivery that may be due.
     fn added(&self) -> Arc<Notify>;

@@ -39,6 +39,7 @@ use crate::history::{History, Note, Record, Rhythm};
 use crate::job::{Outline, PollSpec};
 use crate::judge::{Judged, Judgement, NOTE, Retry, Row, Unmatched, UnmatchedResponse, bounded};
 use crate::outcome::{Attempt, AttemptResult, FailureReason, JudgementKind, Next, NextReason, OutcomeKind};
+use crate::response::RecordedResponse;
 use crate::schedule::Grid;
 use crate::store::StoredPoll;
 
@@ -426,25 +427,21 @@ impl PollState {
     }
 
     fn summarize(&self, judgement: &Judgement, late: bool) -> (AttemptResult, JudgementKind, Option<Note>) {
+        let status = |response: &RecordedResponse| AttemptResult::Status(response.status());
         match judgement {
             Judgement::Matched { response } | Judgement::Failed { response, .. } if late => {
-                let note = Some(self.note("the response came after the deadline"));
-                (AttemptResult::Status(response.status()), JudgementKind::Unmatched, note)
+                let note = self.note("the response came after the deadline");
+                (status(response), JudgementKind::Unmatched, Some(note))
             }
-            Judgement::Matched { response } => {
-                (AttemptResult::Status(response.status()), JudgementKind::Matched, None)
-            }
+            Judgement::Matched { response } => (status(response), JudgementKind::Matched, None),
             Judgement::Failed { response, explanation } => {
-                let note = Some(self.note(explanation));
-                (AttemptResult::Status(response.status()), JudgementKind::Failed, note)
+                (status(response), JudgementKind::Failed, Some(self.note(explanation)))
             }
             Judgement::Unmatched(Unmatched { response: kept, .. }) => {
-                let note = Some(Arc::clone(&kept.note));
-                (AttemptResult::Status(kept.response.status()), JudgementKind::Unmatched, note)
+                (status(&kept.response), JudgementKind::Unmatched, Some(Arc::clone(&kept.note)))
             }
             Judgement::Error(error) => {
-                let note = Some(self.note(error.message()));
-                (AttemptResult::Error(error.kind()), JudgementKind::Error, note)
+                (AttemptResult::Error(error.kind()), JudgementKind::Error, Some(self.note(error.message())))
             }
         }
     }

@@ -32,6 +32,17 @@ pub(crate) use self::selection::beneath;
 pub(crate) use self::selection::page;
 pub use self::selection::{Cursor, InvalidCursor, Page, Selection, StoreStatus, covers};
 
+/// The result of a call of a store, once it is there.
+///
+/// ```
+/// use poller::store::StoreFuture;
+///
+/// fn none_open<'a>() -> StoreFuture<'a, usize> {
+///     Box::pin(std::future::ready(Ok(0)))
+/// }
+/// ```
+pub type StoreFuture<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
+
 /// A store of polls, as the engine uses it.
 ///
 /// Every method may be called at any time from any task. A future that returned `Ok` has made its change as durable as the
@@ -41,7 +52,7 @@ pub use self::selection::{Cursor, InvalidCursor, Page, Selection, StoreStatus, c
 /// later. A call from outside the engine, such as [`Poller::list`](crate::Poller::list), panics in its caller.
 pub trait Store: Send + Sync + 'static {
     /// Stores a new poll, unless the store has one of that name.
-    fn create(&self, poll: StoredPoll) -> BoxFuture<'_, Result<Creation, StoreError>>;
+    fn create(&self, poll: StoredPoll) -> StoreFuture<'_, Creation>;
 
     /// Stores new polls for the runner, each as [`create`](Self::create) does, and answers in their order. The polls created
     /// here need not appear in the [`changes`](Self::changes) of this run.
@@ -54,12 +65,12 @@ pub trait Store: Send + Sync + 'static {
 
     /// Stores the outcome of an open poll. If the poll has an outcome, nothing changes and that outcome is returned: an
     /// outcome never changes.
-    fn finish(&self, key: PollKey, outcome: Arc<Outcome>) -> BoxFuture<'_, Result<Arc<Outcome>, StoreError>>;
+    fn finish(&self, key: PollKey, outcome: Arc<Outcome>) -> StoreFuture<'_, Arc<Outcome>>;
 
     /// Stores the URL that an open poll asks from now on, in place of an earlier one: from then on the poll is loaded with it
     /// as [`StoredPoll::followed`]. The engine asks that URL only after this has succeeded, so that a restart does not repeat
     /// the first request of the poll. The default is an error: a store without this cannot run specs with `follow`.
-    fn follow(&self, key: PollKey, url: Arc<str>) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn follow(&self, key: PollKey, url: Arc<str>) -> StoreFuture<'_, ()> {
         let _ = url;
         let error = StoreError::new(format!("this store cannot keep the URL that the poll {key} follows"));
         Box::pin(std::future::ready(Err(error)))
@@ -67,21 +78,21 @@ pub trait Store: Send + Sync + 'static {
 
     /// Makes the caller the runner of this store. Adds a restart to each open poll of an earlier run. Returns the number of
     /// open polls.
-    fn begin_run(&self) -> BoxFuture<'_, Result<usize, StoreError>>;
+    fn begin_run(&self) -> StoreFuture<'_, usize>;
 
     /// The next page of open polls that this run has not loaded yet. With pages, the first of a million polls run while the
     /// others are read. A poll may be on two pages: the engine passes over polls that run already. Called until [`OpenPolls::last`], never
     /// twice at once.
-    fn load_open(&self) -> BoxFuture<'_, Result<OpenPolls, StoreError>>;
+    fn load_open(&self) -> StoreFuture<'_, OpenPolls>;
 
     /// The poll of that name, if there is one.
-    fn get(&self, key: PollKey) -> BoxFuture<'_, Result<Option<StoredPoll>, StoreError>>;
+    fn get(&self, key: PollKey) -> StoreFuture<'_, Option<StoredPoll>>;
 
     /// All polls, oldest first.
-    fn list(&self) -> BoxFuture<'_, Result<Vec<StoredPoll>, StoreError>>;
+    fn list(&self) -> StoreFuture<'_, Vec<StoredPoll>>;
 
     /// Removes a finished poll; returns whether there was one.
-    fn forget(&self, key: PollKey) -> BoxFuture<'_, Result<bool, StoreError>>;
+    fn forget(&self, key: PollKey) -> StoreFuture<'_, bool>;
 
     /// How often the engine should ask for [`changes`](Self::changes); `None`, the default, if only the engine changes this
     /// store.
@@ -90,7 +101,7 @@ pub trait Store: Send + Sync + 'static {
     }
 
     /// The changes by other processes since the last call, or since the last page of [`load_open`](Self::load_open).
-    fn changes(&self) -> BoxFuture<'_, Result<Changes, StoreError>> {
+    fn changes(&self) -> StoreFuture<'_, Changes> {
         Box::pin(std::future::ready(Ok(Changes::default())))
     }
 
@@ -128,14 +139,14 @@ pub trait Store: Send + Sync + 'static {
 
     /// Asks the process that runs an open poll to cancel it. Returns whether the poll was open. Called for polls that this
     /// process does not [run](Self::runs); the default is false.
-    fn cancel_elsewhere(&self, key: PollKey) -> BoxFuture<'_, Result<bool, StoreError>> {
+    fn cancel_elsewhere(&self, key: PollKey) -> StoreFuture<'_, bool> {
         let _ = key;
         Box::pin(std::future::ready(Ok(false)))
     }
 
     /// Has the process that runs an open poll ask as soon as it may. Returns whether the poll was open. Called for polls that
     /// this process does not [run](Self::runs); the default is false.
-    fn hasten_elsewhere(&self, key: PollKey) -> BoxFuture<'_, Result<bool, StoreError>> {
+    fn hasten_elsewhere(&self, key: PollKey) -> StoreFuture<'_, bool> {
         let _ = key;
         Box::pin(std::future::ready(Ok(false)))
     }
@@ -149,11 +160,11 @@ pub trait Store: Send + Sync + 'static {
     /// Removes some of the finished polls that need not be kept, the oldest endings first, and returns their number: few
     /// enough that other calls wait only briefly. Called again until it returns 0. Open polls are never removed, nor are those
     /// whose webhook is still to be delivered.
-    fn purge(&self, keep: Retention) -> BoxFuture<'_, Result<usize, StoreError>>;
+    fn purge(&self, keep: Retention) -> StoreFuture<'_, usize>;
 
     /// Stores the last attempts of open polls, replacing the earlier ones, for [`StoreAdmin::show`]. Polls that are not open
     /// are skipped. The default stores nothing.
-    fn note_attempts(&self, attempts: Vec<(PollKey, Vec<Attempt>)>) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn note_attempts(&self, attempts: Vec<(PollKey, Vec<Attempt>)>) -> StoreFuture<'_, ()> {
         let _ = attempts;
         Box::pin(std::future::ready(Ok(())))
     }
@@ -163,13 +174,13 @@ pub trait Store: Send + Sync + 'static {
 pub trait StoreAdmin: Store {
     /// All polls, the open ones first, each group in the order of creation. Unlike [`list`](Store::list), this needs no seal
     /// key and includes polls whose spec cannot be read.
-    fn summaries(&self) -> BoxFuture<'_, Result<Vec<Summary>, StoreError>> {
+    fn summaries(&self) -> StoreFuture<'_, Vec<Summary>> {
         self.select(Selection::all())
     }
 
     /// Some of the [`summaries`](Self::summaries), in their order. It is an error if the poll to begin
     /// [after](Selection::after) is not there.
-    fn select(&self, selection: Selection) -> BoxFuture<'_, Result<Vec<Summary>, StoreError>>;
+    fn select(&self, selection: Selection) -> StoreFuture<'_, Vec<Summary>>;
 
     /// What [`select`](Self::select) returns, in pages: a list of a million polls takes the memory of a few thousand. No poll
     /// comes twice, although polls may change between two pages. The default is one page.
@@ -182,7 +193,7 @@ pub trait StoreAdmin: Store {
     ///
     /// The default reads all polls that are selected, so it takes time linear in their number; a store with many polls
     /// does better.
-    fn page(&self, selection: Selection, cursor: Option<Cursor>) -> BoxFuture<'_, Result<Page, StoreError>> {
+    fn page(&self, selection: Selection, cursor: Option<Cursor>) -> StoreFuture<'_, Page> {
         Box::pin(async move {
             let limit = selection.limit;
             let all = Selection { after: None, limit: usize::MAX, ..selection };
@@ -191,38 +202,34 @@ pub trait StoreAdmin: Store {
     }
 
     /// How many polls there are, and how they are getting on at `now`.
-    fn status(&self, now: Timestamp) -> BoxFuture<'_, Result<StoreStatus, StoreError>>;
+    fn status(&self, now: Timestamp) -> StoreFuture<'_, StoreStatus>;
 
     /// The summary of one poll, if it exists.
-    fn summary(&self, key: PollKey) -> BoxFuture<'_, Result<Option<Summary>, StoreError>>;
+    fn summary(&self, key: PollKey) -> StoreFuture<'_, Option<Summary>>;
 
     /// Everything about one poll, read at one moment.
-    fn show(&self, key: PollKey) -> BoxFuture<'_, Result<Option<PollRecord>, StoreError>>;
+    fn show(&self, key: PollKey) -> StoreFuture<'_, Option<PollRecord>>;
 
     /// The outcome of a poll as text, or the poll if it is open; `None` if there is none of that name. A store that keeps
     /// outcomes as JSON does best to return what it keeps; the default reads the poll.
-    fn outcome(&self, key: PollKey) -> BoxFuture<'_, Result<Option<FoundOutcome>, StoreError>> {
+    fn outcome(&self, key: PollKey) -> StoreFuture<'_, Option<FoundOutcome>> {
         Box::pin(async move { self.get(key).await?.map(FoundOutcome::of).transpose() })
     }
 
     /// The number of open polls.
-    fn count_open(&self) -> BoxFuture<'_, Result<usize, StoreError>>;
+    fn count_open(&self) -> StoreFuture<'_, usize>;
 
     /// Asks the runner of the store, now or in its next run, to cancel a poll. Returns whether the poll was open.
-    fn request_cancel(&self, key: PollKey) -> BoxFuture<'_, Result<bool, StoreError>>;
+    fn request_cancel(&self, key: PollKey) -> StoreFuture<'_, bool>;
 
     /// Ends a poll as cancelled if no process runs the store, and keeps others from running it meanwhile. Returns the
     /// outcome of the poll, which is another one if it had ended before; `None` if the store has a runner, which then is to
     /// be [asked](Self::request_cancel). It is an error if there is no such poll.
-    fn cancel_unrun(
-        &self,
-        key: PollKey,
-        now: Timestamp,
-    ) -> BoxFuture<'_, Result<Option<Arc<Outcome>>, StoreError>>;
+    fn cancel_unrun(&self, key: PollKey, now: Timestamp) -> StoreFuture<'_, Option<Arc<Outcome>>>;
 
     /// The polls of these names without their outcomes, in the order of the names; `None` where there is none. The default
     /// reads one after the other, outcomes included.
-    fn find(&self, keys: Vec<PollKey>) -> BoxFuture<'_, Result<Vec<Option<FoundPoll>>, StoreError>> {
+    fn find(&self, keys: Vec<PollKey>) -> StoreFuture<'_, Vec<Option<FoundPoll>>> {
         let found = |StoredPoll { spec, created_at, outcome, .. }| FoundPoll {
             spec,
             created_at,
@@ -234,18 +241,18 @@ pub trait StoreAdmin: Store {
 
     /// The polls of these names with their outcomes, in the order of the names; `None` where there is none. The default reads all at
     /// once.
-    fn get_all(&self, keys: Vec<PollKey>) -> BoxFuture<'_, Result<Vec<Option<StoredPoll>>, StoreError>> {
+    fn get_all(&self, keys: Vec<PollKey>) -> StoreFuture<'_, Vec<Option<StoredPoll>>> {
         Box::pin(futures_util::future::try_join_all(keys.into_iter().map(|key| self.get(key))))
     }
 
     /// The [summaries](Self::summary) of these polls, in their order. The default reads one after the other.
-    fn summaries_of(&self, keys: Vec<PollKey>) -> BoxFuture<'_, Result<Vec<Option<Summary>>, StoreError>> {
+    fn summaries_of(&self, keys: Vec<PollKey>) -> StoreFuture<'_, Vec<Option<Summary>>> {
         Box::pin(stream::iter(keys).then(|key| self.summary(key)).try_collect())
     }
 
     /// Asks to cancel several polls, each as [`request_cancel`](Self::request_cancel) does. A durable store does so in one
     /// transaction; the default asks for one after the other.
-    fn request_cancel_all(&self, keys: Vec<PollKey>) -> BoxFuture<'_, Result<Vec<bool>, StoreError>> {
+    fn request_cancel_all(&self, keys: Vec<PollKey>) -> StoreFuture<'_, Vec<bool>> {
         Box::pin(stream::iter(keys).then(|key| self.request_cancel(key)).try_collect())
     }
 
@@ -256,7 +263,7 @@ pub trait StoreAdmin: Store {
         &self,
         keys: Vec<PollKey>,
         now: Timestamp,
-    ) -> BoxFuture<'_, Result<Option<Vec<Option<Ending>>>, StoreError>> {
+    ) -> StoreFuture<'_, Option<Vec<Option<Ending>>>> {
         Box::pin(async move {
             let mut endings = Vec::with_capacity(keys.len());
             for key in keys {
@@ -280,17 +287,17 @@ pub trait StoreAdmin: Store {
         &self,
         selection: Selection,
         now: Timestamp,
-    ) -> BoxFuture<'_, Result<Option<PollKeys>, StoreError>> {
+    ) -> StoreFuture<'_, Option<PollKeys>> {
         let _ = (selection, now);
         Box::pin(std::future::ready(Ok(None)))
     }
 
     /// The process that runs the polls of this store, if there is one.
-    fn runner(&self) -> BoxFuture<'_, Result<Option<Runner>, StoreError>>;
+    fn runner(&self) -> StoreFuture<'_, Option<Runner>>;
 
     /// The key of the tokens by which callers [hasten](crate::Poller::hasten) polls: random, the same for all processes of a
     /// store and after every restart. The default is `None`: tokens are of one process then.
-    fn callback_key(&self) -> BoxFuture<'_, Result<Option<CallbackKey>, StoreError>> {
+    fn callback_key(&self) -> StoreFuture<'_, Option<CallbackKey>> {
         Box::pin(std::future::ready(Ok(None)))
     }
 

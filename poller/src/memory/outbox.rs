@@ -5,10 +5,10 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use super::{MemoryStore, Polls, ready};
-use crate::clock::{BoxFuture, Timestamp};
+use crate::clock::Timestamp;
 use crate::key::PollKey;
 use crate::outbox::{Delivery, DeliverySelection, DeliveryState, DueDeliveries, Outbox};
-use crate::store::{StoreError, covers};
+use crate::store::{StoreFuture, covers};
 
 impl Polls {
     /// Adds a delivery behind all others.
@@ -30,12 +30,7 @@ impl Polls {
 }
 
 impl Outbox for MemoryStore {
-    fn due(
-        &self,
-        now: Timestamp,
-        busy: Vec<Box<str>>,
-        most: usize,
-    ) -> BoxFuture<'_, Result<DueDeliveries, StoreError>> {
+    fn due(&self, now: Timestamp, busy: Vec<Box<str>>, most: usize) -> StoreFuture<'_, DueDeliveries> {
         let polls = self.polls();
         let is_due = |delivery: &&Delivery| delivery.due.is_some_and(|due| due <= now);
         let mut due: Vec<Delivery> = polls
@@ -50,7 +45,7 @@ impl Outbox for MemoryStore {
         ready(Ok(DueDeliveries::new(due, next)))
     }
 
-    fn note(&self, delivery: Delivery) -> BoxFuture<'_, Result<bool, StoreError>> {
+    fn note(&self, delivery: Delivery) -> StoreFuture<'_, bool> {
         let mut polls = self.polls();
         let present = polls.deliveries.get_mut(&delivery.place).filter(|present| present.key == delivery.key);
         let is_there = present.is_some();
@@ -62,11 +57,11 @@ impl Outbox for MemoryStore {
         ready(Ok(is_there))
     }
 
-    fn delivery(&self, key: PollKey) -> BoxFuture<'_, Result<Option<Delivery>, StoreError>> {
+    fn delivery(&self, key: PollKey) -> StoreFuture<'_, Option<Delivery>> {
         ready(Ok(self.polls().deliveries.values().find(|delivery| delivery.key == key).cloned()))
     }
 
-    fn deliveries(&self, which: DeliverySelection) -> BoxFuture<'_, Result<Vec<Delivery>, StoreError>> {
+    fn deliveries(&self, which: DeliverySelection) -> StoreFuture<'_, Vec<Delivery>> {
         let polls = self.polls();
         let before = which.before.unwrap_or(i64::MAX);
         let selected = polls

@@ -12,13 +12,13 @@ use super::database::{Fault, Tx, params};
 use super::lease::until_of;
 use super::reads::{read_spec, spec_texts};
 use super::{Inner, PostgresStore, count, micros, timestamp};
-use crate::clock::{BoxFuture, Timestamp};
+use crate::clock::Timestamp;
 use crate::job::{PollSpec, StoredSpecs};
 use crate::key::PollKey;
 use crate::outcome::Outcome;
 use crate::store::{
     CallbackKey, Cursor, Ending, FoundPoll, Page, PollRecord, Runner, Selection, StoreAdmin, StoreError,
-    StoreStatus, Summary, random_key,
+    StoreFuture, StoreStatus, Summary, random_key,
 };
 
 /// Whether the cancellation of an open poll, a row `p`, was requested.
@@ -43,70 +43,68 @@ pub(super) const LIVING: &str = "(NOT p.finished OR p.ended >= (SELECT horizon F
 pub(super) const SUMMARY_COLUMNS: usize = 10;
 
 impl StoreAdmin for PostgresStore {
-    fn select(&self, selection: Selection) -> BoxFuture<'_, Result<Vec<Summary>, StoreError>> {
+    fn select(&self, selection: Selection) -> StoreFuture<'_, Vec<Summary>> {
         self.call("list polls", async move |inner| inner.select(selection).await)
     }
 
-    fn page(&self, selection: Selection, cursor: Option<Cursor>) -> BoxFuture<'_, Result<Page, StoreError>> {
+    fn page(&self, selection: Selection, cursor: Option<Cursor>) -> StoreFuture<'_, Page> {
         self.call("list polls", async move |inner| inner.list_page(selection, cursor).await)
     }
 
-    fn status(&self, now: Timestamp) -> BoxFuture<'_, Result<StoreStatus, StoreError>> {
+    fn status(&self, now: Timestamp) -> StoreFuture<'_, StoreStatus> {
         self.call("count polls", async move |inner| inner.status(now).await)
     }
 
-    fn summary(&self, key: PollKey) -> BoxFuture<'_, Result<Option<Summary>, StoreError>> {
+    fn summary(&self, key: PollKey) -> StoreFuture<'_, Option<Summary>> {
         self.call("read a poll", async move |inner| Ok(inner.summaries_of(&[key]).await?.pop().flatten()))
     }
 
-    fn show(&self, key: PollKey) -> BoxFuture<'_, Result<Option<PollRecord>, StoreError>> {
+    fn show(&self, key: PollKey) -> StoreFuture<'_, Option<PollRecord>> {
         self.call("read a poll", async move |inner| inner.show(&key).await)
     }
 
-    fn count_open(&self) -> BoxFuture<'_, Result<usize, StoreError>> {
+    fn count_open(&self) -> StoreFuture<'_, usize> {
         self.call("count polls", async move |inner| {
             let row = inner.database.read().await?.first("SELECT count(*) FROM poll.open", &[]).await?;
             Ok(row.map_or(0, |row| count(row.get::<_, i64>(0))))
         })
     }
 
-    fn request_cancel(&self, key: PollKey) -> BoxFuture<'_, Result<bool, StoreError>> {
-        self.call("request a cancellation", async move |inner| inner.request_cancel(&key).await)
+    fn request_cancel(&self, key: PollKey) -> StoreFuture<'_, bool> {
+        self.call("request a cancellation", async move |inner| {
+            Ok(inner.tell_owners(&[key], "cancel").await? == [true])
+        })
     }
 
-    fn find(&self, keys: Vec<PollKey>) -> BoxFuture<'_, Result<Vec<Option<FoundPoll>>, StoreError>> {
+    fn find(&self, keys: Vec<PollKey>) -> StoreFuture<'_, Vec<Option<FoundPoll>>> {
         self.call("read polls", async move |inner| inner.find_all(&keys).await)
     }
 
-    fn summaries_of(&self, keys: Vec<PollKey>) -> BoxFuture<'_, Result<Vec<Option<Summary>>, StoreError>> {
+    fn summaries_of(&self, keys: Vec<PollKey>) -> StoreFuture<'_, Vec<Option<Summary>>> {
         self.call("read polls", async move |inner| inner.summaries_of(&keys).await)
     }
 
-    fn request_cancel_all(&self, keys: Vec<PollKey>) -> BoxFuture<'_, Result<Vec<bool>, StoreError>> {
-        self.call("request cancellations", async move |inner| inner.request_cancel_all(&keys).await)
+    fn request_cancel_all(&self, keys: Vec<PollKey>) -> StoreFuture<'_, Vec<bool>> {
+        self.call("request cancellations", async move |inner| inner.tell_owners(&keys, "cancel").await)
     }
 
     fn cancel_all_unrun(
         &self,
         keys: Vec<PollKey>,
         now: Timestamp,
-    ) -> BoxFuture<'_, Result<Option<Vec<Option<Ending>>>, StoreError>> {
+    ) -> StoreFuture<'_, Option<Vec<Option<Ending>>>> {
         self.call("cancel polls", async move |inner| inner.cancel_all_unrun(&keys, now).await)
     }
 
-    fn cancel_unrun(
-        &self,
-        key: PollKey,
-        now: Timestamp,
-    ) -> BoxFuture<'_, Result<Option<Arc<Outcome>>, StoreError>> {
+    fn cancel_unrun(&self, key: PollKey, now: Timestamp) -> StoreFuture<'_, Option<Arc<Outcome>>> {
         self.call("cancel a poll", async move |inner| inner.cancel_unrun(&key, now).await)
     }
 
-    fn runner(&self) -> BoxFuture<'_, Result<Option<Runner>, StoreError>> {
+    fn runner(&self) -> StoreFuture<'_, Option<Runner>> {
         self.call("read the workers", async move |inner| inner.runner().await)
     }
 
-    fn callback_key(&self) -> BoxFuture<'_, Result<Option<CallbackKey>, StoreError>> {
+    fn callback_key(&self) -> StoreFuture<'_, Option<CallbackKey>> {
         self.call("read the key of callbacks", async move |inner| {
             let new = random_key()?;
             let tx = inner.database.write().await?;
@@ -197,11 +195,6 @@ impl Inner {
         })?;
         tx.rollback().await?;
         Ok(Some(PollRecord { poll, cancelling, attempts, runner }))
-    }
-
-    /// Notes that the owner of an open poll is to cancel it.
-    pub(super) async fn request_cancel(&self, key: &PollKey) -> Result<bool, Fault> {
-        Ok(self.request_cancel_all(std::slice::from_ref(key)).await? == [true])
     }
 
     async fn cancel_unrun(&self, key: &PollKey, now: Timestamp) -> Result<Option<Arc<Outcome>>, Fault> {

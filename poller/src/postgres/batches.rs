@@ -126,11 +126,6 @@ impl Inner {
         Ok(found)
     }
 
-    /// Notes that the owners of open polls are to cancel them; returns for each whether it was open.
-    pub(super) async fn request_cancel_all(&self, keys: &[PollKey]) -> Result<Vec<bool>, Fault> {
-        self.tell_owners(keys, "cancel").await
-    }
-
     /// Puts `cancel` or `hasten` for open polls into the inbox; returns for each whether it was open.
     pub(super) async fn tell_owners(&self, keys: &[PollKey], what: &'static str) -> Result<Vec<bool>, Fault> {
         // What waits there is not noted again.

@@ -18,7 +18,9 @@ use crate::job::{PollSpec, StoredSpec};
 use crate::key::PollKey;
 use crate::outbox::Outbox;
 use crate::outcome::{Attempt, Outcome};
-use crate::store::{Changes, Creation, OpenPolls, Retention, Store, StoreError, StoredPoll};
+use crate::store::{
+    Changes, Creation, OpenPolls, Retention, Store, StoreAdmin as _, StoreError, StoreFuture, StoredPoll,
+};
 
 const STORE_POLL: &str = "store a poll";
 const STORE_OUTCOME: &str = "store an outcome";
@@ -44,14 +46,10 @@ impl Inner {
         })
     }
 
-    pub(super) async fn get(&self, key: &PollKey) -> Result<Option<StoredPoll>, Fault> {
-        let tx = self.database.read().await?;
-        self.find(&tx, key).await
-    }
-
     /// The outcome of a poll that is not open.
     pub(super) async fn stored_outcome(&self, key: &PollKey) -> Result<Arc<Outcome>, Fault> {
-        let outcome = self.get(key).await?.and_then(|poll| poll.outcome);
+        let tx = self.database.read().await?;
+        let outcome = self.find(&tx, key).await?.and_then(|poll| poll.outcome);
         outcome.ok_or_else(|| Fault::Store(StoreError::not_found(key)))
     }
 
@@ -100,16 +98,10 @@ impl Inner {
                 let positions: Vec<usize> = present.into_iter().collect();
                 let names: Vec<PollKey> =
                     positions.iter().map(|position| polls[*position].key.clone()).collect();
-                match self.get_all(&names).await {
-                    Ok(found) => {
-                        for (position, found) in positions.into_iter().zip(found) {
-                            results[position] = self.present(&polls[position].key, found, for_engine);
-                        }
-                    }
-                    Err(fault) => {
-                        let error = error(fault);
-                        positions.into_iter().for_each(|position| results[position] = Err(error.clone()));
-                    }
+                let found = self.get_all(&names).await;
+                let found = found.unwrap_or_else(|fault| vec![Err(error(fault)); names.len()]);
+                for (position, found) in positions.into_iter().zip(found) {
+                    results[position] = self.present(&polls[position].key, found, for_engine);
                 }
             }
             Err(fault) => {
@@ -142,21 +134,13 @@ impl Inner {
         };
         match stored {
             Ok(results) => results.into_iter().map(Ok).collect(),
-            Err(fault) => {
-                let error = fault.into_error(STORE_OUTCOME, &self.database.shown);
-                finishes.iter().map(|_| Err(error.clone())).collect()
-            }
+            Err(fault) => vec![Err(fault.into_error(STORE_OUTCOME, &self.database.shown)); finishes.len()],
         }
     }
 
     async fn get_waiting(&self, keys: Vec<PollKey>) -> Vec<Found> {
-        match self.get_all(&keys).await {
-            Ok(found) => found,
-            Err(fault) => {
-                let error = fault.into_error(READ_POLL, &self.database.shown);
-                keys.iter().map(|_| Err(error.clone())).collect()
-            }
-        }
+        let error = |fault: Fault| fault.into_error(READ_POLL, &self.database.shown);
+        self.get_all(&keys).await.unwrap_or_else(|fault| vec![Err(error(fault)); keys.len()])
     }
 
     pub(super) async fn follow(&self, key: &PollKey, url: &str) -> Result<(), Fault> {
@@ -188,7 +172,7 @@ impl PostgresStore {
         combiner: fn(&Inner) -> &Combiner<I, Result<T, StoreError>>,
         item: I,
         work: fn(&Inner, Vec<I>) -> Answers<'_, T>,
-    ) -> BoxFuture<'static, Result<T, StoreError>>
+    ) -> StoreFuture<'static, T>
     where
         I: Send + 'static,
         T: Send + 'static,
@@ -205,7 +189,7 @@ impl PostgresStore {
 }
 
 impl Store for PostgresStore {
-    fn create(&self, poll: StoredPoll) -> BoxFuture<'_, Result<Creation, StoreError>> {
+    fn create(&self, poll: StoredPoll) -> StoreFuture<'_, Creation> {
         self.combined(
             STORE_POLL,
             |inner| &inner.creates,
@@ -220,7 +204,7 @@ impl Store for PostgresStore {
         Box::pin(async move { stored.await.unwrap_or_else(|error| vec![Err(error); number]) })
     }
 
-    fn finish(&self, key: PollKey, outcome: Arc<Outcome>) -> BoxFuture<'_, Result<Arc<Outcome>, StoreError>> {
+    fn finish(&self, key: PollKey, outcome: Arc<Outcome>) -> StoreFuture<'_, Arc<Outcome>> {
         let finish = match self.inner.new_finish(key.clone(), &outcome) {
             Ok(finish) => finish,
             Err(fault) => {
@@ -242,7 +226,7 @@ impl Store for PostgresStore {
         })
     }
 
-    fn follow(&self, key: PollKey, url: Arc<str>) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn follow(&self, key: PollKey, url: Arc<str>) -> StoreFuture<'_, ()> {
         self.call("store the URL that a poll follows", async move |inner| inner.follow(&key, &url).await)
     }
 
@@ -250,15 +234,15 @@ impl Store for PostgresStore {
         Some(Arc::new(self.clone()))
     }
 
-    fn begin_run(&self) -> BoxFuture<'_, Result<usize, StoreError>> {
+    fn begin_run(&self) -> StoreFuture<'_, usize> {
         self.call("become a worker", async move |inner| inner.begin_run().await)
     }
 
-    fn load_open(&self) -> BoxFuture<'_, Result<OpenPolls, StoreError>> {
+    fn load_open(&self) -> StoreFuture<'_, OpenPolls> {
         self.call("read open polls", async move |inner| inner.load().await)
     }
 
-    fn get(&self, key: PollKey) -> BoxFuture<'_, Result<Option<StoredPoll>, StoreError>> {
+    fn get(&self, key: PollKey) -> StoreFuture<'_, Option<StoredPoll>> {
         // Those who wait for outcomes all look at the same times, so they share a statement.
         let found = self.combined(
             READ_POLL,
@@ -269,14 +253,14 @@ impl Store for PostgresStore {
         Box::pin(async move { Ok(found.await?.map(|(poll, _)| poll)) })
     }
 
-    fn list(&self) -> BoxFuture<'_, Result<Vec<StoredPoll>, StoreError>> {
+    fn list(&self) -> StoreFuture<'_, Vec<StoredPoll>> {
         self.call("list polls", async move |inner| {
             let tx = inner.database.read().await?;
             inner.all(&tx).await
         })
     }
 
-    fn forget(&self, key: PollKey) -> BoxFuture<'_, Result<bool, StoreError>> {
+    fn forget(&self, key: PollKey) -> StoreFuture<'_, bool> {
         self.call("remove a poll", async move |inner| inner.forget(&key).await)
     }
 
@@ -284,7 +268,7 @@ impl Store for PostgresStore {
         Some(LOOK)
     }
 
-    fn changes(&self) -> BoxFuture<'_, Result<Changes, StoreError>> {
+    fn changes(&self) -> StoreFuture<'_, Changes> {
         self.call("read changes", async move |inner| inner.changes().await)
     }
 
@@ -308,21 +292,21 @@ impl Store for PostgresStore {
         self.inner.runs_shard(self.inner.shard_of(key))
     }
 
-    fn cancel_elsewhere(&self, key: PollKey) -> BoxFuture<'_, Result<bool, StoreError>> {
-        self.call("request a cancellation", async move |inner| inner.request_cancel(&key).await)
+    fn cancel_elsewhere(&self, key: PollKey) -> StoreFuture<'_, bool> {
+        self.request_cancel(key)
     }
 
-    fn hasten_elsewhere(&self, key: PollKey) -> BoxFuture<'_, Result<bool, StoreError>> {
+    fn hasten_elsewhere(&self, key: PollKey) -> StoreFuture<'_, bool> {
         self.call("have a poll ask at once", async move |inner| {
-            Ok(inner.tell_owners(&[key], "hasten").await?.contains(&true))
+            Ok(inner.tell_owners(&[key], "hasten").await? == [true])
         })
     }
 
-    fn purge(&self, keep: Retention) -> BoxFuture<'_, Result<usize, StoreError>> {
+    fn purge(&self, keep: Retention) -> StoreFuture<'_, usize> {
         self.call("remove finished polls", async move |inner| inner.purge(keep).await)
     }
 
-    fn note_attempts(&self, attempts: Vec<(PollKey, Vec<Attempt>)>) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn note_attempts(&self, attempts: Vec<(PollKey, Vec<Attempt>)>) -> StoreFuture<'_, ()> {
         self.call("store attempts", async move |inner| inner.note_attempts(attempts).await)
     }
 }

@@ -39,10 +39,8 @@ pub(super) struct NewPoll<'p> {
     /// Its position in the call.
     position: usize,
     shard: i32,
+    poll: &'p StoredPoll,
     pub(super) key: &'p PollKey,
-    created: i64,
-    deadline: i64,
-    first_after: i64,
     pub(super) text: Arc<str>,
     pub(super) url: &'p str,
     /// The receiver of its webhook.
@@ -108,10 +106,8 @@ impl Inner {
         Ok(NewPoll {
             position,
             shard: self.shard_of(&poll.key),
+            poll,
             key: &poll.key,
-            created: micros(poll.created_at),
-            deadline: micros(poll.deadline()),
-            first_after: signed(poll.first_after),
             text: stored.text,
             url: poll.spec.url_text(),
             webhook: stored.receiver,
@@ -253,8 +249,9 @@ impl Inner {
         let column = |value: fn(&NewPoll<'_>) -> i64| new.iter().map(value).collect::<Vec<_>>();
         let incarnations = column(|poll| poll.incarnation);
         let made = async {
-            let (created, deadlines) = (column(|poll| poll.created), column(|poll| poll.deadline));
-            let first_afters = column(|poll| poll.first_after);
+            let (created, deadlines) =
+                (column(|new| micros(new.poll.created_at)), column(|new| micros(new.poll.deadline())));
+            let first_afters = column(|new| signed(new.poll.first_after));
             let urls: Vec<Option<&str>> = new.iter().map(NewPoll::url_in_row).collect();
             let mut params = names.with_incarnations(&incarnations).to_vec();
             params.extend(params![created, deadlines, first_afters, runs, specs, urls]);

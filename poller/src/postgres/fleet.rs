@@ -8,8 +8,7 @@ use std::time::Duration;
 use super::clock::NOW;
 use super::database::Fault;
 use super::{Inner, PostgresStore, count, duration};
-use crate::clock::BoxFuture;
-use crate::store::StoreError;
+use crate::store::StoreFuture;
 
 /// A fleet at one moment, from [`PostgresStore::fleet`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -83,7 +82,7 @@ impl PostgresStore {
     ///
     /// # Errors
     /// If the database cannot be read.
-    pub fn fleet(&self) -> BoxFuture<'_, Result<Fleet, StoreError>> {
+    pub fn fleet(&self) -> StoreFuture<'_, Fleet> {
         self.call("read the fleet", async move |inner| inner.fleet().await)
     }
 }

@@ -134,20 +134,16 @@ impl Inner {
         }
         let process: i32 = count(std::process::id());
         let until = until_text(*lock(&self.runs_until));
+        let sql = format!(
+            "INSERT INTO poll.worker AS w (id, epoch, expires, started, renewed, host, process, runs_until) \
+             VALUES ($1, 1, {NOW} + $2 * interval '1 microsecond', {NOW}, {NOW}, $3, $4, $5) \
+             ON CONFLICT (id) DO UPDATE SET epoch = w.epoch + 1, expires = excluded.expires, \
+                 started = excluded.started, renewed = excluded.renewed \
+             RETURNING epoch, (SELECT {READING} FROM poll.clock c), (SELECT shift FROM poll.clock), \
+                 (SELECT steps FROM poll.clock)"
+        );
         let before = self.clock.own().now();
-        let row = tx
-            .first(
-                &format!(
-                    "INSERT INTO poll.worker AS w (id, epoch, expires, started, renewed, host, process, runs_until) \
-                     VALUES ($1, 1, {NOW} + $2 * interval '1 microsecond', {NOW}, {NOW}, $3, $4, $5) \
-                     ON CONFLICT (id) DO UPDATE SET epoch = w.epoch + 1, expires = excluded.expires, \
-                         started = excluded.started, renewed = excluded.renewed \
-                     RETURNING epoch, (SELECT {READING} FROM poll.clock c), (SELECT shift FROM poll.clock), \
-                         (SELECT steps FROM poll.clock)"
-                ),
-                &params![id, signed(self.lease), self.host, process, until],
-            )
-            .await?;
+        let row = tx.first(&sql, &params![id, signed(self.lease), self.host, process, until]).await?;
         let worker = Worker { id, epoch: row.as_ref().map_or(0, |row| row.get(0)) };
         let reading = row.map(|row| self.reading(&row, 1, before));
         // It has kept the fleet's time, whatever has become of its lease.
@@ -188,32 +184,24 @@ impl Inner {
         let Some(client) = &renewer.client else { return Err(Fault::Deposed) };
         let sent = boot_time();
         let tx = self.database.write_on(client).await?;
+        let sql = format!(
+            "UPDATE poll.worker SET expires = now() + c.shift * interval '1 microsecond' + $3 * interval '1 microsecond', \
+                 renewed = now() + c.shift * interval '1 microsecond', open = $4, shards = $5, takeovers = $6, \
+                 clock_offset = $7, lag = $8 \
+             FROM poll.clock c WHERE id = $1 AND epoch = $2 RETURNING {READING}, c.shift, c.steps"
+        );
+        let before = self.clock.own().now();
         let (open, shards) = {
             let shards = self.shards();
-            (shards.open(), shards.len())
-        };
-        let before = self.clock.own().now();
-        let row = tx
-            .first(
-                &format!(
-                    "UPDATE poll.worker SET expires = now() + c.shift * interval '1 microsecond' + $3 * interval '1 microsecond', \
-                         renewed = now() + c.shift * interval '1 microsecond', open = $4, shards = $5, takeovers = $6, \
-                         clock_offset = $7, lag = $8 \
-                     FROM poll.clock c WHERE id = $1 AND epoch = $2 RETURNING {READING}, c.shift, c.steps"
-                ),
-                &params![
-                    worker.id,
-                    worker.epoch,
-                    signed(self.lease),
-                    i64::try_from(open).unwrap_or(i64::MAX),
-                    i32::try_from(shards).unwrap_or(i32::MAX),
-                    self.takeovers.load(Ordering::Relaxed),
-                    self.clock.database_offset(),
-                    self.lag.load(Ordering::Relaxed),
-                ],
+            (
+                i64::try_from(shards.open()).unwrap_or(i64::MAX),
+                i32::try_from(shards.len()).unwrap_or(i32::MAX),
             )
-            .await?;
-        let Some(row) = row else {
+        };
+        let (takeovers, lag) = (self.takeovers.load(Ordering::Relaxed), self.lag.load(Ordering::Relaxed));
+        let (lease, offset) = (signed(self.lease), self.clock.database_offset());
+        let params = params![worker.id, worker.epoch, lease, open, shards, takeovers, offset, lag];
+        let Some(row) = tx.first(&sql, &params).await? else {
             // Known for certain, unlike an error: others run the polls of this process.
             tx.rollback().await?;
             self.depose(worker);
@@ -240,18 +228,14 @@ impl Inner {
         worker: Worker,
         balance: &mut Balance,
     ) -> Result<Duration, Fault> {
+        let sql = format!(
+            "SELECT {READING}, c.shift, c.steps, w.id, (extract(epoch FROM w.renewed) * 1000000)::int8, \
+                 greatest(0, extract(epoch FROM w.expires - {NOW}) * 1000000)::int8, \
+                 EXISTS (SELECT FROM poll.shard s WHERE s.worker = w.id) \
+             FROM poll.clock c LEFT JOIN poll.worker w ON w.id <> $1"
+        );
         let looked = self.clock.own().now();
-        let rows = tx
-            .query(
-                &format!(
-                    "SELECT {READING}, c.shift, c.steps, w.id, (extract(epoch FROM w.renewed) * 1000000)::int8, \
-                         greatest(0, extract(epoch FROM w.expires - {NOW}) * 1000000)::int8, \
-                         EXISTS (SELECT FROM poll.shard s WHERE s.worker = w.id) \
-                     FROM poll.clock c LEFT JOIN poll.worker w ON w.id <> $1"
-                ),
-                &params![worker.id],
-            )
-            .await?;
+        let rows = tx.query(&sql, &params![worker.id]).await?;
         let reading = rows.first().map(|row| self.reading(row, 0, looked));
         if reading.is_some_and(|reading| self.clock.step(&reading, self.lease).is_some()) {
             // No lease is judged by the wrong time; the renewal takes the step out.
@@ -286,28 +270,21 @@ impl Inner {
                 self.take_over(&tx, id).await?;
             }
             let number = i64::try_from(missing).unwrap_or(i64::MAX);
-            let taken = tx
-                .query(
-                    &format!(
-                        "UPDATE poll.shard s SET worker = $1, run = s.run + 1 \
-                         FROM (SELECT id FROM poll.shard f WHERE f.worker IS NULL \
-                             ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED) AS free \
-                         WHERE s.id = free.id \
-                         AND EXISTS (SELECT FROM poll.worker w WHERE w.id = $1 AND w.epoch = $2 AND w.expires > {NOW}) \
-                         RETURNING s.id"
-                    ),
-                    &params![worker.id, worker.epoch, number],
-                )
-                .await?;
+            let sql = format!(
+                "UPDATE poll.shard s SET worker = $1, run = s.run + 1 \
+                 FROM (SELECT id FROM poll.shard f WHERE f.worker IS NULL \
+                     ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED) AS free \
+                 WHERE s.id = free.id \
+                 AND EXISTS (SELECT FROM poll.worker w WHERE w.id = $1 AND w.epoch = $2 AND w.expires > {NOW}) \
+                 RETURNING s.id"
+            );
+            let taken = tx.query(&sql, &params![worker.id, worker.epoch, number]).await?;
             // Shards of workers that are long gone, and their rows.
-            tx.execute(
-                &format!(
-                    "DELETE FROM poll.worker w WHERE w.expires < {NOW} - interval '1 hour' \
-                     AND NOT EXISTS (SELECT FROM poll.shard s WHERE s.worker = w.id)"
-                ),
-                &[],
-            )
-            .await?;
+            let sql = format!(
+                "DELETE FROM poll.worker w WHERE w.expires < {NOW} - interval '1 hour' \
+                 AND NOT EXISTS (SELECT FROM poll.shard s WHERE s.worker = w.id)"
+            );
+            tx.execute(&sql, &[]).await?;
             tx.commit().await?;
             let taken: Vec<i32> = taken.iter().map(|row| row.get(0)).collect();
             if taken.len() < missing {

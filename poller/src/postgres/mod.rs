@@ -67,10 +67,10 @@ use self::shards::{Shards, shard_of};
 use self::sightings::Sightings;
 use self::telling::Telling;
 use self::writes::Finish;
-use crate::clock::{BoxFuture, Timestamp};
+use crate::clock::Timestamp;
 use crate::job::StoredSpecs;
 use crate::key::PollKey;
-use crate::store::{Creation, RunsUntil, StoreError, StoredPoll};
+use crate::store::{Creation, RunsUntil, StoreError, StoreFuture, StoredPoll};
 
 pub use self::fleet::{Fleet, FleetWorker};
 pub use self::options::PostgresOptions;
@@ -256,7 +256,7 @@ impl PostgresStore {
         &self,
         action: &'static str,
         call: impl FnOnce(Arc<Inner>) -> C + Send + 'static,
-    ) -> BoxFuture<'_, Result<T, StoreError>>
+    ) -> StoreFuture<'_, T>
     where
         T: Send + 'static,
         C: Future<Output = Result<T, Fault>> + Send + 'static,

@@ -10,10 +10,10 @@ use tokio_postgres::Row;
 use super::database::{Fault, params};
 use super::reads::is_storable;
 use super::{Inner, PostgresStore, count, micros, timestamp};
-use crate::clock::{BoxFuture, Timestamp};
+use crate::clock::Timestamp;
 use crate::key::PollKey;
 use crate::outbox::{Delivery, DeliverySelection, DeliveryState, DueDeliveries, Outbox};
-use crate::store::{StoreError, beneath, to_json};
+use crate::store::{StoreFuture, beneath, to_json};
 
 /// How often a worker looks for the deliveries of shards that it has taken over.
 const LOOK: Duration = Duration::from_secs(5);
@@ -27,11 +27,7 @@ fn read(row: &Row) -> Delivery {
         Delivery::new(key, timestamp(row.get(3)), timestamp(row.get(4)), row.get::<_, &str>(5));
     delivery.place = row.get(0);
     delivery.due = row.get::<_, Option<i64>>(7).map(timestamp);
-    // What another version has written is delivered if it is due.
-    delivery.state = DeliveryState::named(row.get(6)).unwrap_or(match delivery.due {
-        Some(_) => DeliveryState::Pending,
-        None => DeliveryState::Dead,
-    });
+    delivery.state = DeliveryState::stored(row.get(6), delivery.due);
     delivery.tries = count(row.get::<_, i32>(8));
     delivery.attempts = serde_json::from_str(row.get(9)).unwrap_or_default();
     delivery
@@ -99,16 +95,11 @@ impl Inner {
 }
 
 impl Outbox for PostgresStore {
-    fn due(
-        &self,
-        now: Timestamp,
-        busy: Vec<Box<str>>,
-        most: usize,
-    ) -> BoxFuture<'_, Result<DueDeliveries, StoreError>> {
+    fn due(&self, now: Timestamp, busy: Vec<Box<str>>, most: usize) -> StoreFuture<'_, DueDeliveries> {
         self.call("read webhooks", async move |inner| inner.due(now, &busy, most).await)
     }
 
-    fn note(&self, delivery: Delivery) -> BoxFuture<'_, Result<bool, StoreError>> {
+    fn note(&self, delivery: Delivery) -> StoreFuture<'_, bool> {
         let noted = self.call("note a webhook", async move |inner| inner.note(&delivery).await);
         Box::pin(async move {
             let noted = noted.await;
@@ -117,11 +108,11 @@ impl Outbox for PostgresStore {
         })
     }
 
-    fn delivery(&self, key: PollKey) -> BoxFuture<'_, Result<Option<Delivery>, StoreError>> {
+    fn delivery(&self, key: PollKey) -> StoreFuture<'_, Option<Delivery>> {
         self.call("read a webhook", async move |inner| inner.delivery(&key).await)
     }
 
-    fn deliveries(&self, which: DeliverySelection) -> BoxFuture<'_, Result<Vec<Delivery>, StoreError>> {
+    fn deliveries(&self, which: DeliverySelection) -> StoreFuture<'_, Vec<Delivery>> {
         self.call("list webhooks", async move |inner| inner.deliveries(&which).await)
     }
 

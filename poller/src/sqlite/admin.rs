@@ -15,17 +15,18 @@ use super::SqliteStore;
 use super::conditions::Conditions;
 use super::identity::beside;
 use super::rows::{ReadError, Rows, count, ending, lossy, restarts, timestamp};
-use crate::clock::{BoxFuture, Timestamp};
+use crate::clock::Timestamp;
 use crate::job::{PollSpec, SpecError, StoredSpecs};
 use crate::key::{PollKey, PollKeys};
 use crate::outcome::{Outcome, OutcomeKind};
 use crate::store::{
     CallbackKey, Cursor, Ending, FoundOutcome, FoundPoll, Page, PollRecord, Runner, Selection, Store as _,
-    StoreAdmin, StoreError, StoreStatus, StoredPoll, Summary, outcome_without_request, random_key,
+    StoreAdmin, StoreError, StoreFuture, StoreStatus, StoredPoll, Summary, outcome_without_request,
+    random_key,
 };
 
 impl StoreAdmin for SqliteStore {
-    fn select(&self, selection: Selection) -> BoxFuture<'_, Result<Vec<Summary>, StoreError>> {
+    fn select(&self, selection: Selection) -> StoreFuture<'_, Vec<Summary>> {
         Box::pin(async move {
             let after = selection.after.clone();
             let found = self.inner.reader.run(move |file| select(file.connection, &selection)).await?;
@@ -40,11 +41,11 @@ impl StoreAdmin for SqliteStore {
         Box::pin(self.walk(selection))
     }
 
-    fn page(&self, selection: Selection, cursor: Option<Cursor>) -> BoxFuture<'_, Result<Page, StoreError>> {
+    fn page(&self, selection: Selection, cursor: Option<Cursor>) -> StoreFuture<'_, Page> {
         Box::pin(self.inner.reader.run(move |file| page(file.connection, &selection, cursor.as_ref())))
     }
 
-    fn status(&self, now: Timestamp) -> BoxFuture<'_, Result<StoreStatus, StoreError>> {
+    fn status(&self, now: Timestamp) -> StoreFuture<'_, StoreStatus> {
         Box::pin(async move {
             let mut status = self.inner.reader.run(move |file| status(file.connection, now)).await?;
             let path = self.inner.runner_lock.path();
@@ -55,11 +56,11 @@ impl StoreAdmin for SqliteStore {
         })
     }
 
-    fn summary(&self, key: PollKey) -> BoxFuture<'_, Result<Option<Summary>, StoreError>> {
+    fn summary(&self, key: PollKey) -> StoreFuture<'_, Option<Summary>> {
         Box::pin(self.inner.reader.run(move |file| summary(file.connection, &key)))
     }
 
-    fn show(&self, key: PollKey) -> BoxFuture<'_, Result<Option<PollRecord>, StoreError>> {
+    fn show(&self, key: PollKey) -> StoreFuture<'_, Option<PollRecord>> {
         Box::pin(async move {
             let runner = self.inner.runner_lock.runner()?;
             let read = self.inner.reader.run(move |file| {
@@ -72,7 +73,7 @@ impl StoreAdmin for SqliteStore {
         })
     }
 
-    fn outcome(&self, key: PollKey) -> BoxFuture<'_, Result<Option<FoundOutcome>, StoreError>> {
+    fn outcome(&self, key: PollKey) -> StoreFuture<'_, Option<FoundOutcome>> {
         Box::pin(async move {
             let read = move |rows: &mut Rows| match rows.outcome(&key)? {
                 Some(text) => Ok((Some(text), None)),
@@ -86,19 +87,15 @@ impl StoreAdmin for SqliteStore {
         })
     }
 
-    fn count_open(&self) -> BoxFuture<'_, Result<usize, StoreError>> {
+    fn count_open(&self) -> StoreFuture<'_, usize> {
         Box::pin(self.inner.reader.run(|file| Ok(count(file.connection, true)?)))
     }
 
-    fn request_cancel(&self, key: PollKey) -> BoxFuture<'_, Result<bool, StoreError>> {
+    fn request_cancel(&self, key: PollKey) -> StoreFuture<'_, bool> {
         Box::pin(self.inner.write(1, move |batch| batch.request_cancel(&key)))
     }
 
-    fn cancel_unrun(
-        &self,
-        key: PollKey,
-        now: Timestamp,
-    ) -> BoxFuture<'_, Result<Option<Arc<Outcome>>, StoreError>> {
+    fn cancel_unrun(&self, key: PollKey, now: Timestamp) -> StoreFuture<'_, Option<Arc<Outcome>>> {
         Box::pin(async move {
             let Some(_until_return) = self.inner.runner_lock.lock_unrun()? else { return Ok(None) };
             let summary = self.summary(key.clone()).await?.ok_or_else(|| StoreError::not_found(&key))?;
@@ -108,19 +105,19 @@ impl StoreAdmin for SqliteStore {
         })
     }
 
-    fn find(&self, keys: Vec<PollKey>) -> BoxFuture<'_, Result<Vec<Option<FoundPoll>>, StoreError>> {
+    fn find(&self, keys: Vec<PollKey>) -> StoreFuture<'_, Vec<Option<FoundPoll>>> {
         Box::pin(self.inner.reader.run(move |file| keys.iter().map(|key| file.find(key)).collect()))
     }
 
-    fn get_all(&self, keys: Vec<PollKey>) -> BoxFuture<'_, Result<Vec<Option<StoredPoll>>, StoreError>> {
+    fn get_all(&self, keys: Vec<PollKey>) -> StoreFuture<'_, Vec<Option<StoredPoll>>> {
         Box::pin(self.inner.reader.run(move |file| keys.iter().map(|key| file.get(key)).collect()))
     }
 
-    fn summaries_of(&self, keys: Vec<PollKey>) -> BoxFuture<'_, Result<Vec<Option<Summary>>, StoreError>> {
+    fn summaries_of(&self, keys: Vec<PollKey>) -> StoreFuture<'_, Vec<Option<Summary>>> {
         Box::pin(self.inner.reader.run(move |file| summaries(file.connection, &keys)))
     }
 
-    fn request_cancel_all(&self, keys: Vec<PollKey>) -> BoxFuture<'_, Result<Vec<bool>, StoreError>> {
+    fn request_cancel_all(&self, keys: Vec<PollKey>) -> StoreFuture<'_, Vec<bool>> {
         Box::pin(
             self.inner
                 .write(keys.len(), move |batch| keys.iter().map(|key| batch.request_cancel(key)).collect()),
@@ -131,7 +128,7 @@ impl StoreAdmin for SqliteStore {
         &self,
         keys: Vec<PollKey>,
         now: Timestamp,
-    ) -> BoxFuture<'_, Result<Option<Vec<Option<Ending>>>, StoreError>> {
+    ) -> StoreFuture<'_, Option<Vec<Option<Ending>>>> {
         Box::pin(async move {
             let Some(_until_return) = self.inner.runner_lock.lock_unrun()? else { return Ok(None) };
             self.inner.write(keys.len(), move |batch| batch.cancel_named(&keys, now)).await.map(Some)
@@ -142,18 +139,18 @@ impl StoreAdmin for SqliteStore {
         &self,
         selection: Selection,
         now: Timestamp,
-    ) -> BoxFuture<'_, Result<Option<PollKeys>, StoreError>> {
+    ) -> StoreFuture<'_, Option<PollKeys>> {
         Box::pin(async move {
             let Some(_until_return) = self.inner.runner_lock.lock_unrun()? else { return Ok(None) };
             self.inner.write(1, move |batch| batch.cancel_selected(&selection, now)).await.map(Some)
         })
     }
 
-    fn runner(&self) -> BoxFuture<'_, Result<Option<Runner>, StoreError>> {
+    fn runner(&self) -> StoreFuture<'_, Option<Runner>> {
         Box::pin(std::future::ready(self.inner.runner_lock.runner()))
     }
 
-    fn callback_key(&self) -> BoxFuture<'_, Result<Option<CallbackKey>, StoreError>> {
+    fn callback_key(&self) -> StoreFuture<'_, Option<CallbackKey>> {
         Box::pin(async move {
             let new = random_key()?;
             self.inner.write(1, move |batch| batch.callback_key(&new)).await.map(Some)

@@ -62,42 +62,33 @@ impl SqliteStore {
     /// If the file cannot be read at all.
     pub async fn verify(&self) -> Result<Vec<String>, StoreError> {
         let mut problems = self.inner.reader.run_alone(|rows| Ok(check(rows))).await?;
+        match self.check_polls(&mut problems).await {
+            // Of a missing table, each poll would say the same.
+            Err(error) if error.is_unusable() => problems.push(error.to_string()),
+            checked => checked?,
+        }
+        problems.truncate(PROBLEMS);
+        Ok(problems)
+    }
+
+    /// Adds what is wrong with each poll.
+    async fn check_polls(&self, problems: &mut Vec<String>) -> Result<(), StoreError> {
         let mut pages = pin!(self.walk(Selection::all()));
-        'pages: while let Some(page) = pages.next().await {
-            let page = match page {
-                Ok(page) => page,
-                Err(error) if error.is_unusable() => {
-                    problems.push(error.to_string());
-                    break;
-                }
-                Err(error) => return Err(error),
-            };
-            for polls in page.chunks(TOGETHER) {
+        while let Some(page) = pages.next().await {
+            for polls in page?.chunks(TOGETHER) {
                 if problems.len() >= PROBLEMS {
-                    break 'pages;
+                    return Ok(());
                 }
                 // What the summary says of itself comes first; the others are read whole.
                 let well = polls.iter().filter(|poll| poll.problem.is_none()).map(|poll| poll.key.clone());
-                let mut read = match self.unreadable(well.collect()).await {
-                    Ok(read) => read.into_iter(),
-                    Err(error) if error.is_unusable() => {
-                        // Of a missing table, each poll would say the same.
-                        problems.push(error.to_string());
-                        break 'pages;
-                    }
-                    Err(error) => return Err(error),
-                };
+                let mut read = self.unreadable(well.collect()).await?.into_iter();
                 for poll in polls {
-                    let found = match &poll.problem {
-                        Some(problem) => Some(problem.clone()),
-                        None => read.next().flatten(),
-                    };
+                    let found = poll.problem.clone().or_else(|| read.next().flatten());
                     problems.extend(found.map(|problem| format!("the poll {}: {problem}", poll.key)));
                 }
             }
         }
-        problems.truncate(PROBLEMS);
-        Ok(problems)
+        Ok(())
     }
 
     /// Why each of these polls cannot be read with its spec and its outcome; `None` for one that can, or that another process
@@ -151,14 +142,11 @@ fn copy_to(connection: &Connection, part: &Path) -> rusqlite::Result<()> {
 /// The problems that SQLite finds, and those between tables.
 fn check(rows: &mut Rows) -> Vec<String> {
     let connection = rows.connection();
-    let mut problems: Vec<String> = Vec::new();
     let pages = connection.prepare(&format!("PRAGMA integrity_check({PROBLEMS})")).and_then(|mut pages| {
         pages.query_map([], |row| row.get::<_, String>(0))?.collect::<rusqlite::Result<Vec<_>>>()
     });
-    match pages {
-        Ok(found) => problems.extend(found.into_iter().filter(|line| line != "ok")),
-        Err(error) => problems.push(error.to_string()),
-    }
+    let mut problems = pages.unwrap_or_else(|error| vec![error.to_string()]);
+    problems.retain(|line| line != "ok");
     for (sql, problem) in [
         (
             "SELECT count(*) FROM specs LEFT JOIN (SELECT spec, count(*) AS used FROM polls GROUP BY spec) ON spec = id \
@@ -191,15 +179,10 @@ fn check(rows: &mut Rows) -> Vec<String> {
         ),
         ("SELECT count(*) != 1 FROM runs", "wrong numbers of rows in the table runs"),
     ] {
-        let count: i64 = match connection.query_row(sql, [], |row| row.get(0)) {
-            Ok(count) => count,
-            Err(error) => {
-                problems.push(error.to_string());
-                continue;
-            }
-        };
-        if count > 0 {
-            problems.push(format!("{count} {problem}"));
+        match connection.query_row(sql, [], |row| row.get::<_, i64>(0)) {
+            Ok(count) if count > 0 => problems.push(format!("{count} {problem}")),
+            Ok(_) => {}
+            Err(error) => problems.push(error.to_string()),
         }
     }
     problems

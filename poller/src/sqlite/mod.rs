@@ -40,6 +40,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
+use futures_util::future::OptionFuture;
 use rusqlite::Connection;
 use tokio::sync::Notify;
 
@@ -58,8 +59,8 @@ use crate::outbox::Outbox;
 use crate::outcome::{Attempt, Outcome, OutcomeKind};
 use crate::seal::SealKey;
 use crate::store::{
-    Changes, Creation, OpenPolls, Retention, RunsUntil, Store, StoreAdmin as _, StoreError, StoredPoll,
-    Summary, outcome_without_request, to_json,
+    Changes, Creation, OpenPolls, Retention, RunsUntil, Store, StoreAdmin as _, StoreError, StoreFuture,
+    StoredPoll, Summary, outcome_without_request, to_json,
 };
 
 pub use self::seals::Resealed;
@@ -264,12 +265,8 @@ impl SqliteStore {
     /// # }).unwrap();
     /// ```
     pub fn closed(&self) -> impl Future<Output = ()> + Send + use<> {
-        let closed = self.inner.writer.as_ref().map(Writer::closed);
-        async move {
-            if let Some(closed) = closed {
-                closed.await;
-            }
-        }
+        let closed = OptionFuture::from(self.inner.writer.as_ref().map(Writer::closed));
+        async move { _ = closed.await }
     }
 
     /// The stored form of a poll's spec, without its URL.
@@ -381,7 +378,7 @@ impl SqliteStore {
 }
 
 impl Store for SqliteStore {
-    fn create(&self, poll: StoredPoll) -> BoxFuture<'_, Result<Creation, StoreError>> {
+    fn create(&self, poll: StoredPoll) -> StoreFuture<'_, Creation> {
         Box::pin(async move {
             let mut new = NewPolls::default();
             new.push(poll, |poll| self.stored_spec(&poll.key, &poll.spec))?;
@@ -427,7 +424,7 @@ impl Store for SqliteStore {
         })
     }
 
-    fn finish(&self, key: PollKey, outcome: Arc<Outcome>) -> BoxFuture<'_, Result<Arc<Outcome>, StoreError>> {
+    fn finish(&self, key: PollKey, outcome: Arc<Outcome>) -> StoreFuture<'_, Arc<Outcome>> {
         Box::pin(async move {
             if self.save(Target::Key(key.clone()), &outcome).await? {
                 return Ok(outcome);
@@ -437,7 +434,7 @@ impl Store for SqliteStore {
         })
     }
 
-    fn follow(&self, key: PollKey, url: Arc<str>) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn follow(&self, key: PollKey, url: Arc<str>) -> StoreFuture<'_, ()> {
         Box::pin(async move {
             let named = key.clone();
             match self.inner.write(1, move |batch| batch.follow(&named, &url)).await? {
@@ -451,7 +448,7 @@ impl Store for SqliteStore {
         Some(Arc::new(self.clone()))
     }
 
-    fn begin_run(&self) -> BoxFuture<'_, Result<usize, StoreError>> {
+    fn begin_run(&self) -> StoreFuture<'_, usize> {
         Box::pin(async move {
             file::check_owner(self.inner.runner_lock.path())?;
             self.become_runner().await?;
@@ -470,7 +467,7 @@ impl Store for SqliteStore {
         })
     }
 
-    fn load_open(&self) -> BoxFuture<'_, Result<OpenPolls, StoreError>> {
+    fn load_open(&self) -> StoreFuture<'_, OpenPolls> {
         Box::pin(async move {
             let range = self.inner.seen_ids().next();
             let loaded = self.inner.reader.run(move |file| file.open_in(range, PAGE)).await?;
@@ -482,7 +479,7 @@ impl Store for SqliteStore {
         Some(LOOK)
     }
 
-    fn changes(&self) -> BoxFuture<'_, Result<Changes, StoreError>> {
+    fn changes(&self) -> StoreFuture<'_, Changes> {
         Box::pin(async move {
             let inner = &self.inner;
             inner.check_files()?;
@@ -509,19 +506,19 @@ impl Store for SqliteStore {
         })
     }
 
-    fn get(&self, key: PollKey) -> BoxFuture<'_, Result<Option<StoredPoll>, StoreError>> {
+    fn get(&self, key: PollKey) -> StoreFuture<'_, Option<StoredPoll>> {
         Box::pin(self.inner.reader.run(move |file| file.get(&key)))
     }
 
-    fn list(&self) -> BoxFuture<'_, Result<Vec<StoredPoll>, StoreError>> {
+    fn list(&self) -> StoreFuture<'_, Vec<StoredPoll>> {
         Box::pin(self.inner.reader.run(|file| file.list()))
     }
 
-    fn forget(&self, key: PollKey) -> BoxFuture<'_, Result<bool, StoreError>> {
+    fn forget(&self, key: PollKey) -> StoreFuture<'_, bool> {
         Box::pin(self.inner.write(1, move |batch| batch.forget(&key)))
     }
 
-    fn purge(&self, keep: Retention) -> BoxFuture<'_, Result<usize, StoreError>> {
+    fn purge(&self, keep: Retention) -> StoreFuture<'_, usize> {
         Box::pin(async move {
             let Retention { since, most } = keep;
             let excess = match most {
@@ -535,7 +532,7 @@ impl Store for SqliteStore {
         })
     }
 
-    fn note_attempts(&self, attempts: Vec<(PollKey, Vec<Attempt>)>) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn note_attempts(&self, attempts: Vec<(PollKey, Vec<Attempt>)>) -> StoreFuture<'_, ()> {
         Box::pin(async move {
             let attempts =
                 attempts.into_iter().map(|(key, attempts)| Ok((key, to_json("attempts", &attempts)?)));

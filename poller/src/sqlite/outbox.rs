@@ -8,10 +8,10 @@ use tokio::sync::Notify;
 use super::SqliteStore;
 use super::batch::{Batch, micros};
 use super::rows::{ReadError, timestamp};
-use crate::clock::{BoxFuture, Timestamp};
+use crate::clock::Timestamp;
 use crate::key::PollKey;
 use crate::outbox::{Delivery, DeliverySelection, DeliveryState, DueDeliveries, Outbox};
-use crate::store::{StoreError, beneath, to_json};
+use crate::store::{StoreFuture, beneath, to_json};
 
 /// The columns of a delivery.
 const COLUMNS: &str = "o.poll, scope, key, created_at, ended_at, receiver, state, due, tries, attempts \
@@ -55,13 +55,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Delivery> {
     let (created_at, ended_at) = (timestamp(row.get(3)?), timestamp(row.get(4)?));
     let mut delivery = Delivery::new(key, created_at, ended_at, row.get::<_, String>(5)?);
     delivery.place = row.get(0)?;
-    let due: Option<i64> = row.get(7)?;
-    delivery.due = due.map(timestamp);
-    // What another version has written, or a damaged row: it is delivered if it is due.
-    delivery.state = DeliveryState::named(&row.get::<_, String>(6)?).unwrap_or(match due {
-        Some(_) => DeliveryState::Pending,
-        None => DeliveryState::Dead,
-    });
+    delivery.due = row.get::<_, Option<i64>>(7)?.map(timestamp);
+    delivery.state = DeliveryState::stored(&row.get::<_, String>(6)?, delivery.due);
     delivery.tries = row.get(8)?;
     delivery.attempts = serde_json::from_str(&row.get::<_, String>(9)?).unwrap_or_default();
     Ok(delivery)
@@ -80,17 +75,12 @@ fn due(connection: &Connection, now: Timestamp, busy: &str, most: usize) -> Resu
 }
 
 impl Outbox for SqliteStore {
-    fn due(
-        &self,
-        now: Timestamp,
-        busy: Vec<Box<str>>,
-        most: usize,
-    ) -> BoxFuture<'_, Result<DueDeliveries, StoreError>> {
+    fn due(&self, now: Timestamp, busy: Vec<Box<str>>, most: usize) -> StoreFuture<'_, DueDeliveries> {
         let busy = serde_json::Value::from_iter(busy.iter().map(|receiver| &**receiver)).to_string();
         Box::pin(self.inner.reader.run(move |file| due(file.connection, now, &busy, most)))
     }
 
-    fn note(&self, delivery: Delivery) -> BoxFuture<'_, Result<bool, StoreError>> {
+    fn note(&self, delivery: Delivery) -> StoreFuture<'_, bool> {
         Box::pin(async move {
             let attempts = to_json("the attempts of a webhook", &delivery.attempts)?;
             let noted = self.inner.write(1, move |batch| batch.note_delivery(&delivery, &attempts)).await?;
@@ -99,7 +89,7 @@ impl Outbox for SqliteStore {
         })
     }
 
-    fn delivery(&self, key: PollKey) -> BoxFuture<'_, Result<Option<Delivery>, StoreError>> {
+    fn delivery(&self, key: PollKey) -> StoreFuture<'_, Option<Delivery>> {
         Box::pin(self.inner.reader.run(move |file| {
             let mut find = file
                 .connection
@@ -108,7 +98,7 @@ impl Outbox for SqliteStore {
         }))
     }
 
-    fn deliveries(&self, which: DeliverySelection) -> BoxFuture<'_, Result<Vec<Delivery>, StoreError>> {
+    fn deliveries(&self, which: DeliverySelection) -> StoreFuture<'_, Vec<Delivery>> {
         Box::pin(self.inner.reader.run(move |file| {
             let DeliverySelection { under, state, failing, before, limit } = which;
             let inside = beneath(&under);

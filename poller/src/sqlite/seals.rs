@@ -60,16 +60,11 @@ impl SqliteStore {
         };
         let (mut resealed, mut after) = (Resealed::default(), 0);
         loop {
-            let key = key.clone();
-            let page = self.inner.write(1, move |batch| batch.reseal(after, &key)).await?;
-            let page = page.map_err(|error| StoreError::new(error.to_string()))?;
-            resealed.changed += page.resealed.changed;
-            resealed.kept += page.resealed.kept;
-            resealed.broken += page.resealed.broken;
-            for (id, polls) in page.resealed.other_keys {
-                *resealed.other_keys.entry(id).or_default() += polls;
-            }
-            match page.last {
+            let (key, before) = (key.clone(), resealed);
+            let page = self.inner.write(1, move |batch| batch.reseal(after, &key, before.clone())).await?;
+            let last;
+            (resealed, last) = page.map_err(|error| StoreError::new(error.to_string()))?;
+            match last {
                 Some(last) => after = last,
                 None => return Ok(resealed),
             }
@@ -77,29 +72,28 @@ impl SqliteStore {
     }
 }
 
-/// A part of what is sealed anew.
-#[derive(Debug)]
-pub(super) struct Page {
-    resealed: Resealed,
-    /// The poll to go on after; `None` if this is the end.
-    last: Option<i64>,
-}
+/// What was done so far, and the poll to go on after; `None` if this is the end.
+type Page = (Resealed, Option<i64>);
 
 impl Batch<'_> {
     /// Seals the secrets of some polls anew, from the one after `after` on.
-    pub(super) fn reseal(&self, after: i64, key: &SealKey) -> rusqlite::Result<Result<Page, SecretError>> {
+    fn reseal(
+        &self,
+        after: i64,
+        key: &SealKey,
+        mut resealed: Resealed,
+    ) -> rusqlite::Result<Result<Page, SecretError>> {
         let mut read = self.connection().prepare_cached(
             "SELECT seals.poll, sealed, scope, key, url, text FROM seals JOIN polls ON polls.id = seals.poll \
              JOIN specs ON specs.id = spec WHERE seals.poll > ?1 ORDER BY seals.poll LIMIT ?2",
         )?;
         let mut write = self.connection().prepare_cached("UPDATE seals SET sealed = ?2 WHERE poll = ?1")?;
-        let mut page = Page { resealed: Resealed::default(), last: None };
+        let mut last = None;
         let mut rows = read.query(params![after, PAGE])?;
         while let Some(row) = rows.next()? {
             let text = |column: usize| row.get_ref(column).map(|value| value.as_str().unwrap_or_default());
             let (poll, sealed) = (row.get(0)?, text(1)?);
-            page.last = Some(poll);
-            let resealed = &mut page.resealed;
+            last = Some(poll);
             match key_of(Some(sealed), "") {
                 None => resealed.broken += 1,
                 Some(id) if id == key.id() => resealed.kept += 1,
@@ -120,7 +114,7 @@ impl Batch<'_> {
                 }
             }
         }
-        Ok(Ok(page))
+        Ok(Ok((resealed, last)))
     }
 }
 

@@ -94,18 +94,14 @@ impl Writer {
                     polls += more;
                     changes.push(next);
                 }
-                let committed = commit(&mut connection, &mut changes, &files, &runner_lock)
-                    .map_err(|error| match error {
-                        WriteError::Database(error) => failure(Action::Write, &shown, error),
-                        WriteError::Fenced(error) => error,
-                    })
-                    .and_then(|noted| {
-                        unsaid |= noted;
-                        // What is in the log is stored: a file that cannot grow now is no failure of the changes. The next
-                        // commit tries again.
-                        unsaid = unsaid && file::checkpoint(&connection).is_err();
-                        files.check()
-                    });
+                let noted = commit(&mut connection, &mut changes, &files, &runner_lock, &shown);
+                let committed = noted.and_then(|noted| {
+                    unsaid |= noted;
+                    // What is in the log is stored: a file that cannot grow now is no failure of the changes. The next
+                    // commit tries again.
+                    unsaid = unsaid && file::checkpoint(&connection).is_err();
+                    files.check()
+                });
                 changes.into_iter().for_each(|change| change.answer(committed.clone()));
             }
             // No value is ever sent: this returns when the reader has dropped its end.
@@ -138,38 +134,29 @@ impl Writer {
     }
 }
 
-enum WriteError {
-    Database(rusqlite::Error),
-    /// Another process runs the file, although this one took itself for the runner, or the file is no longer where it was opened.
-    Fenced(StoreError),
-}
-
-impl From<rusqlite::Error> for WriteError {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Database(error)
-    }
-}
-
 /// Applies the changes in one transaction. Returns whether it noted that the file needs its log; the note is in the log until
-/// a checkpoint.
+/// a checkpoint. Fails also if another process runs the file, although this one took itself for the runner, or if the file is
+/// no longer where it was opened.
 fn commit(
     connection: &mut Connection,
     changes: &mut [Box<dyn Change>],
     files: &OpenedFiles,
     runner_lock: &Weak<RunnerLock>,
-) -> Result<bool, WriteError> {
+    path: &Path,
+) -> Result<bool, StoreError> {
+    let failed = |error| failure(Action::Write, path, error);
     // What is written to a log whose index was removed would overwrite what others wrote.
-    files.check().map_err(WriteError::Fenced)?;
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut batch = Batch::begin(&transaction, runner_lock)?;
+    files.check()?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+    let mut batch = Batch::begin(&transaction, runner_lock).map_err(failed)?;
     if let Some(lock) = runner_lock.upgrade() {
-        lock.check(Some(batch.begun())).map_err(WriteError::Fenced)?;
+        lock.check(Some(batch.begun()))?;
     }
     for change in changes {
-        change.apply(&mut batch)?;
+        change.apply(&mut batch).map_err(failed)?;
     }
-    let noted = batch.complete()?;
-    transaction.commit()?;
+    let noted = batch.complete().map_err(failed)?;
+    transaction.commit().map_err(failed)?;
     Ok(noted)
 }
 

@@ -9,7 +9,8 @@ use futures_core::stream::BoxStream;
 
 use super::{
     CallbackKey, Changes, Creation, Cursor, Ending, FoundOutcome, FoundPoll, OpenPolls, Page, PollRecord,
-    Retention, Runner, Selection, Store, StoreAdmin, StoreError, StoreStatus, StoredPoll, Summary,
+    Retention, Runner, Selection, Store, StoreAdmin, StoreError, StoreFuture, StoreStatus, StoredPoll,
+    Summary,
 };
 use crate::clock::{BoxFuture, Clock, Timestamp};
 use crate::job::PollSpec;
@@ -29,28 +30,21 @@ macro_rules! forwarded {
 /// A shared store is a store, whatever its type.
 impl<S: Store + ?Sized> Store for Arc<S> {
     forwarded! {
-        fn create(&self, poll: StoredPoll) -> BoxFuture<'_, Result<Creation, StoreError>>;
+        fn create(&self, poll: StoredPoll) -> StoreFuture<'_, Creation>;
         fn create_all(&self, polls: Vec<StoredPoll>) -> BoxFuture<'_, Vec<Result<Creation, StoreError>>>;
-        fn finish(
-            &self,
-            key: PollKey,
-            outcome: Arc<Outcome>,
-        ) -> BoxFuture<'_, Result<Arc<Outcome>, StoreError>>;
-        fn follow(&self, key: PollKey, url: Arc<str>) -> BoxFuture<'_, Result<(), StoreError>>;
-        fn begin_run(&self) -> BoxFuture<'_, Result<usize, StoreError>>;
-        fn load_open(&self) -> BoxFuture<'_, Result<OpenPolls, StoreError>>;
-        fn get(&self, key: PollKey) -> BoxFuture<'_, Result<Option<StoredPoll>, StoreError>>;
-        fn list(&self) -> BoxFuture<'_, Result<Vec<StoredPoll>, StoreError>>;
-        fn forget(&self, key: PollKey) -> BoxFuture<'_, Result<bool, StoreError>>;
-        fn changes(&self) -> BoxFuture<'_, Result<Changes, StoreError>>;
+        fn finish(&self, key: PollKey, outcome: Arc<Outcome>) -> StoreFuture<'_, Arc<Outcome>>;
+        fn follow(&self, key: PollKey, url: Arc<str>) -> StoreFuture<'_, ()>;
+        fn begin_run(&self) -> StoreFuture<'_, usize>;
+        fn load_open(&self) -> StoreFuture<'_, OpenPolls>;
+        fn get(&self, key: PollKey) -> StoreFuture<'_, Option<StoredPoll>>;
+        fn list(&self) -> StoreFuture<'_, Vec<StoredPoll>>;
+        fn forget(&self, key: PollKey) -> StoreFuture<'_, bool>;
+        fn changes(&self) -> StoreFuture<'_, Changes>;
         fn note_lag(&self, lag: Duration);
-        fn cancel_elsewhere(&self, key: PollKey) -> BoxFuture<'_, Result<bool, StoreError>>;
-        fn hasten_elsewhere(&self, key: PollKey) -> BoxFuture<'_, Result<bool, StoreError>>;
-        fn purge(&self, keep: Retention) -> BoxFuture<'_, Result<usize, StoreError>>;
-        fn note_attempts(
-            &self,
-            attempts: Vec<(PollKey, Vec<Attempt>)>,
-        ) -> BoxFuture<'_, Result<(), StoreError>>;
+        fn cancel_elsewhere(&self, key: PollKey) -> StoreFuture<'_, bool>;
+        fn hasten_elsewhere(&self, key: PollKey) -> StoreFuture<'_, bool>;
+        fn purge(&self, keep: Retention) -> StoreFuture<'_, usize>;
+        fn note_attempts(&self, attempts: Vec<(PollKey, Vec<Attempt>)>) -> StoreFuture<'_, ()>;
         fn changes_every(&self) -> Option<Duration>;
         fn changed(&self) -> BoxFuture<'static, ()>;
         fn clock(&self) -> Option<Arc<dyn Clock>>;
@@ -62,41 +56,33 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 
 impl<S: StoreAdmin + ?Sized> StoreAdmin for Arc<S> {
     forwarded! {
-        fn summaries(&self) -> BoxFuture<'_, Result<Vec<Summary>, StoreError>>;
-        fn select(&self, selection: Selection) -> BoxFuture<'_, Result<Vec<Summary>, StoreError>>;
+        fn summaries(&self) -> StoreFuture<'_, Vec<Summary>>;
+        fn select(&self, selection: Selection) -> StoreFuture<'_, Vec<Summary>>;
         fn select_pages(&self, selection: Selection) -> BoxStream<'_, Result<Vec<Summary>, StoreError>>;
-        fn status(&self, now: Timestamp) -> BoxFuture<'_, Result<StoreStatus, StoreError>>;
-        fn summary(&self, key: PollKey) -> BoxFuture<'_, Result<Option<Summary>, StoreError>>;
-        fn show(&self, key: PollKey) -> BoxFuture<'_, Result<Option<PollRecord>, StoreError>>;
-        fn outcome(&self, key: PollKey) -> BoxFuture<'_, Result<Option<FoundOutcome>, StoreError>>;
-        fn count_open(&self) -> BoxFuture<'_, Result<usize, StoreError>>;
-        fn request_cancel(&self, key: PollKey) -> BoxFuture<'_, Result<bool, StoreError>>;
-        fn cancel_unrun(
-            &self,
-            key: PollKey,
-            now: Timestamp,
-        ) -> BoxFuture<'_, Result<Option<Arc<Outcome>>, StoreError>>;
-        fn get_all(&self, keys: Vec<PollKey>) -> BoxFuture<'_, Result<Vec<Option<StoredPoll>>, StoreError>>;
-        fn find(&self, keys: Vec<PollKey>) -> BoxFuture<'_, Result<Vec<Option<FoundPoll>>, StoreError>>;
-        fn summaries_of(&self, keys: Vec<PollKey>) -> BoxFuture<'_, Result<Vec<Option<Summary>>, StoreError>>;
-        fn request_cancel_all(&self, keys: Vec<PollKey>) -> BoxFuture<'_, Result<Vec<bool>, StoreError>>;
+        fn status(&self, now: Timestamp) -> StoreFuture<'_, StoreStatus>;
+        fn summary(&self, key: PollKey) -> StoreFuture<'_, Option<Summary>>;
+        fn show(&self, key: PollKey) -> StoreFuture<'_, Option<PollRecord>>;
+        fn outcome(&self, key: PollKey) -> StoreFuture<'_, Option<FoundOutcome>>;
+        fn count_open(&self) -> StoreFuture<'_, usize>;
+        fn request_cancel(&self, key: PollKey) -> StoreFuture<'_, bool>;
+        fn cancel_unrun(&self, key: PollKey, now: Timestamp) -> StoreFuture<'_, Option<Arc<Outcome>>>;
+        fn get_all(&self, keys: Vec<PollKey>) -> StoreFuture<'_, Vec<Option<StoredPoll>>>;
+        fn find(&self, keys: Vec<PollKey>) -> StoreFuture<'_, Vec<Option<FoundPoll>>>;
+        fn summaries_of(&self, keys: Vec<PollKey>) -> StoreFuture<'_, Vec<Option<Summary>>>;
+        fn request_cancel_all(&self, keys: Vec<PollKey>) -> StoreFuture<'_, Vec<bool>>;
         fn cancel_all_unrun(
             &self,
             keys: Vec<PollKey>,
             now: Timestamp,
-        ) -> BoxFuture<'_, Result<Option<Vec<Option<Ending>>>, StoreError>>;
+        ) -> StoreFuture<'_, Option<Vec<Option<Ending>>>>;
         fn cancel_selected_unrun(
             &self,
             selection: Selection,
             now: Timestamp,
-        ) -> BoxFuture<'_, Result<Option<PollKeys>, StoreError>>;
-        fn runner(&self) -> BoxFuture<'_, Result<Option<Runner>, StoreError>>;
-        fn page(
-            &self,
-            selection: Selection,
-            cursor: Option<Cursor>,
-        ) -> BoxFuture<'_, Result<Page, StoreError>>;
-        fn callback_key(&self) -> BoxFuture<'_, Result<Option<CallbackKey>, StoreError>>;
+        ) -> StoreFuture<'_, Option<PollKeys>>;
+        fn runner(&self) -> StoreFuture<'_, Option<Runner>>;
+        fn page(&self, selection: Selection, cursor: Option<Cursor>) -> StoreFuture<'_, Page>;
+        fn callback_key(&self) -> StoreFuture<'_, Option<CallbackKey>>;
         fn admits(&self, spec: &PollSpec) -> Result<(), StoreError>;
     }
 }
