@@ -185,31 +185,22 @@ fn decoded(text: &str) -> PathBuf {
 }
 
 fn shown(config: &Config) -> String {
-    let mut text = "postgres://".to_owned();
-    if let Some(user) = config.get_user() {
-        text.push_str(user);
-        text.push('@');
-    }
     let ports = config.get_ports();
-    for (number, host) in config.get_hosts().iter().enumerate() {
-        if number > 0 {
-            text.push(',');
-        }
-        match host {
-            Host::Tcp(name) => text.push_str(name),
+    let hosts = config.get_hosts().iter().enumerate().map(|(number, host)| {
+        let name = match host {
+            Host::Tcp(name) => name.clone(),
             #[cfg(unix)]
-            Host::Unix(folder) => text.push_str(&folder.display().to_string().replace('/', "%2F")),
+            Host::Unix(folder) => folder.display().to_string().replace('/', "%2F"),
+        };
+        match ports.get(number).or_else(|| ports.first()) {
+            None | Some(5432) => name,
+            Some(port) => format!("{name}:{port}"),
         }
-        let port = ports.get(number).or_else(|| ports.first()).copied().unwrap_or(5432);
-        if port != 5432 {
-            text.push_str(&format!(":{port}"));
-        }
-    }
-    if let Some(database) = config.get_dbname() {
-        text.push('/');
-        text.push_str(database);
-    }
-    text
+    });
+    let hosts = hosts.collect::<Vec<_>>().join(",");
+    let user = config.get_user().map(|user| format!("{user}@")).unwrap_or_default();
+    let database = config.get_dbname().map(|database| format!("/{database}")).unwrap_or_default();
+    format!("postgres://{user}{hosts}{database}")
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ pub(super) fn explain(error: &tokio_postgres::Error) -> String {
         "password missing" => format!("the server asks for a password; {PASSWORD}"),
         "server does not support TLS" => {
             "the server does not encrypt connections; turn its encryption on (ssl = on), or say \
-                                          sslmode=disable if nobody else can read the network in between"
+            sslmode=disable if nobody else can read the network in between"
                 .to_owned()
         }
         _ => last,
@@ -51,10 +51,6 @@ fn inner(error: Source<'_>) -> Option<Source<'_>> {
 fn refusal(error: &DbError) -> String {
     let code = error.code();
     let mut text = format!("{} ({})", error.message(), code.code());
-    for more in [error.detail(), error.hint()].into_iter().flatten() {
-        text.push_str("; ");
-        text.push_str(more);
-    }
     let advice = [
         (SqlState::INVALID_PASSWORD, PASSWORD),
         (
@@ -79,9 +75,10 @@ fn refusal(error: &DbError) -> String {
             "use the role that owns the schema poll, or let it grant this one what docs/fleet.md lists",
         ),
     ];
-    if let Some((_, advice)) = advice.iter().find(|(known, _)| known == code) {
+    let advice = advice.into_iter().find(|(known, _)| known == code).map(|(_, advice)| advice);
+    for more in [error.detail(), error.hint(), advice].into_iter().flatten() {
         text.push_str("; ");
-        text.push_str(advice);
+        text.push_str(more);
     }
     text
 }

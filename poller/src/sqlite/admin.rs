@@ -158,8 +158,7 @@ impl StoreAdmin for SqliteStore {
     }
 
     fn admits(&self, spec: &PollSpec) -> Result<(), StoreError> {
-        // Whether it can be sealed does not depend on the poll.
-        self.stored_spec(&PollKey::new("", ""), spec).map(drop)
+        Self::admits_with(self.inner.seal_key.as_ref(), spec)
     }
 }
 

@@ -138,15 +138,11 @@ impl Inner {
         self.files.as_ref().map_or(Ok(()), OpenedFiles::check)?;
         self.runner_lock.check(None)
     }
+}
 
-    fn seen_ids(&self) -> MutexGuard<'_, SeenIds> {
-        // Its methods do not panic, so no change is half done.
-        self.seen_ids.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn sealed(&self) -> MutexGuard<'_, HashMap<PollKey, i64>> {
-        self.sealed.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic cannot interrupt a change: nothing that a change calls panics.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// No version of a file.
@@ -285,10 +281,10 @@ impl SqliteStore {
             unreadable.push((key, outcome));
         }
         let complete = loaded.rows < PAGE;
-        let last = inner.seen_ids().loaded(range, loaded.last, complete);
+        let last = lock(&inner.seen_ids).loaded(range, loaded.last, complete);
         let mut sealed = Vec::with_capacity(loaded.sealed.len());
         for (id, key, seal_key) in loaded.sealed {
-            inner.sealed().insert(key.clone(), id);
+            lock(&inner.sealed).insert(key.clone(), id);
             sealed.push((key, seal_key.into()));
         }
         Ok(OpenPolls { polls: loaded.open, unreadable, sealed, last })
@@ -302,7 +298,7 @@ impl SqliteStore {
     ) -> Result<Vec<(PollKey, Arc<Outcome>)>, StoreError> {
         let mut cancelled = Vec::new();
         for key in std::mem::take(cancelling) {
-            let Some(id) = self.inner.sealed().get(&key).copied() else {
+            let Some(id) = lock(&self.inner.sealed).get(&key).copied() else {
                 cancelling.push(key);
                 continue;
             };
@@ -313,7 +309,7 @@ impl SqliteStore {
                     cancelled.push((key.clone(), Arc::new(outcome)));
                 }
             }
-            self.inner.sealed().remove(&key);
+            lock(&self.inner.sealed).remove(&key);
         }
         Ok(cancelled)
     }
@@ -391,7 +387,7 @@ impl Store for SqliteStore {
 
     fn create_all(&self, polls: Vec<StoredPoll>) -> BoxFuture<'_, Vec<Result<Creation, StoreError>>> {
         Box::pin(async move {
-            let run = self.inner.seen_ids().run();
+            let run = lock(&self.inner.seen_ids).run();
             let mut results = vec![Ok(Creation::Created); polls.len()];
             let mut sorted: Vec<_> = polls.into_iter().enumerate().collect();
             // In the order of the index, neighbours fall on one page.
@@ -406,7 +402,7 @@ impl Store for SqliteStore {
             match self.insert(new).await {
                 Ok(Inserted { present, ids }) => {
                     if let Some((first, last)) = ids {
-                        self.inner.seen_ids().created(run, first, last);
+                        lock(&self.inner.seen_ids).created(run, first, last);
                     }
                     let (present, keys): (Vec<_>, Vec<_>) = present.into_iter().unzip();
                     let existing = if keys.is_empty() { Vec::new() } else { self.existing(keys).await };
@@ -452,16 +448,16 @@ impl Store for SqliteStore {
         Box::pin(async move {
             file::check_owner(self.inner.runner_lock.path())?;
             self.become_runner().await?;
-            self.inner.sealed().clear();
-            let lock = self.inner.runner_lock.id().map(FileId::text).unwrap_or_default();
-            let (run, other) = self.inner.write(1, move |batch| batch.begin_run(&lock)).await?;
+            lock(&self.inner.sealed).clear();
+            let id = self.inner.runner_lock.id().map(FileId::text).unwrap_or_default();
+            let (run, other) = self.inner.write(1, move |batch| batch.begin_run(&id)).await?;
             self.inner.runner_lock.begun(run);
             if other {
                 // The file has another run now, so the other process stops at its next look.
                 let clock = SystemClock::new();
                 clock.sleep_until(clock.now() + 2 * LOOK).await;
             }
-            self.inner.seen_ids().begin_run();
+            lock(&self.inner.seen_ids).begin_run();
             self.inner.settled.store(UNSETTLED, Ordering::Relaxed);
             self.count_open().await
         })
@@ -469,7 +465,7 @@ impl Store for SqliteStore {
 
     fn load_open(&self) -> StoreFuture<'_, OpenPolls> {
         Box::pin(async move {
-            let range = self.inner.seen_ids().next();
+            let range = lock(&self.inner.seen_ids).next();
             let loaded = self.inner.reader.run(move |file| file.open_in(range, PAGE)).await?;
             self.loaded(range, loaded).await
         })
@@ -483,7 +479,7 @@ impl Store for SqliteStore {
         Box::pin(async move {
             let inner = &self.inner;
             inner.check_files()?;
-            let (range, settled) = (inner.seen_ids().next(), inner.settled.load(Ordering::Relaxed));
+            let (range, settled) = (lock(&inner.seen_ids).next(), inner.settled.load(Ordering::Relaxed));
             let look = move |rows: &mut Rows| {
                 // Read before the polls: a change in between is read twice instead of never.
                 let version = rows.version()?;

@@ -18,9 +18,10 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use super::identity::{FileId, beside};
+use super::lock;
 use crate::store::{Runner, RunsUntil, StoreError};
 
 /// More than the id of a process and a line break take.
@@ -48,12 +49,8 @@ impl Drop for LockFile {
     }
 }
 
-/// The result of trying to lock.
-#[derive(Debug)]
-enum LockResult {
-    Acquired(Arc<LockFile>),
-    HeldBy(Runner),
-}
+/// The lock, or the process that holds it.
+type LockResult = Result<Arc<LockFile>, Runner>;
 
 impl LockFile {
     fn take(store: &Path, lock: &Path, until: RunsUntil) -> Result<LockResult, StoreError> {
@@ -67,7 +64,7 @@ impl LockFile {
             let mut file = open(store, lock).map_err(failed)?;
             match os_lock::take(&file).map_err(failed)? {
                 os_lock::Taken::Ours => {}
-                os_lock::Taken::HeldByWriter => return Ok(LockResult::HeldBy(holder(&mut file))),
+                os_lock::Taken::HeldByWriter => return Ok(Err(holder(&mut file))),
                 os_lock::Taken::HeldByReader => {
                     // No runner holds it, and none can take it. The reader keeps the old one.
                     std::fs::remove_file(lock).map_err(failed)?;
@@ -91,7 +88,7 @@ impl LockFile {
             file.set_len(0).map_err(failed)?;
             file.rewind().map_err(failed)?;
             writeln!(file, "{}{}", std::process::id(), word(until)).map_err(failed)?;
-            return Ok(LockResult::Acquired(Arc::new(Self { file, id })));
+            return Ok(Ok(Arc::new(Self { file, id })));
         }
         Err(StoreError::new(format!("{} is removed again and again; see what does so", lock.display())))
     }
@@ -112,7 +109,7 @@ impl LockFile {
 }
 
 /// The lock of one store, and whether this process holds it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct RunnerLock {
     store: PathBuf,
     lock: PathBuf,
@@ -129,14 +126,7 @@ impl RunnerLock {
     /// The file of the store must exist.
     pub(super) fn new(store: PathBuf) -> Self {
         let lock = beside(&store, LOCK);
-        Self {
-            store,
-            lock,
-            ours: Mutex::new(None),
-            passing: Mutex::default(),
-            run: AtomicI64::new(NO_RUN),
-            until: Mutex::default(),
-        }
+        Self { store, lock, run: AtomicI64::new(NO_RUN), ..Self::default() }
     }
 
     /// The file of the store.
@@ -145,7 +135,7 @@ impl RunnerLock {
     }
 
     pub(super) fn is_ours(&self) -> bool {
-        self.ours().is_some()
+        lock(&self.ours).is_some()
     }
 
     /// The process that runs the file.
@@ -161,20 +151,17 @@ impl RunnerLock {
         if self.is_ours() {
             return Ok(None);
         }
-        Ok(match self.lock()? {
-            LockResult::Acquired(lock) => Some(lock),
-            LockResult::HeldBy(_) => None,
-        })
+        Ok(self.lock()?.ok())
     }
 
     /// Takes the lock until the result is dropped. Concurrent callers share it.
     fn lock(&self) -> Result<LockResult, StoreError> {
-        let mut passing = self.passing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut passing = lock(&self.passing);
         if let Some(lock) = passing.upgrade() {
-            return Ok(LockResult::Acquired(lock));
+            return Ok(Ok(lock));
         }
         let result = LockFile::take(&self.store, &self.lock, self.until())?;
-        if let LockResult::Acquired(lock) = &result {
+        if let Ok(lock) = &result {
             *passing = Arc::downgrade(lock);
         }
         Ok(result)
@@ -182,11 +169,11 @@ impl RunnerLock {
 
     /// Takes the lock until the store is dropped. Returns the other process if one holds it.
     pub(super) fn take(&self) -> Result<Option<Runner>, StoreError> {
-        let mut ours = self.ours();
+        let mut ours = lock(&self.ours);
         if ours.is_none() {
             match self.lock()? {
-                LockResult::Acquired(lock) => *ours = Some(lock),
-                LockResult::HeldBy(runner) => return Ok(Some(runner)),
+                Ok(lock) => *ours = Some(lock),
+                Err(runner) => return Ok(Some(runner)),
             }
         }
         Ok(None)
@@ -194,16 +181,16 @@ impl RunnerLock {
 
     /// The identity of the lock file, if the lock is ours.
     pub(super) fn id(&self) -> Option<FileId> {
-        self.ours().as_ref().map(|lock| lock.id)
+        lock(&self.ours).as_ref().map(|lock| lock.id)
     }
 
     /// Sets when this process ends, before it takes the lock.
     pub(super) fn runs_until(&self, until: RunsUntil) {
-        *self.until.lock().unwrap_or_else(PoisonError::into_inner) = until;
+        *lock(&self.until) = until;
     }
 
     fn until(&self) -> RunsUntil {
-        *self.until.lock().unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.until)
     }
 
     /// Sets the number of the run that this process has begun.
@@ -235,11 +222,6 @@ impl RunnerLock {
                 self.store.display()
             ))),
         }
-    }
-
-    fn ours(&self) -> MutexGuard<'_, Option<Arc<LockFile>>> {
-        // The option is set in one step, so a panic leaves no half-done change.
-        self.ours.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -422,9 +404,7 @@ mod tests {
     fn a_copy_of_its_descriptor_does_not_keep_the_lock() {
         let folder = tempfile::tempdir().unwrap();
         let (store, lock) = (folder.path().join("p.db"), folder.path().join("p.db-runner"));
-        let LockResult::Acquired(held) = LockFile::take(&store, &lock, RunsUntil::Unknown).unwrap() else {
-            panic!("nobody else locks it");
-        };
+        let held = LockFile::take(&store, &lock, RunsUntil::Unknown).unwrap().expect("nobody else locks it");
         let copy = held.file.try_clone().unwrap();
         assert_eq!(LockFile::find(&store, &lock).unwrap(), Some(Runner::this_process(RunsUntil::Unknown)));
         drop(held);

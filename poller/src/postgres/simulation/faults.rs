@@ -134,9 +134,7 @@ impl World {
                     "{key}: what was told is not what is stored"
                 );
             }
-        }
-        for (poll, seen) in self.seen.iter().enumerate() {
-            if let (Some(incarnation), Some((at, outcome))) = (self.database.created.get(&key(poll)), &seen.told)
+            if let (Some(incarnation), Some((at, outcome))) = (self.database.created.get(&key), &seen.told)
                 && outcome.name() == "timed out"
                 // A poll whose creation was lost may have been created twice.
                 && self.unsettled_until == 0

@@ -403,7 +403,9 @@ fn a_fleet_keeps_its_promises_under_random_faults() {
         });
         match result {
             Ok(counts) => {
-                counts.into_iter().for_each(|(event, count)| *total.entry(event).or_default() += count)
+                for (event, count) in counts {
+                    *total.entry(event).or_default() += count;
+                }
             }
             Err(panic) => {
                 eprintln!(
