@@ -1,6 +1,5 @@
 //! Immutable dependencies shared by the driver, the workers and all handles.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,10 +26,4 @@ pub(crate) struct Deps {
     pub(crate) judging: Judging,
     pub(crate) max_body: u64,
     pub(crate) grace: Duration,
-}
-
-impl fmt::Debug for Deps {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Deps").finish_non_exhaustive()
-    }
 }

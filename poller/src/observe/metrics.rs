@@ -8,39 +8,17 @@
 //! Without an installed recorder they do nothing.
 
 use std::sync::OnceLock;
-use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, Unit};
 
 use super::operation::Operation;
 use crate::history::Record;
 use crate::outbox::DeliveryState;
-use crate::outcome::{AttemptResult, NextReason, Outcome};
+use crate::outcome::{AttemptResult, Outcome};
 
-const OPEN: &str = "poller_polls_open";
-const WAITING: &str = "poller_polls_waiting";
-const CREATED: &str = "poller_polls_created_total";
-const OUTCOMES: &str = "poller_outcomes_total";
-const IN_FLIGHT: &str = "poller_requests_in_flight";
 const ATTEMPTS: &str = "poller_attempts_total";
-const RETRIES: &str = "poller_retries_total";
-const RESENT: &str = "poller_resent_total";
-const REQUEST: &str = "poller_request_duration_seconds";
-const LATENESS: &str = "poller_lateness_seconds";
-const HELD: &str = "poller_held_seconds";
-const QUEUED: &str = "poller_requests_queued";
-const SATURATIONS: &str = "poller_in_flight_exhausted_total";
-const KEPT: &str = "poller_kept_bytes";
-const HELD_BACK: &str = "poller_origins_held_back";
-const HOLD_BACKS: &str = "poller_hold_backs_total";
-const WEBHOOKS: &str = "poller_webhooks_total";
-const STORE: &str = "poller_store_duration_seconds";
-const STORE_ERRORS: &str = "poller_store_errors_total";
-
 const STATUS: &str = "http_response_status_code";
 const OPERATION: &str = "operation";
-const OUTCOME: &str = "outcome";
-const RESULT: &str = "result";
 
 const FIRST_STATUS: u16 = 100;
 const STATUSES: usize = 500;
@@ -63,7 +41,7 @@ pub(crate) struct Levels {
 pub(super) struct Metrics {
     open: Gauge,
     waiting: Gauge,
-    created: Counter,
+    pub(super) created: Counter,
     /// In the order matched, failed, timed out, cancelled.
     outcomes: [(&'static str, Counter); 4],
     in_flight: Gauge,
@@ -72,53 +50,89 @@ pub(super) struct Metrics {
     retries: Counter,
     resent: Counter,
     request: Histogram,
-    lateness: Histogram,
-    held: Histogram,
+    pub(super) lateness: Histogram,
+    pub(super) held: Histogram,
     queued: Gauge,
-    saturations: Counter,
+    pub(super) saturations: Counter,
     kept: Gauge,
     held_back: Gauge,
-    hold_backs: Counter,
+    pub(super) hold_backs: Counter,
     /// In the order of [`DeliveryState::ALL`].
-    webhooks: [Counter; DeliveryState::ALL.len()],
-    /// In the order of [`Operation::ALL`].
-    store: [(Histogram, Counter); Operation::ALL.len()],
+    pub(super) webhooks: [Counter; DeliveryState::ALL.len()],
+    /// The durations and the errors, in the order of [`Operation::ALL`].
+    pub(super) store: [(Histogram, Counter); Operation::ALL.len()],
 }
 
 impl Metrics {
     pub(super) fn new() -> Self {
-        describe();
+        let gauge = |name: &'static str, unit, about: &'static str| {
+            metrics::describe_gauge!(name, unit, about);
+            metrics::gauge!(name)
+        };
+        let count = |name: &'static str, about: &'static str| {
+            metrics::describe_counter!(name, Unit::Count, about);
+            name
+        };
+        let counter = |name, about| metrics::counter!(count(name, about));
+        let time = |name: &'static str, about: &'static str| {
+            metrics::describe_histogram!(name, Unit::Seconds, about);
+            name
+        };
+        let histogram = |name, about| metrics::histogram!(time(name, about));
+        count(ATTEMPTS, "requests that ended, by what they brought");
+        let outcomes = count("poller_outcomes_total", "outcomes stored, by their kind");
+        let webhooks = count("poller_webhooks_total", "attempts to deliver a webhook, by their result");
+        let store = time("poller_store_duration_seconds", "calls to the store, by operation");
+        let errors = count("poller_store_errors_total", "calls to the store that failed, by operation");
         Self {
-            open: metrics::gauge!(OPEN),
-            waiting: metrics::gauge!(WAITING),
-            created: metrics::counter!(CREATED),
+            open: gauge("poller_polls_open", Unit::Count, "polls without an outcome"),
+            waiting: gauge("poller_polls_waiting", Unit::Count, "open polls that have no request in flight"),
+            created: counter("poller_polls_created_total", "polls accepted as new"),
             outcomes: ["matched", "failed", "timed out", "cancelled"]
-                .map(|name| (name, metrics::counter!(OUTCOMES, OUTCOME => name.replace(' ', "_")))),
-            in_flight: metrics::gauge!(IN_FLIGHT),
+                .map(|name| (name, metrics::counter!(outcomes, "outcome" => name.replace(' ', "_")))),
+            in_flight: gauge(
+                "poller_requests_in_flight",
+                Unit::Count,
+                "requests that have been sent and not answered",
+            ),
             statuses: (0..STATUSES).map(|_| OnceLock::new()).collect(),
-            retries: metrics::counter!(RETRIES),
-            resent: metrics::counter!(RESENT),
-            request: metrics::histogram!(REQUEST),
-            lateness: metrics::histogram!(LATENESS),
-            held: metrics::histogram!(HELD),
-            queued: metrics::gauge!(QUEUED),
-            saturations: metrics::counter!(SATURATIONS),
-            kept: metrics::gauge!(KEPT),
-            held_back: metrics::gauge!(HELD_BACK),
-            hold_backs: metrics::counter!(HOLD_BACKS),
+            retries: counter("poller_retries_total", "requests that a retry rule repeats"),
+            resent: counter(
+                "poller_resent_total",
+                "requests sent once more after a kept connection had closed",
+            ),
+            request: histogram("poller_request_duration_seconds", "requests, to the last byte or the error"),
+            lateness: histogram(
+                "poller_lateness_seconds",
+                "from when a request was due to when the engine came to it; first requests left out",
+            ),
+            held: histogram("poller_held_seconds", "how long caps and hints then held a request"),
+            queued: gauge(
+                "poller_requests_queued",
+                Unit::Count,
+                "due polls that wait for a cap or the end of a hold",
+            ),
+            saturations: counter(
+                "poller_in_flight_exhausted_total",
+                "minutes in which all requests in flight were in use while due polls waited",
+            ),
+            kept: gauge(
+                "poller_kept_bytes",
+                Unit::Bytes,
+                "what open polls keep of responses that did not match",
+            ),
+            held_back: gauge("poller_origins_held_back", Unit::Count, "origins that a 429 or 503 holds back"),
+            hold_backs: counter("poller_hold_backs_total", "times a 429 or 503 held back an origin"),
             webhooks: DeliveryState::ALL.map(|state| {
                 let result = match state {
                     DeliveryState::Pending => "failed",
                     other => other.as_str(),
                 };
-                metrics::counter!(WEBHOOKS, RESULT => result)
+                metrics::counter!(webhooks, "result" => result)
             }),
             store: Operation::ALL.map(|operation| {
                 let name = operation.as_str();
-                (
-                    metrics::histogram!(STORE, OPERATION => name),
-                    metrics::counter!(STORE_ERRORS, OPERATION => name),
-                )
+                (metrics::histogram!(store, OPERATION => name), metrics::counter!(errors, OPERATION => name))
             }),
         }
     }
@@ -132,19 +146,7 @@ impl Metrics {
         self.held_back.set(held_back as f64);
     }
 
-    pub(super) fn created(&self) {
-        self.created.increment(1);
-    }
-
-    pub(super) fn lateness(&self, lateness: Duration) {
-        self.lateness.record(lateness);
-    }
-
-    pub(super) fn held(&self, held: Duration) {
-        self.held.record(held);
-    }
-
-    pub(super) fn attempted(&self, attempt: &Record) {
+    pub(super) fn attempted(&self, attempt: &Record, is_retried: bool) {
         match attempt.result {
             AttemptResult::Status(status) => self.status(status),
             // Errors are rare, so the handle is looked up each time.
@@ -156,7 +158,7 @@ impl Metrics {
         if attempt.resent {
             self.resent.increment(1);
         }
-        if attempt.next.is_some_and(|next| matches!(next.why, NextReason::Retry { .. })) {
+        if is_retried {
             self.retries.increment(1);
         }
     }
@@ -171,69 +173,9 @@ impl Metrics {
         }
     }
 
-    pub(super) fn saturated(&self) {
-        self.saturations.increment(1);
-    }
-
-    pub(super) fn hold_back(&self) {
-        self.hold_backs.increment(1);
-    }
-
-    pub(super) fn webhook(&self, state: DeliveryState) {
-        self.webhooks[state as usize].increment(1);
-    }
-
     pub(super) fn finished(&self, outcome: &Outcome) {
         if let Some((_, counter)) = self.outcomes.iter().find(|(name, _)| *name == outcome.name()) {
             counter.increment(1);
         }
     }
-
-    pub(super) fn store(&self, operation: Operation, took: Duration) {
-        self.store[operation as usize].0.record(took);
-    }
-
-    pub(super) fn store_error(&self, operation: Operation) {
-        self.store[operation as usize].1.increment(1);
-    }
-}
-
-impl std::fmt::Debug for Metrics {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Metrics").finish_non_exhaustive()
-    }
-}
-
-fn describe() {
-    metrics::describe_gauge!(OPEN, Unit::Count, "polls without an outcome");
-    metrics::describe_gauge!(WAITING, Unit::Count, "open polls that have no request in flight");
-    metrics::describe_counter!(CREATED, Unit::Count, "polls accepted as new");
-    metrics::describe_counter!(OUTCOMES, Unit::Count, "outcomes stored, by their kind");
-    metrics::describe_gauge!(IN_FLIGHT, Unit::Count, "requests that have been sent and not answered");
-    metrics::describe_counter!(ATTEMPTS, Unit::Count, "requests that ended, by what they brought");
-    metrics::describe_counter!(RETRIES, Unit::Count, "requests that a retry rule repeats");
-    metrics::describe_counter!(
-        RESENT,
-        Unit::Count,
-        "requests sent once more after a kept connection had closed"
-    );
-    metrics::describe_histogram!(REQUEST, Unit::Seconds, "requests, to the last byte or the error");
-    metrics::describe_histogram!(
-        LATENESS,
-        Unit::Seconds,
-        "from when a request was due to when the engine came to it; first requests left out"
-    );
-    metrics::describe_histogram!(HELD, Unit::Seconds, "how long caps and hints then held a request");
-    metrics::describe_gauge!(QUEUED, Unit::Count, "due polls that wait for a cap or the end of a hold");
-    metrics::describe_counter!(
-        SATURATIONS,
-        Unit::Count,
-        "minutes in which all requests in flight were in use while due polls waited"
-    );
-    metrics::describe_gauge!(KEPT, Unit::Bytes, "what open polls keep of responses that did not match");
-    metrics::describe_gauge!(HELD_BACK, Unit::Count, "origins that a 429 or 503 holds back");
-    metrics::describe_counter!(HOLD_BACKS, Unit::Count, "times a 429 or 503 held back an origin");
-    metrics::describe_counter!(WEBHOOKS, Unit::Count, "attempts to deliver a webhook, by their result");
-    metrics::describe_histogram!(STORE, Unit::Seconds, "calls to the store, by operation");
-    metrics::describe_counter!(STORE_ERRORS, Unit::Count, "calls to the store that failed, by operation");
 }

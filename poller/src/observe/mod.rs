@@ -28,7 +28,6 @@ use crate::outcome::{NextReason, Outcome};
 use crate::store::StoreError;
 
 /// Records events of the engine; every method takes constant time and none waits.
-#[derive(Debug)]
 pub(crate) struct Observer {
     /// Locked for nanoseconds, nearly always by the engine alone.
     stats: Mutex<Stats>,
@@ -65,16 +64,16 @@ impl Observer {
     /// A new poll was stored.
     pub(crate) fn created(&self) {
         self.lock().created += 1;
-        self.metrics.created();
+        self.metrics.created.increment(1);
     }
 
     /// A request begins; `lateness` is `None` for a first request, which waits for the store and not for the schedule.
     pub(crate) fn began(&self, lateness: Option<Duration>, held: Duration) {
         if let Some(lateness) = lateness {
             self.lock().lateness.record(lateness);
-            self.metrics.lateness(lateness);
+            self.metrics.lateness.record(lateness);
         }
-        self.metrics.held(held);
+        self.metrics.held.record(held);
     }
 
     /// A request ended.
@@ -87,24 +86,24 @@ impl Observer {
             stats.retries += u64::from(retried);
             stats.resent += u64::from(attempt.resent);
         }
-        self.metrics.attempted(attempt);
+        self.metrics.attempted(attempt, retried);
     }
 
     /// As many requests are in flight as may be while due polls wait.
     pub(crate) fn saturated(&self) {
         self.lock().saturations += 1;
-        self.metrics.saturated();
+        self.metrics.saturations.increment(1);
     }
 
     /// A hint holds an origin back.
     pub(crate) fn hold_back(&self) {
         self.lock().hold_backs += 1;
-        self.metrics.hold_back();
+        self.metrics.hold_backs.increment(1);
     }
 
     /// An attempt to deliver a webhook has ended.
     pub(crate) fn webhook(&self, state: DeliveryState) {
-        self.metrics.webhook(state);
+        self.metrics.webhooks[state as usize].increment(1);
     }
 
     /// An outcome was stored.
@@ -118,11 +117,12 @@ impl Observer {
         if matches!(operation, Operation::Create | Operation::Finish) {
             self.lock().store_time.record(took);
         }
-        self.metrics.store(operation, took);
+        let (durations, errors) = &self.metrics.store[operation as usize];
+        durations.record(took);
         let failing = &self.failing[operation as usize];
         if let Some(error) = error {
             self.lock().store_errors += 1;
-            self.metrics.store_error(operation);
+            errors.increment(1);
             trace::store_failed(operation, error, !failing.swap(true, Ordering::Relaxed));
             return false;
         }

@@ -40,23 +40,21 @@ pub(crate) fn webhook(delivery: &Delivery) {
     let (scope, key) = (delivery.key.scope(), delivery.key.key());
     let (state, status) = (delivery.state.as_str(), attempt.status);
     let seconds = attempt.duration_ms as f64 / 1e3;
+    macro_rules! ended {
+        ($log:ident, $message:literal) => {
+            $log!(
+                target: TARGET,
+                {
+                    poll.scope = scope, poll.key = key, webhook.state = state, webhook.receiver = &*delivery.receiver,
+                    webhook.tries = delivery.tries, http.response.status_code = status, duration = seconds
+                },
+                $message
+            )
+        };
+    }
     match delivery.state {
-        DeliveryState::Dead => warn!(
-            target: TARGET,
-            {
-                poll.scope = scope, poll.key = key, webhook.state = state, webhook.receiver = &*delivery.receiver,
-                webhook.tries = delivery.tries, http.response.status_code = status, duration = seconds
-            },
-            "webhook given up"
-        ),
-        _ => debug!(
-            target: TARGET,
-            {
-                poll.scope = scope, poll.key = key, webhook.state = state, webhook.receiver = &*delivery.receiver,
-                webhook.tries = delivery.tries, http.response.status_code = status, duration = seconds
-            },
-            "webhook sent"
-        ),
+        DeliveryState::Dead => ended!(warn, "webhook given up"),
+        _ => ended!(debug, "webhook sent"),
     }
 }
 
