@@ -14,6 +14,7 @@ use url::Url;
 use crate::clock::BoxFuture;
 pub use crate::cookies::CookieJar;
 use crate::key::PollKey;
+use crate::named::named;
 pub use crate::request_tls::RequestTls;
 
 /// One HTTP request, with resolved secrets.
@@ -168,90 +169,53 @@ impl fmt::Display for Journey {
     }
 }
 
-/// Why there was no whole response.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum FetchErrorKind {
-    /// The address refuses connections, or cannot be reached.
-    Connect,
-    /// The name has no address (NXDOMAIN).
-    NoSuchHost,
-    /// The name lookup failed for now.
-    Dns,
-    /// The server's certificate is not valid for it.
-    Certificate,
-    /// The TLS handshake failed for another reason.
-    Tls,
-    /// The connection broke before the last byte.
-    Reset,
-    /// The request timeout passed before the last byte.
-    Timeout,
-    /// The body is larger than the cap.
-    BodyTooLarge,
-    /// The body's compression is broken.
-    BadEncoding,
-    /// More than the allowed number of redirects, or one that must not be followed.
-    Redirect,
-    /// The guard forbids the address.
-    Blocked,
-    /// A secret could not be resolved.
-    Secret,
-    /// The answer is not HTTP.
-    Protocol,
-    /// The proxy cannot be reached, refuses, or wants credentials.
-    Proxy,
-    /// The client, or the judgement of its response, panicked: a bug.
-    Panicked,
-    /// To judge the response takes too much work, or did not end in time.
-    TooCostly,
+named! {
+    /// Why there was no whole response.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    #[non_exhaustive]
+    pub enum FetchErrorKind {
+        /// The address refuses connections, or cannot be reached.
+        Connect = "connect",
+        /// The name has no address (NXDOMAIN).
+        NoSuchHost = "no-such-host",
+        /// The name lookup failed for now.
+        Dns = "dns",
+        /// The server's certificate is not valid for it.
+        Certificate = "certificate",
+        /// The TLS handshake failed for another reason.
+        Tls = "tls",
+        /// The connection broke before the last byte.
+        Reset = "reset",
+        /// The request timeout passed before the last byte.
+        Timeout = "timeout",
+        /// The body is larger than the cap.
+        BodyTooLarge = "body-too-large",
+        /// The body's compression is broken.
+        BadEncoding = "bad-encoding",
+        /// More than the allowed number of redirects, or one that must not be followed.
+        Redirect = "redirect",
+        /// The guard forbids the address.
+        Blocked = "blocked",
+        /// A secret could not be resolved.
+        Secret = "secret",
+        /// The answer is not HTTP.
+        Protocol = "protocol",
+        /// The proxy cannot be reached, refuses, or wants credentials.
+        Proxy = "proxy",
+        /// The client, or the judgement of its response, panicked: a bug.
+        Panicked = "panicked",
+        /// To judge the response takes too much work, or did not end in time.
+        TooCostly = "too-costly",
+    }
+
+    /// The kind as written in JSON, logs and metrics: `no-such-host`.
+    #[must_use]
+    pub const fn as_str;
 }
 
 impl FetchErrorKind {
-    /// The kind as written in JSON, logs and metrics: `no-such-host`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Connect => "connect",
-            Self::NoSuchHost => "no-such-host",
-            Self::Dns => "dns",
-            Self::Certificate => "certificate",
-            Self::Tls => "tls",
-            Self::Reset => "reset",
-            Self::Timeout => "timeout",
-            Self::BodyTooLarge => "body-too-large",
-            Self::BadEncoding => "bad-encoding",
-            Self::Redirect => "redirect",
-            Self::Blocked => "blocked",
-            Self::Secret => "secret",
-            Self::Protocol => "protocol",
-            Self::Proxy => "proxy",
-            Self::Panicked => "panicked",
-            Self::TooCostly => "too-costly",
-        }
-    }
-
-    /// All kinds, each at the index of its [code](Self::code).
-    pub(crate) const ALL: [Self; 16] = [
-        Self::Connect,
-        Self::NoSuchHost,
-        Self::Dns,
-        Self::Certificate,
-        Self::Tls,
-        Self::Reset,
-        Self::Timeout,
-        Self::BodyTooLarge,
-        Self::BadEncoding,
-        Self::Redirect,
-        Self::Blocked,
-        Self::Secret,
-        Self::Protocol,
-        Self::Proxy,
-        Self::Panicked,
-        Self::TooCostly,
-    ];
-
-    /// A number for this kind, valid inside this process only.
+    /// A number for this kind, its index in [`ALL`](Self::ALL), valid inside this process only.
     pub(crate) const fn code(self) -> u8 {
         self as u8
     }

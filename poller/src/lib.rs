@@ -75,6 +75,7 @@ mod judge;
 mod key;
 mod limits;
 mod memory;
+mod named;
 mod observe;
 mod open_poll;
 pub mod outbox;
