@@ -27,7 +27,7 @@ impl World {
                 Effect::Create { id, poll } => {
                     self.ids.insert(id, index(&poll.key));
                     let (delay, fails) = self.store_reply(6);
-                    self.later(delay, Incident::Created { life: self.life, id, poll, fails });
+                    self.later(delay, Incident::Created { id, poll, fails });
                 }
                 Effect::SaveOutcome { id, key, outcome } => {
                     let poll = self.ids[&id];
@@ -35,13 +35,13 @@ impl World {
                         self.check_outcome(poll, &outcome);
                     }
                     let (delay, fails) = self.store_reply(3);
-                    self.later(delay, Incident::Finished { life: self.life, id, key, outcome, fails });
+                    self.later(delay, Incident::Finished { id, key, outcome, fails });
                 }
                 Effect::SaveLink { id, key, url } => {
                     self.counts.links += 1;
                     self.observed[self.ids[&id]].linking = true;
                     let (delay, fails) = self.store_reply(4);
-                    self.later(delay, Incident::Linked { life: self.life, id, key, url, fails });
+                    self.later(delay, Incident::Linked { id, key, url, fails });
                 }
                 Effect::StartRequest(request) => self.send(&request),
                 Effect::Abort { id } => {
@@ -127,9 +127,8 @@ impl World {
         self.observed[poll].reply = Some(reply);
         let lag = if pick(&mut self.dice, 2) == 0 { 0 } else { self.up_to(crate::clock::micros(LAG)) };
         let delay = ends.as_micros() - now.as_micros() + lag;
-        let (life, request) = (self.life, self.requests);
-        let judgement = Box::new(judgement);
-        self.later(delay, Incident::Replied { life, id, request, judgement, ended: ends });
+        let (request, judgement) = (self.requests, Box::new(judgement));
+        self.later(delay, Incident::Replied { id, request, judgement, ended: ends });
     }
 
     /// The reply to an equal request in flight, which this poll may share.

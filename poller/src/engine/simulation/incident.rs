@@ -9,42 +9,32 @@ use crate::key::PollKey;
 use crate::outcome::Outcome;
 use crate::store::StoredPoll;
 
-/// A scheduled event of the world.
+/// A scheduled event of the world. What happens to a poll names it by its number.
 #[derive(Debug)]
 pub(super) enum Incident {
-    Submit {
-        poll: usize,
-    },
-    Cancel {
-        poll: usize,
-    },
+    Submit(usize),
+    Cancel(usize),
     /// A caller says that there is something new.
-    Callback {
-        poll: usize,
-    },
+    Callback(usize),
     /// The request ended at `ended`; the core learns of it a little later.
     Replied {
-        life: u32,
         id: PollId,
         request: u64,
         judgement: Box<Judgement>,
         ended: Timestamp,
     },
     Created {
-        life: u32,
         id: PollId,
         poll: StoredPoll,
         fails: bool,
     },
     Linked {
-        life: u32,
         id: PollId,
         key: PollKey,
         url: Arc<str>,
         fails: bool,
     },
     Finished {
-        life: u32,
         id: PollId,
         key: PollKey,
         outcome: Arc<Outcome>,
@@ -55,22 +45,30 @@ pub(super) enum Incident {
     /// still meanwhile.
     Stop,
     /// Another process submits a poll; it is in the store a little later.
-    SubmitBeside {
-        poll: usize,
-    },
-    CommittedBeside {
-        poll: StoredPoll,
-    },
+    SubmitBeside(usize),
+    CommittedBeside(StoredPoll),
     /// The runner reads what other processes have stored.
-    Look {
-        life: u32,
-    },
+    Look,
     Looked {
-        life: u32,
         polls: Vec<StoredPoll>,
         fails: bool,
     },
     Crash,
     Restart,
     StoreOutage,
+}
+
+impl Incident {
+    /// Whether it is a part of the process, and does not happen once that has ended.
+    pub(super) const fn ends_with_the_process(&self) -> bool {
+        matches!(
+            self,
+            Self::Replied { .. }
+                | Self::Look
+                | Self::Looked { .. }
+                | Self::Created { .. }
+                | Self::Linked { .. }
+                | Self::Finished { .. }
+        )
+    }
 }

@@ -136,23 +136,20 @@ impl World {
             if pick(&mut world.dice, 3) == 0 {
                 world.beside += 1;
                 let at = at + world.up_to(120 * SECOND);
-                world.later(at, Incident::SubmitBeside { poll });
+                world.later(at, Incident::SubmitBeside(poll));
             } else {
-                world.later(at, Incident::Submit { poll });
+                world.later(at, Incident::Submit(poll));
             }
             // A second submission joins, or returns the stored outcome.
             for _ in 0..pick(&mut world.dice, 3) {
-                let at = world.up_to(200 * SECOND);
-                world.later(at, Incident::Submit { poll });
+                world.within(200 * SECOND, Incident::Submit(poll));
             }
             if pick(&mut world.dice, 4) == 0 {
-                let at = world.up_to(120 * SECOND);
-                world.later(at, Incident::Cancel { poll });
+                world.within(120 * SECOND, Incident::Cancel(poll));
             }
             if pick(&mut world.dice, 3) == 0 {
                 for _ in 0..1 + pick(&mut world.dice, 4) {
-                    let at = world.up_to(200 * SECOND);
-                    world.later(at, Incident::Callback { poll });
+                    world.within(200 * SECOND, Incident::Callback(poll));
                 }
             }
         }
@@ -162,12 +159,10 @@ impl World {
             world.later(at, how);
         }
         for _ in 0..pick(&mut world.dice, 3) {
-            let at = world.up_to(150 * SECOND);
-            world.later(at, Incident::StoreOutage);
+            world.within(150 * SECOND, Incident::StoreOutage);
         }
         if pick(&mut world.dice, 4) == 0 {
-            let at = world.up_to(150 * SECOND);
-            world.later(at, Incident::Stop);
+            world.within(150 * SECOND, Incident::Stop);
         }
         world.look_later();
         world
@@ -180,6 +175,12 @@ impl World {
     fn later(&mut self, delay: u64, what: Incident) {
         self.sequence += 1;
         self.agenda.insert((self.now + delay, self.sequence), what);
+    }
+
+    /// Has something happen at some time within so many microseconds.
+    fn within(&mut self, micros: u64, what: Incident) {
+        let delay = self.up_to(micros);
+        self.later(delay, what);
     }
 
     /// The time by the clock of the process.
@@ -222,7 +223,7 @@ impl World {
     fn handle(&mut self, what: Incident) {
         let now = self.time();
         match what {
-            Incident::Submit { poll } => {
+            Incident::Submit(poll) => {
                 let spec = self.specs[poll].clone();
                 let ticket = Ticket(self.next_ticket);
                 self.next_ticket += 1;
@@ -231,14 +232,14 @@ impl World {
                     core.submit(ticket, key(poll), spec, now);
                 }
             }
-            Incident::Cancel { poll } => {
+            Incident::Cancel(poll) => {
                 if let Some(core) = &mut self.core
                     && let Some(id) = core.find(&key(poll))
                 {
                     core.cancel(id, now);
                 }
             }
-            Incident::Callback { poll } => {
+            Incident::Callback(poll) => {
                 if let Some(core) = &mut self.core
                     && let Some(id) = core.find(&key(poll))
                 {
@@ -249,9 +250,9 @@ impl World {
                     core.hasten(id, now);
                 }
             }
-            Incident::Replied { life, id, request, judgement, ended } => {
+            Incident::Replied { id, request, judgement, ended } => {
                 let Some(poll) = self.ids.get(&id).copied() else { return };
-                if life != self.life || self.observed[poll].in_flight != Some(request) {
+                if self.observed[poll].in_flight != Some(request) {
                     return;
                 }
                 self.observed[poll].in_flight = None;
@@ -262,54 +263,38 @@ impl World {
                     core.attempted(id, *judgement, ended, now);
                 }
             }
-            Incident::Created { life, id, poll, fails } => {
-                let mut result =
-                    if fails { Err(StoreError::new("a simulated fault")) } else { Ok(self.create(poll)) };
-                if let Ok(Creation::Exists(present)) = &mut result
-                    && life == self.life
-                    && self.core.is_some()
-                {
+            Incident::Created { id, poll, fails } => {
+                let mut result = unless(fails, || self.create(poll));
+                if let Ok(Creation::Exists(present)) = &mut result {
                     self.believe(present);
                 }
-                if life == self.life
-                    && let Some(core) = &mut self.core
-                {
-                    let poll = self.ids[&id];
-                    let observed = &mut self.observed[poll];
-                    match &result {
-                        Ok(Creation::Created) => observed.create(now, &self.store[&key(poll)]),
-                        Ok(Creation::Exists(present)) if present.outcome.is_none() => {
-                            observed.adopt(present, now);
-                        }
-                        _ => {}
+                let Some(core) = &mut self.core else { return };
+                let poll = self.ids[&id];
+                let observed = &mut self.observed[poll];
+                match &result {
+                    Ok(Creation::Created) => observed.create(now, &self.store[&key(poll)]),
+                    Ok(Creation::Exists(present)) if present.outcome.is_none() => {
+                        observed.adopt(present, now);
                     }
-                    let failed = result.is_err();
-                    core.created(id, result, false, now);
-                    if failed && core.is_open(id) {
-                        let found = observed.found.take().expect("another process has stored it");
-                        observed.adopt(&found, now);
-                    }
-                    self.look_later();
+                    _ => {}
                 }
+                let failed = result.is_err();
+                core.created(id, result, false, now);
+                if failed && core.is_open(id) {
+                    let found = observed.found.take().expect("another process has stored it");
+                    observed.adopt(&found, now);
+                }
+                self.look_later();
             }
-            Incident::Linked { life, id, key, url, fails } => {
-                let result =
-                    if fails { Err(StoreError::new("a simulated fault")) } else { self.link(&key, url) };
-                if life == self.life
-                    && let Some(core) = &mut self.core
-                {
+            Incident::Linked { id, key, url, fails } => {
+                let result = unless(fails, || self.link(&key, url)).flatten();
+                if let Some(core) = &mut self.core {
                     core.link_saved(id, result, now);
                 }
             }
-            Incident::Finished { life, id, key, outcome, fails } => {
-                let result = if fails {
-                    Err(StoreError::new("a simulated fault"))
-                } else {
-                    Ok(self.finish(&key, outcome))
-                };
-                if life == self.life
-                    && let Some(core) = &mut self.core
-                {
+            Incident::Finished { id, key, outcome, fails } => {
+                let result = unless(fails, || self.finish(&key, outcome));
+                if let Some(core) = &mut self.core {
                     core.outcome_saved(id, result, now);
                 }
             }
@@ -323,8 +308,7 @@ impl World {
                     self.shutting_down = true;
                     core.shut_down();
                     // The process stops at the end of the grace period.
-                    let grace = self.up_to(10 * SECOND);
-                    self.later(grace, Incident::Crash);
+                    self.within(10 * SECOND, Incident::Crash);
                 }
             }
             Incident::Stop => {
@@ -337,10 +321,10 @@ impl World {
                 }
                 self.stops.push((from, self.time()));
             }
-            Incident::SubmitBeside { poll } => self.submit_beside(poll),
-            Incident::CommittedBeside { poll } => self.committed_beside(poll),
-            Incident::Look { life } => self.look(life),
-            Incident::Looked { life, polls, fails } => self.looked(life, polls, fails),
+            Incident::SubmitBeside(poll) => self.submit_beside(poll),
+            Incident::CommittedBeside(poll) => self.committed_beside(poll),
+            Incident::Look => self.look(),
+            Incident::Looked { polls, fails } => self.looked(polls, fails),
             Incident::Crash => self.crash(),
             Incident::Restart => {
                 // In half of all restarts the clock was not set.
@@ -390,45 +374,28 @@ impl World {
         self.ids.clear();
         self.tickets.clear();
         self.stops.clear();
-        for observed in &mut self.observed {
-            observed.in_flight = None;
-            observed.next = None;
-            observed.attempts.clear();
-            observed.called = None;
-            observed.first = None;
-            observed.begun = None;
-            observed.found = None;
-            observed.ending = false;
-            observed.reply = None;
-            observed.linking = false;
-            observed.held_until = Timestamp::default();
-        }
-        // A write under way may or may not have reached the disk.
-        let writes: Vec<_> = self
-            .agenda
-            .iter()
-            .filter(|(_, what)| {
-                matches!(what, Incident::Created { .. } | Incident::Linked { .. } | Incident::Finished { .. })
-            })
-            .map(|(at, _)| *at)
-            .collect();
-        for at in writes {
-            let lost = pick(&mut self.dice, 2) == 0;
-            match self.agenda.remove(&at) {
-                Some(Incident::Created { poll, fails: false, .. }) if !lost => {
+        self.observed.iter_mut().for_each(Observed::end_life);
+        let ended = self.agenda.extract_if(.., |_, what| what.ends_with_the_process());
+        for (_, what) in ended.collect::<Vec<_>>() {
+            // A write under way may or may not have reached the disk.
+            match what {
+                Incident::Created { poll, fails, .. } if self.reaches_the_disk(fails) => {
                     self.create(poll);
                 }
-                Some(Incident::Linked { key, url, fails: false, .. }) if !lost => {
+                Incident::Linked { key, url, fails, .. } if self.reaches_the_disk(fails) => {
                     let _ = self.link(&key, url);
                 }
-                Some(Incident::Finished { key, outcome, fails: false, .. }) if !lost => {
+                Incident::Finished { key, outcome, fails, .. } if self.reaches_the_disk(fails) => {
                     self.finish(&key, outcome);
                 }
                 _ => {}
             }
         }
-        let down = self.up_to(60 * SECOND);
-        self.later(down, Incident::Restart);
+        self.within(60 * SECOND, Incident::Restart);
+    }
+
+    fn reaches_the_disk(&mut self, fails: bool) -> bool {
+        pick(&mut self.dice, 2) != 0 && !fails
     }
 
     fn create(&mut self, poll: StoredPoll) -> Creation {
@@ -456,6 +423,11 @@ impl World {
     }
 }
 
+/// The result of a call to the store that may fail.
+fn unless<T>(fails: bool, call: impl FnOnce() -> T) -> Result<T, StoreError> {
+    if fails { Err(StoreError::new("a simulated fault")) } else { Ok(call()) }
+}
+
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
 }
@@ -470,6 +442,7 @@ fn the_engine_keeps_its_promises_under_random_faults() {
     for seed in seeds.clone() {
         let result = std::panic::catch_unwind(|| {
             let mut world = World::new(seed);
+            world.counts = total;
             world.run();
             let names =
                 world.store.values().filter_map(|poll| poll.outcome.as_ref()).map(|outcome| outcome.name());
@@ -477,7 +450,7 @@ fn the_engine_keeps_its_promises_under_random_faults() {
         });
         match result {
             Ok((counts, names)) => {
-                total.add(counts);
+                total = counts;
                 names.into_iter().for_each(|name| *ended.entry(name).or_default() += 1);
             }
             Err(panic) => {

@@ -69,26 +69,13 @@ pub(super) struct Counts {
     pub(super) hastened: u32,
 }
 
-impl Counts {
-    pub(super) fn add(&mut self, more: Self) {
-        self.sent += more.sent;
-        self.joined += more.joined;
-        self.hung += more.hung;
-        self.crashes += more.crashes;
-        self.torn += more.torn;
-        self.shutdowns += more.shutdowns;
-        self.outages += more.outages;
-        self.looks += more.looks;
-        self.links += more.links;
-        self.set_back += more.set_back;
-        self.stood_still += more.stood_still;
-        self.stale += more.stale;
-        self.ahead += more.ahead;
-        self.hastened += more.hastened;
-    }
-}
-
 impl Observed {
+    /// Forgets what was seen of the process that has ended.
+    pub(super) fn end_life(&mut self) {
+        let Self { acknowledged, reported, start, first_after, looked, .. } = std::mem::take(self);
+        *self = Self { acknowledged, reported, start, first_after, looked, ..Self::default() };
+    }
+
     /// The core learned that the poll is stored, which it accepted itself: the first request is due.
     pub(super) fn create(&mut self, now: Timestamp, poll: &StoredPoll) {
         self.begun = Some(now);

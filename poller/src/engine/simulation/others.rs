@@ -39,7 +39,7 @@ impl World {
         let poll = if self.limits.spread { poll.spread() } else { poll };
         let slow = pick(&mut self.dice, 4) == 0;
         let delay = self.up_to(if slow { 4 * SECOND } else { SECOND / 10 });
-        self.later(delay, Incident::CommittedBeside { poll });
+        self.later(delay, Incident::CommittedBeside(poll));
     }
 
     pub(super) fn committed_beside(&mut self, poll: StoredPoll) {
@@ -56,13 +56,9 @@ impl World {
         let Some(core) = &self.core else { return };
         let unknown =
             self.store.values().any(|poll| poll.outcome.is_none() && core.find(&poll.key).is_none());
-        let life = self.life;
-        let scheduled = |what: &Incident| match what {
-            Incident::Look { life: of } | Incident::Looked { life: of, .. } => *of == life,
-            _ => false,
-        };
+        let scheduled = |what: &Incident| matches!(what, Incident::Look | Incident::Looked { .. });
         if (unknown || self.beside > 0) && !self.shutting_down && !self.agenda.values().any(scheduled) {
-            self.later(LOOK, Incident::Look { life });
+            self.later(LOOK, Incident::Look);
         }
     }
 
@@ -80,11 +76,8 @@ impl World {
     }
 
     /// The store reads the polls that the runner does not have; the answer arrives later.
-    pub(super) fn look(&mut self, life: u32) {
-        if life != self.life || self.shutting_down {
-            return;
-        }
-        let Some(core) = &mut self.core else { return };
+    pub(super) fn look(&mut self) {
+        let Some(core) = self.core.as_mut().filter(|_| !self.shutting_down) else { return };
         core.begin_read();
         let mut polls: Vec<StoredPoll> = self
             .store
@@ -95,13 +88,13 @@ impl World {
         polls.sort_by(|one, other| one.key.cmp(&other.key));
         self.begin_look();
         let (delay, fails) = self.store_reply(4);
-        self.later(delay, Incident::Looked { life, polls, fails });
+        self.later(delay, Incident::Looked { polls, fails });
     }
 
     /// What the driver does with the changes by other processes.
-    pub(super) fn looked(&mut self, life: u32, mut polls: Vec<StoredPoll>, fails: bool) {
+    pub(super) fn looked(&mut self, mut polls: Vec<StoredPoll>, fails: bool) {
         let now = self.time();
-        if life != self.life || self.shutting_down || self.core.is_none() {
+        if self.shutting_down || self.core.is_none() {
             return;
         }
         if fails {
