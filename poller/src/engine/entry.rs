@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use retry::{RetryOptions, Rng};
+
 use super::admission::QueueId;
 use crate::clock::Timestamp;
 use crate::job::{KeptSpec, Outline};
@@ -57,7 +59,7 @@ impl Entry {
         match &self.phase {
             Phase::Waiting { until } => *until == at,
             Phase::Queued { .. } => self.closes() == at,
-            Phase::Linking(unsaved) => unsaved.at(self.closes()) == at,
+            Phase::Linking(link) => link.retry_at.into_iter().chain([self.closes()]).min() == Some(at),
             Phase::Saving(unsaved) => unsaved.retry_at == Some(at),
             Phase::Creating(..) | Phase::InFlight { .. } => false,
         }
@@ -82,9 +84,9 @@ pub(super) enum Phase {
     InFlight { began: Timestamp },
     /// The URL that it asks from now on is being stored; in the schedule at the time from which no request of it begins, or
     /// after a failure at that of the next try.
-    Linking(Box<UnsavedLink>),
-    /// Its outcome is being stored.
-    Saving(Box<UnsavedOutcome>),
+    Linking(Box<Unsaved<Arc<str>>>),
+    /// Its outcome is being stored; in the schedule after a failure, at the time of the next try.
+    Saving(Box<Unsaved<Arc<Outcome>>>),
 }
 
 /// The calls that reached a poll while its creation was being stored.
@@ -98,29 +100,24 @@ pub(super) struct Joined {
     pub(super) found: Option<Box<StoredPoll>>,
 }
 
-/// A URL to follow on its way to the store.
+/// A URL to follow, or an outcome, on its way to the store.
 #[derive(Debug)]
-pub(super) struct UnsavedLink {
-    pub(super) url: Arc<str>,
+pub(super) struct Unsaved<T> {
+    pub(super) what: T,
     /// The number of times that the store failed to save it.
     pub(super) failures: u32,
     /// After a failure: the time of the next try.
     pub(super) retry_at: Option<Timestamp>,
 }
 
-impl UnsavedLink {
-    /// Its time in the schedule, if no request begins from `closes` on.
-    pub(super) fn at(&self, closes: Timestamp) -> Timestamp {
-        self.retry_at.map_or(closes, |at| at.min(closes))
+impl<T> Unsaved<T> {
+    pub(super) fn new(what: T) -> Self {
+        Self { what, failures: 0, retry_at: None }
     }
-}
 
-/// An outcome on its way to the store.
-#[derive(Debug)]
-pub(super) struct UnsavedOutcome {
-    pub(super) outcome: Arc<Outcome>,
-    /// The number of times that the store failed to save it.
-    pub(super) failures: u32,
-    /// After a failure: the time of the next try; in the schedule then.
-    pub(super) retry_at: Option<Timestamp>,
+    /// Notes that the store failed to save it. Returns the time of the next try.
+    pub(super) fn failed(&mut self, now: Timestamp, retry: &RetryOptions, rng: &mut Rng) -> Timestamp {
+        self.failures = self.failures.saturating_add(1);
+        *self.retry_at.insert(now + retry.delay(self.failures, rng))
+    }
 }

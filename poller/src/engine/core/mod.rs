@@ -291,15 +291,12 @@ impl Core {
     ) {
         let Some(entry) = self.polls.get_mut(id) else { return };
         let Phase::InFlight { began } = entry.phase else { return };
-        let mut judged = judged.into();
-        let link = match &mut judged.judgement {
-            Judgement::Unmatched(unmatched) => unmatched.link.take(),
-            _ => None,
-        };
-        if let Judgement::Unmatched(unmatched) = &mut judged.judgement
-            && !entry.state.last().is_some_and(|last| Arc::ptr_eq(last, &unmatched.response))
-        {
-            unmatched.response = self.interner.share(Arc::clone(&unmatched.response));
+        let (mut judged, mut link) = (judged.into(), None);
+        if let Judgement::Unmatched(unmatched) = &mut judged.judgement {
+            link = unmatched.link.take();
+            if !entry.state.last().is_some_and(|last| Arc::ptr_eq(last, &unmatched.response)) {
+                unmatched.response = self.interner.share(Arc::clone(&unmatched.response));
+            }
         }
         let (queue, answered) = (entry.queue, judged.is_in_time());
         let span = Span { began, ended };
@@ -312,12 +309,8 @@ impl Core {
         let held = step.hold.filter(|HoldRequest { until, reach }| {
             self.admission.hold(queue, *reach, Hold { until: *until, by: entry.key.clone() })
         });
-        self.effects.extend(held.map(|HoldRequest { until, reach }| Effect::Held {
-            queue,
-            reach,
-            until,
-            by: id,
-        }));
+        let report = |HoldRequest { until, reach }| Effect::Held { queue, reach, until, by: id };
+        self.effects.extend(held.map(report));
         match step.outcome {
             Some(kind) => self.end(id, kind, ended),
             None => match link.filter(|link| self.followed.get(&id) != Some(link)) {
@@ -395,7 +388,7 @@ impl Core {
                 && unsaved.retry_at.take().is_some()
             {
                 unsaved.failures = 0;
-                let (key, outcome) = (entry.key.clone(), Arc::clone(&unsaved.outcome));
+                let (key, outcome) = (entry.key.clone(), Arc::clone(&unsaved.what));
                 self.effects.push(Effect::SaveOutcome { id, key, outcome });
             }
         }
@@ -410,7 +403,6 @@ impl Core {
 mod tests {
     use super::*;
     use crate::fetch::Response;
-    use crate::response::RecordedResponse;
     use crate::store::{Creation, StoreError};
 
     fn effects(core: &mut Core) -> Vec<Effect> {
@@ -433,14 +425,24 @@ mod tests {
         assert!(core.effects.capacity() <= EFFECTS && effects.is_empty());
     }
 
-    #[test]
-    fn a_poll_of_another_process_runs_although_the_creation_of_the_same_here_fails() {
+    /// A core with a poll that it has asked the store to create.
+    fn submitted() -> (Core, PollId, StoredPoll) {
         let mut core = Core::new(Limits::default(), Rng::seeded(1));
         let spec = PollSpec::parse(r#"{"url": "https://example.com"}"#).unwrap();
         core.submit(Ticket(1), PollKey::new("", "a"), spec, NOW);
-        let Some(Effect::Create { id, poll }) = effects(&mut core).pop() else {
-            panic!("a poll is stored first")
-        };
+        match effects(&mut core).pop() {
+            Some(Effect::Create { id, poll }) => (core, id, poll),
+            other => panic!("a poll is stored first: {other:?}"),
+        }
+    }
+
+    fn matched() -> Judgement {
+        Judgement::Matched { response: Response::new(200, http::HeaderMap::new(), "").into() }
+    }
+
+    #[test]
+    fn a_poll_of_another_process_runs_although_the_creation_of_the_same_here_fails() {
+        let (mut core, id, poll) = submitted();
         core.begin_read();
         assert!(core.adopt(vec![poll], NOW).is_empty());
         core.end_read();
@@ -456,15 +458,9 @@ mod tests {
 
     #[test]
     fn an_outcome_is_saved_again_at_once_when_the_pause_ends() {
-        let mut core = Core::new(Limits::default(), Rng::seeded(1));
-        let spec = PollSpec::parse(r#"{"url": "https://example.com"}"#).unwrap();
-        core.submit(Ticket(1), PollKey::new("", "a"), spec, NOW);
-        let Some(Effect::Create { id, .. }) = effects(&mut core).pop() else {
-            panic!("a poll is stored first")
-        };
+        let (mut core, id, _) = submitted();
         core.created(id, Ok(Creation::Created), false, NOW);
-        let response = RecordedResponse::from(Response::new(200, http::HeaderMap::new(), ""));
-        core.attempted(id, Judgement::Matched { response }, NOW, NOW);
+        core.attempted(id, matched(), NOW, NOW);
         core.pause(true, NOW);
         core.outcome_saved(id, Err(StoreError::new("the database is away")), NOW);
         effects(&mut core);
@@ -478,16 +474,10 @@ mod tests {
 
     #[test]
     fn a_stale_read_of_the_store_does_not_reopen_an_ended_poll() {
-        let mut core = Core::new(Limits::default(), Rng::seeded(1));
-        let spec = PollSpec::parse(r#"{"url": "https://example.com"}"#).unwrap();
-        core.submit(Ticket(1), PollKey::new("", "a"), spec, NOW);
-        let Some(Effect::Create { id, poll }) = effects(&mut core).pop() else {
-            panic!("a poll is stored first")
-        };
+        let (mut core, id, poll) = submitted();
         core.created(id, Ok(Creation::Created), false, NOW);
         core.begin_read();
-        let response = RecordedResponse::from(Response::new(200, http::HeaderMap::new(), ""));
-        core.attempted(id, Judgement::Matched { response }, NOW, NOW);
+        core.attempted(id, matched(), NOW, NOW);
         let Some(Effect::SaveOutcome { outcome, .. }) = effects(&mut core).pop() else {
             panic!("the outcome is stored")
         };

@@ -4,7 +4,7 @@ use std::iter;
 use std::sync::Arc;
 
 use super::super::effect::{Effect, Submitted};
-use super::super::entry::{Entry, Phase, PollId};
+use super::super::entry::{Entry, Joined, Phase, PollId};
 use super::Core;
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind};
@@ -27,68 +27,55 @@ impl Core {
     ) -> Option<PollKey> {
         let entry = self.polls.get_mut(id)?;
         let Phase::Creating(first, joined) = &mut entry.phase else { return None };
-        let (first, joined) = (*first, joined.take());
-        let cancelled = joined.as_ref().is_some_and(|joined| joined.cancelled);
-        let (joined_tickets, found) = joined.map(|joined| (joined.tickets, joined.found)).unwrap_or_default();
+        let Joined { tickets, cancelled, found } = joined.take().map(|joined| *joined).unwrap_or_default();
+        let tickets = iter::once(*first).chain(tickets);
         let result = match (result, found) {
             (Err(_), Some(found)) => Ok(Creation::Exists(found)),
             (result, _) => result,
         };
-        let tickets = iter::once(first).chain(joined_tickets);
-        let deadline = entry.deadline();
-        let answer = match result {
-            Ok(Creation::Created) if elsewhere => {
-                let key = entry.key.clone();
-                self.remove(id, now);
-                for (position, ticket) in tickets.enumerate() {
-                    self.answer(ticket, Ok(Submitted::Elsewhere { joined: position > 0, deadline }));
-                }
-                return cancelled.then_some(key);
-            }
-            Ok(Creation::Created) => {
-                for (position, ticket) in tickets.enumerate() {
-                    self.answer(ticket, Ok(Submitted::Open { id, joined: position > 0, deadline }));
-                }
-                self.start(id, cancelled, now);
-                return None;
-            }
-            Ok(Creation::Exists(present)) => {
-                match (entry.spec.apart().differences(&present.spec), present.outcome.clone()) {
-                    (fields, _) if !fields.is_empty() => {
+        let cancelled_elsewhere = (elsewhere && cancelled).then(|| entry.key.clone());
+        let mut deadline = entry.deadline();
+        let was_there = 'open: {
+            let answer = match result {
+                Ok(Creation::Created) => break 'open false,
+                Ok(Creation::Exists(present)) => {
+                    let fields = entry.spec.apart().differences(&present.spec);
+                    deadline = present.deadline();
+                    if !fields.is_empty() {
                         Err(Kind::Conflict { key: present.key, fields }.into())
-                    }
-                    (_, Some(outcome)) => Ok(Submitted::Finished {
-                        outcome,
-                        deadline: present.created_at + present.spec.timeout(),
-                    }),
-                    (_, None) if elsewhere => {
-                        self.remove(id, now);
-                        let deadline = present.deadline();
-                        for ticket in tickets {
-                            self.answer(ticket, Ok(Submitted::Elsewhere { joined: true, deadline }));
+                    } else if let Some(outcome) = &present.outcome {
+                        Ok(Submitted::Finished { outcome: Arc::clone(outcome), deadline })
+                    } else {
+                        if !elsewhere {
+                            // An earlier process left it open, or another process created it and this one has not read it yet.
+                            entry.state = PollState::resumed(&present, now);
+                            deadline = entry.deadline();
+                            self.followed.extend(present.followed.map(|url| (id, url)));
                         }
-                        return cancelled.then_some(present.key);
-                    }
-                    // An earlier process left it open, or another process created it and this one has not read it yet.
-                    (_, None) => {
-                        entry.state = PollState::resumed(&present, now);
-                        let deadline = entry.deadline();
-                        for ticket in tickets {
-                            self.answer(ticket, Ok(Submitted::Open { id, joined: true, deadline }));
-                        }
-                        self.followed.extend(present.followed.map(|url| (id, url)));
-                        self.start(id, cancelled, now);
-                        return None;
+                        break 'open true;
                     }
                 }
-            }
-            Err(error) => Err(Error::from(error)),
+                Err(error) => Err(Error::from(error)),
+            };
+            self.remove(id, now);
+            tickets.for_each(|ticket| self.answer(ticket, answer.clone()));
+            return None;
         };
-        self.remove(id, now);
-        for ticket in tickets {
-            self.answer(ticket, answer.clone());
+        if elsewhere {
+            self.remove(id, now);
         }
-        None
+        for (position, ticket) in tickets.enumerate() {
+            let joined = was_there || position > 0;
+            let submitted = match elsewhere {
+                true => Submitted::Elsewhere { joined, deadline },
+                false => Submitted::Open { id, joined, deadline },
+            };
+            self.answer(ticket, Ok(submitted));
+        }
+        if !elsewhere {
+            self.start(id, cancelled, now);
+        }
+        cancelled_elsewhere
     }
 
     /// Handles the reply of the store to [`Effect::SaveLink`].
@@ -98,13 +85,11 @@ impl Core {
         // The poll may have ended meanwhile.
         let Phase::Linking(link) = &mut entry.phase else { return };
         if result.is_ok() {
-            self.followed.insert(id, Arc::clone(&link.url));
+            self.followed.insert(id, Arc::clone(&link.what));
             self.mark_stale();
             return self.go_on(id, now);
         }
-        link.failures = link.failures.saturating_add(1);
-        let at = (now + self.store_retry.delay(link.failures, &mut self.rng)).min(closes);
-        link.retry_at = Some(at);
+        let at = link.failed(now, &self.store_retry, &mut self.rng).min(closes);
         self.mark_stale();
         if !self.shutting_down {
             self.schedule.insert(at, id);
@@ -131,9 +116,7 @@ impl Core {
                 let Some(Entry { phase: Phase::Saving(unsaved), .. }) = self.polls.get_mut(id) else {
                     return;
                 };
-                unsaved.failures = unsaved.failures.saturating_add(1);
-                let at = now + self.store_retry.delay(unsaved.failures, &mut self.rng);
-                unsaved.retry_at = Some(at);
+                let at = unsaved.failed(now, &self.store_retry, &mut self.rng);
                 self.schedule.insert(at, id);
             }
         }

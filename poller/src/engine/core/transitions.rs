@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::super::effect::{Effect, Punctuality, StartRequest};
-use super::super::entry::{Entry, Phase, PollId, UnsavedLink, UnsavedOutcome};
+use super::super::entry::{Entry, Phase, PollId, Unsaved};
 use super::super::key_index::KeyHash;
 use super::Core;
 use crate::clock::Timestamp;
@@ -27,7 +27,7 @@ impl Core {
         let queue = self.admission.join(spec, poll.key.scope());
         let key = poll.key.clone();
         let id = self.polls.insert(Entry { key, spec: kept, state, phase, queue });
-        self.note_followed(id, poll);
+        self.followed.extend(poll.followed.clone().map(|url| (id, url)));
         self.key_index.insert(id, hash, &self.polls);
         id
     }
@@ -45,20 +45,12 @@ impl Core {
         self.admission.leave(entry.queue, now);
     }
 
-    /// Notes the URL that a stored poll follows.
-    pub(super) fn note_followed(&mut self, id: PollId, poll: &StoredPoll) {
-        if let Some(url) = &poll.followed {
-            self.followed.insert(id, Arc::clone(url));
-        }
-    }
-
     /// Has the URL stored that a poll asks from now on; only then is it asked.
     pub(super) fn save_link(&mut self, id: PollId, url: Arc<str>) {
         let Some(entry) = self.polls.get_mut(id) else { return };
         let closes = entry.closes();
         let key = entry.key.clone();
-        entry.phase =
-            Phase::Linking(Box::new(UnsavedLink { url: Arc::clone(&url), failures: 0, retry_at: None }));
+        entry.phase = Phase::Linking(Box::new(Unsaved::new(Arc::clone(&url))));
         if !self.shutting_down {
             self.schedule.insert(closes, id);
         }
@@ -76,7 +68,7 @@ impl Core {
             return self.end(id, kind, now);
         }
         let again = link.retry_at.take().is_some();
-        let (key, url) = (entry.key.clone(), Arc::clone(&link.url));
+        let (key, url) = (entry.key.clone(), Arc::clone(&link.what));
         self.schedule.insert(closes, id);
         if again {
             self.effects.push(Effect::SaveLink { id, key, url });
@@ -108,7 +100,7 @@ impl Core {
         };
         if let Phase::Saving(unsaved) = &mut entry.phase {
             unsaved.retry_at = None;
-            let (key, outcome) = (entry.key.clone(), Arc::clone(&unsaved.outcome));
+            let (key, outcome) = (entry.key.clone(), Arc::clone(&unsaved.what));
             self.effects.push(Effect::SaveOutcome { id, key, outcome });
         } else if let Phase::Linking(_) = entry.phase {
             self.fire_linking(id, now);
@@ -203,8 +195,7 @@ impl Core {
         let Some(entry) = self.polls.get_mut(id) else { return };
         let abandoned = entry.is_in_flight() && matches!(kind, OutcomeKind::Cancelled);
         let outcome = Arc::new(entry.state.outcome(entry.outline(), kind, abandoned, now));
-        let unsaved = UnsavedOutcome { outcome: Arc::clone(&outcome), failures: 0, retry_at: None };
-        entry.phase = Phase::Saving(Box::new(unsaved));
+        entry.phase = Phase::Saving(Box::new(Unsaved::new(Arc::clone(&outcome))));
         self.unsaved += 1;
         let key = entry.key.clone();
         self.effects.push(Effect::SaveOutcome { id, key, outcome });
