@@ -101,8 +101,7 @@ impl Reader<'_> {
         let (plural, alias) = (field(&fields, "headers"), field(&fields, "header"));
         if let (Some(_), Some(alias)) = (plural, alias) {
             let help = "\"header\" is another name for \"headers\"; put all of it into \"headers\"";
-            self.problems.error_with_help(alias.place(), "both \"headers\" and \"header\" are given", help);
-            return None;
+            return self.refuse_with_help(alias.place(), "both \"headers\" and \"header\" are given", help);
         }
         let status = field(&fields, "status").and_then(|given| self.status_filter(given.place()));
         let headers = plural.or(alias).and_then(|given| {
@@ -134,11 +133,13 @@ impl Reader<'_> {
     }
 
     fn consecutive(&mut self, place: Place<'_>) -> Option<NonZeroU32> {
+        self.count(place, "a whole number from 1: how many responses in a row must match")
+    }
+
+    /// A whole number from 1.
+    pub(super) fn count(&mut self, place: Place<'_>, expected: &str) -> Option<NonZeroU32> {
         let number = place.whole().and_then(|number| u32::try_from(number).ok()).and_then(NonZeroU32::new);
-        if number.is_none() {
-            self.problems.expected(place, "a whole number from 1: how many responses in a row must match");
-        }
-        number
+        number.or_else(|| self.expected(place, expected))
     }
 
     /// Warns of a body filter that an answer without its fields would satisfy.
@@ -178,9 +179,7 @@ impl Reader<'_> {
             return Some(());
         }
         let message = format!("found {found}, expected names of headers");
-        let help = "write {\"name-of-a-header\": condition}";
-        self.problems.error_with_help(place, message, help);
-        None
+        self.refuse_with_help(place, message, "write {\"name-of-a-header\": condition}")
     }
 
     /// Compiles a filter in the dialect of the spec.

@@ -119,16 +119,14 @@ impl Follow {
 
 impl Reader<'_> {
     pub(super) fn follow(&mut self, place: Place<'_>) -> Option<Option<Follow>> {
-        let expected = "\"auto\", or an object with \"header\" or \"body\"";
-        let link = match &place.node.kind {
-            Kind::String(text) if text == "auto" => Follow { link: FollowLink::Auto, origins: Vec::new() },
-            Kind::Object(_) => self.follow_object(place)?,
-            _ => {
-                self.problems.expected(place, expected);
-                return None;
+        let follow = match &place.node.kind {
+            Kind::String(text) if text == "auto" => {
+                Some(Follow { link: FollowLink::Auto, origins: Vec::new() })
             }
+            Kind::Object(_) => self.follow_object(place),
+            _ => self.expected(place, "\"auto\", or an object with \"header\" or \"body\""),
         };
-        Some(Some(link))
+        follow.map(Some)
     }
 
     fn follow_object(&mut self, place: Place<'_>) -> Option<Follow> {
@@ -138,28 +136,22 @@ impl Reader<'_> {
         let links: Vec<_> =
             ["auto", "header", "body"].iter().filter_map(|name| field(&fields, name)).collect();
         let [given] = links[..] else {
-            let message = "expected exactly one of \"auto\", \"header\" and \"body\"";
-            self.problems.error(place, message);
-            return None;
+            return self.refuse(place, "expected exactly one of \"auto\", \"header\" and \"body\"");
         };
         let text = given.place().text();
-        let link = match given.name {
-            "auto" => matches!(given.node.kind, Kind::Bool(true)).then_some(FollowLink::Auto),
+        let (link, expected) = match given.name {
+            "auto" => (matches!(given.node.kind, Kind::Bool(true)).then_some(FollowLink::Auto), "true"),
             "header" => {
-                text.and_then(|text| HeaderName::from_bytes(text.as_bytes()).ok()).map(FollowLink::Header)
+                let name = text.and_then(|text| HeaderName::from_bytes(text.as_bytes()).ok());
+                (name.map(FollowLink::Header), "the name of a header, such as \"operation-location\"")
             }
-            _ => text
-                .filter(|text| text.is_empty() || text.starts_with('/'))
-                .map(|text| FollowLink::Body(text.to_owned())),
+            _ => {
+                let pointer = text.filter(|text| text.is_empty() || text.starts_with('/'));
+                let link = pointer.map(|pointer| FollowLink::Body(pointer.to_owned()));
+                (link, "a JSON pointer, such as \"/links/status\"")
+            }
         };
-        if link.is_none() {
-            let expected = match given.name {
-                "auto" => "true",
-                "header" => "the name of a header, such as \"operation-location\"",
-                _ => "a JSON pointer, such as \"/links/status\"",
-            };
-            self.problems.expected(given.place(), expected);
-        }
+        let link = link.or_else(|| self.expected(given.place(), expected));
         let origins = match field(&fields, "origins") {
             Some(given) => self.origins(given.place()),
             None => Some(Vec::new()),
@@ -177,10 +169,8 @@ impl Reader<'_> {
             Kind::Array(nodes) => nodes.iter().map(origin).collect(),
             _ => None,
         };
-        if origins.is_none() {
-            self.problems.expected(place, "an array of origins, such as [\"https://status.example.com\"]");
-        }
-        origins
+        let expected = "an array of origins, such as [\"https://status.example.com\"]";
+        origins.or_else(|| self.expected(place, expected))
     }
 }
 

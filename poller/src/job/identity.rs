@@ -81,21 +81,19 @@ impl Reader<'_> {
     /// Reads a URL into its normal form.
     pub(super) fn url(&mut self, place: Place<'_>) -> Option<Arc<str>> {
         let Some(text) = place.text() else {
-            self.problems.expected(place, "an http or https URL");
-            return None;
+            return self.expected(place, "an http or https URL");
         };
         if text.len() > LONGEST_URL {
             let found = text.len();
             let message = format!("found a URL of {found} bytes, expected at most {LONGEST_URL}");
-            self.problems.error(place, message);
-            return None;
+            return self.refuse(place, message);
         }
         let mut url = match Url::parse(text) {
             Ok(url) => url,
             Err(error) => {
                 let help = "write it in full, such as https://api.example.com/v1/jobs/42";
-                self.problems.error_with_help(place, format!("expected an http or https URL: {error}"), help);
-                return None;
+                let message = format!("expected an http or https URL: {error}");
+                return self.refuse_with_help(place, message, help);
             }
         };
         if url.scheme() == "unix" {
@@ -103,20 +101,17 @@ impl Reader<'_> {
         }
         if !matches!(url.scheme(), "http" | "https") {
             let found = url.scheme();
-            self.problems.error(place, format!("found a URL of scheme {found:?}, expected http or https"));
-            return None;
+            let message = format!("found a URL of scheme {found:?}, expected http or https");
+            return self.refuse(place, message);
         }
         if !url.username().is_empty() || url.password().is_some() {
-            self.problems.error_with_help(
+            return self.refuse_with_help(
                 place,
                 "found credentials in the URL, expected none",
                 "put them into requestInit.headers.authorization, as {\"$secret\":\"env:NAME\",\"prefix\":\"Basic \"}",
             );
-            return None;
         }
-        if let Some(found) = lookalike::in_url(text) {
-            self.problems.warn(place, format!("{:?} is sent as it stands", found.part), found.help);
-        }
+        self.warn_of_lookalike(place, lookalike::in_url(text));
         // A fragment is never sent, so it makes no difference between specs.
         url.set_fragment(None);
         Some(String::from(url).into())
@@ -132,8 +127,7 @@ impl Reader<'_> {
             })
         {
             let message = "expected the URL of a socket as unix:/PATH/TO.SOCK:/PATH";
-            self.problems.error_with_help(place, message, "such as unix:/run/app.sock:/v1/jobs/42");
-            return None;
+            return self.refuse_with_help(place, message, "such as unix:/run/app.sock:/v1/jobs/42");
         }
         url.set_fragment(None);
         // With and without an empty host it is the same socket.
@@ -146,15 +140,10 @@ impl Reader<'_> {
         match place.text() {
             Some(text) if text.len() > longest => {
                 let found = text.len();
-                let message = format!("found a key of {found} bytes, expected at most {longest}");
-                self.problems.error(place, message);
-                None
+                self.refuse(place, format!("found a key of {found} bytes, expected at most {longest}"))
             }
             Some(text) if is_key(text, longest) => Some(text.to_owned()),
-            _ => {
-                self.problems.expected(place, "a string that is not empty and has no control characters");
-                None
-            }
+            _ => self.expected(place, "a string that is not empty and has no control characters"),
         }
     }
 }

@@ -4,11 +4,23 @@
 //! are warnings: they are possible, but almost never meant. The message quotes only the part that looks like a reference,
 //! since the rest of the value may be secret.
 
+use filter::decode::Place;
+
+use super::read::Reader;
+
 /// The part of a value that looks like a reference, and what to write instead.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Lookalike<'t> {
     pub(super) part: &'t str,
     pub(super) help: String,
+}
+
+impl Reader<'_> {
+    pub(super) fn warn_of_lookalike(&mut self, place: Place<'_>, found: Option<Lookalike<'_>>) {
+        if let Some(Lookalike { part, help }) = found {
+            self.problems.warn(place, format!("{part:?} is sent as it stands"), help);
+        }
+    }
 }
 
 /// Looks for a reference in the value of a header: `env:NAME`, `file:PATH` or `@PATH` as its last word, behind nothing or the

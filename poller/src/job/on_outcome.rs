@@ -12,6 +12,7 @@ use url::Url;
 
 use super::read::Reader;
 use super::schema::object;
+use crate::named::named;
 use crate::secret::{ShowSecret, Text};
 use crate::webhook::SigningKey;
 
@@ -30,26 +31,19 @@ pub struct OnOutcome {
     pub include: Include,
 }
 
-/// What a webhook says of an outcome.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Include {
-    /// All of it, with the response and the last attempts.
-    #[default]
-    Outcome,
-    /// Neither the response nor the attempts.
-    Summary,
-}
-
-impl Include {
-    const ALL: [Self; 2] = [Self::Outcome, Self::Summary];
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Outcome => "outcome",
-            Self::Summary => "summary",
-        }
+named! {
+    /// What a webhook says of an outcome.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub enum Include {
+        /// All of it, with the response and the last attempts.
+        #[default]
+        Outcome = "outcome",
+        /// Neither the response nor the attempts.
+        Summary = "summary",
     }
+
+    const fn name;
 }
 
 impl OnOutcome {
@@ -102,10 +96,7 @@ impl Reader<'_> {
             None => Some(Include::default()),
             Some(given) => {
                 let named = Include::ALL.into_iter().find(|one| given.place().text() == Some(one.name()));
-                if named.is_none() {
-                    self.problems.expected(given.place(), "\"outcome\" or \"summary\"");
-                }
-                named
+                named.or_else(|| self.expected(given.place(), "\"outcome\" or \"summary\""))
             }
         };
         Some(Some(OnOutcome { url: url?, secrets: secrets?, include: include? }))
@@ -114,8 +105,7 @@ impl Reader<'_> {
     fn receiver(&mut self, place: Place<'_>) -> Option<Arc<str>> {
         let url = self.url(place)?;
         if url.starts_with("unix:") {
-            self.problems.error(place, "found the URL of a socket, expected http or https");
-            return None;
+            return self.refuse(place, "found the URL of a socket, expected http or https");
         }
         Some(url)
     }
@@ -124,8 +114,7 @@ impl Reader<'_> {
         let Kind::Array(nodes) = &place.node.kind else { return Some(vec![self.signing_key(place)?]) };
         if nodes.is_empty() || nodes.len() > KEYS {
             let message = format!("found {} keys, expected one, or two while keys are changed", nodes.len());
-            self.problems.error(place, message);
-            return None;
+            return self.refuse(place, message);
         }
         let keys = nodes.iter().enumerate().map(|(number, node)| {
             let pointer = child(place.pointer, &number.to_string());
@@ -144,8 +133,7 @@ impl Reader<'_> {
         if let (true, Text::Secret(secret)) = (is_written, &text)
             && let Err(error) = SigningKey::parse(secret.expose_secret())
         {
-            self.problems.error(place, error.to_string());
-            return None;
+            return self.refuse(place, error.to_string());
         }
         Some(text)
     }

@@ -113,6 +113,34 @@ impl<'o> Reader<'o> {
         &self.options.limits
     }
 
+    /// Reports a problem; there is no value.
+    pub(super) fn refuse<T>(&mut self, place: Place<'_>, message: impl Into<String>) -> Option<T> {
+        self.problems.error(place, message);
+        None
+    }
+
+    /// The same with help.
+    pub(super) fn refuse_with_help<T>(
+        &mut self,
+        place: Place<'_>,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Option<T> {
+        self.problems.error_with_help(place, message, help);
+        None
+    }
+
+    /// Reports what was expected at a place; there is no value.
+    pub(super) fn expected<T>(&mut self, place: Place<'_>, expected: &str) -> Option<T> {
+        self.problems.expected(place, expected);
+        None
+    }
+
+    /// A member that was not read at its place because it is missing.
+    pub(super) fn missing<T>(&mut self, place: Place<'_>, name: &str, help: &str) -> Option<T> {
+        self.refuse_with_help(place, format!("the member {name:?} is missing"), help)
+    }
+
     pub(super) fn dialect(&mut self, place: Place<'_>) -> Option<Dialect> {
         let names = Dialect::ALL.map(Dialect::name);
         if let Some(Ok(dialect)) = place.text().map(str::parse::<Dialect>) {
@@ -121,12 +149,9 @@ impl<'o> Reader<'o> {
         }
         let message = format!("found {}, expected one of {}", describe(place.node), quoted(&names));
         match place.text().and_then(|text| closest(text, &names)) {
-            Some(name) => {
-                self.problems.error_with_help(place, message, format!("did you mean {name:?}?"));
-            }
-            None => self.problems.error(place, message),
+            Some(name) => self.refuse_with_help(place, message, format!("did you mean {name:?}?")),
+            None => self.refuse(place, message),
         }
-        None
     }
 }
 

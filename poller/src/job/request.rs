@@ -193,15 +193,11 @@ impl Reader<'_> {
         let upper = text.to_ascii_uppercase();
         if REFUSED_METHODS.contains(&upper.as_str()) {
             let message = format!("found {text:?}, expected a method other than CONNECT and TRACE");
-            self.problems.error(place, message);
-            return None;
+            return self.refuse(place, message);
         }
         let name = if USUAL.contains(&upper.as_str()) { &upper } else { text };
         let method = Method::from_bytes(name.as_bytes()).ok();
-        if method.is_none() {
-            self.problems.expected(place, "an HTTP method, such as \"GET\"");
-        }
-        method
+        method.or_else(|| self.expected(place, "an HTTP method, such as \"GET\""))
     }
 
     fn headers(&mut self, place: Place<'_>) -> Vec<(HeaderName, Text)> {
@@ -213,15 +209,15 @@ impl Reader<'_> {
                 self.problems.error(place, format!("{:?} is no header name", given.name));
                 continue;
             };
-            if OWN_HEADERS.contains(&name.as_str()) {
-                let message = format!("the header {name} cannot be given: the client sets it");
-                self.problems.error_with_help(place, message, "leave it out");
-                continue;
-            }
-            if HOP_BY_HOP.contains(&name.as_str()) {
-                let message = format!(
-                    "the header {name} cannot be given: it concerns the connection, which the client makes"
-                );
+            let refusal = match name.as_str() {
+                own if OWN_HEADERS.contains(&own) => Some("the client sets it"),
+                hop if HOP_BY_HOP.contains(&hop) => {
+                    Some("it concerns the connection, which the client makes")
+                }
+                _ => None,
+            };
+            if let Some(why) = refusal {
+                let message = format!("the header {name} cannot be given: {why}");
                 self.problems.error_with_help(place, message, "leave it out");
                 continue;
             }
@@ -230,12 +226,7 @@ impl Reader<'_> {
                 self.problems.error_with_help(place, message, "keep one of them");
                 continue;
             }
-            let expected = "a string, or a secret such as {\"$secret\":\"env:NAME\"}";
-            if let Some(found) = place.text().and_then(lookalike::in_header) {
-                let message = format!("{:?} is sent as it stands", found.part);
-                self.problems.warn(place, message, found.help);
-            }
-            match self.text(place, expected, is_sensitive_name(name.as_str())) {
+            match self.value(place, name.as_str()) {
                 Some(Text::Plain(text)) if HeaderValue::from_bytes(text.as_bytes()).is_err() => {
                     self.problems.error(place, "the value has a line break or another control character");
                 }
@@ -246,18 +237,20 @@ impl Reader<'_> {
     }
 
     fn query(&mut self, place: Place<'_>) -> Vec<(String, Text)> {
-        let expected = "a string, or a secret such as {\"$secret\":\"env:NAME\"}";
         let fields = members(place, "an object of parameter names and values", &mut self.problems);
         let mut query = Vec::new();
         for given in fields.unwrap_or_default() {
-            if let Some(found) = given.place().text().and_then(lookalike::in_header) {
-                let message = format!("{:?} is sent as it stands", found.part);
-                self.problems.warn(given.place(), message, found.help);
-            }
-            let value = self.text(given.place(), expected, is_sensitive_name(given.name));
+            let value = self.value(given.place(), given.name);
             query.extend(value.map(|value| (given.name.to_owned(), value)));
         }
         query
+    }
+
+    /// The value of a header or a parameter.
+    fn value(&mut self, place: Place<'_>, name: &str) -> Option<Text> {
+        self.warn_of_lookalike(place, place.text().and_then(lookalike::in_header));
+        let expected = "a string, or a secret such as {\"$secret\":\"env:NAME\"}";
+        self.text(place, expected, is_sensitive_name(name))
     }
 
     fn body(&mut self, place: Place<'_>) -> Option<Body> {
@@ -267,14 +260,13 @@ impl Reader<'_> {
         {
             let pointer = child(place.pointer, "base64");
             let inner = Place { node: &member.value, pointer: &pointer };
-            match inner.text().map(|text| BASE64.decode(text)) {
-                Some(Ok(bytes)) => return Some(Body::Bytes(Bytes::from(bytes))),
+            return match inner.text().map(|text| BASE64.decode(text)) {
+                Some(Ok(bytes)) => Some(Body::Bytes(Bytes::from(bytes))),
                 Some(Err(error)) => {
-                    self.problems.error(inner, format!("expected standard base64 with padding: {error}"));
+                    self.refuse(inner, format!("expected standard base64 with padding: {error}"))
                 }
-                None => self.problems.expected(inner, "a string of base64"),
-            }
-            return None;
+                None => self.expected(inner, "a string of base64"),
+            };
         }
         self.text(place, "a string, {\"base64\":\"…\"}, or a secret", false).map(Body::Text)
     }
@@ -313,13 +305,9 @@ impl Secrets {
     /// Adds the secrets that stand in a spec: redacted strings, and headers and parameters with a sensitive name. Secrets that a reference
     /// names are known to the [resolver](crate::secret::SecretResolver) only.
     pub fn add_inline(&mut self, spec: &PollSpec) {
-        for (_, _, text) in spec.request().texts() {
+        let keys = spec.on_outcome().into_iter().flat_map(|webhook| &webhook.secrets);
+        for text in spec.request().texts().map(|(_, _, text)| text).chain(keys) {
             if let Text::Secret(secret) = text {
-                self.add_secret(secret);
-            }
-        }
-        for key in spec.on_outcome().iter().flat_map(|webhook| &webhook.secrets) {
-            if let Text::Secret(secret) = key {
                 self.add_secret(secret);
             }
         }

@@ -141,10 +141,7 @@ impl Reader<'_> {
         let fields = known_members(place, "an object with \"durationInMs\"", &known, &mut self.problems)?;
         let duration = match field(&fields, "durationInMs") {
             Some(given) => self.duration(given.place()),
-            None => {
-                self.problems.error(place, "the member \"durationInMs\" is missing");
-                None
-            }
+            None => self.refuse(place, "the member \"durationInMs\" is missing"),
         };
         let retry = field(&fields, "retry").and_then(|given| {
             let expected = "an object of retry options";
@@ -157,13 +154,11 @@ impl Reader<'_> {
 
     fn duration(&mut self, place: Place<'_>) -> Option<Duration> {
         let millis = place.number().and_then(|millis| Duration::try_from_secs_f64(millis / 1e3).ok());
-        let duration = millis.map(to_micros);
-        match duration {
-            None => self.problems.expected(place, "a number of milliseconds"),
-            Some(Duration::ZERO) => self.problems.expected(place, "more than 0 ms"),
-            Some(_) => {}
+        match millis.map(to_micros) {
+            None => self.expected(place, "a number of milliseconds"),
+            Some(Duration::ZERO) => self.expected(place, "more than 0 ms"),
+            duration => duration,
         }
-        duration
     }
 
     /// Reads the members that are retry options.
@@ -194,13 +189,11 @@ impl Reader<'_> {
         let place = given.place();
         let causes = self.causes(given);
         let Kind::Object(_) = &place.node.kind else {
-            self.problems.expected(place, "an object with \"strategy\"");
-            return None;
+            return self.expected(place, "an object with \"strategy\"");
         };
         let Some(node) = place.node.get("strategy") else {
             let help = "\"backoff\" waits by a policy, \"headers\" as long as the response says";
-            self.problems.error_with_help(place, "the member \"strategy\" is missing", help);
-            return None;
+            return self.missing(place, "strategy", help);
         };
         let named = Place { node, pointer: &child(place.pointer, "strategy") };
         let (fields, strategy) = match named.text() {
@@ -224,10 +217,7 @@ impl Reader<'_> {
                 let strategy = self.headers_strategy(place, &fields);
                 (fields, strategy.map(Strategy::Headers))
             }
-            _ => {
-                self.problems.expected(named, &format!("one of {}", quoted(&STRATEGIES)));
-                return None;
-            }
+            _ => return self.expected(named, &format!("one of {}", quoted(&STRATEGIES))),
         };
         let body = field(&fields, "bodyFilter").and_then(|given| self.filter(given.place()));
         let (statuses, errors) = causes?;
@@ -238,8 +228,7 @@ impl Reader<'_> {
             let what = if body.is_some() { "\"bodyFilter\"" } else { "the strategy \"headers\"" };
             let message = format!("the error {kind} comes without a response, so {what} cannot be judged");
             let help = "give errors a rule of their own, with the strategy \"backoff\"";
-            self.problems.error_with_help(place, message, help);
-            return None;
+            return self.refuse_with_help(place, message, help);
         }
         Some(RetryRule { statuses, errors, strategy, body })
     }
@@ -280,14 +269,12 @@ impl Reader<'_> {
             ["limitHeader", "remainingHeader", "resetHeader"].map(|name| {
                 let given = field(fields, name)?.place();
                 let name = given.text().and_then(|text| HeaderName::from_bytes(text.as_bytes()).ok());
-                if name.is_none() {
-                    self.problems.expected(given, "the name of a header");
-                }
+                let name = name.or_else(|| self.expected(given, "the name of a header"));
                 name.map(|name| name.as_str().to_owned())
             });
         if field(fields, "resetHeader").is_none() {
             let help = "name the header that says when to come back, such as \"x-ratelimit-reset\"";
-            self.problems.error_with_help(place, "the member \"resetHeader\" is missing", help);
+            self.missing::<()>(place, "resetHeader", help);
         }
         let mut reset_format = ResetFormat::default();
         if let Some(given) = field(fields, "resetFormat") {

@@ -87,14 +87,13 @@ impl FromStr for StatusFilter {
 impl fmt::Display for StatusFilter {
     /// As a person lists them: `200, 201 or 3xx`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if *self == Self::success() {
-            return f.write_str("2xx");
-        }
-        if *self == Self::done() {
-            return f.write_str("2xx other than 202");
-        }
-        if *self == Self::about_the_job() {
-            return f.write_str("any but 408, 425, 429 and 5xx");
+        let named = [
+            (Self::success(), "2xx"),
+            (Self::done(), "2xx other than 202"),
+            (Self::about_the_job(), "any but 408, 425, 429 and 5xx"),
+        ];
+        if let Some((_, name)) = named.iter().find(|(filter, _)| filter == self) {
+            return f.write_str(name);
         }
         let patterns = self.accepted.patterns();
         for (position, pattern) in patterns.iter().enumerate() {
@@ -130,8 +129,7 @@ impl Reader<'_> {
             }
             let help = "write \"all\" to accept any status";
             let message = "found an empty array, expected at least one status";
-            self.problems.error_with_help(place, message, help);
-            return None;
+            return self.refuse_with_help(place, message, help);
         }
         let mut patterns = Vec::with_capacity(elements.len());
         for (index, node) in elements.iter().enumerate() {

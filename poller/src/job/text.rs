@@ -28,11 +28,6 @@ impl Reader<'_> {
         }
     }
 
-    fn refuse<T>(&mut self, place: Place<'_>, message: impl Into<String>) -> Option<T> {
-        self.problems.error(place, message);
-        None
-    }
-
     fn secret_reference(&mut self, place: Place<'_>) -> Option<Text> {
         let expected = "\"env:NAME\" or \"file:PATH\"";
         let known = ["$secret", "prefix", "suffix"];
@@ -44,24 +39,17 @@ impl Reader<'_> {
         if let Some(Ok(secret)) = given.place().text().map(str::parse::<SecretRef>) {
             let mut around = |name: &str| match field(&fields, name) {
                 None => Some(String::new()),
-                Some(given) => {
-                    let text = given.place().text().map(str::to_owned);
-                    if text.is_none() {
-                        // The value may be the secret itself.
-                        let message = format!("found {}, expected a string", given.node.type_name());
-                        self.problems.error(given.place(), message);
-                    }
-                    text
-                }
+                Some(given) => given.place().text().map(str::to_owned).or_else(|| {
+                    // The value may be the secret itself.
+                    self.refuse(given.place(), format!("found {}, expected a string", given.node.type_name()))
+                }),
             };
             let (prefix, suffix) = (around("prefix"), around("suffix"));
             return Some(Text::Reference(Reference { prefix: prefix?, suffix: suffix?, ..secret.into() }));
         }
         // The value is not shown: it may be the secret itself.
         let message = format!("found {}, expected {expected}", given.node.type_name());
-        let help = "name where the secret is, not the secret";
-        self.problems.error_with_help(given.place(), message, help);
-        None
+        self.refuse_with_help(given.place(), message, "name where the secret is, not the secret")
     }
 
     /// Trigger.dev's `redactString`: the texts between the interpolated values, and the values.
@@ -73,11 +61,8 @@ impl Reader<'_> {
             return self.refuse(place, "\"__redactedString\" is not true");
         }
         let mut list = |name: &str| {
-            let texts = strings(&fields, name);
-            if texts.is_none() {
-                self.problems.error(place, format!("expected {name:?} to be an array of strings"));
-            }
-            texts
+            let wrong = || self.refuse(place, format!("expected {name:?} to be an array of strings"));
+            strings(&fields, name).or_else(wrong)
         };
         let (strings, interpolations) = (list("strings")?, list("interpolations")?);
         if strings.len() != interpolations.len() + 1 {

@@ -51,8 +51,7 @@ pub(super) fn read_interval(reader: &mut Reader<'_>, place: Place<'_>) -> Option
         if place.number().is_none() {
             let bounds = humanize(&effective(bounds(reader.limits())));
             let expected = format!("a number of seconds, {bounds}, or an object of from, to, factor");
-            reader.problems.expected(place, &expected);
-            return None;
+            return reader.expected(place, &expected);
         }
         return read(reader, place, bounds).map(Interval::from);
     };
@@ -63,8 +62,7 @@ pub(super) fn read_interval(reader: &mut Reader<'_>, place: Place<'_>) -> Option
         None => {
             let help =
                 "write {\"from\": 1, \"to\": 30, \"factor\": 1.5}, the first and the longest gap in seconds";
-            reader.problems.error_with_help(place, format!("the member {name:?} is missing"), help);
-            None
+            reader.missing(place, name, help)
         }
     });
     let factor = match field(&fields, "factor") {
@@ -72,18 +70,16 @@ pub(super) fn read_interval(reader: &mut Reader<'_>, place: Place<'_>) -> Option
         Some(given) => {
             let allowed = Interval::LEAST_FACTOR..=Interval::GREATEST_FACTOR;
             let factor = given.place().number().filter(|factor| allowed.contains(factor));
-            if factor.is_none() {
+            factor.or_else(|| {
                 let expected = format!("a number from {} to {}", allowed.start(), allowed.end());
-                reader.problems.expected(given.place(), &expected);
-            }
-            factor
+                reader.expected(given.place(), &expected)
+            })
         }
     };
     let (from, to, factor) = (from?, to?, factor?);
     if let Some(given) = field(&fields, "to").filter(|_| to < from) {
         let expected = format!("at least {} s, the value of \"from\"", from.as_secs_f64());
-        reader.problems.expected(given.place(), &expected);
-        return None;
+        return reader.expected(given.place(), &expected);
     }
     Some(Interval::growing(from, to, factor))
 }
@@ -136,15 +132,12 @@ pub(super) fn read(
 ) -> Option<Duration> {
     let bounds = effective(bounds(reader.limits()));
     let Some(seconds) = place.number() else {
-        reader.problems.expected(place, &format!("a number of seconds, {}", humanize(&bounds)));
-        return None;
+        return reader.expected(place, &format!("a number of seconds, {}", humanize(&bounds)));
     };
     let time = Duration::try_from_secs_f64(seconds).map(to_micros).ok();
-    let time = time.filter(|time| bounds.contains(time));
-    if time.is_none() {
-        reader.problems.error_with_help(place, out_of_bounds(&describe(place.node), &bounds), LIMITS_HELP);
-    }
-    time
+    time.filter(|time| bounds.contains(time)).or_else(|| {
+        reader.refuse_with_help(place, out_of_bounds(&describe(place.node), &bounds), LIMITS_HELP)
+    })
 }
 
 fn out_of_bounds(found: &str, bounds: &RangeInclusive<Duration>) -> String {
@@ -193,18 +186,10 @@ impl Reader<'_> {
                 let fields =
                     known_members(place, "an object with \"after\"", &["after"], &mut self.problems)?;
                 let Some(given) = field(&fields, "after") else { return Some(Some(GIVE_UP)) };
-                let after = given.place().whole().and_then(|after| u32::try_from(after).ok());
-                let after = after.and_then(NonZeroU32::new);
-                if after.is_none() {
-                    let expected = "a whole number from 1: how many hopeless attempts in a row fail the poll";
-                    self.problems.expected(given.place(), expected);
-                }
-                after.map(Some)
+                let expected = "a whole number from 1: how many hopeless attempts in a row fail the poll";
+                self.count(given.place(), expected).map(Some)
             }
-            _ => {
-                self.problems.expected(place, "false, or an object such as {\"after\":5}");
-                None
-            }
+            _ => self.expected(place, "false, or an object such as {\"after\":5}"),
         }
     }
 }

@@ -54,15 +54,13 @@ impl Reader<'_> {
         };
         let message =
             format!("{problem}, expected \"cert\" (with \"key\", or one file with both), \"cacert\" or both");
-        self.problems.error(place, message);
-        None
+        self.refuse(place, message)
     }
 
     fn pem_reference(&mut self, place: Place<'_>) -> Option<Text> {
         if place.node.get("$secret").is_none() {
             // The value is not shown: it may be the key itself.
-            self.problems.error(place, format!("found {}, expected {EXPECTED}", place.node.type_name()));
-            return None;
+            return self.refuse(place, format!("found {}, expected {EXPECTED}", place.node.type_name()));
         }
         match self.text(place, EXPECTED, true)? {
             Text::Reference(Reference { prefix, suffix, secret })
@@ -72,8 +70,7 @@ impl Reader<'_> {
             }
             _ => {
                 let message = "a certificate or key is a whole file, expected no \"prefix\" or \"suffix\"";
-                self.problems.error(place, message);
-                None
+                self.refuse(place, message)
             }
         }
     }

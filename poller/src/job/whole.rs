@@ -78,10 +78,7 @@ impl Reader<'_> {
                 }
                 url
             }
-            None => {
-                self.problems.error_with_help(place, "the member \"url\" is missing", "say which URL to ask");
-                None
-            }
+            None => self.missing(place, "url", "say which URL to ask"),
         };
         Some((url?, read))
     }
