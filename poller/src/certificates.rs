@@ -11,73 +11,53 @@ use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{
+    CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
+};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 
-/// The verifier of webpki, and what is accepted that it refuses.
+/// What certificates are accepted. Whatever it is, the server must hold the key of the one it presents.
 #[derive(Debug)]
 pub(crate) struct Verifier {
-    webpki: Arc<WebPkiServerVerifier>,
-    exception: Exception,
+    trust: Trust,
+    algorithms: WebPkiSupportedAlgorithms,
 }
 
 #[derive(Debug)]
-enum Exception {
-    /// These certificates, byte for byte, although they are those of authorities.
+enum Trust {
+    /// What webpki accepts, and these certificates, byte for byte, although they are those of authorities.
     #[cfg(feature = "http")]
-    Exact(Vec<CertificateDer<'static>>),
+    Exact(Arc<WebPkiServerVerifier>, Vec<CertificateDer<'static>>),
+    /// What webpki accepts, and any name.
     #[cfg(feature = "postgres")]
-    AnyName,
+    AnyName(Arc<WebPkiServerVerifier>),
+    /// Every certificate, or none.
+    Blind { accepts: bool },
 }
 
 impl Verifier {
+    fn new(trust: Trust, provider: &CryptoProvider) -> Self {
+        Self { trust, algorithms: provider.signature_verification_algorithms }
+    }
+
     #[cfg(feature = "http")]
-    pub(crate) const fn with_exact(
+    pub(crate) fn with_exact(
         webpki: Arc<WebPkiServerVerifier>,
         exact: Vec<CertificateDer<'static>>,
+        provider: &CryptoProvider,
     ) -> Self {
-        Self { webpki, exception: Exception::Exact(exact) }
+        Self::new(Trust::Exact(webpki, exact), provider)
     }
 
     #[cfg(feature = "postgres")]
-    pub(crate) const fn of_any_name(webpki: Arc<WebPkiServerVerifier>) -> Self {
-        Self { webpki, exception: Exception::AnyName }
+    pub(crate) fn of_any_name(webpki: Arc<WebPkiServerVerifier>, provider: &CryptoProvider) -> Self {
+        Self::new(Trust::AnyName(webpki), provider)
     }
-}
 
-impl Exception {
-    /// The verdict on a certificate that webpki has refused.
-    #[cfg_attr(
-        not(feature = "http"),
-        expect(unused_variables, reason = "only an exact certificate is looked at again")
-    )]
-    fn judge(
-        &self,
-        presented: &CertificateDer<'_>,
-        name: &ServerName<'_>,
-        refusal: Error,
-    ) -> Result<ServerCertVerified, Error> {
-        match (self, &refusal) {
-            // webpki looks at the dates first, so they are right if it comes to this refusal.
-            #[cfg(feature = "http")]
-            (Self::Exact(exact), Error::InvalidCertificate(CertificateError::Other(reason)))
-                if is_authority_as_server(reason) && exact.iter().any(|trusted| trusted == presented) =>
-            {
-                let certificate = rustls::server::ParsedCertificate::try_from(presented)?;
-                rustls::client::verify_server_name(&certificate, name)?;
-                Ok(ServerCertVerified::assertion())
-            }
-            // The name is the last thing that webpki checks.
-            #[cfg(feature = "postgres")]
-            (
-                Self::AnyName,
-                Error::InvalidCertificate(
-                    CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-                ),
-            ) => Ok(ServerCertVerified::assertion()),
-            _ => Err(refusal),
-        }
+    /// Accepts every certificate, or none.
+    pub(crate) fn blind(accepts: bool, provider: &CryptoProvider) -> Self {
+        Self::new(Trust::Blind { accepts }, provider)
     }
 }
 
@@ -96,52 +76,34 @@ impl ServerCertVerifier for Verifier {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let verdict = self.webpki.verify_server_cert(presented, intermediates, name, ocsp, now);
-        verdict.or_else(|refusal| self.exception.judge(presented, name, refusal))
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.webpki.verify_tls12_signature(message, certificate, signed)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.webpki.verify_tls13_signature(message, certificate, signed)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.webpki.supported_verify_schemes()
-    }
-}
-
-/// Accepts every certificate, or none. The server must still hold the key of the one it presents.
-#[derive(Debug)]
-pub(crate) struct Blind {
-    pub(crate) accepts: bool,
-    pub(crate) provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for Blind {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        match self.accepts {
-            true => Ok(ServerCertVerified::assertion()),
-            false => Err(CertificateError::UnknownIssuer.into()),
+        match &self.trust {
+            #[cfg(feature = "http")]
+            Trust::Exact(webpki, exact) => {
+                match webpki.verify_server_cert(presented, intermediates, name, ocsp, now) {
+                    // webpki looks at the dates first, so they are right if it comes to this refusal.
+                    Err(Error::InvalidCertificate(CertificateError::Other(reason)))
+                        if is_authority_as_server(&reason)
+                            && exact.iter().any(|trusted| trusted == presented) =>
+                    {
+                        let certificate = rustls::server::ParsedCertificate::try_from(presented)?;
+                        rustls::client::verify_server_name(&certificate, name)?;
+                        Ok(ServerCertVerified::assertion())
+                    }
+                    verdict => verdict,
+                }
+            }
+            #[cfg(feature = "postgres")]
+            Trust::AnyName(webpki) => {
+                match webpki.verify_server_cert(presented, intermediates, name, ocsp, now) {
+                    // The name is the last thing that webpki checks.
+                    Err(Error::InvalidCertificate(
+                        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+                    )) => Ok(ServerCertVerified::assertion()),
+                    verdict => verdict,
+                }
+            }
+            Trust::Blind { accepts: true } => Ok(ServerCertVerified::assertion()),
+            Trust::Blind { accepts: false } => Err(CertificateError::UnknownIssuer.into()),
         }
     }
 
@@ -151,7 +113,7 @@ impl ServerCertVerifier for Blind {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
+        verify_tls12_signature(message, certificate, signed, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -160,10 +122,10 @@ impl ServerCertVerifier for Blind {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
+        verify_tls13_signature(message, certificate, signed, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.algorithms.supported_schemes()
     }
 }

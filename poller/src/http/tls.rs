@@ -18,7 +18,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 use tokio_rustls::TlsConnector;
 
-use crate::certificates::{Blind, Verifier};
+use crate::certificates::Verifier;
 
 /// The TLS of a client.
 #[derive(Clone)]
@@ -163,11 +163,11 @@ impl TlsOptions {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let verifier: Arc<dyn ServerCertVerifier> = if self.accepts_all || roots.is_empty() {
             // webpki does without neither roots nor checks.
-            Arc::new(Blind { accepts: self.accepts_all, provider: Arc::clone(&provider) })
+            Arc::new(Verifier::blind(self.accepts_all, &provider))
         } else {
             let webpki = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
             let webpki = webpki.build().map_err(|error| rustls::Error::General(error.to_string()))?;
-            Arc::new(Verifier::with_exact(webpki, self.exact.clone()))
+            Arc::new(Verifier::with_exact(webpki, self.exact.clone(), &provider))
         };
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?

@@ -12,7 +12,7 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::certificates::{Blind, Verifier};
+use crate::certificates::Verifier;
 
 /// What is verified of the server's certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +55,7 @@ impl Tls {
     pub(super) fn new(verification: Verification, root: Option<&Path>) -> Result<Self, String> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let verifier: Arc<dyn ServerCertVerifier> = if verification == Verification::None {
-            Arc::new(Blind { accepts: true, provider: Arc::clone(&provider) })
+            Arc::new(Verifier::blind(true, &provider))
         } else {
             let roots = roots(root)?;
             let inner = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
@@ -63,7 +63,7 @@ impl Tls {
                 .map_err(|error| error.to_string())?;
             match verification {
                 Verification::Name => inner,
-                _ => Arc::new(Verifier::of_any_name(inner)),
+                _ => Arc::new(Verifier::of_any_name(inner, &provider)),
             }
         };
         let config = ClientConfig::builder_with_provider(provider)
