@@ -67,9 +67,7 @@ impl Timestamp {
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
     }
-}
 
-impl Timestamp {
     /// This time minus `duration`; 1970 at the earliest.
     #[must_use]
     pub fn before(self, duration: Duration) -> Self {

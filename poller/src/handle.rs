@@ -62,12 +62,10 @@ pub enum Accepted {
 
 impl PollHandle {
     pub(crate) fn new(key: PollKey, submitted: Submitted, runtime: Arc<Runtime>) -> Self {
+        let running = |joined| if joined { Accepted::Joined } else { Accepted::Created };
         let (accepted, deadline, state) = match submitted {
-            Submitted::Open { id, joined: false, deadline } => (Accepted::Created, deadline, State::Open(id)),
-            Submitted::Open { id, joined: true, deadline } => (Accepted::Joined, deadline, State::Open(id)),
-            Submitted::Elsewhere { joined, deadline } => {
-                (if joined { Accepted::Joined } else { Accepted::Created }, deadline, State::Elsewhere)
-            }
+            Submitted::Open { id, joined, deadline } => (running(joined), deadline, State::Open(id)),
+            Submitted::Elsewhere { joined, deadline } => (running(joined), deadline, State::Elsewhere),
             Submitted::Finished { outcome, deadline } => {
                 (Accepted::AlreadyFinished, deadline, State::Outcome(outcome))
             }

@@ -48,6 +48,29 @@ impl Headers {
         let mut rest = &*self.text;
         std::iter::from_fn(move || line(&mut rest).zip(line(&mut rest)))
     }
+
+    /// Leaves out headers, the longest ones, until the others take at most this many bytes.
+    fn shorten(&mut self, most: usize) {
+        if self.text.len() <= most {
+            return;
+        }
+        let length = |(name, value): &(&str, &str)| name.len() + value.len() + 2;
+        let mut lengths: Vec<usize> = self.iter().map(|header| length(&header)).collect();
+        lengths.sort_unstable();
+        let mut sum = 0;
+        lengths.retain(|length| {
+            sum += length;
+            sum <= most
+        });
+        let longest = lengths.last().copied().unwrap_or(0);
+        let mut text = String::with_capacity(most);
+        for (name, value) in self.iter().filter(|header| length(header) <= longest) {
+            if text.len() + name.len() + value.len() + 2 <= most {
+                text.extend([name, "\n", value, "\n"]);
+            }
+        }
+        self.text = text.into();
+    }
 }
 
 /// Takes the first line. By bytes, because a search for a `char` takes several times as long on lines this short, and every
@@ -101,31 +124,6 @@ fn without_breaks(text: &str) -> Cow<'_, str> {
     if text.contains(BREAKS) { Cow::Owned(text.replace(BREAKS, " ")) } else { Cow::Borrowed(text) }
 }
 
-impl Headers {
-    /// Leaves out headers, the longest ones, until the others take at most this many bytes.
-    fn shorten(&mut self, most: usize) {
-        if self.text.len() <= most {
-            return;
-        }
-        let length = |(name, value): &(&str, &str)| name.len() + value.len() + 2;
-        let mut lengths: Vec<usize> = self.iter().map(|header| length(&header)).collect();
-        lengths.sort_unstable();
-        let mut sum = 0;
-        lengths.retain(|length| {
-            sum += length;
-            sum <= most
-        });
-        let longest = lengths.last().copied().unwrap_or(0);
-        let mut text = String::with_capacity(most);
-        for (name, value) in self.iter().filter(|header| length(header) <= longest) {
-            if text.len() + name.len() + value.len() + 2 <= most {
-                text.extend([name, "\n", value, "\n"]);
-            }
-        }
-        self.text = text.into();
-    }
-}
-
 impl fmt::Debug for Headers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.iter().map(|(name, _)| name)).finish()
@@ -175,14 +173,11 @@ impl RecordedResponse {
         headers: impl IntoIterator<Item = (N, V)>,
         body: impl Into<Bytes>,
     ) -> Self {
-        Self {
-            status,
-            echoes: false,
-            in_row: false,
-            left_out: 0,
-            headers: headers.into_iter().collect(),
-            body: body.into(),
-        }
+        Self::of(status, headers.into_iter().collect(), body.into())
+    }
+
+    const fn of(status: u16, headers: Headers, body: Bytes) -> Self {
+        Self { status, echoes: false, in_row: false, left_out: 0, headers, body }
     }
 
     /// The status code.
@@ -278,14 +273,7 @@ impl From<Response> for RecordedResponse {
         let headers = response.headers.iter();
         let headers =
             headers.map(|(name, value)| (Cow::Borrowed(name.as_str()), header_text(value.as_bytes())));
-        Self {
-            status: response.status,
-            echoes: false,
-            in_row: false,
-            left_out: 0,
-            headers: joined(headers.collect()),
-            body: response.body,
-        }
+        Self::of(response.status, joined(headers.collect()), response.body)
     }
 }
 
@@ -339,6 +327,14 @@ impl<'de> DeserializeSeed<'de> for Readable {
     }
 }
 
+macro_rules! forget {
+    ($($visit:ident: $scalar:ty),*) => {
+        $(fn $visit<E>(self, _: $scalar) -> Result<(), E> {
+            Ok(())
+        })*
+    };
+}
+
 impl<'de> Visitor<'de> for Readable {
     type Value = ();
 
@@ -350,25 +346,7 @@ impl<'de> Visitor<'de> for Readable {
         Ok(())
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<(), E> {
-        Ok(())
-    }
+    forget!(visit_bool: bool, visit_u64: u64, visit_i64: i64, visit_f64: f64, visit_str: &str);
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
         let inside = self.inside()?;
@@ -429,14 +407,8 @@ impl<'de> Deserialize<'de> for RecordedResponse {
             _ => return Err(D::Error::custom("expected one of body, text, base64")),
         };
         let left_out = body_bytes.map_or(0, |bytes| bytes.saturating_sub(body.len() as u64));
-        Ok(Self {
-            status,
-            echoes: false,
-            in_row: false,
-            left_out: u32::try_from(left_out).unwrap_or(u32::MAX),
-            headers: headers.into_iter().collect(),
-            body,
-        })
+        let left_out = u32::try_from(left_out).unwrap_or(u32::MAX);
+        Ok(Self { left_out, ..Self::of(status, headers.into_iter().collect(), body) })
     }
 }
 
