@@ -33,9 +33,8 @@ use crate::limits::Limits;
 #[must_use = "a builder does nothing until `build`"]
 pub struct PollSpecBuilder {
     members: Map<String, Value>,
-    request: Map<String, Value>,
-    headers: Map<String, Value>,
-    query: Map<String, Value>,
+    /// The `requestInit`; null until a part of it is set.
+    request: Value,
     retry: Vec<json::Member>,
     options: SpecOptions,
 }
@@ -43,14 +42,7 @@ pub struct PollSpecBuilder {
 impl PollSpecBuilder {
     pub(super) fn new(url: String) -> Self {
         let members = Map::from_iter([("url".to_owned(), Value::String(url))]);
-        Self {
-            members,
-            request: Map::new(),
-            headers: Map::new(),
-            query: Map::new(),
-            retry: Vec::new(),
-            options: SpecOptions::new(),
-        }
+        Self { members, request: Value::Null, retry: Vec::new(), options: SpecOptions::new() }
     }
 
     /// Sets a member of the spec by its name, to the value that it has in JSON.
@@ -76,39 +68,39 @@ impl PollSpecBuilder {
 
     /// The request method; GET unless set.
     pub fn method(mut self, method: &str) -> Self {
-        self.request.insert("method".to_owned(), method.into());
+        self.request["method"] = method.into();
         self
     }
 
     /// A request header, replacing one of the same name. The value is text, or a reference such as
     /// `json!({"$secret": "env:API_TOKEN"})`.
     pub fn header(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.headers.insert(name.to_ascii_lowercase(), value.into());
+        self.request["headers"][name.to_ascii_lowercase()] = value.into();
         self
     }
 
     /// A parameter that is appended to the URL at sending, replacing one of the same name. The value is as for a header.
     pub fn query(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.query.insert(name.to_owned(), value.into());
+        self.request["query"][name] = value.into();
         self
     }
 
     /// Keeps the cookies that responses set, and sends them with later requests of this poll; false unless set.
     pub fn cookies(mut self, kept: bool) -> Self {
-        self.request.insert("cookies".to_owned(), kept.into());
+        self.request["cookies"] = kept.into();
         self
     }
 
     /// The certificates of the request: an object of `cert`, `key`, `cacert`, each a reference such as
     /// `json!({"$secret": "file:/etc/poll/client.pem"})`.
     pub fn tls(mut self, tls: Value) -> Self {
-        self.request.insert("tls".to_owned(), tls);
+        self.request["tls"] = tls;
         self
     }
 
     /// A request body of text, or a reference to a secret one.
     pub fn body(mut self, body: impl Into<Value>) -> Self {
-        self.request.insert("body".to_owned(), body.into());
+        self.request["body"] = body.into();
         self
     }
 
@@ -162,14 +154,8 @@ impl PollSpecBuilder {
     /// # Errors
     /// Every problem.
     pub fn build(mut self) -> Result<PollSpec, SpecError> {
-        if !self.headers.is_empty() {
-            self.request.insert("headers".to_owned(), Value::Object(self.headers));
-        }
-        if !self.query.is_empty() {
-            self.request.insert("query".to_owned(), Value::Object(self.query));
-        }
-        if !self.request.is_empty() {
-            self.members.insert("requestInit".to_owned(), Value::Object(self.request));
+        if !self.request.is_null() {
+            self.members.insert("requestInit".to_owned(), self.request);
         }
         let mut members: Vec<json::Member> =
             self.members.iter().map(|(name, value)| member(name, json::Node::from(value))).collect();

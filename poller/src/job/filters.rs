@@ -6,10 +6,10 @@ use std::num::NonZeroU32;
 use filter::decode::{Place, field, known_members};
 use filter::json::{Kind, Member, Node};
 use filter::{Dialect, Filter, FilterOptions};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::read::Reader;
-use super::schema::object;
+use super::schema::{given, object};
 use super::statuses::{self, StatusFilter};
 
 /// A `responseFilter` or `failureFilter`.
@@ -68,15 +68,13 @@ impl ResponseFilter {
 
     pub(super) fn to_value(&self, role: Role) -> Value {
         let text = self.text.as_ref().map(|filter| filter.to_value()["text"].take());
-        let parts = [
+        given([
             ("status", (self.status != role.statuses()).then(|| self.status.to_value())),
             ("headers", self.headers.as_ref().map(Filter::to_value)),
             ("body", self.body.as_ref().map(Filter::to_value)),
             ("text", text),
             ("consecutive", (self.consecutive > NonZeroU32::MIN).then(|| self.consecutive.get().into())),
-        ];
-        let given = parts.into_iter().filter_map(|(name, part)| Some((name.to_owned(), part?)));
-        Value::Object(Map::from_iter(given))
+        ])
     }
 }
 

@@ -9,10 +9,11 @@ use std::fmt;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
 
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 
 use super::delta;
 use super::settings::SpecText;
+use super::stored::are_same;
 
 /// The text of a spec in little memory, with its secrets. Clones share both.
 #[derive(Clone)]
@@ -55,15 +56,8 @@ impl FoldedText {
 
     /// Whether both are the same text with the same secrets.
     pub(super) fn same(&self, other: &Self) -> bool {
-        self.text() == other.text()
-            && match (self.secrets(), other.secrets()) {
-                (None, None) => true,
-                (Some(one), Some(two)) => {
-                    one.len() == two.len()
-                        && one.iter().zip(&**two).all(|(one, two)| one.expose_secret() == two.expose_secret())
-                }
-                _ => false,
-            }
+        let [one, two] = [self, other].map(|text| text.secrets().map_or(&[][..], |secrets| secrets));
+        self.text() == other.text() && are_same(one, two)
     }
 }
 

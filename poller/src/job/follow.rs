@@ -13,12 +13,12 @@ use std::sync::Arc;
 use filter::decode::{Place, field, known_members};
 use filter::json::Kind;
 use http::HeaderName;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use url::Url;
 
 use super::identity::LONGEST_URL;
 use super::read::Reader;
-use super::schema::{TOKEN, object};
+use super::schema::{TOKEN, given, object};
 use crate::redact::Secrets;
 use crate::response::RecordedResponse;
 
@@ -109,11 +109,8 @@ impl Follow {
             FollowLink::Header(header) => ("header", header.as_str().into()),
             FollowLink::Body(pointer) => ("body", pointer.as_str().into()),
         };
-        let mut members = Map::from_iter([(name.to_owned(), value)]);
-        if !self.origins.is_empty() {
-            members.insert("origins".into(), json!(self.origins));
-        }
-        Value::Object(members)
+        let origins = (!self.origins.is_empty()).then(|| json!(self.origins));
+        given([(name, Some(value)), ("origins", origins)])
     }
 }
 

@@ -95,9 +95,7 @@ impl SpecReader {
         }
         Ok(SpecRead { spec, cache_key })
     }
-}
 
-impl SpecReader {
     /// Remembers how a spec is written that was [decoded](Self::decode) from this node of this text: those that differ from it only
     /// in the values of `url` and `cacheKey` are then [read without a tree](Self::read_alike).
     pub fn remember(&mut self, node: &Node, text: &str, read: &SpecRead) {

@@ -4,7 +4,6 @@
 //! but never repeat a value that may be secret. Members are read by their entries in the [table](super::members), which
 //! [`whole`](super::whole) walks.
 
-use std::fmt;
 use std::sync::Arc;
 
 use filter::decode::{Place, Problems, closest, describe};
@@ -66,7 +65,8 @@ impl SpecOptions {
 }
 
 /// Why a spec was refused: every problem that was found in it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("invalid poll spec{}", lines(.diagnostics))]
 pub struct SpecError {
     diagnostics: Vec<Diagnostic>,
 }
@@ -85,17 +85,9 @@ impl From<Vec<Diagnostic>> for SpecError {
     }
 }
 
-impl fmt::Display for SpecError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("invalid poll spec")?;
-        for diagnostic in &self.diagnostics {
-            write!(f, "\n  {diagnostic}")?;
-        }
-        Ok(())
-    }
+fn lines(diagnostics: &[Diagnostic]) -> String {
+    diagnostics.iter().map(|diagnostic| format!("\n  {diagnostic}")).collect()
 }
-
-impl std::error::Error for SpecError {}
 
 /// The state of reading one spec.
 pub(super) struct Reader<'o> {

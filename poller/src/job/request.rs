@@ -9,10 +9,10 @@ use filter::decode::{Place, child, field, known_members, members};
 use filter::json::Kind;
 use http::{HeaderName, HeaderValue, Method};
 use secrecy::ExposeSecret;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::read::Reader;
-use super::schema::{TOKEN, any_case, object};
+use super::schema::{TOKEN, any_case, given, object};
 use super::tls::{self, TlsInit};
 use super::{PollSpec, lookalike};
 use crate::redact::{Secrets, is_sensitive_name};
@@ -38,7 +38,7 @@ const HOP_BY_HOP: [&str; 8] = [
 const REFUSED_METHODS: [&str; 2] = ["CONNECT", "TRACE"];
 
 /// The `requestInit` of a spec.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct RequestInit {
     /// GET unless the spec says otherwise.
@@ -53,19 +53,6 @@ pub struct RequestInit {
     pub cookies: bool,
     /// The certificates of the request, beside those of the client.
     pub tls: Option<TlsInit>,
-}
-
-impl Default for RequestInit {
-    fn default() -> Self {
-        Self {
-            method: Method::GET,
-            headers: Vec::new(),
-            query: Vec::new(),
-            body: None,
-            cookies: false,
-            tls: None,
-        }
-    }
 }
 
 /// The body of a request.
@@ -90,24 +77,20 @@ impl fmt::Debug for Body {
 
 impl RequestInit {
     pub(super) fn to_value(&self, show: &ShowSecret<'_>) -> Value {
-        let mut members = Map::from_iter([("method".to_owned(), self.method.as_str().into())]);
-        if !self.headers.is_empty() {
-            let headers = self.headers.iter().map(|(name, value)| (name.to_string(), value.to_value(show)));
-            members.insert("headers".into(), Value::Object(headers.collect()));
-        }
-        if !self.query.is_empty() {
-            let query = self.query.iter().map(|(name, value)| (name.clone(), value.to_value(show)));
-            members.insert("query".into(), Value::Object(query.collect()));
-        }
-        let body = match &self.body {
-            Some(Body::Text(text)) => Some(text.to_value(show)),
-            Some(Body::Bytes(bytes)) => Some(json!({"base64": BASE64.encode(bytes)})),
-            None => None,
-        };
-        members.extend(body.map(|body| ("body".to_owned(), body)));
-        members.extend(self.cookies.then(|| ("cookies".to_owned(), true.into())));
-        members.extend(self.tls.as_ref().map(|tls| ("tls".to_owned(), tls.to_value())));
-        Value::Object(members)
+        let headers = self.headers.iter().map(|(name, value)| (name.to_string(), value.to_value(show)));
+        let query = self.query.iter().map(|(name, value)| (name.clone(), value.to_value(show)));
+        let body = self.body.as_ref().map(|body| match body {
+            Body::Text(text) => text.to_value(show),
+            Body::Bytes(bytes) => json!({"base64": BASE64.encode(bytes)}),
+        });
+        given([
+            ("method", Some(self.method.as_str().into())),
+            ("headers", (!self.headers.is_empty()).then(|| headers.collect())),
+            ("query", (!self.query.is_empty()).then(|| query.collect())),
+            ("body", body),
+            ("cookies", self.cookies.then(|| true.into())),
+            ("tls", self.tls.as_ref().map(TlsInit::to_value)),
+        ])
     }
 
     /// Its texts, each with its member and its name there.

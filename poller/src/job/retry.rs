@@ -12,10 +12,10 @@ use retry::status::{StatusPattern, StatusSet};
 use retry::strategy::{HeadersStrategy, Strategy};
 use retry::{OptionBounds, OptionValue, PolicyError, RetryOptions};
 use serde::{Serialize, Serializer};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::read::{Reader, quoted};
-use super::schema::{STATUS, TOKEN, object};
+use super::schema::{STATUS, TOKEN, given, object};
 use super::timing::{LIMITS_HELP, to_micros};
 use crate::fetch::FetchErrorKind;
 use crate::limits::Limits;
@@ -34,9 +34,7 @@ pub struct RequestTimeout {
 
 impl RequestTimeout {
     pub(super) fn to_value(&self) -> Value {
-        let mut members = Map::from_iter([("durationInMs".to_owned(), millis(self.duration))]);
-        members.extend(self.retry.as_ref().map(|options| ("retry".to_owned(), to_value(options))));
-        Value::Object(members)
+        given([("durationInMs", Some(millis(self.duration))), ("retry", self.retry.as_ref().map(to_value))])
     }
 
     pub(super) fn check(&self, limits: &Limits, problems: &mut Problems) {

@@ -1,6 +1,6 @@
-//! Parts that the JSON Schemas of several members have in common.
+//! What the JSON Schemas and the written forms of several members have in common.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// The pattern of a token of RFC 9110: header names, methods.
 pub(super) const TOKEN: &str = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$";
@@ -11,6 +11,12 @@ pub(super) const STATUS: &str =
 
 pub(super) fn object(properties: Value, required: &[&str]) -> Value {
     json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false})
+}
+
+/// An object of those of these members that are given.
+pub(super) fn given<const N: usize>(members: [(&str, Option<Value>); N]) -> Value {
+    let given = members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    Value::Object(Map::from_iter(given))
 }
 
 /// A pattern that matches these words in any case; schemas have no flag for that.

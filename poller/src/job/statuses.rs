@@ -52,12 +52,8 @@ impl StatusFilter {
     }
 
     fn of_ranges<const N: usize>(ranges: [(u16, u16); N]) -> Self {
-        Self {
-            accepted: ranges
-                .into_iter()
-                .flat_map(|(first, last)| StatusPattern::range(first, last))
-                .collect(),
-        }
+        let patterns = ranges.into_iter().flat_map(|(first, last)| StatusPattern::range(first, last));
+        Self { accepted: patterns.collect() }
     }
 
     /// Whether this status is accepted. Linear in the number of patterns.

@@ -220,7 +220,7 @@ impl StoredSpecs {
     }
 }
 
-fn are_same(one: &[SecretString], other: &[SecretString]) -> bool {
+pub(super) fn are_same(one: &[SecretString], other: &[SecretString]) -> bool {
     one.len() == other.len()
         && one.iter().zip(other).all(|(one, other)| one.expose_secret() == other.expose_secret())
 }
