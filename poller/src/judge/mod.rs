@@ -81,6 +81,13 @@ pub(crate) struct Unmatched {
     pub(crate) link: Option<Arc<str>>,
 }
 
+impl Unmatched {
+    /// A response that would be the last one, if it had come several times in a row.
+    fn in_row(response: UnmatchedResponse, hint: Option<Duration>, row: Option<Row>) -> Self {
+        Self { response: Arc::new(response), retry: None, hint, hopeless: false, row, link: None }
+    }
+}
+
 /// A filter that wants several responses in a row and matched one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Row {
@@ -188,14 +195,7 @@ pub(crate) fn judge(
             None if !view.meets(filter)? => None,
             None if elsewhere::is_page(spec, asked, landed, &response) => {
                 let kept = UnmatchedResponse::in_row(response, elsewhere::NOTE.into(), bounds.kept);
-                return Ok(Judgement::Unmatched(Unmatched {
-                    response: Arc::new(kept),
-                    retry: None,
-                    hint,
-                    hopeless: false,
-                    row: None,
-                    link: None,
-                }));
+                return Ok(Judgement::Unmatched(Unmatched::in_row(kept, hint, None)));
             }
             None if filter.consecutive.get() == 1 => return Ok(Judgement::Matched { response }),
             None => Some(Row::Matched),
@@ -208,15 +208,8 @@ pub(crate) fn judge(
                 None => (Note::from(""), true),
             };
             response.set_echoes(echoes);
-            let response = Arc::new(UnmatchedResponse::in_row(response, note, bounds.kept));
-            return Ok(Judgement::Unmatched(Unmatched {
-                response,
-                retry: None,
-                hint,
-                hopeless: false,
-                row: Some(row),
-                link: None,
-            }));
+            let kept = UnmatchedResponse::in_row(response, note, bounds.kept);
+            return Ok(Judgement::Unmatched(Unmatched::in_row(kept, hint, Some(row))));
         }
     }
     let retry = view.retry(spec, now)?;
@@ -323,6 +316,13 @@ pub(crate) fn timed_out(limit: Duration) -> Judgement {
 mod tests {
     use super::*;
 
+    fn spec(response_filter: &str) -> PollSpec {
+        let text = format!(r#"{{"url":"https://a.test","responseFilter":{response_filter}}}"#);
+        text.parse().unwrap_or_else(|error| panic!("{response_filter}: {error}"))
+    }
+
+    const SUCCESS: &str = r#"{"body":{"status":["SUCCESS"]}}"#;
+
     fn judge_one(
         spec: &PollSpec,
         response: RecordedResponse,
@@ -365,8 +365,7 @@ mod tests {
                 "ready is 1, expected 2, the value of /wanted",
             ),
         ] {
-            let text = format!(r#"{{"url":"https://a.test","responseFilter":{{"body":{filter}}}}}"#);
-            let spec: PollSpec = text.parse().unwrap_or_else(|error| panic!("{filter}: {error}"));
+            let spec = spec(&format!(r#"{{"body":{filter}}}"#));
             let judge = |body: &str| {
                 let response = RecordedResponse::new(200, [("a", "b")], body.to_owned());
                 judge_one(&spec, response, &Secrets::default(), None)
@@ -378,8 +377,7 @@ mod tests {
 
     #[test]
     fn an_equal_response_is_not_parsed_again() {
-        let spec: PollSpec =
-            r#"{"url":"https://a.test","responseFilter":{"body":{"status":["SUCCESS"]}}}"#.parse().unwrap();
+        let spec = spec(SUCCESS);
         let respond = |date: &str, body: &str| RecordedResponse::new(200, [("date", date)], body.to_owned());
         let judge = |response, previous: Option<&Arc<UnmatchedResponse>>| {
             judge_one(&spec, response, &Secrets::default(), previous)
@@ -402,8 +400,7 @@ mod tests {
 
     #[test]
     fn an_echoed_secret_is_never_quoted() {
-        let spec: PollSpec =
-            r#"{"url":"https://a.test","responseFilter":{"body":{"status":["SUCCESS"]}}}"#.parse().unwrap();
+        let spec = spec(SUCCESS);
         let mut secrets = Secrets::default();
         secrets.add("Bearer tell-nobody");
         let judge = |date: &str, body: &str, previous: Option<&Arc<UnmatchedResponse>>| {
@@ -431,9 +428,8 @@ mod tests {
     #[test]
     fn numbers_of_bodies_are_read_exactly() {
         let matches = |filter: &str, body: &str| {
-            let spec = format!(r#"{{"url":"https://a.test","responseFilter":{{"body":{{"n":{filter}}}}}}}"#);
+            let spec = spec(&format!(r#"{{"body":{{"n":{filter}}}}}"#));
             let response = RecordedResponse::new(200, [("a", "b")], format!(r#"{{"n":{body}}}"#));
-            let spec = spec.parse().unwrap();
             let judgement = judge_one(&spec, response, &Secrets::default(), None);
             matches!(judgement, Judgement::Matched { .. })
         };
@@ -446,8 +442,7 @@ mod tests {
 
     #[test]
     fn a_change_of_a_filtered_header_is_noticed() {
-        let spec: PollSpec =
-            r#"{"url":"https://a.test","responseFilter":{"headers":{"x-state":["done"]}}}"#.parse().unwrap();
+        let spec = spec(r#"{"headers":{"x-state":["done"]}}"#);
         let judge = |state: &str, previous: Option<&Arc<UnmatchedResponse>>| {
             let response = RecordedResponse::new(200, [("x-state", state)], "");
             judge_one(&spec, response, &Secrets::default(), previous)
@@ -458,8 +453,7 @@ mod tests {
 
     #[test]
     fn of_a_long_body_the_beginning_is_kept_and_an_equal_one_is_not_judged_again() {
-        let spec: PollSpec =
-            r#"{"url":"https://a.test","responseFilter":{"body":{"status":["SUCCESS"]}}}"#.parse().unwrap();
+        let spec = spec(SUCCESS);
         let respond = |end: &str| {
             let body = format!(r#"{{"status":"A","x":"{}{end}"}}"#, "x".repeat(2 * HEAD));
             RecordedResponse::new(200, [("a", "b")], body)
@@ -490,11 +484,7 @@ mod tests {
     fn a_response_that_takes_too_much_work_is_an_error_or_has_no_explanation() {
         let conditions: Vec<String> =
             (0..100).map(|n| format!(r#"{{"$ignoreCaseEquals":"t{n}"}}"#)).collect();
-        let text = format!(
-            r#"{{"url":"https://a.test","responseFilter":{{"body":{{"a":[{}]}}}}}}"#,
-            conditions.join(",")
-        );
-        let spec: PollSpec = text.parse().unwrap();
+        let spec = spec(&format!(r#"{{"body":{{"a":[{}]}}}}"#, conditions.join(",")));
         let secrets = Secrets::default();
         let context = Context {
             landed: None,

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
-use filter::{Exhausted, Explanation, Filter};
+use filter::{Exhausted, Explanation};
 
 use super::explained::ExplainedPart;
 use super::kept::{EXPLANATION, NOTE, bounded};
@@ -16,9 +16,8 @@ use crate::redact::Secrets;
 pub(super) struct UnmetConditions<'a> {
     view: &'a ResponseView<'a>,
     filter: &'a ResponseFilter,
-    headers: OnceCell<Result<Explanation, Exhausted>>,
-    body: OnceCell<Result<Result<Explanation, String>, Exhausted>>,
-    text: OnceCell<Result<Explanation, Exhausted>>,
+    /// Headers, body, text: each once it was needed, and if the filter has it.
+    parts: [OnceCell<Result<Option<ExplainedPart>, Exhausted>>; 3],
 }
 
 /// The one-line note of a response, and its full explanation as far as it is computed.
@@ -33,26 +32,34 @@ pub(super) struct Explained {
 
 impl<'a> UnmetConditions<'a> {
     pub(super) const fn new(view: &'a ResponseView<'a>, filter: &'a ResponseFilter) -> Self {
-        Self { view, filter, headers: OnceCell::new(), body: OnceCell::new(), text: OnceCell::new() }
+        Self { view, filter, parts: [const { OnceCell::new() }; 3] }
     }
 
-    fn headers(&self, filter: &Filter) -> Result<&Explanation, Exhausted> {
-        let explained = || filter.explain_within(self.view.headers(), self.view.effort());
-        self.headers.get_or_init(explained).as_ref().map_err(|exhausted| *exhausted)
+    /// The parts of the filter behind the status, in order, each evaluated when the iterator comes to it.
+    fn each(&self) -> impl Iterator<Item = Result<&ExplainedPart, Exhausted>> {
+        let evaluate = [Self::headers, Self::body, Self::text];
+        self.parts.iter().zip(evaluate).filter_map(|(part, evaluate)| {
+            let part = part.get_or_init(|| evaluate(self).transpose());
+            part.as_ref().map(Option::as_ref).map_err(|exhausted| *exhausted).transpose()
+        })
     }
 
-    fn body(&self, filter: &Filter) -> Result<Result<&Explanation, &String>, Exhausted> {
-        let explained = || match self.view.parsed() {
-            Ok(body) => filter.explain_document_within(body, self.view.effort()).map(Ok),
-            Err(error) => Ok(Err(self.view.not_json(error))),
-        };
-        let explained = self.body.get_or_init(explained).as_ref();
-        explained.map(Result::as_ref).map_err(|exhausted| *exhausted)
+    fn headers(&self) -> Option<Result<ExplainedPart, Exhausted>> {
+        let explained = self.filter.headers.as_ref()?.explain_within(self.view.headers(), self.view.effort());
+        Some(explained.map(ExplainedPart::Headers))
     }
 
-    fn text(&self, filter: &Filter) -> Result<&Explanation, Exhausted> {
-        let explained = || filter.explain_within(self.view.text(), self.view.effort());
-        self.text.get_or_init(explained).as_ref().map_err(|exhausted| *exhausted)
+    fn body(&self) -> Option<Result<ExplainedPart, Exhausted>> {
+        let filter = self.filter.body.as_ref()?;
+        Some(match self.view.parsed() {
+            Ok(body) => filter.explain_document_within(body, self.view.effort()).map(ExplainedPart::Body),
+            Err(error) => Ok(ExplainedPart::NotJson(self.view.not_json(error))),
+        })
+    }
+
+    fn text(&self) -> Option<Result<ExplainedPart, Exhausted>> {
+        let explained = self.filter.text.as_ref()?.explain_within(self.view.text(), self.view.effort());
+        Some(explained.map(ExplainedPart::Text))
     }
 
     /// The first unmet part on one line: status, headers, body, text.
@@ -61,23 +68,15 @@ impl<'a> UnmetConditions<'a> {
         if !self.filter.status.accepts(status) {
             return Ok(format!("HTTP status is {status}, expected {}", self.filter.status));
         }
-        if let Some(filter) = &self.filter.headers
-            && let Some(unmet) = self.headers(filter)?.summary()
-        {
-            return Ok(format!("header {unmet}"));
-        }
-        if let Some(filter) = &self.filter.body {
-            match self.body(filter)? {
-                Err(not_json) => return Ok(not_json.clone()),
-                Ok(explained) => {
-                    if let Some(unmet) = explained.summary() {
-                        return Ok(unmet);
-                    }
-                }
+        for part in self.each() {
+            let part = part?;
+            match (part, part.summary()) {
+                (ExplainedPart::Headers(_), Some(unmet)) => return Ok(format!("header {unmet}")),
+                (_, Some(unmet)) => return Ok(unmet),
+                (_, None) => {}
             }
         }
-        let Some(filter) = &self.filter.text else { return Ok(String::new()) };
-        Ok(self.text(filter)?.summary().unwrap_or_default())
+        Ok(String::new())
     }
 
     /// Each part of the filter as data; parts that take too much work, or whose value is known only in its beginning, are left out.
@@ -85,23 +84,12 @@ impl<'a> UnmetConditions<'a> {
         let response = self.view.response;
         let (actual, accepted) = (response.status(), &self.filter.status);
         let matched = accepted.accepts(actual);
-        let mut parts = vec![ExplainedPart::Status { matched, expected: accepted.to_string(), actual }];
-        if let Some(filter) = &self.filter.headers {
-            parts.extend(self.headers(filter).ok().cloned().map(ExplainedPart::Headers));
-        }
-        if response.is_cut() {
-            return parts;
-        }
-        if let Some(filter) = &self.filter.body {
-            parts.extend(self.body(filter).ok().map(|body| match body {
-                Ok(explained) => ExplainedPart::Body(explained.clone()),
-                Err(not_json) => ExplainedPart::NotJson(not_json.clone()),
-            }));
-        }
-        if let Some(filter) = &self.filter.text {
-            parts.extend(self.text(filter).ok().cloned().map(ExplainedPart::Text));
-        }
-        parts
+        let status = ExplainedPart::Status { matched, expected: accepted.to_string(), actual };
+        let others: Vec<_> = match response.is_cut() {
+            true => self.headers().into_iter().filter_map(Result::ok).collect(),
+            false => self.each().filter_map(Result::ok).cloned().collect(),
+        };
+        [status].into_iter().chain(others).collect()
     }
 
     /// Each part of the filter with the value found. A status that the filter does not name is left out if it holds.
@@ -114,17 +102,13 @@ impl<'a> UnmetConditions<'a> {
         } else if *accepted != StatusFilter::success() {
             parts.push(format!("HTTP status holds: it is {status}, expected {accepted}"));
         }
-        if let Some(filter) = &self.filter.headers {
-            parts.push(format!("headers:\n{}", indented(&self.headers(filter)?.to_string())));
-        }
-        if let Some(filter) = &self.filter.body {
-            parts.push(match self.body(filter)? {
-                Ok(explained) => format!("body:\n{}", indented(&explained.to_string())),
-                Err(not_json) => not_json.clone(),
+        for part in self.each() {
+            parts.push(match part? {
+                ExplainedPart::Headers(explained) => format!("headers:\n{}", indented(explained)),
+                ExplainedPart::Text(explained) => format!("body as text:\n{}", indented(explained)),
+                ExplainedPart::Body(explained) => format!("body:\n{}", indented(explained)),
+                other => other.summary().unwrap_or_default(),
             });
-        }
-        if let Some(filter) = &self.filter.text {
-            parts.push(format!("body as text:\n{}", indented(&self.text(filter)?.to_string())));
         }
         Ok(bounded(parts.join("\n"), EXPLANATION))
     }
@@ -157,6 +141,6 @@ impl<'a> UnmetConditions<'a> {
     }
 }
 
-fn indented(text: &str) -> String {
-    text.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+fn indented(explanation: &Explanation) -> String {
+    explanation.to_string().lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
 }

@@ -102,23 +102,10 @@ impl<'a> ResponseView<'a> {
     }
 
     pub(super) fn meets(&self, filter: &ResponseFilter) -> Result<bool, Exhausted> {
-        if !filter.status.accepts(self.response.status()) {
-            return Ok(false);
-        }
-        if let Some(filter) = &filter.headers
-            && !filter.matches_within(self.headers(), self.effort())?
-        {
-            return Ok(false);
-        }
-        if let Some(filter) = &filter.body
-            && !self.body_meets(filter)?
-        {
-            return Ok(false);
-        }
-        match &filter.text {
-            Some(filter) => filter.matches_within(self.text(), self.effort()),
-            None => Ok(true),
-        }
+        Ok(filter.status.accepts(self.response.status())
+            && holds(&filter.headers, |filter| filter.matches_within(self.headers(), self.effort()))?
+            && holds(&filter.body, |filter| self.body_meets(filter))?
+            && holds(&filter.text, |filter| filter.matches_within(self.text(), self.effort()))?)
     }
 
     /// The conditions that made `filter` match, on one line.
@@ -149,11 +136,8 @@ impl<'a> ResponseView<'a> {
 
     pub(super) fn retry(&self, spec: &PollSpec, now: SystemTime) -> Result<Option<Retry>, Exhausted> {
         for (index, rule) in spec.retry().iter().enumerate() {
-            if !rule.statuses.matches(self.response.status()) {
-                continue;
-            }
-            if let Some(filter) = &rule.body
-                && !self.body_meets(filter)?
+            if !rule.statuses.matches(self.response.status())
+                || !holds(&rule.body, |filter| self.body_meets(filter))?
             {
                 continue;
             }
@@ -180,4 +164,12 @@ impl<'a> ResponseView<'a> {
         let delay = strategy.reset(headers(), now).ok()??.delay;
         (!delay.is_zero()).then_some(delay)
     }
+}
+
+/// Whether a filter matches; one that is not given does.
+fn holds(
+    filter: &Option<Filter>,
+    matches: impl FnOnce(&Filter) -> Result<bool, Exhausted>,
+) -> Result<bool, Exhausted> {
+    filter.as_ref().map_or(Ok(true), matches)
 }
