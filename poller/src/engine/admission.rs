@@ -38,8 +38,8 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use slab::Slab;
 
 use self::groups::{Group, Groups, Inside};
-use self::holds::Held;
 pub(crate) use self::holds::Hold;
+use self::holds::{Held, is_held};
 use crate::clock::Timestamp;
 use crate::job::PollSpec;
 use crate::limits::Limits;
@@ -141,18 +141,18 @@ struct Account {
     blocked: VecDeque<QueueId>,
 }
 
-impl Account {
-    fn is_held(&self, now: Timestamp) -> bool {
-        self.hold.as_ref().is_some_and(|hold| hold.until > now)
-    }
+/// The groups of a queue.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    origin: usize,
+    site: usize,
+    scope: usize,
 }
 
 #[derive(Debug)]
 struct OriginQueue<T> {
     key: Key,
-    origin: usize,
-    site: usize,
-    scope: usize,
+    place: Place,
     account: usize,
     /// The number of its polls, waiting or not.
     polls: usize,
@@ -160,12 +160,6 @@ struct OriginQueue<T> {
     hold: Option<Hold>,
     /// Whether it is in `ready` or in some `blocked`.
     listed: bool,
-}
-
-impl<T> OriginQueue<T> {
-    fn is_held(&self, now: Timestamp) -> bool {
-        self.hold.as_ref().is_some_and(|hold| hold.until > now)
-    }
 }
 
 impl<T> AdmissionControl<T> {
@@ -197,6 +191,10 @@ impl<T> AdmissionControl<T> {
 
     fn queue_mut(&mut self, id: QueueId) -> Option<&mut OriginQueue<T>> {
         self.queues.get_mut(id.0 as usize)
+    }
+
+    fn place(&self, id: QueueId) -> Option<Place> {
+        self.queue(id).map(|queue| queue.place)
     }
 
     /// Adds a poll with this spec to its queue.
@@ -233,9 +231,11 @@ impl<T> AdmissionControl<T> {
             accounts[account].queues += 1;
             let queue = OriginQueue {
                 key,
-                origin: origins.join(key.account.origin),
-                site: sites.join(site),
-                scope: scopes.join(key.scope),
+                place: Place {
+                    origin: origins.join(key.account.origin),
+                    site: sites.join(site),
+                    scope: scopes.join(key.scope),
+                },
                 account,
                 polls: 0,
                 waiting: VecDeque::new(),
@@ -272,7 +272,7 @@ impl<T> AdmissionControl<T> {
     pub(crate) fn unheld(&self, now: Timestamp) -> impl Iterator<Item = impl Iterator<Item = &T>> {
         let queues = if self.waiting == 0 { None } else { Some(self.queues.iter()) };
         queues.into_iter().flatten().filter_map(move |(_, queue)| {
-            let held = queue.is_held(now) || self.accounts[queue.account].is_held(now);
+            let held = is_held(&queue.hold, now) || is_held(&self.accounts[queue.account].hold, now);
             (!held && !queue.waiting.is_empty()).then(|| queue.waiting.iter())
         })
     }
@@ -286,16 +286,17 @@ impl<T> AdmissionControl<T> {
 
     /// The cap that keeps this queue from sending, if one does.
     fn reached(&self, queue: &OriginQueue<T>) -> Option<Cap> {
-        let (origin, site) = (self.origins[queue.origin].in_flight, self.sites[queue.site].in_flight);
+        let (origin, site) =
+            (self.origins.all[queue.place.origin].in_flight, self.sites.all[queue.place.site].in_flight);
         let unless_new = |in_flight: usize, reserve: usize| if in_flight == 0 { 0 } else { reserve };
         let caps = &self.caps;
         if origin >= caps.origin {
             Some(Cap::Origin)
         } else if site >= caps.site - unless_new(origin, caps.site_reserve) {
             Some(Cap::Site)
-        } else if self.scopes.len() > 1 && self.scopes[queue.scope].in_flight >= caps.scope {
+        } else if self.scopes.all.len() > 1 && self.scopes.all[queue.place.scope].in_flight >= caps.scope {
             Some(Cap::Scope)
-        } else if !self.sites[queue.site].answers && self.silent_in_flight >= caps.silent {
+        } else if !self.sites.all[queue.place.site].answers && self.silent_in_flight >= caps.silent {
             Some(Cap::Silent)
         } else if self.in_flight >= caps.total - unless_new(site, caps.reserve) {
             Some(Cap::Total)
@@ -307,13 +308,11 @@ impl<T> AdmissionControl<T> {
     /// Has a queue wait for room under this cap.
     fn block(&mut self, cap: Cap, id: QueueId, place: Place) {
         let Self { origins, sites, scopes, silent, inside, .. } = self;
-        let (Some(origin), Some(site)) = (origins.get_mut(place.origin), sites.get_mut(place.site)) else {
-            return;
-        };
+        let (origin, site) = (&mut origins.all[place.origin], &mut sites.all[place.site]);
         match cap {
             Cap::Origin => origin.blocked.push_back(id),
             Cap::Site => site.inside.push(place.origin, origin, id),
-            Cap::Scope => scopes.block(place.scope, id),
+            Cap::Scope => scopes.all[place.scope].blocked.push_back(id),
             Cap::Silent => silent.push(place.site, site, id),
             Cap::Total => inside.push(place.site, site, id),
         }
@@ -323,9 +322,9 @@ impl<T> AdmissionControl<T> {
     fn unblock(&mut self, cap: Cap, place: Place) -> Option<QueueId> {
         let Self { origins, sites, scopes, silent, inside, .. } = self;
         match cap {
-            Cap::Origin => origins.get_mut(place.origin)?.blocked.pop_front(),
-            Cap::Site => sites.get_mut(place.site)?.inside.pop(origins),
-            Cap::Scope => scopes.get_mut(place.scope)?.blocked.pop_front(),
+            Cap::Origin => origins.all.get_mut(place.origin)?.blocked.pop_front(),
+            Cap::Site => sites.all.get_mut(place.site)?.inside.pop(origins),
+            Cap::Scope => scopes.all.get_mut(place.scope)?.blocked.pop_front(),
             Cap::Silent => silent.pop(sites),
             Cap::Total => inside.pop(sites),
         }
@@ -334,11 +333,11 @@ impl<T> AdmissionControl<T> {
     /// Takes a queue that may use a reserve, as its origin or site has nothing in flight any more.
     fn unblock_new(&mut self, cap: Cap, place: Place) -> Option<QueueId> {
         let group = match cap {
-            Cap::Site => self.origins.get_mut(place.origin),
-            Cap::Total => self.sites.get_mut(place.site),
+            Cap::Site => self.origins.all.get_mut(place.origin),
+            Cap::Total => self.sites.all.get_mut(place.site),
             Cap::Origin | Cap::Scope | Cap::Silent => None,
         };
-        group.filter(|group| group.in_flight == 0)?.pop_outside()
+        group.filter(|group| group.in_flight == 0)?.outside.queues.pop_front()
     }
 
     /// Whether a due poll of this queue may send without waiting: no poll waits before it, no hold is in force, and no cap is
@@ -347,8 +346,8 @@ impl<T> AdmissionControl<T> {
         self.ready.is_empty()
             && self.queue(id).is_some_and(|queue| {
                 queue.waiting.is_empty()
-                    && !queue.is_held(now)
-                    && !self.accounts[queue.account].is_held(now)
+                    && !is_held(&queue.hold, now)
+                    && !is_held(&self.accounts[queue.account].hold, now)
                     && self.reached(queue).is_none()
             })
     }
@@ -369,12 +368,12 @@ impl<T> AdmissionControl<T> {
             let id = self.ready.pop_front()?;
             let Some(queue) = self.queues.get_mut(id.0 as usize) else { continue };
             let account = &mut self.accounts[queue.account];
-            if account.is_held(now) {
+            if is_held(&account.hold, now) {
                 account.blocked.push_back(id);
                 self.decline(id);
                 continue;
             }
-            if queue.is_held(now) || queue.waiting.is_empty() {
+            if is_held(&queue.hold, now) || queue.waiting.is_empty() {
                 queue.listed = false;
                 self.decline(id);
                 self.drop_if_idle(id, now);
@@ -382,7 +381,7 @@ impl<T> AdmissionControl<T> {
             }
             let queue = &self.queues[id.0 as usize];
             if let Some(cap) = self.reached(queue) {
-                let place = Place::of(queue);
+                let place = queue.place;
                 self.block(cap, id, place);
                 // Of the other groups it may have been offered room.
                 self.pass_on(place, Some(cap));
@@ -403,7 +402,7 @@ impl<T> AdmissionControl<T> {
 
     /// Passes the room that was offered to this queue on to other queues.
     pub(crate) fn decline(&mut self, id: QueueId) {
-        if let Some(place) = self.queue(id).map(Place::of) {
+        if let Some(place) = self.place(id) {
             self.pass_on(place, None);
         }
     }
@@ -437,7 +436,7 @@ impl<T> AdmissionControl<T> {
     /// Makes a queue ready, unless it waits for a cap, which is returned then.
     fn offer_to(&mut self, id: QueueId) -> Option<Cap> {
         let queue = self.queue(id)?;
-        let (place, cap) = (Place::of(queue), self.reached(queue));
+        let (place, cap) = (queue.place, self.reached(queue));
         match cap {
             Some(cap) => self.block(cap, id, place),
             None => self.ready.push_back(id),
@@ -448,8 +447,8 @@ impl<T> AdmissionControl<T> {
     /// Counts a request as in flight.
     pub(crate) fn begin(&mut self, id: QueueId) {
         self.in_flight += 1;
-        if let Some(place) = self.queue(id).map(Place::of) {
-            self.silent_in_flight += usize::from(!self.sites[place.site].answers);
+        if let Some(place) = self.place(id) {
+            self.silent_in_flight += usize::from(!self.sites.all[place.site].answers);
             for group in self.groups_mut(place).into_iter().flatten() {
                 group.in_flight += 1;
             }
@@ -459,11 +458,11 @@ impl<T> AdmissionControl<T> {
     /// Counts a request as ended. `answered` is whether it ended in time, if that is known.
     pub(crate) fn end(&mut self, id: QueueId, answered: Option<bool>) {
         self.in_flight = self.in_flight.saturating_sub(1);
-        if let Some(place) = self.queue(id).map(Place::of) {
+        if let Some(place) = self.place(id) {
             for group in self.groups_mut(place).into_iter().flatten() {
                 group.in_flight = group.in_flight.saturating_sub(1);
             }
-            let answers = self.sites[place.site].answers;
+            let answers = self.sites.all[place.site].answers;
             self.silent_in_flight -= usize::from(!answers);
             if let Some(answered) = answered.filter(|answered| *answered != answers) {
                 self.set_answers(place, answered);
@@ -474,7 +473,7 @@ impl<T> AdmissionControl<T> {
 
     /// Counts the requests in flight to a site among those to sites that do not answer, or no longer.
     fn set_answers(&mut self, place: Place, answers: bool) {
-        let Some(site) = self.sites.get_mut(place.site) else { return };
+        let Some(site) = self.sites.all.get_mut(place.site) else { return };
         site.answers = answers;
         let in_flight = site.in_flight;
         if !answers {
@@ -482,7 +481,7 @@ impl<T> AdmissionControl<T> {
             return;
         }
         self.silent_in_flight -= in_flight;
-        for id in site.take_silent() {
+        for id in std::mem::take(&mut site.silent.queues) {
             self.offer_to(id);
         }
         for _ in 0..in_flight {
@@ -492,14 +491,14 @@ impl<T> AdmissionControl<T> {
 
     fn groups_mut(&mut self, place: Place) -> [Option<&mut Group>; 3] {
         let Self { origins, sites, scopes, .. } = self;
-        [origins.get_mut(place.origin), sites.get_mut(place.site), scopes.get_mut(place.scope)]
+        [origins.all.get_mut(place.origin), sites.all.get_mut(place.site), scopes.all.get_mut(place.scope)]
     }
 
     fn list(&mut self, id: QueueId, now: Timestamp) {
         if let Some(queue) = self.queue_mut(id)
             && !queue.listed
             && !queue.waiting.is_empty()
-            && !queue.is_held(now)
+            && !is_held(&queue.hold, now)
         {
             queue.listed = true;
             self.ready.push_back(id);
@@ -507,25 +506,25 @@ impl<T> AdmissionControl<T> {
     }
 
     fn drop_if_idle(&mut self, id: QueueId, now: Timestamp) {
-        let idle = |queue: &OriginQueue<T>| queue.polls == 0 && !queue.listed && !queue.is_held(now);
+        let idle = |queue: &OriginQueue<T>| queue.polls == 0 && !queue.listed && !is_held(&queue.hold, now);
         if !self.queue(id).is_some_and(idle) {
             return;
         }
         let queue = self.queues.remove(id.0 as usize);
         // Polls that ended while they waited.
         self.waiting = self.waiting.saturating_sub(queue.waiting.len());
-        let OriginQueue { key, origin, site, scope, account, hold, .. } = queue;
+        let OriginQueue { key, place, account, hold, .. } = queue;
         if let Some(hold) = hold {
             self.held.remove(&(hold.until, Held::Queue(id)));
         }
         self.queue_of.remove(&key);
         self.last.take_if(|(_, _, last)| *last == id);
-        self.origins.leave(origin);
-        self.sites.leave(site);
-        self.scopes.leave(scope);
-        if self.scopes.len() == 1 {
+        self.origins.leave(place.origin);
+        self.sites.leave(place.site);
+        self.scopes.leave(place.scope);
+        if self.scopes.all.len() == 1 {
             // The share of the only scope is all.
-            let freed = self.scopes.iter_mut().flat_map(|group| std::mem::take(&mut group.blocked));
+            let freed = self.scopes.all.iter_mut().flat_map(|(_, group)| std::mem::take(&mut group.blocked));
             self.ready.extend(freed);
         }
         self.accounts[account].queues -= 1;
@@ -539,20 +538,6 @@ impl<T> AdmissionControl<T> {
             self.account_of.remove(&account.key);
             self.accounts.remove(number);
         }
-    }
-}
-
-/// The groups of a queue.
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    origin: usize,
-    site: usize,
-    scope: usize,
-}
-
-impl Place {
-    fn of<T>(queue: &OriginQueue<T>) -> Self {
-        Self { origin: queue.origin, site: queue.site, scope: queue.scope }
     }
 }
 

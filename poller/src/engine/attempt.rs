@@ -176,15 +176,11 @@ fn build(
         Some(Body::Bytes(bytes)) => Some(bytes.clone()),
         None => None,
     };
-    let tls = match &init.tls {
-        Some(tls) if trusted => Some(resolve_tls(tls, &resolver, &url)?),
-        _ => None,
-    };
+    let tls = init.tls.as_ref().filter(|_| trusted);
+    let tls = tls.map(|tls| resolve_tls(tls, &resolver, &url)).transpose()?;
     let method = if follows { Method::GET } else { init.method.clone() };
     let mut request = Request::new(method, asked, deps.max_body);
-    request.headers = headers;
-    request.body = body;
-    request.tls = tls.map(Arc::new);
+    (request.headers, request.body, request.tls) = (headers, body, tls.map(Arc::new));
     request.poll = poll.cloned();
     request.linked_from = (!trusted).then(|| Arc::new(first));
     Ok((request, secrets))

@@ -133,6 +133,13 @@ mod tests {
         RequestKey::of(scope, &request)
     }
 
+    fn answered(answer: oneshot::Receiver<u16>) -> ResponseFuture {
+        Box::pin(async {
+            let status = answer.await.expect("it is answered");
+            Ok(Response::new(status, http::HeaderMap::new(), ""))
+        })
+    }
+
     #[test]
     fn only_equal_requests_are_shared() {
         let ask = |scope, url, header| key(scope, Method::GET, url, header);
@@ -154,10 +161,7 @@ mod tests {
         let mut join = |answer: oneshot::Receiver<u16>| {
             shares.join(ask(), || {
                 asked += 1;
-                Box::pin(async {
-                    let status = answer.await.expect("it is answered");
-                    Ok(Response::new(status, http::HeaderMap::new(), ""))
-                })
+                answered(answer)
             })
         };
         let ((first, answer), (_, unused)) = (oneshot::channel(), oneshot::channel());
@@ -181,13 +185,7 @@ mod tests {
         let shares = Coalescer::default();
         let (mut watch, answer) = oneshot::channel::<u16>();
         let ask = key("a", Method::GET, "https://a.test/1", "k").unwrap();
-        let waiting = shares.join(ask, || {
-            Box::pin(async {
-                let status = answer.await.expect("it is answered");
-                Ok(Response::new(status, http::HeaderMap::new(), ""))
-            })
-        });
-        drop(waiting);
+        drop(shares.join(ask, || answered(answer)));
         watch.closed().await;
         assert!(shares.exchanges().is_empty());
     }

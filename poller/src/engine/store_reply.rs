@@ -67,33 +67,20 @@ impl StoreReply {
         Self::Created(ids.into_iter().zip(results).collect())
     }
 
-    /// The call that this replies to.
-    pub(super) const fn operation(&self) -> Operation {
+    /// The call that this replies to, and the error of the store, or the first of several.
+    pub(super) fn call(&self) -> (Operation, Option<&StoreError>) {
         match self {
-            Self::Loaded(_) => Operation::LoadOpen,
-            Self::Changed(_) => Operation::Changes,
-            Self::Reread(..) => Operation::Get,
-            Self::CancelRequested(_) => Operation::Cancel,
-            Self::Purged(_) => Operation::Purge,
-            Self::Noted(_) => Operation::NoteAttempts,
-            Self::Created(_) => Operation::Create,
-            Self::LinkSaved(..) => Operation::Follow,
-            Self::OutcomeSaved(..) => Operation::Finish,
-        }
-    }
-
-    /// The error of the store, or the first of several.
-    pub(super) fn error(&self) -> Option<&StoreError> {
-        match self {
-            Self::Loaded(result) => result.as_ref().err(),
-            Self::Changed(result) => result.as_ref().err(),
-            Self::Reread(_, result) => result.as_ref().err(),
-            Self::CancelRequested(result) => result.as_ref().err(),
-            Self::Purged(result) => result.as_ref().err(),
-            Self::Noted(result) => result.as_ref().err(),
-            Self::Created(results) => results.iter().find_map(|(_, result)| result.as_ref().err()),
-            Self::LinkSaved(_, result) => result.as_ref().err(),
-            Self::OutcomeSaved(_, result) => result.as_ref().err(),
+            Self::Loaded(result) => (Operation::LoadOpen, result.as_ref().err()),
+            Self::Changed(result) => (Operation::Changes, result.as_ref().err()),
+            Self::Reread(_, result) => (Operation::Get, result.as_ref().err()),
+            Self::CancelRequested(result) => (Operation::Cancel, result.as_ref().err()),
+            Self::Purged(result) => (Operation::Purge, result.as_ref().err()),
+            Self::Noted(result) => (Operation::NoteAttempts, result.as_ref().err()),
+            Self::Created(results) => {
+                (Operation::Create, results.iter().find_map(|(_, result)| result.as_ref().err()))
+            }
+            Self::LinkSaved(_, result) => (Operation::Follow, result.as_ref().err()),
+            Self::OutcomeSaved(_, result) => (Operation::Finish, result.as_ref().err()),
         }
     }
 }

@@ -1,7 +1,6 @@
 //! Groups of queues that share a cap: those of an origin, of a site, of a scope.
 
 use std::collections::{HashMap, VecDeque};
-use std::ops::Index;
 
 use slab::Slab;
 
@@ -19,17 +18,17 @@ pub(super) struct Group {
     /// The queues that wait for room in it.
     pub(super) blocked: VecDeque<QueueId>,
     /// The queues that wait for room in the larger group around it.
-    outside: Outside,
+    pub(super) outside: Outside,
     /// The queues of a site that does not answer that wait for room for such sites.
-    silent: Outside,
+    pub(super) silent: Outside,
     /// The smaller groups whose queues wait for room in it.
     pub(super) inside: Inside,
 }
 
 /// The queues of a group that wait for room around it.
 #[derive(Debug, Default)]
-struct Outside {
-    queues: VecDeque<QueueId>,
+pub(super) struct Outside {
+    pub(super) queues: VecDeque<QueueId>,
     /// Whether the group stands in the list of those that wait.
     is_listed: bool,
 }
@@ -79,7 +78,7 @@ impl Inside {
     pub(super) fn pop(&mut self, groups: &mut Groups) -> Option<QueueId> {
         while let Some(number) = self.new.pop_front().or_else(|| self.others.pop_front()) {
             // The number may be that of a later group by now.
-            let Some(group) = groups.get_mut(number) else { continue };
+            let Some(group) = groups.all.get_mut(number) else { continue };
             let outside = (self.outside)(group);
             outside.is_listed = false;
             let id = outside.queues.pop_front();
@@ -94,31 +93,20 @@ impl Inside {
     }
 }
 
-impl Group {
-    /// Takes a queue that waits for room in the larger group, out of turn.
-    pub(super) fn pop_outside(&mut self) -> Option<QueueId> {
-        self.outside.queues.pop_front()
-    }
-
-    /// Takes the queues that wait for room for sites that do not answer.
-    pub(super) fn take_silent(&mut self) -> VecDeque<QueueId> {
-        std::mem::take(&mut self.silent.queues)
-    }
-}
-
 /// All groups of one kind.
 #[derive(Debug, Default)]
 pub(super) struct Groups {
-    groups: Slab<Group>,
+    /// By their numbers.
+    pub(super) all: Slab<Group>,
     by_key: HashMap<u64, usize>,
 }
 
 impl Groups {
     /// The number of the group with this key, with one more queue.
     pub(super) fn join(&mut self, key: u64) -> usize {
-        let Self { groups, by_key } = self;
+        let Self { all, by_key } = self;
         let number = *by_key.entry(key).or_insert_with(|| {
-            groups.insert(Group {
+            all.insert(Group {
                 key,
                 in_flight: 0,
                 queues: 0,
@@ -129,44 +117,17 @@ impl Groups {
                 inside: Inside::default(),
             })
         });
-        groups[number].queues += 1;
+        all[number].queues += 1;
         number
     }
 
     /// Removes a queue; the group is dropped with its last one.
     pub(super) fn leave(&mut self, number: usize) {
-        let group = &mut self.groups[number];
+        let group = &mut self.all[number];
         group.queues -= 1;
         if group.queues == 0 {
             self.by_key.remove(&group.key);
-            self.groups.remove(number);
+            self.all.remove(number);
         }
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.groups.len()
-    }
-
-    pub(super) fn get_mut(&mut self, number: usize) -> Option<&mut Group> {
-        self.groups.get_mut(number)
-    }
-
-    /// Has a queue wait for room in the group with this number.
-    pub(super) fn block(&mut self, number: usize, id: QueueId) {
-        if let Some(group) = self.groups.get_mut(number) {
-            group.blocked.push_back(id);
-        }
-    }
-
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Group> {
-        self.groups.iter_mut().map(|(_, group)| group)
-    }
-}
-
-impl Index<usize> for Groups {
-    type Output = Group;
-
-    fn index(&self, number: usize) -> &Group {
-        &self.groups[number]
     }
 }

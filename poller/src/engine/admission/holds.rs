@@ -13,6 +13,11 @@ pub(crate) struct Hold {
     pub(crate) by: PollKey,
 }
 
+/// Whether a hold is in force.
+pub(super) fn is_held(hold: &Option<Hold>, now: Timestamp) -> bool {
+    hold.as_ref().is_some_and(|hold| hold.until > now)
+}
+
 /// What a hold is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Held {

@@ -6,14 +6,23 @@ use crate::state::Reach;
 
 const NOW: Timestamp = Timestamp::from_micros(100);
 
-fn queues(max: usize, max_per_origin: usize) -> AdmissionControl<u32> {
+fn control(total: usize, origin: usize, site: Option<usize>, scope: Option<usize>) -> AdmissionControl<u32> {
     let mut limits = Limits::default();
-    (limits.in_flight, limits.per_origin) = (max, max_per_origin);
+    (limits.in_flight, limits.per_origin) = (total, origin);
+    (limits.per_site, limits.per_scope) = (site, scope);
     AdmissionControl::new(&limits)
 }
 
+fn queues(max: usize, max_per_origin: usize) -> AdmissionControl<u32> {
+    control(max, max_per_origin, None, None)
+}
+
+fn a_hold(until: Timestamp) -> Hold {
+    Hold { until, by: PollKey::new("", "a") }
+}
+
 fn hold(queues: &mut AdmissionControl<u32>, id: QueueId, until: Timestamp) -> bool {
-    queues.hold(id, Reach::Scope, Hold { until, by: PollKey::new("", "a") })
+    queues.hold(id, Reach::Scope, a_hold(until))
 }
 
 fn join(queues: &mut AdmissionControl<u32>, origin: u64, credentials: u64) -> QueueId {
@@ -124,7 +133,7 @@ fn idle_queues_and_origins_are_dropped() {
         of.into_iter().for_each(|queue| queues.leave(queue, NOW));
     }
     assert!(queues.next(NOW).is_none());
-    assert_eq!((queues.queue_of.len(), queues.origins.len(), queues.account_of.len()), (0, 0, 0));
+    assert_eq!((queues.queue_of.len(), queues.origins.all.len(), queues.account_of.len()), (0, 0, 0));
     let capacities = [queues.queues.capacity(), queues.accounts.capacity()];
     assert!(capacities.iter().all(|capacity| *capacity <= 4), "{capacities:?}");
 }
@@ -148,11 +157,10 @@ fn a_hold_on_an_account_is_on_all_its_scopes_also_on_later_ones() {
     let scope = |scope, credentials| Key { account: AccountKey { origin: 1, credentials }, scope };
     let of = [scope(1, 1), scope(2, 1), scope(1, 2)].map(|key| queues.join_key(key, 1));
     let until = Timestamp::from_micros(200);
-    let hold = |until| Hold { until, by: PollKey::new("", "a") };
-    assert!(queues.hold(of[0], Reach::Account, hold(until)));
-    assert!(!queues.hold(of[1], Reach::Scope, hold(until)), "the account is held as long already");
+    assert!(queues.hold(of[0], Reach::Account, a_hold(until)));
+    assert!(!hold(&mut queues, of[1], until), "the account is held as long already");
     let longer = Timestamp::from_micros(300);
-    assert!(queues.hold(of[1], Reach::Scope, hold(longer)));
+    assert!(hold(&mut queues, of[1], longer));
     assert_eq!(queues.held(of[1]).unwrap().until, longer);
     assert!(queues.reaches(of[0], Reach::Account, of[1]) && !queues.reaches(of[0], Reach::Scope, of[1]));
     assert!(!queues.reaches(of[0], Reach::Account, of[2]));
@@ -179,7 +187,7 @@ fn a_hold_on_an_account_outlives_its_polls() {
     let mut queues = queues(10, 10);
     let first = join(&mut queues, 1, 1);
     let until = Timestamp::from_micros(200);
-    queues.hold(first, Reach::Account, Hold { until, by: PollKey::new("", "a") });
+    queues.hold(first, Reach::Account, a_hold(until));
     queues.leave(first, NOW);
     assert_eq!(queues.queue_of.len(), 0);
     let next = join(&mut queues, 1, 1);
@@ -204,10 +212,7 @@ fn a_hold_outlives_the_polls_of_its_queue() {
 }
 
 fn shares(total: usize, site: usize, scope: usize) -> AdmissionControl<u32> {
-    let mut limits = Limits::default();
-    (limits.in_flight, limits.per_origin) = (total, 16);
-    (limits.per_site, limits.per_scope) = (Some(site), Some(scope));
-    AdmissionControl::new(&limits)
+    control(total, 16, Some(site), Some(scope))
 }
 
 fn join_as(queues: &mut AdmissionControl<u32>, origin: u64, site: u64, scope: u64) -> QueueId {
@@ -377,10 +382,7 @@ mod random {
             steps in proptest::collection::vec(step(), 1..200),
         ) {
             let (total, origin, site, scope) = caps;
-            let mut limits = Limits::default();
-            (limits.in_flight, limits.per_origin) = (total, origin);
-            (limits.per_site, limits.per_scope) = (Some(site), Some(scope));
-            let mut queues = AdmissionControl::<u32>::new(&limits);
+            let mut queues = control(total, origin, Some(site), Some(scope));
             // 12 origins of 4 sites, in two scopes.
             let of = |queue: usize| (queue as u64 / 2, queue as u64 / 6, queue as u64 % 2);
             let ids: Vec<QueueId> = (0..24)
@@ -411,7 +413,7 @@ mod random {
                     Step::End(..) => {}
                     Step::Hold(queue, time) => {
                         let until = now + std::time::Duration::from_micros(time);
-                        if queues.hold(ids[queue], Reach::Scope, Hold { until, by: PollKey::new("", "a") }) {
+                        if hold(&mut queues, ids[queue], until) {
                             held[queue] = until;
                         }
                     }

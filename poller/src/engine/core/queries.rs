@@ -1,6 +1,6 @@
 //! Read-only queries of the core: for watchers, look-ups by key, statistics and the shutdown report.
 
-use super::super::admission::QueueId;
+use super::super::admission::{Hold, QueueId};
 use super::super::entry::{Entry, Phase, PollId};
 use super::Core;
 use crate::clock::Timestamp;
@@ -61,16 +61,12 @@ impl Core {
     /// An open poll as it is now.
     pub(crate) fn look(&self, id: PollId) -> Option<OpenPoll> {
         let entry = self.polls.get(id)?;
-        let (requesting, saving) = match entry.phase {
+        let (requesting, waits) = match entry.phase {
             Phase::InFlight { began } => (Some((entry.state.attempt(), began)), false),
-            Phase::Saving(_) => (None, true),
-            _ => (None, false),
+            ref phase => (None, !matches!(phase, Phase::Saving(_))),
         };
-        let held = match self.held_back_by(entry) {
-            Some(Event::HeldBack { until, .. }) => Some(until),
-            _ => None,
-        };
-        let due = entry.state.due().filter(|_| requesting.is_none() && !saving);
+        let held = self.hold_on(entry).map(|hold| hold.until);
+        let due = entry.state.due().filter(|_| waits);
         Some(OpenPoll {
             attempts: entry.state.history(entry.outline(), entry.is_in_flight()).collect(),
             next: due.map(|due| held.map_or(due, |held| held.max(due))),
@@ -93,12 +89,17 @@ impl Core {
         events
     }
 
-    /// The event that a hold on its queue delays the next request of the poll, if one does.
-    fn held_back_by(&self, entry: &Entry) -> Option<Event> {
+    /// The hold on its queue that delays the next request of the poll, if one does.
+    fn hold_on(&self, entry: &Entry) -> Option<&Hold> {
         let hold = self.admission.held(entry.queue)?;
         let waits = matches!(entry.phase, Phase::Waiting { .. } | Phase::Queued { .. });
-        let closes = entry.closes();
-        entry.state.due().filter(|due| waits && *due < hold.until && *due < closes)?;
+        let (due, closes) = (entry.state.due()?, entry.closes());
+        (waits && due < hold.until && due < closes).then_some(hold)
+    }
+
+    /// The event of that hold.
+    fn held_back_by(&self, entry: &Entry) -> Option<Event> {
+        let hold = self.hold_on(entry)?;
         let by = if hold.by == entry.key { HoldSource::Own } else { HoldSource::Neighbour(hold.by.clone()) };
         Some(Event::HeldBack { until: hold.until, by })
     }

@@ -227,18 +227,13 @@ impl Driver {
                 let opened = self.core.all_opened();
                 self.subscribers.add(subscriber, self.core.open(), opened);
             }
-            Message::Await { id, answer } if self.closing.is_some() && !self.core.is_decided(id) => {
-                // Callers that waited before the shutdown got the same.
+            Message::Await { id, answer } => {
                 if !self.core.is_open(id) {
                     reply(answer, None);
-                }
-            }
-            Message::Await { id, answer } => {
-                if self.core.is_open(id) {
+                } else if self.closing.is_none() || self.core.is_decided(id) {
                     self.watchers.entry(id).or_default().outcome.push(answer);
-                } else {
-                    reply(answer, None);
                 }
+                // Without an answer, as callers who waited before the shutdown.
             }
             Message::Cancel { id, answer } => {
                 reply(answer, self.core.is_open(id));

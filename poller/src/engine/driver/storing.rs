@@ -61,10 +61,10 @@ impl Driver {
     /// Handles the reply to a call of [`with_store`](Self::with_store).
     pub(super) fn stored(&mut self, reply: StoreReply, recovered: bool, now: Timestamp) {
         self.store_calls -= 1;
-        let operation = reply.operation();
+        let (operation, error) = reply.call();
         if recovered {
             self.subscribers.send(|| PollerEvent::StoreRecovered { operation });
-        } else if let Some(error) = reply.error() {
+        } else if let Some(error) = error {
             self.subscribers.send(|| PollerEvent::StoreFailed { operation, error: error.clone() });
             if error.is_unusable() {
                 self.stop_at_once(now);
@@ -82,16 +82,8 @@ impl Driver {
                         self.clocks.end_read();
                     }
                     self.adopt(changes.open, now);
-                    for key in changes.cancelling {
-                        if let Some(id) = self.core.find(&key) {
-                            self.core.cancel(id, now);
-                        }
-                    }
-                    for id in
-                        changes.hastened.iter().filter_map(|key| self.core.find(key)).collect::<Vec<_>>()
-                    {
-                        self.core.hasten(id, now);
-                    }
+                    self.found(&changes.cancelling).into_iter().for_each(|id| self.core.cancel(id, now));
+                    self.found(&changes.hastened).into_iter().for_each(|id| self.core.hasten(id, now));
                 }
                 self.core.end_read();
                 if more {
@@ -263,9 +255,12 @@ impl Driver {
         for key in self.core.adopt(open.polls, now) {
             self.reread(key);
         }
-        for id in keys.iter().filter_map(|key| self.core.find(key)).collect::<Vec<_>>() {
-            self.report_opened(id);
-        }
+        self.found(&keys).into_iter().for_each(|id| self.report_opened(id));
+    }
+
+    /// The open polls with these keys.
+    fn found(&self, keys: &[PollKey]) -> Vec<PollId> {
+        keys.iter().filter_map(|key| self.core.find(key)).collect()
     }
 
     /// Reads one poll again, to run it if it is open.
@@ -322,7 +317,8 @@ impl Driver {
             let began = deps.clock.now();
             let reply = to_reply(catch_panic(call(Arc::clone(&deps.store))).await);
             let took = deps.clock.now().since(began);
-            let recovered = deps.observer.store(reply.operation(), took, reply.error());
+            let (operation, error) = reply.call();
+            let recovered = deps.observer.store(operation, took, error);
             report(&driver, Message::Stored { reply, recovered });
         });
     }
