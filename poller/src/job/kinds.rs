@@ -126,14 +126,8 @@ impl SpecReader {
         if alike.cache_key.is_some_and(|key| !identity::is_key(key, key_len)) {
             return None;
         }
-        let url = self.urls.read(alike.url, || {
-            let mut reader = Reader::new(&self.options);
-            let node = Node { span: None, kind: Kind::String(alike.url.to_owned()) };
-            let url = reader.url(Place { node: &node, pointer: "/url" });
-            let is_clean = reader.problems.errors.is_empty() && reader.problems.warnings.is_empty();
-            url.filter(|_| is_clean).ok_or(())
-        });
-        let spec = PollSpec { url: url.ok()?, settings: Arc::clone(alike.settings) };
+        let url = clean_url(&self.options, &mut self.urls, alike.url)?;
+        let spec = PollSpec { url, settings: Arc::clone(alike.settings) };
         Some((SpecRead { spec, cache_key: alike.cache_key.map(str::to_owned) }, alike.length))
     }
 }
@@ -165,18 +159,26 @@ impl KnownKind {
                 return None;
             }
         }
-        let mut reader = Reader::new(options);
-        let place = Place { node: url?, pointer: "/url" };
-        let text = place.text()?;
-        let url = urls.read(text, || reader.url(place).ok_or(())).ok()?;
+        let url = clean_url(options, urls, Place::root(url?).text()?)?;
+        let is_key = |key: &&str| identity::is_key(key, options.limits.key_len);
         let cache_key = match key {
             None => None,
-            Some(node) => Some(reader.cache_key(Place { node, pointer: "/cacheKey" })?),
+            Some(node) => Some(Place::root(node).text().filter(is_key)?.to_owned()),
         };
-        let is_clean = reader.problems.errors.is_empty() && reader.problems.warnings.is_empty();
-        let spec = PollSpec { url, settings: Arc::clone(&self.settings) };
-        is_clean.then_some(SpecRead { spec, cache_key })
+        Some(SpecRead { spec: PollSpec { url, settings: Arc::clone(&self.settings) }, cache_key })
     }
+}
+
+/// The normal form of a URL; `None` if it has a problem, or a warning.
+fn clean_url(options: &SpecOptions, urls: &mut UrlReader, text: &str) -> Option<Arc<str>> {
+    let url = urls.read(text, || {
+        let mut reader = Reader::new(options);
+        let node = Node { span: None, kind: Kind::String(text.to_owned()) };
+        let url = reader.url(Place { node: &node, pointer: "/url" });
+        let is_clean = reader.problems.errors.is_empty() && reader.problems.warnings.is_empty();
+        url.filter(|_| is_clean).ok_or(())
+    });
+    url.ok()
 }
 
 /// The members that make a kind.

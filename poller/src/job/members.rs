@@ -174,7 +174,7 @@ members! {
         about: "how to try again, by status or kind of error; the first that applies counts",
         default: |_| Vec::new(),
         read: |reader, place| reader.retry_rules(place),
-        write: |rules, _| Some(retry::rules_to_value(rules)),
+        write: |rules, _| Some(retry::to_value(&retry::InOrder(rules))),
         check: |rules, limits, problems| retry::check_rules(rules, limits, problems),
         schema: |_, dialect| json!({"$ref": format!("#/$defs/{dialect}-retry")}),
     }

@@ -162,7 +162,7 @@ impl PollSpec {
 
     /// What schedules a poll of this spec.
     pub(crate) fn outline(&self) -> &Outline {
-        self.settings.outline()
+        &self.settings.outline
     }
 
     /// Whether the two share everything but the URL. Equal specs need not share.

@@ -107,7 +107,7 @@ impl SpecPool {
     /// The same spec with the settings of an earlier equal one: to work with now, and to keep while its poll waits. The cache
     /// key is left out: a stored poll has its key elsewhere. Amortized constant time, and a comparison.
     pub(crate) fn share(&mut self, mut spec: PollSpec) -> (PollSpec, KeptSpec) {
-        let hash = spec.settings.hash();
+        let hash = spec.settings.hash;
         let mut equal = None;
         let found = self.known.find(hash, |known| {
             // Most often it is the same allocation; comparing pointers leaves the contended reference count alone.
@@ -137,7 +137,7 @@ impl SpecPool {
         let is_whole = self.known.len() < self.whole;
         let kept = if is_whole { spec.clone() } else { spec.folded(&mut self.bases) };
         // An unused entry loses its hash and is removed by the next sweep.
-        let hash_of = |known: &Weak<Settings>| known.upgrade().map_or(0, |known| known.hash());
+        let hash_of = |known: &Weak<Settings>| known.upgrade().map_or(0, |known| known.hash);
         self.known.insert_unique(hash, Arc::downgrade(&kept.settings), hash_of);
         (spec.noting(&kept), KeptSpec::new(kept))
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
-use filter::decode::{Place, child, field, known_members, members};
+use filter::decode::{Field, Place, child, field, known_members, members};
 use filter::json::Kind;
 use http::{HeaderName, HeaderValue, Method};
 use secrecy::ExposeSecret;
@@ -135,38 +135,24 @@ impl Reader<'_> {
         let known = ["method", "headers", "query", "body", "cookies", "tls"];
         let expected = "an object of method, headers, query, body, cookies, tls";
         let fields = known_members(place, expected, &known, &mut self.problems)?;
-        let mut request = RequestInit::default();
-        if let Some(given) = field(&fields, "method") {
-            request.method = self.method(given.place()).unwrap_or_default();
+        let given = |name| field(&fields, name).map(Field::place);
+        let method = given("method").and_then(|place| self.method(place)).unwrap_or_default();
+        let headers = given("headers").map(|place| self.headers(place)).unwrap_or_default();
+        let query = given("query").map(|place| self.query(place)).unwrap_or_default();
+        let body = given("body").and_then(|place| self.body(place));
+        if let Some(place) = given("body").filter(|_| matches!(method, Method::GET | Method::HEAD)) {
+            self.problems.warn(
+                place,
+                "a GET or HEAD request with a body",
+                "many servers ignore or refuse it; did you mean \"method\":\"POST\"?",
+            );
         }
-        if let Some(given) = field(&fields, "headers") {
-            request.headers = self.headers(given.place());
-        }
-        if let Some(given) = field(&fields, "query") {
-            request.query = self.query(given.place());
-        }
-        if let Some(given) = field(&fields, "body") {
-            request.body = self.body(given.place());
-            if matches!(request.method, Method::GET | Method::HEAD) {
-                self.problems.warn(
-                    given.place(),
-                    "a GET or HEAD request with a body",
-                    "many servers ignore or refuse it; did you mean \"method\":\"POST\"?",
-                );
-            }
-        }
-        if let Some(given) = field(&fields, "cookies") {
-            match given.node.kind {
-                Kind::Bool(kept) => request.cookies = kept,
-                _ => {
-                    self.problems.expected(given.place(), "true, to keep the cookies of responses, or false");
-                }
-            }
-        }
-        if let Some(given) = field(&fields, "tls") {
-            request.tls = self.tls(given.place());
-        }
-        Some(request)
+        let cookies = given("cookies").and_then(|place| match place.node.kind {
+            Kind::Bool(kept) => Some(kept),
+            _ => self.expected(place, "true, to keep the cookies of responses, or false"),
+        });
+        let tls = given("tls").and_then(|place| self.tls(place));
+        Some(RequestInit { method, headers, query, body, cookies: cookies.unwrap_or_default(), tls })
     }
 
     fn method(&mut self, place: Place<'_>) -> Option<Method> {

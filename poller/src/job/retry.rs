@@ -75,10 +75,6 @@ impl RetryRule {
     }
 }
 
-pub(super) fn rules_to_value(rules: &[RetryRule]) -> Value {
-    to_value(&InOrder(rules))
-}
-
 /// The rules as a map in their order, for serializers that keep it.
 pub(super) struct InOrder<'a>(pub(super) &'a [RetryRule]);
 
@@ -88,7 +84,7 @@ impl Serialize for InOrder<'_> {
     }
 }
 
-fn to_value(value: &impl Serialize) -> Value {
+pub(super) fn to_value(value: &impl Serialize) -> Value {
     serde_json::to_value(value).expect("invariant: options have string keys and finite numbers")
 }
 
@@ -274,16 +270,15 @@ impl Reader<'_> {
             let help = "name the header that says when to come back, such as \"x-ratelimit-reset\"";
             self.missing::<()>(place, "resetHeader", help);
         }
-        let mut reset_format = ResetFormat::default();
-        if let Some(given) = field(fields, "resetFormat") {
-            match ResetFormat::ALL.iter().find(|format| given.place().text() == Some(format.name())) {
-                Some(format) => reset_format = *format,
-                None => {
-                    let expected = format!("one of {}", quoted(&ResetFormat::ALL.map(ResetFormat::name)));
-                    self.problems.expected(given.place(), &expected);
-                }
-            }
-        }
+        let reset_format = field(fields, "resetFormat").and_then(|given| {
+            let named =
+                ResetFormat::ALL.into_iter().find(|format| given.place().text() == Some(format.name()));
+            named.or_else(|| {
+                let expected = format!("one of {}", quoted(&ResetFormat::ALL.map(ResetFormat::name)));
+                self.expected(given.place(), &expected)
+            })
+        });
+        let reset_format = reset_format.unwrap_or_default();
         let strategy = HeadersStrategy::new(reset_header?);
         Some(HeadersStrategy { limit_header, remaining_header, reset_format, ..strategy })
     }

@@ -47,9 +47,9 @@ impl Outline {
 /// A spec without its URL.
 #[derive(Debug)]
 pub(super) struct Settings {
-    outline: Outline,
+    pub(super) outline: Outline,
     /// Hash of the document without `url` and `cacheKey`: equal documents have equal hashes.
-    hash: u64,
+    pub(super) hash: u64,
     /// What differs from the defaults, once it was needed; of folded settings always.
     text: OnceLock<FoldedText>,
     /// Everything, unless folded.
@@ -75,14 +75,6 @@ impl Settings {
             webhook: members.on_outcome.is_some(),
         };
         Self { outline, hash, text: OnceLock::new(), members: OnceLock::from(Box::new(members)) }
-    }
-
-    pub(super) const fn outline(&self) -> &Outline {
-        &self.outline
-    }
-
-    pub(super) const fn hash(&self) -> u64 {
-        self.hash
     }
 
     /// All members. Of folded settings, they are read from the text and stay from then on.

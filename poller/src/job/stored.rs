@@ -171,7 +171,7 @@ impl StoredSpecs {
     /// The interval of the polls of the text with this id, if it was read before.
     #[cfg(feature = "postgres")]
     pub(crate) fn interval(&self, id: i64) -> Option<Interval> {
-        Some(self.known.get(&id)?.outline().interval)
+        Some(self.known.get(&id)?.outline.interval)
     }
 
     /// A spec of this URL and these settings.
