@@ -259,7 +259,7 @@ impl fmt::Display for FetchErrorKind {
 pub struct FetchError {
     kind: FetchErrorKind,
     message: Box<str>,
-    journey: Option<Box<Journey>>,
+    pub(crate) journey: Option<Box<Journey>>,
 }
 
 impl FetchError {
@@ -285,10 +285,6 @@ impl FetchError {
     #[must_use]
     pub const fn kind(&self) -> FetchErrorKind {
         self.kind
-    }
-
-    pub(crate) const fn take_journey(&mut self) -> Option<Box<Journey>> {
-        self.journey.take()
     }
 
     pub(crate) const fn message(&self) -> &str {

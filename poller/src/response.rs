@@ -157,9 +157,9 @@ pub struct RecordedResponse {
     status: u16,
     /// Whether it contains a secret of its request and must not be quoted. Only while its poll is open; part of equality,
     /// so that polls with different secrets do not share a response.
-    echoes: bool,
+    pub(crate) echoes: bool,
     /// Whether a filter matched it that wants several in a row. Only while its poll is open.
-    in_row: bool,
+    pub(crate) in_row: bool,
     /// The bytes of the body that were left out; the greatest number if there were more.
     left_out: u32,
     headers: Headers,
@@ -232,21 +232,8 @@ impl RecordedResponse {
         self.headers.text.len() + self.body.len()
     }
 
-    /// Whether quoting it would reveal a secret.
-    pub(crate) const fn echoes(&self) -> bool {
-        self.echoes
-    }
-
-    pub(crate) fn set_echoes(&mut self, echoes: bool) {
-        self.echoes = echoes;
-    }
-
     pub(crate) const fn is_in_row(&self) -> bool {
         self.in_row
-    }
-
-    pub(crate) fn set_in_row(&mut self, in_row: bool) {
-        self.in_row = in_row;
     }
 
     /// The same response without the marks of an open poll.

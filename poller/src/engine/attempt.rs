@@ -92,7 +92,7 @@ async fn exchange(
             deps.judging.judge(case, response.into(), cut, timer).await
         }
         Some(Err(mut error)) => {
-            journey = error.take_journey();
+            journey = error.journey.take();
             // An error names the place that a redirect led to, in the server's words.
             Judgement::Error(error.with_message(|message| secrets.hide(message)))
         }

@@ -149,7 +149,7 @@ impl UnmatchedResponse {
 
     /// The response that a filter matched which wants several in a row: whole, since it may be the outcome.
     pub(super) fn in_row(mut response: RecordedResponse, note: Note, budget: &KeptBytes) -> Self {
-        response.set_in_row(true);
+        response.in_row = true;
         let bytes = HEAD.min(response.size()) + note.len();
         let rest = (bytes > UNCOUNTED)
             .then(|| Box::new(Rest { digest: None, explanation: None, _share: budget.share(bytes) }));

@@ -207,7 +207,7 @@ pub(crate) fn judge(
                 // Without having looked for secrets, it is not quoted.
                 None => (Note::from(""), true),
             };
-            response.set_echoes(echoes);
+            response.echoes = echoes;
             let kept = UnmatchedResponse::in_row(response, note, bounds.kept);
             return Ok(Judgement::Unmatched(Unmatched::in_row(kept, hint, Some(row))));
         }
@@ -218,7 +218,7 @@ pub(crate) fn judge(
     let (link, told) = link::of(spec, asked, &view, secrets);
     let is_long = body.len() > HEAD;
     let (note, echoes, in_full) = match unchanged {
-        Some(last) => (Arc::clone(&last.note), last.response.echoes(), last.explanation().map(Into::into)),
+        Some(last) => (Arc::clone(&last.note), last.response.echoes, last.explanation().map(Into::into)),
         None => {
             // From the beginning of a body, or within the effort of the engine's own thread, it cannot be built later.
             let unmet = UnmetConditions::new(&view, filter);
@@ -233,7 +233,7 @@ pub(crate) fn judge(
         _ => note,
     };
     let digest = is_long.then(|| view.digest());
-    response.set_echoes(echoes);
+    response.echoes = echoes;
     let kept = UnmatchedResponse::keep(response, note, digest, in_full, bounds.kept);
     let kept = match unchanged {
         Some(previous) if **previous == kept => Arc::clone(previous),
@@ -270,7 +270,7 @@ pub(crate) fn explain<'l>(spec: &PollSpec, last: &'l UnmatchedResponse) -> Optio
         return Some(explanation.into());
     }
     let response = &last.response;
-    if response.echoes() || response.is_cut() {
+    if response.echoes || response.is_cut() {
         return None;
     }
     let text = BodyText::new(response.body());
@@ -409,20 +409,20 @@ mod tests {
         };
         let first = judge("1", r#"{"status":"tell-nobody"}"#, None);
         assert_eq!(
-            (&*first.note, first.response.echoes()),
+            (&*first.note, first.response.echoes),
             (r#"status is "[secret]", expected "SUCCESS""#, true)
         );
         let second = judge("2", r#"{"status":"tell-nobody"}"#, Some(&first));
         assert!(
-            Arc::ptr_eq(&second.note, &first.note) && second.response.echoes(),
+            Arc::ptr_eq(&second.note, &first.note) && second.response.echoes,
             "the response is not parsed again"
         );
         let again = judge("2", r#"{"status":"tell-nobody"}"#, Some(&second));
         assert!(Arc::ptr_eq(&again, &second), "equal responses are shared");
         let third = judge("3", r#"{"status":"PENDING"}"#, Some(&second));
-        assert!(!third.response.echoes() && third.note.contains("PENDING"), "{third:?}");
+        assert!(!third.response.echoes && third.note.contains("PENDING"), "{third:?}");
         let fourth = judge("4", r#"{"status":"PENDING"}"#, Some(&third));
-        assert!(Arc::ptr_eq(&fourth.note, &third.note) && !fourth.response.echoes());
+        assert!(Arc::ptr_eq(&fourth.note, &third.note) && !fourth.response.echoes);
     }
 
     #[test]

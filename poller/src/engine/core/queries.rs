@@ -72,7 +72,7 @@ impl Core {
             next: due.map(|due| held.map_or(due, |held| held.max(due))),
             requesting,
             held_until: held,
-            last: entry.state.last().map(|last| &last.response).filter(|last| !last.echoes()).cloned(),
+            last: entry.state.last().map(|last| &last.response).filter(|last| !last.echoes).cloned(),
         })
     }
 
