@@ -84,13 +84,9 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_micros(100_000_000_000_000);
 
-    fn limits() -> Limits {
-        Limits::default()
-    }
-
     #[test]
     fn removals_follow_each_other_until_one_finds_nothing() {
-        let mut maintenance = Maintenance::new(&limits(), NOW);
+        let mut maintenance = Maintenance::new(&Limits::default(), NOW);
         let retention = maintenance.purge(NOW).unwrap();
         assert_eq!(NOW.since(retention.since), Duration::from_secs(30 * 24 * 3600));
         assert_eq!(maintenance.next(), None, "one removal at a time");
@@ -104,8 +100,7 @@ mod tests {
 
     #[test]
     fn unlimited_retention_schedules_no_removal() {
-        let mut limits = limits();
-        limits.keep_finished = Duration::MAX;
+        let mut limits = Limits { keep_finished: Duration::MAX, ..Limits::default() };
         assert_eq!(Maintenance::new(&limits, NOW).next(), None);
         limits.finished_polls = 5;
         assert!(Maintenance::new(&limits, NOW).next().is_some());
@@ -114,18 +109,18 @@ mod tests {
     #[test]
     fn attempts_are_written_in_batches_and_not_for_too_many_polls() {
         let id = PollId::default();
-        let mut maintenance = Maintenance::new(&limits(), NOW);
+        let mut maintenance = Maintenance::new(&Limits::default(), NOW);
         maintenance.purge(NOW).unwrap();
         maintenance.attempted(id, NOW);
         maintenance.attempted(id, NOW + Duration::from_secs(1));
-        let due = NOW + limits().history_every.unwrap();
+        let due = NOW + Limits::default().history_every.unwrap();
         assert_eq!(maintenance.next(), Some(due));
         assert_eq!(maintenance.flush(1, due), Some(HashSet::from([id])));
         assert_eq!((maintenance.next(), maintenance.flush(1, due)), (None, None));
         maintenance.attempted(id, due);
         assert_eq!(maintenance.flush(MAX_POLLS + 1, due + Duration::from_secs(60)), None);
-        for (history, every) in [(0, limits().history_every), (20, None)] {
-            let mut limits = limits();
+        for (history, every) in [(0, Limits::default().history_every), (20, None)] {
+            let mut limits = Limits::default();
             (limits.history, limits.history_every) = (history, every);
             let mut maintenance = Maintenance::new(&limits, NOW);
             maintenance.purge(NOW).unwrap();

@@ -98,10 +98,7 @@ impl<T: Ord + Copy> Wheel<T> {
     fn first_present(&self) -> Option<Timestamp> {
         let present = self.present.last().map(|(at, _)| *at);
         let ready = self.ready.peek().map(|Reverse((at, _))| *at);
-        match (present, ready) {
-            (Some(present), Some(ready)) => Some(present.min(ready)),
-            (present, ready) => present.or(ready),
-        }
+        [present, ready].into_iter().flatten().min()
     }
 
     /// The time of the first entry; possibly earlier if that entry was swept.

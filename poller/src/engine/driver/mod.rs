@@ -332,11 +332,11 @@ impl Driver {
             match effect {
                 Effect::Create { id, poll } => self.creates.push(id, poll),
                 Effect::SaveOutcome { id, key, outcome } => self.with_store(
-                    move |store| async move { store.finish(key, outcome).await },
+                    move |store| store.finish(key, outcome),
                     move |result| StoreReply::OutcomeSaved(id, result),
                 ),
                 Effect::SaveLink { id, key, url } => self.with_store(
-                    move |store| async move { store.follow(key, url).await },
+                    move |store| store.follow(key, url),
                     move |result| StoreReply::LinkSaved(id, result),
                 ),
                 Effect::StartRequest(request) => self.send(request),

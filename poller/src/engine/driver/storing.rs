@@ -8,11 +8,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+
 use super::super::entry::PollId;
 use super::super::message::{Answer, Message, reply, report};
 use super::super::store_reply::{StoreReply, catch_panic, catch_panic_now};
 use super::Driver;
-use crate::clock::Timestamp;
+use crate::clock::{BoxFuture, Timestamp};
 use crate::event::PollerEvent;
 use crate::key::PollKey;
 use crate::observe::{Operation, trace};
@@ -146,14 +148,11 @@ impl Driver {
     /// Starts the maintenance that is due.
     pub(super) fn maintain(&mut self, now: Timestamp) {
         if let Some(retention) = self.maintenance.purge(now) {
-            self.with_store(move |store| async move { store.purge(retention).await }, StoreReply::Purged);
+            self.with_store(move |store| store.purge(retention), StoreReply::Purged);
         }
         if let Some(attempted) = self.maintenance.flush(self.core.open(), now) {
             let attempts = attempted.into_iter().filter_map(|id| self.core.attempts(id)).collect();
-            self.with_store(
-                move |store| async move { store.note_attempts(attempts).await },
-                StoreReply::Noted,
-            );
+            self.with_store(move |store| store.note_attempts(attempts), StoreReply::Noted);
         }
     }
 
@@ -171,11 +170,11 @@ impl Driver {
         let _ = catch_panic_now(|| self.deps.store.note_lag(lag));
         self.core.begin_read();
         self.clocks.begin_read(now);
-        self.with_store(|store| async move { store.changes().await }, StoreReply::Changed);
+        self.with_store(|store| store.changes(), StoreReply::Changed);
     }
 
     fn load(&mut self) {
-        self.with_store(|store| async move { store.load_open().await }, StoreReply::Loaded);
+        self.with_store(|store| store.load_open(), StoreReply::Loaded);
     }
 
     /// Handles a batch of the polls that were open at the start.
@@ -221,10 +220,7 @@ impl Driver {
     }
 
     fn cancel_elsewhere(&mut self, key: PollKey) {
-        self.with_store(
-            move |store| async move { store.cancel_elsewhere(key).await },
-            StoreReply::CancelRequested,
-        );
+        self.with_store(move |store| store.cancel_elsewhere(key), StoreReply::CancelRequested);
     }
 
     /// Tells subscribers that a poll has begun, if it is open.
@@ -266,10 +262,7 @@ impl Driver {
     /// Reads one poll again, to run it if it is open.
     fn reread(&mut self, key: PollKey) {
         let name = key.clone();
-        self.with_store(
-            |store| async move { store.get(key).await },
-            move |result| StoreReply::Reread(name, result),
-        );
+        self.with_store(|store| store.get(key), move |result| StoreReply::Reread(name, result));
     }
 
     /// Waits for the next change that another process tells of.
@@ -302,20 +295,17 @@ impl Driver {
     }
 
     /// Calls the store in a task; a call of [`stored`](Self::stored) follows.
-    pub(super) fn with_store<T, C>(
+    pub(super) fn with_store<T: Send>(
         &mut self,
-        call: impl FnOnce(Arc<dyn Store>) -> C + Send + 'static,
+        call: impl FnOnce(&dyn Store) -> BoxFuture<'_, Result<T, StoreError>> + Send + 'static,
         to_reply: impl FnOnce(Result<T, StoreError>) -> StoreReply + Send + 'static,
-    ) where
-        C: Future<Output = Result<T, StoreError>> + Send,
-        T: Send,
-    {
+    ) {
         let driver = self.driver.clone();
         self.store_calls += 1;
         let deps = Arc::clone(&self.deps);
         tokio::spawn(async move {
             let began = deps.clock.now();
-            let reply = to_reply(catch_panic(call(Arc::clone(&deps.store))).await);
+            let reply = to_reply(catch_panic(async { call(&*deps.store).await }).await);
             let took = deps.clock.now().since(began);
             let (operation, error) = reply.call();
             let recovered = deps.observer.store(operation, took, error);
@@ -333,7 +323,7 @@ impl Driver {
         *calls += 1;
         let (ids, polls) = (std::mem::take(ids), std::mem::take(polls));
         self.with_store(
-            move |store| async move { Ok(store.create_all(polls).await) },
+            move |store| store.create_all(polls).map(Ok).boxed(),
             move |results| StoreReply::created(ids, results),
         );
     }

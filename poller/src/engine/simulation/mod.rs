@@ -108,7 +108,7 @@ impl World {
             looked: None,
             looking: None,
             beside: 0,
-            core: Some(Core::new(limits.clone(), Rng::seeded(seed))),
+            core: None,
             limits,
             agenda: BTreeMap::new(),
             sequence: 0,
@@ -125,12 +125,8 @@ impl World {
             faults: true,
             dice,
         };
-        if seed.is_multiple_of(2) {
-            world.core.iter_mut().for_each(Core::fold_specs);
-        }
         // The file is empty at first, so the first read ends at once.
-        world.begin_look();
-        world.end_look(true);
+        world.core = Some(world.new_core(Rng::seeded(seed), seed.is_multiple_of(2)));
         for poll in 0..polls {
             let at = world.up_to(30 * SECOND);
             if pick(&mut world.dice, 3) == 0 {
@@ -166,6 +162,18 @@ impl World {
         }
         world.look_later();
         world
+    }
+
+    /// The core of a process that begins, and has just read the store.
+    fn new_core(&mut self, rng: Rng, folds_specs: bool) -> Core {
+        self.clocks = Clocks::default();
+        self.begin_look();
+        self.end_look(true);
+        let mut core = Core::new(self.limits.clone(), rng);
+        if folds_specs {
+            core.fold_specs();
+        }
+        core
     }
 
     fn up_to(&mut self, micros: u64) -> u64 {
@@ -335,14 +343,8 @@ impl World {
                 }
                 let now = self.time();
                 self.began = Some(now);
-                self.clocks = Clocks::default();
-                self.begin_look();
-                self.end_look(true);
                 let rng = Rng::seeded(self.dice.next_u64());
-                let mut core = Core::new(self.limits.clone(), rng);
-                if self.life.is_multiple_of(2) {
-                    core.fold_specs();
-                }
+                let mut core = self.new_core(rng, self.life.is_multiple_of(2));
                 let mut open: Vec<StoredPoll> = Vec::new();
                 for poll in self.store.values_mut().filter(|poll| poll.outcome.is_none()) {
                     poll.restarts += 1;

@@ -71,16 +71,18 @@ impl World {
 
     /// After every step: the caps are kept.
     pub(super) fn check_caps(&self) {
-        let in_flight: Vec<usize> =
-            (0..self.specs.len()).filter(|poll| self.observed[*poll].in_flight.is_some()).collect();
-        assert!(in_flight.len() <= self.limits.in_flight, "the cap on all requests is kept");
+        assert!(self.in_flight().count() <= self.limits.in_flight, "the cap on all requests is kept");
         let (per_site, _) = self.limits.shares();
-        for poll in &in_flight {
-            let [origin, site, ..] = self.beside(*poll);
+        for poll in self.in_flight() {
+            let [origin, site, ..] = self.beside(poll);
             assert!(origin <= self.limits.per_origin, "the cap of the origin is kept");
             assert!(site <= per_site, "the cap of the site is kept");
             // The share of a scope is not asserted: an only one may use all, and another may have come since.
         }
+    }
+
+    fn in_flight(&self) -> impl Iterator<Item = usize> {
+        (0..self.specs.len()).filter(|poll| self.observed[*poll].in_flight.is_some())
     }
 
     /// The requests in flight of the origin, the site and the scope of a poll, and in all.
@@ -88,7 +90,7 @@ impl World {
         let site = |poll: usize| site::of_origin(self.specs[poll].origin());
         let mine = (self.specs[poll].origin(), site(poll), poll % 2);
         let mut counts = [0; 4];
-        for other in (0..self.specs.len()).filter(|other| self.observed[*other].in_flight.is_some()) {
+        for other in self.in_flight() {
             counts[0] += usize::from(self.specs[other].origin() == mine.0);
             counts[1] += usize::from(site(other) == mine.1);
             counts[2] += usize::from(other % 2 == mine.2);
