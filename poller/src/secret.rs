@@ -160,15 +160,13 @@ const LARGEST_FILE: u64 = 1 << 20;
 impl SecretResolver for AllowAll {
     fn resolve(&self, reference: &SecretRef, _: &Url) -> Result<SecretString, SecretError> {
         match reference {
-            SecretRef::Env(name) => match std::env::var(name) {
-                Ok(value) => Ok(SecretString::from(value)),
-                Err(std::env::VarError::NotPresent) => {
-                    Err(SecretError::new(format!("the environment variable {name} is not set")))
-                }
-                Err(std::env::VarError::NotUnicode(_)) => {
-                    Err(SecretError::new(format!("the environment variable {name} is not valid UTF-8")))
-                }
-            },
+            SecretRef::Env(name) => std::env::var(name).map(SecretString::from).map_err(|error| {
+                let problem = match error {
+                    std::env::VarError::NotPresent => "not set",
+                    std::env::VarError::NotUnicode(_) => "not valid UTF-8",
+                };
+                SecretError::new(format!("the environment variable {name} is {problem}"))
+            }),
             SecretRef::File(path) => read_file(path),
         }
     }

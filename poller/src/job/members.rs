@@ -43,13 +43,10 @@ pub(super) struct Member {
     pub(super) write: fn(&Members, &ShowSecret<'_>) -> Option<Value>,
     /// Whether two specs agree in it.
     pub(super) same: fn(&Members, &Members) -> bool,
-    /// Reports a value that these limits do not allow.
+    /// Reports a value that these limits do not allow; nothing of a member without bounds.
     pub(super) check: fn(&Members, &Limits, &mut Problems),
     pub(super) schema: fn(&Limits, Dialect) -> Value,
 }
-
-/// The check of a member without bounds.
-fn unbounded<T>(_: &T, _: &Limits, _: &mut Problems) {}
 
 macro_rules! members {
     ($($name:literal => $field:ident: $type:ty {
@@ -57,7 +54,7 @@ macro_rules! members {
         default: $default:expr,
         read: $read:expr,
         write: $write:expr,
-        check: $check:expr,
+        $(check: $check:expr,)?
         schema: $schema:expr,
     })*) => {
         /// A spec without its URL, as it was read: its filters compiled.
@@ -103,9 +100,11 @@ macro_rules! members {
                 write(&settings.$field, show)
             },
             same: |one, other| one.$field == other.$field,
-            check: |settings, limits, problems| {
-                let check: fn(&$type, &Limits, &mut Problems) = $check;
-                check(&settings.$field, limits, problems);
+            check: |_settings, _limits, _problems| {
+                $(
+                    let check: fn(&$type, &Limits, &mut Problems) = $check;
+                    check(&_settings.$field, _limits, _problems);
+                )?
             },
             schema: $schema,
         },)*];
@@ -119,7 +118,6 @@ members! {
         default: |options| options.dialect.unwrap_or_default(),
         read: |reader, place| reader.dialect(place),
         write: |dialect, _| Some(dialect.name().into()),
-        check: unbounded,
         schema: |_, _| json!({"enum": Dialect::ALL.map(Dialect::name)}),
     }
     "interval" => interval: Interval {
@@ -143,7 +141,6 @@ members! {
         default: |_| RequestInit::default(),
         read: |reader, place| reader.request_init(place),
         write: |request, show| Some(request.to_value(show)),
-        check: unbounded,
         schema: |_, _| request::schema(),
     }
     "responseFilter" => response_filter: ResponseFilter {
@@ -151,7 +148,6 @@ members! {
         default: |_| ResponseFilter::success(),
         read: |reader, place| reader.response_filter(place, Role::Response),
         write: |filter, _| Some(filter.to_value(Role::Response)),
-        check: unbounded,
         schema: |_, dialect| json!({"$ref": format!("#/$defs/{dialect}-response")}),
     }
     "failureFilter" => failure_filter: Option<ResponseFilter> {
@@ -159,7 +155,6 @@ members! {
         default: |_| None,
         read: filters::read_failure,
         write: |filter, _| filter.as_ref().map(|filter| filter.to_value(Role::Failure)),
-        check: unbounded,
         schema: |_, dialect| json!({"$ref": format!("#/$defs/{dialect}-response")}),
     }
     "requestTimeout" => request_timeout: RequestTimeout {
@@ -183,7 +178,6 @@ members! {
         default: |_| Some(timing::GIVE_UP),
         read: |reader, place| reader.give_up(place),
         write: |after, _| Some(after.map_or(json!(false), |after| json!({"after": after}))),
-        check: unbounded,
         schema: |_, _| timing::give_up_schema(),
     }
     "follow" => follow: Option<Follow> {
@@ -191,7 +185,6 @@ members! {
         default: |_| None,
         read: |reader, place| reader.follow(place),
         write: |follow, _| follow.as_ref().map(Follow::to_value),
-        check: unbounded,
         schema: |_, _| follow::schema(),
     }
     "onOutcome" => on_outcome: Option<OnOutcome> {
@@ -199,7 +192,6 @@ members! {
         default: |_| None,
         read: |reader, place| reader.on_outcome(place),
         write: |webhook, show| webhook.as_ref().map(|webhook| webhook.to_value(show)),
-        check: unbounded,
         schema: |_, _| on_outcome::schema(),
     }
 }

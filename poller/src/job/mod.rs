@@ -67,7 +67,7 @@ pub(crate) use self::settings::Outline;
 use self::settings::Settings;
 pub(crate) use self::stored::{StoredSpec, StoredSpecs, has_secrets, read_unbound};
 use crate::limits::Limits;
-use crate::secret::{SecretRef, SecretRule, Text};
+use crate::secret::{SecretRule, Text};
 
 /// A poll as its user describes it. Cheap to clone: the parts are shared, and specs made
 /// [from one another](Self::with_url) share everything but the URL.
@@ -196,37 +196,24 @@ impl PollSpec {
     #[must_use]
     pub fn secret_rules(&self) -> Vec<SecretRule> {
         let mut rules = Vec::new();
-        let references = || {
-            self.request().texts().filter_map(|(member, _, text)| match text {
-                Text::Reference(reference) => Some((member, &reference.secret)),
-                _ => None,
-            })
-        };
-        let mut need = |secret: &SecretRef, url: &Url| {
-            let rule = SecretRule::needed(secret, url);
-            if !rules.contains(&rule) {
-                rules.push(rule);
+        let mut need = |text: &Text, url: &Url| {
+            if let Text::Reference(reference) = text {
+                let rule = SecretRule::needed(&reference.secret, url);
+                if !rules.contains(&rule) {
+                    rules.push(rule);
+                }
             }
         };
         if let Some(webhook) = self.on_outcome() {
             let receiver = webhook.url();
-            for key in &webhook.secrets {
-                if let Text::Reference(reference) = key {
-                    need(&reference.secret, &receiver);
-                }
-            }
+            webhook.secrets.iter().for_each(|key| need(key, &receiver));
         }
-        if references().next().is_none() {
-            return rules;
-        }
-        let url = self.url();
-        references().for_each(|(_, secret)| need(secret, &url));
+        let (request, url) = (self.request(), self.url());
+        request.texts().for_each(|(_, _, text)| need(text, &url));
         // Links are asked with the headers, and with nothing else.
         let followed = self.follow().map_or(&[][..], |follow| &follow.origins);
         for origin in followed.iter().filter_map(|origin| Url::parse(origin).ok()) {
-            references()
-                .filter(|(member, _)| *member == "headers")
-                .for_each(|(_, secret)| need(secret, &origin));
+            request.headers.iter().for_each(|(_, text)| need(text, &origin));
         }
         rules
     }

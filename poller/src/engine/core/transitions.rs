@@ -57,24 +57,6 @@ impl Core {
         self.effects.push(Effect::SaveLink { id, key, url });
     }
 
-    /// Handles an entry of the schedule of a poll whose link is not stored yet.
-    fn fire_linking(&mut self, id: PollId, now: Timestamp) {
-        let Some(entry) = self.polls.get_mut(id) else { return };
-        entry.state.notice(entry.spec.outline(), now);
-        let closes = entry.closes();
-        let Phase::Linking(link) = &mut entry.phase else { return };
-        if now >= closes {
-            let kind = entry.time_is_over();
-            return self.end(id, kind, now);
-        }
-        let again = link.retry_at.take().is_some();
-        let (key, url) = (entry.key.clone(), Arc::clone(&link.what));
-        self.schedule.insert(closes, id);
-        if again {
-            self.effects.push(Effect::SaveLink { id, key, url });
-        }
-    }
-
     /// Starts a poll whose creation is stored.
     pub(super) fn start(&mut self, id: PollId, cancelled: bool, now: Timestamp) {
         if cancelled {
@@ -98,14 +80,26 @@ impl Core {
         let Some(entry) = self.polls.get_mut(id).filter(|entry| entry.is_scheduled(at)) else {
             return self.schedule.drop_stale();
         };
-        if let Phase::Saving(unsaved) = &mut entry.phase {
-            unsaved.retry_at = None;
-            let (key, outcome) = (entry.key.clone(), Arc::clone(&unsaved.what));
-            self.effects.push(Effect::SaveOutcome { id, key, outcome });
-        } else if let Phase::Linking(_) = entry.phase {
-            self.fire_linking(id, now);
-        } else {
-            self.advance(id, now);
+        match &mut entry.phase {
+            Phase::Saving(unsaved) => {
+                unsaved.retry_at = None;
+                let (key, outcome) = (entry.key.clone(), Arc::clone(&unsaved.what));
+                self.effects.push(Effect::SaveOutcome { id, key, outcome });
+            }
+            Phase::Linking(link) => {
+                entry.state.notice(entry.spec.outline(), now);
+                let closes = entry.state.closes(entry.spec.outline());
+                if now >= closes {
+                    let kind = entry.time_is_over();
+                    return self.end(id, kind, now);
+                }
+                self.schedule.insert(closes, id);
+                if link.retry_at.take().is_some() {
+                    let (key, url) = (entry.key.clone(), Arc::clone(&link.what));
+                    self.effects.push(Effect::SaveLink { id, key, url });
+                }
+            }
+            _ => self.advance(id, now),
         }
     }
 
