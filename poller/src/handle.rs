@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::clock::Timestamp;
-use crate::engine::{Message, PollId, Submitted};
+use crate::engine::{Message, Submitted};
 use crate::error::Error;
 use crate::event::{self, Events};
 use crate::key::PollKey;
@@ -34,18 +34,8 @@ use crate::runtime::Runtime;
 #[derive(Clone)]
 pub struct PollHandle {
     key: PollKey,
-    accepted: Accepted,
-    deadline: Timestamp,
-    state: State,
+    submitted: Submitted,
     runtime: Arc<Runtime>,
-}
-
-#[derive(Clone)]
-enum State {
-    Open(PollId),
-    /// Another process runs it.
-    Elsewhere,
-    Outcome(Arc<Outcome>),
 }
 
 /// How a submission was accepted.
@@ -61,16 +51,8 @@ pub enum Accepted {
 }
 
 impl PollHandle {
-    pub(crate) fn new(key: PollKey, submitted: Submitted, runtime: Arc<Runtime>) -> Self {
-        let running = |joined| if joined { Accepted::Joined } else { Accepted::Created };
-        let (accepted, deadline, state) = match submitted {
-            Submitted::Open { id, joined, deadline } => (running(joined), deadline, State::Open(id)),
-            Submitted::Elsewhere { joined, deadline } => (running(joined), deadline, State::Elsewhere),
-            Submitted::Finished { outcome, deadline } => {
-                (Accepted::AlreadyFinished, deadline, State::Outcome(outcome))
-            }
-        };
-        Self { key, accepted, deadline, state, runtime }
+    pub(crate) const fn new(key: PollKey, submitted: Submitted, runtime: Arc<Runtime>) -> Self {
+        Self { key, submitted, runtime }
     }
 
     /// The key it was submitted with.
@@ -88,23 +70,33 @@ impl PollHandle {
     /// Whether the poll is new, was running, or had finished before.
     #[must_use]
     pub const fn accepted(&self) -> Accepted {
-        self.accepted
+        match self.submitted {
+            Submitted::Open { joined: false, .. } | Submitted::Elsewhere { joined: false, .. } => {
+                Accepted::Created
+            }
+            Submitted::Open { .. } | Submitted::Elsewhere { .. } => Accepted::Joined,
+            Submitted::Finished { .. } => Accepted::AlreadyFinished,
+        }
     }
 
     /// The latest time at which it ends.
     #[must_use]
     pub const fn deadline(&self) -> Timestamp {
-        self.deadline
+        match self.submitted {
+            Submitted::Open { deadline, .. }
+            | Submitted::Elsewhere { deadline, .. }
+            | Submitted::Finished { deadline, .. } => deadline,
+        }
     }
 
     /// The events of the poll, from the attempts that are kept to the outcome; see [`Events`]. If another process of a fleet
     /// runs it, they come with the outcome.
     pub fn events(&self) -> Events {
-        match &self.state {
-            State::Outcome(outcome) => Events::of_finished(outcome),
-            State::Open(_) | State::Elsewhere => {
+        match &self.submitted {
+            Submitted::Finished { outcome, .. } => Events::of_finished(outcome),
+            Submitted::Open { .. } | Submitted::Elsewhere { .. } => {
                 let (feeder, feed) = event::feed();
-                if let State::Open(id) = self.state {
+                if let Submitted::Open { id, .. } = self.submitted {
                     // A driver that has stopped drops the feeder, and the stream ends.
                     let _ = self.runtime.driver.send(Message::Watch { id, events: feeder });
                 }
@@ -119,10 +111,10 @@ impl PollHandle {
     /// # Errors
     /// If the poller shuts down first, or the store fails.
     pub async fn outcome(&self) -> Result<Arc<Outcome>, Error> {
-        match &self.state {
-            State::Outcome(outcome) => Ok(Arc::clone(outcome)),
-            State::Open(id) => self.runtime.outcome(&self.key, *id).await,
-            State::Elsewhere => self.runtime.stored_outcome(self.key.clone()).await,
+        match &self.submitted {
+            Submitted::Finished { outcome, .. } => Ok(Arc::clone(outcome)),
+            Submitted::Open { id, .. } => self.runtime.outcome(&self.key, *id).await,
+            Submitted::Elsewhere { .. } => self.runtime.stored_outcome(self.key.clone()).await,
         }
     }
 
@@ -131,10 +123,10 @@ impl PollHandle {
     /// # Errors
     /// If the poller shuts down first, or the store fails.
     pub async fn cancel(&self) -> Result<Arc<Outcome>, Error> {
-        match &self.state {
-            State::Outcome(outcome) => Ok(Arc::clone(outcome)),
-            State::Open(id) => self.runtime.cancel(&self.key, *id).await,
-            State::Elsewhere => self.runtime.cancel_elsewhere(self.key.clone()).await,
+        match &self.submitted {
+            Submitted::Finished { outcome, .. } => Ok(Arc::clone(outcome)),
+            Submitted::Open { id, .. } => self.runtime.cancel(&self.key, *id).await,
+            Submitted::Elsewhere { .. } => self.runtime.cancel_elsewhere(self.key.clone()).await,
         }
     }
 }
@@ -143,7 +135,7 @@ impl fmt::Debug for PollHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PollHandle")
             .field("key", &self.key)
-            .field("accepted", &self.accepted)
+            .field("accepted", &self.accepted())
             .finish_non_exhaustive()
     }
 }
