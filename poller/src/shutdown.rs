@@ -73,18 +73,10 @@ pub struct LeftOpen {
     pub unsaved: bool,
 }
 
-/// The phase of a poll when the engine stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Stopped {
-    /// Waiting for its next request, or for its creation to be stored.
-    Before,
-    InFlight,
-    Saving,
-}
-
 /// The [`ShutdownReport::LISTED`] polls with the earliest deadlines, ordered by deadline and key. A bounded heap, so that
-/// memory does not grow with the number of open polls.
-pub(crate) fn first<'a>(open: impl Iterator<Item = (Timestamp, &'a PollKey, Stopped)>) -> Vec<LeftOpen> {
+/// memory does not grow with the number of open polls. Each is given by its deadline, its key, and whether its request was
+/// abandoned, or its outcome not stored.
+pub(crate) fn first<'a>(open: impl Iterator<Item = (Timestamp, &'a PollKey, bool, bool)>) -> Vec<LeftOpen> {
     let mut first = BinaryHeap::with_capacity(ShutdownReport::LISTED + 1);
     for poll in open {
         if first.len() < ShutdownReport::LISTED || first.peek().is_some_and(|last| poll < *last) {
@@ -94,11 +86,9 @@ pub(crate) fn first<'a>(open: impl Iterator<Item = (Timestamp, &'a PollKey, Stop
             first.pop();
         }
     }
-    let named = |(deadline, key, stopped): (_, &PollKey, _)| LeftOpen {
-        key: key.clone(),
-        deadline,
-        abandoned: stopped == Stopped::InFlight,
-        unsaved: stopped == Stopped::Saving,
+    let named = |(deadline, key, abandoned, unsaved): (_, &PollKey, _, _)| {
+        let key = key.clone();
+        LeftOpen { key, deadline, abandoned, unsaved }
     };
     first.into_sorted_vec().into_iter().map(named).collect()
 }
@@ -112,15 +102,13 @@ mod tests {
         // Each deadline occurs twice, in neither ascending nor descending order.
         let keys: Vec<_> = (0..1000).map(|n| PollKey::new("", format!("poll-{n:03}"))).collect();
         let deadline = |n: usize| Timestamp::from_micros(n as u64 * 7919 % 1000 / 2);
-        let stopped = |n: usize| [Stopped::Before, Stopped::InFlight, Stopped::Saving][n % 3];
-        let all = || keys.iter().enumerate().map(|(n, key)| (deadline(n), key, stopped(n)));
+        let all = || keys.iter().enumerate().map(|(n, key)| (deadline(n), key, n % 3 == 1, n % 3 == 2));
         let mut sorted: Vec<_> = all().collect();
         sorted.sort_unstable();
         let named = first(all());
         assert_eq!(named.len(), ShutdownReport::LISTED);
-        for (named, (deadline, key, stopped)) in named.iter().zip(sorted) {
+        for (named, (deadline, key, in_flight, unsaved)) in named.iter().zip(sorted) {
             assert_eq!((named.deadline, &named.key), (deadline, key));
-            let (in_flight, unsaved) = (stopped == Stopped::InFlight, stopped == Stopped::Saving);
             assert_eq!((named.abandoned, named.unsaved), (in_flight, unsaved));
         }
         assert_eq!(first(all().take(3)).len(), 3);

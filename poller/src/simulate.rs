@@ -47,11 +47,6 @@ pub struct Report {
     pub simulated: Duration,
 }
 
-struct Reply {
-    at: Timestamp,
-    request: StartRequest,
-}
-
 /// Runs all polls of `plan` to their end.
 ///
 /// # Panics
@@ -80,7 +75,7 @@ pub fn run(plan: &Plan) -> Report {
             let after = u64::try_from(u128::from(submitted) * step).unwrap_or(u64::MAX);
             start + Duration::from_nanos(after)
         });
-        let reply = world.replies.front().map(|reply| reply.at);
+        let reply = world.replies.front().map(|(at, _)| *at);
         let Some(next) = [submit, reply, world.core.next_wake()].into_iter().flatten().min() else { break };
         now = now.max(next);
         if submit == Some(next) {
@@ -90,19 +85,19 @@ pub fn run(plan: &Plan) -> Report {
             world.core.submit(Ticket(0), PollKey::new("", format!("poll-{submitted}")), spec, now);
             submitted += 1;
         }
-        while let Some(reply) = world.replies.pop_front_if(|reply| reply.at <= now) {
-            let StartRequest { id, spec, last, .. } = reply.request;
+        while let Some((at, request)) = world.replies.pop_front_if(|(at, _)| *at <= now) {
+            let StartRequest { id, spec, last, .. } = request;
             let context = judge::Context {
                 spec: &spec,
                 asked: spec.url_text(),
                 landed: None,
                 secrets: &Secrets::default(),
                 previous: last.as_ref(),
-                now: reply.at.to_system_time(),
+                now: at.to_system_time(),
             };
             let judgement = judge::judge_fully(&context, world.response.clone());
             drop((spec, last));
-            world.core.attempted(id, judgement, reply.at, now);
+            world.core.attempted(id, judgement, at, now);
             world.carry_out(now);
         }
         world.core.tick(now);
@@ -119,8 +114,8 @@ struct World {
     effects: Vec<Effect>,
     created: Vec<PollId>,
     ended: Vec<(PollId, Arc<crate::outcome::Outcome>)>,
-    /// In the order of their requests, because all take the same time.
-    replies: VecDeque<Reply>,
+    /// The requests in flight and the times of their replies, in order, because all take the same time.
+    replies: VecDeque<(Timestamp, StartRequest)>,
     report: Report,
 }
 
@@ -132,10 +127,9 @@ impl World {
                 match effect {
                     Effect::StartRequest(request) => {
                         self.report.requests += 1;
-                        let punctuality = request.punctuality;
-                        let late = punctuality.lateness.unwrap_or_default() + punctuality.held;
+                        let late = request.lateness.unwrap_or_default() + request.held;
                         self.report.latest = self.report.latest.max(late);
-                        self.replies.push_back(Reply { at: (now + self.latency).min(request.cut), request });
+                        self.replies.push_back(((now + self.latency).min(request.cut), request));
                     }
                     Effect::Create { id, .. } => self.created.push(id),
                     Effect::SaveOutcome { id, outcome, .. } => self.ended.push((id, outcome)),

@@ -52,21 +52,15 @@ pub(crate) struct StartRequest {
     /// The cookies of the poll, if it keeps any.
     pub(crate) cookies: Option<Arc<CookieJar>>,
     pub(crate) number: u32,
-    pub(crate) punctuality: Punctuality,
+    /// How late it is: from the due time until the engine handled it. `None` for a first request, which waits for the store
+    /// and not for the schedule.
+    pub(crate) lateness: Option<Duration>,
+    /// The further delay by caps and holds.
+    pub(crate) held: Duration,
     /// The time at which it is cut off.
     pub(crate) cut: Timestamp,
     /// The last response of the poll, for comparison with the next.
     pub(crate) last: Option<Arc<UnmatchedResponse>>,
-}
-
-/// The delay of a request, by cause.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Punctuality {
-    /// From the due time until the engine handled it. `None` for a first request, which waits for the store and not for
-    /// the schedule.
-    pub(crate) lateness: Option<Duration>,
-    /// The further delay by caps and holds.
-    pub(crate) held: Duration,
 }
 
 /// The result of a `submit`.

@@ -8,7 +8,7 @@ use crate::event::{Event, HoldSource, PollerEvent};
 use crate::key::PollKey;
 use crate::open_poll::OpenPoll;
 use crate::outcome::Attempt;
-use crate::shutdown::{self, LeftOpen, Stopped};
+use crate::shutdown::{self, LeftOpen};
 use crate::state::Reach;
 
 impl Core {
@@ -157,14 +157,10 @@ impl Core {
 
     /// The open polls with the earliest deadlines, for the shutdown report.
     pub(crate) fn left_open(&self) -> Vec<LeftOpen> {
-        let stopped = |entry: &Entry| match entry.phase {
-            Phase::InFlight { .. } => Stopped::InFlight,
-            Phase::Saving(_) => Stopped::Saving,
-            Phase::Creating(..) | Phase::Waiting { .. } | Phase::Queued { .. } | Phase::Linking(_) => {
-                Stopped::Before
-            }
-        };
-        shutdown::first(self.polls.values().map(|entry| (entry.deadline(), &entry.key, stopped(entry))))
+        shutdown::first(self.polls.values().map(|entry| {
+            let is_saving = matches!(entry.phase, Phase::Saving(_));
+            (entry.deadline(), &entry.key, entry.is_in_flight(), is_saving)
+        }))
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::super::effect::{Effect, Punctuality, StartRequest};
+use super::super::effect::{Effect, StartRequest};
 use super::super::entry::{Entry, Phase, PollId, Unsaved};
 use super::super::key_index::KeyHash;
 use super::Core;
@@ -163,7 +163,6 @@ impl Core {
         self.admission.begin(entry.queue);
         let number = begin.attempt;
         let lateness = (number > 1).then(|| since.since(begin.due));
-        let punctuality = Punctuality { lateness, held: now.since(since) };
         self.effects.push(Effect::Notify { id, event: Event::Requesting { attempt: number, at: now } });
         let (spec, last) = (entry.spec.apart(), entry.state.last().cloned());
         if spec.is_folded() {
@@ -177,7 +176,8 @@ impl Core {
             followed: self.followed.get(&id).cloned(),
             cookies,
             number,
-            punctuality,
+            lateness,
+            held: now.since(since),
             cut: begin.cut,
             last,
         }));

@@ -360,7 +360,7 @@ impl Driver {
 
     fn send(&mut self, request: StartRequest) {
         let driver = self.driver.clone();
-        self.deps.observer.began(request.punctuality.lateness, request.punctuality.held);
+        self.deps.observer.began(request.lateness, request.held);
         let key = self.core.key(request.id);
         let span = trace::request(key, request.number, &request.spec);
         let deps = Arc::clone(&self.deps);
