@@ -78,13 +78,8 @@ impl Interval {
     }
 
     /// The gap after this one, in whole microseconds. A product of two floats and its rounding are the same on every
-    /// machine, so every process computes the same grid; a power would not be.
-    #[expect(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a positive number of microseconds of which the last digits do not matter; a float saturates"
-    )]
+    /// machine, so every process computes the same grid; a power would not be. The last digits do not matter, and a float
+    /// saturates.
     fn next(&self, gap: u64) -> u64 {
         let grown = (gap as f64 * self.factor).round() as u64;
         grown.max(gap + 1).min(self.to)

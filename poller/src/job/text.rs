@@ -36,20 +36,20 @@ impl Reader<'_> {
             let message = format!("found an object without \"$secret\", expected {{\"$secret\":{expected}}}");
             return self.refuse(place, message);
         };
-        if let Some(Ok(secret)) = given.place().text().map(str::parse::<SecretRef>) {
-            let mut around = |name: &str| match field(&fields, name) {
-                None => Some(String::new()),
-                Some(given) => given.place().text().map(str::to_owned).or_else(|| {
-                    // The value may be the secret itself.
-                    self.refuse(given.place(), format!("found {}, expected a string", given.node.type_name()))
-                }),
-            };
-            let (prefix, suffix) = (around("prefix"), around("suffix"));
-            return Some(Text::Reference(Reference { prefix: prefix?, suffix: suffix?, ..secret.into() }));
-        }
-        // The value is not shown: it may be the secret itself.
-        let message = format!("found {}, expected {expected}", given.node.type_name());
-        self.refuse_with_help(given.place(), message, "name where the secret is, not the secret")
+        let Some(Ok(secret)) = given.place().text().map(str::parse::<SecretRef>) else {
+            // The value is not shown: it may be the secret itself.
+            let message = format!("found {}, expected {expected}", given.node.type_name());
+            return self.refuse_with_help(given.place(), message, "name where the secret is, not the secret");
+        };
+        let mut around = |name: &str| match field(&fields, name) {
+            None => Some(String::new()),
+            Some(given) => given.place().text().map(str::to_owned).or_else(|| {
+                // This may be the secret as well.
+                self.refuse(given.place(), format!("found {}, expected a string", given.node.type_name()))
+            }),
+        };
+        let (prefix, suffix) = (around("prefix"), around("suffix"));
+        Some(Text::Reference(Reference { prefix: prefix?, suffix: suffix?, ..secret.into() }))
     }
 
     /// Trigger.dev's `redactString`: the texts between the interpolated values, and the values.
