@@ -7,19 +7,19 @@ use std::process::ExitCode;
 
 use poller::{Outcome, OutcomeKind};
 
-/// The result of the process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The result of the process. Of several results, the greatest counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Exit {
     /// Matched, or no errors found.
     Success,
-    /// The job failed, no event matched, or a file has errors.
-    Negative,
-    /// The command could not run: bad arguments, a bad spec, an unreadable file.
-    Error,
     /// The poll timed out.
     TimedOut,
+    /// The job failed, no event matched, or a file has errors.
+    Negative,
     /// Interrupted by Ctrl-C or SIGTERM.
     Cancelled,
+    /// The command could not run: bad arguments, a bad spec, an unreadable file.
+    Error,
 }
 
 impl Exit {
@@ -36,14 +36,7 @@ impl Exit {
 
     /// Combines two results: the first of 2, 130, 1, 124, 0 that occurs.
     pub(crate) fn and(self, other: Self) -> Self {
-        let rank = |exit| match exit {
-            Self::Error => 0,
-            Self::Cancelled => 1,
-            Self::Negative => 2,
-            Self::TimedOut => 3,
-            Self::Success => 4,
-        };
-        if rank(self) <= rank(other) { self } else { other }
+        self.max(other)
     }
 }
 

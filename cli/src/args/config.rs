@@ -3,11 +3,11 @@
 //! Its members become options before the arguments are parsed, so that each is checked, documented and defaulted in one place. What
 //! the command line says goes before what the file says.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::Path;
 
 use clap::error::ErrorKind;
-use clap::{ArgAction, Command, CommandFactory as _};
+use clap::{Arg, ArgAction, Command, CommandFactory as _};
 use toml::{Table, Value};
 
 use super::Cli;
@@ -53,22 +53,21 @@ fn read(file: &Path, given: &[OsString]) -> Result<Vec<OsString>, String> {
     let serve = command.find_subcommand("serve").ok_or("the command serve is missing")?;
     let mut added = Vec::new();
     for (name, value) in &table {
-        let short = option(serve, name)?;
-        if !is_given(given, name, short) {
-            added.extend(arguments(serve, name, value)?);
+        let option = option(serve, name)?;
+        if !is_given(given, name, option.get_short()) {
+            added.extend(arguments(option, name, value)?);
         }
     }
     Ok(added)
 }
 
-/// The short form of an option that a file may set.
-fn option(serve: &Command, name: &str) -> Result<Option<char>, String> {
-    let known = |id: &str| serve.get_arguments().find(|argument| argument.get_long() == Some(id));
-    match known(name) {
+/// An option that a file may set.
+fn option<'c>(serve: &'c Command, name: &str) -> Result<&'c Arg, String> {
+    match serve.get_arguments().find(|argument| argument.get_long() == Some(name)) {
         Some(_) if name == CONFIG || name == "help" || name == "version" => {
             Err(format!("{name:?} is for the command line only"))
         }
-        Some(argument) => Ok(argument.get_short()),
+        Some(option) => Ok(option),
         None => {
             let names: Vec<&str> = serve.get_arguments().filter_map(|argument| argument.get_long()).collect();
             let close = filter::decode::closest(name, &names);
@@ -79,22 +78,17 @@ fn option(serve: &Command, name: &str) -> Result<Option<char>, String> {
 }
 
 fn is_given(given: &[OsString], name: &str, short: Option<char>) -> bool {
-    let is_it = |argument: &OsStr| {
-        let Some(text) = argument.to_str() else { return false };
-        match text.strip_prefix("--") {
-            Some(long) => long.split('=').next() == Some(name),
-            None => short
-                .is_some_and(|short| text.len() == 2 && text.strip_prefix('-') == Some(&short.to_string())),
-        }
+    let is_it = |text: &str| match text.strip_prefix("--") {
+        Some(long) => long.split('=').next() == Some(name),
+        None => short.is_some_and(|short| text.strip_prefix('-') == Some(&short.to_string())),
     };
-    given.iter().take_while(|argument| *argument != "--").any(|argument| is_it(argument))
+    given.iter().take_while(|argument| *argument != "--").filter_map(|argument| argument.to_str()).any(is_it)
 }
 
 /// An option with its value, or several times with each.
-fn arguments(serve: &Command, name: &str, value: &Value) -> Result<Vec<OsString>, String> {
-    let argument = serve.get_arguments().find(|argument| argument.get_long() == Some(name));
-    let takes_value = argument.is_none_or(|argument| argument.get_action().takes_values());
-    let repeats = argument.is_some_and(|argument| matches!(argument.get_action(), ArgAction::Append));
+fn arguments(option: &Arg, name: &str, value: &Value) -> Result<Vec<OsString>, String> {
+    let takes_value = option.get_action().takes_values();
+    let repeats = matches!(option.get_action(), ArgAction::Append);
     let one = |value: &Value| -> Result<Option<OsString>, String> {
         let text = match value {
             Value::String(text) => text.clone(),

@@ -24,26 +24,16 @@ pub(crate) enum StoreLocation {
 
 impl From<OsString> for StoreLocation {
     fn from(text: OsString) -> Self {
-        match text.to_str().filter(|text| is_url(text)) {
-            Some(url) => {
+        match text.to_str().and_then(|text| Some((text.split_once("://")?.0, text))) {
+            Some(("postgres" | "postgresql", url)) => {
                 let shown = PostgresOptions::parse(url)
                     .map_or_else(|_| "the database".to_owned(), |it| it.to_string());
                 Self::Database { url: url.to_owned(), shown }
             }
-            None => match text.to_str().filter(|text| is_service(text)) {
-                Some(url) => Self::Service(url.to_owned()),
-                None => Self::File(text.into()),
-            },
+            Some(("http" | "https", url)) => Self::Service(url.to_owned()),
+            _ => Self::File(text.into()),
         }
     }
-}
-
-fn is_url(text: &str) -> bool {
-    text.starts_with("postgres://") || text.starts_with("postgresql://")
-}
-
-fn is_service(text: &str) -> bool {
-    text.starts_with("http://") || text.starts_with("https://")
 }
 
 impl StoreLocation {
