@@ -28,46 +28,31 @@ pub(super) fn columns() -> usize {
 #[derive(Debug)]
 struct WithMargin(Term);
 
+macro_rules! delegated {
+    ($($method:ident($($argument:ident: $type:ty)?);)*) => {
+        $(fn $method(&self $(, $argument: $type)?) -> io::Result<()> {
+            self.0.$method($($argument)?)
+        })*
+    };
+}
+
 impl TermLike for WithMargin {
     fn width(&self) -> u16 {
-        let (_, columns) = self.0.size();
-        columns.saturating_sub(MARGIN).max(1)
+        self.0.size().1.saturating_sub(MARGIN).max(1)
     }
 
     fn height(&self) -> u16 {
-        let (rows, _) = self.0.size();
-        rows
+        self.0.size().0
     }
 
-    fn move_cursor_up(&self, n: usize) -> io::Result<()> {
-        self.0.move_cursor_up(n)
-    }
-
-    fn move_cursor_down(&self, n: usize) -> io::Result<()> {
-        self.0.move_cursor_down(n)
-    }
-
-    fn move_cursor_right(&self, n: usize) -> io::Result<()> {
-        self.0.move_cursor_right(n)
-    }
-
-    fn move_cursor_left(&self, n: usize) -> io::Result<()> {
-        self.0.move_cursor_left(n)
-    }
-
-    fn write_line(&self, text: &str) -> io::Result<()> {
-        self.0.write_line(text)
-    }
-
-    fn write_str(&self, text: &str) -> io::Result<()> {
-        self.0.write_str(text)
-    }
-
-    fn clear_line(&self) -> io::Result<()> {
-        self.0.clear_line()
-    }
-
-    fn flush(&self) -> io::Result<()> {
-        self.0.flush()
+    delegated! {
+        move_cursor_up(n: usize);
+        move_cursor_down(n: usize);
+        move_cursor_right(n: usize);
+        move_cursor_left(n: usize);
+        write_line(text: &str);
+        write_str(text: &str);
+        clear_line();
+        flush();
     }
 }

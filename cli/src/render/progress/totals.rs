@@ -9,6 +9,7 @@
 //! subscriber.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -66,16 +67,25 @@ impl Totals {
     /// Takes back a poll that another process runs now.
     pub(super) fn release(&mut self, started: Timestamp, deadline: Timestamp) {
         self.polls = self.polls.saturating_sub(1);
-        take_one(&mut self.started, started);
-        take_one(&mut self.deadlines, deadline);
+        self.close(started, deadline);
     }
 
     /// Counts an outcome.
     pub(super) fn end(&mut self, started: Timestamp, deadline: Timestamp, outcome: &Outcome) {
-        take_one(&mut self.started, started);
-        take_one(&mut self.deadlines, deadline);
+        self.close(started, deadline);
         if let Some((_, count)) = self.outcomes.iter_mut().find(|(name, _)| *name == outcome.name()) {
             *count += 1;
+        }
+    }
+
+    fn close(&mut self, started: Timestamp, deadline: Timestamp) {
+        for (counts, key) in [(&mut self.started, started), (&mut self.deadlines, deadline)] {
+            if let Entry::Occupied(mut entry) = counts.entry(key) {
+                *entry.get_mut() -= 1;
+                if *entry.get() == 0 {
+                    entry.remove();
+                }
+            }
         }
     }
 
@@ -110,15 +120,6 @@ impl Totals {
             parts.push(format!("{} left", humanize::countdown(deadline.since(now))));
         }
         parts
-    }
-}
-
-fn take_one(counts: &mut BTreeMap<Timestamp, usize>, key: Timestamp) {
-    if let Some(count) = counts.get_mut(&key) {
-        *count -= 1;
-        if *count == 0 {
-            counts.remove(&key);
-        }
     }
 }
 
