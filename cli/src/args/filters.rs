@@ -11,7 +11,7 @@ use super::values::{self, TextArg};
 #[derive(Clone, Debug, Args)]
 pub(crate) struct FilterArgs {
     /// The filter: JSON text, or @FILE
-    #[arg(short, long, value_name = "FILTER", value_parser = values::text)]
+    #[arg(short, long, value_name = "FILTER")]
     pub(crate) filter: TextArg,
 
     #[command(flatten)]

@@ -1,6 +1,10 @@
 //! How a process that runs polls writes its log.
 
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, ValueEnum};
+use tracing::level_filters::LevelFilter;
+
+const LEVELS: [&str; 4] = ["error", "warn", "info", "debug"];
 
 /// The log.
 #[derive(Clone, Copy, Debug, Args)]
@@ -15,10 +19,11 @@ pub(crate) struct LogArgs {
         value_name = "LEVEL",
         default_value = "info",
         hide_possible_values = true,
+        value_parser = PossibleValuesParser::new(LEVELS).try_map(|level| level.parse::<LevelFilter>()),
         requires = "format",
         help_heading = "Log"
     )]
-    pub(crate) level: LogLevel,
+    pub(crate) level: LevelFilter,
 }
 
 /// The form of its lines.
@@ -26,13 +31,4 @@ pub(crate) struct LogArgs {
 pub(crate) enum LogFormat {
     Text,
     Json,
-}
-
-/// The least important lines in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum LogLevel {
-    Error,
-    Warn,
-    Info,
-    Debug,
 }

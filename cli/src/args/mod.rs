@@ -17,7 +17,7 @@ mod serve;
 mod stores;
 mod values;
 
-use clap::{Parser, Subcommand};
+use clap::{ColorChoice, Parser, Subcommand};
 
 pub(crate) use config::expand;
 pub(crate) use connect::ConnectArgs;
@@ -27,18 +27,16 @@ pub(crate) use filters::{
 };
 pub(crate) use generated::{CompletionsArgs, ManArgs};
 pub(crate) use location::StoreLocation;
-pub(crate) use log::{LogArgs, LogFormat, LogLevel};
+pub(crate) use log::{LogArgs, LogFormat};
 pub(crate) use pairs::PairArg;
 pub(crate) use polls::{DemoArgs, RunArgs, WaitArgs};
 pub(crate) use reading::VariablesArgs;
 pub(crate) use serve::ServeArgs;
 pub(crate) use stores::{
     BackupArgs, CancelArgs, CompactArgs, FleetArgs, ForgetArgs, ListArgs, PurgeArgs, ResealArgs, ShowArgs,
-    StatusArgs, StoreArgs, SubmitArgs, VerifyArgs,
+    StatusArgs, StoreArgs, SubmitArgs, VerifyArgs, WholeArgs,
 };
-pub(crate) use values::{FollowArg, GiveUpArg, TextArg};
-
-use crate::render::terminal::ColorChoice;
+pub(crate) use values::{TextArg, is_name, is_of_name};
 
 /// Poll a URL until its JSON says done.
 ///
@@ -137,26 +135,25 @@ impl Command {
     /// Whether standard output carries JSON only, errors included.
     pub(crate) fn json(&self) -> bool {
         match self {
-            Self::Demo(args) => args.report.json,
+            Self::Demo(DemoArgs { report }) => report.json,
             Self::Run(args) => args.report.json,
             Self::Wait(args) => args.report.json,
-            Self::Submit(args) => args.each.json,
-            Self::List(args) => args.each.json,
-            Self::Show(args) => args.json,
-            Self::Cancel(CancelArgs { each, .. }) => each.json,
-            Self::Forget(ForgetArgs { polls }) => polls.each.json,
-            Self::Purge(args) => args.json,
-            Self::Status(args) => args.json,
-            Self::Fleet(args) => args.json,
-            Self::Reseal(args) => args.json,
-            Self::Explain(args) => args.json,
-            Self::Route(args) => args.json,
+            Self::Submit(SubmitArgs { each, .. })
+            | Self::List(ListArgs { each, .. })
+            | Self::Cancel(CancelArgs { each, .. })
+            | Self::Forget(ForgetArgs { each, .. }) => each.json,
+            Self::Status(StatusArgs { whole })
+            | Self::Fleet(FleetArgs { whole })
+            | Self::Backup(BackupArgs { whole, .. })
+            | Self::Compact(CompactArgs { whole })
+            | Self::Verify(VerifyArgs { whole })
+            | Self::Reseal(ResealArgs { whole }) => whole.json,
+            Self::Show(ShowArgs { json, .. })
+            | Self::Purge(PurgeArgs { json, .. })
+            | Self::Explain(ExplainArgs { json, .. })
+            | Self::Route(RouteArgs { json, .. }) => *json,
             Self::Check(args) => args.format() == Format::Json,
-            Self::Backup(args) => args.json,
-            Self::Compact(args) => args.json,
-            Self::Verify(args) => args.json,
-            Self::Serve(_) => false,
-            Self::Match(_) | Self::Convert(_) | Self::Schema(_) => false,
+            Self::Serve(_) | Self::Match(_) | Self::Convert(_) | Self::Schema(_) => false,
             Self::Completions(_) | Self::Man(_) => false,
         }
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use poller::secret::SecretRule;
+use serde_json::Value;
 
 use super::caps::CapsArgs;
 use super::connect::ConnectArgs;
@@ -13,7 +14,7 @@ use super::location::StoreLocation;
 use super::log::LogArgs;
 use super::pairs::{self, PairArg};
 use super::reading::{DialectArgs, LimitsArgs, SpreadArgs, VariablesArgs};
-use super::values::{self, FollowArg, GiveUpArg, TextArg};
+use super::values::{self, TextArg};
 
 /// What to print, for the commands that run polls.
 #[derive(Clone, Copy, Debug, Args)]
@@ -226,11 +227,11 @@ pub(crate) struct WaitArgs {
     pub(crate) urls: Vec<String>,
 
     /// The response to wait for; any 2xx but 202 by default, and no HTML page that a redirect led to
-    #[arg(long, value_name = "FILTER", value_parser = values::text)]
+    #[arg(long, value_name = "FILTER")]
     pub(crate) until: Option<TextArg>,
 
     /// The body to wait for
-    #[arg(long, value_name = "FILTER", value_parser = values::text, conflicts_with = "until")]
+    #[arg(long, value_name = "FILTER", conflicts_with = "until")]
     pub(crate) until_body: Option<TextArg>,
 
     /// The text to wait for anywhere in the body of a 2xx response, whatever its type
@@ -242,11 +243,11 @@ pub(crate) struct WaitArgs {
     pub(crate) consecutive: Option<NonZeroU32>,
 
     /// The response that means failure; checked first
-    #[arg(long, value_name = "FILTER", value_parser = values::text)]
+    #[arg(long, value_name = "FILTER")]
     pub(crate) fail_if: Option<TextArg>,
 
     /// The body that means failure; checked first
-    #[arg(long, value_name = "FILTER", value_parser = values::text, conflicts_with = "fail_if")]
+    #[arg(long, value_name = "FILTER", conflicts_with = "fail_if")]
     pub(crate) fail_if_body: Option<TextArg>,
 
     /// End with the first URL that matches
@@ -271,7 +272,7 @@ pub(crate) struct WaitArgs {
 
     /// Go on with the URL that a response names: auto, header:NAME or body:/json/pointer
     #[arg(long, value_name = "WHERE", value_parser = values::follow)]
-    pub(crate) follow: Option<FollowArg>,
+    pub(crate) follow: Option<Value>,
 
     /// How long one request may take [default: 30s]
     #[arg(long, value_name = "TIME", value_parser = values::poll_duration)]
@@ -279,7 +280,7 @@ pub(crate) struct WaitArgs {
 
     /// Fail after N attempts in a row that cannot get better, such as 401; or never [default: 5]
     #[arg(long, value_name = "N", value_parser = values::give_up)]
-    pub(crate) give_up: Option<GiveUpArg>,
+    pub(crate) give_up: Option<Value>,
 
     /// Send this header: 'Name: value', 'Name: env:VARIABLE', 'Name: @FILE'; may be repeated
     #[arg(short = 'H', long = "header", value_name = "HEADER", value_parser = pairs::header)]
@@ -298,7 +299,7 @@ pub(crate) struct WaitArgs {
     pub(crate) method: Option<String>,
 
     /// Send this body: text, @FILE, or @- for standard input. Set the content-type with --header
-    #[arg(short, long, value_name = "BODY", value_parser = values::text)]
+    #[arg(short, long, value_name = "BODY")]
     pub(crate) data: Option<TextArg>,
 
     #[command(flatten)]

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use poller::http::IpNet;
 
 use super::location::StoreLocation;
@@ -57,18 +57,15 @@ pub(crate) struct OutputArgs {
     pub(crate) quiet: bool,
 }
 
-/// The polls to act on, by key.
+/// What the commands on a whole store have in common.
 #[derive(Clone, Debug, Args)]
-pub(crate) struct KeysArgs {
-    /// The keys of the polls
-    #[arg(required = true, value_name = "KEY")]
-    pub(crate) keys: Vec<String>,
-
+pub(crate) struct WholeArgs {
     #[command(flatten)]
-    pub(crate) store: StoreArgs,
+    pub(crate) file: FileArgs,
 
-    #[command(flatten)]
-    pub(crate) each: OutputArgs,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Store polls in a file for `poll run --store`
@@ -125,6 +122,9 @@ pub(crate) struct SubmitArgs {
     pub(crate) each: OutputArgs,
 }
 
+/// The states that a poll can be in, as arguments.
+const STATES: [&str; 6] = ["open", "cancelling", "matched", "failed", "timed-out", "cancelled"];
+
 /// List the polls of a store
 ///
 /// Open polls come first. STATE is open, cancelling (cancellation is requested and not done yet), or the outcome:
@@ -150,8 +150,8 @@ pub(crate) struct ListArgs {
     pub(crate) scope: Option<String>,
 
     /// List only polls in this state; may be repeated
-    #[arg(long = "state", value_name = "STATE", value_enum)]
-    pub(crate) states: Vec<State>,
+    #[arg(long = "state", value_name = "STATE", value_parser = STATES)]
+    pub(crate) states: Vec<String>,
 
     /// List only polls whose key begins with this text
     #[arg(long, value_name = "TEXT")]
@@ -167,31 +167,6 @@ pub(crate) struct ListArgs {
 
     #[command(flatten)]
     pub(crate) each: OutputArgs,
-}
-
-/// The state of a poll.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum State {
-    Open,
-    Cancelling,
-    Matched,
-    Failed,
-    TimedOut,
-    Cancelled,
-}
-
-impl State {
-    /// Its name in a list.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Cancelling => "cancelling",
-            Self::Matched => "matched",
-            Self::Failed => "failed",
-            Self::TimedOut => "timed out",
-            Self::Cancelled => "cancelled",
-        }
-    }
 }
 
 /// Show the state of a store, for people and for monitoring
@@ -210,11 +185,7 @@ Exit codes:
   read")]
 pub(crate) struct StatusArgs {
     #[command(flatten)]
-    pub(crate) file: FileArgs,
-
-    /// Print one JSON object
-    #[arg(long)]
-    pub(crate) json: bool,
+    pub(crate) whole: WholeArgs,
 }
 
 /// Show the workers of a database and their state
@@ -238,11 +209,7 @@ Exit codes:
   database cannot be read")]
 pub(crate) struct FleetArgs {
     #[command(flatten)]
-    pub(crate) store: FileArgs,
-
-    /// Print one JSON object
-    #[arg(long)]
-    pub(crate) json: bool,
+    pub(crate) whole: WholeArgs,
 }
 
 /// Copy a store, also while it is in use
@@ -266,11 +233,7 @@ pub(crate) struct BackupArgs {
     pub(crate) copy: PathBuf,
 
     #[command(flatten)]
-    pub(crate) file: FileArgs,
-
-    /// Print one JSON object
-    #[arg(long)]
-    pub(crate) json: bool,
+    pub(crate) whole: WholeArgs,
 }
 
 /// Shrink a store file to what is in it
@@ -286,11 +249,7 @@ Exit codes:
   0 done, 2 a process runs the file, or it cannot be written")]
 pub(crate) struct CompactArgs {
     #[command(flatten)]
-    pub(crate) file: FileArgs,
-
-    /// Print one JSON object
-    #[arg(long)]
-    pub(crate) json: bool,
+    pub(crate) whole: WholeArgs,
 }
 
 /// Check a store file: pages, tables, specs and outcomes
@@ -306,11 +265,7 @@ Exit codes:
   0 no damage found, 1 something is damaged, 2 the store cannot be read")]
 pub(crate) struct VerifyArgs {
     #[command(flatten)]
-    pub(crate) file: FileArgs,
-
-    /// Print one JSON object
-    #[arg(long)]
-    pub(crate) json: bool,
+    pub(crate) whole: WholeArgs,
 }
 
 /// Seal the secrets of a store anew, with another key
@@ -330,11 +285,7 @@ Exit codes:
   written")]
 pub(crate) struct ResealArgs {
     #[command(flatten)]
-    pub(crate) file: FileArgs,
-
-    /// Print one JSON object
-    #[arg(long)]
-    pub(crate) json: bool,
+    pub(crate) whole: WholeArgs,
 }
 
 /// Show one poll: its state, its spec, its attempts
@@ -421,8 +372,15 @@ Exit codes:
   0 all are forgotten, 2 a poll is open or a key is unknown (then none is
   forgotten), or the store cannot be used")]
 pub(crate) struct ForgetArgs {
+    /// The keys of the polls
+    #[arg(required = true, value_name = "KEY")]
+    pub(crate) keys: Vec<String>,
+
     #[command(flatten)]
-    pub(crate) polls: KeysArgs,
+    pub(crate) store: StoreArgs,
+
+    #[command(flatten)]
+    pub(crate) each: OutputArgs,
 }
 
 /// Remove finished polls by age and number

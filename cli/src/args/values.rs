@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use filter::json::Kind;
 use poller::http::IpNet;
 use poller::secret::{SecretError, SecretRule};
+use serde_json::{Value, json};
 
 use crate::input;
 
@@ -64,23 +65,12 @@ pub(crate) fn poll_duration(text: &str) -> Result<Duration, String> {
     Ok(duration)
 }
 
-/// Where a response names the URL to go on with.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum FollowArg {
-    /// In the headers that are usual for it.
-    Auto,
-    /// In this header.
-    Header(String),
-    /// In the JSON body, at this pointer.
-    Body(String),
-}
-
-/// Reads `auto`, `header:NAME`, `body:/json/pointer`; the spec's decoder judges names and pointers.
-pub(crate) fn follow(text: &str) -> Result<FollowArg, String> {
+/// Reads `auto`, `header:NAME`, `body:/json/pointer` as the member of a spec; its decoder judges names and pointers.
+pub(crate) fn follow(text: &str) -> Result<Value, String> {
     match (text, text.split_once(':')) {
-        ("auto", _) => Ok(FollowArg::Auto),
-        (_, Some(("header", name))) if !name.is_empty() => Ok(FollowArg::Header(name.to_owned())),
-        (_, Some(("body", pointer))) if pointer.starts_with('/') => Ok(FollowArg::Body(pointer.to_owned())),
+        ("auto", _) => Ok(json!("auto")),
+        (_, Some(("header", name))) if !name.is_empty() => Ok(json!({"header": name})),
+        (_, Some(("body", pointer))) if pointer.starts_with('/') => Ok(json!({"body": pointer})),
         _ => Err("expected auto, header:NAME or body:/json/pointer, such as body:/links/status".to_owned()),
     }
 }
@@ -95,31 +85,31 @@ pub(crate) fn growing(text: &str) -> Result<(Duration, Duration), String> {
     Ok((from, to))
 }
 
-/// Reads `NAME=VALUE`. A name consists of letters, digits, `_`, `-` and `.`.
+/// Whether a character can be in the name of a variable.
+pub(crate) fn is_of_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')
+}
+
+/// Whether a variable can have this name.
+pub(crate) fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(is_of_name)
+}
+
+/// Reads `NAME=VALUE`.
 pub(crate) fn variable(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
-    let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
-    if !is_name {
+    if !is_name(name) {
         return Err(format!("{name:?} is no name: expected letters, digits, `_`, `-` and `.`"));
     }
     Ok((name.to_owned(), value.to_owned()))
 }
 
-/// The value of `--give-up`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum GiveUpArg {
-    /// After this many attempts in a row.
-    After(u32),
-    /// Not before the timeout.
-    Never,
-}
-
-/// Reads a number of attempts, or `never`.
-pub(crate) fn give_up(text: &str) -> Result<GiveUpArg, String> {
-    match (text, text.parse()) {
-        ("never", _) => Ok(GiveUpArg::Never),
+/// Reads a number of attempts, or `never`, as the member of a spec.
+pub(crate) fn give_up(text: &str) -> Result<Value, String> {
+    match (text, text.parse::<u32>()) {
+        ("never", _) => Ok(json!(false)),
         (_, Ok(0)) => Err("expected at least 1, or never".to_owned()),
-        (_, Ok(after)) => Ok(GiveUpArg::After(after)),
+        (_, Ok(after)) => Ok(json!({"after": after})),
         (_, Err(_)) => Err("expected a number of attempts such as 5, or never".to_owned()),
     }
 }
@@ -166,7 +156,7 @@ pub(crate) fn rule_id(text: &str) -> Result<String, String> {
     let is_id = |kind: &Kind| matches!(kind, Kind::String(_) | Kind::Number(_));
     Ok(match parsed {
         Ok(node) if is_id(&node.kind) => text.trim().to_owned(),
-        _ => serde_json::Value::from(text).to_string(),
+        _ => Value::from(text).to_string(),
     })
 }
 
@@ -204,13 +194,13 @@ pub(crate) enum TextArg {
     File(PathBuf),
 }
 
-/// Parses a text argument; any text is valid.
-#[expect(clippy::unnecessary_wraps, reason = "a clap value parser returns a Result")]
-pub(crate) fn text(argument: &str) -> Result<TextArg, String> {
-    Ok(match argument.strip_prefix('@') {
-        Some(path) => TextArg::File(PathBuf::from(path)),
-        None => TextArg::Inline(argument.to_owned()),
-    })
+impl From<String> for TextArg {
+    fn from(argument: String) -> Self {
+        match argument.strip_prefix('@') {
+            Some(path) => Self::File(PathBuf::from(path)),
+            None => Self::Inline(argument),
+        }
+    }
 }
 
 impl TextArg {
@@ -261,9 +251,9 @@ mod tests {
 
     #[test]
     fn a_url_to_follow_is_in_a_header_or_the_body() {
-        assert_eq!(follow("auto"), Ok(FollowArg::Auto));
-        assert_eq!(follow("header:Location"), Ok(FollowArg::Header("Location".to_owned())));
-        assert_eq!(follow("body:/a/b"), Ok(FollowArg::Body("/a/b".to_owned())));
+        assert_eq!(follow("auto"), Ok(json!("auto")));
+        assert_eq!(follow("header:Location"), Ok(json!({"header": "Location"})));
+        assert_eq!(follow("body:/a/b"), Ok(json!({"body": "/a/b"})));
         for text in ["", "header:", "body:", "body:a", "Location", "cookie:x"] {
             assert!(follow(text).is_err_and(|message| message.contains("auto")), "{text}");
         }
@@ -288,8 +278,8 @@ mod tests {
 
     #[test]
     fn giving_up_has_a_number_or_never_happens() {
-        assert_eq!(give_up("3"), Ok(GiveUpArg::After(3)));
-        assert_eq!(give_up("never"), Ok(GiveUpArg::Never));
+        assert_eq!(give_up("3"), Ok(json!({"after": 3})));
+        assert_eq!(give_up("never"), Ok(json!(false)));
         for text in ["0", "-1", "", "Never", "1.5", "99999999999"] {
             assert!(give_up(text).is_err_and(|message| message.contains("never")), "{text}");
         }

@@ -38,7 +38,7 @@ pub(super) fn run(args: &CheckArgs, terminal: &Terminal) -> anyhow::Result<Exit>
     for path in &args.files {
         if let Err(error) = checker.check(path) {
             checker.summary.unreadable += 1;
-            print_listed(terminal, &error);
+            print_listed(terminal, error);
         }
     }
     let summary = checker.summary;
@@ -49,12 +49,7 @@ pub(super) fn run(args: &CheckArgs, terminal: &Terminal) -> anyhow::Result<Exit>
     match args.format() {
         Format::Text => {}
         Format::Json => {
-            let Summary { filters, specs, rules, errors, warnings, unreadable } = summary;
-            let problems = terminal.problems.take();
-            output::json(
-                &Report { filters, specs, rules, errors, warnings, unreadable, problems },
-                terminal,
-            )?;
+            output::json(&Report { summary: &summary, problems: terminal.problems.take() }, terminal)?
         }
         Format::Github => {
             for problem in terminal.problems.take() {
@@ -161,13 +156,14 @@ impl Checker<'_> {
     fn check_rules(&mut self, text: &Text) {
         let checked = rules::check(text, self.args.dialect.dialect);
         let summary = &mut self.summary;
-        summary.rules += checked.rules;
-        summary.errors += u32::try_from(checked.errors.len()).unwrap_or(u32::MAX);
-        summary.warnings += u32::try_from(checked.warnings.len()).unwrap_or(u32::MAX);
+        let number = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
+        summary.rules += number(checked.rules);
+        summary.errors += number(checked.errors.len());
+        summary.warnings += number(checked.warnings.len());
         let mut diagnostics = Diagnostics::new(text, self.terminal);
-        checked.errors.iter().for_each(|error| diagnostics.print(error));
+        diagnostics.print_all(&checked.errors);
         if !self.args.quiet {
-            checked.warnings.iter().for_each(|warning| diagnostics.print(warning));
+            diagnostics.print_all(&checked.warnings);
         }
     }
 }
@@ -193,22 +189,18 @@ fn kind_of_one(node: &Node) -> Kind {
 
 /// The object of `--json`.
 #[derive(Debug, Serialize)]
-struct Report {
-    filters: u32,
-    specs: u32,
-    rules: usize,
-    errors: u32,
-    warnings: u32,
-    unreadable: u32,
+struct Report<'a> {
+    #[serde(flatten)]
+    summary: &'a Summary,
     problems: Vec<Problem>,
 }
 
 /// Counts over all files.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize)]
 struct Summary {
     filters: u32,
     specs: u32,
-    rules: usize,
+    rules: u32,
     errors: u32,
     warnings: u32,
     unreadable: u32,
@@ -218,26 +210,21 @@ impl Summary {
     /// `checked 2 filters and 1 spec: 1 error, 2 warnings`
     fn describe(&self, terminal: &Terminal) -> String {
         let paint = terminal.stderr_paint;
-        let count = |number, noun| (number > 0).then(|| humanize::count(number, noun));
-        let rules = u32::try_from(self.rules).unwrap_or(u32::MAX);
-        let checked: Vec<_> =
-            [count(self.filters, "filter"), count(self.specs, "spec"), count(rules, "rule")]
-                .into_iter()
-                .flatten()
-                .collect();
+        let counts = |numbers: [(u32, &str); 3]| -> Vec<String> {
+            let some = numbers.into_iter().filter(|(number, _)| *number > 0);
+            some.map(|(number, noun)| humanize::count(number, noun)).collect()
+        };
+        let checked = counts([(self.filters, "filter"), (self.specs, "spec"), (self.rules, "rule")]);
         let checked = match checked.split_last() {
             None => "nothing".to_owned(),
             Some((only, [])) => only.clone(),
             Some((last, others)) => format!("{} and {last}", others.join(", ")),
         };
-        let found: Vec<_> = [
-            count(self.errors, "error"),
-            count(self.warnings, "warning"),
-            count(self.unreadable, "unreadable file"),
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
+        let found = counts([
+            (self.errors, "error"),
+            (self.warnings, "warning"),
+            (self.unreadable, "unreadable file"),
+        ]);
         let found = if found.is_empty() { paint.good("no errors").to_string() } else { found.join(", ") };
         format!("checked {checked}: {found}")
     }

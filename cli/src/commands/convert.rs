@@ -30,7 +30,7 @@ fn convert_file(file: &Path, args: &ConvertArgs, terminal: &Terminal) -> anyhow:
     let text = match Text::read(file) {
         Ok(text) => text,
         Err(error) => {
-            print_listed(terminal, &error);
+            print_listed(terminal, error);
             return Ok(Exit::Error);
         }
     };

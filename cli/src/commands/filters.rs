@@ -13,15 +13,11 @@ pub(super) fn compile(args: &FilterArgs, terminal: &Terminal) -> anyhow::Result<
     let mut diagnostics = Diagnostics::new(&text, terminal);
     match FilterOptions::new().dialect(args.dialect.dialect).parse(text.as_str()) {
         Ok(filter) => {
-            for warning in filter.warnings() {
-                diagnostics.print(warning);
-            }
+            diagnostics.print_all(filter.warnings());
             Ok(filter)
         }
         Err(error) => {
-            for diagnostic in error.diagnostics() {
-                diagnostics.print(diagnostic);
-            }
+            diagnostics.print_all(error.diagnostics());
             Err(AlreadyReported.into())
         }
     }

@@ -1,23 +1,32 @@
-//! `poll completions` and `poll man`: files for shells and for man, made from the definition of the arguments.
+//! `poll completions`, `poll man` and `poll schema`: files for shells, man and editors, made from the definitions of arguments,
+//! filters and specs.
 //!
-//! The repository has the same files under `cli/completions` and `cli/man`, for packagers; a test compares them.
+//! The repository has the completions and pages under `cli/completions` and `cli/man`, for packagers; a test compares them.
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 
 use anyhow::Context as _;
 use clap::{Command, CommandFactory as _};
 use clap_mangen::Man;
 
-use super::output::CANNOT_WRITE;
-use crate::args::{Cli, CompletionsArgs, ManArgs};
+use super::output;
+use crate::args::{Cli, CompletionsArgs, Kind, ManArgs, SchemaArgs};
 use crate::exit::Exit;
 
 pub(super) fn completions(args: &CompletionsArgs) -> anyhow::Result<Exit> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "poll", &mut script);
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(&script).and_then(|()| stdout.flush()).context(CANNOT_WRITE)?;
+    output::write(&script)?;
+    Ok(Exit::Success)
+}
+
+pub(super) fn schema(args: &SchemaArgs) -> anyhow::Result<Exit> {
+    let schema = match args.kind {
+        Kind::Filter => filter::schema(args.dialect.dialect),
+        Kind::Spec => poller::spec_schema(&args.limits.limits()),
+    };
+    output::write(format!("{schema:#}\n").as_bytes())?;
     Ok(Exit::Success)
 }
 
@@ -62,26 +71,27 @@ fn page(command: Command, name: &str) -> io::Result<Vec<u8>> {
 /// The text as roff that keeps its lines. A paragraph whose first line is a short title becomes a section.
 fn verbatim(text: &str) -> String {
     let mut roff = String::new();
+    let mut put = |line: &str| roff.extend([line, "\n"]);
     for (index, paragraph) in text.split("\n\n").filter(|paragraph| !paragraph.is_empty()).enumerate() {
         let (first, rest) = paragraph.split_once('\n').unwrap_or((paragraph, ""));
         let title = first.strip_suffix(':').filter(|title| title.len() < 40 && !rest.is_empty());
         let body = match title {
             Some(title) => {
-                roff.push_str(&format!(".SH \"{}\"\n", escaped(&title.to_uppercase())));
+                put(&format!(".SH \"{}\"", escaped(&title.to_uppercase())));
                 rest
             }
             None => {
-                roff.push_str(if index == 0 { ".SH NOTES\n" } else { ".PP\n" });
+                put(if index == 0 { ".SH NOTES" } else { ".PP" });
                 paragraph
             }
         };
-        roff.push_str(".nf\n");
+        put(".nf");
         for line in body.lines() {
             // A dot or an apostrophe at the start would be a request.
             let guard = if line.starts_with(['.', '\'']) { "\\&" } else { "" };
-            roff.push_str(&format!("{guard}{}\n", escaped(line)));
+            put(&format!("{guard}{}", escaped(line)));
         }
-        roff.push_str(".fi\n");
+        put(".fi");
     }
     roff
 }

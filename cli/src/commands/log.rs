@@ -4,14 +4,13 @@
 use std::io;
 use std::sync::OnceLock;
 
-use tracing::level_filters::LevelFilter;
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::args::{LogArgs, LogFormat, LogLevel};
+use crate::args::{LogArgs, LogFormat};
 use crate::render::sanitize;
 use crate::render::terminal::eprint_line;
 
@@ -20,15 +19,8 @@ static ON: OnceLock<()> = OnceLock::new();
 /// Begins the log, if it is asked for. Returns whether it is.
 pub(super) fn begin(args: LogArgs) -> bool {
     let Some(format) = args.format else { return false };
-    let level = match args.level {
-        LogLevel::Error => LevelFilter::ERROR,
-        LogLevel::Warn => LevelFilter::WARN,
-        LogLevel::Info => LevelFilter::INFO,
-        LogLevel::Debug => LevelFilter::DEBUG,
-    };
     // Of libraries below, only what they say through these three.
-    let targets =
-        Targets::new().with_target("poller", level).with_target("poll", level).with_target("service", level);
+    let targets = Targets::new().with_targets(["poller", "poll", "service"].map(|name| (name, args.level)));
     let layer = fmt::layer().with_ansi(false);
     let registry = tracing_subscriber::registry();
     let begun = match format {
@@ -69,11 +61,7 @@ fn one_line(event: &[u8]) -> String {
 
 /// Writes an error to the log; returns whether there is one.
 pub(super) fn error(message: &str) -> bool {
-    let on = ON.get().is_some();
-    if on {
-        tracing::error!(target: "poll", "{message}");
-    }
-    on
+    ON.get().map(|()| tracing::error!(target: "poll", "{message}")).is_some()
 }
 
 /// Writes what happens to the log, or to standard error.
@@ -86,11 +74,7 @@ pub(super) fn info(message: impl std::fmt::Display) {
 
 /// Writes a warning to the log; returns whether there is one.
 pub(super) fn warning(message: &str) -> bool {
-    let on = ON.get().is_some();
-    if on {
-        tracing::warn!(target: "poll", "{message}");
-    }
-    on
+    ON.get().map(|()| tracing::warn!(target: "poll", "{message}")).is_some()
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ pub(super) fn run(args: &MatchArgs, terminal: &Terminal) -> anyhow::Result<Exit>
             }
             output.had_error = true;
             output.flush()?;
-            print_listed(terminal, &error);
+            print_listed(terminal, error);
         }
         if args.count {
             let name = if files.len() > 1 { format!("{}:", file.display()) } else { String::new() };

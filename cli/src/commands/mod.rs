@@ -20,7 +20,6 @@ mod parallel;
 mod route;
 mod rule_lint;
 mod run;
-mod schema;
 mod seen_secrets;
 mod serve;
 mod service_manager;
@@ -35,6 +34,7 @@ use std::ffi::OsString;
 use std::fmt::Display;
 use std::io;
 
+use clap::ColorChoice;
 use filter::Code;
 use serde::Serialize;
 
@@ -43,7 +43,7 @@ use crate::exit::Exit;
 use crate::render::listing::Listed;
 use crate::render::problems::Problem;
 use crate::render::sanitize;
-use crate::render::terminal::{ColorChoice, Terminal, eprint_line};
+use crate::render::terminal::{Terminal, eprint_line};
 
 /// Runs the command.
 pub(crate) fn run(cli: Cli) -> Exit {
@@ -71,7 +71,7 @@ pub(crate) fn run(cli: Cli) -> Exit {
         Command::Route(args) => route::run(&args, &terminal),
         Command::Explain(args) => explain::run(&args, &terminal),
         Command::Convert(args) => convert::run(&args, &terminal),
-        Command::Schema(args) => schema::run(&args),
+        Command::Schema(args) => generated::schema(&args),
         Command::Completions(args) => generated::completions(&args),
         Command::Man(args) => generated::man(&args),
     };
@@ -82,7 +82,7 @@ pub(crate) fn run(cli: Cli) -> Exit {
             return Exit::Success;
         }
         if !error.is::<AlreadyReported>() {
-            print_error(&terminal, &error);
+            print_error(&terminal, error);
         }
         if json {
             print_error_object(&terminal.problems.take(), &terminal);
@@ -132,20 +132,29 @@ fn print_error_object(problems: &[Problem], terminal: &Terminal) {
 }
 
 /// `poll: error: cannot read x.json: No such file or directory`
-fn print_error(terminal: &Terminal, error: &anyhow::Error) {
-    let message = format!("{error:#}");
-    if !log::error(&sanitize::block(&message)) {
-        eprint_line(format_args!(
-            "poll: {}: {}",
-            terminal.stderr_paint.bad("error"),
-            sanitize::block(&message)
-        ));
+fn print_error(terminal: &Terminal, error: impl Display) {
+    print_problem(terminal, "error", format!("{error:#}"));
+}
+
+/// `poll: warning: --header x-key: "env:KEY" is sent as it stands`
+fn print_warning(terminal: &Terminal, message: impl Display) {
+    print_problem(terminal, "warning", message.to_string());
+}
+
+fn print_problem(terminal: &Terminal, severity: &'static str, message: String) {
+    let shown = sanitize::block(&message);
+    let (is_logged, label) = match severity {
+        "error" => (log::error(&shown), terminal.stderr_paint.bad(severity)),
+        _ => (log::warning(&shown), terminal.stderr_paint.caution(severity)),
+    };
+    if !is_logged {
+        eprint_line(format_args!("poll: {label}: {shown}"));
     }
-    terminal.problems.record(|| Problem::error(message));
+    terminal.problems.record(|| Problem { severity, ..Problem::error(message) });
 }
 
 /// Prints an error of one item of many, unless enough of them were [listed](crate::render::listing).
-fn print_listed(terminal: &Terminal, error: &anyhow::Error) {
+fn print_listed(terminal: &Terminal, error: impl Display) {
     if terminal.listing.lists(Listed::Error, 1) {
         print_error(terminal, error);
     }
@@ -172,23 +181,9 @@ fn print_rest(terminal: &Terminal) {
     }
 }
 
-/// `poll: warning: --header x-key: "env:KEY" is sent as it stands`
-fn print_warning(terminal: &Terminal, message: &str) {
-    if !log::warning(&sanitize::block(message)) {
-        eprint_line(format_args!(
-            "poll: {}: {}",
-            terminal.stderr_paint.caution("warning"),
-            sanitize::block(message)
-        ));
-    }
-    terminal.problems.record(|| Problem { severity: "warning", ..Problem::error(message) });
-}
-
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error
-        .chain()
-        .filter_map(|cause| cause.downcast_ref::<io::Error>())
-        .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+    let mut causes = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());
+    causes.any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// The command cannot continue, and its errors have been printed already.
@@ -203,13 +198,8 @@ impl Display for AlreadyReported {
 
 impl std::error::Error for AlreadyReported {}
 
-/// Runs an asynchronous command, on two threads: a blocking write to standard output delays no request.
-fn block_on(command: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<Exit> {
-    block_on_value(command)
-}
-
-/// The same for a part of a command.
-fn block_on_value<T>(part: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+/// Runs an asynchronous command or a part of one, on two threads: a blocking write to standard output delays no request.
+fn block_on<T>(part: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -109,9 +109,7 @@ pub(super) fn without_body(outcome: &Outcome) -> anyhow::Result<Map<String, Valu
     match &mut outcome.kind {
         OutcomeKind::Matched { response } => empty(response),
         OutcomeKind::Failed { response, .. } | OutcomeKind::TimedOut { response, .. } => {
-            if let Some(response) = response {
-                empty(response);
-            }
+            response.iter_mut().for_each(empty);
         }
         _ => {}
     }
@@ -127,7 +125,7 @@ pub(super) fn without_body(outcome: &Outcome) -> anyhow::Result<Map<String, Valu
 
 /// Prints a value as JSON on one line.
 pub(super) fn json(value: &impl Serialize, terminal: &Terminal) -> anyhow::Result<()> {
-    write_line(one_line(value)?, terminal)
+    write(shown(one_line(value)?, terminal).as_bytes())
 }
 
 /// Text for people and scripts, wrapped at the width of a terminal; foreign text in it must be sanitized already.
@@ -138,10 +136,6 @@ pub(super) fn text(text: &str) -> anyhow::Result<()> {
 fn wrapped(text: &str) -> String {
     let text = stdout_width().map_or(Cow::Borrowed(text), |width| wrap::wrap(text, width));
     format!("{text}\n")
-}
-
-fn write_line(line: String, terminal: &Terminal) -> anyhow::Result<()> {
-    write(shown(line, terminal).as_bytes())
 }
 
 /// The line with its end; on a terminal without control characters.
@@ -158,7 +152,8 @@ fn one_line(value: &impl Serialize) -> anyhow::Result<String> {
     Ok(serde_json::to_string(value).context("cannot write JSON")?.replace(['\n', '\r'], " "))
 }
 
-fn write(bytes: &[u8]) -> anyhow::Result<()> {
+/// Bytes as they are.
+pub(super) fn write(bytes: &[u8]) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(bytes).and_then(|()| stdout.flush()).context(CANNOT_WRITE)
 }

@@ -14,7 +14,7 @@
 //! When the sink stops early, the threads are not joined: the reader may block forever in a read, as with `tail -f`.
 //! They end when their queues close or with the process.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::mpsc::{SyncSender, TryRecvError, sync_channel};
@@ -23,7 +23,7 @@ use std::thread;
 use anyhow::Context as _;
 
 use crate::input;
-use crate::input::lines::{Chunk, Chunks};
+use crate::input::lines::{CHUNK, Chunk, Chunks};
 
 /// The capacity of each worker's queue of chunks and of its queue of results.
 const QUEUE: usize = 2;
@@ -36,14 +36,14 @@ pub(super) struct Lines<'a> {
     pub(super) what: &'static str,
     /// The most bytes of a line.
     pub(super) max_line: usize,
-    /// The bytes of a read, if not as many as [`Chunks`] takes by itself.
-    pub(super) chunk: Option<usize>,
+    /// The bytes of a read.
+    pub(super) chunk: usize,
 }
 
 impl<'a> Lines<'a> {
     /// Events, of at most `max_line` bytes each.
     pub(super) fn events(path: &'a Path, max_line: usize) -> Self {
-        Self { path, what: "events", max_line, chunk: None }
+        Self { path, what: "events", max_line, chunk: CHUNK }
     }
 }
 
@@ -69,10 +69,7 @@ where
     W: FnMut(Chunk) -> T + Send + 'static,
 {
     let Lines { path, what, max_line, chunk } = lines;
-    let mut chunks = Chunks::new(input::open(path, what)?, max_line);
-    if let Some(size) = chunk {
-        chunks = chunks.with_size(size);
-    }
+    let chunks = Chunks::new(input::open(path, what)?, max_line, chunk);
     let count = thread::available_parallelism().map_or(1, usize::from);
     let mut queues = Vec::with_capacity(count);
     let mut results = Vec::with_capacity(count);
@@ -107,33 +104,26 @@ where
             return Ok(());
         }
     }
-    let end = reader.join().ok().filter(|end| end.distributed == collected);
-    let end =
+    let end = reader.join().ok().filter(|(distributed, _)| *distributed == collected);
+    let (_, result) =
         end.with_context(|| format!("a thread that reads {what} has stopped; this is a defect of poll"))?;
-    end.result.with_context(|| format!("cannot read {}", input::name(path)))
+    result.with_context(|| format!("cannot read {}", input::name(path)))
 }
 
-/// How reading ended.
-struct EndOfInput {
-    distributed: u64,
-    result: std::io::Result<()>,
-}
-
-fn distribute(mut chunks: Chunks<impl Read>, queues: &[SyncSender<Chunk>]) -> EndOfInput {
+/// Returns the number of chunks, and how reading ended.
+fn distribute(mut chunks: Chunks<impl Read>, queues: &[SyncSender<Chunk>]) -> (u64, io::Result<()>) {
     let mut distributed = 0;
     for queue in queues.iter().cycle() {
-        match chunks.next_chunk() {
-            Ok(Some(chunk)) => {
-                if queue.send(chunk).is_err() {
-                    break;
-                }
-                distributed += 1;
-            }
-            Ok(None) => break,
-            Err(error) => return EndOfInput { distributed, result: Err(error) },
+        let chunk = match chunks.next_chunk() {
+            Ok(chunk) => chunk,
+            Err(error) => return (distributed, Err(error)),
+        };
+        if chunk.is_none_or(|chunk| queue.send(chunk).is_err()) {
+            break;
         }
+        distributed += 1;
     }
-    EndOfInput { distributed, result: Ok(()) }
+    (distributed, Ok(()))
 }
 
 fn spawn<T: Send + 'static>(

@@ -22,7 +22,7 @@ pub(super) fn run(args: &RunArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
         files => {
             let limits = args.limits.limits();
             let reading = Reading::new(files, &args.variables, limits, args.report.quiet, terminal)?;
-            let specs = super::block_on_value(reading.check(async |_| Ok(true)))?;
+            let specs = super::block_on(reading.check(async |_| Ok(true)))?;
             count = specs.count;
             Some(Jobs::Files(Box::new(specs)))
         }
@@ -72,7 +72,6 @@ pub(super) fn run(args: &RunArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
             fresh: args.fresh,
             json: args.report.json,
             keep: args.keep,
-            connect: &args.connect,
             allow_secrets: args.allow_secrets.clone(),
         };
         drive::drive(Plan { file: Some(file), ..plan }).await

@@ -105,13 +105,6 @@ pub(super) fn add_needed(rules: &mut Vec<SecretRule>, spec: &PollSpec) -> bool {
 
 /// ` --allow-secret env:A@https://a.example --allow-secret env:B@https://b.example`: the arguments that allow these secrets.
 pub(super) fn as_arguments(rules: &[SecretRule], quote: impl Fn(&str) -> String) -> String {
-    let mut line = String::new();
-    for rule in rules.iter().take(NAMED) {
-        line.push_str(" --allow-secret ");
-        line.push_str(&quote(&rule.to_string()));
-    }
-    if rules.len() > NAMED {
-        line.push_str(" …");
-    }
-    line
+    let named = rules.iter().take(NAMED).map(|rule| format!(" --allow-secret {}", quote(&rule.to_string())));
+    named.chain((rules.len() > NAMED).then(|| " …".to_owned())).collect()
 }

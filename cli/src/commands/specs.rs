@@ -129,13 +129,14 @@ impl<'a> Reading<'a> {
                 Ok(source) => sources.push(source),
                 Err(error) => {
                     failed = true;
-                    print_listed(self.terminal, &error);
+                    print_listed(self.terminal, error);
                 }
             }
         }
         let mut specs =
             Specs { reading: self, sources, count: 0, repeated: HashSet::new(), hashes: Vec::new() };
-        let mut known = KnownKeys::default();
+        // Of each key a hash, since a million keys would take a hundred megabytes.
+        let mut keys: Vec<u64> = Vec::new();
         let mut pass = Pass::new(&specs.reading, specs.reading.quiet);
         for source in &mut specs.sources {
             let name = source.name().to_owned();
@@ -144,22 +145,23 @@ impl<'a> Reading<'a> {
             loop {
                 let batch = match pass.next(&mut pieces) {
                     Ok(Some(batch)) => batch,
-                    Ok(None) if pass.position == before => {
-                        failed = true;
-                        print_listed(specs.reading.terminal, &anyhow::anyhow!("{name} holds no spec"));
+                    Ok(None) => {
+                        if pass.position == before {
+                            failed = true;
+                            print_listed(specs.reading.terminal, format_args!("{name} holds no spec"));
+                        }
                         break;
                     }
-                    Ok(None) => break,
                     // The rest of a text that is not JSON is not read.
                     Err(error) => {
                         failed = true;
                         if !error.is::<AlreadyReported>() {
-                            print_listed(specs.reading.terminal, &error);
+                            print_listed(specs.reading.terminal, error);
                         }
                         break;
                     }
                 };
-                batch.jobs.iter().for_each(|job| known.add(&job.key));
+                keys.extend(batch.jobs.iter().map(|job| specs.reading.hasher.hash_one(&job.key)));
                 specs.hashes.push(batch.hash);
                 failed |= batch.failed;
                 failed |= !check(batch.jobs).await?;
@@ -167,7 +169,7 @@ impl<'a> Reading<'a> {
         }
         failed |= !check(Vec::new()).await?;
         specs.count = pass.position;
-        failed |= !specs.find_repeated(&known.repeated())?;
+        failed |= !specs.find_repeated(keys)?;
         if failed {
             return Err(AlreadyReported.into());
         }
@@ -183,18 +185,16 @@ impl<'a> Reading<'a> {
     fn explain(&self, (place, spec): (&str, &PollSpec), (first, earlier): (&str, &PollSpec)) -> bool {
         let differences = earlier.differences(spec);
         if !differences.is_empty() {
+            let differ = differences.join(", ");
             print_listed(
                 self.terminal,
-                &anyhow::anyhow!(
-                    "{place}: this spec has the same key as the one at {first} but differs in {}; give it a cacheKey of its own",
-                    differences.join(", ")
+                format_args!(
+                    "{place}: this spec has the same key as the one at {first} but differs in {differ}; give it a cacheKey of its own"
                 ),
             );
         } else if !self.quiet {
-            print_note(
-                self.terminal,
-                format_args!("{place}: the same poll as the one at {first}; it runs once"),
-            );
+            let note = format_args!("{place}: the same poll as the one at {first}; it runs once");
+            print_note(self.terminal, note);
         }
         differences.is_empty()
     }
@@ -217,10 +217,14 @@ impl Specs<'_> {
         }
     }
 
-    /// Notes and explains each spec whose key an earlier one has. Returns whether all are the same as those. The specs are
-    /// read once more, because the first pass keeps none.
-    fn find_repeated(&mut self, keys: &RepeatedKeys) -> anyhow::Result<bool> {
-        if keys.hashes.is_empty() {
+    /// Notes and explains each spec whose key an earlier one has; `keys` are the hashes of all keys. Returns whether all are the
+    /// same as those. The specs are read once more, because the first pass keeps none.
+    fn find_repeated(&mut self, mut keys: Vec<u64>) -> anyhow::Result<bool> {
+        keys.sort_unstable();
+        // All keys that occur more than once have such a hash, and perhaps a few others.
+        let twice: HashSet<u64> =
+            keys.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
+        if twice.is_empty() {
             return Ok(true);
         }
         let mut firsts: HashMap<String, (String, PollSpec)> = HashMap::new();
@@ -235,7 +239,7 @@ impl Specs<'_> {
                 for (Job { key, spec }, SpecPlace { position, line }) in
                     batch.jobs.into_iter().zip(batch.places)
                 {
-                    if !keys.contains(&key) {
+                    if !twice.contains(&self.reading.hasher.hash_one(&key)) {
                         continue;
                     }
                     let place = format!("{name}:{line}");
@@ -292,39 +296,6 @@ impl Batches<'_> {
             let jobs = jobs.filter(|(_, place)| !repeated.contains(&place.position)).map(|(job, _)| job);
             return Ok(Some(jobs.collect()));
         }
-    }
-}
-
-/// The keys of the specs so far: a hash of each, since a million keys would take a hundred megabytes. Hashes that occur twice
-/// are looked into by reading the specs again.
-#[derive(Default)]
-struct KnownKeys {
-    hasher: RandomState,
-    hashes: Vec<u64>,
-}
-
-impl KnownKeys {
-    fn add(&mut self, key: &str) {
-        self.hashes.push(self.hasher.hash_one(key));
-    }
-
-    /// The keys that may occur more than once: all that do are among them.
-    fn repeated(mut self) -> RepeatedKeys {
-        self.hashes.sort_unstable();
-        let pairs = self.hashes.windows(2).filter(|pair| pair[0] == pair[1]);
-        RepeatedKeys { hasher: self.hasher, hashes: pairs.map(|pair| pair[0]).collect() }
-    }
-}
-
-/// Keys, by their hashes.
-struct RepeatedKeys {
-    hasher: RandomState,
-    hashes: HashSet<u64>,
-}
-
-impl RepeatedKeys {
-    fn contains(&self, key: &str) -> bool {
-        self.hashes.contains(&self.hasher.hash_one(key))
     }
 }
 
@@ -402,7 +373,7 @@ impl<'r> Pass<'r> {
             let nodes = parse(text.as_str()).unwrap_or_default();
             let redacted = text.with_text(redact::document(text.as_str(), &nodes));
             let mut diagnostics = Diagnostics::new(&redacted, self.reading.terminal);
-            found.iter().for_each(|diagnostic| diagnostics.print(diagnostic));
+            diagnostics.print_all(&found);
         }
         Ok(Some(batch))
     }

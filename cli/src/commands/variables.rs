@@ -16,7 +16,7 @@ use filter::json::{self, Kind, Node};
 use filter::{Diagnostic, Span};
 
 use super::{AlreadyReported, print_error, print_warning};
-use crate::args::VariablesArgs;
+use crate::args::{VariablesArgs, is_name, is_of_name};
 use crate::input::Text;
 use crate::render::diagnostics::Diagnostics;
 use crate::render::terminal::Terminal;
@@ -56,7 +56,7 @@ impl Variables {
         for (name, value) in &args.variables {
             if !unused.insert(name.clone()) {
                 twice = true;
-                print_error(terminal, &anyhow::anyhow!("--variable {name} is given twice"));
+                print_error(terminal, format_args!("--variable {name} is given twice"));
             }
             values.insert(name.clone(), Kind::String(value.clone()));
         }
@@ -66,7 +66,7 @@ impl Variables {
     /// Warns of variables that no spec has used: their names may be misspelt.
     pub(super) fn warn_of_unused(&self, terminal: &Terminal) {
         for name in self.unused.borrow().iter() {
-            print_warning(terminal, &format!("--variable {name}: no spec has {{{{{name}}}}}"));
+            print_warning(terminal, format_args!("--variable {name}: no spec has {{{{{name}}}}}"));
         }
     }
 
@@ -180,15 +180,6 @@ fn reference(text: &str) -> Option<(&str, &str)> {
     let (name, after) = trimmed.split_at(length);
     let after = after.trim_start_matches(' ').strip_prefix("}}")?;
     Some((&text[..text.len() - after.len()], name))
-}
-
-fn is_of_name(c: char) -> bool {
-    c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')
-}
-
-/// Whether a variable can have this name.
-fn is_name(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(is_of_name)
 }
 
 /// The place of `part` in the string at `span`; the whole string if its source has escapes there.

@@ -20,8 +20,8 @@ use super::Text;
 use super::pieces::Place;
 use crate::render::humanize;
 
-/// The size of a read if it is not said: large enough to spread the cost of a handover, small enough to keep latency low.
-const CHUNK: usize = 256 * 1024;
+/// The usual size of a read: large enough to spread the cost of a handover, small enough to keep latency low.
+pub(crate) const CHUNK: usize = 256 * 1024;
 
 /// Reads chunks.
 pub(crate) struct Chunks<R> {
@@ -75,11 +75,12 @@ pub(crate) struct TooLong {
 }
 
 impl<R: Read> Chunks<R> {
-    /// Lines of at most `max_line` bytes, line ends not counted.
-    pub(crate) fn new(reader: R, max_line: usize) -> Self {
+    /// Lines of at most `max_line` bytes, line ends not counted, in reads of `size` bytes: few for lines that take much more
+    /// memory than their bytes once a chunk of them is read.
+    pub(crate) fn new(reader: R, max_line: usize, size: usize) -> Self {
         Self {
             reader,
-            size: CHUNK,
+            size,
             buffer: Vec::new(),
             filled: 0,
             searched: 0,
@@ -88,11 +89,6 @@ impl<R: Read> Chunks<R> {
             max_line,
             ended: false,
         }
-    }
-
-    /// With reads of this size, for lines that take much more memory than their bytes once a chunk of them is read.
-    pub(crate) fn with_size(self, size: usize) -> Self {
-        Self { size, ..self }
     }
 
     /// The next lines; `None` at the end.
@@ -249,7 +245,7 @@ mod tests {
 
     fn read(reader: impl Read) -> Vec<Vec<(u64, String, String)>> {
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-        let mut chunks = Chunks::new(reader, 1 << 30);
+        let mut chunks = Chunks::new(reader, 1 << 30, CHUNK);
         std::iter::from_fn(|| chunks.next_chunk().unwrap())
             .map(|chunk| {
                 let lines = chunk.lines();
@@ -298,7 +294,7 @@ mod tests {
 
     /// The numbers of the lines, and their lengths where they are within the limit.
     fn lengths(reader: impl Read, max_line: usize) -> Vec<(u64, Option<usize>)> {
-        let mut chunks = Chunks::new(reader, max_line);
+        let mut chunks = Chunks::new(reader, max_line, CHUNK);
         let mut lengths = Vec::new();
         while let Some(chunk) = chunks.next_chunk().unwrap() {
             lengths.extend(chunk.lines().map(|line| (line.number, line.content.map(<[u8]>::len).ok())));
@@ -311,7 +307,7 @@ mod tests {
         let long = "x".repeat(CHUNK + 7);
         let text = format!("\u{feff}a\n{long}\nb\n{long}\n\nc");
         for limit in [10, 4 * CHUNK] {
-            let mut chunks = Chunks::new(text.as_bytes(), limit);
+            let mut chunks = Chunks::new(text.as_bytes(), limit, CHUNK);
             let mut end = 0;
             while let Some(chunk) = chunks.next_chunk().unwrap() {
                 let kept = &text.as_bytes()[chunk.offset..];
@@ -345,7 +341,7 @@ mod tests {
     fn whole_lines_after_a_dropped_one_do_not_wait_for_a_read() {
         let long = "x".repeat(100);
         let text = format!("{long}\n1\n2\n3");
-        let mut chunks = Chunks::new(Pieces(vec![text.as_bytes()]), 10);
+        let mut chunks = Chunks::new(Pieces(vec![text.as_bytes()]), 10, CHUNK);
         let numbers =
             |chunk: Option<Chunk>| chunk.unwrap().lines().map(|line| line.number).collect::<Vec<_>>();
         assert_eq!(numbers(chunks.next_chunk().unwrap()), [1, 2, 3]);
@@ -372,7 +368,7 @@ mod tests {
     #[test]
     fn the_buffer_of_a_long_line_grows_with_what_was_read() {
         let length = 64 << 20;
-        let mut chunks = Chunks::new(Pipe { left: length, offered: 0 }, usize::MAX);
+        let mut chunks = Chunks::new(Pipe { left: length, offered: 0 }, usize::MAX, CHUNK);
         let chunk = chunks.next_chunk().unwrap().unwrap();
         assert_eq!(chunk.bytes.len(), length);
         // Initialized memory is memory in use; it was the whole line again with every read.

@@ -19,8 +19,9 @@ use std::ops::Range;
 
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
-use filter::{Diagnostic, Severity};
+use filter::{Diagnostic, Severity, Span};
 
+use super::listing::Listed;
 use super::problems::{Place, Problem, Range as TextRange};
 use super::sanitize;
 use super::terminal::{Paint, Terminal, eprint_line, stderr_width};
@@ -59,16 +60,19 @@ impl<'a> Diagnostics<'a> {
         }
     }
 
+    /// Prints diagnostics to standard error, as [`print`](Self::print) does.
+    pub(crate) fn print_all<'d>(&mut self, diagnostics: impl IntoIterator<Item = &'d Diagnostic>) {
+        diagnostics.into_iter().for_each(|diagnostic| self.print(diagnostic));
+    }
+
     /// Prints one diagnostic to standard error, unless the command has [listed](super::listing) enough of them.
     pub(crate) fn print(&mut self, diagnostic: &Diagnostic) {
         if !self.terminal.listing.lists(diagnostic.severity().into(), diagnostic.count()) {
             return;
         }
         eprint_line(self.render(diagnostic));
-        if self.terminal.problems.are_wanted() {
-            let problem = self.problem(diagnostic);
-            self.terminal.problems.record(|| problem);
-        }
+        let terminal = self.terminal;
+        terminal.problems.record(|| self.problem(diagnostic));
     }
 
     /// The diagnostic as data.
@@ -79,7 +83,7 @@ impl<'a> Diagnostics<'a> {
             TextRange { line, column, end_line, end_column }
         });
         Problem {
-            severity: if diagnostic.severity() == Severity::Error { "error" } else { "warning" },
+            severity: Listed::from(diagnostic.severity()).noun(),
             code: Some(diagnostic.code().name()),
             message: diagnostic.message().to_owned(),
             help: diagnostic.help().map(str::to_owned),
@@ -90,16 +94,13 @@ impl<'a> Diagnostics<'a> {
 
     /// The report of one diagnostic, followed by an empty line as in rustc's output.
     fn render(&mut self, diagnostic: &Diagnostic) -> String {
-        let level = match diagnostic.severity() {
-            Severity::Error => Level::ERROR,
-            _ => Level::WARNING,
-        };
+        let level = if diagnostic.severity() == Severity::Error { Level::ERROR } else { Level::WARNING };
         let title = sanitize::excerpt(diagnostic.message(), MESSAGE);
         let name = sanitize::line(self.text.name());
         let mut group = Group::with_title(level.primary_title(title));
         let mut place = None;
         if let Some(span) = diagnostic.span() {
-            let excerpt = self.excerpt(span.start..span.end);
+            let excerpt = self.excerpt(span);
             place = Some((excerpt.line, excerpt.column));
             group = group.element(
                 Snippet::source(excerpt.source)
@@ -120,16 +121,14 @@ impl<'a> Diagnostics<'a> {
         let report = sanitize::rendered(&report);
         // The renderer would count the column within the excerpt. Therefore the line with the location is inserted here,
         // between the title, which is one line, and the source.
-        match (place, report.split_once('\n')) {
-            (Some((line, column)), Some((title, source))) => {
-                let gutter = line.to_string().len();
-                let arrow = self.paint.structure(format!("{:gutter$}--> ", ""));
-                format!("{title}\n{arrow}{name}:{line}:{column}\n{source}\n")
-            }
-            (None, Some((title, rest))) => {
-                format!("{title}\n{}{name}\n{rest}\n", self.paint.structure(" --> "))
-            }
-            (_, None) => format!("{report}\n{}{name}\n", self.paint.structure(" --> ")),
+        let (gutter, place) = match place {
+            Some((line, column)) => (line.to_string().len(), format!(":{line}:{column}")),
+            None => (1, String::new()),
+        };
+        let arrow = self.paint.structure(format!("{:gutter$}--> ", ""));
+        match report.split_once('\n') {
+            Some((title, rest)) => format!("{title}\n{arrow}{name}{place}\n{rest}\n"),
+            None => format!("{report}\n{arrow}{name}\n"),
         }
     }
 
@@ -141,7 +140,7 @@ impl<'a> Diagnostics<'a> {
     }
 
     /// The excerpt of the first line of `span`.
-    fn excerpt(&mut self, span: Range<usize>) -> Excerpt {
+    fn excerpt(&mut self, span: Span) -> Excerpt {
         let text = self.text.as_str();
         // A span from another text gives a wrong excerpt, but no panic.
         let start = text.floor_char_boundary(span.start);
@@ -232,7 +231,6 @@ impl Cursor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use filter::Span;
 
     fn render(text: &str, span: Range<usize>) -> String {
         let text = Text::new("a.json", text.to_owned());
@@ -240,7 +238,7 @@ mod tests {
             .with_pointer("/a")
             .with_span(Some(Span { start: span.start, end: span.end }))
             .with_help("make it good");
-        Diagnostics::new(&text, &Terminal::plain()).render(&diagnostic)
+        Diagnostics::new(&text, &Terminal::default()).render(&diagnostic)
     }
 
     #[test]

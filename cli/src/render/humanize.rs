@@ -33,18 +33,24 @@ pub(crate) fn duration(duration: Duration) -> String {
 
 /// Whole seconds, rounded up: a countdown reaches zero only when the time is over.
 pub(crate) fn countdown(left: Duration) -> String {
-    match left.as_secs().saturating_add(u64::from(left.subsec_nanos() > 0)) {
-        0 => "0s".to_owned(),
-        whole => duration(Duration::from_secs(whole)),
-    }
+    or_zero(rounded_up(left))
+}
+
+/// The time in whole seconds, rounded up: fractions would flicker.
+pub(crate) fn rounded_up(left: Duration) -> Duration {
+    Duration::from_secs(left.as_secs().saturating_add(u64::from(left.subsec_nanos() > 0)))
+}
+
+/// [`duration()`], but `0s` for none at all.
+pub(crate) fn or_zero(time: Duration) -> String {
+    if time.is_zero() { "0s".to_owned() } else { duration(time) }
 }
 
 /// `3m 02s`, `4h 10m`, `12d`: the age of something that may be days old.
 pub(crate) fn age(age: Duration) -> String {
     const DAY: u64 = 24 * 3600;
     match age.as_secs() {
-        0 => "0s".to_owned(),
-        seconds if seconds < 2 * DAY => duration(Duration::from_secs(seconds)),
+        seconds if seconds < 2 * DAY => or_zero(Duration::from_secs(seconds)),
         seconds => format!("{}d", seconds / DAY),
     }
 }

@@ -3,7 +3,8 @@
 //! `--json` and the formats of `check` promise machines the same problems that people read on standard error. Every problem
 //! is therefore recorded where it is printed, and only there: no second path could drift from the first.
 
-use std::sync::{Arc, Mutex};
+use std::mem;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 
@@ -68,24 +69,20 @@ impl Problems {
         Self { recorded: wanted.then(Arc::default) }
     }
 
-    /// Whether problems are kept.
-    pub(crate) const fn are_wanted(&self) -> bool {
-        self.recorded.is_some()
-    }
-
     /// Keeps a problem that has been printed.
     pub(crate) fn record(&self, problem: impl FnOnce() -> Problem) {
         if let Some(recorded) = &self.recorded {
             let problem = problem();
-            recorded.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(problem);
+            recorded.lock().unwrap_or_else(PoisonError::into_inner).push(problem);
         }
     }
 
     /// All problems so far, in the order in which they were printed; the collection is empty afterwards.
     pub(crate) fn take(&self) -> Vec<Problem> {
-        self.recorded.as_ref().map_or_else(Vec::new, |recorded| {
-            std::mem::take(&mut *recorded.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
-        })
+        let recorded = self.recorded.as_ref().map(|recorded| recorded.lock());
+        recorded
+            .map(|recorded| mem::take(&mut *recorded.unwrap_or_else(PoisonError::into_inner)))
+            .unwrap_or_default()
     }
 }
 
@@ -97,7 +94,7 @@ mod tests {
     fn nothing_is_kept_unless_it_is_wanted() {
         let problems = Problems::new(false);
         problems.record(|| panic!("not even made"));
-        assert!(problems.take().is_empty() && !problems.are_wanted());
+        assert!(problems.take().is_empty());
         let problems = Problems::new(true);
         problems.record(|| Problem::error("no"));
         assert_eq!(problems.take(), [Problem::error("no")]);

@@ -8,26 +8,19 @@ use std::fmt;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::OnceLock;
 
-use clap::ValueEnum;
+use clap::ColorChoice;
 use console::{Style, StyledObject, Term};
 
 use super::listing::Listing;
 use super::problems::Problems;
 use super::{charset, wrap};
 
-/// When to colour.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ColorChoice {
-    Auto,
-    Always,
-    Never,
-}
-
 /// Whether lines on standard error are wrapped; decided by [`Terminal::detect`].
 static WRAPS: OnceLock<bool> = OnceLock::new();
 
-/// Properties of standard output and standard error, and the problems that were printed there.
-#[derive(Clone, Debug)]
+/// Properties of standard output and standard error, and the problems that were printed there. By default, neither is a
+/// terminal.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Terminal {
     /// Standard output is a terminal.
     pub(crate) stdout: bool,
@@ -76,25 +69,8 @@ impl Terminal {
     }
 }
 
-#[cfg(test)]
-impl Terminal {
-    /// Streams that are no terminals; problems are recorded.
-    pub(crate) fn plain() -> Self {
-        let paint = Paint(false);
-        Self {
-            stdout: false,
-            stderr: false,
-            stdout_paint: paint,
-            stderr_paint: paint,
-            live: false,
-            problems: Problems::new(true),
-            listing: Listing::default(),
-        }
-    }
-}
-
 /// Whether to colour, and the styles in use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Paint(pub(crate) bool);
 
 impl Paint {
@@ -130,17 +106,17 @@ impl Paint {
 
 /// The width of standard error in columns; `None` unless it is a terminal on which lines are wrapped.
 pub(crate) fn stderr_width() -> Option<usize> {
-    // Asked anew each time: a person may resize the window.
-    let wraps = WRAPS.get().copied().unwrap_or(false);
-    let size = wraps.then(|| Term::stderr().size_checked()).flatten();
-    size.map(|(_, columns)| usize::from(columns)).filter(|columns| *columns > 0)
+    WRAPS.get().copied().unwrap_or(false).then(Term::stderr).and_then(|terminal| width(&terminal))
 }
 
 /// The width of standard output in columns; `None` unless it is a terminal.
 pub(crate) fn stdout_width() -> Option<usize> {
-    let terminal = Term::stdout();
-    let size = terminal.is_term().then(|| terminal.size_checked()).flatten();
-    size.map(|(_, columns)| usize::from(columns)).filter(|columns| *columns > 0)
+    Some(Term::stdout()).filter(Term::is_term).and_then(|terminal| width(&terminal))
+}
+
+/// Asked anew each time: a person may resize the window.
+fn width(terminal: &Term) -> Option<usize> {
+    terminal.size_checked().map(|(_, columns)| usize::from(columns)).filter(|columns| *columns > 0)
 }
 
 /// Writes a line to standard error, wrapped at the width of a terminal. Unlike `eprintln!`, it does not panic when the reader has closed the pipe.

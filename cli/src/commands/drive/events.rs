@@ -1,13 +1,14 @@
 //! What the events of the poller change and print, outcomes first of all.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use poller::store::StoreError;
 use poller::{Event, Outcome, OutcomeKind, PollKey, PollerEvent, StoreOperation};
 
 use super::super::output::{self, Keyed};
-use super::{EndsAll, Print, Run};
+use super::{EndsAll, Plan, Print, Run};
 use crate::exit::Exit;
 use crate::render::humanize;
 use crate::render::progress::lines;
@@ -26,32 +27,26 @@ impl Run<'_> {
                 }
                 self.outcome(&key, &outcome)?;
             }
-            PollerEvent::Poll { key, event } if self.open.contains(&key) => self.progress.event(&key, &event),
+            PollerEvent::Poll { key, event } if self.open.contains(&key) => self.plan.progress.event(&key, &event),
             PollerEvent::Sealed { key, seal_key } => {
                 let is_new = self.sealed.insert(key, seal_key).is_none();
                 self.expected = self.expected.saturating_sub(usize::from(is_new && self.all));
             }
             PollerEvent::Released { key } => {
                 if self.open.remove(&key) {
-                    self.progress.released(&key);
+                    self.plan.progress.released(&key);
                 }
                 self.quotable.remove(&key);
             }
             PollerEvent::StoreFailed { operation, error } => self.store_failed(operation, &error),
-            PollerEvent::AllInFlight { in_flight, waiting } => self.progress.message(format_args!(
+            PollerEvent::AllInFlight { in_flight, waiting } => self.plan.progress.message(format_args!(
                 "{in_flight} requests are in flight, as many as may be, and {waiting} due polls wait; their servers are slow or silent"
             )),
-            PollerEvent::ClockSet { forward, duration } => self.progress.message(format_args!(
-                "the clock of this machine was set {} by {}; polls keep their pace and their deadlines",
-                if forward { "forward" } else { "back" },
-                humanize::age(duration)
-            )),
-            PollerEvent::StoreClockSet { forward, duration } => self.progress.message(format_args!(
-                "the clock of the database was set {} by {}; polls keep their pace and their deadlines",
-                if forward { "forward" } else { "back" },
-                humanize::age(duration)
-            )),
-            PollerEvent::Slept { duration } => self.progress.message(format_args!(
+            PollerEvent::ClockSet { forward, duration } => self.clock_set("this machine", forward, duration),
+            PollerEvent::StoreClockSet { forward, duration } => {
+                self.clock_set("the database", forward, duration);
+            }
+            PollerEvent::Slept { duration } => self.plan.progress.message(format_args!(
                 "this machine slept for {}; no request was made meanwhile",
                 humanize::age(duration)
             )),
@@ -59,6 +54,13 @@ impl Run<'_> {
             _ => {}
         }
         Ok(())
+    }
+
+    fn clock_set(&self, whose: &str, forward: bool, duration: Duration) {
+        let (to, age) = (if forward { "forward" } else { "back" }, humanize::age(duration));
+        self.plan.progress.message(format_args!(
+            "the clock of {whose} was set {to} by {age}; polls keep their pace and their deadlines"
+        ));
     }
 
     /// Prints an outcome, if the poll is of interest.
@@ -70,7 +72,7 @@ impl Run<'_> {
         if !self.all_ended {
             self.exit = self.exit.and(Exit::from(&**outcome));
         }
-        let due = match (self.ends_all, &outcome.kind) {
+        let due = match (self.plan.ends_all, &outcome.kind) {
             (EndsAll::Match, OutcomeKind::Matched { .. }) if !self.all_ended => {
                 // The match is the result, whatever other polls came to before.
                 self.exit = Exit::Success;
@@ -81,45 +83,39 @@ impl Run<'_> {
         };
         self.all_ended |= due;
 
-        let secrets = self.secrets.clone();
-        let hide = |text: &str| secrets.hide(text);
-        let hide: Option<&dyn Fn(&str) -> String> =
-            if self.quotable.remove(key) { Some(&hide) } else { None };
-        if let Some(junit) = &mut self.junit {
-            let excerpt = hide.map(|hide| self.progress.excerpt(outcome, hide)).unwrap_or_default();
+        let excerpt = match self.quotable.remove(key) {
+            true => self.plan.progress.excerpt(outcome, |text| self.secrets.hide(text)),
+            false => String::new(),
+        };
+        if let Some(junit) = &mut self.plan.report {
             junit.add(key, outcome, &excerpt);
         }
+        let Plan { print, terminal, .. } = self.plan;
         // A line for people on standard output need not appear on the same terminal twice.
-        let elsewhere = self.print == Print::Lines && self.terminal.stderr;
-        self.progress.outcome(key, outcome, hide, elsewhere);
-        match (self.print, &outcome.kind) {
-            (Print::Outcomes { bodies: true }, _) => {
-                self.progress.suspend(|| Keyed::new(key, &**outcome).print(self.terminal))
-            }
+        let elsewhere = print == Print::Lines && terminal.stderr;
+        self.plan.progress.outcome(key, outcome, &excerpt, elsewhere);
+        self.plan.progress.suspend(|| match (print, &outcome.kind) {
+            (Print::Outcomes { bodies: true }, _) => Keyed::new(key, &**outcome).print(terminal),
             (Print::Outcomes { bodies: false }, _) => {
-                let outcome = output::without_body(outcome)?;
-                self.progress.suspend(|| Keyed::new(key, outcome).print(self.terminal))
+                Keyed::new(key, output::without_body(outcome)?).print(terminal)
             }
             (Print::Lines, _) => {
-                let mut line = lines::outcome(outcome, Some(&key.to_string()), self.terminal.stdout_paint);
-                line.push_str(&hide.map(|hide| self.progress.excerpt(outcome, hide)).unwrap_or_default());
-                self.progress.suspend(|| output::text(&line))
+                let line = lines::outcome(outcome, Some(&key.to_string()), terminal.stdout_paint);
+                output::text(&format!("{line}{excerpt}"))
             }
-            (Print::Body, OutcomeKind::Matched { response }) => {
-                self.progress.suspend(|| output::body(response.body(), self.terminal))
-            }
+            (Print::Body, OutcomeKind::Matched { response }) => output::body(response.body(), terminal),
             (Print::Body, _) => Ok(()),
-        }
+        })
     }
 
     /// Cancels the other polls once an outcome has ended the run.
     pub(super) async fn end_all_if_due(&mut self) -> anyhow::Result<()> {
-        if !self.all_ended || self.open.is_empty() || self.ends_all == EndsAll::Never {
+        if !self.all_ended || self.open.is_empty() || self.plan.ends_all == EndsAll::Never {
             return Ok(());
         }
-        let why = if self.ends_all == EndsAll::Match { "one matches" } else { "one did not match" };
-        self.ends_all = EndsAll::Never;
-        self.progress.message(format_args!("{why}: the others end"));
+        let why = if self.plan.ends_all == EndsAll::Match { "one matches" } else { "one did not match" };
+        self.plan.ends_all = EndsAll::Never;
+        self.plan.progress.message(format_args!("{why}: the others end"));
         try_join_all(self.open.iter().map(|key| self.poller.cancel(key.key()))).await?;
         Ok(())
     }
@@ -139,7 +135,7 @@ impl Run<'_> {
         };
         let message = error.to_string();
         if self.failures.get(&operation) != Some(&message) {
-            self.progress.message(format_args!("{message}; {consequence}"));
+            self.plan.progress.message(format_args!("{message}; {consequence}"));
             self.failures.insert(operation, message);
         }
     }

@@ -1,17 +1,13 @@
 //! The polls that a command names: few in memory, or those of files, which are read again instead of kept.
 
-use super::super::specs::{Batches, Job, Specs};
+use std::iter;
+
+use super::super::specs::{Job, Specs};
 
 /// Polls to submit.
 pub(in super::super) enum Jobs<'a> {
     Few(Vec<Job>),
     Files(Box<Specs<'a>>),
-}
-
-/// One walk through the jobs.
-pub(super) enum JobBatches<'s> {
-    Few(Option<&'s [Job]>),
-    Files(Box<Batches<'s>>),
 }
 
 impl Jobs<'_> {
@@ -23,11 +19,14 @@ impl Jobs<'_> {
         }
     }
 
-    /// The jobs in batches, from the beginning.
-    pub(super) fn batches(&mut self) -> JobBatches<'_> {
+    /// The jobs in batches, from the beginning. A batch is an error if a file is not what it was when it was checked.
+    pub(super) fn batches(&mut self) -> Box<dyn Iterator<Item = anyhow::Result<Vec<Job>>> + '_> {
         match self {
-            Self::Few(jobs) => JobBatches::Few(Some(jobs)),
-            Self::Files(specs) => JobBatches::Files(Box::new(specs.batches())),
+            Self::Few(jobs) => Box::new(iter::once_with(|| Ok(jobs.clone()))),
+            Self::Files(specs) => {
+                let mut batches = specs.batches();
+                Box::new(iter::from_fn(move || batches.next_batch().transpose()))
+            }
         }
     }
 
@@ -39,25 +38,7 @@ impl Jobs<'_> {
         if self.count() != 1 {
             return Ok(None);
         }
-        let mut batches = self.batches();
-        while let Some(mut jobs) = batches.next_batch()? {
-            if let Some(job) = jobs.pop() {
-                return Ok(Some(job));
-            }
-        }
-        Ok(None)
-    }
-}
-
-impl JobBatches<'_> {
-    /// The next jobs; `None` at the end.
-    ///
-    /// # Errors
-    /// If a file is not what it was when it was checked.
-    pub(super) fn next_batch(&mut self) -> anyhow::Result<Option<Vec<Job>>> {
-        match self {
-            Self::Few(jobs) => Ok(jobs.take().map(<[Job]>::to_vec)),
-            Self::Files(batches) => batches.next_batch(),
-        }
+        let jobs = self.batches().find_map(|batch| batch.map(|mut jobs| jobs.pop()).transpose());
+        jobs.transpose()
     }
 }

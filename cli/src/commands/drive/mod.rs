@@ -92,6 +92,13 @@ pub(super) struct Plan<'a> {
     pub(super) terminal: &'a Terminal,
 }
 
+impl Plan<'_> {
+    /// Whether the end of the last poll is not the end of the run.
+    fn keeps(&self) -> bool {
+        self.file.as_ref().is_some_and(|file| file.keep)
+    }
+}
+
 /// A store that polls are kept in.
 pub(super) struct StoreFile<'a> {
     pub(super) store: store::OpenStore,
@@ -104,63 +111,40 @@ pub(super) struct StoreFile<'a> {
     pub(super) json: bool,
     /// Run until a signal, also when no poll is open.
     pub(super) keep: bool,
-    /// The arguments to repeat when the run is continued.
-    pub(super) connect: &'a ConnectArgs,
     /// The secrets that polls of the store may use.
     pub(super) allow_secrets: Vec<SecretRule>,
 }
 
 /// Runs the polls until all have outcomes or a signal stops the run.
-pub(super) async fn drive(plan: Plan<'_>) -> anyhow::Result<Exit> {
-    let Plan {
-        mut jobs,
-        introduction,
-        print,
-        ends_all,
-        report: junit,
-        mut limits,
-        connect: connect_args,
-        mut file,
-        progress,
-        terminal,
-    } = plan;
-    let client = progress.suspend(|| connect::client(connect_args, terminal))?;
-    let Checked { named, needed, present } = match &mut jobs {
-        Some(jobs) => check(jobs, file.as_ref(), &client, terminal).await?,
+pub(super) async fn drive(mut plan: Plan<'_>) -> anyhow::Result<Exit> {
+    let client = plan.progress.suspend(|| connect::client(plan.connect, plan.terminal))?;
+    let Checked { named, needed, present } = match &mut plan.jobs {
+        Some(jobs) => check(jobs, plan.file.as_ref(), &client, plan.terminal).await?,
         None => Checked::default(),
     };
-    let keep = file.as_ref().is_some_and(|file| file.keep);
     // Before the first request, so that a signal is never handled by its default action.
-    let mut interrupted = signals::listen(progress.clear_callback(), keep)?;
-    let clock: Arc<dyn Clock> = match &file {
-        Some(file) => store::clock(&file.store),
-        None => Arc::new(SystemClock::new()),
+    let mut interrupted = signals::listen(plan.progress.clear_callback(), plan.keeps())?;
+    plan.limits.open_polls = plan.limits.open_polls.max(plan.jobs.as_ref().map_or(0, Jobs::count));
+    let builder = Poller::builder().limits(plan.limits.clone()).fetch(client);
+    let (clock, secrets, builder) = match &mut plan.file {
+        None => {
+            let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+            (clock, SeenSecrets::of_command_line(), builder)
+        }
+        Some(file) => {
+            let secrets = SeenSecrets::of_store(named, &file.allow_secrets);
+            // Who goes on without naming the specs again must allow what they use.
+            let new: Vec<_> = needed.into_iter().filter(|rule| !file.allow_secrets.contains(rule)).collect();
+            file.allow_secrets.extend(new);
+            (store::clock(&file.store), secrets, builder.store(file.store.clone()))
+        }
     };
-    limits.open_polls = limits.open_polls.max(jobs.as_ref().map_or(0, Jobs::count));
-    let spread = limits.spread;
-    let secrets = match &file {
-        None => SeenSecrets::of_command_line(),
-        Some(file) => SeenSecrets::of_store(named, &file.allow_secrets),
-    };
-    if let Some(file) = &mut file {
-        // Who goes on without naming the specs again must allow what they use.
-        let new: Vec<_> = needed.into_iter().filter(|rule| !file.allow_secrets.contains(rule)).collect();
-        file.allow_secrets.extend(new);
-    }
-    let mut builder =
-        Poller::builder().clock(Arc::clone(&clock)).limits(limits).fetch(client).secrets(secrets.clone());
-    if let Some(file) = &file {
-        builder = builder.store(file.store.clone());
-    }
+    let builder = builder.clock(Arc::clone(&clock)).secrets(secrets.clone());
     let (poller, events) = builder.build_with_events().await.map_err(store::poller_error)?;
     let mut run = Run {
-        file,
-        all: jobs.is_none() || keep,
-        keep,
-        print,
-        ends_all,
+        all: plan.jobs.is_none() || plan.keeps(),
+        plan,
         all_ended: false,
-        junit,
         secrets,
         quotable: HashSet::new(),
         poller,
@@ -168,15 +152,13 @@ pub(super) async fn drive(plan: Plan<'_>) -> anyhow::Result<Exit> {
         began: clock.now(),
         clock: Arc::clone(&clock),
         exit: Exit::Success,
-        progress,
-        terminal,
         open: HashSet::new(),
         failures: HashMap::new(),
         expected: 0,
         sealed: HashMap::new(),
         lost: None,
     };
-    run.begin(jobs, present, introduction, spread).await?;
+    run.begin(present).await?;
 
     let mut redraw = tokio::time::interval(REDRAW);
     redraw.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -185,8 +167,8 @@ pub(super) async fn drive(plan: Plan<'_>) -> anyhow::Result<Exit> {
         tokio::select! {
             // Events before the report of a shutdown, which follows from them.
             biased;
-            _ = redraw.tick(), if run.progress.needs_ticks() => {
-                run.progress.tick(clock.now(), &run.poller.stats());
+            _ = redraw.tick(), if run.plan.progress.needs_ticks() => {
+                run.plan.progress.tick(clock.now(), &run.poller.stats());
             }
             event = run.events.next(), if !ended => match event {
                 Some(event) => {
@@ -236,10 +218,9 @@ async fn check(
     terminal: &Terminal,
 ) -> anyhow::Result<Checked> {
     let mut checked = Checked::default();
-    let mut batches = jobs.batches();
     let Some(file) = file else {
-        while let Some(jobs) = batches.next_batch()? {
-            if let Some(job) = jobs.iter().find(|job| job.spec.on_outcome().is_some()) {
+        for jobs in jobs.batches() {
+            if let Some(job) = jobs?.iter().find(|job| job.spec.on_outcome().is_some()) {
                 anyhow::bail!(
                     "{}: onOutcome needs --store, because a webhook is tried for a day and this command ends with its polls",
                     sanitize::excerpt(&job.key, 80)
@@ -248,15 +229,11 @@ async fn check(
         }
         return Ok(checked);
     };
-    let mut checking = store::Checking::new(store::Requirements {
-        store: store::PresentStore::Open(&file.store),
-        scope: file.scope,
-        fresh: file.fresh,
-        client,
-        terminal,
-    });
+    let store = store::PresentStore::Open(&file.store);
+    let mut checking = store::Checking::new(store, file.scope, file.fresh, client, terminal);
     let mut well = true;
-    while let Some(jobs) = batches.next_batch()? {
+    for jobs in jobs.batches() {
+        let jobs = jobs?;
         for job in &jobs {
             if add_needed(&mut checked.needed, &job.spec) {
                 checked.named.insert(PollKey::new(file.scope, job.key.as_str()));
@@ -275,16 +252,12 @@ type Shutdown = std::pin::Pin<Box<dyn Future<Output = ShutdownReport> + Send>>;
 
 /// The state of the loop.
 struct Run<'a> {
-    file: Option<StoreFile<'a>>,
+    /// Its jobs are submitted at the beginning.
+    plan: Plan<'a>,
     /// All open polls of the file are of interest, not only the submitted ones.
     all: bool,
-    /// The end of the last poll is not the end of the run.
-    keep: bool,
-    print: Print,
-    ends_all: EndsAll,
     /// An outcome has ended the run: the other polls are cancelled, and those outcomes do not count.
     all_ended: bool,
-    junit: Option<JunitReport>,
     secrets: SeenSecrets,
     /// The polls whose responses may be quoted, because all secrets of their requests are known.
     quotable: HashSet<PollKey>,
@@ -293,8 +266,6 @@ struct Run<'a> {
     clock: Arc<dyn Clock>,
     began: Timestamp,
     exit: Exit,
-    progress: ProgressReporter,
-    terminal: &'a Terminal,
     /// The polls of interest that have no outcome yet.
     open: HashSet<PollKey>,
     /// The last error of each kind of call to the store, until the call succeeds.
@@ -312,8 +283,8 @@ struct Run<'a> {
 impl Run<'_> {
     /// Handles the first signal: polls in memory are cancelled, a run of a file shuts down.
     async fn interrupt(&mut self, signal: &str) -> anyhow::Result<Option<Shutdown>> {
-        if self.file.is_none() {
-            self.progress.message(format_args!("{signal}: cancelling; again to end at once"));
+        if self.plan.file.is_none() {
+            self.plan.progress.message(format_args!("{signal}: cancelling; again to end at once"));
             // Concurrently: one after the other, the last of many would keep sending requests meanwhile.
             try_join_all(self.open.iter().map(|key| self.poller.cancel(key.key()))).await?;
             return Ok(None);
@@ -322,10 +293,10 @@ impl Run<'_> {
         let mut shutdown: Shutdown = Box::pin(async move { poller.shutdown().await });
         // Begun before the message, so that the report counts a request that ends after the message as in flight.
         let report = (&mut shutdown).now_or_never();
-        if self.keep {
+        if self.plan.keeps() {
             service_manager::stopping();
         }
-        self.progress.message(format_args!("{signal}: stopping; again to end at once"));
+        self.plan.progress.message(format_args!("{signal}: stopping; again to end at once"));
         Ok(Some(match report {
             Some(report) => Box::pin(std::future::ready(report)),
             None => shutdown,
@@ -333,17 +304,15 @@ impl Run<'_> {
     }
 
     async fn is_done(&self) -> anyhow::Result<bool> {
-        if self.keep {
-            return Ok(false);
-        }
-        Ok(self.open.is_empty()
+        Ok(!self.plan.keeps()
+            && self.open.is_empty()
             && self.expected == 0
             && (!self.all || self.left_open().await? <= self.sealed.len()))
     }
 
     /// The number of open polls in the file, including new ones of other processes.
     async fn left_open(&self) -> anyhow::Result<usize> {
-        match &self.file {
+        match &self.plan.file {
             Some(file) => file.store.count_open().await.map_err(store::plain),
             None => Ok(0),
         }
@@ -352,28 +321,30 @@ impl Run<'_> {
     /// Prints the summary and how to continue; returns the exit code.
     async fn end(self, report: Option<ShutdownReport>) -> anyhow::Result<Exit> {
         let left_open = self.left_open().await?;
-        if let (Some(file), Some(report)) = (&self.file, &report) {
-            stop_report::print(report, left_open, file.json, &self.progress, self.terminal)?;
+        let keeps = self.plan.keeps();
+        let Plan { file, report: junit, connect, progress, terminal, .. } = self.plan;
+        if let (Some(file), Some(report)) = (&file, &report) {
+            stop_report::print(report, left_open, file.json, &progress, terminal)?;
         }
         let elapsed = self.clock.now().since(self.began);
-        self.progress.summarize(&self.poller.stats(), elapsed);
-        if let Some(mut junit) = self.junit {
+        progress.summarize(&self.poller.stats(), elapsed);
+        if let Some(mut junit) = junit {
             let mut open: Vec<_> = self.open.iter().collect();
             open.sort();
             open.into_iter().for_each(|key| junit.add_open(key));
             junit.write(elapsed)?;
         }
-        if let Some(file) = self.file.as_ref().filter(|_| left_open > 0) {
+        if let Some(file) = file.filter(|_| left_open > 0) {
             let named = report.as_ref().map(|report| stop_report::first_polls(report, self.clock.now()));
             let named = named.unwrap_or_default();
-            self.progress.message(stop_report::how_to_continue(left_open, &named, file));
+            progress.message(stop_report::how_to_continue(left_open, &named, &file, connect));
         }
         if let Some(message) = sealed_message(&self.sealed) {
-            self.progress.message(message);
+            progress.message(message);
         }
         Ok(match report {
             // To be stopped is how a service ends, whatever came of its polls.
-            Some(_) if self.keep => Exit::Success,
+            Some(_) if keeps => Exit::Success,
             Some(_) => self.exit.and(Exit::Cancelled),
             None if self.all && !self.sealed.is_empty() => Exit::Error,
             None => self.exit,

@@ -21,31 +21,25 @@ const OUTCOMES: usize = 64;
 impl Run<'_> {
     /// Prints the introduction and submits the jobs. Polls that the store has arrive as events. `present`: the store has some of the
     /// jobs.
-    pub(super) async fn begin(
-        &mut self,
-        jobs: Option<Jobs<'_>>,
-        present: bool,
-        introduction: Option<String>,
-        spread: bool,
-    ) -> anyhow::Result<()> {
+    pub(super) async fn begin(&mut self, present: bool) -> anyhow::Result<()> {
         let stored = match self.events.next().await {
             Some(PollerEvent::Started { open }) => open,
             _ => 0,
         };
         self.expected = if self.all { stored } else { 0 };
-        if let Some(introduction) = introduction {
-            self.progress.message(introduction);
+        if let Some(introduction) = self.plan.introduction.take() {
+            self.plan.progress.message(introduction);
         }
-        if spread {
-            self.progress.message(store::submit::SPREAD);
+        if self.plan.limits.spread {
+            self.plan.progress.message(store::submit::SPREAD);
         }
-        let joined = match jobs {
+        let joined = match self.plan.jobs.take() {
             Some(jobs) => self.submit(jobs, present).await?,
             None => 0,
         };
-        let Some(StoreFile { path, .. }) = &self.file else { return Ok(()) };
-        if self.keep {
-            self.progress.message(format_args!(
+        let Some(StoreFile { path, .. }) = &self.plan.file else { return Ok(()) };
+        if self.plan.keeps() {
+            self.plan.progress.message(format_args!(
                 "{path}: {}; new ones are taken on within a second (poll submit --store {path}), until Ctrl-C or SIGTERM",
                 humanize::count(stored, "open poll")
             ));
@@ -58,19 +52,18 @@ impl Run<'_> {
             (false, 0) => return Ok(()),
             (false, others) => format!("{} of {path} run along", humanize::count(others, "other open poll")),
         };
-        self.progress.message(line);
+        self.plan.progress.message(line);
         Ok(())
     }
 
     /// Submits the jobs; returns how many of them joined a poll that the store had.
     async fn submit(&mut self, mut jobs: Jobs<'_>, present: bool) -> anyhow::Result<usize> {
         let mut joined = 0;
-        let mut batches = jobs.batches();
         let mut waiting = Vec::new();
-        while let Some(batch) = batches.next_batch()? {
+        for batch in jobs.batches() {
             waiting.append(&mut match present {
-                true => self.tell_finished(batch).await?,
-                false => batch,
+                true => self.tell_finished(batch?).await?,
+                false => batch?,
             });
             if waiting.len() >= SUBMISSIONS {
                 joined += self.submit_all(std::mem::take(&mut waiting)).await?;
@@ -82,7 +75,7 @@ impl Run<'_> {
     /// Prints the outcomes of the jobs whose polls have ended; returns the others. The engine, which would have to be asked for each,
     /// has nothing to do with finished polls.
     async fn tell_finished(&mut self, jobs: Vec<Job>) -> anyhow::Result<Vec<Job>> {
-        let Some(file) = self.file.as_ref().filter(|file| !file.fresh) else { return Ok(jobs) };
+        let Some(file) = self.plan.file.as_ref().filter(|file| !file.fresh) else { return Ok(jobs) };
         let (store, scope) = (file.store.clone(), file.scope);
         let mut others = Vec::new();
         for jobs in jobs.chunks(OUTCOMES) {
@@ -106,8 +99,8 @@ impl Run<'_> {
 
     /// Submits jobs together; returns how many of them joined a poll that the store had.
     async fn submit_all(&mut self, jobs: Vec<Job>) -> anyhow::Result<usize> {
-        let scope = self.poller.scope(self.file.as_ref().map_or("", |file| file.scope));
-        let fresh = self.file.as_ref().filter(|file| file.fresh).map(|file| file.store.clone());
+        let scope = self.poller.scope(self.plan.file.as_ref().map_or("", |file| file.scope));
+        let fresh = self.plan.file.as_ref().filter(|file| file.fresh).map(|file| file.store.clone());
         let mut submitted = futures_util::stream::iter(jobs)
             .map(|Job { key, spec }| {
                 let (scope, fresh) = (&scope, &fresh);
@@ -135,7 +128,7 @@ impl Run<'_> {
         let started = poll.deadline().before(spec.timeout());
         self.add(poll.poll_key(), started, poll.deadline());
         // The secrets of a finished poll may have been replaced since.
-        if poll.accepted() != Accepted::AlreadyFinished && self.progress.quotes() {
+        if poll.accepted() != Accepted::AlreadyFinished && self.plan.progress.quotes() {
             self.secrets.add_spec(spec);
             self.quotable.insert(poll.poll_key().clone());
         }
@@ -169,8 +162,8 @@ impl Run<'_> {
     /// Prints a line about one poll of many.
     fn note(&self, line: impl std::fmt::Display) {
         // What would not be printed anyway is not counted as left out.
-        if !self.progress.is_quiet() && self.terminal.listing.lists(Listed::Note, 1) {
-            self.progress.message(line);
+        if !self.plan.progress.is_quiet() && self.plan.terminal.listing.lists(Listed::Note, 1) {
+            self.plan.progress.message(line);
         }
     }
 
@@ -178,8 +171,8 @@ impl Run<'_> {
     pub(super) fn add(&mut self, key: &PollKey, started: Timestamp, deadline: Timestamp) {
         if self.open.insert(key.clone()) {
             self.expected = self.expected.saturating_sub(1);
-            self.progress.add_poll(key, started, deadline);
-            self.events.set_details(self.progress.wants_details());
+            self.plan.progress.add_poll(key, started, deadline);
+            self.events.set_details(self.plan.progress.wants_details());
         }
     }
 }

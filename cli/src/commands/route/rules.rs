@@ -55,7 +55,7 @@ pub(super) fn load(
     terminal: &Terminal,
 ) -> anyhow::Result<Rules> {
     let name = input::name(path);
-    let lines = Lines { path, what: "rules", max_line: usize::MAX, chunk: Some(CHUNK) };
+    let lines = Lines { path, what: "rules", max_line: usize::MAX, chunk: CHUNK };
     let mut join = Join::new(keep_filters);
     let mut diagnosed = Vec::new();
     let worker = || {
@@ -77,7 +77,7 @@ pub(super) fn load(
         Ok(ControlFlow::Continue(()))
     })?;
     print(&name, &diagnosed, terminal)?;
-    let rules = join.end();
+    let rules = Rules { set: join.set.build(), ids: join.ids };
     if rules.set.is_empty() {
         eprint_line(format_args!("{}: no rules in {name}", terminal.stderr_paint.caution("warning")));
     }
@@ -88,10 +88,8 @@ pub(super) fn load(
 fn print(name: &str, diagnosed: &[(Text, Vec<Diagnostic>)], terminal: &Terminal) -> anyhow::Result<()> {
     let errors = diagnosed.iter().flat_map(|(_, found)| found).filter(|found| is_error(found)).count();
     for (text, found) in diagnosed {
-        let mut diagnostics = Diagnostics::new(text, terminal);
-        for found in found.iter().filter(|found| errors == 0 || is_error(found)) {
-            diagnostics.print(found);
-        }
+        let found = found.iter().filter(|found| errors == 0 || is_error(found));
+        Diagnostics::new(text, terminal).print_all(found);
     }
     print_rest(terminal);
     if errors == 0 {
@@ -106,7 +104,6 @@ fn is_error(diagnostic: &Diagnostic) -> bool {
 }
 
 /// All diagnostics of a file of rules.
-#[derive(Debug)]
 pub(in crate::commands) struct Checked {
     pub(in crate::commands) rules: usize,
     pub(in crate::commands) errors: Vec<Diagnostic>,
@@ -122,10 +119,9 @@ pub(in crate::commands) fn check(text: &Text, dialect: Dialect) -> Checked {
     let found = parts.into_iter().flat_map(|part| join.add(part, text.as_str()));
     let (errors, mut warnings): (Vec<_>, Vec<_>) = found.partition(is_error);
     if compared.compared < all {
+        let (all, compared) = (humanize::count(all, "rule"), compared.compared);
         let message = format!(
-            "of {}, the first {} were compared with the others: many match the same events",
-            humanize::count(all, "rule"),
-            compared.compared
+            "of {all}, the first {compared} were compared with the others: many match the same events"
         );
         warnings.push(Diagnostic::warning(message).with_code(Code::More));
     }
@@ -138,8 +134,7 @@ pub(in crate::commands) fn check(text: &Text, dialect: Dialect) -> Checked {
 /// Whether a text is a file of rules, judged by its first line: an object with an id and a filter.
 pub(in crate::commands) fn are_rules(text: &str) -> bool {
     let first = text.lines().find(|line| !line.trim_ascii().is_empty()).unwrap_or_default();
-    // serde would also accept an array of two elements.
-    first.trim_ascii_start().starts_with('{') && serde_json::from_str::<Members<'_>>(first).is_ok()
+    Members::read(first).is_some()
 }
 
 fn beside_each_other(text: &str, parts: &[Part]) -> Vec<rule_lint::Rule> {
@@ -207,6 +202,13 @@ struct Members<'l> {
     filter: &'l RawValue,
 }
 
+impl<'l> Members<'l> {
+    fn read(line: &'l str) -> Option<Self> {
+        // serde would also accept an array of two elements.
+        line.trim_ascii_start().starts_with('{').then(|| serde_json::from_str(line).ok()).flatten()
+    }
+}
+
 impl Part {
     /// Reads lines that begin at an offset of a text.
     fn read(lines: &str, mut start: usize, dialect: Dialect) -> Self {
@@ -225,11 +227,7 @@ impl Part {
     /// Reads a line that yields no diagnostic; returns false for any other line. Without diagnostics, no spans are needed and
     /// no tree of nodes is built: loading a million rules takes a third less processor time.
     fn read_valid_line(&mut self, line: &str, start: usize, options: &FilterOptions) -> bool {
-        // serde would also accept an array of two elements.
-        if !line.trim_ascii_start().starts_with('{') {
-            return false;
-        }
-        let Ok(Members { id, filter }) = serde_json::from_str(line) else { return false };
+        let Some(Members { id, filter }) = Members::read(line) else { return false };
         let Ok(filter) = options.parse(filter.get()) else { return false };
         let id = id.get();
         let Some(value) = IdValue::read(id).filter(|_| filter.warnings().is_empty()) else { return false };
@@ -265,14 +263,15 @@ impl Part {
 
 /// The two members of a rule; adds an error for each missing, unknown or duplicate member.
 fn members<'n>(node: &'n Node, errors: &mut Vec<Diagnostic>) -> (Option<(Span, IdValue)>, Option<&'n Node>) {
+    let error = |message: String, span| Diagnostic::error(message).with_span(span);
     let Kind::Object(members) = &node.kind else {
-        let message = format!("{}, expected a rule", node.type_name());
         let help = match &node.kind {
             // All rules in one array.
             Kind::Array(rules) if rules.iter().any(|rule| rule.get("filter").is_some()) => LINES,
             _ => SHAPE,
         };
-        errors.push(Diagnostic::error(message).with_span(node.span).with_help(help));
+        let message = format!("{}, expected a rule", node.type_name());
+        errors.push(error(message, node.span).with_help(help));
         return (None, None);
     };
     let (mut id, mut filter) = (None, None);
@@ -282,28 +281,24 @@ fn members<'n>(node: &'n Node, errors: &mut Vec<Diagnostic>) -> (Option<(Span, I
             "filter" => &mut filter,
             other => {
                 let message = format!("unknown member \"{other}\"");
-                errors.push(Diagnostic::error(message).with_span(member.key_span).with_help(SHAPE));
+                errors.push(error(message, member.key_span).with_help(SHAPE));
                 continue;
             }
         };
         if known.replace(&member.value).is_some() {
-            errors.push(
-                Diagnostic::error(format!("\"{}\" is given twice", member.key)).with_span(member.key_span),
-            );
+            errors.push(error(format!("\"{}\" is given twice", member.key), member.key_span));
         }
     }
     for (name, missing) in [("id", id.is_none()), ("filter", filter.is_none())] {
         if missing {
-            errors.push(
-                Diagnostic::error(format!("a rule without \"{name}\"")).with_span(node.span).with_help(SHAPE),
-            );
+            errors.push(error(format!("a rule without \"{name}\""), node.span).with_help(SHAPE));
         }
     }
     let id = id.and_then(|id| {
         let value = id.span.zip(IdValue::of(id));
         if value.is_none() {
             let message = format!("the id is {}, expected a string or a number", id.type_name());
-            errors.push(Diagnostic::error(message).with_pointer("/id").with_span(id.span));
+            errors.push(error(message, id.span).with_pointer("/id"));
         }
         value
     });
@@ -348,20 +343,14 @@ impl Join {
                     let first = self.lines[first as usize];
                     let message = format!("the id {id} is given twice, on line {first} and on line {line}");
                     let span = Span { start: rule.id.start, end: rule.id.end };
-                    let help = "give each rule an id of its own";
-                    diagnosed.push(
-                        Diagnostic::error(message).with_pointer("/id").with_span(Some(span)).with_help(help),
-                    );
+                    let twice = Diagnostic::error(message).with_pointer("/id").with_span(Some(span));
+                    diagnosed.push(twice.with_help("give each rule an id of its own"));
                 }
             }
         }
         self.lines_before += part.lines;
         diagnosed.sort_by_key(|diagnostic| diagnostic.span().map(|span| span.start));
         diagnosed
-    }
-
-    fn end(self) -> Rules {
-        Rules { set: self.set.build(), ids: self.ids }
     }
 }
 

@@ -19,6 +19,7 @@ mod normal;
 
 use std::collections::HashMap;
 use std::collections::hash_map::{DefaultHasher, Entry};
+use std::fmt::Display;
 use std::hash::{Hash as _, Hasher as _};
 
 use filter::{Code, Diagnostic, Dialect, Filter, FilterSet, Matches, Span};
@@ -59,7 +60,11 @@ pub(super) fn compare(rules: &[Rule], dialect: Dialect) -> Found {
         if rule.filter.never_matches() {
             // Its own warnings may say it already.
             if !rule.filter.warnings().iter().any(|warning| warning.code() == Code::NeverHolds) {
-                warnings.push(dead(rule));
+                warnings.push(warning(
+                    rule,
+                    format_args!("can never match: its conditions contradict each other"),
+                    "conditions in one array are alternatives; all other conditions must hold together",
+                ));
             }
             continue;
         }
@@ -70,7 +75,10 @@ pub(super) fn compare(rules: &[Rule], dialect: Dialect) -> Found {
                 unique = unique.add(number, rule.filter.clone());
                 normal.insert(number, value);
             }
-            Entry::Occupied(entry) => warnings.push(equal(rule, &rules[*entry.get()])),
+            Entry::Occupied(entry) => {
+                let Rule { id, line, .. } = &rules[*entry.get()];
+                warnings.push(warning(rule, format_args!("has the filter of {id} on line {line}"), SAME));
+            }
         }
     }
     let compared = implied(rules, &unique.build(), &normal, &mut warnings);
@@ -100,8 +108,8 @@ fn implied(
             let others = matches.ids(unique).copied();
             others.filter(|&other| other != number && !is_last_resort(other)).take(CANDIDATES).collect()
         } else if normal.len() <= FEW {
-            let mut others: Vec<usize> = normal.keys().copied().filter(|&other| other != number).collect();
-            others.retain(|&other| !is_last_resort(other));
+            let mut others: Vec<usize> = normal.keys().copied().collect();
+            others.retain(|&other| other != number && !is_last_resort(other));
             others.sort_unstable();
             others
         } else {
@@ -113,7 +121,9 @@ fn implied(
             if !wider.filter.implies(&rule.filter) {
                 warnings.push(covered(rule, wider));
             } else if other < number {
-                warnings.push(same(rule, wider));
+                let Rule { id, line, .. } = wider;
+                let what = format_args!("matches the same events as {id} on line {line}");
+                warnings.push(warning(rule, what, SAME));
             } else {
                 // The other one has the warning.
                 continue;
@@ -161,28 +171,13 @@ fn is_empty(filter: Option<&Value>) -> bool {
     filter.and_then(Value::as_object).is_some_and(serde_json::Map::is_empty)
 }
 
-fn equal(rule: &Rule, first: &Rule) -> Diagnostic {
-    let message = format!("the rule {} has the filter of {} on line {}", rule.id, first.id, first.line);
-    Diagnostic::warning(message)
-        .with_pointer("/id")
-        .with_span(Some(rule.span))
-        .with_help("remove one of the two; route --first never chooses the second")
-}
+/// The help where one of two rules is superfluous.
+const SAME: &str = "remove one of the two; route --first never chooses the second";
 
-fn same(rule: &Rule, first: &Rule) -> Diagnostic {
-    let message =
-        format!("the rule {} matches the same events as {} on line {}", rule.id, first.id, first.line);
-    Diagnostic::warning(message)
-        .with_pointer("/id")
-        .with_span(Some(rule.span))
-        .with_help("remove one of the two; route --first never chooses the second")
-}
-
-fn dead(rule: &Rule) -> Diagnostic {
-    Diagnostic::warning(format!("the rule {} can never match: its conditions contradict each other", rule.id))
-        .with_pointer("/id")
-        .with_span(Some(rule.span))
-        .with_help("conditions in one array are alternatives; all other conditions must hold together")
+/// `the rule 17 has the filter of 16 on line 3`
+fn warning(rule: &Rule, what: impl Display, help: &str) -> Diagnostic {
+    let warning = Diagnostic::warning(format!("the rule {} {what}", rule.id));
+    warning.with_pointer("/id").with_span(Some(rule.span)).with_help(help)
 }
 
 fn covered(rule: &Rule, other: &Rule) -> Diagnostic {

@@ -12,8 +12,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use futures_util::StreamExt as _;
-use poller::store::{Ending, Runner, Selection, Store as _, StoreAdmin as _, StoreError, Summary};
+use poller::store::{Ending, Runner, Selection, Store as _, StoreAdmin as _, Summary};
 use poller::{Clock as _, PollKey, PollKeys};
 
 use super::super::output::{Keyed, Lines};
@@ -59,18 +60,6 @@ impl Chosen {
     }
 }
 
-/// The polls that the arguments name; all of them must be there.
-async fn look_up(
-    args: &CancelArgs,
-    keys: &[String],
-    store: &OpenStore,
-    terminal: &Terminal,
-) -> anyhow::Result<Chosen> {
-    let mut chosen = Chosen::default();
-    find(store, keys, &args.store, terminal, |poll| chosen.add(poll)).await?;
-    Ok(chosen)
-}
-
 /// The keys among the arguments.
 fn keys(args: &CancelArgs) -> anyhow::Result<Vec<String>> {
     let mut keys = args.keys.clone();
@@ -84,21 +73,15 @@ fn keys(args: &CancelArgs) -> anyhow::Result<Vec<String>> {
     Ok(keys)
 }
 
-fn selection(args: &CancelArgs) -> Selection {
-    let selection =
-        Selection::all().with_scope(args.store.scope()).with_state("open").with_state("cancelling");
-    match &args.prefix {
-        Some(prefix) => selection.with_prefix(prefix),
-        None => selection,
-    }
-}
-
 async fn cancel(args: &CancelArgs, store: OpenStore, terminal: &Terminal) -> anyhow::Result<Exit> {
     let file = quoted(&args.store.file.path);
     let mut printer = Printer { args, store: &store, exit: Exit::Success, stdout: Lines::new(terminal) };
     let keys = keys(args)?;
-    let chosen = if keys.is_empty() {
-        let selection = selection(args);
+    let mut chosen = Chosen::default();
+    if keys.is_empty() {
+        let mut selection =
+            Selection::all().with_scope(args.store.scope()).with_state("open").with_state("cancelling");
+        selection.prefix = args.prefix.clone();
         let now = clock(&store).now();
         if let Some(keys) = store.cancel_selected_unrun(selection.clone(), now).await.map_err(plain)? {
             printer.introduce(keys.len(), keys.len(), None, &file);
@@ -106,15 +89,13 @@ async fn cancel(args: &CancelArgs, store: OpenStore, terminal: &Terminal) -> any
             while printer.print(keys.by_ref().take(BATCH).collect()).await? {}
             return Ok(printer.exit);
         }
-        let mut chosen = Chosen::default();
         let mut pages = store.select_pages(selection);
         while let Some(page) = pages.next().await {
             page.map_err(plain)?.into_iter().for_each(|poll| chosen.add(poll));
         }
-        chosen
     } else {
-        look_up(args, &keys, &store, terminal).await?
-    };
+        find(&store, &keys, &args.store, terminal, |poll| chosen.add(poll)).await?;
+    }
     // Of a file, all polls are asked for or cancelled in one transaction; a database has many clients that would wait.
     let is_file = matches!(args.store.file.path, StoreLocation::File(_));
     let open = chosen.keys.len() - chosen.ended.len();
@@ -173,7 +154,6 @@ async fn end_all(
     file: &str,
 ) -> anyhow::Result<Vec<Ending>> {
     let clock = clock(store);
-    let gone = |key: &PollKey| StoreError::new(format!("the poll {key} has been forgotten meanwhile"));
     let mut endings: Vec<Option<Ending>> = vec![None; keys.len()];
     let mut left: Vec<usize> = (0..keys.len()).collect();
     let mut until = clock.now() + RUNNER_TIMEOUT;
@@ -193,15 +173,10 @@ async fn end_all(
                 summaries.into_iter().map(|poll| poll.map(|poll| poll.ended)).collect()
             }
         };
-        let found: Vec<Option<Ending>> = found
-            .into_iter()
-            .zip(&asked)
-            .map(|(ending, key)| ending.ok_or_else(|| gone(key)))
-            .collect::<Result<_, _>>()
-            .map_err(plain)?;
         let before = left.len();
-        for (number, ending) in left.iter().zip(found) {
-            endings[*number] = ending;
+        for ((number, key), ending) in left.iter().zip(&asked).zip(found) {
+            endings[*number] =
+                ending.with_context(|| format!("the poll {key} has been forgotten meanwhile"))?;
         }
         left.retain(|number| endings[*number].is_none());
         if left.len() < before {

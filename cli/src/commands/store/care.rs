@@ -1,11 +1,13 @@
 //! `poll backup`, `poll compact`, `poll verify` and `poll reseal`: copying, shrinking and checking a file, and changing its key.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
 use poller::{Resealed, SEAL_KEY_VARIABLE, SealKey};
 use serde::Serialize;
+use serde_json::json;
 
 use super::super::output;
 use super::{Opening, on_file, plain, quoted};
@@ -24,10 +26,10 @@ pub(in super::super) fn backup(args: &BackupArgs, terminal: &Terminal) -> anyhow
         copy: &'a str,
         bytes: u64,
     }
-    let file = args.file.path.file("pg_dump copies it, also while it is in use")?;
+    let file = args.whole.file.path.file("pg_dump copies it, also while it is in use")?;
     on_file(file, Opening::Reading, async |store| {
         store.backup(&args.copy).await.map_err(plain)?;
-        if args.json {
+        if args.whole.json {
             let (copy, bytes) = (args.copy.to_string_lossy(), size(&args.copy));
             output::json(&Line { copy: &copy, bytes }, terminal)?;
         } else {
@@ -44,14 +46,14 @@ pub(in super::super) fn compact(args: &CompactArgs, terminal: &Terminal) -> anyh
         bytes_before: u64,
         bytes: u64,
     }
-    let path = args.file.path.file("VACUUM FULL does this to its tables")?;
+    let path = args.whole.file.path.file("VACUUM FULL does this to its tables")?;
     let bytes_before = size(path);
     let exit = on_file(path, Opening::MustExist, async |store| {
         store.compact().await.map_err(plain)?;
         Ok(Exit::Success)
     })?;
     let bytes = size(path);
-    if args.json {
+    if args.whole.json {
         output::json(&Line { bytes_before, bytes }, terminal)?;
     } else {
         eprint_line(format_args!(
@@ -65,23 +67,19 @@ pub(in super::super) fn compact(args: &CompactArgs, terminal: &Terminal) -> anyh
 }
 
 pub(in super::super) fn verify(args: &VerifyArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
-    /// Named `damage`, since `problems` are those of a command that could not run.
-    #[derive(Serialize)]
-    struct Line<'a> {
-        damage: &'a [String],
-    }
-    let path = args.file.path.file("pg_amcheck checks it")?;
+    let path = args.whole.file.path.file("pg_amcheck checks it")?;
     on_file(path, Opening::Reading, async |store| {
         let damage = store.verify().await.map_err(plain)?;
         let exit = if damage.is_empty() { Exit::Success } else { Exit::Negative };
-        if args.json {
-            output::json(&Line { damage: &damage }, terminal)?;
+        if args.whole.json {
+            // Named `damage`, since `problems` are those of a command that could not run.
+            output::json(&json!({"damage": damage}), terminal)?;
             return Ok(exit);
         }
         for problem in &damage {
             output::text(&sanitize::line(problem))?;
         }
-        let file = quoted(&args.file.path);
+        let file = quoted(&args.whole.file.path);
         match exit {
             Exit::Success => eprint_line(format_args!("{file}: no damage found")),
             _ => eprint_line(format_args!(
@@ -92,27 +90,25 @@ pub(in super::super) fn verify(args: &VerifyArgs, terminal: &Terminal) -> anyhow
     })
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ResealLine<'a> {
-    key: &'a str,
-    resealed: usize,
-    kept: usize,
-    broken: usize,
-    other_keys: &'a BTreeMap<String, usize>,
-}
-
 pub(in super::super) fn reseal(args: &ResealArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Line<'a> {
+        key: &'a str,
+        resealed: usize,
+        kept: usize,
+        broken: usize,
+        other_keys: &'a BTreeMap<String, usize>,
+    }
     let Some(key) = SealKey::from_env()? else {
         anyhow::bail!("there is no key to seal with; set {SEAL_KEY_VARIABLE}");
     };
-    let file = args.file.path.file("it keeps no sealed secrets")?;
+    let file = args.whole.file.path.file("it keeps no sealed secrets")?;
     on_file(file, Opening::MustExist, async |store| {
         let resealed = store.reseal().await.map_err(plain)?;
-        if args.json {
-            let Resealed { changed, kept, broken, other_keys, .. } = &resealed;
-            let (resealed, kept, broken) = (*changed, *kept, *broken);
-            output::json(&ResealLine { key: key.id(), resealed, kept, broken, other_keys }, terminal)?;
+        if args.whole.json {
+            let Resealed { changed: resealed, kept, broken, ref other_keys, .. } = resealed;
+            output::json(&Line { key: key.id(), resealed, kept, broken, other_keys }, terminal)?;
         } else {
             output::text(&describe(&resealed, key.id()))?;
         }
@@ -129,17 +125,12 @@ fn describe(resealed: &Resealed, key: &str) -> String {
         humanize::count(resealed.kept, "poll")
     );
     for (id, polls) in &resealed.other_keys {
-        line.push_str(&format!(
-            "; {} sealed with the key {}, which is not there",
-            are(*polls),
-            sanitize::excerpt(id, 20)
-        ));
+        let (are, id) = (are(*polls), sanitize::excerpt(id, 20));
+        let _ = write!(line, "; {are} sealed with the key {id}, which is not there");
     }
     if resealed.broken > 0 {
-        line.push_str(&format!(
-            "; {} sealed and cannot be opened: damaged, or sealed for another poll",
-            are(resealed.broken)
-        ));
+        let are = are(resealed.broken);
+        let _ = write!(line, "; {are} sealed and cannot be opened: damaged, or sealed for another poll");
     }
     line
 }

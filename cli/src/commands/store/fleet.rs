@@ -1,22 +1,22 @@
 //! `poll fleet`: the workers of a database and their state, for people and for monitoring.
 
-use std::array::from_fn;
 use std::time::Duration;
 
-use console::{Alignment, measure_text_width, pad_str};
 use poller::store::RunsUntil;
 use poller::{Fleet, FleetWorker};
 use serde::Serialize;
 
 use super::super::{block_on, output};
+use super::list::aligned;
 use super::{open_database, plain, wait_until};
 use crate::args::{FleetArgs, StoreLocation};
 use crate::exit::Exit;
+use crate::render::humanize::or_zero;
 use crate::render::terminal::{Paint, Terminal};
 use crate::render::{humanize, sanitize};
 
 pub(in super::super) fn run(args: &FleetArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
-    let StoreLocation::Database { url, .. } = &args.store.path else {
+    let StoreLocation::Database { url, .. } = &args.whole.file.path else {
         anyhow::bail!("poll fleet shows the workers of a database; a file has one runner: poll status");
     };
     block_on(async {
@@ -26,12 +26,12 @@ pub(in super::super) fn run(args: &FleetArgs, terminal: &Terminal) -> anyhow::Re
         drop(store);
         wait_until(closed).await;
         let fleet = fleet?;
-        if args.json {
+        if args.whole.json {
             output::json(&Line::from(&fleet), terminal)?;
         } else {
             output::text(&describe(&fleet, terminal.stdout_paint))?;
         }
-        let well = fleet.orphaned == 0 && fleet.workers.iter().any(FleetWorker::is_alive);
+        let well = fleet.orphaned == 0 && alive(&fleet).next().is_some();
         Ok(if well { Exit::Success } else { Exit::Negative })
     })
 }
@@ -105,27 +105,29 @@ fn seconds(micros: i64) -> f64 {
     micros as f64 / 1e6
 }
 
+fn alive(fleet: &Fleet) -> impl Iterator<Item = &FleetWorker> {
+    fleet.workers.iter().filter(|worker| worker.is_alive())
+}
+
 /// The longest lag of a worker with a lease.
 fn lag(fleet: &Fleet) -> Duration {
-    let alive = fleet.workers.iter().filter(|worker| worker.is_alive());
-    alive.map(|worker| worker.lag).max().unwrap_or_default()
+    alive(fleet).map(|worker| worker.lag).max().unwrap_or_default()
 }
 
 /// The length of a column for names of machines: with it, a line has 80 columns.
 const HOST: usize = 20;
 
 fn describe(fleet: &Fleet, paint: Paint) -> String {
-    let alive = fleet.workers.iter().filter(|worker| worker.is_alive()).count();
-    let mut lines = vec![format!(
-        "{}, {}, {} without a worker",
-        humanize::count(alive as u64, "worker"),
-        humanize::count(fleet.shards as u64, "shard"),
-        fleet.orphaned
-    )];
-    lines.push(format!("{} open, the oldest due poll has waited {}", fleet.open, short(lag(fleet))));
-    let transaction = fleet.oldest_transaction.map_or("none".to_owned(), |age| format!("{} old", short(age)));
+    let alive = alive(fleet).count();
+    let (workers, shards) = (humanize::count(alive, "worker"), humanize::count(fleet.shards, "shard"));
+    let transaction =
+        fleet.oldest_transaction.map_or("none".to_owned(), |age| format!("{} old", or_zero(age)));
     let xmin = fleet.oldest_xmin.map_or("not known".to_owned(), |age| format!("{age} transactions back"));
-    lines.push(format!("oldest transaction: {transaction}; oldest xmin: {xmin}"));
+    let mut lines = vec![
+        format!("{workers}, {shards}, {} without a worker", fleet.orphaned),
+        format!("{} open, the oldest due poll has waited {}", fleet.open, or_zero(lag(fleet))),
+        format!("oldest transaction: {transaction}; oldest xmin: {xmin}"),
+    ];
     if fleet.clock_steps > 0 {
         lines.push(format!(
             "the database's clock was set {}; the fleet's is now {} from it",
@@ -142,32 +144,19 @@ fn describe(fleet: &Fleet, paint: Paint) -> String {
 
 fn table(workers: &[FleetWorker], paint: Paint) -> String {
     let titles = ["HOST", "PROCESS", "LEASE", "SHARDS", "OPEN", "LAG", "TAKEN", "CLOCK"];
-    let mut rows = vec![titles.map(|title| paint.faint(title).to_string())];
-    rows.extend(workers.iter().map(|worker| {
+    let rows = workers.iter().map(|worker| {
         [
             sanitize::excerpt(&worker.host, HOST),
             worker.process.to_string(),
-            worker.lease_left.map_or_else(|| paint.bad("ended").to_string(), short),
+            worker.lease_left.map_or_else(|| paint.bad("ended").to_string(), or_zero),
             worker.shards.to_string(),
             worker.open.to_string(),
-            short(worker.lag),
+            or_zero(worker.lag),
             worker.takeovers.to_string(),
             offset(worker.clock_offset),
         ]
-    }));
-    let widths: [usize; 8] =
-        from_fn(|column| rows.iter().map(|row| measure_text_width(&row[column])).max().unwrap_or(0));
-    let pad = |(column, (cell, width)): (usize, (&String, usize))| {
-        let side = if column == 0 { Alignment::Left } else { Alignment::Right };
-        pad_str(cell, width, side, None).into_owned()
-    };
-    let line = |row: &[String; 8]| row.iter().zip(widths).enumerate().map(pad).collect::<Vec<_>>().join("  ");
-    rows.iter().map(line).map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
-}
-
-/// `0s`, `120ms`, `6.8s`, `4m 05s`
-fn short(time: Duration) -> String {
-    if time.is_zero() { "0s".to_owned() } else { humanize::duration(time) }
+    });
+    aligned(titles, rows, 1, paint)
 }
 
 /// `+0.2ms`, `-3600s`: how far the database's clock is ahead.

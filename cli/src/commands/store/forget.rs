@@ -2,7 +2,7 @@
 
 use futures_util::StreamExt as _;
 use poller::store::Store as _;
-use serde::Serialize;
+use serde_json::json;
 
 use super::super::output::{Keyed, Lines};
 use super::super::{AlreadyReported, print_listed};
@@ -12,30 +12,20 @@ use crate::exit::Exit;
 use crate::render::terminal::Terminal;
 
 pub(in super::super) fn run(args: &ForgetArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
-    on_store(&args.polls.store.file.path, Opening::MustExist, async |store| {
-        forget(args, store, terminal).await
-    })
-}
-
-#[derive(Serialize)]
-struct Line {
-    forgotten: bool,
+    on_store(&args.store.file.path, Opening::MustExist, async |store| forget(args, store, terminal).await)
 }
 
 async fn forget(args: &ForgetArgs, store: OpenStore, terminal: &Terminal) -> anyhow::Result<Exit> {
-    let file = &args.polls.store.file.path;
     let mut polls = Vec::new();
-    find(&store, &args.polls.keys, &args.polls.store, terminal, |poll| polls.push(poll)).await?;
+    find(&store, &args.keys, &args.store, terminal, |poll| polls.push(poll)).await?;
     let mut open = polls.iter().filter(|poll| poll.ended.is_none()).peekable();
     if open.peek().is_some() {
         for poll in open {
+            let (key, file, named) = (shown(&poll.key), quoted(&args.store.file.path), named(&poll.key));
             print_listed(
                 terminal,
-                &anyhow::anyhow!(
-                    "{} is open, and only finished polls are forgotten; first: poll cancel --store {} {}",
-                    shown(&poll.key),
-                    quoted(file),
-                    named(&poll.key)
+                format_args!(
+                    "{key} is open, and only finished polls are forgotten; first: poll cancel --store {file} {named}"
                 ),
             );
         }
@@ -47,8 +37,8 @@ async fn forget(args: &ForgetArgs, store: OpenStore, terminal: &Terminal) -> any
     for poll in &polls {
         // False if another process removed the poll meanwhile.
         let forgotten = forgotten.next().await.transpose().map_err(plain)?.unwrap_or(false);
-        if args.polls.each.json {
-            stdout.print(&Keyed::new(&poll.key, Line { forgotten }))?;
+        if args.each.json {
+            stdout.print(&Keyed::new(&poll.key, json!({"forgotten": forgotten})))?;
         } else {
             let words = if forgotten { "forgotten" } else { "forgotten by another process" };
             stdout.text(&format!("{}: {words}", shown(&poll.key)))?;

@@ -1,7 +1,9 @@
 //! `poll list`: the polls of a store, one line each.
 
 use std::array::from_fn;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::iter;
 
 use console::{Alignment, measure_text_width, pad_str};
 use futures_util::StreamExt as _;
@@ -26,7 +28,7 @@ async fn list(args: &ListArgs, store: OpenStore, terminal: &Terminal) -> anyhow:
     let mut selection = Selection::all().with_limit(limit);
     selection.scope = args.scope.clone();
     selection.prefix = args.prefix.clone();
-    selection.states = args.states.iter().map(|state| state.name().to_owned()).collect();
+    selection.states = args.states.iter().map(|state| state.replace('-', " ")).collect();
     selection.after =
         args.after.as_ref().map(|key| PollKey::new(args.scope.as_deref().unwrap_or(""), key.as_str()));
     if args.each.json {
@@ -136,9 +138,7 @@ impl<'a> From<&'a Summary> for Line<'a> {
 }
 
 fn table(polls: &[Summary], now: Timestamp, paint: Paint) -> String {
-    let mut rows =
-        vec![["KEY", "STATE", "AGE", "WHEN", "ATTEMPTS"].map(|title| paint.faint(title).to_string())];
-    rows.extend(polls.iter().map(|poll| {
+    let rows = polls.iter().map(|poll| {
         let (when, attempts) = match (&poll.ended, poll.deadline) {
             (Some(ending), _) => {
                 (format!("{} ago", humanize::age(now.since(ending.at))), ending.attempts.to_string())
@@ -151,12 +151,29 @@ fn table(polls: &[Summary], now: Timestamp, paint: Paint) -> String {
         };
         let age = humanize::age(now.since(poll.created_at));
         [shown(&poll.key), painted(poll.state(), paint), age, when, attempts]
-    }));
-    let widths: [usize; 5] =
+    });
+    aligned(["KEY", "STATE", "AGE", "WHEN", "ATTEMPTS"], rows, 5, paint)
+}
+
+/// Titles and rows in columns. The first `left` columns are aligned to the left, the others to the right.
+pub(super) fn aligned<const N: usize>(
+    titles: [&str; N],
+    rows: impl Iterator<Item = [String; N]>,
+    left: usize,
+    paint: Paint,
+) -> String {
+    let titles = titles.map(|title| paint.faint(title).to_string());
+    let rows: Vec<_> = iter::once(titles).chain(rows).collect();
+    let widths: [usize; N] =
         from_fn(|column| rows.iter().map(|row| measure_text_width(&row[column])).max().unwrap_or(0));
-    let pad = |(cell, width): (&String, usize)| pad_str(cell, width, Alignment::Left, None).into_owned();
-    let line = |row: &[String; 5]| row.iter().zip(widths).map(pad).collect::<Vec<_>>().join("  ");
-    rows.iter().map(line).map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+    let line = |row: &[String; N]| {
+        let cells: [Cow<'_, str>; N] = from_fn(|column| {
+            let side = if column < left { Alignment::Left } else { Alignment::Right };
+            pad_str(&row[column], widths[column], side, None)
+        });
+        cells.join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// The name of a state in its colour.

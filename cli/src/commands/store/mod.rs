@@ -31,8 +31,9 @@ use anyhow::Context as _;
 use poller::fetch::Fetch as _;
 use poller::http::{Guard, HttpClient, Proxies};
 use poller::store::{FoundPoll, RunsUntil, Store as _, StoreAdmin, StoreError, Summary};
-use poller::{Clock, ErrorKind, PostgresOptions, PostgresStore, SealKey, SqliteStore, SystemClock};
-use poller::{PollKey, PollSpec};
+use poller::{
+    Clock, ErrorKind, PollKey, PollSpec, PostgresOptions, PostgresStore, SealKey, SqliteStore, SystemClock,
+};
 use tokio::task::JoinHandle;
 use url::Url;
 
@@ -112,15 +113,13 @@ async fn open_database(
     until: RunsUntil,
     lease: Option<Duration>,
 ) -> anyhow::Result<PostgresStore> {
-    let options = PostgresOptions::parse(url).map_err(plain)?.with_runs_until(until);
-    let options = match lease {
-        Some(lease) => options.with_lease(lease),
-        None => options,
-    };
-    let options = match std::env::var(PASSWORD) {
-        Ok(password) => options.with_password(&password.into()),
-        Err(_) => options,
-    };
+    let mut options = PostgresOptions::parse(url).map_err(plain)?.with_runs_until(until);
+    if let Some(lease) = lease {
+        options = options.with_lease(lease);
+    }
+    if let Ok(password) = std::env::var(PASSWORD) {
+        options = options.with_password(&password.into());
+    }
     options.connect().await.map_err(plain)
 }
 
@@ -229,19 +228,14 @@ impl PresentStore<'_> {
     }
 }
 
-/// What a spec must be for the polls of a command.
-pub(super) struct Requirements<'a> {
-    pub(super) store: PresentStore<'a>,
-    pub(super) scope: &'a str,
-    /// Finished polls of the same keys do not count.
-    pub(super) fresh: bool,
-    pub(super) client: &'a HttpClient,
-    pub(super) terminal: &'a Terminal,
-}
-
 /// Checks the polls of a command, while they are read.
 pub(super) struct Checking<'a> {
-    requirements: Requirements<'a>,
+    store: PresentStore<'a>,
+    scope: &'a str,
+    /// Finished polls of the same keys do not count.
+    fresh: bool,
+    client: &'a HttpClient,
+    terminal: &'a Terminal,
     /// The origin of the last URL that may be asked. The next one mostly has the same.
     admitted: String,
     /// The jobs that the store is being asked for, while the next ones are read.
@@ -253,8 +247,14 @@ pub(super) struct Checking<'a> {
 type Finding = JoinHandle<Result<Vec<Option<FoundPoll>>, StoreError>>;
 
 impl<'a> Checking<'a> {
-    pub(super) fn new(requirements: Requirements<'a>) -> Self {
-        Self { requirements, admitted: String::new(), looking: None, present: 0 }
+    pub(super) fn new(
+        store: PresentStore<'a>,
+        scope: &'a str,
+        fresh: bool,
+        client: &'a HttpClient,
+        terminal: &'a Terminal,
+    ) -> Self {
+        Self { store, scope, fresh, client, terminal, admitted: String::new(), looking: None, present: 0 }
     }
 
     /// Checks that these jobs can be stored, and those of the call before by what the store has; after the last jobs to be called
@@ -264,13 +264,12 @@ impl<'a> Checking<'a> {
         for Job { key, spec } in &jobs {
             for problem in self.problems(spec).into_iter().flatten() {
                 well = false;
-                self.requirements.report(key, &problem);
+                self.report(key, &problem);
             }
         }
-        let Requirements { store, scope, .. } = self.requirements;
-        let next = match store {
+        let next = match self.store {
             PresentStore::Open(store) if !jobs.is_empty() => {
-                let keys = jobs.iter().map(|job| PollKey::new(scope, job.key.as_str())).collect();
+                let keys = jobs.iter().map(|job| PollKey::new(self.scope, job.key.as_str())).collect();
                 let store = store.clone();
                 Some((jobs, tokio::spawn(async move { store.find(keys).await })))
             }
@@ -279,7 +278,7 @@ impl<'a> Checking<'a> {
         if let Some((jobs, found)) = std::mem::replace(&mut self.looking, next) {
             let found = found.await?.map_err(plain)?;
             self.present += found.iter().flatten().count();
-            well &= self.requirements.check_present(&jobs, found);
+            well &= self.check_present(&jobs, found);
         }
         Ok(well)
     }
@@ -289,21 +288,19 @@ impl<'a> Checking<'a> {
         // Of the URL of an http server, its origin decides.
         let admitted = match spec.origin() {
             origin if origin == self.admitted => Ok(()),
-            _ => self.requirements.client.admits(&spec.url()),
+            _ => self.client.admits(&spec.url()),
         };
         if admitted.is_ok() && spec.origin() != self.admitted && spec.origin().starts_with("http") {
             spec.origin().clone_into(&mut self.admitted);
         }
         [
             admitted.err().map(|error| format!("the URL cannot be asked: {error}")),
-            self.requirements.store.admits(spec).err().map(|error| error.to_string()),
+            self.store.admits(spec).err().map(|error| error.to_string()),
         ]
     }
-}
 
-impl Requirements<'_> {
     fn report(&self, key: &str, problem: &str) {
-        print_listed(self.terminal, &anyhow::anyhow!("{}: {problem}", sanitize::excerpt(key, 80)));
+        print_listed(self.terminal, format_args!("{}: {problem}", sanitize::excerpt(key, 80)));
     }
 
     /// Checks that the polls that the store has under the keys of these jobs are the same. Prints the others, and returns whether
@@ -312,20 +309,18 @@ impl Requirements<'_> {
         let mut well = true;
         for (Job { key, spec }, present) in jobs.iter().zip(found) {
             let Some(present) = present.filter(|poll| !(poll.ended && self.fresh)) else { continue };
-            let differences = present.spec.differences(spec);
+            let differences = present.spec.differences(spec).join(", ");
             if !differences.is_empty() {
-                let ways_out = match present.ended {
-                    true => "give it another cacheKey, or forget the finished poll with --fresh",
-                    false => "give it another cacheKey, or cancel and forget the poll that is there",
+                let other_way = match present.ended {
+                    true => "forget the finished poll with --fresh",
+                    false => "cancel and forget the poll that is there",
                 };
                 well = false;
-                self.report(
-                    key,
-                    &format!(
-                        "the store has a poll of this key with another spec; they differ in {}: {ways_out}",
-                        differences.join(", ")
-                    ),
+                let problem = format!(
+                    "the store has a poll of this key with another spec; they differ in {differences}: give it another cacheKey, \
+                     or {other_way}"
                 );
+                self.report(key, &problem);
             }
         }
         well
@@ -356,7 +351,7 @@ async fn find(
                 Some(summary) => each(summary),
                 None => {
                     wrong = true;
-                    print_listed(terminal, &no_such_poll(name, &args.file.path));
+                    print_listed(terminal, no_such_poll(name, &args.file.path));
                 }
             }
         }
@@ -365,11 +360,8 @@ async fn find(
 }
 
 fn no_such_poll(key: &PollKey, file: &StoreLocation) -> anyhow::Error {
-    anyhow::anyhow!(
-        "there is no poll {} in {file}; `poll list --store {}` lists its polls",
-        shown(key),
-        quoted(file),
-    )
+    let (key, quoted) = (shown(key), quoted(file));
+    anyhow::anyhow!("there is no poll {key} in {file}; `poll list --store {quoted}` lists its polls")
 }
 
 /// A key for people.

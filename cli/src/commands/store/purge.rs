@@ -2,39 +2,31 @@
 
 use poller::Clock as _;
 use poller::store::{Retention, Store as _};
-use serde::Serialize;
+use serde_json::json;
 
 use super::super::output;
-use super::{OpenStore, Opening, clock, on_store, plain};
+use super::{Opening, clock, on_store, plain};
 use crate::args::PurgeArgs;
 use crate::exit::Exit;
 use crate::render::humanize;
 use crate::render::terminal::Terminal;
 
 pub(in super::super) fn run(args: &PurgeArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
-    on_store(&args.file.path, Opening::MustExist, async |store| purge(args, store, terminal).await)
-}
-
-#[derive(Serialize)]
-struct Line {
-    removed: usize,
-}
-
-async fn purge(args: &PurgeArgs, store: OpenStore, terminal: &Terminal) -> anyhow::Result<Exit> {
-    let since = clock(&store).now().before(args.older_than);
-    let keep = Retention::new(since, args.keep.unwrap_or(usize::MAX));
-    let mut removed = 0;
-    loop {
-        match store.purge(keep).await.map_err(plain)? {
-            0 => break,
-            some => removed += some,
+    on_store(&args.file.path, Opening::MustExist, async |store| {
+        let since = clock(&store).now().before(args.older_than);
+        let keep = Retention::new(since, args.keep.unwrap_or(usize::MAX));
+        let mut removed = 0;
+        loop {
+            match store.purge(keep).await.map_err(plain)? {
+                0 => break,
+                some => removed += some,
+            }
         }
-    }
-    if args.json {
-        output::json(&Line { removed }, terminal)?;
-    } else {
-        let count = humanize::count(u32::try_from(removed).unwrap_or(u32::MAX), "finished poll");
-        output::text(&format!("{count} removed"))?;
-    }
-    Ok(Exit::Success)
+        if args.json {
+            output::json(&json!({"removed": removed}), terminal)?;
+        } else {
+            output::text(&format!("{} removed", humanize::count(removed, "finished poll")))?;
+        }
+        Ok(Exit::Success)
+    })
 }

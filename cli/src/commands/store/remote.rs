@@ -15,7 +15,7 @@ use futures_util::StreamExt as _;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Method};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use poller::fetch::{Fetch as _, Request};
+use poller::fetch::{Fetch as _, Request, Response};
 use poller::http::HttpClient;
 use poller::store::{
     Creation, Ending, OpenPolls, PollRecord, Retention, Runner, RunsUntil, Selection, Store, StoreAdmin,
@@ -41,6 +41,9 @@ const AT_ONCE: usize = 32;
 /// The polls of a page of a list.
 const PAGE: usize = 1000;
 
+/// The service, which does not say which process it is.
+const RUNNER: Runner = Runner::new(None, RunsUntil::Stopped);
+
 /// The variable with the key for a service.
 pub(super) const KEY: &str = "POLL_KEY";
 
@@ -50,23 +53,13 @@ pub(super) struct RemoteStore {
     inner: Arc<Inner>,
 }
 
+#[derive(Debug)]
 struct Inner {
     client: HttpClient,
     /// Without a slash at its end.
     base: String,
+    /// Marked as sensitive, so that `Debug` does not show it.
     authorization: Option<HeaderValue>,
-}
-
-impl std::fmt::Debug for Inner {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Inner").field("base", &self.base).finish_non_exhaustive()
-    }
-}
-
-/// What a service answered.
-struct Answer {
-    status: u16,
-    body: Vec<u8>,
 }
 
 /// The part of a problem that a person reads.
@@ -132,7 +125,7 @@ impl RemoteStore {
         Ok(Self { inner: Arc::new(Inner { client, base, authorization: authorization.transpose()? }) })
     }
 
-    async fn call(&self, method: Method, path: &str, body: Option<String>) -> Result<Answer, StoreError> {
+    async fn call(&self, method: Method, path: &str, body: Option<String>) -> Result<Response, StoreError> {
         let Inner { client, base, authorization } = &*self.inner;
         let url = Url::parse(&format!("{base}{path}"))
             .map_err(|error| StoreError::new(format!("{base} is no URL of a service: {error}")))?;
@@ -152,30 +145,30 @@ impl RemoteStore {
                 return Err(StoreError::new(format!("the service at {base} has not answered for {seconds} s")));
             }
         };
-        let response = fetched.map_err(|error| {
+        fetched.map_err(|error| {
             StoreError::new(format!(
                 "cannot reach the service at {base}: {error}; is `poll serve` running there?"
             ))
-        })?;
-        Ok(Answer { status: response.status, body: response.body.into() })
+        })
     }
 
     /// What an unexpected answer says.
-    fn refused(&self, answer: &Answer) -> StoreError {
+    fn refused(&self, answer: &Response) -> StoreError {
         let base = &self.inner.base;
-        let detail = serde_json::from_slice::<Problem>(&answer.body).map(|problem| problem.detail);
-        match (answer.status, detail) {
-            (401, Ok(_)) => {
-                StoreError::new(format!("the service at {base} wants a key: set {KEY} to one of its keys"))
+        StoreError::new(match (answer.status, serde_json::from_slice(&answer.body)) {
+            (401, Ok(Problem { .. })) => {
+                format!("the service at {base} wants a key: set {KEY} to one of its keys")
             }
-            (_, Ok(detail)) => StoreError::new(format!("the service at {base} answered: {detail}")),
-            (status, Err(_)) => StoreError::new(format!(
-                "{base} answered {status} and no problem of a service; is it the address of `poll serve`?"
-            )),
-        }
+            (_, Ok(Problem { detail })) => format!("the service at {base} answered: {detail}"),
+            (status, Err(_)) => {
+                format!(
+                    "{base} answered {status} and no problem of a service; is it the address of `poll serve`?"
+                )
+            }
+        })
     }
 
-    fn read<T: DeserializeOwned>(&self, answer: &Answer) -> Result<T, StoreError> {
+    fn read<T: DeserializeOwned>(&self, answer: &Response) -> Result<T, StoreError> {
         if answer.status != 200 {
             return Err(self.refused(answer));
         }
@@ -185,8 +178,8 @@ impl RemoteStore {
     }
 
     /// A poll as the service shows it, with the spec as far as it is no secret.
-    async fn whole(&self, key: &PollKey) -> Result<Option<(Whole, PollSpec)>, StoreError> {
-        let answer = self.call(Method::GET, &path(key)?, None).await?;
+    async fn record(&self, key: PollKey) -> Result<Option<PollRecord>, StoreError> {
+        let answer = self.call(Method::GET, &path(&key)?, None).await?;
         if answer.status == 404 && serde_json::from_slice::<Problem>(&answer.body).is_ok() {
             return Ok(None);
         }
@@ -196,12 +189,19 @@ impl RemoteStore {
                 "the service shows a spec of the poll {key} that is not understood: {error}"
             ))
         })?;
-        Ok(Some((whole, spec)))
+        let mut poll = StoredPoll::new(key, spec, whole.created_at);
+        poll.restarts = whole.restarts;
+        poll.followed = whole.followed.map(Into::into);
+        poll.outcome = whole.outcome.map(Arc::new);
+        let mut record = PollRecord::new(poll);
+        record.attempts = whole.history;
+        record.cancelling = whole.state == "cancelling";
+        record.runner = Some(RUNNER);
+        Ok(Some(record))
     }
 
     async fn stored(&self, key: PollKey) -> Result<Option<StoredPoll>, StoreError> {
-        let Some((whole, spec)) = self.whole(&key).await? else { return Ok(None) };
-        Ok(Some(stored(key, whole, spec).0))
+        Ok(self.record(key).await?.map(|record| record.poll))
     }
 
     async fn rows(&self, selection: &Selection) -> Result<Vec<Summary>, StoreError> {
@@ -251,14 +251,6 @@ const READABLE: &str = r#"{"__redactedString":true,"strings":["hidden by the ser
 /// A spec that a service shows. Its secrets are placeholders, which print as placeholders again.
 fn shown_spec(text: &str) -> Result<PollSpec, poller::SpecError> {
     SpecOptions::new().limits(Limits::unbounded()).parse(&text.replace(HIDDEN, READABLE))
-}
-
-fn stored(key: PollKey, whole: Whole, spec: PollSpec) -> (StoredPoll, Vec<Attempt>, bool) {
-    let mut poll = StoredPoll::new(key, spec, whole.created_at);
-    poll.restarts = whole.restarts;
-    poll.followed = whole.followed.map(Into::into);
-    poll.outcome = whole.outcome.map(Arc::new);
-    (poll, whole.history, whole.state == "cancelling")
 }
 
 /// A call that only a process that runs polls makes.
@@ -368,8 +360,7 @@ impl StoreAdmin for RemoteStore {
 
     fn summary(&self, key: PollKey) -> BoxFuture<'_, Result<Option<Summary>, StoreError>> {
         Box::pin(async move {
-            let Some((whole, spec)) = self.whole(&key).await? else { return Ok(None) };
-            let (poll, _, cancelling) = stored(key, whole, spec);
+            let Some(PollRecord { poll, cancelling, .. }) = self.record(key).await? else { return Ok(None) };
             let mut summary = Summary::new(poll.key.clone(), poll.created_at);
             summary.deadline = Some(poll.deadline());
             summary.restarts = poll.restarts;
@@ -383,15 +374,7 @@ impl StoreAdmin for RemoteStore {
     }
 
     fn show(&self, key: PollKey) -> BoxFuture<'_, Result<Option<PollRecord>, StoreError>> {
-        Box::pin(async move {
-            let Some((whole, spec)) = self.whole(&key).await? else { return Ok(None) };
-            let (poll, attempts, cancelling) = stored(key, whole, spec);
-            let mut record = PollRecord::new(poll);
-            record.attempts = attempts;
-            record.cancelling = cancelling;
-            record.runner = Some(Runner::new(None, RunsUntil::Stopped));
-            Ok(Some(record))
-        })
+        Box::pin(self.record(key))
     }
 
     fn count_open(&self) -> BoxFuture<'_, Result<usize, StoreError>> {
@@ -419,9 +402,8 @@ impl StoreAdmin for RemoteStore {
         Box::pin(std::future::ready(Ok(None)))
     }
 
-    /// The service, which does not say which process it is.
     fn runner(&self) -> BoxFuture<'_, Result<Option<Runner>, StoreError>> {
-        Box::pin(std::future::ready(Ok(Some(Runner::new(None, RunsUntil::Stopped)))))
+        Box::pin(std::future::ready(Ok(Some(RUNNER))))
     }
 
     fn admits(&self, spec: &PollSpec) -> Result<(), StoreError> {

@@ -4,9 +4,8 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use filter::json::{self, Kind, Member, Node};
-use poller::PollKey;
 use poller::store::{PollRecord, StoreAdmin as _};
-use poller::{Attempt, Clock as _, Limits, Outcome, PollSpec, SpecOptions, Timestamp};
+use poller::{Attempt, Clock as _, Limits, Outcome, PollKey, PollSpec, SpecOptions, Timestamp};
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
@@ -32,8 +31,8 @@ async fn show(args: &ShowArgs, store: OpenStore, terminal: &Terminal) -> anyhow:
         Keyed::new(&record.poll.key, Whole::from(&record)).print(terminal)?;
         return Ok(Exit::Success);
     }
-    let page = Page { record: &record, now: clock(&store).now() };
-    output::text(&charset::for_locale(&page.describe(&quoted(file), terminal.stdout_paint)?))?;
+    let page = describe(&record, clock(&store).now(), &quoted(file), terminal.stdout_paint)?;
+    output::text(&charset::for_locale(&page))?;
     Ok(Exit::Success)
 }
 
@@ -81,78 +80,66 @@ impl<'a> From<&'a PollRecord> for Whole<'a> {
 }
 
 /// The page for people.
-struct Page<'a> {
-    record: &'a PollRecord,
-    now: Timestamp,
-}
-
-impl Page<'_> {
-    fn describe(&self, file: &str, paint: Paint) -> anyhow::Result<String> {
-        let poll = &self.record.poll;
-        let mut text = format!("{}\n", paint.strong(shown(&poll.key)));
-        let mut member = |name: &str, value: &str| {
-            let _ = writeln!(text, "  {} {value}", paint.faint(format_args!("{name:<9}")));
-        };
-        let ago = |at: Timestamp| format!("{at} ({} ago)", humanize::age(self.now.since(at)));
-        member("state", &self.state(file, paint));
-        member("accepted", &ago(poll.created_at));
-        match &poll.outcome {
-            Some(outcome) => member("ended", &ago(outcome.ended_at)),
-            None if poll.deadline() > self.now => {
-                let left = humanize::countdown(poll.deadline().since(self.now));
-                member("deadline", &format!("{} ({left} left)", poll.deadline()));
-            }
-            None => member("deadline", &format!("{}, passed", ago(poll.deadline()))),
+fn describe(record: &PollRecord, now: Timestamp, file: &str, paint: Paint) -> anyhow::Result<String> {
+    let poll = &record.poll;
+    let mut text = format!("{}\n", paint.strong(shown(&poll.key)));
+    let mut member = |name: &str, value: &str| {
+        let _ = writeln!(text, "  {} {value}", paint.faint(format_args!("{name:<9}")));
+    };
+    let ago = |at: Timestamp| format!("{at} ({} ago)", humanize::age(now.since(at)));
+    let shown_state = match (&poll.outcome, record.runner) {
+        (Some(outcome), _) => super::list::painted(outcome.name(), paint),
+        (None, Some(runner)) => format!("{}; {runner} runs the file", state(record)),
+        (None, None) => format!("{}; no process runs the file: poll run --store {file}", state(record)),
+    };
+    member("state", &shown_state);
+    member("accepted", &ago(poll.created_at));
+    match &poll.outcome {
+        Some(outcome) => member("ended", &ago(outcome.ended_at)),
+        None if poll.deadline() > now => {
+            let left = humanize::countdown(poll.deadline().since(now));
+            member("deadline", &format!("{} ({left} left)", poll.deadline()));
         }
-        if poll.restarts > 0 {
-            member("restarts", &poll.restarts.to_string());
-        }
-        if !poll.first_after.is_zero() && poll.outcome.is_none() {
-            let first = poll.created_at + poll.first_after;
-            member("grid", &format!("begins at {first}, since many polls were spread"));
-        }
-        let spec = serde_json::to_string_pretty(&unusual(&poll.spec)?)?;
-        let _ = write!(
-            text,
-            "\n{}\n{}\n\n{}",
-            paint.faint("spec, without default values"),
-            sanitize::block(&spec),
-            paint.faint("timeline")
-        );
-        match &poll.outcome {
-            Some(outcome) => timeline(&mut text, poll.created_at, outcome, paint),
-            None if self.record.attempts.is_empty() => text.push_str("\nno attempts have been written yet"),
-            None => {
-                attempts(&mut text, poll.created_at, &self.record.attempts, paint);
-                if self.record.runner.is_some() {
-                    let note = "as of a few seconds ago: the runner writes them down in batches";
-                    let _ = write!(text, "\n{}", paint.faint(note));
-                }
-            }
-        }
-        Ok(text)
+        None => member("deadline", &format!("{}, passed", ago(poll.deadline()))),
     }
-
-    fn state(&self, file: &str, paint: Paint) -> String {
-        match (&self.record.poll.outcome, self.record.runner) {
-            (Some(outcome), _) => super::list::painted(outcome.name(), paint),
-            (None, Some(runner)) => format!("{}; {runner} runs the file", state(self.record)),
-            (None, None) => {
-                format!("{}; no process runs the file: poll run --store {file}", state(self.record))
+    if poll.restarts > 0 {
+        member("restarts", &poll.restarts.to_string());
+    }
+    if !poll.first_after.is_zero() && poll.outcome.is_none() {
+        let first = poll.created_at + poll.first_after;
+        member("grid", &format!("begins at {first}, since many polls were spread"));
+    }
+    let spec = serde_json::to_string_pretty(&Ordered(&unusual(&poll.spec)?))?;
+    let _ = write!(
+        text,
+        "\n{}\n{}\n\n{}",
+        paint.faint("spec, without default values"),
+        sanitize::block(&spec),
+        paint.faint("timeline")
+    );
+    match &poll.outcome {
+        Some(outcome) => timeline(&mut text, poll.created_at, outcome, paint),
+        None if record.attempts.is_empty() => text.push_str("\nno attempts have been written yet"),
+        None => {
+            attempts(&mut text, poll.created_at, &record.attempts, paint);
+            if record.runner.is_some() {
+                let note = "as of a few seconds ago: the runner writes them down in batches";
+                let _ = write!(text, "\n{}", paint.faint(note));
             }
         }
     }
+    Ok(text)
 }
 
 /// The members of a spec that differ from the defaults.
-fn unusual(spec: &PollSpec) -> anyhow::Result<Ordered> {
+fn unusual(spec: &PollSpec) -> anyhow::Result<Node> {
     let options = SpecOptions::new().limits(Limits::unbounded());
     let mut usual = options.parse(&json!({"url": spec.url_text()}).to_string())?.to_value();
     // It is what a person looks for first.
     usual.as_object_mut().and_then(|members| members.remove("url"));
     let limits = filter::Limits::default().with_text_bytes(usize::MAX);
     let node = json::parse(&serde_json::to_string(spec)?, &limits)?;
-    Ok(Ordered(differing(node, &usual).unwrap_or(Node { span: None, kind: Kind::Object(Vec::new()) })))
+    Ok(differing(node, &usual).unwrap_or(Node { span: None, kind: Kind::Object(Vec::new()) }))
 }
 
 /// What of a value differs from another one: of objects, the members that do.
@@ -177,38 +164,25 @@ fn differing(node: Node, usual: &Value) -> Option<Node> {
 }
 
 /// JSON whose members keep their order, which has a meaning among retry rules.
-struct Ordered(Node);
+struct Ordered<'n>(&'n Node);
 
-impl Serialize for Ordered {
+impl Serialize for Ordered<'_> {
+    // The parser bounds the depth.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serialize(&self.0, serializer)
-    }
-}
-
-// The parser bounds the depth.
-fn serialize<S: Serializer>(node: &Node, serializer: S) -> Result<S::Ok, S::Error> {
-    struct Part<'a>(&'a Node);
-
-    impl Serialize for Part<'_> {
-        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            serialize(self.0, serializer)
+        match &self.0.kind {
+            Kind::Object(members) => {
+                serializer.collect_map(members.iter().map(|member| (&member.key, Ordered(&member.value))))
+            }
+            Kind::Array(elements) => serializer.collect_seq(elements.iter().map(Ordered)),
+            _ => self.0.to_value().serialize(serializer),
         }
-    }
-
-    match &node.kind {
-        Kind::Object(members) => {
-            serializer.collect_map(members.iter().map(|member| (&member.key, Part(&member.value))))
-        }
-        Kind::Array(elements) => serializer.collect_seq(elements.iter().map(Part)),
-        _ => node.to_value().serialize(serializer),
     }
 }
 
 /// The stored attempts, and the number of earlier ones.
 fn attempts(text: &mut String, started: Timestamp, attempts: &[Attempt], paint: Paint) {
-    if let Some(before) =
-        attempts.first().map(|first| first.number.saturating_sub(1)).filter(|before| *before > 0)
-    {
+    let before = attempts.first().map_or(0, |first| first.number.saturating_sub(1));
+    if before > 0 {
         let _ = write!(text, "\n… {} before these", humanize::count(before, "attempt"));
     }
     for attempt in attempts {
@@ -232,7 +206,7 @@ mod tests {
     fn a_spec_is_shown_without_its_defaults() {
         let shown = |spec: &str| {
             let spec = SpecOptions::new().limits(Limits::unbounded()).parse(spec).unwrap();
-            serde_json::to_value(unusual(&spec).unwrap()).unwrap()
+            serde_json::to_value(Ordered(&unusual(&spec).unwrap())).unwrap()
         };
         assert_eq!(shown(r#"{"url":"https://a.test/"}"#), json!({"url": "https://a.test/"}));
         assert_eq!(
@@ -250,7 +224,7 @@ mod tests {
         assert_eq!(expected["responseFilter"]["body"], json!({"a": [1]}));
         let retry = r#"{"url":"https://a.test/","retry":{"5xx":{"strategy":"backoff"},"503":{"strategy":"backoff"}}}"#;
         let spec = PollSpec::parse(retry).unwrap();
-        let text = serde_json::to_string(&unusual(&spec).unwrap()).unwrap();
+        let text = serde_json::to_string(&Ordered(&unusual(&spec).unwrap())).unwrap();
         assert!(text.find("5xx").or(text.find("500-599")) < text.find("503"), "{text}");
     }
 

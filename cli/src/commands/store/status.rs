@@ -6,13 +6,15 @@ use serde::Serialize;
 
 use super::super::output;
 use super::{OpenStore, Opening, clock, on_store, plain, quoted};
-use crate::args::StatusArgs;
+use crate::args::{StatusArgs, WholeArgs};
 use crate::exit::Exit;
 use crate::render::humanize;
 use crate::render::terminal::Terminal;
 
 pub(in super::super) fn run(args: &StatusArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
-    on_store(&args.file.path, Opening::Reading, async |store| status(args, store, terminal).await)
+    on_store(&args.whole.file.path, Opening::Reading, async |store| {
+        status(&args.whole, store, terminal).await
+    })
 }
 
 #[derive(Serialize)]
@@ -29,18 +31,16 @@ struct Line {
     bytes: Option<u64>,
 }
 
-async fn status(args: &StatusArgs, store: OpenStore, terminal: &Terminal) -> anyhow::Result<Exit> {
+async fn status(args: &WholeArgs, store: OpenStore, terminal: &Terminal) -> anyhow::Result<Exit> {
     let now = clock(&store).now();
     let status = store.status(now).await.map_err(plain)?;
     let runner = store.runner().await.map_err(plain)?;
     if args.json {
         let StoreStatus { open, cancelling, overdue, finished, oldest, bytes, .. } = status;
-        let process = runner.and_then(|runner| runner.process);
         let runs_until = runner.and_then(|runner| until(runner.until));
-        output::json(
-            &Line { open, cancelling, overdue, finished, oldest, runner: process, runs_until, bytes },
-            terminal,
-        )?;
+        let runner = runner.and_then(|runner| runner.process);
+        let line = Line { open, cancelling, overdue, finished, oldest, runner, runs_until, bytes };
+        output::json(&line, terminal)?;
     } else {
         output::text(&describe(&status, runner, now, &quoted(&args.file.path)))?;
     }

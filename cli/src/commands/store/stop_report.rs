@@ -8,6 +8,7 @@ use super::super::drive::StoreFile;
 use super::super::output::{self, Keyed};
 use super::super::seen_secrets::as_arguments;
 use super::{quoted, quoted_text};
+use crate::args::ConnectArgs;
 use crate::render::progress::ProgressReporter;
 use crate::render::terminal::Terminal;
 use crate::render::{humanize, sanitize};
@@ -94,14 +95,19 @@ pub(in super::super) fn first_polls(report: &ShutdownReport, now: Timestamp) -> 
 }
 
 /// `2 polls stay open (…); go on with: poll run --store polls.db --max-body 1024`
-pub(in super::super) fn how_to_continue(left_open: usize, first_polls: &str, file: &StoreFile<'_>) -> String {
+pub(in super::super) fn how_to_continue(
+    left_open: usize,
+    first_polls: &str,
+    file: &StoreFile<'_>,
+    connect: &ConnectArgs,
+) -> String {
     format!(
         "{} stay{} open{first_polls}; go on with: poll run --store {}{}{}",
         humanize::count(left_open, "poll"),
         if left_open == 1 { "s" } else { "" },
         file.path,
         as_arguments(&file.allow_secrets, quoted_text),
-        client::repeated(file.connect, |path| quoted(path.display()))
+        client::repeated(connect, |path| quoted(path.display()))
     )
 }
 

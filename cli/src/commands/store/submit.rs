@@ -12,10 +12,7 @@ use super::super::connect;
 use super::super::output::{self, Keyed};
 use super::super::seen_secrets::{add_needed, as_arguments};
 use super::super::specs::{Batches, Job, Reading, Specs};
-use super::{
-    BATCH, Checking, OpenStore, Opening, PresentStore, Requirements, clock, on_store, plain, quoted,
-    quoted_text,
-};
+use super::{BATCH, Checking, OpenStore, Opening, PresentStore, clock, on_store, plain, quoted, quoted_text};
 use crate::args::{ConnectArgs, StoreLocation, SubmitArgs};
 use crate::exit::Exit;
 use crate::render::humanize;
@@ -30,7 +27,7 @@ pub(in super::super) fn run(args: &SubmitArgs, terminal: &Terminal) -> anyhow::R
     {
         let seal_key = SealKey::from_env()?;
         let store = PresentStore::NewFile(seal_key.as_ref());
-        let checked = super::super::block_on_value(check(args, store, terminal))?;
+        let checked = super::super::block_on(check(args, store, terminal))?;
         return on_store(path, Opening::MayBeNew, async |store| submit(args, checked, store, terminal).await);
     }
     on_store(path, Opening::MayBeNew, async |store| {
@@ -39,48 +36,37 @@ pub(in super::super) fn run(args: &SubmitArgs, terminal: &Terminal) -> anyhow::R
     })
 }
 
-/// Specs of which each can be stored.
-struct Checked<'a> {
-    specs: Specs<'a>,
-    /// Whether the store has some of their polls.
-    present: bool,
-}
-
-/// Checks all specs before one of them is stored.
+/// Checks all specs before one of them is stored. Returns whether the store has some of their polls, too.
 async fn check<'a>(
     args: &'a SubmitArgs,
     store: PresentStore<'_>,
     terminal: &'a Terminal,
-) -> anyhow::Result<Checked<'a>> {
+) -> anyhow::Result<(Specs<'a>, bool)> {
     let limits = args.limits.limits();
     let reading = Reading::new(&args.files, &args.variables, limits, args.each.quiet, terminal)?;
     let client = connect::client(&ConnectArgs::direct(&args.allow_networks), terminal)?;
-    let mut checking = Checking::new(Requirements {
-        store,
-        scope: args.store.scope(),
-        fresh: args.fresh,
-        client: &client,
-        terminal,
-    });
+    let mut checking = Checking::new(store, args.store.scope(), args.fresh, &client, terminal);
     let specs = reading.check(async |jobs| checking.check(jobs).await).await?;
-    Ok(Checked { specs, present: checking.present > 0 })
+    Ok((specs, checking.present > 0))
 }
 
 async fn submit(
     args: &SubmitArgs,
-    Checked { mut specs, present }: Checked<'_>,
+    (mut specs, present): (Specs<'_>, bool),
     store: OpenStore,
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
-    let scope = args.store.scope();
-    let acceptance =
-        Acceptance { scope, at: clock(&store).now(), spread: args.spread.spreads(specs.jobs_count()) };
+    let (at, spreads) = (clock(&store).now(), args.spread.spreads(specs.jobs_count()));
+    let accept = |Job { key, spec }| {
+        let poll = StoredPoll::new(PollKey::new(args.store.scope(), key), spec, at);
+        if spreads { poll.spread() } else { poll }
+    };
     let mut rules: Vec<SecretRule> = Vec::new();
     let mut tally = [0_u32; 3];
     let mut batches = specs.batches();
     let mut stdout = output::Lines::new(terminal);
     let mut waiting = Vec::new();
-    let mut storing: Option<JoinHandle<anyhow::Result<Vec<_>>>> = None;
+    let mut storing: Option<JoinHandle<anyhow::Result<Stored>>> = None;
     loop {
         // Read while those before are stored.
         let next = next_jobs(&mut batches, &mut waiting);
@@ -114,21 +100,21 @@ async fn submit(
         for job in &jobs {
             add_needed(&mut rules, &job.spec);
         }
-        let polls: Vec<_> = jobs.into_iter().map(|job| acceptance.poll(job)).collect();
+        let polls: Vec<_> = jobs.into_iter().map(accept).collect();
         storing = Some(tokio::spawn(put_all(store.clone(), polls, args.fresh, present)));
     }
     if !args.each.quiet {
-        if acceptance.spread && tally[Put::Created as usize] > 0 {
+        let file = quoted(&args.store.file.path);
+        if spreads && tally[Put::Created as usize] > 0 {
             eprint_line(SPREAD);
         }
         if !rules.is_empty() {
             eprint_line(format_args!(
                 "the process that runs {file} resolves the secrets of these specs only with: poll run --store {file}{}",
                 as_arguments(&rules, quoted_text),
-                file = quoted(&args.store.file.path),
             ));
         }
-        eprint_line(describe(tally, store.runner().await.map_err(plain)?, &quoted(&args.store.file.path)));
+        eprint_line(describe(tally, store.runner().await.map_err(plain)?, &file));
     }
     Ok(Exit::Success)
 }
@@ -149,21 +135,6 @@ enum Put {
 struct Line {
     submitted: Put,
     deadline: Timestamp,
-}
-
-/// How the polls of a command are accepted.
-#[derive(Clone, Copy)]
-struct Acceptance<'a> {
-    scope: &'a str,
-    at: Timestamp,
-    spread: bool,
-}
-
-impl Acceptance<'_> {
-    fn poll(self, Job { key, spec }: Job) -> StoredPoll {
-        let poll = StoredPoll::new(PollKey::new(self.scope, key), spec, self.at);
-        if self.spread { poll.spread() } else { poll }
-    }
 }
 
 /// The jobs of the next transaction; none at the end. `waiting` are those that were read and not returned.
@@ -239,16 +210,10 @@ fn put(
 
 /// `2 polls stored, 1 was there and has ended; process 4711 runs the file and takes them on within a second`
 fn describe([created, open, finished]: [u32; 3], runner: Option<Runner>, file: &str) -> String {
-    let mut parts = Vec::new();
-    if created > 0 {
-        parts.push(format!("{} stored", humanize::count(created, "poll")));
-    }
-    if open > 0 {
-        parts.push(format!("{} open already", humanize::count(open, "poll")));
-    }
-    if finished > 0 {
-        parts.push(format!("{} ended already (--fresh runs them again)", humanize::count(finished, "poll")));
-    }
+    let what = ["stored", "open already", "ended already (--fresh runs them again)"];
+    let tally = [created, open, finished].into_iter().zip(what).filter(|(number, _)| *number > 0);
+    let parts: Vec<_> =
+        tally.map(|(number, what)| format!("{} {what}", humanize::count(number, "poll"))).collect();
     let then = match (created + open, runner) {
         (0, _) => String::new(),
         (_, None) => {

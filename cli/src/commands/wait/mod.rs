@@ -8,6 +8,7 @@ mod filter_target;
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -15,13 +16,13 @@ use filter::decode::child;
 use filter::json::{self, Kind, Member, Node};
 use filter::{Diagnostic, Severity};
 use poller::{Limits, PollSpec, SpecOptions};
-use serde_json::Number;
+use serde_json::{Value, json};
 
 use self::filter_target::FilterTarget;
 use super::drive::{self, EndsAll, Jobs, Plan, Print};
 use super::specs::Job;
 use super::{AlreadyReported, print_error, print_warning};
-use crate::args::{FollowArg, GiveUpArg, PairArg, TextArg, WaitArgs};
+use crate::args::{PairArg, TextArg, WaitArgs};
 use crate::exit::Exit;
 use crate::input::Text;
 use crate::render::diagnostics::Diagnostics;
@@ -132,7 +133,7 @@ struct Condition {
 impl Condition {
     /// The condition of `--until-text`.
     fn contains(text: &str) -> Self {
-        let node = object([member("text", object([member("$contains", string(text))]))]);
+        let node = Node::from(&json!({"text": {"$contains": text}}));
         Self { text: Text::new("--until-text", text.to_owned()), node, target: FilterTarget::Response }
     }
 
@@ -178,13 +179,14 @@ impl Condition {
 fn response_filter(args: &WaitArgs, until: Option<&Condition>) -> Option<Node> {
     let filter = until.map(Condition::in_spec);
     let Some(times) = args.consecutive else { return filter };
-    let times = member("consecutive", node(Kind::Number(times.get().into())));
     Some(match filter {
         // A filter that is no object is wrong, and is said to be; a member that stands twice too.
-        Some(Node { kind: Kind::Object(members), .. }) => object(members.into_iter().chain([times])),
+        Some(Node { kind: Kind::Object(members), .. }) => {
+            object(members.into_iter().chain([member("consecutive", &json!(times))]))
+        }
         Some(other) => other,
         // The default, which has no such member.
-        None => object([member("status", strings(&["200-201", "203-299"])), times]),
+        None => Node::from(&json!({"status": ["200-201", "203-299"], "consecutive": times})),
     })
 }
 
@@ -198,33 +200,20 @@ fn spec(
     terminal: &Terminal,
 ) -> anyhow::Result<PollSpec> {
     let mut members = vec![
-        member("url", string(url)),
-        member("interval", interval(args)),
-        member("timeout", seconds(args.timeout)),
+        member("url", &json!(url)),
+        member("interval", &interval(args)),
+        member("timeout", &seconds(args.timeout)),
         member("requestInit", request.clone()),
-        member("dialect", string(&args.dialect.dialect.to_string())),
+        member("dialect", &json!(args.dialect.dialect.to_string())),
     ];
     members.extend(response_filter(args, until).map(|filter| member("responseFilter", filter)));
     members.extend(fail_if.map(|fail_if| member("failureFilter", fail_if.in_spec())));
     members.extend(args.request_timeout.map(|timeout| {
         let millis = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
-        member("requestTimeout", object([member("durationInMs", node(Kind::Number(millis.into())))]))
+        member("requestTimeout", &json!({"durationInMs": millis}))
     }));
-    members.extend(args.follow.as_ref().map(|follow| {
-        let value = match follow {
-            FollowArg::Auto => string("auto"),
-            FollowArg::Header(name) => object([member("header", string(name))]),
-            FollowArg::Body(pointer) => object([member("body", string(pointer))]),
-        };
-        member("follow", value)
-    }));
-    members.extend(args.give_up.map(|give_up| {
-        let value = match give_up {
-            GiveUpArg::After(after) => object([member("after", node(Kind::Number(after.into())))]),
-            GiveUpArg::Never => node(Kind::Bool(false)),
-        };
-        member("giveUp", value)
-    }));
+    members.extend(args.follow.as_ref().map(|follow| member("follow", follow)));
+    members.extend(args.give_up.as_ref().map(|give_up| member("giveUp", give_up)));
 
     let options = SpecOptions::new().limits(Limits::unbounded());
     let decoded = options.decode(&object(members), "");
@@ -254,10 +243,8 @@ fn spec(
         };
         match (condition, diagnostic.severity()) {
             (Some(condition), _) => Diagnostics::new(&condition.text, terminal).print(diagnostic),
-            (None, Severity::Error) => {
-                print_error(terminal, &anyhow::anyhow!("{}", by_option(diagnostic, url)));
-            }
-            (None, _) => print_warning(terminal, &by_option(diagnostic, url)),
+            (None, Severity::Error) => print_error(terminal, by_option(diagnostic, url)),
+            (None, _) => print_warning(terminal, by_option(diagnostic, url)),
         }
     }
     decoded.map_err(|_| AlreadyReported.into())
@@ -303,86 +290,72 @@ fn url_hint(url: &str) -> Option<String> {
 
 fn request(args: &WaitArgs) -> anyhow::Result<Node> {
     let method = args.method.as_deref().unwrap_or(if args.data.is_some() { "POST" } else { "GET" });
-    let mut members = vec![member("method", string(method))];
-    let mut headers: Vec<Member> = Vec::new();
-    for header in &args.headers {
-        if headers.iter().any(|present| present.key.eq_ignore_ascii_case(header.name())) {
-            anyhow::bail!(
-                "--header {} is given twice; give it once, its values separated by commas",
-                header.name()
-            );
-        }
-        headers.push(member(header.name(), value(header)?));
-    }
-    members.push(member("headers", object(headers)));
-    let mut query: Vec<Member> = Vec::new();
-    for parameter in &args.query {
-        if query.iter().any(|present| present.key == parameter.name()) {
-            anyhow::bail!("--query {} is given twice; write repeated ones into the URL", parameter.name());
-        }
-        query.push(member(parameter.name(), value(parameter)?));
-    }
+    let headers = pairs(&args.headers, str::eq_ignore_ascii_case, |name| {
+        format!("--header {name} is given twice; give it once, its values separated by commas")
+    })?;
+    let query = pairs(&args.query, str::eq, |name| {
+        format!("--query {name} is given twice; write repeated ones into the URL")
+    })?;
+    let mut members = vec![member("method", &json!(method)), member("headers", object(headers))];
     if !query.is_empty() {
         members.push(member("query", object(query)));
     }
     if args.cookies {
-        members.push(member("cookies", node(Kind::Bool(true))));
+        members.push(member("cookies", &json!(true)));
     }
     if let Some(data) = &args.data {
         let body = match String::from_utf8(data.read_bytes("--data")?) {
-            Ok(text) => string(&text),
-            Err(error) => object([member("base64", string(&BASE64.encode(error.as_bytes())))]),
+            Ok(text) => json!(text),
+            Err(error) => json!({"base64": BASE64.encode(error.as_bytes())}),
         };
-        members.push(member("body", body));
+        members.push(member("body", &body));
     }
     Ok(object(members))
 }
 
+/// Headers or parameters as members of a spec, in their order; an error if two have the same name.
+fn pairs(
+    pairs: &[PairArg],
+    is_same: fn(&str, &str) -> bool,
+    given_twice: impl Fn(&str) -> String,
+) -> anyhow::Result<Vec<Member>> {
+    let mut members: Vec<Member> = Vec::new();
+    for pair in pairs {
+        let is_there = members.iter().any(|present| is_same(&present.key, pair.name()));
+        anyhow::ensure!(!is_there, given_twice(pair.name()));
+        members.push(member(pair.name(), &value(pair)?));
+    }
+    Ok(members)
+}
+
 /// The value of a header or parameter as a member of a spec.
-fn value(pair: &PairArg) -> anyhow::Result<Node> {
+fn value(pair: &PairArg) -> anyhow::Result<Value> {
     // Read here too, so that a secret that is not there is an error before the first request.
     Ok(match (pair.resolve()?, pair.reference()) {
-        (_, Some((prefix, reference))) => {
-            object([member("$secret", string(&reference)), member("prefix", string(prefix))])
-        }
-        ((text, None), None) => string(&text),
+        (_, Some((prefix, reference))) => json!({"$secret": reference, "prefix": prefix}),
+        ((text, None), None) => json!(text),
         // A redacted string: its interpolations are never shown.
-        ((prefix, Some(secret)), None) => object([
-            member("__redactedString", node(Kind::Bool(true))),
-            member("strings", node(Kind::Array(vec![string(&prefix), string("")]))),
-            member("interpolations", node(Kind::Array(vec![string(&secret)]))),
-        ]),
+        ((prefix, Some(secret)), None) => {
+            json!({"__redactedString": true, "strings": [prefix, ""], "interpolations": [secret]})
+        }
     })
 }
 
-fn node(kind: Kind) -> Node {
-    Node { span: None, kind }
-}
-
 fn object(members: impl IntoIterator<Item = Member>) -> Node {
-    node(Kind::Object(members.into_iter().collect()))
+    Node { span: None, kind: Kind::Object(members.into_iter().collect()) }
 }
 
-fn member(key: &str, value: Node) -> Member {
-    Member { key: key.to_owned(), key_span: None, value }
+fn member(key: &str, value: impl Into<Node>) -> Member {
+    Member { key: key.to_owned(), key_span: None, value: value.into() }
 }
 
-fn string(text: &str) -> Node {
-    node(Kind::String(text.to_owned()))
-}
-
-fn interval(args: &WaitArgs) -> Node {
+fn interval(args: &WaitArgs) -> Value {
     match args.backoff {
-        Some((from, to)) => object([member("from", seconds(from)), member("to", seconds(to))]),
+        Some((from, to)) => json!({"from": seconds(from), "to": seconds(to)}),
         None => seconds(args.every()),
     }
 }
 
-fn strings(texts: &[&str]) -> Node {
-    node(Kind::Array(texts.iter().map(|text| string(text)).collect()))
-}
-
-fn seconds(duration: std::time::Duration) -> Node {
-    let fraction = Number::from_f64(duration.as_secs_f64()).filter(|_| duration.subsec_nanos() > 0);
-    node(Kind::Number(fraction.unwrap_or_else(|| Number::from(duration.as_secs()))))
+fn seconds(duration: Duration) -> Value {
+    if duration.subsec_nanos() > 0 { json!(duration.as_secs_f64()) } else { json!(duration.as_secs()) }
 }

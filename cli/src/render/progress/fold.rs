@@ -1,33 +1,20 @@
 //! Folds attempts with equal results: the first stays on the screen, the others are counted.
 
-use poller::{Attempt, AttemptResult, JudgementKind, Timestamp};
+use poller::{Attempt, JudgementKind, Timestamp};
 
 use super::lines;
 use crate::render::terminal::Paint;
 
 /// The run of equal attempts at the end of a poll.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Fold {
     /// The first of the run, which is on the screen.
-    first: Option<First>,
+    first: Option<Attempt>,
     /// The last of the run, if it is another one than the first, and when the poll was accepted.
     last: Option<(Attempt, Timestamp)>,
 }
 
-/// What equal attempts have in common.
-#[derive(Debug, PartialEq)]
-struct First {
-    number: u32,
-    result: AttemptResult,
-    judgement: JudgementKind,
-    note: Option<String>,
-}
-
 impl Fold {
-    pub(super) const fn new() -> Self {
-        Self { first: None, last: None }
-    }
-
     /// Whether the last attempt was folded.
     pub(super) const fn is_open(&self) -> bool {
         self.last.is_some()
@@ -45,22 +32,15 @@ impl Fold {
         if matches!(attempt.judgement, JudgementKind::Matched | JudgementKind::Failed) {
             return Vec::new();
         }
-        let note = attempt.note.as_deref();
-        if let Some(first) = &self.first
-            && (first.result, first.judgement, first.note.as_deref())
-                == (attempt.result, attempt.judgement, note)
-        {
+        if self.first.as_ref().is_some_and(|first| {
+            (first.result, first.judgement, &first.note) == (attempt.result, attempt.judgement, &attempt.note)
+        }) {
             self.last = Some((attempt.clone(), started));
             return Vec::new();
         }
         let mut shown: Vec<String> = self.end(label, paint).into_iter().collect();
         shown.push(lines::attempted(attempt, started, label, paint));
-        self.first = Some(First {
-            number: attempt.number,
-            result: attempt.result,
-            judgement: attempt.judgement,
-            note: note.map(str::to_owned),
-        });
+        self.first = Some(attempt.clone());
         shown
     }
 
@@ -89,7 +69,7 @@ mod tests {
 
     #[test]
     fn equal_attempts_are_folded_until_the_result_changes() {
-        let mut fold = Fold::new();
+        let mut fold = Fold::default();
         let mut add = |number, note| {
             fold.add(&attempt(number, note, "unmatched"), Timestamp::from_micros(0), None, PLAIN)
         };
@@ -105,7 +85,7 @@ mod tests {
 
     #[test]
     fn the_end_of_the_poll_ends_the_run() {
-        let mut fold = Fold::new();
+        let mut fold = Fold::default();
         let mut add = |number, judgement| {
             fold.add(&attempt(number, "RUNNING", judgement), Timestamp::from_micros(0), Some("a"), PLAIN)
         };

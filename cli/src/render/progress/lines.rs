@@ -6,14 +6,13 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use poller::PollKey;
 use poller::{
-    Attempt, AttemptResult, JudgementKind, Next, NextReason, Outcome, OutcomeKind, Stats, TimeoutReason,
-    Timestamp,
+    Attempt, AttemptResult, JudgementKind, Next, NextReason, Outcome, OutcomeKind, PollKey, Stats,
+    TimeoutReason, Timestamp,
 };
 use textwrap::core::display_width;
 
-use crate::render::humanize::{count, duration};
+use crate::render::humanize::{count, duration, or_zero};
 use crate::render::sanitize;
 use crate::render::terminal::Paint;
 
@@ -134,24 +133,16 @@ pub(crate) fn held_back(
     paint: Paint,
 ) -> String {
     let since = last.map_or(Duration::ZERO, |last| last.at.since(started));
-    let mut line = prefix(since, label, paint);
-    let _ = write!(
-        line,
-        "held back until {}, as the server asked of {}",
-        duration(until.since(started)),
-        sanitize::excerpt(&of.to_string(), 40)
-    );
-    line
+    let (prefix, until) = (prefix(since, label, paint), duration(until.since(started)));
+    let of = sanitize::excerpt(&of.to_string(), 40);
+    format!("{prefix}held back until {until}, as the server asked of {of}")
 }
 
 /// `3 polls: 2 matched, 1 timed out`
 pub(crate) fn summary(counts: &[(&str, usize)]) -> String {
     let total: usize = counts.iter().map(|(_, number)| number).sum();
-    let parts: Vec<_> = counts
-        .iter()
-        .filter(|(_, number)| *number > 0)
-        .map(|(name, number)| format!("{number} {name}"))
-        .collect();
+    let some = counts.iter().filter(|(_, number)| *number > 0);
+    let parts: Vec<_> = some.map(|(name, number)| format!("{number} {name}")).collect();
     let of_what = if parts.is_empty() { "" } else { ": " };
     format!("{}{of_what}{}", count(total, "poll"), parts.join(", "))
 }
@@ -173,7 +164,7 @@ pub(crate) fn requests(stats: &Stats, elapsed: Duration) -> String {
 
 /// Why and for how long the next request waits.
 pub(crate) fn next_request(next: &Next, wait: Duration) -> String {
-    let wait = if wait.is_zero() { "0s".to_owned() } else { duration(wait) };
+    let wait = or_zero(wait);
     match next.why {
         NextReason::Retry { r#try, limit } => format!("try {} of {limit} in {wait}", r#try),
         NextReason::Hint => format!("the server asks to wait, next request in {wait}"),
@@ -188,10 +179,8 @@ pub(crate) fn result(attempt: &Attempt, paint: Paint) -> String {
         JudgementKind::Matched => paint.good(text).to_string(),
         JudgementKind::Failed => paint.bad(text).to_string(),
         JudgementKind::Error => paint.caution(text).to_string(),
-        _ => match text {
-            AttemptResult::Status(400..) => paint.caution(text).to_string(),
-            _ => text.to_string(),
-        },
+        _ if matches!(text, AttemptResult::Status(400..)) => paint.caution(text).to_string(),
+        _ => text.to_string(),
     }
 }
 

@@ -25,8 +25,7 @@ use std::fmt;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use poller::PollKey;
-use poller::{Attempt, Event, HoldSource, Outcome, OutcomeKind, Stats, Timestamp};
+use poller::{Attempt, Event, HoldSource, Outcome, OutcomeKind, PollKey, Stats, Timestamp};
 
 use self::fold::Fold;
 use self::totals::Totals;
@@ -69,7 +68,7 @@ enum Sink {
 }
 
 /// The latest state of one poll.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct PollProgress {
     label: String,
     started: Timestamp,
@@ -77,7 +76,8 @@ struct PollProgress {
     requesting: bool,
     attempts: u32,
     last: Option<Attempt>,
-    held: Option<(Timestamp, HoldSource)>,
+    /// How long another poll holds this one back.
+    held: Option<Timestamp>,
     /// The attempts that a terminal does not show one by one.
     fold: Fold,
 }
@@ -123,7 +123,8 @@ impl ProgressReporter {
     /// Adds a poll.
     pub(crate) fn add_poll(&mut self, key: &PollKey, started: Timestamp, deadline: Timestamp) {
         let label = sanitize::line(&key.to_string()).into_owned();
-        self.open.insert(key.clone(), PollProgress::new(label, started, deadline));
+        let poll = PollProgress { label, started, deadline, ..PollProgress::default() };
+        self.open.insert(key.clone(), poll);
         self.totals.add(started, deadline);
     }
 
@@ -162,15 +163,9 @@ impl ProgressReporter {
         }
     }
 
-    /// Records an outcome and reports it, with an excerpt of the response if it did not match and `hide` is given, which
-    /// removes secrets from it. `elsewhere`: the same screen has a line for it already.
-    pub(crate) fn outcome(
-        &mut self,
-        key: &PollKey,
-        outcome: &Outcome,
-        hide: Option<&dyn Fn(&str) -> String>,
-        elsewhere: bool,
-    ) {
+    /// Records an outcome and reports it, with an [`excerpt`](Self::excerpt) of the response. `elsewhere`: the same screen has a
+    /// line for it already.
+    pub(crate) fn outcome(&mut self, key: &PollKey, outcome: &Outcome, excerpt: &str, elsewhere: bool) {
         let (several, many) = (self.totals.polls() > 1, self.is_many());
         let Some(mut poll) = self.open.remove(key) else { return };
         self.totals.end(poll.started, poll.deadline, outcome);
@@ -179,28 +174,23 @@ impl ProgressReporter {
         }
         if many {
             self.failures += 1;
-            match self.failures {
-                ..=REPORTED_FAILURES => {}
-                number if number == REPORTED_FAILURES + 1 => {
-                    self.message("… and more; the rest is counted only, standard output has every outcome");
-                    return;
-                }
-                _ => return,
+            if self.failures == REPORTED_FAILURES + 1 {
+                self.message("… and more; the rest is counted only, standard output has every outcome");
+            }
+            if self.failures > REPORTED_FAILURES {
+                return;
             }
         }
         let label = several.then_some(&*poll.label);
-        if let (false, Some(folded)) = (many, poll.fold.end(label, self.paint)) {
+        if let Some(folded) = poll.fold.end(label, self.paint).filter(|_| !many) {
             self.message(folded);
         }
-        let mut line = lines::outcome(outcome, label, self.paint);
-        if let (false, Some(hide)) = (many, hide) {
-            line.push_str(&self.excerpt(outcome, hide));
-        }
-        self.message(line);
+        self.message(lines::outcome(outcome, label, self.paint) + excerpt);
     }
 
-    /// The excerpt of the response of a failure or timeout; empty for other outcomes.
-    pub(crate) fn excerpt(&self, outcome: &Outcome, hide: &dyn Fn(&str) -> String) -> String {
+    /// The excerpt of the response of a failure or timeout; empty for other outcomes, and among many polls. `hide` removes
+    /// secrets from it.
+    pub(crate) fn excerpt(&self, outcome: &Outcome, hide: impl Fn(&str) -> String) -> String {
         let size = match self.totals.polls() {
             0 | 1 => Size::WHOLE,
             2..=FEW => Size::SHORT,
@@ -277,15 +267,8 @@ impl ProgressReporter {
 
     /// A callback that clears the redrawn line; it may be called from any thread.
     pub(crate) fn clear_callback(&self) -> impl Fn() + Send + 'static {
-        let bar = match &self.sink {
-            Sink::Live(bar) => Some(bar.clone()),
-            _ => None,
-        };
-        move || {
-            if let Some(bar) = &bar {
-                bar.finish_and_clear();
-            }
-        }
+        let bar = if let Sink::Live(bar) = &self.sink { Some(bar.clone()) } else { None };
+        move || bar.iter().for_each(ProgressBar::finish_and_clear)
     }
 
     fn parts(&self, now: Timestamp, stats: &Stats) -> Vec<String> {
@@ -308,19 +291,6 @@ const fn is_failure(outcome: &Outcome) -> bool {
 }
 
 impl PollProgress {
-    const fn new(label: String, started: Timestamp, deadline: Timestamp) -> Self {
-        Self {
-            label,
-            started,
-            deadline,
-            requesting: false,
-            attempts: 0,
-            last: None,
-            held: None,
-            fold: Fold::new(),
-        }
-    }
-
     /// Records an event; returns its lines. With `folds`, attempts like the one before have none.
     fn record(&mut self, event: &Event, several: bool, folds: bool, paint: Paint) -> Vec<String> {
         let label = several.then_some(&*self.label);
@@ -343,8 +313,8 @@ impl PollProgress {
                 shown
             }
             // A hold by the poll's own response is part of the line of that attempt, and the redrawn line shows all holds.
-            Event::HeldBack { until, by: by @ HoldSource::Neighbour(key) } => {
-                self.held = Some((*until, by.clone()));
+            Event::HeldBack { until, by: HoldSource::Neighbour(key) } => {
+                self.held = Some(*until);
                 let line = || lines::held_back(*until, key, self.started, self.last.as_ref(), label, paint);
                 if folds { Vec::new() } else { vec![line()] }
             }
@@ -358,30 +328,24 @@ impl PollProgress {
         // The first request may start before its event is received.
         let number = self.attempts.max(1);
         match &self.last {
-            _ if self.requesting => parts.push(format!("#{number} is on its way")),
-            None => parts.push(format!("#{number} is on its way")),
-            Some(last) => {
-                let same = if self.fold.is_open() { "is the same" } else { "" };
-                let result = if same.is_empty() { lines::result(last, paint) } else { same.to_owned() };
+            Some(last) if !self.requesting => {
+                let is_same = self.fold.is_open();
+                let result = if is_same { "is the same".to_owned() } else { lines::result(last, paint) };
                 parts.push(format!("#{number} {result}"));
-                match (&self.held, &last.next) {
-                    (Some((until, _)), _) if *until > now => {
-                        parts.push(format!("held back for {}", humanize::countdown(until.since(now))));
+                parts.extend(match (self.held, &last.next) {
+                    (Some(until), _) if until > now => {
+                        Some(format!("held back for {}", humanize::countdown(until.since(now))))
                     }
-                    (_, Some(next)) => parts.push(lines::next_request(next, whole_seconds(next.at, now))),
-                    _ => {}
-                }
+                    (_, next) => next
+                        .as_ref()
+                        .map(|next| lines::next_request(next, humanize::rounded_up(next.at.since(now)))),
+                });
             }
+            _ => parts.push(format!("#{number} is on its way")),
         }
         parts.push(format!("{} left", humanize::countdown(self.deadline.since(now))));
         parts
     }
-}
-
-/// The time until `at` in whole seconds, rounded up: fractions would flicker.
-fn whole_seconds(at: Timestamp, now: Timestamp) -> Duration {
-    let left = at.since(now);
-    Duration::from_secs(left.as_secs().saturating_add(u64::from(left.subsec_nanos() > 0)))
 }
 
 fn spinner() -> ProgressBar {
@@ -406,7 +370,7 @@ mod tests {
     }
 
     fn poll_progress() -> PollProgress {
-        PollProgress::new("a".to_owned(), at(0), at(300))
+        PollProgress { label: "a".to_owned(), deadline: at(300), ..PollProgress::default() }
     }
 
     fn attempted(number: u32, next: u64) -> Event {
