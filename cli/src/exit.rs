@@ -34,6 +34,15 @@ impl Exit {
         }
     }
 
+    /// The exit code of grep: 2 after an error, 0 if something was found, otherwise 1.
+    pub(crate) const fn of_search(had_error: bool, found: bool) -> Self {
+        match (had_error, found) {
+            (true, _) => Self::Error,
+            (false, true) => Self::Success,
+            (false, false) => Self::Negative,
+        }
+    }
+
     /// Combines two results: the first of 2, 130, 1, 124, 0 that occurs.
     pub(crate) fn and(self, other: Self) -> Self {
         self.max(other)

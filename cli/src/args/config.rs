@@ -119,14 +119,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("poll.toml");
         std::fs::write(&path, file).unwrap();
-        let mut all = vec!["poll".to_owned(), "serve".to_owned(), format!("--config={}", path.display())];
-        all.extend(arguments.iter().map(|&argument| argument.to_owned()));
-        let all = expand(all.into_iter().map(OsString::from).collect()).map_err(|error| error.to_string())?;
-        Ok(all
-            .into_iter()
-            .map(|argument| argument.into_string().unwrap())
-            .filter(|argument| !argument.starts_with("--config"))
-            .collect())
+        let config = format!("--config={}", path.display());
+        let all = ["poll", "serve", &config].iter().chain(arguments).map(OsString::from).collect();
+        let all = expand(all).map_err(|error| error.to_string())?.into_iter();
+        let all = all.map(|argument| argument.into_string().unwrap());
+        Ok(all.filter(|argument| !argument.starts_with("--config")).collect())
     }
 
     #[test]

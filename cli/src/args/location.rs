@@ -39,17 +39,12 @@ impl From<OsString> for StoreLocation {
 impl StoreLocation {
     /// The file, for commands that work on files only.
     pub(crate) fn file(&self, instead: &str) -> anyhow::Result<&Path> {
-        match self {
-            Self::File(path) => Ok(path),
-            Self::Database { shown, .. } => {
-                anyhow::bail!("this command is for store files, and {shown} is a database: {instead}")
-            }
-            Self::Service(url) => {
-                anyhow::bail!(
-                    "this command is for store files, and {url} is a service: run it where its store is"
-                )
-            }
-        }
+        let (what, instead) = match self {
+            Self::File(path) => return Ok(path),
+            Self::Database { .. } => ("database", instead),
+            Self::Service(_) => ("service", "run it where its store is"),
+        };
+        anyhow::bail!("this command is for store files, and {self} is a {what}: {instead}")
     }
 }
 

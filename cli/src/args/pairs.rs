@@ -4,7 +4,7 @@
 //! Parsing is pure; [`PairArg::resolve`] reads the environment or a file when the command runs.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 
@@ -16,11 +16,12 @@ use crate::input;
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct PairArg {
     option: &'static str,
-    name: String,
+    /// The name of the header or parameter.
+    pub(crate) name: String,
     prefix: String,
     secret: Option<SecretRef>,
     /// A backslash says that the value only looks like a reference.
-    literal: bool,
+    pub(crate) is_literal: bool,
 }
 
 #[derive(Clone, PartialEq, Eq)]
@@ -60,11 +61,8 @@ impl PairArg {
         // The reference is the last word, so that a scheme can precede it: `Bearer env:TOKEN`.
         let start = value.rfind(char::is_whitespace).map_or(0, |at| at + 1);
         let (before, last) = value.split_at(start);
-        let secret = if let Some(variable) = last.strip_prefix("env:") {
-            Some(SecretRef::Env(variable.to_owned()))
-        } else {
-            last.strip_prefix('@').map(|path| SecretRef::File(PathBuf::from(path)))
-        };
+        let variable = last.strip_prefix("env:").map(|variable| SecretRef::Env(variable.to_owned()));
+        let secret = variable.or_else(|| Some(SecretRef::File(PathBuf::from(last.strip_prefix('@')?))));
         let prefix = match (&secret, last.strip_prefix('\\')) {
             (Some(_), _) => before.to_owned(),
             // A backslash marks a literal that looks like a reference.
@@ -73,18 +71,8 @@ impl PairArg {
             }
             (None, _) => value.to_owned(),
         };
-        let literal = secret.is_none() && prefix != value;
-        Self { option, name: name.to_owned(), prefix, secret, literal }
-    }
-
-    /// The name of the header or parameter.
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Whether its value is meant as it stands, although it looks like a reference.
-    pub(crate) const fn is_literal(&self) -> bool {
-        self.literal
+        let is_literal = secret.is_none() && prefix != value;
+        Self { option, name: name.to_owned(), prefix, secret, is_literal }
     }
 
     /// The reference that a spec can have, and the public part of the value before it: the secret is then read at each sending,
@@ -111,16 +99,14 @@ impl PairArg {
                 };
                 anyhow::anyhow!("{place}: the environment variable \"{variable}\" {problem}")
             })?),
-            Some(SecretRef::File(path)) => Some(read_secret(path, &place)?),
+            Some(SecretRef::File(path)) => {
+                let text = input::Text::read(path).with_context(|| format!("for {place}"))?;
+                // Editors add a line end.
+                Some(text.as_str().trim_end_matches(['\r', '\n']).to_owned())
+            }
         };
         Ok((self.prefix.clone(), secret))
     }
-}
-
-/// The text of the file without the trailing line end that editors add.
-fn read_secret(path: &Path, place: &str) -> anyhow::Result<String> {
-    let text = input::Text::read(path).with_context(|| format!("for {place}"))?;
-    Ok(text.as_str().trim_end_matches(['\r', '\n']).to_owned())
 }
 
 #[cfg(test)]

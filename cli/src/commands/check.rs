@@ -57,11 +57,7 @@ pub(super) fn run(args: &CheckArgs, terminal: &Terminal) -> anyhow::Result<Exit>
             }
         }
     }
-    Ok(match (summary.unreadable, summary.errors) {
-        (0, 0) => Exit::Success,
-        (0, _) => Exit::Negative,
-        (_, _) => Exit::Error,
-    })
+    Ok(Exit::of_search(summary.unreadable > 0, summary.errors == 0))
 }
 
 struct Checker<'a> {
@@ -108,7 +104,7 @@ impl Checker<'_> {
         if is_empty {
             self.summary.errors += 1;
             let empty = Diagnostic::error("empty; expected a filter or a spec");
-            Diagnostics::new(&Text::new(pieces.name(), String::new()), self.terminal).print(&empty);
+            Diagnostics::new(&Text::new(pieces.name, String::new()), self.terminal).print(&empty);
         }
         Ok(())
     }

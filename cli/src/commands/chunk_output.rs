@@ -131,12 +131,7 @@ impl Output<'_> {
         self.stdout.flush().context(OutputError)
     }
 
-    /// The exit code of grep: 2 after an error, 0 if an event matched, otherwise 1.
     pub(super) fn exit(&self) -> Exit {
-        match (self.had_error, self.matched) {
-            (true, _) => Exit::Error,
-            (false, 0) => Exit::Negative,
-            (false, _) => Exit::Success,
-        }
+        Exit::of_search(self.had_error, self.matched > 0)
     }
 }

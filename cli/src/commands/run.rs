@@ -45,10 +45,7 @@ pub(super) fn run(args: &RunArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
         limits,
         connect: &args.connect,
         file: None,
-        progress: match logs {
-            true => ProgressReporter::to_log(terminal),
-            false => ProgressReporter::new(terminal, args.report.quiet),
-        },
+        progress: ProgressReporter::new(terminal, args.report.quiet, logs),
         terminal,
     };
     let Some(path) = &args.store else { return super::block_on(drive::drive(plan)) };

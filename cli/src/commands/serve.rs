@@ -5,6 +5,7 @@
 //!                        ▲ signal: waiting requests end, then the listener, then the poller
 //! ```
 
+use std::fmt;
 use std::fs;
 use std::path::Path;
 
@@ -63,26 +64,23 @@ pub(super) fn run(args: &ServeArgs, terminal: &Terminal) -> anyhow::Result<Exit>
         }
         let service = ::service::Service::new(poller.clone(), store, options);
         service_manager::ready(poller.stats().open);
-        if !args.quiet {
-            log::info(format_args!(
-                "serving {} on http://{address}/ until Ctrl-C or SIGTERM",
-                store::quoted(&args.store)
-            ));
-        }
+        let tell = |message: fmt::Arguments<'_>| {
+            if !args.quiet {
+                log::info(message);
+            }
+        };
+        let store = store::quoted(&args.store);
+        tell(format_args!("serving {store} on http://{address}/ until Ctrl-C or SIGTERM"));
         let ended = async {
             // The sender lives as long as the process.
             let signal = signal.await.unwrap_or("the end of the signals");
             service_manager::stopping();
-            if !args.quiet {
-                log::info(format_args!("{signal}: stopping; again to end at once"));
-            }
+            tell(format_args!("{signal}: stopping; again to end at once"));
             service.close();
         };
         ::service::server::serve(listener, service.router(), ended).await;
         let report = poller.shutdown().await;
-        if !args.quiet {
-            log::info(format_args!("{} polls are open and continue with the next start", report.left_open));
-        }
+        tell(format_args!("{} polls are open and continue with the next start", report.left_open));
         Ok(Exit::Success)
     })
 }

@@ -139,7 +139,7 @@ impl<'a> Reading<'a> {
         let mut keys: Vec<u64> = Vec::new();
         let mut pass = Pass::new(&specs.reading, specs.reading.quiet);
         for source in &mut specs.sources {
-            let name = source.name().to_owned();
+            let name = source.name.clone();
             let before = pass.position;
             let mut pieces = source.pieces()?;
             loop {
@@ -231,7 +231,7 @@ impl Specs<'_> {
         let mut pass = Pass::new(&self.reading, true);
         let mut same = true;
         for source in &mut self.sources {
-            let name = source.name().to_owned();
+            let name = source.name.clone();
             let mut pieces = source.pieces()?;
             // What is wrong with the text was printed by the first pass.
             pass.silent = true;
@@ -282,7 +282,7 @@ impl Batches<'_> {
                 self.pieces = Some(source.pieces()?);
                 continue;
             };
-            let name = pieces.name().to_owned();
+            let name = pieces.name;
             let Some(batch) = self.pass.next(pieces)? else {
                 self.pieces = None;
                 continue;

@@ -12,7 +12,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use filter::json::{self, Kind, Node};
+use filter::json::{self, Kind, Member, Node};
 use filter::{Diagnostic, Span};
 
 use super::{AlreadyReported, print_error, print_warning};
@@ -38,11 +38,8 @@ impl Variables {
         let mut values = BTreeMap::new();
         if let Some(path) = &args.variables_file {
             let text = Text::read(path)?;
-            let read = if text.as_str().trim_start().starts_with('{') {
-                from_json(&text)
-            } else {
-                from_lines(&text)
-            };
+            let is_json = text.as_str().trim_start().starts_with('{');
+            let read = if is_json { from_json(&text) } else { from_lines(&text) };
             values = read.map_err(|diagnostic| {
                 // Values may be secret, and the place is enough. Each byte of a letter becomes a star, so that places stay.
                 let hide = |c: char| if c.is_whitespace() { c.to_string() } else { "*".repeat(c.len_utf8()) };
@@ -141,11 +138,8 @@ impl Variables {
                 Some(kind) => {
                     let what = Node { span: None, kind: kind.clone() };
                     let message = format!("the variable {name:?} is {}, expected text", what.type_name());
-                    report(
-                        part,
-                        message,
-                        "only a reference that is the whole string can stand for it".to_owned(),
-                    );
+                    let help = "only a reference that is the whole string can stand for it";
+                    report(part, message, help.to_owned());
                 }
             }
         }
@@ -194,18 +188,28 @@ fn from_json(text: &Text) -> Result<BTreeMap<String, Kind>, Diagnostic> {
         .map_err(|error| Diagnostic::error("not a JSON object").with_span(error.diagnostic().span()))?;
     let Kind::Object(members) = node.kind else { return Err(Diagnostic::error("expected an object")) };
     let mut values = BTreeMap::new();
-    for member in members {
-        if !is_name(&member.key) {
-            return Err(Diagnostic::error(NO_NAME).with_span(member.key_span));
-        }
-        if values.insert(member.key, member.value.kind).is_some() {
-            return Err(Diagnostic::error("a variable is given twice").with_span(member.key_span));
-        }
+    for Member { key, key_span, value } in members {
+        insert(&mut values, &key, value.kind, key_span)?;
     }
     Ok(values)
 }
 
-const NO_NAME: &str = "expected a name of letters, digits, `_`, `-` and `.`";
+/// Adds a variable, which must have a name of its own.
+fn insert(
+    values: &mut BTreeMap<String, Kind>,
+    name: &str,
+    value: Kind,
+    span: Option<Span>,
+) -> Result<(), Diagnostic> {
+    let wrong = if !is_name(name) {
+        "expected a name of letters, digits, `_`, `-` and `.`"
+    } else if values.insert(name.to_owned(), value).is_some() {
+        "a variable is given twice"
+    } else {
+        return Ok(());
+    };
+    Err(Diagnostic::error(wrong).with_span(span))
+}
 
 /// Lines `NAME=VALUE`; blank lines and lines that start with `#` are skipped. A value is everything behind the `=`.
 fn from_lines(text: &Text) -> Result<BTreeMap<String, Kind>, Diagnostic> {
@@ -218,17 +222,11 @@ fn from_lines(text: &Text) -> Result<BTreeMap<String, Kind>, Diagnostic> {
         if content.trim().is_empty() || content.trim_start().starts_with('#') {
             continue;
         }
-        let wrong = |message: &str| Diagnostic::error(message).with_span(span);
         let (name, value) = content.split_once('=').ok_or_else(|| {
-            wrong("expected NAME=VALUE").with_help("or a JSON object of variables, which starts with `{`")
+            let wrong = Diagnostic::error("expected NAME=VALUE").with_span(span);
+            wrong.with_help("or a JSON object of variables, which starts with `{`")
         })?;
-        let name = name.trim();
-        if !is_name(name) {
-            return Err(wrong(NO_NAME));
-        }
-        if values.insert(name.to_owned(), Kind::String(value.to_owned())).is_some() {
-            return Err(wrong("a variable is given twice"));
-        }
+        insert(&mut values, name.trim(), Kind::String(value.to_owned()), span)?;
     }
     Ok(values)
 }

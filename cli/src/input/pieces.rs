@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use tempfile::SpooledTempFile;
 
-use super::{Text, hint_at_terminal, is_stdin, name};
+use super::{Text, is_stdin, name};
 
 /// About the size of a piece. The values of a text take some twenty times its length.
 const PIECE: usize = 1 << 18;
@@ -23,7 +23,7 @@ const SPOOLED: usize = 4 << 20;
 /// Input that can be read several times.
 #[derive(Debug)]
 pub(crate) struct Source {
-    name: String,
+    pub(crate) name: String,
     kept: Kept,
 }
 
@@ -37,32 +37,15 @@ impl Source {
     /// The input of a file, or of standard input for `-`, which is read to its end.
     pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
         let name = name(path);
-        let kept = Self::keep(path).with_context(|| format!("cannot read {name}"))?;
-        Ok(Self { name, kept })
-    }
-
-    fn keep(path: &Path) -> anyhow::Result<Kept> {
-        let mut input: Box<dyn Read> = if is_stdin(path) {
-            hint_at_terminal("input");
-            Box::new(io::stdin().lock())
-        } else {
-            let file = File::open(path)?;
-            let metadata = file.metadata()?;
-            if metadata.is_dir() {
-                return Err(io::Error::from(io::ErrorKind::IsADirectory).into());
-            }
-            if metadata.is_file() {
-                return Ok(Kept::File(path.to_owned()));
-            }
-            Box::new(file)
-        };
+        let mut input = super::open(path, "input")?;
+        if !is_stdin(path) && path.is_file() {
+            return Ok(Self { name, kept: Kept::File(path.to_owned()) });
+        }
         let mut copy = tempfile::spooled_tempfile(SPOOLED);
-        io::copy(&mut input, &mut copy).context("it is kept in a temporary file while it is read")?;
-        Ok(Kept::Copy(copy))
-    }
-
-    pub(crate) fn name(&self) -> &str {
-        &self.name
+        io::copy(&mut input, &mut copy)
+            .context("it is kept in a temporary file while it is read")
+            .with_context(|| format!("cannot read {name}"))?;
+        Ok(Self { name, kept: Kept::Copy(copy) })
     }
 
     /// The whole text.
@@ -118,7 +101,7 @@ impl Place {
 
 /// The pieces of one source.
 pub(crate) struct Pieces<'s> {
-    name: &'s str,
+    pub(crate) name: &'s str,
     reader: Box<dyn Read + 's>,
     size: usize,
     /// What is read and not returned yet.
@@ -129,10 +112,6 @@ pub(crate) struct Pieces<'s> {
 }
 
 impl Pieces<'_> {
-    pub(crate) fn name(&self) -> &str {
-        self.name
-    }
-
     /// The next piece; `None` at the end. It has no byte order mark.
     pub(crate) fn next_piece(&mut self) -> anyhow::Result<Option<Text>> {
         while !self.ended && (self.bytes.len() < self.size || self.nesting.cut == 0) {

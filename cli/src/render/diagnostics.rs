@@ -100,18 +100,15 @@ impl<'a> Diagnostics<'a> {
         let mut group = Group::with_title(level.primary_title(title));
         let mut place = None;
         if let Some(span) = diagnostic.span() {
-            let excerpt = self.excerpt(span);
-            place = Some((excerpt.line, excerpt.column));
-            group = group.element(
-                Snippet::source(excerpt.source)
-                    .line_start(excerpt.line)
-                    .annotation(AnnotationKind::Primary.span(excerpt.span)),
-            );
+            let (source, span) = self.excerpt(span);
+            let Cursor { line, column, .. } = self.cursor;
+            place = Some((line, column));
+            let snippet = Snippet::source(source).line_start(line);
+            group = group.element(snippet.annotation(AnnotationKind::Primary.span(span)));
         }
         if !diagnostic.pointer().is_empty() {
-            group = group.element(
-                Level::NOTE.message(format!("at {}", sanitize::excerpt(diagnostic.pointer(), MESSAGE))),
-            );
+            let pointer = sanitize::excerpt(diagnostic.pointer(), MESSAGE);
+            group = group.element(Level::NOTE.message(format!("at {pointer}")));
         }
         if let Some(hint) = diagnostic.help() {
             group = group.element(Level::HELP.message(sanitize::excerpt(hint, MESSAGE)));
@@ -139,8 +136,8 @@ impl<'a> Diagnostics<'a> {
         (self.cursor.line, self.cursor.column)
     }
 
-    /// The excerpt of the first line of `span`.
-    fn excerpt(&mut self, span: Span) -> Excerpt {
+    /// An excerpt of the first line of `span`, and the span in it. Moves the cursor to the span.
+    fn excerpt(&mut self, span: Span) -> (String, Range<usize>) {
         let text = self.text.as_str();
         // A span from another text gives a wrong excerpt, but no panic.
         let start = text.floor_char_boundary(span.start);
@@ -164,21 +161,8 @@ impl<'a> Diagnostics<'a> {
         let head = if from > line_start { "…" } else { "" };
         let tail = if is_cut { "…" } else { "" };
         let shift = |at: usize| at.clamp(from, to) - from + head.len();
-        Excerpt {
-            source: format!("{head}{shown}{tail}"),
-            span: shift(start)..shift(end),
-            line: self.cursor.line,
-            column: self.cursor.column,
-        }
+        (format!("{head}{shown}{tail}"), shift(start)..shift(end))
     }
-}
-
-/// An excerpt of a line and the span of the error in it.
-struct Excerpt {
-    source: String,
-    span: Range<usize>,
-    line: usize,
-    column: usize,
 }
 
 /// The first line of `text`, at most `width` characters of it, and whether it was cut.

@@ -31,7 +31,7 @@ pub(crate) fn excerpt(response: &RecordedResponse, size: Size, hide: impl Fn(&st
         return format!("\n  the response ({status}) has no body");
     }
     let bytes = super::humanize::count(body.len(), "byte");
-    let Ok(text) = text_of(body) else {
+    let Some(text) = text_of(body) else {
         let kind = response
             .headers()
             .get("content-type")
@@ -63,17 +63,14 @@ pub(crate) fn excerpt(response: &RecordedResponse, size: Size, hide: impl Fn(&st
 }
 
 /// The body as text, as long as it is UTF-8 without NUL; a truncated last letter does not matter.
-fn text_of(body: &[u8]) -> Result<&str, ()> {
+fn text_of(body: &[u8]) -> Option<&str> {
     const LOOKED_AT: usize = 64 << 10;
     let beginning = &body[..body.len().min(LOOKED_AT)];
     let text = match std::str::from_utf8(beginning) {
-        Ok(text) => text,
-        Err(error) if error.error_len().is_none() => {
-            std::str::from_utf8(&beginning[..error.valid_up_to()]).map_err(drop)?
-        }
-        Err(_) => return Err(()),
+        Err(error) if error.error_len().is_none() => &beginning[..error.valid_up_to()],
+        _ => beginning,
     };
-    if text.contains('\0') { Err(()) } else { Ok(text) }
+    std::str::from_utf8(text).ok().filter(|text| !text.contains('\0'))
 }
 
 #[cfg(test)]

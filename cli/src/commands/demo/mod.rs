@@ -26,7 +26,9 @@ async fn show(args: &DemoArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     let server = JobServer::start().await?;
     let text = spec_text(&server.url());
     let spec = spec(&text)?;
-    let progress = ProgressReporter::with_comments(terminal, quiet, comment);
+    // Plain lines, on a terminal too: each has a comment.
+    let lines = Terminal { live: false, ..terminal.clone() };
+    let progress = ProgressReporter::new(&lines, quiet, false).with_comments(comment);
     progress.message(format_args!(
         "A job server is listening on {}.\n\
          Its job takes a few seconds, and like any server it has its bad moments.\n\

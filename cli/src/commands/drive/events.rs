@@ -11,7 +11,7 @@ use super::super::output::{self, Keyed};
 use super::{EndsAll, Plan, Print, Run};
 use crate::exit::Exit;
 use crate::render::humanize;
-use crate::render::progress::lines;
+use crate::render::progress::{is_failure, lines};
 
 impl Run<'_> {
     /// Handles an event of the poller.
@@ -27,7 +27,9 @@ impl Run<'_> {
                 }
                 self.outcome(&key, &outcome)?;
             }
-            PollerEvent::Poll { key, event } if self.open.contains(&key) => self.plan.progress.event(&key, &event),
+            PollerEvent::Poll { key, event } if self.open.contains(&key) => {
+                self.plan.progress.event(&key, &event);
+            }
             PollerEvent::Sealed { key, seal_key } => {
                 let is_new = self.sealed.insert(key, seal_key).is_none();
                 self.expected = self.expected.saturating_sub(usize::from(is_new && self.all));
@@ -78,7 +80,7 @@ impl Run<'_> {
                 self.exit = Exit::Success;
                 true
             }
-            (EndsAll::Failure, kind) => !matches!(kind, OutcomeKind::Matched { .. } | OutcomeKind::Cancelled),
+            (EndsAll::Failure, _) => is_failure(outcome),
             _ => false,
         };
         self.all_ended |= due;

@@ -21,14 +21,6 @@ pub(super) struct Format {
     otherwise: Option<String>,
 }
 
-/// An event that was matched.
-pub(super) struct Routed<'a> {
-    pub(super) line: u64,
-    /// The text of the event.
-    pub(super) event: &'a [u8],
-    pub(super) matches: &'a Matches,
-}
-
 impl Format {
     pub(super) fn new(args: &RouteArgs) -> Self {
         Self {
@@ -49,23 +41,23 @@ impl Format {
         matches.ids(set).take(if self.first { 1 } else { usize::MAX })
     }
 
-    /// Appends the line of an event.
-    pub(super) fn write(&self, routed: &Routed<'_>, rules: &Rules, out: &mut Vec<u8>) {
+    /// Appends the line of an event: its text, and what it matches.
+    pub(super) fn write(&self, line: u64, event: &[u8], matches: &Matches, rules: &Rules, out: &mut Vec<u8>) {
         if self.object {
-            out.extend_from_slice(format!("{{\"line\":{},\"ids\":", routed.line).as_bytes());
+            out.extend_from_slice(format!("{{\"line\":{line},\"ids\":").as_bytes());
         }
-        self.write_ids(routed.matches, rules, out);
+        self.write_ids(matches, rules, out);
         if self.why {
             out.extend_from_slice(b",\"why\":[");
-            for (nth, number) in self.chosen(routed.matches, &rules.set).enumerate() {
+            for (nth, number) in self.chosen(matches, &rules.set).enumerate() {
                 comma(nth, out);
-                write_why(*number, routed.event, rules, out);
+                write_why(*number, event, rules, out);
             }
             out.push(b']');
         }
         if self.event {
             out.extend_from_slice(b",\"event\":");
-            out.extend_from_slice(routed.event.trim_ascii());
+            out.extend_from_slice(event.trim_ascii());
         }
         if self.object {
             out.push(b'}');

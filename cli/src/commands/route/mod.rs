@@ -21,7 +21,7 @@ use crate::exit::Exit;
 use crate::input;
 use crate::input::lines::{Chunk, Line};
 use crate::render::terminal::{Terminal, eprint_line};
-use format::{Format, Routed};
+use format::Format;
 use hits::Hits;
 use rules::Rules;
 
@@ -85,7 +85,7 @@ impl Worker {
                     if let Some(hits) = &self.hits {
                         hits.count(self.format.chosen(matches, &self.rules.set));
                     }
-                    self.format.write(&Routed { line, event, matches }, &self.rules, &mut output.results);
+                    self.format.write(line, event, matches, &self.rules, &mut output.results);
                 }
                 Err(error) => output.not_json(&self.path, line, &error, &self.terminal),
             }

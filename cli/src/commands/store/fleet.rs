@@ -27,7 +27,7 @@ pub(in super::super) fn run(args: &FleetArgs, terminal: &Terminal) -> anyhow::Re
         wait_until(closed).await;
         let fleet = fleet?;
         if args.whole.json {
-            output::json(&Line::from(&fleet), terminal)?;
+            output::json(&line(&fleet), terminal)?;
         } else {
             output::text(&describe(&fleet, terminal.stdout_paint))?;
         }
@@ -66,37 +66,33 @@ struct Worker<'f> {
     clock_offset_seconds: f64,
 }
 
-impl<'f> From<&'f Fleet> for Line<'f> {
-    fn from(fleet: &'f Fleet) -> Self {
-        Self {
-            workers: fleet.workers.iter().map(Worker::from).collect(),
-            shards: fleet.shards,
-            orphaned_shards: fleet.orphaned,
-            open: fleet.open,
-            lag_seconds: lag(fleet).as_secs_f64(),
-            clock_shift_seconds: seconds(fleet.clock_shift),
-            clock_steps: fleet.clock_steps,
-            oldest_xmin: fleet.oldest_xmin,
-            oldest_transaction_seconds: fleet.oldest_transaction.map(|age| age.as_secs_f64()),
-        }
+fn line(fleet: &Fleet) -> Line<'_> {
+    Line {
+        workers: fleet.workers.iter().map(worker).collect(),
+        shards: fleet.shards,
+        orphaned_shards: fleet.orphaned,
+        open: fleet.open,
+        lag_seconds: lag(fleet).as_secs_f64(),
+        clock_shift_seconds: seconds(fleet.clock_shift),
+        clock_steps: fleet.clock_steps,
+        oldest_xmin: fleet.oldest_xmin,
+        oldest_transaction_seconds: fleet.oldest_transaction.map(|age| age.as_secs_f64()),
     }
 }
 
-impl<'f> From<&'f FleetWorker> for Worker<'f> {
-    fn from(worker: &'f FleetWorker) -> Self {
-        Self {
-            host: &worker.host,
-            process: worker.process,
-            alive: worker.is_alive(),
-            age_seconds: worker.age.as_secs_f64(),
-            renewed_seconds_ago: worker.renewed.as_secs_f64(),
-            lease_left_seconds: worker.lease_left.map(|left| left.as_secs_f64()),
-            shards: worker.shards,
-            open: worker.open,
-            lag_seconds: worker.lag.as_secs_f64(),
-            takeovers: worker.takeovers,
-            clock_offset_seconds: seconds(worker.clock_offset),
-        }
+fn worker(worker: &FleetWorker) -> Worker<'_> {
+    Worker {
+        host: &worker.host,
+        process: worker.process,
+        alive: worker.is_alive(),
+        age_seconds: worker.age.as_secs_f64(),
+        renewed_seconds_ago: worker.renewed.as_secs_f64(),
+        lease_left_seconds: worker.lease_left.map(|left| left.as_secs_f64()),
+        shards: worker.shards,
+        open: worker.open,
+        lag_seconds: worker.lag.as_secs_f64(),
+        takeovers: worker.takeovers,
+        clock_offset_seconds: seconds(worker.clock_offset),
     }
 }
 

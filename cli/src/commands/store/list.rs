@@ -66,7 +66,7 @@ async fn list_json(store: &OpenStore, selection: Selection, terminal: &Terminal)
     let mut pages = store.select_pages(selection);
     while let Some(page) = pages.next().await {
         for poll in &page.map_err(plain)? {
-            stdout.print(&Keyed::new(&poll.key, Line::from(poll)))?;
+            stdout.print(&Keyed::new(&poll.key, line(poll)))?;
             problems.add(poll);
         }
         stdout.flush()?;
@@ -123,17 +123,15 @@ struct Line<'a> {
     problem: Option<&'a str>,
 }
 
-impl<'a> From<&'a Summary> for Line<'a> {
-    fn from(poll: &'a Summary) -> Self {
-        Self {
-            state: poll.state(),
-            created_at: poll.created_at,
-            deadline: poll.deadline,
-            restarts: poll.restarts,
-            ended_at: poll.ended.as_ref().map(|ending| ending.at),
-            attempts: poll.ended.as_ref().map(|ending| ending.attempts),
-            problem: poll.problem.as_deref(),
-        }
+fn line(poll: &Summary) -> Line<'_> {
+    Line {
+        state: poll.state(),
+        created_at: poll.created_at,
+        deadline: poll.deadline,
+        restarts: poll.restarts,
+        ended_at: poll.ended.as_ref().map(|ending| ending.at),
+        attempts: poll.ended.as_ref().map(|ending| ending.attempts),
+        problem: poll.problem.as_deref(),
     }
 }
 

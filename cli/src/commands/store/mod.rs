@@ -11,10 +11,9 @@
 pub(super) mod cancel;
 pub(super) mod care;
 pub(super) mod fleet;
-pub(super) mod forget;
 pub(super) mod list;
-pub(super) mod purge;
 mod remote;
+pub(super) mod removal;
 pub(super) mod show;
 pub(super) mod status;
 pub(super) mod stop_report;

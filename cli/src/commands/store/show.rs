@@ -28,7 +28,7 @@ async fn show(args: &ShowArgs, store: OpenStore, terminal: &Terminal) -> anyhow:
         return Err(no_such_poll(&key, file));
     };
     if args.json {
-        Keyed::new(&record.poll.key, Whole::from(&record)).print(terminal)?;
+        Keyed::new(&record.poll.key, whole(&record)).print(terminal)?;
         return Ok(Exit::Success);
     }
     let page = describe(&record, clock(&store).now(), &quoted(file), terminal.stdout_paint)?;
@@ -63,19 +63,17 @@ fn state(record: &PollRecord) -> &str {
     }
 }
 
-impl<'a> From<&'a PollRecord> for Whole<'a> {
-    fn from(record: &'a PollRecord) -> Self {
-        let poll = &record.poll;
-        Self {
-            state: state(record),
-            created_at: poll.created_at,
-            deadline: poll.deadline(),
-            restarts: poll.restarts,
-            runner: record.runner.and_then(|runner| runner.process),
-            spec: &poll.spec,
-            history: &record.attempts,
-            outcome: poll.outcome.as_deref(),
-        }
+fn whole(record: &PollRecord) -> Whole<'_> {
+    let poll = &record.poll;
+    Whole {
+        state: state(record),
+        created_at: poll.created_at,
+        deadline: poll.deadline(),
+        restarts: poll.restarts,
+        runner: record.runner.and_then(|runner| runner.process),
+        spec: &poll.spec,
+        history: &record.attempts,
+        outcome: poll.outcome.as_deref(),
     }
 }
 

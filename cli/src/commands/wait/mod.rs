@@ -39,7 +39,7 @@ pub(super) fn run(args: &WaitArgs, terminal: &Terminal) -> anyhow::Result<Exit> 
         Condition::read(["--fail-if", "--fail-if-body"], [&args.fail_if, &args.fail_if_body], terminal)?;
     let jobs = jobs(args, until.as_ref(), fail_if.as_ref(), terminal)?;
 
-    let progress = ProgressReporter::new(terminal, args.report.quiet);
+    let progress = ProgressReporter::new(terminal, args.report.quiet, false);
     let mut until_text = until.as_ref().map_or_else(|| SUCCESS.to_owned(), Condition::describe);
     if let Some(times) = args.consecutive.filter(|times| times.get() > 1) {
         let _ = write!(until_text, ", {times} times in a row");
@@ -227,9 +227,7 @@ fn spec(
         diagnostic.severity() != Severity::Error
             && pairs.into_iter().any(|(member, pairs)| {
                 let place = child("/requestInit", member);
-                pairs
-                    .iter()
-                    .any(|pair| pair.is_literal() && child(&place, pair.name()) == diagnostic.pointer())
+                pairs.iter().any(|pair| pair.is_literal && child(&place, &pair.name) == diagnostic.pointer())
             })
     };
     for diagnostic in diagnostics {
@@ -321,9 +319,9 @@ fn pairs(
 ) -> anyhow::Result<Vec<Member>> {
     let mut members: Vec<Member> = Vec::new();
     for pair in pairs {
-        let is_there = members.iter().any(|present| is_same(&present.key, pair.name()));
-        anyhow::ensure!(!is_there, given_twice(pair.name()));
-        members.push(member(pair.name(), &value(pair)?));
+        let is_there = members.iter().any(|present| is_same(&present.key, &pair.name));
+        anyhow::ensure!(!is_there, given_twice(&pair.name));
+        members.push(member(&pair.name, &value(pair)?));
     }
     Ok(members)
 }

@@ -83,32 +83,14 @@ struct PollProgress {
 }
 
 impl ProgressReporter {
-    /// A reporter without polls; [`add_poll`](Self::add_poll) adds them.
-    pub(crate) fn new(terminal: &Terminal, quiet: bool) -> Self {
-        let sink = match (quiet, terminal.live) {
-            (true, _) => Sink::Quiet,
-            (false, false) => Sink::Lines,
-            (false, true) => Sink::Live(spinner()),
+    /// A reporter without polls; [`add_poll`](Self::add_poll) adds them. With `logs`, it writes its messages to the log.
+    pub(crate) fn new(terminal: &Terminal, quiet: bool, logs: bool) -> Self {
+        let sink = match terminal.live {
+            _ if logs => Sink::Log,
+            _ if quiet => Sink::Quiet,
+            true => Sink::Live(spinner()),
+            false => Sink::Lines,
         };
-        Self::into(sink, terminal, |_| None)
-    }
-
-    /// A reporter that writes its messages to the log.
-    pub(crate) fn to_log(terminal: &Terminal) -> Self {
-        Self::into(Sink::Log, terminal, |_| None)
-    }
-
-    /// A reporter that prints plain lines even on a terminal, and a comment under each attempt that has one.
-    pub(crate) fn with_comments(
-        terminal: &Terminal,
-        quiet: bool,
-        comment: fn(&Attempt) -> Option<&'static str>,
-    ) -> Self {
-        let sink = if quiet { Sink::Quiet } else { Sink::Lines };
-        Self::into(sink, terminal, comment)
-    }
-
-    fn into(sink: Sink, terminal: &Terminal, comment: fn(&Attempt) -> Option<&'static str>) -> Self {
         Self {
             sink,
             paint: terminal.stderr_paint,
@@ -116,8 +98,14 @@ impl ProgressReporter {
             totals: Totals::new(),
             failures: 0,
             totals_printed: None,
-            comment,
+            comment: |_| None,
         }
+    }
+
+    /// Adds a comment under each plain line of an attempt that has one.
+    pub(crate) fn with_comments(mut self, comment: fn(&Attempt) -> Option<&'static str>) -> Self {
+        self.comment = comment;
+        self
     }
 
     /// Adds a poll.
@@ -140,7 +128,7 @@ impl ProgressReporter {
 
     /// Records an event other than an outcome and reports it.
     pub(crate) fn event(&mut self, key: &PollKey, event: &Event) {
-        let (several, many) = (self.totals.polls() > 1, self.is_many());
+        let (several, many) = (self.totals.polls > 1, self.is_many());
         let Some(poll) = self.open.get_mut(key) else { return };
         let folds = matches!(self.sink, Sink::Live(_));
         let shown = poll.record(event, several, folds, self.paint);
@@ -166,7 +154,7 @@ impl ProgressReporter {
     /// Records an outcome and reports it, with an [`excerpt`](Self::excerpt) of the response. `elsewhere`: the same screen has a
     /// line for it already.
     pub(crate) fn outcome(&mut self, key: &PollKey, outcome: &Outcome, excerpt: &str, elsewhere: bool) {
-        let (several, many) = (self.totals.polls() > 1, self.is_many());
+        let (several, many) = (self.totals.polls > 1, self.is_many());
         let Some(mut poll) = self.open.remove(key) else { return };
         self.totals.end(poll.started, poll.deadline, outcome);
         if many && !is_failure(outcome) || elsewhere || matches!(self.sink, Sink::Log) {
@@ -191,7 +179,7 @@ impl ProgressReporter {
     /// The excerpt of the response of a failure or timeout; empty for other outcomes, and among many polls. `hide` removes
     /// secrets from it.
     pub(crate) fn excerpt(&self, outcome: &Outcome, hide: impl Fn(&str) -> String) -> String {
-        let size = match self.totals.polls() {
+        let size = match self.totals.polls {
             0 | 1 => Size::WHOLE,
             2..=FEW => Size::SHORT,
             _ => return String::new(),
@@ -262,7 +250,7 @@ impl ProgressReporter {
     }
 
     fn is_many(&self) -> bool {
-        self.totals.polls() > FEW
+        self.totals.polls > FEW
     }
 
     /// A callback that clears the redrawn line; it may be called from any thread.
@@ -273,7 +261,7 @@ impl ProgressReporter {
 
     fn parts(&self, now: Timestamp, stats: &Stats) -> Vec<String> {
         match self.open.values().next() {
-            Some(poll) if self.totals.polls() == 1 => poll.parts(now, self.paint),
+            Some(poll) if self.totals.polls == 1 => poll.parts(now, self.paint),
             _ => self.totals.parts(now, stats),
         }
     }
@@ -286,7 +274,7 @@ impl Drop for ProgressReporter {
 }
 
 /// Whether an outcome may need a person's attention.
-const fn is_failure(outcome: &Outcome) -> bool {
+pub(crate) const fn is_failure(outcome: &Outcome) -> bool {
     !matches!(outcome.kind, OutcomeKind::Matched { .. } | OutcomeKind::Cancelled)
 }
 

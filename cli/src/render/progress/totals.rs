@@ -22,7 +22,8 @@ use crate::render::humanize;
 /// Counts over all polls that are reported.
 #[derive(Debug)]
 pub(super) struct Totals {
-    polls: usize,
+    /// The number of polls.
+    pub(super) polls: usize,
     outcomes: [(&'static str, usize); 4],
     /// The number of open polls by the time they were accepted.
     started: BTreeMap<Timestamp, usize>,
@@ -40,11 +41,6 @@ impl Totals {
             deadlines: BTreeMap::new(),
             rate: RequestRate::default(),
         }
-    }
-
-    /// The number of polls.
-    pub(super) const fn polls(&self) -> usize {
-        self.polls
     }
 
     /// The number of outcomes.

@@ -1,21 +1,24 @@
-//! `poll forget KEY…`: removes finished polls, either all named ones or none.
+//! `poll forget KEY…` removes finished polls, either all named ones or none. `poll purge` removes them by age and number, in small
+//! transactions that do not block a runner.
 
 use futures_util::StreamExt as _;
-use poller::store::Store as _;
+use poller::Clock as _;
+use poller::store::{Retention, Store as _};
 use serde_json::json;
 
-use super::super::output::{Keyed, Lines};
+use super::super::output::{self, Keyed, Lines};
 use super::super::{AlreadyReported, print_listed};
-use super::{AT_ONCE, OpenStore, Opening, find, named, on_store, plain, quoted, shown};
-use crate::args::ForgetArgs;
+use super::{AT_ONCE, OpenStore, Opening, clock, find, named, on_store, plain, quoted, shown};
+use crate::args::{ForgetArgs, PurgeArgs};
 use crate::exit::Exit;
+use crate::render::humanize;
 use crate::render::terminal::Terminal;
 
-pub(in super::super) fn run(args: &ForgetArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
-    on_store(&args.store.file.path, Opening::MustExist, async |store| forget(args, store, terminal).await)
+pub(in super::super) fn forget(args: &ForgetArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
+    on_store(&args.store.file.path, Opening::MustExist, async |store| forget_all(args, store, terminal).await)
 }
 
-async fn forget(args: &ForgetArgs, store: OpenStore, terminal: &Terminal) -> anyhow::Result<Exit> {
+async fn forget_all(args: &ForgetArgs, store: OpenStore, terminal: &Terminal) -> anyhow::Result<Exit> {
     let mut polls = Vec::new();
     find(&store, &args.keys, &args.store, terminal, |poll| polls.push(poll)).await?;
     let mut open = polls.iter().filter(|poll| poll.ended.is_none()).peekable();
@@ -46,4 +49,24 @@ async fn forget(args: &ForgetArgs, store: OpenStore, terminal: &Terminal) -> any
     }
     stdout.flush()?;
     Ok(Exit::Success)
+}
+
+pub(in super::super) fn purge(args: &PurgeArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
+    on_store(&args.file.path, Opening::MustExist, async |store| {
+        let since = clock(&store).now().before(args.older_than);
+        let keep = Retention::new(since, args.keep.unwrap_or(usize::MAX));
+        let mut removed = 0;
+        loop {
+            match store.purge(keep).await.map_err(plain)? {
+                0 => break,
+                some => removed += some,
+            }
+        }
+        if args.json {
+            output::json(&json!({"removed": removed}), terminal)?;
+        } else {
+            output::text(&format!("{} removed", humanize::count(removed, "finished poll")))?;
+        }
+        Ok(Exit::Success)
+    })
 }
