@@ -23,7 +23,6 @@ pub(crate) enum Exit {
 }
 
 impl Exit {
-    /// The exit code of the process.
     pub(crate) const fn code(self) -> u8 {
         match self {
             Self::Success => 0,

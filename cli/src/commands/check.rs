@@ -166,21 +166,16 @@ impl Checker<'_> {
 
 /// The rule of `--help`: a spec has a `url` that is a string, or a member that only specs have.
 fn kind_of(node: &Node) -> Kind {
-    if let NodeKind::Array(elements) = &node.kind {
+    let judged = match &node.kind {
         // An error either way; a spec has other advice than a filter.
-        let is_spec = |element: &Node| kind_of_one(element) == Kind::Spec;
-        return if elements.first().is_some_and(is_spec) { Kind::Spec } else { Kind::Filter };
-    }
-    kind_of_one(node)
-}
-
-fn kind_of_one(node: &Node) -> Kind {
-    let has_url = node.get("url").is_some_and(|url| matches!(url.kind, NodeKind::String(_)));
-    if has_url || SPEC_MEMBERS.iter().any(|name| node.get(name).is_some()) {
-        Kind::Spec
-    } else {
-        Kind::Filter
-    }
+        NodeKind::Array(elements) => elements.first(),
+        _ => Some(node),
+    };
+    let is_spec = judged.is_some_and(|node| {
+        node.get("url").is_some_and(|url| matches!(url.kind, NodeKind::String(_)))
+            || SPEC_MEMBERS.iter().any(|name| node.get(name).is_some())
+    });
+    if is_spec { Kind::Spec } else { Kind::Filter }
 }
 
 /// The object of `--json`.

@@ -63,7 +63,6 @@ impl JunitReport {
         self.suite.add_test_case(case);
     }
 
-    /// Writes the report.
     pub(super) fn write(mut self, elapsed: Duration) -> anyhow::Result<()> {
         self.suite.set_time(elapsed);
         let mut report = Report::new("poll");

@@ -73,7 +73,6 @@ fn search(
     })
 }
 
-/// Searches chunks of one file.
 struct Worker {
     filter: Filter,
     path: PathBuf,

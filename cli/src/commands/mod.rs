@@ -45,7 +45,6 @@ use crate::render::problems::Problem;
 use crate::render::sanitize;
 use crate::render::terminal::{Terminal, eprint_line};
 
-/// Runs the command.
 pub(crate) fn run(cli: Cli) -> Exit {
     let json = cli.command.json();
     let terminal = Terminal::detect(cli.color, json || cli.command.wants_problems());

@@ -152,7 +152,6 @@ fn one_line(value: &impl Serialize) -> anyhow::Result<String> {
     Ok(serde_json::to_string(value).context("cannot write JSON")?.replace(['\n', '\r'], " "))
 }
 
-/// Bytes as they are.
 pub(super) fn write(bytes: &[u8]) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(bytes).and_then(|()| stdout.flush()).context(CANNOT_WRITE)

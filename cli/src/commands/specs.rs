@@ -39,7 +39,6 @@ fn sequence_limits() -> filter::Limits {
     filter::Limits::default().with_text_bytes(usize::MAX)
 }
 
-/// The JSON values of a text.
 pub(super) fn parse(text: &str) -> Result<Vec<Node>, Diagnostic> {
     json::parse_sequence(text, &sequence_limits()).map_err(|error| error.diagnostic().clone())
 }
@@ -201,12 +200,10 @@ impl<'a> Reading<'a> {
 }
 
 impl Specs<'_> {
-    /// The number of jobs.
     pub(super) fn jobs_count(&self) -> usize {
         self.count - self.repeated.len()
     }
 
-    /// The jobs, in batches.
     pub(super) fn batches(&mut self) -> Batches<'_> {
         Batches {
             pass: Pass::new(&self.reading, true),

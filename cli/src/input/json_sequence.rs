@@ -14,7 +14,6 @@ use serde::de::IgnoredAny;
 
 use crate::render::humanize;
 
-/// Reads a sequence of JSON values.
 pub(crate) struct JsonSequence<R> {
     reader: R,
     buffer: Vec<u8>,
@@ -32,11 +31,9 @@ pub(crate) struct JsonSequence<R> {
 /// An item of the sequence.
 #[derive(Debug)]
 pub(crate) enum Item<'a> {
-    /// A value.
     Value {
         /// The line on which it starts, from 1.
         line: u64,
-        /// The value.
         document: Document<'a>,
     },
     /// Text that is not JSON.
@@ -45,7 +42,6 @@ pub(crate) enum Item<'a> {
         line: u64,
         /// The column of the error, in bytes from 1.
         column: usize,
-        /// What is wrong.
         message: String,
     },
 }

@@ -23,10 +23,8 @@ use crate::render::humanize;
 /// The usual size of a read: large enough to spread the cost of a handover, small enough to keep latency low.
 pub(crate) const CHUNK: usize = 256 * 1024;
 
-/// Reads chunks.
 pub(crate) struct Chunks<R> {
     reader: R,
-    /// The size of a read.
     size: usize,
     /// Bytes that were read and not returned, then bytes that only are initialized.
     buffer: Vec<u8>,
@@ -34,7 +32,6 @@ pub(crate) struct Chunks<R> {
     filled: usize,
     /// The number of bytes at the start that have no line end.
     searched: usize,
-    /// The number of the next line.
     line: u64,
     /// The number of bytes that were returned or dropped.
     offset: usize,

@@ -31,7 +31,6 @@ pub(crate) struct Text {
 }
 
 impl Text {
-    /// A text from memory.
     pub(crate) fn new(name: impl Into<String>, text: String) -> Self {
         Self { name: name.into(), text, first_line: 1 }
     }
@@ -62,12 +61,10 @@ impl Text {
         &self.name
     }
 
-    /// The text.
     pub(crate) fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The number of its first line in its file, from 1.
     pub(crate) const fn first_line(&self) -> usize {
         self.first_line
     }

@@ -48,7 +48,6 @@ impl Source {
         Ok(Self { name, kept: Kept::Copy(copy) })
     }
 
-    /// The whole text.
     pub(crate) fn whole(&mut self) -> anyhow::Result<Text> {
         let Self { name, kept } = self;
         let mut bytes = Vec::new();
@@ -99,7 +98,6 @@ impl Place {
     pub(super) const START: Self = Self { line: 1, offset: 0 };
 }
 
-/// The pieces of one source.
 pub(crate) struct Pieces<'s> {
     pub(crate) name: &'s str,
     reader: Box<dyn Read + 's>,

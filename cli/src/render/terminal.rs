@@ -26,9 +26,7 @@ pub(crate) struct Terminal {
     pub(crate) stdout: bool,
     /// Standard error is a terminal.
     pub(crate) stderr: bool,
-    /// Colour on standard output.
     pub(crate) stdout_paint: Paint,
-    /// Colour on standard error.
     pub(crate) stderr_paint: Paint,
     /// Standard error is a terminal that can redraw a line.
     pub(crate) live: bool,

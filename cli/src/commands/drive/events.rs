@@ -14,7 +14,6 @@ use crate::render::humanize;
 use crate::render::progress::{is_failure, lines};
 
 impl Run<'_> {
-    /// Handles an event of the poller.
     pub(super) fn event(&mut self, event: PollerEvent) -> anyhow::Result<()> {
         match event {
             PollerEvent::Opened { key, started_at, deadline, .. } if self.all => {

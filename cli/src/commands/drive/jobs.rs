@@ -11,7 +11,6 @@ pub(in super::super) enum Jobs<'a> {
 }
 
 impl Jobs<'_> {
-    /// The number of jobs.
     pub(in super::super) fn count(&self) -> usize {
         match self {
             Self::Few(jobs) => jobs.len(),

@@ -250,7 +250,6 @@ async fn check(
 /// The report of a shutdown that has begun.
 type Shutdown = std::pin::Pin<Box<dyn Future<Output = ShutdownReport> + Send>>;
 
-/// The state of the loop.
 struct Run<'a> {
     /// Its jobs are submitted at the beginning.
     plan: Plan<'a>,

@@ -36,22 +36,24 @@ impl Ids {
 /// from which the value of one is read again when another has the same hash.
 #[derive(Debug, Default)]
 pub(super) struct IdTable {
+    pub(super) ids: Ids,
     numbers: HashTable<u32>,
     seeds: RandomState,
 }
 
 impl IdTable {
     /// Appends an id of this text and value and returns its number; the error is that of an equal one.
-    pub(super) fn add(&mut self, ids: &mut Ids, text: &str, value: &IdValue) -> Result<u32, u32> {
-        let hash = self.seeds.hash_one(value);
+    pub(super) fn add(&mut self, text: &str, value: &IdValue) -> Result<u32, u32> {
+        let Self { ids, numbers, seeds } = self;
+        let hash = seeds.hash_one(value);
         let is_same = |&number: &u32| IdValue::read(ids.text(number)).as_ref() == Some(value);
-        if let Some(&number) = self.numbers.find(hash, is_same) {
+        if let Some(&number) = numbers.find(hash, is_same) {
             return Err(number);
         }
         let number = ids.push(text);
         let hash_of =
-            |&number: &u32| IdValue::read(ids.text(number)).map_or(0, |value| self.seeds.hash_one(value));
-        self.numbers.insert_unique(hash, number, hash_of);
+            |&number: &u32| IdValue::read(ids.text(number)).map_or(0, |value| seeds.hash_one(value));
+        numbers.insert_unique(hash, number, hash_of);
         Ok(number)
     }
 }
@@ -122,13 +124,13 @@ mod tests {
 
     #[test]
     fn a_table_finds_equal_ids_however_many_there_are() {
-        let (mut ids, mut table) = (Ids::default(), IdTable::default());
+        let mut table = IdTable::default();
         for number in 0..1000 {
             let text = format!("\"id-{number}\"");
             let value = IdValue::read(&text).unwrap();
-            assert_eq!(table.add(&mut ids, &text, &value), Ok(number));
+            assert_eq!(table.add(&text, &value), Ok(number));
         }
         let value = IdValue::read(r#""\u0069d-7""#).unwrap();
-        assert_eq!(table.add(&mut ids, r#""\u0069d-7""#, &value), Err(7));
+        assert_eq!(table.add(r#""\u0069d-7""#, &value), Err(7));
     }
 }

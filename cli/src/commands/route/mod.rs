@@ -58,7 +58,6 @@ pub(super) fn run(args: &RouteArgs, terminal: &Terminal) -> anyhow::Result<Exit>
     Ok(output.exit())
 }
 
-/// Routes chunks of events.
 struct Worker {
     rules: Arc<Rules>,
     format: Format,

@@ -77,7 +77,7 @@ pub(super) fn load(
         Ok(ControlFlow::Continue(()))
     })?;
     print(&name, &diagnosed, terminal)?;
-    let rules = Rules { set: join.set.build(), ids: join.ids };
+    let rules = Rules { set: join.set.build(), ids: join.ids.ids };
     if rules.set.is_empty() {
         eprint_line(format_args!("{}: no rules in {name}", terminal.stderr_paint.caution("warning")));
     }
@@ -308,8 +308,7 @@ fn members<'n>(node: &'n Node, errors: &mut Vec<Diagnostic>) -> (Option<(Span, I
 /// Joins parts in their order, and finds duplicate ids across them.
 struct Join {
     set: FilterSetBuilder<u32>,
-    ids: Ids,
-    table: IdTable,
+    ids: IdTable,
     /// The lines of the rules in the set, by their numbers.
     lines: Vec<u32>,
     /// The number of lines in the parts so far.
@@ -321,8 +320,7 @@ impl Join {
         let set = FilterSet::builder();
         Self {
             set: if keep_filters { set.keep_filters() } else { set },
-            ids: Ids::default(),
-            table: IdTable::default(),
+            ids: IdTable::default(),
             lines: Vec::new(),
             lines_before: 0,
         }
@@ -334,7 +332,7 @@ impl Join {
         for rule in part.rules {
             let line = self.lines_before + rule.line;
             let id = &text[rule.id.clone()];
-            match self.table.add(&mut self.ids, id, &rule.value) {
+            match self.ids.add(id, &rule.value) {
                 Ok(number) => {
                     self.lines.push(line);
                     self.set.extend([(number, rule.filter)]);

@@ -15,13 +15,9 @@ fn object(members: &Map<String, Value>) -> Value {
     let mut event = Map::new();
     for (key, node) in members {
         match (key.as_str(), node) {
-            ("$or", Value::Array(filters)) => {
-                if let Some(Value::Object(first)) = filters.first() {
-                    merge(&mut event, object(first));
-                }
-            }
-            ("$and", Value::Array(filters)) => {
-                for filter in filters.iter().filter_map(Value::as_object) {
+            ("$or" | "$and", Value::Array(filters)) => {
+                let needed = if key == "$or" { 1 } else { filters.len() };
+                for filter in filters.iter().take(needed).filter_map(Value::as_object) {
                     merge(&mut event, object(filter));
                 }
             }
@@ -60,13 +56,14 @@ fn condition(condition: &Value) -> Option<Value> {
     let Value::Object(matcher) = condition else { return Some(condition.clone()) };
     let number = |name: &str| matcher.get(name).and_then(Value::as_f64);
     let (low, high) = (number("$gt").or(number("$gte")), number("$lt").or(number("$lte")));
-    match (low, high) {
-        (Some(low), Some(high)) => {
-            return float(if low < high { low + (high - low) / 2.0 } else { low });
-        }
-        (Some(low), None) => return float(if matcher.contains_key("$gt") { low + 1.0 } else { low }),
-        (None, Some(high)) => return float(if matcher.contains_key("$lt") { high - 1.0 } else { high }),
-        (None, None) => {}
+    let between = match (low, high) {
+        (Some(low), Some(high)) if low < high => Some(low + (high - low) / 2.0),
+        (Some(low), None) if matcher.contains_key("$gt") => Some(low + 1.0),
+        (None, Some(high)) if matcher.contains_key("$lt") => Some(high - 1.0),
+        (low, high) => low.or(high),
+    };
+    if let Some(at) = between {
+        return float(at);
     }
     let (operator, argument) = matcher.iter().next()?;
     Some(match (operator.as_str(), argument) {
@@ -79,19 +76,16 @@ fn condition(condition: &Value) -> Option<Value> {
         ("$wildcard" | "wildcard", Value::String(pattern)) => Value::from(pattern.replace('*', "")),
         ("$cidr" | "cidr", Value::String(block)) => Value::from(block.split('/').next()?),
         ("$between", Value::Array(bounds)) => bounds.first()?.clone(),
-        ("numeric", Value::Array(pairs)) => match pairs.as_slice() {
-            [Value::String(operator), bound, rest @ ..] => {
-                let at = bound.as_f64()?;
-                let end = rest.get(1).and_then(Value::as_f64);
-                return match (operator.as_str(), end) {
-                    (_, Some(end)) => float(at + (end - at) / 2.0),
-                    (">", None) => float(at + 1.0),
-                    ("<", None) => float(at - 1.0),
-                    _ => Some(bound.clone()),
-                };
+        ("numeric", Value::Array(pairs)) => {
+            let [Value::String(operator), bound, rest @ ..] = pairs.as_slice() else { return None };
+            let at = bound.as_f64()?;
+            match (operator.as_str(), rest.get(1).and_then(Value::as_f64)) {
+                (_, Some(end)) => float(at + (end - at) / 2.0)?,
+                (">", None) => float(at + 1.0)?,
+                ("<", None) => float(at - 1.0)?,
+                _ => bound.clone(),
             }
-            _ => return None,
-        },
+        }
         // Nearly every bound lies between these.
         ("$after", _) => json!("9999-12-31T23:59:59Z"),
         ("$before", _) => json!("0001-01-01T00:00:00Z"),

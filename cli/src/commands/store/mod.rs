@@ -167,7 +167,6 @@ pub(super) fn clock(store: &OpenStore) -> Arc<dyn Clock> {
     store.clock().unwrap_or_else(|| Arc::new(SystemClock::new()))
 }
 
-/// The store in this file.
 fn open(file: &Path, opening: Opening) -> anyhow::Result<SqliteStore> {
     // If `try_exists` fails, opening the file reports the reason.
     if opening != Opening::MayBeNew && matches!(file.try_exists(), Ok(false)) && !has_company(file) {

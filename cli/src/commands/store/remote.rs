@@ -351,8 +351,7 @@ impl StoreAdmin for RemoteStore {
                 status.open += 1;
                 status.cancelling += usize::from(poll.cancelling);
                 status.overdue += usize::from(poll.deadline.is_some_and(|deadline| deadline <= now));
-                status.oldest =
-                    Some(status.oldest.map_or(poll.created_at, |oldest| oldest.min(poll.created_at)));
+                status.oldest = status.oldest.into_iter().chain([poll.created_at]).min();
             }
             Ok(status)
         })

@@ -1,7 +1,6 @@
 //! `poll show KEY`: everything the store has about one poll.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
 
 use filter::json::{self, Kind, Member, Node};
 use poller::store::{PollRecord, StoreAdmin as _};
@@ -116,7 +115,14 @@ fn describe(record: &PollRecord, now: Timestamp, file: &str, paint: Paint) -> an
         paint.faint("timeline")
     );
     match &poll.outcome {
-        Some(outcome) => timeline(&mut text, poll.created_at, outcome, paint),
+        Some(outcome) => {
+            attempts(&mut text, poll.created_at, &outcome.history, paint);
+            let _ = write!(text, "\n{}", lines::outcome(outcome, None, paint));
+            if let Some(response) = outcome.response() {
+                let bytes = response.body().len();
+                let _ = write!(text, "\nthe response's body has {bytes} bytes; --json prints it");
+            }
+        }
         None if record.attempts.is_empty() => text.push_str("\nno attempts have been written yet"),
         None => {
             attempts(&mut text, poll.created_at, &record.attempts, paint);
@@ -185,14 +191,6 @@ fn attempts(text: &mut String, started: Timestamp, attempts: &[Attempt], paint: 
     }
     for attempt in attempts {
         let _ = write!(text, "\n{}", lines::attempt(attempt, started, None, paint));
-    }
-}
-
-fn timeline(text: &mut String, started: Timestamp, outcome: &Arc<Outcome>, paint: Paint) {
-    attempts(text, started, &outcome.history, paint);
-    let _ = write!(text, "\n{}", lines::outcome(outcome, None, paint));
-    if let Some(response) = outcome.response() {
-        let _ = write!(text, "\nthe response's body has {} bytes; --json prints it", response.body().len());
     }
 }
 

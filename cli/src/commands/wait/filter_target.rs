@@ -21,7 +21,6 @@ impl FilterTarget {
     /// The body, without ambiguity.
     pub(super) const BODY: Self = Self::Body { ambiguous: None };
 
-    /// Decides by the members of the filter.
     pub(super) fn guess(filter: &Node) -> Self {
         let Kind::Object(members) = &filter.kind else { return Self::BODY };
         let is_part = |key: &str, value: &Node| match key {

@@ -264,13 +264,11 @@ fn by_option(diagnostic: &Diagnostic, url: &str) -> String {
         ("/requestInit/body", "--data"),
     ];
     let pointer = diagnostic.pointer();
-    let place = OPTIONS
-        .iter()
-        .find_map(|(prefix, option)| pointer.strip_prefix(prefix).map(|rest| (option, rest)))
-        .map_or_else(
-            || pointer.to_owned(),
-            |(option, rest)| format!("{option} {}", rest.trim_start_matches('/')),
-        );
+    let place = OPTIONS.iter().find_map(|(prefix, option)| {
+        let rest = pointer.strip_prefix(prefix)?;
+        Some(format!("{option} {}", rest.trim_start_matches('/')))
+    });
+    let place = place.unwrap_or_else(|| pointer.to_owned());
     let hint = if pointer == "/url" { url_hint(url) } else { diagnostic.help().map(str::to_owned) };
     let help = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
     format!("{}: {}{help}", place.trim_end(), diagnostic.message())

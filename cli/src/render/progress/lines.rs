@@ -85,21 +85,18 @@ pub(crate) fn outcome(outcome: &Outcome, label: Option<&str>, paint: Paint) -> S
     };
     if let Some(explanation) = outcome.explanation() {
         let last_note = outcome.history.last().and_then(|attempt| attempt.note.as_deref());
-        match (explanation.contains('\n'), label, last_note) {
-            (false, ..) => {
-                let _ = write!(line, ": {}", sanitize::excerpt(explanation, NOTE));
-            }
-            (true, Some(_), Some(note)) => {
+        let mut add = |text: &str| line.extend([": ", &sanitize::excerpt(text, NOTE)]);
+        match (explanation.split_once('\n'), label.and(last_note)) {
+            (None, _) => add(explanation),
+            (Some((reason, _)), Some(note)) => {
                 // The first line of the explanation has the reason, unless it is the deadline alone.
-                if let OutcomeKind::TimedOut { reason, .. } = &outcome.kind
-                    && *reason != TimeoutReason::Deadline
+                if matches!(outcome.kind, OutcomeKind::TimedOut { reason, .. } if reason != TimeoutReason::Deadline)
                 {
-                    let reason = explanation.lines().next().unwrap_or_default().trim_end_matches(':');
-                    let _ = write!(line, ": {}", sanitize::excerpt(reason, NOTE));
+                    add(reason.trim_end_matches(':'));
                 }
-                let _ = write!(line, ": {}", sanitize::excerpt(note, NOTE));
+                add(note);
             }
-            (true, ..) => {
+            (Some(_), None) => {
                 line.push(':');
                 indent(&mut line, explanation);
             }

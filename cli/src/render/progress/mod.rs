@@ -108,7 +108,6 @@ impl ProgressReporter {
         self
     }
 
-    /// Adds a poll.
     pub(crate) fn add_poll(&mut self, key: &PollKey, started: Timestamp, deadline: Timestamp) {
         let label = sanitize::line(&key.to_string()).into_owned();
         let poll = PollProgress { label, started, deadline, ..PollProgress::default() };

@@ -22,7 +22,6 @@ use crate::render::humanize;
 /// Counts over all polls that are reported.
 #[derive(Debug)]
 pub(super) struct Totals {
-    /// The number of polls.
     pub(super) polls: usize,
     outcomes: [(&'static str, usize); 4],
     /// The number of open polls by the time they were accepted.
@@ -43,7 +42,6 @@ impl Totals {
         }
     }
 
-    /// The number of outcomes.
     pub(super) fn outcomes(&self) -> usize {
         self.outcomes.iter().map(|(_, count)| count).sum()
     }
@@ -53,7 +51,6 @@ impl Totals {
         lines::summary(&self.outcomes)
     }
 
-    /// Counts a new poll.
     pub(super) fn add(&mut self, started: Timestamp, deadline: Timestamp) {
         self.polls += 1;
         *self.started.entry(started).or_default() += 1;
@@ -66,7 +63,6 @@ impl Totals {
         self.close(started, deadline);
     }
 
-    /// Counts an outcome.
     pub(super) fn end(&mut self, started: Timestamp, deadline: Timestamp, outcome: &Outcome) {
         self.close(started, deadline);
         if let Some((_, count)) = self.outcomes.iter_mut().find(|(name, _)| *name == outcome.name()) {
