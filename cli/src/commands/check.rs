@@ -49,7 +49,8 @@ pub(super) fn run(args: &CheckArgs, terminal: &Terminal) -> anyhow::Result<Exit>
     match args.format() {
         Format::Text => {}
         Format::Json => {
-            output::json(&Report { summary: &summary, problems: terminal.problems.take() }, terminal)?
+            let problems = terminal.problems.take();
+            output::json(&Report { summary: &summary, problems }, terminal)?;
         }
         Format::Github => {
             for problem in terminal.problems.take() {

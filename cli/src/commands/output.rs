@@ -30,7 +30,8 @@ pub(super) fn body(body: &[u8], terminal: &Terminal) -> anyhow::Result<()> {
     write(text.as_bytes())
 }
 
-/// An object that starts with the key of its poll, and the scope unless it is the default one.
+/// An object that starts with the key of its poll, and the scope unless it is the default one:
+/// `{"key":…,"outcome":"matched",…}`.
 #[derive(Serialize)]
 pub(super) struct Keyed<'a, T> {
     key: &'a str,
@@ -40,14 +41,9 @@ pub(super) struct Keyed<'a, T> {
     rest: T,
 }
 
-impl<'a, T: Serialize> Keyed<'a, T> {
+impl<'a, T> Keyed<'a, T> {
     pub(super) fn new(key: &'a PollKey, rest: T) -> Self {
         Self { key: key.key(), scope: Some(key.scope()).filter(|scope| !scope.is_empty()), rest }
-    }
-
-    /// Prints `{"key":…,"outcome":"matched",…}` on one line.
-    pub(super) fn print(&self, terminal: &Terminal) -> anyhow::Result<()> {
-        json(self, terminal)
     }
 }
 

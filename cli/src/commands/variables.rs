@@ -114,14 +114,9 @@ impl Variables {
         let mut rest = string;
         while let Some(start) = rest.find("{{") {
             let (before, opening) = rest.split_at(start);
-            if let Some(before) = before.strip_suffix('\\') {
-                filled.push_str(before);
-                filled.push_str("{{");
-                rest = &opening[2..];
-                continue;
-            }
-            filled.push_str(before);
-            let Some((part, name)) = reference(opening) else {
+            let before_escape = before.strip_suffix('\\');
+            filled.push_str(before_escape.unwrap_or(before));
+            let Some((part, name)) = reference(opening).filter(|_| before_escape.is_none()) else {
                 // Braces around anything but a name are text: a body may be a template of another language.
                 filled.push_str("{{");
                 rest = &opening[2..];

@@ -40,18 +40,18 @@ fn in_ascii(text: &str) -> Cow<'_, str> {
     if text.is_ascii() {
         return Cow::Borrowed(text);
     }
-    Cow::Owned(text.chars().map(|c| ascii(c).unwrap_or(c)).collect())
+    Cow::Owned(text.chars().map(ascii).collect())
 }
 
-const fn ascii(c: char) -> Option<char> {
+const fn ascii(c: char) -> char {
     match c {
-        '·' => Some('-'),
-        '…' => Some('~'),
-        '×' | '✗' => Some('x'),
-        '✓' => Some('+'),
+        '·' => '-',
+        '…' => '~',
+        '×' | '✗' => 'x',
+        '✓' => '+',
         // The replacements that `sanitize` uses.
-        '\u{2400}'..='\u{2421}' | char::REPLACEMENT_CHARACTER => Some('?'),
-        _ => None,
+        '\u{2400}'..='\u{2421}' | char::REPLACEMENT_CHARACTER => '?',
+        _ => c,
     }
 }
 

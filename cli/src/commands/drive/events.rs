@@ -96,9 +96,9 @@ impl Run<'_> {
         let elsewhere = print == Print::Lines && terminal.stderr;
         self.plan.progress.outcome(key, outcome, &excerpt, elsewhere);
         self.plan.progress.suspend(|| match (print, &outcome.kind) {
-            (Print::Outcomes { bodies: true }, _) => Keyed::new(key, &**outcome).print(terminal),
+            (Print::Outcomes { bodies: true }, _) => output::json(&Keyed::new(key, &**outcome), terminal),
             (Print::Outcomes { bodies: false }, _) => {
-                Keyed::new(key, output::without_body(outcome)?).print(terminal)
+                output::json(&Keyed::new(key, output::without_body(outcome)?), terminal)
             }
             (Print::Lines, _) => {
                 let line = lines::outcome(outcome, Some(&key.to_string()), terminal.stdout_paint);

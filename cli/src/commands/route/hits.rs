@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::rules::Rules;
-use crate::render::{humanize, sanitize};
+use crate::render::humanize;
 
-/// The most rules that are listed with hits, and the most that are listed without.
+/// The most rules of one kind that are listed.
 const LISTED: usize = 100;
 
 /// Counts by the numbers of rules, shared by all threads.
@@ -39,25 +39,24 @@ impl Hits {
         alive.sort_by_key(|(number, count)| (u64::MAX - count, *number));
         let events = humanize::count(self.events.load(Ordering::Relaxed), "event");
         let mut text = format!("hits       {} of {} rules, {events}", alive.len(), self.rules.len());
-        let id = |number: u32| sanitize::line(rules.ids.text(number)).into_owned();
         let width = alive.first().map_or(1, |(_, most)| most.to_string().len());
-        for (number, count) in alive.iter().take(LISTED) {
-            let _ = write!(text, "\n           {count:>width$}  {}", id(*number));
-        }
-        more(alive.len(), &mut text);
+        list(&mut text, alive, |(number, count)| format!("{count:>width$}  {}", rules.shown_id(number)));
         if !dead.is_empty() {
             let _ = write!(text, "\nno hits    {}", humanize::count(dead.len(), "rule"));
-            for (number, _) in dead.iter().take(LISTED) {
-                let _ = write!(text, "\n           {}", id(*number));
-            }
-            more(dead.len(), &mut text);
+            list(&mut text, dead, |(number, _)| rules.shown_id(number));
         }
         text
     }
 }
 
-fn more(length: usize, text: &mut String) {
-    if length > LISTED {
-        let _ = write!(text, "\n           and {} more", length - LISTED);
+/// Appends the first of these items, a line each, and the number of the others.
+pub(super) fn list<T>(text: &mut String, items: impl IntoIterator<Item = T>, line: impl Fn(T) -> String) {
+    let mut items = items.into_iter();
+    for item in items.by_ref().take(LISTED) {
+        let _ = write!(text, "\n           {}", line(item));
+    }
+    let more = items.count();
+    if more > 0 {
+        let _ = write!(text, "\n           and {more} more");
     }
 }

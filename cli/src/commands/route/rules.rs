@@ -4,7 +4,6 @@
 //! ahead of the one that joins them in order. So beside the set there are few filters and little text at a time: all of them would take
 //! several times its memory. Diagnostics, and the text around them, are kept and printed at the end, in the order of the file.
 
-use std::fmt::Write as _;
 use std::ops::{ControlFlow, Range};
 use std::path::Path;
 use std::thread;
@@ -16,17 +15,15 @@ use filter::{
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::hits::list;
 use super::id::{IdTable, IdValue, Ids};
 use crate::commands::parallel::{self, Event, Lines};
 use crate::commands::{AlreadyReported, print_rest, rule_lint};
 use crate::input::lines::Chunk;
 use crate::input::{self, Text};
 use crate::render::diagnostics::Diagnostics;
-use crate::render::humanize;
 use crate::render::terminal::{Terminal, eprint_line};
-
-/// The largest number of rules that statistics name.
-const LISTED: usize = 100;
+use crate::render::{humanize, sanitize};
 
 /// The size of a read: a dozen chunks are compiled ahead of the set. With chunks of 256 KiB, 100,000 rules took 132 MB instead of 80.
 const CHUNK: usize = 32 * 1024;
@@ -356,15 +353,13 @@ impl Rules {
     /// Memory, kinds of indexes, and the rules that are checked against every event.
     pub(super) fn stats(&self) -> String {
         let mut text = self.set.stats().to_string();
-        let mut unindexed = self.set.unindexed();
-        for id in unindexed.by_ref().take(LISTED) {
-            let _ = write!(text, "\n           {}", crate::render::sanitize::line(self.ids.text(*id)));
-        }
-        let more = unindexed.count();
-        if more > 0 {
-            let _ = write!(text, "\n           and {more} more");
-        }
+        list(&mut text, self.set.unindexed(), |number| self.shown_id(*number));
         text
+    }
+
+    /// The id of that number for people.
+    pub(super) fn shown_id(&self, number: u32) -> String {
+        sanitize::line(self.ids.text(number)).into_owned()
     }
 }
 

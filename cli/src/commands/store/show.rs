@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::super::output::{self, Keyed};
-use super::{OpenStore, Opening, clock, no_such_poll, on_store, plain, quoted, shown};
+use super::{Opening, clock, no_such_poll, on_store, plain, quoted, shown};
 use crate::args::ShowArgs;
 use crate::exit::Exit;
 use crate::render::progress::lines;
@@ -17,22 +17,20 @@ use crate::render::terminal::{Paint, Terminal};
 use crate::render::{charset, humanize, sanitize};
 
 pub(in super::super) fn run(args: &ShowArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
-    on_store(&args.store.file.path, Opening::Reading, async |store| show(args, store, terminal).await)
-}
-
-async fn show(args: &ShowArgs, store: OpenStore, terminal: &Terminal) -> anyhow::Result<Exit> {
     let file = &args.store.file.path;
-    let key = PollKey::new(args.store.scope(), args.key.as_str());
-    let Some(record) = store.show(key.clone()).await.map_err(plain)? else {
-        return Err(no_such_poll(&key, file));
-    };
-    if args.json {
-        Keyed::new(&record.poll.key, whole(&record)).print(terminal)?;
-        return Ok(Exit::Success);
-    }
-    let page = describe(&record, clock(&store).now(), &quoted(file), terminal.stdout_paint)?;
-    output::text(&charset::for_locale(&page))?;
-    Ok(Exit::Success)
+    on_store(file, Opening::Reading, async |store| {
+        let key = PollKey::new(args.store.scope(), args.key.as_str());
+        let Some(record) = store.show(key.clone()).await.map_err(plain)? else {
+            return Err(no_such_poll(&key, file));
+        };
+        if args.json {
+            output::json(&Keyed::new(&record.poll.key, whole(&record)), terminal)?;
+        } else {
+            let page = describe(&record, clock(&store).now(), &quoted(file), terminal.stdout_paint)?;
+            output::text(&charset::for_locale(&page))?;
+        }
+        Ok(Exit::Success)
+    })
 }
 
 #[derive(Serialize)]

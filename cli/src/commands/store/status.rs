@@ -5,15 +5,28 @@ use poller::{Clock as _, Timestamp};
 use serde::Serialize;
 
 use super::super::output;
-use super::{OpenStore, Opening, clock, on_store, plain, quoted};
+use super::{Opening, clock, on_store, plain, quoted};
 use crate::args::{StatusArgs, WholeArgs};
 use crate::exit::Exit;
 use crate::render::humanize;
 use crate::render::terminal::Terminal;
 
 pub(in super::super) fn run(args: &StatusArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
-    on_store(&args.whole.file.path, Opening::Reading, async |store| {
-        status(&args.whole, store, terminal).await
+    let WholeArgs { file, json } = &args.whole;
+    on_store(&file.path, Opening::Reading, async |store| {
+        let now = clock(&store).now();
+        let status = store.status(now).await.map_err(plain)?;
+        let runner = store.runner().await.map_err(plain)?;
+        if *json {
+            let StoreStatus { open, cancelling, overdue, finished, oldest, bytes, .. } = status;
+            let runs_until = runner.and_then(|runner| until(runner.until));
+            let runner = runner.and_then(|runner| runner.process);
+            let line = Line { open, cancelling, overdue, finished, oldest, runner, runs_until, bytes };
+            output::json(&line, terminal)?;
+        } else {
+            output::text(&describe(&status, runner, now, &quoted(&file.path)))?;
+        }
+        Ok(if status.open > 0 && runner.is_none() { Exit::Negative } else { Exit::Success })
     })
 }
 
@@ -29,22 +42,6 @@ struct Line {
     runner: Option<u32>,
     runs_until: Option<&'static str>,
     bytes: Option<u64>,
-}
-
-async fn status(args: &WholeArgs, store: OpenStore, terminal: &Terminal) -> anyhow::Result<Exit> {
-    let now = clock(&store).now();
-    let status = store.status(now).await.map_err(plain)?;
-    let runner = store.runner().await.map_err(plain)?;
-    if args.json {
-        let StoreStatus { open, cancelling, overdue, finished, oldest, bytes, .. } = status;
-        let runs_until = runner.and_then(|runner| until(runner.until));
-        let runner = runner.and_then(|runner| runner.process);
-        let line = Line { open, cancelling, overdue, finished, oldest, runner, runs_until, bytes };
-        output::json(&line, terminal)?;
-    } else {
-        output::text(&describe(&status, runner, now, &quoted(&args.file.path)))?;
-    }
-    Ok(if status.open > 0 && runner.is_none() { Exit::Negative } else { Exit::Success })
 }
 
 const fn until(until: RunsUntil) -> Option<&'static str> {
