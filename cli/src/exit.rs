@@ -3,11 +3,9 @@
 //! Each command documents its codes in `--help`; this is the complete list. A timeout uses the code of `timeout(1)`
 //! (124), an interruption the code of shells for Ctrl-C (130); `match`, `explain` and `check` follow grep (0, 1, 2).
 
-use std::process::ExitCode;
-
 use poller::{Outcome, OutcomeKind};
 
-/// The result of the process. Of several results, the greatest counts.
+/// The result of the process. Of several results, the greatest counts: the first of 2, 130, 1, 124, 0 that occurs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Exit {
     /// Matched, or no errors found.
@@ -41,11 +39,6 @@ impl Exit {
             (false, false) => Self::Negative,
         }
     }
-
-    /// Combines two results: the first of 2, 130, 1, 124, 0 that occurs.
-    pub(crate) fn and(self, other: Self) -> Self {
-        self.max(other)
-    }
 }
 
 impl From<&Outcome> for Exit {
@@ -60,12 +53,6 @@ impl From<&Outcome> for Exit {
     }
 }
 
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        Self::from(exit.code())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,8 +62,8 @@ mod tests {
         let order = [Exit::Error, Exit::Cancelled, Exit::Negative, Exit::TimedOut, Exit::Success];
         for (rank, severe) in order.iter().enumerate() {
             for milder in &order[rank..] {
-                assert_eq!(severe.and(*milder), *severe);
-                assert_eq!(milder.and(*severe), *severe);
+                assert_eq!(severe.max(milder), severe);
+                assert_eq!(milder.max(severe), severe);
             }
         }
         assert_eq!(order.map(Exit::code), [2, 130, 1, 124, 0]);

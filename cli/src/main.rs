@@ -25,9 +25,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let parsed = args::expand(std::env::args_os().collect()).and_then(args::Cli::try_parse_from);
-    match parsed {
+    let exit = match parsed {
         Ok(cli) => commands::run(cli),
         Err(error) => commands::usage(&error, std::env::args_os()),
-    }
-    .into()
+    };
+    exit.code().into()
 }

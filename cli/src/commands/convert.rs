@@ -21,7 +21,7 @@ use crate::render::terminal::Terminal;
 pub(super) fn run(args: &ConvertArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     let mut exit = Exit::Success;
     for file in input::files_or_stdin(&args.files).iter() {
-        exit = exit.and(convert_file(file, args, terminal)?);
+        exit = exit.max(convert_file(file, args, terminal)?);
     }
     Ok(exit)
 }

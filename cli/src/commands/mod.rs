@@ -74,9 +74,8 @@ pub(crate) fn run(cli: Cli) -> Exit {
         Command::Completions(args) => generated::completions(&args),
         Command::Man(args) => generated::man(&args),
     };
-    let result = result.inspect(|_| print_rest(&terminal));
+    print_rest(&terminal);
     result.unwrap_or_else(|error| {
-        print_rest(&terminal);
         if is_broken_pipe(&error) {
             return Exit::Success;
         }

@@ -61,16 +61,12 @@ impl Signals {
     }
 
     async fn next(&mut self) -> &'static str {
-        let hangup = async {
-            match &mut self.hangup {
-                Some(hangup) => hangup.recv().await,
-                None => std::future::pending().await,
-            }
-        };
+        use futures_util::future::OptionFuture;
+        let hangup = OptionFuture::from(self.hangup.as_mut().map(|hangup| hangup.recv()));
         tokio::select! {
             _ = self.interrupt.recv() => "Ctrl-C",
             _ = self.terminate.recv() => "SIGTERM",
-            _ = hangup => "SIGHUP",
+            Some(_) = hangup => "SIGHUP",
         }
     }
 }

@@ -52,17 +52,12 @@ pub(super) fn print_broken(text: &Text, diagnostic: &Diagnostic, terminal: &Term
 /// Reports an array where a spec is expected.
 fn array(node: &Node) -> Option<Diagnostic> {
     let Kind::Array(elements) = &node.kind else { return None };
-    let array = Diagnostic::error(format!(
-        "found an array of {}, expected a spec, which is an object",
-        humanize::count(elements.len(), "element")
-    ));
+    let count = humanize::count(elements.len(), "element");
+    let array = Diagnostic::error(format!("found an array of {count}, expected a spec, which is an object"));
     // Underlines the opening bracket only, since the array usually spans the whole file.
     let bracket = node.span.map(|span| Span { start: span.start, end: span.start + 1 });
-    Some(
-        array
-            .with_span(bracket)
-            .with_help("write the specs one after the other: jq -c '.[]' FILE | poll run -"),
-    )
+    let help = "write the specs one after the other: jq -c '.[]' FILE | poll run -";
+    Some(array.with_span(bracket).with_help(help))
 }
 
 /// Decodes one spec of the text, after its variables are filled in.
@@ -188,7 +183,8 @@ impl<'a> Reading<'a> {
             print_listed(
                 self.terminal,
                 format_args!(
-                    "{place}: this spec has the same key as the one at {first} but differs in {differ}; give it a cacheKey of its own"
+                    "{place}: this spec has the same key as the one at {first} but differs in {differ}; give it a cacheKey of its \
+                     own"
                 ),
             );
         } else if !self.quiet {

@@ -217,10 +217,6 @@ mod tests {
         .collect()
     }
 
-    fn value(line: u64, value: Value) -> Read {
-        Ok((line, value))
-    }
-
     fn places(text: &str) -> Vec<(char, u64)> {
         let place = |item: Read| match item {
             Ok((line, _)) => ('v', line),
@@ -233,12 +229,7 @@ mod tests {
     fn values_carry_the_line_on_which_they_start() {
         assert_eq!(
             read("\u{feff}{\"a\":1}\r\n\n {\n  \"b\": [\n2\n]} 3\n\"four\""),
-            [
-                value(1, json!({"a": 1})),
-                value(3, json!({"b": [2]})),
-                value(6, json!(3)),
-                value(7, json!("four"))
-            ]
+            [Ok((1, json!({"a": 1}))), Ok((3, json!({"b": [2]}))), Ok((6, json!(3))), Ok((7, json!("four")))]
         );
         assert_eq!(read(" \n\t\n"), []);
     }

@@ -8,7 +8,7 @@ pub(crate) mod lines;
 pub(crate) mod pieces;
 
 use std::borrow::Cow;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, IsTerminal as _, Read};
 use std::path::{Path, PathBuf};
 
@@ -96,34 +96,28 @@ pub(crate) fn files_or_stdin(files: &[PathBuf]) -> Cow<'_, [PathBuf]> {
 
 /// All bytes of a file, or of standard input for `-`.
 pub(crate) fn read_bytes(path: &Path) -> anyhow::Result<Vec<u8>> {
-    let read = || {
+    let read = if is_stdin(path) {
+        hint_at_terminal("input");
         let mut bytes = Vec::new();
-        if is_stdin(path) {
-            hint_at_terminal("input");
-            io::stdin().lock().read_to_end(&mut bytes)?;
-        } else {
-            File::open(path)?.read_to_end(&mut bytes)?;
-        }
-        Ok::<_, io::Error>(bytes)
+        io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
+    } else {
+        fs::read(path)
     };
-    read().with_context(|| format!("cannot read {}", name(path)))
+    read.with_context(|| format!("cannot read {}", name(path)))
 }
 
 /// An unbuffered reader of a file, or of standard input for `-`; at a terminal, a line says that `what` is awaited.
 pub(crate) fn open(path: &Path, what: &str) -> anyhow::Result<Box<dyn Read + Send>> {
-    let open = || {
-        if is_stdin(path) {
-            hint_at_terminal(what);
-            return Ok(Box::new(io::stdin()) as Box<dyn Read + Send>);
-        }
-        let file = File::open(path)?;
+    if is_stdin(path) {
+        hint_at_terminal(what);
+        return Ok(Box::new(io::stdin()));
+    }
+    let opened = File::open(path).and_then(|file| match file.metadata()?.is_dir() {
         // On Unix, opening a directory succeeds and reading it fails later with a less helpful message.
-        if file.metadata()?.is_dir() {
-            return Err(io::Error::from(io::ErrorKind::IsADirectory));
-        }
-        Ok::<_, io::Error>(Box::new(file) as Box<dyn Read + Send>)
-    };
-    open().with_context(|| format!("cannot read {}", name(path)))
+        true => Err(io::ErrorKind::IsADirectory.into()),
+        false => Ok(file),
+    });
+    Ok(Box::new(opened.with_context(|| format!("cannot read {}", name(path)))?))
 }
 
 /// Tells a user who forgot the file name why nothing happens.

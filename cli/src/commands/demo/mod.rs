@@ -7,7 +7,7 @@ mod server;
 
 use std::env;
 
-use poller::{Attempt, AttemptResult, JudgementKind, Limits, NextReason, PollSpec, SpecOptions};
+use poller::{Attempt, AttemptResult, JudgementKind, Limits, NextReason, SpecOptions};
 
 use self::server::JobServer;
 use super::drive::{self, EndsAll, Jobs, Plan, Print};
@@ -25,7 +25,7 @@ async fn show(args: &DemoArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     let quiet = args.report.quiet;
     let server = JobServer::start().await?;
     let text = spec_text(&server.url());
-    let spec = spec(&text)?;
+    let spec = SpecOptions::new().limits(Limits::unbounded()).parse(&text)?;
     // Plain lines, on a terminal too: each has a comment.
     let lines = Terminal { live: false, ..terminal.clone() };
     let progress = ProgressReporter::new(&lines, quiet, false).with_comments(comment);
@@ -65,10 +65,6 @@ fn spec_text(url: &str) -> String {
   "failureFilter": {{"body": {{"status": ["FAILED", "CANCELLED"]}}}}
 }}"#
     )
-}
-
-fn spec(text: &str) -> anyhow::Result<PollSpec> {
-    Ok(SpecOptions::new().limits(Limits::unbounded()).parse(text)?)
 }
 
 /// The explanation of an attempt.
@@ -118,6 +114,7 @@ mod tests {
 
     #[test]
     fn the_shown_spec_is_valid() {
-        assert!(spec(&spec_text("http://127.0.0.1:1/jobs/42")).is_ok());
+        let text = spec_text("http://127.0.0.1:1/jobs/42");
+        assert!(SpecOptions::new().limits(Limits::unbounded()).parse(&text).is_ok());
     }
 }

@@ -71,7 +71,7 @@ impl Run<'_> {
         }
         // After the outcome that ended the run, the others change nothing.
         if !self.all_ended {
-            self.exit = self.exit.and(Exit::from(&**outcome));
+            self.exit = self.exit.max(Exit::from(&**outcome));
         }
         let due = match (self.plan.ends_all, &outcome.kind) {
             (EndsAll::Match, OutcomeKind::Matched { .. }) if !self.all_ended => {

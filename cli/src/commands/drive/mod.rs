@@ -344,7 +344,7 @@ impl Run<'_> {
         Ok(match report {
             // To be stopped is how a service ends, whatever came of its polls.
             Some(_) if keeps => Exit::Success,
-            Some(_) => self.exit.and(Exit::Cancelled),
+            Some(_) => self.exit.max(Exit::Cancelled),
             None if self.all && !self.sealed.is_empty() => Exit::Error,
             None => self.exit,
         })

@@ -100,7 +100,8 @@ fn implied(
     for (number, rule) in rules.iter().enumerate() {
         let Some(value) = normal.get(&number) else { continue };
         // That a last rule takes all events that are left is no mistake.
-        let is_last_resort = |other: usize| other > number && is_empty(normal.get(&other));
+        let is_empty = |filter: &Value| filter.as_object().is_some_and(serde_json::Map::is_empty);
+        let is_last_resort = |other: usize| other > number && normal.get(&other).is_some_and(is_empty);
         let others: Vec<usize> = if let Some(event) = example::of(&rule.filter, value) {
             unique.matches_into(&event, &mut matches);
             let Some(rest) = left.checked_sub(matches.len()) else { return number };
@@ -165,10 +166,6 @@ fn hashes_of_members(filter: &Value) -> impl Iterator<Item = u64> {
         (key, node.to_string()).hash(&mut hasher);
         hasher.finish()
     })
-}
-
-fn is_empty(filter: Option<&Value>) -> bool {
-    filter.and_then(Value::as_object).is_some_and(serde_json::Map::is_empty)
 }
 
 /// The help where one of two rules is superfluous.

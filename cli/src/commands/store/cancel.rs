@@ -228,7 +228,7 @@ impl Printer<'_> {
             .buffered(AT_ONCE);
         for (key, name, already) in &ended {
             if name != CANCELLED {
-                self.exit = self.exit.and(Exit::Negative);
+                self.exit = self.exit.max(Exit::Negative);
             }
             if !self.args.each.json {
                 self.stdout.text(&format!("{}: {name}{already}", shown(key)))?;

@@ -132,8 +132,7 @@ fn describe(fleet: &Fleet, paint: Paint) -> String {
         ));
     }
     if !fleet.workers.is_empty() {
-        lines.push(String::new());
-        lines.push(table(&fleet.workers, paint));
+        lines.extend([String::new(), table(&fleet.workers, paint)]);
     }
     lines.join("\n")
 }

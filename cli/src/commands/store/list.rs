@@ -20,43 +20,41 @@ use crate::render::terminal::{Paint, Terminal, eprint_line};
 use crate::render::{humanize, sanitize};
 
 pub(in super::super) fn run(args: &ListArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
-    on_store(&args.file.path, Opening::Reading, async |store| list(args, store, terminal).await)
-}
-
-async fn list(args: &ListArgs, store: OpenStore, terminal: &Terminal) -> anyhow::Result<Exit> {
-    let limit = args.limit.unwrap_or(usize::MAX);
-    let mut selection = Selection::all().with_limit(limit);
-    selection.scope = args.scope.clone();
-    selection.prefix = args.prefix.clone();
-    selection.states = args.states.iter().map(|state| state.replace('-', " ")).collect();
-    selection.after =
-        args.after.as_ref().map(|key| PollKey::new(args.scope.as_deref().unwrap_or(""), key.as_str()));
-    if args.each.json {
-        return list_json(&store, selection, terminal).await;
-    }
-    // One more, to see whether there are more.
-    let selection = selection.with_limit(limit.saturating_add(1));
-    let mut polls = store.select(selection).await.map_err(plain)?;
-    let is_page = polls.len() > limit;
-    polls.truncate(limit);
-    let now = clock(&store).now();
-    if !polls.is_empty() {
-        output::text(&table(&polls, now, terminal.stdout_paint))?;
-    }
-    if !args.each.quiet {
-        eprint_line(summary(&polls, store.runner().await.map_err(plain)?, &quoted(&args.file.path)));
-        if let Some(last) = polls.last().filter(|_| is_page) {
-            // `--after` names a poll of the scope that is listed, or of the default scope.
-            if last.key.scope() == args.scope.as_deref().unwrap_or("") {
-                eprint_line(format_args!("there are more: --after {}", quoted_text(last.key.key())));
-            } else {
-                eprint_line("there are more; list one --scope at a time");
+    on_store(&args.file.path, Opening::Reading, async |store| {
+        let limit = args.limit.unwrap_or(usize::MAX);
+        let mut selection = Selection::all().with_limit(limit);
+        selection.scope = args.scope.clone();
+        selection.prefix = args.prefix.clone();
+        selection.states = args.states.iter().map(|state| state.replace('-', " ")).collect();
+        selection.after =
+            args.after.as_ref().map(|key| PollKey::new(args.scope.as_deref().unwrap_or(""), key.as_str()));
+        if args.each.json {
+            return list_json(&store, selection, terminal).await;
+        }
+        // One more, to see whether there are more.
+        let selection = selection.with_limit(limit.saturating_add(1));
+        let mut polls = store.select(selection).await.map_err(plain)?;
+        let is_page = polls.len() > limit;
+        polls.truncate(limit);
+        let now = clock(&store).now();
+        if !polls.is_empty() {
+            output::text(&table(&polls, now, terminal.stdout_paint))?;
+        }
+        if !args.each.quiet {
+            eprint_line(summary(&polls, store.runner().await.map_err(plain)?, &quoted(&args.file.path)));
+            if let Some(last) = polls.last().filter(|_| is_page) {
+                // `--after` names a poll of the scope that is listed, or of the default scope.
+                if last.key.scope() == args.scope.as_deref().unwrap_or("") {
+                    eprint_line(format_args!("there are more: --after {}", quoted_text(last.key.key())));
+                } else {
+                    eprint_line("there are more; list one --scope at a time");
+                }
             }
         }
-    }
-    let mut problems = Problems::default();
-    polls.iter().for_each(|poll| problems.add(poll));
-    Ok(problems.print())
+        let mut problems = Problems::default();
+        polls.iter().for_each(|poll| problems.add(poll));
+        Ok(problems.print())
+    })
 }
 
 /// A line of JSON for each poll. Without a table, whose columns have one width, the list need not be kept.

@@ -335,14 +335,10 @@ async fn find(
 ) -> anyhow::Result<()> {
     // The same key twice is one poll.
     let mut seen = HashSet::new();
-    let mut keys = keys.iter().filter(|key| seen.insert(*key));
     let mut wrong = false;
-    loop {
-        let names = keys.by_ref().take(BATCH).map(|key| PollKey::new(args.scope(), key.as_str()));
-        let names: Vec<PollKey> = names.collect();
-        if names.is_empty() {
-            break;
-        }
+    for keys in keys.chunks(BATCH) {
+        let new = keys.iter().filter(|key| seen.insert(*key));
+        let names: Vec<_> = new.map(|key| PollKey::new(args.scope(), key.as_str())).collect();
         let summaries = store.summaries_of(names.clone()).await.map_err(plain)?;
         for (name, summary) in names.iter().zip(summaries) {
             match summary {

@@ -142,7 +142,7 @@ impl RemoteStore {
             fetched = client.fetch(request) => fetched,
             () = clock.sleep_until(clock.now() + TIMEOUT) => {
                 let seconds = TIMEOUT.as_secs();
-                return Err(StoreError::new(format!("the service at {base} has not answered for {seconds} s")));
+                return fail(format!("the service at {base} has not answered for {seconds} s"));
             }
         };
         fetched.map_err(|error| {
@@ -228,13 +228,15 @@ impl RemoteStore {
     }
 }
 
+fn fail<T>(message: impl Into<String>) -> Result<T, StoreError> {
+    Err(StoreError::new(message))
+}
+
 /// The path of a poll in the API.
 fn path(key: &PollKey) -> Result<String, StoreError> {
     for text in [key.scope(), key.key()] {
         if matches!(text, "." | "..") {
-            return Err(StoreError::new(format!(
-                "{text:?} can be no part of a path, so no service has a poll {key}"
-            )));
+            return fail(format!("{text:?} can be no part of a path, so no service has a poll {key}"));
         }
     }
     let encode = |text| utf8_percent_encode(text, NON_ALPHANUMERIC);
@@ -255,9 +257,9 @@ fn shown_spec(text: &str) -> Result<PollSpec, poller::SpecError> {
 
 /// A call that only a process that runs polls makes.
 fn runs_itself<T: Send + 'static>() -> BoxFuture<'static, Result<T, StoreError>> {
-    Box::pin(std::future::ready(Err(StoreError::new(
+    Box::pin(std::future::ready(fail(
         "a service runs its polls itself; this command works on the store of a service, where that is",
-    ))))
+    )))
 }
 
 impl Store for RemoteStore {
@@ -271,10 +273,7 @@ impl Store for RemoteStore {
                 // The commands compare the specs, and say in what they differ.
                 200 | 409 => match self.stored(poll.key.clone()).await? {
                     Some(present) => Ok(Creation::Exists(Box::new(present))),
-                    None => Err(StoreError::new(format!(
-                        "the poll {} was removed meanwhile; try again",
-                        poll.key
-                    ))),
+                    None => fail(format!("the poll {} was removed meanwhile; try again", poll.key)),
                 },
                 _ => Err(self.refused(&answer)),
             }
@@ -331,7 +330,7 @@ impl StoreAdmin for RemoteStore {
             found.sort_by_key(|poll| poll.ended.is_some());
             if let Some(after) = &selection.after {
                 let Some(position) = found.iter().position(|poll| poll.key == *after) else {
-                    return Err(StoreError::new(format!("the poll {after} is not in the list")));
+                    return fail(format!("the poll {after} is not in the list"));
                 };
                 found.drain(..=position);
             }
@@ -407,10 +406,10 @@ impl StoreAdmin for RemoteStore {
 
     fn admits(&self, spec: &PollSpec) -> Result<(), StoreError> {
         if spec.to_value().to_string().contains(HIDDEN) {
-            return Err(StoreError::new(
+            return fail(
                 "the spec contains a secret, which this command does not send; refer to it, as {\"$secret\": \"env:NAME\"}, \
                  for the service to resolve",
-            ));
+            );
         }
         Ok(())
     }

@@ -34,10 +34,9 @@ impl FilterTarget {
             members.iter().partition(|member| is_part(&member.key, &member.value));
         match (parts.first(), others.first()) {
             (_, None) => Self::Response,
-            (Some(part), Some(other)) => {
-                Self::Body { ambiguous: Some((part.key.clone(), other.key.clone())) }
+            (part, Some(other)) => {
+                Self::Body { ambiguous: part.map(|part| (part.key.clone(), other.key.clone())) }
             }
-            (None, Some(_)) => Self::BODY,
         }
     }
 

@@ -81,14 +81,13 @@ const SUCCESS: &str = "a response is 2xx, but not 202";
 /// `GET https://a.example/ every 10s for 10m at most`, `2 URLs, one of which must match, every 10s for 10m at most`
 fn describe(jobs: &[Job], any: bool) -> String {
     match jobs {
+        [] => String::new(),
         [job] => super::run::describe(&job.spec),
-        jobs => format!(
-            "{} URLs, {} must match, every {} for {} at most",
-            jobs.len(),
-            if any { "one of which" } else { "all of which" },
-            jobs.first().map(|job| super::run::interval(&job.spec)).unwrap_or_default(),
-            jobs.first().map(|job| humanize::duration(job.spec.timeout())).unwrap_or_default(),
-        ),
+        [Job { spec, .. }, ..] => {
+            let (number, which) = (jobs.len(), if any { "one" } else { "all" });
+            let (every, timeout) = (super::run::interval(spec), humanize::duration(spec.timeout()));
+            format!("{number} URLs, {which} of which must match, every {every} for {timeout} at most")
+        }
     }
 }
 

@@ -76,7 +76,7 @@ struct PollProgress {
     requesting: bool,
     attempts: u32,
     last: Option<Attempt>,
-    /// How long another poll holds this one back.
+    /// Until when another poll holds this one back.
     held: Option<Timestamp>,
     /// The attempts that a terminal does not show one by one.
     fold: Fold,

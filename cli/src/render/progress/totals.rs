@@ -20,7 +20,7 @@ use super::rate::RequestRate;
 use crate::render::humanize;
 
 /// Counts over all polls that are reported.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Totals {
     pub(super) polls: usize,
     outcomes: [(&'static str, usize); 4],
@@ -33,13 +33,8 @@ pub(super) struct Totals {
 
 impl Totals {
     pub(super) fn new() -> Self {
-        Self {
-            polls: 0,
-            outcomes: [("matched", 0), ("failed", 0), ("timed out", 0), ("cancelled", 0)],
-            started: BTreeMap::new(),
-            deadlines: BTreeMap::new(),
-            rate: RequestRate::default(),
-        }
+        let outcomes = ["matched", "failed", "timed out", "cancelled"].map(|name| (name, 0));
+        Self { outcomes, ..Self::default() }
     }
 
     pub(super) fn outcomes(&self) -> usize {
