@@ -153,21 +153,17 @@ fn beside_each_other(text: &str, parts: &[Part]) -> Vec<rule_lint::Rule> {
 fn read_parts(text: &str, dialect: Dialect) -> Vec<Part> {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let size = text.len().div_ceil(cores).max(64 * 1024);
-    let mut ranges = Vec::new();
-    let mut start = 0;
-    while start < text.len() {
-        let end = text.as_bytes().get(start + size..).and_then(|rest| memchr::memchr(b'\n', rest));
-        let end = end.map_or(text.len(), |end| start + size + end + 1);
-        ranges.push(start..end);
-        start = end;
-    }
     thread::scope(|scope| {
-        let read = |range: &Range<usize>| Part::read(&text[range.clone()], range.start, dialect);
-        let parts: Vec<_> = ranges.iter().map(|range| scope.spawn(move || read(range))).collect();
-        let join = |part: thread::ScopedJoinHandle<'_, Part>| {
-            part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        };
-        parts.into_iter().map(join).collect()
+        let mut parts = Vec::new();
+        let mut start = 0;
+        while start < text.len() {
+            let end = text.as_bytes().get(start + size..).and_then(|rest| memchr::memchr(b'\n', rest));
+            let end = end.map_or(text.len(), |end| start + size + end + 1);
+            parts.push(scope.spawn(move || Part::read(&text[start..end], start, dialect)));
+            start = end;
+        }
+        let joined = parts.into_iter().map(|part| part.join());
+        joined.map(|part| part.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
     })
 }
 
