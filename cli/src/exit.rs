@@ -31,9 +31,9 @@ impl Exit {
         }
     }
 
-    /// The exit code of grep: 2 after an error, 0 if something was found, otherwise 1.
-    pub(crate) const fn of_search(had_error: bool, found: bool) -> Self {
-        match (had_error, found) {
+    /// The exit code of grep: 2 after an error, 0 if the result is positive (an event matches, no file has errors), otherwise 1.
+    pub(crate) const fn of_search(had_error: bool, positive: bool) -> Self {
+        match (had_error, positive) {
             (true, _) => Self::Error,
             (false, true) => Self::Success,
             (false, false) => Self::Negative,

@@ -1,7 +1,7 @@
 //! Limits on the cost of filters and events.
 //!
-//! Every recursive walk over JSON in this crate is over a value whose depth was checked against [`Limits::depth`]
-//! before, and that limit has a maximum; so no input can overflow the stack.
+//! Every recursive walk over JSON in this crate is over a value whose depth was checked against [`Limits::depth`] before, or checks
+//! it at each level on the way down (`source.rs`), and that limit has a maximum; so no input can overflow the stack.
 
 /// Limits of nesting, of text size, and of the size of compiled regular expressions.
 ///

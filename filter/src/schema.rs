@@ -6,6 +6,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::dialect::native::TEXT_OPERATORS;
 use crate::dialect::operators::{Argument, OPERATORS, Operator};
 use crate::dialect::{Dialect, trigger_dev};
 
@@ -149,10 +150,9 @@ fn native() -> Value {
     let on_numbers = OPERATORS.iter().filter(|operator| operator.on_numbers);
     let number_operators = on_numbers.map(|operator| (operator.name, number_argument(operator)));
     let filters = || list_of(reference("filter"), 1);
-    let on_text = OPERATORS.iter().filter(|operator| {
-        matches!(operator.argument, Argument::Text(_) | Argument::Wildcard | Argument::Regex)
-    });
-    let in_any_case = on_text
+    let in_any_case = OPERATORS
+        .iter()
+        .filter(|operator| operator.name != "$eq" && TEXT_OPERATORS.contains(&operator.name))
         .map(|operator| described(operator, Dialect::Native))
         .chain([("$eq", about("a string equal to this", of_type("string")))]);
     json!({

@@ -94,7 +94,7 @@ struct Renderer<'a> {
 }
 
 impl Renderer<'_> {
-    /// Appends a node that is inside of `level` others.
+    /// Appends a node that is inside of `level` others. Checks that before it goes deeper: the tree may be deeper than the stack.
     fn push(&mut self, node: &Node, level: usize) -> Result<(), FilterError> {
         let is_container = matches!(node.kind, Kind::Array(_) | Kind::Object(_));
         if level + usize::from(is_container) > self.limits.depth() {
@@ -107,6 +107,7 @@ impl Renderer<'_> {
             Kind::String(string) => push_string(&mut self.text, string),
             Kind::Array(items) => {
                 self.text.push('[');
+                self.check_length()?;
                 for item in items {
                     self.separate();
                     self.push(item, level + 1)?;
@@ -115,6 +116,7 @@ impl Renderer<'_> {
             }
             Kind::Object(members) => {
                 self.text.push('{');
+                self.check_length()?;
                 for member in members {
                     self.separate();
                     push_string(&mut self.text, &member.key);
@@ -124,6 +126,10 @@ impl Renderer<'_> {
                 self.text.push('}');
             }
         }
+        self.check_length()
+    }
+
+    fn check_length(&self) -> Result<(), FilterError> {
         let limit = self.limits.text_bytes();
         if self.text.len() <= limit {
             return Ok(());

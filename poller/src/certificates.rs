@@ -1,6 +1,6 @@
 //! Whether the certificate of a server is accepted: of an HTTP server, a proxy or a database.
 //!
-//! webpki decides, and a [`Verifier`] accepts one thing more:
+//! webpki decides, unless every certificate is to be accepted ([`Verifier::blind`]), and a [`Verifier`] accepts one thing more:
 //! - for HTTP, a certificate that was added as trusted, from a server that presents exactly these bytes. `openssl req -x509`
 //!   makes certificates of an authority (`CA:TRUE`), people put them on servers, and webpki refuses an authority's certificate
 //!   there. A user who adds the very certificate trusts the holder of its key, so only its name and its dates remain to be

@@ -107,8 +107,13 @@ impl History {
             self.drop_first(rhythm);
         }
         let Record { at, duration, result, resent, judgement, ref note, next } = *record;
-        // Its place in JUDGEMENTS.
-        let mut flags = judgement as u8;
+        // The place in JUDGEMENTS, which two bits hold: another kind needs another format.
+        let mut flags = match judgement {
+            JudgementKind::Matched => 0,
+            JudgementKind::Failed => 1,
+            JudgementKind::Unmatched => 2,
+            JudgementKind::Error => 3,
+        };
         if let Some(note) = note {
             flags |= HAS_NOTE;
             if self.note.as_ref() != Some(note) {

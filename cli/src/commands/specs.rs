@@ -217,6 +217,7 @@ impl Specs<'_> {
         // All keys that occur more than once have such a hash, and perhaps a few others.
         let twice: HashSet<u64> =
             keys.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
+        drop(keys);
         if twice.is_empty() {
             return Ok(true);
         }

@@ -8,7 +8,7 @@ pub(crate) mod lines;
 pub(crate) mod pieces;
 
 use std::borrow::Cow;
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::{self, IsTerminal as _, Read};
 use std::path::{Path, PathBuf};
 
@@ -112,12 +112,16 @@ pub(crate) fn open(path: &Path, what: &str) -> anyhow::Result<Box<dyn Read + Sen
         hint_at_terminal(what);
         return Ok(Box::new(io::stdin()));
     }
-    let opened = File::open(path).and_then(|file| match file.metadata()?.is_dir() {
+    Ok(Box::new(open_file(path)?.0))
+}
+
+fn open_file(path: &Path) -> anyhow::Result<(File, Metadata)> {
+    let opened = File::open(path).and_then(|file| match file.metadata()? {
         // On Unix, opening a directory succeeds and reading it fails later with a less helpful message.
-        true => Err(io::ErrorKind::IsADirectory.into()),
-        false => Ok(file),
+        metadata if metadata.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        metadata => Ok((file, metadata)),
     });
-    Ok(Box::new(opened.with_context(|| format!("cannot read {}", name(path)))?))
+    opened.with_context(|| format!("cannot read {}", name(path)))
 }
 
 /// Tells a user who forgot the file name why nothing happens.

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use tempfile::SpooledTempFile;
 
-use super::{Text, is_stdin, name};
+use super::{Text, is_stdin, name, open_file};
 
 /// About the size of a piece. The values of a text take some twenty times its length.
 const PIECE: usize = 1 << 18;
@@ -37,10 +37,15 @@ impl Source {
     /// The input of a file, or of standard input for `-`, which is read to its end.
     pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
         let name = name(path);
-        let mut input = super::open(path, "input")?;
-        if !is_stdin(path) && path.is_file() {
-            return Ok(Self { name, kept: Kept::File(path.to_owned()) });
-        }
+        let mut input = if is_stdin(path) {
+            super::open(path, "input")?
+        } else {
+            let (file, metadata) = open_file(path)?;
+            if metadata.is_file() {
+                return Ok(Self { name, kept: Kept::File(path.to_owned()) });
+            }
+            Box::new(file)
+        };
         let mut copy = tempfile::spooled_tempfile(SPOOLED);
         io::copy(&mut input, &mut copy)
             .context("it is kept in a temporary file while it is read")

@@ -414,8 +414,8 @@ impl<'n> Distinct<'n> {
 
 /// A scalar as JSON for an example in a help line; `None` if it is too long to be shown whole.
 pub(crate) fn example(node: &Node) -> Option<String> {
-    let text = node.to_value().to_string();
-    (!matches!(node.kind, Kind::Array(_) | Kind::Object(_)) && text.len() <= 60).then_some(text)
+    let is_scalar = !matches!(node.kind, Kind::Array(_) | Kind::Object(_));
+    is_scalar.then(|| node.to_value().to_string()).filter(|text| text.len() <= 60)
 }
 
 pub(super) fn is_number(text: &str) -> bool {

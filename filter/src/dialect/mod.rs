@@ -15,7 +15,7 @@ pub(crate) mod trigger_dev;
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::ast::Judge;
 use crate::json::Node;
@@ -30,8 +30,7 @@ pub(crate) use context::Context;
 /// assert_eq!(Dialect::EventBridge.to_string(), "event-bridge");
 /// # Ok::<(), filter::UnknownDialect>(())
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Dialect {
     /// This crate's own, for new filters: `native`.
@@ -78,6 +77,12 @@ impl FromStr for Dialect {
     fn from_str(name: &str) -> Result<Self, UnknownDialect> {
         let found = Self::ALL.into_iter().find(|dialect| dialect.name() == name);
         found.ok_or_else(|| UnknownDialect { name: name.to_owned() })
+    }
+}
+
+impl Serialize for Dialect {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
     }
 }
 

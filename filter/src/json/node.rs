@@ -73,7 +73,13 @@ pub struct Member {
 impl Node {
     /// The value without spans; of duplicate keys the last counts, as in serde_json.
     pub fn to_value(&self) -> Value {
-        self.clone().into_value()
+        match &self.kind {
+            Kind::Array(items) => Value::Array(items.iter().map(Self::to_value).collect()),
+            Kind::Object(members) => {
+                Value::Object(members.iter().map(|m| (m.key.clone(), m.value.to_value())).collect())
+            }
+            _ => self.clone().into_value(),
+        }
     }
 
     /// The value without spans, moved out; of duplicate keys the last counts.

@@ -16,7 +16,8 @@ impl fmt::Display for Quoted<'_> {
                 return write!(f, "…\" ({} bytes)", self.0.len());
             }
             match character {
-                // Bidirectional overrides could reorder the message around the value.
+                // Control characters that JSON does not escape, which terminals may obey, and bidirectional overrides, which could
+                // reorder the message around the value.
                 '\u{7F}'..='\u{9F}'
                 | '\u{200E}'
                 | '\u{200F}'

@@ -27,6 +27,7 @@ pub(super) struct OpenRequests {
 }
 
 impl OpenRequests {
+    /// The derived default is only the rest of this one: it does not skip the preface.
     pub(super) fn new() -> Self {
         Self { sent: Heads { skip: PREFACE, ..Heads::default() }, ..Self::default() }
     }

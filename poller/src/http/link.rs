@@ -51,6 +51,7 @@ pub(super) struct Link {
 }
 
 impl Link {
+    /// The derived default is only the rest of this one; it is no state of a connection.
     pub(super) fn new(peer: Option<SocketAddr>, is_forwarded: bool, is_http2: bool) -> Self {
         Self {
             peer,

@@ -23,8 +23,10 @@ pub(super) const MAX_REDIRECTS: usize = 10;
 
 /// The URL that a response redirects to; `None` if it is not a redirect.
 pub(super) fn target(url: &Url, status: StatusCode, headers: &HeaderMap) -> Result<Option<Url>, FetchError> {
-    let redirects = matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308);
-    let Some(location) = headers.get(LOCATION).filter(|location| redirects && !location.is_empty()) else {
+    if !matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return Ok(None);
+    }
+    let Some(location) = headers.get(LOCATION).filter(|location| !location.is_empty()) else {
         return Ok(None);
     };
     let join = |location| match unix::split(url) {

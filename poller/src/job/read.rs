@@ -128,7 +128,7 @@ impl<'o> Reader<'o> {
         None
     }
 
-    /// A member that was not read at its place because it is missing.
+    /// Reports that the object at a place lacks a member; there is no value.
     pub(super) fn missing<T>(&mut self, place: Place<'_>, name: &str, help: &str) -> Option<T> {
         self.refuse_with_help(place, format!("the member {name:?} is missing"), help)
     }

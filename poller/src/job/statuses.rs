@@ -83,12 +83,12 @@ impl FromStr for StatusFilter {
 impl fmt::Display for StatusFilter {
     /// As a person lists them: `200, 201 or 3xx`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let named = [
-            (Self::success(), "2xx"),
-            (Self::done(), "2xx other than 202"),
-            (Self::about_the_job(), "any but 408, 425, 429 and 5xx"),
+        let named: [(fn() -> Self, _); 3] = [
+            (Self::success, "2xx"),
+            (Self::done, "2xx other than 202"),
+            (Self::about_the_job, "any but 408, 425, 429 and 5xx"),
         ];
-        if let Some((_, name)) = named.iter().find(|(filter, _)| filter == self) {
+        if let Some((_, name)) = named.iter().find(|(filter, _)| filter() == *self) {
             return f.write_str(name);
         }
         let patterns = self.accepted.patterns();

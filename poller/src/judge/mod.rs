@@ -82,7 +82,8 @@ pub(crate) struct Unmatched {
 }
 
 impl Unmatched {
-    /// A response that would be the last one, if it had come several times in a row.
+    /// A response that is kept whole, as one of several that are wanted in a row. Without a `row`, it never suffices: a page
+    /// [elsewhere].
     fn in_row(response: UnmatchedResponse, hint: Option<Duration>, row: Option<Row>) -> Self {
         Self { response: Arc::new(response), retry: None, hint, hopeless: false, row, link: None }
     }

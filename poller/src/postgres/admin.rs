@@ -11,7 +11,7 @@ use super::clock::NOW;
 use super::database::{Fault, Tx, params};
 use super::lease::until_of;
 use super::reads::{read_spec, spec_texts};
-use super::{Inner, PostgresStore, count, micros, timestamp};
+use super::{Inner, PostgresStore, micros, or_zero, timestamp};
 use crate::clock::Timestamp;
 use crate::job::{PollSpec, StoredSpecs};
 use crate::key::PollKey;
@@ -66,7 +66,7 @@ impl StoreAdmin for PostgresStore {
     fn count_open(&self) -> StoreFuture<'_, usize> {
         self.call("count polls", async move |inner| {
             let row = inner.database.read().await?.first("SELECT count(*) FROM poll.open", &[]).await?;
-            Ok(row.map_or(0, |row| count(row.get::<_, i64>(0))))
+            Ok(row.map_or(0, |row| or_zero(row.get::<_, i64>(0))))
         })
     }
 
@@ -134,11 +134,11 @@ impl Raw {
         let ended = row.get::<_, Option<i64>>(7).map(|at| Ending {
             at: timestamp(at),
             outcome: row.get::<_, Option<String>>(8).unwrap_or_default(),
-            attempts: row.get::<_, Option<i32>>(9).map_or(0, count),
+            attempts: row.get::<_, Option<i32>>(9).map_or(0, or_zero),
         });
         Self {
             summary: Summary {
-                restarts: count(row.get::<_, i32>(5)),
+                restarts: or_zero(row.get::<_, i32>(5)),
                 cancelling: row.get(6),
                 ended,
                 ..Summary::new(key, timestamp(row.get(2)))
@@ -165,7 +165,7 @@ impl Inner {
             )
             .await?;
         tx.rollback().await?;
-        let number = |row: &Row, column: usize| count(row.get::<_, i64>(column));
+        let number = |row: &Row, column: usize| or_zero(row.get::<_, i64>(column));
         Ok(row.map_or_else(StoreStatus::default, |row| StoreStatus {
             open: number(&row, 0),
             overdue: number(&row, 1),

@@ -4,6 +4,7 @@
 //! it to the planner to read all of them, whose statistics may be those of an empty table.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use deadpool_postgres::Object;
 use tokio_postgres::Row;
@@ -167,7 +168,9 @@ impl Inner {
                 Some(Summary { ended: Some(ended), .. }) => Some(ended),
                 Some(Summary { created_at, restarts, .. }) => {
                     let outcome = outcome_without_request(OutcomeKind::Cancelled, created_at, now, restarts);
-                    finishes.insert(key, Finish::new(self.shard_of(key), key.clone(), None, &outcome)?);
+                    if let Entry::Vacant(place) = finishes.entry(key) {
+                        place.insert(Finish::new(self.shard_of(key), key.clone(), None, &outcome)?);
+                    }
                     Some(Ending::of(&outcome))
                 }
             });

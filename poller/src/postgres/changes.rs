@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::database::{Fault, params};
 use super::lease::Role;
 use super::writes::Finish;
-use super::{Inner, count, reads, schema};
+use super::{Inner, or_zero, reads, schema};
 use crate::clock::Clock as _;
 use crate::key::PollKey;
 use crate::store::{Changes, OpenPolls};
@@ -28,7 +28,7 @@ impl Inner {
         let ours = self.shards().ours();
         let sql = "SELECT count(*) FROM poll.open WHERE shard = ANY($1)";
         let row = self.database.read().await?.first(sql, &params![ours]).await?;
-        Ok(row.map_or(0, |row| count(row.get::<_, i64>(0))))
+        Ok(row.map_or(0, |row| or_zero(row.get::<_, i64>(0))))
     }
 
     /// The next page of polls that the engine has not read. Polls that cannot be read end as failed first.

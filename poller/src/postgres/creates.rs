@@ -250,8 +250,8 @@ impl Inner {
         let incarnations = column(|poll| poll.incarnation);
         let made = async {
             let (created, deadlines) =
-                (column(|new| micros(new.poll.created_at)), column(|new| micros(new.poll.deadline())));
-            let first_afters = column(|new| signed(new.poll.first_after));
+                (column(|it| micros(it.poll.created_at)), column(|it| micros(it.poll.deadline())));
+            let first_afters = column(|it| signed(it.poll.first_after));
             let urls: Vec<Option<&str>> = new.iter().map(NewPoll::url_in_row).collect();
             let mut params = names.with_incarnations(&incarnations).to_vec();
             params.extend(params![created, deadlines, first_afters, runs, specs, urls]);

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use super::clock::NOW;
 use super::database::Fault;
-use super::{Inner, PostgresStore, count, duration};
+use super::{Inner, PostgresStore, duration, or_zero};
 use crate::store::StoreFuture;
 
 /// A fleet at one moment, from [`PostgresStore::fleet`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Fleet {
     /// The workers, by host and process; those whose lease has ended too, until others have removed them.
@@ -117,25 +117,34 @@ impl Inner {
             .iter()
             .map(|row| FleetWorker {
                 host: row.get(0),
-                process: count(row.get::<_, i32>(1)),
+                process: or_zero(row.get::<_, i32>(1)),
                 age: duration(row.get(2)),
                 renewed: duration(row.get(3)),
                 lease_left: Some(row.get::<_, i64>(4)).filter(|left| *left > 0).map(duration),
-                shards: count(row.get::<_, i64>(5)),
-                open: count(row.get::<_, i64>(6)),
+                shards: or_zero(row.get::<_, i64>(5)),
+                open: or_zero(row.get::<_, i64>(6)),
                 lag: duration(row.get(7)),
-                takeovers: count(row.get::<_, i64>(8)),
+                takeovers: or_zero(row.get::<_, i64>(8)),
                 clock_offset: row.get(9),
             })
             .collect();
         let open = workers.iter().filter(|worker| worker.is_alive()).map(|worker| worker.open).sum();
-        let mut fleet = Fleet { workers, open, ..Fleet::default() };
+        let mut fleet = Fleet {
+            workers,
+            shards: 0,
+            orphaned: 0,
+            open,
+            clock_shift: 0,
+            clock_steps: 0,
+            oldest_xmin: None,
+            oldest_transaction: None,
+        };
         if let Some(row) = tx.first("SELECT shift, steps FROM poll.clock", &[]).await? {
             fleet.clock_shift = row.get(0);
-            fleet.clock_steps = count(row.get::<_, i64>(1));
+            fleet.clock_steps = or_zero(row.get::<_, i64>(1));
         }
         if let Some(row) = tx.first(&shards(), &[]).await? {
-            [fleet.shards, fleet.orphaned] = [0, 1].map(|at| count(row.get::<_, i64>(at)));
+            [fleet.shards, fleet.orphaned] = [0, 1].map(|at| or_zero(row.get::<_, i64>(at)));
         }
         if let Some(row) = tx.first(OLDEST, &[]).await? {
             fleet.oldest_xmin = row.get::<_, Option<i64>>(0).and_then(|age| u64::try_from(age).ok());

@@ -32,7 +32,7 @@ use super::balance::{Balance, Move};
 use super::clock::{NOW, READING};
 use super::database::{Connection, Fault, Tx, params};
 use super::sightings::Other;
-use super::{Inner, count, duration, lock, signed};
+use super::{Inner, duration, lock, or_zero, signed};
 use crate::clock::{Clock as _, boot_time, micros};
 use crate::store::RunsUntil;
 
@@ -132,7 +132,7 @@ impl Inner {
             }
             self.take_unseen_step(&tx, id).await?;
         }
-        let process: i32 = count(std::process::id());
+        let process: i32 = or_zero(std::process::id());
         let until = until_text(*lock(&self.runs_until));
         let sql = format!(
             "INSERT INTO poll.worker AS w (id, epoch, expires, started, renewed, host, process, runs_until) \
@@ -395,20 +395,19 @@ pub(super) fn trusted_until(sent: Duration, lease: Duration) -> Duration {
 }
 
 /// How the table `worker` says it.
-const UNTIL: [(RunsUntil, &str); 4] = [
-    (RunsUntil::Unknown, "unknown"),
-    (RunsUntil::Stopped, "stopped"),
-    (RunsUntil::NoneOpen, "none open"),
-    (RunsUntil::OwnEnded, "own ended"),
-];
-
 fn until_text(until: RunsUntil) -> &'static str {
-    UNTIL.into_iter().find(|(known, _)| *known == until).map_or("unknown", |(_, text)| text)
+    match until {
+        RunsUntil::Unknown => "unknown",
+        RunsUntil::Stopped => "stopped",
+        RunsUntil::NoneOpen => "none open",
+        RunsUntil::OwnEnded => "own ended",
+    }
 }
 
 /// The reverse.
 pub(super) fn until_of(said: &str) -> RunsUntil {
-    UNTIL.into_iter().find(|(_, text)| *text == said).map_or(RunsUntil::Unknown, |(until, _)| until)
+    let known = [RunsUntil::Stopped, RunsUntil::NoneOpen, RunsUntil::OwnEnded];
+    known.into_iter().find(|until| until_text(*until) == said).unwrap_or(RunsUntil::Unknown)
 }
 
 /// Frees the shards of a worker.

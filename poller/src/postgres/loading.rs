@@ -27,7 +27,7 @@ use tokio_postgres::Row;
 use super::database::{Fault, params};
 use super::reads::{Page, Raw, ReadPolls, Texts, spec_texts};
 use super::shards::Shards;
-use super::{Inner, count, duration, lock, micros, signed, timestamp};
+use super::{Inner, duration, lock, micros, or_zero, signed, timestamp};
 use crate::clock::Clock as _;
 use crate::key::PollKey;
 
@@ -314,7 +314,7 @@ impl Inner {
                 first_after: duration(row.get(8)),
                 spec: row.get(5),
                 url: row.get(6),
-                restarts: beside.runs.get(&shard).map_or(0, |of_shard| count(of_shard.saturating_sub(run))),
+                restarts: beside.runs.get(&shard).map_or(0, |of_shard| or_zero(of_shard.saturating_sub(run))),
                 followed: beside.followed.get(&incarnation).cloned(),
                 outcome: None,
             }

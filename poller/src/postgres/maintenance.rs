@@ -3,7 +3,7 @@
 use super::database::{Fault, params};
 use super::lease::Role;
 use super::writes::Names;
-use super::{Inner, count, lock, micros, schema};
+use super::{Inner, lock, micros, or_zero, schema};
 use crate::clock::Clock as _;
 use crate::key::PollKey;
 use crate::outcome::Attempt;
@@ -86,6 +86,6 @@ impl Inner {
         tx.commit().await?;
         schema::drop_before(&self.database, horizon).await?;
         lock(&self.days).retain(|day| *day >= schema::day_of(horizon));
-        Ok(row.map_or(0, |row| count(row.get::<_, i64>(0))))
+        Ok(row.map_or(0, |row| or_zero(row.get::<_, i64>(0))))
     }
 }

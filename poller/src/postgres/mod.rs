@@ -346,7 +346,7 @@ fn duration(micros: i64) -> Duration {
     Duration::from_micros(u64::try_from(micros).unwrap_or(0))
 }
 
-/// A number that is not negative, as a column has it.
-fn count<T: TryFrom<N> + Default, N>(number: N) -> T {
+/// The number in another type; 0 if it does not fit.
+fn or_zero<T: TryFrom<N> + Default, N>(number: N) -> T {
     T::try_from(number).unwrap_or_default()
 }

@@ -9,7 +9,7 @@ use tokio_postgres::Row;
 
 use super::database::{Fault, params};
 use super::reads::is_storable;
-use super::{Inner, PostgresStore, count, micros, timestamp};
+use super::{Inner, PostgresStore, micros, or_zero, timestamp};
 use crate::clock::Timestamp;
 use crate::key::PollKey;
 use crate::outbox::{Delivery, DeliverySelection, DeliveryState, DueDeliveries, Outbox};
@@ -28,7 +28,7 @@ fn read(row: &Row) -> Delivery {
     delivery.place = row.get(0);
     delivery.due = row.get::<_, Option<i64>>(7).map(timestamp);
     delivery.state = DeliveryState::stored(row.get(6), delivery.due);
-    delivery.tries = count(row.get::<_, i32>(8));
+    delivery.tries = or_zero(row.get::<_, i32>(8));
     delivery.attempts = serde_json::from_str(row.get(9)).unwrap_or_default();
     delivery
 }

@@ -11,7 +11,7 @@ use tokio_postgres::Row;
 use super::database::{Fault, Tx, params};
 use super::shards::Known;
 use super::writes::Names;
-use super::{Inner, count, duration, lock, timestamp};
+use super::{Inner, duration, lock, or_zero, timestamp};
 use crate::clock::Timestamp;
 use crate::job::{PollSpec, StoredSpecs};
 use crate::key::PollKey;
@@ -54,7 +54,7 @@ impl<'r> Raw<'r> {
             first_after: duration(row.get(10)),
             spec: row.get(5),
             url: row.get(6),
-            restarts: count(row.get::<_, i32>(7)),
+            restarts: or_zero(row.get::<_, i32>(7)),
             followed: row.get::<_, Option<&str>>(8).map(Into::into),
             outcome: row.get(9),
         }
@@ -115,7 +115,8 @@ impl Inner {
 
     /// The polls of open rows, unreadable ones included.
     pub(super) fn read<'r>(&self, raws: impl Iterator<Item = Raw<'r>>, texts: &Texts) -> ReadPolls {
-        let mut read = ReadPolls::default();
+        let mut read = ReadPolls { polls: Vec::with_capacity(raws.size_hint().0), ..ReadPolls::default() };
+        // All that lock it are on the thread of the store, so nobody waits for outcomes that are read meanwhile.
         let mut specs = lock(&self.stored_specs);
         for raw in raws {
             let Raw { shard, incarnation, created_at, restarts, .. } = raw;

@@ -18,7 +18,7 @@ use super::clock::NOW;
 use super::database::{Fault, Param, Tx, params};
 use super::lease::Worker;
 use super::shards::Known;
-use super::{Inner, count, lock, micros, schema};
+use super::{Inner, lock, micros, or_zero, schema};
 use crate::key::PollKey;
 use crate::outcome::Outcome;
 use crate::store::{StoreError, to_json};
@@ -223,7 +223,7 @@ fn finish_sql(hooks: bool) -> String {
 /// The numbers of the polls that were open, of the row of [`finish_sql`].
 fn gone(rows: &[Row]) -> impl Iterator<Item = usize> {
     let numbers = rows.iter().filter_map(|row| row.get::<_, Option<Vec<i32>>>(0)).flatten();
-    numbers.map(count)
+    numbers.map(or_zero)
 }
 
 /// Removes what other tables have of polls that have ended.

@@ -77,7 +77,12 @@ impl View {
 
 /// The readings of a text, the text itself first. Linear in its length.
 pub(super) fn of(text: &str) -> impl Iterator<Item = View> {
-    std::iter::successors(Some(View::of(text)), View::undone).take(DEEPEST + 1)
+    let mut next = Some(View::of(text));
+    (0..=DEEPEST).map_while(move |depth| {
+        let view = next.take()?;
+        next = if depth < DEEPEST { view.undone() } else { None };
+        Some(view)
+    })
 }
 
 /// The letter that an escape sequence at the beginning stands for, if it is one, and its length in letters.

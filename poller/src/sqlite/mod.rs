@@ -141,7 +141,7 @@ impl Inner {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A panic cannot interrupt a change: nothing that a change calls panics.
+    // Each change is one step, or calls nothing that panics; so what a panic leaves is whole.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -29,7 +29,7 @@ use crate::{Backoff, Jitter, PolicyError, nanos};
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until `build`"]
 pub struct PolicyBuilder {
-    /// The settings that do not depend on others; [`build`](Self::build) completes them.
+    /// The settings as given, but for `jitter` and `attempts`: those below count, and [`build`](Self::build) puts them in.
     pub(super) policy: Policy,
     pub(super) jitter: Option<Jitter>,
     /// The inner `None` is zero attempts, which [`build`](Self::build) refuses.

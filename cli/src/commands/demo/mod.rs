@@ -7,7 +7,7 @@ mod server;
 
 use std::env;
 
-use poller::{Attempt, AttemptResult, JudgementKind, Limits, NextReason, SpecOptions};
+use poller::{Attempt, AttemptResult, JudgementKind, Limits, NextReason, PollSpec, SpecError, SpecOptions};
 
 use self::server::JobServer;
 use super::drive::{self, EndsAll, Jobs, Plan, Print};
@@ -25,7 +25,7 @@ async fn show(args: &DemoArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     let quiet = args.report.quiet;
     let server = JobServer::start().await?;
     let text = spec_text(&server.url());
-    let spec = SpecOptions::new().limits(Limits::unbounded()).parse(&text)?;
+    let spec = spec(&text)?;
     // Plain lines, on a terminal too: each has a comment.
     let lines = Terminal { live: false, ..terminal.clone() };
     let progress = ProgressReporter::new(&lines, quiet, false).with_comments(comment);
@@ -101,6 +101,10 @@ fn epilogue(spec: &str, terminal: &Terminal) -> String {
     )
 }
 
+fn spec(text: &str) -> Result<PollSpec, SpecError> {
+    SpecOptions::new().limits(Limits::unbounded()).parse(text)
+}
+
 /// The path under which this program was called, so that the shown commands can be pasted.
 fn program() -> String {
     let called = env::args().next().unwrap_or_default();
@@ -115,6 +119,6 @@ mod tests {
     #[test]
     fn the_shown_spec_is_valid() {
         let text = spec_text("http://127.0.0.1:1/jobs/42");
-        assert!(SpecOptions::new().limits(Limits::unbounded()).parse(&text).is_ok());
+        assert!(spec(&text).is_ok());
     }
 }

@@ -53,13 +53,17 @@ pub(super) struct RemoteStore {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug)]
 struct Inner {
     client: HttpClient,
     /// Without a slash at its end.
     base: String,
-    /// Marked as sensitive, so that `Debug` does not show it.
     authorization: Option<HeaderValue>,
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inner").field("base", &self.base).finish_non_exhaustive()
+    }
 }
 
 /// The part of a problem that a person reads.

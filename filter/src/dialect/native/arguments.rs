@@ -116,7 +116,8 @@ fn pointer_of(path: &str) -> Option<String> {
 }
 
 /// The operators that `$ignoreCase` takes.
-const TEXT_OPERATORS: [&str; 6] = ["$eq", "$startsWith", "$endsWith", "$contains", "$wildcard", "$regex"];
+pub(crate) const TEXT_OPERATORS: [&str; 6] =
+    ["$eq", "$startsWith", "$endsWith", "$contains", "$wildcard", "$regex"];
 
 /// The operators of `$ignoreCase`.
 fn ignore_case<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Option<TestKind<'n>> {

@@ -18,6 +18,7 @@ use crate::decode::{describe, did_you_mean};
 use crate::diagnostic::{Code, Span};
 use crate::json::{self, Kind, Node};
 use crate::ops::text::Quoted;
+pub(crate) use arguments::TEXT_OPERATORS;
 pub(in crate::dialect) use arguments::between;
 use arguments::operator;
 use foreign::translation;

@@ -116,7 +116,8 @@ struct Seen {
 /// Counts of events, by their names, which show that the simulation covers them.
 type Counts = BTreeMap<&'static str, u32>;
 
-/// The events that the seeds must cover.
+/// The events that the seeds must cover. A "step" is one of the database's clock that a worker took out. Others are too rare to be
+/// asked for: a "thaw", and a "restart" of a process whose clock is ahead of the fleet's.
 const EVENTS: [&str; 13] = [
     "request",
     "unknown",
