@@ -184,10 +184,10 @@ impl<'d, 'o, M: Machine> Check<'d, 'o, M> {
             rest = &rest[STRIDE..];
             self.new = NEW;
         }
-        // After the end of the container, any bytes will do. These are regular.
+        // After the end of the container, any bytes will do. These are regular. They close a container that the document does not.
         let mut last = [b']'; BLOCK];
         last[..rest.len()].copy_from_slice(rest);
-        self.block(&last, base)?.ok_or(Invalid)
+        self.block(&last, base)?.filter(|&end| end <= self.bytes.len()).ok_or(Invalid)
     }
 
     /// The offset after the container, if it ends in this block.

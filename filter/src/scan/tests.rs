@@ -92,8 +92,13 @@ proptest! {
         document in document(),
         changes in vec((any::<prop::sample::Index>(), proptest::sample::select(&b"[]{}\"\\,:1-.e nt\n\x1f\xff\xc3"[..])), 0..3),
         room in prop_oneof![Just(127_usize), 0_usize..8],
+        cut in any::<prop::sample::Index>(),
     ) {
         let mut bytes = format!("[{document},{document:#}]").into_bytes();
+        let part = &bytes[..cut.index(bytes.len())];
+        for output in machine::each(&CheckContainer { bytes: part, room }) {
+            prop_assert_eq!(output, Err(super::Invalid), "{}", String::from_utf8_lossy(part));
+        }
         for (place, byte) in changes {
             let place = place.index(bytes.len());
             bytes[place] = byte;
