@@ -13,13 +13,14 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use cookie_store::{CookieDomain, CookieStore, StoreAction};
 use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderValue};
 use url::Url;
 
+use crate::lock::lock;
 use crate::redact::is_sensitive_name;
 
 /// The most cookies of a jar. Servers read 8 kB of headers, so a login works with far fewer.
@@ -111,7 +112,7 @@ impl CookieJar {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // After a panic the order may lack a cookie, which then stays until it expires.
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.inner)
     }
 }
 

@@ -74,6 +74,7 @@ mod job;
 mod judge;
 mod key;
 mod limits;
+mod lock;
 mod memory;
 mod named;
 mod observe;

@@ -11,7 +11,7 @@ mod outbox;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use hashbrown::HashTable;
@@ -22,6 +22,7 @@ use self::kept::Kept;
 use crate::clock::{BoxFuture, Timestamp};
 use crate::job::OnOutcome;
 use crate::key::PollKey;
+use crate::lock::lock;
 use crate::outbox::{Delivery, Outbox};
 use crate::outcome::{Attempt, Outcome, OutcomeKind};
 use crate::store::{
@@ -159,8 +160,7 @@ impl MemoryStore {
     }
 
     fn polls(&self) -> MutexGuard<'_, Polls> {
-        // A panic cannot interrupt a change: nothing that a change calls panics.
-        self.polls.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.polls)
     }
 }
 

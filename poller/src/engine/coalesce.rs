@@ -8,7 +8,7 @@
 //! sharing under tight caps.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use futures_util::FutureExt as _;
 use futures_util::future::{Shared, WeakShared};
@@ -17,6 +17,7 @@ use url::Url;
 
 use crate::clock::BoxFuture;
 use crate::fetch::{Fetch, FetchError, Request, RequestTls, Response};
+use crate::lock::lock;
 
 type ResponseFuture = BoxFuture<'static, Result<Response, FetchError>>;
 type InFlight = HashMap<RequestKey, WeakShared<ResponseFuture>>;
@@ -90,8 +91,7 @@ impl Coalescer {
     }
 
     fn exchanges(&self) -> MutexGuard<'_, InFlight> {
-        // Every change is a single insert or remove.
-        self.exchanges.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.exchanges)
     }
 }
 

@@ -18,7 +18,7 @@
 
 use std::collections::HashMap;
 use std::future::poll_fn;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll};
 
 use futures_util::task::AtomicWaker;
@@ -32,6 +32,7 @@ use super::entry::PollId;
 use super::message::{Message, WeakDriverHandle, report};
 use super::timer::Timer;
 use crate::key::PollKey;
+use crate::lock::lock;
 
 /// The most idle workers that are kept; each takes some kilobytes.
 const MAX_IDLE: usize = 4096;
@@ -145,6 +146,6 @@ impl JobSlot {
     }
 
     fn job(&self) -> MutexGuard<'_, Option<Job>> {
-        self.job.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.job)
     }
 }

@@ -8,10 +8,11 @@
 //! may be a million watchers, nearly all with empty queues.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use super::Event;
+use crate::lock::lock;
 
 /// The maximum number of events that wait for a watcher.
 pub(super) const CAPACITY: usize = 128;
@@ -41,11 +42,6 @@ pub(crate) struct Feeder(Arc<Mutex<Shared>>);
 /// The watcher's end.
 #[derive(Debug)]
 pub(crate) struct Feed(Arc<Mutex<Shared>>);
-
-fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
-    // Nothing here panics half-way through a change, so a poisoned lock guards a whole state.
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 impl Feeder {
     /// Queues an event. Returns false once the watcher was dropped.

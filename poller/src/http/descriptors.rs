@@ -11,11 +11,12 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::link::Link;
+use crate::lock::lock;
 
 /// A place among the connections.
 #[derive(Debug)]
@@ -145,8 +146,7 @@ impl Descriptors {
     }
 
     fn queue(&self) -> MutexGuard<'_, VecDeque<Queued>> {
-        // A panic cannot leave the queue half changed.
-        self.inner.idle.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.inner.idle)
     }
 }
 

@@ -15,11 +15,12 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 
 use dns_lookup::{AddrInfoHints, LookupError, LookupErrorKind, SockType};
 use tokio::sync::{Semaphore, watch};
 
+use crate::lock::lock;
 use crate::site;
 use crate::threads::Threads;
 
@@ -154,8 +155,7 @@ impl Lookups {
 
 impl Inner {
     fn state(&self) -> MutexGuard<'_, State> {
-        // Every change is a single insert or remove.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

@@ -12,7 +12,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::connect::Connector;
 use super::descriptors::Descriptors;
@@ -24,6 +24,7 @@ use super::resolve::{GuardedResolver, HopPolicy};
 use super::route::{Idle, Route};
 use super::tls::TlsOptions;
 use crate::fetch::{FetchError, FetchErrorKind, Request, RequestTls};
+use crate::lock::lock;
 
 /// The most sets of certificates of requests that are kept. Further ones replace the one that was unused for longest, whose
 /// connections close.
@@ -120,7 +121,7 @@ impl AllRoutes {
             added.map_err(|problem| refused(", cacert", &problem))?;
         }
         let routes = Arc::new(self.common.routes(&options).map_err(|error| refused("", &error))?);
-        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut others = lock(&self.others);
         if others.len() >= MOST_SETS {
             others.pop_front();
         }
@@ -136,7 +137,7 @@ impl AllRoutes {
 
     fn known(&self, digest: [u8; 32]) -> Option<Arc<Routes>> {
         // A panic cannot leave the queue half changed.
-        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut others = lock(&self.others);
         let place = others.iter().position(|(known, _)| *known == digest)?;
         let found = others.remove(place)?;
         let routes = Arc::clone(&found.1);

@@ -15,7 +15,7 @@ mod stats;
 pub(crate) mod trace;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 pub(crate) use self::metrics::Levels;
@@ -23,6 +23,7 @@ use self::metrics::Metrics;
 pub(crate) use self::operation::Operation;
 pub use self::stats::{AttemptCounts, OutcomeCounts, Stats, Timings};
 use crate::history::Record;
+use crate::lock::lock;
 use crate::outbox::DeliveryState;
 use crate::outcome::{NextReason, Outcome};
 use crate::store::StoreError;
@@ -47,7 +48,7 @@ impl Observer {
     }
 
     fn lock(&self) -> MutexGuard<'_, Stats> {
-        self.stats.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.stats)
     }
 
     /// The numbers after a change.

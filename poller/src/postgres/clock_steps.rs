@@ -8,8 +8,9 @@ use tokio_postgres::Row;
 use super::clock::{BACK, NOW, READING, Reading, is_too_far_ahead, unexplained};
 use super::database::{Connection, Fault, Tx, params};
 use super::sightings::is_doubtful;
-use super::{Inner, lock, signed};
+use super::{Inner, signed};
 use crate::clock::{Clock as _, Timestamp};
+use crate::lock::lock;
 use crate::store::StoreError;
 
 impl Inner {

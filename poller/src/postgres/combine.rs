@@ -7,11 +7,12 @@
 //!
 //! A call is an entry in a list and no task: of a thousand calls at the same moment, one wakes the thread of the connections.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use tokio::sync::oneshot;
 
 use crate::clock::BoxFuture;
+use crate::lock::lock;
 
 /// Combines calls with items `I` and results `O`.
 #[derive(Debug)]
@@ -71,7 +72,7 @@ impl<I, O> Combiner<I, O> {
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue<I, O>> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.queue)
     }
 }
 

@@ -32,8 +32,9 @@ use super::balance::{Balance, Move};
 use super::clock::{NOW, READING};
 use super::database::{Connection, Fault, Tx, params};
 use super::sightings::Other;
-use super::{Inner, duration, lock, or_zero, signed};
+use super::{Inner, duration, or_zero, signed};
 use crate::clock::{Clock as _, boot_time, micros};
+use crate::lock::lock;
 use crate::store::RunsUntil;
 
 /// The delay before a failed renewal is repeated: at random between a half and the whole.

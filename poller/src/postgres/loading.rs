@@ -27,9 +27,10 @@ use tokio_postgres::Row;
 use super::database::{Fault, params};
 use super::reads::{Page, Raw, ReadPolls, Texts, spec_texts};
 use super::shards::Shards;
-use super::{Inner, duration, lock, micros, or_zero, signed, timestamp};
+use super::{Inner, duration, micros, or_zero, signed, timestamp};
 use crate::clock::Clock as _;
 use crate::key::PollKey;
+use crate::lock::lock;
 
 /// The number of open polls that a page has about.
 const PAGE: usize = 4096;

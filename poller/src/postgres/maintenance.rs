@@ -3,9 +3,10 @@
 use super::database::{Fault, params};
 use super::lease::Role;
 use super::writes::Names;
-use super::{Inner, lock, micros, or_zero, schema};
+use super::{Inner, micros, or_zero, schema};
 use crate::clock::Clock as _;
 use crate::key::PollKey;
+use crate::lock::lock;
 use crate::outcome::Attempt;
 use crate::store::{Retention, to_json};
 

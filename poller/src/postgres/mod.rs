@@ -50,7 +50,7 @@ mod writes;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::atomic::{AtomicI64, AtomicU64};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use retry::Rng;
@@ -70,6 +70,7 @@ use self::writes::Finish;
 use crate::clock::Timestamp;
 use crate::job::StoredSpecs;
 use crate::key::PollKey;
+use crate::lock::lock;
 use crate::store::{Creation, RunsUntil, StoreError, StoreFuture, StoredPoll};
 
 pub use self::fleet::{Fleet, FleetWorker};
@@ -150,11 +151,6 @@ struct Inner {
     /// Told of new deliveries of webhooks.
     added: Arc<Notify>,
     telling: Telling,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A panic cannot interrupt a change: nothing that a change calls panics.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Inner {

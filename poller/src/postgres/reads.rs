@@ -11,10 +11,11 @@ use tokio_postgres::Row;
 use super::database::{Fault, Tx, params};
 use super::shards::Known;
 use super::writes::Names;
-use super::{Inner, duration, lock, or_zero, timestamp};
+use super::{Inner, duration, or_zero, timestamp};
 use crate::clock::Timestamp;
 use crate::job::{PollSpec, StoredSpecs};
 use crate::key::PollKey;
+use crate::lock::lock;
 use crate::outcome::Outcome;
 use crate::store::{StoreError, StoredPoll, unreadable};
 

@@ -7,8 +7,9 @@ use ring::digest::{Context, SHA256};
 use super::creates::NewPoll;
 use super::database::{Fault, params};
 use super::writes::TRIES;
-use super::{Inner, lock, micros, schema};
+use super::{Inner, micros, schema};
 use crate::clock::Clock as _;
+use crate::lock::lock;
 use crate::store::StoreError;
 
 /// A digest of a text and, if it does not stand in the row of its poll, a URL.

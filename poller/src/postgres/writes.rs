@@ -18,8 +18,9 @@ use super::clock::NOW;
 use super::database::{Fault, Param, Tx, params};
 use super::lease::Worker;
 use super::shards::Known;
-use super::{Inner, lock, micros, or_zero, schema};
+use super::{Inner, micros, or_zero, schema};
 use crate::key::PollKey;
+use crate::lock::lock;
 use crate::outcome::Outcome;
 use crate::store::{StoreError, to_json};
 

@@ -37,7 +37,7 @@ mod threads;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use futures_util::future::OptionFuture;
@@ -55,6 +55,7 @@ use self::threads::{Reader, Writer};
 use crate::clock::{BoxFuture, Clock as _, SystemClock};
 use crate::job::{PollSpec, StoredSpec};
 use crate::key::PollKey;
+use crate::lock::lock;
 use crate::outbox::Outbox;
 use crate::outcome::{Attempt, Outcome, OutcomeKind};
 use crate::seal::SealKey;
@@ -138,11 +139,6 @@ impl Inner {
         self.files.as_ref().map_or(Ok(()), OpenedFiles::check)?;
         self.runner_lock.check(None)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Each change is one step, or calls nothing that panics; so what a panic leaves is whole.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// No version of a file.

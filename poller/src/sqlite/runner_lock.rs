@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use super::identity::{FileId, beside};
-use super::lock;
+use crate::lock::lock;
 use crate::store::{Runner, RunsUntil, StoreError};
 
 /// More than the id of a process and a line break take.
