@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 use crate::clock::Timestamp;
 use crate::key::PollKey;
-use crate::store::StoreFuture;
+use crate::store::error::StoreFuture;
 
 /// The webhook of one outcome, and how far it has come.
 ///

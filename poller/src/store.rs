@@ -3,7 +3,7 @@
 //! A store holds two facts about a poll: its creation and its outcome; of a poll that follows a link also its URL. Everything
 //! in between follows from them and the clock, so an attempt that did not match needs no write.
 
-mod error;
+pub(crate) mod error;
 mod records;
 mod runner;
 mod selection;
@@ -22,7 +22,7 @@ use crate::key::{PollKey, PollKeys};
 use crate::outbox::Outbox;
 use crate::outcome::{Attempt, Counts, FailureReason, Outcome, OutcomeKind};
 
-pub use self::error::StoreError;
+pub use self::error::{StoreError, StoreFuture};
 pub use self::records::{
     Changes, Creation, Ending, FoundOutcome, FoundPoll, OpenPolls, PollRecord, Retention, StoredPoll, Summary,
 };
@@ -31,17 +31,6 @@ pub use self::runner::{Runner, RunsUntil};
 pub(crate) use self::selection::beneath;
 pub(crate) use self::selection::page;
 pub use self::selection::{Cursor, InvalidCursor, Page, Selection, StoreStatus, covers};
-
-/// The result of a call of a store, once it is there.
-///
-/// ```
-/// use poller::store::StoreFuture;
-///
-/// fn none_open<'a>() -> StoreFuture<'a, usize> {
-///     Box::pin(std::future::ready(Ok(0)))
-/// }
-/// ```
-pub type StoreFuture<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
 /// A store of polls, as the engine uses it.
 ///

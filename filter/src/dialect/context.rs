@@ -1,6 +1,5 @@
 //! The state of reading one filter: the current JSON pointer, the problems found so far, and the rest of the regex budget.
 
-use super::lookalike::{warn_of_question_mark, warn_of_slashes};
 use super::{Dialect, translate};
 use crate::ast::{Condition, Test, TestKind};
 use crate::decode::{Problems, describe, repeated};
@@ -8,20 +7,17 @@ use crate::diagnostic::{Code, Diagnostic, MOST, Severity, Span, Warning, shorten
 use crate::json::{Kind, Member, Node, Pointer};
 use crate::limits::Limits;
 use crate::ops::text::Quoted;
-use crate::ops::{
-    Cidr, CidrError, IgnoreCase, Leaf, Literal, Num, Pattern, PatternError, Wildcard, WildcardError,
-    regex_bytes_in_use,
-};
+use crate::ops::{IgnoreCase, Leaf, Literal, Num, regex_bytes_in_use};
 
 /// The state of reading one filter.
 #[derive(Debug)]
 pub(crate) struct Context<'n> {
-    dialect: Dialect,
+    pub(super) dialect: Dialect,
     pointer: Pointer<'n>,
-    limits: &'n Limits,
-    regex_budget: usize,
+    pub(super) limits: &'n Limits,
+    pub(super) regex_budget: usize,
     /// Whether the error about too large regular expressions was reported.
-    regex_refused: bool,
+    pub(super) regex_refused: bool,
     problems: Problems,
     /// The numbers of problems beyond the listed ones.
     omitted_errors: usize,
@@ -29,7 +25,7 @@ pub(crate) struct Context<'n> {
 }
 
 /// The memory that is left to regular expressions in the process.
-fn left_in_all(limits: &Limits) -> usize {
+pub(super) fn left_in_all(limits: &Limits) -> usize {
     match limits.regex_bytes_in_all() {
         usize::MAX => usize::MAX,
         limit => limit.saturating_sub(regex_bytes_in_use()),
@@ -296,96 +292,6 @@ impl<'n> Context<'n> {
         let message = format!("found {}, expected an array of conditions or {nested}", describe(node));
         self.error(node.span, Code::WrongType, message, help)
     }
-
-    /// The argument of `operator` as a regular expression, with `flag` before it.
-    pub(crate) fn regex(&mut self, flag: &str, operator: &str, node: &'n Node) -> Option<Leaf> {
-        let (text, span) = (self.string(operator, node)?, node.span);
-        warn_of_slashes(text, node, self);
-        match Pattern::new(&format!("{flag}{text}"), &mut self.regex_budget) {
-            Ok(pattern) => Some(Leaf::Regex(Box::new(pattern))),
-            Err(PatternError::Syntax(reason)) => {
-                let help = if text.contains("(?=") || text.contains("(?!") || text.contains("(?<") {
-                    "look-around is not supported: it cannot be matched in linear time"
-                } else {
-                    "the syntax is that of https://docs.rs/regex/latest/regex/#syntax"
-                };
-                let message = format!("invalid regular expression {}: {reason}", Quoted(text));
-                self.error(span, Code::InvalidValue, message, help)
-            }
-            Err(PatternError::Budget) if self.regex_refused => None,
-            Err(PatternError::Budget) => {
-                // Reported once. Later expressions are only checked for syntax: trying to compile them would take as
-                // long as compiling expressions within the limit.
-                self.regex_refused = true;
-                self.regex_budget = 0;
-                let (whose, limit) = match self.limits.regex_bytes() {
-                    // What this filter has taken so far still counts as left.
-                    limit if limit <= left_in_all(self.limits) => ("the filter's regular expressions", limit),
-                    _ => (
-                        "the regular expressions of all filters in this process",
-                        self.limits.regex_bytes_in_all(),
-                    ),
-                };
-                let message =
-                    format!("{whose} take more memory than the limit of {limit} bytes, expected less");
-                let help =
-                    "use smaller repetitions, ASCII classes such as [0-9] instead of \\d, or raise the limit";
-                self.error(span, Code::LimitExceeded, message, help)
-            }
-        }
-    }
-
-    /// The argument of `operator` as a wildcard; native allows two stars in a row.
-    pub(crate) fn wildcard(&mut self, operator: &str, node: &'n Node) -> Option<Wildcard> {
-        let text = self.string(operator, node)?;
-        warn_of_question_mark(self.dialect, text, node, self);
-        let (message, help) = match Wildcard::new(text, self.dialect == Dialect::Native) {
-            Ok(wildcard) => return Some(wildcard),
-            Err(WildcardError::Escape) => (
-                format!("a backslash in {} that escapes nothing, expected \\* or \\\\", Quoted(text)),
-                r"in JSON a literal backslash is written \\\\, a literal star \\*",
-            ),
-            Err(WildcardError::DoubleStar) => (
-                format!("two stars in a row in {}, expected one", Quoted(text)),
-                "one star already is any run of characters",
-            ),
-        };
-        self.error(node.span, Code::InvalidValue, message, help)
-    }
-
-    /// The argument of `operator` as a block of addresses; native allows bare addresses and the prefixes /32 and /128.
-    pub(crate) fn cidr(&mut self, operator: &str, node: &Node) -> Option<Cidr> {
-        let (text, span) = (self.string(operator, node)?, node.span);
-        let (message, help) = match Cidr::parse(text) {
-            Ok(parsed) => {
-                let whole = parsed.block.prefix() == if parsed.block.is_ipv4() { 32 } else { 128 };
-                if whole && self.dialect != Dialect::Native {
-                    let message = format!("{} is a single address, expected a larger block", Quoted(text));
-                    let help = "write a single address as a plain string condition";
-                    return self.error(span, Code::InvalidValue, message, help);
-                }
-                if parsed.host_bits {
-                    let message =
-                        format!("{} has bits set beyond its prefix; they are ignored", Quoted(text));
-                    self.warn(span, Code::HostBits, message, format!("write {}", parsed.block));
-                }
-                return Some(parsed.block);
-            }
-            Err(CidrError::Prefix { bits }) => {
-                let expected = format!("expected a number from 0 to {bits} after the slash");
-                (format!("{} has no valid prefix length, {expected}", Quoted(text)), "")
-            }
-            Err(CidrError::Address) => {
-                let help = if has_leading_zero(text) {
-                    "octets have no leading zeros: some systems read them as octal"
-                } else {
-                    "write an address, a slash and a prefix length: 10.0.0.0/8"
-                };
-                (format!("{} is no IPv4 or IPv6 block", Quoted(text)), help)
-            }
-        };
-        self.error(span, Code::InvalidValue, message, help)
-    }
 }
 
 /// The members of an object; of several with the same key only the last.
@@ -420,12 +326,6 @@ pub(crate) fn example(node: &Node) -> Option<String> {
 
 pub(super) fn is_number(text: &str) -> bool {
     matches!(serde_json::from_str(text), Ok(serde_json::Value::Number(_)))
-}
-
-fn has_leading_zero(text: &str) -> bool {
-    let address = text.split('/').next().unwrap_or(text);
-    let octets: Vec<&str> = address.split('.').collect();
-    octets.len() == 4 && octets.iter().any(|octet| octet.len() > 1 && octet.starts_with('0'))
 }
 
 #[cfg(all(test, not(all(feature = "collation", feature = "regex-unicode"))))]

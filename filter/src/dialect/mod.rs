@@ -9,6 +9,7 @@ pub(crate) mod event_bridge;
 pub(crate) mod lookalike;
 pub(crate) mod native;
 pub(crate) mod operators;
+mod patterns;
 pub(crate) mod translate;
 pub(crate) mod trigger_dev;
 

@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::leaves::are_disjoint;
+use super::disjoint::are_disjoint;
 use super::{Prover, may_hold, must_hold};
 use crate::ops::types::{ARRAY, EVERYTHING, MISSING, NULL, NUMBER, SCALARS, STRING, Types};
 use crate::ops::{Comparison, Leaf, Literal, Num, Range, View};

@@ -11,6 +11,7 @@
 //! asks the operators themselves about literals. Each step counts, so that hostile filters cost no more than [`STEPS`].
 
 mod conditions;
+mod disjoint;
 mod leaves;
 mod texts;
 

@@ -10,6 +10,9 @@
 //!
 //! While a poll waits, the engine needs only the [`Outline`]. Where a hundred thousand polls differ in a header or in a literal
 //! of a filter, their members would take most of the memory, so they are [kept](super::kept) folded.
+//!
+//! This file, `members`, `stored`, `canonical` and `folded` refer to each other: each of the two forms is made from the other, and
+//! both by the one table of members.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;

@@ -9,52 +9,22 @@
 //! the time of a creation, and for polls that another process runs, time that grew with the square of their number.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
 use deadpool_postgres::Object;
 use futures_util::future::{try_join, try_join3};
 
 use super::clock::NOW;
 use super::database::{Fault, Tx, param, params};
-use super::reads::is_storable;
+use super::new_poll::NewPoll;
 use super::shards::Known;
 use super::specs::Kinds;
 use super::writes::{Names, TRIES};
 use super::{Inner, micros, signed};
 use crate::clock::boot_time;
-use crate::key::PollKey;
-use crate::store::{StoreError, StoredPoll};
+use crate::store::StoreError;
 
 /// How often a creation is tried whose result is not known.
 const UNKNOWN_TRIES: u32 = 3;
-
-/// The longest scope and key together, in bytes: they stand in an index row, which PostgreSQL limits to 2704 bytes.
-const LONGEST_NAME: usize = 2000;
-
-/// The longest URL and name together that stand in one index row.
-const LONGEST_ROW: usize = 2400;
-
-/// A poll to create.
-pub(super) struct NewPoll<'p> {
-    /// Its position in the call.
-    position: usize,
-    shard: i32,
-    poll: &'p StoredPoll,
-    pub(super) key: &'p PollKey,
-    pub(super) text: Arc<str>,
-    pub(super) url: &'p str,
-    /// The receiver of its webhook.
-    pub(super) webhook: Option<String>,
-    incarnation: i64,
-}
-
-impl NewPoll<'_> {
-    /// The URL in the index row, unless it is too long.
-    pub(super) fn url_in_row(&self) -> Option<&str> {
-        let fits = self.url.len() + self.key.scope().len() + self.key.key().len() <= LONGEST_ROW;
-        fits.then_some(self.url)
-    }
-}
 
 /// The polls of a creation that this process runs itself, by their positions, and their shards.
 struct Owned<'i> {
@@ -79,42 +49,6 @@ struct Place {
 }
 
 impl Inner {
-    /// Why a poll of this name cannot be stored, if so.
-    fn check_name(key: &PollKey) -> Result<(), StoreError> {
-        let length = key.scope().len() + key.key().len();
-        if !is_storable(key) {
-            return Err(StoreError::new(
-                "the key or its scope has a NUL character, which PostgreSQL cannot store",
-            ));
-        }
-        if length > LONGEST_NAME {
-            return Err(StoreError::new(format!(
-                "the key and its scope have {length} bytes; expected at most {LONGEST_NAME}"
-            )));
-        }
-        Ok(())
-    }
-
-    /// A poll as it is stored.
-    pub(super) fn new_poll<'p>(
-        &self,
-        position: usize,
-        poll: &'p StoredPoll,
-    ) -> Result<NewPoll<'p>, StoreError> {
-        Self::check_name(&poll.key)?;
-        let stored = Self::stored(&poll.key, &poll.spec)?;
-        Ok(NewPoll {
-            position,
-            shard: self.shard_of(&poll.key),
-            poll,
-            key: &poll.key,
-            text: stored.text,
-            url: poll.spec.url_text(),
-            webhook: stored.receiver,
-            incarnation: self.random(),
-        })
-    }
-
     /// Creates the polls whose names are new. Returns the positions of the others. With `for_engine`, the owner of a shard is
     /// not told of its own polls.
     pub(super) async fn create(

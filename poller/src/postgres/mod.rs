@@ -33,6 +33,7 @@ mod lease;
 mod lists;
 mod loading;
 mod maintenance;
+mod new_poll;
 mod options;
 mod outbox;
 mod reads;

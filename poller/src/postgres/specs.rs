@@ -4,8 +4,8 @@ use std::collections::{HashMap, hash_map::Entry};
 
 use ring::digest::{Context, SHA256};
 
-use super::creates::NewPoll;
 use super::database::{Fault, params};
+use super::new_poll::NewPoll;
 use super::writes::TRIES;
 use super::{Inner, micros, schema};
 use crate::clock::Clock as _;

@@ -1,8 +1,20 @@
-//! [`StoreError`]: the failure of a store.
+//! [`StoreFuture`]: the result of a call of a store, and [`StoreError`]: its failure.
 
 use std::sync::Arc;
 
+use crate::clock::BoxFuture;
 use crate::key::PollKey;
+
+/// The result of a call of a store, once it is there.
+///
+/// ```
+/// use poller::store::StoreFuture;
+///
+/// fn none_open<'a>() -> StoreFuture<'a, usize> {
+///     Box::pin(std::future::ready(Ok(0)))
+/// }
+/// ```
+pub type StoreFuture<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
 /// The failure of a store.
 #[derive(Clone, Debug, thiserror::Error)]

@@ -3,11 +3,9 @@
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::listed::list;
 use super::rules::Rules;
 use crate::render::humanize;
-
-/// The most rules of one kind that are listed.
-const LISTED: usize = 100;
 
 /// Counts by the numbers of rules, shared by all threads.
 ///
@@ -46,17 +44,5 @@ impl Hits {
             list(&mut text, dead, |(number, _)| rules.shown_id(number));
         }
         text
-    }
-}
-
-/// Appends the first of these items, a line each, and the number of the others.
-pub(super) fn list<T>(text: &mut String, items: impl IntoIterator<Item = T>, line: impl Fn(T) -> String) {
-    let mut items = items.into_iter();
-    for item in items.by_ref().take(LISTED) {
-        let _ = write!(text, "\n           {}", line(item));
-    }
-    let more = items.count();
-    if more > 0 {
-        let _ = write!(text, "\n           and {more} more");
     }
 }

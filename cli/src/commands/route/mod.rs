@@ -6,6 +6,7 @@
 mod format;
 mod hits;
 mod id;
+mod listed;
 pub(super) mod rules;
 
 use std::ops::ControlFlow;

@@ -15,8 +15,8 @@ use filter::{
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::hits::list;
 use super::id::{IdTable, IdValue, Ids};
+use super::listed::list;
 use crate::commands::parallel::{self, Event, Lines};
 use crate::commands::{AlreadyReported, print_rest, rule_lint};
 use crate::input::lines::Chunk;
