@@ -110,7 +110,9 @@ proptest! {
         }
         if room == 127 {
             let valid = serde_json::from_slice::<Value>(&bytes).is_ok();
-            prop_assert_eq!(end == Ok(bytes.len()), valid, "{}", String::from_utf8_lossy(&bytes));
+            // The changes may leave blanks after the array.
+            let whole = end.is_ok_and(|end| bytes[end..].iter().all(|byte| matches!(byte, b' ' | b'\n')));
+            prop_assert_eq!(whole, valid, "{}", String::from_utf8_lossy(&bytes));
         }
     }
 
