@@ -17,7 +17,8 @@
 //!
 //! Most blocks have no blanks, words and exponents outside of strings. Where an instruction set looks up 64 bytes at once, tables
 //! check such a block's adjacent bytes ([`adjacent`](super::adjacent)), and the rest of the grammar is a few words
-//! ([`Check::regular`]): an event of the city lots whose last member is wanted takes 317 ns instead of 354.
+//! ([`Check::regular`]). With this and the inlined dispatch to the instruction set, `LATE` of `benches/compare` takes 327 ns instead
+//! of 375.
 //!
 //! Blocks overlap by two bytes, so that the tokens before each new byte are in the same word. Only what is longer needs a state
 //! between blocks: strings, keys, fractions, blanks after a token. A bit of state for each class of bytes, carried from block to block,
