@@ -1,7 +1,15 @@
 //! The cursor: an offset in a document, and the steps from there.
 
-use super::scalar::SHORT;
+use std::ops::ControlFlow;
+
+use super::lanes::WIDTH;
 use super::{Invalid, Scan, brackets, container, scalar};
+
+/// The number of bytes in which a member is looked for: most members of objects are shorter.
+const SHORT: usize = 2 * WIDTH;
+
+/// The same after a first one.
+const LONG: usize = 4 * WIDTH;
 
 /// The kind of a value, which its first byte tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,50 +190,78 @@ impl<'d, const CHECKED: bool> Cursor<'d, CHECKED> {
     ///
     /// Members before it that are short texts are passed with the commas after them, unless `wants`, which is told the ends of a
     /// name, asks for them. Returns whether the member is wanted.
-    ///
-    /// One pass over the bytes finds the ends of both key and value, which is faster than finding one after the other.
     #[inline(always)]
     pub(crate) fn short_member(&mut self, wants: impl Fn(NameEnds) -> bool) -> Option<(Member<'d>, bool)> {
+        let mut step = self.members_in::<SHORT>(&wants)?;
         loop {
-            let chunk: &'d [u8; SHORT] = self.bytes.get(self.at..)?.first_chunk()?;
-            let ends = scalar::plain_ends::<CHECKED>(chunk);
-            // Remove the first one, which is the opening quote.
-            let ends = ends & ends.wrapping_sub(1);
-            let end = ends.trailing_zeros() as usize;
-            let len = end.wrapping_sub(1);
-            if len >= SHORT - 3 || chunk[0] != b'"' || chunk[len + 1..len + 3] != *b"\":" {
-                return None;
+            match step {
+                ControlFlow::Break(member) => return Some(member),
+                // After one text there are often more.
+                ControlFlow::Continue(()) if self.bytes.len() - self.at >= LONG => {
+                    step = self.members_in::<LONG>(&wants)?;
+                }
+                ControlFlow::Continue(()) => step = self.members_in::<SHORT>(&wants)?,
             }
-            let key = Key { raw: chunk.get(1..end)?, escaped: false };
-            let wanted = wants(NameEnds { first: chunk[1], last: chunk[len], len });
-            let start = self.at + end + 2;
+        }
+    }
+
+    /// As [`short_member`](Self::short_member), until all of the member that comes next is not in these bytes.
+    ///
+    /// One pass over the bytes finds the ends of all keys and values in them. Where a member begins is known from the bits before
+    /// the place of its first byte is, so that the processor works on several members at once.
+    #[inline(always)]
+    fn members_in<const N: usize>(
+        &mut self,
+        wants: &impl Fn(NameEnds) -> bool,
+    ) -> Option<ControlFlow<(Member<'d>, bool)>> {
+        let base = self.at;
+        let chunk: &'d [u8; N] = self.bytes.get(base..)?.first_chunk()?;
+        let after = |ends: u64| ends & ends.wrapping_sub(1);
+        // The first one is the opening quote of a key.
+        let mut ends = scalar::plain_ends::<CHECKED, N>(chunk);
+        let mut from = 0;
+        loop {
+            let key_end = after(ends);
+            let end = key_end.trailing_zeros() as usize;
+            if end >= N - 2 || from >= end || chunk[from] != b'"' || chunk[end..end + 2] != *b"\":" {
+                // Another look from the beginning of the member tells more, if it is not that one.
+                return (from > 0).then_some(ControlFlow::Continue(()));
+            }
+            let key = Key { raw: chunk.get(from + 1..end)?, escaped: false };
+            let wanted =
+                wants(NameEnds { first: chunk[from + 1], last: chunk[end - 1], len: end - from - 1 });
+            let start = base + end + 2;
             if chunk[end + 2] == b'"' {
                 let member = Member { key, kind: ValueKind::String, start, passed: true };
                 // Without the closing quote of the key and the opening quote of the value, the next one ends the value.
-                let ends = ends & ends.wrapping_sub(1);
-                let ends = ends & ends.wrapping_sub(1);
-                let end = ends.trailing_zeros() as usize;
-                if end < SHORT && chunk[end] == b'"' {
-                    self.at += end + 1;
+                let value_end = after(after(key_end));
+                let end = value_end.trailing_zeros() as usize;
+                if end < N && chunk[end] == b'"' {
+                    self.at = base + end + 1;
                     if !wanted && self.peek() == Some(b',') {
                         self.at += 1;
+                        from = end + 2;
+                        ends = after(value_end);
                         continue;
                     }
-                    return Some((member, wanted));
+                    return Some(ControlFlow::Break((member, wanted)));
+                }
+                if from > 0 {
+                    return Some(ControlFlow::Continue(()));
                 }
                 self.at = start;
-                return Some((Member { passed: false, ..member }, wanted));
+                return Some(ControlFlow::Break((Member { passed: false, ..member }, wanted)));
             }
             let kind = KINDS[usize::from(chunk[end + 2])]?;
             if !CHECKED && kind == ValueKind::Number {
                 let ends = scalar::number_ends(chunk) & (!0 << (end + 2));
                 if ends != 0 {
-                    self.at += ends.trailing_zeros() as usize;
-                    return Some((Member { key, kind, start, passed: true }, wanted));
+                    self.at = base + ends.trailing_zeros() as usize;
+                    return Some(ControlFlow::Break((Member { key, kind, start, passed: true }, wanted)));
                 }
             }
             self.at = start;
-            return Some((Member { key, kind, start, passed: false }, wanted));
+            return Some(ControlFlow::Break((Member { key, kind, start, passed: false }, wanted)));
         }
     }
 

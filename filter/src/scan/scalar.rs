@@ -63,28 +63,25 @@ fn special<const CHECKED: bool>(lanes: Lanes) -> u16 {
     if CHECKED { special.or(lanes.within(0, 0x1F)).bits() } else { special.bits() }
 }
 
-/// The number of bytes that [`plain_ends`] compares: most members of objects are shorter.
-pub(super) const SHORT: usize = 2 * WIDTH;
-
-/// The bytes that end a run of plain characters, or are not plain themselves, one bit each.
+/// The bytes of up to 64 that end a run of plain characters, or are not plain themselves, one bit each.
 #[inline(always)]
-pub(super) fn plain_ends<const CHECKED: bool>(chunk: &[u8; SHORT]) -> u32 {
+pub(super) fn plain_ends<const CHECKED: bool, const N: usize>(chunk: &[u8; N]) -> u64 {
     bits(chunk, |lanes| {
         let ends = lanes.equal(b'"').or(lanes.equal(b'\\'));
         if CHECKED { ends.or(lanes.beyond_printable()) } else { ends }
     })
 }
 
-/// The bytes that can follow a number, one bit each.
+/// The bytes of up to 64 that can follow a number, one bit each.
 #[inline(always)]
-pub(super) fn number_ends(chunk: &[u8; SHORT]) -> u32 {
+pub(super) fn number_ends<const N: usize>(chunk: &[u8; N]) -> u64 {
     bits(chunk, after_number)
 }
 
 #[inline(always)]
-fn bits(chunk: &[u8; SHORT], ask: impl Fn(Lanes) -> Lanes) -> u32 {
-    let ([low, high], _) = chunk.as_chunks::<WIDTH>() else { return 0 };
-    u32::from(ask(Lanes::new(low)).bits()) | u32::from(ask(Lanes::new(high)).bits()) << WIDTH
+fn bits<const N: usize>(chunk: &[u8; N], ask: impl Fn(Lanes) -> Lanes) -> u64 {
+    let (chunks, _) = chunk.as_chunks::<WIDTH>();
+    (0..N / WIDTH).fold(0, |bits, at| bits | u64::from(ask(Lanes::new(&chunks[at])).bits()) << (at * WIDTH))
 }
 
 /// Commas, closing brackets and blanks.
