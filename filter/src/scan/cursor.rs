@@ -205,10 +205,11 @@ impl<'d, const CHECKED: bool> Cursor<'d, CHECKED> {
         }
     }
 
-    /// As [`short_member`](Self::short_member), until all of the member that comes next is not in these bytes.
+    /// As [`short_member`](Self::short_member), for the members in the next `N` bytes. Continues at a member that does not end in
+    /// them; `None` if that is the first one.
     ///
-    /// One pass over the bytes finds the ends of all keys and values in them. Where a member begins is known from the bits before
-    /// the place of its first byte is, so that the processor works on several members at once.
+    /// One pass over the bytes finds the ends of all keys and values in them. The bits tell where the next member begins before the
+    /// offset of that place is computed, so that the processor works on several members at once.
     #[inline(always)]
     fn members_in<const N: usize>(
         &mut self,
@@ -224,7 +225,7 @@ impl<'d, const CHECKED: bool> Cursor<'d, CHECKED> {
             let key_end = after(ends);
             let end = key_end.trailing_zeros() as usize;
             if end >= N - 2 || from >= end || chunk[from] != b'"' || chunk[end..end + 2] != *b"\":" {
-                // Another look from the beginning of the member tells more, if it is not that one.
+                // The first member is not short. Another one is looked at again from its beginning.
                 return (from > 0).then_some(ControlFlow::Continue(()));
             }
             let key = Key { raw: chunk.get(from + 1..end)?, escaped: false };
