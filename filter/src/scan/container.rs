@@ -385,7 +385,7 @@ impl<'d, 'o, M: Machine> Check<'d, 'o, M> {
         (self.open.depth == 0).then(|| base + BLOCK - seen.leading_zeros() as usize)
     }
 
-    /// The closing quotes of keys, of which those that begin in this block begin at `starts`.
+    /// The closing quotes of keys. `starts` are the opening quotes of the keys that begin in this block.
     #[inline(always)]
     fn key_ends(&mut self, strings: u64, starts: u64, ends: u64) -> u64 {
         // A one at the beginning of a string carries through it, to its end.

@@ -117,7 +117,7 @@ impl Inner {
     /// The polls of open rows, unreadable ones included.
     pub(super) fn read<'r>(&self, raws: impl Iterator<Item = Raw<'r>>, texts: &Texts) -> ReadPolls {
         let mut read = ReadPolls { polls: Vec::with_capacity(raws.size_hint().0), ..ReadPolls::default() };
-        // All that lock it are on the thread of the store, so nobody waits for outcomes that are read meanwhile.
+        // Only the thread of the store locks it, so no other thread waits while outcomes are read.
         let mut specs = lock(&self.stored_specs);
         for raw in raws {
             let Raw { shard, incarnation, created_at, restarts, .. } = raw;

@@ -47,7 +47,7 @@ impl Avx512 {
     }
 }
 
-/// For each byte, the index of the byte so many before it.
+/// For each byte, the index of the byte `by` places before it, or zero.
 const fn earlier(by: u8) -> [u8; BLOCK] {
     let mut indices = [0; BLOCK];
     let mut at = by;
