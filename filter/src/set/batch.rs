@@ -71,6 +71,7 @@ impl<Id: Clone + Eq + Hash> FilterSet<Id> {
     ) {
         let mut events = events.fuse();
         let index = &self.parts.index;
+        let prefetch_id = self.parts.prefetch_id();
         let mut memory: [Matches; TURNS] = Default::default();
         let mut in_progress: [Option<(&[u8], Scan<()>)>; TURNS] = [None; TURNS];
         let mut this = 0;
@@ -82,12 +83,14 @@ impl<Id: Clone + Eq + Hash> FilterSet<Id> {
             }
             in_progress[this] = event.map(|event| {
                 let scratch = &mut memory[this].scratch;
-                let walked = matching::match_bytes::<CHECKED, false>(index, event, self.parts.depth, scratch);
+                let depth = self.parts.depth;
+                let walked =
+                    matching::match_bytes::<CHECKED, false>(index, event, depth, scratch, &prefetch_id);
                 (event, walked)
             });
             let before = (this + TURNS - 1) % TURNS;
             if let Some((_, Ok(()))) = in_progress[before] {
-                matching::prefetch_results(index, &mut memory[before].scratch);
+                matching::prefetch_results(index, &mut memory[before].scratch, &prefetch_id);
             }
             let first = (this + 1) % TURNS;
             if let Some((event, walked)) = in_progress[first].take() {
@@ -118,7 +121,7 @@ mod tests {
         let event = format!(r#"{{{}"a":{{"b":{{"c":1}}}}}}"#, r#""a":{"b":{"c":2}},"#.repeat(10_000));
         let mut matches = Matches::new();
         let (index, scratch) = (&set.parts.index, &mut matches.scratch);
-        assert!(matching::match_bytes::<true, false>(index, event.as_bytes(), 128, scratch).is_ok());
+        assert!(matching::match_bytes::<true, false>(index, event.as_bytes(), 128, scratch, &|_| ()).is_ok());
         assert!(scratch.deferred.capacity() < 32, "{}", scratch.deferred.capacity());
         matching::judge_deferred(index, event.as_bytes(), scratch);
         assert!(matches.ids(&set).eq(&[1]));

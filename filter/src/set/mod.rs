@@ -238,7 +238,8 @@ impl<Id: Clone + Eq + Hash> FilterSet<Id> {
 
     /// As [`matches`](Self::matches), into memory that is reused.
     pub fn matches_into(&self, event: &Value, matches: &mut Matches) {
-        matching::match_value(&self.parts.index, event, &mut matches.scratch);
+        let prefetch_id = self.parts.prefetch_id();
+        matching::match_value(&self.parts.index, event, &mut matches.scratch, &prefetch_id);
         if let Some(whole) = &self.parts.whole {
             whole.add_matching(event, &mut matches.scratch);
         }
@@ -289,7 +290,8 @@ impl<Id: Clone + Eq + Hash> FilterSet<Id> {
     #[inline(always)]
     fn match_slice<const CHECKED: bool>(&self, event: &[u8], matches: &mut Matches) -> Scan<()> {
         let Parts { index, depth, .. } = &*self.parts;
-        match matching::match_bytes::<CHECKED, true>(index, event, *depth, &mut matches.scratch) {
+        let (scratch, prefetch_id) = (&mut matches.scratch, self.parts.prefetch_id());
+        match matching::match_bytes::<CHECKED, true>(index, event, *depth, scratch, &prefetch_id) {
             Ok(()) => self.finish_slice(event, matches),
             Err(Invalid) => {
                 matches.scratch.matched.clear();
@@ -353,6 +355,11 @@ impl<Id: Clone + Eq + Hash> FilterSet<Id> {
 impl<Id: Clone + Eq + Hash> Parts<Id> {
     fn id_at(&self, rule: u32) -> Option<&Id> {
         self.ids.get(rule)?.as_ref()
+    }
+
+    /// Prefetches the id of a rule that is likely to match, since callers read it.
+    fn prefetch_id(&self) -> impl Fn(u32) {
+        |rule| self.ids.prefetch(rule)
     }
 
     fn find(&self, hash: u64, id: &Id) -> Option<u32> {
@@ -437,8 +444,8 @@ impl Single {
         let found = matches::with_memory(|matches| {
             let scratch = &mut matches.scratch;
             match self.whole {
-                true => matching::match_whole_bytes::<CHECKED>(&self.index, event, depth, scratch)?,
-                false => matching::match_bytes::<CHECKED, true>(&self.index, event, depth, scratch)?,
+                true => matching::match_whole_bytes::<CHECKED>(&self.index, event, depth, scratch, &|_| ())?,
+                false => matching::match_bytes::<CHECKED, true>(&self.index, event, depth, scratch, &|_| ())?,
             }
             Ok(!matches.is_empty())
         })?;

@@ -44,14 +44,14 @@ impl Whole {
     /// Adds the rules that match an event to those in `scratch.matched`.
     pub(super) fn add_matching(&self, event: &Value, scratch: &mut Scratch) {
         std::mem::swap(&mut scratch.matched, &mut scratch.others);
-        matching::match_whole_value(&self.index, event, scratch);
+        matching::match_whole_value(&self.index, event, scratch, &|_| ());
         self.join(scratch);
     }
 
     /// The same, for the bytes of a document.
     pub(super) fn add_matching_slice(&self, event: &[u8], depth: usize, scratch: &mut Scratch) -> Scan<()> {
         std::mem::swap(&mut scratch.matched, &mut scratch.others);
-        matching::match_whole_bytes::<true>(&self.index, event, depth, scratch)?;
+        matching::match_whole_bytes::<true>(&self.index, event, depth, scratch, &|_| ())?;
         self.join(scratch);
         Ok(())
     }

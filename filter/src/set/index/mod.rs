@@ -120,7 +120,7 @@ impl Index {
         let place = self.last_place(scoped.or(access), ROOT);
         self.rules.at_mut(rule).place = place;
         if scoped.is_none() {
-            access.into_iter().for_each(|access| self.set_hint(access));
+            access.into_iter().for_each(|access| self.set_hint(access, rule));
         }
         rule
     }

@@ -8,19 +8,27 @@ use crate::program::{self, Node, Program};
 #[derive(Clone, Copy, Debug)]
 pub(in crate::set) struct PrefetchHint {
     pub(in crate::set) pattern: u32,
-    /// Whether the predicate may have more postings than fit in place.
-    pub(in crate::set) many: bool,
+    /// The rule that the predicate leads to; `u32::MAX` if it may lead to several.
+    rule: u32,
+}
+
+impl PrefetchHint {
+    /// The rule that the predicate leads to, unless it may lead to several. These may be more than fit in place.
+    #[inline]
+    pub(in crate::set) fn only_rule(self) -> Option<u32> {
+        (self.rule != u32::MAX).then_some(self.rule)
+    }
 }
 
 impl Default for PrefetchHint {
     fn default() -> Self {
-        Self { pattern: u32::MAX, many: true }
+        Self { pattern: u32::MAX, rule: u32::MAX }
     }
 }
 
 impl Index {
     /// Sets the hint of the key that leads to a new rule.
-    pub(super) fn set_hint(&mut self, mut access: Requirement) {
+    pub(super) fn set_hint(&mut self, mut access: Requirement, rule: u32) {
         // A small table is in a cache, so nothing is prefetched; the few hints that a large one lacks then do not matter.
         if !self.predicate_table.is_large() {
             return;
@@ -37,7 +45,8 @@ impl Index {
             let postings = predicate.postings.as_slice().len();
             if postings <= 2 && predicate.test.key().is_some() {
                 let hash = test_hash(&self.seeds, predicate.field, &predicate.test);
-                let hint = PrefetchHint { pattern, many: postings > 1 };
+                let rule = if postings > 1 { PrefetchHint::default().rule } else { rule };
+                let hint = PrefetchHint { pattern, rule };
                 self.predicate_table.set_hint(hash, access.index(), hint);
             }
         }

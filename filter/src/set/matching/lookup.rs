@@ -5,13 +5,14 @@
 //!
 //! ```text
 //!  a text is walked   ─► its entries of the predicate table       while the rest of the object is walked
-//!  the object ends    ─► the predicates and patterns that these entries name
+//!  the object ends    ─► the predicates, patterns and rules that these entries name
 //! ```
 //!
-//! The pattern in an entry is only a hint, which may be out of date: it affects what is prefetched, not what is found. The
+//! The pattern and the rule in an entry are only hints, which may be out of date: they affect what is prefetched, not what is found. The
 //! predicate in an entry is the first one that the lookup would find, so the lookup starts from it.
 
 use super::super::index::{FieldNode, Index, Probe, Tag, block_bytes, number_bytes, sort_key, time_key};
+use super::PrefetchRule;
 use super::scratch::{Found, Lookup, LookupIndex, Scratch};
 use crate::matcher::evaluate::scalars;
 use crate::matcher::{Shape, Subject};
@@ -38,15 +39,20 @@ fn prefetch_entries(index: &Index, number: u32, text: &[u8], scratch: &mut Scrat
     LookupIndex::new(first)
 }
 
-/// Resolves the lookups of an object to predicates, and prefetches these and their patterns.
-pub(in crate::set) fn prefetch_results(index: &Index, scratch: &mut Scratch) {
+/// Resolves the lookups of an object to predicates, and prefetches these, their patterns, and what the set keeps of their rules.
+pub(in crate::set) fn prefetch_results(
+    index: &Index,
+    scratch: &mut Scratch,
+    prefetch_rule: PrefetchRule<'_>,
+) {
     let Some(new) = scratch.lookups.get_mut(scratch.resolved_lookups..) else { return };
     for lookup in &mut *new {
         if let Some((predicate, hint)) = index.predicate_table.peek(lookup.hash) {
             index.predicates.prefetch(predicate);
             index.patterns.prefetch(hint.pattern);
+            hint.only_rule().into_iter().for_each(prefetch_rule);
             lookup.predicate = Some(predicate);
-            lookup.many = hint.many;
+            lookup.many = hint.only_rule().is_none();
         }
     }
     // In a second loop, since this waits for the predicates.
@@ -372,7 +378,7 @@ mod tests {
         let mut scratch = Scratch::default();
         for text in pairs.iter().flatten() {
             let event = format!(r#"{{"a": "{text}"}}"#);
-            assert!(match_bytes::<true, true>(&index, event.as_bytes(), 128, &mut scratch).is_ok());
+            assert!(match_bytes::<true, true>(&index, event.as_bytes(), 128, &mut scratch, &|_| ()).is_ok());
             assert_eq!(scratch.matched, [rules[text]], "{text}");
         }
     }

@@ -44,6 +44,9 @@ use crate::matcher::{Shape, Subject};
 use crate::ops::View;
 use crate::scan::{Cursor, Key, Member, Raw, Scan, ValueKind, unescape};
 
+/// Prefetches what the set keeps of a rule, by its number: called for rules that are likely to match.
+pub(super) type PrefetchRule<'a> = &'a dyn Fn(u32);
+
 /// Leaves the rules that match a document in `scratch.matched`, or with `AT_ONCE` false, prepares [`judge_deferred`].
 ///
 /// A document that is not `CHECKED` is read only until the answer is known.
@@ -53,10 +56,11 @@ pub(super) fn match_bytes<const CHECKED: bool, const AT_ONCE: bool>(
     bytes: &[u8],
     depth: usize,
     scratch: &mut Scratch,
+    prefetch_rule: PrefetchRule<'_>,
 ) -> Scan<()> {
     scratch.prepare(index.fields.len(), index.junctions.len());
     let cursor = Cursor::new(bytes, depth)?;
-    let mut walk = ByteWalk::<CHECKED, AT_ONCE> { index, bytes, cursor, scratch, arrays: 0 };
+    let mut walk = ByteWalk::<CHECKED, AT_ONCE> { index, bytes, cursor, scratch, prefetch_rule, arrays: 0 };
     match walk.cursor.kind()? {
         ValueKind::Object => {
             walk.object(ROOT, false)?;
@@ -75,10 +79,11 @@ pub(super) fn match_whole_bytes<const CHECKED: bool>(
     bytes: &[u8],
     depth: usize,
     scratch: &mut Scratch,
+    prefetch_rule: PrefetchRule<'_>,
 ) -> Scan<()> {
     scratch.prepare(index.fields.len(), index.junctions.len());
     let cursor = Cursor::new(bytes, depth)?;
-    let mut walk = ByteWalk::<CHECKED, true> { index, bytes, cursor, scratch, arrays: 0 };
+    let mut walk = ByteWalk::<CHECKED, true> { index, bytes, cursor, scratch, prefetch_rule, arrays: 0 };
     let (began, stamp) = (walk.scratch.mark(), walk.scratch.stamp());
     let kind = walk.cursor.kind()?;
     match index.child(ROOT, b"") {
@@ -92,7 +97,8 @@ pub(super) fn match_whole_bytes<const CHECKED: bool>(
         }
         None => walk.cursor.skip(kind)?,
     }
-    judge_object(index, walk.scratch, bytes, (index.objects.at(ROOT), stamp, false), began);
+    let root = (index.objects.at(ROOT), stamp, false);
+    judge_object(index, walk.scratch, bytes, root, began, prefetch_rule);
     if CHECKED { walk.cursor.end() } else { Ok(()) }
 }
 
@@ -123,6 +129,7 @@ struct ByteWalk<'a, const CHECKED: bool, const AT_ONCE: bool> {
     bytes: &'a [u8],
     cursor: Cursor<'a, CHECKED>,
     scratch: &'a mut Scratch,
+    prefetch_rule: PrefetchRule<'a>,
     /// The number of arrays around the cursor in which objects cannot be deferred.
     arrays: u32,
 }
@@ -162,7 +169,8 @@ impl<const CHECKED: bool, const AT_ONCE: bool> ByteWalk<'_, CHECKED, AT_ONCE> {
         if self.defers() {
             self.scratch.defer(object, began, stamp);
         } else {
-            judge_object(self.index, self.scratch, self.bytes, (here, stamp, nested), began);
+            let here = (here, stamp, nested);
+            judge_object(self.index, self.scratch, self.bytes, here, began, self.prefetch_rule);
         }
         Ok(unfinished)
     }
@@ -300,10 +308,11 @@ fn judge_object(
     source: impl Source,
     (here, stamp, nested): (&ObjectNode, u64, bool),
     began: Mark,
+    prefetch_rule: PrefetchRule<'_>,
 ) {
     let from = scratch.matched.len();
     if !scratch.lookups.is_empty() {
-        prefetch_results(index, scratch);
+        prefetch_results(index, scratch, prefetch_rule);
     }
     let seen = (began.seen, scratch.seen.len());
     Judge { index, scratch, source, stamp, nested }.object(here, seen);

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::super::index::{Index, ROOT};
 use super::lookup;
 use super::scratch::{ElementPatterns, FieldValue, Scratch};
-use super::{Source, judge_object};
+use super::{PrefetchRule, Source, judge_object};
 use crate::matcher::evaluate::Leaves;
 use crate::scan::ValueKind;
 
@@ -17,12 +17,17 @@ use crate::scan::ValueKind;
 const PASSED: usize = 16;
 
 /// Leaves the rules that match a parsed event in `scratch.matched`.
-pub(in crate::set) fn match_value(index: &Index, event: &Value, scratch: &mut Scratch) {
+pub(in crate::set) fn match_value(
+    index: &Index,
+    event: &Value,
+    scratch: &mut Scratch,
+    prefetch_rule: PrefetchRule<'_>,
+) {
     scratch.prepare(index.fields.len(), index.junctions.len());
     match event {
         Value::Object(fields) => {
             let values = recycled(std::mem::take(&mut scratch.parsed));
-            let mut walk = TreeWalk { index, scratch, values };
+            let mut walk = TreeWalk { index, scratch, prefetch_rule, values };
             walk.object(ROOT, fields, false);
             walk.scratch.parsed = recycled(walk.values);
         }
@@ -31,15 +36,21 @@ pub(in crate::set) fn match_value(index: &Index, event: &Value, scratch: &mut Sc
 }
 
 /// As [`match_value`], for an index in which the event is the value of the only field, whose name is empty.
-pub(in crate::set) fn match_whole_value(index: &Index, event: &Value, scratch: &mut Scratch) {
+pub(in crate::set) fn match_whole_value(
+    index: &Index,
+    event: &Value,
+    scratch: &mut Scratch,
+    prefetch_rule: PrefetchRule<'_>,
+) {
     scratch.prepare(index.fields.len(), index.junctions.len());
     let values = recycled(std::mem::take(&mut scratch.parsed));
-    let mut walk = TreeWalk { index, scratch, values };
+    let mut walk = TreeWalk { index, scratch, prefetch_rule, values };
     let (began, stamp) = (walk.scratch.mark(), walk.scratch.stamp());
     if let Some(field) = index.child(ROOT, b"") {
         walk.field(field, stamp, event);
     }
-    judge_object(index, walk.scratch, Parsed(&walk.values), (index.objects.at(ROOT), stamp, false), began);
+    let root = (index.objects.at(ROOT), stamp, false);
+    judge_object(index, walk.scratch, Parsed(&walk.values), root, began, prefetch_rule);
     walk.scratch.parsed = recycled(walk.values);
 }
 
@@ -52,6 +63,7 @@ fn recycled<'b>(mut values: Vec<&Value>) -> Vec<&'b Value> {
 struct TreeWalk<'a, 'v> {
     index: &'a Index,
     scratch: &'a mut Scratch,
+    prefetch_rule: PrefetchRule<'a>,
     /// The values of fields in the objects being walked; a [`FieldValue`] has the position of its own.
     values: Vec<&'v Value>,
 }
@@ -87,7 +99,8 @@ impl<'v> TreeWalk<'_, 'v> {
                 }
             }
         }
-        judge_object(index, self.scratch, Parsed(&self.values), (here, stamp, nested), began);
+        let here = (here, stamp, nested);
+        judge_object(index, self.scratch, Parsed(&self.values), here, began, self.prefetch_rule);
         self.values.truncate(values);
     }
 
