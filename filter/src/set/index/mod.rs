@@ -47,7 +47,7 @@ use ranges::Bucket;
 pub(super) use ranges::{sort_key, time_key};
 pub(super) use requirement::PatternKind;
 pub(super) use requirement::{Dependent, Posting, Requirement, RequirementKind, Requirements};
-use requirement::{Junction, Pattern, Rule};
+use requirement::{Junction, Pattern, Rule, Trait};
 pub(super) use scopes::Scope;
 
 use super::stats::SetStats;
@@ -100,19 +100,11 @@ impl Index {
         let (position, _) = self.access(&requirements);
         let other = self.other(&requirements, position);
         let access = position.map(|position| requirements.get(position));
-        let on_empty = program.on_empty(root);
-        let always = root.members.is_empty();
         let scoped = self.scoped(&requirements, position);
-        let rule = Rule {
-            requirements,
-            order,
-            access: position,
-            scoped: scoped.map_or(0, |scoped| scoped + 1),
-            place: 0,
-            elsewhere: false,
-            on_empty,
-            always,
-        };
+        let mut rule = Rule::new(order, requirements, position)
+            .with(Trait::OnEmpty, program.on_empty(root))
+            .with(Trait::Always, root.members.is_empty());
+        rule.scoped = scoped.map_or(0, |scoped| scoped + 1);
         let rule = self.rules.add(rule);
         let posting = Posting::new(self.rules.at(rule).dependent(), rule, other);
         let scoped = scoped.map(|scoped| Requirement::new(RequirementKind::Predicate, scoped));
@@ -127,7 +119,7 @@ impl Index {
 
     /// Adds a rule that another index finds, and returns its number here.
     pub(super) fn add_elsewhere(&mut self, order: u64) -> u32 {
-        self.rules.add(Rule { order, elsewhere: true, ..Rule::default() })
+        self.rules.add(Rule::new(order, Requirements::default(), None).with(Trait::Elsewhere, true))
     }
 
     pub(super) fn set_elsewhere(&mut self, rule: u32, number: u32) {
@@ -137,27 +129,25 @@ impl Index {
     /// The number of a rule in the index that finds it, if that is another one.
     pub(super) fn elsewhere(&self, rule: u32) -> Option<u32> {
         let rule = self.rules.at(rule);
-        rule.elsewhere.then_some(rule.place)
+        rule.is(Trait::Elsewhere).then_some(rule.place)
     }
 
     /// Removes a rule. Takes time linear in its size, and for nested filters in the number of filters that share an access.
-    pub(super) fn remove(&mut self, rule: u32) {
-        let posting = Posting::new(self.rules.at(rule).dependent(), rule, None);
-        let Rule { requirements, access, scoped, place, elsewhere, .. } = self.rules.take(rule);
-        if elsewhere {
+    pub(super) fn remove(&mut self, number: u32) {
+        let rule = self.rules.take(number);
+        if rule.is(Trait::Elsewhere) {
             return;
         }
-        match scoped.checked_sub(1) {
+        let posting = Posting::new(rule.dependent(), number, None);
+        match rule.scoped.checked_sub(1) {
             Some(scoped) => {
                 let access = Requirement::new(RequirementKind::Predicate, scoped);
-                self.remove_rule_posting(Some(access), posting, place);
+                self.remove_rule_posting(Some(access), posting, rule.place);
                 self.release_predicate(scoped);
             }
-            None => {
-                self.remove_rule_posting(access.map(|access| requirements.get(access)), posting, place);
-            }
+            None => self.remove_rule_posting(rule.access(), posting, rule.place),
         }
-        requirements.iter().for_each(|requirement| self.release(requirement));
+        rule.requirements.iter().for_each(|requirement| self.release(requirement));
     }
 
     /// The patterns of a node that hold for a value without fields, deep ones excepted.
@@ -173,13 +163,13 @@ impl Index {
     pub(super) fn rules_without_fields(&self, null: bool) -> impl Iterator<Item = u32> {
         self.unindexed().filter(move |&number| {
             let rule = self.rules.at(number);
-            if null { rule.always } else { rule.on_empty }
+            rule.is(if null { Trait::Always } else { Trait::OnEmpty })
         })
     }
 
     /// A number that increases with the order of insertion.
     pub(super) fn order(&self, rule: u32) -> u64 {
-        self.rules.at(rule).order
+        self.rules.at(rule).order()
     }
 
     /// Statistics; `rough`: whether a rule is judged by its filter once the index has found it.

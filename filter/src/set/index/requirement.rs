@@ -232,28 +232,79 @@ pub(in crate::set) struct Junction {
     pub(in crate::set) postings: Postings,
 }
 
-/// The requirements of one filter on an event.
+/// The requirements of one filter on an event. Two fill a cache line, and a set may have millions.
 #[derive(Clone, Debug, Default)]
 pub(in crate::set) struct Rule {
     pub(in crate::set) requirements: Requirements,
-    pub(in crate::set) order: u64,
-    pub(in crate::set) access: Option<Position>,
+    order: PackedOrder,
     /// The number of the scoped predicate in place of the access, plus one.
     pub(in crate::set) scoped: u32,
     /// Its probable place in the postings of its access: many rules may have the same one. For a rule elsewhere, its number
     /// there.
     pub(in crate::set) place: u32,
-    /// Whether it is posted nowhere, because another index finds it.
-    pub(in crate::set) elsewhere: bool,
-    /// Whether it holds for an event without fields.
-    pub(in crate::set) on_empty: bool,
-    /// Whether it is `{}`, which holds for null too.
-    pub(in crate::set) always: bool,
+}
+
+const _: () = assert!(size_of::<Rule>() == 32);
+
+/// A property of a rule.
+#[derive(Clone, Copy)]
+pub(in crate::set) enum Trait {
+    /// It is posted nowhere, because another index finds it.
+    Elsewhere = 1,
+    /// It holds for an event without fields.
+    OnEmpty = 2,
+    /// It is `{}`, which holds for null too.
+    Always = 4,
+}
+
+/// The order of insertion above the position of the access and three [traits](Trait).
+#[derive(Clone, Copy, Debug, Default)]
+struct PackedOrder(u64);
+
+/// The bits of the traits, and those of traits and position.
+const TRAITS: u32 = 3;
+const LOW: u32 = TRAITS + u8::BITS;
+
+impl PackedOrder {
+    fn new(order: u64, access: Option<Position>) -> Self {
+        assert!(order >> (u64::BITS - LOW) == 0, "invariant: no set lives for 2⁵³ insertions");
+        let position = access.map_or(0, |Position(position)| position.get());
+        Self(order << LOW | u64::from(position) << TRAITS)
+    }
+
+    fn access(self) -> Option<Position> {
+        NonZeroU8::new((self.0 >> TRAITS) as u8).map(Position)
+    }
 }
 
 impl Rule {
+    pub(in crate::set) fn new(order: u64, requirements: Requirements, access: Option<Position>) -> Self {
+        Self { requirements, order: PackedOrder::new(order, access), scoped: 0, place: 0 }
+    }
+
+    /// The same rule, with a trait if `has`.
+    pub(in crate::set) fn with(mut self, one: Trait, has: bool) -> Self {
+        self.order.0 |= if has { one as u64 } else { 0 };
+        self
+    }
+
+    pub(in crate::set) fn is(&self, one: Trait) -> bool {
+        self.order.0 & one as u64 != 0
+    }
+
+    /// A number that increases with the order of insertion.
+    #[inline]
+    pub(in crate::set) fn order(&self) -> u64 {
+        self.order.0 >> LOW
+    }
+
+    /// The requirement whose postings contain the rule, if there is one.
+    pub(in crate::set) fn access(&self) -> Option<Requirement> {
+        Some(self.requirements.get(self.order.access()?))
+    }
+
     pub(in crate::set) fn dependent(&self) -> Dependent {
-        if self.requirements.only().is_some() && self.access.is_some() {
+        if self.requirements.only().is_some() && self.order.access().is_some() {
             Dependent::SingleRule
         } else {
             Dependent::Rule
