@@ -7,6 +7,7 @@ use super::Dialect;
 use super::context::{Context, example};
 use super::duplicates::warn_of_duplicates;
 use super::lookalike::warn_of_field;
+use super::patterns::wildcard_without_remarks;
 use super::translate;
 use crate::ast::{
     Condition, Conditions, Judge, Junction, Member, MemberKind, Node as Judged, Pattern, Quantifier, Reach,
@@ -149,16 +150,9 @@ fn condition<'n>(node: &'n Node, or: bool, context: &mut Context<'n>) -> Option<
 fn operator<'n>(member: &'n json::Member, or: bool, context: &mut Context<'n>) -> Option<TestKind<'n>> {
     let (key, node) = (member.key.as_str(), &member.value);
     let leaf = match key {
-        "exactly" => Leaf::Equals(Literal::String(context.string(key, node)?.into())),
-        "prefix" => match ignore_case(node, context) {
-            Some(inner) => Leaf::FoldedPrefix(inner?),
-            None => Leaf::StartsWith(context.string(key, node)?.into()),
-        },
-        "suffix" => match ignore_case(node, context) {
-            Some(inner) => Leaf::FoldedSuffix(inner?),
-            None => Leaf::EndsWith(context.string(key, node)?.into()),
-        },
-        "equals-ignore-case" => Leaf::FoldedEquals(Folded::new(context.string(key, node)?)),
+        "prefix" if let Kind::Object(inner) = &node.kind => Leaf::FoldedPrefix(folded(inner, node, context)?),
+        "suffix" if let Kind::Object(inner) = &node.kind => Leaf::FoldedSuffix(folded(inner, node, context)?),
+        _ if let Some(leaf) = of_text(key) => leaf(context.string(key, node)?),
         "wildcard" => Leaf::Wildcard(Box::new(context.wildcard(key, node)?)),
         "numeric" => Leaf::Number(Box::new(numeric(key, node, context)?)),
         "exists" => Leaf::Exists(context.boolean(key, node)?),
@@ -167,6 +161,25 @@ fn operator<'n>(member: &'n json::Member, or: bool, context: &mut Context<'n>) -
         _ => return unknown_operator(member, or, context),
     };
     Some(TestKind::Leaf(leaf))
+}
+
+/// The operators that take any text.
+fn of_text(operator: &str) -> Option<fn(&str) -> Leaf> {
+    Some(match operator {
+        "exactly" => |text| Leaf::Equals(Literal::String(text.into())),
+        "prefix" => |text| Leaf::StartsWith(text.into()),
+        "suffix" => |text| Leaf::EndsWith(text.into()),
+        "equals-ignore-case" => |text| Leaf::FoldedEquals(Folded::new(text)),
+        _ => return None,
+    })
+}
+
+/// As [`Dialect::on_text`].
+pub(super) fn on_text(operator: &str, text: &str) -> Option<Leaf> {
+    match operator {
+        "wildcard" => wildcard_without_remarks(Dialect::EventBridge, text),
+        _ => of_text(operator).map(|leaf| leaf(text)),
+    }
 }
 
 const NO_REGEX: &str =
@@ -195,12 +208,9 @@ fn unknown_operator<T>(member: &json::Member, or: bool, context: &mut Context<'_
     context.unknown_operator(member, help)
 }
 
-/// The argument `{"equals-ignore-case": string}` of `prefix` and `suffix`: `None` if it is no object, `Some(None)` if
-/// it is an invalid object.
-fn ignore_case<'n>(node: &'n Node, context: &mut Context<'n>) -> Option<Option<Folded>> {
-    let Kind::Object(members) = &node.kind else { return None };
-    let members = context.distinct(members);
-    Some(match members.only() {
+/// The argument `{"equals-ignore-case": string}` of `prefix` and `suffix`.
+fn folded<'n>(members: &'n [json::Member], node: &'n Node, context: &mut Context<'n>) -> Option<Folded> {
+    match context.distinct(members).only() {
         Some(member) if member.key == "equals-ignore-case" => {
             context.within(&member.key, |context| context.string(&member.key, &member.value).map(Folded::new))
         }
@@ -208,7 +218,7 @@ fn ignore_case<'n>(node: &'n Node, context: &mut Context<'n>) -> Option<Option<F
             let message = "found an object, expected a string or {\"equals-ignore-case\": string}";
             context.error(node.span, Code::WrongType, message, "")
         }
-    })
+    }
 }
 
 /// `["<", 5]`, or a lower and an upper bound, `[">", 0, "<=", 5]`.
@@ -378,10 +388,8 @@ fn excluded<'n>(key: &'n str, node: &'n Node, context: &mut Context<'n>) -> Opti
         let message = format!("an empty {key} inside \"anything-but\", expected some text");
         return context.error(node.span, Code::Empty, message, "every string has it, so none would be left");
     }
-    Some(match key {
-        "prefix" => Leaf::StartsWith(text.into()),
-        "suffix" => Leaf::EndsWith(text.into()),
-        "equals-ignore-case" => Leaf::FoldedEquals(Folded::new(text)),
-        _ => Leaf::Wildcard(Box::new(context.wildcard(key, node)?)),
+    Some(match of_text(key) {
+        Some(leaf) => leaf(text),
+        None => Leaf::Wildcard(Box::new(context.wildcard(key, node)?)),
     })
 }

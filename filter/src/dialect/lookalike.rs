@@ -57,11 +57,14 @@ fn is_operator(dialect: Dialect, member: &Member) -> bool {
         // An operator, or a field that was escaped on purpose.
         return false;
     }
+    if !translate::is_name_of_an_operator(&member.key) {
+        return false;
+    }
     // The other dialects have the dollar sign only for operators, so there it tells more than the argument.
     let marked = dialect != Dialect::Native && member.key.starts_with('$') && member.key.len() > 1;
-    translate::object(dialect, std::slice::from_ref(member)).is_some()
+    marked
+        || translate::object(dialect, std::slice::from_ref(member)).is_some()
         || translate::object(Dialect::Native, std::slice::from_ref(member)).is_some()
-        || (marked && translate::is_name_of_an_operator(&member.key))
 }
 
 /// A step of a path.

@@ -20,7 +20,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::ast::Judge;
 use crate::json::Node;
+use crate::ops::Leaf;
 pub(crate) use context::Context;
+use operators::Argument;
 
 /// The language of a filter.
 ///
@@ -62,6 +64,21 @@ impl Dialect {
             Self::Native => native::read(node, context),
             Self::TriggerDev => trigger_dev::read(node, context),
             Self::EventBridge => event_bridge::read(node, context),
+        }
+    }
+
+    /// The condition of an operator whose argument is a text, for the compiler's fast path. `None` if the argument is another, or
+    /// if the reader would report something.
+    pub(crate) fn on_text(self, operator: &str, text: &str) -> Option<Leaf> {
+        let operator = match self {
+            Self::EventBridge => return event_bridge::on_text(operator, text),
+            Self::TriggerDev if !trigger_dev::OPERATORS.contains(&operator) => return None,
+            Self::Native | Self::TriggerDev => operators::find(operator)?,
+        };
+        match operator.argument {
+            Argument::Text(leaf) => Some(leaf(text)),
+            Argument::Wildcard => patterns::wildcard_without_remarks(self, text),
+            _ => None,
         }
     }
 }

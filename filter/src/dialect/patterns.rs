@@ -8,6 +8,12 @@ use crate::json::Node;
 use crate::ops::text::Quoted;
 use crate::ops::{Cidr, CidrError, Leaf, Pattern, PatternError, Wildcard, WildcardError};
 
+/// The wildcard of a text that [`Context::wildcard`] would neither refuse nor warn about.
+pub(super) fn wildcard_without_remarks(dialect: Dialect, text: &str) -> Option<Leaf> {
+    let wildcard = Wildcard::new(text, dialect == Dialect::Native).ok().filter(|_| !text.contains('?'));
+    wildcard.map(|wildcard| Leaf::Wildcard(Box::new(wildcard)))
+}
+
 impl<'n> Context<'n> {
     /// The argument of `operator` as a regular expression, with `flag` before it.
     pub(crate) fn regex(&mut self, flag: &str, operator: &str, node: &'n Node) -> Option<Leaf> {
