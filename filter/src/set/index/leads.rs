@@ -13,7 +13,7 @@ use std::sync::Arc;
 use super::Index;
 use super::plan::{self, Plan};
 use super::postings::probe_length;
-use super::predicate::{Key, Predicate, Tag};
+use super::predicate::{Key, LeadsOf, Predicate, Tag};
 use super::ranges::Bounds;
 use super::requirement::{Dependent, Posting};
 
@@ -29,8 +29,6 @@ enum Lead {
 #[derive(Clone, Debug, Default)]
 pub(in crate::set) struct Leads {
     all: Arc<[Lead]>,
-    /// Whether each of them is enough: the predicate need not be evaluated.
-    exact: bool,
 }
 
 impl Leads {
@@ -65,17 +63,12 @@ impl Index {
                 }
             })
             .collect();
-        self.predicates.at_mut(number).leads = self.leads.add(Leads { all, exact }) + 1;
-    }
-
-    /// Whether a predicate holds for each value that one of its keys has led to it.
-    pub(in crate::set) fn has_exact_leads(&self, predicate: &Predicate) -> bool {
-        predicate.leads.checked_sub(1).is_some_and(|leads| self.leads.at(leads).exact)
+        self.predicates.at_mut(number).leads = LeadsOf::new(self.leads.add(Leads { all }), exact);
     }
 
     /// The ranges by which a predicate is found, from the first to the last key.
     pub(super) fn ranges_of(&self, predicate: &Predicate) -> impl Iterator<Item = (Tag, u64, u64)> {
-        let leads = predicate.leads.checked_sub(1).map(|leads| &*self.leads.at(leads).all);
+        let leads = predicate.leads.number().map(|leads| &*self.leads.at(leads).all);
         leads.unwrap_or_default().iter().filter_map(|lead| match *lead {
             Lead::Range(tag, bounds) => Some((tag, bounds.low, bounds.high)),
             Lead::Key(_) => None,
@@ -89,8 +82,8 @@ impl Index {
         if let Some(probe) = probe_of(predicate) {
             return self.fields.at_mut(field).remove_probe(probe);
         }
-        let Some(leads) = std::mem::take(&mut predicate.leads).checked_sub(1) else { return };
-        let Leads { all, .. } = self.leads.take(leads);
+        let Some(leads) = std::mem::take(&mut predicate.leads).number() else { return };
+        let Leads { all } = self.leads.take(leads);
         for lead in &*all {
             match *lead {
                 Lead::Key(lead) => {

@@ -28,14 +28,33 @@ pub(in crate::set) struct Predicate {
     pub(in crate::set) on_missing: bool,
     /// Whether it is an access with a [scope](super::scopes).
     pub(in crate::set) has_scope: bool,
-    /// The number of its [leads](super::leads), plus one; 0 while it is not found by keys of others.
-    pub(in crate::set) leads: u32,
+    pub(in crate::set) leads: LeadsOf,
     pub(in crate::set) test: Test,
     /// The dependents to check when it holds.
     pub(in crate::set) postings: Postings,
 }
 
 const _: () = assert!(size_of::<Predicate>() == 64);
+
+/// The number of a predicate's [leads](super::leads), if it is found by keys of others, and whether each of them is enough.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::set) struct LeadsOf(u32);
+
+impl LeadsOf {
+    pub(super) fn new(number: u32, exact: bool) -> Self {
+        Self((number + 1) << 1 | u32::from(exact))
+    }
+
+    pub(super) fn number(self) -> Option<u32> {
+        (self.0 >> 1).checked_sub(1)
+    }
+
+    /// Whether the predicate holds for each value that one of its keys has led to it.
+    #[inline]
+    pub(in crate::set) fn are_exact(self) -> bool {
+        self.0 & 1 == 1
+    }
+}
 
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::set) enum Test {

@@ -478,10 +478,7 @@ impl<S: Source> Judge<'_, S> {
     /// Evaluates the predicates to which keys of a value have led, once each.
     #[inline(never)]
     fn evaluate_led(&mut self, value: S::Value) {
-        if self.scratch.led.len() > 1 {
-            self.scratch.led.sort_unstable();
-            self.scratch.led.dedup();
-        }
+        self.scratch.dedup_led();
         match value.shape() {
             Shape::Null | Shape::Scalar => {
                 value.with_view(|view| self.each_led(|predicate| predicate.holds_for_scalar(view)));
@@ -498,7 +495,7 @@ impl<S: Source> Judge<'_, S> {
         for at in 0..self.scratch.led.len() {
             let number = self.scratch.led[at];
             let predicate = self.index.predicates.at(number);
-            if self.index.has_exact_leads(predicate) || holds(predicate) {
+            if predicate.leads.are_exact() || holds(predicate) {
                 self.predicate_holds(number, predicate);
             }
         }
@@ -554,7 +551,7 @@ impl<S: Source> Judge<'_, S> {
         let (dependent, number) = posting.dependent();
         match dependent {
             // Several keys of a value may lead to it. It is evaluated once, in `evaluate_led`.
-            Dependent::Predicate => self.scratch.led.push(number),
+            Dependent::Predicate => self.scratch.add_led(number),
             Dependent::Pattern => {
                 let pattern = index.patterns.at(number);
                 let applies = !self.nested || pattern.kind != PatternKind::Nested;

@@ -129,6 +129,9 @@ pub(super) struct FieldValue {
 /// An index into the lookups, plus one.
 pub(super) type LookupIndex = NonZeroU32;
 
+/// Up to this many predicates in `led`, there are no duplicates.
+const FEW_LED: usize = 8;
+
 /// Up to this many patterns of array elements, duplicates are kept.
 const MIN_DEDUP: usize = 64;
 
@@ -245,6 +248,23 @@ impl Scratch {
     #[inline]
     pub(super) fn value(&self, field: u32, stamp: u64) -> Option<&FieldValue> {
         self.values.get(field as usize).filter(|value| value.stamp == stamp)
+    }
+
+    /// Adds a predicate to `led`. A few are compared at once, which takes less than sorting them later.
+    #[inline]
+    pub(super) fn add_led(&mut self, predicate: u32) {
+        if self.led.len() >= FEW_LED || !self.led.contains(&predicate) {
+            self.led.push(predicate);
+        }
+    }
+
+    /// Removes duplicates from `led`.
+    #[inline]
+    pub(super) fn dedup_led(&mut self) {
+        if self.led.len() > FEW_LED {
+            self.led.sort_unstable();
+            self.led.dedup();
+        }
     }
 
     /// Sorts the patterns found since `from` and removes duplicates.
