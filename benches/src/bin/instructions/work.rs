@@ -25,14 +25,9 @@ pub(crate) struct Work {
 
 pub(crate) fn all() -> Vec<Work> {
     vec![
-        work("compile/exact2", || {
-            let rules = many("exact2", EVENTS);
-            warm(Box::new(move || {
-                for rule in &rules {
-                    black_box(compile(rule));
-                }
-            }))
-        }),
+        work("compile/exact2", || compiling(many("exact2", EVENTS))),
+        work("compile/mixed", || compiling(many("mixed", EVENTS))),
+        work("compile/MIX35", || compiling(group("MIX35").into_iter().cycle().take(EVENTS).collect())),
         work("build/exact2", || {
             let filters: Vec<_> = many("exact2", EVENTS).iter().map(|rule| compile(rule)).collect();
             warm(Box::new(move || {
@@ -91,6 +86,14 @@ fn work(name: &'static str, prepare: impl Fn() -> Box<dyn FnMut()> + 'static) ->
 fn warm(mut work: Box<dyn FnMut()>) -> Box<dyn FnMut()> {
     work();
     work
+}
+
+fn compiling(rules: Vec<String>) -> Box<dyn FnMut()> {
+    warm(Box::new(move || {
+        for rule in &rules {
+            black_box(compile(rule));
+        }
+    }))
 }
 
 fn group(name: &str) -> Vec<String> {
