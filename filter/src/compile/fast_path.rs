@@ -353,6 +353,15 @@ mod tests {
         let text = r#"{"a":{"b":["x"]}}"#;
         assert!(check(Dialect::Native, text, Limits::new().with_depth(3).with_text_bytes(text.len())));
         assert!(!check(Dialect::Native, text, Limits::new().with_depth(2)));
+        for (text, dialect, depth) in [
+            (r#"{"a":[{"prefix":"x"}]}"#, Dialect::EventBridge, 3),
+            (r#"{"a":{"$startsWith":"x"}}"#, Dialect::Native, 2),
+        ] {
+            assert!(check(dialect, text, Limits::new().with_depth(depth)), "{text}");
+            assert!(!check(dialect, text, Limits::new().with_depth(depth - 1)), "{text}");
+            let refused = FilterOptions::new().dialect(dialect).limits(Limits::new().with_depth(depth - 1));
+            assert!(refused.parse(text).is_err(), "{text}");
+        }
         assert!(!check(Dialect::Native, text, Limits::new().with_text_bytes(text.len() - 1)));
     }
 

@@ -339,7 +339,8 @@ impl<'a> Finder<'a> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
+    use std::cell::RefCell;
+    use std::collections::{HashMap, HashSet};
 
     use super::super::super::index::{Index, ROOT, Tag};
     use super::super::{Scratch, match_bytes};
@@ -376,10 +377,18 @@ mod tests {
             add(&mut index, &mut rules, text.clone());
         }
         let mut scratch = Scratch::default();
+        let likely = RefCell::new(Vec::new());
         for text in pairs.iter().flatten() {
             let event = format!(r#"{{"a": "{text}"}}"#);
-            assert!(match_bytes::<true, true>(&index, event.as_bytes(), 128, &mut scratch, &|_| ()).is_ok());
+            let prefetch = |rule| likely.borrow_mut().push(rule);
+            assert!(
+                match_bytes::<true, true>(&index, event.as_bytes(), 128, &mut scratch, &prefetch).is_ok()
+            );
             assert_eq!(scratch.matched, [rules[text]], "{text}");
         }
+        // Each entry has the rule of its own key, which is one of a pair.
+        let of_pairs: HashSet<u32> = pairs.iter().flatten().map(|text| rules[text]).collect();
+        assert_eq!(likely.borrow().len(), 2 * pairs.len());
+        assert!(likely.borrow().iter().all(|rule| of_pairs.contains(rule)));
     }
 }
