@@ -8,6 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 /// Starts the server, says so, and stops it when standard input ends: at the latest when the test process does, whatever
 /// ends it. The programs, the folder, the options, and whether to remove the folder at the end.
 const KEEPER: &str = r#""$1/pg_ctl" -D "$2/data" -l "$2/log" -o "$3" -w -t 60 start >/dev/null || { cat "$2/log" >&2; exit 1; }
@@ -233,6 +235,20 @@ impl Postgres {
         let _ = self.query(database, sql);
     }
 
+    /// A session of the superuser in the database `postgres`: `psql`, which reads SQL and writes rows as lines.
+    ///
+    /// # Panics
+    /// If it does not start.
+    #[must_use]
+    pub fn session(&self) -> Child {
+        let mut command = self.command("psql");
+        command
+            .args(["-X", "-q", "-A", "-t", "-U", "poll", "-d", "postgres", "-h"])
+            .arg(self.socket_folder());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command.spawn().expect("psql runs")
+    }
+
     /// Stops the server; it closes its connections first.
     pub fn stop(&self) {
         if let Some(mut keeper) = self.lock().take() {
@@ -248,9 +264,38 @@ impl Postgres {
         self.stop();
     }
 
+    /// Stops all processes of the server in the middle of what they do, or lets them go on: as a disk does that answers late.
+    ///
+    /// # Panics
+    /// If the processes cannot be listed or signalled.
+    pub fn freeze(&self, frozen: bool) {
+        let signal = if frozen { Signal::STOP } else { Signal::CONT };
+        let text = std::fs::read_to_string(self.folder.path().join("data/postmaster.pid"))
+            .expect("the server is running");
+        let first = text.lines().next().expect("the first line is the process");
+        // The one that starts others comes first, so that none is missed.
+        send(signal, first);
+        for entry in std::fs::read_dir("/proc").expect("Linux").flatten() {
+            // pid (command) state parent …
+            let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+            let parent = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1));
+            if parent == Some(first)
+                && let Some(process) = entry.file_name().to_str()
+            {
+                send(signal, process);
+            }
+        }
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Child>> {
         self.keeper.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn send(signal: Signal, process: &str) {
+    let process = process.parse().ok().and_then(Pid::from_raw).expect("the number of a process");
+    // It may have ended meanwhile.
+    let _ = kill_process(process, signal);
 }
 
 impl Drop for Postgres {

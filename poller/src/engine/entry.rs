@@ -4,8 +4,6 @@
 
 use std::sync::Arc;
 
-use retry::{RetryOptions, Rng};
-
 use super::admission::QueueId;
 use crate::clock::Timestamp;
 use crate::job::{KeptSpec, Outline};
@@ -58,10 +56,8 @@ impl Entry {
     pub(super) fn is_scheduled(&self, at: Timestamp) -> bool {
         match &self.phase {
             Phase::Waiting { until } => *until == at,
-            Phase::Queued { .. } => self.closes() == at,
-            Phase::Linking(link) => link.retry_at.into_iter().chain([self.closes()]).min() == Some(at),
-            Phase::Saving(unsaved) => unsaved.retry_at == Some(at),
-            Phase::Creating(..) | Phase::InFlight { .. } => false,
+            Phase::Queued { .. } | Phase::Linking(_) => self.closes() == at,
+            Phase::Creating(..) | Phase::InFlight { .. } | Phase::Saving(_) => false,
         }
     }
 
@@ -82,10 +78,9 @@ pub(super) enum Phase {
     Queued { since: Timestamp },
     /// A request is in flight.
     InFlight { began: Timestamp },
-    /// The URL that it asks from now on is being stored; in the schedule at the time from which no request of it begins, or
-    /// after a failure at that of the next try.
+    /// The URL that it asks from now on is being stored; in the schedule at the time from which no request of it begins.
     Linking(Box<Unsaved<Arc<str>>>),
-    /// Its outcome is being stored; in the schedule after a failure, at the time of the next try.
+    /// Its outcome is being stored.
     Saving(Box<Unsaved<Arc<Outcome>>>),
 }
 
@@ -104,20 +99,12 @@ pub(super) struct Joined {
 #[derive(Debug)]
 pub(super) struct Unsaved<T> {
     pub(super) what: T,
-    /// The number of times that the store failed to save it.
-    pub(super) failures: u32,
-    /// After a failure: the time of the next try.
-    pub(super) retry_at: Option<Timestamp>,
+    /// The store failed to save it, and it waits to be saved again.
+    pub(super) failed: bool,
 }
 
 impl<T> Unsaved<T> {
-    pub(super) fn new(what: T) -> Self {
-        Self { what, failures: 0, retry_at: None }
-    }
-
-    /// Notes that the store failed to save it. Returns the time of the next try.
-    pub(super) fn failed(&mut self, now: Timestamp, retry: &RetryOptions, rng: &mut Rng) -> Timestamp {
-        self.failures = self.failures.saturating_add(1);
-        *self.retry_at.insert(now + retry.delay(self.failures, rng))
+    pub(super) const fn new(what: T) -> Self {
+        Self { what, failed: false }
     }
 }

@@ -22,6 +22,7 @@ pub type StoreFuture<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 pub struct StoreError {
     message: String,
     unusable: bool,
+    not_found: bool,
     #[source]
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
@@ -30,7 +31,7 @@ impl StoreError {
     /// An error whose message says what was tried, what happened and what to do.
     #[must_use]
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), unusable: false, source: None }
+        Self { message: message.into(), unusable: false, not_found: false, source: None }
     }
 
     /// The same, with its cause.
@@ -39,7 +40,7 @@ impl StoreError {
         message: impl Into<String>,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
-        Self { message: message.into(), unusable: false, source: Some(Arc::from(source.into())) }
+        Self { source: Some(Arc::from(source.into())), ..Self::new(message) }
     }
 
     /// An error after which no call of this store can succeed: the file was removed, or another process runs its polls. The
@@ -62,6 +63,11 @@ impl StoreError {
     }
 
     pub(crate) fn not_found(key: &PollKey) -> Self {
-        Self::new(format!("the poll {key} is not in the store"))
+        Self { not_found: true, ..Self::new(format!("the poll {key} is not in the store")) }
+    }
+
+    /// Whether the store has no such poll: it is not the store that fails.
+    pub(crate) const fn is_not_found(&self) -> bool {
+        self.not_found
     }
 }

@@ -18,24 +18,27 @@
 //! Invariants:
 //! - the first request waits until the creation is stored, and an outcome is stored before it is reported;
 //! - a poll has at most one request in flight, and none while its outcome is being saved;
-//! - a poll that is waiting, queued or due for another attempt to save has exactly one valid entry in the schedule. A poll
-//!   in flight has none: its request ends by itself, at the deadline at the latest;
-//! - during a shutdown only polls due for another attempt to save have one.
+//! - a poll that is waiting, queued or linking has exactly one valid entry in the schedule. A poll in flight has none: its
+//!   request ends by itself, at the deadline at the latest. What is being saved has none: the store replies, and what it
+//!   failed to save has a [queue](saving) of its own;
+//! - during a shutdown no poll has one.
 //!
 //! Polls of one kind share a spec, so an entry is little more than a key, a URL and two times. A step of an unwatched
 //! poll allocates only the data that it keeps.
 
 mod queries;
 mod replies;
+mod saving;
 mod transitions;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use retry::{RetryOptions, Rng};
+use retry::Rng;
 use slotmap::SlotMap;
 
+use self::saving::FailedSaves;
 use super::admission::{AdmissionControl, Hold};
 use super::effect::{Effect, Submitted};
 use super::entry::{Entry, Phase, PollId, Ticket};
@@ -71,7 +74,7 @@ pub(crate) struct Core {
     schedule: Wheel<PollId>,
     admission: AdmissionControl<PollId>,
     rng: Rng,
-    store_retry: RetryOptions,
+    failed_saves: FailedSaves,
     effects: Vec<Effect>,
     /// The URLs that polls follow. Beside the polls, because few follow one.
     followed: HashMap<PollId, Arc<str>>,
@@ -109,7 +112,7 @@ impl Core {
             schedule: Wheel::new(),
             admission,
             rng,
-            store_retry: RetryOptions::default(),
+            failed_saves: FailedSaves::default(),
             effects: Vec::new(),
             followed: HashMap::new(),
             unfolded: HashMap::new(),
@@ -140,7 +143,7 @@ impl Core {
     pub(crate) fn next_wake(&self) -> Option<Timestamp> {
         // Without requests, in a shutdown or a pause, the end of a hold changes nothing.
         let release = self.admission.next_release().filter(|_| !self.shutting_down && !self.paused);
-        [self.schedule.next(), release].into_iter().flatten().min()
+        [self.schedule.next(), release, self.failed_saves.next()].into_iter().flatten().min()
     }
 
     /// Reserves memory for `polls` polls that will be adopted, within bounds: the number comes from the store.
@@ -192,7 +195,7 @@ impl Core {
                 false
             }
             Phase::Waiting { .. } | Phase::Queued { .. } | Phase::Linking(_) => true,
-            Phase::Saving(unsaved) => unsaved.retry_at.is_some(),
+            Phase::Saving(_) => false,
         };
         self.remove(id, now);
         if is_scheduled {
@@ -205,31 +208,8 @@ impl Core {
     /// deadlines. A store that lets requests begin again is back, so what it failed to save is saved at once.
     pub(crate) fn pause(&mut self, paused: bool, now: Timestamp) {
         if std::mem::replace(&mut self.paused, paused) && !paused {
-            self.save_again(now);
+            self.retry_all();
             self.dispatch(now);
-        }
-    }
-
-    /// Has outcomes and links whose saving failed saved again now, whatever their backoff.
-    fn save_again(&mut self, now: Timestamp) {
-        if self.shutting_down {
-            return;
-        }
-        let mut waiting = Vec::new();
-        for (id, entry) in &mut self.polls {
-            let retry_at = match &mut entry.phase {
-                Phase::Saving(unsaved) => &mut unsaved.retry_at,
-                Phase::Linking(link) => &mut link.retry_at,
-                _ => continue,
-            };
-            if retry_at.is_some_and(|at| at > now) {
-                *retry_at = Some(now);
-                waiting.push(id);
-            }
-        }
-        for id in waiting {
-            self.mark_stale();
-            self.schedule.insert(now, id);
         }
     }
 
@@ -273,6 +253,7 @@ impl Core {
 
     /// Does all that is due at `now`.
     pub(crate) fn tick(&mut self, now: Timestamp) {
+        self.retry_first(now);
         self.admission.release_due(now);
         // Polls that waited for a hold to end go before polls that become due now.
         self.dispatch(now);
@@ -372,26 +353,14 @@ impl Core {
         }
     }
 
-    /// Begins the shutdown: no request begins and no submission is accepted; requests in flight may still end. The schedule
-    /// holds only outcomes that the store failed to save. Little time is left for them, so they are saved again at once,
-    /// with the backoff reset.
+    /// Begins the shutdown: no request begins and no submission is accepted; requests in flight may still end. Little time is
+    /// left for outcomes that the store failed to save, so they are saved again at once.
     pub(crate) fn shut_down(&mut self) {
         if std::mem::replace(&mut self.shutting_down, true) {
             return;
         }
         self.schedule = Wheel::new();
-        if self.unsaved == 0 {
-            return;
-        }
-        for (id, entry) in &mut self.polls {
-            if let Phase::Saving(unsaved) = &mut entry.phase
-                && unsaved.retry_at.take().is_some()
-            {
-                unsaved.failures = 0;
-                let (key, outcome) = (entry.key.clone(), Arc::clone(&unsaved.what));
-                self.effects.push(Effect::SaveOutcome { id, key, outcome });
-            }
-        }
+        self.retry_all();
     }
 
     fn answer(&mut self, ticket: Ticket, answer: Result<Submitted, Error>) {

@@ -25,6 +25,9 @@ impl Core {
         elsewhere: bool,
         now: Timestamp,
     ) -> Option<PollKey> {
+        if result.is_ok() {
+            self.store_works(now);
+        }
         let entry = self.polls.get_mut(id)?;
         let Phase::Creating(first, joined) = &mut entry.phase else { return None };
         let Joined { tickets, cancelled, found } = joined.take().map(|joined| *joined).unwrap_or_default();
@@ -80,20 +83,15 @@ impl Core {
 
     /// Handles the reply of the store to [`Effect::SaveLink`].
     pub(crate) fn link_saved(&mut self, id: PollId, result: Result<(), StoreError>, now: Timestamp) {
-        let Some(entry) = self.polls.get_mut(id) else { return };
-        let closes = entry.closes();
+        if let Err(error) = result {
+            return self.link_failed(id, &error, now);
+        }
+        self.store_works(now);
         // The poll may have ended meanwhile.
-        let Phase::Linking(link) = &mut entry.phase else { return };
-        if result.is_ok() {
-            self.followed.insert(id, Arc::clone(&link.what));
-            self.mark_stale();
-            return self.go_on(id, now);
-        }
-        let at = link.failed(now, &self.store_retry, &mut self.rng).min(closes);
+        let Some(Entry { phase: Phase::Linking(link), .. }) = self.polls.get_mut(id) else { return };
+        self.followed.insert(id, Arc::clone(&link.what));
         self.mark_stale();
-        if !self.shutting_down {
-            self.schedule.insert(at, id);
-        }
+        self.go_on(id, now);
     }
 
     /// Handles the reply of the store to [`Effect::SaveOutcome`]. The outcome that the store returns is the one reported: it
@@ -111,14 +109,9 @@ impl Core {
                 }
                 self.remove(id, now);
                 self.effects.push(Effect::Notify { id, event: Event::Outcome(outcome) });
+                self.store_works(now);
             }
-            Err(_) => {
-                let Some(Entry { phase: Phase::Saving(unsaved), .. }) = self.polls.get_mut(id) else {
-                    return;
-                };
-                let at = unsaved.failed(now, &self.store_retry, &mut self.rng);
-                self.schedule.insert(at, id);
-            }
+            Err(error) => self.outcome_failed(id, &error, now),
         }
     }
 }

@@ -80,26 +80,16 @@ impl Core {
         let Some(entry) = self.polls.get_mut(id).filter(|entry| entry.is_scheduled(at)) else {
             return self.schedule.drop_stale();
         };
-        match &mut entry.phase {
-            Phase::Saving(unsaved) => {
-                unsaved.retry_at = None;
-                let (key, outcome) = (entry.key.clone(), Arc::clone(&unsaved.what));
-                self.effects.push(Effect::SaveOutcome { id, key, outcome });
-            }
-            Phase::Linking(link) => {
-                entry.state.notice(entry.spec.outline(), now);
-                let closes = entry.state.closes(entry.spec.outline());
-                if now >= closes {
-                    let kind = entry.time_is_over();
-                    return self.end(id, kind, now);
-                }
-                self.schedule.insert(closes, id);
-                if link.retry_at.take().is_some() {
-                    let (key, url) = (entry.key.clone(), Arc::clone(&link.what));
-                    self.effects.push(Effect::SaveLink { id, key, url });
-                }
-            }
-            _ => self.advance(id, now),
+        if !matches!(entry.phase, Phase::Linking(_)) {
+            return self.advance(id, now);
+        }
+        entry.state.notice(entry.spec.outline(), now);
+        let closes = entry.state.closes(entry.spec.outline());
+        if now < closes {
+            self.schedule.insert(closes, id);
+        } else {
+            let kind = entry.time_is_over();
+            self.end(id, kind, now);
         }
     }
 

@@ -31,6 +31,8 @@ impl World {
                 }
                 Effect::SaveOutcome { id, key, outcome } => {
                     let poll = self.ids[&id];
+                    self.asked_to_save = self.time();
+                    self.observed[poll].unsaved = None;
                     if !std::mem::replace(&mut self.observed[poll].ending, true) {
                         self.check_outcome(poll, &outcome);
                     }
@@ -39,6 +41,7 @@ impl World {
                 }
                 Effect::SaveLink { id, key, url } => {
                     self.counts.links += 1;
+                    self.asked_to_save = self.time();
                     self.observed[self.ids[&id]].linking = true;
                     let (delay, fails) = self.store_reply(4);
                     self.later(delay, Incident::Linked { id, key, url, fails });

@@ -74,6 +74,9 @@ struct World {
     shutting_down: bool,
     /// The time until which every call to the store fails.
     store_down_until: u64,
+    /// When the store was last asked to save something that is no new poll, and when it last saved anything, in this life.
+    asked_to_save: Timestamp,
+    has_saved: Option<Timestamp>,
     /// Whether faults still occur: they stop towards the end, so that the run ends.
     faults: bool,
 }
@@ -122,6 +125,8 @@ impl World {
             counts: Counts::default(),
             shutting_down: false,
             store_down_until: 0,
+            asked_to_save: Timestamp::default(),
+            has_saved: None,
             faults: true,
             dice,
         };
@@ -209,6 +214,7 @@ impl World {
             let Some(next) = [wake, happening].into_iter().flatten().min() else { break };
             if next > self.now {
                 self.check_promptness();
+                self.check_saving();
             }
             self.now = self.now.max(next);
             self.faults = self.now < 1300 * SECOND;
@@ -273,6 +279,7 @@ impl World {
             }
             Incident::Created { id, poll, fails } => {
                 let mut result = unless(fails, || self.create(poll));
+                self.saved(result.is_ok());
                 if let Ok(Creation::Exists(present)) = &mut result {
                     self.believe(present);
                 }
@@ -296,12 +303,19 @@ impl World {
             }
             Incident::Linked { id, key, url, fails } => {
                 let result = unless(fails, || self.link(&key, url)).flatten();
+                self.saved(result.is_ok());
                 if let Some(core) = &mut self.core {
                     core.link_saved(id, result, now);
                 }
             }
             Incident::Finished { id, key, outcome, fails } => {
                 let result = unless(fails, || self.finish(&key, outcome));
+                self.saved(result.is_ok());
+                if result.is_err()
+                    && let Some(poll) = self.ids.get(&id)
+                {
+                    self.observed[*poll].unsaved = Some(now);
+                }
                 if let Some(core) = &mut self.core {
                     core.outcome_saved(id, result, now);
                 }
@@ -373,6 +387,7 @@ impl World {
         self.counts.crashes += 1;
         self.life += 1;
         self.shutting_down = false;
+        self.has_saved = None;
         self.ids.clear();
         self.tickets.clear();
         self.stops.clear();
@@ -394,6 +409,11 @@ impl World {
             }
         }
         self.within(60 * SECOND, Incident::Restart);
+    }
+
+    fn saved(&mut self, saved: bool) {
+        let now = self.time();
+        self.has_saved = Some(now).filter(|_| saved).or(self.has_saved);
     }
 
     fn reaches_the_disk(&mut self, fails: bool) -> bool {

@@ -29,6 +29,8 @@ pub(super) struct Observed {
     pub(super) first: Option<Timestamp>,
     /// Whether its outcome is decided, in this life.
     pub(super) ending: bool,
+    /// When the store failed to save its outcome, if it was not asked again since, in this life.
+    pub(super) unsaved: Option<Timestamp>,
     /// The reply to the request in flight.
     pub(super) reply: Option<Reply>,
     /// The end of the last reported hold of this life.

@@ -8,6 +8,8 @@
 //! - An outcome has exactly the attempts that were reported.
 //! - A poll ends at its deadline, or after its last look. An outcome is stored before it is reported and never
 //!   changes. At the end every acknowledged poll has exactly one.
+//! - While outcomes wait that the store failed to save, it is asked again within a second, also while it saves nothing. Once it has
+//!   saved anything half a second after such a failure, it is asked at once.
 //! - Whatever other clocks show, a poll of another process starts between the look that found it and the look before,
 //!   less the time that a store may take; a clock that agrees is taken at its word.
 
@@ -133,6 +135,19 @@ impl World {
                 && !observed.ending
                 && observed.reported.is_none();
             assert!(!waits || !self.has_room(poll), "poll {poll} is due since {at}, may send and does not");
+        }
+    }
+
+    /// Before time advances: what the store failed to save is tried again in time.
+    pub(super) fn check_saving(&self) {
+        let now = self.time();
+        for (poll, observed) in self.observed.iter().enumerate() {
+            let Some(failed) = observed.unsaved.filter(|_| observed.reported.is_none()) else { continue };
+            let late = failed.max(self.asked_to_save) + Duration::from_secs(1);
+            assert!(now <= late, "the outcome of poll {poll} waits since {failed}, and nothing is tried");
+            let refused_alone =
+                self.has_saved.is_none_or(|saved| saved < failed + Duration::from_millis(500));
+            assert!(refused_alone, "the outcome of poll {poll} waits since {failed}, and the store works");
         }
     }
 
