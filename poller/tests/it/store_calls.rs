@@ -55,7 +55,8 @@ async fn an_outcome_is_reported_only_after_it_is_stored() {
     let poller = world.poller().store(Flaky::new(&failures_left)).build().await.unwrap();
     let outcome = poller.submit("job", long()).await.unwrap().outcome().await.unwrap();
     assert_eq!(failures_left.load(Ordering::Relaxed), 0);
-    assert!(millis(world.now()) >= 3000, "there were three delays: {:?}", world.now());
+    let delays = millis(world.now());
+    assert!((1500..=3000).contains(&delays), "there were three delays: {delays} ms");
     assert_eq!(
         (outcome.name(), millis(outcome.elapsed())),
         ("matched", 0),
@@ -66,18 +67,18 @@ async fn an_outcome_is_reported_only_after_it_is_stored() {
 
 #[tokio::test(start_paused = true)]
 async fn an_unsaved_outcome_is_stored_during_a_shutdown() {
-    // At the shutdown the store has failed once, with the next try in a second; or so often that it is most of a minute away.
-    for (failed, wait) in [(1, 0), (6, 40)] {
+    for wait in [0, 40] {
         let world = World::sequence([success]);
-        let failures_left = Arc::new(AtomicU32::new(failed + 2));
+        let failures_left = Arc::new(AtomicU32::new(u32::MAX));
         let poller = world.poller().store(Flaky::new(&failures_left)).build().await.unwrap();
         let poll = poller.submit("job", long()).await.unwrap();
         world.sleep_until(Duration::from_secs(wait) + Duration::from_millis(1)).await;
-        assert!(failures_left.load(Ordering::Relaxed) > 0);
+        assert!(failures_left.load(Ordering::Relaxed) < u32::MAX, "it has failed");
+        failures_left.store(2, Ordering::Relaxed);
         let began = world.now();
         let (outcome, report) = tokio::join!(poll.outcome(), poller.shutdown());
         assert_eq!((outcome.unwrap().name(), report.left_open, report.unsaved), ("matched", 0, 0));
-        assert!(world.now() - began < Duration::from_secs(10), "{:?}", world.now() - began);
+        assert!(world.now() - began <= Duration::from_secs(2), "{:?}", world.now() - began);
         assert_eq!((failures_left.load(Ordering::Relaxed), world.sent().len()), (0, 1));
     }
 }
