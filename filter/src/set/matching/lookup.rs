@@ -21,8 +21,7 @@ use crate::ops::{Chars, Cidr, Moment, Num, View, address, fold_into, is_plain};
 /// Prefetches the table entries of a text value. Returns the first of its lookups.
 #[inline]
 pub(super) fn prefetch(index: &Index, field: u32, text: &[u8], scratch: &mut Scratch) -> Option<LookupIndex> {
-    // A small table is in a cache anyway.
-    if index.predicate_table.is_large() { prefetch_entries(index, field, text, scratch) } else { None }
+    if index.prefetches() { prefetch_entries(index, field, text, scratch) } else { None }
 }
 
 fn prefetch_entries(index: &Index, number: u32, text: &[u8], scratch: &mut Scratch) -> Option<LookupIndex> {
@@ -356,7 +355,7 @@ mod tests {
             rules.entry(text).or_insert_with(|| index.add(filter.program(), 0));
         };
         for number in 0.. {
-            if index.predicate_table.is_large() {
+            if index.prefetches() {
                 break;
             }
             add(&mut index, &mut rules, format!("filler {number}"));
