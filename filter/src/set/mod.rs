@@ -36,7 +36,7 @@ pub use live::LiveSet;
 pub use matches::Matches;
 use records::Records;
 pub use stats::{OneByOne, SetStats};
-use store::{Arena, Table, prefetch_lines};
+use store::{Arena, Table, prefetch_event};
 use whole::Whole;
 
 use crate::compile::copy::Indexed;
@@ -265,8 +265,7 @@ impl<Id: Clone + Eq + Hash> FilterSet<Id> {
     /// # Errors
     /// As [`matches_slice`](Self::matches_slice). Then `matches` is empty.
     pub fn matches_slice_into(&self, event: &[u8], matches: &mut Matches) -> Result<(), JsonError> {
-        // In a stream of events, each is in no cache when its turn comes.
-        prefetch_lines(event, 1..16);
+        prefetch_event(event);
         self.match_slice::<true>(event, matches).map_err(|Invalid| json::event_error(event, self.parts.depth))
     }
 

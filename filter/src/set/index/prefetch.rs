@@ -27,21 +27,10 @@ impl Default for PrefetchHint {
 }
 
 impl Index {
-    /// Whether what an event reads is prefetched: a small table is in a cache anyway.
-    #[inline]
-    pub(in crate::set) fn prefetches(&self) -> bool {
-        self.predicate_table.is_large()
-    }
-
-    /// Whether the events of a batch are interleaved: only in a very large set, what they wait for takes longer than what that costs.
-    pub(in crate::set) fn interleaves(&self) -> bool {
-        self.predicate_table.is_very_large()
-    }
-
     /// Sets the hint of the key that leads to a new rule.
     pub(super) fn set_hint(&mut self, mut access: Requirement, rule: u32) {
-        // The few hints that a table which has become large lacks do not matter.
-        if !self.prefetches() {
+        // A small table is in a cache, so nothing is prefetched; the few hints that a large one lacks then do not matter.
+        if !self.predicate_table.is_large() {
             return;
         }
         let mut pattern = PrefetchHint::default().pattern;
@@ -65,7 +54,7 @@ impl Index {
 
     /// Prefetches the table entries of a program's keys, for an insertion that follows soon.
     pub(in crate::set) fn prefetch_insert(&self, program: &Program) {
-        if self.prefetches() {
+        if self.predicate_table.is_large() {
             self.prefetch_pattern(program, &program.root_pattern(), ROOT);
         }
     }

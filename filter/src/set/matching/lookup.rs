@@ -21,7 +21,8 @@ use crate::ops::{Chars, Cidr, Moment, Num, View, address, fold_into, is_plain};
 /// Prefetches the table entries of a text value. Returns the first of its lookups.
 #[inline]
 pub(super) fn prefetch(index: &Index, field: u32, text: &[u8], scratch: &mut Scratch) -> Option<LookupIndex> {
-    if index.prefetches() { prefetch_entries(index, field, text, scratch) } else { None }
+    // A small table is in a cache anyway.
+    if index.predicate_table.is_large() { prefetch_entries(index, field, text, scratch) } else { None }
 }
 
 fn prefetch_entries(index: &Index, number: u32, text: &[u8], scratch: &mut Scratch) -> Option<LookupIndex> {
@@ -355,7 +356,7 @@ mod tests {
             rules.entry(text).or_insert_with(|| index.add(filter.program(), 0));
         };
         for number in 0.. {
-            if index.prefetches() {
+            if index.predicate_table.is_large() {
                 break;
             }
             add(&mut index, &mut rules, format!("filler {number}"));

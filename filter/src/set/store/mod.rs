@@ -18,7 +18,7 @@ mod text;
 pub(super) use arena::Arena;
 pub(super) use deferred::DeferredTable;
 pub(super) use list::List;
-pub(super) use prefetch::prefetch_lines;
+pub(super) use prefetch::{prefetch, prefetch_event};
 pub(super) use sorted::Sorted;
 pub(super) use table::Table;
 pub(super) use text::Text;

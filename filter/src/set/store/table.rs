@@ -26,11 +26,8 @@ struct Entry<H> {
     hint: H,
 }
 
-/// This many entries of predicates take a quarter of a megabyte.
+/// This many entries take a quarter of a megabyte.
 const LARGE: usize = 1 << 14;
-
-/// This many take two megabytes. `tests/it/set` has sets of this size.
-const VERY_LARGE: usize = 1 << 17;
 
 /// The initial capacity.
 const SMALLEST: usize = 8;
@@ -54,16 +51,10 @@ impl<H: Copy + Default> Table<H> {
         self.place(hash, |_| true).map(|(_, entry)| (entry.number - 1, entry.hint))
     }
 
-    /// Whether it is so large that the caches of one core do not keep it beside other data.
+    /// Whether it is larger than the caches of one core.
     #[inline]
     pub(in crate::set) fn is_large(&self) -> bool {
         self.capacity > LARGE
-    }
-
-    /// Whether it is larger than all caches of one core.
-    #[inline]
-    pub(in crate::set) fn is_very_large(&self) -> bool {
-        self.capacity > VERY_LARGE
     }
 
     /// Prefetches the entry at which a search for this hash begins.
